@@ -1,0 +1,166 @@
+"""The errors that b2bpilot raises on purpose: what happened to what, and the one command or setting that helps.
+
+`code` is stable and appears in JSON output; `exit_code` is what the command line ends with (docs: README, "Exit codes").
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PilotError(Exception):
+    """Something an operator can act on. `str()` is one line without secrets."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(PilotError):
+    """The command was given something it cannot use. Nothing was changed."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class SettingsInvalid(UsageError):
+    """A setting is missing or cannot be used."""
+
+    code = "settings_invalid"
+
+
+class EnvironmentUnknown(UsageError):
+    """No stack with the environment's name was found."""
+
+    code = "environment_unknown"
+
+
+class MessageUnreadable(PilotError):
+    """A body is not one of our messages; the text says why."""
+
+    code = "message_unreadable"
+
+
+class MessageInvalid(PilotError):
+    """A message can be read, but what it says cannot be stored as a submission."""
+
+    code = "message_invalid"
+
+
+class MessageTooLarge(UsageError):
+    """A message exceeds what SNS takes (facts: 262,144 bytes, body and attributes together)."""
+
+    code = "message_too_large"
+
+
+class NotFound(PilotError):
+    """What was asked for does not exist."""
+
+    code = "not_found"
+
+
+class TimedOut(PilotError):
+    """What was waited for did not become true in time."""
+
+    code = "timed_out"
+
+
+class PartlyFailed(PilotError):
+    """Some of the work is done and some is not; the text says how many of each."""
+
+    code = "partly_failed"
+    exit_code = 4
+
+
+class Refused(PilotError):
+    """A change was not confirmed, or is not allowed here. Nothing was changed."""
+
+    code = "refused"
+    exit_code = 5
+
+
+class AwsError(PilotError):
+    """A call to AWS failed."""
+
+    code = "aws_failed"
+
+
+class CredentialsMissing(AwsError):
+    """No AWS credentials were found, or they are expired or wrong."""
+
+    code = "credentials_missing"
+
+
+class AwsUnreachable(AwsError):
+    """The AWS endpoint did not answer."""
+
+    code = "aws_unreachable"
+
+
+class AwsDenied(AwsError):
+    """The caller lacks a permission; the text names the action where AWS does."""
+
+    code = "aws_denied"
+
+
+class PublishFailed(AwsError):
+    """SNS did not accept a message, or the answer is unknown."""
+
+    code = "publish_failed"
+
+
+class DatabaseError(PilotError):
+    """A statement failed."""
+
+    code = "database_failed"
+
+
+class DatabaseUnreachable(DatabaseError):
+    """No connection to PostgreSQL, or it was lost."""
+
+    code = "database_unreachable"
+
+
+class SchemaOutdated(DatabaseError):
+    """The table, a column or an index that the code needs is missing."""
+
+    code = "schema_outdated"
+
+
+class MigrationFailed(DatabaseError):
+    """A migration stopped; the text says at which statement."""
+
+    code = "migration_failed"
+
+
+class ReplyError(PilotError):
+    """Twilio was asked to send a reply and did not confirm it."""
+
+    code = "reply_failed"
+
+
+class ReplyNotSent(ReplyError):
+    """The reply was certainly not sent, and trying again may help (429, no connection, wrong token)."""
+
+    code = "reply_not_sent"
+
+
+class ReplyRefused(ReplyError):
+    """Twilio will never send this reply (opted out, invalid number, ...)."""
+
+    code = "reply_refused"
+
+
+class ReplyUnknown(ReplyError):
+    """Nobody can tell whether the reply was sent; sending again could send it twice."""
+
+    code = "reply_unknown"
+
+
+class LocalEnvironmentError(PilotError):
+    """The local environment could not be started, reached or stopped."""
+
+    code = "local_environment"

@@ -1,0 +1,91 @@
+"""What SNS hands to a Lambda function, and what a redrive adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.message import PilotMessage, decode, parse_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """Which run sent a dead letter again, and for the how-manieth time (1 is the first)."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message as it arrived. SNS's own id is for the logs; the message's id is the identity."""
+
+    message: PilotMessage
+    sns_message_id: str
+    published_at: datetime | None
+    redrive: Redrive | None = None
+
+
+def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
+    """Return the deliveries of an event from SNS; AWS sends one record per event but does not promise it.
+
+    Raises MessageUnreadable when a record is not one of ours.
+    """
+    records = event.get("Records")
+    if not isinstance(records, list) or not records:
+        raise MessageUnreadable("the event has no Records; expected an event from SNS")
+    redrive = redrive_of(event)
+    return [_delivery(record, redrive) for record in records]
+
+
+def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
+    """Return what a redrive wrote beside `Records`, or None when the event was never redriven."""
+    mark = event.get("redrive")
+    if not isinstance(mark, dict):
+        return None
+    try:
+        return Redrive(run_id=str(mark["run_id"]), attempt=int(mark["attempt"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _delivery(record: object, redrive: Redrive | None) -> Delivery:
+    notification = record.get("Sns") if isinstance(record, dict) else None
+    if not isinstance(notification, dict) or not isinstance(notification.get("Message"), str):
+        raise MessageUnreadable("a record has no Sns.Message")
+    attributes = attribute_values(notification.get("MessageAttributes"))
+    timestamp = notification.get("Timestamp")
+    return Delivery(
+        message=decode(notification["Message"], attributes),
+        sns_message_id=str(notification.get("MessageId", "")),
+        published_at=parse_time(timestamp) if timestamp else None,
+        redrive=redrive or _redrive_in(attributes),
+    )
+
+
+def attribute_values(attributes: object) -> dict[str, str]:
+    """Return SNS attributes as name to value. `Type` is ignored: SNS says String for a Number at times."""
+    if not isinstance(attributes, dict):
+        return {}
+    return {
+        name: str(entry["Value"])
+        for name, entry in attributes.items()
+        if isinstance(entry, dict) and "Value" in entry
+    }
+
+
+def _redrive_in(attributes: Mapping[str, str]) -> Redrive | None:
+    """The topic route has no place beside `Records`, so there the mark travels in the attributes."""
+    return redrive_of(
+        {
+            "redrive": {
+                "run_id": attributes.get("redrive_run_id"),
+                "attempt": attributes.get("redrive_attempt"),
+            }
+        }
+        if "redrive_run_id" in attributes
+        else {}
+    )

@@ -1,0 +1,68 @@
+"""A row of the table, and the words for its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class SubmissionStatus(StrEnum):
+    """Where a message is on its way. Only `completed` is final for good; a redrive may take up the others."""
+
+    PENDING = "pending"
+    """Recorded by the system before this one and not processed yet."""
+    PROCESSING = "processing"
+    """Claimed; a run holds the lease, or died with it."""
+    FAILED = "failed"
+    """The last run raised; `last_error` says what."""
+    COMPLETED = "completed"
+    ABANDONED = "abandoned"
+    """The stale processor gave up; only a redrive by a person brings it back."""
+
+
+class ReplyState(StrEnum):
+    """Twilio has no idempotency key for sending, so the row says `sending` before the call (facts D4)."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """A run ended between `sending` and the answer. Nothing is sent again; a person decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSubmission:
+    """One row of `b2b_pilot_user_submissions`. Times are aware; rows older than the migration lack most fields."""
+
+    id: int
+    message_id: str | None
+    message_sid: str | None
+    from_number: str | None = field(repr=False)
+    to_number: str | None = field(repr=False)
+    body: str | None = field(repr=False)
+    num_media: int
+    status: SubmissionStatus
+    source: str | None
+    message_type: str | None
+    priority: str | None
+    test: bool
+    params: Mapping[str, str] | None = field(repr=False)
+    attempts: int
+    lease_expires_at: datetime | None
+    last_error: str | None
+    reply_state: ReplyState | None
+    reply_sid: str | None
+    stale_attempts: int
+    received_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+    def is_leased(self, *, now: datetime) -> bool:
+        return (
+            self.status is SubmissionStatus.PROCESSING
+            and self.lease_expires_at is not None
+            and self.lease_expires_at > now
+        )

@@ -1,0 +1,79 @@
+"""The settings of the three functions: read once from the environment, secrets kept out of repr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from b2bpilot.errors import SettingsInvalid
+
+SecretReader = Callable[[str], Mapping[str, str]]
+"""Given the ARN of a secret, returns its fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a function may be told. A setting that a function needs and lacks is asked for with `required`."""
+
+    topic_arn: str | None
+    public_webhook_url: str | None
+    reply_text: str | None
+    stale_after: timedelta
+    processor_function_name: str | None
+    twilio_account_sid: str | None
+    database_url: str | None = field(repr=False)
+    twilio_auth_tokens: tuple[str, ...] = field(repr=False)
+    """The primary and, while a token is rotated, the secondary one."""
+    twilio_shared_keys: Mapping[str, str] = field(repr=False)
+    """Secrets of Shared Keys by their id, for webhooks signed with one."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, read_secret: SecretReader) -> Settings:
+        """Read the environment and the secret that SECRET_ARN names; a variable wins over the secret's field.
+
+        Raises SettingsInvalid for what cannot be used, and whatever `read_secret` raises.
+        """
+        arn = environ.get("SECRET_ARN")
+        values = {**(read_secret(arn) if arn else {}), **{k: v for k, v in environ.items() if v}}
+        tokens = (values.get("TWILIO_AUTH_TOKEN"), values.get("TWILIO_SECONDARY_AUTH_TOKEN"))
+        return cls(
+            topic_arn=values.get("SNS_TOPIC_ARN"),
+            public_webhook_url=values.get("PUBLIC_WEBHOOK_URL"),
+            reply_text=values.get("REPLY_TEXT"),
+            stale_after=_minutes(values.get("STALE_AFTER_MINUTES", "15")),
+            processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),
+            twilio_account_sid=values.get("TWILIO_ACCOUNT_SID"),
+            database_url=values.get("DATABASE_URL"),
+            twilio_auth_tokens=tuple(token for token in tokens if token),
+            twilio_shared_keys=_shared_keys(values.get("TWILIO_SHARED_KEYS")),
+        )
+
+
+def required(value: str | None, name: str) -> str:
+    """Return a setting that the caller cannot work without. Raises SettingsInvalid."""
+    if not value:
+        raise SettingsInvalid(
+            f"{name} is not set", hint="set the template's parameter of that meaning and deploy"
+        )
+    return value
+
+
+def _minutes(text: str) -> timedelta:
+    try:
+        minutes = float(text)
+    except ValueError as exc:
+        raise SettingsInvalid(f"STALE_AFTER_MINUTES is {text!r}; it must be a number") from exc
+    if not minutes > 0:
+        raise SettingsInvalid(f"STALE_AFTER_MINUTES is {text!r}; it must be more than 0")
+    return timedelta(minutes=minutes)
+
+
+def _shared_keys(value: object) -> Mapping[str, str]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as exc:
+            raise SettingsInvalid("TWILIO_SHARED_KEYS is not a JSON object of key id to secret") from exc
+    return {str(key): str(secret) for key, secret in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""The Twilio seams: webhook signatures and the REST API."""
