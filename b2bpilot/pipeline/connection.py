@@ -1,0 +1,126 @@
+"""One PostgreSQL connection that survives what Lambda does to it: freezes, failovers, lost networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict
+
+from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SchemaOutdated, SettingsInvalid
+
+CONNECT_TIMEOUT_SECONDS = 5
+PING_AFTER = timedelta(seconds=5)
+
+
+class Connection:
+    """Connects at first use, pings when it was idle, connects again when the ping fails.
+
+    A statement that fails is never run again here: whether a lost connection committed it, only the caller's keys can
+    tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
+    """
+
+    def __init__(
+        self, dsn: str, *, application_name: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._dsn = dsn
+        self._application_name = application_name
+        self._monotonic = monotonic
+        self._connection: psycopg.Connection | None = None
+        self._used_at = 0.0
+
+    @contextmanager
+    def use(self) -> Iterator[psycopg.Connection]:
+        """Give a live connection in autocommit mode. psycopg's errors leave as ours."""
+        with translated(self._dsn):
+            connection = self._live()
+            try:
+                yield connection
+            finally:
+                self._used_at = self._monotonic()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _live(self) -> psycopg.Connection:
+        if self._connection is not None and self._is_idle():
+            self._ping(self._connection)
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._dsn, application_name=self._application_name)
+        return self._connection
+
+    def _is_idle(self) -> bool:
+        return self._monotonic() - self._used_at > PING_AFTER.total_seconds()
+
+    @staticmethod
+    def _ping(connection: psycopg.Connection) -> None:
+        try:
+            connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            connection.close()
+
+
+def connect(dsn: str, *, application_name: str) -> psycopg.Connection:
+    """Open a connection in autocommit mode. `prepare_threshold=None`: named statements break behind poolers and
+    after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none."""
+    check_dsn(dsn)
+    return psycopg.connect(
+        dsn,
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name=application_name,
+        tcp_user_timeout=10_000,
+    )
+
+
+def check_dsn(dsn: str) -> None:
+    """Raise SettingsInvalid when `dsn` is not a connection string; without repeating it, for its password."""
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise SettingsInvalid(
+            "the database URL is not a PostgreSQL connection string",
+            hint="write it as postgresql://user:password@host:5432/database",
+        ) from None
+
+
+def place(dsn: str) -> str:
+    """Return where `dsn` points, for messages: database and host, never user or password."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "the database"
+    host = parts.get("host") or parts.get("hostaddr") or "the default socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"{parts.get('dbname') or 'the default database'} at {host}{port}"
+
+
+@contextmanager
+def translated(dsn: str) -> Iterator[None]:
+    """Turn psycopg's errors into ours."""
+    try:
+        yield
+    except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidColumnReference) as exc:
+        raise SchemaOutdated(
+            f"the table in {place(dsn)} is not what this version needs: {first_line(exc)}",
+            hint="run `b2bpilot migrate`",
+        ) from exc
+    except psycopg.OperationalError as exc:
+        raise DatabaseUnreachable(
+            f"no connection to {place(dsn)}: {first_line(exc)}",
+            hint="check that the database runs, its address, and the security group",
+        ) from exc
+    except psycopg.Error as exc:
+        raise DatabaseError(f"{place(dsn)} refused a statement: {first_line(exc)}") from exc
+
+
+def first_line(exc: BaseException) -> str:
+    """Return the first line of an error's text; psycopg adds the statement and hints below it."""
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0]

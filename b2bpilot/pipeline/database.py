@@ -1,0 +1,246 @@
+"""The table of submissions. Each method runs one statement of queries.py, or one transaction where it says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, LiteralString, Self
+
+import psycopg
+from psycopg.rows import dict_row, kwargs_row, scalar_row
+
+from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.connection import Connection
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
+
+ERROR_LENGTH = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to work on a message until the lease ends. `attempts` fences off a run that outlived its lease."""
+
+    message_id: str
+    attempts: int
+    reply_state: ReplyState | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionFields:
+    """What a message says, as the table's columns. Text holds no NUL and no lone surrogate: PostgreSQL takes neither."""
+
+    from_number: str | None
+    to_number: str | None
+    body: str | None
+    num_media: int
+
+
+class DatabaseManager:
+    """The table, for one container or one command. Not for use by two threads at once.
+
+    Every method raises DatabaseUnreachable, SchemaOutdated or DatabaseError.
+    """
+
+    def __init__(self, dsn: str, *, application_name: str = "b2bpilot") -> None:
+        self.connection = Connection(dsn, application_name=application_name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def claim(self, message: PilotMessage, *, lease: timedelta) -> Claim | None:
+        """Record the message and take the lease; None when it is completed or another run holds the lease.
+
+        PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
+        """
+        values = {
+            "message_id": message.message_id,
+            "message_sid": storable(message.params.get("MessageSid")),
+            "source": message.source.value,
+            "message_type": message.message_type.value,
+            "priority": message.priority.value,
+            "test": message.test,
+            "params": json.dumps(dict(message.params)),
+            "received_at": message.received_at,
+            "lease": lease,
+        }
+        with self.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(queries.CLAIM, values).fetchone()
+        if row is None:
+            return None
+        state = ReplyState(row["reply_state"]) if row["reply_state"] else None
+        return Claim(message_id=message.message_id, attempts=row["attempts"], reply_state=state)
+
+    def complete(self, claim: Claim, fields: SubmissionFields) -> float | None:
+        """Store what the message says and end it, in one statement.
+
+        Returns the milliseconds since the message was received; None when the claim was lost to another run.
+        """
+        values = {
+            **_fence(claim),
+            "from_number": fields.from_number,
+            "to_number": fields.to_number,
+            "body": fields.body,
+            "num_media": fields.num_media,
+        }
+        with self.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+            latency: float | None = cursor.execute(queries.COMPLETE, values).fetchone()
+        return latency
+
+    def fail(self, claim: Claim, error: str) -> None:
+        """Record why the run failed and release the lease, so that the next attempt need not wait for its end."""
+        self._execute(
+            queries.FAIL,
+            {**_fence(claim), "error": storable(error[:ERROR_LENGTH])},
+        )
+
+    def begin_reply(self, claim: Claim) -> bool:
+        """Write `sending` before the call; False when a reply was begun already or the claim was lost."""
+        return self._execute(queries.BEGIN_REPLY, _fence(claim)) == 1
+
+    def end_reply(
+        self, claim: Claim, state: ReplyState | None, *, sid: str | None = None, error: str | None = None
+    ) -> None:
+        """Write what became of the reply; None means that it was certainly not sent and may be tried again."""
+        self._execute(
+            queries.END_REPLY,
+            {
+                "message_id": claim.message_id,
+                "state": state.value if state else None,
+                "sid": sid,
+                "error": storable(error),
+            },
+        )
+
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None:
+        return next(iter(self._submissions(queries.GET, {"message_id": message_id})), None)
+
+    def create_submission(
+        self, message_id: str, fields: SubmissionFields, *, message_sid: str | None = None
+    ) -> UserSubmission:
+        """Insert a pending row unless the message has one; return the row either way."""
+        values = {
+            "message_id": message_id,
+            "message_sid": message_sid,
+            "from_number": fields.from_number,
+            "to_number": fields.to_number,
+            "body": fields.body,
+            "num_media": fields.num_media,
+        }
+        self._execute(queries.CREATE, values)
+        submission = self.get_submission_by_message_id(message_id)
+        if submission is None:
+            raise LookupError(f"row of message {message_id} was deleted while it was created")
+        return submission
+
+    def list_submissions(
+        self,
+        *,
+        status: SubmissionStatus | None = None,
+        since: datetime | None = None,
+        limit: int = 20,
+        before_id: int | None = None,
+    ) -> list[UserSubmission]:
+        """Return rows newest first; the last one's id as `before_id` gives the next page."""
+        values = {
+            "status": status.value if status else None,
+            "since": since,
+            "before_id": before_id,
+            "limit": limit,
+        }
+        return self._submissions(queries.LIST, values)
+
+    def count_by_status(self) -> dict[SubmissionStatus, int]:
+        """Return how many rows each status has; a status without rows is absent."""
+        with self.connection.use() as connection:
+            rows = connection.execute(queries.COUNT_BY_STATUS).fetchall()
+        return {SubmissionStatus(status): count for status, count in rows}
+
+    @contextmanager
+    def lock_stale(self, *, stale_after: timedelta, batch: int) -> Iterator[tuple[StaleRow, ...]]:
+        """Lock rows that nobody works on any more, oldest first, for the block; other runs skip them.
+
+        What the block writes to the rows is committed when it ends, and lost when it raises.
+        """
+        values = {"stale_after": stale_after, "batch": batch}
+        with self.connection.use() as connection, connection.transaction():
+            rows = _fetch(connection, queries.LOCK_STALE, values)
+            yield tuple(StaleRow(connection, row) for row in rows)
+
+    def count_stale(self, *, stale_after: timedelta) -> int:
+        """Return how many rows nobody works on any more, those that wait for their back-off included."""
+        with self.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+            count: int | None = cursor.execute(queries.COUNT_STALE, {"stale_after": stale_after}).fetchone()
+        return count or 0
+
+    def _execute(self, query: LiteralString, values: Mapping[str, Any]) -> int:
+        with self.connection.use() as connection:
+            return connection.execute(query, values).rowcount
+
+    def _submissions(self, query: LiteralString, values: Mapping[str, Any]) -> list[UserSubmission]:
+        with self.connection.use() as connection:
+            return _fetch(connection, query, values)
+
+
+class StaleRow:
+    """A locked row of `lock_stale` and what may be written to it."""
+
+    def __init__(self, connection: psycopg.Connection, submission: UserSubmission) -> None:
+        self._connection = connection
+        self.submission = submission
+
+    def identify(self, message_id: str) -> bool:
+        """Give a row from before the migration its message_id; False when another row is that message already."""
+        try:
+            with self._connection.transaction():
+                self._write(queries.IDENTIFY, {"message_id": message_id})
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def count_attempt(self, *, back_off: timedelta) -> None:
+        """Count one republication, and keep the row out of `lock_stale` for a while."""
+        self._write(queries.COUNT_STALE_ATTEMPT, {"back_off": back_off})
+
+    def abandon(self, error: str) -> None:
+        """Give the row up: from now on only a person brings it back."""
+        self._write(queries.ABANDON, {"error": error})
+
+    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
+        self._connection.execute(query, {"id": self.submission.id, **values})
+
+
+def _fetch(
+    connection: psycopg.Connection, query: LiteralString, values: Mapping[str, Any]
+) -> list[UserSubmission]:
+    with connection.cursor(row_factory=kwargs_row(_submission)) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+def _fence(claim: Claim) -> dict[str, Any]:
+    return {"message_id": claim.message_id, "attempts": claim.attempts}
+
+
+def _submission(**row: Any) -> UserSubmission:
+    row["status"] = SubmissionStatus(row["status"])
+    row["reply_state"] = ReplyState(row["reply_state"]) if row["reply_state"] else None
+    return UserSubmission(**row)
+
+
+def storable(text: str | None) -> str | None:
+    """Return text that PostgreSQL can store: NUL and lone surrogates become U+FFFD."""
+    if text is None:
+        return None
+    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")

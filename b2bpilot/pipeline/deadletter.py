@@ -1,0 +1,247 @@
+"""Dead letters: the five shapes that come out of the queue, as one value, and how to send each again (design 11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.delivery import attribute_values, deliveries, redrive_of
+from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
+
+
+class Shape(StrEnum):
+    """Who wrote the dead letter, told from its body."""
+
+    LAMBDA = "lambda"
+    """The function's own dead-letter queue: the original event."""
+    DESTINATION = "destination"
+    """An on-failure destination's record around the event."""
+    SUBSCRIPTION = "subscription"
+    """SNS could not deliver: its envelope."""
+    RAW = "raw"
+    """One of our messages, sent by hand or by raw delivery."""
+    UNREADABLE = "unreadable"
+
+
+class FailureKind(StrEnum):
+    EXCEPTION = "exception"
+    TIMEOUT = "timeout"
+    THROTTLED = "throttled"
+    ZERO_CONCURRENCY = "zero concurrency"
+    NOT_DELIVERED = "not delivered"
+    UNREADABLE = "unreadable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why the message is here. Each field may be missing: SNS records no error at all (facts A5)."""
+
+    kind: FailureKind
+    text: str | None = None
+    code: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One message of the dead-letter queue. `message` is None exactly when `unreadable` says why."""
+
+    queue_message_id: str
+    receipt_handle: str = field(repr=False)
+    body: str = field(repr=False)
+    sent_at: datetime | None
+    receive_count: int
+    shape: Shape
+    failure: Failure
+    event: Mapping[str, Any] | None = field(repr=False)
+    """What the processor is invoked with again: the original event, or one rebuilt from the envelope."""
+    message: PilotMessage | None
+    unreadable: str | None = None
+    redrives: int = 0
+    """How often it was redriven before it came back."""
+
+
+def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
+    """Decode one message as SQS's ReceiveMessage gives it. Never raises: what cannot be read says why."""
+    body = str(received.get("Body", ""))
+    attributes = _sqs_attributes(received)
+    try:
+        shape, event, failure = _unwrap(body, attributes)
+        message = deliveries(event)[0].message
+    except MessageUnreadable as exc:
+        return _build(received, body, Shape.UNREADABLE, _unreadable(attributes), None, None, str(exc))
+    return _build(received, body, shape, failure, event, message, None)
+
+
+def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
+    """Return the event that the processor is invoked with again, marked with the run and the attempt.
+
+    Raises MessageUnreadable for a letter that must not be sent.
+    """
+    if letter.event is None:
+        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
+    return {**letter.event, "redrive": {"run_id": run_id, "attempt": letter.redrives + 1}}
+
+
+def encoded_for_topic(letter: DeadLetter, *, run_id: str) -> Encoded:
+    """Return what to publish on the topic: the inner message with all its attributes, unwrapped exactly once.
+
+    A redrive that forgets the attributes is filtered out silently (facts C7). Raises MessageUnreadable.
+    """
+    if letter.event is None:
+        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
+    notification = letter.event["Records"][0]["Sns"]
+    values = {
+        **attribute_values(notification.get("MessageAttributes")),
+        "redrive_run_id": run_id,
+        "redrive_attempt": str(letter.redrives + 1),
+    }
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
+    return Encoded(body=notification["Message"], attributes=attributes)
+
+
+def _unwrap(body: str, attributes: Mapping[str, str]) -> tuple[Shape, Mapping[str, Any], Failure]:
+    document = _json_object(body)
+    if "Records" in document:
+        return Shape.LAMBDA, document, _lambda_failure(attributes)
+    if "requestPayload" in document and "requestContext" in document:
+        return Shape.DESTINATION, _object(document["requestPayload"]), _destination_failure(document)
+    if document.get("Type") == "Notification":
+        return Shape.SUBSCRIPTION, _event_from_envelope(document), Failure(kind=FailureKind.NOT_DELIVERED)
+    decode(body)
+    return Shape.RAW, _event_from_raw(body, document, attributes), _lambda_failure(attributes)
+
+
+def _json_object(body: str) -> dict[str, Any]:
+    try:
+        return _object(json.loads(body))
+    except (ValueError, RecursionError) as exc:
+        raise MessageUnreadable("the body is not JSON") from exc
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MessageUnreadable("the body is not a JSON object")
+    return value
+
+
+def _event_from_envelope(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """Lambda spells two fields differently from SQS and wants a Subject (facts A1)."""
+    renamed = {"SigningCertURL": "SigningCertUrl", "UnsubscribeURL": "UnsubscribeUrl"}
+    notification = {"Subject": None, **{renamed.get(name, name): value for name, value in envelope.items()}}
+    return _event(notification, subscription_arn=str(envelope.get("TopicArn", "")))
+
+
+def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
+    errors = {"RequestID", "ErrorCode", "ErrorMessage"}
+    return _event(
+        {
+            "Type": "Notification",
+            "MessageId": str(document["message_id"]),
+            "Subject": None,
+            "Message": body,
+            "MessageAttributes": {
+                name: {"Type": "String", "Value": value}
+                for name, value in attributes.items()
+                if name not in errors
+            },
+        },
+        subscription_arn="",
+    )
+
+
+def _event(notification: Mapping[str, Any], *, subscription_arn: str) -> dict[str, Any]:
+    record = {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": subscription_arn,
+        "Sns": dict(notification),
+    }
+    return {"Records": [record]}
+
+
+def _lambda_failure(attributes: Mapping[str, str]) -> Failure:
+    text = attributes.get("ErrorMessage")
+    code = attributes.get("ErrorCode")
+    return Failure(kind=_kind(text, code), text=text, code=code, request_id=attributes.get("RequestID"))
+
+
+def _destination_failure(document: Mapping[str, Any]) -> Failure:
+    context = _object(document["requestContext"])
+    payload = document.get("responsePayload")
+    text = payload.get("errorMessage") if isinstance(payload, dict) else None
+    condition = str(context.get("condition", ""))
+    match condition:
+        case "ZeroReservedConcurrency":
+            kind = FailureKind.ZERO_CONCURRENCY
+        case "EventAgeExceeded" if text is None:
+            kind = FailureKind.THROTTLED
+        case _:
+            kind = _kind(text, None)
+    response = document.get("responseContext")
+    code = str(response["statusCode"]) if isinstance(response, dict) and "statusCode" in response else None
+    return Failure(kind=kind, text=text or condition or None, code=code, request_id=context.get("requestId"))
+
+
+def _kind(text: str | None, code: str | None) -> FailureKind:
+    """Tell the kind by substrings: AWS's texts have prefixes that differ by age (facts A3)."""
+    if text is None and code is None:
+        return FailureKind.UNKNOWN
+    if text and "zero reserved concurrent" in text:
+        return FailureKind.ZERO_CONCURRENCY
+    if code == "429":
+        return FailureKind.THROTTLED
+    if text and "Task timed out after" in text:
+        return FailureKind.TIMEOUT
+    return FailureKind.EXCEPTION
+
+
+def _unreadable(attributes: Mapping[str, str]) -> Failure:
+    return Failure(
+        kind=FailureKind.UNREADABLE,
+        text=attributes.get("ErrorMessage"),
+        code=attributes.get("ErrorCode"),
+        request_id=attributes.get("RequestID"),
+    )
+
+
+def _sqs_attributes(received: Mapping[str, Any]) -> dict[str, str]:
+    attributes = received.get("MessageAttributes") or {}
+    return {
+        name: str(entry["StringValue"])
+        for name, entry in attributes.items()
+        if isinstance(entry, dict) and "StringValue" in entry
+    }
+
+
+def _build(
+    received: Mapping[str, Any],
+    body: str,
+    shape: Shape,
+    failure: Failure,
+    event: Mapping[str, Any] | None,
+    message: PilotMessage | None,
+    unreadable: str | None,
+) -> DeadLetter:
+    system = received.get("Attributes") or {}
+    sent = system.get("SentTimestamp")
+    redrive = deliveries(event)[0].redrive if event is not None else redrive_of({})
+    return DeadLetter(
+        queue_message_id=str(received.get("MessageId", "")),
+        receipt_handle=str(received.get("ReceiptHandle", "")),
+        body=body,
+        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
+        receive_count=int(system.get("ApproximateReceiveCount", 0)),
+        shape=shape,
+        failure=failure,
+        event=event,
+        message=message,
+        unreadable=unreadable,
+        redrives=redrive.attempt if redrive else 0,
+    )

@@ -1,0 +1,134 @@
+"""The state machine of one delivery: claim, work, complete. Exactly once, whatever fails in between (design 5)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.pipeline.database import Claim, DatabaseManager, SubmissionFields, storable
+from b2bpilot.pipeline.delivery import Delivery
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of a delivery. All three are a success: raising would dead-letter a healthy message."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    IN_PROGRESS = "in_progress"
+
+
+class Replier(Protocol):
+    """Sends the configured reply."""
+
+    def send(self, *, to: str, from_: str) -> str:
+        """Return the SID of the sent message. Raises ReplyNotSent, ReplyRefused or ReplyUnknown, nothing else."""
+
+
+def process(
+    delivery: Delivery, *, database: DatabaseManager, replier: Replier | None, lease: timedelta
+) -> Outcome:
+    """Store one delivery. Whatever goes wrong after the claim is written to the row and raised, so that Lambda
+    tries again and then dead-letters the event.
+
+    `lease` is the time that the invocation has left: a run that is killed is taken over after it.
+    """
+    message = delivery.message
+    claim = database.claim(message, lease=lease)
+    if claim is None:
+        return _skipped(message, database)
+    try:
+        fields = submission_fields(message)
+        _reply_once(message, claim, database, replier)
+        latency_ms = database.complete(claim, fields)
+    except Exception as exc:
+        _record_failure(claim, database, exc)
+        raise
+    if latency_ms is None:
+        return _skipped(message, database)
+    _log("stored", message, "Message stored", latency_ms=round(latency_ms, 1), attempts=claim.attempts)
+    return Outcome.STORED
+
+
+def submission_fields(message: PilotMessage) -> SubmissionFields:
+    """Return what the message says as columns. Raises MessageInvalid when a parameter makes no sense."""
+    count = message.params.get("NumMedia") or "0"
+    if not (count.isascii() and count.isdigit() and len(count) < 4):  # noqa: PLR2004  # Twilio sends at most 10
+        raise MessageInvalid(f"NumMedia is {count[:20]!r}, not a count")
+    return SubmissionFields(
+        from_number=storable(message.params.get("From")),
+        to_number=storable(message.params.get("To")),
+        body=storable(message.params.get("Body")),
+        num_media=int(count),
+    )
+
+
+def _skipped(message: PilotMessage, database: DatabaseManager) -> Outcome:
+    submission = database.get_submission_by_message_id(message.message_id)
+    if submission is not None and submission.status is SubmissionStatus.COMPLETED:
+        _log("duplicate", message, f"Message {message.message_id} already processed")
+        return Outcome.DUPLICATE
+    _log("in_progress", message, "Message is being processed by another run")
+    return Outcome.IN_PROGRESS
+
+
+def _reply_once(
+    message: PilotMessage, claim: Claim, database: DatabaseManager, replier: Replier | None
+) -> None:
+    """Send the reply unless one was sent, or may have been: `sending` without an answer is for a person."""
+    if claim.reply_state is ReplyState.SENDING:
+        database.end_reply(
+            claim, ReplyState.UNKNOWN, error="the run that was sending it ended without an answer"
+        )
+        _log("reply_unknown", message, "Nobody knows whether the reply was sent")
+        return
+    to, from_ = message.params.get("From"), message.params.get("To")
+    if replier is None or message.test or not to or not from_ or claim.reply_state is not None:
+        return
+    if database.begin_reply(claim):
+        _send(message, claim, database, replier, to=to, from_=from_)
+
+
+def _send(
+    message: PilotMessage, claim: Claim, database: DatabaseManager, replier: Replier, *, to: str, from_: str
+) -> None:
+    try:
+        sid = replier.send(to=to, from_=from_)
+    except ReplyNotSent as exc:
+        database.end_reply(claim, None, error=str(exc))
+        raise
+    except ReplyRefused as exc:
+        database.end_reply(claim, ReplyState.REFUSED, error=str(exc))
+        _log("reply_refused", message, "Twilio refused the reply", reason=str(exc))
+    except ReplyUnknown as exc:
+        database.end_reply(claim, ReplyState.UNKNOWN, error=str(exc))
+        _log("reply_unknown", message, "Nobody knows whether the reply was sent", reason=str(exc))
+    else:
+        database.end_reply(claim, ReplyState.SENT, sid=sid)
+        _log("reply_sent", message, "Reply sent", reply_sid=sid)
+
+
+def _record_failure(claim: Claim, database: DatabaseManager, exc: Exception) -> None:
+    """Write the error to the row. When the database is what failed, the lease simply runs out."""
+    logger.error(
+        "Processing failed", extra={"event": "failed", "message_id": claim.message_id, "error": str(exc)}
+    )
+    try:
+        database.fail(claim, str(exc) or type(exc).__name__)
+    except DatabaseError as second:
+        logger.warning(
+            "The failure could not be written to the row",
+            extra={"event": "failure_not_recorded", "message_id": claim.message_id, "error": str(second)},
+        )
+
+
+def _log(event: str, message: PilotMessage, text: str, **fields: object) -> None:
+    logger.info(
+        text, extra={"event": event, "message_id": message.message_id, "test": message.test, **fields}
+    )

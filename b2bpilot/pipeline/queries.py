@@ -1,0 +1,136 @@
+"""The pipeline's SQL statements, as the methods of DatabaseManager run them.
+
+Time is the database's own (`now()`), so that leases mean the same to every container. Columns are listed, never `*`:
+a warm connection outlives an ALTER TABLE.
+"""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+COLUMNS: Final[LiteralString] = """
+    id, message_id, message_sid, from_number, to_number, body, num_media, status, source, message_type, priority,
+    test, params, attempts, lease_expires_at, last_error, reply_state, reply_sid, stale_attempts, received_at,
+    created_at, updated_at, completed_at
+"""
+
+CLAIM: Final[LiteralString] = """
+    INSERT INTO b2b_pilot_user_submissions AS submission
+        (message_id, message_sid, source, message_type, priority, test, params, received_at,
+         status, attempts, lease_expires_at)
+    VALUES
+        (%(message_id)s, %(message_sid)s, %(source)s, %(message_type)s, %(priority)s, %(test)s, %(params)s,
+         %(received_at)s, 'processing', 1, now() + %(lease)s)
+    ON CONFLICT (message_id) DO UPDATE SET
+        status = 'processing',
+        attempts = submission.attempts + 1,
+        lease_expires_at = excluded.lease_expires_at,
+        params = excluded.params,
+        source = coalesce(submission.source, excluded.source),
+        message_type = excluded.message_type,
+        priority = excluded.priority,
+        received_at = coalesce(submission.received_at, excluded.received_at),
+        updated_at = now()
+    WHERE submission.status <> 'completed'
+        AND (submission.lease_expires_at IS NULL OR submission.lease_expires_at < now())
+    RETURNING attempts, reply_state
+"""
+
+COMPLETE: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET status = 'completed', from_number = %(from_number)s, to_number = %(to_number)s, body = %(body)s,
+        num_media = %(num_media)s, lease_expires_at = NULL, last_error = NULL, completed_at = now(),
+        updated_at = now()
+    WHERE message_id = %(message_id)s AND attempts = %(attempts)s AND status = 'processing'
+    RETURNING greatest(0, extract(epoch FROM completed_at - received_at) * 1000)::float
+"""
+
+FAIL: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET status = 'failed', last_error = %(error)s, lease_expires_at = NULL, updated_at = now()
+    WHERE message_id = %(message_id)s AND attempts = %(attempts)s AND status = 'processing'
+"""
+
+BEGIN_REPLY: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET reply_state = 'sending', updated_at = now()
+    WHERE message_id = %(message_id)s AND attempts = %(attempts)s AND status = 'processing'
+        AND reply_state IS NULL
+    RETURNING id
+"""
+
+END_REPLY: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET reply_state = %(state)s, reply_sid = %(sid)s, reply_error = %(error)s, updated_at = now()
+    WHERE message_id = %(message_id)s
+        AND (reply_state = 'sending' OR (reply_state = 'unknown' AND %(state)s = 'sent'))
+"""
+
+CREATE: Final[LiteralString] = """
+    INSERT INTO b2b_pilot_user_submissions
+        (message_id, message_sid, from_number, to_number, body, num_media, status)
+    VALUES
+        (%(message_id)s, %(message_sid)s, %(from_number)s, %(to_number)s, %(body)s, %(num_media)s, 'pending')
+    ON CONFLICT (message_id) DO NOTHING
+    RETURNING id
+"""
+
+
+GET: Final[LiteralString] = (
+    "SELECT" + COLUMNS + "FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s"
+)
+
+LIST: Final[LiteralString] = (
+    "SELECT"
+    + COLUMNS
+    + """
+    FROM b2b_pilot_user_submissions
+    WHERE (%(status)s::text IS NULL OR status = %(status)s)
+        AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
+        AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
+    ORDER BY id DESC
+    LIMIT %(limit)s
+"""
+)
+
+COUNT_BY_STATUS: Final[LiteralString] = """
+    SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
+"""
+
+LOCK_STALE: Final[LiteralString] = (
+    "SELECT"
+    + COLUMNS
+    + """
+    FROM b2b_pilot_user_submissions
+    WHERE status IN ('pending', 'processing', 'failed')
+        AND updated_at < now() - %(stale_after)s
+        AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
+        AND (next_stale_at IS NULL OR next_stale_at <= now())
+    ORDER BY updated_at
+    LIMIT %(batch)s
+    FOR UPDATE SKIP LOCKED
+"""
+)
+
+COUNT_STALE: Final[LiteralString] = """
+    SELECT count(*) FROM b2b_pilot_user_submissions
+    WHERE status IN ('pending', 'processing', 'failed')
+        AND updated_at < now() - %(stale_after)s
+        AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
+"""
+
+COUNT_STALE_ATTEMPT: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET stale_attempts = stale_attempts + 1, next_stale_at = now() + %(back_off)s
+    WHERE id = %(id)s
+"""
+
+IDENTIFY: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s AND message_id IS NULL
+"""
+
+ABANDON: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET status = 'abandoned', last_error = %(error)s, lease_expires_at = NULL, updated_at = now()
+    WHERE id = %(id)s
+"""
