@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
-from b2bpilot.pipeline.delivery import attribute_values, deliveries, redrive_of
+from b2bpilot.pipeline.delivery import Delivery, attribute_values, deliveries
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
 
 
@@ -69,14 +69,22 @@ class DeadLetter:
 
 def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
     """Decode one message as SQS's ReceiveMessage gives it. Never raises: what cannot be read says why."""
-    body = str(received.get("Body", ""))
     attributes = _sqs_attributes(received)
+    letter = _undecoded(received, attributes)
     try:
-        shape, event, failure = _unwrap(body, attributes)
-        message = deliveries(event)[0].message
+        shape, event, failure = _unwrap(letter.body, attributes)
+        delivery = _only(deliveries(event))
     except MessageUnreadable as exc:
-        return _build(received, body, Shape.UNREADABLE, _unreadable(attributes), None, None, str(exc))
-    return _build(received, body, shape, failure, event, message, None)
+        return replace(letter, unreadable=str(exc))
+    return replace(
+        letter,
+        shape=shape,
+        failure=failure,
+        event=event,
+        message=delivery.message,
+        unreadable=None,
+        redrives=delivery.redrive.attempt if delivery.redrive else 0,
+    )
 
 
 def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
@@ -202,15 +210,6 @@ def _kind(text: str | None, code: str | None) -> FailureKind:
     return FailureKind.EXCEPTION
 
 
-def _unreadable(attributes: Mapping[str, str]) -> Failure:
-    return Failure(
-        kind=FailureKind.UNREADABLE,
-        text=attributes.get("ErrorMessage"),
-        code=attributes.get("ErrorCode"),
-        request_id=attributes.get("RequestID"),
-    )
-
-
 def _sqs_attributes(received: Mapping[str, Any]) -> dict[str, str]:
     attributes = received.get("MessageAttributes") or {}
     return {
@@ -220,28 +219,25 @@ def _sqs_attributes(received: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _build(
-    received: Mapping[str, Any],
-    body: str,
-    shape: Shape,
-    failure: Failure,
-    event: Mapping[str, Any] | None,
-    message: PilotMessage | None,
-    unreadable: str | None,
-) -> DeadLetter:
+def _undecoded(received: Mapping[str, Any], attributes: Mapping[str, str]) -> DeadLetter:
+    """What SQS itself says of a message, whatever its body is."""
     system = received.get("Attributes") or {}
     sent = system.get("SentTimestamp")
-    redrive = deliveries(event)[0].redrive if event is not None else redrive_of({})
     return DeadLetter(
         queue_message_id=str(received.get("MessageId", "")),
         receipt_handle=str(received.get("ReceiptHandle", "")),
-        body=body,
+        body=str(received.get("Body", "")),
         sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
         receive_count=int(system.get("ApproximateReceiveCount", 0)),
-        shape=shape,
-        failure=failure,
-        event=event,
-        message=message,
-        unreadable=unreadable,
-        redrives=redrive.attempt if redrive else 0,
+        shape=Shape.UNREADABLE,
+        failure=replace(_lambda_failure(attributes), kind=FailureKind.UNREADABLE),
+        event=None,
+        message=None,
     )
+
+
+def _only(found: list[Delivery]) -> Delivery:
+    """AWS puts one record into an event; with more, one result could not speak for all of them."""
+    if len(found) != 1:
+        raise MessageUnreadable(f"the event holds {len(found)} records; one is expected")
+    return found[0]

@@ -1,0 +1,58 @@
+"""The processor: each delivery from SNS becomes one row, exactly once."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from b2bpilot.aws.secrets import read_secret
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.delivery import deliveries
+from b2bpilot.pipeline.processing import process
+from b2bpilot.pipeline.settings import Settings, required
+from b2bpilot.twilio.replies import TwilioReplier
+
+logger = logging.getLogger()
+logger.setLevel(logging.INFO)
+
+
+class Context(Protocol):
+    """The part of Lambda's context that is used here."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@functools.cache
+def _settings() -> Settings:
+    return Settings.from_env(os.environ, read_secret=read_secret)
+
+
+@functools.cache
+def _database() -> DatabaseManager:
+    url = required(_settings().database_url, "DATABASE_URL")
+    return DatabaseManager(url, application_name="b2bpilot/processor")
+
+
+@functools.cache
+def _replier() -> TwilioReplier | None:
+    settings = _settings()
+    if not settings.reply_text:
+        return None
+    return TwilioReplier(
+        account_sid=required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID"),
+        auth_token=required(next(iter(settings.twilio_auth_tokens), None), "TWILIO_AUTH_TOKEN"),
+        text=settings.reply_text,
+    )
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
+    """Process an event from SNS. Raises when it must be tried again; Lambda does, twice, and then dead-letters it."""
+    outcomes = []
+    for delivery in deliveries(event):
+        lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
+        outcomes.append(process(delivery, database=_database(), replier=_replier(), lease=lease).value)
+    return {"outcomes": outcomes}

