@@ -1,0 +1,7 @@
+"""`python -m b2bpilot`."""
+
+import sys
+
+from b2bpilot.cli.app import main
+
+sys.exit(main())

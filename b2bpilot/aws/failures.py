@@ -1,0 +1,108 @@
+"""boto3's exceptions in our words. Every seam calls AWS inside `translated`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore import exceptions as boto
+
+from b2bpilot.errors import (
+    AwsDenied,
+    AwsError,
+    AwsUnreachable,
+    CredentialsMissing,
+    PilotError,
+    SettingsInvalid,
+)
+
+DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "UnauthorizedOperation",
+    }
+)
+CREDENTIALS_REFUSED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.SSOError,
+    boto.LoginError,
+)
+NOT_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
+CREDENTIALS_HINT = "log in (`aws sso login`, `aws configure`), or name other credentials with --profile"
+ENDPOINT_HINT = "check the network, --region and --endpoint-url"
+
+
+@contextmanager
+def translated(action: str, *, otherwise: type[AwsError] = AwsError) -> Iterator[None]:
+    """Turn botocore's errors into ours. `action` is the IAM action, such as `sns:Publish`.
+
+    `otherwise` is raised for what AWS refused, and where nobody can tell whether AWS did it.
+    """
+    try:
+        yield
+    except boto.ClientError as exc:
+        raise _refusal(exc, action, otherwise) from exc
+    except (boto.BotoCoreError, boto.HTTPClientError) as exc:
+        raise _client_side(exc, action, otherwise) from exc
+
+
+def error_code(exc: boto.ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def error_message(exc: boto.ClientError) -> str:
+    return _one_line(str(exc.response.get("Error", {}).get("Message", "")) or "no reason given")
+
+
+def _refusal(exc: boto.ClientError, action: str, otherwise: type[AwsError]) -> AwsError:
+    code, message = error_code(exc), error_message(exc)
+    if code in DENIED:
+        return AwsDenied(
+            f"AWS denied {action}: {message}", hint=f"let the role or user {action}, or use another --profile"
+        )
+    if code in CREDENTIALS_REFUSED:
+        return CredentialsMissing(f"AWS refused the credentials ({code}): {message}", hint=CREDENTIALS_HINT)
+    return otherwise(f"{action} failed: {code}: {message}")
+
+
+def _client_side(
+    exc: boto.BotoCoreError | boto.HTTPClientError, action: str, otherwise: type[AwsError]
+) -> PilotError:
+    text = _one_line(str(exc))
+    match exc:
+        case boto.NoRegionError():
+            return SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
+        case boto.NoCredentialsError():
+            return CredentialsMissing("no AWS credentials were found", hint=CREDENTIALS_HINT)
+        case _ if isinstance(exc, NO_CREDENTIALS):
+            return CredentialsMissing(f"the AWS credentials cannot be used: {text}", hint=CREDENTIALS_HINT)
+        case _ if isinstance(exc, NOT_SENT):
+            return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
+        case boto.ReadTimeoutError() | boto.ConnectionClosedError() | boto.HTTPClientError():
+            unclear = AwsUnreachable if otherwise is AwsError else otherwise
+            return unclear(
+                f"{action}: no answer, so nobody knows whether AWS did it: {text}", hint=ENDPOINT_HINT
+            )
+    return otherwise(f"{action} failed: {text}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

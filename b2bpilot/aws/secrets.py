@@ -1,0 +1,31 @@
+"""The environment's secret. Used by the functions too: imports boto3 and errors, nothing else of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+
+def read_secret(arn: str, client: SecretsManagerClient | None = None) -> Mapping[str, str]:
+    """Return the fields of a secret; one that is not text, such as an object of keys, as its JSON.
+
+    Raises AwsError, and SettingsInvalid when the secret is not a JSON object. Its value is in no message.
+    """
+    reader: SecretsManagerClient = client or AwsAccess().client("secretsmanager")
+    with translated("secretsmanager:GetSecretValue"):
+        text = reader.get_secret_value(SecretId=arn).get("SecretString", "")
+    try:
+        values = json.loads(text)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise SettingsInvalid(f"secret {arn} is not a JSON object", hint="deploy the stack again")
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}

@@ -1,0 +1,76 @@
+"""How AWS is reached: session, clients with bounded waits, and its errors in our words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import InvalidRegionError, ProfileNotFound
+
+from b2bpilot import __version__
+from b2bpilot.aws.failures import translated
+from b2bpilot.errors import SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long one call may take. `attempts` counts the first one; boto3 backs off between them."""
+
+    connect_seconds: float = 5
+    read_seconds: float = 20
+    attempts: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsAccess:
+    """Whom to ask as whom. What is None, boto3 finds where it always does (variables, profile, role)."""
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+
+    def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
+        """Return boto3's client of `service`; the caller's annotation gives its type.
+
+        Raises SettingsInvalid for a profile, region or endpoint that cannot be used, and CredentialsMissing.
+        """
+        with translated(f"{service}: create a client"):
+            try:
+                return self._session().client(
+                    service, endpoint_url=self.endpoint_url, config=client_config(timeouts or Timeouts())
+                )
+            except InvalidRegionError as exc:
+                raise SettingsInvalid(f"region {self.region!r} is not a region's name") from exc
+            except ValueError as exc:  # botocore's answer to an endpoint that is no URL
+                raise SettingsInvalid(
+                    f"the endpoint {self.endpoint_url!r} cannot be used: {exc}",
+                    hint="write it as http://HOST:PORT or https://HOST",
+                ) from exc
+
+    def _session(self) -> Any:
+        """`Any`: the stubs know client() by literal service names only."""
+        try:
+            return boto3.Session(
+                region_name=self.region,
+                profile_name=self.profile,
+                aws_access_key_id=self.access_key_id,
+                aws_secret_access_key=self.secret_access_key,
+            )
+        except ProfileNotFound as exc:
+            raise SettingsInvalid(
+                f"AWS profile {self.profile!r} does not exist",
+                hint="`aws configure list-profiles` names yours",
+            ) from exc
+
+
+def client_config(timeouts: Timeouts) -> Config:
+    return Config(
+        connect_timeout=timeouts.connect_seconds,
+        read_timeout=timeouts.read_seconds,
+        retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
+        user_agent_extra=f"b2bpilot/{__version__}",
+    )

@@ -1,0 +1,106 @@
+"""The stack of an environment: everything else is discovered from its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import AwsError, EnvironmentUnknown
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import StackTypeDef
+
+PREFIX = "b2b-pilot-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOutputs:
+    """The outputs of template.yaml, and where the stack is."""
+
+    stack_name: str
+    account_id: str
+    region: str
+    environment: str
+    topic_arn: str
+    dead_letter_queue_url: str
+    dead_letter_queue_arn: str
+    webhook_function_name: str
+    processor_function_name: str
+    stale_function_name: str
+    webhook_url: str
+    api_id: str
+    secret_arn: str
+    subscription_arn: str
+    schedule_name: str
+    dashboard_name: str
+    processor_reserved_concurrency: str
+    stale_after_minutes: str
+
+
+WHERE = frozenset({"stack_name", "account_id", "region"})
+
+
+def describe(environment: str, access: AwsAccess) -> StackOutputs:
+    """Return the outputs of the environment's stack. Raises EnvironmentUnknown when there is none."""
+    client: CloudFormationClient = access.client("cloudformation")
+    name = PREFIX + environment
+    with translated("cloudformation:DescribeStacks"):
+        try:
+            stack = client.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as exc:
+            if error_code(exc) != "ValidationError":
+                raise
+            raise EnvironmentUnknown(
+                f"no environment {environment!r}: stack {name} does not exist in {client.meta.region_name}"
+                f"{_found(client)}",
+                hint="check --env, --region and --profile",
+            ) from exc
+    return _outputs(stack)
+
+
+def environments(client: CloudFormationClient) -> list[str]:
+    """Return the names of the environments in this account and region."""
+    names: list[str] = []
+    with translated("cloudformation:DescribeStacks"):
+        for page in client.get_paginator("describe_stacks").paginate():
+            names += [stack["StackName"] for stack in page["Stacks"]]
+    return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def _found(client: CloudFormationClient) -> str:
+    """What there is instead, for the message; a caller who may not list them gets the message without it."""
+    try:
+        found = environments(client)
+    except AwsError:
+        return ""
+    return f"; found there: {', '.join(found)}" if found else "; there is none at all"
+
+
+def _outputs(stack: StackTypeDef) -> StackOutputs:
+    values: Mapping[str, str] = {
+        _snake(output["OutputKey"]): output["OutputValue"] for output in stack.get("Outputs", [])
+    }
+    wanted = {field.name for field in fields(StackOutputs)} - WHERE
+    if missing := sorted(wanted - values.keys()):
+        raise AwsError(
+            f"stack {stack['StackName']} ({stack['StackStatus']}) lacks the outputs {', '.join(missing)}",
+            hint="deploy this version's template.yaml to it",
+        )
+    _, _, _, region, account, _ = stack["StackId"].split(":", 5)
+    return StackOutputs(
+        stack_name=stack["StackName"],
+        region=region,
+        account_id=account,
+        **{name: values[name] for name in wanted},
+    )
+
+
+def _snake(name: str) -> str:
+    """TopicArn -> topic_arn."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,98 @@
+"""The topic that all messages pass. Used by the functions too: imports boto3, errors and the message, nothing else of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.errors import AwsError, PublishFailed
+from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded
+
+if TYPE_CHECKING:
+    from types_boto3_sns import SNSClient
+    from types_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+
+BATCH_ENTRIES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What became of one entry of a batch: SNS's id of it, or why there is none."""
+
+    sns_message_id: str | None = None
+    error: AwsError | None = None
+
+
+class Topic:
+    """Publishes to one topic. boto3's clients may be shared by threads, so this may too."""
+
+    def __init__(self, client: SNSClient, arn: str) -> None:
+        self.arn = arn
+        self._client = client
+
+    @classmethod
+    def connect(cls, arn: str, *, access: AwsAccess | None = None, timeouts: Timeouts | None = None) -> Self:
+        return cls((access or AwsAccess()).client("sns", timeouts), arn)
+
+    def publish(self, message: Encoded) -> str:
+        """Return SNS's id of the message: it is for logs, never a key (facts C13).
+
+        Raises AwsError; PublishFailed among them also where nobody can tell whether SNS took it.
+        """
+        with translated("sns:Publish", otherwise=PublishFailed):
+            response = self._client.publish(
+                TopicArn=self.arn,
+                Message=message.body,
+                MessageAttributes=message.attributes,  # type: ignore[arg-type]  # a TypedDict per attribute
+            )
+        return response["MessageId"]
+
+    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
+        """Publish any number of messages; result N belongs to message N. A failure is a result, never raised:
+        what was accepted before it must not be forgotten."""
+        return [result for batch in batches(messages) for result in self._publish_one_batch(batch)]
+
+    def _publish_one_batch(self, batch: Sequence[Encoded]) -> list[Published]:
+        """SNS answers 200 with some entries failed, and in any order: entries are matched by their Id (facts C1)."""
+        try:
+            with translated("sns:Publish", otherwise=PublishFailed):
+                response = self._client.publish_batch(
+                    TopicArn=self.arn,
+                    PublishBatchRequestEntries=[_entry(str(n), message) for n, message in enumerate(batch)],
+                )
+        except AwsError as exc:
+            return [Published(error=exc)] * len(batch)
+        results = {
+            entry["Id"]: Published(sns_message_id=entry["MessageId"])
+            for entry in response.get("Successful", [])
+        }
+        for failed in response.get("Failed", []):
+            text = f"SNS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
+            results[failed["Id"]] = Published(error=PublishFailed(text))
+        unanswered = Published(error=PublishFailed("SNS did not say what became of the message"))
+        return [results.get(str(n), unanswered) for n in range(len(batch))]
+
+
+def batches(messages: Sequence[Encoded]) -> Iterator[list[Encoded]]:
+    """Split messages, in order, into what one PublishBatch takes: 10 entries and 262,144 bytes together."""
+    batch: list[Encoded] = []
+    size_bytes = 0
+    for message in messages:
+        if batch and (len(batch) == BATCH_ENTRIES or size_bytes + message.size_bytes > MAXIMUM_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(message)
+        size_bytes += message.size_bytes
+    if batch:
+        yield batch
+
+
+def _entry(entry_id: str, message: Encoded) -> PublishBatchRequestEntryTypeDef:
+    return {
+        "Id": entry_id,
+        "Message": message.body,
+        "MessageAttributes": message.attributes,  # type: ignore[typeddict-item]  # a TypedDict per attribute
+    }

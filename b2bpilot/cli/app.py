@@ -1,0 +1,83 @@
+"""The program: its commands, and the one place where errors become text and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from b2bpilot.cli import publish
+from b2bpilot.cli.commands import Command, Group, print_version
+from b2bpilot.cli.context import Pilot
+from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
+from b2bpilot.cli.output import Failure, Output, PipeClosed
+
+PIPE_CLOSED = 141
+"""128 + SIGPIPE, as a shell says it of a program that was killed by it."""
+
+app = typer.Typer(
+    cls=Group,
+    # typer's own rich help costs more than the rest of the start together (design 2: --help is cheap).
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("publish", cls=Command)(publish.publish)
+
+
+@app.callback()
+def b2bpilot(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Operate the b2bpilot pipeline: Twilio webhook, SNS, Lambda, PostgreSQL.
+
+    Data goes to stdout, everything else to stderr. With -o json stdout holds one JSON document, with "error" in it when
+    something failed; with -o jsonl one document per line.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 found something (--exit-code), 4 partly failed,
+    5 refused or not confirmed, 130 interrupted.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr))
+    try:
+        exit_code = _run(arguments, pilot)
+        pilot.output.finish()
+    except PipeClosed:
+        _forget_stdout()
+        return PIPE_CLOSED
+    return exit_code
+
+
+def _run(arguments: list[str], pilot: Pilot) -> int:
+    """Typer ends by SystemExit, by a returned code (its Exit and Ctrl-C), or by an exception."""
+    try:
+        result = app(args=arguments, prog_name="b2bpilot", standalone_mode=False, obj=pilot)
+    except (PipeClosed, SystemExit):
+        raise
+    except Exception as exc:  # noqa: BLE001  # the one place where every error is shown
+        return _fail(failure_of(exc, verbose=is_verbose(arguments, pilot)), arguments, pilot)
+    if result == INTERRUPTED:
+        return _fail(interrupted(), arguments, pilot)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(failure: Failure, arguments: list[str], pilot: Pilot) -> int:
+    pilot.output.format = wanted_format(arguments, pilot)
+    pilot.output.fail(failure)
+    return failure.exit_code
+
+
+def _forget_stdout() -> None:
+    """Python flushes stdout once more when it ends; to a closed pipe that would print an error."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

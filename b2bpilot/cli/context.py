@@ -1,0 +1,119 @@
+"""What a command is given: the settings, the output, and the environment, asked for at first use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from b2bpilot.cli.confirm import Confirmation
+from b2bpilot.cli.output import Output
+from b2bpilot.cli.privacy import passwords_in
+from b2bpilot.cli.settings import GlobalSettings, config_files, resolve, state_home
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.session import AwsAccess
+    from b2bpilot.ops.environment import Environment
+    from b2bpilot.pipeline.database import DatabaseManager
+
+LOCAL = "local"
+
+
+@dataclass
+class Pilot:
+    """One run of the program. `given` holds the global options as they were read, wherever they stood."""
+
+    environ: Mapping[str, str]
+    output: Output
+    given: dict[str, str | bool] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> GlobalSettings:
+        """Raises SettingsInvalid."""
+        settings = self.resolve({})
+        self.output.format, self.output.color = settings.output, settings.color
+        self._keep_secret(settings.database_url)
+        return settings
+
+    def resolve(self, more: Mapping[str, str | bool]) -> GlobalSettings:
+        """Return the settings with `more` options. Raises SettingsInvalid."""
+        files = config_files(self.environ, directory=Path.cwd(), home=Path.home())
+        return resolve({**self.given, **more}, self.environ, files)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Raises UsageError when none was named, EnvironmentUnknown, AwsError."""
+        from b2bpilot.ops import environment
+
+        name = self.settings.environment
+        if name is None:
+            raise UsageError(
+                "no environment was named",
+                hint='name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml',
+            )
+        access = self._access(name)
+        found = environment.discover(name, access)
+        self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
+        return found
+
+    @cached_property
+    def database_url(self) -> str:
+        """The named one, else the environment's."""
+        from b2bpilot.ops import environment
+
+        url = self.settings.database_url or environment.database_url(self.environment)
+        self._keep_secret(url)
+        return url
+
+    def database(self) -> DatabaseManager:
+        from b2bpilot.pipeline.database import DatabaseManager
+
+        return DatabaseManager(self.database_url, application_name="b2bpilot/cli")
+
+    def confirmation(self, *, yes: bool) -> Confirmation:
+        return Confirmation(stdin=sys.stdin, output=self.output, yes=yes)
+
+    def tell(self, text: str) -> None:
+        """Say it with --verbose only."""
+        if self.settings.verbose:
+            self.output.notice(text)
+
+    def _local_access(self) -> AwsAccess:
+        from b2bpilot.errors import LocalEnvironmentError
+
+        raise LocalEnvironmentError("the local environment is not running", hint="run `b2bpilot local up`")
+
+    @property
+    def local_home(self) -> Path:
+        return state_home(self.environ, home=Path.home())
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    def _access(self, name: str) -> AwsAccess:
+        """The local environment tells where it is; what was named explicitly wins all the same."""
+        from b2bpilot.aws.session import AwsAccess
+
+        settings = self.settings
+        if name == LOCAL:
+            return self._local_access()
+        return AwsAccess(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
+
+    def _keep_secret(self, url: str | None) -> None:
+        self.output.secrets += passwords_in(url or "")
+
+
+def pilot_of(ctx: typer.Context) -> Pilot:
+    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else."""
+    pilot = ctx.obj
+    assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    _ = pilot.settings
+    return pilot

@@ -1,0 +1,61 @@
+"""Times as people write them: `90s`, `30m`, `2h`, `1d`, or ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from b2bpilot.errors import UsageError
+
+UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhdw])")
+HINT = "write a duration as 30s, 15m, 2h, 1d or 1h30m"
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Return the duration; it is more than zero. Raises UsageError that names the option."""
+    parts = PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UsageError(f"{option}: {text!r} is not a duration", hint=HINT)
+    try:
+        duration = sum((timedelta(**{UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+    except OverflowError as exc:
+        raise UsageError(f"{option}: {text!r} is too long", hint=HINT) from exc
+    if not duration:
+        raise UsageError(f"{option}: {text!r} is no time at all", hint=HINT)
+    return duration
+
+
+def parse_since(text: str, option: str, *, now: datetime) -> datetime:
+    """Return the moment that lies `text` before now, or that ISO 8601 names (UTC unless it says otherwise)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _before(now, text, option)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _before(now: datetime, text: str, option: str) -> datetime:
+    try:
+        return now - parse_duration(text, option)
+    except OverflowError as exc:
+        raise UsageError(f"{option}: {text!r} is before the first year", hint=HINT) from exc
+    except UsageError as exc:
+        raise UsageError(
+            f"{option}: {text!r} is neither a duration nor a time",
+            hint="write 30m, 2h, 1d, or 2026-10-01T12:45Z",
+        ) from exc
+
+
+def relative(moment: datetime, *, now: datetime) -> str:
+    """Return how long ago a moment was, in its largest unit: `3 m ago`."""
+    seconds = (now - moment).total_seconds()
+    text = _largest_unit(abs(seconds))
+    return f"{text} ago" if seconds >= 0 else f"in {text}"
+
+
+def _largest_unit(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

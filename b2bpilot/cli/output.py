@@ -1,0 +1,204 @@
+"""Everything that is printed. Data goes to stdout, all else to stderr; the only module that imports rich."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO, assert_never
+
+from b2bpilot.cli import plain
+from b2bpilot.cli.privacy import without_secrets
+from b2bpilot.cli.settings import Color, Format
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION = 1
+
+
+class PipeClosed(Exception):
+    """Whoever read our stdout has gone: no failure, and nothing more to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error as it is shown. `details` is for a traceback."""
+
+    code: str
+    message: str
+    hint: str | None
+    exit_code: int
+    details: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Output:
+    """Where a command's output goes, and in which form.
+
+    With `json` the command's fields are collected and printed as one document at the end, an error among them,
+    so that stdout always holds exactly one. With `jsonl` each row, and at last an error, is a line.
+    """
+
+    stdout: TextIO
+    stderr: TextIO
+    format: Format = Format.TABLE
+    color: Color = Color.AUTO
+    secrets: list[str] = field(default_factory=list, repr=False)
+    document: dict[str, object] = field(default_factory=dict, repr=False)
+
+    def record(self, fields: Mapping[str, object], *, text: Iterable[str]) -> None:
+        """Show one result: `fields` for programs, lines of text for people."""
+        match self.format:
+            case Format.TABLE:
+                for line in text:
+                    self._write(line)
+            case Format.JSON:
+                self.document.update(fields)
+            case Format.JSONL:
+                self._write(_json({"schema_version": SCHEMA_VERSION, **fields}))
+            case _:
+                assert_never(self.format)
+
+    def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, str]]) -> None:
+        """Show one result with its parts named, one a line."""
+        if self._is_watched(self.stdout) and self.format is Format.TABLE:
+            self._print_pairs(text)
+        else:
+            self.record(fields, text=plain.pairs(text))
+
+    def rows(
+        self,
+        name: str,
+        rows: Iterable[Mapping[str, object]],
+        *,
+        columns: Mapping[str, Callable[[Mapping[str, object]], str]],
+    ) -> int:
+        """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
+        if self.format is Format.JSONL:
+            return sum(self._write_row(row) for row in rows)
+        found = list(rows)
+        if self.format is Format.JSON:
+            self.document[name] = found
+        elif found:
+            self._table(list(columns), [[cell(row) for cell in columns.values()] for row in found])
+        return len(found)
+
+    def notice(self, text: str) -> None:
+        """Say something that is not the result."""
+        self.stderr.write(f"{self._safe(text)}\n")
+        self.stderr.flush()
+
+    def ask(self, question: str) -> None:
+        """Write a question without a line's end."""
+        self.stderr.write(self._safe(question))
+        self.stderr.flush()
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show what is being waited for; the observer that is given takes the next line.
+
+        On a terminal one line changes; elsewhere each is printed.
+        """
+        if not self._is_watched(self.stderr):
+            self.notice(text)
+            yield self.notice
+            return
+        from rich.text import Text
+
+        with self._console(self.stderr).status(Text(self._safe(text))) as status:
+            yield lambda line: status.update(Text(self._safe(line)))
+
+    def fail(self, failure: Failure) -> None:
+        """Show an error: in the document where a program reads it, else as a line or two on stderr."""
+        if failure.details:
+            self.stderr.write(without_secrets(failure.details, *self.secrets))
+        error = {"code": failure.code, "message": self._safe(failure.message), "hint": failure.hint}
+        match self.format:
+            case Format.TABLE:
+                self._complain(failure)
+            case Format.JSON:
+                self.document["error"] = error
+            case Format.JSONL:
+                self._write(_json({"schema_version": SCHEMA_VERSION, "error": error}))
+            case _:
+                assert_never(self.format)
+
+    def finish(self) -> None:
+        """Print the document that was collected."""
+        if self.format is Format.JSON and self.document:
+            self._write(_json({"schema_version": SCHEMA_VERSION, **self.document}, indent=2))
+        try:
+            self.stdout.flush()
+        except BrokenPipeError as exc:
+            raise PipeClosed from exc
+
+    def _complain(self, failure: Failure) -> None:
+        error, hint = (
+            ("\x1b[1;31merror:\x1b[0m", "\x1b[1mhint:\x1b[0m") if self._colored() else ("error:", "hint:")
+        )
+        self.stderr.write(f"{error} {self._safe(failure.message)}\n")
+        if failure.hint:
+            self.stderr.write(f"{hint} {self._safe(failure.hint)}\n")
+
+    def _colored(self) -> bool:
+        return self.color is Color.ALWAYS or (self.color is Color.AUTO and self._is_watched(self.stderr))
+
+    def _is_watched(self, stream: TextIO) -> bool:
+        return stream.isatty()
+
+    def _safe(self, text: str) -> str:
+        return plain.one_line(without_secrets(text, *self.secrets))
+
+    def _write_row(self, row: Mapping[str, object]) -> int:
+        self._write(_json({"schema_version": SCHEMA_VERSION, **row}))
+        return 1
+
+    def _write(self, line: str) -> None:
+        try:
+            self.stdout.write(f"{line}\n")
+        except BrokenPipeError as exc:
+            raise PipeClosed from exc
+
+    def _table(self, headings: list[str], rows: list[list[str]]) -> None:
+        if not self._is_watched(self.stdout):
+            for line in plain.table(headings, rows):
+                self._write(line)
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for heading in headings:
+            table.add_column(heading, no_wrap=heading == "message id", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(plain.one_line(cell)) for cell in row))
+        self._console(self.stdout).print(table)
+
+    def _print_pairs(self, items: Sequence[tuple[str, str]]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in items:
+            grid.add_row(name, Text(plain.one_line(value)))
+        self._console(self.stdout).print(grid)
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        return Console(
+            file=stream,
+            no_color=self.color is Color.NEVER or None,
+            force_terminal=True if self.color is Color.ALWAYS else None,
+            highlight=False,
+            markup=False,
+        )
+
+
+def _json(document: Mapping[str, object], indent: int | None = None) -> str:
+    """ASCII: a lone surrogate or a terminal's escape in a message's text must not reach the stream as it is."""
+    return json.dumps(document, indent=indent)

@@ -1,0 +1,53 @@
+"""Text as it can be captured: aligned, on one line each, without control characters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+GAP = "  "
+EMOJI_JOINERS = "\u200d\ufe0f"
+NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def one_line(text: str) -> str:
+    """Return the text with everything escaped that moves a cursor or hides other text: it may come from a stranger."""
+    return "".join(_visible(letter) for letter in text)
+
+
+def width(text: str) -> int:
+    """Return the columns that a text takes: wide letters two, combining ones none."""
+    return sum(_columns(letter) for letter in text)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Return the lines of a table; the last column is not padded."""
+    cells = [list(headings), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(headings))]
+    for row in cells:
+        yield GAP.join(_padded(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip()
+
+
+def pairs(items: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Return `name  value` lines with the values below each other."""
+    size = max((width(name) for name, _ in items), default=0)
+    for name, value in items:
+        yield f"{_padded(name, size)}{GAP}{one_line(value)}".rstrip()
+
+
+def _padded(text: str, size: int) -> str:
+    return text + " " * (size - width(text))
+
+
+def _visible(letter: str) -> str:
+    if letter in NAMED:
+        return NAMED[letter]
+    if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in EMOJI_JOINERS:
+        return f"\\u{ord(letter):04x}"
+    return letter
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter) or letter in EMOJI_JOINERS:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

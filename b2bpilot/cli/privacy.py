@@ -1,0 +1,59 @@
+"""What leaves the program about people: numbers masked, bodies cut, secrets never."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+BODY_LENGTH = 40
+SHORTEST_SECRET = 4
+"""Shorter ones are left to the patterns: blanking every `b` would hide the message."""
+TECHNICAL = re.compile(
+    r"(Message|Sms|SmsMessage|Account|MessagingService|OriginalRepliedMessage)Sid"
+    r"|Num(Media|Segments)|MediaContentType\d+|ApiVersion|SmsStatus|ButtonType|(From|To)Country|ErrorCode"
+)
+NUMBERS = frozenset({"From", "To", "WaId", "OriginalRepliedMessageSender"})
+URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(\S*)(?=@)", re.IGNORECASE)
+KEYWORD_PASSWORD = re.compile(r"(?P<before>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+
+
+def mask_number(number: str) -> str:
+    """`whatsapp:+15005550006` -> `whatsapp:+1500***0006`: enough to compare, not enough to call."""
+    channel, separator, rest = number.rpartition(":")
+    if len(rest) < 8:  # noqa: PLR2004  # a short code: most of it would be shown
+        return f"{channel}{separator}***{rest[-2:]}"
+    shown = max(0, min(5, len(rest) - 7))
+    return f"{channel}{separator}{rest[:shown]}***{rest[-4:]}"
+
+
+def cut(text: str, length: int = BODY_LENGTH) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def shown_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Return Twilio's parameters as they may be shown: what is not known to be technical may be about a person."""
+    return {name: _shown(name, value) for name, value in params.items()}
+
+
+def _shown(name: str, value: str) -> str:
+    if not value or TECHNICAL.fullmatch(name):
+        return value
+    if name in NUMBERS:
+        return mask_number(value)
+    return cut(value) if name == "Body" else "***"
+
+
+def passwords_in(dsn: str) -> list[str]:
+    """Return the spellings of the password in a connection string, for `without_secrets`."""
+    found = [match.group(2) for match in (URL_PASSWORD.search(dsn), KEYWORD_PASSWORD.search(dsn)) if match]
+    spellings = {spelling for text in found for spelling in (text, text.strip("'"), unquote(text))}
+    return sorted(spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET)
+
+
+def without_secrets(text: str, *secrets: str) -> str:
+    """Blank passwords in connection strings, and the given secrets wherever they stand."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = URL_PASSWORD.sub(r"\g<before>***", text)
+    return KEYWORD_PASSWORD.sub(r"\g<before>***", text)

@@ -1,0 +1,228 @@
+"""The global settings: an option wins over a variable, it over ./b2bpilot.toml, that over the user's file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from b2bpilot.errors import SettingsInvalid
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class Color(StrEnum):
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One global setting and every place it can come from; its key in the files is its name."""
+
+    name: str
+    flags: tuple[str, ...]
+    variables: tuple[str, ...]
+    help: str
+    metavar: str | None = None
+    """None makes it a switch."""
+
+
+SETTINGS = (
+    Setting(
+        name="env",
+        flags=("--env", "-e"),
+        variables=("B2BPILOT_ENV",),
+        metavar="NAME",
+        help="The environment: stack b2b-pilot-NAME, or `local`.",
+    ),
+    Setting(
+        name="region",
+        flags=("--region",),
+        variables=("B2BPILOT_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        metavar="REGION",
+        help="The AWS region.",
+    ),
+    Setting(
+        name="profile",
+        flags=("--profile",),
+        variables=("B2BPILOT_PROFILE", "AWS_PROFILE"),
+        metavar="NAME",
+        help="The AWS profile.",
+    ),
+    Setting(
+        name="endpoint_url",
+        flags=("--endpoint-url",),
+        variables=("B2BPILOT_ENDPOINT_URL", "AWS_ENDPOINT_URL"),
+        metavar="URL",
+        help="Where AWS is, if not on AWS.",
+    ),
+    Setting(
+        name="database_url",
+        flags=("--database-url",),
+        variables=("B2BPILOT_DATABASE_URL", "DATABASE_URL"),
+        metavar="URL",
+        help="The database, if not the one in the stack's secret.",
+    ),
+    Setting(
+        name="output",
+        flags=("--output", "-o"),
+        variables=("B2BPILOT_OUTPUT",),
+        metavar="FORMAT",
+        help="table, json or jsonl.",
+    ),
+    Setting(
+        name="color",
+        flags=("--color",),
+        variables=("B2BPILOT_COLOR",),
+        metavar="WHEN",
+        help="auto, always or never.",
+    ),
+    Setting(
+        name="verbose",
+        flags=("--verbose", "-v"),
+        variables=("B2BPILOT_VERBOSE",),
+        help="Say what is asked where; show tracebacks.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalSettings:
+    """The settings of one command line."""
+
+    environment: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
+    output: Format = Format.TABLE
+    color: Color = Color.AUTO
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A value as it was given, and where, so that a refusal can name the place."""
+
+    value: str
+    place: str
+
+
+def resolve(
+    given: Mapping[str, str | bool], environ: Mapping[str, str], files: Iterable[Path]
+) -> GlobalSettings:
+    """Merge what was given; `files` come with the strongest first. Raises SettingsInvalid."""
+    levels = [_from_options(given), _from_variables(environ), *(_from_file(path) for path in files)]
+    merged: dict[str, Origin] = {}
+    for level in reversed(levels):
+        merged.update(level)
+    return GlobalSettings(
+        environment=_environment(merged.get("env")),
+        region=_text(merged.get("region")),
+        profile=_text(merged.get("profile")),
+        endpoint_url=_text(merged.get("endpoint_url")),
+        database_url=_text(merged.get("database_url")),
+        output=_choice(Format, merged.get("output"), Format.TABLE),
+        color=_choice(Color, merged.get("color"), Color.AUTO),
+        verbose=_switch(merged.get("verbose")),
+    )
+
+
+def config_files(environ: Mapping[str, str], *, directory: Path, home: Path) -> list[Path]:
+    """Return where settings may be written down, the strongest first."""
+    base = environ.get("XDG_CONFIG_HOME")
+    user = Path(base) if base else home / ".config"
+    return [directory / "b2bpilot.toml", user / "b2bpilot" / "config.toml"]
+
+
+def state_home(environ: Mapping[str, str], *, home: Path) -> Path:
+    """Return the folder of the local environment."""
+    if chosen := environ.get("B2BPILOT_HOME"):
+        return Path(chosen).absolute()
+    base = environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else home / ".local" / "state") / "b2bpilot" / "local"
+
+
+def _from_options(given: Mapping[str, str | bool]) -> dict[str, Origin]:
+    flags = {setting.name: setting.flags[0] for setting in SETTINGS}
+    return {name: Origin(_spelled(value), flags[name]) for name, value in given.items()}
+
+
+def _from_variables(environ: Mapping[str, str]) -> dict[str, Origin]:
+    return {
+        setting.name: Origin(environ[variable], variable)
+        for setting in SETTINGS
+        for variable in reversed(setting.variables)
+        if environ.get(variable)
+    }
+
+
+def _from_file(path: Path) -> dict[str, Origin]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsInvalid(f"{path} is not TOML: {exc}") from exc
+    except OSError as exc:
+        raise SettingsInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+    known = {setting.name for setting in SETTINGS}
+    if unknown := sorted(values.keys() - known):
+        raise SettingsInvalid(
+            f"{path} has unknown keys: {', '.join(unknown)}", hint=f"known are {', '.join(sorted(known))}"
+        )
+    for name, value in values.items():
+        if not isinstance(value, str | bool):
+            raise SettingsInvalid(f"{path}: {name} must be text")
+    return {name: Origin(_spelled(value), str(path)) for name, value in values.items()}
+
+
+def _spelled(value: str | bool) -> str:
+    return value if isinstance(value, str) else str(value).lower()
+
+
+def _text(origin: Origin | None) -> str | None:
+    return origin.value or None if origin else None
+
+
+def _environment(origin: Origin | None) -> str | None:
+    name = _text(origin)
+    if origin and name and not ENVIRONMENT_NAME.fullmatch(name):
+        raise SettingsInvalid(
+            f"{name!r} (from {origin.place}) is not the name of an environment",
+            hint="letters, digits and hyphens; the stack's name is b2b-pilot-NAME",
+        )
+    return name
+
+
+def _choice(kind: type[Choice], origin: Origin | None, default: Choice) -> Choice:
+    if origin is None:
+        return default
+    try:
+        return kind(origin.value)
+    except ValueError as exc:
+        known = ", ".join(kind)
+        raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) is none of {known}") from exc
+
+
+def _switch(origin: Origin | None) -> bool:
+    if origin is None or origin.value.lower() in FALSE:
+        return False
+    if origin.value.lower() in TRUE:
+        return True
+    raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) is neither true nor false")

@@ -1,0 +1,41 @@
+"""An environment: the stack that a name stands for, and what it leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from b2bpilot.aws import stack
+from b2bpilot.aws.secrets import read_secret
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.aws.topic import Topic
+from b2bpilot.errors import SettingsInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A deployed stack and how to reach its account. `access` names the region the stack was found in."""
+
+    name: str
+    access: AwsAccess
+    stack: stack.StackOutputs
+
+    def topic(self, timeouts: Timeouts | None = None) -> Topic:
+        return Topic.connect(self.stack.topic_arn, access=self.access, timeouts=timeouts)
+
+    def __str__(self) -> str:
+        return f"environment {self.name} (account {self.stack.account_id}, {self.stack.region})"
+
+
+def discover(name: str, access: AwsAccess) -> Environment:
+    """Return the environment. Raises EnvironmentUnknown, or AwsError."""
+    return Environment(name=name, access=access, stack=stack.describe(name, access))
+
+
+def database_url(environment: Environment) -> str:
+    """Return the database that the environment's functions use. Raises SettingsInvalid, or AwsError."""
+    arn = environment.stack.secret_arn
+    client = environment.access.client("secretsmanager")
+    url = read_secret(arn, client).get("DATABASE_URL")
+    if not url:
+        raise SettingsInvalid(f"secret {arn} has no DATABASE_URL", hint="name it with --database-url")
+    return url

@@ -1,0 +1,178 @@
+"""Publish one message, and wait until the pipeline has stored it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol, assert_never
+
+from b2bpilot.errors import MessageUnreadable, TimedOut, UsageError
+from b2bpilot.ops.parameters import is_message_sid, with_media_count
+from b2bpilot.pipeline.message import (
+    Encoded,
+    PilotMessage,
+    Source,
+    encode,
+    message_id_for,
+    new_message_id,
+    parse_message_id,
+)
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+
+TEST_PARAMS = {"From": "+15005550006", "To": "+15005550001", "Body": "Test message from b2bpilot"}
+"""Twilio's own test numbers: nobody has them."""
+FIRST_LOOK_AFTER_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
+
+
+class Publisher(Protocol):
+    def publish(self, message: Encoded) -> str: ...
+
+
+class Submissions(Protocol):
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
+
+
+class Verdict(StrEnum):
+    """What the row says when the waiting ends."""
+
+    STORED = "stored"
+    STORED_BEFORE = "stored_before"
+    """The message was completed before it was published now; the processor skips it as a duplicate."""
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+    NOT_STORED = "not_stored"
+    """No row, or one that a run still works on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """What became of a message. `latency` is from received to completed, by the row's clock."""
+
+    verdict: Verdict
+    submission: UserSubmission | None = None
+
+    @property
+    def latency(self) -> timedelta | None:
+        row = self.submission
+        if self.verdict is not Verdict.STORED or not (row and row.received_at and row.completed_at):
+            return None
+        return row.completed_at - row.received_at
+
+
+def compose(params: Mapping[str, str], *, message_id: str | None, real: bool, now: datetime) -> PilotMessage:
+    """Return the message to publish: a test unless `real`. A MessageSid decides the id, as it does for a webhook.
+
+    Raises UsageError for what contradicts itself, or misses what a real message has.
+    """
+    if real and (missing := [name for name in TEST_PARAMS if name not in params]):
+        raise UsageError(f"a real message needs its own {', '.join(missing)}")
+    sid = params.get("MessageSid")
+    if sid is not None and not is_message_sid(sid):
+        raise UsageError(f"MessageSid {sid!r} is not a Twilio SID", hint="SM or MM and 32 hexadecimal digits")
+    return PilotMessage(
+        message_id=_identity(message_id, sid),
+        source=Source.CLI,
+        received_at=now,
+        params=with_media_count({**({} if real else TEST_PARAMS), **params}),
+        test=not real,
+    )
+
+
+def publish(message: PilotMessage, publisher: Publisher) -> str:
+    """Return SNS's id. Raises MessageTooLarge before anything is sent, or AwsError."""
+    return publisher.publish(encode(message))
+
+
+def publish_and_wait(
+    message: PilotMessage,
+    publisher: Publisher,
+    submissions: Submissions,
+    *,
+    timeout: timedelta,
+    published: Callable[[str], None],
+    observe: Callable[[str], None],
+) -> Waited:
+    """Publish, tell SNS's id to `published`, and wait. The database is asked first, so that nothing is published when
+    it cannot be reached, and so that an old row is not taken for a new success. Raises what `publish` raises."""
+    before = submissions.get_submission_by_message_id(message.message_id)
+    published(publish(message, publisher))
+    if before is not None and before.status is SubmissionStatus.COMPLETED:
+        return Waited(verdict=Verdict.STORED_BEFORE, submission=before)
+    return wait_until_stored(message.message_id, submissions, timeout=timeout, observe=observe)
+
+
+def require_stored(message_id: str, waited: Waited, *, timeout: timedelta) -> None:
+    """Raise TimedOut unless the row is there, and say what the row says instead."""
+    row = waited.submission
+    last_error = row.last_error if row else None
+    match waited.verdict:
+        case Verdict.STORED | Verdict.STORED_BEFORE:
+            return
+        case Verdict.FAILED:
+            found = f"failed {row.attempts if row else 0} time(s): {last_error}"
+        case Verdict.ABANDONED:
+            found = f"was abandoned: {last_error}"
+        case Verdict.NOT_STORED:
+            found = "has a row that is not completed" if row else "has no row"
+        case _:
+            assert_never(waited.verdict)
+    raise TimedOut(
+        f"message {message_id} was published, but {found} after {timeout.total_seconds():g} s",
+        hint=f"look again with `b2bpilot inspect {message_id}`",
+    )
+
+
+def wait_until_stored(
+    message_id: str,
+    submissions: Submissions,
+    *,
+    timeout: timedelta,
+    observe: Callable[[str], None],
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Waited:
+    """Look at the row until it is completed or abandoned, or the time is up. A failed attempt is not the end:
+    Lambda tries again."""
+    deadline = monotonic() + timeout.total_seconds()
+    pause = FIRST_LOOK_AFTER_SECONDS
+    told = 0
+    while True:
+        row = submissions.get_submission_by_message_id(message_id)
+        if row is not None and row.status in (SubmissionStatus.COMPLETED, SubmissionStatus.ABANDONED):
+            return Waited(verdict=_verdict(row), submission=row)
+        if row is not None and row.status is SubmissionStatus.FAILED and row.attempts > told:
+            told = row.attempts
+            observe(f"Attempt {row.attempts} failed: {row.last_error}; waiting for Lambda's next one")
+        remaining = deadline - monotonic()
+        if remaining <= 0:
+            return Waited(verdict=_verdict(row), submission=row)
+        sleep(min(pause, remaining))
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+
+
+def _identity(message_id: str | None, message_sid: str | None) -> str:
+    if message_id is None:
+        return message_id_for(message_sid) if message_sid else new_message_id()
+    try:
+        chosen = parse_message_id(message_id)
+    except MessageUnreadable as exc:
+        raise UsageError(f"--message-id: {message_id!r} is not a UUID") from exc
+    if message_sid and chosen != message_id_for(message_sid):
+        raise UsageError(
+            f"--message-id {chosen} is not the id of MessageSid {message_sid}",
+            hint=f"leave it out: the SID decides, and its id is {message_id_for(message_sid)}",
+        )
+    return chosen
+
+
+def _verdict(row: UserSubmission | None) -> Verdict:
+    if row is None:
+        return Verdict.NOT_STORED
+    return {
+        SubmissionStatus.COMPLETED: Verdict.STORED,
+        SubmissionStatus.ABANDONED: Verdict.ABANDONED,
+        SubmissionStatus.FAILED: Verdict.FAILED,
+    }.get(row.status, Verdict.NOT_STORED)
