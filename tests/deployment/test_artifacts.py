@@ -1,0 +1,208 @@
+"""What `sam build` makes: complete, for one architecture, and nothing that the function does not use."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("build")
+
+Artifacts = dict[str, Path]
+HANDLERS = {
+    "WebhookHandlerFunction": "webhook_handler",
+    "BackgroundProcessorFunction": "background_processor",
+    "StaleMessageProcessorFunction": "stale_message_processor",
+}
+AARCH64, X86_64 = 183, 62
+LAMBDA_HAS = ["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"]
+
+
+def elf_machines(artifact: Path) -> Iterator[int]:
+    """The e_machine field of every ELF file, whatever its name."""
+    for path in artifact.rglob("*"):
+        header = path.read_bytes()[:20] if path.is_file() else b""
+        if header.startswith(b"\x7fELF"):
+            yield int.from_bytes(header[18:20], "little")
+
+
+def packages(artifact: Path) -> set[str]:
+    return {path.name.removesuffix(".dist-info") for path in artifact.glob("*.dist-info")}
+
+
+def test_the_template_and_the_makefile_agree_on_the_functions(arm64: Artifacts) -> None:
+    assert set(arm64) == set(HANDLERS)
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_the_arm64_artifact_has_only_arm64_binaries(arm64: Artifacts, function: str) -> None:
+    assert set(elf_machines(arm64[function])) <= {AARCH64}
+
+
+@pytest.mark.parametrize("function", ["BackgroundProcessorFunction", "StaleMessageProcessorFunction"])
+def test_the_binary_psycopg_is_there_for_both(arm64: Artifacts, x86_64: Artifacts, function: str) -> None:
+    assert set(elf_machines(arm64[function])) == {AARCH64}
+    assert set(elf_machines(x86_64[function])) == {X86_64}
+    for artifact in (arm64[function], x86_64[function]):
+        assert list(artifact.glob("psycopg_binary/pq.*.so"))
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_both_architectures_get_the_same_packages(arm64: Artifacts, x86_64: Artifacts, function: str) -> None:
+    assert packages(arm64[function]) == packages(x86_64[function])
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_versions_are_those_of_the_constraints(arm64: Artifacts, root: Path, function: str) -> None:
+    lines = (root / "constraints.txt").read_text().splitlines()
+    pinned = {line.split(";")[0].strip().replace("-", "_").lower() for line in lines if "==" in line}
+    assert {name.replace("-", "==", 1).lower() for name in packages(arm64[function])} <= pinned
+
+
+@pytest.mark.parametrize(("function", "handler"), HANDLERS.items())
+def test_an_artifact_holds_its_handler_and_what_that_may_import(
+    arm64: Artifacts, function: str, handler: str
+) -> None:
+    artifact = arm64[function]
+    ours = {path.name for path in (artifact / "b2bpilot").iterdir()} - {"__pycache__"}
+    assert {path.name for path in (artifact / "lambdas").iterdir() if path.is_dir()} - {"__pycache__"} == {
+        handler
+    }
+    assert {"__init__.py", "errors.py", "pipeline", "aws"} <= ours
+    assert ours <= {"__init__.py", "errors.py", "pipeline", "aws", "twilio"}
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_nothing_rides_along(arm64: Artifacts, function: str) -> None:
+    top = {path.name for path in arm64[function].iterdir()}
+    assert not top & {
+        "boto3",
+        "botocore",
+        "typer",
+        "rich",
+        "aiohttp",
+        "tests",
+        "bin",
+        ".lock",
+        "requirements.txt",
+    }
+
+
+def test_of_twilio_only_the_used_part_is_shipped(arm64: Artifacts) -> None:
+    assert not (arm64["WebhookHandlerFunction"] / "twilio" / "rest").exists()
+    rest = arm64["BackgroundProcessorFunction"] / "twilio" / "rest"
+    assert {path.name for path in rest.iterdir() if path.is_dir()} - {"__pycache__"} == {"api"}
+    assert not (arm64["StaleMessageProcessorFunction"] / "twilio").exists()
+
+
+@pytest.fixture(scope="session")
+def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda's Python runtime brings: boto3 and what it needs, linked one by one so that nothing else comes."""
+    import boto3
+
+    here = tmp_path_factory.mktemp("runtime")
+    for name in LAMBDA_HAS:
+        (here / name).symlink_to(Path(boto3.__file__).parents[1] / name)
+    return here
+
+
+@pytest.fixture(scope="session")
+def isolated(python_3_13: str, lambda_runtime: Path) -> Callable[[Path, str], str]:
+    """Run code in a fresh Python 3.13 that sees the standard library, one artifact and Lambda's boto3."""
+
+    def isolated(artifact: Path, code: str) -> str:
+        prelude = f"import sys; sys.path[:0] = {[str(artifact), str(lambda_runtime)]!r}\n"
+        command = [python_3_13, "-I", "-S", "-B", "-W", "error", "-c", prelude + code]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return isolated
+
+
+@pytest.mark.parametrize(("function", "handler"), HANDLERS.items())
+def test_each_handler_imports_from_its_artifact(
+    x86_64: Artifacts, isolated: Callable[[Path, str], str], function: str, handler: str
+) -> None:
+    code = f"from lambdas.{handler}.handler import handler; print(callable(handler))"
+    assert isolated(x86_64[function], code) == "True"
+
+
+def test_every_module_of_ours_imports_in_the_processor(
+    x86_64: Artifacts, isolated: Callable[[Path, str], str]
+) -> None:
+    """Also what the handler imports only on the way: a module that needs the command line would fail here."""
+    artifact = x86_64["BackgroundProcessorFunction"]
+    files = [
+        path.relative_to(artifact)
+        for top in ("lambdas", "b2bpilot")
+        for path in (artifact / top).rglob("*.py")
+    ]
+    modules = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files]
+    isolated(artifact, f"import importlib\nfor name in {modules!r}: importlib.import_module(name)")
+
+
+@pytest.mark.parametrize("function", ["BackgroundProcessorFunction", "StaleMessageProcessorFunction"])
+def test_psycopg_runs_on_its_own_libpq(
+    x86_64: Artifacts, isolated: Callable[[Path, str], str], function: str
+) -> None:
+    code = "import psycopg; print(psycopg.pq.__impl__, psycopg.__file__)"
+    assert isolated(x86_64[function], code) == f"binary {x86_64[function]}/psycopg/__init__.py"
+
+
+def test_the_webhook_verifies_a_signature_with_what_it_has(
+    x86_64: Artifacts, isolated: Callable[[Path, str], str]
+) -> None:
+    code = """
+from twilio.request_validator import RequestValidator
+validator = RequestValidator("token")
+signature = validator.compute_signature("https://example.com/webhook", {"Body": ""})
+print(validator.validate("https://example.com/webhook", {"Body": ""}, signature))
+"""
+    assert isolated(x86_64["WebhookHandlerFunction"], code) == "True"
+
+
+def test_the_processor_sends_a_message_with_what_is_left_of_twilio(
+    x86_64: Artifacts, isolated: Callable[[Path, str], str]
+) -> None:
+    code = """
+import json
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+class Recorder(HttpClient):
+    def __init__(self):
+        pass
+    def request(self, method, uri, params=None, data=None, **rest):
+        print(json.dumps([method, uri, data]))
+        return Response(201, json.dumps({"sid": "SM1", "status": "queued"}))
+
+Client("AC1", "token").messages
+Client("AC1", "token", http_client=Recorder()).messages.create(to="+1", from_="+2", body="hello")
+"""
+    method, uri, data = json.loads(isolated(x86_64["BackgroundProcessorFunction"], code))
+    assert (method, uri) == ("POST", "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json")
+    assert data == {"To": "+1", "From": "+2", "Body": "hello"}
+
+
+@pytest.mark.usefixtures("python_3_13")
+@pytest.mark.parametrize("function", HANDLERS)
+def test_bytecode_stays_valid_under_sams_constant_dates(arm64: Artifacts, function: str) -> None:
+    compiled = list(arm64[function].rglob("*.pyc"))
+    assert {path.read_bytes()[4] for path in compiled} == {0b01}, "hash-based and unchecked (PEP 552)"
+    assert len(compiled) == len(list(arm64[function].rglob("*.py")))
+
+
+def test_an_unknown_architecture_is_refused(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = run(
+        "make",
+        "--dry-run",
+        "--file",
+        "lambdas/Makefile",
+        "build-WebhookHandlerFunction",
+        B2BPILOT_ARCH="mips",
+    )
+    assert done.returncode != 0
+    assert 'B2BPILOT_ARCH is arm64 or x86_64, not "mips"' in done.stderr

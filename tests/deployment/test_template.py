@@ -1,0 +1,376 @@
+"""What the template promises, checked on the template itself: delivery, privacy, least privilege, alarms, names."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+Properties = dict[str, Any]
+OfType = Callable[[str], dict[str, Properties]]
+
+FUNCTIONS = {
+    "WebhookHandlerFunction": ("webhook-handler", "lambdas.webhook_handler.handler.handler"),
+    "BackgroundProcessorFunction": ("background-processor", "lambdas.background_processor.handler.handler"),
+    "StaleMessageProcessorFunction": (
+        "stale-message-processor",
+        "lambdas.stale_message_processor.handler.handler",
+    ),
+}
+NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData"}
+OUTPUTS = {
+    "Environment", "TopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
+    "ProcessorFunctionName", "StaleFunctionName", "WebhookUrl", "ApiId", "SecretArn", "SubscriptionArn",
+    "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+}  # fmt: skip
+
+
+@pytest.fixture(params=FUNCTIONS)
+def function(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def functions(of_type: OfType) -> dict[str, Properties]:
+    return of_type("AWS::Serverless::Function")
+
+
+def statements(role: Properties) -> Iterator[dict[str, Any]]:
+    """Every statement that can be in force, those inside `!If` included."""
+    for policy in role["Policies"]:
+        chosen = policy["Fn::If"][1] if "Fn::If" in policy else policy
+        yield from chosen["PolicyDocument"]["Statement"]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    action = statement["Action"]
+    return [action] if isinstance(action, str) else action
+
+
+# ---- functions ----
+
+
+def test_a_function_has_its_name_and_its_handler(functions: dict[str, Properties], function: str) -> None:
+    name, handler = FUNCTIONS[function]
+    assert functions[function]["FunctionName"] == {"Fn::Sub": f"b2b-pilot-{name}-${{Environment}}"}
+    assert functions[function]["Handler"] == handler
+
+
+def test_a_function_logs_json_into_its_own_group(
+    template: dict[str, Any], functions: dict[str, Properties], of_type: OfType, function: str
+) -> None:
+    assert template["Globals"]["Function"]["LoggingConfig"]["LogFormat"] == "JSON"
+    group = of_type("AWS::Logs::LogGroup")[functions[function]["LoggingConfig"]["LogGroup"]["Ref"]]
+    assert group["LogGroupName"] == {
+        "Fn::Sub": f"/aws/lambda/{functions[function]['FunctionName']['Fn::Sub']}"
+    }
+
+
+def test_every_log_group_forgets(of_type: OfType) -> None:
+    assert all(group["RetentionInDays"] <= 90 for group in of_type("AWS::Logs::LogGroup").values())
+
+
+def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Properties]) -> None:
+    values: dict[str, Any] = {}
+    for properties in functions.values():
+        for name, value in properties["Environment"]["Variables"].items():
+            assert values.setdefault(name, value) == value
+    assert set(values) == {
+        "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
+    }  # fmt: skip
+
+
+def test_the_processor_is_bounded(template: dict[str, Any], functions: dict[str, Properties]) -> None:
+    processor = functions["BackgroundProcessorFunction"]
+    assert (processor["Timeout"], processor["ReservedConcurrentExecutions"]) == (300, 10)
+    assert template["Outputs"]["ProcessorReservedConcurrency"]["Value"] == "10"
+
+
+def test_the_webhook_ends_before_twilio_gives_up(functions: dict[str, Properties]) -> None:
+    assert functions["WebhookHandlerFunction"]["Timeout"] <= 10
+
+
+# ---- nothing is lost ----
+
+
+def test_one_queue_takes_the_dead_letters_of_lambda_and_of_sns(
+    functions: dict[str, Properties], of_type: OfType
+) -> None:
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    processor = functions["BackgroundProcessorFunction"]
+    subscription = of_type("AWS::SNS::Subscription")["ProcessorSubscription"]
+    assert processor["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": queue}
+    assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": queue}
+
+
+def test_no_destination_stands_beside_the_queue(of_type: OfType) -> None:
+    configs = of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert not any("DestinationConfig" in config for config in configs)
+
+
+def test_lambda_tries_three_times_within_six_hours(of_type: OfType) -> None:
+    config = of_type("AWS::Lambda::EventInvokeConfig")["ProcessorEventInvokeConfig"]
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (2, 6 * 3600)
+
+
+def test_a_dead_letter_lives_for_fourteen_days_and_may_be_large(of_type: OfType) -> None:
+    queue = of_type("AWS::SQS::Queue")["DeadLetterQueue"]
+    assert queue["MessageRetentionPeriod"] == 14 * 86400
+    assert queue["MaximumMessageSize"] == 1024 * 1024
+
+
+def test_no_delivery_comes_before_its_permission_and_its_queue_policy(resources: dict[str, Any]) -> None:
+    assert {"ProcessorPermission", "DeadLetterQueuePolicy"} <= set(
+        resources["ProcessorSubscription"]["DependsOn"]
+    )
+
+
+# ---- who may do what ----
+
+
+def test_every_function_has_a_role_of_its_own(functions: dict[str, Properties]) -> None:
+    roles = [properties["Role"]["Fn::GetAtt"][0] for properties in functions.values()]
+    assert len(set(roles)) == len(FUNCTIONS)
+
+
+def test_roles_have_no_managed_policies(of_type: OfType) -> None:
+    assert not any("ManagedPolicyArns" in role for role in of_type("AWS::IAM::Role").values())
+
+
+def test_no_action_is_a_pattern(of_type: OfType) -> None:
+    for role in of_type("AWS::IAM::Role").values():
+        assert not any("*" in action for statement in statements(role) for action in actions(statement))
+
+
+def test_only_actions_without_a_resource_level_get_every_resource(of_type: OfType) -> None:
+    for role in of_type("AWS::IAM::Role").values():
+        broad = {action for each in statements(role) if each["Resource"] == "*" for action in actions(each)}
+        assert {action for action in broad if not action.startswith("ec2:")} <= NO_RESOURCE_LEVEL
+
+
+@pytest.mark.parametrize(
+    ("function", "own"),
+    [
+        ("WebhookHandler", {"sns:Publish"}),
+        ("BackgroundProcessor", {"sqs:SendMessage"}),
+        ("StaleMessageProcessor", {"sns:Publish", "cloudwatch:GetMetricData"}),
+    ],
+)
+def test_a_role_has_its_own_few_actions(of_type: OfType, function: str, own: set[str]) -> None:
+    role = of_type("AWS::IAM::Role")[f"{function}Role"]
+    granted = {
+        action for each in statements(role) for action in actions(each) if not action.startswith("ec2:")
+    }
+    assert granted == own | {"logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue"}
+
+
+def test_network_rights_exist_only_inside_a_vpc(of_type: OfType) -> None:
+    for role in of_type("AWS::IAM::Role").values():
+        always = [policy for policy in role["Policies"] if "Fn::If" not in policy]
+        assert "ec2:" not in json.dumps(always)
+
+
+def test_the_queue_admits_the_topic_only_and_tls_only(of_type: OfType) -> None:
+    allow, deny = of_type("AWS::SQS::QueuePolicy")["DeadLetterQueuePolicy"]["PolicyDocument"]["Statement"]
+    assert allow["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allow["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "MessageTopic"}}}
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_the_topic_is_tls_only_and_opens_to_nobody_else(of_type: OfType) -> None:
+    (deny,) = of_type("AWS::SNS::TopicPolicy")["MessageTopicPolicy"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_topic_and_queue_are_encrypted(of_type: OfType) -> None:
+    assert of_type("AWS::SNS::Topic")["MessageTopic"]["KmsMasterKeyId"] == "alias/aws/sns"
+    assert of_type("AWS::SQS::Queue")["DeadLetterQueue"]["SqsManagedSseEnabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("permission", "source"), [("ProcessorPermission", "MessageTopic"), ("WebhookPermission", "WebhookApi")]
+)
+def test_only_our_topic_and_our_api_may_invoke(of_type: OfType, permission: str, source: str) -> None:
+    assert source in json.dumps(of_type("AWS::Lambda::Permission")[permission]["SourceArn"])
+
+
+# ---- secrets ----
+
+
+@pytest.mark.parametrize("parameter", ["TwilioAuthToken", "DatabaseUrl"])
+def test_a_secret_is_never_shown_and_goes_only_into_the_secret(
+    template: dict[str, Any], parameter: str
+) -> None:
+    assert template["Parameters"][parameter]["NoEcho"] is True
+    assert "Default" not in template["Parameters"][parameter]
+    rest = {name: each for name, each in template["Resources"].items() if name != "Secret"}
+    assert parameter not in json.dumps([rest, template["Outputs"], template["Globals"]])
+
+
+def test_the_secret_is_json_under_the_names_that_the_functions_read(of_type: OfType) -> None:
+    (secret,) = of_type("AWS::SecretsManager::Secret").values()
+    names = json.loads(secret["SecretString"]["Fn::Sub"])
+    assert names == {
+        "TWILIO_ACCOUNT_SID": "${TwilioAccountSid}",
+        "TWILIO_AUTH_TOKEN": "${TwilioAuthToken}",
+        "DATABASE_URL": "${DatabaseUrl}",
+    }
+
+
+def test_the_access_log_holds_neither_query_nor_body_nor_headers(of_type: OfType) -> None:
+    line = of_type("AWS::ApiGatewayV2::Stage")["WebhookStage"]["AccessLogSettings"]["Format"]
+    variables = set(json.loads(line).values())
+    assert variables
+    assert all(value.startswith("$context.") for value in variables)
+    assert not any(
+        word in value for value in variables for word in ("query", "path", "header", "body", "authorizer")
+    )
+
+
+# ---- webhook ----
+
+
+def test_the_route_reaches_the_webhook_function(of_type: OfType) -> None:
+    (route,) = of_type("AWS::ApiGatewayV2::Route").values()
+    (integration,) = of_type("AWS::ApiGatewayV2::Integration").values()
+    assert route["RouteKey"] == "POST /webhook"
+    assert integration["IntegrationUri"] == {"Fn::GetAtt": ["WebhookHandlerFunction", "Arn"]}
+    assert integration["PayloadFormatVersion"] == "2.0"
+
+
+def test_the_url_that_is_verified_is_the_url_that_is_printed(
+    template: dict[str, Any], functions: dict[str, Properties]
+) -> None:
+    verified = functions["WebhookHandlerFunction"]["Environment"]["Variables"]["PUBLIC_WEBHOOK_URL"]
+    assert verified == template["Outputs"]["WebhookUrl"]["Value"]
+
+
+# ---- names ----
+
+
+def test_every_name_carries_the_environment(resources: dict[str, Any]) -> None:
+    """Otherwise two environments in one account collide."""
+    properties = {
+        "TopicName",
+        "QueueName",
+        "FunctionName",
+        "LogGroupName",
+        "AlarmName",
+        "DashboardName",
+        "Name",
+    }
+    for logical_id, resource in resources.items():
+        for name in properties & set(resource["Properties"]):
+            value = resource["Properties"][name]
+            assert "${Environment}" in value.get("Fn::Sub", "") or "Ref" in value, f"{logical_id}.{name}"
+
+
+def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -> None:
+    assert set(template["Outputs"]) == OUTPUTS
+
+
+# ---- alarms, metrics, dashboard ----
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric"),
+    [
+        ("SNSFailedDeliveryAlarm", "NumberOfNotificationsFailed"),
+        ("SNSFailedRedriveAlarm", "NumberOfNotificationsFailedToRedriveToDlq"),
+        ("DLQAlarm", "ApproximateNumberOfMessagesVisible"),
+        ("OldestDeadLetterAlarm", "ApproximateAgeOfOldestMessage"),
+        ("ProcessorErrorAlarm", "Errors"),
+        ("ProcessorThrottlesAlarm", "Throttles"),
+        ("AsyncEventAgeAlarm", "AsyncEventAge"),
+        ("DeadLetterErrorsAlarm", "DeadLetterErrors"),
+        ("WebhookServerErrorAlarm", "5xx"),
+        ("StaleErrorAlarm", "Errors"),
+        ("StaleBacklogAlarm", "StaleBacklog"),
+        ("MessagesAbandonedAlarm", "MessagesAbandoned"),
+    ],
+)
+def test_what_an_operator_must_hear_about_has_its_alarm(of_type: OfType, alarm: str, metric: str) -> None:
+    assert of_type("AWS::CloudWatch::Alarm")[alarm]["MetricName"] == metric
+
+
+def test_alarms_stay_quiet_without_data_and_notify_when_a_topic_is_given(of_type: OfType) -> None:
+    actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert (alarm["AlarmActions"], alarm["OKActions"]) == (actions, actions), name
+
+
+@pytest.mark.parametrize(
+    ("metric", "group", "event", "value"),
+    [
+        ("MessagesStored", "BackgroundProcessor", "stored", "1"),
+        ("MessagesDuplicate", "BackgroundProcessor", "duplicate", "1"),
+        ("MessagesFailed", "BackgroundProcessor", "failed", "1"),
+        ("EndToEndLatency", "BackgroundProcessor", "stored", "$.latency_ms"),
+        ("WebhookRejected", "WebhookHandler", "rejected", "1"),
+        ("StaleBacklog", "StaleMessageProcessor", "stale_run", "$.backlog"),
+        ("MessagesAbandoned", "StaleMessageProcessor", "stale_run", "$.abandoned"),
+    ],
+)
+def test_log_lines_become_metrics(of_type: OfType, metric: str, group: str, event: str, value: str) -> None:
+    metric_filter = of_type("AWS::Logs::MetricFilter")[f"{metric}Metric"]
+    (made,) = metric_filter["MetricTransformations"]
+    assert metric_filter["LogGroupName"] == {"Ref": f"{group}LogGroup"}
+    assert metric_filter["FilterPattern"] == f'{{ $.event = "{event}" }}'
+    assert (made["MetricName"], made["MetricValue"]) == (metric, value)
+    assert made["MetricNamespace"] == {"Fn::Sub": "B2BPilot/${Environment}"}
+
+
+def test_the_dashboard_is_json_and_shows_every_alarm(of_type: OfType) -> None:
+    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    (shown,) = (widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm")
+    assert set(shown) == {f"${{{name}.Arn}}" for name in of_type("AWS::CloudWatch::Alarm")}
+
+
+# ---- parameters ----
+
+
+def accepts(template: dict[str, Any], parameter: str, value: str) -> bool:
+    return re.fullmatch(template["Parameters"][parameter]["AllowedPattern"], value) is not None
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("Environment", "prod"),
+        ("TwilioAccountSid", "AC" + "0a" * 16),
+        ("DatabaseUrl", "postgresql://user:p%22w@db.example.com:5432/b2b?sslmode=verify-full"),
+        ("DatabaseUrl", "postgresql:///postgres?host=/tmp/pg"),
+        ("PublicWebhookUrl", ""),
+        ("PublicWebhookUrl", "https://hooks.example.com/webhook?tenant=1"),
+        ("PublicWebhookUrl", "http://127.0.0.1:4566/webhook"),
+        ("PublicWebhookUrl", "http://abc123.execute-api.localhost:4566/webhook"),
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
+        ("SubnetIds", "subnet-0123456789abcdef0"),
+    ],
+)
+def test_a_parameter_accepts_what_is_right(template: dict[str, Any], parameter: str, value: str) -> None:
+    assert accepts(template, parameter, value)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("Environment", "Prod"),
+        ("Environment", "a-name-of-more-than-twenty"),
+        ("TwilioAccountSid", "SM" + "0a" * 16),
+        ("TwilioAuthToken", 'quo"te'),
+        ("DatabaseUrl", "host=db.example.com user=b2b"),
+        ("DatabaseUrl", 'postgresql://user:p"w@db.example.com/b2b'),
+        ("PublicWebhookUrl", "http://hooks.example.com/webhook"),
+        ("PublicWebhookUrl", "https://hooks.example.com/webhook#rc=3"),
+        ("AlarmTopicArn", "on-call"),
+        ("SubnetIds", "vpc-0123456789abcdef0"),
+    ],
+)
+def test_a_parameter_refuses_what_would_fail_later(
+    template: dict[str, Any], parameter: str, value: str
+) -> None:
+    assert not accepts(template, parameter, value)
