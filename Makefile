@@ -1,0 +1,51 @@
+# Everything runs in .venv, which is made when it is missing and made again when pyproject.toml or constraints.txt changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+ARGS ?=
+WORKERS ?= 2
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format build bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages travel through it
+	@$(BIN)/b2bpilot demo $(ARGS)
+
+test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, import rules, migrations, template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/squawk migrations/*.sql
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/sam validate --lint --template template.yaml
+
+format: $(STAMP) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: $(STAMP) ## Build the functions as `sam deploy` uploads them, and the wheel
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
+	$(BIN)/python -m build --outdir dist
+
+bench: $(STAMP) ## Measure latency, throughput and memory on this machine
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .aws-sam dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[local]' --group dev
+	touch $@

@@ -1,0 +1,196 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.deadletter import (
+    FailureKind,
+    Shape,
+    dead_letter,
+    encoded_for_topic,
+    event_for_invoke,
+)
+from b2bpilot.pipeline.delivery import deliveries
+from b2bpilot.pipeline.message import encode
+from tests.events import TOPIC_ARN, message, notification, received, sns_event
+
+ERROR = {
+    "RequestID": ("String", "045aed0d-5e0a-4e8d-96dc-2a992a1cf962"),
+    "ErrorCode": ("Number", "200"),
+    "ErrorMessage": ("String", "boom"),
+}
+TIMED_OUT = "RequestId: 7b8b Error: Task timed out after 300.00 seconds"
+ZERO = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
+
+
+def destination(event: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    record = {
+        "version": "1.0",
+        "timestamp": "2026-10-01T12:48:16.568Z",
+        "requestContext": {
+            "requestId": "e4b4",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 3,
+        },
+        "requestPayload": event,
+        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": {"errorMessage": "boom", "errorType": "RuntimeError"},
+    }
+    return {**record, **changes}
+
+
+def envelope(of: Any) -> dict[str, Any]:
+    found = notification(of)
+    del found["Subject"]
+    found["SigningCertURL"] = found.pop("SigningCertUrl")
+    found["UnsubscribeURL"] = found.pop("UnsubscribeUrl")
+    return found
+
+
+SENT = message()
+SHAPES: list[tuple[Shape, dict[str, Any]]] = [
+    (Shape.LAMBDA, received(sns_event(SENT), **ERROR)),
+    (Shape.DESTINATION, received(destination(sns_event(SENT)))),
+    (Shape.SUBSCRIPTION, received(envelope(SENT))),
+    (Shape.RAW, received(encode(SENT).body)),
+]
+
+
+@pytest.mark.parametrize(("shape", "letter"), SHAPES)
+def test_every_shape_yields_the_inner_message(shape: Shape, letter: dict[str, Any]) -> None:
+    decoded = dead_letter(letter)
+
+    assert decoded.shape is shape
+    assert decoded.unreadable is None
+    assert decoded.message is not None
+    assert decoded.message.params == SENT.params
+    assert decoded.message.message_id == SENT.message_id
+
+
+@pytest.mark.parametrize(("shape", "letter"), SHAPES)
+def test_every_shape_becomes_an_event_that_the_processor_reads(shape: Shape, letter: dict[str, Any]) -> None:
+    event = event_for_invoke(dead_letter(letter), run_id="run-1")
+
+    (arrived,) = deliveries(event)
+    assert arrived.message.params == SENT.params
+    assert arrived.redrive is not None
+    assert (arrived.redrive.run_id, arrived.redrive.attempt) == ("run-1", 1)
+
+
+@pytest.mark.parametrize(("shape", "letter"), SHAPES)
+def test_every_shape_is_unwrapped_once_for_the_topic(shape: Shape, letter: dict[str, Any]) -> None:
+    encoded = encoded_for_topic(dead_letter(letter), run_id="run-1")
+
+    assert encoded.body == encode(SENT).body
+    if shape is not Shape.RAW:
+        assert encode(SENT).attributes.items() <= encoded.attributes.items()
+    assert encoded.attributes["redrive_attempt"]["StringValue"] == "1"
+
+
+def test_an_event_that_was_redriven_counts_on() -> None:
+    again = received(sns_event(SENT, redrive={"run_id": "run-1", "attempt": 2}), **ERROR)
+
+    assert dead_letter(again).redrives == 2
+    assert event_for_invoke(dead_letter(again), run_id="run-2")["redrive"] == {
+        "run_id": "run-2",
+        "attempt": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        (ERROR, FailureKind.EXCEPTION),
+        ({**ERROR, "ErrorMessage": ("String", TIMED_OUT)}, FailureKind.TIMEOUT),
+        ({**ERROR, "ErrorCode": ("Number", "429")}, FailureKind.THROTTLED),
+        ({"ErrorMessage": ("String", ZERO)}, FailureKind.ZERO_CONCURRENCY),
+        ({}, FailureKind.UNKNOWN),
+    ],
+)
+def test_the_failure_is_told_from_what_lambda_wrote(
+    attributes: dict[str, tuple[str, str]], kind: FailureKind
+) -> None:
+    assert dead_letter(received(sns_event(SENT), **attributes)).failure.kind is kind
+
+
+@pytest.mark.parametrize("missing", ERROR)
+def test_each_error_attribute_may_be_missing(missing: str) -> None:
+    attributes = {name: value for name, value in ERROR.items() if name != missing}
+
+    assert dead_letter(received(sns_event(SENT), **attributes)).message is not None
+
+
+@pytest.mark.parametrize(
+    ("condition", "removed", "kind"),
+    [
+        ("RetriesExhausted", (), FailureKind.EXCEPTION),
+        ("EventAgeExceeded", ("responsePayload", "responseContext"), FailureKind.THROTTLED),
+        ("ZeroReservedConcurrency", ("responsePayload", "responseContext"), FailureKind.ZERO_CONCURRENCY),
+    ],
+)
+def test_the_failure_of_a_destination_record(
+    condition: str, removed: tuple[str, ...], kind: FailureKind
+) -> None:
+    record = destination(sns_event(SENT), requestContext={"requestId": "e4b4", "condition": condition})
+    record = {name: value for name, value in record.items() if name not in removed}
+
+    assert dead_letter(received(record)).failure.kind is kind
+
+
+NESTED = notification(SENT) | {"Message": json.dumps(envelope(SENT))}
+UNREADABLE: list[tuple[str | dict[str, Any], str]] = [
+    ("hello, this is not JSON", "not JSON"),
+    ("7", "not a JSON object"),
+    ({"hello": "world"}, "schema is None"),
+    (NESTED, "envelope inside an envelope"),
+    ({"Records": []}, "no Records"),
+    ({"Records": [{"Sns": {"Message": 7}}]}, "no Sns.Message"),
+    ({"Records": [{"eventSource": "aws:s3"}]}, "no Sns.Message"),
+    ({"Records": sns_event(SENT)["Records"] * 2}, "holds 2 records"),
+    (destination({"Records": "x"}), "no Records"),
+    (destination({}, requestPayload=None), "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), UNREADABLE)
+def test_what_cannot_be_read_says_why_and_is_never_sent(body: str | dict[str, Any], reason: str) -> None:
+    letter = dead_letter(received(body, **ERROR))
+
+    assert letter.shape is Shape.UNREADABLE
+    assert letter.failure.kind is FailureKind.UNREADABLE
+    assert letter.unreadable is not None
+    assert reason in letter.unreadable
+    with pytest.raises(MessageUnreadable, match=reason):
+        event_for_invoke(letter, run_id="r")
+    with pytest.raises(MessageUnreadable, match=reason):
+        encoded_for_topic(letter, run_id="r")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+KNOWN = st.sampled_from(
+    ["Records", "requestPayload", "requestContext", "Type", "Message", "schema", "params"]
+)
+
+
+@given(st.dictionaries(KNOWN, JSON | st.just("Notification") | st.just(sns_event(SENT))))
+def test_no_body_breaks_the_decoder(body: dict[str, Any]) -> None:
+    letter = dead_letter(received(body))
+
+    assert (letter.message is None) == (letter.unreadable is not None)
+
+
+def test_a_rebuilt_event_has_lambdas_spelling() -> None:
+    event = event_for_invoke(dead_letter(received(envelope(SENT))), run_id="r")
+
+    sns = event["Records"][0]["Sns"]
+    assert sns["Subject"] is None
+    assert "SigningCertUrl" in sns
+    assert "UnsubscribeURL" not in sns
+    assert sns["TopicArn"] == TOPIC_ARN
