@@ -1,0 +1,7 @@
+"""The three functions. Each folder is one; what they share is in b2bpilot.pipeline."""
+
+import logging
+
+# The metric filters read our INFO lines, so they are written whatever the function's log level is.
+logging.getLogger("b2bpilot").setLevel(logging.INFO)
+logging.getLogger(__name__).setLevel(logging.INFO)

@@ -84,8 +84,7 @@ def url_for_body(url: str, body: bytes) -> str:
 def _urls(url: str, query: str) -> tuple[str, ...]:
     """The URL as configured (its `#rc=...` fragment is not signed), and with the query that was really called."""
     configured = urldefrag(url).url
-    called = urlunsplit(urlsplit(configured)._replace(query=query))
-    return (configured,) if called == configured else (configured, called)
+    return (configured, urlunsplit(urlsplit(configured)._replace(query=query))) if query else (configured,)
 
 
 def _has_body_hash(url: str, body: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,9 +14,6 @@ from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.twilio.replies import TwilioReplier
-
-logger = logging.getLogger()
-logger.setLevel(logging.INFO)
 
 
 class Context(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,9 +15,6 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.pipeline.stale import log_report, republish_stale
-
-logger = logging.getLogger()
-logger.setLevel(logging.INFO)
 
 
 @functools.cache

@@ -19,8 +19,7 @@ from b2bpilot.pipeline.settings import Settings
 from lambdas.webhook_handler.config import WebhookConfig, webhook_config
 from lambdas.webhook_handler.request import RejectedRequest, message_from_request, read_request
 
-logger = logging.getLogger()
-logger.setLevel(logging.INFO)
+logger = logging.getLogger(__name__)
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 

@@ -1,0 +1,334 @@
+"""The webhook behind an HTTP API, with Twilio's real signatures and a topic that a queue listens to."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+from twilio.request_validator import RequestValidator
+
+from b2bpilot.pipeline.message import decode, message_id_for
+from b2bpilot.twilio.signature import signature_for, url_for_body
+from lambdas.webhook_handler import handler as webhook
+from tests.events import TWILIO_PARAMS, new_sid
+
+URL = "https://hooks.example.com/prod/webhook"
+TOKEN = "0123456789abcdef0123456789abcdef"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Topic:
+    """A real topic (of moto's) and the queue that shows what was published on it."""
+
+    def __init__(self) -> None:
+        self.sns = boto3.client("sns", region_name="us-east-1")
+        self.sqs = boto3.client("sqs", region_name="us-east-1")
+        self.arn = self.sns.create_topic(Name="b2b-pilot-messages-test")["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName="listener")["QueueUrl"]
+        self.sns.subscribe(
+            TopicArn=self.arn,
+            Protocol="sqs",
+            Endpoint="arn:aws:sqs:us-east-1:123456789012:listener",
+        )
+
+    def published(self) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Topic]:
+    with mock_aws():
+        found = Topic()
+        environment = {
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "SNS_TOPIC_ARN": found.arn,
+            "PUBLIC_WEBHOOK_URL": f"{URL}#rc=3&rp=5xx,ct,rt",
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_SECONDARY_AUTH_TOKEN": "the-new-token",
+            "TWILIO_SHARED_KEYS": json.dumps({"SK1": "shared-secret"}),
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        importlib.reload(webhook)
+        yield found
+
+
+def params(**changes: str) -> dict[str, str]:
+    return {**TWILIO_PARAMS, "MessageSid": new_sid(), **changes}
+
+
+def event(
+    body: str | bytes, headers: dict[str, str], query: str = "", *, encoded: bool = False
+) -> dict[str, Any]:
+    raw = body.encode() if isinstance(body, str) else body
+    return {
+        "version": "2.0",
+        "routeKey": "POST /webhook",
+        "rawPath": "/webhook",
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/webhook"}},
+        "body": base64.b64encode(raw).decode() if encoded else raw.decode(),
+        "isBase64Encoded": encoded,
+    }
+
+
+def form(sent: dict[str, str], signature: str | None = None, *, encoded: bool = False) -> dict[str, Any]:
+    headers = {
+        "content-type": FORM,
+        "x-twilio-signature": signature_for(TOKEN, URL, sent) if signature is None else signature,
+    }
+    return event(urlencode(sent), headers, encoded=encoded)
+
+
+def json_event(document: object, token: str = TOKEN) -> dict[str, Any]:
+    body = json.dumps(document)
+    url = url_for_body(URL, body.encode())
+    headers = {"content-type": "application/json", "x-twilio-signature": signature_for(token, url, {})}
+    return event(body, headers, query=url.partition("?")[2])
+
+
+def call(request: dict[str, Any]) -> dict[str, Any]:
+    return webhook.handler(request, None)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_signed_form_is_published_verbatim(topic: Topic, encoded: bool) -> None:
+    sent = params(Body="", FromZip="", ProfileName="Zoë & Søn+1")
+
+    answer = call(form(sent, encoded=encoded))
+
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "text/xml; charset=utf-8"
+    assert answer["body"].endswith("<Response/>")
+    (published,) = topic.published()
+    message = decode(published["Message"])
+    assert message.params == sent
+    assert message.message_id == message_id_for(sent["MessageSid"]) == answer["headers"]["x-message-id"]
+    assert message.test is False
+    assert published["MessageAttributes"]["source"]["Value"] == "twilio"
+
+
+def test_twilios_retry_has_the_same_message_id(topic: Topic) -> None:
+    sent = params()
+
+    call(form(sent))
+    call(form(sent))
+
+    first, second = topic.published()
+    assert json.loads(first["Message"])["message_id"] == json.loads(second["Message"])["message_id"]
+    assert first["MessageId"] != second["MessageId"]
+
+
+def test_header_names_may_have_any_case(topic: Topic) -> None:
+    request = form(params())
+    request["headers"] = {name.title(): value for name, value in request["headers"].items()}
+
+    assert call(request)["statusCode"] == 200
+
+
+def test_the_host_and_path_of_the_request_do_not_matter(topic: Topic) -> None:
+    request = form(params())
+    request |= {"rawPath": "/prod/webhook", "requestContext": {"stage": "prod"}}
+    request["headers"] |= {"host": "evil.example.com", "x-forwarded-host": "evil.example.com"}
+
+    assert call(request)["statusCode"] == 200
+
+
+def test_the_new_token_is_taken_during_a_rotation(topic: Topic) -> None:
+    sent = params()
+
+    assert call(form(sent, signature_for("the-new-token", URL, sent)))["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("settings_header", "secret", "algorithm", "status"),
+    [
+        ("key=SK1,algorithm=HMAC_SHA256", "shared-secret", "HMAC_SHA256", 200),
+        ("key=SK1, algorithm=HMAC_SHA256", "shared-secret", "HMAC_SHA256", 200),
+        ("key=SK1,algorithm=HMAC_SHA256", TOKEN, "HMAC_SHA256", 403),
+        ("key=SK2,algorithm=HMAC_SHA256", "shared-secret", "HMAC_SHA256", 403),
+        ("key=SK1,algorithm=HMAC_MD5", "shared-secret", "HMAC_SHA256", 403),
+        ("algorithm=HMAC_SHA256", TOKEN, "HMAC_SHA256", 403),
+    ],
+)
+def test_a_shared_key_signs_with_its_own_secret(
+    topic: Topic, settings_header: str, secret: str, algorithm: str, status: int
+) -> None:
+    sent = params()
+    request = form(sent, RequestValidator(secret).compute_signature(URL, sent, algorithm))
+    request["headers"]["X-Twilio-Webhooks-Signature-Settings"] = settings_header
+
+    assert call(request)["statusCode"] == status
+
+
+def test_a_repeated_name_is_covered_by_the_signature(topic: Topic) -> None:
+    pairs = [("MessageSid", new_sid()), ("Tag", "b"), ("Tag", "a")]
+    signed = "".join(["MessageSid", pairs[0][1], "Taga", "Tagb"])
+    signature = RequestValidator(TOKEN).compute_signature(URL + signed, {})
+
+    answer = call(event(urlencode(pairs), {"content-type": FORM, "x-twilio-signature": signature}))
+
+    assert answer["statusCode"] == 200
+
+
+def test_a_json_body_with_test_becomes_a_test_message(topic: Topic) -> None:
+    wanted = "7d1eea89-294a-5d6f-8bdc-73898d8ce9cc"
+
+    answer = call(json_event({"test": "hello", "message_id": wanted, "NumMedia": 0}))
+
+    assert answer["statusCode"] == 200
+    message = decode(topic.published()[0]["Message"])
+    assert (message.message_id, message.test) == (wanted, True)
+    assert message.params == {"Body": "hello", "NumMedia": "0"}
+
+
+def test_a_json_body_may_hold_twilios_parameters(topic: Topic) -> None:
+    sent = params()
+
+    assert call(json_event(sent))["statusCode"] == 200
+    assert decode(topic.published()[0]["Message"]).params == sent
+
+
+def forged_body() -> dict[str, Any]:
+    request = json_event({"test": "pay Ana"})
+    return {**request, "body": json.dumps({"test": "pay Bob"})}
+
+
+def without_body_hash() -> dict[str, Any]:
+    headers = {"content-type": "application/json", "x-twilio-signature": signature_for(TOKEN, URL, {})}
+    return event(json.dumps({"test": "x"}), headers)
+
+
+REJECTED: list[tuple[str, dict[str, Any], int, str]] = [
+    ("no signature", form(params(), ""), 403, "signature"),
+    ("a wrong signature", form(params(), "AAAA"), 403, "signature"),
+    ("non-ASCII in the signature", form(params(), "ä" * 28), 403, "signature"),
+    (
+        "a changed parameter",
+        {**form(sent := params()), "body": urlencode({**sent, "Body": "x"})},
+        403,
+        "signature",
+    ),
+    (
+        "a dropped blank",
+        {**form(sent := params()), "body": urlencode(sent).replace("&FromZip=", "")},
+        403,
+        "sig",
+    ),
+    ("no headers at all", {"body": "x"}, 403, "signature"),
+    ("nothing", {}, 403, "signature"),
+    ("broken base64", {**form(params()), "body": "%%%", "isBase64Encoded": True}, 403, "base64"),
+    ("a forged JSON body", forged_body(), 403, "signature"),
+    ("a JSON body whose hash is not signed", without_body_hash(), 403, "signature"),
+    ("JSON signed by another", json_event({"test": 1}, token="other"), 403, "signature"),
+    ("no SID", form({"Body": "hi"}), 400, "MessageSid"),
+    ("a SID that is none", form(params(MessageSid="../../etc")), 400, "MessageSid"),
+    ("JSON that is a list", json_event([1]), 400, "not a JSON object"),
+    ("JSON without a SID", json_event({"Body": "x"}), 400, "MessageSid"),
+    ("a test with a bad id", json_event({"test": 1, "message_id": "7"}), 400, "message_id"),
+    (
+        "another content type",
+        event("hi", {"content-type": "text/plain", "x-twilio-signature": signature_for(TOKEN, URL, {})}),
+        415,
+        "content type",
+    ),
+    ("too much text", form(params(Body="x" * 262_144)), 413, "larger than SNS takes"),
+]
+
+
+@pytest.mark.parametrize(("case", "request_", "status", "reason"), REJECTED)
+def test_what_is_rejected_is_not_published_and_says_why(
+    topic: Topic, case: str, request_: dict[str, Any], status: int, reason: str
+) -> None:
+    answer = call(request_)
+
+    assert (answer["statusCode"], reason in answer["body"]) == (status, True), case
+    assert topic.published() == []
+
+
+def test_a_configured_query_is_part_of_what_is_signed(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_WEBHOOK_URL", f"{URL}?tenant=a")
+    importlib.reload(webhook)
+    sent = params()
+
+    assert call(form(sent, signature_for(TOKEN, f"{URL}?tenant=a", sent)))["statusCode"] == 200
+    assert call(form(sent, signature_for(TOKEN, URL, sent)))["statusCode"] == 403
+
+
+def test_when_sns_refuses_twilio_is_asked_to_try_again(topic: Topic) -> None:
+    topic.sns.delete_topic(TopicArn=topic.arn)
+
+    assert call(form(params()))["statusCode"] == 503
+
+
+def test_a_missing_setting_is_503_and_no_message_is_taken(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PUBLIC_WEBHOOK_URL")
+    importlib.reload(webhook)
+
+    assert call(form(params()))["statusCode"] == 503
+    assert topic.published() == []
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+VALUES = st.text(st.characters(codec="utf-8"), max_size=100)
+
+
+@given(others=st.dictionaries(NAMES, VALUES, max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_no_parameter_of_twilios_breaks_it(topic: Topic, others: dict[str, str]) -> None:
+    sent = {**others, "MessageSid": new_sid()}
+
+    answer = call(form(sent))
+
+    assert answer["statusCode"] == 200
+    assert decode(topic.published()[0]["Message"]).params == sent
+
+
+@given(
+    body=st.binary(max_size=300),
+    content_type=st.sampled_from([FORM, "application/json", "text/plain", ""]) | st.text(max_size=20),
+    signature=st.text(max_size=30),
+    query=st.text(max_size=40).map(quote) | st.text(max_size=40),
+    encoded=st.booleans(),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_no_byte_string_makes_it_answer_5xx_or_200(
+    topic: Topic, *, body: bytes, content_type: str, signature: str, query: str, encoded: bool
+) -> None:
+    headers = {"content-type": content_type, "x-twilio-signature": signature}
+    raw = base64.b64encode(body).decode() if encoded else body.decode("latin-1")
+    request = event("", headers, query) | {"body": raw, "isBase64Encoded": encoded}
+
+    assert call(request)["statusCode"] == 403
+
+
+@given(body=st.binary(max_size=300), content_type=st.sampled_from([FORM, "application/json", "text/plain"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_a_signed_byte_string_never_makes_it_answer_5xx(topic: Topic, body: bytes, content_type: str) -> None:
+    url = url_for_body(URL, body)
+    found = webhook_parameters(body) if content_type == FORM else {}
+    headers = {"content-type": content_type, "x-twilio-signature": signature_for(TOKEN, url, found)}
+
+    status = call(event(body, headers, url.partition("?")[2], encoded=True))["statusCode"]
+
+    assert status in (200, 400, 415)
+    topic.published()
+
+
+def webhook_parameters(body: bytes) -> dict[str, str]:
+    from lambdas.webhook_handler.request import form_parameters
+
+    return dict(form_parameters(body))
