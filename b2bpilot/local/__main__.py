@@ -1,0 +1,62 @@
+"""`python -m b2bpilot.local --home DIRECTORY`: an environment in the foreground, for `up(detach=True)` and for tests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from b2bpilot.errors import PilotError
+from b2bpilot.local.environment import running
+from b2bpilot.local.lifeline import end_when_input_closes
+from b2bpilot.local.runtime.service import TIME_SCALE
+
+
+def main() -> int:
+    arguments = _arguments()
+    if arguments.until_eof:
+        end_when_input_closes()
+    try:
+        with running(
+            arguments.home,
+            fresh=arguments.fresh,
+            time_scale=arguments.time_scale,
+            progress=_Report("progress"),
+        ) as environment:
+            _Report("ready")(environment.state.webhook_url)
+            environment.serve()
+    except PilotError as error:
+        _Report("error")(str(error), hint=error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class _Report:
+    """One JSON line per fact on standard output, for the process that started this one."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __call__(self, text: str, *, hint: str | None = None) -> None:
+        line = {"kind": self._kind, "text": text, "hint": hint}
+        try:
+            print(json.dumps(line), flush=True)  # noqa: T201  a protocol between two of our processes
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  nobody listens any more
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m b2bpilot.local", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--time-scale", type=float, default=TIME_SCALE)
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

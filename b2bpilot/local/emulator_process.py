@@ -1,0 +1,104 @@
+"""The emulator as a child process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import urllib3
+
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import REGION
+from b2bpilot.local.emulator import EVENTS_PATH, RUNTIME_URL
+
+HOST = "127.0.0.1"
+READY_SECONDS = 30
+POLL_SECONDS = 0.02
+STOP_SECONDS = 20
+
+
+class EmulatorProcess:
+    """Starts at once; `wait_until_ready` before the first call. It saves its state when it ends, however we end."""
+
+    def __init__(
+        self, directory: Path, *, port: int, account_id: str, runtime_url: str, events: Path, lock: int
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.endpoint_url = f"http://{HOST}:{port}"
+        self._log = directory / "log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "b2bpilot.local.emulator"],
+                env=_settings(directory, port, account_id)
+                | {RUNTIME_URL: runtime_url, EVENTS_PATH: str(events)},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        with urllib3.PoolManager(retries=False) as http:
+            while not self._answers(http):
+                if self._process.poll() is not None:
+                    raise LocalEnvironmentError("the AWS emulator did not start", hint=f"see {self._log}")
+                if time.monotonic() > deadline:
+                    raise LocalEnvironmentError(f"the AWS emulator was not ready after {READY_SECONDS} s")
+                time.sleep(POLL_SECONDS)
+
+    def wait(self) -> None:
+        """Return when the emulator has ended."""
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Close its standard input, which is the same signal as our death, and wait until its state is saved."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait(STOP_SECONDS)
+
+    def _answers(self, http: urllib3.PoolManager) -> bool:
+        try:
+            return http.request("GET", f"{self.endpoint_url}/_ministack/health", timeout=1).status == 200  # noqa: PLR2004
+        except urllib3.exceptions.HTTPError:
+            return False
+
+
+def free_port(preferred: int) -> int:
+    """Return the preferred port when nobody listens there, else another one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise LocalEnvironmentError("no free port on this machine")
+
+
+def _settings(directory: Path, port: int, account_id: str) -> dict[str, str]:
+    """ministack's own variables; the user's must not reach it, least of all credentials."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_ACCOUNT_ID": account_id,
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(directory / "state"),
+        "S3_DATA_DIR": str(directory / "s3"),
+        "LOG_LEVEL": "WARNING",
+    }

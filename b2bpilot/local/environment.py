@@ -1,0 +1,158 @@
+"""`up`, `down` and `status` of the local environment. A home directory holds everything that outlives it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from b2bpilot import resources
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import REGION, LocalAws
+from b2bpilot.local.emulator_process import EmulatorProcess, free_port
+from b2bpilot.local.functions import serving
+from b2bpilot.local.lock import HomeLock
+from b2bpilot.local.postgres import Postgres
+from b2bpilot.local.runtime.server import RuntimeServer
+from b2bpilot.local.runtime.service import TIME_SCALE
+from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
+from b2bpilot.local.state import Identity, State, read_state, write_state
+from b2bpilot.ops import migrations
+
+Progress = Callable[[str], None]
+
+EVENTS = "events.sqlite3"
+DOWN_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEnvironment:
+    """A running environment, seen from the process that runs it."""
+
+    state: State
+    stack: Stack
+    emulator: EmulatorProcess
+
+    def serve(self) -> None:
+        """Return at SIGINT or SIGTERM; raise when the emulator ends by itself."""
+        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            self.emulator.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        raise LocalEnvironmentError(
+            "the AWS emulator ended unexpectedly", hint="see emulator/log in the home directory"
+        )
+
+
+@contextmanager
+def running(
+    home: Path,
+    *,
+    fresh: bool = False,
+    time_scale: float = TIME_SCALE,
+    progress: Progress = lambda _: None,
+) -> Iterator[LocalEnvironment]:
+    """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home."""
+    home = home.expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as cleanup:
+        lock = HomeLock(home)
+        cleanup.callback(lock.close)
+        lock.acquire()
+        if fresh:
+            _forget(home)
+        identity = Identity.of(read_state(home))
+        server = RuntimeServer()
+        cleanup.callback(server.server_close)
+
+        progress("starting AWS (ministack) and PostgreSQL")
+        emulator = EmulatorProcess(
+            home / "emulator",
+            port=free_port(identity.port),
+            account_id=identity.account_id,
+            runtime_url=server.url,
+            events=home / EVENTS,
+            lock=lock.fileno(),
+        )
+        cleanup.callback(emulator.stop)
+        postgres = Postgres(home / "postgres", lock=lock.fileno())
+        cleanup.callback(postgres.stop)
+        postgres.start()
+        migrations.apply(postgres.url)
+        emulator.wait_until_ready()
+
+        progress("deploying template.yaml")
+        aws = LocalAws(emulator.endpoint_url, identity.account_id)
+        stack = deploy(aws, resources.template(), _parameters(identity, aws, postgres))
+        cleanup.enter_context(serving(server, aws, stack, home / EVENTS, time_scale=time_scale))
+        state = _state(identity, aws, server, postgres, emulator)
+        write_state(home, state)
+        progress(f"ready: {state.webhook_url}")
+        yield LocalEnvironment(state=state, stack=stack, emulator=emulator)
+
+
+def down(home: Path) -> bool:
+    """End the environment of this home and wait until all of it is gone; False when none was running."""
+    lock_file = home.expanduser() / "lock"
+    if not lock_file.exists():
+        return False
+    lock = HomeLock(lock_file.parent)
+    try:
+        pid = lock.owner()
+        if pid is None:
+            return False
+        os.kill(pid, signal.SIGTERM)
+        if not lock.wait_until_free(timeout_seconds=DOWN_SECONDS):
+            raise LocalEnvironmentError(
+                f"process {pid} did not end within {DOWN_SECONDS} s", hint=f"kill -9 {pid}"
+            )
+        return True
+    finally:
+        lock.close()
+
+
+def _forget(home: Path) -> None:
+    """Delete rows, queues and stack; keep the lock, and the state for its port and its credentials."""
+    for directory in ("emulator", "postgres"):
+        if (home / directory).exists():
+            shutil.rmtree(home / directory)
+    for file in home.glob(f"{EVENTS}*"):
+        file.unlink()
+
+
+def _parameters(identity: Identity, aws: LocalAws, postgres: Postgres) -> dict[str, str]:
+    return {
+        "Environment": ENVIRONMENT,
+        "TwilioAccountSid": identity.twilio_account_sid,
+        "TwilioAuthToken": identity.twilio_auth_token,
+        "DatabaseUrl": postgres.url,
+        "PublicWebhookUrl": webhook_url(aws.endpoint_url),
+    }
+
+
+def _state(
+    identity: Identity, aws: LocalAws, server: RuntimeServer, postgres: Postgres, emulator: EmulatorProcess
+) -> State:
+    return State(
+        pid=os.getpid(),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        account_id=identity.account_id,
+        region=REGION,
+        stack_name=STACK_NAME,
+        endpoint_url=aws.endpoint_url,
+        webhook_url=webhook_url(aws.endpoint_url),
+        database_url=postgres.url,
+        runtime_url=server.url,
+        twilio_account_sid=identity.twilio_account_sid,
+        twilio_auth_token=identity.twilio_auth_token,
+        emulator_pid=emulator.pid,
+        postgres_pid=postgres.pid,
+    )

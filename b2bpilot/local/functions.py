@@ -1,0 +1,89 @@
+"""The functions of the stack, run by our runtime in threads of this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import REGION, SECRET_KEY, LocalAws
+from b2bpilot.local.runtime.configuration import ConfigurationCache, read_configuration
+from b2bpilot.local.runtime.deadletter import DeadLetterQueues
+from b2bpilot.local.runtime.events import EventQueue
+from b2bpilot.local.runtime.logs import CapturedOutput
+from b2bpilot.local.runtime.metrics import Metrics
+from b2bpilot.local.runtime.server import RuntimeServer
+from b2bpilot.local.runtime.service import LambdaRuntime
+from b2bpilot.local.runtime.shipping import Background, LogShipper
+from b2bpilot.local.stack import Stack
+
+
+@contextmanager
+def serving(
+    server: RuntimeServer, aws: LocalAws, stack: Stack, events_path: Path, *, time_scale: float
+) -> Iterator[None]:
+    """Answer invocations, and take up the events that an earlier process left, until the block ends."""
+    read = ConfigurationCache(lambda name: read_configuration(aws.functions, name))
+    logs = LogShipper(aws.logs)
+    metrics = Metrics(changed=logs.changed.set)
+    queues = DeadLetterQueues(aws.sqs, metrics)
+    queues.watch(stack.outputs["DeadLetterQueueArn"])
+    events = EventQueue(events_path)
+    runtime = LambdaRuntime(
+        configurations=read,
+        send_dead_letter=queues.send,
+        events=events,
+        logs=logs,
+        metrics=metrics,
+        time_scale=time_scale,
+    )
+    background = Background(logs, metrics, queues, aws.cloudwatch)
+    variables = merged_environment(read(name).environment for name in stack.functions)
+    with ExitStack() as cleanup:
+        cleanup.callback(events.close)
+        cleanup.enter_context(process_environment(variables | credentials(aws)))
+        cleanup.enter_context(CapturedOutput())
+        background.start()
+        cleanup.callback(background.stop)
+        runtime.start()
+        cleanup.callback(runtime.stop)
+        server.start(runtime)
+        cleanup.callback(server.shutdown)
+        yield
+
+
+def credentials(aws: LocalAws) -> dict[str, str]:
+    """What any AWS tool needs to talk to the emulator. The key id is the account: that is how ministack tells accounts apart."""
+    return {
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_ACCESS_KEY_ID": aws.account_id,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+    }
+
+
+def merged_environment(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """One environment for all functions, since they share a process. Raises when two of them disagree."""
+    merged: dict[str, str] = {}
+    for environment in environments:
+        for name, value in environment.items():
+            if merged.setdefault(name, value) != value:
+                raise LocalEnvironmentError(f"two functions of the template set {name} to different values")
+    return merged
+
+
+@contextmanager
+def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables in this process, without any of the user's AWS settings, and put everything back afterwards."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

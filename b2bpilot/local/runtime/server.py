@@ -1,0 +1,92 @@
+"""The runtime's door: Lambda's own Invoke call on a loopback port."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+
+from b2bpilot.local.runtime.configuration import FunctionMissing
+from b2bpilot.local.runtime.function import Throttled
+from b2bpilot.local.runtime.invocation import Result
+
+INVOCATIONS = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+TOPIC_METRICS = "/topic-metrics"
+
+
+class Invoker(Protocol):
+    def invoke(self, name: str, payload: bytes, request_id: str) -> Result: ...
+    def accept(self, name: str, payload: bytes, request_id: str) -> None: ...
+    def count_topic(self, counts: dict[str, dict[str, float]]) -> None: ...
+
+
+class RuntimeServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    invoker: Invoker
+
+    def __init__(self) -> None:
+        """Take a port; requests wait in the backlog until `start`."""
+        super().__init__(("127.0.0.1", 0), RequestHandler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def start(self, invoker: Invoker) -> None:
+        self.invoker = invoker
+        threading.Thread(
+            target=self.serve_forever, name="lambda server", kwargs={"poll_interval": 5}, daemon=True
+        ).start()
+
+
+class RequestHandler(BaseHTTPRequestHandler):
+    server: RuntimeServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_POST(self) -> None:  # noqa: N802  named by http.server
+        payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        match = INVOCATIONS.fullmatch(self.path)
+        if match:
+            self._invoke(match[1], payload)
+        elif self.path == TOPIC_METRICS:
+            self.server.invoker.count_topic(json.loads(payload))
+            self._answer(204)
+        else:
+            self._answer(404)
+
+    def _invoke(self, name: str, payload: bytes) -> None:
+        request_id = self.headers["X-Amzn-Lambda-Request-Id"]
+        try:
+            if self.headers.get("X-Amz-Invocation-Type") == "Event":
+                self.server.invoker.accept(name, payload, request_id)
+                self._answer(202)
+            else:
+                self._result(self.server.invoker.invoke(name, payload, request_id))
+        except FunctionMissing:
+            self._answer(404)
+        except Throttled:
+            self._answer(429)
+
+    def _result(self, result: Result) -> None:
+        headers = {"X-Amz-Log-Result": base64.b64encode(result.log_tail.encode()).decode()}
+        if result.error is not None:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        self._answer(200, result.payload, headers)
+
+    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  named by http.server
+        """Stay silent: every request is an invocation, and that has a log of its own."""

@@ -1,0 +1,148 @@
+"""The real template.yaml, deployed into the emulator as stack b2b-pilot-local."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import LocalAws
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef, TagTypeDef
+
+ENVIRONMENT = "local"
+STACK_NAME = f"b2b-pilot-{ENVIRONMENT}"
+API_ID = "b2bpilot"
+"""Pinned (ministack's `ms-custom-id` tag), so that the public URL is known before the deploy and one deploy is enough."""
+
+DEPLOY_SECONDS = 60
+POLL_SECONDS = 0.05
+DIGEST_TAG = "b2bpilot-digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    outputs: Mapping[str, str]
+
+    @property
+    def functions(self) -> list[str]:
+        names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName")
+        return [self.outputs[name] for name in names]
+
+
+def webhook_url(endpoint_url: str) -> str:
+    """The URL that a client on this machine can post to: by path, because a host name of the API's own needs DNS."""
+    return f"{endpoint_url}/_aws/execute-api/{API_ID}/webhook"
+
+
+def deploy(aws: LocalAws, template: Path, parameters: Mapping[str, str]) -> Stack:
+    """Create or update the stack, or keep it when neither template nor parameters have changed."""
+    body = for_emulator(template.read_text())
+    digest = hashlib.sha256(json.dumps([body, dict(parameters)]).encode()).hexdigest()
+    found = _describe(aws)
+    if found and found["StackStatus"].endswith("_COMPLETE") and _tags(found).get(DIGEST_TAG) == digest:
+        return _stack(found)
+    tags: list[TagTypeDef] = [{"Key": "ms-custom-id", "Value": API_ID}, {"Key": DIGEST_TAG, "Value": digest}]
+    try:
+        _create_or_update(aws, body, parameters, tags, exists=found is not None)
+    except ClientError as refused:
+        raise LocalEnvironmentError(f"the template could not be deployed: {refused}") from refused
+    stack = _stack(_wait(aws))
+    settle(aws, stack)
+    return stack
+
+
+def for_emulator(template: str) -> str:
+    """Take out what the emulator cannot read: rules about parameters that are not set here, and code that it never runs."""
+    without_rules = re.sub(r"(?m)^Rules:\n(?:(?: .*)?\n)+", "", template)
+    return re.sub(r"(?m)^( +)CodeUri: .*$", r"\1CodeUri: s3://b2bpilot-local/unused.zip", without_rules)
+
+
+def settle(aws: LocalAws, stack: Stack) -> None:
+    """Set what the emulator's CloudFormation drops (facts I3)."""
+    processor = stack.outputs["ProcessorFunctionName"]
+    # DeadLetterConfig of the function.
+    aws.functions.update_function_configuration(
+        FunctionName=processor, DeadLetterConfig={"TargetArn": stack.outputs["DeadLetterQueueArn"]}
+    )
+    # ReservedConcurrentExecutions of the function.
+    aws.functions.put_function_concurrency(
+        FunctionName=processor,
+        ReservedConcurrentExecutions=int(stack.outputs["ProcessorReservedConcurrency"]),
+    )
+    # It keeps AWS::Lambda::EventInvokeConfig under the qualifier $LATEST only; on AWS that is the same as none.
+    for function in stack.functions:
+        _copy_event_invoke_config(aws, function)
+
+
+def _copy_event_invoke_config(aws: LocalAws, function: str) -> None:
+    try:
+        config = aws.functions.get_function_event_invoke_config(FunctionName=function, Qualifier="$LATEST")
+    except aws.functions.exceptions.ResourceNotFoundException:
+        return
+    aws.functions.put_function_event_invoke_config(
+        FunctionName=function,
+        MaximumRetryAttempts=config["MaximumRetryAttempts"],
+        MaximumEventAgeInSeconds=config["MaximumEventAgeInSeconds"],
+    )
+
+
+def _create_or_update(
+    aws: LocalAws, body: str, parameters: Mapping[str, str], tags: list[TagTypeDef], *, exists: bool
+) -> None:
+    values: list[ParameterTypeDef] = [
+        {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+    ]
+    change = aws.cloudformation.update_stack if exists else aws.cloudformation.create_stack
+    change(
+        StackName=STACK_NAME,
+        TemplateBody=body,
+        Parameters=values,
+        Tags=tags,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+
+
+def _wait(aws: LocalAws) -> StackTypeDef:
+    deadline = time.monotonic() + DEPLOY_SECONDS
+    while time.monotonic() < deadline:
+        stack = _describe(aws)
+        if stack and not stack["StackStatus"].endswith("_IN_PROGRESS"):
+            return _deployed(stack)
+        time.sleep(POLL_SECONDS)
+    raise LocalEnvironmentError(f"stack {STACK_NAME} was not ready after {DEPLOY_SECONDS} s")
+
+
+def _deployed(stack: StackTypeDef) -> StackTypeDef:
+    if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        return stack
+    raise LocalEnvironmentError(
+        f"stack {STACK_NAME} ended as {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason given')}",
+        hint="begin again with --fresh",
+    )
+
+
+def _describe(aws: LocalAws) -> StackTypeDef | None:
+    try:
+        return aws.cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    except ClientError as missing:
+        if missing.response["Error"]["Code"] != "ValidationError":
+            raise
+        return None
+
+
+def _tags(stack: StackTypeDef) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])}
+
+
+def _stack(found: StackTypeDef) -> Stack:
+    return Stack(outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])})

@@ -1,0 +1,75 @@
+"""What is remembered of the environment in its home directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+SCHEMA_VERSION = 1
+STATE_FILE = "environment.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Written when the environment is ready; what is left in it after it ended is reused by the next one."""
+
+    pid: int
+    started_at: str
+    account_id: str
+    region: str
+    stack_name: str
+    endpoint_url: str
+    webhook_url: str
+    database_url: str
+    runtime_url: str
+    twilio_account_sid: str
+    twilio_auth_token: str = field(repr=False)
+    emulator_pid: int
+    postgres_pid: int
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What stays the same from one `up` to the next."""
+
+    account_id: str = "000000000001"
+    twilio_account_sid: str = field(default_factory=lambda: f"AC{secrets.token_hex(16)}")
+    twilio_auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    port: int = 0
+
+    @classmethod
+    def of(cls, state: State | None) -> Identity:
+        if state is None:
+            return cls()
+        return cls(
+            account_id=state.account_id,
+            twilio_account_sid=state.twilio_account_sid,
+            twilio_auth_token=state.twilio_auth_token,
+            port=urlsplit(state.endpoint_url).port or 0,
+        )
+
+
+def read_state(home: Path) -> State | None:
+    """Return the last state, or None when there is none that this version can read."""
+    try:
+        document = json.loads((home / STATE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        return None
+    return State(**document)
+
+
+def write_state(home: Path, state: State) -> None:
+    """Replace the file in one step; only its owner can read it."""
+    temporary = home / f"{STATE_FILE}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(dataclasses.asdict(state), file, indent=2)
+    temporary.replace(home / STATE_FILE)
