@@ -15,6 +15,7 @@ from b2bpilot.errors import AwsError, EnvironmentUnknown
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_cloudformation.type_defs import StackTypeDef
+    from types_boto3_sts import STSClient
 
 PREFIX = "b2b-pilot-"
 
@@ -57,8 +58,8 @@ def describe(environment: str, access: AwsAccess) -> StackOutputs:
             if error_code(exc) != "ValidationError":
                 raise
             raise EnvironmentUnknown(
-                f"no environment {environment!r}: stack {name} does not exist in {client.meta.region_name}"
-                f"{_found(client)}",
+                f"no environment {environment!r}: stack {name} does not exist in "
+                f"account {_account(access)}, {client.meta.region_name}{_found(client)}",
                 hint="check --env, --region and --profile",
             ) from exc
     return _outputs(stack)
@@ -71,6 +72,16 @@ def environments(client: CloudFormationClient) -> list[str]:
         for page in client.get_paginator("describe_stacks").paginate():
             names += [stack["StackName"] for stack in page["Stacks"]]
     return sorted(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def _account(access: AwsAccess) -> str:
+    """Whose stacks were looked at, for the message."""
+    client: STSClient = access.client("sts")
+    try:
+        with translated("sts:GetCallerIdentity"):
+            return client.get_caller_identity()["Account"]
+    except AwsError:
+        return "(unknown)"
 
 
 def _found(client: CloudFormationClient) -> str:

@@ -65,10 +65,21 @@ class Pilot:
 
     @cached_property
     def database_url(self) -> str:
-        """The named one, else the environment's."""
+        """The named one, else the environment's; the shell's DATABASE_URL only where no environment is named: it
+        may be another project's."""
         from b2bpilot.ops import environment
 
-        url = self.settings.database_url or environment.database_url(self.environment)
+        settings = self.settings
+        url = settings.database_url
+        if url is None and settings.environment is None:
+            url = self.environ.get("DATABASE_URL")
+        if not url and settings.environment is None:
+            raise UsageError(
+                "neither an environment nor a database was named",
+                hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
+            )
+        if not url:
+            url = environment.database_url(self.environment)
         self._keep_secret(url)
         return url
 

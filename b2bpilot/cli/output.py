@@ -33,6 +33,14 @@ class Failure:
     details: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One of many results: `fields` for programs, the cells of the table by heading for people."""
+
+    fields: Mapping[str, object]
+    columns: Mapping[str, str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Output:
     """Where a command's output goes, and in which form.
@@ -68,21 +76,15 @@ class Output:
         else:
             self.record(fields, text=plain.pairs(text))
 
-    def rows(
-        self,
-        name: str,
-        rows: Iterable[Mapping[str, object]],
-        *,
-        columns: Mapping[str, Callable[[Mapping[str, object]], str]],
-    ) -> int:
+    def rows(self, name: str, rows: Iterable[Row]) -> int:
         """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
         if self.format is Format.JSONL:
-            return sum(self._write_row(row) for row in rows)
+            return sum(self._write_row(row.fields) for row in rows)
         found = list(rows)
         if self.format is Format.JSON:
-            self.document[name] = found
+            self.document[name] = [row.fields for row in found]
         elif found:
-            self._table(list(columns), [[cell(row) for cell in columns.values()] for row in found])
+            self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
         return len(found)
 
     def notice(self, text: str) -> None:

@@ -74,7 +74,7 @@ SETTINGS = (
     Setting(
         name="database_url",
         flags=("--database-url",),
-        variables=("B2BPILOT_DATABASE_URL", "DATABASE_URL"),
+        variables=("B2BPILOT_DATABASE_URL",),
         metavar="URL",
         help="The database, if not the one in the stack's secret.",
     ),

@@ -1,0 +1,124 @@
+"""Publishing, one by one and in batches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.stub import Stubber
+
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.aws.topic import Published, Topic, batches
+from b2bpilot.errors import AwsDenied, AwsUnreachable, PublishFailed
+from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded, PilotMessage, Source, encode, new_message_id
+from tests.aws.conftest import REGION
+
+ARN = "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging"
+
+
+def message(body: str = "hello") -> Encoded:
+    return encode(
+        PilotMessage(
+            message_id=new_message_id(),
+            source=Source.CLI,
+            received_at=datetime(2026, 10, 1, tzinfo=UTC),
+            params={"Body": body},
+        )
+    )
+
+
+def stubbed() -> tuple[Topic, Stubber]:
+    client = boto3.client("sns", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
+    return Topic(client, ARN), Stubber(client)
+
+
+def texts(results: list[Published]) -> list[str | None]:
+    return [str(result.error) if result.error else result.sns_message_id for result in results]
+
+
+def test_publish_returns_the_id_that_sns_gave(access: AwsAccess) -> None:
+    arn = boto3.client("sns", region_name=REGION).create_topic(Name="messages")["TopicArn"]
+    assert len(Topic.connect(arn, access=access).publish(message())) == 36
+
+
+def test_a_refused_publish_is_a_failed_one(access: AwsAccess) -> None:
+    with pytest.raises(PublishFailed, match="sns:Publish failed: NotFound"):
+        Topic.connect(ARN, access=access).publish(message())
+
+
+def test_a_denied_publish_names_the_action() -> None:
+    topic, stub = stubbed()
+    stub.add_client_error("publish", "AuthorizationError", "User x is not authorized", 403)
+    with stub, pytest.raises(AwsDenied, match="AWS denied sns:Publish: User x") as raised:
+        topic.publish(message())
+    assert "sns:Publish" in str(raised.value.hint)
+
+
+def test_an_endpoint_that_nobody_listens_on_is_unreachable() -> None:
+    access = AwsAccess(
+        region=REGION, access_key_id="x", secret_access_key="y", endpoint_url="http://127.0.0.1:9"
+    )
+    topic = Topic.connect(ARN, access=access, timeouts=Timeouts(connect_seconds=1, attempts=1))
+    with pytest.raises(AwsUnreachable, match=r"http://127\.0\.0\.1:9/"):
+        topic.publish(message())
+
+
+class Silent:
+    """A client whose answers never arrive."""
+
+    def publish(self, **_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://sns")
+
+    publish_batch = publish
+
+
+def test_a_publish_without_an_answer_is_said_to_be_unknown() -> None:
+    with pytest.raises(PublishFailed, match="nobody knows whether AWS did it"):
+        Topic(Silent(), ARN).publish(message())  # type: ignore[arg-type]  # two calls are all of it
+
+
+def test_results_of_a_batch_are_matched_by_id_in_any_order() -> None:
+    topic, stub = stubbed()
+    answer = {
+        "Successful": [{"Id": "2", "MessageId": "third"}, {"Id": "0", "MessageId": "first"}],
+        "Failed": [{"Id": "1", "Code": "Throttled", "Message": "slow down", "SenderFault": False}],
+    }
+    stub.add_response("publish_batch", answer)
+    with stub:
+        results = topic.publish_batch([message() for _ in range(3)])
+    assert texts(results) == ["first", "SNS refused the message: Throttled: slow down", "third"]
+
+
+def test_an_entry_that_the_answer_forgets_is_not_taken_for_published() -> None:
+    topic, stub = stubbed()
+    stub.add_response("publish_batch", {"Successful": [{"Id": "1", "MessageId": "second"}]})
+    with stub:
+        results = topic.publish_batch([message(), message()])
+    assert texts(results) == ["SNS did not say what became of the message", "second"]
+
+
+def test_a_batch_that_fails_as_a_whole_does_not_lose_the_results_of_the_others() -> None:
+    topic, stub = stubbed()
+    accepted = [{"Id": str(n), "MessageId": f"id {n}"} for n in range(10)]
+    stub.add_response("publish_batch", {"Successful": accepted})
+    stub.add_client_error("publish_batch", "InternalError", "sorry", 500)
+    with stub:
+        results = topic.publish_batch([message() for _ in range(11)])
+    assert texts(results) == [f"id {n}" for n in range(10)] + ["sns:Publish failed: InternalError: sorry"]
+
+
+def test_batches_hold_ten_entries_in_order() -> None:
+    messages = [message(str(n)) for n in range(23)]
+    found = list(batches(messages))
+    assert [len(batch) for batch in found] == [10, 10, 3]
+    assert [entry for batch in found for entry in batch] == messages
+
+
+def test_batches_stay_below_what_sns_takes() -> None:
+    messages = [message("x" * 100_000) for _ in range(5)]
+    found = list(batches(messages))
+    assert [len(batch) for batch in found] == [2, 2, 1]
+    assert all(sum(entry.size_bytes for entry in batch) <= MAXIMUM_BYTES for batch in found)

@@ -1,0 +1,160 @@
+"""`b2bpilot submissions list` and `b2bpilot inspect`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
+from b2bpilot.pipeline.processing import submission_fields
+from tests.cli.conftest import Run
+
+LONG = "Is my order 4711 on its way? I have been waiting for two weeks now."
+
+
+def sid(number: int) -> str:
+    return f"SM{number:032x}"
+
+
+@pytest.fixture
+def three_rows(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Row 0 failed, rows 1 and 2 are completed; 2 is the newest and holds an escape sequence."""
+    with DatabaseManager(database_url) as database:
+        for number, body in enumerate(["hello", LONG, "\x1b[2Jevil\nsecond line"]):
+            message = PilotMessage(
+                message_id=message_id_for(sid(number)),
+                source=Source.TWILIO,
+                received_at=datetime.now(UTC) - timedelta(hours=3 - number),
+                params={
+                    "MessageSid": sid(number),
+                    "From": "whatsapp:+491701234567",
+                    "To": "+15005550001",
+                    "Body": body,
+                    "ProfileName": "Ada Lovelace",
+                    "WaId": "491701234567",
+                },
+            )
+            claim = database.claim(message, lease=timedelta(seconds=60))
+            assert claim is not None
+            if number == 0:
+                database.fail(claim, "the CRM is down")
+            else:
+                database.complete(claim, submission_fields(message))
+    monkeypatch.setenv("B2BPILOT_DATABASE_URL", database_url)
+    return database_url
+
+
+def test_the_table_shows_the_newest_first_with_numbers_masked_and_texts_cut(
+    run: Run, three_rows: str
+) -> None:
+    result = run("submissions", "list")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout == (
+        "received  message id                            status     from                   text or error\n"
+        f"1 h ago   {message_id_for(sid(2))}  completed  whatsapp:+4917***4567  \\u001b[2Jevil\\nsecond line\n"
+        f"2 h ago   {message_id_for(sid(1))}  completed  whatsapp:+4917***4567  "
+        "Is my order 4711 on its way? I have been...\n"
+        f"3 h ago   {message_id_for(sid(0))}  failed     -                      the CRM is down\n"
+    )
+
+
+def test_json_is_one_document(run: Run, three_rows: str) -> None:
+    document = run("submissions", "list", "-o", "json").document
+    assert document["schema_version"] == 1
+    assert [row["message_sid"] for row in document["submissions"]] == [sid(2), sid(1), sid(0)]
+    assert document["submissions"][1]["body"] == "Is my order 4711 on its way? I have been..."
+    assert document["submissions"][1]["from"] == "whatsapp:+4917***4567"
+
+
+def test_jsonl_is_one_document_a_line(run: Run, three_rows: str) -> None:
+    lines = run("submissions", "list", "-o", "jsonl").lines
+    assert [(line["schema_version"], line["status"]) for line in lines] == [
+        (1, "completed"),
+        (1, "completed"),
+        (1, "failed"),
+    ]
+
+
+def test_reveal_shows_everything(run: Run, three_rows: str) -> None:
+    rows = run("submissions", "list", "--reveal", "-o", "json").document["submissions"]
+    assert rows[1]["body"] == LONG
+    assert rows[1]["from"] == "whatsapp:+491701234567"
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--status", "failed"], [0]),
+        (["--status", "completed", "--limit", "1"], [2]),
+        (["--since", "1h"], [2, 1, 0]),
+        (["--since", "2100-01-01"], []),
+    ],
+)
+def test_filters(run: Run, three_rows: str, options: list[str], found: list[int]) -> None:
+    rows = run("submissions", "list", *options, "-o", "json").document["submissions"]
+    assert [row["message_sid"] for row in rows] == [sid(number) for number in found]
+
+
+def test_a_limit_that_was_reached_is_said(run: Run, three_rows: str) -> None:
+    result = run("submissions", "list", "--limit", "2")
+    assert result.stderr == "The newest 2; there may be more: --limit N\n"
+
+
+def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
+    result = run("submissions", "list", "--status", "abandoned")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No submissions match.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--status", "lost"], "invalid value for '--status': 'lost' is not one of"),
+        (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
+        (["--since", "999999999w"], "--since: '999999999w' is"),
+        (["--limit", "0"], "invalid value for '--limit'"),
+        (["--limit", "many"], "invalid value for '--limit'"),
+    ],
+)
+def test_a_bad_filter_is_refused(run: Run, three_rows: str, options: list[str], said: str) -> None:
+    result = run("submissions", "list", *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("name", [sid(1), message_id_for(sid(1)), message_id_for(sid(1)).upper()])
+def test_inspect_finds_a_message_by_either_id(run: Run, three_rows: str, name: str) -> None:
+    result = run("inspect", name)
+    lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
+    assert result.exit_code == 0
+    assert lines["message id"].strip() == message_id_for(sid(1))
+    assert lines["status"].strip() == "completed, attempts: 1"
+    assert lines["from"].strip() == "whatsapp:+4917***4567"
+
+
+def test_inspect_hides_the_parameters_that_may_be_about_a_person(run: Run, three_rows: str) -> None:
+    params = run("inspect", sid(1), "-o", "json").document["submission"]["params"]
+    assert params == {
+        "MessageSid": sid(1),
+        "From": "whatsapp:+4917***4567",
+        "To": "+1500***0001",
+        "Body": "Is my order 4711 on its way? I have been...",
+        "ProfileName": "***",
+        "WaId": "49170***4567",
+    }
+
+
+def test_inspect_says_when_there_is_no_row(run: Run, three_rows: str) -> None:
+    result = run("inspect", sid(9))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"error: message {message_id_for(sid(9))} has no row\nhint: it may be on its way"
+    )
+
+
+def test_inspect_refuses_what_is_no_id(run: Run, three_rows: str) -> None:
+    result = run("inspect", "4711", "-o", "json")
+    assert result.exit_code == 2
+    assert result.document["error"]["message"] == "'4711' is neither a message_id nor a MessageSid"
