@@ -90,6 +90,11 @@ def _client_side(
     match exc:
         case boto.NoRegionError():
             return SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
+        case boto.ProfileNotFound():
+            return SettingsInvalid(
+                f"AWS profile {exc.kwargs['profile']!r} does not exist",
+                hint="`aws configure list-profiles` names yours",
+            )
         case boto.NoCredentialsError():
             return CredentialsMissing("no AWS credentials were found", hint=CREDENTIALS_HINT)
         case _ if isinstance(exc, NO_CREDENTIALS):

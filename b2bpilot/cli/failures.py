@@ -64,7 +64,7 @@ def _named_format(arguments: Sequence[str]) -> str | None:
 
 def _usage(exc: TyperException) -> Failure:
     context = getattr(exc, "ctx", None)
-    hint = f"see `{context.command_path} --help`" if context else None
+    hint = f"see `{context.command_path if context else 'b2bpilot'} --help`"
     message = " ".join(exc.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:]
     return Failure(code="usage", message=message, hint=hint, exit_code=USAGE)
