@@ -118,7 +118,7 @@ def translated(dsn: str) -> Iterator[None]:
             hint="check that the database runs, its address, and the security group",
         ) from exc
     except psycopg.Error as exc:
-        raise DatabaseError(f"{place(dsn)} refused a statement: {first_line(exc)}") from exc
+        raise DatabaseError(f"PostgreSQL refused a statement: {first_line(exc)}") from exc
 
 
 def first_line(exc: BaseException) -> str:

@@ -1,0 +1,230 @@
+"""The demonstration: real Twilio-shaped webhooks travel through the deployed template, things break, nothing is lost.
+
+Every number in it is asked of the database or the queue; what does not hold ends the demonstration as a failure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import PilotError
+from b2bpilot.local.environment import LocalEnvironment, running
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.deadletter import DeadLetter, event_for_invoke
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.twilio.samples import Sample, sample_params
+from b2bpilot.twilio.webhook import Answer, WebhookClient
+
+Found = TypeVar("Found")
+
+WAIT_SECONDS = 60
+HIDDEN_SECONDS = 30
+POLL_SECONDS = 0.05
+CONSTRAINT = "bodies_are_short"
+KINDS = (Sample.TEXT, Sample.MEDIA, Sample.BUTTON, Sample.LOCATION, Sample.EMOJI, Sample.EMPTY)
+SENT_TWICE = 2
+LONG = "Please deliver to the back entrance, the front is closed until Monday"
+
+
+class DemonstrationFailed(PilotError):
+    """Something that the pipeline promises did not hold."""
+
+    code = "demonstration_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One step of the story: what was done, what was then seen, and the rows or letters that prove it."""
+
+    title: str
+    seen: Sequence[str]
+    submissions: Sequence[UserSubmission] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    facts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The running environment, and how the demonstration looks at it."""
+
+    webhook: WebhookClient
+    database: DatabaseManager
+    admin: psycopg.Connection
+    queue: DeadLetterQueue
+    processor: Function
+
+    def rows(self, status: SubmissionStatus | None = None) -> list[UserSubmission]:
+        """Oldest first, as the story goes."""
+        return self.database.list_submissions(status=status, limit=100)[::-1]
+
+
+def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scene]:
+    """Start an environment in `home`, play the scenes, end it. Raises DemonstrationFailed when something does not hold."""
+    with running(home, fresh=True, progress=progress) as environment, _stage(environment) as stage:
+        progress("posting webhooks")
+        yield _normal_day(stage)
+        progress("posting what Twilio did not sign")
+        yield _forgery(stage)
+        progress("breaking the table; each message is tried three times")
+        yield _bad_change(stage)
+        progress("mending the table and redriving the dead letters")
+        yield _redrive(stage)
+        yield _proof(stage)
+
+
+@contextmanager
+def _stage(environment: LocalEnvironment) -> Iterator[Stage]:
+    state, outputs = environment.state, environment.stack.outputs
+    access = AwsAccess(
+        region=state.region,
+        endpoint_url=state.endpoint_url,
+        access_key_id=state.account_id,
+        secret_access_key="local",  # noqa: S106  # the emulator takes any
+    )
+    with (
+        WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
+        DatabaseManager(state.database_url, application_name="b2bpilot/demo") as database,
+        psycopg.connect(state.database_url, autocommit=True) as admin,
+    ):
+        yield Stage(
+            webhook=webhook,
+            database=database,
+            admin=admin,
+            queue=DeadLetterQueue.connect(outputs["DeadLetterQueueUrl"], access=access),
+            processor=Function.connect(outputs["ProcessorFunctionName"], access=access),
+        )
+
+
+def _normal_day(stage: Stage) -> Scene:
+    """Twilio retries a webhook that it got no answer to: the same message arrives twice."""
+    messages = [sample_params(kind) for kind in KINDS]
+    answers = [_post(stage, params) for params in messages]
+    again = [_post(stage, params) for params in messages[:SENT_TWICE]]
+    rows = _until(
+        lambda: stage.rows(SubmissionStatus.COMPLETED),
+        lambda found: len(found) >= len(messages),
+        "rows of the messages",
+    )
+    _hold(
+        {row.message_id for row in rows} == {answer.message_id for answer in answers},
+        "each message is stored under its own id",
+    )
+    return Scene(
+        title="Six customers write; Twilio delivers two of the messages twice",
+        seen=[
+            f"{len(answers) + len(again)} webhooks, signed as Twilio signs them, each answered 200 with empty TwiML",
+            f"{len(rows)} rows: a message's id comes from its MessageSid, so the second delivery finds it processed",
+        ],
+        submissions=rows,
+        facts={"webhooks": len(answers) + len(again), "rows": len(rows)},
+    )
+
+
+def _forgery(stage: Stage) -> Scene:
+    answer = stage.webhook.post(sample_params(Sample.TEXT), signature="bm90IFR3aWxpbydzIHNpZ25hdHVyZQ==")
+    _hold(answer.status == 403, f"a forged webhook is refused, not answered {answer.status}")  # noqa: PLR2004
+    return Scene(
+        title="Somebody else posts to the webhook",
+        seen=[f"answered 403: {answer.body}; nothing was published"],
+        facts={"forged_status": answer.status},
+    )
+
+
+def _bad_change(stage: Stage) -> Scene:
+    """A mistake that really happens: a constraint that production data does not keep to."""
+    stage.admin.execute(
+        f"ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT {CONSTRAINT} CHECK (length(body) < 50) NOT VALID"
+    )
+    long = [sample_params(Sample.TEXT, Body=LONG) for _ in range(3)]
+    for params in [*long, sample_params(Sample.POISON)]:
+        _post(stage, params)
+    letters = _until(lambda: _look(stage.queue), lambda found: len(found) >= len(long) + 1, "dead letters")
+    failed = stage.rows(SubmissionStatus.FAILED)
+    _hold(
+        {row.message_id for row in failed}
+        == {letter.message.message_id for letter in letters if letter.message},
+        "each dead letter has its failed row",
+    )
+    return Scene(
+        title="Friday, 17:00: a colleague limits the length of a body; one sender's software breaks, too",
+        seen=[
+            f"{len(letters)} messages failed three times each and are dead letters now; their rows say why",
+            "AWS's own redrive refuses this queue: its letters come from Lambda, not from another queue",
+        ],
+        submissions=failed,
+        dead_letters=letters,
+        facts={"dead_letters": len(letters), "failed": len(failed)},
+    )
+
+
+def _redrive(stage: Stage) -> Scene:
+    """Send, check the result, delete: what fails again stays where it is."""
+    stage.admin.execute(f"ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT {CONSTRAINT}")
+    letters = stage.queue.receive(hidden_seconds=HIDDEN_SECONDS)
+    errors = [stage.processor.invoke(event_for_invoke(letter, run_id="demo")).error for letter in letters]
+    done = [letter for letter, error in zip(letters, errors, strict=True) if error is None]
+    kept = [letter for letter, error in zip(letters, errors, strict=True) if error is not None]
+    _hold(not stage.queue.delete(done), "what was processed leaves the queue")
+    stage.queue.release(kept)
+    _hold(len(done) == 3 and len(kept) == 1, "the three long messages are stored and the broken one is not")  # noqa: PLR2004
+    return Scene(
+        title="The constraint is dropped and the dead letters are invoked again",
+        seen=[
+            f"{len(done)} processed and deleted from the queue",
+            f"{len(kept)} failed again and stays in the queue: {', '.join(filter(None, errors))}",
+        ],
+        dead_letters=kept,
+        facts={"redriven": len(done), "kept": len(kept)},
+    )
+
+
+def _proof(stage: Stage) -> Scene:
+    rows = stage.rows()
+    distinct = {row.message_id for row in rows}
+    completed = [row for row in rows if row.status is SubmissionStatus.COMPLETED]
+    _hold(len(rows) == len(distinct) == len(KINDS) + 4, "ten messages were accepted and ten rows are there")
+    return Scene(
+        title="The books balance",
+        seen=[
+            f"{len(rows)} messages were accepted and {len(rows)} rows are there: none lost, none twice",
+            f"{len(completed)} completed, {len(rows) - len(completed)} failed and still in the dead-letter queue",
+        ],
+        facts={"accepted": len(KINDS) + 4, "rows": len(rows), "completed": len(completed)},
+    )
+
+
+def _post(stage: Stage, params: Mapping[str, str]) -> Answer:
+    answer = stage.webhook.post(params)
+    _hold(answer.status == 200, f"a signed webhook is taken, not answered {answer.status}: {answer.body}")  # noqa: PLR2004
+    return answer
+
+
+def _look(queue: DeadLetterQueue) -> list[DeadLetter]:
+    """Receive and give back at once."""
+    letters = queue.receive(hidden_seconds=HIDDEN_SECONDS, wait_seconds=0)
+    queue.release(letters)
+    return letters
+
+
+def _until(look: Callable[[], Found], enough: Callable[[Found], bool], what: str) -> Found:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not enough(found := look()):
+        if time.monotonic() > deadline:
+            raise DemonstrationFailed(f"the {what} did not appear within {WAIT_SECONDS} s")
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _hold(fact: bool, promise: str) -> None:
+    if not fact:
+        raise DemonstrationFailed(f"this does not hold: {promise}")
