@@ -1,0 +1,6 @@
+"""`make bench`."""
+
+from bench import pipeline
+
+if __name__ == "__main__":
+    pipeline.main()
