@@ -66,3 +66,16 @@ class UserSubmission:
             and self.lease_expires_at is not None
             and self.lease_expires_at > now
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far one message is: the part of its row that says so."""
+
+    message_id: str
+    status: SubmissionStatus
+    attempts: int
+    lease_expires_at: datetime | None
+    last_error: str | None
+    completed_at: datetime | None
+    updated_at: datetime

