@@ -106,6 +106,12 @@ class AwsDenied(AwsError):
     code = "aws_denied"
 
 
+class AwsThrottled(AwsError):
+    """AWS asked to slow down. Nothing was done; the same call may succeed later."""
+
+    code = "aws_throttled"
+
+
 class PublishFailed(AwsError):
     """SNS did not accept a message, or the answer is unknown."""
 
@@ -134,6 +140,12 @@ class MigrationFailed(DatabaseError):
     """A migration stopped; the text says at which statement."""
 
     code = "migration_failed"
+
+
+class MigrationDrift(MigrationFailed):
+    """The migrations that a database records are not the ones of this version. Nothing was run."""
+
+    code = "migration_drift"
 
 
 class ReplyError(PilotError):

@@ -10,6 +10,7 @@ from botocore import exceptions as boto
 from b2bpilot.errors import (
     AwsDenied,
     AwsError,
+    AwsThrottled,
     AwsUnreachable,
     CredentialsMissing,
     PilotError,
@@ -35,6 +36,17 @@ CREDENTIALS_REFUSED = frozenset(
         "RequestExpired",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
+    }
+)
+THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
     }
 )
 NO_CREDENTIALS = (
@@ -80,6 +92,8 @@ def _refusal(exc: boto.ClientError, action: str, otherwise: type[AwsError]) -> A
         )
     if code in CREDENTIALS_REFUSED:
         return CredentialsMissing(f"AWS refused the credentials ({code}): {message}", hint=CREDENTIALS_HINT)
+    if code in THROTTLED:
+        return AwsThrottled(f"AWS throttled {action}: {message}", hint="try again, or more slowly")
     return otherwise(f"{action} failed: {code}: {message}")
 
 

@@ -1,0 +1,84 @@
+"""Invoking a function and telling its own failure from AWS's."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.session import AwsAccess, Timeouts
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+LONGEST_RUN_SECONDS = 300
+"""The processor's timeout. boto3's default of 60 s with retries would run a slow event twice (facts H3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """How a synchronous run ended. `error` is the function's own message; None means that it returned `result`."""
+
+    error: str | None
+    result: object
+    log_tail: str
+
+
+class Function:
+    """One function by its name."""
+
+    def __init__(self, client: LambdaClient, name: str) -> None:
+        self.name = name
+        self._client = client
+
+    @classmethod
+    def connect(cls, name: str, *, access: AwsAccess | None = None) -> Self:
+        timeouts = Timeouts(read_seconds=LONGEST_RUN_SECONDS + 30, attempts=1)
+        return cls((access or AwsAccess()).client("lambda", timeouts), name)
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation:
+        """Run the function now and wait for it. A failure goes to no dead-letter queue (facts H2). Raises AwsError."""
+        with translated("lambda:InvokeFunction"):
+            answer = self._client.invoke(
+                FunctionName=self.name,
+                InvocationType="RequestResponse",
+                LogType="Tail",
+                Payload=json.dumps(event).encode(),
+            )
+            payload = answer["Payload"].read()
+        log_tail = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
+        document = _document(payload)
+        if not answer.get("FunctionError"):
+            return Invocation(error=None, result=document, log_tail=log_tail)
+        return Invocation(error=_error_message(document), result=None, log_tail=log_tail)
+
+    def invoke_later(self, event: Mapping[str, Any]) -> None:
+        """Put the event into the function's own queue. What fails there becomes a new dead letter (facts H2).
+
+        Raises AwsError.
+        """
+        with translated("lambda:InvokeFunction"):
+            self._client.invoke(
+                FunctionName=self.name, InvocationType="Event", Payload=json.dumps(event).encode()
+            )
+
+    def reserved_concurrency(self) -> int | None:
+        """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
+        with translated("lambda:GetFunctionConcurrency"):
+            answer = self._client.get_function_concurrency(FunctionName=self.name)
+        return answer.get("ReservedConcurrentExecutions")
+
+
+def _document(payload: bytes) -> object:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return None
+
+
+def _error_message(document: object) -> str:
+    message = document.get("errorMessage") if isinstance(document, dict) else None
+    return str(message or "the function failed without saying why")
