@@ -1,4 +1,4 @@
-"""`python -m b2bpilot.local --home DIRECTORY`: an environment in the foreground, for `up(detach=True)` and for tests."""
+"""`python -m b2bpilot.local --home DIRECTORY`: an environment in the foreground, for `up_detached` and for tests."""
 
 from __future__ import annotations
 

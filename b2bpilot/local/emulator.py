@@ -13,6 +13,7 @@ import importlib.metadata
 import inspect
 import json
 import os
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -54,6 +55,7 @@ def main() -> None:
     LambdaSeams(runtime).install()
     TopicSeams(runtime).install()
     end_when_input_closes()
+    del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
     app.main()
 
 
@@ -153,7 +155,7 @@ class TopicSeams:
         replace(self._sns, "_deliver_to_lambda", self.deliver)
         threading.Thread(target=self._report, daemon=True).start()
 
-    def fan_out(
+    def fan_out(  # noqa: PLR0917  # ministack's parameters, by position
         self,
         topic_arn: str,
         msg_id: str,
@@ -182,13 +184,13 @@ class TopicSeams:
             self._count(sub["topic_arn"], "NumberOfNotificationsFilteredOut")
         return matched
 
-    def deliver(
+    def deliver(  # noqa: PLR0917  # ministack's parameters, by position
         self,
         endpoint: str,
         envelope: str,
         topic_arn: str,
         sub_arn: str,
-        msg_id: str,  # noqa: ARG002  ministack's parameters
+        msg_id: str,  # noqa: ARG002
         raw_message: str,  # noqa: ARG002
         message_attributes: dict[str, Any],
     ) -> None:
@@ -210,7 +212,7 @@ class TopicSeams:
         if not queue:
             return
         if self._sns._sqs._queue_by_arn(queue):  # noqa: SLF001
-            self._sns._deliver_to_sqs(queue, body, False, "", topic_arn=topic_arn)  # noqa: FBT003, SLF001
+            self._sns._deliver_to_sqs(queue, body, False, "", topic_arn=topic_arn)  # noqa: SLF001
             self._count(topic_arn, "NumberOfNotificationsRedrivenToDlq")
         else:
             self._count(topic_arn, "NumberOfNotificationsFailedToRedriveToDlq")

@@ -32,7 +32,7 @@ class EmulatorProcess:
         self._log = directory / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "b2bpilot.local.emulator"],
+                [sys.executable, "-m", "b2bpilot.local.emulator", str(directory)],
                 env=_settings(directory, port, account_id)
                 | {RUNTIME_URL: runtime_url, EVENTS_PATH: str(events)},
                 stdin=subprocess.PIPE,

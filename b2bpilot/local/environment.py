@@ -1,4 +1,4 @@
-"""`up`, `down` and `status` of the local environment. A home directory holds everything that outlives it."""
+"""A running local environment. Its home directory holds everything that outlives it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from b2bpilot import resources
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess, free_port
-from b2bpilot.local.functions import serving
+from b2bpilot.local.functions import serving, without_user_settings
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.runtime.server import RuntimeServer
@@ -27,7 +27,6 @@ from b2bpilot.ops import migrations
 Progress = Callable[[str], None]
 
 EVENTS = "events.sqlite3"
-DOWN_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +66,7 @@ def running(
         lock = HomeLock(home)
         cleanup.callback(lock.close)
         lock.acquire()
+        cleanup.enter_context(without_user_settings())
         if fresh:
             _forget(home)
         identity = Identity.of(read_state(home))
@@ -97,26 +97,6 @@ def running(
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
         yield LocalEnvironment(state=state, stack=stack, emulator=emulator)
-
-
-def down(home: Path) -> bool:
-    """End the environment of this home and wait until all of it is gone; False when none was running."""
-    lock_file = home.expanduser() / "lock"
-    if not lock_file.exists():
-        return False
-    lock = HomeLock(lock_file.parent)
-    try:
-        pid = lock.owner()
-        if pid is None:
-            return False
-        os.kill(pid, signal.SIGTERM)
-        if not lock.wait_until_free(timeout_seconds=DOWN_SECONDS):
-            raise LocalEnvironmentError(
-                f"process {pid} did not end within {DOWN_SECONDS} s", hint=f"kill -9 {pid}"
-            )
-        return True
-    finally:
-        lock.close()
 
 
 def _forget(home: Path) -> None:

@@ -16,7 +16,7 @@ from b2bpilot.local.runtime.events import EventQueue
 ACCEPT_ATTEMPTS = 5
 ACCEPT_PAUSE_SECONDS = 0.2
 ACCEPT_TIMEOUT_SECONDS = 10
-CONNECTIONS = 64
+CONNECTIONS = 256
 
 
 class Runtime:

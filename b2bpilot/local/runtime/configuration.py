@@ -77,7 +77,10 @@ def _event_invoke_settings(client: LambdaClient, name: str) -> tuple[int, int]:
 
 
 class ConfigurationCache:
-    """Remembers answers for a second, so that a change through the public API takes effect without a call per event."""
+    """Remembers answers for a second, so that a change through the public API takes effect without a call per event.
+
+    One thread asks again; the others go on with what is known meanwhile.
+    """
 
     def __init__(self, read: Configurations, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
@@ -90,6 +93,9 @@ class ConfigurationCache:
             known = self._answers.get(name)
             if known and self._clock() - known[0] < REFRESH_SECONDS:
                 return known[1]
-            configuration = self._read(name)
+            if known:
+                self._answers[name] = (self._clock(), known[1])
+        configuration = self._read(name)
+        with self._lock:
             self._answers[name] = (self._clock(), configuration)
-            return configuration
+        return configuration

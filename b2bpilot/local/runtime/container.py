@@ -67,7 +67,7 @@ class Container:
         sink.started()
         try:
             result = self._call(invocation, started + self.configuration.timeout_seconds)
-        except BaseException as error:  # noqa: BLE001  a SystemExit in a handler must not end the container's thread
+        except BaseException as error:  # noqa: BLE001  # a SystemExit in a handler must not end the container's thread
             described = describe(error, invocation.request_id)
             sink.failed(described)
             result = Result(payload=json.dumps(described).encode(), error=str(error), status="error")

@@ -36,10 +36,11 @@ class Event:
 
 
 class EventQueue:
-    """Safe for threads, and for a second process that only puts."""
+    """Safe for threads, and for a second process that only puts. The file holds customers' messages: its owner's alone."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        path.touch(mode=0o600)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")

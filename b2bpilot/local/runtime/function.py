@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from b2bpilot.local.runtime.code import load_handler
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
@@ -19,6 +21,10 @@ from b2bpilot.local.runtime.metrics import Metrics
 UNRESERVED_CONCURRENCY = 50
 """What a function without reserved concurrency may use; on AWS it shares the account's 1,000."""
 
+COLD_START_SECONDS = 0.25
+"""How long a starting container is waited for before the next one starts. They share one interpreter, so sixteen that
+start at once are slower, each of them, than sixteen one after another."""
+
 
 class Throttled(Exception):
     """Every execution that the function may have at once is in use (429)."""
@@ -30,7 +36,8 @@ class Run:
 
     invocation: Invocation
     container: Container
-    future: Future[Result] = field(default_factory=Future)
+    cold: bool
+    future: Future[Result]
     started: float = field(default_factory=time.monotonic)
     ended: bool = False
 
@@ -54,37 +61,65 @@ class Function:
         self._load = load
         self._lock = threading.Lock()
         self._idle: list[Container] = []
+        self._pending: deque[tuple[Invocation, Future[Result]]] = deque()
+        self._starting: Run | None = None
         self._in_flight = 0
 
     @property
     def configuration(self) -> FunctionConfiguration:
         return self._configuration()
 
-    @property
-    def in_flight(self) -> int:
-        return self._in_flight
-
     def submit(self, invocation: Invocation) -> Future[Result]:
-        """Start a run now, or raise Throttled. The future always gets a Result, at the timeout at the latest."""
-        run = Run(invocation, self._acquire(self._configuration()))
-        timeout = run.container.configuration.timeout_seconds
-        self._deadlines.watch(run, timeout, lambda: self._expire(run))
-        run.container.run(invocation, lambda result: self._finish(run, result))
-        return run.future
-
-    def _acquire(self, configuration: FunctionConfiguration) -> Container:
+        """Take an invocation, or raise Throttled. The future always gets a Result, at the timeout at the latest."""
+        configuration = self._configuration()
         limit = configuration.reserved_concurrency
+        future: Future[Result] = Future()
         with self._lock:
             if self._in_flight >= (UNRESERVED_CONCURRENCY if limit is None else limit):
                 raise Throttled(configuration.name)
             self._in_flight += 1
-            self._metrics.maximum("ConcurrentExecutions", configuration.name, self._in_flight)
-            while self._idle:
-                container = self._idle.pop()
-                if container.serves(configuration):
-                    return container
-                container.close()
-        return Container(configuration, self._logs, load=self._load)
+            self._pending.append((invocation, future))
+        self._metrics.count("ConcurrentExecutions", configuration.name, self._in_flight)
+        self._begin_pending(configuration)
+        return future
+
+    def _begin_pending(self, configuration: FunctionConfiguration) -> None:
+        while run := self._assign(configuration):
+            timeout = run.container.configuration.timeout_seconds
+            self._deadlines.watch(run, timeout, partial(self._expire, run))
+            if run.cold:
+                self._deadlines.watch(run.container, COLD_START_SECONDS, partial(self._started, run))
+            run.container.run(run.invocation, partial(self._finish, run))
+
+    def _assign(self, configuration: FunctionConfiguration) -> Run | None:
+        """Give the next pending invocation a container: a warm one, or a new one when no other is starting."""
+        with self._lock:
+            if not self._pending:
+                return None
+            warm = self._take_warm(configuration)
+            if warm is None and self._starting:
+                return None
+            invocation, future = self._pending.popleft()
+            container = warm or Container(configuration, self._logs, load=self._load)
+            run = Run(invocation, container, cold=warm is None, future=future)
+            if run.cold:
+                self._starting = run
+            return run
+
+    def _take_warm(self, configuration: FunctionConfiguration) -> Container | None:
+        while self._idle:
+            container = self._idle.pop()
+            if container.serves(configuration):
+                return container
+            container.close()
+        return None
+
+    def _started(self, run: Run) -> None:
+        """A cold start is over, or has taken long enough: the next container may start."""
+        with self._lock:
+            if self._starting is run:
+                self._starting = None
+        self._begin_pending(run.container.configuration)
 
     def _finish(self, run: Run, result: Result) -> None:
         self._deadlines.done(run)
@@ -92,14 +127,14 @@ class Function:
             run.container.close()
 
     def _expire(self, run: Run) -> None:
-        """Abandon a run: its thread cannot be killed, but its container is never used again and its answer is dropped."""
+        """Abandon a run: its thread cannot be killed, but its container is not used again and its answer is dropped."""
         configuration = run.container.configuration
         result = timed_out(run.invocation.request_id, configuration.timeout_seconds)
         if self._end(run, result, keep=False):
             run.container.sink(run.invocation).reported(result.status, configuration.timeout_seconds)
 
     def _end(self, run: Run, result: Result, *, keep: bool) -> bool:
-        """Settle a run and free its place; False when it had ended before."""
+        """Settle a run and give its place and its container to the next; False when it had ended before."""
         with self._lock:
             if run.ended:
                 return False
@@ -107,9 +142,14 @@ class Function:
             self._in_flight -= 1
             if keep:
                 self._idle.append(run.container)
+        self._count(run, result)
+        self._deadlines.done(run.container)
+        self._started(run)
+        run.future.set_result(result)
+        return True
+
+    def _count(self, run: Run, result: Result) -> None:
         name = run.container.configuration.name
         self._metrics.count("Invocations", name)
         self._metrics.count("Errors", name, 0 if result.error is None else 1)
         self._metrics.milliseconds("Duration", name, (time.monotonic() - run.started) * 1000)
-        run.future.set_result(result)
-        return True

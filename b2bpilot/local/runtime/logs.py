@@ -138,7 +138,7 @@ class CapturedOutput:
         self._level = root.level
         root.addHandler(self._handler)
         root.setLevel(min(root.level, logging.INFO))
-        sys.stdout = ContainerStdout(sys.stdout)  # type: ignore[arg-type, assignment]  # a text stream by duck typing
+        sys.stdout = ContainerStdout(sys.stdout)  # type: ignore[arg-type]  # a text stream by duck typing
 
     def __exit__(self, *_: object) -> None:
         root = logging.getLogger()

@@ -51,9 +51,6 @@ class Metrics:
     def milliseconds(self, name: str, function: str, value: float) -> None:
         self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Milliseconds"), value)
 
-    def maximum(self, name: str, function: str, value: float) -> None:
-        self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Count"), value)
-
     def topic(self, name: str, topic: str, value: float) -> None:
         self.add(Metric("AWS/SNS", name, ("TopicName", topic), "Count"), value)
 

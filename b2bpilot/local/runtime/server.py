@@ -15,6 +15,7 @@ from b2bpilot.local.runtime.invocation import Result
 
 INVOCATIONS = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 TOPIC_METRICS = "/topic-metrics"
+SHUTDOWN_SECONDS = 0.25
 
 
 class Invoker(Protocol):
@@ -40,7 +41,7 @@ class RuntimeServer(ThreadingHTTPServer):
     def start(self, invoker: Invoker) -> None:
         self.invoker = invoker
         threading.Thread(
-            target=self.serve_forever, name="lambda server", kwargs={"poll_interval": 5}, daemon=True
+            target=self.serve_forever, name="lambda server", kwargs={"poll_interval": SHUTDOWN_SECONDS}, daemon=True
         ).start()
 
 
@@ -50,7 +51,7 @@ class RequestHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def do_POST(self) -> None:  # noqa: N802  named by http.server
+    def do_POST(self) -> None:
         payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         match = INVOCATIONS.fullmatch(self.path)
         if match:
@@ -88,5 +89,5 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  named by http.server
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # named by http.server
         """Stay silent: every request is an invocation, and that has a log of its own."""

@@ -51,8 +51,9 @@ class LambdaRuntime:
     def start(self) -> None:
         self._asynchronous.start()
 
-    def stop(self) -> None:
-        self._asynchronous.stop(timeout_seconds=STOP_SECONDS)
+    def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> None:
+        """Start nothing more; what does not end in time runs again at the next start."""
+        self._asynchronous.stop(timeout_seconds=timeout_seconds)
 
     def invoke(self, name: str, payload: bytes, request_id: str) -> Result:
         """Run now and wait for the end. Raises Throttled at the concurrency limit, which asynchronous runs share."""

@@ -93,9 +93,10 @@ class Background:
             self._flush()
 
     def _flush(self) -> None:
+        """Logs and metrics must never take the functions down with them."""
         try:
             self._logs.flush()
             self._queues.measure()
             put_metrics(self._client, self._metrics.take())
-        except Exception:  # noqa: BLE001  logs and metrics must never take the functions down with them
+        except Exception:
             log.warning("could not write logs and metrics", exc_info=True)

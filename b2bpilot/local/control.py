@@ -1,0 +1,153 @@
+"""`up`, `down` and `status`: the local environment from outside, by its home directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.clients import credentials
+from b2bpilot.local.lock import LOCK_FILE, HomeLock
+from b2bpilot.local.state import State, read_state
+
+Progress = Callable[[str], None]
+
+DOWN_SECONDS = 30
+LOG_FILE = "up.log"
+
+_detached: list[subprocess.Popen[bytes]] = []
+"""Processes that are meant to outlive us: subprocess warns when it loses sight of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One of the processes. `memory_bytes` is its share: pages used by several processes are divided among them."""
+
+    name: str
+    pid: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStatus:
+    """What `local status` tells. Without a running environment only `running` and `home` mean anything."""
+
+    running: bool
+    home: Path
+    pid: int | None = None
+    started_at: str | None = None
+    endpoint_url: str | None = None
+    webhook_url: str | None = None
+    database_url: str | None = None
+    stack_name: str | None = None
+    region: str | None = None
+    account_id: str | None = None
+    components: tuple[Component, ...] = ()
+    export: Mapping[str, str] | None = None
+
+
+def status(home: Path) -> LocalStatus:
+    """Never starts or changes anything."""
+    home = home.expanduser().resolve()
+    state = read_state(home)
+    if state is None or _owner(home) != state.pid:
+        return LocalStatus(running=False, home=home)
+    return LocalStatus(
+        running=True,
+        home=home,
+        pid=state.pid,
+        started_at=state.started_at,
+        endpoint_url=state.endpoint_url,
+        webhook_url=state.webhook_url,
+        database_url=state.database_url,
+        stack_name=state.stack_name,
+        region=state.region,
+        account_id=state.account_id,
+        components=_components(state),
+        export=credentials(state.endpoint_url, state.account_id),
+    )
+
+
+def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda _: None) -> LocalStatus:
+    """Start an environment in a process of its own and return when it is ready. It goes on when this process ends."""
+    home = home.expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
+    with (home / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  # our own module
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        )
+    _detached.append(process)
+    assert process.stdout  # noqa: S101  # for the type checker: it was asked for
+    with process.stdout as reports:
+        for line in reports:
+            report = json.loads(line)
+            match report["kind"]:
+                case "ready":
+                    return status(home)
+                case "error":
+                    raise LocalEnvironmentError(report["text"], hint=report["hint"])
+                case _:
+                    progress(report["text"])
+    raise LocalEnvironmentError("the local environment did not start", hint=f"see {home / LOG_FILE}")
+
+
+def down(home: Path) -> bool:
+    """End the environment of this home and wait until all of it is gone; False when none was running."""
+    home = home.expanduser().resolve()
+    pid = _owner(home)
+    if pid is None:
+        return False
+    with closing(HomeLock(home)) as lock:
+        os.kill(pid, signal.SIGTERM)
+        if not lock.wait_until_free(timeout_seconds=DOWN_SECONDS):
+            raise LocalEnvironmentError(
+                f"process {pid} did not end within {DOWN_SECONDS} s", hint=f"end it with: kill -9 {pid}"
+            )
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(DOWN_SECONDS)
+    return True
+
+
+def _owner(home: Path) -> int | None:
+    """The process that runs the environment of this home, if one does."""
+    if not (home / LOCK_FILE).exists():
+        return None
+    with closing(HomeLock(home)) as lock:
+        pid = lock.owner()
+    return pid if pid is not None and psutil.pid_exists(pid) else None
+
+
+def _components(state: State) -> tuple[Component, ...]:
+    pids = {"environment": state.pid, "emulator": state.emulator_pid, "postgres": state.postgres_pid}
+    return tuple(
+        Component(name=name, pid=pid, memory_bytes=_memory(pid, family=name == "postgres"))
+        for name, pid in pids.items()
+    )
+
+
+def _memory(pid: int, *, family: bool) -> int:
+    try:
+        process = psutil.Process(pid)
+        members = [process, *process.children(recursive=True)] if family else [process]
+        return sum(_share(member) for member in members)
+    except psutil.Error:
+        return 0
+
+
+def _share(process: psutil.Process) -> int:
+    """PSS where the system has it: PostgreSQL's processes share most of their memory."""
+    try:
+        found = process.memory_full_info()
+    except psutil.NoSuchProcess:
+        return 0
+    return int(getattr(found, "pss", found.rss))

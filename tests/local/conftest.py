@@ -1,0 +1,172 @@
+"""The local environment, started once through its public entry, and what tests deploy into it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.local.state import State, read_state
+from tests.local.polling import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Machine:
+    """One environment in a process of its own, which ends when its standard input does: also when this process is killed."""
+
+    home: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def state(self) -> State:
+        state = read_state(self.home)
+        assert state is not None
+        return state
+
+    def client(self, service: str) -> Any:
+        access = AwsAccess(
+            region=self.state.region,
+            endpoint_url=self.state.endpoint_url,
+            access_key_id=self.state.account_id,
+            secret_access_key="local",
+        )
+        return access.client(service, Timeouts(attempts=1))
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+@contextlib.contextmanager
+def machine(home: Path, *arguments: str) -> Iterator[Machine]:
+    """Start an environment, wait until it is ready, and end it with the block."""
+    command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), "--until-eof", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "AWS_PROFILE": "a-profile-that-does-not-exist"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                report = json.loads(line)
+                assert report["kind"] != "error", report
+                if report["kind"] == "ready":
+                    break
+            assert process.poll() is None, "the environment ended while it started"
+            yield Machine(home, process)
+        finally:
+            process.stdin.close()
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Shared by all tests of the xdist group `local`; each deploys its own functions, topics and queues into it."""
+    with machine(tmp_path_factory.mktemp("local") / "home") as found:
+        yield found
+
+
+@dataclass
+class Deployment:
+    """A topic, a subscribed function with a dead-letter queue, and that queue, with names of their own."""
+
+    environment: Machine
+    diary: Path
+    name: str = dataclasses.field(default_factory=lambda: f"t-{uuid.uuid4().hex[:8]}")
+    topic_arn: str = ""
+    function_arn: str = ""
+    queue_url: str = ""
+    queue_arn: str = ""
+    subscription_arn: str = ""
+
+    def deploy(self, **settings: Any) -> Deployment:
+        functions, sns, sqs = (self.environment.client(service) for service in ("lambda", "sns", "sqs"))
+        self.queue_url = sqs.create_queue(QueueName=self.name)["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
+        self.queue_arn = attributes["Attributes"]["QueueArn"]
+        function = {
+            "FunctionName": self.name,
+            "Runtime": "python3.13",
+            "Role": f"arn:aws:iam::{self.environment.state.account_id}:role/any",
+            "Handler": "tests.local.functions.handler",
+            "Code": {"ZipFile": _empty_zip()},
+            "Timeout": 30,
+            "DeadLetterConfig": {"TargetArn": self.queue_arn},
+        }
+        self.function_arn = functions.create_function(**(function | settings))["FunctionArn"]
+        self.topic_arn = sns.create_topic(Name=self.name)["TopicArn"]
+        functions.add_permission(
+            FunctionName=self.name,
+            StatementId="sns",
+            Action="lambda:InvokeFunction",
+            Principal="sns.amazonaws.com",
+            SourceArn=self.topic_arn,
+        )
+        self.subscription_arn = sns.subscribe(
+            TopicArn=self.topic_arn,
+            Protocol="lambda",
+            Endpoint=self.function_arn,
+            Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": self.queue_arn})},
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        return self
+
+    def order(self, **order: Any) -> str:
+        return json.dumps({"diary": str(self.diary), **order})
+
+    def publish(self, **order: Any) -> str:
+        sns = self.environment.client("sns")
+        published = sns.publish(
+            TopicArn=self.topic_arn,
+            Message=self.order(**order),
+            MessageAttributes={
+                "source": {"DataType": "String", "StringValue": "twilio"},
+                "size": {"DataType": "Number", "StringValue": "7"},
+            },
+        )
+        return str(published["MessageId"])
+
+    def lines(self) -> list[dict[str, Any]]:
+        if not self.diary.exists():
+            return []
+        return [json.loads(line) for line in self.diary.read_text(encoding="utf-8").splitlines()]
+
+    def dead_letter(self) -> dict[str, Any]:
+        sqs = self.environment.client("sqs")
+
+        def receive() -> list[dict[str, Any]]:
+            found = sqs.receive_message(
+                QueueUrl=self.queue_url, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"]
+            )
+            return list(found.get("Messages", []))
+
+        return eventually(receive, "a dead letter")[0]
+
+
+@pytest.fixture
+def deployment(environment: Machine, tmp_path: Path) -> Deployment:
+    return Deployment(environment, tmp_path / "diary")
+
+
+def _empty_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("empty.py", "")
+    return buffer.getvalue()

@@ -1,0 +1,19 @@
+"""Waiting for what happens elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: str, *, within: float = 20) -> T:
+    """Return the first true value of `look`, or fail saying what did not happen."""
+    deadline = time.monotonic() + within
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"within {within} s: {what} did not happen; last seen: {found!r}")
+        time.sleep(0.02)
+    return found

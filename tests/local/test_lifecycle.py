@@ -1,0 +1,154 @@
+"""Starting, ending and dying: what stays, what goes, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local import control
+from tests.local.conftest import Deployment, Machine, machine
+from tests.local.polling import eventually
+
+pytestmark = pytest.mark.xdist_group("local")
+
+INSERT = "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('kept') ON CONFLICT (message_id) DO NOTHING"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events(home: Path, tmp_path: Path) -> None:
+    with machine(home, "--time-scale", "1") as first:
+        deployment = Deployment(first, tmp_path / "diary").deploy()
+        deployment.publish(fail="poisoned")
+        eventually(deployment.lines, "the first attempt")
+        port = urlsplit(first.state.endpoint_url).port
+        first.process.send_signal(signal.SIGKILL)
+        eventually(lambda: not processes_of(home), "all processes ended")
+        assert not listens(port)
+    with machine(home) as second:
+        deployment.environment = second
+        letter = deployment.dead_letter()
+        assert [line["request_id"] for line in deployment.lines()] == [
+            letter["MessageAttributes"]["RequestID"]["StringValue"]
+        ] * len(deployment.lines())
+        assert len(deployment.lines()) == 3
+
+
+def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> None:
+    with machine(home) as first:
+        execute(first, INSERT)
+        first.client("sqs").send_message(QueueUrl=dead_letters(first), MessageBody="kept")
+        first_url = first.state.webhook_url
+    assert not processes_of(home)
+
+    with machine(home) as second:
+        assert second.state.webhook_url == first_url
+        assert count(second) == 1
+        assert depth(second) == 1
+        assert subscriptions(second) == 1
+
+    with machine(home, "--fresh") as third:
+        assert count(third) == 0
+        assert depth(third) == 0
+        assert subscriptions(third) == 1
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(home: Path, name: signal.Signals) -> None:
+    with machine(home) as found:
+        found.process.send_signal(name)
+        assert found.process.wait(30) == 0
+    assert not processes_of(home)
+
+
+@pytest.fixture
+def detached(home: Path) -> Iterator[Path]:
+    yield home
+    control.down(home)
+
+
+def test_detached_it_tells_its_progress_and_is_found_refused_and_ended(detached: Path) -> None:
+    heard: list[str] = []
+    status = control.up_detached(detached, progress=heard.append)
+    assert heard
+    assert status.running
+    assert status.pid is not None
+    assert psutil.pid_exists(status.pid)
+    assert {component.name for component in status.components} == {"environment", "emulator", "postgres"}
+    assert all(component.memory_bytes > 0 for component in status.components)
+    assert status == control.status(detached) or status.pid == control.status(detached).pid
+    with pytest.raises(LocalEnvironmentError, match=f"process {status.pid}"):
+        control.up_detached(detached)
+    assert control.down(detached)
+    assert not control.down(detached)
+    assert not control.status(detached).running
+    assert not processes_of(detached)
+
+
+def test_when_the_emulator_dies_the_environment_ends_and_says_so(home: Path) -> None:
+    with machine(home) as found:
+        os.kill(found.state.emulator_pid, signal.SIGKILL)
+        assert found.process.stdout is not None
+        assert "ended unexpectedly" in found.process.stdout.read()
+        assert found.process.wait(30) == 1
+    assert not processes_of(home)
+    with machine(home) as again:
+        assert subscriptions(again) == 1
+
+
+def test_only_its_owner_can_read_what_is_kept(home: Path) -> None:
+    with machine(home) as found:
+        for file in ("environment.json", "events.sqlite3"):
+            assert (found.home / file).stat().st_mode & 0o077 == 0
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines that name the home directory."""
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(home) in line]
+
+
+def listens(port: int | None) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port or 0)) == 0
+
+
+def execute(environment: Machine, statement: str) -> None:
+    with psycopg.connect(environment.state.database_url) as connection:
+        connection.execute(statement.encode())
+
+
+def count(environment: Machine) -> int:
+    with psycopg.connect(environment.state.database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM b2b_pilot_user_submissions").fetchone()
+    return int(row[0]) if row else 0
+
+
+def dead_letters(environment: Machine) -> str:
+    return str(environment.client("sqs").get_queue_url(QueueName="b2b-pilot-dead-letters-local")["QueueUrl"])
+
+
+def depth(environment: Machine) -> int:
+    found = environment.client("sqs").get_queue_attributes(
+        QueueUrl=dead_letters(environment), AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def subscriptions(environment: Machine) -> int:
+    sns = environment.client("sns")
+    topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
+    (topic,) = [arn for arn in topics if arn.endswith(":b2b-pilot-messages-local")]
+    return len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"])
