@@ -171,6 +171,14 @@ class DatabaseManager:
         ):
             return {row.message_id: row for row in cursor.execute(queries.PROGRESS, values)}
 
+    def now(self) -> datetime:
+        """Return the database's clock, to compare with what it writes."""
+        with self.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+            moment: datetime | None = cursor.execute(queries.NOW).fetchone()
+        if moment is None:
+            raise LookupError("PostgreSQL gave no time")
+        return moment
+
     def count_by_status(self) -> dict[SubmissionStatus, int]:
         """Return how many rows each status has; a status without rows is absent."""
         with self.connection.use() as connection:

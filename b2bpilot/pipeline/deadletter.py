@@ -65,6 +65,8 @@ class DeadLetter:
     unreadable: str | None = None
     redrives: int = 0
     """How often it was redriven before it came back."""
+    redriven_by: str | None = None
+    """The run that redrove it last: that run must not take it again."""
 
 
 def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
@@ -84,6 +86,7 @@ def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
         message=delivery.message,
         unreadable=None,
         redrives=delivery.redrive.attempt if delivery.redrive else 0,
+        redriven_by=delivery.redrive.run_id if delivery.redrive else None,
     )
 
 

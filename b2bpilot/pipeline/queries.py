@@ -99,6 +99,8 @@ PROGRESS: Final[LiteralString] = """
     WHERE message_id = ANY(%(message_ids)s)
 """
 
+NOW: Final[LiteralString] = "SELECT now()"
+
 COUNT_BY_STATUS: Final[LiteralString] = """
     SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
 """
