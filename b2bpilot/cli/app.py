@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import demo, inspect, migrate, publish, submissions
+from b2bpilot.cli import demo, inspect, local, migrate, publish, submissions
 from b2bpilot.cli.commands import Command, Group, print_version
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(local.app, name="local")
 app.command("demo", cls=Command)(demo.demo)
 app.command("publish", cls=Command)(publish.publish)
 app.command("inspect", cls=Command)(inspect.inspect)

@@ -16,7 +16,7 @@ from b2bpilot.cli.confirm import Confirmation
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.privacy import passwords_in
 from b2bpilot.cli.settings import GlobalSettings, config_files, resolve, state_home
-from b2bpilot.errors import UsageError
+from b2bpilot.errors import LocalEnvironmentError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
@@ -96,11 +96,6 @@ class Pilot:
         if self.settings.verbose:
             self.output.notice(text)
 
-    def _local_access(self) -> AwsAccess:
-        from b2bpilot.errors import LocalEnvironmentError
-
-        raise LocalEnvironmentError("the local environment is not running", hint="run `b2bpilot local up`")
-
     @property
     def local_home(self) -> Path:
         return state_home(self.environ, home=Path.home())
@@ -110,13 +105,31 @@ class Pilot:
         return datetime.now(UTC)
 
     def _access(self, name: str) -> AwsAccess:
-        """The local environment tells where it is; what was named explicitly wins all the same."""
+        """The local environment knows where it is, whatever AWS settings the shell has; unless an endpoint is named."""
         from b2bpilot.aws.session import AwsAccess
 
         settings = self.settings
-        if name == LOCAL:
+        if name == LOCAL and "endpoint_url" not in self.given:
             return self._local_access()
         return AwsAccess(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
+
+    def _local_access(self) -> AwsAccess:
+        from b2bpilot.aws.session import AwsAccess
+        from b2bpilot.cli.local import local_extra
+
+        with local_extra():
+            from b2bpilot.local.control import status
+        found = status(self.local_home)
+        if not found.running or found.export is None:
+            raise LocalEnvironmentError(
+                "the local environment is not running", hint="start it with `b2bpilot local up`"
+            )
+        return AwsAccess(
+            region=found.region,
+            endpoint_url=found.endpoint_url,
+            access_key_id=found.export["AWS_ACCESS_KEY_ID"],
+            secret_access_key=found.export["AWS_SECRET_ACCESS_KEY"],
+        )
 
     def _keep_secret(self, url: str | None) -> None:
         self.output.secrets += passwords_in(url or "")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from b2bpilot.errors import UsageError
 
 UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhdw])")
+PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhdw])")
 HINT = "write a duration as 30s, 15m, 2h, 1d or 1h30m"
 
 

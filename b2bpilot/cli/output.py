@@ -14,6 +14,8 @@ from b2bpilot.cli.settings import Color, Format
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
+    from rich.table import Table
 
 SCHEMA_VERSION = 1
 
@@ -55,6 +57,8 @@ class Output:
     color: Color = Color.AUTO
     secrets: list[str] = field(default_factory=list, repr=False)
     document: dict[str, object] = field(default_factory=dict, repr=False)
+    status: Status | None = field(default=None, repr=False)
+    """The line that shows progress on a terminal; it makes room for whatever else is printed."""
 
     def record(self, fields: Mapping[str, object], *, text: Iterable[str]) -> None:
         """Show one result: `fields` for programs, lines of text for people."""
@@ -65,7 +69,8 @@ class Output:
             case Format.JSON:
                 self.document.update(fields)
             case Format.JSONL:
-                self._write(_json({"schema_version": SCHEMA_VERSION, **fields}))
+                if fields:
+                    self._write_row(fields)
             case _:
                 assert_never(self.format)
 
@@ -89,8 +94,9 @@ class Output:
 
     def notice(self, text: str) -> None:
         """Say something that is not the result."""
-        self.stderr.write(f"{self._safe(text)}\n")
-        self.stderr.flush()
+        with self._above_progress():
+            self.stderr.write(f"{self._safe(text)}\n")
+            self.stderr.flush()
 
     def ask(self, question: str) -> None:
         """Write a question without a line's end."""
@@ -110,7 +116,11 @@ class Output:
         from rich.text import Text
 
         with self._console(self.stderr).status(Text(self._safe(text))) as status:
-            yield lambda line: status.update(Text(self._safe(line)))
+            self.status = status
+            try:
+                yield lambda line: status.update(Text(self._safe(line)))
+            finally:
+                self.status = None
 
     def fail(self, failure: Failure) -> None:
         """Show an error: in the document where a program reads it, else as a line or two on stderr."""
@@ -128,26 +138,29 @@ class Output:
                 assert_never(self.format)
 
     def finish(self) -> None:
-        """Print the document that was collected."""
+        """Print the document that was collected; a command that goes on for long does it as soon as it can."""
         if self.format is Format.JSON and self.document:
             self._write(_json({"schema_version": SCHEMA_VERSION, **self.document}, indent=2))
+            self.document.clear()
         try:
             self.stdout.flush()
         except BrokenPipeError as exc:
             raise PipeClosed from exc
 
     def _complain(self, failure: Failure) -> None:
-        error, hint = (
-            ("\x1b[1;31merror:\x1b[0m", "\x1b[1mhint:\x1b[0m") if self._colored() else ("error:", "hint:")
-        )
+        error, hint = "error:", "hint:"
+        if self._is_styled(self.stderr):
+            error, hint = f"\x1b[1;31m{error}\x1b[0m", f"\x1b[1m{hint}\x1b[0m"
         self.stderr.write(f"{error} {self._safe(failure.message)}\n")
         if failure.hint:
             self.stderr.write(f"{hint} {self._safe(failure.hint)}\n")
 
-    def _colored(self) -> bool:
-        return self.color is Color.ALWAYS or (self.color is Color.AUTO and self._is_watched(self.stderr))
+    def _is_styled(self, stream: TextIO) -> bool:
+        return self.color is Color.ALWAYS or (self.color is Color.AUTO and self._is_watched(stream))
 
-    def _is_watched(self, stream: TextIO) -> bool:
+    @staticmethod
+    def _is_watched(stream: TextIO) -> bool:
+        """Whether the stream is a terminal: then the layout may follow its width."""
         return stream.isatty()
 
     def _safe(self, text: str) -> str:
@@ -159,9 +172,24 @@ class Output:
 
     def _write(self, line: str) -> None:
         try:
-            self.stdout.write(f"{line}\n")
+            with self._above_progress():
+                self.stdout.write(f"{line}\n")
         except BrokenPipeError as exc:
             raise PipeClosed from exc
+
+    def _print(self, renderable: Table) -> None:
+        with self._above_progress():
+            self._console(self.stdout).print(renderable)
+
+    @contextmanager
+    def _above_progress(self) -> Iterator[None]:
+        if self.status is None:
+            yield
+            return
+        self.status.stop()
+        yield
+        self.stdout.flush()
+        self.status.start()
 
     def _table(self, headings: list[str], rows: list[list[str]]) -> None:
         if not self._is_watched(self.stdout):
@@ -178,7 +206,7 @@ class Output:
         for row in rows:
             *cells, last = (plain.one_line(cell) for cell in row)
             table.add_row(*map(Text, cells), Text(last, no_wrap=True, overflow="ellipsis"))
-        self._console(self.stdout).print(table)
+        self._print(table)
 
     def _print_pairs(self, items: Sequence[tuple[str, str]]) -> None:
         from rich.table import Table
@@ -189,15 +217,14 @@ class Output:
         grid.add_column(overflow="fold")
         for name, value in items:
             grid.add_row(name, Text(plain.one_line(value)))
-        self._console(self.stdout).print(grid)
+        self._print(grid)
 
     def _console(self, stream: TextIO) -> Console:
         from rich.console import Console
 
         return Console(
             file=stream,
-            no_color=self.color is Color.NEVER or None,
-            force_terminal=True if self.color is Color.ALWAYS else None,
+            color_system="auto" if self._is_styled(stream) else None,
             highlight=False,
             markup=False,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 BODY_LENGTH = 40
 SHORTEST_SECRET = 4
@@ -21,10 +20,8 @@ KEYWORD_PASSWORD = re.compile(r"(?P<before>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|
 def mask_number(number: str) -> str:
     """`whatsapp:+15005550006` -> `whatsapp:+1500***0006`: enough to compare, not enough to call."""
     channel, separator, rest = number.rpartition(":")
-    if len(rest) < 8:  # noqa: PLR2004  # a short code: most of it would be shown
-        return f"{channel}{separator}***{rest[-2:]}"
-    shown = max(0, min(5, len(rest) - 7))
-    return f"{channel}{separator}{rest[:shown]}***{rest[-4:]}"
+    head, tail = max(0, min(5, len(rest) - 7)), min(4, max(0, len(rest) - 3))
+    return f"{channel}{separator}{rest[:head]}***{rest[len(rest) - tail :]}"
 
 
 def cut(text: str, length: int = BODY_LENGTH) -> str:
@@ -46,6 +43,8 @@ def _shown(name: str, value: str) -> str:
 
 def passwords_in(dsn: str) -> list[str]:
     """Return the spellings of the password in a connection string, for `without_secrets`."""
+    from urllib.parse import unquote
+
     found = [match.group(2) for match in (URL_PASSWORD.search(dsn), KEYWORD_PASSWORD.search(dsn)) if match]
     spellings = {spelling for text in found for spelling in (text, text.strip("'"), unquote(text))}
     return sorted(spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -128,6 +127,7 @@ def resolve(
 ) -> GlobalSettings:
     """Merge what was given; `files` come with the strongest first. Raises SettingsInvalid."""
     levels = [_from_options(given), _from_variables(environ), *(_from_file(path) for path in files)]
+    plain = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
     merged: dict[str, Origin] = {}
     for level in reversed(levels):
         merged.update(level)
@@ -138,7 +138,7 @@ def resolve(
         endpoint_url=_text(merged.get("endpoint_url")),
         database_url=_text(merged.get("database_url")),
         output=_choice(Format, merged.get("output"), Format.TABLE),
-        color=_choice(Color, merged.get("color"), Color.AUTO),
+        color=_choice(Color, merged.get("color"), Color.NEVER if plain else Color.AUTO),
         verbose=_switch(merged.get("verbose")),
     )
 
@@ -173,23 +173,34 @@ def _from_variables(environ: Mapping[str, str]) -> dict[str, Origin]:
 
 
 def _from_file(path: Path) -> dict[str, Origin]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise SettingsInvalid(f"{path} is not TOML: {exc}") from exc
-    except OSError as exc:
-        raise SettingsInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+    values = _read_toml(path)
     known = {setting.name for setting in SETTINGS}
     if unknown := sorted(values.keys() - known):
         raise SettingsInvalid(
             f"{path} has unknown keys: {', '.join(unknown)}", hint=f"known are {', '.join(sorted(known))}"
         )
-    for name, value in values.items():
-        if not isinstance(value, str | bool):
-            raise SettingsInvalid(f"{path}: {name} must be text")
-    return {name: Origin(_spelled(value), str(path)) for name, value in values.items()}
+    return {name: Origin(_text_of(value, name, path), str(path)) for name, value in values.items()}
+
+
+def _text_of(value: object, name: str, path: Path) -> str:
+    if not isinstance(value, str | bool):
+        raise SettingsInvalid(f"{path}: {name} must be text")
+    return _spelled(value)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as exc:
+        raise SettingsInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+    import tomllib
+
+    try:
+        return tomllib.loads(text.decode())
+    except ValueError as exc:
+        raise SettingsInvalid(f"{path} is not TOML: {exc}") from exc
 
 
 def _spelled(value: str | bool) -> str:

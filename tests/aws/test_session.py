@@ -10,6 +10,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import (
     AwsDenied,
     AwsError,
+    AwsThrottled,
     AwsUnreachable,
     CredentialsMissing,
     PilotError,
@@ -27,7 +28,8 @@ def refusal(code: str, message: str = "because") -> boto.ClientError:
         (refusal("AccessDenied"), AwsDenied),
         (refusal("ExpiredToken"), CredentialsMissing),
         (refusal("UnrecognizedClientException"), CredentialsMissing),
-        (refusal("Throttling"), AwsError),
+        (refusal("Throttling"), AwsThrottled),
+        (refusal("StackSetNotFound"), AwsError),
         (boto.NoCredentialsError(), CredentialsMissing),
         (boto.PartialCredentialsError(provider="env", cred_var="key"), CredentialsMissing),
         (boto.UnauthorizedSSOTokenError(), CredentialsMissing),
