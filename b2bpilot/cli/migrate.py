@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import platform
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.cli import migration
 from b2bpilot.cli.context import Pilot, pilot_of
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.durations import parse_duration
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Migration
+    from b2bpilot.ops.migrations import Author
 
 FOUND_SOMETHING = 3
 
@@ -22,60 +26,97 @@ def migrate(
         bool, typer.Option("--status", help="Show what is applied and what is pending; stop.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the statements that would run; stop.")
+        bool, typer.Option("--dry-run", help="Print the SQL that would run, and the plan on stderr; stop.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="With --status or --dry-run: exit 3 when some are pending.")
+        bool,
+        typer.Option(
+            "--exit-code", help="With --status or --dry-run: exit 3 when some are pending, 1 on drift."
+        ),
     ] = False,
+    lock_wait: Annotated[
+        str,
+        typer.Option(
+            help="How long to wait for another migrator, and for old transactions.",
+            metavar="DURATION",
+            show_default=True,
+        ),
+    ] = "30s",
+    reason: Annotated[str | None, typer.Option(help="Why; the ledger keeps it.", metavar="TEXT")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Bring the table to what this version needs. Only adds to it: the previous version keeps working.
+    """Bring the table to what this version needs, while it is used. Only adds: the previous version keeps working.
+
+    Run again after an interruption, it goes on where it stopped. Connect it to the database itself, not to a pooler.
 
     Example: b2bpilot migrate -e staging --dry-run
     """
-    from b2bpilot.ops import migrations
-    from b2bpilot.pipeline.connection import place
-
     pilot = pilot_of(ctx)
-    dsn = pilot.database_url
-    plan = migrations.plan(dsn)
-    pending = [migration for migration in plan if not migration.applied]
+    wait = timedelta() if lock_wait in ("0", "0s") else parse_duration(lock_wait, "--lock-wait")
     if status:
-        pilot.output.rows("migrations", (_row(migration) for migration in plan))
-    elif not pending:
-        pilot.output.record({"applied": []}, text=[f"Nothing to do: {place(dsn)} is up to date"])
+        _status(pilot, exit_code=exit_code)
     elif dry_run:
-        _show_statements(pilot, pending)
+        _dry_run(pilot, exit_code=exit_code)
     else:
-        question = f"Apply {len(pending)} migration(s) to {place(dsn)}?"
-        pilot.confirmation(yes=yes).ask([f"Pending: {migration.name}" for migration in pending], question)
-        _apply(pilot, dsn)
-    if exit_code and pending and (status or dry_run):
+        _migrate(pilot, wait=wait, reason=reason, yes=yes)
+
+
+def _status(pilot: Pilot, *, exit_code: bool) -> None:
+    from b2bpilot.ops import migrations
+
+    plan = migrations.plan(pilot.database_url)
+    pilot.output.rows("migrations", map(migration.row, plan.migrations))
+    for line in migration.remarks(plan):
+        pilot.output.notice(line)
+    if exit_code:
+        migrations.require_sound(plan)
+    if exit_code and plan.pending:
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _apply(pilot: Pilot, dsn: str) -> None:
+def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
+
+    survey = migrations.survey(pilot.database_url)
+    for line in migration.described(survey, _target(pilot)):
+        pilot.output.notice(line)
+    pilot.output.record(migration.fields(survey), text=migrations.script(survey.plan))
+    if exit_code and survey.plan.pending:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) -> None:
+    from b2bpilot.ops import migrations
+
+    survey = migrations.survey(pilot.database_url)
+    plan, target = survey.plan, _target(pilot)
+    pilot.output.record(migration.fields(survey), text=[])
+    if plan.pending or plan.to_record:
+        question = migration.question(plan, target)
+        pilot.confirmation(yes=yes).ask(list(migration.described(survey, target)), question)
+    try:
+        with pilot.output.progress(f"Migrating {target}") as observe:
+            outcome = migrations.apply(pilot.database_url, observe, author=_author(reason), lock_wait=wait)
+    except KeyboardInterrupt:
+        pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")
+        raise
+    pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
+
+
+def _target(pilot: Pilot) -> str:
+    """Where the table is; with the environment when it was asked for the database."""
     from b2bpilot.pipeline.connection import place
 
-    with pilot.output.progress(f"Migrating {place(dsn)}") as observe:
-        applied = [migration.name for migration in migrations.apply(dsn, observe)]
-    pilot.output.record(
-        {"applied": applied}, text=[f"Applied {len(applied)} to {place(dsn)}: {', '.join(applied)}"]
-    )
+    where = place(pilot.database_url)
+    settings = pilot.settings
+    return f"{where}, {pilot.environment}" if settings.environment and not settings.database_url else where
 
 
-def _show_statements(pilot: Pilot, pending: list[Migration]) -> None:
-    fields = [{"name": migration.name, "statements": list(migration.statements)} for migration in pending]
-    text: list[str] = []
-    for migration in pending:
-        text += [f"-- {migration.name}", *(f"{statement};" for statement in migration.statements), ""]
-    pilot.output.record({"pending": fields}, text=text[:-1])
+def _author(reason: str | None) -> Author:
+    from b2bpilot.ops.migrations import Author
 
-
-def _row(migration: Migration) -> Row:
-    state = "applied" if migration.applied else "pending"
-    return Row(
-        fields={"name": migration.name, "applied": migration.applied},
-        columns={"migration": migration.name, "state": state},
-    )
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return Author(operator=f"{user}@{platform.node()}", reason=reason)

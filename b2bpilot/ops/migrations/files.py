@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from b2bpilot.errors import MigrationFailed
+from b2bpilot.ops.migrations.statements import Statement, read_statements
 
 DEPENDS = re.compile(r"-- depends: (?P<name>\S+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationFile:
-    """One file. `statements` are run one by one: CONCURRENTLY refuses company (facts H10)."""
+    """One file. `checksum` is the SHA-256 of its text with \\n as line ends, as a checkout on any system has it."""
 
     name: str
     depends: str | None
-    statements: tuple[str, ...]
+    checksum: str
+    statements: tuple[Statement, ...]
 
 
 def read_migrations(folder: Path) -> list[MigrationFile]:
     """Return the files in the order in which they depend on each other. Raises MigrationFailed when there is none."""
     files = [_read(path) for path in sorted(folder.glob("*.sql"))]
+    if not files:
+        raise MigrationFailed(f"{folder} holds no migrations", hint="install b2bpilot again")
     ordered: list[MigrationFile] = []
     last: str | None = None
     while len(ordered) < len(files):
@@ -30,19 +35,12 @@ def read_migrations(folder: Path) -> list[MigrationFile]:
         if len(successors) != 1:
             found = ", ".join(file.name for file in successors) or "none"
             raise MigrationFailed(
-                f"one migration must depend on {last or 'nothing'}; found {found} in {folder}"
+                f"one migration must depend on {last or 'nothing'}; found {found} in {folder}",
+                hint="a file is missing or was added by hand: install b2bpilot again",
             )
         ordered += successors
         last = successors[0].name
     return ordered
-
-
-def split(sql: str) -> tuple[str, ...]:
-    """Return the statements of a file, without comments. A statement ends with `;` at the end of a line; function bodies
-    and literals over several lines are not used in our files, and a test holds them to it."""
-    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
-    text = "\n".join(lines)
-    return tuple(part.strip() for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE) if part.strip())
 
 
 def _read(path: Path) -> MigrationFile:
@@ -52,5 +50,8 @@ def _read(path: Path) -> MigrationFile:
         raise MigrationFailed(f"{path.name} does not begin with `-- depends: NAME` or `-- depends: nothing`")
     depends = match["name"]
     return MigrationFile(
-        name=path.name, depends=None if depends == "nothing" else depends, statements=split(text)
+        name=path.name,
+        depends=None if depends == "nothing" else depends,
+        checksum=hashlib.sha256(text.encode()).hexdigest(),
+        statements=read_statements(text),
     )

@@ -1,75 +1,209 @@
-"""What is pending, and applying it."""
+"""Reading the plan, and running it under the lock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import psycopg
 
 from b2bpilot import resources
-from b2bpilot.errors import MigrationFailed
+from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError
+from b2bpilot.ops.migrations import ddl, index, ledger, lock
+from b2bpilot.ops.migrations.connecting import open_connection, prepare
+from b2bpilot.ops.migrations.effects import title
 from b2bpilot.ops.migrations.files import MigrationFile, read_migrations
+from b2bpilot.ops.migrations.ledger import Author
+from b2bpilot.ops.migrations.plan import Migration, Plan, State, Step, make_plan, require_sound
+from b2bpilot.ops.migrations.pooler import require_sessions
+from b2bpilot.ops.migrations.progress import Watched
 from b2bpilot.ops.migrations.schema import read_schema
-from b2bpilot.pipeline.connection import connect, first_line, translated
+from b2bpilot.ops.migrations.statements import NewIndex, Statement
+from b2bpilot.ops.migrations.survey import Survey, read_server, require_able, take_survey
+from b2bpilot.ops.migrations.verify import verify
+from b2bpilot.pipeline.connection import first_line, translated
 
-APPLICATION_NAME = "b2bpilot/migrate"
+LOCK_WAIT = timedelta(seconds=30)
+
+Observer = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
-    """One file and whether the database has what it makes."""
+class Outcome:
+    """What a run did. `verified` says what was found right at its end."""
 
-    name: str
-    statements: tuple[str, ...]
-    applied: bool
-
-
-def plan(dsn: str) -> list[Migration]:
-    """Return all migrations in order. Raises DatabaseUnreachable."""
-    with translated(dsn), connect(dsn, application_name=APPLICATION_NAME) as connection:
-        return _plan(connection)
+    applied: list[str]
+    adopted: list[str]
+    verified: list[str]
+    duration: timedelta
 
 
-def apply(dsn: str, observer: Callable[[str], None] = lambda _: None) -> list[Migration]:
-    """Apply what is pending, in order, and return it; `observer` hears what is being done.
+def plan(dsn: str) -> Plan:
+    """Return all migrations and their states; it only reads. Raises DatabaseUnreachable, or MigrationFailed."""
+    with translated(dsn), open_connection(dsn, None) as connection:
+        return read_plan(connection)
 
-    Raises MigrationFailed at the first statement that fails; what was done before it stays, and a second run goes on.
+
+def survey(dsn: str) -> Survey:
+    """Return a plan that can be run, and what to know before; it only reads. Raises what would stop `apply`."""
+    with translated(dsn), open_connection(dsn, None) as connection:
+        with open_connection(dsn, None) as second:
+            pooled = require_sessions(connection, second, dsn)
+        found = read_plan(connection)
+        require_sound(found)
+        return take_survey(connection, found, pooled=pooled)
+
+
+def apply(
+    dsn: str,
+    observer: Observer = lambda _: None,
+    *,
+    author: Author | None = None,
+    lock_wait: timedelta = LOCK_WAIT,
+) -> Outcome:
+    """Run what is pending, record what was made by hand, verify; `observer` hears what is being done.
+
+    `lock_wait` bounds the waiting for another migrator, and for old transactions before an index is built. Raises
+    MigrationFailed or TimedOut when nothing was changed, PartlyFailed otherwise; what was done stays, and the next run
+    goes on from there.
     """
-    with translated(dsn), connect(dsn, application_name=APPLICATION_NAME) as connection:
-        pending = [migration for migration in _plan(connection) if not migration.applied]
-        for migration in pending:
-            observer(f"applying {migration.name}")
-            _apply(connection, migration)
-        _verify(connection, pending)
-    return pending
+    started = time.monotonic()
+    with translated(dsn), _locked(dsn, observer, author=author, lock_wait=lock_wait) as session:
+        found = read_plan(session.connection)
+        require_sound(found)
+        run = Run(session=session, plan=found)
+        run.run()
+        verified = verify(session.connection, read_plan(session.connection))
+    duration = timedelta(seconds=time.monotonic() - started)
+    return Outcome(applied=run.applied, adopted=run.adopted, verified=verified, duration=duration)
 
 
-def _plan(connection: psycopg.Connection) -> list[Migration]:
-    schema = read_schema(connection)
-    files: list[MigrationFile] = read_migrations(resources.migrations())
-    return [
-        Migration(name=file.name, statements=file.statements, applied=schema.has(file.name)) for file in files
-    ]
+def read_plan(connection: psycopg.Connection) -> Plan:
+    files = read_migrations(resources.migrations())
+    other = lock.holder(connection)
+    return make_plan(
+        files,
+        ledger.read(connection),
+        read_schema(connection),
+        migrator=lock.described(other) if other else None,
+    )
 
 
-def _apply(connection: psycopg.Connection, migration: Migration) -> None:
-    for statement in migration.statements:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The session that holds the lock, and everything that a statement on it needs."""
+
+    connection: psycopg.Connection
+    author: Author
+    observer: Observer
+    watched: Watched
+    lock_wait: timedelta
+
+
+@contextmanager
+def _locked(
+    dsn: str, observer: Observer, *, author: Author | None, lock_wait: timedelta
+) -> Iterator[Session]:
+    with open_connection(dsn, author) as connection:
+        with open_connection(dsn, author) as second:
+            require_sessions(connection, second, dsn)
+        prepare(connection)
+        with lock.held(connection, wait=lock_wait, observer=observer):
+            yield Session(
+                connection=connection,
+                author=author or Author(operator=connection.info.user),
+                observer=observer,
+                watched=Watched(
+                    connection=connection,
+                    pid=lock.own_pid(connection),
+                    connect=lambda: open_connection(dsn, author),
+                    observer=observer,
+                ),
+                lock_wait=lock_wait,
+            )
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run of a plan, and how far it came."""
+
+    session: Session
+    plan: Plan
+    applied: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    statements: int = 0
+
+    def run(self) -> None:
+        """Raises what `apply` raises."""
+        if not (self.plan.pending or self.plan.to_record):
+            return
+        require_able(read_server(self.session.connection))
         try:
-            connection.execute(statement.encode())
+            self._require_clear_way()
+            ledger.create(self.session.connection)
+            for migration in self.plan.migrations:
+                self._one(migration)
+        except PilotError as exc:
+            if not self.statements:
+                raise
+            raise PartlyFailed(f"{exc}. {self._so_far()}", hint=exc.hint) from exc
+
+    def _one(self, migration: Migration) -> None:
+        connection, file = self.session.connection, migration.file
+        if file is None:
+            return
+        if migration in self.plan.to_record:
+            ledger.adopt(connection, file, self.session.author)
+            self.adopted.append(file.name)
+        elif migration.state is State.INTERRUPTED and not migration.steps:
+            ledger.conclude(connection, file)
+            self.applied.append(file.name)
+        elif migration.steps:
+            self._apply(migration, file)
+
+    def _apply(self, migration: Migration, file: MigrationFile) -> None:
+        connection = self.session.connection
+        ledger.begin(connection, file, self.session.author)
+        for step in migration.steps:
+            self.session.observer(f"{file.name}: {title(step.statement)}")
+            lock.require_held(connection)
+            self._step(step, file)
+            self.statements += 1
+        ledger.finish(connection, file)
+        self.applied.append(file.name)
+
+    def _step(self, step: Step, file: MigrationFile) -> None:
+        try:
+            self._execute(step.statement)
         except psycopg.Error as exc:
-            (start, *_) = statement.splitlines()
+            what = "was lost at" if self.session.connection.closed else "stopped at"
             raise MigrationFailed(
-                f"{migration.name} stopped at `{start}`: {first_line(exc)}",
+                f"{file.name} {what} `{title(step.statement)}`: {first_line(exc)}",
                 hint="mend the cause and run `b2bpilot migrate` again; it goes on where it stopped",
             ) from exc
 
+    def _execute(self, statement: Statement) -> None:
+        session = self.session
+        if isinstance(statement.makes, NewIndex):
+            self._require_clear_way()
+            index.Build(
+                connection=session.connection,
+                statement=statement,
+                index=statement.makes,
+                watched=session.watched,
+                observer=session.observer,
+            ).run()
+        else:
+            ddl.run(session.connection, statement, session.observer)
 
-def _verify(connection: psycopg.Connection, applied: list[Migration]) -> None:
-    schema = read_schema(connection)
-    for migration in applied:
-        if not schema.has(migration.name):
-            raise MigrationFailed(
-                f"{migration.name} ran, but the database lacks what it makes (an index may be invalid)",
-                hint="drop the invalid index and run `b2bpilot migrate` again",
-            )
+    def _require_clear_way(self) -> None:
+        if any(isinstance(step.statement.makes, NewIndex) for step in self.plan.steps):
+            session = self.session
+            index.require_clear_way(session.connection, wait=session.lock_wait, observer=session.observer)
+
+    def _so_far(self) -> str:
+        done = ", ".join(self.applied) or "no migration"
+        return f"Applied before that: {done}; {self.statements} statement(s) ran and stay"

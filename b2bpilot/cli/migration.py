@@ -1,0 +1,238 @@
+"""Migrations as they are shown: their states, the plan with its locks, and what a run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_never
+
+from b2bpilot.cli.output import Row
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.migrations import Migration, Outcome, Plan, Step, Survey
+
+NONE = "-"
+CHECKSUM_LENGTH = 8
+
+
+def row(migration: Migration) -> Row:
+    """One line of --status."""
+    entry, file = migration.entry, migration.file
+    applied_at = entry.applied_at if entry else None
+    seconds = entry.duration.total_seconds() if entry and entry.duration else None
+    checksum = entry.checksum if entry else file.checksum if file else ""
+    return Row(
+        fields={
+            "name": migration.name,
+            "state": migration.state.value,
+            "recorded": migration.is_recorded,
+            "started_at": _iso(entry.started_at) if entry else None,
+            "applied_at": _iso(applied_at) if applied_at else None,
+            "operator": entry.operator if entry else None,
+            "reason": entry.reason if entry else None,
+            "duration_seconds": seconds,
+            "tool_version": entry.tool_version if entry else None,
+            "checksum": checksum,
+            "file_checksum": file.checksum if file else None,
+            "statements_to_run": len(migration.steps),
+        },
+        columns={
+            "migration": migration.name,
+            "state": _state(migration),
+            "recorded (UTC)": f"{applied_at.astimezone(UTC):%Y-%m-%d %H:%M}" if applied_at else NONE,
+            "by": entry.operator if entry else NONE,
+            "took": f"{seconds:.1f} s" if seconds is not None else NONE,
+            "checksum": checksum[:CHECKSUM_LENGTH],
+        },
+    )
+
+
+def remarks(plan: Plan) -> Iterator[str]:
+    """What --status says below the table."""
+    from b2bpilot.ops.migrations import State
+
+    for migration in plan.migrations:
+        entry = migration.entry
+        match migration.state:
+            case State.INTERRUPTED if entry and not plan.migrator:
+                yield (
+                    f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not end; "
+                    "`b2bpilot migrate` goes on with it."
+                )
+            case State.DAMAGED:
+                steps = "; ".join(_title(step) for step in migration.steps)
+                yield f"{migration.name} is recorded, but part of it is gone or invalid: {steps}."
+            case State.DRIFT:
+                yield f"{migration.name} has changed since it was recorded."
+            case State.UNKNOWN:
+                yield f"{migration.name} is recorded, but this version has no such file."
+            case _:
+                pass
+    if plan.migrator:
+        yield f"A migrator is at work: {plan.migrator}."
+
+
+def described(survey: Survey, target: str) -> Iterator[str]:
+    """What is known before anything is run."""
+    plan, server = survey.plan, survey.server
+    yield f"Database: {target} (PostgreSQL {server.version}, role {server.role})"
+    if survey.pooled:
+        yield "A connection pooler is in between; as far as can be seen it gives whole sessions, which is enough."
+    yield f"Table: {_table(survey)}"
+    for migration in plan.to_record:
+        yield f"{migration.name}: made by hand; it is recorded, nothing is run"
+    for migration in plan.pending:
+        yield f"{migration.name}: {migration.state.value}"
+        for step in migration.steps:
+            yield from _described_step(step, survey)
+    if plan.migrator:
+        yield f"Another migrator is at work: {plan.migrator}"
+    for text in survey.in_the_way:
+        yield f"In the way of CREATE INDEX CONCURRENTLY: {text}"
+    if not (plan.pending or plan.to_record):
+        yield "Nothing is pending."
+
+
+def question(plan: Plan, target: str) -> str:
+    if not plan.pending:
+        return f"Record {_count(len(plan.to_record))} in {target}?"
+    return f"Apply {_count(len(plan.pending))} to {target}?"
+
+
+def fields(survey: Survey) -> dict[str, object]:
+    """The same for programs."""
+    server, count = survey.server, survey.count
+    return {
+        "plan": {
+            "server_version": server.version,
+            "role": server.role,
+            "through_pooler": survey.pooled,
+            "table": {
+                "exists": server.owner is not None,
+                "bytes": server.bytes,
+                "estimated_rows": server.rows,
+            },
+            "message_id": {"rows": count.rows, "nulls": count.nulls, "duplicates": count.duplicated}
+            if count
+            else None,
+            "in_the_way": survey.in_the_way,
+            "migrator": survey.plan.migrator,
+            "to_record": [migration.name for migration in survey.plan.to_record],
+            "pending": [
+                {
+                    "name": migration.name,
+                    "state": migration.state.value,
+                    "statements": [
+                        _step_fields(step, table_is_new=server.owner is None) for step in migration.steps
+                    ],
+                }
+                for migration in survey.plan.pending
+            ],
+        }
+    }
+
+
+def outcome_fields(outcome: Outcome) -> dict[str, object]:
+    return {
+        "applied": outcome.applied,
+        "adopted": outcome.adopted,
+        "verified": outcome.verified,
+        "duration_seconds": round(outcome.duration.total_seconds(), 3),
+    }
+
+
+def outcome_text(outcome: Outcome, plan: Plan, target: str) -> Iterator[str]:
+    seconds = outcome.duration.total_seconds()
+    if outcome.applied:
+        yield f"Applied {_count(len(outcome.applied))} to {target} in {seconds:.1f} s: {', '.join(outcome.applied)}"
+    if outcome.adopted:
+        names = ", ".join(outcome.adopted)
+        yield f"Recorded {_count(len(outcome.adopted))} in {target}, made by hand before: {names}"
+    if not (outcome.applied or outcome.adopted):
+        meanwhile = " (another migrator did it meanwhile)" if plan.pending or plan.to_record else ""
+        yield f"Nothing to do: {target} is up to date{meanwhile}"
+    yield "Verified:"
+    yield from (f"  {line}" for line in outcome.verified)
+
+
+def _described_step(step: Step, survey: Survey) -> Iterator[str]:
+    from b2bpilot.ops.migrations import effect_of
+    from b2bpilot.ops.migrations.schema import Presence
+
+    effect = effect_of(step.statement, table_is_new=survey.server.owner is None)
+    count = survey.count
+    yield f"  {_title(step)}"
+    yield f"    {effect.lock}: {effect.waits[0]}"
+    yield from (f"    {line}" for line in effect.waits[1:])
+    if step.presence is Presence.INVALID:
+        yield "    An earlier build left it invalid: it is dropped (concurrently) and built again"
+    if count and _is_unique(step):
+        yield f"    message_id: {count.nulls:,} of {count.rows:,} rows have none, no duplicates among the others"
+
+
+def _step_fields(step: Step, *, table_is_new: bool) -> dict[str, object]:
+    from b2bpilot.ops.migrations import effect_of
+
+    effect = effect_of(step.statement, table_is_new=table_is_new)
+    return {
+        "sql": step.statement.sql,
+        "lock": effect.lock,
+        "blocks_reads": effect.blocks_reads,
+        "blocks_writes": effect.blocks_writes,
+        "effect": "; ".join(effect.waits),
+        "lock_timeout": step.statement.limits.lock_timeout,
+        "found": step.presence.value,
+    }
+
+
+def _title(step: Step) -> str:
+    from b2bpilot.ops.migrations import title
+
+    return title(step.statement)
+
+
+def _is_unique(step: Step) -> bool:
+    return bool(getattr(step.statement.makes, "unique", False))
+
+
+def _table(survey: Survey) -> str:
+    from b2bpilot.ops.migrations.schema import TABLE
+
+    server = survey.server
+    if server.owner is None:
+        return f"{TABLE} is not there yet"
+    rows = (
+        f"about {server.rows:,} rows" if server.rows is not None else "rows not counted yet (never analyzed)"
+    )
+    return f"{TABLE}, {rows}, {_size(server.bytes)}, owned by {server.owner}"
+
+
+def _size(size: int) -> str:
+    for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size // 1024} kB"
+
+
+def _state(migration: Migration) -> str:
+    from b2bpilot.ops.migrations import State
+
+    match migration.state:
+        case State.ADOPTED:
+            return "adopted (by hand)"
+        case State.DRIFT:
+            return "drift"
+        case State.UNKNOWN:
+            return "no such file"
+        case State.APPLIED | State.PENDING | State.INTERRUPTED | State.DAMAGED:
+            return migration.state.value
+        case _:
+            assert_never(migration.state)
+
+
+def _count(number: int) -> str:
+    return f"{number} migration{'' if number == 1 else 's'}"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,117 @@
+"""Indexes that are built while the table is used, and never left invalid when it can be helped (facts E5, H8, H9)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+from psycopg import errors as pg
+
+from b2bpilot.errors import MigrationFailed, TimedOut
+from b2bpilot.ops.migrations import ddl, duplicates, sessions
+from b2bpilot.ops.migrations.progress import Watched
+from b2bpilot.ops.migrations.schema import Presence, read_schema
+from b2bpilot.ops.migrations.statements import Limits, NewIndex, Statement
+
+BUILDS = 3
+OLD_AFTER = timedelta(seconds=10)
+"""Younger transactions are the traffic; they end."""
+PAUSE_SECONDS = 0.5
+CLEAN_UP = Limits(lock_timeout="10s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One index to build. `watched` runs a statement and tells the observer how far it is."""
+
+    connection: psycopg.Connection
+    statement: Statement
+    index: NewIndex
+    watched: Watched
+    observer: Callable[[str], None]
+
+    def run(self) -> None:
+        """Build it; an invalid one is dropped and built again. Raises MigrationFailed, with nothing left behind when the
+        server still answers."""
+        for _ in range(BUILDS):
+            self._drop_invalid()
+            self._require_no_duplicates()
+            self._create()
+            if self._presence() is Presence.THERE:
+                return
+        raise MigrationFailed(
+            f"index {self.index.name} was built {BUILDS} times and is still not valid",
+            hint="look into the server's log, then run `b2bpilot migrate` again",
+        )
+
+    def _create(self) -> None:
+        """A deadlock is worth another build; every other failure is the operator's to mend."""
+        ddl.limit(self.connection, self.statement.limits)
+        try:
+            self.watched(f"building index {self.index.name}", self.statement.sql.encode())
+        except pg.DeadlockDetected:
+            self.observer(f"Index {self.index.name}: a deadlock ended the build; building again")
+        except pg.UniqueViolation:
+            self._clean_up()
+            self._require_no_duplicates()
+            raise
+        except psycopg.Error:
+            self._clean_up()
+            raise
+
+    def _require_no_duplicates(self) -> None:
+        if self.index.unique:
+            self.observer(f"Looking for duplicates before index {self.index.name} is built")
+            duplicates.require_none(duplicates.count(self.connection))
+
+    def _drop_invalid(self) -> None:
+        if self._presence() is not Presence.INVALID:
+            return
+        ddl.limit(self.connection, Limits())
+        self.observer(f"Index {self.index.name} is invalid, left by a failed build: dropping it")
+        self.watched(f"dropping index {self.index.name}", drop(self.index).encode())
+
+    def _clean_up(self) -> None:
+        """Drop what a failed build left, if nobody stands in the way; the next run does it otherwise."""
+        with suppress(psycopg.Error):
+            if self._presence() is Presence.INVALID:
+                ddl.limit(self.connection, CLEAN_UP)
+                self.connection.execute(drop(self.index).encode())
+
+    def _presence(self) -> Presence:
+        return read_schema(self.connection).presence(self.index)
+
+
+def drop(index: NewIndex) -> str:
+    """Return the statement that drops the index without blocking anybody. Its name comes from our files, as a word."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}"
+
+
+def require_clear_way(
+    connection: psycopg.Connection, *, wait: timedelta, observer: Callable[[str], None]
+) -> None:
+    """Wait until nothing old is open that a build would have to wait for. Raises TimedOut that names what is."""
+    deadline = time.monotonic() + wait.total_seconds()
+    told = ""
+    while found := in_the_way(connection):
+        text = "; ".join(found)
+        if time.monotonic() >= deadline:
+            raise TimedOut(
+                f"CREATE INDEX CONCURRENTLY would wait for {text}; still there after {sessions.ago(wait)}",
+                hint="let it end, end it with SELECT pg_terminate_backend(PID), or give it more time: --lock-wait 10m",
+            )
+        if not told:
+            told = text
+            observer(f"Waiting up to {sessions.ago(wait)} for {text}")
+        time.sleep(PAUSE_SECONDS)
+
+
+def in_the_way(connection: psycopg.Connection) -> list[str]:
+    """Return what a build would have to wait for, one text each."""
+    found = [str(session) for session in sessions.older_than(connection, OLD_AFTER)]
+    found += [f"another index build, {session}" for session in sessions.building_an_index(connection)]
+    return found + sessions.prepared_transactions(connection)

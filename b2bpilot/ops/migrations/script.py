@@ -1,0 +1,33 @@
+"""A plan as SQL, exactly as it is run; psql runs it too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from b2bpilot.ops.migrations import ledger
+from b2bpilot.ops.migrations.index import drop
+from b2bpilot.ops.migrations.plan import Plan, Step
+from b2bpilot.ops.migrations.schema import Presence
+from b2bpilot.ops.migrations.statements import Limits, NewIndex
+
+
+def script(plan: Plan) -> list[str]:
+    """Return the lines. The ledger's own rows are left out: they carry who ran it and when."""
+    if not (plan.pending or plan.to_record):
+        return []
+    lines = [f"{ledger.CREATE.strip()};"]
+    lines += [f"-- {migration.name}: recorded as made by hand" for migration in plan.to_record]
+    for migration in plan.pending:
+        lines += ["", f"-- {migration.name}"]
+        for step in migration.steps:
+            lines += [f"{sql};" for sql in _statements(step)]
+    return lines
+
+
+def _statements(step: Step) -> Iterator[str]:
+    makes = step.statement.makes
+    if step.presence is Presence.INVALID and isinstance(makes, NewIndex):
+        yield from Limits().sql
+        yield drop(makes)
+    yield from step.statement.limits.sql
+    yield step.statement.sql

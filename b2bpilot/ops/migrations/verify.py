@@ -1,0 +1,55 @@
+"""Whether the table is what the pipeline needs, asked of the database after the last statement."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import errors as pg
+
+from b2bpilot.errors import MigrationFailed
+from b2bpilot.ops.migrations.plan import Plan
+
+UNIQUE_INDEX = "idx_user_submissions_message_id"
+
+EXPLAIN: LiteralString = """
+    EXPLAIN (FORMAT JSON)
+    INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('verify') ON CONFLICT (message_id) DO NOTHING
+"""
+
+
+def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
+    """Return what was found to be right, a line each. Raises MigrationFailed for the first thing that is not."""
+    for migration in plan.pending:
+        raise MigrationFailed(
+            f"{migration.name} ran, but the database still lacks part of what it makes",
+            hint="run `b2bpilot migrate --status`",
+        )
+    facts = [
+        "column message_id holds text",
+        f"index {UNIQUE_INDEX} is valid, unique, and on message_id alone",
+    ]
+    found = arbiters(connection)
+    if found is None:
+        return facts
+    if UNIQUE_INDEX not in found:
+        raise MigrationFailed(
+            f"ON CONFLICT (message_id) does not use index {UNIQUE_INDEX}: {', '.join(found) or 'it uses none'}",
+            hint="run `b2bpilot migrate --status`",
+        )
+    return [*facts, "INSERT ... ON CONFLICT (message_id) uses it"]
+
+
+def arbiters(connection: psycopg.Connection) -> list[str] | None:
+    """Return the indexes that decide a conflict on message_id, from the plan of the insert; nothing is inserted. None
+    when this role may not ask."""
+    try:
+        row = connection.execute(EXPLAIN).fetchone()
+    except pg.InvalidColumnReference:
+        return []
+    except pg.InsufficientPrivilege:
+        return None
+    explained: Any = row[0] if row else []
+    nodes = json.loads(explained) if isinstance(explained, str) else explained
+    return [name for node in nodes for name in node["Plan"].get("Conflict Arbiter Indexes", [])]
