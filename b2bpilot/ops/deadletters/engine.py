@@ -1,0 +1,159 @@
+"""The redrive itself: journal, send, check entry by entry, delete; in stages, at a pace (design 11)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from b2bpilot.ops.deadletters.holding import BATCH
+from b2bpilot.ops.deadletters.pace import Pace
+from b2bpilot.ops.deadletters.routes import Route, Sent, Verdict
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+STAGES = (1, 5, 20, 100, 500)
+THROTTLE_TRIES = 8
+
+
+class Journal(Protocol):
+    """Where a run writes before it acts; returns only when the entries are on disk."""
+
+    def write(self, *entries: Mapping[str, object]) -> None: ...
+
+
+class Held(Protocol):
+    """The letters that the run holds; `delete` returns what SQS refused."""
+
+    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What the run did with one letter. `deleted` is what SQS confirmed."""
+
+    letter: DeadLetter
+    sent: Sent
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDone:
+    """A stage that ended: for the display, and for the decision to go on."""
+
+    number: int
+    handled: Sequence[Handled]
+
+    @property
+    def failed(self) -> int:
+        return sum(not one.sent.confirmed for one in self.handled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """`max_failures` is the share of a stage that may fail before the run stops, 0.2 for a fifth."""
+
+    max_failures: float = 0.2
+    stages: tuple[int, ...] = STAGES
+
+
+Recheck = Callable[[Sequence[Handled]], Sequence[Handled]]
+"""Asks the rows of a stage whether what was accepted was also stored, before the next stage is sent."""
+
+
+class Engine:
+    """One run's sending half. Letters are sent in their order, stage by stage."""
+
+    def __init__(
+        self, *, run_id: str, held: Held, route: Route, journal: Journal, pace: Pace, rules: Rules
+    ) -> None:
+        self._run_id = run_id
+        self._held = held
+        self._route = route
+        self._journal = journal
+        self._pace = pace
+        self._rules = rules
+
+    def run(self, letters: Sequence[DeadLetter], *, recheck: Recheck | None = None) -> Iterator[StageDone]:
+        """Yield each stage as it ends; the last one has too many failures or no letters after it.
+
+        Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
+        """
+        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
+            for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
+                batches = split(stage, workers=self._pace.limits.concurrency)
+                handled = [one for batch in pool.map(self._handle, batches) for one in batch]
+                if recheck is not None:
+                    handled = list(recheck(handled))
+                done = StageDone(number=number, handled=handled)
+                yield done
+                if done.failed > len(handled) * self._rules.max_failures:
+                    return
+
+    def _handle(self, batch: Sequence[DeadLetter]) -> list[Handled]:
+        with self._pace.slot(len(batch)):
+            self._journal.write(*(entry("sending", letter) for letter in batch))
+            sent = self._send(batch)
+            self._journal.write(*(_result(letter, one) for letter, one in zip(batch, sent, strict=True)))
+            deleted = self._delete([letter for letter, one in zip(batch, sent, strict=True) if one.confirmed])
+        return [
+            Handled(letter=letter, sent=one, deleted=letter.queue_message_id in deleted)
+            for letter, one in zip(batch, sent, strict=True)
+        ]
+
+    def _delete(self, confirmed: Sequence[DeadLetter]) -> set[str]:
+        """Return the queue's ids of what SQS confirmed to be gone."""
+        if not confirmed:
+            return set()
+        refused = {letter.queue_message_id for letter in self._held.delete(confirmed)}
+        gone = [letter for letter in confirmed if letter.queue_message_id not in refused]
+        self._journal.write(*(entry("deleted", letter) for letter in gone))
+        return {letter.queue_message_id for letter in gone}
+
+    def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:
+        """Send, and send again what was throttled: a full function is no failure of the message (facts H4)."""
+        results = self._route.send(batch, run_id=self._run_id)
+        for _ in range(THROTTLE_TRIES):
+            again = [n for n, one in enumerate(results) if one.verdict is Verdict.THROTTLED]
+            if not again:
+                self._pace.succeeded()
+                break
+            self._pace.throttled()
+            answers = self._route.send([batch[n] for n in again], run_id=self._run_id)
+            for n, answer in zip(again, answers, strict=True):
+                results[n] = answer
+        return results
+
+
+def stages(letters: Sequence[DeadLetter], sizes: Sequence[int]) -> Iterator[Sequence[DeadLetter]]:
+    """Cut letters into stages; after the last size it repeats."""
+    start = 0
+    for size in itertools.chain(sizes, itertools.repeat(sizes[-1])):
+        if start >= len(letters):
+            return
+        yield letters[start : start + size]
+        start += size
+
+
+def split(stage: Sequence[DeadLetter], *, workers: int) -> list[Sequence[DeadLetter]]:
+    """Cut a stage into batches: small enough to use all workers, and never more than SQS takes."""
+    size = min(BATCH, max(1, math.ceil(len(stage) / workers)))
+    return [stage[start : start + size] for start in range(0, len(stage), size)]
+
+
+def failed_again(handled: Handled, error: str) -> Handled:
+    """Return a letter that was accepted and whose row says that it failed."""
+    return replace(handled, sent=Sent(verdict=Verdict.FAILED, error=error))
+
+
+def entry(event: str, letter: DeadLetter, **fields: object) -> Mapping[str, object]:
+    """Return a line of the journal about one letter."""
+    message_id = letter.message.message_id if letter.message else None
+    return {"event": event, "queue_message_id": letter.queue_message_id, "message_id": message_id, **fields}
+
+
+def _result(letter: DeadLetter, sent: Sent) -> Mapping[str, object]:
+    event = "accepted" if sent.confirmed else "failed"
+    return entry(event, letter, verdict=sent.verdict.value, error=sent.error)

@@ -1,0 +1,82 @@
+"""How fast a redrive may go: a rate, and a number of calls at once that shrinks when AWS throttles."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+SHRINK = 0.5
+LONGEST_PAUSE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`rate` is letters per second; None is as fast as it goes. `concurrency` is calls at once."""
+
+    rate: float | None = None
+    concurrency: int = 16
+
+
+class Pace:
+    """Shared by the workers of a run. Throttling halves the calls at once and makes all of them pause, each time twice
+    as long; every success adds a little, up to the limit again."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.limits = limits
+        self.allowed = float(limits.concurrency)
+        self._busy = 0
+        self._next_at = 0.0
+        self._pause_seconds = 0.5
+        self._clock, self._sleep = clock, sleep
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def slot(self, letters: int) -> Iterator[None]:
+        """Wait until `letters` may be sent, and count as busy meanwhile."""
+        self._sleep_until(self._reserve(letters))
+        with self._changed:
+            self._changed.wait_for(lambda: self._busy < max(1, int(self.allowed)))
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+    def throttled(self) -> None:
+        """Slow down, all workers together."""
+        with self._changed:
+            self.allowed = max(1.0, self.allowed * SHRINK)
+            self._next_at = max(self._next_at, self._clock()) + self._pause_seconds
+            self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+            until = self._next_at
+        self._sleep_until(until)
+
+    def succeeded(self) -> None:
+        with self._changed:
+            self.allowed = min(float(self.limits.concurrency), self.allowed + 1 / self.allowed)
+            self._pause_seconds = 0.5
+            self._changed.notify_all()
+
+    def _reserve(self, letters: int) -> float:
+        """Take the next place in time, and move it on by what the rate allows for these letters."""
+        with self._changed:
+            start = max(self._next_at, self._clock())
+            if self.limits.rate:
+                self._next_at = start + letters / self.limits.rate
+            return start
+
+    def _sleep_until(self, moment: float) -> None:
+        remaining = moment - self._clock()
+        if remaining > 0:
+            self._sleep(remaining)

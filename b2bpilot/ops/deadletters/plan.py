@@ -1,0 +1,79 @@
+"""What a redrive would do with each letter, decided before anything is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.ops.deadletters.states import RowState
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+POISON_AFTER = 3
+
+
+class Decision(StrEnum):
+    """Only `send` sends; only `send` and `remove` may delete."""
+
+    SEND = "send"
+    REMOVE = "remove"
+    """The row is completed: the letter is only removed."""
+    POISON = "set aside"
+    """It came back three times; somebody must look at it."""
+    BUSY = "in progress"
+    """Another run holds the lease; sending now would prove nothing."""
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    include_completed: bool = False
+    include_poison: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A letter, what the database says of its message (None: it was not asked), and what is to be done."""
+
+    letter: DeadLetter
+    state: RowState | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All letters of a run with their decisions, oldest first."""
+
+    items: Sequence[Planned]
+
+    def letters(self, decision: Decision) -> list[DeadLetter]:
+        return [item.letter for item in self.items if item.decision is decision]
+
+    def count(self, decision: Decision) -> int:
+        return sum(item.decision is decision for item in self.items)
+
+    def by_state(self) -> Counter[RowState | None]:
+        return Counter(item.state for item in self.items)
+
+
+def make_plan(letters: Sequence[DeadLetter], states: Mapping[str, RowState] | None, options: Options) -> Plan:
+    """Decide for every letter. Without `states` (no database) nothing is known to be completed, so nothing is removed."""
+    items = []
+    for letter in letters:
+        message_id = letter.message.message_id if letter.message else ""
+        state = states.get(message_id, RowState.NOT_STORED) if states is not None and message_id else None
+        items.append(Planned(letter=letter, state=state, decision=decide(letter, state, options)))
+    return Plan(items=items)
+
+
+def decide(letter: DeadLetter, state: RowState | None, options: Options) -> Decision:
+    if letter.event is None:
+        return Decision.UNREADABLE
+    if state is RowState.COMPLETED and not options.include_completed:
+        return Decision.REMOVE
+    if state is RowState.IN_PROGRESS:
+        return Decision.BUSY
+    if letter.redrives >= POISON_AFTER and not options.include_poison:
+        return Decision.POISON
+    return Decision.SEND

@@ -1,0 +1,153 @@
+"""The three ways back for a dead letter (design 11), and what each can say about the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from b2bpilot.aws.functions import Invocation
+from b2bpilot.aws.topic import Published
+from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
+from b2bpilot.pipeline.deadletter import DeadLetter, encoded_for_topic, event_for_invoke
+from b2bpilot.pipeline.message import Encoded
+from b2bpilot.pipeline.processing import Outcome
+
+FATAL = (AwsDenied, CredentialsMissing)
+"""What every other letter would run into as well: these leave `send` and stop the run."""
+
+
+class Via(StrEnum):
+    """A route's name on the command line."""
+
+    INVOKE = "invoke"
+    ASYNC = "async"
+    TOPIC = "topic"
+
+
+class Verdict(StrEnum):
+    """What a route says of one letter. Only the first two let it be deleted."""
+
+    PROCESSED = "processed"
+    """The function ran and the message is completed."""
+    ACCEPTED = "accepted"
+    """AWS has it; what became of it, only the row can tell."""
+    FAILED = "failed"
+    THROTTLED = "throttled"
+    """Not sent; may be sent again at once, more slowly."""
+    UNKNOWN = "unknown"
+    """Perhaps sent: no answer came. It stays in the queue, and the claim absorbs a second time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What became of sending one letter."""
+
+    verdict: Verdict
+    error: str | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        return self.verdict in (Verdict.PROCESSED, Verdict.ACCEPTED)
+
+
+class Route(Protocol):
+    """Sends letters, in order; result N belongs to letter N. Raises only what is FATAL."""
+
+    via: Via
+
+    def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]: ...
+
+
+class Invokable(Protocol):
+    """The part of aws.functions.Function that the routes use."""
+
+    def invoke(self, event: dict[str, object]) -> Invocation: ...
+    def invoke_later(self, event: dict[str, object]) -> None: ...
+
+
+class Publisher(Protocol):
+    """The part of aws.topic.Topic that the route uses."""
+
+    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
+
+
+class InvokeRoute:
+    """Runs the function now. What fails stays where it is and cannot loop (facts H2)."""
+
+    via = Via.INVOKE
+
+    def __init__(self, function: Invokable) -> None:
+        self._function = function
+
+    def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        return [self._send(letter, run_id) for letter in letters]
+
+    def _send(self, letter: DeadLetter, run_id: str) -> Sent:
+        try:
+            invocation = self._function.invoke(event_for_invoke(letter, run_id=run_id))
+        except AwsError as exc:
+            return sent_after(exc)
+        if invocation.error is not None:
+            return Sent(verdict=Verdict.FAILED, error=invocation.error)
+        return _judged(invocation.result)
+
+
+class AsyncRoute:
+    """Puts the event into the function's own queue. What fails again comes back as a new dead letter."""
+
+    via = Via.ASYNC
+
+    def __init__(self, function: Invokable) -> None:
+        self._function = function
+
+    def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        return [self._send(letter, run_id) for letter in letters]
+
+    def _send(self, letter: DeadLetter, run_id: str) -> Sent:
+        try:
+            self._function.invoke_later(event_for_invoke(letter, run_id=run_id))
+        except AwsError as exc:
+            return sent_after(exc)
+        return Sent(verdict=Verdict.ACCEPTED)
+
+
+class TopicRoute:
+    """Publishes the inner message again with all its attributes: it reaches every subscriber."""
+
+    via = Via.TOPIC
+
+    def __init__(self, topic: Publisher) -> None:
+        self._topic = topic
+
+    def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        published = self._topic.publish_batch(
+            [encoded_for_topic(letter, run_id=run_id) for letter in letters]
+        )
+        return [
+            sent_after(result.error) if result.error else Sent(verdict=Verdict.ACCEPTED)
+            for result in published
+        ]
+
+
+def sent_after(error: AwsError) -> Sent:
+    """Judge a call that raised. Raises what is FATAL."""
+    match error:
+        case AwsThrottled():
+            return Sent(verdict=Verdict.THROTTLED, error=str(error))
+        case _ if isinstance(error, FATAL):
+            raise error
+    return Sent(verdict=Verdict.UNKNOWN, error=str(error))
+
+
+def _judged(result: object) -> Sent:
+    """The processor names its outcomes; `in_progress` is a success for Lambda, but no proof for us."""
+    outcomes = result.get("outcomes") if isinstance(result, dict) else None
+    if not isinstance(outcomes, list) or not outcomes:
+        return Sent(
+            verdict=Verdict.UNKNOWN, error="the function did not say what it did; is it this version?"
+        )
+    if all(outcome in (Outcome.STORED, Outcome.DUPLICATE) for outcome in outcomes):
+        return Sent(verdict=Verdict.PROCESSED)
+    return Sent(verdict=Verdict.FAILED, error="another run is processing the message")

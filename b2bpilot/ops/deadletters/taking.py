@@ -1,0 +1,77 @@
+"""Collecting the letters of a run from the queue: many receives side by side, until the queue has no more of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from b2bpilot.ops.deadletters.holding import WORKERS
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+LONG_POLL_SECONDS = 2
+EMPTY_POLLS = 2
+"""So many long polls in a row must come back empty before an empty queue is believed (facts B6)."""
+
+
+class Source(Protocol):
+    """What letters are taken from: a Holding. `others` is what the queue has beside what is held."""
+
+    def receive(self, *, wait_seconds: int) -> list[DeadLetter]: ...
+    def release(self, letters: Sequence[DeadLetter]) -> None: ...
+    def others(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The wanted letters, oldest first, how many were looked at, and whether there are more than were wanted."""
+
+    letters: Sequence[DeadLetter]
+    saw: int
+    more: bool
+
+
+class Taker:
+    """Fills up to `limit` letters that are `wanted`; the others stay held, or they would be received again at once.
+
+    SQS's counters lag by a minute, so they end the taking only when they were right at its beginning: as many letters were
+    seen as they promised. Otherwise it takes long polls that come back empty.
+    """
+
+    def __init__(self, source: Source, *, wanted: Callable[[DeadLetter], bool], limit: int) -> None:
+        self._source = source
+        self._wanted = wanted
+        self._limit = limit
+        self._expected = source.others()
+        self._lock = threading.Lock()
+        self._letters: list[DeadLetter] = []
+        self._saw = 0
+        self._ended = False
+
+    def take(self, *, workers: int = WORKERS) -> Taken:
+        """Receive until the limit is passed or the queue has no more. What exceeds the limit is given back."""
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(self._work) for _ in range(workers)]:
+                done.result()
+        ordered = sorted(self._letters, key=lambda letter: (letter.sent_at is None, letter.sent_at))
+        kept, surplus = ordered[: self._limit], ordered[self._limit :]
+        self._source.release(surplus)
+        return Taken(letters=kept, saw=self._saw, more=bool(surplus))
+
+    def _work(self) -> None:
+        empty = 0
+        while not self._ended and empty < EMPTY_POLLS:
+            found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
+            self._add(found)
+            empty = 0 if found else empty + 1
+            if not found and self._saw >= self._expected and self._source.others() == 0:
+                self._ended = True
+
+    def _add(self, found: Sequence[DeadLetter]) -> None:
+        with self._lock:
+            self._saw += len(found)
+            self._letters += [letter for letter in found if self._wanted(letter)]
+            if len(self._letters) > self._limit:
+                self._ended = True

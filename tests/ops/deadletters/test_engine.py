@@ -1,0 +1,191 @@
+"""The redrive's promise under every fault: nothing is lost, what was deleted was confirmed, what was taken is given back."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2bpilot.errors import AwsDenied, AwsError
+from b2bpilot.ops.deadletters.engine import Engine, Handled, Rules, StageDone, split, stages
+from b2bpilot.ops.deadletters.holding import Holding
+from b2bpilot.ops.deadletters.pace import Limits, Pace
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Verdict
+from b2bpilot.ops.deadletters.taking import Taker
+from b2bpilot.pipeline.deadletter import DeadLetter
+from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
+
+ROUTES = {"invoke": InvokeRoute, "async": AsyncRoute, "topic": TopicRoute}
+
+
+TAKING = (Fault.NONE, Fault.NONE)
+"""The two receives that take a single letter: one that finds it, one that finds nothing more."""
+
+
+class Lines(list[Mapping[str, object]]):
+    """A journal in memory."""
+
+    def write(self, *entries: Mapping[str, object]) -> None:
+        self.extend(entries)
+
+    def about(self, event: str) -> set[object]:
+        return {entry["queue_message_id"] for entry in self if entry["event"] == event}
+
+
+def redrive(
+    world: World, route: Route, journal: Lines, *, rules: Rules | None = None, concurrency: int = 1
+) -> list[StageDone]:
+    """A whole run: take, send, delete, give back."""
+    pace = Pace(Limits(concurrency=concurrency), sleep=lambda _: None)
+    with Holding(world) as held:
+        taker = Taker(held, wanted=lambda _: True, limit=1000)
+        letters = taker.take(workers=1).letters
+        engine = Engine(
+            run_id="run-1", held=held, route=route, journal=journal, pace=pace, rules=rules or Rules()
+        )
+        return list(engine.run(letters))
+
+
+def balance(world: World, journal: Lines) -> None:
+    """What must hold whatever happened."""
+    for one in world.letters:
+        key, message_id = one.queue_message_id, id_of(one)
+        assert message_id in world.safe() or world.processed[message_id] >= 1, "a message was lost"
+        if key in world.deleted:
+            assert key in journal.about("accepted"), "what was deleted was not confirmed"
+            assert key in journal.about("sending"), "what was deleted was not journalled before"
+    assert not world.hidden & world.waiting.keys(), "a letter was taken and not given back"
+
+
+FAULTS = st.lists(st.sampled_from(Fault), max_size=60)
+
+
+@pytest.mark.parametrize("via", ROUTES)
+@given(faults=FAULTS, count=st.integers(0, 40), poisoned=st.integers(0, 5))
+def test_nothing_is_lost_whatever_fails(via: str, faults: list[Fault], count: int, poisoned: int) -> None:
+    letters = [letter() for _ in range(count)]
+    world = World(
+        letters,
+        faults=itertools.chain(faults, itertools.repeat(Fault.NONE)),
+        poison=frozenset(id_of(one) for one in letters[:poisoned]),
+    )
+    journal = Lines()
+
+    with contextlib.suppress(Crash, AwsError):
+        redrive(world, ROUTES[via](world), journal, rules=Rules(max_failures=1.0))
+
+    balance(world, journal)
+
+
+@pytest.mark.parametrize("via", ROUTES)
+@given(faults=FAULTS, count=st.integers(1, 30))
+def test_runs_after_a_disturbed_one_end_with_an_empty_queue(
+    via: str, faults: list[Fault], count: int
+) -> None:
+    letters = [letter() for _ in range(count)]
+    world = World(letters, faults=itertools.chain(faults, itertools.repeat(Fault.NONE)))
+    for _ in range(len(faults) + 1):
+        try:
+            redrive(world, ROUTES[via](world), Lines(), rules=Rules(max_failures=1.0))
+        except (Crash, AwsError):
+            world.time_passes()
+
+    assert world.waiting == {}
+    assert all(world.processed[id_of(one)] >= 1 for one in letters)
+
+
+def test_without_faults_each_message_is_sent_once_and_deleted() -> None:
+    world = World([letter() for _ in range(137)])
+
+    done = redrive(world, InvokeRoute(world), Lines(), concurrency=8)
+
+    assert [len(stage.handled) for stage in done] == [1, 5, 20, 100, 11]
+    assert world.waiting == {}
+    assert set(world.processed.values()) == {1}
+
+
+def test_a_stage_with_too_many_failures_is_the_last() -> None:
+    letters = [letter() for _ in range(60)]
+    world = World(letters, poison=frozenset(id_of(one) for one in letters[2:5]))
+
+    done = redrive(world, InvokeRoute(world), Lines())
+
+    assert [(len(stage.handled), stage.failed) for stage in done] == [(1, 0), (5, 3)]
+    assert len(world.waiting) == 57
+
+
+def test_a_throttled_letter_is_sent_again_and_is_no_failure() -> None:
+    faults = itertools.chain([*TAKING, *[Fault.THROTTLED] * 3], itertools.repeat(Fault.NONE))
+    world = World([letter()], faults=faults)
+
+    (done,) = redrive(world, InvokeRoute(world), Lines())
+
+    assert done.handled[0].sent.verdict is Verdict.PROCESSED
+    assert world.waiting == {}
+
+
+def test_a_letter_that_was_processed_but_not_deleted_is_not_counted_as_deleted() -> None:
+    faults = itertools.chain([*TAKING, Fault.NONE, Fault.PARTIAL], itertools.repeat(Fault.NONE))
+    world = World([letter()], faults=faults)
+
+    (done,) = redrive(world, InvokeRoute(world), Lines())
+
+    assert (done.handled[0].sent.confirmed, done.handled[0].deleted) == (True, False)
+    assert len(world.waiting) == 1
+
+
+def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
+    class Denied(World):
+        def invoke(self, event: Mapping[str, object]):
+            raise AwsDenied("AWS denied lambda:InvokeFunction")
+
+    world = Denied([letter() for _ in range(30)])
+    journal = Lines()
+
+    with pytest.raises(AwsDenied):
+        redrive(world, InvokeRoute(world), journal)
+
+    balance(world, journal)
+    assert len(world.waiting) == 30
+
+
+def test_the_rows_of_a_stage_may_turn_its_successes_into_failures() -> None:
+    world, journal = World([letter() for _ in range(30)]), Lines()
+
+    def rows_say_failed(handled: Sequence[Handled]) -> Sequence[Handled]:
+        from b2bpilot.ops.deadletters.engine import failed_again
+
+        return [failed_again(one, "boom") for one in handled]
+
+    with Holding(world) as held:
+        letters = Taker(held, wanted=lambda _: True, limit=100).take(workers=1)
+        engine = Engine(
+            run_id="r",
+            held=held,
+            route=AsyncRoute(world),
+            journal=journal,
+            pace=Pace(Limits()),
+            rules=Rules(),
+        )
+        done = list(engine.run(letters.letters, recheck=rows_say_failed))
+
+    assert [stage.failed for stage in done] == [1]
+
+
+def test_stages_repeat_the_last_size() -> None:
+    letters = [letter() for _ in range(40)]
+
+    assert [len(stage) for stage in stages(letters, (1, 5, 10))] == [1, 5, 10, 10, 10, 4]
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "sizes"), [(5, 16, [1] * 5), (20, 4, [5] * 4), (100, 4, [10] * 10)]
+)
+def test_a_stage_uses_all_workers(count: int, workers: int, sizes: list[int]) -> None:
+    letters: list[DeadLetter] = [letter() for _ in range(count)]
+
+    assert [len(batch) for batch in split(letters, workers=workers)] == sizes
