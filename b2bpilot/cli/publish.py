@@ -72,14 +72,20 @@ def _publish(pilot: Pilot, message: PilotMessage, timeout: timedelta | None) -> 
         _show_published(pilot, message, sns_message_id)
 
     if timeout is None:
-        published(operation.publish(message, topic))
+        published(operation.publish(message, topic, clock=pilot.now))
         return
     with (
         pilot.database() as database,
         pilot.output.progress("Publishing, then waiting for the row") as observe,
     ):
         waited = operation.publish_and_wait(
-            message, topic, database, timeout=timeout, published=published, observe=observe
+            message,
+            topic,
+            database,
+            timeout=timeout,
+            clock=pilot.now,
+            published=published,
+            observe=observe,
         )
     _show_waited(pilot, waited)
     operation.require_stored(message.message_id, waited, timeout=timeout)
@@ -100,10 +106,9 @@ def _show_published(pilot: Pilot, message: PilotMessage, sns_message_id: str) ->
         "test": message.test,
         "environment": pilot.environment.name,
     }
-    kind = "test message" if message.test else "message"
-    pilot.output.record(
-        {"published": published}, text=[f"Published {kind} {message.message_id} (SNS {sns_message_id})"]
-    )
+    kind = "test, SNS" if message.test else "SNS"
+    text = f"Published {message.message_id} ({kind} {sns_message_id})"
+    pilot.output.record({"published": published}, text=[text])
 
 
 def _show_waited(pilot: Pilot, waited: Waited) -> None:
@@ -119,7 +124,7 @@ def _show_waited(pilot: Pilot, waited: Waited) -> None:
     }
     text = []
     if waited.verdict is Verdict.STORED and latency_ms is not None:
-        text = [f"Stored {latency_ms:.0f} ms after it was composed"]
+        text = [f"Stored {latency_ms:.0f} ms after it was published"]
     if waited.verdict is Verdict.STORED_BEFORE:
         text = ["It was stored before: the processor skips it as a duplicate"]
     pilot.output.record({"waited": fields}, text=text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
@@ -81,9 +81,12 @@ def compose(params: Mapping[str, str], *, message_id: str | None, real: bool, no
     )
 
 
-def publish(message: PilotMessage, publisher: Publisher) -> str:
-    """Return SNS's id. Raises MessageTooLarge before anything is sent, or AwsError."""
-    return publisher.publish(encode(message))
+def publish(message: PilotMessage, publisher: Publisher, *, clock: Callable[[], datetime]) -> str:
+    """Return SNS's id. The message counts as received now, not when it was composed: latencies start here.
+
+    Raises MessageTooLarge before anything is sent, or AwsError.
+    """
+    return publisher.publish(encode(replace(message, received_at=clock())))
 
 
 def publish_and_wait(
@@ -92,13 +95,14 @@ def publish_and_wait(
     submissions: Submissions,
     *,
     timeout: timedelta,
+    clock: Callable[[], datetime],
     published: Callable[[str], None],
     observe: Callable[[str], None],
 ) -> Waited:
     """Publish, tell SNS's id to `published`, and wait. The database is asked first, so that nothing is published when
     it cannot be reached, and so that an old row is not taken for a new success. Raises what `publish` raises."""
     before = submissions.get_submission_by_message_id(message.message_id)
-    published(publish(message, publisher))
+    published(publish(message, publisher, clock=clock))
     if before is not None and before.status is SubmissionStatus.COMPLETED:
         return Waited(verdict=Verdict.STORED_BEFORE, submission=before)
     return wait_until_stored(message.message_id, submissions, timeout=timeout, observe=observe)
@@ -112,15 +116,15 @@ def require_stored(message_id: str, waited: Waited, *, timeout: timedelta) -> No
         case Verdict.STORED | Verdict.STORED_BEFORE:
             return
         case Verdict.FAILED:
-            found = f"failed {row.attempts if row else 0} time(s): {last_error}"
+            found = f"attempt {row.attempts if row else 0} failed: {last_error}"
         case Verdict.ABANDONED:
-            found = f"was abandoned: {last_error}"
+            found = f"it was abandoned: {last_error}"
         case Verdict.NOT_STORED:
-            found = "has a row that is not completed" if row else "has no row"
+            found = "a run still works on it" if row else "it has no row"
         case _:
             assert_never(waited.verdict)
     raise TimedOut(
-        f"message {message_id} was published, but {found} after {timeout.total_seconds():g} s",
+        f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {found}",
         hint=f"look again with `b2bpilot inspect {message_id}`",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
+from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
@@ -46,6 +47,12 @@ class Result:
     @property
     def lines(self) -> list[Any]:
         return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """boto3's client; made by us, because ours share the service models."""
+    return AwsAccess(region=REGION).client(service)
 
 
 Run = Callable[..., Result]
@@ -92,7 +99,7 @@ class Staging:
     queue_url: str
 
     def messages(self) -> list[dict[str, Any]]:
-        sqs = boto3.client("sqs", region_name=REGION)
+        sqs = client("sqs")
         received = sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
@@ -107,8 +114,8 @@ class Staging:
 
 @pytest.fixture
 def staging(aws: None, database_url: str) -> Staging:
-    sns = boto3.client("sns", region_name=REGION)
-    sqs = boto3.client("sqs", region_name=REGION)
+    sns = client("sns")
+    sqs = client("sqs")
     topic_arn = sns.create_topic(Name="b2b-pilot-messages-staging")["TopicArn"]
     queue_url = sqs.create_queue(QueueName="witness")["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"][
@@ -118,9 +125,7 @@ def staging(aws: None, database_url: str) -> Staging:
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
     )
     secret = json.dumps({"DATABASE_URL": database_url, "TWILIO_AUTH_TOKEN": "top secret token"})
-    secret_arn = boto3.client("secretsmanager", region_name=REGION).create_secret(
-        Name="b2b-pilot-staging", SecretString=secret
-    )["ARN"]
+    secret_arn = client("secretsmanager").create_secret(Name="b2b-pilot-staging", SecretString=secret)["ARN"]
     create_stack("staging", {**OUTPUTS, "TopicArn": topic_arn, "SecretArn": secret_arn})
     return Staging(topic_arn=topic_arn, secret_arn=secret_arn, queue_url=queue_url)
 
@@ -130,6 +135,6 @@ def create_stack(environment: str, outputs: dict[str, str]) -> None:
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
-    boto3.client("cloudformation", region_name=REGION).create_stack(
+    client("cloudformation").create_stack(
         StackName=f"b2b-pilot-{environment}", TemplateBody=json.dumps(template)
     )

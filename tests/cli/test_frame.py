@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import boto3
 import pytest
 
 from b2bpilot import __version__
 from b2bpilot.cli.settings import SETTINGS
-from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, create_stack
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client, create_stack
 
 UNREACHABLE = "postgresql://me:hunter2@127.0.0.1:9/pilot"
 HEAVY = ("boto3", "botocore", "psycopg", "twilio", "rich", "pydantic")
@@ -253,8 +252,7 @@ def test_verbose_says_whom_it_asks(run: Run, staging: Staging) -> None:
 
 
 def test_a_secret_of_the_stack_never_leaves(run: Run, staging: Staging) -> None:
-    client = boto3.client("secretsmanager", region_name=REGION)
-    client.put_secret_value(
+    client("secretsmanager").put_secret_value(
         SecretId=staging.secret_arn, SecretString='{"DATABASE_URL": "' + UNREACHABLE + '"}'
     )
     result = run("submissions", "list", "-e", "staging", "--verbose")

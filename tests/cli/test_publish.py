@@ -58,7 +58,7 @@ def test_a_published_message_is_a_test_message_from_the_cli(run: Run, staging: S
     result = run("publish", "-e", "staging", "--body", "hello", "--message-id", MESSAGE_ID)
     (sent,) = staging.messages()
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"Published test message {MESSAGE_ID} (SNS ")
+    assert result.stdout.startswith(f"Published {MESSAGE_ID} (test, SNS ")
     assert result.stderr == ""
     assert sent["body"]["test"] is True
     assert sent["body"]["params"] == {
@@ -118,10 +118,10 @@ def test_wait_ends_when_the_row_is_completed(run: Run, staging: Staging, databas
 def test_wait_that_ends_without_a_row_fails(run: Run, staging: Staging) -> None:
     result = run("publish", "-e", "staging", "--message-id", MESSAGE_ID, "--wait", "50ms")
     assert result.exit_code == 1
-    assert result.stdout.startswith(f"Published test message {MESSAGE_ID}")
+    assert result.stdout.startswith(f"Published {MESSAGE_ID} (test, SNS ")
     assert "Stored" not in result.stdout
     assert result.stderr.endswith(
-        f"error: message {MESSAGE_ID} was published, but has no row after 0.05 s\n"
+        f"error: message {MESSAGE_ID} was published, but not stored within 0.05 s: it has no row\n"
         f"hint: look again with `b2bpilot inspect {MESSAGE_ID}`\n"
     )
 
@@ -139,7 +139,7 @@ def test_wait_tells_a_failed_attempt_and_its_error(run: Run, staging: Staging, d
     result = run("publish", "-e", "staging", "--message-id", MESSAGE_ID, "--wait", "50ms")
     assert result.exit_code == 1
     assert "Attempt 1 failed: the CRM is down; waiting for Lambda's next one" in result.stderr
-    assert "but failed 1 time(s): the CRM is down after 0.05 s" in result.stderr
+    assert "but not stored within 0.05 s: attempt 1 failed: the CRM is down" in result.stderr
 
 
 def test_a_row_that_was_there_before_is_no_new_success(run: Run, staging: Staging, database_url: str) -> None:
@@ -213,6 +213,7 @@ def test_a_real_message_is_no_test(run: Run, staging: Staging) -> None:
     result = run(*REAL, "--yes")
     (sent,) = staging.messages()
     assert result.exit_code == 0
-    assert result.stdout.startswith("Published message ")
+    assert result.stdout.startswith("Published ")
+    assert "test" not in result.stdout
     assert sent["body"]["test"] is False
     assert sent["attributes"]["message_type"] == "text"
