@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def b2bpilot(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _escape_what_the_terminal_cannot_show()
     pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr))
     try:
         exit_code = _run(arguments, pilot)
@@ -80,6 +82,13 @@ def _fail(failure: Failure, arguments: list[str], pilot: Pilot) -> int:
     pilot.output.format = wanted_format(arguments, pilot)
     pilot.output.fail(failure)
     return failure.exit_code
+
+
+def _escape_what_the_terminal_cannot_show() -> None:
+    """A message in Japanese on an ASCII terminal is shown escaped: no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_stdout() -> None:

@@ -119,6 +119,10 @@ class Pilot:
 
         with local_extra():
             from b2bpilot.local.control import status
+        if conflicting := sorted({"region", "profile"} & self.given.keys()):
+            raise UsageError(
+                f"--{conflicting[0]} has no meaning for the local environment", hint="leave it out"
+            )
         found = status(self.local_home)
         if not found.running or found.export is None:
             raise LocalEnvironmentError(

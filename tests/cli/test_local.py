@@ -48,6 +48,15 @@ def test_the_local_environment_must_run_to_be_used(run: Run, home: Path) -> None
     )
 
 
+@pytest.mark.parametrize("option", ["--region", "--profile"])
+def test_an_option_that_would_be_ignored_is_refused(run: Run, home: Path, option: str) -> None:
+    result = run("publish", "-e", "local", option, "eu-west-1")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: {option} has no meaning for the local environment\nhint: leave it out\n"
+    )
+
+
 def test_without_the_extra_it_says_what_to_install(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
