@@ -1,22 +1,62 @@
-"""The dead-letter queue: look, give back, delete. Nothing that was received stays hidden by us."""
+"""The dead-letter queue: look, give back, delete, put back. Nothing that was received stays hidden by us."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from b2bpilot.aws.failures import translated
+from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
 from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 BATCH = 10
+BATCH_BYTES = 262_144
+"""SQS takes 1 MiB together (facts B3), older endpoints a quarter; a longer message goes alone."""
+
+
+class Received(Protocol):
+    """What can be changed or deleted: something with the receipt of its last receive."""
+
+    @property
+    def receipt_handle(self) -> str: ...
+
+
+Letter = TypeVar("Letter", bound=Received)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A message to put into the queue. `attributes` are SQS's own form: {name: {"DataType", "StringValue"}}."""
+
+    body: str = field(repr=False)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        attributes = sum(
+            len(name) + len(str(value.get("DataType", ""))) + len(str(value.get("StringValue", "")).encode())
+            for name, value in self.attributes.items()
+        )
+        return len(self.body.encode()) + attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A message that is not in the queue, or of which nobody knows, and why. `place` is its place in what was sent."""
+
+    place: int
+    message: Outgoing
+    error: AwsError
 
 
 class DeadLetterQueue:
-    """One queue by its URL."""
+    """One queue by its URL. boto3's clients may be shared by threads, so this may too."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self.url = url
@@ -26,8 +66,16 @@ class DeadLetterQueue:
     def connect(cls, url: str, *, access: AwsAccess | None = None) -> Self:
         return cls((access or AwsAccess()).client("sqs"), url)
 
+    def counters(self) -> Counters:
+        """Return about how many messages there are: SQS's counters lag a minute (facts B6). Raises AwsError."""
+        return counters(self._client, self.url)
+
+    def attributes(self) -> QueueAttributes:
+        """Return how long the queue keeps messages and where it moves them. Raises AwsError."""
+        return queue_attributes(self._client, self.url)
+
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
-        """Return up to ten dead letters and hide them from others for `hidden_seconds`."""
+        """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
         with translated("sqs:ReceiveMessage"):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -39,25 +87,36 @@ class DeadLetterQueue:
             )
         return [dead_letter(dict(message)) for message in answer.get("Messages", [])]
 
-    def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Make letters visible again at once; return those for which SQS refused it (their receipt expired)."""
-        refused: set[str] = set()
-        for batch in _batches(letters):
+    def release(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Make letters visible again at once; return those for which SQS refused it (their receipt expired).
+
+        Raises AwsError when no call of ten was answered; a call that failed beside others counts as refused.
+        """
+        return self.extend(letters, 0)
+
+    def extend(self, letters: Sequence[Letter], seconds: int) -> list[Letter]:
+        """Hide letters for `seconds` from now; returns and raises as `release` does."""
+
+        def change(batch: Sequence[Letter]) -> list[str]:
             with translated("sqs:ChangeMessageVisibility"):
                 answer = self._client.change_message_visibility_batch(
                     QueueUrl=self.url,
                     Entries=[
-                        {"Id": str(n), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": 0}
+                        {"Id": str(n), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": seconds}
                         for n, letter in enumerate(batch)
                     ],
                 )
-            refused |= {batch[int(failed["Id"])].receipt_handle for failed in answer.get("Failed", [])}
-        return [letter for letter in letters if letter.receipt_handle in refused]
+            return [entry["Id"] for entry in answer.get("Successful", [])]
 
-    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Delete letters; return those that SQS did not delete: a 200 can hold failed entries (facts B2)."""
-        refused: set[str] = set()
-        for batch in _batches(letters):
+        return _refused(letters, change)
+
+    def delete(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Delete letters; return those that SQS did not delete: a 200 can hold failed entries (facts B2).
+
+        Raises as `release` does.
+        """
+
+        def delete(batch: Sequence[Letter]) -> list[str]:
             with translated("sqs:DeleteMessage"):
                 answer = self._client.delete_message_batch(
                     QueueUrl=self.url,
@@ -66,10 +125,77 @@ class DeadLetterQueue:
                         for n, letter in enumerate(batch)
                     ],
                 )
-            refused |= {batch[int(failed["Id"])].receipt_handle for failed in answer.get("Failed", [])}
-        return [letter for letter in letters if letter.receipt_handle in refused]
+            return [entry["Id"] for entry in answer.get("Successful", [])]
+
+        return _refused(letters, delete)
+
+    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]:
+        """Put messages into the queue and return those that are not known to be in it. Never raises AwsError:
+        what was accepted before a failure must not be forgotten."""
+        return [unsent for batch in _by_size(messages) for unsent in self._send_one_batch(batch)]
+
+    def _send_one_batch(self, batch: Sequence[tuple[int, Outgoing]]) -> list[Unsent]:
+        try:
+            with translated("sqs:SendMessage"):
+                answer = self._client.send_message_batch(
+                    QueueUrl=self.url,
+                    Entries=[
+                        {
+                            "Id": str(n),
+                            "MessageBody": message.body,
+                            "MessageAttributes": message.attributes,  # type: ignore[typeddict-item]  # a TypedDict per attribute
+                        }
+                        for n, (_, message) in enumerate(batch)
+                    ],
+                )
+        except AwsError as exc:
+            return [Unsent(place=place, message=message, error=exc) for place, message in batch]
+        sent = {entry["Id"] for entry in answer.get("Successful", [])}
+        reasons = {
+            failed[
+                "Id"
+            ]: f"SQS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
+            for failed in answer.get("Failed", [])
+        }
+        silence = "SQS did not say what became of the message"
+        return [
+            Unsent(place=place, message=message, error=AwsError(reasons.get(str(n), silence)))
+            for n, (place, message) in enumerate(batch)
+            if str(n) not in sent
+        ]
 
 
-def _batches(letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+def _refused(letters: Sequence[Letter], call: Callable[[Sequence[Letter]], list[str]]) -> list[Letter]:
+    """Run `call` on ten at a time; it returns the Ids that SQS confirmed. What is not confirmed is refused."""
+    refused: list[Letter] = []
+    errors: list[AwsError] = []
+    batches = list(_batches(letters))
+    for batch in batches:
+        try:
+            confirmed = set(call(batch))
+        except AwsError as exc:
+            errors.append(exc)
+            confirmed = set()
+        refused += [letter for n, letter in enumerate(batch) if str(n) not in confirmed]
+    if errors and len(errors) == len(batches):
+        raise errors[0]
+    return refused
+
+
+def _batches(letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
     for start in range(0, len(letters), BATCH):
         yield letters[start : start + BATCH]
+
+
+def _by_size(messages: Sequence[Outgoing]) -> Iterator[list[tuple[int, Outgoing]]]:
+    """Split messages, with their places, into what one SendMessageBatch takes."""
+    batch: list[tuple[int, Outgoing]] = []
+    size_bytes = 0
+    for place, message in enumerate(messages):
+        if batch and (len(batch) == BATCH or size_bytes + message.size_bytes > BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append((place, message))
+        size_bytes += message.size_bytes
+    if batch:
+        yield batch

@@ -1,0 +1,183 @@
+"""Looking at the queue without keeping anything from anybody: receive, remember, give back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import NotFound
+from b2bpilot.ops.deadletters import receipts
+from b2bpilot.ops.deadletters.groups import Cause, Found, cause_of, in_order, numbered
+from b2bpilot.ops.deadletters.receipts import HIDDEN_SECONDS, Receipts
+from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+LONG_POLL_SECONDS = 1
+MOST_HELD = 100_000
+"""SQS hides 120,000 at a time from everybody together (facts B4); a look must not use that up."""
+ROUNDS_OF_DOUBT = 3
+"""So often a look polls on although nothing comes, while the counters, which lag, say that there is more."""
+TELL_EVERY_SECONDS = 1.0
+
+
+class Queue(receipts.Queue, Protocol):
+    """The part of DeadLetterQueue that a look uses."""
+
+    def counters(self) -> Counters: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look found. `found` is what the selection matches, oldest first."""
+
+    found: Sequence[Found]
+    names: Mapping[Cause, str]
+    """`G1` ... of everything that was seen, whatever the selection."""
+    saw: int
+    counters: Counters
+    """SQS's own at the end; they lag a minute."""
+    not_released: int
+    """So many could not be given back; they are visible again when their short time is over."""
+
+    @property
+    def about(self) -> int:
+        """How many the queue holds."""
+        return max(self.saw, self.counters.total)
+
+    @property
+    def hidden_elsewhere(self) -> int:
+        """How many another consumer, or another look, holds."""
+        return max(0, self.counters.hidden - self.saw)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the counters agree that everything was seen."""
+        return self.counters.visible == 0 and self.saw >= self.counters.total
+
+
+def look(
+    queue: Queue,
+    *,
+    now: datetime,
+    selection: Selection | None = None,
+    visit: Callable[[DeadLetter], None] = lambda _: None,
+    observe: Callable[[int, int], None] = lambda _saw, _about: None,
+    hidden_seconds: int = HIDDEN_SECONDS,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Look:
+    """See every letter once and give all of them back, whatever happens.
+
+    What was seen stays hidden until the end, else SQS would give the same ones again; `hidden_seconds` at most if this
+    process dies. `visit` gets each letter that matches, with its body, before `group` and `limit` are applied;
+    `observe` gets how many were seen of about how many, once a second.
+
+    Raises AwsError, NotFound for a group that is not there, UsageError, and what `visit` raises.
+    """
+    scan = _Scan(selection=selection or Selection(), now=now, visit=visit)
+    watch = _Watch(observe=observe, monotonic=monotonic)
+    held = Receipts(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
+    with held:
+        counters = _see_all(queue, scan, held, watch)
+    return scan.result(counters=counters, not_released=held.not_released)
+
+
+def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counters:
+    """Receive until several long polls at once bring nothing and the counters agree, or it is enough."""
+    counters = queue.counters()
+    wait_seconds, doubts = 0, 0
+    while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
+        new = scan.add(held.receive(wait_seconds=wait_seconds))
+        watch.tell(scan.saw, counters.total)
+        if not new and wait_seconds:
+            counters = queue.counters()
+            doubts = doubts + 1 if counters.visible else ROUNDS_OF_DOUBT
+        wait_seconds = 0 if new else LONG_POLL_SECONDS
+    return counters
+
+
+class _Watch:
+    """Tells how far a look is, once a second."""
+
+    def __init__(self, *, observe: Callable[[int, int], None], monotonic: Callable[[], float]) -> None:
+        self._observe = observe
+        self._monotonic = monotonic
+        self._told_at = monotonic()
+
+    def tell(self, saw: int, about: int) -> None:
+        if self._monotonic() - self._told_at >= TELL_EVERY_SECONDS:
+            self._observe(saw, max(saw, about))
+            self._told_at = self._monotonic()
+
+
+class _Scan:
+    """What has been seen so far."""
+
+    def __init__(self, *, selection: Selection, now: datetime, visit: Callable[[DeadLetter], None]) -> None:
+        self._selection = selection
+        self._now = now
+        self._visit = visit
+        self._seen: set[str] = set()
+        self._counts: Counter[Cause] = Counter()
+        self._causes: dict[Cause, Cause] = {}
+        self._found: list[Found] = []
+
+    @property
+    def saw(self) -> int:
+        return len(self._seen)
+
+    @property
+    def is_enough(self) -> bool:
+        """With a group the limit counts its letters only, and which they are is known at the end."""
+        limit = self._selection.limit if self._selection.group is None else None
+        return self.saw >= MOST_HELD or (limit is not None and len(self._found) >= limit)
+
+    def add(self, letters: Sequence[DeadLetter]) -> int:
+        """Remember letters and return how many were new: SQS gives one twice when its time ran out."""
+        new = [letter for letter in letters if letter.queue_message_id not in self._seen]
+        for letter in new:
+            self._seen.add(letter.queue_message_id)
+            cause = cause_of(letter)
+            cause = self._causes.setdefault(cause, cause)
+            self._counts[cause] += 1
+            if self._selection.matches(letter, now=self._now):
+                self._found.append(_found(letter, cause))
+                self._visit(letter)
+        return len(new)
+
+    def result(self, *, counters: Counters, not_released: int) -> Look:
+        names = numbered(self._counts)
+        found = sorted(self._of_group(names), key=in_order)
+        return Look(
+            found=found[: self._selection.limit],
+            names=names,
+            saw=self.saw,
+            counters=counters,
+            not_released=not_released,
+        )
+
+    def _of_group(self, names: Mapping[Cause, str]) -> list[Found]:
+        wanted = self._selection.group
+        if wanted is None:
+            return self._found
+        if wanted.upper() not in names.values():
+            known = f"G1 to G{len(names)}" if names else "no group at all"
+            raise NotFound(
+                f"there is no group {wanted}; the queue has {known}", hint="see `b2bpilot dlq list`"
+            )
+        return [letter for letter in self._found if names[letter.cause] == wanted.upper()]
+
+
+def _found(letter: DeadLetter, cause: Cause) -> Found:
+    return Found(
+        queue_message_id=letter.queue_message_id,
+        message_id=letter.message.message_id if letter.message else None,
+        cause=cause,
+        sent_at=letter.sent_at,
+        redrives=letter.redrives,
+        receive_count=letter.receive_count,
+    )
