@@ -30,8 +30,8 @@ def main() -> int:
     except PilotError as error:
         _Report("error")(str(error), hint=error.hint)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt:  # told to end before it served; it did
+        pass
     return 0
 
 

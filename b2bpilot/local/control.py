@@ -24,9 +24,6 @@ Progress = Callable[[str], None]
 DOWN_SECONDS = 30
 LOG_FILE = "up.log"
 
-_detached: list[subprocess.Popen[bytes]] = []
-"""Processes that are meant to outlive us: subprocess warns when it loses sight of one."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
@@ -86,7 +83,9 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
         process = subprocess.Popen(  # noqa: S603  # our own module
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
         )
-    _detached.append(process)
+    process.returncode = (
+        0  # it is meant to outlive us; subprocess warns about children that it loses sight of
+    )
     assert process.stdout  # noqa: S101  # for the type checker: it was asked for
     with process.stdout as reports:
         for line in reports:

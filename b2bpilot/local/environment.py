@@ -38,14 +38,11 @@ class LocalEnvironment:
     emulator: EmulatorProcess
 
     def serve(self) -> None:
-        """Return at SIGINT or SIGTERM; raise when the emulator ends by itself."""
-        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        """Return at Ctrl-C or SIGTERM; raise when the emulator ends by itself."""
         try:
             self.emulator.wait()
         except KeyboardInterrupt:
             return
-        finally:
-            signal.signal(signal.SIGTERM, previous)
         raise LocalEnvironmentError(
             "the AWS emulator ended unexpectedly", hint="see emulator/log in the home directory"
         )
@@ -59,10 +56,14 @@ def running(
     time_scale: float = TIME_SCALE,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
-    """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home."""
+    """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home.
+
+    Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
+    """
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as cleanup:
+        cleanup.enter_context(sigterm_interrupts())
         lock = HomeLock(home)
         cleanup.callback(lock.close)
         lock.acquire()
@@ -97,6 +98,16 @@ def running(
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
         yield LocalEnvironment(state=state, stack=stack, emulator=emulator)
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let `kill` end things in order, as Ctrl-C does, also while they start."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _forget(home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from b2bpilot.local.runtime.configuration import ConfigurationCache, read_config
 from b2bpilot.local.runtime.deadletter import DeadLetterQueues
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.runtime.logs import CapturedOutput
+from b2bpilot.local.runtime.metric_filters import MetricsFromLogs, read_metric_filters
 from b2bpilot.local.runtime.metrics import Metrics
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import LambdaRuntime
@@ -30,8 +32,10 @@ def serving(
 ) -> Iterator[None]:
     """Answer invocations, and take up the events that an earlier process left, until the block ends."""
     read = ConfigurationCache(lambda name: read_configuration(aws.functions, name))
-    logs = LogShipper(aws.logs)
-    metrics = Metrics(changed=logs.changed.set)
+    changed = threading.Event()
+    metrics = Metrics(changed=changed.set)
+    filters = MetricsFromLogs(read_metric_filters(aws.logs), metrics)
+    logs = LogShipper(aws.logs, changed=changed.set, observe=filters.observe)
     queues = DeadLetterQueues(aws.sqs, metrics)
     queues.watch(stack.outputs["DeadLetterQueueArn"])
     events = EventQueue(events_path)
@@ -43,7 +47,7 @@ def serving(
         metrics=metrics,
         time_scale=time_scale,
     )
-    background = Background(logs, metrics, queues, aws.cloudwatch)
+    background = Background(changed, logs, metrics, queues, aws.cloudwatch)
     variables = credentials(aws.endpoint_url, aws.account_id) | merged_environment(
         read(name).environment for name in stack.functions
     )

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -42,6 +43,7 @@ class Postgres:
         self._server = get_server(directory, cleanup_mode=None, start=False)
         self._lock = lock
         self._guard: subprocess.Popen[bytes] | None = None
+        self._postmaster: psutil.Process | None = None
 
     @property
     def pid(self) -> int:
@@ -57,6 +59,7 @@ class Postgres:
             self._initialize()
             self._guard = self._start_guard()
             self._server.ensure_postgres_running()
+            self._postmaster = psutil.Process(self.pid)
         except (subprocess.SubprocessError, OSError) as failed:
             raise LocalEnvironmentError(
                 "PostgreSQL did not start", hint=f"see {self._server.log}, or begin again with --fresh"
@@ -69,6 +72,8 @@ class Postgres:
             return
         self._guard.stdin.close()
         self._guard.wait(STOP_SECONDS)
+        if self._postmaster is not None:
+            self._postmaster.wait(STOP_SECONDS)
 
     def _initialize(self) -> None:
         self._server.ensure_pgdata_inited()

@@ -47,10 +47,9 @@ class Machine:
         )
         return access.client(service, Timeouts(attempts=1))
 
-    def stop(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(30)
+    def stack_output(self, name: str) -> str:
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=self.state.stack_name)["Stacks"]
+        return {output["OutputKey"]: str(output["OutputValue"]) for output in stack["Outputs"]}[name]
 
 
 @contextlib.contextmanager

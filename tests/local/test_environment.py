@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -13,11 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import psutil
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
 from twilio.request_validator import RequestValidator
 
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local.environment import running
 from tests.local.conftest import Deployment, Machine
 from tests.local.polling import eventually
 
@@ -26,7 +28,9 @@ pytestmark = pytest.mark.xdist_group("local")
 BURST = 200
 
 
-def test_a_burst_of_200_is_stored_without_loss_and_never_more_than_10_run_at_once(deployment: Deployment) -> None:
+def test_a_burst_of_200_is_stored_without_loss_and_never_more_than_10_run_at_once(
+    deployment: Deployment,
+) -> None:
     deployment.deploy()
     deployment.environment.client("lambda").put_function_concurrency(
         FunctionName=deployment.name, ReservedConcurrentExecutions=10
@@ -37,7 +41,9 @@ def test_a_burst_of_200_is_stored_without_loss_and_never_more_than_10_run_at_onc
             {"Id": str(number), "Message": deployment.order(number=number, seconds=0.01)}
             for number in range(start, start + 10)
         ]
-        assert not sns.publish_batch(TopicArn=deployment.topic_arn, PublishBatchRequestEntries=entries)["Failed"]
+        assert not sns.publish_batch(TopicArn=deployment.topic_arn, PublishBatchRequestEntries=entries)[
+            "Failed"
+        ]
 
     def ended() -> list[int]:
         return [line["number"] for line in deployment.lines() if "end" in line]
@@ -161,7 +167,9 @@ def test_a_synchronous_invocation_returns_the_answer_and_the_log(deployment: Dep
     assert '"event": "ordered"' in base64.b64decode(answer["LogResult"]).decode()
 
 
-def test_a_synchronous_failure_is_returned_and_neither_retried_nor_dead_lettered(deployment: Deployment) -> None:
+def test_a_synchronous_failure_is_returned_and_neither_retried_nor_dead_lettered(
+    deployment: Deployment,
+) -> None:
     deployment.deploy()
     answer = deployment.environment.client("lambda").invoke(
         FunctionName=deployment.name, Payload=deployment.order(fail="bad")
@@ -221,10 +229,17 @@ def test_the_metrics_that_alarms_read_are_there(deployment: Deployment) -> None:
     deployment.publish(fail="bad")
     deployment.dead_letter()
     topic, function = {"TopicName": deployment.name}, {"FunctionName": deployment.name}
-    eventually(lambda: _sum(deployment, "AWS/SNS", "NumberOfMessagesPublished", topic) == 1, "published")
-    eventually(lambda: _sum(deployment, "AWS/SNS", "NumberOfNotificationsDelivered", topic) == 1, "delivered")
+    eventually(
+        lambda: _sum(deployment.environment, "AWS/SNS", "NumberOfMessagesPublished", topic) == 1, "published"
+    )
+    eventually(
+        lambda: _sum(deployment.environment, "AWS/SNS", "NumberOfNotificationsDelivered", topic) == 1,
+        "delivered",
+    )
     for metric in ("Invocations", "Errors", "AsyncEventsReceived", "AsyncEventsDropped"):
-        eventually(lambda metric=metric: _sum(deployment, "AWS/Lambda", metric, function) == 1, metric)  # type: ignore[misc]
+        eventually(
+            lambda metric=metric: _sum(deployment.environment, "AWS/Lambda", metric, function) == 1, metric
+        )  # type: ignore[misc]
 
 
 def test_a_filtered_message_is_counted_and_not_delivered(deployment: Deployment) -> None:
@@ -236,7 +251,10 @@ def test_a_filtered_message_is_counted_and_not_delivered(deployment: Deployment)
     )
     deployment.publish(number=1)
     topic = {"TopicName": deployment.name}
-    eventually(lambda: _sum(deployment, "AWS/SNS", "NumberOfNotificationsFilteredOut", topic) == 1, "filtered")
+    eventually(
+        lambda: _sum(deployment.environment, "AWS/SNS", "NumberOfNotificationsFilteredOut", topic) == 1,
+        "filtered",
+    )
     assert deployment.lines() == []
 
 
@@ -244,19 +262,43 @@ def test_the_deployed_template_has_what_the_emulator_drops(environment: Machine)
     functions = environment.client("lambda")
     processor = functions.get_function(FunctionName="b2b-pilot-background-processor-local")
     assert processor["Concurrency"]["ReservedConcurrentExecutions"] == 10
-    assert processor["Configuration"]["DeadLetterConfig"]["TargetArn"].endswith(":b2b-pilot-dead-letters-local")
+    assert processor["Configuration"]["DeadLetterConfig"]["TargetArn"].endswith(
+        ":b2b-pilot-dead-letters-local"
+    )
     config = functions.get_function_event_invoke_config(FunctionName="b2b-pilot-background-processor-local")
     assert config["MaximumRetryAttempts"] == 2
 
 
 def test_a_signed_webhook_becomes_a_row(environment: Machine) -> None:
     state = environment.state
-    form = {"MessageSid": f"SM{uuid.uuid4().hex}", "From": "whatsapp:+15005550006", "To": "whatsapp:+15005550001", "Body": "hi"}
+    form = {
+        "MessageSid": f"SM{uuid.uuid4().hex}",
+        "From": "whatsapp:+15005550006",
+        "To": "whatsapp:+15005550001",
+        "Body": "hi",
+    }
     signature = RequestValidator(state.twilio_auth_token).compute_signature(state.webhook_url, form)
     with _post(state.webhook_url, form, signature) as answer:
         assert answer.status == 200
         message_id = answer.headers["x-message-id"]
     assert eventually(lambda: _status(state.database_url, message_id), "a completed row") == "completed"
+
+
+def test_a_stored_message_shows_in_the_metrics_that_the_template_makes_from_logs(
+    environment: Machine,
+) -> None:
+    topic = environment.stack_output("TopicArn")
+    body = {
+        "schema": 1,
+        "message_id": str(uuid.uuid4()),
+        "source": "cli",
+        "test": True,
+        "received_at": datetime.now(UTC).isoformat(),
+        "params": {"Body": "hi"},
+    }
+    environment.client("sns").publish(TopicArn=topic, Message=json.dumps(body))
+    for metric in ("MessagesStored", "EndToEndLatency"):
+        eventually(lambda metric=metric: _sum(environment, "B2BPilot/local", metric, {}) > 0, metric)  # type: ignore[misc]
 
 
 def test_a_webhook_with_a_wrong_signature_is_refused(environment: Machine) -> None:
@@ -267,16 +309,14 @@ def test_a_webhook_with_a_wrong_signature_is_refused(environment: Machine) -> No
 
 
 def test_a_second_up_is_refused_and_names_the_first(environment: Machine) -> None:
-    from b2bpilot.errors import LocalEnvironmentError
-    from b2bpilot.local.environment import running
-
-    with pytest.raises(LocalEnvironmentError, match=f"process {environment.process.pid}"), running(environment.home):
+    with (
+        pytest.raises(LocalEnvironmentError, match=f"process {environment.process.pid}"),
+        running(environment.home),
+    ):
         pass
 
 
 def test_the_idle_environment_holds_no_tcp_port_but_on_loopback(environment: Machine) -> None:
-    import psutil
-
     for pid in (environment.state.pid, environment.state.emulator_pid, environment.state.postgres_pid):
         listening = [c for c in psutil.Process(pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
         assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1"}
@@ -292,9 +332,9 @@ def _most_at_once(lines: list[dict[str, Any]]) -> int:
     return most
 
 
-def _sum(deployment: Deployment, namespace: str, metric: str, dimensions: dict[str, str]) -> float:
+def _sum(environment: Machine, namespace: str, metric: str, dimensions: dict[str, str]) -> float:
     now = datetime.now(UTC)
-    found = deployment.environment.client("cloudwatch").get_metric_statistics(
+    found = environment.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
@@ -314,6 +354,7 @@ def _post(url: str, form: dict[str, str], signature: str) -> Any:
 def _status(database_url: str, message_id: str) -> str | None:
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
-            "SELECT status FROM b2b_pilot_user_submissions WHERE message_id = %s AND status = 'completed'", (message_id,)
+            "SELECT status FROM b2b_pilot_user_submissions WHERE message_id = %s AND status = 'completed'",
+            (message_id,),
         ).fetchone()
     return str(row[0]) if row else None

@@ -20,13 +20,13 @@ PUT_METRIC_DATA_LIMIT = 1000
 class Metric:
     namespace: str
     name: str
-    dimension: tuple[str, str]
+    dimension: tuple[str, str] | None
     unit: StandardUnitType
 
     def datum(self, values: Sequence[float]) -> MetricDatumTypeDef:
         return {
             "MetricName": self.name,
-            "Dimensions": [{"Name": self.dimension[0], "Value": self.dimension[1]}],
+            "Dimensions": [{"Name": self.dimension[0], "Value": self.dimension[1]}] if self.dimension else [],
             "Unit": self.unit,
             "StatisticValues": {
                 "SampleCount": len(values),
@@ -38,7 +38,7 @@ class Metric:
 
 
 class Metrics:
-    """Collects values; `take` hands over what came in since the last time. Never blocks on the network."""
+    """Collects values; `take` hands over what came in since the last time. `changed` hears of what functions and topics did."""
 
     def __init__(self, *, changed: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
@@ -47,12 +47,15 @@ class Metrics:
 
     def count(self, name: str, function: str, value: float = 1) -> None:
         self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Count"), value)
+        self._changed()
 
     def milliseconds(self, name: str, function: str, value: float) -> None:
         self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Milliseconds"), value)
+        self._changed()
 
     def topic(self, name: str, topic: str, value: float) -> None:
         self.add(Metric("AWS/SNS", name, ("TopicName", topic), "Count"), value)
+        self._changed()
 
     def queue(self, name: str, queue: str, value: float) -> None:
         unit: StandardUnitType = "Seconds" if name.startswith("ApproximateAge") else "Count"
@@ -61,7 +64,6 @@ class Metrics:
     def add(self, metric: Metric, value: float) -> None:
         with self._lock:
             self._values[metric].append(value)
-        self._changed()
 
     def take(self) -> dict[Metric, list[float]]:
         with self._lock:

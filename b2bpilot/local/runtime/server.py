@@ -41,7 +41,10 @@ class RuntimeServer(ThreadingHTTPServer):
     def start(self, invoker: Invoker) -> None:
         self.invoker = invoker
         threading.Thread(
-            target=self.serve_forever, name="lambda server", kwargs={"poll_interval": SHUTDOWN_SECONDS}, daemon=True
+            target=self.serve_forever,
+            name="lambda server",
+            kwargs={"poll_interval": SHUTDOWN_SECONDS},
+            daemon=True,
         ).start()
 
 

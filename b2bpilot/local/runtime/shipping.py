@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from b2bpilot.local.runtime.deadletter import DeadLetterQueues
@@ -28,22 +29,32 @@ log = logging.getLogger(__name__)
 class LogShipper:
     """Keeps lines until they are flushed; creates groups and streams when they are missing."""
 
-    def __init__(self, client: CloudWatchLogsClient) -> None:
+    def __init__(
+        self,
+        client: CloudWatchLogsClient,
+        *,
+        changed: Callable[[], None],
+        observe: Callable[[str, str], None],
+    ) -> None:
+        """`observe` is told the group and the text of every line when it is flushed."""
         self._client = client
+        self._changed = changed
+        self._observe = observe
         self._lock = threading.Lock()
         self._lines: defaultdict[tuple[str, str], list[InputLogEventTypeDef]] = defaultdict(list)
         self._streams: set[tuple[str, str]] = set()
-        self.changed = threading.Event()
 
     def put(self, group: str, stream: str, message: str) -> None:
         with self._lock:
             self._lines[group, stream].append({"timestamp": int(time.time() * 1000), "message": message})
-        self.changed.set()
+        self._changed()
 
     def flush(self) -> None:
         with self._lock:
             lines, self._lines = self._lines, defaultdict(list)
         for (group, stream), events in lines.items():
+            for event in events:
+                self._observe(group, event["message"])
             self._ensure(group, stream)
             for start in range(0, len(events), LOG_EVENTS_LIMIT):
                 self._client.put_log_events(
@@ -67,8 +78,14 @@ class Background:
     """Flushes twice a second while there is something to flush, and measures the queues now and then."""
 
     def __init__(
-        self, logs: LogShipper, metrics: Metrics, queues: DeadLetterQueues, client: CloudWatchClient
+        self,
+        changed: threading.Event,
+        logs: LogShipper,
+        metrics: Metrics,
+        queues: DeadLetterQueues,
+        client: CloudWatchClient,
     ) -> None:
+        self._changed = changed
         self._logs = logs
         self._metrics = metrics
         self._queues = queues
@@ -82,14 +99,14 @@ class Background:
     def stop(self) -> None:
         """Flush once more and end."""
         self._stopped.set()
-        self._logs.changed.set()
+        self._changed.set()
         self._thread.join(timeout=STOP_SECONDS)
 
     def _work(self) -> None:
         while not self._stopped.is_set():
-            self._logs.changed.wait(MEASURE_SECONDS)
+            self._changed.wait(MEASURE_SECONDS)
             self._stopped.wait(FLUSH_SECONDS)
-            self._logs.changed.clear()
+            self._changed.clear()
             self._flush()
 
     def _flush(self) -> None:

@@ -63,7 +63,10 @@ class Laboratory:
             arn=f"arn:aws:lambda:us-east-1:000000000001:function:{name}",
             handler=name,
             log_group=f"/aws/lambda/{name}",
-            **({"dead_letter_arn": "arn:aws:sqs:us-east-1:000000000001:dead", "timeout_seconds": 30} | settings),
+            **(
+                {"dead_letter_arn": "arn:aws:sqs:us-east-1:000000000001:dead", "timeout_seconds": 30}
+                | settings
+            ),
         )
 
     def change(self, name: str, **settings: Any) -> None:

@@ -124,9 +124,7 @@ def test_waiting_for_a_place_uses_up_no_retry(laboratory: Laboratory) -> None:
 
 def test_an_event_that_never_found_a_place_is_given_up_as_429(laboratory: Laboratory) -> None:
     gate = threading.Event()
-    laboratory.function(
-        "f", lambda *_: gate.wait(10), reserved_concurrency=1, maximum_event_age_seconds=600
-    )
+    laboratory.function("f", lambda *_: gate.wait(10), reserved_concurrency=1, maximum_event_age_seconds=600)
     laboratory.runtime.accept("f", b"{}", "id-0")
     laboratory.runtime.accept("f", b"{}", "id-1")
     event, reason = eventually(lambda: laboratory.dead_letters, "a dead letter")[0]
@@ -186,7 +184,9 @@ def test_a_function_that_is_full_does_not_hold_up_another(laboratory: Laboratory
     gate.set()
 
 
-def test_what_an_earlier_process_accepted_runs_in_the_next_with_the_attempts_it_has_left(tmp_path: Path) -> None:
+def test_what_an_earlier_process_accepted_runs_in_the_next_with_the_attempts_it_has_left(
+    tmp_path: Path,
+) -> None:
     earlier = Laboratory(tmp_path / "events.sqlite3")
     earlier.runtime.accept("f", b"{}", "id-1")
     event = earlier.events.unfinished()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +45,7 @@ def test_an_exception_is_described_as_lambda_does(laboratory: Laboratory) -> Non
 
 
 def test_a_handler_that_exits_is_a_failed_run_and_the_function_goes_on(laboratory: Laboratory) -> None:
-    laboratory.function("f", lambda event, _: event or exit(1))
+    laboratory.function("f", lambda event, _: event or sys.exit(1))
     assert laboratory.runtime.invoke("f", b"{}", "id-1").error == "1"
     assert laboratory.runtime.invoke("f", b"7", "id-2").payload == b"7"
 
@@ -69,9 +70,13 @@ def test_at_the_limit_a_synchronous_invocation_is_throttled(laboratory: Laborato
     gate.set()
 
 
-def test_a_timed_out_run_frees_its_place_and_its_container_is_never_used_again(laboratory: Laboratory) -> None:
+def test_a_timed_out_run_frees_its_place_and_its_container_is_never_used_again(
+    laboratory: Laboratory,
+) -> None:
     gate = threading.Event()
-    laboratory.function("f", lambda event, _: event and gate.wait(10), timeout_seconds=0.1, reserved_concurrency=1)
+    laboratory.function(
+        "f", lambda event, _: event and gate.wait(10), timeout_seconds=0.1, reserved_concurrency=1
+    )
     late = laboratory.runtime.invoke("f", b"1", "id-1")
     assert late.status == "timeout"
     assert json.loads(late.payload) == {
@@ -154,7 +159,7 @@ def test_log_records_become_lambdas_json_lines_with_extra_fields_at_the_top(labo
 def test_an_exception_is_logged_with_its_type_and_trace(laboratory: Laboratory) -> None:
     def handler(event: Any, context: Any) -> None:
         try:
-            raise ValueError("bad")
+            int("bad")
         except ValueError:
             logging.getLogger().exception("Failed")
         raise RuntimeError("worse")
@@ -162,17 +167,24 @@ def test_an_exception_is_logged_with_its_type_and_trace(laboratory: Laboratory) 
     laboratory.function("f", handler)
     laboratory.runtime.invoke("f", b"{}", "id-1")
     _, caught, uncaught, report = laboratory.logs.parsed()
-    assert (caught["errorType"], caught["errorMessage"]) == ("ValueError", "bad")
-    assert (uncaught["log_level"], uncaught["errorType"], uncaught["requestId"]) == ("ERROR", "RuntimeError", "id-1")
+    assert (caught["errorType"], caught["errorMessage"]) == (
+        "ValueError",
+        "invalid literal for int() with base 10: 'bad'",
+    )
+    assert (uncaught["log_level"], uncaught["errorType"], uncaught["requestId"]) == (
+        "ERROR",
+        "RuntimeError",
+        "id-1",
+    )
     assert report["record"]["status"] == "error"
 
 
 def test_what_a_handler_prints_is_in_its_log_and_nowhere_else(
     laboratory: Laboratory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    laboratory.function("f", lambda *_: print("hello"))
+    laboratory.function("f", lambda *_: print("hello"))  # noqa: T201  # the subject of the test
     with CapturedOutput():
         result = laboratory.runtime.invoke("f", b"{}", "id-1")
-        print("from elsewhere")
+        print("from elsewhere")  # noqa: T201
     assert "hello" in result.log_tail.splitlines()
     assert capsys.readouterr().out == "from elsewhere\n"
