@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2bpilot.cli.commands import Command, Group
 from b2bpilot.cli.context import Pilot, pilot_of
+from b2bpilot.cli.durations import relative
 from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.pipeline.message import format_time, parse_time
 
 if TYPE_CHECKING:
     from b2bpilot.local.control import LocalStatus
@@ -118,19 +121,20 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         "export": dict(status.export or {}),
     }
     if status.running:
-        pilot.output.pairs(fields, text=_running(status))
+        pilot.output.pairs(fields, text=_running(status, now=pilot.now()))
         pilot.output.record({}, text=["", "For other AWS tools:", *_exports(status)])
     else:
         text = [f"No local environment is running in {status.home}", "Start one: b2bpilot local up"]
         pilot.output.record(fields, text=text)
 
 
-def _running(status: LocalStatus) -> list[tuple[str, str]]:
+def _running(status: LocalStatus, *, now: datetime) -> list[tuple[str, str]]:
     processes = (
         f"{part.name} {part.memory_bytes / 1_000_000:.0f} MB (pid {part.pid})" for part in status.components
     )
+    started_at = parse_time(status.started_at)
     return [
-        ("running since", str(status.started_at)),
+        ("running since", f"{format_time(started_at)} ({relative(started_at, now=now)})"),
         ("webhook", str(status.webhook_url)),
         ("AWS endpoint", f"{status.endpoint_url} (account {status.account_id}, {status.region})"),
         ("database", str(status.database_url)),
