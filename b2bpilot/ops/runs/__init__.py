@@ -1,0 +1,1 @@
+"""Runs: what a changing command did, written down before it did it (design 7)."""

@@ -1,0 +1,180 @@
+"""A file that grows by whole lines, each on disk when `append` returns; one fsync serves all threads that wait (group commit)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from b2bpilot.errors import PilotError, Refused
+
+LOCK_SECONDS = 0.5
+"""Whoever only asks whether the file is in use holds its lock for an instant."""
+POLL_SECONDS = 0.01
+CHUNK_BYTES = 65_536
+
+
+class JournalFailed(PilotError):
+    """A journal or an archive cannot be written or read. What it should have recorded was not done."""
+
+    code = "journal_failed"
+
+
+class DurableFile:
+    """Belongs to one process at a time, by a lock that the kernel drops when the process ends."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._end = os.fstat(descriptor).st_size
+        self._pending: list[bytes] = []
+        self._asked = self._done = 0
+        self._busy = False
+        self._failure: OSError | None = None
+        self._changed = threading.Condition()
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new file (0600) in a folder of ours (0700). Raises FileExistsError, or JournalFailed."""
+        try:
+            _private_folder(path.parent)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _sync_folder(path.parent)
+        except FileExistsError:
+            raise
+        except OSError as exc:
+            raise _failed(path, exc) from exc
+        return cls(path, descriptor)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Go on with a file; a line that was torn by a crash is cut off: nobody was told that it was written.
+
+        Raises Refused while another process has it, or JournalFailed.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            if not _lock(descriptor):
+                os.close(descriptor)
+                raise Refused(
+                    f"{path.name} is in use by another process", hint="wait until that one has ended"
+                )
+            _cut_torn_line(descriptor)
+        except OSError as exc:
+            raise _failed(path, exc) from exc
+        return cls(path, descriptor)
+
+    def append(self, lines: Iterable[bytes]) -> None:
+        """Write lines (without their ends) and return when they are on disk. Threads may call it side by side.
+
+        Raises JournalFailed, now and from then on, when the disk refuses.
+        """
+        with self._changed:
+            self._refuse_after_failure()
+            added = [line + b"\n" for line in lines]
+            self._pending += added
+            self._asked += len(added)
+            mine = self._asked
+            while self._done < mine:
+                self._refuse_after_failure()
+                if self._busy:
+                    self._changed.wait()
+                else:
+                    self._commit()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _commit(self) -> None:
+        """Write what waits, by everybody. Interrupted, it is written again to the same place by the next one."""
+        waiting, upto = len(self._pending), self._asked
+        data = b"".join(self._pending)
+        self._busy = True
+        self._changed.release()
+        try:
+            _write_at(self._descriptor, data, self._end)
+            os.fsync(self._descriptor)
+        except OSError as exc:
+            self._failure = exc
+        else:
+            self._end += len(data)
+            del self._pending[:waiting]
+            self._done = upto
+        finally:
+            self._changed.acquire()
+            self._busy = False
+            self._changed.notify_all()
+
+    def _refuse_after_failure(self) -> None:
+        if self._failure is not None:
+            raise _failed(self.path, self._failure) from self._failure
+
+
+def is_in_use(path: Path) -> bool:
+    """Tell whether a process holds the file: the run that writes it is alive."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int) -> bool:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
+
+
+def _write_at(descriptor: int, data: bytes, place: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, place)
+        place, view = place + written, view[written:]
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - CHUNK_BYTES)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            os.ftruncate(descriptor, start + newline + 1)
+            return
+        end = start
+    os.ftruncate(descriptor, 0)
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(path: Path, error: OSError) -> JournalFailed:
+    return JournalFailed(
+        f"{path} cannot be used: {error.strerror or error}",
+        hint="nothing is done that cannot be written down first: make room there, or set B2BPILOT_HOME",
+    )

@@ -1,0 +1,134 @@
+"""The journal of one run: JSON lines that are on disk before what they announce is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.pipeline.message import format_time
+
+SCHEMA_VERSION = 1
+FOLDER = "runs"
+SUFFIX = ".jsonl"
+NUMBER = re.compile(r"(\+\d{4})\d+(\d{4})")
+"""A phone number, wherever it stands in what is written: journals hold none in full."""
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Journal:
+    """What a run planned, did and found. Threads may write side by side. While it is open, the run counts as running."""
+
+    def __init__(self, run_id: str, file: DurableFile, *, clock: Clock) -> None:
+        self.run_id = run_id
+        self._file = file
+        self._clock = clock
+
+    @classmethod
+    def create(
+        cls,
+        home: Path,
+        *,
+        command: str,
+        environment: str,
+        account_id: str,
+        region: str,
+        operator: str,
+        reason: str | None,
+        parameters: Mapping[str, object],
+        clock: Clock = _now,
+    ) -> Self:
+        """Begin a run in `home`/runs. Raises JournalFailed; then nothing must be changed."""
+        run_id, file = _new_file(home, command, clock)
+        journal = cls(run_id, file, clock=clock)
+        journal.write(
+            {
+                "event": "started",
+                "schema_version": SCHEMA_VERSION,
+                "run_id": run_id,
+                "command": command,
+                "environment": environment,
+                "account_id": account_id,
+                "region": region,
+                "operator": operator,
+                "reason": reason,
+                "parameters": dict(parameters),
+                **_process(),
+            }
+        )
+        return journal
+
+    @classmethod
+    def reopen(cls, path: Path, *, operator: str, clock: Clock = _now) -> Self:
+        """Go on with the run of this journal. Raises Refused while it still runs, or JournalFailed."""
+        journal = cls(path.name.removesuffix(SUFFIX), DurableFile.reopen(path), clock=clock)
+        journal.write({"event": "resumed", "operator": operator, **_process()})
+        return journal
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    def write(self, *entries: Mapping[str, object]) -> None:
+        """Return when the entries are on disk: an fsync serves all threads that wait. Raises JournalFailed.
+
+        An entry is {"event": ..., ...}; one about a letter names its `queue_message_id`.
+        """
+        at = format_time(self._clock())
+        self._file.append([_line({"at": at, **entry}) for entry in entries])
+
+    def finish(self, counts: Mapping[str, int]) -> None:
+        """Write that the run came to its end; without it, it was interrupted and can be resumed."""
+        self.write({"event": "finished", "counts": dict(counts)})
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def operator_name() -> str:
+    """Return who runs this program, as `user@host`."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{platform.node()}"
+
+
+def _new_file(home: Path, command: str, clock: Clock) -> tuple[str, DurableFile]:
+    while True:
+        run_id = f"{clock().astimezone(UTC):%Y%m%dT%H%M%SZ}-{command}-{secrets.token_hex(2)}"
+        try:
+            return run_id, DurableFile.create(home / FOLDER / f"{run_id}{SUFFIX}")
+        except FileExistsError:
+            continue
+
+
+def _process() -> Mapping[str, object]:
+    return {"pid": os.getpid(), "host": platform.node()}
+
+
+def _line(entry: Mapping[str, object]) -> bytes:
+    return NUMBER.sub(r"\1***\2", json.dumps(entry)).encode()

@@ -1,0 +1,179 @@
+"""A journal read back: what became of the run and of each message in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from b2bpilot.ops.runs.durable import JournalFailed, is_in_use
+from b2bpilot.pipeline.message import parse_time
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    """It wrote no end, and its process is gone."""
+
+
+class Stage(StrEnum):
+    """The last thing that the journal says of a letter; also the names of the events."""
+
+    PLANNED = "planned"
+    ARCHIVED = "archived"
+    SENDING = "sending"
+    """Being sent when the journal ended: nobody knows whether it was."""
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """Sent without an answer."""
+    DELETED = "deleted"
+    RELEASED = "released"
+
+
+STAGES = frozenset(Stage)
+
+
+@dataclass(slots=True, kw_only=True)
+class MessageState:
+    """One letter of a run. `proof` is what its row said afterwards; `was_accepted` stays true when later events follow."""
+
+    queue_message_id: str
+    message_id: str | None = None
+    stage: Stage = Stage.PLANNED
+    error: str | None = None
+    proof: str | None = None
+    was_accepted: bool = False
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.stage in (Stage.SENDING, Stage.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as its journal tells it. `counts` are what the run itself said at its end, None before that."""
+
+    path: Path
+    run_id: str
+    command: str
+    environment: str
+    account_id: str
+    region: str
+    operator: str
+    reason: str | None
+    parameters: Mapping[str, Any]
+    pid: int | None
+    started_at: datetime
+    last_at: datetime
+    state: RunState
+    counts: Mapping[str, int] | None
+    messages: Mapping[str, MessageState]
+
+    def stages(self) -> Counter[Stage]:
+        return Counter(message.stage for message in self.messages.values())
+
+
+def read(path: Path) -> RunRecord:
+    """Fold a journal. A torn last line is left out: nobody was told that it was written. Raises JournalFailed."""
+    is_running = _is_running(path)
+    reading = _Reading()
+    for entry in entries(path):
+        reading.add(entry)
+    return reading.record(path, is_running=is_running)
+
+
+def entries(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of a journal or an archive one by one, without a torn last one. Raises JournalFailed."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                entry = _parse(line)
+                if entry is None and line.endswith(b"\n"):
+                    raise JournalFailed(f"{path}, line {number}, is not a JSON object")
+                if entry is not None:
+                    yield entry
+    except OSError as exc:
+        raise JournalFailed(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _parse(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _is_running(path: Path) -> bool:
+    try:
+        return is_in_use(path)
+    except OSError as exc:
+        raise JournalFailed(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+class _Reading:
+    """The fold: entries in, in their order; a record out."""
+
+    def __init__(self) -> None:
+        self._started: Mapping[str, Any] | None = None
+        self._pid: int | None = None
+        self._last_at: str | None = None
+        self._counts: Mapping[str, int] | None = None
+        self._messages: dict[str, MessageState] = {}
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        self._last_at = entry.get("at", self._last_at)
+        match entry.get("event"):
+            case "started":
+                self._started, self._pid = entry, entry.get("pid")
+            case "resumed":
+                self._counts, self._pid = None, entry.get("pid")
+            case "finished":
+                self._counts = entry.get("counts") or {}
+        if "queue_message_id" in entry:
+            self._add_to_message(str(entry["queue_message_id"]), entry)
+
+    def _add_to_message(self, queue_message_id: str, entry: Mapping[str, Any]) -> None:
+        """What a later version writes and we do not know changes nothing."""
+        event = entry.get("event")
+        known = self._messages.setdefault(
+            queue_message_id,
+            MessageState(queue_message_id=queue_message_id, message_id=entry.get("message_id")),
+        )
+        if event == "proof":
+            known.proof = entry.get("state")
+        if event not in STAGES:
+            return
+        known.stage = Stage(str(event))
+        known.error = entry.get("error")
+        known.was_accepted = known.was_accepted or known.stage is Stage.ACCEPTED
+
+    def record(self, path: Path, *, is_running: bool) -> RunRecord:
+        started = self._started
+        if started is None:
+            raise JournalFailed(f"{path} does not begin like a journal: its run did nothing")
+        ended = RunState.FINISHED if self._counts is not None else RunState.INTERRUPTED
+        return RunRecord(
+            path=path,
+            run_id=str(started["run_id"]),
+            command=str(started["command"]),
+            environment=str(started["environment"]),
+            account_id=str(started["account_id"]),
+            region=str(started["region"]),
+            operator=str(started["operator"]),
+            reason=started.get("reason"),
+            parameters=started.get("parameters") or {},
+            pid=self._pid,
+            started_at=parse_time(started["at"]),
+            last_at=parse_time(self._last_at),
+            state=RunState.RUNNING if is_running else ended,
+            counts=self._counts,
+            messages=self._messages,
+        )
