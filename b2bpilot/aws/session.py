@@ -17,6 +17,10 @@ from b2bpilot.aws.failures import translated
 from b2bpilot.errors import SettingsInvalid
 
 
+MOST_CONNECTIONS = 32
+"""boto3's ten would make the workers of a run wait for each other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """How long one call may take. `attempts` counts the first one; boto3 backs off between them."""
@@ -82,5 +86,6 @@ def client_config(timeouts: Timeouts) -> Config:
         connect_timeout=timeouts.connect_seconds,
         read_timeout=timeouts.read_seconds,
         retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
+        max_pool_connections=MOST_CONNECTIONS,
         user_agent_extra=f"b2bpilot/{__version__}",
     )

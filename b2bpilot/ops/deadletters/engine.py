@@ -59,8 +59,11 @@ class Rules:
     stages: tuple[int, ...] = STAGES
 
 
-Recheck = Callable[[Sequence[Handled]], Sequence[Handled]]
-"""Asks the rows of a stage whether what was accepted was also stored, before the next stage is sent."""
+Recheck = Callable[[int, Sequence[Handled]], Sequence[Handled]]
+"""Given a stage's number and its letters, asks the rows whether what was accepted was also stored, before the next one."""
+
+
+Observe = Callable[[Sequence[Handled]], None]
 
 
 class Engine:
@@ -76,21 +79,35 @@ class Engine:
         self._pace = pace
         self._rules = rules
 
-    def run(self, letters: Sequence[DeadLetter], *, recheck: Recheck | None = None) -> Iterator[StageDone]:
-        """Yield each stage as it ends; the last one has too many failures or no letters after it.
+    def run(
+        self,
+        letters: Sequence[DeadLetter],
+        *,
+        recheck: Recheck | None = None,
+        observe: Observe = lambda _: None,
+    ) -> Iterator[StageDone]:
+        """Yield each stage as it ends; the last one has too many failures or no letters after it. `observe` hears of every
+        batch meanwhile, from the workers' threads.
 
         Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
         """
         with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
             for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
                 batches = split(stage, workers=self._pace.limits.concurrency)
-                handled = [one for batch in pool.map(self._handle, batches) for one in batch]
+                handled = [
+                    one for batch in pool.map(lambda b: self._watched(b, observe), batches) for one in batch
+                ]
                 if recheck is not None:
-                    handled = list(recheck(handled))
+                    handled = list(recheck(number, handled))
                 done = StageDone(number=number, handled=handled)
                 yield done
                 if done.failed > len(handled) * self._rules.max_failures:
                     return
+
+    def _watched(self, batch: Sequence[DeadLetter], observe: Observe) -> list[Handled]:
+        handled = self._handle(batch)
+        observe(handled)
+        return handled
 
     def _handle(self, batch: Sequence[DeadLetter]) -> list[Handled]:
         with self._pace.slot(len(batch)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,10 +41,21 @@ class Taker:
     seen as they promised. Otherwise it takes long polls that come back empty.
     """
 
-    def __init__(self, source: Source, *, wanted: Callable[[DeadLetter], bool], limit: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        wanted: Callable[[DeadLetter], bool],
+        limit: int,
+        patience_seconds: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`patience_seconds` is how long to wait for letters that somebody, a killed run for instance, still hides."""
         self._source = source
         self._wanted = wanted
         self._limit = limit
+        self._clock = clock
+        self._patient_until = clock() + patience_seconds
         self._expected = source.others()
         self._lock = threading.Lock()
         self._letters: list[DeadLetter] = []
@@ -62,12 +74,15 @@ class Taker:
 
     def _work(self) -> None:
         empty = 0
-        while not self._ended and empty < EMPTY_POLLS:
+        while not self._ended and (empty < EMPTY_POLLS or self._is_patient()):
             found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
             self._add(found)
             empty = 0 if found else empty + 1
             if not found and self._saw >= self._expected and self._source.others() == 0:
                 self._ended = True
+
+    def _is_patient(self) -> bool:
+        return self._clock() < self._patient_until and self._source.others() > 0
 
     def _add(self, found: Sequence[DeadLetter]) -> None:
         with self._lock:

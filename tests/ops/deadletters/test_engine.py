@@ -156,7 +156,7 @@ def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
 def test_the_rows_of_a_stage_may_turn_its_successes_into_failures() -> None:
     world, journal = World([letter() for _ in range(30)]), Lines()
 
-    def rows_say_failed(handled: Sequence[Handled]) -> Sequence[Handled]:
+    def rows_say_failed(number: int, handled: Sequence[Handled]) -> Sequence[Handled]:
         from b2bpilot.ops.deadletters.engine import failed_again
 
         return [failed_again(one, "boom") for one in handled]

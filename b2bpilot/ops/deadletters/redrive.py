@@ -1,0 +1,298 @@
+"""A redrive from taking to proof: take, decide, send what was confirmed by a person, and look at the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Protocol, Self
+
+from b2bpilot.ops.deadletters.engine import (
+    Engine,
+    Handled,
+    Journal,
+    Observe,
+    Rules,
+    StageDone,
+    entry,
+    failed_again,
+)
+from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, Holding, Queue
+from b2bpilot.ops.deadletters.pace import Limits, Pace
+from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, make_plan
+from b2bpilot.ops.deadletters.proof import Fate, Proof, Prover
+from b2bpilot.ops.deadletters.routes import Route, Via
+from b2bpilot.ops.deadletters.states import row_states
+from b2bpilot.ops.deadletters.taking import Taken, Taker
+from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.models import Progress
+
+WINDOW = 1_000
+"""How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
+
+RECHECKED_STAGES = 3
+RECHECK_SECONDS = 10
+
+
+class Database(Protocol):
+    """The part of DatabaseManager that a redrive uses."""
+
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the operator asked for. `limit` counts letters; `wait` is how long the proof may take."""
+
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
+    rules: Rules = field(default_factory=Rules)
+    limit: int = WINDOW
+    wait: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A message that is not completed, why, and whether its letter is still in the queue."""
+
+    message_id: str | None
+    queue_message_id: str
+    reason: str
+    in_queue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did, by the rows' word. `removed` were completed before and only deleted."""
+
+    completed: int = 0
+    removed: int = 0
+    not_sent: int = 0
+    """Left in the queue untouched: a stage before them had too many failures."""
+    set_aside: int = 0
+    unfinished: tuple[Unfinished, ...] = ()
+    stopped: bool = False
+
+    @property
+    def everything_completed(self) -> bool:
+        return not self.unfinished and not self.not_sent and not self.set_aside
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            completed=self.completed + other.completed,
+            removed=self.removed + other.removed,
+            not_sent=self.not_sent + other.not_sent,
+            set_aside=self.set_aside + other.set_aside,
+            unfinished=self.unfinished + other.unfinished,
+            stopped=self.stopped or other.stopped,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a display is told, possibly from other threads: batches as they end, stages, and the proof's progress."""
+
+    batch: Observe = lambda _: None
+    stage: Callable[[StageDone], None] = lambda _: None
+    proof: Callable[[int, int], None] = lambda _decided, _all: None
+
+
+class Redrive:
+    """One run. A context: what it took and did not delete is visible again when it ends."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        queue: Queue,
+        route: Route,
+        database: Database,
+        request: Request,
+        wanted: Callable[[DeadLetter], bool],
+        known: Mapping[str, str] | None = None,
+        started_at: datetime,
+    ) -> None:
+        """`wanted` is the selection. `known` is what an earlier attempt of this run journalled: the last event by the
+        letter's id in the queue. Letters that arrive after `started_at` are not taken."""
+        self.run_id = run_id
+        self.request = request
+        self._route = route
+        self._database = database
+        self._wanted = wanted
+        self._known = known or {}
+        self._started_at = started_at
+        self._held = Holding(queue)
+        self._left = request.limit
+        self._seen: set[str] = set()
+        self.pace = Pace(request.limits)
+
+    def __enter__(self) -> Self:
+        self._held.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
+
+    def take(self) -> tuple[Taken, Plan]:
+        """Take the next window and decide about it. An empty window means that there is no more."""
+        patience = HIDDEN_SECONDS + 10 if self._known else 0
+        taker = Taker(
+            self._held, wanted=self._is_mine, limit=min(WINDOW, self._left), patience_seconds=patience
+        )
+        taken = taker.take()
+        self._left -= len(taken.letters)
+        self._seen |= {letter.queue_message_id for letter in taken.letters}
+        ids = [letter.message.message_id for letter in taken.letters if letter.message]
+        states = row_states(self._database, ids, now=self._database.now())
+        return taken, self._with_known(make_plan(taken.letters, states, self.request.options))
+
+    def run(self, plan: Plan, journal: Journal, watch: Watch) -> Summary:
+        """Send what the plan says, delete what was confirmed, and prove it by the rows."""
+        since = self._database.now()
+        journal.write(*(entry("planned", item.letter, decision=item.decision.value) for item in plan.items))
+        removed = self._remove(plan.letters(Decision.REMOVE), journal)
+        handled = self._send(plan.letters(Decision.SEND), journal, watch, since)
+        proof = self._prove(handled, since, watch)
+        summary = summarize(plan, handled, proof) + removed
+        journal.write(*(_fate_entry(one, proof) for one in handled))
+        return summary
+
+    def _is_mine(self, letter: DeadLetter) -> bool:
+        is_new = letter.sent_at is None or letter.sent_at < self._started_at
+        return (
+            is_new
+            and letter.redriven_by != self.run_id
+            and letter.queue_message_id not in self._seen
+            and self._wanted(letter)
+        )
+
+    def _with_known(self, plan: Plan) -> Plan:
+        """What this run is known to have sent successfully is only removed."""
+        items = [
+            replace(item, decision=Decision.REMOVE)
+            if self._known.get(item.letter.queue_message_id) == "accepted"
+            else item
+            for item in plan.items
+        ]
+        return Plan(items=items)
+
+    def _remove(self, letters: Sequence[DeadLetter], journal: Journal) -> Summary:
+        if not letters:
+            return Summary()
+        journal.write(*(entry("removing", letter) for letter in letters))
+        refused = {letter.queue_message_id for letter in self._held.delete(letters)}
+        gone = [letter for letter in letters if letter.queue_message_id not in refused]
+        journal.write(*(entry("deleted", letter) for letter in gone))
+        kept = [letter for letter in letters if letter.queue_message_id in refused]
+        return Summary(
+            removed=len(gone),
+            unfinished=tuple(unfinished(letter, "SQS did not delete it", in_queue=True) for letter in kept),
+        )
+
+    def _send(
+        self, letters: Sequence[DeadLetter], journal: Journal, watch: Watch, since: datetime
+    ) -> list[Handled]:
+        engine = Engine(
+            run_id=self.run_id,
+            held=self._held,
+            route=self._route,
+            journal=journal,
+            pace=self.pace,
+            rules=self.request.rules,
+        )
+        handled: list[Handled] = []
+        for done in engine.run(letters, recheck=self._recheck(since), observe=watch.batch):
+            handled += done.handled
+            watch.stage(done)
+        return handled
+
+    def _recheck(self, since: datetime) -> Callable[[int, Sequence[Handled]], Sequence[Handled]] | None:
+        """The first stages are small so that a mistake is small: on the routes that only accept, the rows decide them."""
+        if self._route.via is Via.INVOKE or not self.request.wait:
+            return None
+        timeout = min(self.request.wait, timedelta(seconds=RECHECK_SECONDS))
+
+        def recheck(number: int, handled: Sequence[Handled]) -> Sequence[Handled]:
+            if number > RECHECKED_STAGES:
+                return handled
+            reasons = Prover(self._database).prove(_confirmed(handled), since=since, timeout=timeout).reasons
+            return [
+                failed_again(one, reasons[_message_id(one)]) if _message_id(one) in reasons else one
+                for one in handled
+            ]
+
+        return recheck
+
+    def _prove(self, handled: Sequence[Handled], since: datetime, watch: Watch) -> Proof:
+        return Prover(self._database).prove(
+            _confirmed(handled), since=since, timeout=self.request.wait, observe=watch.proof
+        )
+
+
+def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof) -> Summary:
+    """Bring together what was sent and what the rows say."""
+    open_ = [
+        found
+        for one in handled
+        if (found := _unfinished(one, proof.fates.get(_message_id(one)), proof.reasons)) is not None
+    ]
+    planned = plan.count(Decision.SEND)
+    return Summary(
+        completed=proof.count(Fate.COMPLETED),
+        not_sent=planned - len(handled),
+        set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
+        unfinished=tuple(open_),
+        stopped=planned > len(handled),
+    )
+
+
+def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
+    return Unfinished(
+        message_id=letter.message.message_id if letter.message else None,
+        queue_message_id=letter.queue_message_id,
+        reason=reason,
+        in_queue=in_queue,
+    )
+
+
+def _unfinished(one: Handled, fate: Fate | None, reasons: Mapping[str, str]) -> Unfinished | None:
+    """None for what is completed and out of the queue."""
+    in_queue = not one.deleted
+    match fate:
+        case Fate.COMPLETED if one.deleted:
+            return None
+        case Fate.COMPLETED:
+            return unfinished(one.letter, "completed, but SQS did not delete its letter", in_queue=in_queue)
+        case Fate.FAILED_AGAIN:
+            return unfinished(one.letter, f"failed again: {reasons[_message_id(one)]}", in_queue=in_queue)
+        case Fate.UNKNOWN:
+            return unfinished(one.letter, "sent, but its row is not completed yet", in_queue=in_queue)
+    return unfinished(one.letter, one.sent.error or one.sent.verdict.value, in_queue=in_queue)
+
+
+def _confirmed(handled: Sequence[Handled]) -> list[str]:
+    return [_message_id(one) for one in handled if one.sent.confirmed]
+
+
+def _message_id(one: Handled) -> str:
+    return one.letter.message.message_id if one.letter.message else ""
+
+
+def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
+    fate = proof.fates.get(_message_id(one), Fate.UNKNOWN)
+    return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(_message_id(one)))
+
+
+def windows(redrive: Redrive) -> Iterator[tuple[Taken, Plan]]:
+    """Take window after window until the selection is used up."""
+    while redrive.request.limit:
+        taken, plan = redrive.take()
+        if not taken.letters:
+            return
+        yield taken, plan
+        if not taken.more:
+            return

@@ -1,0 +1,44 @@
+"""A TCP proxy that holds back every byte for a while in each direction: a network between here and AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+CHUNK = 65_536
+
+
+@contextmanager
+def delayed(endpoint_url: str, *, seconds: float) -> Iterator[str]:
+    """Give the URL of a proxy to `endpoint_url` that adds `seconds` each way."""
+    parts = urlsplit(endpoint_url)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(_pump(reader, back, seconds), _pump(there, writer, seconds))
+
+    async def start() -> asyncio.Server:
+        return await asyncio.start_server(handle, "127.0.0.1", 0)
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    """Pass chunks on in their order, each `seconds` after it came."""
+    loop = asyncio.get_running_loop()
+    with suppress(ConnectionError):
+        while chunk := await reader.read(CHUNK):
+            loop.call_later(seconds, writer.write, chunk)
+    loop.call_later(seconds, writer.close)

@@ -1,0 +1,50 @@
+"""What people use instead: loops around boto3 that check nothing. `python -m bench.plain_loops ROUTE THREADS BATCH ...`"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import Any
+
+import boto3
+
+
+def main(route: str, threads: int, batch: int, endpoint_url: str, queue_url: str, target: str) -> None:
+    options: dict[str, Any] = {"endpoint_url": endpoint_url, "region_name": "us-east-1"}
+    sqs, sns = boto3.client("sqs", **options), boto3.client("sns", **options)
+    functions = boto3.client("lambda", **options)
+
+    def publish(bodies: list[str]) -> None:
+        messages = [json.loads(body)["Records"][0]["Sns"]["Message"] for body in bodies]
+        if batch == 1:
+            sns.publish(TopicArn=target, Message=messages[0])
+        else:
+            entries = [{"Id": str(n), "Message": message} for n, message in enumerate(messages)]
+            sns.publish_batch(TopicArn=target, PublishBatchRequestEntries=entries)
+
+    def invoke(bodies: list[str]) -> None:
+        for body in bodies:
+            functions.invoke(FunctionName=target, InvocationType="Event", Payload=body)
+
+    def loop() -> None:
+        while found := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=batch).get("Messages"):
+            (publish if route == "topic" else invoke)([message["Body"] for message in found])
+            if batch == 1:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=found[0]["ReceiptHandle"])
+            else:
+                entries = [
+                    {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
+                    for n, message in enumerate(found)
+                ]
+                sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+
+    workers = [threading.Thread(target=loop) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
