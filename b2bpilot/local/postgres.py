@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import stat
 import subprocess
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -76,7 +79,8 @@ class Postgres:
             self._postmaster.wait(STOP_SECONDS)
 
     def _initialize(self) -> None:
-        self._server.ensure_pgdata_inited()
+        with traversable_at_most([self._server.pgdata, self._server.bin_path]):
+            self._server.ensure_pgdata_inited()
         configuration = self._server.pgdata / "postgresql.conf"
         if SETTINGS not in configuration.read_text():
             with configuration.open("a") as settings:
@@ -104,3 +108,15 @@ class Postgres:
     def _url(self, database: str) -> str:
         socket = self._server.get_postmaster_info().socket_dir
         return f"postgresql://postgres@/{database}?host={quote(str(socket), safe='/')}"
+
+
+@contextmanager
+def traversable_at_most(paths: Iterable[Path]) -> Iterator[None]:
+    """As root, the library opens every folder above its own to all users for reading; walking through is all it needs."""
+    modes = {folder: stat.S_IMODE(folder.stat().st_mode) for path in paths for folder in path.parents}
+    try:
+        yield
+    finally:
+        for folder, mode in modes.items():
+            if stat.S_IMODE(folder.stat().st_mode) != mode:
+                folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)

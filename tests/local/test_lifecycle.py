@@ -116,6 +116,7 @@ def test_only_its_owner_can_read_what_is_kept(home: Path) -> None:
     with machine(home) as found:
         for file in ("environment.json", "events.sqlite3"):
             assert (found.home / file).stat().st_mode & 0o077 == 0
+        assert found.home.stat().st_mode & 0o066 == 0
 
 
 def processes_of(home: Path) -> list[str]:

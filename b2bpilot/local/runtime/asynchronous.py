@@ -88,7 +88,7 @@ class AsynchronousInvocations:
                 seen = self._changes
                 self._take_due()
                 heads = [queue[0] for queue in self._waiting.values() if queue]
-            started = [event for event in heads if self._start(event)]
+            started = [event for event in heads if self._try_start(event)]
             with self._changed:
                 for event in started:
                     self._waiting[event.function].popleft()
@@ -104,6 +104,14 @@ class AsynchronousInvocations:
         """Seconds until something may have become possible without anybody telling this thread."""
         due = [max(0.0, self._later[0][0] - time.time())] if self._later else []
         return min([*due, LOOK_AGAIN_SECONDS] if any(self._waiting.values()) else due, default=None)
+
+    def _try_start(self, event: Event) -> bool:
+        """What goes wrong around a function (its settings cannot be read) must not end this thread; the event waits."""
+        try:
+            return self._start(event)
+        except Exception:
+            log.warning("could not start an event of %s", event.function, exc_info=True)
+            return False
 
     def _start(self, event: Event) -> bool:
         """Return whether the event left the queue: it runs, or it was given up."""

@@ -42,6 +42,8 @@ class Laboratory:
     configurations: dict[str, FunctionConfiguration] = field(default_factory=dict)
     handlers: dict[str, Handler] = field(default_factory=dict)
     loads: int = 0
+    unreadable: bool = False
+    refusals: int = 0
     runtime: LambdaRuntime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,9 @@ class Laboratory:
         return sum(sum(values) for found, values in self.metrics.take().items() if found.name == metric)
 
     def _configuration(self, name: str) -> FunctionConfiguration:
+        if self.unreadable:
+            self.refusals += 1
+            raise ConnectionError("no answer from Lambda")
         if name not in self.configurations:
             raise FunctionMissing(name)
         return self.configurations[name]

@@ -172,6 +172,16 @@ def test_an_event_for_a_deleted_function_is_dropped(laboratory: Laboratory) -> N
     assert laboratory.total("AsyncEventsDropped") == 1
 
 
+def test_an_event_waits_while_the_settings_of_its_function_cannot_be_read(laboratory: Laboratory) -> None:
+    calls = Calls()
+    laboratory.function("f", calls)
+    laboratory.unreadable = True
+    laboratory.runtime.accept("f", b"{}", "id-1")
+    eventually(lambda: laboratory.refusals, "a refusal")
+    laboratory.unreadable = False
+    eventually(lambda: calls.request_ids, "the event ran")
+
+
 def test_a_function_that_is_full_does_not_hold_up_another(laboratory: Laboratory) -> None:
     gate = threading.Event()
     calls = Calls()
