@@ -12,6 +12,7 @@ import typer
 from b2bpilot.cli import migration
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.durations import parse_duration
+from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Author
@@ -53,12 +54,20 @@ def migrate(
     """
     pilot = pilot_of(ctx)
     wait = timedelta() if lock_wait in ("0", "0s") else parse_duration(lock_wait, "--lock-wait")
+    _require_one(status=status, dry_run=dry_run, exit_code=exit_code)
     if status:
         _status(pilot, exit_code=exit_code)
     elif dry_run:
         _dry_run(pilot, exit_code=exit_code)
     else:
         _migrate(pilot, wait=wait, reason=reason, yes=yes)
+
+
+def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
+    if status and dry_run:
+        raise UsageError("--status and --dry-run are two different things; name one")
+    if exit_code and not (status or dry_run):
+        raise UsageError("--exit-code belongs to --status and --dry-run")
 
 
 def _status(pilot: Pilot, *, exit_code: bool) -> None:

@@ -68,7 +68,8 @@ def require_none(count: Count) -> None:
         return
     shown = "; ".join(map(str, count.duplicates))
     more = f"; and {count.duplicated - SHOWN} more" if count.duplicated > SHOWN else ""
+    number = "1 message_id stands" if count.duplicated == 1 else f"{count.duplicated} message_ids stand"
     raise MigrationFailed(
-        f"{count.duplicated} message_id(s) stand in more than one row, so the unique index cannot be built: {shown}{more}",
+        f"{number} in more than one row, so the unique index cannot be built: {shown}{more}",
         hint="keep one row of each: DELETE the others by id, or set their message_id to NULL; then run it again",
     )

@@ -17,11 +17,11 @@ from b2bpilot.pipeline.connection import place
 def require_sessions(connection: psycopg.Connection, second: psycopg.Connection, dsn: str) -> bool:
     """Return whether a pooler is in between that gives whole sessions, as far as can be seen. Raises Refused for one
     that does not."""
-    first_pid, second_pid, first_pid_again = own_pid(connection), own_pid(second), own_pid(connection)
-    if first_pid != first_pid_again or first_pid == second_pid:
+    pid, others, again = own_pid(connection), own_pid(second), {own_pid(connection), own_pid(connection)}
+    if pid == others or again != {pid}:
         raise Refused(
             f"{place(dsn)} is behind a connection pooler that lends sessions by the transaction: the migration lock and "
             "CREATE INDEX CONCURRENTLY cannot work through it. Nothing was changed",
             hint="name the database itself with --database-url (for RDS: the instance's endpoint, not the proxy's)",
         )
-    return connection.info.backend_pid != first_pid
+    return connection.info.backend_pid != pid

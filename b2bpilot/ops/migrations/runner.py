@@ -179,9 +179,9 @@ class Run:
         try:
             self._execute(step.statement)
         except psycopg.Error as exc:
-            what = "was lost at" if self.session.connection.closed else "stopped at"
+            what = ": the connection was lost at" if self.session.connection.closed else " stopped at"
             raise MigrationFailed(
-                f"{file.name} {what} `{title(step.statement)}`: {first_line(exc)}",
+                f"{file.name}{what} `{title(step.statement)}`: {first_line(exc)}",
                 hint="mend the cause and run `b2bpilot migrate` again; it goes on where it stopped",
             ) from exc
 
@@ -205,5 +205,6 @@ class Run:
             index.require_clear_way(session.connection, wait=session.lock_wait, observer=session.observer)
 
     def _so_far(self) -> str:
-        done = ", ".join(self.applied) or "no migration"
-        return f"Applied before that: {done}; {self.statements} statement(s) ran and stay"
+        if self.applied:
+            return f"Applied before it, and kept: {', '.join(self.applied)}"
+        return "What ran before it stays"
