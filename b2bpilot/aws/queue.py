@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from b2bpilot.aws.failures import translated
@@ -14,8 +15,10 @@ from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import MessageTypeDef
 
 BATCH = 10
+SENDABLE = ("DataType", "StringValue", "BinaryValue")
 BATCH_BYTES = 262_144
 """SQS takes 1 MiB together (facts B3), older endpoints a quarter; a longer message goes alone."""
 
@@ -55,6 +58,14 @@ class Unsent:
     error: AwsError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What SQS knows of a message beside its body. `attributes` can be sent again as they are."""
+
+    first_received_at: datetime | None
+    attributes: Mapping[str, Mapping[str, Any]]
+
+
 class DeadLetterQueue:
     """One queue by its URL. boto3's clients may be shared by threads, so this may too."""
 
@@ -76,6 +87,13 @@ class DeadLetterQueue:
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
+        received = self.receive_with_history(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+        return [letter for letter, _ in received]
+
+    def receive_with_history(
+        self, *, hidden_seconds: int, wait_seconds: int = 1
+    ) -> list[tuple[DeadLetter, History]]:
+        """Do as `receive` does, and tell what SQS knows of each letter besides."""
         with translated("sqs:ReceiveMessage"):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -85,7 +103,7 @@ class DeadLetterQueue:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
-        return [dead_letter(dict(message)) for message in answer.get("Messages", [])]
+        return [(dead_letter(dict(message)), _history(message)) for message in answer.get("Messages", [])]
 
     def release(self, letters: Sequence[Letter]) -> list[Letter]:
         """Make letters visible again at once; return those for which SQS refused it (their receipt expired).
@@ -163,6 +181,17 @@ class DeadLetterQueue:
             for n, (place, message) in enumerate(batch)
             if str(n) not in sent
         ]
+
+
+def _history(message: MessageTypeDef) -> History:
+    first = message.get("Attributes", {}).get("ApproximateFirstReceiveTimestamp")
+    return History(
+        first_received_at=datetime.fromtimestamp(int(first) / 1000, UTC) if first else None,
+        attributes={
+            name: {kind: value for kind, value in attribute.items() if kind in SENDABLE}
+            for name, attribute in message.get("MessageAttributes", {}).items()
+        },
+    )
 
 
 def _refused(letters: Sequence[Letter], call: Callable[[Sequence[Letter]], list[str]]) -> list[Letter]:

@@ -50,11 +50,6 @@ class Look:
         return max(self.saw, self.counters.total)
 
     @property
-    def hidden_elsewhere(self) -> int:
-        """How many another consumer, or another look, holds."""
-        return max(0, self.counters.hidden - self.saw)
-
-    @property
     def is_complete(self) -> bool:
         """Whether the counters agree that everything was seen."""
         return self.counters.visible == 0 and self.saw >= self.counters.total
@@ -87,15 +82,20 @@ def look(
 
 
 def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counters:
-    """Receive until several long polls at once bring nothing and the counters agree, or it is enough."""
+    """Receive until several long polls at once bring nothing and the counters agree, or it is enough.
+
+    Letters that keep arriving do not keep it going.
+    """
     counters = queue.counters()
     wait_seconds, doubts = 0, 0
     while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
         new = scan.add(held.receive(wait_seconds=wait_seconds))
         watch.tell(scan.saw, counters.total)
-        if not new and wait_seconds:
+        if wait_seconds:
             counters = queue.counters()
-            doubts = doubts + 1 if counters.visible else ROUNDS_OF_DOUBT
+            if not new and not counters.visible:
+                break
+            doubts = 0 if new and scan.saw < counters.total else doubts + 1
         wait_seconds = 0 if new else LONG_POLL_SECONDS
     return counters
 
