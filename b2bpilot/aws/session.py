@@ -16,7 +16,6 @@ from b2bpilot import __version__
 from b2bpilot.aws.failures import translated
 from b2bpilot.errors import SettingsInvalid
 
-
 MOST_CONNECTIONS = 32
 """boto3's ten would make the workers of a run wait for each other."""
 

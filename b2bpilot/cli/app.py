@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import demo, inspect, local, migrate, publish, submissions
+from b2bpilot.cli import demo, dlq, inspect, local, migrate, publish, submissions
 from b2bpilot.cli.commands import Command, Group, print_version
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
@@ -31,6 +31,7 @@ app.command("demo", cls=Command)(demo.demo)
 app.command("publish", cls=Command)(publish.publish)
 app.command("inspect", cls=Command)(inspect.inspect)
 app.add_typer(submissions.app, name="submissions")
+app.add_typer(dlq.app, name="dlq")
 app.command("migrate", cls=Command)(migrate.migrate)
 
 

@@ -100,6 +100,12 @@ class Pilot:
     def local_home(self) -> Path:
         return state_home(self.environ, home=Path.home())
 
+    @property
+    def runs_home(self) -> Path:
+        """The folder in which journals are kept, in `runs`."""
+        chosen = self.environ.get("B2BPILOT_HOME")
+        return Path(chosen).absolute() if chosen else self.local_home.parent
+
     @staticmethod
     def now() -> datetime:
         return datetime.now(UTC)

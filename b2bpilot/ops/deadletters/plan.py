@@ -53,8 +53,21 @@ class Plan:
     def count(self, decision: Decision) -> int:
         return sum(item.decision is decision for item in self.items)
 
-    def by_state(self) -> Counter[RowState | None]:
-        return Counter(item.state for item in self.items)
+    @property
+    def acts(self) -> bool:
+        """Whether anything would be sent or removed."""
+        return self.count(Decision.SEND) + self.count(Decision.REMOVE) > 0
+
+    def by_decision(self) -> Counter[Decision]:
+        return Counter(item.decision for item in self.items)
+
+    def summary(self) -> list[tuple[tuple[Decision, str, str], int]]:
+        """Count by decision, failure and the row's state, most letters first."""
+        counts = Counter(
+            (item.decision, item.letter.failure.kind.value, item.state.value if item.state else "-")
+            for item in self.items
+        )
+        return counts.most_common()
 
 
 def make_plan(letters: Sequence[DeadLetter], states: Mapping[str, RowState] | None, options: Options) -> Plan:

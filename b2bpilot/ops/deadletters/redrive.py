@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
+from b2bpilot.ops.deadletters import engine
 from b2bpilot.ops.deadletters.engine import (
     Engine,
     Handled,
-    Journal,
     Observe,
     Rules,
     StageDone,
@@ -40,6 +40,13 @@ class Database(Protocol):
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
     def now(self) -> datetime: ...
+
+
+class Journal(engine.Journal, Protocol):
+    """A run's journal: its id is what the letters are marked with."""
+
+    @property
+    def run_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,15 @@ class Summary:
     unfinished: tuple[Unfinished, ...] = ()
     stopped: bool = False
 
+    def counts(self) -> dict[str, int]:
+        return {
+            "completed": self.completed,
+            "removed": self.removed,
+            "set_aside": self.set_aside,
+            "not_sent": self.not_sent,
+            "unfinished": len(self.unfinished),
+        }
+
     @property
     def everything_completed(self) -> bool:
         return not self.unfinished and not self.not_sent and not self.set_aside
@@ -105,18 +121,17 @@ class Redrive:
     def __init__(
         self,
         *,
-        run_id: str,
         queue: Queue,
         route: Route,
         database: Database,
         request: Request,
         wanted: Callable[[DeadLetter], bool],
-        known: Mapping[str, str] | None = None,
+        known: Mapping[str, bool] | None = None,
         started_at: datetime,
     ) -> None:
-        """`wanted` is the selection. `known` is what an earlier attempt of this run journalled: the last event by the
-        letter's id in the queue. Letters that arrive after `started_at` are not taken."""
-        self.run_id = run_id
+        """`wanted` is the selection. `known` is what an earlier attempt of this run journalled: by the letter's id in the
+        queue, whether it is known to have been sent successfully. Letters written after `started_at` are not taken."""
+        self._run_id: str | None = None
         self.request = request
         self._route = route
         self._database = database
@@ -150,9 +165,19 @@ class Redrive:
         states = row_states(self._database, ids, now=self._database.now())
         return taken, self._with_known(make_plan(taken.letters, states, self.request.options))
 
+    def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
+        """Run the window that was confirmed and, if there is more, the ones after it under the same rules."""
+        taken, plan = first
+        summary = self.run(plan, journal, watch)
+        while taken.more and self._left > 0 and not summary.stopped:
+            taken, plan = self.take()
+            summary += self.run(plan, journal, watch)
+        return summary
+
     def run(self, plan: Plan, journal: Journal, watch: Watch) -> Summary:
         """Send what the plan says, delete what was confirmed, and prove it by the rows."""
         since = self._database.now()
+        self._run_id = journal.run_id
         journal.write(*(entry("planned", item.letter, decision=item.decision.value) for item in plan.items))
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         handled = self._send(plan.letters(Decision.SEND), journal, watch, since)
@@ -165,7 +190,7 @@ class Redrive:
         is_new = letter.sent_at is None or letter.sent_at < self._started_at
         return (
             is_new
-            and letter.redriven_by != self.run_id
+            and (letter.redriven_by is None or letter.redriven_by != self._run_id)
             and letter.queue_message_id not in self._seen
             and self._wanted(letter)
         )
@@ -173,9 +198,7 @@ class Redrive:
     def _with_known(self, plan: Plan) -> Plan:
         """What this run is known to have sent successfully is only removed."""
         items = [
-            replace(item, decision=Decision.REMOVE)
-            if self._known.get(item.letter.queue_message_id) == "accepted"
-            else item
+            replace(item, decision=Decision.REMOVE) if self._known.get(item.letter.queue_message_id) else item
             for item in plan.items
         ]
         return Plan(items=items)
@@ -196,8 +219,8 @@ class Redrive:
     def _send(
         self, letters: Sequence[DeadLetter], journal: Journal, watch: Watch, since: datetime
     ) -> list[Handled]:
-        engine = Engine(
-            run_id=self.run_id,
+        sender = Engine(
+            run_id=journal.run_id,
             held=self._held,
             route=self._route,
             journal=journal,
@@ -205,7 +228,7 @@ class Redrive:
             rules=self.request.rules,
         )
         handled: list[Handled] = []
-        for done in engine.run(letters, recheck=self._recheck(since), observe=watch.batch):
+        for done in sender.run(letters, recheck=self._recheck(since), observe=watch.batch):
             handled += done.handled
             watch.stage(done)
         return handled
@@ -285,14 +308,3 @@ def _message_id(one: Handled) -> str:
 def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
     fate = proof.fates.get(_message_id(one), Fate.UNKNOWN)
     return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(_message_id(one)))
-
-
-def windows(redrive: Redrive) -> Iterator[tuple[Taken, Plan]]:
-    """Take window after window until the selection is used up."""
-    while redrive.request.limit:
-        taken, plan = redrive.take()
-        if not taken.letters:
-            return
-        yield taken, plan
-        if not taken.more:
-            return

@@ -1,0 +1,62 @@
+"""How a redrive shows itself while it runs: one changing line on a terminal, a line a stage elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.engine import Handled, StageDone
+    from b2bpilot.ops.deadletters.pace import Pace
+    from b2bpilot.ops.deadletters.redrive import Watch
+
+SHOW_EVERY_SECONDS = 0.2
+
+
+class RedriveDisplay:
+    """Hears of batches from the workers' threads. `tell` takes the line."""
+
+    def __init__(self, tell: Callable[[str], None], *, total: int, pace: Pace, live: bool) -> None:
+        self._tell, self._total, self._pace, self._live = tell, total, pace, live
+        self._sent = self._failed = 0
+        self._started = self._shown = time.monotonic()
+        self._lock = threading.Lock()
+
+    def watch(self) -> Watch:
+        from b2bpilot.ops.deadletters.redrive import Watch
+
+        return Watch(batch=self._batch, stage=self._stage, proof=self._proof)
+
+    def _batch(self, handled: Sequence[Handled]) -> None:
+        with self._lock:
+            self._sent += len(handled)
+            self._failed += sum(not one.sent.confirmed for one in handled)
+            now = time.monotonic()
+            if not self._live or now - self._shown < SHOW_EVERY_SECONDS:
+                return
+            self._shown = now
+            self._tell(self._line(now))
+
+    def _stage(self, done: StageDone) -> None:
+        if self._live:
+            return
+        failed = f", {done.failed} failed" if done.failed else ""
+        self._tell(
+            f"stage {done.number}: {len(done.handled):,} sent{failed}; {self._sent:,} of {self._total:,}"
+        )
+
+    def _proof(self, decided: int, all_: int) -> None:
+        if self._live:
+            self._tell(f"looking at the rows: {decided:,} of {all_:,} decided")
+
+    def _line(self, now: float) -> str:
+        rate = self._sent / max(now - self._started, 0.001)
+        limit = self._pace.limits.rate
+        target = f"{limit:g}/s" if limit else f"{int(self._pace.allowed)} at once"
+        left = (self._total - self._sent) / max(rate, 0.001)
+        return (
+            f"sending {self._sent:,}/{self._total:,}  {rate:.0f}/s (limit {target})  "
+            f"{self._failed:,} failed  about {left:.0f} s left"
+        )

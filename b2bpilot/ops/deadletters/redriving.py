@@ -1,0 +1,176 @@
+"""What `dlq redrive` needs of an environment: the route with its pace, and which letters are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import assert_never
+
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.ops.deadletters.engine import Rules
+from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
+from b2bpilot.ops.deadletters.look import look
+from b2bpilot.ops.deadletters.pace import Limits
+from b2bpilot.ops.deadletters.plan import Options
+from b2bpilot.ops.deadletters.redrive import WINDOW, Database, Redrive, Request, Summary
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
+from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.taking import Taken
+from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+DEFAULT_CONCURRENCY = 16
+NO_LIMIT = 10**9
+SHARE_OF_RESERVE = 0.8
+"""New messages keep coming while a redrive runs: a fifth of the function is left to them."""
+
+CONSEQUENCES = {
+    Via.INVOKE: "runs the processor now and deletes a letter only when its message is completed; what fails stays",
+    Via.ASYNC: "hands the event to the processor's own queue; what fails again comes back as a new dead letter",
+    Via.TOPIC: "publishes the message again: every subscriber of the topic gets it, not only the one that failed",
+}
+
+
+def route_of(environment: Environment, via: Via) -> Route:
+    function = Function.connect(environment.stack.processor_function_name, access=environment.access)
+    match via:
+        case Via.INVOKE:
+            return InvokeRoute(function)
+        case Via.ASYNC:
+            return AsyncRoute(function)
+        case Via.TOPIC:
+            return TopicRoute(environment.topic())
+        case _:
+            assert_never(via)
+
+
+def limits_for(environment: Environment, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
+    """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
+
+    Raises Refused when the function is paused, and AwsError.
+    """
+    function = Function.connect(environment.stack.processor_function_name, access=environment.access)
+    reserve = function.reserved_concurrency()
+    if reserve == 0:
+        raise Refused(
+            f"{function.name} has a reserved concurrency of 0: it takes no event",
+            hint=f"aws lambda delete-function-concurrency --function-name {function.name}",
+        )
+    wanted = concurrency or DEFAULT_CONCURRENCY
+    if via is Via.INVOKE and reserve is not None:
+        wanted = min(wanted, max(1, int(reserve * SHARE_OF_RESERVE)))
+    return Limits(rate=rate, concurrency=wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the operator asked for, checked. `frozen` is the plan that is applied, if one was named and exists."""
+
+    via: Via
+    request: Request
+    selection: Selection
+    force: bool
+    frozen: FrozenPlan | None
+    now: datetime
+
+    def parameters(self) -> dict[str, object]:
+        """What the journal keeps, so that a resumed run goes on by the same rules."""
+        options, limits = self.request.options, self.request.limits
+        return {
+            "via": self.via.value,
+            "include_completed": options.include_completed,
+            "include_poison": options.include_poison,
+            "max_failures": self.request.rules.max_failures,
+            "rate": limits.rate,
+            "concurrency": limits.concurrency,
+            "wait_seconds": self.request.wait.total_seconds(),
+            "limit": self.request.limit,
+        }
+
+
+def order_of(
+    environment: Environment,
+    *,
+    via: str,
+    selection: Selection,
+    plan_file: Path | None,
+    include_completed: bool,
+    include_poison: bool,
+    max_failures: float,
+    rate: float | None,
+    concurrency: int | None,
+    wait: timedelta,
+    force: bool,
+    now: datetime,
+) -> Order:
+    """Check what was asked for. Raises UsageError, Refused, AwsError."""
+    frozen = None
+    if plan_file is not None and plan_file.exists():
+        if not selection.is_everything:
+            raise UsageError("a plan names its letters; leave the filters out")
+        queue_url = environment.stack.dead_letter_queue_url
+        frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
+    request = Request(
+        options=Options(include_completed=include_completed, include_poison=include_poison),
+        rules=Rules(max_failures=max_failures),
+        limit=_limit(selection.limit, force=force),
+        wait=wait,
+        limits=limits_for(environment, Via(via), rate=rate, concurrency=concurrency),
+    )
+    return Order(via=Via(via), request=request, selection=selection, force=force, frozen=frozen, now=now)
+
+
+def prepare(environment: Environment, database: Database, order: Order) -> Redrive:
+    """Return the run, ready to take its letters. Raises NotFound for a group that is not there, AwsError."""
+    queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    return Redrive(
+        queue=queue,
+        route=route_of(environment, order.via),
+        database=database,
+        request=order.request,
+        wanted=_wanted(order, queue),
+        started_at=order.now,
+    )
+
+
+def check_size(taken: Taken, order: Order) -> None:
+    """Raises Refused when more letters match than a run takes without being told to."""
+    if taken.more and not order.force and order.selection.limit is None:
+        raise Refused(
+            f"more than {WINDOW:,} letters match. Nothing was changed",
+            hint=f"take the oldest with --limit {WINDOW}, or all with --force",
+        )
+
+
+def require_everything_completed(summary: Summary) -> None:
+    """Raises PartlyFailed, with where the rest is, unless every letter's message is completed."""
+    if summary.everything_completed:
+        return
+    rest = len(summary.unfinished) + summary.not_sent + summary.set_aside
+    raise PartlyFailed(
+        f"{summary.completed + summary.removed:,} completed, {rest:,} not",
+        hint="`b2bpilot dlq list` shows what is in the queue now",
+    )
+
+
+def _wanted(order: Order, queue: DeadLetterQueue) -> Callable[[DeadLetter], bool]:
+    """The test for one letter. A group is known only after a look at the whole queue."""
+    if order.frozen is not None:
+        named = order.frozen.letters.keys()
+        return lambda letter: letter.queue_message_id in named
+    if order.selection.group is None:
+        return lambda letter: order.selection.matches(letter, now=order.now)
+    members = {
+        found.queue_message_id for found in look(queue, selection=order.selection, now=order.now).found
+    }
+    return lambda letter: letter.queue_message_id in members
+
+
+def _limit(asked: int | None, *, force: bool) -> int:
+    if asked is not None and asked > WINDOW and not force:
+        raise Refused(f"a run takes at most {WINDOW:,} letters", hint="add --force, or a smaller --limit")
+    return asked or (NO_LIMIT if force else WINDOW)
