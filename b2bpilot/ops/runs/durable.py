@@ -6,7 +6,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -125,6 +126,22 @@ def is_in_use(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+@contextmanager
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Let no other process of this machine do the same during the block. Raises Refused, or JournalFailed."""
+    try:
+        _private_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise _failed(path, exc) from exc
+    try:
+        if not _lock(descriptor):
+            raise Refused(f"{what} is running already. Nothing was changed", hint="see `b2bpilot runs list`")
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int) -> bool:

@@ -33,6 +33,8 @@ class Stage(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """Sent without an answer."""
+    REMOVING = "removing"
+    """Being deleted when the journal ended, as its message was completed before."""
     DELETED = "deleted"
     RELEASED = "released"
 
@@ -42,14 +44,18 @@ STAGES = frozenset(Stage)
 
 @dataclass(slots=True, kw_only=True)
 class MessageState:
-    """One letter of a run. `proof` is what its row said afterwards; `was_accepted` stays true when later events follow."""
+    """One letter of a run. What `was` stays true when later events follow."""
 
     queue_message_id: str
     message_id: str | None = None
     stage: Stage = Stage.PLANNED
     error: str | None = None
-    proof: str | None = None
+    decision: str | None = None
+    """What the plan said of it."""
+    fate: str | None = None
+    """What its row said afterwards."""
     was_accepted: bool = False
+    was_archived: bool = False
 
     @property
     def is_unknown(self) -> bool:
@@ -147,13 +153,16 @@ class _Reading:
             queue_message_id,
             MessageState(queue_message_id=queue_message_id, message_id=entry.get("message_id")),
         )
+        known.decision = entry.get("decision", known.decision)
         if event == "proof":
-            known.proof = entry.get("state")
+            known.fate, known.error = entry.get("fate"), entry.get("reason") or known.error
         if event not in STAGES:
             return
-        known.stage = Stage(str(event))
+        is_unknown = entry.get("verdict") == Stage.UNKNOWN
+        known.stage = Stage.UNKNOWN if is_unknown else Stage(str(event))
         known.error = entry.get("error")
         known.was_accepted = known.was_accepted or known.stage is Stage.ACCEPTED
+        known.was_archived = known.was_archived or known.stage is Stage.ARCHIVED
 
     def record(self, path: Path, *, is_running: bool) -> RunRecord:
         started = self._started

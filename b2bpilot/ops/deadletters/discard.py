@@ -1,0 +1,149 @@
+"""Taking dead letters out of the queue: archived first, deleted after, each by SQS's own word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
+from b2bpilot.ops.deadletters.archive import Origin, lines
+from b2bpilot.ops.deadletters.engine import Journal, entry
+from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
+from b2bpilot.ops.deadletters.naming import take_named
+from b2bpilot.ops.deadletters.whole import whole
+from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.record import MessageState, Stage
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+PAGE = 1_000
+FATAL = (AwsDenied, CredentialsMissing)
+NOT_FOUND = "not in the queue any more, or hidden by somebody else"
+REFUSED = "SQS did not delete it; it is still in the queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A letter with which the plan was not done, and why."""
+
+    queue_message_id: str
+    message_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """What a discard did. `problems` are the letters that it did not delete, or does not know it did."""
+
+    deleted: int
+    problems: Sequence[Problem] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"deleted": self.deleted, "not deleted": len(self.problems)}
+
+
+def write_plan(journal: Journal, letters: Mapping[str, str | None]) -> None:
+    """Journal the letters that a run is about: their ids in the queue, and their message_ids."""
+    for page in _pages(letters.items()):
+        journal.write(
+            *(
+                {"event": "planned", "queue_message_id": queue_message_id, "message_id": message_id}
+                for queue_message_id, message_id in page
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard:
+    """One run. `known` is what an earlier attempt of it journalled, so that nothing is archived twice."""
+
+    queue: Queue
+    journal: Journal
+    archive: DurableFile
+    origin: Origin
+    known: Mapping[str, MessageState] = field(default_factory=dict)
+
+    def run(
+        self,
+        letters: Mapping[str, str | None],
+        *,
+        patience_seconds: float = 0,
+        observe: Callable[[int], None] = lambda _: None,
+    ) -> Discarded:
+        """Discard these letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
+        missing = set(letters)
+        problems: list[Problem] = []
+        with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
+            for found in take_named(held, missing, patience_seconds=patience_seconds):
+                batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
+                for refused in pool.map(lambda batch: self._discard(held, batch), batches):
+                    problems += refused
+                observe(len(letters) - len(missing))
+            if missing:
+                problems += self._settle({id_: letters[id_] for id_ in missing}, others=held.others())
+        return Discarded(deleted=len(letters) - len(problems), problems=tuple(problems))
+
+    def _discard(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
+        """Archive, then delete. What an earlier attempt archived is not archived again."""
+        new = [whole(letter) for letter in batch if not self._is_archived(letter.queue_message_id)]
+        self.archive.append(lines(new, self.origin))
+        self.journal.write(*(entry("archived", letter) for letter in batch))
+        try:
+            refused = {letter.queue_message_id for letter in held.delete(batch)}
+        except FATAL:
+            raise
+        except AwsError as exc:
+            self.journal.write(*(entry("unknown", letter, error=str(exc)) for letter in batch))
+            return [_problem(letter, f"perhaps deleted: {exc}") for letter in batch]
+        self.journal.write(*(_deleted(letter, refused) for letter in batch))
+        return [_problem(letter, REFUSED) for letter in batch if letter.queue_message_id in refused]
+
+    def _settle(self, missing: Mapping[str, str | None], *, others: int) -> list[Problem]:
+        """Decide about letters that the queue did not give. What an earlier attempt archived and a queue without any
+        other letter does not have, that attempt deleted."""
+        gone = {id_ for id_ in missing if others == 0 and self._is_archived(id_)}
+        for page in _pages(missing.items()):
+            self.journal.write(*(_settled(id_, message_id, gone) for id_, message_id in page))
+        return [
+            Problem(queue_message_id=id_, message_id=message_id, reason=NOT_FOUND)
+            for id_, message_id in missing.items()
+            if id_ not in gone
+        ]
+
+    def _is_archived(self, queue_message_id: str) -> bool:
+        known = self.known.get(queue_message_id)
+        return known is not None and known.was_archived
+
+
+def remaining(messages: Mapping[str, MessageState]) -> dict[str, str | None]:
+    """Return what an interrupted discard has not deleted yet."""
+    return {id_: state.message_id for id_, state in messages.items() if state.stage is not Stage.DELETED}
+
+
+def _deleted(letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
+    if letter.queue_message_id in refused:
+        return entry("failed", letter, error=REFUSED)
+    return entry("deleted", letter)
+
+
+def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> Mapping[str, object]:
+    fields = {"queue_message_id": queue_message_id, "message_id": message_id}
+    if queue_message_id in gone:
+        return {"event": "deleted", **fields, "found": "gone"}
+    return {"event": "failed", **fields, "error": NOT_FOUND}
+
+
+def _problem(letter: DeadLetter, reason: str) -> Problem:
+    return Problem(
+        queue_message_id=letter.queue_message_id,
+        message_id=letter.message.message_id if letter.message else None,
+        reason=reason,
+    )
+
+
+def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, str | None]]]:
+    left = iter(items)
+    while page := list(islice(left, PAGE)):
+        yield page
