@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ PING_AFTER = timedelta(seconds=5)
 
 
 class Connection:
-    """Connects at first use, pings when it was idle, connects again when the ping fails.
+    """Connects at first use, pings when it was idle or heard something, connects again when the ping fails.
 
     A statement that fails is never run again here: whether a lost connection committed it, only the caller's keys can
     tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
@@ -49,7 +50,7 @@ class Connection:
         self._connection = None
 
     def _live(self) -> psycopg.Connection:
-        if self._connection is not None and self._is_idle():
+        if self._connection is not None and (self._is_idle() or has_unasked_input(self._connection)):
             self._ping(self._connection)
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._dsn, application_name=self._application_name)
@@ -64,6 +65,15 @@ class Connection:
             connection.execute("SELECT 1")
         except psycopg.OperationalError:
             connection.close()
+
+
+def has_unasked_input(connection: psycopg.Connection) -> bool:
+    """Tell whether the server said something although nothing was asked: its farewell, as a rule. Costs no round trip."""
+    if connection.closed:
+        return False
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(selector.select(timeout=0))
 
 
 def connect(dsn: str, *, application_name: str) -> psycopg.Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import Progress, ReplyState, SubmissionStatus, UserSubmission
 
 ERROR_LENGTH = 2_000
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,4 +267,4 @@ def storable(text: str | None) -> str | None:
     """Return text that PostgreSQL can store: NUL and lone surrogates become U+FFFD."""
     if text is None:
         return None
-    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return UNSTORABLE.sub("\ufffd", text)

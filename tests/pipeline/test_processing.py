@@ -324,22 +324,31 @@ def test_a_reply_is_sent_at_most_once_wherever_the_run_is_killed(
     assert (stored.reply_state is ReplyState.SENT) <= (len(twilio.sent) == 1)
 
 
-def test_a_lost_connection_is_an_error_once_and_then_mended(database_url: str) -> None:
+def test_a_connection_that_the_server_ended_is_replaced_before_the_work(database_url: str) -> None:
     with DatabaseManager(database_url) as database:
         database.count_by_status()
         _disconnect_everyone(database_url)
 
-        with pytest.raises(DatabaseUnreachable):
-            database.count_by_status()
         assert database.count_by_status() == {}
 
 
-def test_an_idle_connection_that_died_is_replaced_before_the_work(database_url: str) -> None:
+def test_a_connection_that_is_lost_during_a_statement_is_an_error_once_and_then_mended(
+    database_url: str,
+) -> None:
+    with DatabaseManager(database_url) as database:
+        with pytest.raises(DatabaseUnreachable), database.connection.use() as connection:
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+        assert database.count_by_status() == {}
+
+
+def test_an_idle_connection_that_died_silently_is_replaced_before_the_work(database_url: str) -> None:
     now = [0.0]
     with DatabaseManager(database_url) as database:
         database.connection._monotonic = lambda: now[0]
         database.count_by_status()
-        _disconnect_everyone(database_url)
+        with database.connection.use() as connection:
+            connection.pgconn.finish()
         now[0] = 60.0
 
         assert database.count_by_status() == {}

@@ -1,0 +1,232 @@
+"""The whole way: a signed webhook, the deployed template, the real handlers, PostgreSQL, and the commands that look after it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from b2bpilot.cli.app import main
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.twilio.samples import Sample, sample_params
+from b2bpilot.twilio.webhook import WebhookClient
+from tests.local.conftest import Machine, machine
+from tests.local.polling import eventually
+
+pytestmark = pytest.mark.xdist_group("local")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """An environment of this module's own: its tests break things. Time runs fast: Lambda's retries come after 0.2 and 0.4 s."""
+    with machine(tmp_path_factory.mktemp("pipeline") / "home", "--time-scale", "300") as found:
+        yield found
+
+
+@pytest.fixture
+def webhook(pipeline: Machine) -> Iterator[WebhookClient]:
+    with client_of(pipeline) as client:
+        yield client
+
+
+@pytest.fixture
+def database(pipeline: Machine) -> Iterator[DatabaseManager]:
+    with DatabaseManager(pipeline.state.database_url) as manager:
+        yield manager
+
+
+def client_of(pipeline: Machine) -> WebhookClient:
+    return WebhookClient(pipeline.state.webhook_url, auth_token=pipeline.state.twilio_auth_token)
+
+
+def row(database: DatabaseManager, message_id: str | None, status: SubmissionStatus) -> UserSubmission:
+    """Wait until the message's row has the status."""
+    assert message_id is not None
+
+    def look() -> list[UserSubmission]:
+        found = database.get_submission_by_message_id(message_id)
+        return [found] if found is not None and found.status is status else []
+
+    return eventually(look, f"a {status} row")[0]
+
+
+def letters(pipeline: Machine, count: int) -> list[dict[str, Any]]:
+    """Wait for so many dead letters, and give them back."""
+    sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
+
+    def look() -> list[dict[str, Any]]:
+        found = sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=0,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages", [])
+        return list(found) if len(found) >= count else []
+
+    return eventually(look, f"{count} dead letters")
+
+
+def b2bpilot(pipeline: Machine, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    return main([*arguments, "-e", "local"])
+
+
+def test_a_webhook_becomes_a_row_and_its_retry_changes_nothing(
+    webhook: WebhookClient, database: DatabaseManager
+) -> None:
+    params = sample_params(Sample.EMOJI)
+
+    first = webhook.post(params)
+    stored = row(database, first.message_id, SubmissionStatus.COMPLETED)
+    second = webhook.post(params)
+
+    assert (first.status, second.status, second.message_id) == (200, 200, first.message_id)
+    assert stored.params == params
+    eventually(lambda: row(database, first.message_id, SubmissionStatus.COMPLETED) == stored, "the same row")
+
+
+def test_many_webhooks_at_once_some_of_them_twice_are_stored_exactly_once(
+    pipeline: Machine, database: DatabaseManager
+) -> None:
+    messages = [sample_params(Sample.TEXT) for _ in range(120)]
+    deliveries = messages + messages[:30]
+    before = sum(database.count_by_status().values())
+
+    def post(share: list[dict[str, str]]) -> list[tuple[int, str | None]]:
+        with client_of(pipeline) as client:
+            return [(answer.status, answer.message_id) for answer in map(client.post, share)]
+
+    with ThreadPoolExecutor(8) as pool:
+        shares = [deliveries[n::8] for n in range(8)]
+        answers = list(itertools.chain.from_iterable(pool.map(post, shares)))
+
+    assert {status for status, _ in answers} == {200}
+    ids = {message_id for _, message_id in answers}
+    assert len(ids) == len(messages)
+    for message_id in ids:
+        row(database, message_id, SubmissionStatus.COMPLETED)
+    assert sum(database.count_by_status().values()) == before + len(messages)
+
+
+def test_a_poisoned_message_is_tried_three_times_and_then_a_dead_letter(
+    pipeline: Machine, webhook: WebhookClient, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = webhook.post(sample_params(Sample.POISON))
+
+    (letter,) = letters(pipeline, 1)
+    failed = row(database, answer.message_id, SubmissionStatus.FAILED)
+
+    assert (failed.attempts, failed.last_error) == (3, "NumMedia is 'two', not a count")
+    assert letter["MessageAttributes"]["ErrorCode"] == {"DataType": "Number", "StringValue": "200"}
+    assert letter["MessageAttributes"]["ErrorMessage"] == {
+        "DataType": "String",
+        "StringValue": "NumMedia is 'two', not a count",
+    }
+    assert letter["MessageAttributes"]["RequestID"]["DataType"] == "String"
+    record = json.loads(letter["Body"])["Records"][0]
+    assert json.loads(record["Sns"]["Message"])["message_id"] == answer.message_id
+    assert record["Sns"]["MessageAttributes"]["source"] == {"Type": "String", "Value": "twilio"}
+    assert b2bpilot(pipeline, monkeypatch, "dlq", "redrive", "--yes") == 4
+    letters(pipeline, 1)
+    _empty(pipeline)
+
+
+def test_messages_that_arrive_while_the_database_is_down_are_all_there_once_after_a_redrive(
+    pipeline: Machine, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closed_database(pipeline):
+        answers = [webhook.post(sample_params(Sample.TEXT)) for _ in range(9)]
+        letters(pipeline, 9)
+
+    assert b2bpilot(pipeline, monkeypatch, "dlq", "redrive", "--yes") == 0
+    with DatabaseManager(pipeline.state.database_url) as database:
+        for answer in answers:
+            assert answer.status == 200
+            assert row(database, answer.message_id, SubmissionStatus.COMPLETED).attempts == 1
+
+
+class closed_database:  # noqa: N801  # used as a function
+    """The database refuses connections, and has ended those that were open."""
+
+    def __init__(self, pipeline: Machine) -> None:
+        self._dsn = make_conninfo(pipeline.state.database_url, dbname="postgres")
+
+    def __enter__(self) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as admin:
+            admin.execute("ALTER DATABASE b2bpilot WITH ALLOW_CONNECTIONS false")
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'b2bpilot'")
+
+    def __exit__(self, *_: object) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as admin:
+            admin.execute("ALTER DATABASE b2bpilot WITH ALLOW_CONNECTIONS true")
+
+
+def test_a_processor_that_is_killed_after_its_claim_leaves_a_message_that_ends_completed_once(
+    tmp_path: Path,
+) -> None:
+    """Lambda's own retry takes it over, or the stale processor, whichever comes first once the lease is over."""
+    home = tmp_path / "home"
+    with machine(home, "--time-scale", "300") as first:
+        with (
+            psycopg.connect(first.state.database_url, autocommit=True) as admin,
+            client_of(first) as webhook,
+            DatabaseManager(first.state.database_url) as database,
+        ):
+            _block_completion(admin)
+            message_id = webhook.post(sample_params(Sample.TEXT)).message_id
+            row(database, message_id, SubmissionStatus.PROCESSING)
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(30)
+
+    with (
+        machine(home, "--time-scale", "300") as second,
+        psycopg.connect(second.state.database_url, autocommit=True) as admin,
+        DatabaseManager(second.state.database_url) as database,
+    ):
+        admin.execute("DROP TRIGGER wait_before_completion ON b2b_pilot_user_submissions")
+        admin.execute(
+            "UPDATE b2b_pilot_user_submissions SET updated_at = now() - interval '1 hour',"
+            " lease_expires_at = now() - interval '1 hour'"
+        )
+        stale = second.stack_output("StaleFunctionName")
+        second.client("lambda").invoke(FunctionName=stale, Payload=b"{}")
+
+        assert row(database, message_id, SubmissionStatus.COMPLETED).attempts == 2
+        assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
+
+
+def _block_completion(admin: psycopg.Connection) -> None:
+    """The processor claims its message and then waits for ever."""
+    admin.execute(
+        "CREATE FUNCTION wait_for_ever() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$"
+    )
+    admin.execute(
+        "CREATE TRIGGER wait_before_completion BEFORE UPDATE ON b2b_pilot_user_submissions"
+        " FOR EACH ROW WHEN (NEW.status = 'completed') EXECUTE FUNCTION wait_for_ever()"
+    )
+
+
+def _empty(pipeline: Machine) -> None:
+    sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
+    for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_the_demonstration_holds_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "-o", "json"]) == 0
+
+    story = json.loads(capsys.readouterr().out)
+    assert story["held"] is True
+    assert story["scene_5"]["rows"] == story["scene_5"]["accepted"] == 10
