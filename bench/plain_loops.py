@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 
 
-def main(route: str, threads: int, batch: int, endpoint_url: str, queue_url: str, target: str) -> None:
+def main(route: str, threads: int, batch: int, *, endpoint_url: str, queue_url: str, target: str) -> None:
     options: dict[str, Any] = {"endpoint_url": endpoint_url, "region_name": "us-east-1"}
     sqs, sns = boto3.client("sqs", **options), boto3.client("sns", **options)
     functions = boto3.client("lambda", **options)
@@ -47,4 +47,5 @@ def main(route: str, threads: int, batch: int, endpoint_url: str, queue_url: str
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+    route, threads, batch, endpoint_url, queue_url, target = sys.argv[1:]
+    main(route, int(threads), int(batch), endpoint_url=endpoint_url, queue_url=queue_url, target=target)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.deadletters.redriving import Order
     from b2bpilot.ops.deadletters.taking import Taken
     from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
 
 SHOWN = 20
 """So many unfinished messages are listed; all of them are in the journal."""
@@ -121,13 +122,35 @@ def redrive(
     redriving.require_everything_completed(summary)
 
 
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Finish an interrupted redrive: `b2bpilot runs resume`."""
+    from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.runs.journal import Journal, operator_name
+
+    with pilot.database() as database:
+        order, run = redriving.prepare_resume(pilot.environment, database, record, now=pilot.now())
+        with run:
+            with pilot.output.progress("reading the queue"):
+                taken, plan = run.take()
+            _show_plan(pilot, order, taken, plan)
+            if plan.acts:
+                pilot.confirmation(yes=yes).ask([], "Go on?")
+            with Journal.reopen(record.path, operator=operator_name()) as journal:
+                summary = _run(pilot, run, (taken, plan), journal)
+                summary += run.prove_earlier(redriving.sent_before(record), since=record.started_at)
+                journal.finish(summary.counts())
+    _show_summary(pilot, journal.run_id, summary)
+    redriving.require_everything_completed(summary)
+
+
 def _journal(pilot: Pilot, order: Order, reason: str | None) -> Journal:
+    from b2bpilot.ops.deadletters.redriving import COMMAND
     from b2bpilot.ops.runs.journal import Journal, operator_name
 
     stack = pilot.environment.stack
     return Journal.create(
         pilot.runs_home,
-        command="redrive",
+        command=COMMAND,
         environment=pilot.environment.name,
         account_id=stack.account_id,
         region=stack.region,

@@ -186,6 +186,21 @@ class Redrive:
         journal.write(*(_fate_entry(one, proof) for one in handled))
         return summary
 
+    def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
+        """Look at the rows of what an earlier attempt of this run sent and deleted."""
+        proof = Prover(self._database).prove(list(sent.values()), since=since, timeout=self.request.wait)
+        open_ = [
+            Unfinished(
+                message_id=message_id,
+                queue_message_id=letter,
+                reason=_reason(proof, message_id),
+                in_queue=False,
+            )
+            for letter, message_id in sent.items()
+            if proof.fates[message_id] is not Fate.COMPLETED
+        ]
+        return Summary(completed=proof.count(Fate.COMPLETED), unfinished=tuple(open_))
+
     def _is_mine(self, letter: DeadLetter) -> bool:
         is_new = letter.sent_at is None or letter.sent_at < self._started_at
         return (
@@ -258,11 +273,7 @@ class Redrive:
 
 def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof) -> Summary:
     """Bring together what was sent and what the rows say."""
-    open_ = [
-        found
-        for one in handled
-        if (found := _unfinished(one, proof.fates.get(_message_id(one)), proof.reasons)) is not None
-    ]
+    open_ = [found for one in handled if (found := _unfinished(one, proof)) is not None]
     planned = plan.count(Decision.SEND)
     return Summary(
         completed=proof.count(Fate.COMPLETED),
@@ -282,19 +293,25 @@ def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished
     )
 
 
-def _unfinished(one: Handled, fate: Fate | None, reasons: Mapping[str, str]) -> Unfinished | None:
+def _reason(proof: Proof, message_id: str) -> str:
+    if proof.fates[message_id] is Fate.FAILED_AGAIN:
+        return f"failed again: {proof.reasons[message_id]}"
+    return "sent, but its row is not completed yet"
+
+
+def _unfinished(one: Handled, proof: Proof) -> Unfinished | None:
     """None for what is completed and out of the queue."""
-    in_queue = not one.deleted
-    match fate:
-        case Fate.COMPLETED if one.deleted:
-            return None
-        case Fate.COMPLETED:
-            return unfinished(one.letter, "completed, but SQS did not delete its letter", in_queue=in_queue)
-        case Fate.FAILED_AGAIN:
-            return unfinished(one.letter, f"failed again: {reasons[_message_id(one)]}", in_queue=in_queue)
-        case Fate.UNKNOWN:
-            return unfinished(one.letter, "sent, but its row is not completed yet", in_queue=in_queue)
-    return unfinished(one.letter, one.sent.error or one.sent.verdict.value, in_queue=in_queue)
+    message_id = _message_id(one)
+    fate = proof.fates.get(message_id)
+    if fate is None:
+        reason = one.sent.error or one.sent.verdict.value
+    elif fate is not Fate.COMPLETED:
+        reason = _reason(proof, message_id)
+    elif not one.deleted:
+        reason = "completed, but SQS did not delete its letter"
+    else:
+        return None
+    return unfinished(one.letter, reason, in_queue=not one.deleted)
 
 
 def _confirmed(handled: Sequence[Handled]) -> list[str]:

@@ -21,8 +21,10 @@ from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, Topi
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.taking import Taken
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.runs.record import RunRecord, Stage
 from b2bpilot.pipeline.deadletter import DeadLetter
 
+COMMAND = "redrive"
 DEFAULT_CONCURRENCY = 16
 NO_LIMIT = 10**9
 SHARE_OF_RESERVE = 0.8
@@ -174,3 +176,51 @@ def _limit(asked: int | None, *, force: bool) -> int:
     if asked is not None and asked > WINDOW and not force:
         raise Refused(f"a run takes at most {WINDOW:,} letters", hint="add --force, or a smaller --limit")
     return asked or (NO_LIMIT if force else WINDOW)
+
+
+def prepare_resume(
+    environment: Environment, database: Database, record: RunRecord, *, now: datetime
+) -> tuple[Order, Redrive]:
+    """Return an interrupted run, ready to take what it had not finished, by the rules that it began with.
+
+    What its journal knows to have been sent successfully is only removed; of what was being sent, the rows decide.
+    Raises UsageError for a run of another kind or environment, and AwsError.
+    """
+    if (record.command, record.environment) != (COMMAND, environment.name):
+        raise UsageError(f"run {record.run_id} is `{record.command}` in environment {record.environment}")
+    order = _order_of_record(environment, record, now=now)
+    open_ = {key: one.was_accepted for key, one in record.messages.items() if one.stage is not Stage.DELETED}
+    redrive = Redrive(
+        queue=DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access),
+        route=route_of(environment, order.via),
+        database=database,
+        request=order.request,
+        wanted=lambda letter: letter.queue_message_id in open_,
+        known=open_,
+        started_at=now,
+    )
+    return order, redrive
+
+
+def sent_before(record: RunRecord) -> dict[str, str]:
+    """Return what the run had sent and deleted before it was interrupted: message ids by the letter's id in the queue."""
+    return {
+        key: one.message_id
+        for key, one in record.messages.items()
+        if one.was_accepted and one.stage is Stage.DELETED and one.message_id
+    }
+
+
+def _order_of_record(environment: Environment, record: RunRecord, *, now: datetime) -> Order:
+    parameters = record.parameters
+    via = Via(parameters["via"])
+    request = Request(
+        options=Options(
+            include_completed=parameters["include_completed"], include_poison=parameters["include_poison"]
+        ),
+        rules=Rules(max_failures=parameters["max_failures"]),
+        limit=NO_LIMIT,
+        wait=timedelta(seconds=parameters["wait_seconds"]),
+        limits=limits_for(environment, via, rate=parameters["rate"], concurrency=parameters["concurrency"]),
+    )
+    return Order(via=via, request=request, selection=Selection(), force=True, frozen=None, now=now)
