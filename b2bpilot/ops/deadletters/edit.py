@@ -31,7 +31,7 @@ from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.states import RowState
 from b2bpilot.ops.deadletters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
-from b2bpilot.ops.runs.record import MessageState, Stage
+from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.pipeline.deadletter import DeadLetter, Shape
 from b2bpilot.pipeline.message import MAXIMUM_BYTES, decode, encode
 
@@ -245,7 +245,7 @@ class Replace:
         )
 
 
-def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, since: datetime, now: datetime) -> bool:
+def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datetime) -> bool:
     """Tell whether an interrupted run's edited letter reached the queue: by the journal, else by its contents there."""
     if state.was_accepted:
         return True
@@ -256,7 +256,7 @@ def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, since: dat
     def visit(letter: DeadLetter) -> None:
         contents.append(digest(archived(whole(letter), new.origin).outgoing))
 
-    look(queue, now=now, selection=Selection(since=since), visit=visit)
+    look(queue, now=now, visit=visit)
     return digest(new.outgoing) in contents
 
 
@@ -266,7 +266,3 @@ def archived_pair(entries: Sequence[Archived]) -> tuple[Archived, Archived]:
     if len(by_kind) < 2:  # noqa: PLR2004  # both of them
         raise NotFound("the run ended before it changed anything", hint="edit the letter again")
     return by_kind["letter"], by_kind[REPLACEMENT]
-
-
-def stage_of(messages: Mapping[str, MessageState]) -> Stage | None:
-    return next((state.stage for state in messages.values()), None)

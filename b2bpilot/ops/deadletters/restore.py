@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,8 @@ from b2bpilot.pipeline.deadletter import DeadLetter
 BATCH = 10
 WORKERS = 8
 COMMAND = "restore"
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""By so much SQS's clock may be behind ours."""
 
 
 class Decision(StrEnum):
@@ -155,10 +157,10 @@ class _Contents:
         self._digests: Counter[str] = Counter()
 
     def add(self, letter: DeadLetter) -> None:
-        """Times of SQS have milliseconds and a clock of their own: a second more does no harm."""
+        """Letters that were there long before the unknown send are not its result."""
         if self._since is None or letter.sent_at is None:
             return
-        if (self._since - letter.sent_at).total_seconds() <= 1:
+        if letter.sent_at >= self._since - CLOCKS_DIFFER:
             found = whole(letter)
             self._digests[digest(Outgoing(body=found.body, attributes=found.attributes))] += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Stage(StrEnum):
 
 
 STAGES = frozenset(Stage)
+LAST_LINE_BYTES = 4_096
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +97,21 @@ def read(path: Path) -> RunRecord:
     return reading.record(path, is_running=is_running)
 
 
+def glance(path: Path) -> RunRecord:
+    """Return the record of a finished run without its messages, by the first and the last line; of another one, all of it.
+
+    Raises JournalFailed.
+    """
+    is_running = _is_running(path)
+    last = _parse(_last_line(path))
+    if last is None or last.get("event") != "finished":
+        return read(path)
+    reading = _Reading()
+    reading.add(next(entries(path), {}))
+    reading.add(last)
+    return reading.record(path, is_running=is_running)
+
+
 def entries(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the lines of a journal or an archive one by one, without a torn last one. Raises JournalFailed."""
     try:
@@ -115,6 +132,16 @@ def _parse(line: bytes) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
+
+
+def _last_line(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LAST_LINE_BYTES))
+            return file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    except OSError as exc:
+        raise JournalFailed(f"{path} cannot be read: {exc.strerror}") from exc
 
 
 def _is_running(path: Path) -> bool:
