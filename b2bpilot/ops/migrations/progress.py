@@ -20,18 +20,21 @@ PROGRESS: LiteralString = """
     SELECT
         phase,
         CASE
-            WHEN blocks_total > 0 THEN 100 * blocks_done / blocks_total
-            WHEN tuples_total > 0 THEN 100 * tuples_done / tuples_total
+            WHEN phase LIKE '%%scanning%%' AND blocks_total > 0 THEN 100 * blocks_done / blocks_total
+            WHEN phase LIKE '%%loading%%' AND tuples_total > 0 THEN 100 * tuples_done / tuples_total
         END
     FROM pg_stat_progress_create_index
     WHERE pid = %(pid)s
 """
+"""The counters of an earlier phase stay when the next one has none: only those two phases have their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """Runs a statement on `connection`, whose backend is `pid`, and tells `observer` how far it is. `connect` opens the second connection; it
-    is opened only for a statement that takes a while."""
+    """Runs a statement on `connection`, whose backend is `pid`, and tells `observer` how far it is.
+
+    `connect` opens the second connection, and is called only for a statement that takes a while.
+    """
 
     connection: psycopg.Connection
     pid: int

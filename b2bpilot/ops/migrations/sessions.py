@@ -70,8 +70,10 @@ PREPARED: LiteralString = """
     SELECT gid
     FROM pg_prepared_xacts
     WHERE EXISTS (
-        SELECT FROM pg_locks
-        WHERE relation = to_regclass(%(table)s) AND pid IS NULL AND virtualtransaction = '-1/' || transaction::text
+        SELECT
+        FROM pg_locks AS own JOIN pg_locks AS lock USING (virtualtransaction)
+        WHERE own.transactionid = pg_prepared_xacts.transaction AND own.pid IS NULL
+            AND lock.relation = to_regclass(%(table)s) AND lock.pid IS NULL
     )
     ORDER BY prepared
 """
