@@ -1,4 +1,4 @@
-"""The three functions. Each folder is one; what they share is in b2bpilot.pipeline."""
+"""The functions. Each folder is one; what they share is in b2bpilot.pipeline."""
 
 import logging
 

@@ -12,6 +12,7 @@ UNUSED = {
     "webhook_handler": HEAVY | {"psycopg"},
     "background_processor": HEAVY,
     "stale_message_processor": HEAVY | {"twilio"},
+    "dead_letter_redriver": HEAVY | {"psycopg", "twilio"},
 }
 
 

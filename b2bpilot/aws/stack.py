@@ -34,6 +34,8 @@ class StackOutputs:
     webhook_function_name: str
     processor_function_name: str
     stale_function_name: str
+    redriver_function_name: str
+    redriver_mapping_id: str
     webhook_url: str
     api_id: str
     secret_arn: str

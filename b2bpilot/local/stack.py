@@ -35,7 +35,7 @@ class Stack:
 
     @property
     def functions(self) -> list[str]:
-        names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName")
+        names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName")
         return [self.outputs[name] for name in names]
 
 
@@ -79,6 +79,8 @@ def settle(aws: LocalAws, stack: Stack) -> None:
         FunctionName=processor,
         ReservedConcurrentExecutions=int(stack.outputs["ProcessorReservedConcurrency"]),
     )
+    # The state of an AWS::Lambda::EventSourceMapping that is created with Enabled: false; it says Enabled.
+    aws.functions.update_event_source_mapping(UUID=stack.outputs["RedriverMappingId"], Enabled=False)
     # It keeps AWS::Lambda::EventInvokeConfig under the qualifier $LATEST only; on AWS that is the same as none.
     for function in stack.functions:
         _copy_event_invoke_config(aws, function)

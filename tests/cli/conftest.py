@@ -24,6 +24,8 @@ OUTPUTS = {
     "WebhookFunctionName": "b2b-pilot-webhook-handler-staging",
     "ProcessorFunctionName": "b2b-pilot-background-processor-staging",
     "StaleFunctionName": "b2b-pilot-stale-message-processor-staging",
+    "RedriverFunctionName": "b2b-pilot-dead-letter-redriver-staging",
+    "RedriverMappingId": "14e0db71-5d35-4eb5-b481-8945cf9d10c2",
     "WebhookUrl": "https://hooks.example.com/webhook",
     "ApiId": "a1b2c3",
     "SubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging:1",

@@ -14,6 +14,7 @@ HANDLERS = {
     "WebhookHandlerFunction": "webhook_handler",
     "BackgroundProcessorFunction": "background_processor",
     "StaleMessageProcessorFunction": "stale_message_processor",
+    "DeadLetterRedriverFunction": "dead_letter_redriver",
 }
 AARCH64, X86_64 = 183, 62
 LAMBDA_HAS = ["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"]

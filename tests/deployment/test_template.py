@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from lambdas.dead_letter_redriver.tries import START_MARGIN_SECONDS
+
 Properties = dict[str, Any]
 OfType = Callable[[str], dict[str, Properties]]
 
@@ -17,12 +19,13 @@ FUNCTIONS = {
         "stale-message-processor",
         "lambdas.stale_message_processor.handler.handler",
     ),
+    "DeadLetterRedriverFunction": ("dead-letter-redriver", "lambdas.dead_letter_redriver.handler.handler"),
 }
-NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData"}
+NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings"}
 OUTPUTS = {
     "Environment", "TopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
-    "ProcessorFunctionName", "StaleFunctionName", "WebhookUrl", "ApiId", "SecretArn", "SubscriptionArn",
-    "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+    "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
+    "SecretArn", "SubscriptionArn", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
 }  # fmt: skip
 
 
@@ -78,6 +81,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
             assert values.setdefault(name, value) == value
     assert set(values) == {
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
+        "DEAD_LETTER_QUEUE_URL",
     }  # fmt: skip
 
 
@@ -126,6 +130,35 @@ def test_no_delivery_comes_before_its_permission_and_its_queue_policy(resources:
     )
 
 
+# ---- the redrive inside AWS ----
+
+
+def test_the_redriver_gets_no_letters_until_it_is_told_to(of_type: OfType) -> None:
+    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["Enabled"] is False
+    assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (10, {"MaximumConcurrency": 2})
+
+
+def test_a_letter_that_the_redriver_names_stays_and_no_filter_deletes_any(of_type: OfType) -> None:
+    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "FilterCriteria" not in mapping, "Lambda deletes what a filter leaves out"
+
+
+def test_letters_stay_hidden_for_six_times_the_redrivers_timeout(
+    functions: dict[str, Properties], of_type: OfType
+) -> None:
+    timeout = functions["DeadLetterRedriverFunction"]["Timeout"]
+    assert of_type("AWS::SQS::Queue")["DeadLetterQueue"]["VisibilityTimeout"] == 6 * timeout
+    assert timeout >= START_MARGIN_SECONDS + 10
+
+
+def test_a_guard_looks_after_a_mapping_that_nobody_turned_off(of_type: OfType) -> None:
+    guard = of_type("AWS::Scheduler::Schedule")["RedriveGuardSchedule"]
+    assert guard["ScheduleExpression"] == "rate(5 minutes)"
+    assert guard["Target"]["Arn"] == {"Fn::GetAtt": ["DeadLetterRedriverFunction", "Arn"]}
+
+
 # ---- who may do what ----
 
 
@@ -163,6 +196,37 @@ def test_a_role_has_its_own_few_actions(of_type: OfType, function: str, own: set
         action for each in statements(role) for action in actions(each) if not action.startswith("ec2:")
     }
     assert granted == own | {"logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue"}
+
+
+def test_the_redriver_reads_no_secret_and_runs_nothing_but_the_processor(of_type: OfType) -> None:
+    role = of_type("AWS::IAM::Role")["DeadLetterRedriverRole"]
+    granted = {action: each["Resource"] for each in statements(role) for action in actions(each)}
+    queue = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    group = {"Fn::GetAtt": ["DeadLetterRedriverLogGroup", "Arn"]}
+    assert granted == {
+        "logs:CreateLogStream": group,
+        "logs:PutLogEvents": group,
+        "sqs:ChangeMessageVisibility": queue,
+        "sqs:DeleteMessage": queue,
+        "sqs:GetQueueAttributes": queue,
+        "sqs:ReceiveMessage": queue,
+        "sqs:SendMessage": queue,
+        "lambda:InvokeFunction": {"Fn::GetAtt": ["BackgroundProcessorFunction", "Arn"]},
+        "lambda:ListEventSourceMappings": "*",
+    }
+
+
+def test_the_redriver_changes_no_mapping_but_its_own(of_type: OfType) -> None:
+    (policy,) = of_type("AWS::IAM::Policy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert policy["Roles"] == [{"Ref": "DeadLetterRedriverRole"}]
+    assert statement["Resource"]["Fn::Sub"].endswith(":event-source-mapping:${DeadLetterRedriverMapping}")
+    assert set(statement["Action"]) == {
+        "lambda:GetEventSourceMapping",
+        "lambda:ListTags",
+        "lambda:TagResource",
+        "lambda:UpdateEventSourceMapping",
+    }
 
 
 def test_network_rights_exist_only_inside_a_vpc(of_type: OfType) -> None:
@@ -286,6 +350,7 @@ def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -
         ("DeadLetterErrorsAlarm", "DeadLetterErrors"),
         ("WebhookServerErrorAlarm", "5xx"),
         ("StaleErrorAlarm", "Errors"),
+        ("RedriverErrorAlarm", "Errors"),
         ("StaleBacklogAlarm", "StaleBacklog"),
         ("MessagesAbandonedAlarm", "MessagesAbandoned"),
     ],

@@ -1,0 +1,112 @@
+"""The event source mapping from the dead-letter queue to the redrive function: its switch and its tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import AwsError
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+
+class MappingState(StrEnum):
+    """Lambda's words. A change takes effect within seconds to a minute; meanwhile the state ends in -ing."""
+
+    CREATING = "Creating"
+    ENABLING = "Enabling"
+    ENABLED = "Enabled"
+    DISABLING = "Disabling"
+    DISABLED = "Disabled"
+    UPDATING = "Updating"
+    DELETING = "Deleting"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether Lambda hands out letters, or soon will."""
+        return self not in (MappingState.DISABLING, MappingState.DISABLED, MappingState.DELETING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingReading:
+    """`read_at` is by AWS's clock, to the second."""
+
+    state: MappingState
+    max_concurrency: int | None
+    read_at: datetime
+
+
+class EventSourceMapping:
+    """One mapping by its id. Tags belong to its ARN, which is made from the function's."""
+
+    def __init__(self, client: LambdaClient, uuid: str, *, function_arn: str) -> None:
+        self.uuid = uuid
+        self.arn = ":".join([*function_arn.split(":")[:5], "event-source-mapping", uuid])
+        self._client = client
+
+    @classmethod
+    def connect(cls, uuid: str, *, access: AwsAccess | None = None) -> Self:
+        """Raises AwsError."""
+        client: LambdaClient = (access or AwsAccess()).client("lambda")
+        with translated("lambda:GetEventSourceMapping"):
+            found = client.get_event_source_mapping(UUID=uuid)
+        return cls(client, uuid, function_arn=found["FunctionArn"])
+
+    @classmethod
+    def of_function(cls, name: str, *, access: AwsAccess | None = None) -> Self:
+        """Return the only mapping of a function, which cannot be told its id: the id is made after the function.
+
+        Raises AwsError.
+        """
+        client: LambdaClient = (access or AwsAccess()).client("lambda")
+        with translated("lambda:ListEventSourceMappings"):
+            found = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        if len(found) != 1:
+            raise AwsError(f"function {name} has {len(found)} event source mappings; one is expected")
+        return cls(client, found[0]["UUID"], function_arn=found[0]["FunctionArn"])
+
+    def read(self) -> MappingReading:
+        """Raises AwsError."""
+        with translated("lambda:GetEventSourceMapping"):
+            found = self._client.get_event_source_mapping(UUID=self.uuid)
+        return MappingReading(
+            state=MappingState(found["State"]),
+            max_concurrency=found.get("ScalingConfig", {}).get("MaximumConcurrency"),
+            read_at=_date(found["ResponseMetadata"]),
+        )
+
+    def enable(self, *, max_concurrency: int) -> None:
+        """Raises AwsError, also while an earlier change is still being made."""
+        with translated("lambda:UpdateEventSourceMapping"):
+            self._client.update_event_source_mapping(
+                UUID=self.uuid, Enabled=True, ScalingConfig={"MaximumConcurrency": max_concurrency}
+            )
+
+    def disable(self) -> None:
+        """Batches that Lambda has already taken are still handed out. Raises as `enable` does."""
+        with translated("lambda:UpdateEventSourceMapping"):
+            self._client.update_event_source_mapping(UUID=self.uuid, Enabled=False)
+
+    def tags(self) -> dict[str, str]:
+        """Raises AwsError."""
+        with translated("lambda:ListTags"):
+            return self._client.list_tags(Resource=self.arn).get("Tags", {})
+
+    def write_tags(self, tags: dict[str, str]) -> None:
+        """Tags of other names stay. Raises AwsError."""
+        with translated("lambda:TagResource"):
+            self._client.tag_resource(Resource=self.arn, Tags=tags)
+
+
+def _date(metadata: Any) -> datetime:
+    """AWS's clock, which SentTimestamp is read from too; ours when the answer does not name it."""
+    try:
+        return parsedate_to_datetime(metadata["HTTPHeaders"]["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)

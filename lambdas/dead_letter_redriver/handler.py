@@ -1,0 +1,52 @@
+"""The redriver: takes dead letters from the queue while a run is on, and ends the run (decision 6)."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.mappings import EventSourceMapping
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.pipeline.settings import required
+from lambdas.dead_letter_redriver.letters import letter_of
+from lambdas.dead_letter_redriver.redriver import Redriver
+from lambdas.dead_letter_redriver.switch import Switch
+
+
+class Context(Protocol):
+    """The part of Lambda's context that is used here."""
+
+    @property
+    def function_name(self) -> str: ...
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@functools.cache
+def _redriver(function_name: str) -> Redriver:
+    """Without Settings.from_env: this function may not read the secret."""
+    processor = required(os.environ.get("PROCESSOR_FUNCTION_NAME"), "PROCESSOR_FUNCTION_NAME")
+    queue_url = required(os.environ.get("DEAD_LETTER_QUEUE_URL"), "DEAD_LETTER_QUEUE_URL")
+    return Redriver(
+        queue=DeadLetterQueue.connect(queue_url),
+        processor=Function.connect(processor),
+        switch=Switch(EventSourceMapping.of_function(function_name)),
+    )
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
+    """Redrive a batch of the mapping, or stand guard when the schedule calls, which sends no Records.
+
+    A letter that is not named in the answer is deleted; an answer without names, or none, deletes all (Lambda's rule).
+    """
+    redriver = _redriver(context.function_name)
+    if "Records" not in event:
+        redriver.guard()
+        return {"batchItemFailures": []}
+    stay = redriver.redrive(
+        [letter_of(record) for record in event["Records"]],
+        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    return {"batchItemFailures": [{"itemIdentifier": letter.queue_message_id} for letter in stay]}

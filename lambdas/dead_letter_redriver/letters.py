@@ -1,0 +1,50 @@
+"""Letters as the mapping hands them over, and the letter that takes the place of one that failed again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from b2bpilot.aws.queue import Outgoing
+from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter, event_for_invoke
+
+LONGEST_ERROR = 1_000
+"""Lambda keeps the first KB of an error (facts A3)."""
+
+NOT_TAKEN_BY_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def letter_of(record: Mapping[str, Any]) -> DeadLetter:
+    """Decode a record of the mapping: SQS's message with its names in lower case. Never raises."""
+    attributes = record.get("messageAttributes") or {}
+    return dead_letter(
+        {
+            "MessageId": record.get("messageId", ""),
+            "ReceiptHandle": record.get("receiptHandle", ""),
+            "Body": record.get("body", ""),
+            "Attributes": record.get("attributes") or {},
+            "MessageAttributes": {
+                name: {"DataType": entry.get("dataType"), "StringValue": entry["stringValue"]}
+                for name, entry in attributes.items()
+                if isinstance(entry, dict) and "stringValue" in entry
+            },
+        }
+    )
+
+
+def failed_again(letter: DeadLetter, *, run_id: str, error: str) -> Outgoing:
+    """Return the dead letter that Lambda itself would have written: the event, marked with run and attempt, and the error.
+
+    Plain ASCII, since JSON may escape characters that SQS does not take. Raises MessageUnreadable.
+    """
+    body = json.dumps(event_for_invoke(letter, run_id=run_id), separators=(",", ":"))
+    text = NOT_TAKEN_BY_SQS.sub("\ufffd", error[:LONGEST_ERROR]) or "no error recorded"
+    return Outgoing(
+        body=body,
+        attributes={
+            "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+            "ErrorMessage": {"DataType": "String", "StringValue": text},
+        },
+    )

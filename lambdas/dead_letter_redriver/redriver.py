@@ -1,0 +1,196 @@
+"""What the function does with a batch, and when its run is over. Why it can neither loop nor lose: decision 6."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from b2bpilot.aws.queue import Outgoing, Unsent
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsError
+from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.remote_run import RemoteRun
+from lambdas.dead_letter_redriver.letters import failed_again
+from lambdas.dead_letter_redriver.rules import REST_SECONDS, belongs, over_by_itself, rest_seconds
+from lambdas.dead_letter_redriver.switch import Position
+from lambdas.dead_letter_redriver.tries import Processor, Result, Try, try_all
+
+logger = logging.getLogger(__name__)
+
+FEWEST_FAILURES = 10
+"""The share of failures says nothing before there are so many of them."""
+
+IDLE_SECONDS, LONG_IDLE_SECONDS = 15.0, 120.0
+"""A container that met no letter of the run for so long ends it; after the longer time also when the queue shows letters."""
+
+SETTLED = timedelta(minutes=2)
+"""SQS's counters lag a minute (facts B6): before that the guard does not believe that the queue is empty."""
+
+
+class Queue(Protocol):
+    """The part of aws.queue.DeadLetterQueue that is used here."""
+
+    def counters(self) -> Counters: ...
+    def extend(self, letters: Sequence[DeadLetter], seconds: int) -> list[DeadLetter]: ...
+    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]: ...
+
+
+class RunSwitch(Protocol):
+    def position(self) -> Position: ...
+    def position_now(self) -> Position: ...
+    def end(self, run_id: str, because: str) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What this container saw of one run. `met_at` is when it last met a letter of the run, or began."""
+
+    run_id: str
+    met_at: float
+    tried: int = 0
+    failed: int = 0
+    over: str = ""
+    """Why nothing is tried any more; empty while the run goes on."""
+
+
+class Redriver:
+    """One container's. Containers do not know each other: each ends the run for all by disabling the mapping."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        processor: Processor,
+        switch: RunSwitch,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue, self._processor, self._switch = queue, processor, switch
+        self._now, self._clock = now, clock
+        self._tally = Tally(run_id="", met_at=clock())
+
+    def redrive(
+        self, letters: Sequence[DeadLetter], *, seconds_left: Callable[[], float]
+    ) -> list[DeadLetter]:
+        """Try the letters of the run and return those that stay in the queue; the mapping deletes the others."""
+        run = self._begin()
+        mine = [letter for letter in letters if run and belongs(letter, run)]
+        tries = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
+        gone = {one.letter.queue_message_id for one in tries if one.result is Result.PROCESSED}
+        gone |= self._replace([one for one in tries if one.result is Result.FAILED])
+        stay = [letter for letter in letters if letter.queue_message_id not in gone]
+        if run and not self._tally.over:
+            self._tally.over = self._over_after(tries, run, batch=len(letters))
+        self._give_back(stay, mine)
+        _log(self._tally, tries, stay)
+        if self._tally.over:
+            self._end()
+        return stay
+
+    def guard(self) -> None:
+        """End what nobody else ends: an empty queue hands nothing to anybody, and a mapping may be left on by hand."""
+        position = self._switch.position_now()
+        if not position.is_on:
+            return
+        because = over_by_itself(position.run, self._now())
+        is_settled = position.run and self._now() >= position.run.started_at + SETTLED
+        if not because and is_settled and not self._queue.counters().total:
+            because = "nothing is left in the queue"
+        if because:
+            self._switch.end(position.run_id, because)
+
+    def _begin(self) -> RemoteRun | None:
+        """Return the run to work for; without one, the tally says why."""
+        try:
+            position = self._switch.position()
+        except AwsError as exc:
+            position, because = Position(is_on=True, run=None), f"the run cannot be read: {exc}"
+        else:
+            because = over_by_itself(position.run, self._now()) if position.is_on else "the mapping is off"
+        if position.run_id != self._tally.run_id:
+            self._tally = Tally(run_id=position.run_id, met_at=self._clock())
+        self._tally.over = self._tally.over or because
+        return None if self._tally.over else position.run
+
+    def _replace(self, failed: Sequence[Try]) -> set[str]:
+        """Write a letter with the new failure for each, and return the ids of those whose place was taken.
+
+        Sent first and deleted after: what comes between leaves two letters of one message, never none.
+        """
+        run_id = self._tally.run_id
+        unsent = self._queue.send(
+            [failed_again(one.letter, run_id=run_id, error=one.error) for one in failed]
+        )
+        if unsent:
+            self._tally.over = f"a failure could not be written to the queue: {unsent[0].error}"
+        lost = {one.place for one in unsent}
+        return {one.letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
+
+    def _over_after(self, tries: Sequence[Try], run: RemoteRun, *, batch: int) -> str:
+        """Return why the run is over after these tries, or nothing."""
+        tally = self._tally
+        decided = [one for one in tries if one.result in (Result.PROCESSED, Result.FAILED, Result.UNKNOWN)]
+        tally.tried += len(decided)
+        tally.failed += sum(one.result is not Result.PROCESSED for one in decided)
+        if tries:
+            tally.met_at = self._clock()
+        if refused := [one.error for one in tries if one.result is Result.REFUSED]:
+            return refused[0]
+        if tally.failed >= FEWEST_FAILURES and tally.failed > run.max_failures * tally.tried:
+            return f"too many failures: {tally.failed} of {tally.tried}"
+        is_last = len(decided) == len(tries) and self._is_last(batch)
+        return "nothing is left to try" if is_last else ""
+
+    def _is_last(self, batch: int) -> bool:
+        """Whether the queue has nothing beside this batch, or has handed out nothing of the run for a while."""
+        try:
+            counters = self._queue.counters()
+        except AwsError:
+            return False
+        idle = self._clock() - self._tally.met_at
+        if counters.visible + counters.delayed == 0:
+            return counters.hidden <= batch or idle >= IDLE_SECONDS
+        return idle >= LONG_IDLE_SECONDS
+
+    def _give_back(self, stay: Sequence[DeadLetter], mine: Sequence[DeadLetter]) -> None:
+        """Show letters again soon; without it they were hidden for the queue's own, long time."""
+        is_calm = bool(self._tally.over) or self._clock() - self._tally.met_at >= IDLE_SECONDS
+        by_seconds: dict[int, list[DeadLetter]] = {}
+        for letter in stay:
+            seconds = REST_SECONDS if is_calm or letter in mine else rest_seconds(letter)
+            by_seconds.setdefault(seconds, []).append(letter)
+        for seconds, group in by_seconds.items():
+            try:
+                self._queue.extend(group, seconds)
+            except AwsError as exc:
+                _warn("Letters stay hidden", "not_given_back", exc)
+
+    def _end(self) -> None:
+        try:
+            self._switch.end(self._tally.run_id, self._tally.over)
+        except AwsError as exc:
+            _warn("The mapping could not be disabled; the next batch or the guard does it", "not_ended", exc)
+
+
+def _log(tally: Tally, tries: Sequence[Try], stay: Sequence[DeadLetter]) -> None:
+    for one in tries:
+        if one.error and one.letter.message:
+            extra = {
+                "event": "redrive_failed",
+                "message_id": one.letter.message.message_id,
+                "run_id": tally.run_id,
+                "result": one.result.value,
+                "error": one.error,
+            }
+            logger.warning("Letter not processed", extra=extra)
+    counts = {result.name.lower(): sum(one.result is result for one in tries) for result in Result}
+    fields = {"run_id": tally.run_id, "stay": len(stay), "over": tally.over}
+    logger.info("Batch redriven", extra={"event": "redrive_batch", "message_id": None, **counts, **fields})
+
+
+def _warn(text: str, event: str, error: AwsError) -> None:
+    logger.warning(text, extra={"event": event, "message_id": None, "error": str(error)})

@@ -1,0 +1,84 @@
+"""Trying letters: the processor runs now, and says what it did (facts H2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from b2bpilot.aws.functions import LONGEST_RUN_SECONDS, Invocation
+from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
+from b2bpilot.pipeline.deadletter import DeadLetter, event_for_invoke
+
+START_MARGIN_SECONDS = LONGEST_RUN_SECONDS + 35
+"""A letter is begun only while there is time for the processor's longest run, and for the end of ours."""
+
+DONE = frozenset({"stored", "duplicate"})
+"""The outcomes of the processor that mean a completed row."""
+
+
+class Result(StrEnum):
+    """What became of one try. Only `processed` lets the letter go as it is."""
+
+    PROCESSED = "processed"
+    FAILED = "failed"
+    """A letter with the new failure takes its place; while that is not written, it stays."""
+    UNKNOWN = "unknown"
+    """Perhaps processed: it stays, and the claim absorbs a second time."""
+    BUSY = "busy"
+    """Another run holds the message's lease."""
+    NOT_TRIED = "not tried"
+    REFUSED = "refused"
+    """AWS would refuse every other letter as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    letter: DeadLetter
+    result: Result
+    error: str = ""
+
+
+class Processor(Protocol):
+    """The part of aws.functions.Function that is used here."""
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
+
+
+def try_all(
+    processor: Processor, letters: Sequence[DeadLetter], *, run_id: str, seconds_left: Callable[[], float]
+) -> list[Try]:
+    """Try one after the other: so the mapping's concurrency is how many runs of the processor there are at once."""
+    tries: list[Try] = []
+    stopped = False
+    for letter in letters:
+        stopped = stopped or seconds_left() < START_MARGIN_SECONDS
+        one = Try(letter=letter, result=Result.NOT_TRIED) if stopped else _try(processor, letter, run_id)
+        stopped = stopped or one.result in (Result.NOT_TRIED, Result.REFUSED)
+        tries.append(one)
+    return tries
+
+
+def _try(processor: Processor, letter: DeadLetter, run_id: str) -> Try:
+    try:
+        invocation = processor.invoke(event_for_invoke(letter, run_id=run_id))
+    except AwsThrottled as exc:
+        return Try(letter=letter, result=Result.NOT_TRIED, error=str(exc))
+    except (AwsDenied, CredentialsMissing) as exc:
+        return Try(letter=letter, result=Result.REFUSED, error=str(exc))
+    except AwsError as exc:
+        return Try(letter=letter, result=Result.UNKNOWN, error=str(exc))
+    if invocation.error is not None:
+        return Try(letter=letter, result=Result.FAILED, error=invocation.error)
+    return _judged(letter, invocation.result)
+
+
+def _judged(letter: DeadLetter, answer: object) -> Try:
+    """What the processor returns is a success for Lambda; only its outcomes are a proof."""
+    outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
+    if not isinstance(outcomes, list) or not outcomes:
+        return Try(letter=letter, result=Result.UNKNOWN, error="the processor did not say what it did")
+    if DONE.issuperset(outcomes):
+        return Try(letter=letter, result=Result.PROCESSED)
+    return Try(letter=letter, result=Result.BUSY, error="another run is processing the message")
