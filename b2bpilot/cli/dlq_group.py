@@ -53,8 +53,8 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
     elif len(look.found) == selection.limit:
         yield f"{look.saw and len(look.found):,} as --limit says; there may be more ({seen})."
     else:
-        matching = "" if selection.is_everything else f" {len(look.found):,} match,"
-        yield f"{seen[0].upper()}{seen[1:]} dead letters;{matching} {groups} group{'s'[: groups != 1]}."
+        matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
+        yield f"S{seen[1:]} dead letters{matching} in {groups} group{'s'[: groups != 1]}."
     if not look.is_complete and selection.limit is None:
         yield (
             "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."

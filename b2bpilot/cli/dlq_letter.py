@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -133,11 +133,18 @@ def _readable(line: str) -> str:
     if not isinstance(entry, dict):
         return line
     if isinstance(record := entry.get("record"), dict):
-        return " ".join(str(part) for part in (entry.get("type"), record.get("status")) if part)
+        return _platform(str(entry.get("type")), record)
     level = entry.get("level") or entry.get("log_level") or ""
     message = entry.get("message") or entry.get("errorType") or ""
     error = entry.get("error") or entry.get("errorMessage")
     return f"{level} {message}{f': {error}' if error else ''}".strip()
+
+
+def _platform(kind: str, record: Mapping[str, object]) -> str:
+    metrics = record.get("metrics")
+    milliseconds = metrics.get("durationMs") if isinstance(metrics, dict) else None
+    parts = [kind, record.get("status"), f"after {milliseconds} ms" if milliseconds is not None else None]
+    return " ".join(str(part) for part in parts if part)
 
 
 def _text(text: str | None, *, reveal: bool) -> str | None:

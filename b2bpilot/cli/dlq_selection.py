@@ -64,8 +64,10 @@ class SelectingCommand(Command):
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
         own = super().get_params(ctx)
-        shown = [parameter for parameter in own if not getattr(parameter, "hidden", False)]
-        return [*shown, *map(_option, FILTERS), *(parameter for parameter in own if parameter not in shown)]
+        after = [
+            parameter for parameter in own if parameter.name == "help" or getattr(parameter, "hidden", False)
+        ]
+        return [*(parameter for parameter in own if parameter not in after), *map(_option, FILTERS), *after]
 
 
 def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:

@@ -90,7 +90,8 @@ def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counte
     wait_seconds, doubts = 0, 0
     while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
         new = scan.add(held.receive(wait_seconds=wait_seconds))
-        watch.tell(scan.saw, counters.total)
+        if new:
+            watch.tell(scan.saw, counters.total)
         if wait_seconds:
             counters = queue.counters()
             if not new and not counters.visible:

@@ -8,10 +8,12 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 HIDDEN_SECONDS = 60
@@ -19,7 +21,7 @@ HIDDEN_SECONDS = 60
 EXTEND_AFTER = 0.6
 """Of that time; what is left is more than one call may take (aws.session.Timeouts)."""
 WORKERS = 8
-"""Calls at the same time. boto3 keeps ten connections."""
+"""Calls at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Receipts:
         while batch := self._pop(due):
             extend_at = self._extend_at()
             try:
-                self._queue.extend(batch.receipts(), self._hidden_seconds)
+                with suppress(AwsError):
+                    self._queue.extend(batch.receipts(), self._hidden_seconds)
             finally:
                 self._batches.append(Batch(batch.packed, batch.size, extend_at))
 

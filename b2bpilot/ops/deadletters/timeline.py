@@ -27,10 +27,11 @@ def of(letter: DeadLetter, history: History, row: UserSubmission | None) -> list
 
 
 def _in_the_pipeline(letter: DeadLetter) -> Iterator[Moment]:
+    """SNS's clock is another one; still nothing is published before it is received."""
     if letter.message:
         yield Moment(at=letter.message.received_at, what=f"received ({letter.message.source})")
-    if published_at := _published_at(letter.event):
-        yield Moment(at=published_at, what="published to the topic")
+    if letter.message and (published_at := _published_at(letter.event)):
+        yield Moment(at=max(published_at, letter.message.received_at), what="published to the topic")
 
 
 def _in_the_queue(letter: DeadLetter, history: History) -> Iterator[Moment]:

@@ -1,0 +1,345 @@
+"""`b2bpilot dlq list` and `b2bpilot dlq show`."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.processing import submission_fields
+from tests.cli.conftest import OUTPUTS, REGION, Result, Run, Staging
+from tests.events import message, sns_event
+
+LOG_GROUP = f"/aws/lambda/{OUTPUTS['ProcessorFunctionName']}"
+REQUEST_ID = "045aed0d-5e0a-4e8d-96dc-2a992a1cf962"
+NUMBER = "whatsapp:+15005550006"
+LONG = "Please deliver to the back entrance, the front is closed until Monday"
+
+
+class Letters:
+    """The dead-letter queue of `staging`."""
+
+    def __init__(self) -> None:
+        self._client = boto3.client("sqs", region_name=REGION)
+        self.url = self._client.create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
+        self.queue = DeadLetterQueue(self._client, self.url)
+
+    def put(self, of: PilotMessage | str, error: str | None = None, **beside: Any) -> str:
+        """Write a dead letter and return its id in the queue."""
+        body = of if isinstance(of, str) else json.dumps(sns_event(of, **beside))
+        attributes = {"RequestID": REQUEST_ID, "ErrorMessage": error} if error else {}
+        sent = self._client.send_message(
+            QueueUrl=self.url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+        return sent["MessageId"]
+
+    def move_on_after(self, receives: int) -> None:
+        self._client.create_queue(QueueName="second")
+        policy = {
+            "deadLetterTargetArn": f"arn:aws:sqs:{REGION}:123456789012:second",
+            "maxReceiveCount": receives,
+        }
+        self._client.set_queue_attributes(QueueUrl=self.url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
+
+@pytest.fixture
+def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Letters:
+    monkeypatch.setenv("B2BPILOT_ENV", "staging")
+    return Letters()
+
+
+@pytest.fixture
+def rows(staging: Staging, database_url: str) -> Callable[[PilotMessage, str | None], None]:
+    def process(of: PilotMessage, error: str | None) -> None:
+        with DatabaseManager(database_url) as database:
+            claim = database.claim(of, lease=timedelta(seconds=60))
+            assert claim is not None
+            if error:
+                database.fail(claim, error)
+            else:
+                database.complete(claim, submission_fields(of))
+
+    return process
+
+
+@pytest.fixture
+def three_causes(letters: Letters, rows: Callable[[PilotMessage, str | None], None]) -> list[PilotMessage]:
+    """Three refused orders, of which one was completed later; one timeout without a row; one that is no message."""
+    sent = [message() for _ in range(4)]
+    for number, one in enumerate(sent[:3]):
+        letters.put(one, f"order {4711 + number} has no customer")
+        rows(one, None if number == 0 else "no customer")
+    letters.put(sent[3], f"RequestId: {uuid.uuid4()} Error: Task timed out after 300.00 seconds")
+    letters.put("hello")
+    return sent
+
+
+def test_the_groups_say_what_failed_what_the_database_knows_and_where_to_look(
+    run: Run, three_causes: list[PilotMessage]
+) -> None:
+    result = run("dlq", "list")
+    lines = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert lines[0] == "G1  3 exception: order <n> has no customer"
+    assert lines[1].endswith("; 3 expire in 3 d; rows: 2 failed, 1 completed")
+    assert lines[2] == f"    for example {three_causes[0].message_id}"
+    assert lines[3] == "G2  1 timeout: Task timed out after <n> seconds"
+    assert lines[4].endswith("; 1 expires in 3 d; rows: 1 not stored")
+    assert lines[6] == "G3  1 unreadable: the body is not JSON"
+    assert "rows" not in lines[7]
+    assert result.stderr.splitlines()[-1] == "Saw 5 of about 5 dead letters in 3 groups."
+
+
+def test_two_lists_are_the_same_and_everything_can_be_received_at_once(
+    run: Run, letters: Letters, three_causes: list[PilotMessage]
+) -> None:
+    first, second = (run("dlq", "list", "-o", "json").document for _ in range(2))
+
+    assert first == second
+    assert len(letters.queue.receive(hidden_seconds=30)) == 5
+
+
+def test_json_is_one_document(run: Run, three_causes: list[PilotMessage]) -> None:
+    document = run("dlq", "list", "-o", "json").document
+    group = document["groups"][0]
+
+    assert {name: value for name, value in document.items() if name != "groups"} == {
+        "schema_version": 1,
+        "matched": 5,
+        "saw": 5,
+        "about": 5,
+        "complete": True,
+        "not_released": 0,
+        "database_error": None,
+    }
+    assert group["rows"] == {"failed": 2, "completed": 1}
+    assert (group["group"], group["kind"], group["count"], group["expiring"]) == ("G1", "exception", 3, 3)
+    assert group["oldest"] <= group["newest"] < group["expires_at"]
+
+
+def test_jsonl_is_one_group_a_line(run: Run, three_causes: list[PilotMessage]) -> None:
+    lines = run("dlq", "list", "-o", "jsonl").lines
+    assert [(line["schema_version"], line["group"]) for line in lines] == [(1, "G1"), (1, "G2"), (1, "G3")]
+
+
+@pytest.mark.parametrize(
+    ("options", "groups"),
+    [
+        (["--group", "g2"], {"G2": 1}),
+        (["--error", "CUSTOMER"], {"G1": 3}),
+        (["--since", "1h"], {"G1": 3, "G2": 1, "G3": 1}),
+        (["--until", "1h"], {}),
+        (["--older-than", "1h"], {}),
+        (["--from", "+15005550006"], {"G1": 3, "G2": 1}),
+        (["--from", "+1500"], {}),
+        (["--where", "failure.kind == 'timeout'"], {"G2": 1}),
+        (["--where", "params.NumMedia == '1'", "--error", "order"], {"G1": 3}),
+        (["--group", "G1", "--limit", "2"], {"G1": 2}),
+        (["--group", "G1", "--error", "timed out"], {}),
+    ],
+)
+def test_filters_hold_together_and_the_numbers_stay(
+    run: Run, three_causes: list[PilotMessage], options: list[str], groups: dict[str, int]
+) -> None:
+    found = run("dlq", "list", *options, "-o", "json").document["groups"]
+    assert {group["group"]: group["count"] for group in found} == groups
+
+
+def test_messages_are_named_by_id_or_sid_and_more_than_once(
+    run: Run, three_causes: list[PilotMessage]
+) -> None:
+    options = ["--message-id", three_causes[1].message_id]
+    options += ["--message-id", three_causes[3].params["MessageSid"]]
+    result = run("dlq", "list", *options, "-o", "json")
+
+    assert {group["sample"] for group in result.document["groups"]} == {
+        three_causes[1].message_id,
+        three_causes[3].message_id,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--where", "failure.kind =="], "--where: 'failure.kind ==' cannot be used"),
+        (["--where", "like(params.Body)"], "--where: 'like(params.Body)' cannot be used: Unknown function"),
+        (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
+        (["--older-than", "old"], "--older-than: 'old' is not a duration"),
+        (["--message-id", "4711"], "'4711' is neither a message_id nor a MessageSid"),
+        (["--limit", "0"], "--limit: '0' is not a number from 1 on"),
+    ],
+)
+def test_a_bad_filter_is_refused(run: Run, letters: Letters, options: list[str], said: str) -> None:
+    result = run("dlq", "list", *options)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {said}")
+
+
+def test_a_group_that_is_not_there_is_an_error(run: Run, three_causes: list[PilotMessage]) -> None:
+    result = run("dlq", "list", "--group", "G4")
+
+    assert result.exit_code == 1
+    assert "error: there is no group G4; the queue has G1 to G3\n" in result.stderr
+
+
+def test_an_empty_queue_is_said(run: Run, letters: Letters) -> None:
+    result = run("dlq", "list", "--exit-code")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("The dead-letter queue is empty.\n")
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 3), (["--error", "order"], 3), (["--error", "else"], 0)])
+def test_the_exit_code_says_whether_there_are_any(
+    run: Run, three_causes: list[PilotMessage], options: list[str], code: int
+) -> None:
+    assert run("dlq", "list", "--exit-code", *options).exit_code == code
+
+
+def test_letters_are_listed_without_a_database(run: Run, three_causes: list[PilotMessage]) -> None:
+    result = run("dlq", "list", "--database-url", "postgresql://u:secretword@127.0.0.1:1/x")
+
+    assert result.exit_code == 0
+    assert "rows" not in result.stdout
+    assert "The database could not be asked: no connection to" in result.stderr
+    assert "secretword" not in result.stderr
+
+
+def test_a_redrive_policy_of_the_queue_is_warned_of(run: Run, letters: Letters) -> None:
+    letters.move_on_after(9)
+    assert (
+        "Warning: this queue has a redrive policy of its own. SQS moves what was received 9 times to second"
+        in run("dlq", "list").stderr
+    )
+
+
+def test_a_letter_is_shown_in_full(
+    run: Run, letters: Letters, rows: Callable[[PilotMessage, str | None], None]
+) -> None:
+    sent = message(params={"Body": LONG})
+    letters.put(
+        sent, f"no customer for {NUMBER}", redrive={"run_id": "20261123T194501Z-redrive-3f9a", "attempt": 1}
+    )
+    rows(sent, f"no customer for {NUMBER}")
+    result = run("dlq", "show", sent.params["MessageSid"])
+    lines = [line.split(None, 1) for line in result.stdout.splitlines() if not line.startswith(" ")]
+    story = dict(lines)
+
+    assert result.exit_code == 0
+    assert story["letter"].endswith("(lambda, group G1)")
+    assert story["failure"] == f"exception: no customer for whatsapp:+1500***0006 (request {REQUEST_ID})"
+    assert story["expires"].endswith("(in 3 d)")
+    assert story["row"] == "failed, attempts: 1; last error: no customer for whatsapp:+1500***0006"
+    assert story["log"].startswith(f"none: logs:FilterLogEvents on {LOG_GROUP} failed: ResourceNotFound")
+    assert story["redrive"] == "would  send it again, for the second time"
+    for part in ("received (twilio)", "published to the topic", "row created", "From  whatsapp:+1500***0006"):
+        assert part in result.stdout
+    assert (
+        "dead-lettered, after 1 redrive (the last one by run 20261123T194501Z-redrive-3f9a)" in result.stdout
+    )
+    assert "15005550006" not in result.stdout
+    assert LONG not in result.stdout
+
+
+def test_reveal_shows_numbers_and_texts(run: Run, letters: Letters) -> None:
+    sent = message(params={"Body": LONG})
+    letters.put(sent, f"no customer for {NUMBER}")
+    shown = run("dlq", "show", sent.message_id, "--reveal", "-o", "json").document["dead_letter"]
+
+    assert shown["failure"]["text"] == f"no customer for {NUMBER}"
+    assert shown["message"]["params"]["Body"] == LONG
+    assert (shown["row_state"], shown["row"]) == ("not stored", None)
+
+
+def test_the_log_lines_of_the_run_are_shown(run: Run, letters: Letters) -> None:
+    sent = message()
+    letters.put(sent, "boom")
+    write_log(
+        {"requestId": REQUEST_ID, "level": "ERROR", "message": "Processing failed", "error": f"of {NUMBER}"},
+        {"requestId": "another", "level": "INFO", "message": "Stored"},
+        {
+            "type": "platform.report",
+            "record": {"requestId": REQUEST_ID, "status": "error", "metrics": {"durationMs": 12.5}},
+        },
+    )
+    result = run("dlq", "show", sent.message_id)
+
+    assert "ERROR Processing failed: of whatsapp:+1500***0006" in result.stdout
+    assert "platform.report error after 12.5 ms" in result.stdout
+    assert "Stored" not in result.stdout
+
+
+def write_log(*lines: dict[str, Any]) -> None:
+    client = boto3.client("logs", region_name=REGION)
+    client.create_log_group(logGroupName=LOG_GROUP)
+    client.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
+    now = int(time.time() * 1000)
+    client.put_log_events(
+        logGroupName=LOG_GROUP,
+        logStreamName="one",
+        logEvents=[{"timestamp": now, "message": json.dumps(line)} for line in lines],
+    )
+
+
+def test_of_several_letters_of_a_message_the_newest_is_shown(run: Run, letters: Letters) -> None:
+    sent = message()
+    letters.put(sent, "the first")
+    newest = letters.put(sent, "the second")
+    shown = run("dlq", "show", sent.message_id, "-o", "json").document["dead_letter"]
+
+    assert shown["others"] == 1
+    assert shown["id"] == newest
+
+
+def test_a_completed_message_would_only_be_removed(
+    run: Run, letters: Letters, rows: Callable[[PilotMessage, str | None], None]
+) -> None:
+    sent = message()
+    letters.put(sent, "boom")
+    rows(sent, None)
+    assert (
+        "only remove it from the queue: the message is completed"
+        in run("dlq", "show", sent.message_id).stdout
+    )
+
+
+def test_a_letter_that_cannot_be_read_is_shown_with_the_reason(run: Run, letters: Letters) -> None:
+    letter_id = letters.put("hello, I am no message but a text of somebody +15005550006")
+    result = run("dlq", "show", letter_id)
+
+    assert "unreadable     the body is not JSON" in result.stdout
+    assert "redrive would  leave it: the body is not JSON" in result.stdout
+    assert "somebody" not in result.stdout
+
+
+def test_a_letter_is_shown_without_a_database(run: Run, letters: Letters) -> None:
+    sent = message()
+    letters.put(sent, "boom")
+    result: Result = run("dlq", "show", sent.message_id, "--database-url", "postgresql://127.0.0.1:1/x")
+
+    assert result.exit_code == 0
+    assert "row            unknown, the database could not be asked: no connection to" in result.stdout
+
+
+def test_a_letter_that_is_not_there_is_an_error(run: Run, letters: Letters) -> None:
+    letters.put(message(), "boom")
+    wanted = message().message_id
+    result = run("dlq", "show", wanted)
+
+    assert result.exit_code == 1
+    assert f"error: no dead letter of {wanted} was found (saw 1 of about 1)" in result.stderr
