@@ -8,11 +8,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.deadletters.whole import WholeLetter
+from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter
 from b2bpilot.pipeline.message import format_time
@@ -35,6 +36,11 @@ class Origin:
     environment: str
     account_id: str
     region: str
+
+    @classmethod
+    def of(cls, environment: Environment) -> Self:
+        stack = environment.stack
+        return cls(environment=environment.name, account_id=stack.account_id, region=stack.region)
 
     def __str__(self) -> str:
         return f"environment {self.environment} (account {self.account_id}, {self.region})"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
+from pathlib import Path
 
-from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
-from b2bpilot.ops.deadletters.archive import Origin, lines
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
+from b2bpilot.ops.deadletters.archive import Origin, lines, open_archive
 from b2bpilot.ops.deadletters.engine import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
-from b2bpilot.ops.deadletters.naming import take_named
+from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS, take_named
+from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import MessageState, Stage
 from b2bpilot.pipeline.deadletter import DeadLetter
 
@@ -42,6 +45,20 @@ class Discarded:
     @property
     def counts(self) -> Mapping[str, int]:
         return {"deleted": self.deleted, "not deleted": len(self.problems)}
+
+
+def require_all_deleted(discarded: Discarded) -> None:
+    """Raises PartlyFailed."""
+    if discarded.problems:
+        raise PartlyFailed(
+            f"{len(discarded.problems):,} dead letters are not known to be deleted",
+            hint="see `b2bpilot dlq list`, and discard again or resume the run",
+        )
+
+
+def needs_name(environment: str, *, is_everything: bool) -> bool:
+    """Tell whether the environment's name must be typed: for the whole queue, and in production for anything."""
+    return is_everything or environment.lower().startswith("prod")
 
 
 def write_plan(journal: Journal, letters: Mapping[str, str | None]) -> None:
@@ -129,10 +146,10 @@ def _deleted(letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
 
 
 def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> Mapping[str, object]:
-    fields = {"queue_message_id": queue_message_id, "message_id": message_id}
+    ids = {"queue_message_id": queue_message_id, "message_id": message_id}
     if queue_message_id in gone:
-        return {"event": "deleted", **fields, "found": "gone"}
-    return {"event": "failed", **fields, "error": NOT_FOUND}
+        return {"event": "deleted", **ids, "found": "gone"}
+    return {"event": "failed", **ids, "error": NOT_FOUND}
 
 
 def _problem(letter: DeadLetter, reason: str) -> Problem:
@@ -147,3 +164,35 @@ def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, 
     left = iter(items)
     while page := list(islice(left, PAGE)):
         yield page
+
+
+def run_discard(
+    queue: Queue,
+    journal: RunJournal,
+    letters: Mapping[str, str | None],
+    *,
+    home: Path,
+    origin: Origin,
+    known: Mapping[str, MessageState],
+    observe: Callable[[int], None] = lambda _: None,
+) -> Discarded:
+    """Discard letters within a run, and write its end. `known` is not empty when the run is resumed."""
+    archive = open_archive(home, journal.run_id)
+    try:
+        run = Discard(queue=queue, journal=journal, archive=archive, origin=origin, known=known)
+        discarded = run.run(letters, patience_seconds=PATIENCE_SECONDS if known else 0, observe=observe)
+    finally:
+        archive.close()
+    journal.finish(discarded.counts)
+    return discarded
+
+
+def parameters_of(selection: Selection, *, letters: int, by_name: bool) -> Mapping[str, object]:
+    """Return what the journal says of how the letters were chosen."""
+    given = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    chosen = {name: _plain(value) for name, value in given.items() if value}
+    return {"letters": letters, "selection": chosen or "everything", "by_name": by_name}
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)

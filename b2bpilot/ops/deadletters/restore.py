@@ -75,6 +75,17 @@ class RestorePlan:
     def letters(self, *decisions: Decision) -> list[str]:
         return [id_ for id_, decision in self.decisions.items() if decision in decisions]
 
+    @property
+    def to_send(self) -> int:
+        return len(self.letters(*SENDING))
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to send, to note or to name."""
+        return any(
+            decision not in (Decision.IN_QUEUE, Decision.RESTORED) for decision in self.decisions.values()
+        )
+
     def problems(self) -> list[Problem]:
         return [
             Problem(queue_message_id=id_, message_id=self.message_ids[id_], reason=Decision.UNDECIDED.value)

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from b2bpilot.aws.queue import DeadLetterQueue, History
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 
@@ -25,6 +27,16 @@ class WholeQueue(DeadLetterQueue):
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         received = self.receive_with_history(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
         return [whole_letter(letter, history) for letter, history in received]
+
+
+def whole_queue_of(environment: Environment) -> WholeQueue:
+    return WholeQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+
+
+def sender_of(environment: Environment) -> DeadLetterQueue:
+    """Return the queue to put letters into. boto3 must not repeat a call without an answer: it would double letters."""
+    client = environment.access.client("sqs", Timeouts(attempts=1))
+    return DeadLetterQueue(client, environment.stack.dead_letter_queue_url)
 
 
 def whole_letter(letter: DeadLetter, history: History) -> WholeLetter:

@@ -1,0 +1,34 @@
+"""A text in the operator's editor and back."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from b2bpilot.errors import Refused, UsageError
+
+EDITORS = ("VISUAL", "EDITOR")
+
+
+def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
+    """Return the text as the editor left it. The file is only the operator's, and gone afterwards.
+
+    Raises UsageError when there is no editor, and Refused when it did not end well.
+    """
+    command = next((environ[name] for name in EDITORS if environ.get(name)), "vi")
+    with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
+        file = Path(folder) / "message.json"
+        file.write_text(text, encoding="utf-8")
+        try:
+            ended = subprocess.run([*shlex.split(command), str(file)], check=False)  # noqa: S603  # the operator's own
+        except (OSError, ValueError) as exc:
+            raise UsageError(f"the editor {command!r} cannot be started: {exc}", hint="set EDITOR") from exc
+        if ended.returncode != 0:
+            raise Refused(f"the editor {command!r} ended with {ended.returncode}. Nothing was changed")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise Refused(f"what the editor left cannot be read: {exc}. Nothing was changed") from exc
