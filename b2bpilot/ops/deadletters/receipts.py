@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -22,6 +22,7 @@ EXTEND_AFTER = 0.6
 """Of that time; what is left is more than one call may take (aws.session.Timeouts)."""
 WORKERS = 8
 """Calls at the same time."""
+IN_MEMORY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,39 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The receipts of one answer, packed: SQS's are 400 letters long, and a look holds 100,000 of them."""
+    """The receipts of one answer, by their place in the spool."""
 
-    packed: bytes
+    offset: int
+    length: int
     size: int
     extend_at: float
 
-    @classmethod
-    def of(cls, letters: Sequence[DeadLetter], *, extend_at: float) -> Self:
-        handles = "\n".join(letter.receipt_handle for letter in letters)
-        return cls(zlib.compress(handles.encode(), 1), len(letters), extend_at)
 
-    def receipts(self) -> list[Receipt]:
-        return [Receipt(handle) for handle in zlib.decompress(self.packed).decode().split("\n")]
+class Spool:
+    """Keeps receipts on disk when they are many: SQS's have 400 letters, and a look holds 100,000 of them."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  # closed by close()
+        self._lock = threading.Lock()
+        self._end = 0
+
+    def put(self, handles: Sequence[str], *, extend_at: float) -> Batch:
+        text = "\n".join(handles).encode()
+        with self._lock:
+            self._file.seek(self._end)
+            self._file.write(text)
+            batch = Batch(self._end, len(text), len(handles), extend_at)
+            self._end += len(text)
+        return batch
+
+    def receipts(self, batch: Batch) -> list[Receipt]:
+        with self._lock:
+            self._file.seek(batch.offset)
+            text = self._file.read(batch.length)
+        return [Receipt(handle) for handle in text.decode().split("\n")]
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Receipts:
@@ -74,6 +95,7 @@ class Receipts:
         self._queue = queue
         self._hidden_seconds = hidden_seconds
         self._monotonic = monotonic
+        self._spool = Spool()
         self._batches: deque[Batch] = deque()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(WORKERS)
@@ -100,7 +122,8 @@ class Receipts:
         extend_at = self._extend_at()
         letters = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
         if letters:
-            self._batches.append(Batch.of(letters, extend_at=extend_at))
+            handles = [letter.receipt_handle for letter in letters]
+            self._batches.append(self._spool.put(handles, extend_at=extend_at))
         return letters
 
     def _extend_at(self) -> float:
@@ -118,20 +141,21 @@ class Receipts:
             extend_at = self._extend_at()
             try:
                 with suppress(AwsError):
-                    self._queue.extend(batch.receipts(), self._hidden_seconds)
+                    self._queue.extend(self._spool.receipts(batch), self._hidden_seconds)
             finally:
-                self._batches.append(Batch(batch.packed, batch.size, extend_at))
+                self._batches.append(replace(batch, extend_at=extend_at))
 
     def _release_all(self) -> None:
         with ThreadPoolExecutor(WORKERS) as pool:
             for worker in [pool.submit(self._release_until_none) for _ in range(WORKERS)]:
                 self.not_released += worker.result()
+        self._spool.close()
 
     def _release_until_none(self) -> int:
         failed = 0
         while batch := self._pop():
             try:
-                self._queue.release(batch.receipts())
+                self._queue.release(self._spool.receipts(batch))
             except Exception:  # noqa: BLE001  # whatever it is, the others are still to be given back
                 failed += batch.size
         return failed
