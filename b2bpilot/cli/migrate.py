@@ -15,7 +15,7 @@ from b2bpilot.cli.durations import parse_duration
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Author
+    from b2bpilot.ops.migrations import Author, Survey
 
 FOUND_SOMETHING = 3
 
@@ -86,7 +86,7 @@ def _status(pilot: Pilot, *, exit_code: bool) -> None:
 def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
-    survey = migrations.survey(pilot.database_url)
+    survey = _survey(pilot)
     for line in migration.described(survey, _target(pilot)):
         pilot.output.notice(line)
     pilot.output.record(migration.fields(survey), text=migrations.script(survey.plan))
@@ -97,7 +97,7 @@ def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
 def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) -> None:
     from b2bpilot.ops import migrations
 
-    survey = migrations.survey(pilot.database_url)
+    survey = _survey(pilot)
     plan, target = survey.plan, _target(pilot)
     pilot.output.record(migration.fields(survey), text=[])
     if plan.pending or plan.to_record:
@@ -110,6 +110,14 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
         pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")
         raise
     pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
+
+
+def _survey(pilot: Pilot) -> Survey:
+    """Counting the message_ids of a large table takes a while."""
+    from b2bpilot.ops import migrations
+
+    with pilot.output.progress(f"Looking at {_target(pilot)}"):
+        return migrations.survey(pilot.database_url)
 
 
 def _target(pilot: Pilot) -> str:

@@ -20,7 +20,6 @@ def row(migration: Migration) -> Row:
     entry, file = migration.entry, migration.file
     applied_at = entry.applied_at if entry else None
     seconds = entry.duration.total_seconds() if entry and entry.duration else None
-    checksum = entry.checksum if entry else file.checksum if file else ""
     return Row(
         fields={
             "name": migration.name,
@@ -32,7 +31,7 @@ def row(migration: Migration) -> Row:
             "reason": entry.reason if entry else None,
             "duration_seconds": seconds,
             "tool_version": entry.tool_version if entry else None,
-            "checksum": checksum,
+            "checksum": entry.checksum if entry else None,
             "file_checksum": file.checksum if file else None,
             "statements_to_run": len(migration.steps),
         },
@@ -42,7 +41,7 @@ def row(migration: Migration) -> Row:
             "recorded (UTC)": f"{applied_at.astimezone(UTC):%Y-%m-%d %H:%M}" if applied_at else NONE,
             "by": entry.operator if entry else NONE,
             "took": f"{seconds:.1f} s" if seconds is not None else NONE,
-            "checksum": checksum[:CHECKSUM_LENGTH],
+            "checksum": entry.checksum[:CHECKSUM_LENGTH] if entry else NONE,
         },
     )
 
@@ -68,6 +67,8 @@ def remarks(plan: Plan) -> Iterator[str]:
                 yield f"{migration.name} is recorded, but this version has no such file."
             case _:
                 pass
+    if plan.to_record:
+        yield f"Made by hand and not recorded yet: {len(plan.to_record)}; `b2bpilot migrate` records them."
     if plan.migrator:
         yield f"A migrator is at work: {plan.migrator}."
 
@@ -144,10 +145,11 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
 def outcome_text(outcome: Outcome, plan: Plan, target: str) -> Iterator[str]:
     seconds = outcome.duration.total_seconds()
     if outcome.applied:
-        yield f"Applied {_count(len(outcome.applied))} to {target} in {seconds:.1f} s: {', '.join(outcome.applied)}"
+        yield f"Applied {_count(len(outcome.applied))} to {target} in {seconds:.1f} s:"
+        yield from (f"  {name}" for name in outcome.applied)
     if outcome.adopted:
-        names = ", ".join(outcome.adopted)
-        yield f"Recorded {_count(len(outcome.adopted))} in {target}, made by hand before: {names}"
+        yield f"Recorded {_count(len(outcome.adopted))} in {target}, made by hand before:"
+        yield from (f"  {name}" for name in outcome.adopted)
     if not (outcome.applied or outcome.adopted):
         meanwhile = " (another migrator did it meanwhile)" if plan.pending or plan.to_record else ""
         yield f"Nothing to do: {target} is up to date{meanwhile}"

@@ -49,7 +49,7 @@ def _effect_on_traffic(statement: Statement) -> Effect:
                 lock="SHARE UPDATE EXCLUSIVE",
                 blocks_reads=False,
                 blocks_writes=False,
-                waits=("reads and writes go on; VACUUM and other DDL of the table wait until it is built",),
+                waits=("reads and writes go on; VACUUM and other DDL wait until it is built",),
             )
         case _:
             assert_never(statement.makes)

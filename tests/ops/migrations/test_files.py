@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from b2bpilot import resources
 from b2bpilot.errors import MigrationFailed
+from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations.effects import effect_of
 from b2bpilot.ops.migrations.files import read_migrations
 from b2bpilot.ops.migrations.statements import NewColumns, NewIndex, NewTable, read_statements
@@ -91,3 +94,13 @@ def test_line_ends_do_not_change_the_checksum(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_bytes(text.replace(b"\n", b"\r\n"))
     (windows,) = read_migrations(tmp_path)
     assert windows.checksum == unix.checksum
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+def test_psql_runs_the_files_and_runs_them_again(empty_database_url: str) -> None:
+    for name in FILES * 2:
+        file = resources.migrations() / name
+        command = ["psql", empty_database_url, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file)]
+        subprocess.run(command, check=True, capture_output=True)
+    plan = migrations.plan(empty_database_url)
+    assert [migration.state for migration in plan.migrations] == [migrations.State.ADOPTED] * 3

@@ -111,16 +111,6 @@ def test_a_reader_in_an_open_transaction_is_not_in_the_way(
             assert index.in_the_way(connection) == []
 
 
-def test_a_prepared_transaction_is_named(old_database_url: str, every_transaction_is_old: None) -> None:
-    with connect(old_database_url) as connection:
-        if connection.execute("SHOW max_prepared_transactions").fetchone() == ("0",):
-            pytest.skip("the server takes no prepared transactions")
-        with transaction(old_database_url, "UPDATE b2b_pilot_user_submissions SET body = body") as other:
-            other.execute("PREPARE TRANSACTION 'forgotten'")
-        assert index.in_the_way(connection) == ["prepared transaction 'forgotten'"]
-        connection.execute("ROLLBACK PREPARED 'forgotten'")
-
-
 def test_a_build_that_waits_tells_who_holds_it_up(old_database_url: str) -> None:
     """The transaction is young, so the build begins and waits for it."""
     with transaction(
