@@ -177,12 +177,9 @@ def run_discard(
     observe: Callable[[int], None] = lambda _: None,
 ) -> Discarded:
     """Discard letters within a run, and write its end. `known` is not empty when the run is resumed."""
-    archive = open_archive(home, journal.run_id)
-    try:
+    with open_archive(home, journal.run_id) as archive:
         run = Discard(queue=queue, journal=journal, archive=archive, origin=origin, known=known)
         discarded = run.run(letters, patience_seconds=PATIENCE_SECONDS if known else 0, observe=observe)
-    finally:
-        archive.close()
     journal.finish(discarded.counts)
     return discarded
 

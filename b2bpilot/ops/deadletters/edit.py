@@ -13,6 +13,7 @@ from b2bpilot.errors import (
     AwsDenied,
     AwsError,
     CredentialsMissing,
+    MessageTooLarge,
     MessageUnreadable,
     NotFound,
     PartlyFailed,
@@ -33,7 +34,7 @@ from b2bpilot.ops.deadletters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.pipeline.deadletter import DeadLetter, Shape
-from b2bpilot.pipeline.message import MAXIMUM_BYTES, decode, encode
+from b2bpilot.pipeline.message import decode, encode
 
 LOCKED = "message_id"
 
@@ -113,16 +114,10 @@ def edited(letter: WholeLetter, after: str) -> Edit:
             hint="another message is published with `b2bpilot publish`",
         )
     try:
-        decode(json.dumps(document))
-    except MessageUnreadable as exc:
-        raise EditInvalid(f"not a message: {exc}. Nothing was changed") from exc
-    edit = Edit(letter=letter, before=before, after=after)
-    if (
-        replacement(edit, Origin(environment="", account_id="", region="")).outgoing.size_bytes
-        > MAXIMUM_BYTES
-    ):
-        raise EditInvalid(f"the message is larger than the {MAXIMUM_BYTES:,} bytes that SNS takes")
-    return edit
+        encode(decode(json.dumps(document)))
+    except (MessageUnreadable, MessageTooLarge) as exc:
+        raise EditInvalid(f"not a message that can be sent: {exc}. Nothing was changed") from exc
+    return Edit(letter=letter, before=before, after=after)
 
 
 def replacement(edit: Edit, origin: Origin) -> Archived:

@@ -26,16 +26,13 @@ def row_state_of(letter: WholeLetter, table: survey.Table) -> RowState:
 def replace_letter(environment: Environment, journal: Journal, edit: Edit, *, home: Path) -> None:
     """Put the edited letter in the original's place. Raises what Replace.run raises."""
     origin = Origin.of(environment)
-    archive = open_archive(home, journal.run_id)
-    try:
+    with open_archive(home, journal.run_id) as archive:
         Replace(
             queue=whole_queue_of(environment),
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
         ).run(archived(edit.letter, origin), replacement(edit, origin))
-    finally:
-        archive.close()
     journal.finish(REPLACED)
 
 
@@ -54,11 +51,8 @@ def resume_edit(
     )
     queue = whole_queue_of(environment)
     is_sent = was_sent(queue, new, state, now=now)
-    archive = open_archive(home, record.run_id)
-    try:
+    with open_archive(home, record.run_id) as archive:
         Replace(
             queue=queue, sender=sender_of(environment), journal=journal, archive=archive, known=state
         ).run(original, new, is_sent=is_sent)
-    finally:
-        archive.close()
     journal.finish(REPLACED)

@@ -232,7 +232,9 @@ class Restore:
                     problems += failed
                 done += len(window)
                 self.observe(done)
-        return Restored(put_back=len(plan.decisions) - len(problems) - self._left(plan), problems=problems)
+        return Restored(
+            put_back=len(plan.decisions) - len(problems) - self._left(plan), problems=tuple(problems)
+        )
 
     @staticmethod
     def _left(plan: RestorePlan) -> int:

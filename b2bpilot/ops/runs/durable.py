@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from b2bpilot.errors import PilotError, Refused
@@ -34,7 +35,7 @@ class DurableFile:
         self._end = os.fstat(descriptor).st_size
         self._pending: list[bytes] = []
         self._asked = self._done = 0
-        self._busy = False
+        self._busy = self._wants_sync = False
         self._failure: OSError | None = None
         self._changed = threading.Condition()
 
@@ -70,8 +71,9 @@ class DurableFile:
             raise _failed(path, exc) from exc
         return cls(path, descriptor)
 
-    def append(self, lines: Iterable[bytes]) -> None:
-        """Write lines (without their ends) and return when they are on disk. Threads may call it side by side.
+    def append(self, lines: Iterable[bytes], *, durable: bool = True) -> None:
+        """Write lines (without their ends) and return when they are on disk; not durable ones when the kernel has them,
+        which a kill of this process does not undo, only a power cut. Threads may call it side by side.
 
         Raises JournalFailed, now and from then on, when the disk refuses.
         """
@@ -79,6 +81,7 @@ class DurableFile:
             self._refuse_after_failure()
             added = [line + b"\n" for line in lines]
             self._pending += added
+            self._wants_sync = self._wants_sync or durable
             self._asked += len(added)
             mine = self._asked
             while self._done < mine:
@@ -91,15 +94,25 @@ class DurableFile:
     def close(self) -> None:
         os.close(self._descriptor)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def _commit(self) -> None:
         """Write what waits, by everybody. Interrupted, it is written again to the same place by the next one."""
         waiting, upto = len(self._pending), self._asked
+        sync, self._wants_sync = self._wants_sync, False
         data = b"".join(self._pending)
         self._busy = True
         self._changed.release()
         try:
             _write_at(self._descriptor, data, self._end)
-            os.fsync(self._descriptor)
+            if sync:
+                os.fsync(self._descriptor)
         except OSError as exc:
             self._failure = exc
         else:
@@ -108,6 +121,7 @@ class DurableFile:
             self._done = upto
         finally:
             self._changed.acquire()
+            self._wants_sync = self._wants_sync or (sync and self._done < upto)
             self._busy = False
             self._changed.notify_all()
 

@@ -82,13 +82,15 @@ class Journal:
     def path(self) -> Path:
         return self._file.path
 
-    def write(self, *entries: Mapping[str, object]) -> None:
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
         """Return when the entries are on disk: an fsync serves all threads that wait. Raises JournalFailed.
+
+        `durable=False` is for what a resumed run can find out again: it survives a kill, not a power cut.
 
         An entry is {"event": ..., ...}; one about a letter names its `queue_message_id`.
         """
         at = format_time(self._clock())
-        self._file.append([_line({"at": at, **entry}) for entry in entries])
+        self._file.append([_line({"at": at, **entry}) for entry in entries], durable=durable)
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write that the run came to its end; without it, it was interrupted and can be resumed."""
