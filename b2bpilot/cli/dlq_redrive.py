@@ -10,9 +10,11 @@ import typer
 
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_progress import RedriveDisplay
+from b2bpilot.cli.dlq_run import new_run, resumed_run
 from b2bpilot.cli.dlq_selection import selection_of
 from b2bpilot.cli.durations import parse_duration
 from b2bpilot.cli.output import Row
+from b2bpilot.cli.runs import RESUMERS
 from b2bpilot.cli.settings import Format
 from b2bpilot.errors import UsageError
 
@@ -35,6 +37,9 @@ EXPLAINED = {
     "in progress": "leave: a run is processing it",
     "unreadable": "leave: it cannot be read",
 }
+
+
+RESUMERS["redrive"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
 
 
 class Via(StrEnum):
@@ -75,7 +80,8 @@ def redrive(
         int | None, typer.Option(min=1, max=32, help="At most so many calls at once.", metavar="N")
     ] = None,
     wait: Annotated[
-        str, typer.Option(help="How long to look at the rows for the proof.", metavar="DURATION")
+        str,
+        typer.Option(help="How long to look at the rows for the proof; 0s looks once.", metavar="DURATION"),
     ] = "60s",
     force: Annotated[bool, typer.Option("--force", help="Take more than 1,000 letters.")] = False,
     reason: Annotated[
@@ -103,7 +109,7 @@ def redrive(
         max_failures=parse_percent(max_failures, "--max-failures"),
         rate=rate,
         concurrency=concurrency,
-        wait=parse_duration(wait, "--wait"),
+        wait=parse_duration(wait, "--wait", may_be_zero=True),
         force=force,
         now=pilot.now(),
     )
@@ -115,7 +121,7 @@ def redrive(
         if dry_run or not plan.acts or _froze(pilot, plan, plan_file):
             return
         pilot.confirmation(yes=yes).ask([], "Go on?")
-        with _journal(pilot, order, reason) as journal:
+        with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
             summary = _run(pilot, run, (taken, plan), journal)
             journal.finish(summary.counts())
     _show_summary(pilot, journal.run_id, summary)
@@ -125,7 +131,6 @@ def redrive(
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
     from b2bpilot.ops.deadletters import redriving
-    from b2bpilot.ops.runs.journal import Journal, operator_name
 
     with pilot.database() as database:
         order, run = redriving.prepare_resume(pilot.environment, database, record, now=pilot.now())
@@ -135,29 +140,12 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             _show_plan(pilot, order, taken, plan)
             if plan.acts:
                 pilot.confirmation(yes=yes).ask([], "Go on?")
-            with Journal.reopen(record.path, operator=operator_name()) as journal:
+            with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
                 summary += run.prove_earlier(redriving.sent_before(record), since=record.started_at)
                 journal.finish(summary.counts())
     _show_summary(pilot, journal.run_id, summary)
     redriving.require_everything_completed(summary)
-
-
-def _journal(pilot: Pilot, order: Order, reason: str | None) -> Journal:
-    from b2bpilot.ops.deadletters.redriving import COMMAND
-    from b2bpilot.ops.runs.journal import Journal, operator_name
-
-    stack = pilot.environment.stack
-    return Journal.create(
-        pilot.runs_home,
-        command=COMMAND,
-        environment=pilot.environment.name,
-        account_id=stack.account_id,
-        region=stack.region,
-        operator=operator_name(),
-        reason=reason,
-        parameters=order.parameters(),
-    )
 
 
 def _show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
@@ -222,7 +210,6 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
 
 
 def _run(pilot: Pilot, run: Redrive, first: tuple[Taken, Plan], journal: Journal) -> Summary:
-    pilot.output.notice(f"run {journal.run_id}")
     with pilot.output.progress("sending") as tell:
         display = RedriveDisplay(
             tell, total=len(first[1].items), pace=run.pace, live=pilot.output.stderr.isatty()

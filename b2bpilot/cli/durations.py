@@ -12,8 +12,8 @@ PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhdw])")
 HINT = "write a duration as 30s, 15m, 2h, 1d or 1h30m"
 
 
-def parse_duration(text: str, option: str) -> timedelta:
-    """Return the duration; it is more than zero. Raises UsageError that names the option."""
+def parse_duration(text: str, option: str, *, may_be_zero: bool = False) -> timedelta:
+    """Return the duration; it is more than zero unless it may be. Raises UsageError that names the option."""
     parts = PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UsageError(f"{option}: {text!r} is not a duration", hint=HINT)
@@ -21,7 +21,7 @@ def parse_duration(text: str, option: str) -> timedelta:
         duration = sum((timedelta(**{UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
     except OverflowError as exc:
         raise UsageError(f"{option}: {text!r} is too long", hint=HINT) from exc
-    if not duration:
+    if not duration and not may_be_zero:
         raise UsageError(f"{option}: {text!r} is no time at all", hint=HINT)
     return duration
 

@@ -19,9 +19,9 @@ THROTTLE_TRIES = 8
 
 
 class Journal(Protocol):
-    """Where a run writes before it acts; returns only when the entries are on disk."""
+    """Where a run writes before it acts; returns only when the entries are on disk, or not `durable` with the kernel."""
 
-    def write(self, *entries: Mapping[str, object]) -> None: ...
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
 class Held(Protocol):
@@ -93,7 +93,8 @@ class Engine:
         """
         with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
             for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
-                batches = split(stage, workers=self._pace.limits.concurrency)
+                workers = 1 if self._route.sends_batches else self._pace.limits.concurrency
+                batches = split(stage, workers=workers)
                 handled = [
                     one for batch in pool.map(lambda b: self._watched(b, observe), batches) for one in batch
                 ]
@@ -113,7 +114,8 @@ class Engine:
         with self._pace.slot(len(batch)):
             self._journal.write(*(entry("sending", letter) for letter in batch))
             sent = self._send(batch)
-            self._journal.write(*(_result(letter, one) for letter, one in zip(batch, sent, strict=True)))
+            results = [_result(letter, one) for letter, one in zip(batch, sent, strict=True)]
+            self._journal.write(*results, durable=False)
             deleted = self._delete([letter for letter, one in zip(batch, sent, strict=True) if one.confirmed])
         return [
             Handled(letter=letter, sent=one, deleted=letter.queue_message_id in deleted)
@@ -126,7 +128,7 @@ class Engine:
             return set()
         refused = {letter.queue_message_id for letter in self._held.delete(confirmed)}
         gone = [letter for letter in confirmed if letter.queue_message_id not in refused]
-        self._journal.write(*(entry("deleted", letter) for letter in gone))
+        self._journal.write(*(entry("deleted", letter) for letter in gone), durable=False)
         return {letter.queue_message_id for letter in gone}
 
     def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:

@@ -20,7 +20,7 @@ from b2bpilot.ops.deadletters.engine import (
 )
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, Holding, Queue
 from b2bpilot.ops.deadletters.pace import Limits, Pace
-from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, make_plan
+from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, Planned, make_plan
 from b2bpilot.ops.deadletters.proof import Fate, Proof, Prover
 from b2bpilot.ops.deadletters.routes import Route, Via
 from b2bpilot.ops.deadletters.states import row_states
@@ -178,7 +178,7 @@ class Redrive:
         """Send what the plan says, delete what was confirmed, and prove it by the rows."""
         since = self._database.now()
         self._run_id = journal.run_id
-        journal.write(*(entry("planned", item.letter, decision=item.decision.value) for item in plan.items))
+        journal.write(*(_planned(item) for item in plan.items))
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         handled = self._send(plan.letters(Decision.SEND), journal, watch, since)
         proof = self._prove(handled, since, watch)
@@ -269,6 +269,12 @@ class Redrive:
         return Prover(self._database).prove(
             _confirmed(handled), since=since, timeout=self.request.wait, observe=watch.proof
         )
+
+
+def _planned(item: Planned) -> Mapping[str, object]:
+    """With the receipt, so that a resumed run can make the letter visible without waiting for its time to end."""
+    receipt = item.letter.receipt_handle
+    return entry("planned", item.letter, decision=item.decision.value, receipt_handle=receipt)
 
 
 def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof) -> Summary:

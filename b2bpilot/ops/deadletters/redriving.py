@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import assert_never
 
 from b2bpilot.aws.functions import Function
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.look import look
@@ -190,8 +191,12 @@ def prepare_resume(
         raise UsageError(f"run {record.run_id} is `{record.command}` in environment {record.environment}")
     order = _order_of_record(environment, record, now=now)
     open_ = {key: one.was_accepted for key, one in record.messages.items() if one.stage is not Stage.DELETED}
+    queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    with contextlib.suppress(AwsError):  # else they become visible by themselves when their time is over
+        handles = [record.messages[key].receipt_handle for key in open_]
+        queue.release([_Receipt(handle) for handle in handles if handle])
     redrive = Redrive(
-        queue=DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access),
+        queue=queue,
         route=route_of(environment, order.via),
         database=database,
         request=order.request,
@@ -200,6 +205,11 @@ def prepare_resume(
         started_at=now,
     )
     return order, redrive
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    receipt_handle: str
 
 
 def sent_before(record: RunRecord) -> dict[str, str]:

@@ -56,6 +56,8 @@ class Route(Protocol):
     """Sends letters, in order; result N belongs to letter N. Raises only what is FATAL."""
 
     via: Via
+    sends_batches: bool
+    """Whether ten letters are one call; else they are ten, better made side by side."""
 
     def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]: ...
 
@@ -77,6 +79,7 @@ class InvokeRoute:
     """Runs the function now. What fails stays where it is and cannot loop (facts H2)."""
 
     via = Via.INVOKE
+    sends_batches = False
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
@@ -98,6 +101,7 @@ class AsyncRoute:
     """Puts the event into the function's own queue. What fails again comes back as a new dead letter."""
 
     via = Via.ASYNC
+    sends_batches = False
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
@@ -117,6 +121,7 @@ class TopicRoute:
     """Publishes the inner message again with all its attributes: it reaches every subscriber."""
 
     via = Via.TOPIC
+    sends_batches = True
 
     def __init__(self, topic: Publisher) -> None:
         self._topic = topic

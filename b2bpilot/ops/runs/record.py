@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -58,6 +58,8 @@ class MessageState:
     """What its row said afterwards."""
     was_accepted: bool = False
     was_archived: bool = False
+    receipt_handle: str | None = field(default=None, repr=False)
+    """Of the receive that planned it: with it a resumed run makes the letter visible at once."""
 
     @property
     def is_unknown(self) -> bool:
@@ -181,6 +183,7 @@ class _Reading:
             MessageState(queue_message_id=queue_message_id, message_id=entry.get("message_id")),
         )
         known.decision = entry.get("decision", known.decision)
+        known.receipt_handle = entry.get("receipt_handle", known.receipt_handle)
         if event == "proof":
             known.fate, known.error = entry.get("fate"), entry.get("reason") or known.error
         if event not in STAGES:

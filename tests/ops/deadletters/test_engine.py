@@ -29,7 +29,7 @@ TAKING = (Fault.NONE, Fault.NONE)
 class Lines(list[Mapping[str, object]]):
     """A journal in memory."""
 
-    def write(self, *entries: Mapping[str, object]) -> None:
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
         self.extend(entries)
 
     def about(self, event: str) -> set[object]:

@@ -1,0 +1,215 @@
+"""Redrives in the local environment: five causes of which four are mended, and runs that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.cli.app import main
+from b2bpilot.ops.runs.runs import list_runs
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.models import SubmissionStatus
+from tests.events import message, sns_event
+from tests.local.conftest import Machine, machine
+from tests.local.polling import eventually
+
+pytestmark = pytest.mark.xdist_group("local")
+
+ERRORS = (
+    'connection to server at "10.0.3.7", port 5432 failed: FATAL: too many connections',
+    "Task timed out after 300.00 seconds",
+    "Rate Exceeded.",
+    "PostgreSQL refused a statement: canceling statement due to lock timeout",
+)
+POISON = "NumMedia is 'two', not a count"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with machine(tmp_path_factory.mktemp("redrive") / "home", "--time-scale", "300") as found:
+        yield found
+
+
+@pytest.fixture
+def queue(pipeline: Machine) -> DeadLetterQueue:
+    access = AwsAccess(
+        region=pipeline.state.region,
+        endpoint_url=pipeline.state.endpoint_url,
+        access_key_id=pipeline.state.account_id,
+        secret_access_key="local",
+    )
+    found = DeadLetterQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
+    while letters := found.receive(hidden_seconds=30, wait_seconds=0):
+        found.delete(letters)
+    return found
+
+
+@pytest.fixture
+def database(pipeline: Machine) -> Iterator[DatabaseManager]:
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute("TRUNCATE b2b_pilot_user_submissions")
+    with DatabaseManager(pipeline.state.database_url) as manager:
+        yield manager
+
+
+@pytest.fixture
+def cli(pipeline: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    return lambda *arguments: main([*arguments, "-e", "local"])
+
+
+def letter(of: PilotMessage, error: str) -> Outgoing:
+    attributes = {"RequestID": str(uuid.uuid4()), "ErrorMessage": error}
+    return Outgoing(
+        body=json.dumps(sns_event(of)),
+        attributes={name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()},
+    )
+
+
+def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_message_is_stored_once(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [(message(), ERRORS[n % len(ERRORS)]) for n in range(800)]
+    bad = [(message(params={"NumMedia": "two"}), POISON) for _ in range(200)]
+    mixed = random.Random(7).sample(good + bad, 1_000)
+    assert not queue.send([letter(of, error) for of, error in mixed])
+
+    assert cli("dlq", "list", "-o", "json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert sorted(group["count"] for group in listed["groups"]) == [200] * 5
+
+    assert cli("dlq", "redrive", "--yes", "--max-failures", "60", "-o", "json") == 4
+    summary = json.loads(capsys.readouterr().out)["summary"]
+
+    assert (summary["completed"], summary["unfinished"]) == (800, 200)
+    counts = database.count_by_status()
+    assert counts == {SubmissionStatus.COMPLETED: 800, SubmissionStatus.FAILED: 200}
+    rows = database.progress_of([of.message_id for of, _ in good])
+    assert {row.attempts for row in rows.values()} == {1}
+    assert queue.counters().visible == 200
+
+
+def test_letters_that_arrive_after_the_run_began_are_left_alone(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The queue keeps time in milliseconds; a letter from the future stands for one that arrives meanwhile."""
+    assert not queue.send([letter(message(), ERRORS[0]) for _ in range(5)])
+    before = queue.counters().visible
+
+    assert cli("dlq", "redrive", "--yes", "--until", "2020-01-01") == 0
+
+    assert queue.counters().visible == before == 5
+    assert database.count_by_status() == {}
+
+
+def test_what_is_completed_already_is_only_removed(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = message()
+    assert not queue.send([letter(of, ERRORS[0])])
+    assert cli("dlq", "redrive", "--yes") == 0
+    assert not queue.send([letter(of, ERRORS[0])])
+    capsys.readouterr()
+
+    assert cli("dlq", "redrive", "--yes", "-o", "json") == 0
+
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert (summary["removed"], summary["completed"]) == (1, 0)
+    assert database.progress_of([of.message_id])[of.message_id].attempts == 1
+    assert queue.counters().total == 0
+
+
+@pytest.mark.parametrize("via", ["async", "topic"])
+def test_the_routes_that_only_accept_are_proved_by_the_rows(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, via: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [message() for _ in range(60)]
+    assert not queue.send([letter(of, ERRORS[0]) for of in good])
+    bad = message(params={"NumMedia": "two"})
+    assert not queue.send([letter(bad, POISON)])
+
+    code = cli("dlq", "redrive", "--yes", "--via", via, "--max-failures", "100", "-o", "json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert (code, document["summary"]["completed"]) == (4, 60)
+    (unfinished,) = document["unfinished"]
+    assert unfinished["message_id"] == bad.message_id
+    assert "failed again" in unfinished["reason"]
+    returned = eventually(lambda: queue.receive(hidden_seconds=0, wait_seconds=0), "a new dead letter")
+    assert returned[0].redrives == 1
+
+
+def test_a_frozen_plan_sends_exactly_its_letters(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, tmp_path: Any
+) -> None:
+    planned, later = message(), message()
+    assert not queue.send([letter(planned, ERRORS[0])])
+    plan = str(tmp_path / "plan.json")
+    assert cli("dlq", "redrive", "--plan", plan) == 0
+    assert not queue.send([letter(later, ERRORS[0])])
+
+    assert cli("dlq", "redrive", "--plan", plan, "--yes") == 0
+
+    assert database.progress_of([planned.message_id, later.message_id]).keys() == {planned.message_id}
+    assert queue.counters().visible == 1
+
+
+def test_nothing_is_changed_without_a_confirmation(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not queue.send([letter(message(), ERRORS[0])])
+
+    assert cli("dlq", "redrive") == 5
+    assert cli("dlq", "redrive", "--dry-run") == 0
+
+    assert "Nothing was changed" in capsys.readouterr().err
+    assert queue.counters().visible == 1
+    assert database.count_by_status() == {}
+
+
+def test_a_redrive_that_is_killed_and_resumed_ends_with_every_message_stored_once(
+    cli: Any, pipeline: Machine, queue: DeadLetterQueue, database: DatabaseManager
+) -> None:
+    """Four kills here; `python -m bench.killed_redrives` does it twenty times with 500 letters."""
+    sent = [message() for _ in range(120)]
+    assert not queue.send([letter(of, ERRORS[0]) for of in sent])
+    chance = random.Random(11)
+    command = [sys.executable, "-m", "b2bpilot", "dlq", "redrive", "--yes", "-e", "local"]
+    kill_after(command, pipeline, lines=chance.randint(1, 5))
+    for _ in range(3):
+        (record, *_) = list_runs(pipeline.home)
+        resume = [sys.executable, "-m", "b2bpilot", "runs", "resume", record.run_id, "--yes"]
+        kill_after(resume, pipeline, lines=chance.randint(1, 5))
+    (record, *_) = list_runs(pipeline.home)
+
+    assert main(["runs", "resume", record.run_id, "--yes"]) == 0
+
+    assert database.count_by_status() == {SubmissionStatus.COMPLETED: 120}
+    rows = database.progress_of([of.message_id for of in sent])
+    assert {row.attempts for row in rows.values()} == {1}
+    assert queue.counters().total == 0
+
+
+def kill_after(command: list[str], pipeline: Machine, *, lines: int) -> None:
+    """SIGKILL the command when it has said so many lines."""
+    environ = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
+    ) as process:
+        assert process.stderr is not None
+        for _ in range(lines):
+            process.stderr.readline()
+        process.send_signal(signal.SIGKILL)
