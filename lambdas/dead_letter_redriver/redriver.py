@@ -104,17 +104,18 @@ class Redriver:
             self._switch.end(position.run_id, because)
 
     def _begin(self) -> RemoteRun | None:
-        """Return the run to work for; without one, the tally says why."""
+        """Return the run to work for. Without one the letters go back, and the tally says whether a run must be ended."""
         try:
             position = self._switch.position()
         except AwsError as exc:
-            position, because = Position(is_on=True, run=None), f"the run cannot be read: {exc}"
+            _warn("The run cannot be read", "not_read", exc)
+            position, over = Position(is_on=False, run=None), f"the run cannot be read: {exc}"
         else:
-            because = over_by_itself(position.run, self._now()) if position.is_on else "the mapping is off"
+            over = over_by_itself(position.run, self._now()) if position.is_on else ""
         if position.run_id != self._tally.run_id:
             self._tally = Tally(run_id=position.run_id, met_at=self._clock())
-        self._tally.over = self._tally.over or because
-        return None if self._tally.over else position.run
+        self._tally.over = self._tally.over or over
+        return position.run if position.is_on and not self._tally.over else None
 
     def _replace(self, failed: Sequence[Try]) -> set[str]:
         """Write a letter with the new failure for each, and return the ids of those whose place was taken.

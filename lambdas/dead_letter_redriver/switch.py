@@ -43,6 +43,7 @@ class Switch:
         self._mapping = mapping
         self._clock = clock
         self._known: tuple[float, Position] | None = None
+        self._ended_at = -REMEMBERED_SECONDS
 
     def position(self) -> Position:
         """Return what the mapping said within the last ten seconds."""
@@ -54,7 +55,13 @@ class Switch:
         return Position(is_on=self._mapping.read().state.is_on, run=remote_run(self._mapping.tags()))
 
     def end(self, run_id: str, because: str) -> None:
-        """Disable the mapping, unless another run has begun meanwhile. The reason is for who asks later."""
+        """Disable the mapping, unless another run has begun meanwhile. The reason is for who asks later.
+
+        Until Lambda has done it more batches come; they ask for it again, not more often than Lambda bears.
+        """
+        if self._clock() - self._ended_at < REMEMBERED_SECONDS:
+            return
+        self._ended_at = self._clock()
         self._known = None
         try:
             now = self.position_now()

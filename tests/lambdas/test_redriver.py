@@ -1,0 +1,260 @@
+"""The redriver among AWS's faults: it ends, it tries each letter once a run, and no message is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from b2bpilot.aws.mappings import MappingState
+from b2bpilot.errors import AwsError, Refused
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.remote_run import remote_run
+from lambdas.dead_letter_redriver.letters import letter_of
+from tests.events import message, sns_event
+from tests.lambdas.redriver_world import Crash, Fault, World, error_of
+
+SOME_FAULTS = st.lists(st.sampled_from(Fault), max_size=60)
+
+
+def messages(number: int) -> list[PilotMessage]:
+    return [message() for _ in range(number)]
+
+
+def ids(of: list[PilotMessage]) -> set[str]:
+    return {one.message_id for one in of}
+
+
+def world_with(found: list[PilotMessage], *, poison: int = 0, every: int = 1) -> World:
+    """A queue in which `poison` messages, one in `every`, always fail."""
+    world = World(poison=frozenset(one.message_id for one in found[: poison * every : every]))
+    world.put(found)
+    return world
+
+
+def ended(world: World) -> str:
+    run = remote_run(world.all_tags)
+    assert run is not None
+    return run.ended
+
+
+def test_what_is_processed_leaves_the_queue_and_the_run_ends() -> None:
+    found = messages(25)
+    world = world_with(found)
+    world.begin()
+    world.run()
+    assert world.completed == ids(found)
+    assert not world.letters
+    assert not world.state.is_on
+    assert ended(world) == "nothing is left to try"
+
+
+def test_what_fails_again_is_tried_once_and_is_visible_soon_after_the_end() -> None:
+    found = messages(200)
+    world = world_with(found, poison=20, every=10)
+    world.begin()
+    world.run()
+    assert not world.state.is_on
+    assert set(world.tries.values()) == {1}
+    assert {letter.message_id for letter in world.letters.values()} == world.poison
+    assert len(world.letters) == 20
+    world.time += 10
+    assert world.visible() == 20
+
+
+def test_the_letter_that_stays_names_the_run_the_attempt_and_the_new_failure() -> None:
+    found = messages(1)
+    world = world_with(found, poison=1)
+    world.begin(run_id="run-7")
+    world.run()
+    (left,) = world.letters.values()
+    letter = letter_of(left.record())
+    assert (letter.redrives, letter.redriven_by) == (1, "run-7")
+    assert letter.message is not None
+    assert (letter.message.message_id, letter.message.params) == (found[0].message_id, found[0].params)
+    assert error_of(left) == letter.failure.text == "boom \ufffd"
+
+
+def test_a_message_is_tried_by_three_runs_and_then_set_aside() -> None:
+    found = messages(1)
+    world = world_with(found, poison=1)
+    for number in range(5):
+        world.begin(run_id=f"run-{number}")
+        world.run()
+        world.time += 60
+    assert world.tries[found[0].message_id] == 3
+    assert len(world.letters) == 1
+
+
+def test_a_mapping_that_cannot_be_turned_off_tries_each_letter_once() -> None:
+    """What a letter says of itself is enough: nothing here depends on the end of the run."""
+    found = messages(4)
+    world = world_with(found, poison=4)
+    world.begin()
+    world.disable = lambda: None  # type: ignore[method-assign]
+    world.run(seconds=2 * 3600)
+    assert world.state.is_on
+    assert set(world.tries.values()) == {1}
+    assert len(world.letters) == 4
+
+
+def test_letters_that_came_after_the_start_are_not_touched() -> None:
+    found, later = messages(5), messages(5)
+    world = world_with(found)
+    world.begin()
+    world.put(later)
+    world.run()
+    assert world.completed == ids(found)
+    assert {letter.message_id for letter in world.letters.values()} == ids(later)
+
+
+@pytest.mark.parametrize("body", ["not JSON", "{}", json.dumps({"Records": [{"s3": {}}]})])
+def test_what_cannot_be_read_stays(body: str) -> None:
+    world = World()
+    kept = world.put_body(body)
+    world.put(messages(3))
+    world.begin()
+    world.run()
+    assert list(world.letters) == [kept.id]
+    assert not world.state.is_on
+
+
+def test_too_many_failures_end_the_run_early() -> None:
+    found = messages(300)
+    world = world_with(found, poison=300)
+    world.begin()
+    world.run()
+    assert ended(world).startswith("too many failures: 10 of 10")
+    assert sum(world.tries.values()) <= 10 * world.containers
+    assert len(world.letters) == 300
+
+
+def test_a_throttled_processor_is_no_failure_of_the_letters() -> None:
+    found = messages(30)
+    world = world_with(found)
+    world.throttles = 8
+    world.begin()
+    world.run(seconds=600)
+    assert world.completed == ids(found)
+    assert set(world.tries.values()) == {1}
+    assert not world.letters
+
+
+def test_a_letter_is_not_begun_without_the_time_to_end_it() -> None:
+    world = world_with(messages(2))
+    world.begin()
+    letters = [letter_of(letter.record()) for letter in world.letters.values()]
+    assert world.container().redrive(letters, seconds_left=lambda: 300) == letters
+    assert not world.tries
+
+
+def test_a_mapping_that_somebody_turned_on_by_hand_is_turned_off() -> None:
+    world = world_with(messages(5))
+    world.enable(max_concurrency=2)
+    world.run()
+    assert not world.state.is_on
+    assert not world.tries
+    assert len(world.letters) == 5
+
+
+def test_a_run_ends_when_its_time_is_over() -> None:
+    found = messages(5)
+    world = world_with(found)
+    world.begin(longest=timedelta(minutes=5))
+    world.time += 301
+    world.run()
+    assert ended(world) == "its time is over"
+    assert not world.tries
+
+
+def test_the_guard_ends_a_run_whose_queue_is_empty_and_no_other() -> None:
+    world = world_with([])
+    world.begin()
+    world.container().guard()
+    assert world.state.is_on, "SQS's counters may not know yet"
+    world.time += 120
+    world.container().guard()
+    assert not world.state.is_on
+    assert ended(world) == "nothing is left in the queue"
+
+
+def test_the_end_of_one_run_is_not_the_end_of_the_next() -> None:
+    world = world_with(messages(1))
+    world.begin(run_id="first")
+    late = world.container()
+    late.redrive([], seconds_left=lambda: 360)
+    world.state = MappingState.DISABLED
+    world.begin(run_id="second")
+    late.redrive([], seconds_left=lambda: 360)
+    assert world.state.is_on
+
+
+def test_a_second_run_is_refused() -> None:
+    world = world_with(messages(1))
+    world.begin(run_id="first")
+    with pytest.raises(Refused, match="enabled already for run first"):
+        world.begin(run_id="second")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(faults=SOME_FAULTS, size=st.integers(1, 45), poison=st.integers(0, 5))
+def test_no_fault_loses_a_message_and_every_run_ends(faults: list[Fault], size: int, poison: int) -> None:
+    found = messages(size)
+    world = world_with(found, poison=min(poison, size))
+    world.begin()
+    world.faults = itertools.chain(faults, itertools.repeat(Fault.NONE))
+    for _ in range(500):
+        if not world.state.is_on:
+            break
+        if not world.deliver():
+            world.time += 20
+        assert world.safe() >= ids(found)
+        left = {letter.message_id for letter in world.letters.values()}
+        assert ids(found) - left <= world.completed
+    for _ in range(80):
+        if world.state.is_on:
+            world.time += 300
+            with contextlib.suppress(AwsError, Crash):
+                world.container().guard()
+    assert not world.state.is_on
+    assert world.safe() == ids(found)
+
+
+def test_the_records_of_a_mapping_read_like_those_of_the_queue() -> None:
+    event = sns_event(message(), redrive={"run_id": "earlier", "attempt": 2})
+    record = {
+        "messageId": "1",
+        "receiptHandle": "AQEB",
+        "body": json.dumps(event),
+        "attributes": {"SentTimestamp": "1791564206327", "ApproximateReceiveCount": "4"},
+        "messageAttributes": {
+            "ErrorMessage": {"dataType": "String", "stringValue": "Task timed out after 300.00 seconds"},
+            "Noise": {"dataType": "Binary", "binaryValue": "AgME"},
+        },
+    }
+    letter = letter_of(record)
+    assert (letter.queue_message_id, letter.receipt_handle, letter.receive_count) == ("1", "AQEB", 4)
+    assert (letter.failure.kind, letter.redrives, letter.event) == ("timeout", 2, event)
+    assert letter.sent_at is not None
+
+
+@pytest.mark.parametrize("record", [{}, {"body": "x"}, {"messageAttributes": {"a": None}}])
+def test_no_record_stops_the_batch(record: dict[str, object]) -> None:
+    assert letter_of(record).unreadable
+
+
+def test_a_crash_in_the_middle_of_a_batch_leaves_its_letters_to_the_same_run() -> None:
+    found = messages(3)
+    world = world_with(found)
+    world.begin()
+    world.faults = itertools.chain([Fault.NONE, Fault.NONE, Fault.CRASH], itertools.repeat(Fault.NONE))
+    world.deliver()
+    assert len(world.letters) == 3
+    world.run(seconds=3600)
+    assert world.completed == ids(found)
+    assert not world.state.is_on
