@@ -60,7 +60,10 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
             "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."
         )
     if look.not_released:
-        yield f"{look.not_released:,} could not be given back; they are visible again within a minute."
+        yield (
+            f"{look.not_released:,} could not be given back; they are visible again within a minute: "
+            f"{look.release_error}"
+        )
     if found.database_error:
         yield f"The database could not be asked: {found.database_error}"
 

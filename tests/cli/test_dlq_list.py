@@ -61,6 +61,11 @@ def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Letters:
     return Letters()
 
 
+@pytest.fixture(autouse=True)
+def an_sqs_that_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("b2bpilot.ops.deadletters.look.LONG_POLL_SECONDS", 0)
+
+
 @pytest.fixture
 def rows(staging: Staging, database_url: str) -> Callable[[PilotMessage, str | None], None]:
     def process(of: PilotMessage, error: str | None) -> None:

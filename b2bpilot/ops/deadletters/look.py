@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -41,8 +41,10 @@ class Look:
     saw: int
     counters: Counters
     """SQS's own at the end; they lag a minute."""
-    not_released: int
+    not_released: int = 0
     """So many could not be given back; they are visible again when their short time is over."""
+    release_error: str | None = None
+    """Why, for one of them."""
 
     @property
     def about(self) -> int:
@@ -78,7 +80,8 @@ def look(
     held = Receipts(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
     with held:
         counters = _see_all(queue, scan, held, watch)
-    return scan.result(counters=counters, not_released=held.not_released)
+    seen = scan.result(counters=counters)
+    return replace(seen, not_released=held.not_released, release_error=held.release_error)
 
 
 def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counters:
@@ -87,17 +90,17 @@ def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counte
     Letters that keep arriving do not keep it going.
     """
     counters = queue.counters()
-    wait_seconds, doubts = 0, 0
+    is_waiting, doubts = False, 0
     while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
-        new = scan.add(held.receive(wait_seconds=wait_seconds))
+        new = scan.add(held.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
         if new:
             watch.tell(scan.saw, counters.total)
-        if wait_seconds:
+        if is_waiting:
             counters = queue.counters()
             if not new and not counters.visible:
                 break
             doubts = 0 if new and scan.saw < counters.total else doubts + 1
-        wait_seconds = 0 if new else LONG_POLL_SECONDS
+        is_waiting = not new
     return counters
 
 
@@ -150,7 +153,7 @@ class _Scan:
                 self._visit(letter)
         return len(new)
 
-    def result(self, *, counters: Counters, not_released: int) -> Look:
+    def result(self, *, counters: Counters) -> Look:
         names = numbered(self._counts)
         found = sorted(self._of_group(names), key=in_order)
         return Look(
@@ -158,7 +161,6 @@ class _Scan:
             names=names,
             saw=self.saw,
             counters=counters,
-            not_released=not_released,
         )
 
     def _of_group(self, names: Mapping[Cause, str]) -> list[Found]:

@@ -92,6 +92,7 @@ class Receipts:
     ) -> None:
         self.not_released = 0
         """How many could not be given back, once the block is left."""
+        self.release_error: str | None = None
         self._queue = queue
         self._hidden_seconds = hidden_seconds
         self._monotonic = monotonic
@@ -156,7 +157,8 @@ class Receipts:
         while batch := self._pop():
             try:
                 self._queue.release(self._spool.receipts(batch))
-            except Exception:  # noqa: BLE001  # whatever it is, the others are still to be given back
+            except Exception as exc:  # noqa: BLE001  # whatever it is, the others are still to be given back
+                self.release_error = str(exc)
                 failed += batch.size
         return failed
 

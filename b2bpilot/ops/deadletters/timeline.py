@@ -40,10 +40,8 @@ def _in_the_queue(letter: DeadLetter, history: History) -> Iterator[Moment]:
         by = f" (the last one by run {letter.redriven_by})" if letter.redriven_by else ""
         yield Moment(at=letter.sent_at, what=f"dead-lettered{again}{by}")
     if history.first_received_at:
-        yield Moment(
-            at=history.first_received_at,
-            what=f"first seen in the queue; received {letter.receive_count} times until now",
-        )
+        times = "once" if letter.receive_count == 1 else f"{letter.receive_count} times"
+        yield Moment(at=history.first_received_at, what=f"first seen; received {times} so far")
 
 
 def _in_the_table(row: UserSubmission | None) -> Iterator[Moment]:

@@ -115,7 +115,8 @@ def test_a_letter_that_could_not_be_given_back_is_counted() -> None:
     first_release = whole.calls.index("release") + 1
 
     queue = queue_of(20, fault=Fault(call=first_release, error=AwsError("no")))
-    assert look_at(queue).not_released == 10
+    seen = look_at(queue)
+    assert (seen.not_released, seen.release_error) == (10, "no")
     assert len(queue.hidden()) == 10
 
 
