@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli import dlq_archive, dlq_list, dlq_redrive, dlq_show
+from b2bpilot.cli import dlq_archive, dlq_list, dlq_redrive, dlq_replay, dlq_show
 from b2bpilot.cli.commands import Command, Group
 from b2bpilot.cli.dlq_selection import SelectingCommand
 
@@ -15,4 +15,5 @@ app = typer.Typer(
 app.command("list", cls=SelectingCommand)(dlq_list.list_)
 app.command("show", cls=Command)(dlq_show.show)
 app.command("redrive", cls=SelectingCommand)(dlq_redrive.redrive)
+app.command("replay", cls=SelectingCommand)(dlq_replay.replay)
 dlq_archive.register(app)

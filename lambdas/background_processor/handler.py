@@ -52,3 +52,11 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
         lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
         outcomes.append(process(delivery, database=_database(), replier=_replier(), lease=lease).value)
     return {"outcomes": outcomes}
+
+
+def end() -> None:
+    """Forget what the container holds. Lambda never says when a container ends; a replay in an operator's process does."""
+    if _database.cache_info().currsize:
+        _database().close()
+    for cached in (_settings, _database, _replier):
+        cached.cache_clear()

@@ -102,17 +102,35 @@ def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_messa
     assert queue.counters().visible == 200
 
 
-def test_letters_that_arrive_after_the_run_began_are_left_alone(
-    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("place", ["queue", "export"])
+@pytest.mark.parametrize("local", [[], ["--local"]])
+def test_a_replay_processes_copies_and_takes_nothing_out_of_the_queue(
+    cli: Any,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    tmp_path: Any,
+    *,
+    place: str,
+    local: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The queue keeps time in milliseconds; a letter from the future stands for one that arrives meanwhile."""
-    assert not queue.send([letter(message(), ERRORS[0]) for _ in range(5)])
-    before = queue.counters().visible
+    good, bad = message(), message(params={"NumMedia": "two"})
+    assert not queue.send([letter(good, ERRORS[0]), letter(bad, POISON)])
+    source = []
+    if place == "export":
+        source = ["--file", str(tmp_path / "letters.jsonl")]
+        assert cli("dlq", "export", source[1]) == 0
+    capsys.readouterr()
 
-    assert cli("dlq", "redrive", "--yes", "--until", "2020-01-01") == 0
+    assert cli("dlq", "replay", "--yes", "-o", "json", *source, *local) == 4
 
-    assert queue.counters().visible == before == 5
-    assert database.count_by_status() == {}
+    replayed = json.loads(capsys.readouterr().out)["replayed"]
+    assert {one["message_id"]: one["error"] for one in replayed} == {
+        good.message_id: None,
+        bad.message_id: POISON,
+    }
+    assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1, SubmissionStatus.FAILED: 1}
+    assert queue.counters().visible == 2
 
 
 def test_what_is_completed_already_is_only_removed(
