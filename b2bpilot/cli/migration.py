@@ -169,7 +169,7 @@ def _described_step(step: Step, survey: Survey) -> Iterator[str]:
     if step.presence is Presence.INVALID:
         yield "    An earlier build left it invalid: it is dropped (concurrently) and built again"
     if count and _is_unique(step):
-        yield f"    message_id: {count.nulls:,} of {count.rows:,} rows have none, no duplicates among the others"
+        yield f"    message_id: NULL in {count.nulls:,} of {count.rows:,} rows, no duplicates among the others"
 
 
 def _step_fields(step: Step, *, table_is_new: bool) -> dict[str, object]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+import tempfile
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.ops.migrations import lock
+from b2bpilot.ops.migrations import index, lock
 from tests.cli.conftest import Run, Staging
+from tests.ops.migrations.pooler import pooling
 from tests.ops.migrations.tables import (
     FILES,
     connect,
@@ -93,7 +97,7 @@ def test_rows_without_a_message_id_are_counted_before_the_index(run: Run, old: s
     with connect(old) as connection:
         connection.execute("ALTER TABLE b2b_pilot_user_submissions ADD COLUMN message_id varchar(255)")
         connection.execute("UPDATE b2b_pilot_user_submissions SET message_id = 'one' WHERE id = 1")
-    assert "    message_id: 2 of 3 rows have none, no duplicates among the others\n" in run("migrate").stderr
+    assert "    message_id: NULL in 2 of 3 rows, no duplicates among the others\n" in run("migrate").stderr
 
 
 def test_dry_run_prints_the_statements_and_changes_nothing(run: Run, empty: str) -> None:
@@ -257,6 +261,38 @@ def test_the_second_migrator_names_the_first(run: Run, old: str) -> None:
         f"error: another migrator is still at work after 0 s: pid {pid} (nightly report), " in result.stderr
     )
     assert f"A migrator is at work: pid {pid}" in status.stderr
+
+
+def test_an_old_transaction_is_named_and_nothing_is_changed(
+    run: Run, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "OLD_AFTER", timedelta())
+    with transaction(old, "UPDATE b2b_pilot_user_submissions SET body = body") as report:
+        result = run("migrate", "--yes", "--lock-wait", "0")
+        pid = report.info.backend_pid
+    assert result.exit_code == 1
+    assert (
+        f"In the way of CREATE INDEX CONCURRENTLY: pid {pid} (nightly report), idle in transaction"
+        in result.stderr
+    )
+    assert f"error: CREATE INDEX CONCURRENTLY would wait for pid {pid} (nightly report), " in result.stderr
+    assert (
+        "; still there after 0 s\nhint: let it end, end it with SELECT pg_terminate_backend(PID)"
+        in result.stderr
+    )
+    assert states(run("migrate", "--status", "-o", "json").document) == ["adopted", "pending", "pending"]
+
+
+def test_a_pooler_that_lends_sessions_is_refused(run: Run, old: str) -> None:
+    parts = conninfo_to_dict(old)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        pooling(f"{parts['host']}/.s.PGSQL.5432", Path(directory), by_transaction=True) as pooled,
+    ):
+        url = make_conninfo(old, **conninfo_to_dict(pooled))
+        result = run("migrate", "--yes", "--database-url", url, "-o", "json")
+    assert (result.exit_code, result.document["error"]["code"]) == (5, "refused")
+    assert "lends sessions by the transaction" in result.document["error"]["message"]
 
 
 @pytest.mark.parametrize("wait", ["soon", "30", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -122,3 +123,15 @@ def test_ended_by_the_server_it_fails_and_the_next_run_ends_well(run: Run, old: 
         assert "error: add_message_id_column.sql" in said
         assert "What ran before it stays\n" in said
     ends_well(run, old)
+
+
+def test_two_that_are_started_together_both_end_well(run: Run, old: str) -> None:
+    command = [sys.executable, "-m", "b2bpilot", "migrate", "--database-url", old, "--yes", "-o", "json"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as second,
+    ):
+        documents = [json.loads(process.communicate(timeout=60)[0]) for process in (first, second)]
+    assert first.returncode == second.returncode == 0
+    assert sorted(len(document["applied"]) for document in documents) == [0, 2]
+    assert run("migrate", "--status", "--exit-code").exit_code == 0

@@ -2,10 +2,10 @@
 
 from b2bpilot.ops.migrations.effects import effect_of, title
 from b2bpilot.ops.migrations.ledger import Author
-from b2bpilot.ops.migrations.plan import Migration, Plan, State, Step, require_sound
+from b2bpilot.ops.migrations.migration import Migration, Plan, State, Step, require_sound
 from b2bpilot.ops.migrations.runner import Outcome, apply, plan, survey
 from b2bpilot.ops.migrations.script import script
-from b2bpilot.ops.migrations.survey import Survey
+from b2bpilot.ops.migrations.server import Survey
 
 __all__ = [
     "Author",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import LiteralString
 
 import psycopg
+from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.ops.migrations.ledger import Author
@@ -37,9 +39,10 @@ def open_connection(dsn: str, author: Author | None) -> psycopg.Connection:
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Set what the server knows of our settings."""
+    """Set what the server knows of our settings; on some systems it knows the first and cannot do it."""
     for name, value in SETTINGS.items():
-        connection.execute(SET, {"name": name, "value": value})
+        with suppress(pg.InvalidParameterValue):
+            connection.execute(SET, {"name": name, "value": value})
 
 
 def _parts(dsn: str) -> dict[str, str]:

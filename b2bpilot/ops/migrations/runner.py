@@ -17,16 +17,17 @@ from b2bpilot.ops.migrations.connecting import open_connection, prepare
 from b2bpilot.ops.migrations.effects import title
 from b2bpilot.ops.migrations.files import MigrationFile, read_migrations
 from b2bpilot.ops.migrations.ledger import Author
-from b2bpilot.ops.migrations.plan import Migration, Plan, State, Step, make_plan, require_sound
+from b2bpilot.ops.migrations.migration import Migration, Plan, State, Step, make_plan, require_sound
 from b2bpilot.ops.migrations.pooler import require_sessions
 from b2bpilot.ops.migrations.progress import Watched
 from b2bpilot.ops.migrations.schema import read_schema
+from b2bpilot.ops.migrations.server import Survey, read_server, require_able, take_survey
 from b2bpilot.ops.migrations.statements import NewIndex, Statement
-from b2bpilot.ops.migrations.survey import Survey, read_server, require_able, take_survey
 from b2bpilot.ops.migrations.verify import verify
 from b2bpilot.pipeline.connection import first_line, translated
 
 LOCK_WAIT = timedelta(seconds=30)
+GO_ON = "mend the cause and run `b2bpilot migrate` again; it goes on where it stopped"
 
 Observer = Callable[[str], None]
 
@@ -146,10 +147,11 @@ class Run:
             ledger.create(self.session.connection)
             for migration in self.plan.migrations:
                 self._one(migration)
-        except PilotError as exc:
+        except (PilotError, psycopg.Error) as exc:
             if not self.statements:
                 raise
-            raise PartlyFailed(f"{exc}. {self._so_far()}", hint=exc.hint) from exc
+            hint = exc.hint if isinstance(exc, PilotError) else GO_ON
+            raise PartlyFailed(f"{first_line(exc)}. {self._so_far()}", hint=hint) from exc
 
     def _one(self, migration: Migration) -> None:
         connection, file = self.session.connection, migration.file
@@ -182,7 +184,7 @@ class Run:
             what = ": the connection was lost at" if self.session.connection.closed else " stopped at"
             raise MigrationFailed(
                 f"{file.name}{what} `{title(step.statement)}`: {first_line(exc)}",
-                hint="mend the cause and run `b2bpilot migrate` again; it goes on where it stopped",
+                hint=GO_ON,
             ) from exc
 
     def _execute(self, statement: Statement) -> None:

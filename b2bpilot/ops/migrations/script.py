@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from b2bpilot.ops.migrations import ledger
 from b2bpilot.ops.migrations.index import drop
-from b2bpilot.ops.migrations.plan import Plan, Step
+from b2bpilot.ops.migrations.migration import Plan, Step
 from b2bpilot.ops.migrations.schema import Presence
 from b2bpilot.ops.migrations.statements import Limits, NewIndex
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors as pg
 
 from b2bpilot.errors import MigrationFailed
-from b2bpilot.ops.migrations.plan import Plan
+from b2bpilot.ops.migrations.migration import Plan
 
 UNIQUE_INDEX = "idx_user_submissions_message_id"
 

@@ -10,6 +10,7 @@ import pytest
 from b2bpilot.errors import MigrationFailed, PartlyFailed, TimedOut
 from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations import index
+from b2bpilot.ops.migrations.schema import read_schema
 from tests.ops.migrations.tables import (
     FILES,
     Heard,
@@ -88,7 +89,7 @@ def test_an_old_transaction_is_named_and_refused_before_anything_is_changed(
     assert f"would wait for pid {pid} (nightly report), idle in transaction" in str(refused.value)
     assert "transaction open for 0 s, last query started 20" in str(refused.value)
     with connect(old_database_url) as connection:
-        columns = migrations.runner.read_schema(connection).columns
+        columns = read_schema(connection).columns
     assert "message_id" not in columns
 
 

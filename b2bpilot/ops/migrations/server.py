@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from b2bpilot.errors import MigrationFailed, Refused
 from b2bpilot.ops.migrations import duplicates, index
 from b2bpilot.ops.migrations.duplicates import Count
-from b2bpilot.ops.migrations.plan import Plan
+from b2bpilot.ops.migrations.migration import Plan
 from b2bpilot.ops.migrations.schema import TABLE, Presence
 from b2bpilot.ops.migrations.statements import NewIndex
 
