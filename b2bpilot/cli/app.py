@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -54,9 +55,10 @@ def b2bpilot(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code. A SIGTERM is a Ctrl-C: what was taken is given back first."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _escape_what_the_terminal_cannot_show()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr))
     try:
         exit_code = _run(arguments, pilot)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +30,6 @@ def demo(ctx: typer.Context) -> None:
     from b2bpilot.local.demo import demonstrate
 
     pilot = pilot_of(ctx)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         tempfile.TemporaryDirectory(prefix="b2bpilot-demo-") as home,
         pilot.output.progress("starting") as progress,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +34,6 @@ def list_(
     """
     from b2bpilot.ops.deadletters.survey import queue_of, survey
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     pilot = pilot_of(ctx)
     now = pilot.now()
     selection = selection_of(ctx, now=now)

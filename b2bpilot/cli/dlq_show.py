@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Annotated
 
 import typer
@@ -28,7 +27,6 @@ def show(
     from b2bpilot.ops.deadletters.survey import queue_of
     from b2bpilot.ops.inspect import identify
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     pilot = pilot_of(ctx)
     wanted = identify(letter_id)
     environment, now = pilot.environment, pilot.now()
