@@ -25,6 +25,9 @@ LEAST_CONCURRENCY = 2
 
 LONGEST = timedelta(hours=6)
 EVERY_SECONDS = 2.0
+EMPTY_LOOKS = 5
+"""So many looks in a row must find an empty queue: SQS's counters lag (facts B6)."""
+
 SETTLE_SECONDS = 90.0
 """A change of a mapping takes seconds to a minute."""
 
@@ -89,7 +92,7 @@ def redriving(
     max_failures: float = 0.2,
     longest: timedelta = LONGEST,
 ) -> Iterator[Iterator[Reading]]:
-    """Redrive everything that is in the queue now. Yields the looks, which end when the run has; leaving the block ends it.
+    """Redrive everything that is in the queue now. Yields the looks, which end with the run; leaving the block ends it, too.
 
     Raises UsageError, Refused while another run is on, or AwsError.
     """
@@ -100,7 +103,7 @@ def redriving(
     run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest)
     try:
         mapping.enable(max_concurrency=max_concurrency)
-        yield watch(mapping, queue, completed=completed)
+        yield watch(mapping, queue, run, completed=completed)
     finally:
         stop(mapping, run, because="the command ended it")
 
@@ -135,25 +138,34 @@ def announce(mapping: Mapping, *, run_id: str, max_failures: float, longest: tim
 def watch(
     mapping: Mapping,
     queue: Queue,
+    run: RemoteRun,
     *,
     completed: Callable[[], int | None],
     every_seconds: float = EVERY_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Reading]:
-    """Yield looks until the mapping is off; the last one says why. Raises AwsError."""
+    """Yield looks until the run is over, and end it when the queue is empty; the last one says why. Raises AwsError."""
+    empty = 0
     while True:
-        reading = mapping.read()
-        run = remote_run(mapping.tags())
-        yield Reading(
-            at=reading.read_at,
-            state=reading.state,
-            counters=queue.counters(),
-            completed=completed(),
-            ended=run.ended if run else "",
-        )
+        reading = _look(mapping, queue, completed)
+        yield reading
         if not reading.state.is_on:
             return
+        empty = 0 if reading.counters.total else empty + 1
+        if empty >= EMPTY_LOOKS:
+            stop(mapping, run, because="nothing is left in the queue")
         sleep(every_seconds)
+
+
+def _look(mapping: Mapping, queue: Queue, completed: Callable[[], int | None]) -> Reading:
+    reading, run = mapping.read(), remote_run(mapping.tags())
+    return Reading(
+        at=reading.read_at,
+        state=reading.state,
+        counters=queue.counters(),
+        completed=completed(),
+        ended=run.ended if run else "",
+    )
 
 
 def stop(

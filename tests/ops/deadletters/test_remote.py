@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -25,10 +24,8 @@ class Mapping:
     state: MappingState = MappingState.DISABLED
     all_tags: dict[str, str] = field(default_factory=dict)
     refusals: list[AwsError] = field(default_factory=list)
-    seen: Callable[[], None] = lambda: None
 
     def read(self) -> MappingReading:
-        self.seen()
         return MappingReading(state=self.state, max_concurrency=2, read_at=NOW)
 
     def enable(self, *, max_concurrency: int) -> None:
@@ -47,8 +44,14 @@ class Mapping:
 
 
 class Queue:
+    """Shows so many letters, one number per look; the last one for ever."""
+
+    def __init__(self, *shown: int) -> None:
+        self._shown = list(shown)
+
     def counters(self) -> Counters:
-        return Counters(visible=1, hidden=2, delayed=0)
+        visible = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
+        return Counters(visible=visible, hidden=0, delayed=0)
 
 
 class Rows:
@@ -92,20 +95,30 @@ def test_another_run_is_refused_by_its_name() -> None:
 
 def test_watching_ends_with_the_run_and_says_why() -> None:
     mapping = Mapping()
-    announced(mapping)
+    run = announced(mapping)
     mapping.enable(max_concurrency=2)
 
     def end(_seconds: float) -> None:
         mapping.disable()
         mapping.write_tags(ended_tags("nothing is left to try"))
 
-    looks = list(remote.watch(mapping, Queue(), completed=lambda: 7, sleep=end))
+    looks = list(remote.watch(mapping, Queue(3), run, completed=lambda: 7, sleep=end))
     assert [look.state for look in looks] == ["Enabled", "Disabled"]
     assert (looks[-1].ended, looks[-1].completed, looks[-1].counters.total) == (
         "nothing is left to try",
         7,
         3,
     )
+
+
+def test_an_empty_queue_ends_the_run_when_it_stays_empty() -> None:
+    mapping = Mapping()
+    run = announced(mapping)
+    mapping.enable(max_concurrency=2)
+    queue = Queue(9, 0, 0, 4, 0)
+    looks = list(remote.watch(mapping, queue, run, completed=lambda: None, sleep=lambda _: None))
+    assert [look.counters.total for look in looks] == [9, 0, 0, 4, 0, 0, 0, 0, 0, 0]
+    assert (looks[-1].state, looks[-1].ended) == ("Disabled", "nothing is left in the queue")
 
 
 def test_stopping_asks_again_while_lambda_makes_an_earlier_change() -> None:
