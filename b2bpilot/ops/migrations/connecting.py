@@ -21,10 +21,12 @@ KEEPALIVE = {"keepalives_idle": "60", "keepalives_interval": "10", "keepalives_c
 SETTINGS = {
     "client_connection_check_interval": "1s",
     "idle_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
     "transaction_timeout": "0",
     "timezone": "UTC",
 }
-"""The first lets the server end the statement of a migrator that was killed, and with it its lock (PostgreSQL 14+)."""
+"""Limits come from the files alone, whatever the role has. The first lets the server end the statement of a migrator that was killed, and with it its lock (PostgreSQL 14+)."""
 
 SET: LiteralString = "SELECT set_config(name, %(value)s, false) FROM pg_settings WHERE name = %(name)s"
 

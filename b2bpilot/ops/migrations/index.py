@@ -36,8 +36,9 @@ class Build:
 
     def run(self) -> None:
         """Build it; an invalid one is dropped and built again. Raises MigrationFailed, with nothing left behind when the
-        server still answers."""
+        server still answers. The limits of the statement before must not end the counting, which may take minutes."""
         for _ in range(BUILDS):
+            ddl.limit(self.connection, self.statement.limits)
             self._drop_invalid()
             self._require_no_duplicates()
             self._create()
@@ -50,9 +51,8 @@ class Build:
 
     def _create(self) -> None:
         """A deadlock is worth another build; every other failure is the operator's to mend."""
-        ddl.limit(self.connection, self.statement.limits)
         try:
-            self.watched(f"building index {self.index.name}", self.statement.sql.encode())
+            self.watched(f"Index {self.index.name}", self.statement.sql.encode())
         except pg.DeadlockDetected:
             self.observer(f"Index {self.index.name}: a deadlock ended the build; building again")
         except pg.UniqueViolation:
@@ -71,9 +71,8 @@ class Build:
     def _drop_invalid(self) -> None:
         if self._presence() is not Presence.INVALID:
             return
-        ddl.limit(self.connection, Limits())
         self.observer(f"Index {self.index.name} is invalid, left by a failed build: dropping it")
-        self.watched(f"dropping index {self.index.name}", drop(self.index).encode())
+        self.watched(f"Dropping index {self.index.name}", drop(self.index).encode())
 
     def _clean_up(self) -> None:
         """Drop what a failed build left, if nobody stands in the way; the next run does it otherwise."""

@@ -58,7 +58,7 @@ class Watched:
         with suppress(psycopg.Error), self.connect() as second:
             told = ""
             while not done.is_set():
-                text = f"{doing[0].upper()}{doing[1:]}: {self._look(second)}"
+                text = f"{doing}: {self._look(second)}"
                 if text != told:
                     told = text
                     self.observer(text)

@@ -8,7 +8,7 @@ from b2bpilot.ops.migrations import ledger
 from b2bpilot.ops.migrations.index import drop
 from b2bpilot.ops.migrations.migration import Plan, Step
 from b2bpilot.ops.migrations.schema import Presence
-from b2bpilot.ops.migrations.statements import Limits, NewIndex
+from b2bpilot.ops.migrations.statements import NewIndex
 
 
 def script(plan: Plan) -> list[str]:
@@ -26,8 +26,7 @@ def script(plan: Plan) -> list[str]:
 
 def _statements(step: Step) -> Iterator[str]:
     makes = step.statement.makes
-    if step.presence is Presence.INVALID and isinstance(makes, NewIndex):
-        yield from Limits().sql
-        yield drop(makes)
     yield from step.statement.limits.sql
+    if step.presence is Presence.INVALID and isinstance(makes, NewIndex):
+        yield drop(makes)
     yield step.statement.sql

@@ -7,10 +7,14 @@ from typing import LiteralString
 
 import pytest
 
+from b2bpilot import resources
 from b2bpilot.errors import MigrationFailed, PartlyFailed, TimedOut
 from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations import index
+from b2bpilot.ops.migrations.files import read_migrations
+from b2bpilot.ops.migrations.progress import Watched
 from b2bpilot.ops.migrations.schema import read_schema
+from b2bpilot.ops.migrations.statements import NewIndex
 from tests.ops.migrations.tables import (
     FILES,
     Heard,
@@ -121,7 +125,7 @@ def test_a_build_that_waits_tells_who_holds_it_up(old_database_url: str) -> None
         migrations.apply(old_database_url, heard)
         pid = report.info.backend_pid
     (line,) = [line for line in heard if "held up by" in line]
-    assert line.startswith("Building index idx_user_submissions_message_id: waiting for old snapshots")
+    assert line.startswith("Index idx_user_submissions_message_id: waiting for old snapshots")
     assert line.endswith(f"held up by pid {pid} (nightly report), idle in transaction")
 
 
@@ -162,3 +166,29 @@ def test_a_lost_connection_says_so_and_the_next_run_ends_well(old_database_url: 
         assert interrupted.state is migrations.State.INTERRUPTED
         migrations.apply(old_database_url)
         assert index_is_valid(connection) is True
+
+
+def test_the_limits_of_the_statement_before_do_not_end_the_counting(old_database_url: str) -> None:
+    (_, statement) = read_migrations(resources.migrations())[1].statements
+    makes = statement.makes
+    assert isinstance(makes, NewIndex)
+    limits: list[object] = []
+    with connect(old_database_url) as connection:
+        connection.execute("ALTER TABLE b2b_pilot_user_submissions ADD COLUMN message_id varchar(255)")
+        connection.execute("SET statement_timeout = '1min'")
+
+        def look() -> None:
+            limits.append(connection.execute("SHOW statement_timeout").fetchone())
+
+        heard = Heard("Looking for duplicates", then=look)
+        watched = Watched(
+            connection=connection,
+            pid=connection.info.backend_pid,
+            connect=lambda: connect(old_database_url),
+            observer=heard,
+        )
+        index.Build(
+            connection=connection, statement=statement, index=makes, watched=watched, observer=heard
+        ).run()
+        assert index_is_valid(connection) is True
+    assert limits == [("0",)]

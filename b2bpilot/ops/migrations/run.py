@@ -1,0 +1,120 @@
+"""One run of a plan, statement by statement, under the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import psycopg
+
+from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError
+from b2bpilot.ops.migrations import ddl, index, ledger, lock
+from b2bpilot.ops.migrations.effects import title
+from b2bpilot.ops.migrations.files import MigrationFile
+from b2bpilot.ops.migrations.ledger import Author
+from b2bpilot.ops.migrations.migration import Migration, Plan, State, Step
+from b2bpilot.ops.migrations.progress import Watched
+from b2bpilot.ops.migrations.server import read_server, require_able
+from b2bpilot.ops.migrations.statements import NewIndex, Statement
+from b2bpilot.pipeline.connection import first_line
+
+GO_ON = "mend the cause and run `b2bpilot migrate` again; it goes on where it stopped"
+
+Observer = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The session that holds the lock, and everything that a statement on it needs."""
+
+    connection: psycopg.Connection
+    author: Author
+    observer: Observer
+    watched: Watched
+    lock_wait: timedelta
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run of a plan, and how far it came."""
+
+    session: Session
+    plan: Plan
+    applied: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    statements: int = 0
+
+    def run(self) -> None:
+        """Raises what `apply` raises."""
+        if not (self.plan.pending or self.plan.to_record):
+            return
+        require_able(read_server(self.session.connection))
+        try:
+            self._require_clear_way()
+            ledger.create(self.session.connection)
+            for migration in self.plan.migrations:
+                self._one(migration)
+        except (PilotError, psycopg.Error) as exc:
+            if not self.statements:
+                raise
+            hint = exc.hint if isinstance(exc, PilotError) else GO_ON
+            raise PartlyFailed(f"{first_line(exc)}. {self._so_far()}", hint=hint) from exc
+
+    def _one(self, migration: Migration) -> None:
+        connection, file = self.session.connection, migration.file
+        if file is None:
+            return
+        if migration in self.plan.to_record:
+            ledger.adopt(connection, file, self.session.author)
+            self.adopted.append(file.name)
+        elif migration.state is State.INTERRUPTED and not migration.steps:
+            ledger.conclude(connection, file)
+            self.applied.append(file.name)
+        elif migration.steps:
+            self._apply(migration, file)
+
+    def _apply(self, migration: Migration, file: MigrationFile) -> None:
+        connection = self.session.connection
+        ledger.begin(connection, file, self.session.author)
+        for step in migration.steps:
+            self.session.observer(f"{file.name}: {title(step.statement)}")
+            lock.require_held(connection)
+            self._step(step, file)
+            self.statements += 1
+        ledger.finish(connection, file)
+        self.applied.append(file.name)
+
+    def _step(self, step: Step, file: MigrationFile) -> None:
+        try:
+            self._execute(step.statement)
+        except psycopg.Error as exc:
+            what = ": the connection was lost at" if self.session.connection.closed else " stopped at"
+            raise MigrationFailed(
+                f"{file.name}{what} `{title(step.statement)}`: {first_line(exc)}",
+                hint=GO_ON,
+            ) from exc
+
+    def _execute(self, statement: Statement) -> None:
+        session = self.session
+        if isinstance(statement.makes, NewIndex):
+            self._require_clear_way()
+            index.Build(
+                connection=session.connection,
+                statement=statement,
+                index=statement.makes,
+                watched=session.watched,
+                observer=session.observer,
+            ).run()
+        else:
+            ddl.run(session.connection, statement, session.observer)
+
+    def _require_clear_way(self) -> None:
+        if any(isinstance(step.statement.makes, NewIndex) for step in self.plan.steps):
+            session = self.session
+            index.require_clear_way(session.connection, wait=session.lock_wait, observer=session.observer)
+
+    def _so_far(self) -> str:
+        if self.applied:
+            return f"Applied before it, and kept: {', '.join(self.applied)}"
+        return "What ran before it stays"
