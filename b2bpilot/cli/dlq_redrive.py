@@ -10,6 +10,7 @@ import typer
 
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_progress import RedriveDisplay
+from b2bpilot.cli.dlq_remote import redrive_inside_aws
 from b2bpilot.cli.dlq_run import new_run, resumed_run
 from b2bpilot.cli.dlq_selection import selection_of
 from b2bpilot.cli.durations import parse_duration
@@ -42,6 +43,11 @@ EXPLAINED = {
 RESUMERS["redrive"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
 
 
+class Engine(StrEnum):
+    TERMINAL = "terminal"
+    LAMBDA = "lambda"
+
+
 class Via(StrEnum):
     INVOKE = "invoke"
     ASYNC = "async"
@@ -54,6 +60,12 @@ def redrive(
     via: Annotated[
         Via, typer.Option(help="How: invoke, async or topic.", metavar="ROUTE", show_default=True)
     ] = Via.INVOKE,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="Who does it: terminal, or lambda for a big backlog.", metavar="ENGINE", show_default=True
+        ),
+    ] = Engine.TERMINAL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     plan_file: Annotated[
         Path | None,
@@ -99,14 +111,27 @@ def redrive(
     from b2bpilot.ops.deadletters import redriving
 
     pilot = pilot_of(ctx)
+    selection = selection_of(ctx, now=pilot.now())
+    failures = parse_percent(max_failures, "--max-failures")
+    if engine is Engine.LAMBDA:
+        redrive_inside_aws(
+            pilot,
+            selection,
+            concurrency=concurrency,
+            max_failures=failures,
+            dry_run=dry_run,
+            reason=reason,
+            yes=yes,
+        )
+        return
     order = redriving.order_of(
         pilot.environment,
         via=via.value,
-        selection=selection_of(ctx, now=pilot.now()),
+        selection=selection,
         plan_file=plan_file,
         include_completed=include_completed,
         include_poison=include_poison,
-        max_failures=parse_percent(max_failures, "--max-failures"),
+        max_failures=failures,
         rate=rate,
         concurrency=concurrency,
         wait=parse_duration(wait, "--wait", may_be_zero=True),
