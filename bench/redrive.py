@@ -32,7 +32,7 @@ SETTLE_SECONDS = 60
 
 def main() -> None:
     with environment() as state, delayed(state.endpoint_url, seconds=EACH_WAY_SECONDS) as endpoint_url:
-        stack = describe("local", _access(state))
+        stack = describe("local", access_to(state))
         for route in ("topic", "async"):
             measure(state, stack, route, endpoint_url)
 
@@ -79,15 +79,15 @@ def _show(route: str, rates: Mapping[str, Sequence[float]], slow: float) -> None
 
 
 def _rate(state: State, stack: StackOutputs, command: list[str], count: int) -> float:
-    queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=_access(state))
+    queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
     with DatabaseManager(state.database_url) as database:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)
-        assert not queue.send([_letter(stack.topic_arn) for _ in range(count)])
+        assert not queue.send([new_letter(stack.topic_arn) for _ in range(count)])
         started = time.perf_counter()
         subprocess.run(
             [sys.executable, *command],
             check=False,
-            env=_environ(state),
+            env=environ_of(state),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -105,7 +105,8 @@ def _wait_for(database: DatabaseManager, rows: int) -> None:
         time.sleep(0.1)
 
 
-def _letter(topic_arn: str) -> Outgoing:
+def new_letter(topic_arn: str) -> Outgoing:
+    """A dead letter as Lambda writes it, of a message that was never stored."""
     params = sample_params(Sample.TEXT)
     encoded = encode(
         PilotMessage(
@@ -137,7 +138,8 @@ def _letter(topic_arn: str) -> Outgoing:
     )
 
 
-def _access(state: State) -> AwsAccess:
+def access_to(state: State) -> AwsAccess:
+    """How to reach the environment's AWS without a delay."""
     return AwsAccess(
         region=state.region,
         endpoint_url=state.endpoint_url,
@@ -146,7 +148,8 @@ def _access(state: State) -> AwsAccess:
     )
 
 
-def _environ(state: State) -> dict[str, str]:
+def environ_of(state: State) -> dict[str, str]:
+    """The variables with which a command finds the environment at any endpoint."""
     return os.environ | {
         "AWS_ACCESS_KEY_ID": state.account_id,
         "AWS_SECRET_ACCESS_KEY": "local",
