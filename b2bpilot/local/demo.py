@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +20,12 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PilotError
 from b2bpilot.local.environment import LocalEnvironment, running
+from b2bpilot.ops.deadletters.engine import Rules
+from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
+from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.deadletter import DeadLetter, event_for_invoke
+from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.webhook import Answer, WebhookClient
@@ -62,6 +67,19 @@ class Stage:
     admin: psycopg.Connection
     queue: DeadLetterQueue
     processor: Function
+    home: Path
+
+    def journal(self) -> Journal:
+        return Journal.create(
+            self.home,
+            command="redrive",
+            environment="local",
+            account_id="demo",
+            region="local",
+            operator=operator_name(),
+            reason="the constraint was dropped",
+            parameters={},
+        )
 
     def rows(self, status: SubmissionStatus | None = None) -> list[UserSubmission]:
         """Oldest first, as the story goes."""
@@ -70,7 +88,7 @@ class Stage:
 
 def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scene]:
     """Start an environment in `home`, play the scenes, end it. Raises DemonstrationFailed when something does not hold."""
-    with running(home, fresh=True, progress=progress) as environment, _stage(environment) as stage:
+    with running(home, fresh=True, progress=progress) as environment, _stage(environment, home) as stage:
         progress("posting webhooks")
         yield _normal_day(stage)
         progress("posting what Twilio did not sign")
@@ -83,7 +101,7 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
 
 
 @contextmanager
-def _stage(environment: LocalEnvironment) -> Iterator[Stage]:
+def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
     state, outputs = environment.state, environment.stack.outputs
     access = AwsAccess(
         region=state.region,
@@ -102,6 +120,7 @@ def _stage(environment: LocalEnvironment) -> Iterator[Stage]:
             admin=admin,
             queue=DeadLetterQueue.connect(outputs["DeadLetterQueueUrl"], access=access),
             processor=Function.connect(outputs["ProcessorFunctionName"], access=access),
+            home=home,
         )
 
 
@@ -168,23 +187,31 @@ def _bad_change(stage: Stage) -> Scene:
 
 
 def _redrive(stage: Stage) -> Scene:
-    """Send, check the result, delete: what fails again stays where it is."""
+    """The engine of `b2bpilot dlq redrive`: journal, send, check the result, delete; what fails again stays."""
     stage.admin.execute(f"ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT {CONSTRAINT}")
-    letters = stage.queue.receive(hidden_seconds=HIDDEN_SECONDS)
-    errors = [stage.processor.invoke(event_for_invoke(letter, run_id="demo")).error for letter in letters]
-    done = [letter for letter, error in zip(letters, errors, strict=True) if error is None]
-    kept = [letter for letter, error in zip(letters, errors, strict=True) if error is not None]
-    _hold(not stage.queue.delete(done), "what was processed leaves the queue")
-    stage.queue.release(kept)
-    _hold(len(done) == 3 and len(kept) == 1, "the three long messages are stored and the broken one is not")  # noqa: PLR2004
+    run = Redrive(
+        queue=stage.queue,
+        route=InvokeRoute(stage.processor),
+        database=stage.database,
+        request=Request(rules=Rules(max_failures=1.0), wait=timedelta(seconds=10)),
+        wanted=lambda _: True,
+        started_at=datetime.now(UTC),
+    )
+    with run, stage.journal() as journal:
+        summary = run.run(run.take()[1], journal, Watch())
+    _hold(
+        summary.completed == 3 and len(summary.unfinished) == 1,  # noqa: PLR2004
+        "the three long messages are stored and the broken one is not",
+    )
+    reasons = ", ".join(one.reason for one in summary.unfinished)
     return Scene(
-        title="The constraint is dropped and the dead letters are invoked again",
+        title="The constraint is dropped and the dead letters are redriven",
         seen=[
-            f"{len(done)} processed and deleted from the queue",
-            f"{len(kept)} failed again and stays in the queue: {', '.join(filter(None, errors))}",
+            f"{summary.completed} completed, as their rows say, and deleted from the queue",
+            f"{len(summary.unfinished)} failed again and stays in the queue: {reasons}",
         ],
-        dead_letters=kept,
-        facts={"redriven": len(done), "kept": len(kept)},
+        dead_letters=_look(stage.queue),
+        facts={"redriven": summary.completed, "kept": len(summary.unfinished)},
     )
 
 
