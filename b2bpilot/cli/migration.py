@@ -167,7 +167,7 @@ def _described_step(step: Step, survey: Survey) -> Iterator[str]:
     yield f"    {effect.lock}: {effect.waits[0]}"
     yield from (f"    {line}" for line in effect.waits[1:])
     if step.presence is Presence.INVALID:
-        yield "    An earlier build left it invalid: it is dropped (concurrently) and built again"
+        yield "    It is there and not valid: unless that changes before its turn, it is dropped and built again"
     if count and _is_unique(step):
         yield f"    message_id: NULL in {count.nulls:,} of {count.rows:,} rows, no duplicates among the others"
 

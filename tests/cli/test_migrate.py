@@ -161,7 +161,7 @@ def test_an_invalid_index_is_found_and_mended(run: Run, old: str) -> None:
         leave_an_invalid_index(connection)
         plan = run("migrate")
         assert (
-            "    An earlier build left it invalid: it is dropped (concurrently) and built again"
+            "    It is there and not valid: unless that changes before its turn, it is dropped and built again"
             in plan.stderr
         )
         assert run("migrate", "--dry-run").stdout.count("DROP INDEX CONCURRENTLY") == 1

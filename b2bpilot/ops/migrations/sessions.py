@@ -62,14 +62,16 @@ BUILDING: LiteralString = (
     SELECT
     + """
     JOIN pg_stat_progress_create_index AS build ON build.pid = activity.pid
-    WHERE build.relid = to_regclass(%(table)s) AND activity.pid <> pg_backend_pid()
+    WHERE activity.datname = current_database()
+        AND activity.pid <> pg_backend_pid()
+        AND build.relid = to_regclass(%(table)s)
 """
 )
 
 PREPARED: LiteralString = """
     SELECT gid
     FROM pg_prepared_xacts
-    WHERE EXISTS (
+    WHERE database = current_database() AND EXISTS (
         SELECT
         FROM pg_locks AS own JOIN pg_locks AS lock USING (virtualtransaction)
         WHERE own.transactionid = pg_prepared_xacts.transaction AND own.pid IS NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import LiteralString
 
@@ -192,3 +193,31 @@ def test_the_limits_of_the_statement_before_do_not_end_the_counting(old_database
         ).run()
         assert index_is_valid(connection) is True
     assert limits == [("0",)]
+
+
+def test_an_index_that_somebody_builds_by_hand_is_waited_for(old_database_url: str) -> None:
+    """It looks invalid until it is done; to drop it then would drop a good one."""
+    with connect(old_database_url) as connection:
+        migrate_by_hand(connection, FILES[1])
+        connection.execute("DROP INDEX idx_user_submissions_message_id")
+    with (
+        transaction(
+            old_database_url, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SELECT 1"
+        ) as report,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        by_hand = thread.submit(build_by_hand, old_database_url)
+        with connect(old_database_url) as connection:
+            while index_is_valid(connection) is None:
+                assert not by_hand.done()
+            heard = Heard("another index build, pid", then=report.commit)
+            outcome = migrations.apply(old_database_url, heard)
+            by_hand.result()
+            assert index_is_valid(connection) is True
+    assert outcome.applied == [FILES[1], FILES[2]]
+    assert not any("dropping it" in line for line in heard)
+
+
+def build_by_hand(dsn: str) -> None:
+    with connect(dsn) as connection:
+        migrate_by_hand(connection, FILES[1])
