@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from b2bpilot import __version__
 from b2bpilot.ops.migrations import index, lock
 from tests.cli.conftest import Run, Staging
 from tests.ops.migrations.pooler import pooling
@@ -153,7 +154,7 @@ def test_drift_is_reported_and_nothing_is_run(run: Run, migrated: str) -> None:
     assert states(checked.document) == ["applied", "drift", "applied"]
     result = run("migrate", "--yes")
     assert result.exit_code == 1
-    assert "error: add_message_id_column.sql has changed since b2bpilot 0.1.0 recorded it" in result.stderr
+    assert f"error: add_message_id_column.sql has changed since b2bpilot {__version__} recorded it" in result.stderr
 
 
 def test_an_invalid_index_is_found_and_mended(run: Run, old: str) -> None:
