@@ -154,7 +154,10 @@ def test_drift_is_reported_and_nothing_is_run(run: Run, migrated: str) -> None:
     assert states(checked.document) == ["applied", "drift", "applied"]
     result = run("migrate", "--yes")
     assert result.exit_code == 1
-    assert f"error: add_message_id_column.sql has changed since b2bpilot {__version__} recorded it" in result.stderr
+    assert (
+        f"error: add_message_id_column.sql has changed since b2bpilot {__version__} recorded it"
+        in result.stderr
+    )
 
 
 def test_an_invalid_index_is_found_and_mended(run: Run, old: str) -> None:
