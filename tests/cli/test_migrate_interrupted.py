@@ -101,9 +101,12 @@ def test_kill_9_frees_the_lock_and_the_next_run_ends_well(run: Run, old: str) ->
     ends_well(run, old)
 
 
-def test_ctrl_c_says_what_stays_and_the_next_run_ends_well(run: Run, old: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_what_stays_and_the_next_run_ends_well(
+    run: Run, old: str, number: signal.Signals
+) -> None:
     with migrating(old) as migrator:
-        exit_code, said = migrator.end(signal.SIGINT)
+        exit_code, said = migrator.end(number)
     assert exit_code == 130
     assert "What was done stays; run `b2bpilot migrate` again, and it goes on from there.\n" in said
     assert said.endswith("error: interrupted\n")
