@@ -145,7 +145,7 @@ def redrive(
         redriving.check_size(taken, order)
         if dry_run or not plan.acts or _froze(pilot, plan, plan_file):
             return
-        pilot.confirmation(yes=yes).ask([], "Go on?")
+        pilot.confirmation(yes=yes).ask([""], "Go on?")
         with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
             summary = _run(pilot, run, (taken, plan), journal)
             journal.finish(summary.counts())
@@ -164,7 +164,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 taken, plan = run.take()
             _show_plan(pilot, order, taken, plan)
             if plan.acts:
-                pilot.confirmation(yes=yes).ask([], "Go on?")
+                pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
                 summary += run.prove_earlier(redriving.sent_before(record), since=record.started_at)

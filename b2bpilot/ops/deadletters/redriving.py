@@ -32,9 +32,9 @@ SHARE_OF_RESERVE = 0.8
 """New messages keep coming while a redrive runs: a fifth of the function is left to them."""
 
 CONSEQUENCES = {
-    Via.INVOKE: "runs the processor now and deletes a letter only when its message is completed; what fails stays",
-    Via.ASYNC: "hands the event to the processor's own queue; what fails again comes back as a new dead letter",
-    Via.TOPIC: "publishes the message again: every subscriber of the topic gets it, not only the one that failed",
+    Via.INVOKE: "runs the processor now; deleted is only what it completed, the rest stays",
+    Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
+    Via.TOPIC: "publishes the message again, to every subscriber of the topic",
 }
 
 
