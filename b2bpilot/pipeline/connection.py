@@ -122,13 +122,19 @@ def translated(dsn: str) -> Iterator[None]:
             f"the table in {place(dsn)} is not what this version needs: {first_line(exc)}",
             hint="run `b2bpilot migrate`",
         ) from exc
+    except (pg.QueryCanceled, pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure) as exc:
+        raise _refused(exc) from exc
     except psycopg.OperationalError as exc:
         raise DatabaseUnreachable(
             f"no connection to {place(dsn)}: {first_line(exc)}",
             hint="check that the database runs, its address, and the security group",
         ) from exc
     except psycopg.Error as exc:
-        raise DatabaseError(f"PostgreSQL refused a statement: {first_line(exc)}") from exc
+        raise _refused(exc) from exc
+
+
+def _refused(exc: psycopg.Error) -> DatabaseError:
+    return DatabaseError(f"PostgreSQL refused a statement: {first_line(exc)}")
 
 
 def first_line(exc: BaseException) -> str:

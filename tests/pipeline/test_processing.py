@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import timedelta
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.errors import (
+    DatabaseError,
     DatabaseUnreachable,
     MessageInvalid,
     PilotError,
@@ -336,8 +338,8 @@ def test_a_connection_that_is_lost_during_a_statement_is_an_error_once_and_then_
     database_url: str,
 ) -> None:
     with DatabaseManager(database_url) as database:
-        with pytest.raises(DatabaseUnreachable), database.connection.use() as connection:
-            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        with pytest.raises(DatabaseUnreachable):
+            _run(database, "SELECT pg_terminate_backend(pg_backend_pid())")
 
         assert database.count_by_status() == {}
 
@@ -360,6 +362,21 @@ def _disconnect_everyone(database_url: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def test_a_statement_that_is_cancelled_is_no_lost_connection(database_url: str) -> None:
+    impatient = make_conninfo(database_url, options="-c statement_timeout=1")
+
+    with DatabaseManager(impatient) as database, pytest.raises(DatabaseError) as raised:
+        _run(database, "SELECT pg_sleep(10)")
+
+    assert type(raised.value) is DatabaseError
+    assert "canceling statement due to statement timeout" in str(raised.value)
+
+
+def _run(database: DatabaseManager, statement: LiteralString) -> None:
+    with database.connection.use() as connection:
+        connection.execute(statement)
 
 
 def test_a_missing_table_names_the_command_that_makes_it(empty_database_url: str) -> None:

@@ -141,10 +141,12 @@ class _Scan:
         return self.saw >= MOST_HELD or (limit is not None and len(self._found) >= limit)
 
     def add(self, letters: Sequence[DeadLetter]) -> int:
-        """Remember letters and return how many were new: SQS gives one twice when its time ran out."""
-        new = [letter for letter in letters if letter.queue_message_id not in self._seen]
-        for letter in new:
-            self._seen.add(letter.queue_message_id)
+        """Remember letters and return how many were new: SQS gives one twice at times, even at the same time."""
+        new = {
+            letter.queue_message_id: letter for letter in letters if letter.queue_message_id not in self._seen
+        }
+        for queue_message_id, letter in new.items():
+            self._seen.add(queue_message_id)
             cause = cause_of(letter)
             cause = self._causes.setdefault(cause, cause)
             self._counts[cause] += 1
