@@ -1,6 +1,8 @@
-"""`make bench`."""
+"""`make bench`: the figures of the README and of docs/."""
 
-from bench import pipeline
+from bench import migrate_live_table, pipeline, redrive
 
 if __name__ == "__main__":
     pipeline.main()
+    redrive.main()
+    migrate_live_table.main()
