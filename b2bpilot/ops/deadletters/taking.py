@@ -58,6 +58,7 @@ class Taker:
         self._patient_until = clock() + patience_seconds
         self._expected = source.others()
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._letters: list[DeadLetter] = []
         self._saw = 0
         self._ended = False
@@ -74,12 +75,19 @@ class Taker:
 
     def _work(self) -> None:
         empty = 0
-        while not self._ended and (empty < EMPTY_POLLS or self._is_patient()):
+        while not self._is_over() and (empty < EMPTY_POLLS or self._is_patient()):
             found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
             self._add(found)
             empty = 0 if found else empty + 1
-            if not found and self._saw >= self._expected and self._source.others() == 0:
-                self._ended = True
+
+    def _is_over(self) -> bool:
+        """One worker at a time asks; the others go on receiving meanwhile."""
+        if not self._ended and self._saw >= self._expected and self._asking.acquire(blocking=False):
+            try:
+                self._ended = self._ended or self._source.others() == 0
+            finally:
+                self._asking.release()
+        return self._ended
 
     def _is_patient(self) -> bool:
         return self._clock() < self._patient_until and self._source.others() > 0

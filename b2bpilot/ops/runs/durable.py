@@ -32,10 +32,8 @@ class DurableFile:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
-        self._end = os.fstat(descriptor).st_size
-        self._pending: list[bytes] = []
-        self._asked = self._done = 0
-        self._busy = self._wants_sync = False
+        self._end = self._on_disk = os.fstat(descriptor).st_size
+        self._syncing = False
         self._failure: OSError | None = None
         self._changed = threading.Condition()
 
@@ -77,19 +75,17 @@ class DurableFile:
 
         Raises JournalFailed, now and from then on, when the disk refuses.
         """
+        data = b"".join(line + b"\n" for line in lines)
         with self._changed:
             self._refuse_after_failure()
-            added = [line + b"\n" for line in lines]
-            self._pending += added
-            self._wants_sync = self._wants_sync or durable
-            self._asked += len(added)
-            mine = self._asked
-            while self._done < mine:
+            self._write(data)
+            mine = self._end
+            while durable and self._on_disk < mine:
                 self._refuse_after_failure()
-                if self._busy:
+                if self._syncing:
                     self._changed.wait()
                 else:
-                    self._commit()
+                    self._sync()
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -102,28 +98,31 @@ class DurableFile:
     ) -> None:
         self.close()
 
-    def _commit(self) -> None:
-        """Write what waits, by everybody. Interrupted, it is written again to the same place by the next one."""
-        waiting, upto = len(self._pending), self._asked
-        sync, self._wants_sync = self._wants_sync, False
-        data = b"".join(self._pending)
-        self._busy = True
-        self._changed.release()
+    def _write(self, data: bytes) -> None:
+        """Interrupted, its place is written over by the next one: nobody was told that it was written."""
         try:
             _write_at(self._descriptor, data, self._end)
-            if sync:
-                os.fsync(self._descriptor)
         except OSError as exc:
             self._failure = exc
         else:
             self._end += len(data)
-            del self._pending[:waiting]
-            self._done = upto
+        self._refuse_after_failure()
+
+    def _sync(self) -> None:
+        """One fsync for everything that was written before it, by everybody; others write meanwhile."""
+        upto = self._end
+        self._syncing = True
+        self._changed.release()
+        try:
+            os.fsync(self._descriptor)
+        except OSError as exc:
+            self._failure = exc
         finally:
             self._changed.acquire()
-            self._wants_sync = self._wants_sync or (sync and self._done < upto)
-            self._busy = False
+            self._syncing = False
             self._changed.notify_all()
+        if self._failure is None:
+            self._on_disk = max(self._on_disk, upto)
 
     def _refuse_after_failure(self) -> None:
         if self._failure is not None:
