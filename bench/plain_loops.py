@@ -16,11 +16,11 @@ def main(route: str, threads: int, batch: int, *, endpoint_url: str, queue_url: 
     functions = boto3.client("lambda", **options)
 
     def publish(bodies: list[str]) -> None:
-        messages = [json.loads(body)["Records"][0]["Sns"]["Message"] for body in bodies]
+        messages = [_message(json.loads(body)["Records"][0]["Sns"]) for body in bodies]
         if batch == 1:
-            sns.publish(TopicArn=target, Message=messages[0])
+            sns.publish(TopicArn=target, **messages[0])
         else:
-            entries = [{"Id": str(n), "Message": message} for n, message in enumerate(messages)]
+            entries = [{"Id": str(n), **message} for n, message in enumerate(messages)]
             sns.publish_batch(TopicArn=target, PublishBatchRequestEntries=entries)
 
     def invoke(bodies: list[str]) -> None:
@@ -44,6 +44,15 @@ def main(route: str, threads: int, batch: int, *, endpoint_url: str, queue_url: 
         worker.start()
     for worker in workers:
         worker.join()
+
+
+def _message(notification: dict[str, Any]) -> dict[str, Any]:
+    """Without its attributes a message would be filtered out: even the plainest loop has to keep them."""
+    attributes = {
+        name: {"DataType": value["Type"], "StringValue": value["Value"]}
+        for name, value in notification["MessageAttributes"].items()
+    }
+    return {"Message": notification["Message"], "MessageAttributes": attributes}
 
 
 if __name__ == "__main__":

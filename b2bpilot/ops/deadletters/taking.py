@@ -59,6 +59,8 @@ class Taker:
         self._expected = source.others()
         self._lock = threading.Lock()
         self._asking = threading.Lock()
+        self._changed = threading.Condition()
+        self._receiving = 0
         self._letters: list[DeadLetter] = []
         self._saw = 0
         self._ended = False
@@ -75,22 +77,37 @@ class Taker:
 
     def _work(self) -> None:
         empty = 0
-        while not self._is_over() and (empty < EMPTY_POLLS or self._is_patient()):
-            found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
-            self._add(found)
+        while not self._is_over(wait=empty > 0) and (empty < EMPTY_POLLS or self._is_patient()):
+            found = self._receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
             empty = 0 if found else empty + 1
+            if not found:
+                self._wait_for_the_others()
 
-    def _is_over(self) -> bool:
-        """One worker at a time asks; the others go on receiving meanwhile."""
-        if not self._ended and self._saw >= self._expected and self._asking.acquire(blocking=False):
+    def _receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+        with self._changed:
+            self._receiving += 1
+        try:
+            found = self._source.receive(wait_seconds=wait_seconds)
+            self._add(found)
+        finally:
+            with self._changed:
+                self._receiving -= 1
+                self._changed.notify_all()
+        return found
+
+    def _wait_for_the_others(self) -> None:
+        """What is missing may be on its way to another worker: no reason for a long poll yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._receiving == 0 or self._ended)
+
+    def _is_over(self, *, wait: bool) -> bool:
+        """One worker at a time asks. Those that may still find something do not `wait` for the answer."""
+        if not self._ended and self._saw >= self._expected and self._asking.acquire(blocking=wait):
             try:
                 self._ended = self._ended or self._source.others() == 0
             finally:
                 self._asking.release()
         return self._ended
-
-    def _is_patient(self) -> bool:
-        return self._clock() < self._patient_until and self._source.others() > 0
 
     def _add(self, found: Sequence[DeadLetter]) -> None:
         with self._lock:
