@@ -1,7 +1,6 @@
 """`python -m b2bpilot`."""
 
-import sys
+from b2bpilot.cli.app import run
 
-from b2bpilot.cli.app import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    run()

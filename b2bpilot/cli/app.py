@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -67,6 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget_stdout()
         return PIPE_CLOSED
     return exit_code
+
+
+def run() -> None:
+    """The console script: one command, then the end of the process.
+
+    The garbage collector finds next to nothing in the big static models of AWS's services; looking less often, and not
+    at all when the process ends, takes a third of a second off every command.
+    """
+    gc.set_threshold(100_000, 50, 50)
+    exit_code = main()
+    gc.freeze()
+    sys.exit(exit_code)
 
 
 def _run(arguments: list[str], pilot: Pilot) -> int:
