@@ -109,6 +109,9 @@ class Taker:
                 self._asking.release()
         return self._ended
 
+    def _is_patient(self) -> bool:
+        return self._clock() < self._patient_until and self._source.others() > 0
+
     def _add(self, found: Sequence[DeadLetter]) -> None:
         with self._lock:
             self._saw += len(found)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from b2bpilot.ops.deadletters.plan import Decision
 from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
 from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.deadletters.taking import Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.deadletters.world import World, id_of, letter
@@ -139,3 +140,28 @@ def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
     assert summary.completed == 0
     assert not summary.everything_completed
     assert summary.unfinished[0].reason == "sent, but its row is not completed yet"
+
+
+def test_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
+    """Another receiver holds the letter at first; it is given back while the taker looks."""
+    world = World([letter()])
+    held_by_the_dead = world.receive(hidden_seconds=20, wait_seconds=0)
+    polls = []
+
+    class Source:
+        def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+            polls.append(wait_seconds)
+            if len(polls) == 5:
+                world.release(held_by_the_dead)
+            return world.receive(hidden_seconds=20, wait_seconds=wait_seconds)
+
+        def release(self, letters: Sequence[DeadLetter]) -> None:
+            world.release(letters)
+
+        def others(self) -> int:
+            return 0 if len(polls) > 5 else 1
+
+    taken = Taker(Source(), wanted=lambda _: True, limit=10, patience_seconds=60).take(workers=1)
+
+    assert len(taken.letters) == 1
+    assert polls[:3] == [0, 2, 2]
