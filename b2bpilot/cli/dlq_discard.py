@@ -59,8 +59,9 @@ def discard(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
-    from b2bpilot.ops.deadletters.discard import remaining
+    from b2bpilot.ops.deadletters.discard import remaining, require_whole_plan
 
+    require_whole_plan(record)
     left = remaining(record.messages)
     if not left:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")

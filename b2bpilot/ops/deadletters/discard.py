@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 
-from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.deadletters.archive import Origin, lines, open_archive
 from b2bpilot.ops.deadletters.engine import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
@@ -17,7 +17,7 @@ from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
-from b2bpilot.ops.runs.record import MessageState, Stage
+from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 PAGE = 1_000
@@ -132,6 +132,16 @@ class Discard:
     def _is_archived(self, queue_message_id: str) -> bool:
         known = self.known.get(queue_message_id)
         return known is not None and known.was_archived
+
+
+def require_whole_plan(record: RunRecord) -> None:
+    """Raises Refused for a run that ended while it wrote its plan: it had not begun to delete."""
+    planned, letters = len(record.messages), record.parameters.get("letters", 0)
+    if planned < letters:
+        raise Refused(
+            f"run {record.run_id} ended when {planned:,} of its {letters:,} letters were planned. Nothing was changed",
+            hint="discard again",
+        )
 
 
 def remaining(messages: Mapping[str, MessageState]) -> dict[str, str | None]:

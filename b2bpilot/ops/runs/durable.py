@@ -99,13 +99,16 @@ class DurableFile:
         self.close()
 
     def _write(self, data: bytes) -> None:
-        """Interrupted, its place is written over by the next one: nobody was told that it was written."""
+        """Interrupted, what it wrote is cut off: nobody was told that it was written, and a rest of it would spoil
+        the lines that the next one writes there."""
         try:
             _write_at(self._descriptor, data, self._end)
+            self._end += len(data)
         except OSError as exc:
             self._failure = exc
-        else:
-            self._end += len(data)
+        except BaseException:
+            os.ftruncate(self._descriptor, self._end)
+            raise
         self._refuse_after_failure()
 
     def _sync(self) -> None:

@@ -101,6 +101,25 @@ def test_an_interrupted_write_is_written_once_by_the_next(
     assert path.read_bytes() == b"one\ntwo\n"
 
 
+def test_a_write_interrupted_before_its_fsync_leaves_no_rest(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = DurableFile.create(path)
+    pwrite = os.pwrite
+
+    def interrupted(descriptor: int, data: bytes, place: int) -> int:
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        pwrite(descriptor, data, place)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "pwrite", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        file.append([b"a long line", b"and another"])
+    file.append([b"two"])
+    file.close()
+    assert path.read_bytes() == b"two\n"
+
+
 def test_a_disk_that_refuses_is_told_to_every_writer_from_then_on(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,189 @@
+"""`b2bpilot runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import RunState, read
+from tests.cli.conftest import Run, Staging
+from tests.cli.dead_letters import Letters, at_a_terminal
+from tests.events import message
+
+Begin = Callable[..., Journal]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
+    return tmp_path / "pilot"
+
+
+@pytest.fixture
+def begin(home: Path) -> Begin:
+    """Begin a run that started `hours` ago."""
+
+    def begin(
+        command: str = "redrive", *, hours: int = 1, environment: str = "staging", **parameters: object
+    ) -> Journal:
+        return Journal.create(
+            home,
+            command=command,
+            environment=environment,
+            account_id="123456789012",
+            region="eu-west-1",
+            operator="ana@laptop",
+            reason="constraint dropped",
+            parameters=parameters,
+            clock=lambda: datetime.now(UTC) - timedelta(hours=hours),
+        )
+
+    return begin
+
+
+def entry(event: str, letter: str, **fields: object) -> dict[str, object]:
+    return {"event": event, "queue_message_id": letter, "message_id": f"message-{letter}", **fields}
+
+
+def test_no_runs_are_said(run: Run, home: Path) -> None:
+    result = run("runs", "list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert str(home / "runs") in result.stderr
+
+
+def test_the_list_says_state_age_operator_result_and_reason(run: Run, begin: Begin) -> None:
+    with begin(hours=3) as done:
+        done.finish({"completed": 1_200, "failed": 0, "set_aside": 3})
+    with begin("discard", hours=2) as killed:
+        killed.write(entry("planned", "a"), entry("planned", "b"), entry("deleted", "a"))
+    alive = begin(hours=1, environment="prod")
+    lines = run("runs", "list").stdout.splitlines()
+    alive.close()
+    assert [line.split()[:2] for line in lines[1:]] == [
+        [alive.run_id, "running"],
+        [killed.run_id, "interrupted"],
+        [done.run_id, "finished"],
+    ]
+    assert lines[3].split(None, 2)[2].split("  ")[-1] == "completed 1,200, set aside 3; constraint dropped"
+    assert "deleted 1, planned 1; constraint dropped" in lines[2]
+    assert "prod" in lines[1]
+    assert "1 h ago" in lines[1]
+    assert "ana@laptop" in lines[1]
+
+
+def test_only_an_environment_named_on_the_line_filters(
+    run: Run, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for environment in ("staging", "prod"):
+        begin(environment=environment).close()
+    monkeypatch.setenv("B2BPILOT_ENV", "prod")
+    assert len(run("runs", "list", "-o", "jsonl").lines) == 2
+    assert [line["environment"] for line in run("runs", "list", "-e", "prod", "-o", "jsonl").lines] == [
+        "prod"
+    ]
+    result = run("runs", "list", "--limit", "1", "-o", "json")
+    assert len(result.document["runs"]) == 1
+    assert "--limit" in result.stderr
+
+
+def test_show_tells_the_outcome_of_each_message_that_did_not_go_well(run: Run, begin: Begin) -> None:
+    with begin(via="async") as journal:
+        journal.write(entry("deleted", "a"), entry("proof", "a", fate="completed"))
+        journal.write(entry("deleted", "b"), entry("proof", "b", fate="failed again", reason="no customer"))
+        journal.write(entry("sending", "c"), entry("planned", "d", decision="set aside"))
+    result = run("runs", "show", journal.run_id)
+    assert result.exit_code == 0
+    assert "reason       constraint dropped" in result.stdout
+    assert "parameters   via=async" in result.stdout
+    assert "message-a" not in result.stdout
+    assert "deleted; failed again" in result.stdout
+    assert "no customer" in result.stdout
+    assert "unknown: perhaps sent" in result.stdout
+    assert "left: set aside" in result.stdout
+    assert "1 more went well: --all" in result.stderr
+    assert f"b2bpilot runs resume {journal.run_id}" in result.stderr
+    assert "message-a" in run("runs", "show", journal.run_id, "--all").stdout
+
+
+def test_json_holds_all_messages(run: Run, begin: Begin) -> None:
+    with begin() as journal:
+        journal.write(entry("deleted", "a"), entry("proof", "a", fate="completed"))
+        journal.finish({"completed": 1})
+    document = run("runs", "show", journal.run_id[:16], "-o", "json").document
+    assert document["run"]["state"] == "finished"
+    assert document["run"]["counts"] == {"completed": 1}
+    assert document["messages"] == [
+        {
+            "queue_message_id": "a",
+            "message_id": "message-a",
+            "outcome": "deleted; completed",
+            "stage": "deleted",
+            "decision": None,
+            "fate": "completed",
+            "error": None,
+            "well": True,
+        }
+    ]
+
+
+def test_a_run_that_is_not_there_is_said(run: Run, begin: Begin) -> None:
+    result = run("runs", "show", "nothing")
+    assert result.exit_code == 1
+    assert "b2bpilot runs list" in result.stderr
+
+
+def test_a_running_run_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
+    with begin("discard") as journal:
+        result = run("runs", "resume", journal.run_id, "--yes")
+    assert result.exit_code == 5
+    assert "still runs" in result.stderr
+
+
+def test_the_run_names_the_environment(
+    run: Run, begin: Begin, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell's is another one."""
+    monkeypatch.setenv("B2BPILOT_ENV", "prod")
+    begin("discard").close()
+    (run_id,) = [line["run_id"] for line in run("runs", "list", "-o", "jsonl").lines]
+    result = run("runs", "resume", run_id, "--yes")
+    assert result.exit_code == 0
+    assert "nothing left to do" in result.stderr
+    result = run("runs", "resume", run_id, "--yes", "-e", "prod")
+    assert result.exit_code == 2
+    assert "is of environment staging" in result.stderr
+
+
+def test_a_command_without_a_resume_says_so(run: Run, begin: Begin, staging: Staging) -> None:
+    with begin("invented") as journal:
+        pass
+    result = run("runs", "resume", journal.run_id, "--yes")
+    assert result.exit_code == 2
+    assert "cannot be resumed" in result.stderr
+
+
+def test_a_discard_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
+    with begin("discard", letters=2) as journal:
+        journal.write(entry("planned", "a"))
+    result = run("runs", "resume", journal.run_id, "--yes")
+    assert result.exit_code == 5
+    assert "1 of its 2 letters were planned. Nothing was changed" in result.stderr
+
+
+def test_an_interrupted_discard_is_resumed_under_its_own_id(
+    run: Run, begin: Begin, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = Letters()
+    ids = [letters.put(message()) for _ in range(3)]
+    with begin("discard", letters=2) as journal:
+        journal.write(*(entry("planned", each) for each in ids[:2]))
+    assert run("runs", "resume", journal.run_id).exit_code == 5
+    screen = at_a_terminal(monkeypatch, "y")
+    assert run("runs", "resume", journal.run_id).exit_code == 0
+    assert f"the 2 dead letters that run {journal.run_id} left" in screen.getvalue()
+    assert [each["MessageId"] for each in letters.all()] == ids[2:]
+    assert read(journal.path).state is RunState.FINISHED
