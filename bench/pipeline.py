@@ -20,7 +20,8 @@ CONNECTIONS = 16
 WEBHOOKS = 1_000
 DISTINCT = 800
 WAIT_SECONDS = 120
-IDLE_SECONDS = 10
+SETTLE_SECONDS = 20
+IDLE_SECONDS = 30
 
 
 def main() -> None:
@@ -75,6 +76,7 @@ def idle(state: State) -> None:
     found = processes(state)
     resident = sum(process.memory_info().rss for process in found)
     proportional = sum(process.memory_full_info().pss for process in found)
+    time.sleep(SETTLE_SECONDS)
     before = _cpu_seconds(state)
     time.sleep(IDLE_SECONDS)
     used = (_cpu_seconds(state) - before) / IDLE_SECONDS
