@@ -132,10 +132,9 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
     from b2bpilot.ops.deadletters.discard import require_all_deleted
 
     fields = {"run_id": run_id, "deleted": discarded.deleted, "not_deleted": len(discarded.problems)}
-    text = [
-        "",
-        f"Discarded {letters(discarded.deleted)}; `b2bpilot dlq restore {run_id}` puts back what was deleted",
-    ]
-    pilot.output.record({"discarded": fields}, text=text if discarded.deleted else ["", "Discarded nothing"])
+    text = ["", f"Discarded {letters(discarded.deleted)}"]
+    pilot.output.record({"discarded": fields}, text=text)
     show_problems(pilot, run_id, discarded.problems)
+    if discarded.deleted:
+        pilot.output.notice(f"Put back what was deleted: b2bpilot dlq restore {run_id}")
     require_all_deleted(discarded)

@@ -26,14 +26,18 @@ CONFIRM = Annotated[
 
 def confirm(pilot: Pilot, action: str, *, yes: bool) -> None:
     """Name the environment and ask. Raises Refused."""
-    pilot.confirmation(yes=yes).ask([f"{action} ({pilot.environment})."], "Go on?")
+    pilot.confirmation(yes=yes).ask(_plan(pilot, action), "Go on?")
 
 
 def confirm_by_name(pilot: Pilot, action: str, *, typed: str | None) -> None:
     """Ask for the environment's name. Raises Refused."""
-    plan = [f"{action} ({pilot.environment})."]
-    ask_for_name(pilot.confirmation(yes=False), plan, name=pilot.environment.name, typed=typed)
+    environment = pilot.environment
+    ask_for_name(pilot.confirmation(yes=False), _plan(pilot, action), name=environment.name, typed=typed)
 
 
 def letters(count: int) -> str:
     return f"{count:,} dead letter{'s'[: count != 1]}"
+
+
+def _plan(pilot: Pilot, action: str) -> list[str]:
+    return [f"{action}:", f"  {pilot.environment}"]

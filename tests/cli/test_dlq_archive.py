@@ -143,7 +143,9 @@ def test_the_name_is_typed_at_a_terminal(
     assert run("dlq", "discard").exit_code == 5
     assert "'stagin' is not 'staging'" in screen.getvalue()
     assert run("dlq", "discard").exit_code == 0
-    assert "Archive and delete 3 dead letters (environment staging (account 123456789012" in screen.getvalue()
+    assert (
+        "Archive and delete 3 dead letters:\n  environment staging (account 123456789012" in screen.getvalue()
+    )
 
 
 def test_a_no_at_the_terminal_is_a_no(
