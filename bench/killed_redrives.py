@@ -14,6 +14,7 @@ import psycopg
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.stack import describe
 from b2bpilot.local.state import State
+from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -23,6 +24,7 @@ from bench.redrive import access_to, environ_of, new_letter
 KILLS = 20
 LETTERS = 500
 LONGEST_SECONDS = 6.0
+TRIES = 5
 
 
 def main() -> None:
@@ -38,7 +40,7 @@ def main() -> None:
 
 
 def _kill_and_resume(state: State, home: str, moment: float) -> None:
-    """A kill before the journal began leaves no run: then the redrive is simply started again."""
+    """A kill before the plan was written changed nothing: then the redrive is simply started again."""
     redrive = ["dlq", "redrive", "-e", "local", "--endpoint-url", state.endpoint_url, "--yes"]
     environ = environ_of(state) | {"B2BPILOT_HOME": home}
     before = {record.run_id for record in list_runs(Path(home))}
@@ -46,11 +48,25 @@ def _kill_and_resume(state: State, home: str, moment: float) -> None:
     time.sleep(moment)
     process.kill()
     process.wait()
-    begun = [record for record in list_runs(Path(home)) if record.run_id not in before]
+    begun = [
+        record
+        for record in list_runs(Path(home))
+        if record.run_id not in before and PLAN_COMPLETE in record.path.read_text()
+    ]
+    if not begun:
+        _until_empty(redrive, environ, state)
+        return
     again = ["runs", "resume", begun[0].run_id, "--yes", "--endpoint-url", state.endpoint_url]
-    finished = begun and begun[0].counts is not None
-    while not finished:
-        finished = _start(again if begun else redrive, environ).wait() == 0 and _is_empty(state)
+    if begun[0].counts is None:
+        _until_empty(again, environ, state)
+
+
+def _until_empty(command: list[str], environ: dict[str, str], state: State) -> None:
+    """Letters that a killed process took are hidden for some seconds."""
+    for _ in range(TRIES):
+        if _start(command, environ).wait() == 0 and _is_empty(state):
+            return
+    raise RuntimeError(f"{command} did not end the work")
 
 
 def _judge(state: State, queue: DeadLetterQueue, number: int, moment: float) -> None:

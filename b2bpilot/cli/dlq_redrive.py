@@ -141,8 +141,8 @@ def redrive(
     with pilot.database() as database, redriving.prepare(pilot.environment, database, order) as run:
         with pilot.output.progress("reading the queue"):
             taken, plan = run.take()
+        redriving.check_taken(taken, order)
         _show_plan(pilot, order, taken, plan)
-        redriving.check_size(taken, order)
         if dry_run or not plan.acts or _froze(pilot, plan, plan_file):
             return
         pilot.confirmation(yes=yes).ask([""], "Go on?")
@@ -207,9 +207,20 @@ def _show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
         for (decision, kind, state), count in plan.summary()
     ]
     pilot.output.rows("planned", rows)
+    if order.frozen is not None:
+        _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
     if taken.more:
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
+        )
+
+
+def _show_gone(pilot: Pilot, gone: list[str]) -> None:
+    """A plan that was frozen a while ago may name letters that somebody has taken care of since."""
+    if gone:
+        shown = ", ".join(gone[:SHOWN]) + (", ..." if len(gone) > SHOWN else "")
+        pilot.output.record(
+            {"gone": gone}, text=[f"{len(gone):,} of the plan are gone from the queue: {shown}"]
         )
 
 

@@ -47,7 +47,8 @@ def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events
         assert [line["request_id"] for line in deployment.lines()] == [
             letter["MessageAttributes"]["RequestID"]["StringValue"]
         ] * len(deployment.lines())
-        assert len(deployment.lines()) == 3
+        # The attempt that the kill cut short runs again, as Lambda's would: its answer had not been written down.
+        assert len(deployment.lines()) in (3, 4)
 
 
 def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> None:

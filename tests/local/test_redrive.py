@@ -18,6 +18,7 @@ import pytest
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
+from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
@@ -170,8 +171,12 @@ def test_the_routes_that_only_accept_are_proved_by_the_rows(
     assert returned[0].redrives == 1
 
 
-def test_a_frozen_plan_sends_exactly_its_letters(
-    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, tmp_path: Any
+def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
+    cli: Any,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    tmp_path: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     planned, later = message(), message()
     assert not queue.send([letter(planned, ERRORS[0])])
@@ -183,6 +188,9 @@ def test_a_frozen_plan_sends_exactly_its_letters(
 
     assert database.progress_of([planned.message_id, later.message_id]).keys() == {planned.message_id}
     assert queue.counters().visible == 1
+    capsys.readouterr()
+    assert cli("dlq", "redrive", "--plan", plan, "--dry-run", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["gone"] == [planned.message_id]
 
 
 def test_nothing_is_changed_without_a_confirmation(
@@ -205,20 +213,26 @@ def test_a_redrive_that_is_killed_and_resumed_ends_with_every_message_stored_onc
     sent = [message() for _ in range(120)]
     assert not queue.send([letter(of, ERRORS[0]) for of in sent])
     chance = random.Random(11)
-    command = [sys.executable, "-m", "b2bpilot", "dlq", "redrive", "--yes", "-e", "local"]
-    kill_after(command, pipeline, lines=chance.randint(1, 5))
-    for _ in range(3):
-        (record, *_) = list_runs(pipeline.home)
-        resume = [sys.executable, "-m", "b2bpilot", "runs", "resume", record.run_id, "--yes"]
-        kill_after(resume, pipeline, lines=chance.randint(1, 5))
-    (record, *_) = list_runs(pipeline.home)
+    for _ in range(4):
+        kill_after(
+            [sys.executable, "-m", "b2bpilot", *next_command(pipeline)], pipeline, lines=chance.randint(1, 6)
+        )
 
-    assert main(["runs", "resume", record.run_id, "--yes"]) == 0
+    assert main(next_command(pipeline)) == 0
 
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 120}
     rows = database.progress_of([of.message_id for of in sent])
     assert {row.attempts for row in rows.values()} == {1}
     assert queue.counters().total == 0
+
+
+def next_command(pipeline: Machine) -> list[str]:
+    """Resume the interrupted run; one that was killed before its plan was written sent nothing and is begun anew."""
+    for record in list_runs(pipeline.home):
+        is_planned = "plan complete" in record.path.read_text()
+        if record.command == "redrive" and record.state is RunState.INTERRUPTED and is_planned:
+            return ["runs", "resume", record.run_id, "--yes"]
+    return ["dlq", "redrive", "--yes", "-e", "local"]
 
 
 def kill_after(command: list[str], pipeline: Machine, *, lines: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 from datetime import timedelta
 from typing import LiteralString
@@ -328,8 +329,9 @@ def test_a_reply_is_sent_at_most_once_wherever_the_run_is_killed(
 
 def test_a_connection_that_the_server_ended_is_replaced_before_the_work(database_url: str) -> None:
     with DatabaseManager(database_url) as database:
-        database.count_by_status()
-        _disconnect_everyone(database_url)
+        with database.connection.use() as connection:
+            _disconnect_everyone(database_url)
+            select.select([connection.fileno()], [], [], 10)
 
         assert database.count_by_status() == {}
 

@@ -31,6 +31,9 @@ from b2bpilot.pipeline.models import Progress
 WINDOW = 1_000
 """How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
 
+PLAN_COMPLETE = "plan complete"
+"""Nothing is sent before this line is on disk: a run without it has changed nothing."""
+
 RECHECKED_STAGES = 3
 RECHECK_SECONDS = 10
 
@@ -154,9 +157,12 @@ class Redrive:
 
     def take(self) -> tuple[Taken, Plan]:
         """Take the next window and decide about it. An empty window means that there is no more."""
-        patience = HIDDEN_SECONDS + 10 if self._known else 0
         taker = Taker(
-            self._held, wanted=self._is_mine, limit=min(WINDOW, self._left), patience_seconds=patience
+            self._held,
+            wanted=self._is_mine,
+            limit=min(WINDOW, self._left),
+            patience_seconds=HIDDEN_SECONDS + 10,
+            for_all=bool(self._known),
         )
         taken = taker.take()
         self._left -= len(taken.letters)
@@ -178,7 +184,9 @@ class Redrive:
         """Send what the plan says, delete what was confirmed, and prove it by the rows."""
         since = self._database.now()
         self._run_id = journal.run_id
-        journal.write(*(_planned(item) for item in plan.items))
+        journal.write(
+            *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
+        )
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         handled = self._send(plan.letters(Decision.SEND), journal, watch, since)
         proof = self._prove(handled, since, watch)

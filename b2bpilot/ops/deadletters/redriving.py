@@ -11,18 +11,18 @@ from typing import assert_never
 
 from b2bpilot.aws.functions import Function
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
+from b2bpilot.errors import AwsError, PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.look import look
 from b2bpilot.ops.deadletters.pace import Limits
 from b2bpilot.ops.deadletters.plan import Options
-from b2bpilot.ops.deadletters.redrive import WINDOW, Database, Redrive, Request, Summary
+from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Database, Redrive, Request, Summary
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.taking import Taken
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.runs.record import RunRecord, Stage
+from b2bpilot.ops.runs.record import RunRecord, Stage, entries
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 COMMAND = "redrive"
@@ -140,8 +140,13 @@ def prepare(environment: Environment, database: Database, order: Order) -> Redri
     )
 
 
-def check_size(taken: Taken, order: Order) -> None:
-    """Raises Refused when more letters match than a run takes without being told to."""
+def check_taken(taken: Taken, order: Order) -> None:
+    """Raises Refused when more letters match than a run takes without being told to, TimedOut when others hold all of them."""
+    if taken.hidden:
+        raise TimedOut(
+            f"no dead letter could be taken: another consumer, or a run that was killed, hides about {taken.hidden:,}",
+            hint="try again when it has ended; `b2bpilot runs list` shows runs from this machine",
+        )
     if taken.more and not order.force and order.selection.limit is None:
         raise Refused(
             f"more than {WINDOW:,} letters match. Nothing was changed",
@@ -185,10 +190,15 @@ def prepare_resume(
     """Return an interrupted run, ready to take what it had not finished, by the rules that it began with.
 
     What its journal knows to have been sent successfully is only removed; of what was being sent, the rows decide.
-    Raises UsageError for a run of another kind or environment, and AwsError.
+    Raises UsageError for a run of another kind or environment, Refused for one that never began to send, and AwsError.
     """
     if (record.command, record.environment) != (COMMAND, environment.name):
         raise UsageError(f"run {record.run_id} is `{record.command}` in environment {record.environment}")
+    if not any(one.get("event") == PLAN_COMPLETE for one in entries(record.path)):
+        raise Refused(
+            f"run {record.run_id} ended while it wrote its plan: nothing was sent",
+            hint="start it again with `b2bpilot dlq redrive`",
+        )
     order = _order_of_record(environment, record, now=now)
     open_ = {key: one.was_accepted for key, one in record.messages.items() if one.stage is not Stage.DELETED}
     queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)

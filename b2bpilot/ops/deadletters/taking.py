@@ -32,6 +32,8 @@ class Taken:
     letters: Sequence[DeadLetter]
     saw: int
     more: bool
+    hidden: int = 0
+    """When nothing was seen: about how many letters somebody else holds."""
 
 
 class Taker:
@@ -48,13 +50,16 @@ class Taker:
         wanted: Callable[[DeadLetter], bool],
         limit: int,
         patience_seconds: float = 0,
+        for_all: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`patience_seconds` is how long to wait for letters that somebody, a killed run for instance, still hides."""
+        """`patience_seconds` is how long to wait for letters that somebody, a killed run for instance, still hides: for the
+        first one, or `for_all` that the counters know of."""
         self._source = source
         self._wanted = wanted
         self._limit = limit
         self._clock = clock
+        self._for_all = for_all
         self._patient_until = clock() + patience_seconds
         self._expected = source.others()
         self._lock = threading.Lock()
@@ -73,7 +78,8 @@ class Taker:
         ordered = sorted(self._letters, key=lambda letter: (letter.sent_at is None, letter.sent_at))
         kept, surplus = ordered[: self._limit], ordered[self._limit :]
         self._source.release(surplus)
-        return Taken(letters=kept, saw=self._saw, more=bool(surplus))
+        hidden = 0 if self._saw else self._source.others()
+        return Taken(letters=kept, saw=self._saw, more=bool(surplus), hidden=hidden)
 
     def _work(self) -> None:
         empty = 0
@@ -110,7 +116,8 @@ class Taker:
         return self._ended
 
     def _is_patient(self) -> bool:
-        return self._clock() < self._patient_until and self._source.others() > 0
+        is_waiting = self._for_all or self._saw == 0
+        return is_waiting and self._clock() < self._patient_until and self._source.others() > 0
 
     def _add(self, found: Sequence[DeadLetter]) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.plan import Decision
 from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
 from b2bpilot.ops.deadletters.routes import InvokeRoute
@@ -165,3 +166,13 @@ def test_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
 
     assert len(taken.letters) == 1
     assert polls[:3] == [0, 2, 2]
+
+
+def test_letters_that_stay_hidden_are_counted_not_denied() -> None:
+    world = World([letter() for _ in range(3)])
+    world.receive(hidden_seconds=20, wait_seconds=0)
+
+    with Holding(world) as held:
+        taken = Taker(held, wanted=lambda _: True, limit=10).take(workers=1)
+
+    assert (list(taken.letters), taken.hidden) == ([], 3)
