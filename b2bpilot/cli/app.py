@@ -17,7 +17,7 @@ from b2bpilot.cli import demo, dlq, inspect, local, migrate, publish, runs, subm
 from b2bpilot.cli.commands import Command, Group, print_version
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
-from b2bpilot.cli.output import Failure, Output, PipeClosed
+from b2bpilot.cli.output import Failure, Output, OutputFailed, PipeClosed
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
@@ -67,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PipeClosed:
         _forget_stdout()
         return PIPE_CLOSED
+    except OutputFailed as exc:
+        _forget_stdout()
+        pilot.output.notice(f"error: the output cannot be written: {exc}")
+        return 1
     return exit_code
 
 
@@ -86,7 +90,7 @@ def _run(arguments: list[str], pilot: Pilot) -> int:
     """Typer ends by SystemExit, by a returned code (its Exit and Ctrl-C), or by an exception."""
     try:
         result = app(args=arguments, prog_name="b2bpilot", standalone_mode=False, obj=pilot)
-    except (PipeClosed, SystemExit):
+    except (PipeClosed, OutputFailed, SystemExit):
         raise
     except Exception as exc:  # noqa: BLE001  # the one place where every error is shown
         return _fail(failure_of(exc, verbose=is_verbose(arguments, pilot)), arguments, pilot)

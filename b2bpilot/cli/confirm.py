@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import termios
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
 from b2bpilot.cli.output import Output
 from b2bpilot.errors import Refused
+
+
+def forget_typed_ahead(stdin: TextIO) -> None:
+    """What was typed before the question was there is no answer to it."""
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(stdin, termios.TCIFLUSH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,5 +38,6 @@ class Confirmation:
                 hint="run it again with --yes",
             )
         self.output.ask(f"{question} [y/N] ")
+        forget_typed_ahead(self.stdin)
         if self.stdin.readline().strip().lower() not in ("y", "yes"):
             raise Refused("not confirmed. Nothing was changed")

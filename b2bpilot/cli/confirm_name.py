@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from b2bpilot.cli.confirm import Confirmation
+from b2bpilot.cli.confirm import Confirmation, forget_typed_ahead
 from b2bpilot.errors import Refused
 
 
@@ -15,6 +15,7 @@ def ask_for_name(confirmation: Confirmation, plan: Sequence[str], *, name: str, 
         output.notice(line)
     if typed is None and confirmation.stdin.isatty() and output.stderr.isatty():
         output.ask(f"Type the environment's name ({name}) to go on: ")
+        forget_typed_ahead(confirmation.stdin)
         typed = confirmation.stdin.readline().strip()
     if typed is None:
         raise Refused(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli import submission
 from b2bpilot.cli.durations import relative
-from b2bpilot.cli.privacy import cut, mask_number, shown_params
+from b2bpilot.cli.privacy import cut, mask_numbers, shown_params
 from b2bpilot.pipeline.message import PilotMessage, format_time
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from b2bpilot.pipeline.deadletter import Failure
 
 TEXT_LENGTH = 300
-NUMBER = re.compile(r"\+\d{7,15}\b|(?<![\w.:-])\d{10,15}(?![\w.:-])")
 DETAIL = re.compile(r"(\bFailing row contains \().*?(?=\)\.?(?:\s|$)|$)", re.DOTALL)
 """PostgreSQL's report of a refused row: the message itself."""
 
@@ -152,7 +151,7 @@ def _text(text: str | None, *, reveal: bool) -> str | None:
     if text is None or reveal:
         return text
     without_row = DETAIL.sub(r"\1***", text)
-    return cut(NUMBER.sub(lambda found: mask_number(found[0]), without_row), TEXT_LENGTH)
+    return cut(mask_numbers(without_row), TEXT_LENGTH)
 
 
 def _below(name: str, values: list[str]) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,10 @@ class RedriveDisplay:
     def watch(self) -> Watch:
         from b2bpilot.ops.deadletters.redrive import Watch
 
-        return Watch(batch=self._batch, stage=self._stage, proof=self._proof)
+        return Watch(batch=self._batch, stage=self._stage, proof=self._proof, stopping=self._stopping)
+
+    def _stopping(self) -> None:
+        self._tell("stopping: nothing more is sent; waiting for the calls that are under way")
 
     def _batch(self, handled: Sequence[Handled]) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -113,7 +114,13 @@ def redrive(
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
     failures = parse_percent(max_failures, "--max-failures")
+    if rate is not None and not math.isfinite(rate):
+        raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
     if engine is Engine.LAMBDA:
+        unused = {"--via": via is not Via.INVOKE, "--rate": rate, "--plan": plan_file}
+        unused |= {"--include-completed": include_completed, "--include-poison": include_poison}
+        if given := [option for option, value in unused.items() if value]:
+            raise UsageError(f"{given[0]} has no meaning with --engine lambda", hint="leave it out")
         redrive_inside_aws(
             pilot,
             selection,
@@ -167,7 +174,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
-                summary += run.prove_earlier(redriving.sent_before(record), since=record.started_at)
+                summary += run.prove_earlier(
+                    redriving.settled_elsewhere(record, taken), since=record.started_at
+                )
                 journal.finish(summary.counts())
     _show_summary(pilot, journal.run_id, summary)
     redriving.require_everything_completed(summary)
@@ -209,7 +218,7 @@ def _show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
     pilot.output.rows("planned", rows)
     if order.frozen is not None:
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
-    if taken.more:
+    if taken.more and order.force:
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
         )

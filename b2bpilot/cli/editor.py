@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,16 +15,24 @@ EDITORS = ("VISUAL", "EDITOR")
 
 
 def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
-    """Return the text as the editor left it. The file is only the operator's, and gone afterwards.
+    """Return the text as the editor left it. The file is only the operator's, and gone afterwards. What the editor prints
+    never gets into our data.
 
     Raises UsageError when there is no editor, and Refused when it did not end well.
     """
-    command = next((environ[name] for name in EDITORS if environ.get(name)), "vi")
+    command = next((environ[name] for name in EDITORS if environ.get(name)), None)
+    if command is None and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused("there is no terminal to edit at. Nothing was changed", hint="set EDITOR to a program")
+    command = command or "vi"
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         file = Path(folder) / "message.json"
         file.write_text(text, encoding="utf-8")
         try:
-            ended = subprocess.run([*shlex.split(command), str(file)], check=False)  # noqa: S603  # the operator's own
+            ended = subprocess.run(  # noqa: S603  # the operator's own
+                [*shlex.split(command), str(file)],
+                check=False,
+                stdout=None if sys.stdout.isatty() else sys.__stderr__,
+            )
         except (OSError, ValueError) as exc:
             raise UsageError(f"the editor {command!r} cannot be started: {exc}", hint="set EDITOR") from exc
         if ended.returncode != 0:

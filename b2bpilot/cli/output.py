@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
+class OutputFailed(Exception):
+    """Our stdout cannot be written: a full disk, for instance."""
+
+
 class PipeClosed(Exception):
     """Whoever read our stdout has gone: no failure, and nothing more to say."""
 
@@ -146,6 +150,8 @@ class Output:
             self.stdout.flush()
         except BrokenPipeError as exc:
             raise PipeClosed from exc
+        except OSError as exc:
+            raise OutputFailed(exc.strerror) from exc
 
     def _complain(self, failure: Failure) -> None:
         error, hint = "error:", "hint:"
@@ -176,6 +182,8 @@ class Output:
                 self.stdout.write(f"{line}\n")
         except BrokenPipeError as exc:
             raise PipeClosed from exc
+        except OSError as exc:
+            raise OutputFailed(exc.strerror) from exc
 
     def _print(self, renderable: Table) -> None:
         with self._above_progress():

@@ -12,6 +12,7 @@ TECHNICAL = re.compile(
     r"(Message|Sms|SmsMessage|Account|MessagingService|OriginalRepliedMessage)Sid"
     r"|Num(Media|Segments)|MediaContentType\d+|ApiVersion|SmsStatus|ButtonType|(From|To)Country|ErrorCode"
 )
+NUMBER = re.compile(r"\+\d{7,15}\b|(?<![\w.:-])\d{10,15}(?![\w.:-])")
 NUMBERS = frozenset({"From", "To", "WaId", "OriginalRepliedMessageSender"})
 URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(\S*)(?=@)", re.IGNORECASE)
 KEYWORD_PASSWORD = re.compile(r"(?P<before>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
@@ -22,6 +23,11 @@ def mask_number(number: str) -> str:
     channel, separator, rest = number.rpartition(":")
     head, tail = max(0, min(5, len(rest) - 7)), min(4, max(0, len(rest) - 3))
     return f"{channel}{separator}{rest[:head]}***{rest[len(rest) - tail :]}"
+
+
+def mask_numbers(text: str) -> str:
+    """Mask what looks like a phone number in free text."""
+    return NUMBER.sub(lambda found: mask_number(found[0]), text)
 
 
 def cut(text: str, length: int = BODY_LENGTH) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from b2bpilot.cli.durations import relative
-from b2bpilot.cli.privacy import cut, mask_number, shown_params
+from b2bpilot.cli.privacy import cut, mask_number, mask_numbers, shown_params
 from b2bpilot.pipeline.message import format_time
 from b2bpilot.pipeline.models import UserSubmission
 
@@ -30,7 +30,7 @@ def fields(row: UserSubmission, *, reveal: bool) -> dict[str, object]:
         "attempts": row.attempts,
         "stale_attempts": row.stale_attempts,
         "lease_expires_at": _time(row.lease_expires_at),
-        "last_error": row.last_error,
+        "last_error": _error(row, reveal=reveal),
         "reply_state": row.reply_state.value if row.reply_state else None,
         "reply_sid": row.reply_sid,
         "received_at": _time(row.received_at),
@@ -53,7 +53,7 @@ def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, st
         "message id": row.message_id or NONE,
         "status": row.status.value,
         "from": _number(row.from_number, reveal=reveal) or NONE,
-        "text or error": row.last_error or (row.body if reveal else cut(row.body or "")) or NONE,
+        "text or error": _error(row, reveal=reveal) or (row.body if reveal else cut(row.body or "")) or NONE,
     }
 
 
@@ -63,7 +63,7 @@ def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str
         ("message id", row.message_id),
         ("MessageSid", row.message_sid),
         ("status", _status(row, now=now)),
-        ("last error", row.last_error),
+        ("last error", _error(row, reveal=reveal)),
         ("from", _number(row.from_number, reveal=reveal)),
         ("to", _number(row.to_number, reveal=reveal)),
         ("body", row.body if reveal or row.body is None else cut(row.body)),
@@ -75,6 +75,10 @@ def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str
         ("completed", _completed(row, now=now)),
     ]
     return [(name, value) for name, value in lines if value is not None]
+
+
+def _error(row: UserSubmission, *, reveal: bool) -> str | None:
+    return row.last_error if reveal or row.last_error is None else mask_numbers(row.last_error)
 
 
 def _status(row: UserSubmission, *, now: datetime) -> str:

@@ -24,6 +24,8 @@ from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
 TEST_PARAMS = {"From": "+15005550006", "To": "+15005550001", "Body": "Test message from b2bpilot"}
 """Twilio's own test numbers: nobody has them."""
+ATTEMPTS = 3
+"""As template.yaml has it: one, and two retries."""
 FIRST_LOOK_AFTER_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
 
 
@@ -115,6 +117,11 @@ def require_stored(message_id: str, waited: Waited, *, timeout: timedelta) -> No
     match waited.verdict:
         case Verdict.STORED | Verdict.STORED_BEFORE:
             return
+        case Verdict.FAILED if row and row.attempts >= ATTEMPTS:
+            raise TimedOut(
+                f"message {message_id} was published and failed {row.attempts} times: {last_error}",
+                hint=f"Lambda makes it a dead letter: `b2bpilot dlq show {message_id}`",
+            )
         case Verdict.FAILED:
             found = f"attempt {row.attempts if row else 0} failed: {last_error}"
         case Verdict.ABANDONED:
@@ -138,8 +145,8 @@ def wait_until_stored(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Waited:
-    """Look at the row until it is completed or abandoned, or the time is up. A failed attempt is not the end:
-    Lambda tries again."""
+    """Look at the row until it is completed or abandoned, or the time is up. A failed attempt is not the end before the
+    last one: Lambda tries again, and then writes a dead letter."""
     deadline = monotonic() + timeout.total_seconds()
     pause = FIRST_LOOK_AFTER_SECONDS
     told = 0
@@ -149,6 +156,8 @@ def wait_until_stored(
             return Waited(verdict=_verdict(row), submission=row)
         if row is not None and row.status is SubmissionStatus.FAILED and row.attempts > told:
             told = row.attempts
+            if row.attempts >= ATTEMPTS:
+                return Waited(verdict=Verdict.FAILED, submission=row)
             observe(f"Attempt {row.attempts} failed: {row.last_error}; waiting for Lambda's next one")
         remaining = deadline - monotonic()
         if remaining <= 0:

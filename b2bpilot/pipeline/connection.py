@@ -92,6 +92,10 @@ def connect(dsn: str, *, application_name: str) -> psycopg.Connection:
 
 def check_dsn(dsn: str) -> None:
     """Raise SettingsInvalid when `dsn` is not a connection string; without repeating it, for its password."""
+    if dsn.partition("://")[2].partition("?")[0].count("@") > 1:
+        raise SettingsInvalid(
+            "the database URL has more than one @", hint="write an @ in the user or the password as %40"
+        )
     try:
         conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:

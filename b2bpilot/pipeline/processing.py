@@ -15,6 +15,9 @@ from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
 
 logger = logging.getLogger(__name__)
 
+SHOWN_LENGTH = 6
+"""So much of a wrong value may stand in a log or a row's error: it cannot be a phone number."""
+
 
 class Outcome(StrEnum):
     """What became of a delivery. All three are a success: raising would dead-letter a healthy message."""
@@ -60,7 +63,8 @@ def submission_fields(message: PilotMessage) -> SubmissionFields:
     """Return what the message says as columns. Raises MessageInvalid when a parameter makes no sense."""
     count = message.params.get("NumMedia") or "0"
     if not (count.isascii() and count.isdigit() and len(count) < 4):  # noqa: PLR2004  # Twilio sends at most 10
-        raise MessageInvalid(f"NumMedia is {count[:20]!r}, not a count")
+        shown = repr(count) if len(count) <= SHOWN_LENGTH else f"{len(count)} characters long"
+        raise MessageInvalid(f"NumMedia is {shown}, not a count")
     return SubmissionFields(
         from_number=storable(message.params.get("From")),
         to_number=storable(message.params.get("To")),

@@ -52,9 +52,9 @@ class Result:
 
 
 @functools.cache
-def client(service: str) -> Any:
+def client(service: str, endpoint_url: str | None = None) -> Any:
     """boto3's client; made by us, because ours share the service models."""
-    return AwsAccess(region=REGION).client(service)
+    return AwsAccess(region=REGION, endpoint_url=endpoint_url).client(service)
 
 
 Run = Callable[..., Result]
@@ -132,11 +132,11 @@ def staging(aws: None, database_url: str) -> Staging:
     return Staging(topic_arn=topic_arn, secret_arn=secret_arn, queue_url=queue_url)
 
 
-def create_stack(environment: str, outputs: dict[str, str]) -> None:
+def create_stack(environment: str, outputs: dict[str, str], endpoint_url: str | None = None) -> None:
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
-    client("cloudformation").create_stack(
+    client("cloudformation", endpoint_url).create_stack(
         StackName=f"b2b-pilot-{environment}", TemplateBody=json.dumps(template)
     )

@@ -21,7 +21,7 @@ class Letters:
     """What is in the queue, and what is put there."""
 
     def __init__(self) -> None:
-        self._client = boto3.client("sqs", region_name=REGION)
+        self._client = boto3.Session().client("sqs", region_name=REGION)
         self.url = self._client.create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
 
     def put(self, of: PilotMessage | str, error: str = "no customer") -> str:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -85,13 +86,14 @@ class Engine:
         *,
         recheck: Recheck | None = None,
         observe: Observe = lambda _: None,
+        stopping: Callable[[], None] = lambda: None,
     ) -> Iterator[StageDone]:
         """Yield each stage as it ends; the last one has too many failures or no letters after it. `observe` hears of every
-        batch meanwhile, from the workers' threads.
+        batch meanwhile, from the workers' threads; `stopping` hears of an interruption, before the calls under way are waited for.
 
         Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
         """
-        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
+        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool, self._ending_the_pace(stopping):
             for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
                 workers = 1 if self._route.sends_batches else self._pace.limits.concurrency
                 batches = split(stage, workers=workers)
@@ -104,6 +106,15 @@ class Engine:
                 yield done
                 if done.failed > len(handled) * self._rules.max_failures:
                     return
+
+    @contextmanager
+    def _ending_the_pace(self, stopping: Callable[[], None]) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._pace.end()
+            stopping()
+            raise
 
     def _watched(self, batch: Sequence[DeadLetter], observe: Observe) -> list[Handled]:
         handled = self._handle(batch)

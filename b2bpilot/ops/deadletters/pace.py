@@ -12,6 +12,10 @@ SHRINK = 0.5
 LONGEST_PAUSE_SECONDS = 20.0
 
 
+class PaceEnded(Exception):
+    """The run was interrupted while a worker waited for its turn: it sent nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`rate` is letters per second; None is as fast as it goes. `concurrency` is calls at once."""
@@ -29,22 +33,31 @@ class Pace:
         limits: Limits,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.limits = limits
         self.allowed = float(limits.concurrency)
         self._busy = 0
         self._next_at = 0.0
         self._pause_seconds = 0.5
-        self._clock, self._sleep = clock, sleep
+        self._ended = threading.Event()
+        self._clock, self._sleep = clock, sleep or self._ended.wait
         self._changed = threading.Condition()
+
+    def end(self) -> None:
+        """Let nobody send anything more: who waits for a slot gets PaceEnded instead."""
+        self._ended.set()
+        with self._changed:
+            self._changed.notify_all()
 
     @contextmanager
     def slot(self, letters: int) -> Iterator[None]:
         """Wait until `letters` may be sent, and count as busy meanwhile."""
         self._sleep_until(self._reserve(letters))
         with self._changed:
-            self._changed.wait_for(lambda: self._busy < max(1, int(self.allowed)))
+            self._changed.wait_for(lambda: self._ended.is_set() or self._busy < max(1, int(self.allowed)))
+            if self._ended.is_set():
+                raise PaceEnded
             self._busy += 1
         try:
             yield

@@ -116,6 +116,8 @@ class Watch:
     batch: Observe = lambda _: None
     stage: Callable[[StageDone], None] = lambda _: None
     proof: Callable[[int, int], None] = lambda _decided, _all: None
+    stopping: Callable[[], None] = lambda: None
+    """It was interrupted; calls that are under way are waited for."""
 
 
 class Redrive:
@@ -195,13 +197,15 @@ class Redrive:
         return summary
 
     def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
-        """Look at the rows of what an earlier attempt of this run sent and deleted."""
+        """Look at the rows of messages whose letters are not in the queue any more."""
         proof = Prover(self._database).prove(list(sent.values()), since=since, timeout=self.request.wait)
         open_ = [
             Unfinished(
                 message_id=message_id,
                 queue_message_id=letter,
-                reason=_reason(proof, message_id),
+                reason=proof.reasons.get(
+                    message_id, "its letter is gone from the queue, its row is not completed"
+                ),
                 in_queue=False,
             )
             for letter, message_id in sent.items()
@@ -251,7 +255,10 @@ class Redrive:
             rules=self.request.rules,
         )
         handled: list[Handled] = []
-        for done in sender.run(letters, recheck=self._recheck(since), observe=watch.batch):
+        stages = sender.run(
+            letters, recheck=self._recheck(since), observe=watch.batch, stopping=watch.stopping
+        )
+        for done in stages:
             handled += done.handled
             watch.stage(done)
         return handled

@@ -16,13 +16,13 @@ from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.look import look
 from b2bpilot.ops.deadletters.pace import Limits
-from b2bpilot.ops.deadletters.plan import Options
+from b2bpilot.ops.deadletters.plan import Decision, Options
 from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Database, Redrive, Request, Summary
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.taking import Taken
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.runs.record import RunRecord, Stage, entries
+from b2bpilot.ops.runs.record import RunRecord, RunState, Stage, entries
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 COMMAND = "redrive"
@@ -199,6 +199,11 @@ def prepare_resume(
             f"run {record.run_id} ended while it wrote its plan: nothing was sent",
             hint="start it again with `b2bpilot dlq redrive`",
         )
+    if record.state is RunState.FINISHED:
+        raise Refused(
+            f"run {record.run_id} came to its end: there is nothing to resume",
+            hint="what it left is in the queue: see `b2bpilot dlq list`, and redrive again",
+        )
     order = _order_of_record(environment, record, now=now)
     open_ = {key: one.was_accepted for key, one in record.messages.items() if one.stage is not Stage.DELETED}
     queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
@@ -222,12 +227,14 @@ class _Receipt:
     receipt_handle: str
 
 
-def sent_before(record: RunRecord) -> dict[str, str]:
-    """Return what the run had sent and deleted before it was interrupted: message ids by the letter's id in the queue."""
+def settled_elsewhere(record: RunRecord, taken: Taken) -> dict[str, str]:
+    """Return what is not in the queue any more, whoever took it out: message ids by the letter's id in the queue.
+    Only their rows can tell what became of them."""
+    here = {letter.queue_message_id for letter in taken.letters}
     return {
         key: one.message_id
         for key, one in record.messages.items()
-        if one.was_accepted and one.stage is Stage.DELETED and one.message_id
+        if key not in here and one.message_id and one.decision in (Decision.SEND, Decision.REMOVE)
     }
 
 

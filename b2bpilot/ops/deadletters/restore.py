@@ -33,8 +33,8 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 class Decision(StrEnum):
     """What is done with a letter of the file."""
 
-    PUT_BACK = "put back"
-    SENT_PERHAPS = "put back: it was perhaps sent before, and is not in the queue"
+    PUT_BACK = "to put back"
+    SENT_PERHAPS = "to put back: perhaps sent before, and not in the queue"
     FOUND = "put back before without an answer; found in the queue"
     IN_QUEUE = "still in the queue"
     RESTORED = "put back before"

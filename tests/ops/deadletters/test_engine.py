@@ -14,7 +14,7 @@ from b2bpilot.errors import AwsDenied, AwsError
 from b2bpilot.ops.deadletters.engine import Engine, Handled, Rules, StageDone, split, stages
 from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.pace import Limits, Pace
-from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Verdict
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, Sent, TopicRoute, Verdict
 from b2bpilot.ops.deadletters.taking import Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
 from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
@@ -189,3 +189,33 @@ def test_a_stage_uses_all_workers(count: int, workers: int, sizes: list[int]) ->
     letters: list[DeadLetter] = [letter() for _ in range(count)]
 
     assert [len(batch) for batch in split(letters, workers=workers)] == sizes
+
+
+def test_after_an_interruption_nothing_more_is_sent() -> None:
+    """One worker is interrupted; the others wait for their turn at a slow rate, and must not take it."""
+    world = World([letter() for _ in range(8)])
+    told: list[str] = []
+
+    class Interrupted(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            if world.processed:
+                raise KeyboardInterrupt
+            return super().send(letters, run_id=run_id)
+
+    with Holding(world) as held:
+        letters = Taker(held, wanted=lambda _: True, limit=100).take(workers=1).letters
+        engine = Engine(
+            run_id="r",
+            held=held,
+            route=Interrupted(world),
+            journal=Lines(),
+            pace=Pace(Limits(concurrency=8, rate=50)),
+            rules=Rules(stages=(1, 7)),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.run(letters, stopping=lambda: told.append("stopping")))
+
+    assert sum(world.processed.values()) == 1
+    assert told == ["stopping"]
+    assert len(world.waiting) == 7
+    assert not world.hidden & world.waiting.keys()
