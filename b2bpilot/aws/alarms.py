@@ -1,0 +1,70 @@
+"""CloudWatch's alarms: which are on, which are silenced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.session import AwsAccess, Timeouts
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
+
+
+class AlarmState(StrEnum):
+    """CloudWatch's words."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One metric alarm. `since` is when it took its state; `reason` is CloudWatch's. With `actions_enabled` False it
+    tells nobody. What an answer lacks is None or empty."""
+
+    name: str
+    state: AlarmState
+    reason: str
+    since: datetime | None
+    actions_enabled: bool
+    actions: tuple[str, ...]
+    description: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    threshold: float | None
+
+
+def alarms(access: AwsAccess, prefix: str, *, timeouts: Timeouts | None = None) -> list[Alarm]:
+    """Return the metric alarms whose names begin with `prefix`, by name. Raises AwsError."""
+    client: CloudWatchClient = access.client("cloudwatch", timeouts)
+    with translated("cloudwatch:DescribeAlarms"):
+        pages = client.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"]
+        )
+        found = [alarm for page in pages for alarm in page.get("MetricAlarms", [])]
+    return sorted(map(_alarm, found), key=lambda alarm: alarm.name)
+
+
+def _alarm(found: MetricAlarmTypeDef) -> Alarm:
+    since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+    return Alarm(
+        name=found["AlarmName"],
+        state=AlarmState(found["StateValue"]),
+        reason=found.get("StateReason", ""),
+        since=since.astimezone(UTC) if since else None,
+        actions_enabled=found.get("ActionsEnabled", True),
+        actions=tuple(found.get("AlarmActions", [])),
+        description=found.get("AlarmDescription", ""),
+        namespace=found.get("Namespace", ""),
+        metric=found.get("MetricName", ""),
+        dimensions={one["Name"]: one["Value"] for one in found.get("Dimensions", [])},
+        threshold=found.get("Threshold"),
+    )
