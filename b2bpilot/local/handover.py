@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class Runtime:
                 continue
             if answer.status == HTTPStatus.ACCEPTED:
                 return
-        EventQueue(self._events).put(function, request_id, payload, accepted_at=time.time())
+        with closing(EventQueue(self._events)) as events:
+            events.put(function, request_id, payload, accepted_at=time.time())
 
     def count(self, topics: Mapping[str, Mapping[str, int]]) -> None:
         self._pool.request("POST", "/topic-metrics", body=json.dumps(topics).encode())

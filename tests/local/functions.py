@@ -12,11 +12,14 @@ logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Orders: `diary`, a file that gets a line at the begin and at the end; `seconds` to last; `fail`, an error to raise."""
+    """Orders: `diary`, a file that gets a line at the begin and at the end; `seconds` to last; `while`, a file that it lasts
+    as long as; `fail`, an error to raise."""
     order = json.loads(event["Records"][0]["Sns"]["Message"]) if "Records" in event else event
     _write(order, {"begin": time.time(), "request_id": context.aws_request_id, "event": event})
     logger.info("Got an order", extra={"event": "ordered", "number": order.get("number")})
     time.sleep(order.get("seconds", 0))
+    while "while" in order and Path(order["while"]).exists():
+        time.sleep(0.02)
     if "fail" in order:
         raise RuntimeError(order["fail"])
     _write(order, {"end": time.time(), "request_id": context.aws_request_id, "number": order.get("number")})

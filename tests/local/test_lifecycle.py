@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +18,8 @@ import pytest
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local import control
+from b2bpilot.local.environment import EVENTS
+from b2bpilot.local.runtime.events import EventQueue
 from tests.local.conftest import Deployment, Machine, machine
 from tests.local.polling import eventually
 
@@ -33,22 +38,29 @@ def home(tmp_path: Path) -> Path:
 def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events(
     home: Path, tmp_path: Path
 ) -> None:
+    """An attempt that had failed is not granted again. One that the kill cut short has no outcome, so it runs again, as
+    Lambda's own may (facts A2); and an event whose acceptance nobody heard of is still one event."""
+    gate = tmp_path / "gate"
+    gate.touch()
     with machine(home, "--time-scale", "1") as first:
         deployment = Deployment(first, tmp_path / "diary").deploy()
-        deployment.publish(fail="poisoned")
-        eventually(deployment.lines, "the first attempt")
+        deployment.publish(number=1, fail="poisoned")
+        deployment.publish(number=2, fail="poisoned", **{"while": str(gate)})
+        eventually(lambda: attempts(deployment) == {1: 1, 2: 1}, "both began")
+        eventually(lambda: failures_on_disk(home) == [0, 1], "the first failure was written down")
         port = urlsplit(first.state.endpoint_url).port
         first.process.send_signal(signal.SIGKILL)
         eventually(lambda: not processes_of(home), "all processes ended")
         assert not listens(port)
+    gate.unlink()
     with machine(home) as second:
         deployment.environment = second
-        letter = deployment.dead_letter()
-        assert [line["request_id"] for line in deployment.lines()] == [
-            letter["MessageAttributes"]["RequestID"]["StringValue"]
-        ] * len(deployment.lines())
-        # The attempt that the kill cut short runs again, as Lambda's would: its answer had not been written down.
-        assert len(deployment.lines()) in (3, 4)
+        letters = [deployment.dead_letter(), deployment.dead_letter()]
+        assert attempts(deployment) == {1: 3, 2: 1 + 3}
+        assert {line["request_id"] for line in deployment.lines()} == {
+            letter["MessageAttributes"]["RequestID"]["StringValue"] for letter in letters
+        }
+        eventually(lambda: failures_on_disk(home) == [], "both events ended")
 
 
 def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> None:
@@ -118,6 +130,18 @@ def test_only_its_owner_can_read_what_is_kept(home: Path) -> None:
         for file in ("environment.json", "events.sqlite3"):
             assert (found.home / file).stat().st_mode & 0o077 == 0
         assert found.home.stat().st_mode & 0o066 == 0
+
+
+def attempts(deployment: Deployment) -> Counter[int]:
+    """How often the function began, by the order's number."""
+    orders = (json.loads(line["event"]["Records"][0]["Sns"]["Message"]) for line in deployment.lines())
+    return Counter(order["number"] for order in orders)
+
+
+def failures_on_disk(home: Path) -> list[int]:
+    """How many failed attempts are remembered of each event that did not end."""
+    with closing(EventQueue(home / EVENTS)) as events:
+        return sorted(event.attempts for event in events.unfinished())
 
 
 def processes_of(home: Path) -> list[str]:

@@ -74,6 +74,8 @@ class AsynchronousInvocations:
     def accept(self, function: str, request_id: str, payload: bytes) -> None:
         """Return once the event is on disk."""
         event = self._events.put(function, request_id, payload, accepted_at=time.time())
+        if event is None:
+            return
         self._metrics.count("AsyncEventsReceived", function)
         with self._changed:
             self._waiting[function].append(event)

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS event (
 
 @dataclass(slots=True, kw_only=True)
 class Event:
-    """`attempts` counts the runs that failed; `error` is what the last of them said; `not_before` is a wall clock time."""
+    """`attempts` counts the runs that failed; `error` is what the last of them said."""
 
     id: int
     function: str
@@ -31,7 +31,6 @@ class Event:
     accepted_at: float
     attempts: int = 0
     error: str | None = None
-    not_before: float = 0
     throttled: bool = False
 
 
@@ -46,12 +45,16 @@ class EventQueue:
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(_SCHEMA)
 
-    def put(self, function: str, request_id: str, payload: bytes, *, accepted_at: float) -> Event:
+    def put(self, function: str, request_id: str, payload: bytes, *, accepted_at: float) -> Event | None:
+        """Return the new event; None when it is here already: whoever did not hear that it was taken offers it again."""
         with self._lock:
             cursor = self._database.execute(
-                "INSERT INTO event (function, request_id, payload, accepted_at) VALUES (?, ?, ?, ?)",
-                (function, request_id, payload, accepted_at),
+                "INSERT INTO event (function, request_id, payload, accepted_at) SELECT ?, ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM event WHERE request_id = ?)",
+                (function, request_id, payload, accepted_at, request_id),
             )
+        if not cursor.rowcount:
+            return None
         return Event(
             id=cursor.lastrowid or 0,
             function=function,

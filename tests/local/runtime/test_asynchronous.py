@@ -34,6 +34,25 @@ def test_an_accepted_event_runs_once_and_is_forgotten(laboratory: Laboratory) ->
     assert calls.request_ids == ["id-1"]
 
 
+def test_an_event_whose_acceptance_was_not_heard_and_is_offered_again_is_one_event(
+    laboratory: Laboratory,
+) -> None:
+    gate = threading.Event()
+    calls = Calls()
+
+    def handler(event: Any, context: Any) -> None:
+        calls(event, context)
+        gate.wait(10)
+
+    laboratory.function("f", handler)
+    for _ in range(2):
+        laboratory.runtime.accept("f", b"{}", "id-1")
+    assert len(laboratory.events.unfinished()) == 1
+    laboratory.runtime.accept("f", b"{}", "id-2")
+    eventually(lambda: sorted(calls.request_ids) == ["id-1", "id-2"], "both ran")
+    gate.set()
+
+
 def test_a_failing_event_runs_three_times_under_one_request_id_then_becomes_a_dead_letter(
     laboratory: Laboratory,
 ) -> None:
