@@ -1,36 +1,22 @@
-"""Publish one message, and wait until the pipeline has stored it."""
+"""Waiting until the pipeline has stored a message, by what its row says."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
 
-from b2bpilot.errors import MessageUnreadable, TimedOut, UsageError
-from b2bpilot.ops.parameters import is_message_sid, with_media_count
-from b2bpilot.pipeline.message import (
-    Encoded,
-    PilotMessage,
-    Source,
-    encode,
-    message_id_for,
-    new_message_id,
-    parse_message_id,
-)
+from b2bpilot.errors import TimedOut
+from b2bpilot.ops.publish.compose import Publisher, publish
+from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
-TEST_PARAMS = {"From": "+15005550006", "To": "+15005550001", "Body": "Test message from b2bpilot"}
-"""Twilio's own test numbers: nobody has them."""
 ATTEMPTS = 3
 """As template.yaml has it: one, and two retries."""
 FIRST_LOOK_AFTER_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
-
-
-class Publisher(Protocol):
-    def publish(self, message: Encoded) -> str: ...
 
 
 class Submissions(Protocol):
@@ -62,33 +48,6 @@ class Waited:
         if self.verdict is not Verdict.STORED or not (row and row.received_at and row.completed_at):
             return None
         return row.completed_at - row.received_at
-
-
-def compose(params: Mapping[str, str], *, message_id: str | None, real: bool, now: datetime) -> PilotMessage:
-    """Return the message to publish: a test unless `real`. A MessageSid decides the id, as it does for a webhook.
-
-    Raises UsageError for what contradicts itself, or misses what a real message has.
-    """
-    if real and (missing := [name for name in TEST_PARAMS if name not in params]):
-        raise UsageError(f"a real message needs its own {', '.join(missing)}")
-    sid = params.get("MessageSid")
-    if sid is not None and not is_message_sid(sid):
-        raise UsageError(f"MessageSid {sid!r} is not a Twilio SID", hint="SM or MM and 32 hexadecimal digits")
-    return PilotMessage(
-        message_id=_identity(message_id, sid),
-        source=Source.CLI,
-        received_at=now,
-        params=with_media_count({**({} if real else TEST_PARAMS), **params}),
-        test=not real,
-    )
-
-
-def publish(message: PilotMessage, publisher: Publisher, *, clock: Callable[[], datetime]) -> str:
-    """Return SNS's id. The message counts as received now, not when it was composed: latencies start here.
-
-    Raises MessageTooLarge before anything is sent, or AwsError.
-    """
-    return publisher.publish(encode(replace(message, received_at=clock())))
 
 
 def publish_and_wait(
@@ -164,21 +123,6 @@ def wait_until_stored(
             return Waited(verdict=_verdict(row), submission=row)
         sleep(min(pause, remaining))
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-
-
-def _identity(message_id: str | None, message_sid: str | None) -> str:
-    if message_id is None:
-        return message_id_for(message_sid) if message_sid else new_message_id()
-    try:
-        chosen = parse_message_id(message_id)
-    except MessageUnreadable as exc:
-        raise UsageError(f"--message-id: {message_id!r} is not a UUID") from exc
-    if message_sid and chosen != message_id_for(message_sid):
-        raise UsageError(
-            f"--message-id {chosen} is not the id of MessageSid {message_sid}",
-            hint=f"leave it out: the SID decides, and its id is {message_id_for(message_sid)}",
-        )
-    return chosen
 
 
 def _verdict(row: UserSubmission | None) -> Verdict:
