@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from b2bpilot.aws.failures import translated
+from botocore import exceptions as boto
+
+from b2bpilot.aws.failures import THROTTLED, translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.errors import AwsError, PublishFailed
+from b2bpilot.errors import AwsError, AwsThrottled, AwsUnreachable, PublishFailed
 from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
 
 BATCH_ENTRIES = 10
+SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Published:
 
     sns_message_id: str | None = None
     error: AwsError | None = None
+    is_unknown: bool = False
+    """Whether SNS may have taken it all the same: no answer came, or one that says nothing of it."""
 
 
 class Topic:
@@ -64,15 +69,17 @@ class Topic:
                     PublishBatchRequestEntries=[_entry(str(n), message) for n, message in enumerate(batch)],
                 )
         except AwsError as exc:
-            return [Published(error=exc)] * len(batch)
+            return [Published(error=exc, is_unknown=_is_unknown(exc))] * len(batch)
         results = {
             entry["Id"]: Published(sns_message_id=entry["MessageId"])
             for entry in response.get("Successful", [])
         }
         for failed in response.get("Failed", []):
             text = f"SNS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
-            results[failed["Id"]] = Published(error=PublishFailed(text))
-        unanswered = Published(error=PublishFailed("SNS did not say what became of the message"))
+            kind = AwsThrottled if failed["Code"] in THROTTLED else PublishFailed
+            results[failed["Id"]] = Published(error=kind(text))
+        silence = PublishFailed("SNS did not say what became of the message")
+        unanswered = Published(error=silence, is_unknown=True)
         return [results.get(str(n), unanswered) for n in range(len(batch))]
 
 
@@ -88,6 +95,16 @@ def batches(messages: Sequence[Encoded]) -> Iterator[list[Encoded]]:
         size_bytes += message.size_bytes
     if batch:
         yield batch
+
+
+def _is_unknown(error: AwsError) -> bool:
+    """No answer after the request was sent, or one that blames the service itself, is no refusal."""
+    cause = error.__cause__
+    if isinstance(error, AwsThrottled | AwsUnreachable):
+        return False
+    if isinstance(cause, boto.ClientError):
+        return int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= SERVER_ERROR
+    return isinstance(cause, boto.ConnectionClosedError | boto.HTTPClientError)
 
 
 def _entry(entry_id: str, message: Encoded) -> PublishBatchRequestEntryTypeDef:

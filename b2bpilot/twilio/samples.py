@@ -11,6 +11,9 @@ NUMBER = "+15005550001"
 """Both are Twilio's magic test numbers: they belong to nobody."""
 
 
+LONGEST_BODY = 1_600
+
+
 class Sample(StrEnum):
     """What a sample message carries."""
 
@@ -20,6 +23,8 @@ class Sample(StrEnum):
     LOCATION = "location"
     EMOJI = "emoji"
     EMPTY = "empty"
+    LONG = "long"
+    """As long as Twilio lets a body be."""
     POISON = "poison"
     """Signed by Twilio, but with a parameter that makes no sense: it can never be stored."""
 
@@ -36,6 +41,7 @@ SPECIFIC: dict[Sample, dict[str, str]] = {
     Sample.LOCATION: {"Body": "", "Latitude": "52.5200", "Longitude": "13.4050", "Label": "Warehouse 3"},
     Sample.EMOJI: {"Body": "Delivered 🚚, danke schön!", "ProfileName": "Zoë"},
     Sample.EMPTY: {"Body": ""},
+    Sample.LONG: {"Body": ("Two pallets of A4 paper, please. " * 49)[:LONGEST_BODY], "NumSegments": "11"},
     Sample.POISON: {"Body": "see attachments", "NumMedia": "two"},
 }
 

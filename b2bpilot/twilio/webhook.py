@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +12,21 @@ from typing import Self
 from urllib.parse import urldefrag, urlencode, urlsplit
 
 from b2bpilot.errors import PilotError
-from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for
+from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for, url_for_body
 
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 TIMEOUT_SECONDS = 15
 """As long as Twilio waits by default (facts D2)."""
 
 
 class WebhookUnreachable(PilotError):
-    """The webhook's URL did not answer."""
+    """The webhook's URL did not answer. `was_sent`: it may have got the request all the same."""
 
     code = "webhook_unreachable"
+
+    def __init__(self, message: str, *, was_sent: bool, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.was_sent = was_sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,7 @@ class WebhookClient:
         parts = urlsplit(self._url)
         connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
-        self._path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._path = _path_of(self._url)
 
     def __enter__(self) -> Self:
         return self
@@ -53,22 +59,62 @@ class WebhookClient:
         self._connection.close()
 
     def post(self, params: Mapping[str, str], *, signature: str | None = None) -> Answer:
-        """Send the parameters, signed unless a signature is given. Raises WebhookUnreachable."""
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            SIGNATURE_HEADER: signature or signature_for(self._auth_token, self._url, params),
-        }
+        """Send the parameters as Twilio does, signed unless a signature is given. Raises WebhookUnreachable."""
+        signed = signature or signature_for(self._auth_token, self._url, params)
+        return self._send(self._path, urlencode(params).encode(), FORM, signed)
+
+    def post_test(self, message_id: str, params: Mapping[str, str]) -> Answer:
+        """Send a test message under this id: the form in which nothing is answered to anybody.
+
+        Raises WebhookUnreachable.
+        """
+        others = {name: value for name, value in params.items() if name != "Body"}
+        document = {"test": params.get("Body", ""), "message_id": message_id, **others}
+        body = json.dumps(document).encode()
+        url = url_for_body(self._url, body)
+        return self._send(_path_of(url), body, JSON, signature_for(self._auth_token, url, {}))
+
+    def _send(self, path: str, body: bytes, content_type: str, signature: str) -> Answer:
+        headers = {"Content-Type": content_type, SIGNATURE_HEADER: signature}
         started = time.perf_counter()
+        is_kept = self._connection.sock is not None
         try:
-            self._connection.request("POST", self._path, urlencode(params), headers)
-            response = self._connection.getresponse()
-            body = response.read().decode("utf-8", "replace")
+            if not is_kept:
+                self._connection.connect()
+        except OSError as exc:
+            raise self._unreachable(exc, was_sent=False) from exc
+        try:
+            response = self._response(path, body, headers, is_kept=is_kept)
+            text = response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as exc:
             self._connection.close()
-            raise WebhookUnreachable(f"the webhook at {self._url} did not answer: {exc}") from exc
+            raise self._unreachable(exc, was_sent=True) from exc
         return Answer(
             status=response.status,
-            body=body,
+            body=text,
             message_id=response.getheader("x-message-id"),
             seconds=time.perf_counter() - started,
         )
+
+    def _response(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, is_kept: bool
+    ) -> http.client.HTTPResponse:
+        """A kept connection that the other side has closed meanwhile is opened again, once."""
+        try:
+            self._connection.request("POST", path, body, headers)
+            return self._connection.getresponse()
+        except (ConnectionResetError, BrokenPipeError):  # RemoteDisconnected is a ConnectionResetError
+            if not is_kept:
+                raise
+            self._connection.close()
+            self._connection.request("POST", path, body, headers)
+            return self._connection.getresponse()
+
+    def _unreachable(self, exc: Exception, *, was_sent: bool) -> WebhookUnreachable:
+        reason = str(exc) or type(exc).__name__
+        return WebhookUnreachable(f"the webhook at {self._url} did not answer: {reason}", was_sent=was_sent)
+
+
+def _path_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
