@@ -45,17 +45,17 @@ def process(
     message = delivery.message
     claim = database.claim(message, lease=lease)
     if claim is None:
-        return _skipped(message, database)
+        return _skipped(delivery, database)
     try:
         fields = submission_fields(message)
-        _reply_once(message, claim, database, replier)
+        _reply_once(delivery, claim, database, replier)
         latency_ms = database.complete(claim, fields)
     except Exception as exc:
-        _record_failure(claim, database, exc)
+        _record_failure(delivery, claim, database, exc)
         raise
     if latency_ms is None:
-        return _skipped(message, database)
-    _log("stored", message, "Message stored", latency_ms=round(latency_ms, 1), attempts=claim.attempts)
+        return _skipped(delivery, database)
+    _log("stored", delivery, "Message stored", latency_ms=round(latency_ms, 1), attempts=claim.attempts)
     return Outcome.STORED
 
 
@@ -73,34 +73,34 @@ def submission_fields(message: PilotMessage) -> SubmissionFields:
     )
 
 
-def _skipped(message: PilotMessage, database: DatabaseManager) -> Outcome:
-    submission = database.get_submission_by_message_id(message.message_id)
+def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
+    message_id = delivery.message.message_id
+    submission = database.get_submission_by_message_id(message_id)
     if submission is not None and submission.status is SubmissionStatus.COMPLETED:
-        _log("duplicate", message, f"Message {message.message_id} already processed")
+        _log("duplicate", delivery, f"Message {message_id} already processed")
         return Outcome.DUPLICATE
-    _log("in_progress", message, "Message is being processed by another run")
+    _log("in_progress", delivery, "Message is being processed by another run")
     return Outcome.IN_PROGRESS
 
 
-def _reply_once(
-    message: PilotMessage, claim: Claim, database: DatabaseManager, replier: Replier | None
-) -> None:
+def _reply_once(delivery: Delivery, claim: Claim, database: DatabaseManager, replier: Replier | None) -> None:
     """Send the reply unless one was sent, or may have been: `sending` without an answer is for a person."""
+    message = delivery.message
     if claim.reply_state is ReplyState.SENDING:
         database.end_reply(
             claim, ReplyState.UNKNOWN, error="the run that was sending it ended without an answer"
         )
-        _log("reply_unknown", message, "Nobody knows whether the reply was sent")
+        _log("reply_unknown", delivery, "Nobody knows whether the reply was sent")
         return
     to, from_ = message.params.get("From"), message.params.get("To")
     if replier is None or message.test or not to or not from_ or claim.reply_state is not None:
         return
     if database.begin_reply(claim):
-        _send(message, claim, database, replier, to=to, from_=from_)
+        _send(delivery, claim, database, replier, to=to, from_=from_)
 
 
 def _send(
-    message: PilotMessage, claim: Claim, database: DatabaseManager, replier: Replier, *, to: str, from_: str
+    delivery: Delivery, claim: Claim, database: DatabaseManager, replier: Replier, *, to: str, from_: str
 ) -> None:
     try:
         sid = replier.send(to=to, from_=from_)
@@ -109,30 +109,41 @@ def _send(
         raise
     except ReplyRefused as exc:
         database.end_reply(claim, ReplyState.REFUSED, error=str(exc))
-        _log("reply_refused", message, "Twilio refused the reply", reason=str(exc))
+        _log("reply_refused", delivery, "Twilio refused the reply", reason=str(exc))
     except ReplyUnknown as exc:
         database.end_reply(claim, ReplyState.UNKNOWN, error=str(exc))
-        _log("reply_unknown", message, "Nobody knows whether the reply was sent", reason=str(exc))
+        _log("reply_unknown", delivery, "Nobody knows whether the reply was sent", reason=str(exc))
     else:
         database.end_reply(claim, ReplyState.SENT, sid=sid)
-        _log("reply_sent", message, "Reply sent", reply_sid=sid)
+        _log("reply_sent", delivery, "Reply sent", reply_sid=sid)
 
 
-def _record_failure(claim: Claim, database: DatabaseManager, exc: Exception) -> None:
+def _record_failure(delivery: Delivery, claim: Claim, database: DatabaseManager, exc: Exception) -> None:
     """Write the error to the row. When the database is what failed, the lease simply runs out."""
     logger.error(
-        "Processing failed", extra={"event": "failed", "message_id": claim.message_id, "error": str(exc)}
+        "Processing failed",
+        extra={"event": "failed", **_facts(delivery), "attempts": claim.attempts, "error": str(exc)},
     )
     try:
         database.fail(claim, str(exc) or type(exc).__name__)
     except DatabaseError as second:
         logger.warning(
             "The failure could not be written to the row",
-            extra={"event": "failure_not_recorded", "message_id": claim.message_id, "error": str(second)},
+            extra={"event": "failure_not_recorded", **_facts(delivery), "error": str(second)},
         )
 
 
-def _log(event: str, message: PilotMessage, text: str, **fields: object) -> None:
-    logger.info(
-        text, extra={"event": event, "message_id": message.message_id, "test": message.test, **fields}
-    )
+def _log(event: str, delivery: Delivery, text: str, **fields: object) -> None:
+    logger.info(text, extra={"event": event, **_facts(delivery), **fields})
+
+
+def _facts(delivery: Delivery) -> dict[str, object]:
+    """Return what every line says of its message: with it a line is found by any of the message's ids, or its redrive."""
+    facts: dict[str, object] = {
+        "message_id": delivery.message.message_id,
+        "test": delivery.message.test,
+        "sns_message_id": delivery.sns_message_id,
+    }
+    if delivery.redrive:
+        facts |= {"redrive_run_id": delivery.redrive.run_id, "redrive_attempt": delivery.redrive.attempt}
+    return facts

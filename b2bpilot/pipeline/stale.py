@@ -25,7 +25,7 @@ from b2bpilot.pipeline.models import UserSubmission
 logger = logging.getLogger(__name__)
 
 Publish = Callable[[PilotMessage], object]
-"""Publishes one message to the topic. Raises PilotError when SNS did not accept it."""
+"""Publishes one message to the topic and returns SNS's id for it, which is logged. Raises PilotError when SNS did not accept it."""
 
 ATTEMPT_LIMIT = 5
 BATCH = 100
@@ -128,14 +128,17 @@ def _new_identity(submission: UserSubmission) -> str:
 
 def _publish(message: PilotMessage, publish: Publish, report: StaleReport) -> StaleReport:
     try:
-        publish(message)
+        accepted = publish(message)
     except PilotError as exc:
         logger.warning(
             "Stale message not published",
             extra={"event": "publish_failed", "message_id": message.message_id, "error": str(exc)},
         )
         return replace(report, publish_failed=report.publish_failed + 1)
-    logger.info("Stale message published", extra={"event": "republished", "message_id": message.message_id})
+    logger.info(
+        "Stale message published",
+        extra={"event": "republished", "message_id": message.message_id, "sns_message_id": accepted},
+    )
     return replace(report, published=report.published + 1)
 
 

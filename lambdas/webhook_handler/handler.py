@@ -37,31 +37,42 @@ def _topic(topic_arn: str) -> Topic:
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
     """Answer one request of the HTTP API."""
+    message = None
     try:
         config = _config()
         message = message_from_request(read_request(event), config, received_at=datetime.now(UTC))
-        _topic(config.topic_arn).publish(encode(message))
+        sns_message_id = _topic(config.topic_arn).publish(encode(message))
     except RejectedRequest as exc:
-        logger.warning(
-            "Request rejected", extra={"event": "rejected", "message_id": None, "reason": str(exc)}
-        )
+        _log_rejected(str(exc), message_id=exc.claimed_message_id)
         return _answer(exc.status, str(exc))
     except MessageTooLarge as exc:
-        logger.warning(
-            "Request rejected", extra={"event": "rejected", "message_id": None, "reason": str(exc)}
-        )
+        _log_rejected(str(exc), message_id=message.message_id if message else None)
         return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the message is larger than SNS takes")
     except PilotError as exc:
-        logger.error("Message not published", extra={"event": "publish_failed", "error": str(exc)})  # noqa: TRY400
+        _log_not_published(message, str(exc))
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "the message could not be published; send it again")
-    _log_published(message)
+    _log_published(message, sns_message_id)
     return _answer(HTTPStatus.OK, EMPTY_TWIML, content_type="text/xml", message_id=message.message_id)
 
 
-def _log_published(message: PilotMessage) -> None:
+def _log_rejected(reason: str, *, message_id: str | None) -> None:
+    """The id is what the request claims to be, for whoever looks for a message that never arrived."""
+    logger.warning(
+        "Request rejected", extra={"event": "rejected", "message_id": message_id, "reason": reason}
+    )
+
+
+def _log_not_published(message: PilotMessage | None, error: str) -> None:
+    message_id = message.message_id if message else None
+    extra = {"event": "publish_failed", "message_id": message_id, "error": error}
+    logger.error("Message not published", extra=extra)
+
+
+def _log_published(message: PilotMessage, sns_message_id: str) -> None:
     extra = {
         "event": "published",
         "message_id": message.message_id,
+        "sns_message_id": sns_message_id,
         "message_type": message.message_type.value,
         "test": message.test,
     }

@@ -30,11 +30,12 @@ SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class RejectedRequest(Exception):
-    """A request that is not taken; `status` is the answer."""
+    """A request that is not taken; `status` is the answer. What it claims to be is for the log only: anybody may claim it."""
 
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
+    def __init__(self, status: HTTPStatus, reason: str, *, claimed_message_id: str | None = None) -> None:
         super().__init__(reason)
         self.status = status
+        self.claimed_message_id = claimed_message_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,12 @@ def message_from_request(
         )
         return _from_json(request.body, received_at)
     parameters = form_parameters(request.body) if request.content_type == FORM else Parameters(())
-    _require(_is_signed(request, config, parameters), HTTPStatus.FORBIDDEN, "the signature does not match")
+    if not _is_signed(request, config, parameters):
+        raise RejectedRequest(
+            HTTPStatus.FORBIDDEN,
+            "the signature does not match",
+            claimed_message_id=_claimed_message_id(parameters),
+        )
     _require(
         request.content_type == FORM,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -153,6 +159,11 @@ def _from_twilio(params: Mapping[str, str], received_at: datetime) -> PilotMessa
     return PilotMessage(
         message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=dict(params)
     )
+
+
+def _claimed_message_id(parameters: Parameters) -> str | None:
+    sid = dict(parameters).get("MessageSid", "")
+    return message_id_for(sid) if SID.fullmatch(sid) else None
 
 
 def _text(value: object) -> str:

@@ -332,3 +332,25 @@ def webhook_parameters(body: bytes) -> dict[str, str]:
     from lambdas.webhook_handler.request import form_parameters
 
     return dict(form_parameters(body))
+
+
+def test_a_rejected_request_is_logged_with_the_id_that_it_claims(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = params()
+    call(form(sent, "AAAA"))
+
+    (record,) = (record for record in caplog.records if record.message == "Request rejected")
+    assert vars(record)["message_id"] == message_id_for(sent["MessageSid"])
+    assert vars(record)["reason"] == "the signature does not match"
+
+
+def test_a_published_message_is_logged_with_the_id_that_sns_gave_it(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        call(form(params()))
+
+    (record,) = (record for record in caplog.records if record.message == "Message published")
+    (published,) = topic.published()
+    assert vars(record)["sns_message_id"] == published["MessageId"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import select
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import LiteralString
 
@@ -25,6 +26,7 @@ from b2bpilot.errors import (
     SchemaOutdated,
 )
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.delivery import Redrive
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.processing import Outcome, Replier, process, submission_fields
 from tests.events import delivery, message
@@ -86,6 +88,22 @@ def test_a_second_delivery_is_a_success_and_says_already_processed(
     assert outcome is Outcome.DUPLICATE
     assert f"Message {sent.message_id} already processed" in caplog.messages
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
+
+
+def test_every_line_names_the_message_its_sns_id_and_the_redrive(
+    database: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    mark = Redrive(run_id="20261009T124507Z-redrive-0a1b", attempt=2)
+    sent = replace(delivery(message()), redrive=mark)
+
+    with caplog.at_level(logging.INFO):
+        process(sent, database=database, replier=None, lease=LEASE)
+
+    (line,) = (vars(record) for record in caplog.records if record.name.startswith("b2bpilot"))
+    assert line["event"] == "stored"
+    assert line["message_id"] == sent.message.message_id
+    assert line["sns_message_id"] == sent.sns_message_id
+    assert (line["redrive_run_id"], line["redrive_attempt"]) == (mark.run_id, 2)
 
 
 def test_a_delivery_during_another_run_is_a_success_and_changes_nothing(database: DatabaseManager) -> None:
