@@ -1,0 +1,1 @@
+"""Pointing Twilio at another webhook, and back."""

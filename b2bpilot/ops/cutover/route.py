@@ -1,0 +1,126 @@
+"""Which URL really receives the messages of a number: application, Messaging Service or the number itself (facts D5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urldefrag, urlsplit
+
+from b2bpilot.twilio.failures import TwilioNotFound
+from b2bpilot.twilio.numbers import Application, Number, application, numbers
+from b2bpilot.twilio.rest import Twilio
+from b2bpilot.twilio.services import Service, number_sids, services
+from b2bpilot.twilio.webhook_setting import WebhookSetting, retries_server_errors
+
+
+class Level(StrEnum):
+    """Who decides where messages go; the first one that is set wins."""
+
+    APPLICATION = "application"
+    SERVICE = "messaging service"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What Twilio reads when a message comes in: the thing to change."""
+
+    level: Level
+    sid: str
+    webhook: WebhookSetting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One number with everything that may decide for it. `is_broken`: its application does not exist any more."""
+
+    number: Number
+    application: Application | None = None
+    service: Service | None = None
+    is_broken: bool = False
+
+    @property
+    def levels(self) -> tuple[Target, ...]:
+        """All that are there, in the order in which Twilio looks."""
+        found = [Target(level=Level.NUMBER, sid=self.number.sid, webhook=self.number.webhook)]
+        if self.service is not None:
+            service = Target(level=Level.SERVICE, sid=self.service.sid, webhook=self.service.webhook)
+            found.insert(1 if self.service.uses_number_webhook else 0, service)
+        if self.application is not None:
+            target = Target(
+                level=Level.APPLICATION, sid=self.application.sid, webhook=self.application.webhook
+            )
+            found.insert(0, target)
+        return tuple(found)
+
+    @property
+    def effective(self) -> Target:
+        return self.levels[0]
+
+
+def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
+    """Return the routes of the account's numbers, all or one. Reads only. Raises TwilioFailed."""
+    found = list(numbers(twilio, phone_number=phone_number))
+    pools = _services_by_number(twilio) if found else {}
+    applications: dict[str, Application | None] = {}
+    for each in found:
+        if each.application_sid and each.application_sid not in applications:
+            applications[each.application_sid] = _application(twilio, each.application_sid)
+    return [
+        Route(
+            number=each,
+            application=applications.get(each.application_sid or ""),
+            service=pools.get(each.sid),
+            is_broken=bool(each.application_sid) and applications[each.application_sid or ""] is None,
+        )
+        for each in found
+    ]
+
+
+def dangers(route: Route, *, expected_url: str | None = None) -> Iterator[str]:
+    """Name what is unsafe about a route: what loses messages first. `expected_url` is where they should go."""
+    target = route.effective
+    webhook = target.webhook
+    if route.is_broken:
+        yield f"its application {route.number.application_sid} does not exist: Twilio cannot deliver"
+    if not webhook.url:
+        lost = target.level is Level.SERVICE
+        yield (
+            "no URL: Twilio does not even log messages to it"
+            if lost
+            else "no URL: messages are not delivered"
+        )
+        return
+    if expected_url is not None and not is_same_url(webhook.url, expected_url):
+        yield "its messages go elsewhere, not to this environment's webhook"
+    if urlsplit(webhook.url).scheme != "https":
+        yield "the URL is not https"
+    if webhook.method != "POST":
+        yield f"Twilio calls it with {webhook.method}; the webhook takes POST only"
+    if not retries_server_errors(webhook.url):
+        yield "a 5xx answer is not tried again: add #rc=3&rp=5xx,ct,rt&ct=2000&rt=4000 to the URL"
+    if not webhook.fallback_url:
+        yield "no fallback URL: what the URL does not take is lost"
+    elif is_same_url(webhook.url, webhook.fallback_url):
+        yield "the fallback URL is the URL itself"
+
+
+def is_same_url(one: str, other: str) -> bool:
+    """Compare as Twilio signs: without the overrides in the fragment."""
+    return urldefrag(one).url == urldefrag(other).url
+
+
+def _services_by_number(twilio: Twilio) -> dict[str, Service]:
+    return {
+        number_sid: service
+        for service in list(services(twilio))
+        for number_sid in number_sids(twilio, service.sid)
+    }
+
+
+def _application(twilio: Twilio, sid: str) -> Application | None:
+    try:
+        return application(twilio, sid)
+    except TwilioNotFound:
+        return None

@@ -1,0 +1,63 @@
+"""Twilio's REST API, for one account. twilio.rest is imported with the first use: it costs half a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from b2bpilot.twilio.failures import translated
+
+if TYPE_CHECKING:
+    from twilio.rest import Client
+
+TIMEOUT_SECONDS = 30
+IN_FLIGHT = 8
+"""So many requests at once: Twilio allows an account about a hundred, and others use it, too."""
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`status` is active, suspended or closed."""
+
+    sid: str
+    status: str
+    kind: str
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioAccess:
+    """Whose account, and the token. `api_url` is where Twilio's hosts are, if not at Twilio: a double, or a proxy."""
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    api_url: str | None = None
+
+    def connect(self) -> Twilio:
+        from twilio.rest import Client
+
+        from b2bpilot.twilio.transport import Patient, Transport
+
+        transport = Transport(api_url=self.api_url, timeout_seconds=TIMEOUT_SECONDS, connections=IN_FLIGHT)
+        client = Client(
+            self.account_sid, self.auth_token, http_client=Patient(transport), environment={"": ""}
+        )
+        return Twilio(account_sid=self.account_sid, client=client)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twilio:
+    """The SDK's client of one account; threads may share it."""
+
+    account_sid: str
+    client: Client = field(repr=False)
+
+    def account(self) -> Account:
+        """Return the account: the cheapest proof that Twilio accepts the token. Raises TwilioFailed."""
+        with translated("read the account"):
+            found = self.client.api.accounts(self.account_sid).fetch()
+        return Account(sid=str(found.sid), status=str(found.status), kind=str(found.type))
