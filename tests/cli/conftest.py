@@ -51,10 +51,15 @@ class Result:
         return [json.loads(line) for line in self.stdout.splitlines()]
 
 
+def client(service: str) -> Any:
+    """boto3's client, one for each service and AWS settings of the shell; made by us, because ours share the models."""
+    return _client(service, frozenset(item for item in os.environ.items() if item[0].startswith("AWS_")))
+
+
 @functools.cache
-def client(service: str, endpoint_url: str | None = None) -> Any:
-    """boto3's client; made by us, because ours share the service models."""
-    return AwsAccess(region=REGION, endpoint_url=endpoint_url).client(service)
+def _client(service: str, _settings: frozenset[tuple[str, str]]) -> Any:
+    """A client keeps the endpoint and the credentials that it was made with."""
+    return AwsAccess(region=REGION).client(service)
 
 
 Run = Callable[..., Result]
@@ -132,11 +137,11 @@ def staging(aws: None, database_url: str) -> Staging:
     return Staging(topic_arn=topic_arn, secret_arn=secret_arn, queue_url=queue_url)
 
 
-def create_stack(environment: str, outputs: dict[str, str], endpoint_url: str | None = None) -> None:
+def create_stack(environment: str, outputs: dict[str, str]) -> None:
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
-    client("cloudformation", endpoint_url).create_stack(
+    client("cloudformation").create_stack(
         StackName=f"b2b-pilot-{environment}", TemplateBody=json.dumps(template)
     )

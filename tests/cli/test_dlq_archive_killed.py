@@ -102,7 +102,7 @@ def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, 
     home, count = tmp_path / "pilot", 200
     letters = Letters()
     outputs = {**OUTPUTS, "DeadLetterQueueUrl": letters.url, "TopicArn": "arn:x", "SecretArn": "arn:y"}
-    create_stack("staging", outputs, endpoint)
+    create_stack("staging", outputs)
     for number in range(count):
         letters.put(message(params={"Body": str(number)}))
     before = letters.contents()
