@@ -1,0 +1,195 @@
+"""A subscription's filter policy: does it let a message through, and which key rejects it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from b2bpilot.ops.subscriptions.conditions import Value, either, matches
+from b2bpilot.pipeline.message import Encoded
+
+BODY_SCOPE = "MessageBody"
+OPERATORS = frozenset(
+    {"anything-but", "cidr", "equals-ignore-case", "exists", "numeric", "prefix", "suffix", "wildcard"}
+)
+LONGEST_WHOLE = 10**15
+"""From here on a number is shown with an exponent."""
+
+Leaves = Mapping[str, Sequence[Value]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVerdict:
+    """What one key of a policy says. `accepts` is None where it uses what this version does not know.
+
+    `found` are the message's values as text, None when it lacks the key; `wanted` is the policy's side.
+    """
+
+    key: str
+    accepts: bool | None
+    found: str | None
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Whether SNS would deliver. None means that it cannot be told from here; `keys` hold what stands in the way."""
+
+    accepts: bool | None
+    keys: tuple[KeyVerdict, ...] = ()
+    problem: str | None = None
+    """Why nothing could be compared: no JSON in the policy, or in the body that it filters on."""
+
+
+def evaluate(policy: str | None, scope: str, message: Encoded) -> Evaluation:
+    """Tell whether a subscription with this policy (JSON; None lets all through) gets the message as it is published."""
+    if policy is None:
+        return Evaluation(accepts=True)
+    wanted = _object(policy)
+    if wanted is None:
+        return Evaluation(accepts=None, problem="the filter policy is not a JSON object")
+    if scope != BODY_SCOPE:
+        return _evaluated(wanted, _attributes(message))
+    body = _object(message.body)
+    if body is None:
+        return Evaluation(accepts=False, problem="the policy filters on the body, which is not a JSON object")
+    return _evaluated(wanted, _leaves(body))
+
+
+def _evaluated(policy: Mapping[str, Any], leaves: Leaves) -> Evaluation:
+    """Every key must accept; one that rejects decides, whatever is unknown of others."""
+    keys = list(_keys(policy, leaves, prefix=""))
+    accepts = _all([key.accepts for key in keys])
+    return Evaluation(accepts=accepts, keys=tuple(key for key in keys if key.accepts is not True))
+
+
+def _keys(policy: Mapping[str, Any], leaves: Leaves, *, prefix: str) -> Iterator[KeyVerdict]:
+    for name, wanted in policy.items():
+        key = prefix + name
+        if is_or(name, wanted):
+            yield _or(key, [list(_keys(part, leaves, prefix=prefix)) for part in wanted])
+        elif isinstance(wanted, dict):
+            yield from _keys(wanted, leaves, prefix=f"{key}.")
+        else:
+            yield _key(key, wanted, leaves)
+
+
+def is_or(name: str, wanted: object) -> bool:
+    """SNS reads `$or` as an operator only before two objects or more, none of which has an operator for a key."""
+    return (
+        name == "$or"
+        and isinstance(wanted, list)
+        and len(wanted) > 1
+        and all(isinstance(part, dict) and not OPERATORS & part.keys() for part in wanted)
+    )
+
+
+def _or(key: str, parts: Sequence[Sequence[KeyVerdict]]) -> KeyVerdict:
+    failed = [[verdict for verdict in part if verdict.accepts is not True] for part in parts]
+    return KeyVerdict(
+        key=key,
+        accepts=either([_all([verdict.accepts for verdict in part]) for part in parts]),
+        found="; ".join(f"{one.key} {one.found or 'absent'}" for part in failed for one in part),
+        wanted=" or ".join(
+            " and ".join(f"{one.key} {one.wanted}" for one in part) for part in failed if part
+        ),
+    )
+
+
+def _key(key: str, wanted: object, leaves: Leaves) -> KeyVerdict:
+    values = leaves.get(key)
+    conditions = wanted if isinstance(wanted, list) else None
+    answers = [None] if conditions is None else [_matches(one, values, leaves) for one in conditions]
+    return KeyVerdict(
+        key=key,
+        accepts=either(answers),
+        found=None if values is None else ", ".join(map(_text, values)),
+        wanted=_text(wanted),
+    )
+
+
+def _matches(condition: object, values: Sequence[Value] | None, leaves: Leaves) -> bool | None:
+    """The guide, "Key matching": `exists: false` does not match a message without any attributes."""
+    if condition == {"exists": False} and not leaves:
+        return False
+    return matches(condition, values)
+
+
+def _all(answers: Sequence[bool | None]) -> bool | None:
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _attributes(message: Encoded) -> Leaves:
+    """SNS compares attributes of these types only, and leaves Binary ones out."""
+    found: dict[str, Sequence[Value]] = {}
+    for name, attribute in message.attributes.items():
+        text = attribute["StringValue"]
+        match attribute["DataType"].partition(".")[::2]:
+            case "String", "Array":
+                found[name] = _array(text)
+            case "String", _:
+                found[name] = [text]
+            case "Number", _:
+                found[name] = _number(text)
+    return found
+
+
+def _array(text: str) -> list[Value]:
+    try:
+        values = _parsed(text)
+    except ValueError:
+        return []
+    return (
+        [value for value in values if not isinstance(value, dict | list)] if isinstance(values, list) else []
+    )
+
+
+def _number(text: str) -> list[Value]:
+    try:
+        return [Decimal(text)]
+    except InvalidOperation:
+        return []
+
+
+def _leaves(body: Mapping[str, Any]) -> Leaves:
+    """The body's values by dotted path. SNS does not tell `{"a.b": 1}` from `{"a": {"b": 1}}`, and looks into arrays."""
+    found: dict[str, list[Value]] = {}
+
+    def visit(path: str, value: object) -> None:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                visit(f"{path}.{name}" if path else name, inner)
+        elif isinstance(value, list):
+            for inner in value:
+                visit(path, inner)
+        elif value is None or isinstance(value, str | Decimal | bool):
+            found.setdefault(path, []).append(value)
+
+    visit("", body)
+    return found
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        document = _parsed(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_int=Decimal, parse_float=Decimal)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=_number_text)
+
+
+def _number_text(number: Decimal) -> int | float:
+    is_whole = abs(number) < LONGEST_WHOLE and number == number.to_integral_value()
+    return int(number) if is_whole else float(number)
