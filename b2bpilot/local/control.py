@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -79,7 +80,7 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
-    with (home / LOG_FILE).open("wb") as log:
+    with _log_of_the_owner(home / LOG_FILE) as log:
         process = subprocess.Popen(  # noqa: S603  # our own module
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
         )
@@ -98,6 +99,13 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
                 case _:
                     progress(report["text"])
     raise LocalEnvironmentError("the local environment did not start", hint=f"see {home / LOG_FILE}")
+
+
+def _log_of_the_owner(path: Path) -> BinaryIO:
+    """What goes wrong is told with the events that it went wrong with: customers' messages."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path.open("wb")
 
 
 def down(home: Path) -> bool:

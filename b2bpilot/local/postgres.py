@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import subprocess
 import warnings
@@ -113,10 +114,17 @@ class Postgres:
 @contextmanager
 def traversable_at_most(paths: Iterable[Path]) -> Iterator[None]:
     """As root, the library opens every folder above its own to all users for reading; walking through is all it needs."""
-    modes = {folder: stat.S_IMODE(folder.stat().st_mode) for path in paths for folder in path.parents}
+    before = {folder: folder.stat() for path in paths for folder in path.parents}
     try:
         yield
     finally:
-        for folder, mode in modes.items():
+        for folder, found in before.items():
+            mode = stat.S_IMODE(found.st_mode)
             if stat.S_IMODE(folder.stat().st_mode) != mode:
-                folder.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
+                folder.chmod(mode | _way_through(found))
+
+
+def _way_through(folder: os.stat_result) -> int:
+    """The server runs as a user of its own, but in our groups: a folder of theirs need not be opened to everybody."""
+    ours = {os.getegid(), *os.getgroups()}
+    return stat.S_IXGRP if folder.st_gid in ours else stat.S_IXOTH
