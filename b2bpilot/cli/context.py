@@ -111,34 +111,35 @@ class Pilot:
         return datetime.now(UTC)
 
     def _access(self, name: str) -> AwsAccess:
-        """The local environment knows where it is, whatever AWS settings the shell has; unless an endpoint is named."""
         from b2bpilot.aws.session import AwsAccess
 
         settings = self.settings
-        if name == LOCAL and "endpoint_url" not in self.given:
+        if name == LOCAL:
             return self._local_access()
         return AwsAccess(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
 
     def _local_access(self) -> AwsAccess:
+        """The local environment's own settings, whatever the shell has; --endpoint-url names another way to it."""
         from b2bpilot.aws.session import AwsAccess
         from b2bpilot.cli.local import local_extra
 
         with local_extra():
-            from b2bpilot.local.control import status
+            from b2bpilot.local import control
         if conflicting := sorted({"region", "profile"} & self.given.keys()):
             raise UsageError(
                 f"--{conflicting[0]} has no meaning for the local environment", hint="leave it out"
             )
-        found = status(self.local_home)
-        if not found.running or found.export is None:
+        named = self.settings.endpoint_url if "endpoint_url" in self.given else None
+        found = control.export(self.local_home, endpoint_url=named)
+        if found is None:
             raise LocalEnvironmentError(
                 "the local environment is not running", hint="start it with `b2bpilot local up`"
             )
         return AwsAccess(
-            region=found.region,
-            endpoint_url=found.endpoint_url,
-            access_key_id=found.export["AWS_ACCESS_KEY_ID"],
-            secret_access_key=found.export["AWS_SECRET_ACCESS_KEY"],
+            region=found["AWS_REGION"],
+            endpoint_url=found["AWS_ENDPOINT_URL"],
+            access_key_id=found["AWS_ACCESS_KEY_ID"],
+            secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
         )
 
     def _keep_secret(self, url: str | None) -> None:

@@ -18,7 +18,7 @@ import psutil
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
-from b2bpilot.local.state import State, read_state
+from b2bpilot.local.state import Identity, State, read_state
 
 Progress = Callable[[str], None]
 
@@ -73,6 +73,14 @@ def status(home: Path) -> LocalStatus:
         components=_components(state),
         export=credentials(state.endpoint_url, state.account_id),
     )
+
+
+def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
+    """Return the variables that AWS's tools need; None when nothing runs. An endpoint that is named is believed: a
+    forwarded port, for instance, of an environment that runs elsewhere."""
+    if endpoint_url is None:
+        return status(home).export
+    return credentials(endpoint_url, Identity.of(read_state(home.expanduser().resolve())).account_id)
 
 
 def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda _: None) -> LocalStatus:

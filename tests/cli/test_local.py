@@ -48,6 +48,13 @@ def test_the_local_environment_must_run_to_be_used(run: Run, home: Path) -> None
     )
 
 
+def test_another_endpoint_is_asked_as_the_local_environment_is(run: Run, home: Path) -> None:
+    """Without any region or credentials in the shell."""
+    result = run("publish", "-e", "local", "--endpoint-url", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert 'AWS was not reached: Could not connect to the endpoint URL: "http://127.0.0.1:9' in result.stderr
+
+
 @pytest.mark.parametrize("option", ["--region", "--profile"])
 def test_an_option_that_would_be_ignored_is_refused(run: Run, home: Path, option: str) -> None:
     result = run("publish", "-e", "local", option, "eu-west-1")
