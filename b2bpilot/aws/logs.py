@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from b2bpilot.aws.failures import translated
-from b2bpilot.aws.session import AwsAccess
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.errors import AwsError, AwsThrottled
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_logs.type_defs import FilteredLogEventTypeDef
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""AWS answers few FilterLogEvents a second in a whole account: after botocore's own tries, these waits come."""
+FULL_PAGE = 10_000
+"""A page holds so many at most. AWS gives a token for the next one; an emulator may just stop there."""
+
+
+class LogGroupMissing(AwsError):
+    """The log group does not exist: nothing was deployed under that name, or it never ran."""
+
+    code: ClassVar[str] = "log_group_missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,35 +37,100 @@ class LogLine:
     text: str
 
 
-class LogGroup:
-    """One log group by its name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvent:
+    """One line as CloudWatch keeps it. `event_id` is unique in the group."""
 
-    def __init__(self, client: CloudWatchLogsClient, name: str) -> None:
+    at: datetime
+    text: str
+    event_id: str
+    stream: str
+
+
+class LogGroup:
+    """One log group by its name. `wait` is called with the seconds between tries while AWS throttles."""
+
+    def __init__(
+        self,
+        client: CloudWatchLogsClient,
+        name: str,
+        *,
+        pauses: Sequence[float] = PAUSES,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.name = name
         self._client = client
+        self._pauses = pauses
+        self._wait = wait
 
     @classmethod
-    def of_function(cls, function_name: str, *, access: AwsAccess | None = None) -> Self:
-        return cls((access or AwsAccess()).client("logs"), f"/aws/lambda/{function_name}")
+    def of_function(
+        cls,
+        function_name: str,
+        *,
+        access: AwsAccess | None = None,
+        timeouts: Timeouts | None = None,
+        pauses: Sequence[float] = PAUSES,
+    ) -> Self:
+        client = (access or AwsAccess()).client("logs", timeouts)
+        return cls(client, f"/aws/lambda/{function_name}", pauses=pauses)
 
     def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]:
         """Return the oldest lines that contain `text`, which holds no quotation mark. Raises AwsError."""
+        found = self.events(since=since, until=until, pattern=f'"{text}"')
+        return [LogLine(at=event.at, text=event.text) for event in itertools.islice(found, limit)]
+
+    def events(
+        self, *, since: datetime, until: datetime | None = None, pattern: str | None = None
+    ) -> Iterator[LogEvent]:
+        """Yield the lines, oldest first, with one page of them in memory. `pattern` is CloudWatch's filter pattern.
+
+        Raises LogGroupMissing, or AwsError.
+        """
+        request: dict[str, Any] = {"logGroupName": self.name, "startTime": _milliseconds(since)}
+        if until is not None:
+            request["endTime"] = _milliseconds(until)
+        if pattern:
+            request["filterPattern"] = pattern
+        seen: frozenset[str] = frozenset()
+        while True:
+            page, token = self._page(request)
+            new = [event for event in page if event.event_id not in seen]
+            yield from new
+            if token:
+                request["nextToken"] = token
+            elif len(page) >= FULL_PAGE and new:
+                request["startTime"] = _milliseconds(page[-1].at)
+                seen = frozenset(event.event_id for event in page)
+            else:
+                return
+
+    def _page(self, request: dict[str, Any]) -> tuple[list[LogEvent], str | None]:
+        for pause in self._pauses:
+            try:
+                return self._ask(request)
+            except AwsThrottled:
+                self._wait(pause)
+        return self._ask(request)
+
+    def _ask(self, request: dict[str, Any]) -> tuple[list[LogEvent], str | None]:
         with translated(f"logs:FilterLogEvents on {self.name}"):
-            pages = self._client.get_paginator("filter_log_events").paginate(
-                logGroupName=self.name,
-                filterPattern=f'"{text}"',
-                startTime=_milliseconds(since),
-                endTime=_milliseconds(until),
-                PaginationConfig={"MaxItems": limit},
-            )
-            events = [event for page in pages for event in page.get("events", [])]
-        return [
-            LogLine(
-                at=datetime.fromtimestamp(event.get("timestamp", 0) / 1000, UTC),
-                text=event.get("message", "").rstrip(),
-            )
-            for event in events
-        ]
+            try:
+                answer = self._client.filter_log_events(**request)
+            except ClientError as exc:
+                if error_code(exc) != "ResourceNotFoundException":
+                    raise
+                raise LogGroupMissing(f"log group {self.name} does not exist") from exc
+        return [_event(found) for found in answer.get("events", [])], answer.get("nextToken")
+
+
+def _event(found: FilteredLogEventTypeDef) -> LogEvent:
+    return LogEvent(
+        at=datetime.fromtimestamp(found.get("timestamp", 0) / 1000, UTC),
+        text=found.get("message", "").rstrip(),
+        event_id=found.get("eventId", ""),
+        stream=found.get("logStreamName", ""),
+    )
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import demo, dlq, inspect, local, migrate, publish, runs, submissions
+from b2bpilot.cli import demo, dlq, inspect, local, logs, migrate, publish, runs, submissions, verify
 from b2bpilot.cli.commands import Command, Group, print_version
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
@@ -32,9 +32,11 @@ app.add_typer(local.app, name="local")
 app.command("demo", cls=Command)(demo.demo)
 app.command("publish", cls=Command)(publish.publish)
 app.command("inspect", cls=Command)(inspect.inspect)
+app.command("logs", cls=Command)(logs.logs)
 app.add_typer(submissions.app, name="submissions")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(runs.app, name="runs")
+app.command("verify", cls=Command)(verify.verify)
 app.command("migrate", cls=Command)(migrate.migrate)
 
 

@@ -1,0 +1,1 @@
+"""The functions' logs as one: read, chosen from, followed."""
