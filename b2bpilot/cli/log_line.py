@@ -16,7 +16,7 @@ FUNCTION_WIDTH, LEVEL_WIDTH = 9, 8
 UNSAID = (None, "", False)
 """Values that say nothing to a reader."""
 TRACE = "stackTrace"
-ENDED = "platform.report"
+BEGAN, ENDED = "platform.start", "platform.report"
 
 
 def fields(entry: LogEntry, *, reveal: bool) -> dict[str, object]:
@@ -55,10 +55,10 @@ def safe(free_text: str) -> str:
 def _platform(entry: LogEntry) -> str:
     milliseconds = entry.value("record.metrics.durationMs")
     if entry.event != ENDED or milliseconds is None:
-        return str(entry.event)
+        return "began" if entry.event == BEGAN else str(entry.event)
     used, size = (entry.value(f"record.metrics.{name}") for name in ("maxMemoryUsedMB", "memorySizeMB"))
     memory = f", {used} of {size} MB" if used is not None else ""
-    return f"{ENDED} {entry.value('record.status') or ''} after {milliseconds} ms{memory}"
+    return f"ended: {entry.value('record.status') or 'no status'} after {milliseconds} ms{memory}"
 
 
 def _pairs(entry: LogEntry) -> Iterator[str]:
