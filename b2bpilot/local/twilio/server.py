@@ -1,0 +1,167 @@
+"""The double as a server on a loopback port, and its back door: `POST /_double/...` is for whoever plays the outside world."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from b2bpilot.local.twilio.api import Account, Refusal, Request, answer
+from b2bpilot.local.twilio.book import Book, Entry, Resource
+from b2bpilot.local.twilio.delivery import Delivery
+from b2bpilot.local.twilio.faults import Fault, Faults, Planned
+from b2bpilot.local.twilio.sending import OPTED_OUT
+
+BACK_DOOR = "/_double/"
+POLL_SECONDS = 0.05
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TwilioDouble(ThreadingHTTPServer):
+    """One account. Its state is in `book`; `stop` leaves the file for the next one."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        path: Path | None = None,
+        clock: Callable[[], datetime] = _now,
+        port: int = 0,
+    ) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.account = account
+        self.book = Book(path or ":memory:")
+        self.faults = Faults()
+        self.clock = clock
+        self.requests: list[str] = []
+        """Every `METHOD /product/path` that was asked for, without queries: those hold numbers."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def start(self) -> None:
+        threading.Thread(
+            target=self.serve_forever,
+            name="twilio double",
+            kwargs={"poll_interval": POLL_SECONDS},
+            daemon=True,
+        ).start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        self.book.close()
+
+    def receive(self, params: Mapping[str, str], *, at: datetime | None = None, deliver: bool = True) -> bool:
+        """Let a message come in from the outside; returns whether a webhook took it."""
+        delivery = Delivery(book=self.book, account_sid=self.account.sid, auth_token=self.account.auth_token)
+        return delivery.receive(params, at=at or self.clock(), deliver=deliver)
+
+    def set_status(self, status: str) -> None:
+        """Make the account active, suspended or closed."""
+        self.account = replace(self.account, status=status)
+
+    def opt_out(self, number: str) -> None:
+        """Let a number have answered STOP."""
+        self.book.put([Entry(kind=OPTED_OUT, sid=number, at=0, document={})])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent about clients that have gone."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: TwilioDouble
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        self._handle("GET")
+
+    def do_POST(self) -> None:
+        self._handle("POST")
+
+    def _handle(self, method: str) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        path = urlsplit(self.path).path
+        if path.startswith(BACK_DOOR):
+            self._send(*self._back_door(path.removeprefix(BACK_DOOR), body))
+            return
+        self.server.requests.append(f"{method} {path}")
+        planned = self.server.faults.next(method, path)
+        if planned is not None and planned.fault is Fault.REFUSE:
+            refusal = Refusal(planned.status, planned.code, HTTPStatus(planned.status).phrase)
+            self._send(planned.status, refusal.document())
+            return
+        self._send(*self._answer(method, path, body), fault=planned.fault if planned else None)
+
+    def _answer(self, method: str, path: str, body: str) -> tuple[int, Resource]:
+        request = Request(
+            method=method,
+            path=path,
+            query=dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)),
+            form=dict(parse_qsl(body, keep_blank_values=True)),
+            credentials=_credentials(self.headers.get("Authorization", "")),
+        )
+        try:
+            return answer(self.server.book, self.server.account, request, now=self.server.clock())
+        except Refusal as refusal:
+            return refusal.status, refusal.document()
+
+    def _back_door(self, name: str, body: str) -> tuple[int, Resource]:
+        order = json.loads(body or "{}")
+        match name:
+            case "inbound":
+                at = datetime.fromisoformat(order["at"]) if order.get("at") else None
+                taken = self.server.receive(order["params"], at=at, deliver=order.get("deliver", True))
+                return 200, {"taken": taken}
+            case "faults":
+                self.server.faults.plan(Planned(**{**order, "fault": Fault(order["fault"])}))
+                return 200, {}
+            case "opt_out":
+                self.server.opt_out(order["number"])
+                return 200, {}
+        return 404, {}
+
+    def _send(self, status: int, document: Resource, *, fault: Fault | None = None) -> None:
+        data = json.dumps(document).encode()
+        self.close_connection = fault is not None
+        if fault is Fault.DROP:
+            return
+        if fault is Fault.GARBAGE:
+            data = data[: len(data) // 2]
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if fault is Fault.CUT else data)
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # named by http.server
+        """Stay silent: URLs hold phone numbers."""
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return user, password
