@@ -92,6 +92,7 @@ class CredentialsMissing(AwsError):
     """No AWS credentials were found, or they are expired or wrong."""
 
     code = "credentials_missing"
+    exit_code = 2
 
 
 class AwsUnreachable(AwsError):
@@ -101,9 +102,13 @@ class AwsUnreachable(AwsError):
 
 
 class AwsDenied(AwsError):
-    """The caller lacks a permission; the text names the action where AWS does."""
+    """The caller lacks a permission: `action`, such as `sns:Publish`, where it is known."""
 
     code = "aws_denied"
+
+    def __init__(self, message: str, *, hint: str | None = None, action: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.action = action
 
 
 class AwsThrottled(AwsError):

@@ -88,7 +88,9 @@ def _refusal(exc: boto.ClientError, action: str, otherwise: type[AwsError]) -> A
     code, message = error_code(exc), error_message(exc)
     if code in DENIED:
         return AwsDenied(
-            f"AWS denied {action}: {message}", hint=f"let the role or user {action}, or use another --profile"
+            f"AWS denied {action}: {message}",
+            hint=f"let the role or user {action}, or use another --profile",
+            action=action,
         )
     if code in CREDENTIALS_REFUSED:
         return CredentialsMissing(f"AWS refused the credentials ({code}): {message}", hint=CREDENTIALS_HINT)

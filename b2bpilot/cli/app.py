@@ -52,7 +52,7 @@ def b2bpilot(
     Data goes to stdout, everything else to stderr. With -o json stdout holds one JSON document, with "error" in it when
     something failed; with -o jsonl one document per line.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 found something (--exit-code), 4 partly failed,
+    Exit codes: 0 done, 1 failed, 2 wrong usage, settings or credentials, 3 found something (--exit-code), 4 partly failed,
     5 refused or not confirmed, 130 interrupted.
     """
 

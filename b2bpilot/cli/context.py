@@ -52,16 +52,24 @@ class Pilot:
         """Raises UsageError when none was named, EnvironmentUnknown, AwsError."""
         from b2bpilot.ops import environment
 
-        name = self.settings.environment
-        if name is None:
-            raise UsageError(
-                "no environment was named",
-                hint='name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml',
-            )
-        access = self._access(name)
-        found = environment.discover(name, access)
+        found = environment.discover(self.environment_name, self.access)
         self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
         return found
+
+    @property
+    def environment_name(self) -> str:
+        """Raises UsageError when none was named."""
+        if name := self.settings.environment:
+            return name
+        raise UsageError(
+            "no environment was named",
+            hint='name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml',
+        )
+
+    @cached_property
+    def access(self) -> AwsAccess:
+        """How to reach the environment's account. Raises UsageError, LocalEnvironmentError."""
+        return self._access(self.environment_name)
 
     @cached_property
     def database_url(self) -> str:

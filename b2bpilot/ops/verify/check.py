@@ -1,0 +1,104 @@
+"""A check: a statement that can be true, why it matters, how to find out, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.verify.world import World
+
+
+class Category(StrEnum):
+    """What a check is about, in the order in which they are shown: later ones stand on earlier ones."""
+
+    ACCESS = "access"
+    STACK = "stack"
+    WEBHOOK = "webhook"
+    TOPIC = "topic"
+    PROCESSOR = "processor"
+    DEAD_LETTERS = "dead-letters"
+    STALE = "stale"
+    DATABASE = "database"
+    ALARMS = "alarms"
+    TWILIO = "twilio"
+    END_TO_END = "end-to-end"
+
+
+class Severity(StrEnum):
+    """What a statement that is not true means: messages can be lost or stop, or somebody should look."""
+
+    FATAL = "fatal"
+    WARNING = "warning"
+
+
+class Status(StrEnum):
+    """How a check ended. SKIPPED has looked at nothing and says why."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a probe found. `is_true` None means that it could not look; `seen` then says why.
+
+    `mend` replaces the check's own command where what was seen decides it. `may_change` says that waiting can make it true.
+    """
+
+    is_true: bool | None
+    seen: str
+    mend: str | None = None
+    may_change: bool = False
+
+
+def holds(seen: str) -> Answer:
+    return Answer(is_true=True, seen=seen)
+
+
+def fails(seen: str, *, mend: str | None = None, may_change: bool = False) -> Answer:
+    return Answer(is_true=False, seen=seen, mend=mend, may_change=may_change)
+
+
+def unanswered(reason: str) -> Answer:
+    """Nothing was looked at, and no failure either: the check has no meaning here, or the source does not answer it."""
+    return Answer(is_true=None, seen=reason)
+
+
+Probe = Callable[["World"], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One statement about a deployment.
+
+    `code` is stable: B2B and three digits, never given to another statement. `mend` is a command in which `{name}` stands
+    for an output of the stack (aws.stack.StackOutputs) or, in the documentation, for a placeholder. `actions` are the IAM
+    actions that the probe uses. `needs` are codes without which asking has no meaning.
+    """
+
+    code: str
+    category: Category
+    statement: str
+    why: str
+    mend: str
+    probe: Probe
+    severity: Severity = Severity.FATAL
+    actions: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one check ended. `mend` is a command that can be copied, None where nothing is to be mended."""
+
+    check: Check
+    status: Status
+    seen: str
+    mend: str | None = None
+    may_change: bool = False
+    seconds: float = 0.0
