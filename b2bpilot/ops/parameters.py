@@ -31,9 +31,14 @@ def parse_parameter(text: str) -> tuple[str, str]:
     """Return the name and value of `KEY=VALUE`. Raises UsageError for a name that Twilio does not send."""
     name, separator, value = text.partition("=")
     if not separator:
-        raise UsageError(f"{text!r} is not KEY=VALUE", hint="for example --param ProfileName=Ada")
+        raise UsageError(f"{text!r} is not KEY=VALUE", hint="for example --set ProfileName=Ada")
+    return checked_name(name), value
+
+
+def checked_name(name: str) -> str:
+    """Return the name of a parameter. Raises UsageError for one that Twilio does not send."""
     if name in KNOWN or NUMBERED.fullmatch(name):
-        return name, value
+        return name
     close = get_close_matches(name, [*sorted(KNOWN), "MediaUrl0", "MediaContentType0"], n=1)
     raise UsageError(
         f"Twilio sends no parameter {name!r}",

@@ -28,7 +28,7 @@ def test_known_parameters_are_taken(text: str, parameter: tuple[str, str]) -> No
         ("MediaUrl=https://x", "did you mean MediaUrl0?"),
         ("body=x", "did you mean Body?"),
         ("=x", "names are case-sensitive"),
-        ("Body", "for example --param ProfileName=Ada"),
+        ("Body", "for example --set ProfileName=Ada"),
     ],
 )
 def test_others_are_refused_with_what_helps(text: str, hint: str) -> None:

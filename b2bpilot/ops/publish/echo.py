@@ -1,0 +1,96 @@
+"""What the processor's log says of messages: which delivery stored them, and which it skipped."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from b2bpilot.aws.logs import LogGroup, LogLine
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.environment import Environment
+
+EVENTS = frozenset({"stored", "duplicate", "in_progress", "failed"})
+MOST_LINES = 200
+MOST_MESSAGES = 20
+"""One query each: what is asked of the log is about a handful of messages."""
+PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.25
+
+
+class Log(Protocol):
+    """The part of aws.logs.LogGroup that is used."""
+
+    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """How often each event stands in the log, by message_id; `error` says why the log could not be asked."""
+
+    events: Mapping[str, Counter[str]]
+    error: str | None = None
+
+
+def log_of(environment: Environment) -> LogGroup:
+    return LogGroup.of_function(environment.stack.processor_function_name, access=environment.access)
+
+
+def listen(
+    log: Log,
+    deliveries: Mapping[str, int],
+    *,
+    since: datetime,
+    now: Callable[[], datetime],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Echo:
+    """Read the log until it tells of every delivery of these messages, or for ten seconds: it lags."""
+    deadline = clock() + PATIENCE_SECONDS
+    events: dict[str, Counter[str]] = {message_id: Counter() for message_id in deliveries}
+    while True:
+        waiting = [id_ for id_, count in deliveries.items() if events[id_].total() < count]
+        try:
+            events |= {id_: _events(log, id_, since=since, until=now()) for id_ in waiting}
+        except AwsError as exc:
+            return Echo(events=events, error=str(exc))
+        heard = all(events[id_].total() >= count for id_, count in deliveries.items())
+        if heard or clock() >= deadline:
+            return Echo(events=events)
+        sleep(PAUSE_SECONDS)
+
+
+def _events(log: Log, message_id: str, *, since: datetime, until: datetime) -> Counter[str]:
+    lines = log.lines_with(
+        message_id, since=since - timedelta(seconds=1), until=until + timedelta(seconds=1), limit=MOST_LINES
+    )
+    return Counter(event for line in lines if (event := _event(line.text, message_id)))
+
+
+def _event(text: str, message_id: str) -> str | None:
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict) or entry.get("message_id") != message_id:
+        return None
+    event = entry.get("event")
+    return event if event in EVENTS else None
+
+
+def sentence(events: Mapping[str, int], deliveries: int) -> str:
+    """Return what became of a message's deliveries, in one phrase."""
+    known: Sequence[tuple[str, str]] = (
+        ("stored", "stored"),
+        ("duplicate", "skipped as a duplicate"),
+        ("in_progress", "skipped while another run had it"),
+        ("failed", "failed"),
+    )
+    parts = [f"{events[event]} {text}" for event, text in known if events.get(event)]
+    silent = deliveries - sum(events.values())
+    if silent > 0:
+        parts.append(f"{silent} not in the log yet")
+    return ", ".join(parts)

@@ -1,0 +1,130 @@
+"""A run that publishes: its plan on disk, its sending, and going on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from b2bpilot.aws.secrets import read_secret
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, SettingsInvalid
+from b2bpilot.ops.deadletters.pace import Limits, Pace
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.publish.order import Item, Order
+from b2bpilot.ops.publish.outbox import Outbox
+from b2bpilot.ops.publish.routes import Route, TopicRoute, Via, WebhookRoute
+from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import MessageState, RunRecord
+from b2bpilot.twilio.webhook import WebhookClient
+
+COMMAND = "publish"
+DEFAULT_CONCURRENCY = 8
+ASK_ABOVE = 100
+"""More messages than these, anywhere but in the local environment, are asked about first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What is on disk to be sent. `message_ids` are in order, each once."""
+
+    outbox: Outbox
+    items: int
+    message_ids: Sequence[str]
+
+
+def route_of(environment: Environment, via: Via, *, clock: Callable[[], datetime]) -> Route:
+    """Return the route. A call is made once: whether it is made again is the run's decision, and written down.
+
+    Raises SettingsInvalid when the secret has no token to sign with, AwsError.
+    """
+    if via is Via.TOPIC:
+        return TopicRoute(environment.topic(Timeouts(attempts=1)), clock=clock)
+    token = auth_token(environment)
+    return WebhookRoute(lambda: WebhookClient(environment.stack.webhook_url, auth_token=token))
+
+
+def auth_token(environment: Environment) -> str:
+    """Return the token that the environment's webhook checks signatures with. Raises SettingsInvalid, AwsError."""
+    arn = environment.stack.secret_arn
+    token = read_secret(arn, environment.access.client("secretsmanager")).get("TWILIO_AUTH_TOKEN")
+    if not token:
+        raise SettingsInvalid(
+            f"secret {arn} has no TWILIO_AUTH_TOKEN to sign with", hint="use --via topic, or deploy the token"
+        )
+    return token
+
+
+def plan(order: Order, outbox: Outbox, *, clock: Callable[[], datetime]) -> Planned:
+    """Write down every message before the first is sent. Raises JournalFailed; then nothing was sent."""
+    message_ids: dict[str, None] = {}
+
+    def noted(item: Item) -> Item:
+        message_ids[item.message.message_id] = None
+        return item
+
+    items = outbox.fill(noted(item) for item in order.each(clock=clock))
+    return Planned(outbox=outbox, items=items, message_ids=list(message_ids))
+
+
+def send(
+    planned: Planned,
+    route: Route,
+    journal: Journal,
+    limits: Limits,
+    *,
+    known: Mapping[str, MessageState] | None = None,
+    watch: Callable[[Sending, Pace], Observe] = lambda _sending, _pace: lambda _results: None,
+) -> Dispatch:
+    """Send what is not known to be sent; a run of which everything is keeps no messages on disk."""
+    known = known or {}
+    pace = Pace(limits)
+    sending = Sending(route=route, journal=journal, pace=pace)
+    sending.observe = watch(sending, pace)
+    items = (item for item in planned.outbox.items() if not is_sent(known.get(item.key)))
+    earlier = sum(is_sent(state) for state in known.values())
+    dispatch = sending.run(items, total=planned.items, earlier=earlier)
+    if dispatch.is_complete:
+        planned.outbox.delete()
+    return dispatch
+
+
+def is_sent(state: MessageState | None) -> bool:
+    return state is not None and state.was_accepted
+
+
+def planned_again(record: RunRecord, home: Path) -> Planned:
+    """Return the plan of an interrupted or partly failed run. Raises Refused when nothing is left of it."""
+    outbox = Outbox(home, record.run_id)
+    outbox.require(record.run_id)
+    keys = [(item.key, item.message.message_id) for item in outbox.items()]
+    if len(keys) < record.parameters.get("items", 0):
+        raise Refused(
+            f"run {record.run_id} ended while it wrote its plan: nothing was sent", hint="publish again"
+        )
+    return Planned(
+        outbox=outbox, items=len(keys), message_ids=list(dict.fromkeys(message_id for _, message_id in keys))
+    )
+
+
+def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
+    """Raises the reason when nothing was accepted at all, PartlyFailed when something was, unless all was."""
+    if dispatch.is_complete:
+        return
+    hint = f"send the rest: b2bpilot runs resume {run_id}"
+    if dispatch.fatal is not None and not dispatch.accepted + dispatch.earlier:
+        raise dispatch.fatal
+    text = ", ".join(
+        f"{count:,} {name.replace('_', ' ')}" for name, count in dispatch.counts().items() if count
+    )
+    raise PartlyFailed(f"not all messages are known to be published: {text}", hint=hint)
+
+
+def reason_of_one(dispatch: Dispatch) -> PilotError | None:
+    """Return why the only message of a run is not known to be published."""
+    if dispatch.total != 1 or dispatch.is_complete:
+        return None
+    (result,) = dispatch.results
+    return result.error or PublishFailed("the message was not published")

@@ -1,0 +1,202 @@
+"""Sending many messages: journal, send, check entry by entry, at a pace; every item is accounted for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.deadletters.pace import Pace, PaceEnded
+from b2bpilot.ops.publish.order import Item
+from b2bpilot.ops.publish.routes import Route, Sent, Verdict
+from b2bpilot.pipeline.message import MAXIMUM_BYTES
+
+THROTTLE_TRIES = 8
+
+
+class Journal(Protocol):
+    """Where a run writes before it acts."""
+
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one item, without its message."""
+
+    key: str
+    message_id: str
+    copy: int
+    verdict: Verdict
+    sns_message_id: str | None = None
+    error: PilotError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """What a run sent. `total` are the items of the run; what is in no result was never sent."""
+
+    total: int
+    results: Sequence[Result] = field(repr=False)
+    earlier: int = 0
+    """Items that an earlier attempt of the run is known to have sent."""
+    seconds: float = 0.0
+
+    def count(self, *verdicts: Verdict) -> int:
+        return sum(result.verdict in verdicts for result in self.results)
+
+    @property
+    def accepted(self) -> int:
+        return self.count(Verdict.ACCEPTED)
+
+    @property
+    def not_accepted(self) -> Sequence[Result]:
+        return [result for result in self.results if result.verdict is not Verdict.ACCEPTED]
+
+    @property
+    def never_sent(self) -> int:
+        return self.total - self.earlier - len(self.results)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.accepted + self.earlier == self.total
+
+    @property
+    def fatal(self) -> PilotError | None:
+        return next((result.error for result in self.results if result.verdict is Verdict.FATAL), None)
+
+    def counts(self) -> dict[str, int]:
+        """What the journal says at the end."""
+        return {
+            "accepted": self.accepted + self.earlier,
+            "failed": self.count(Verdict.FAILED, Verdict.THROTTLED, Verdict.FATAL),
+            "unknown": self.count(Verdict.UNKNOWN),
+            "never_sent": self.never_sent,
+        }
+
+
+Observe = Callable[[Sequence[Result]], None]
+
+
+class Sending:
+    """One run's workers: each takes the next batch, until nothing is left or nothing more may be sent."""
+
+    def __init__(
+        self, *, route: Route, journal: Journal, pace: Pace, observe: Observe = lambda _: None
+    ) -> None:
+        self._route, self._journal, self._pace, self.observe = route, journal, pace, observe
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._results: list[Result] = []
+
+    def run(self, items: Iterable[Item], *, total: int, earlier: int = 0) -> Dispatch:
+        """Send all items. Interrupted, the calls that are under way end first and are journalled."""
+        started = time.monotonic()
+        batches = split(items, most=self._route.most_items)
+        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
+            workers = [pool.submit(self._work, batches) for _ in range(self._pace.limits.concurrency)]
+            try:
+                for worker in workers:
+                    worker.result()
+            except BaseException:
+                self._end()
+                raise
+        return Dispatch(
+            total=total, results=self._results, earlier=earlier, seconds=time.monotonic() - started
+        )
+
+    @property
+    def sent(self) -> Mapping[Verdict, int]:
+        """How many had which end so far: what an interrupted run can say."""
+        with self._lock:
+            return Counter(result.verdict for result in self._results)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._pace.end()
+
+    def _work(self, batches: Iterator[list[Item]]) -> None:
+        try:
+            while batch := self._next(batches):
+                with self._pace.slot(len(batch)):
+                    self._handle(batch)
+        except PaceEnded:
+            return
+        except BaseException:
+            self._end()
+            raise
+
+    def _next(self, batches: Iterator[list[Item]]) -> list[Item] | None:
+        with self._lock:
+            return None if self._ended.is_set() else next(batches, None)
+
+    def _handle(self, batch: Sequence[Item]) -> None:
+        """What is `sending` when the journal ends is unknown; losing that to a power cut costs a duplicate, no message."""
+        self._journal.write(*(_entry("sending", item) for item in batch), durable=False)
+        results = [_result(item, sent) for item, sent in zip(batch, self._send(batch), strict=True)]
+        self._journal.write(*map(_outcome, results), durable=False)
+        with self._lock:
+            self._results += results
+        if any(result.verdict is Verdict.FATAL for result in results):
+            self._end()
+        self.observe(results)
+
+    def _send(self, batch: Sequence[Item]) -> list[Sent]:
+        """Send, and send again what was throttled: to be slower is no failure."""
+        sent = self._route.send(batch)
+        for _ in range(THROTTLE_TRIES):
+            again = [place for place, one in enumerate(sent) if one.verdict is Verdict.THROTTLED]
+            if not again:
+                self._pace.succeeded()
+                break
+            if self._ended.is_set():
+                break
+            self._pace.throttled()
+            for place, answer in zip(again, self._route.send([batch[n] for n in again]), strict=True):
+                sent[place] = answer
+        return sent
+
+
+def split(items: Iterable[Item], *, most: int) -> Iterator[list[Item]]:
+    """Split items, in order, into what one call takes: so many, and 262,144 bytes together."""
+    batch: list[Item] = []
+    size_bytes = 0
+    for item in items:
+        if batch and (len(batch) == most or size_bytes + item.size_bytes > MAXIMUM_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(item)
+        size_bytes += item.size_bytes
+    if batch:
+        yield batch
+
+
+def _entry(event: str, item: Item, **fields: object) -> Mapping[str, object]:
+    return {"event": event, "queue_message_id": item.key, "message_id": item.message.message_id, **fields}
+
+
+def _result(item: Item, sent: Sent) -> Result:
+    return Result(
+        key=item.key,
+        message_id=item.message.message_id,
+        copy=item.copy,
+        verdict=sent.verdict,
+        sns_message_id=sent.sns_message_id,
+        error=sent.error,
+    )
+
+
+def _outcome(result: Result) -> Mapping[str, object]:
+    event = result.verdict if result.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN) else Verdict.FAILED
+    return {
+        "event": event.value,
+        "queue_message_id": result.key,
+        "message_id": result.message_id,
+        "sns_message_id": result.sns_message_id,
+        "error": str(result.error) if result.error else None,
+    }
