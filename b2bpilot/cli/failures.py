@@ -18,8 +18,9 @@ OUTPUT_FLAGS = ("--output", "-o")
 
 
 def failure_of(exc: BaseException, *, verbose: bool) -> Failure:
-    """Return what to show for an exception, a traceback only if `verbose`."""
-    details = "".join(traceback.format_exception(exc)) if verbose else None
+    """Return what to show for an exception; a traceback only if `verbose`, and not where the operator is to act."""
+    is_ours_to_explain = isinstance(exc, PilotError) and exc.exit_code in (USAGE, REFUSED)
+    details = "".join(traceback.format_exception(exc)) if verbose and not is_ours_to_explain else None
     match exc:
         case PilotError():
             return Failure(

@@ -195,9 +195,9 @@ def test_a_stack_of_another_version_is_named_with_what_it_lacks(run: Run, aws: N
     assert "stack b2b-pilot-old (CREATE_COMPLETE) lacks the outputs secret_arn, topic_arn" in result.stderr
 
 
-def test_no_credentials_are_one_line(run: Run) -> None:
+def test_no_credentials_are_wrong_settings(run: Run) -> None:
     result = run("publish", "-e", "staging", "--region", REGION)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("error: no AWS credentials were found\nhint: log in")
 
 
@@ -258,6 +258,22 @@ def test_a_secret_of_the_stack_never_leaves(run: Run, staging: Staging) -> None:
     result = run("submissions", "list", "-e", "staging", "--verbose")
     assert "Traceback" in result.stderr
     assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["publihs"], ["publish", "--zzz"], ["publish"], ["publish", "-e", "staging", "--region", REGION]],
+)
+def test_what_the_operator_did_wrong_has_no_traceback(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments, "-v")
+    assert result.exit_code == 2
+    assert result.stderr == run(*arguments).stderr
+
+
+def test_what_was_not_confirmed_has_no_traceback(run: Run, empty_database_url: str) -> None:
+    result = run("migrate", "--database-url", empty_database_url, "-v")
+    assert result.exit_code == 5
+    assert "Traceback" not in result.stderr
 
 
 def test_an_unexpected_error_is_one_line_and_names_verbose(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
