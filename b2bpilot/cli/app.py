@@ -13,7 +13,19 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import demo, dlq, inspect, local, logs, migrate, publish, runs, submissions, verify
+from b2bpilot.cli import (
+    demo,
+    dlq,
+    inspect,
+    local,
+    logs,
+    migrate,
+    publish,
+    runs,
+    submissions,
+    subscriptions,
+    verify,
+)
 from b2bpilot.cli.commands import Command, Group, print_version
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
@@ -34,6 +46,7 @@ app.command("publish", cls=Command)(publish.publish)
 app.command("inspect", cls=Command)(inspect.inspect)
 app.command("logs", cls=Command)(logs.logs)
 app.add_typer(submissions.app, name="submissions")
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(runs.app, name="runs")
 app.command("verify", cls=Command)(verify.verify)

@@ -1,0 +1,69 @@
+"""The resource policies of what a topic delivers to: who may call a function, who may send to a queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.session import AwsAccess, Timeouts
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_sqs import SQSClient
+
+NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePolicy:
+    """A policy's JSON text, None when there is none. With `exists` False the resource itself is gone."""
+
+    exists: bool = True
+    text: str | None = None
+
+
+def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
+    """Return the policy of a function, its version or alias included in the ARN. Raises AwsError.
+
+    AWS answers the same code for a function without a policy and for one that is gone.
+    """
+    client: LambdaClient = _there(access, arn).client("lambda", timeouts)
+    with translated("lambda:GetPolicy"):
+        try:
+            return ResourcePolicy(text=client.get_policy(FunctionName=arn)["Policy"])
+        except ClientError as exc:
+            if error_code(exc) != "ResourceNotFoundException":
+                raise
+    with translated("lambda:GetFunctionConfiguration"):
+        try:
+            client.get_function_configuration(FunctionName=arn)
+        except ClientError as exc:
+            if error_code(exc) != "ResourceNotFoundException":
+                raise
+            return ResourcePolicy(exists=False)
+    return ResourcePolicy()
+
+
+def queue_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
+    """Return the policy of a queue. Raises AwsError."""
+    _, _, _, _, account, name = arn.split(":", 5)
+    client: SQSClient = _there(access, arn).client("sqs", timeouts)
+    with translated("sqs:GetQueueUrl"):
+        try:
+            url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        except ClientError as exc:
+            if error_code(exc) not in NO_QUEUE:
+                raise
+            return ResourcePolicy(exists=False)
+    with translated("sqs:GetQueueAttributes"):
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+    return ResourcePolicy(text=answer.get("Attributes", {}).get("Policy") or None)
+
+
+def _there(access: AwsAccess, arn: str) -> AwsAccess:
+    """SNS delivers to other regions, too."""
+    region = arn.split(":")[3]
+    return replace(access, region=region) if region else access

@@ -1,0 +1,170 @@
+"""Whether a subscription can receive what the topic gets, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.ops.subscriptions.samples import rejected
+
+
+class Health(StrEnum):
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+    """Something that decides could not be looked at."""
+
+
+class Permission(StrEnum):
+    """Whether the policy of an endpoint, or of a dead-letter queue, lets SNS in from this topic."""
+
+    GRANTED = "granted"
+    MISSING = "missing"
+    ENDPOINT_GONE = "endpoint gone"
+    UNKNOWN = "unknown"
+    NOT_NEEDED = "not needed"
+    """Only functions and queues have such policies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A permission, and why it is unknown."""
+
+    permission: Permission
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One thing that speaks against a subscription. `command` mends it, where there is one."""
+
+    text: str
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A subscription with its verdict. `problems` make it unhealthy, `doubts` unknown; `remarks` change nothing."""
+
+    subscription: Subscription
+    is_processor: bool
+    permission: Permission
+    problems: tuple[Reason, ...]
+    doubts: tuple[Reason, ...]
+    remarks: tuple[Reason, ...]
+
+    @property
+    def health(self) -> Health:
+        if self.problems:
+            return Health.UNHEALTHY
+        return Health.UNKNOWN if self.doubts else Health.HEALTHY
+
+
+def report(subscription: Subscription, stack: StackOutputs, *, endpoint: Looked, redrive: Looked) -> Report:
+    """Judge a subscription. `endpoint` and `redrive` say whether its endpoint and its dead-letter queue let SNS in."""
+    is_processor = is_processor_s(subscription, stack)
+    problems = [
+        *_unconfirmed(subscription),
+        *_no_permission(subscription, endpoint),
+        *_redrive_refused(subscription, redrive),
+    ]
+    doubts = [*_unreadable(subscription), *_unknown_permissions(endpoint, redrive)]
+    remarks = list(_remarks(subscription, stack))
+    if is_processor:
+        problems += _filtered(subscription, certain=True)
+        doubts += _filtered(subscription, certain=False)
+    if subscription.redrive_policy is None and subscription.attributes_error is None:
+        (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
+    return Report(
+        subscription=subscription,
+        is_processor=is_processor,
+        permission=endpoint.permission,
+        problems=tuple(problems),
+        doubts=tuple(doubts),
+        remarks=tuple(remarks),
+    )
+
+
+def is_processor_s(subscription: Subscription, stack: StackOutputs) -> bool:
+    """Tell whether it delivers to the processor, through an alias or a version, too."""
+    parts = subscription.endpoint.split(":")
+    return subscription.protocol == "lambda" and parts[6:7] == [stack.processor_function_name]
+
+
+def _unconfirmed(subscription: Subscription) -> Iterator[Reason]:
+    if subscription.confirmed is False:
+        yield Reason(text="nobody confirmed it: SNS delivers nothing to it until its endpoint does")
+
+
+def _no_permission(subscription: Subscription, endpoint: Looked) -> Iterator[Reason]:
+    if endpoint.permission is Permission.ENDPOINT_GONE:
+        yield Reason(text=f"{subscription.endpoint} does not exist")
+    if endpoint.permission is not Permission.MISSING:
+        return
+    if subscription.protocol != "lambda":
+        yield Reason(text="the queue's policy does not let SNS send to it from this topic")
+        return
+    yield Reason(
+        text="the function's policy does not let SNS invoke it from this topic",
+        command=f"aws lambda add-permission --function-name {subscription.endpoint} --statement-id b2bpilot-sns "
+        f"--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {subscription.topic_arn}",
+    )
+
+
+def _redrive_refused(subscription: Subscription, redrive: Looked) -> Iterator[Reason]:
+    if redrive.permission in (Permission.MISSING, Permission.ENDPOINT_GONE):
+        is_gone = redrive.permission is Permission.ENDPOINT_GONE
+        what = "does not exist" if is_gone else "does not let SNS send to it from this topic"
+        yield Reason(
+            text=f"its dead-letter queue {subscription.redrive_target_arn} {what}: "
+            "what SNS cannot deliver is lost"
+        )
+
+
+def _unreadable(subscription: Subscription) -> Iterator[Reason]:
+    if subscription.attributes_error is not None:
+        yield Reason(text=f"its attributes cannot be read: {subscription.attributes_error}")
+    elif subscription.confirmed is None:
+        yield Reason(text="SNS does not say whether it is confirmed")
+
+
+def _unknown_permissions(endpoint: Looked, redrive: Looked) -> Iterator[Reason]:
+    for name, looked in (("endpoint", endpoint), ("dead-letter queue", redrive)):
+        if looked.permission is Permission.UNKNOWN:
+            yield Reason(text=f"whether its {name} lets SNS in is unknown: {looked.error}")
+
+
+def _filtered(subscription: Subscription, *, certain: bool) -> Iterator[Reason]:
+    """Judged by messages of every kind that we publish."""
+    found = rejected(subscription.filter_policy, subscription.filter_policy_scope)
+    kept = [one for one in found if (one.evaluation.accepts is False) is certain]
+    if not kept:
+        return
+    example, others = kept[0], len(kept) - 1
+    keys = example.evaluation.keys
+    why = example.evaluation.problem or f"key {keys[0].key} wants {keys[0].wanted}"
+    verb = "rejects" if certain else "may reject"
+    more = f" and {others} other kind{'s'[: others != 1]}" if others else ""
+    yield Reason(
+        text=f"its filter policy {verb} a {example.what}{more}: {why}",
+        command=f"aws sns set-subscription-attributes --subscription-arn {subscription.arn} "
+        "--attribute-name FilterPolicy --attribute-value '{}'",
+    )
+
+
+def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
+    return Reason(
+        text="it has no redrive policy: what SNS cannot deliver is lost",
+        command=f"aws sns set-subscription-attributes --subscription-arn {subscription.arn} "
+        "--attribute-name RedrivePolicy "
+        f'--attribute-value \'{{"deadLetterTargetArn": "{stack.dead_letter_queue_arn}"}}\'',
+    )
+
+
+def _remarks(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
+    target = subscription.redrive_target_arn
+    if target is not None and target != stack.dead_letter_queue_arn:
+        yield Reason(text=f"what SNS cannot deliver goes to {target}, not to this environment's queue")
