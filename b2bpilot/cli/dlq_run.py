@@ -21,9 +21,14 @@ SHOWN = 20
 
 @contextmanager
 def new_run(
-    pilot: Pilot, command: str, *, reason: str | None, parameters: Mapping[str, object]
+    pilot: Pilot,
+    command: str,
+    *,
+    reason: str | None,
+    parameters: Mapping[str, object],
+    is_quiet: bool = False,
 ) -> Iterator[Journal]:
-    """Begin a run and tell its id; when it is interrupted, tell how to go on."""
+    """Begin a run and tell its id unless `is_quiet`; when it is interrupted, tell how to go on."""
     from b2bpilot.ops.runs.journal import Journal, operator_name
 
     stack = pilot.environment.stack
@@ -37,7 +42,8 @@ def new_run(
         reason=reason,
         parameters=parameters,
     )
-    pilot.output.notice(f"run {journal.run_id}")
+    if not is_quiet:
+        pilot.output.notice(f"run {journal.run_id}")
     with journal, _told_how_to_go_on(pilot, journal.run_id):
         yield journal
 

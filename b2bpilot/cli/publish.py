@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.context import Pilot, pilot_of
+from b2bpilot.cli.context import LOCAL, Pilot, pilot_of
 from b2bpilot.cli.durations import parse_duration
 from b2bpilot.cli.privacy import cut, mask_number
+from b2bpilot.cli.settings import config_files
+from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.publish import Waited
+    from b2bpilot.ops.publish.fixtures import Fixture
+    from b2bpilot.ops.publish.order import Order, Wanted
     from b2bpilot.pipeline.message import PilotMessage
+
+MOST = 1_000_000
+
+
+class Via(StrEnum):
+    TOPIC = "topic"
+    WEBHOOK = "webhook"
+
+
+class Priority(StrEnum):
+    NORMAL = "normal"
+    HIGH = "high"
 
 
 def publish(
     ctx: typer.Context,
+    fixture: Annotated[
+        str | None,
+        typer.Argument(
+            help="A named message: text, media, button, location, emoji, long, empty, poison, or one of yours.",
+            metavar="[FIXTURE]",
+        ),
+    ] = None,
     *,
     body: Annotated[str | None, typer.Option(help="The text.", metavar="TEXT")] = None,
     from_number: Annotated[str | None, typer.Option("--from", help="The sender.", metavar="NUMBER")] = None,
     to_number: Annotated[str | None, typer.Option("--to", help="The receiver.", metavar="NUMBER")] = None,
-    param: Annotated[
+    changes: Annotated[
         list[str] | None,
-        typer.Option(help="Any other Twilio parameter; repeatable.", metavar="KEY=VALUE"),
+        typer.Option("--set", "--param", help="Any Twilio parameter; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            help="One message a line, as JSON: Twilio's parameters, or {fixture, params, message_id, priority}; "
+            "- is stdin.",
+            metavar="FILE",
+        ),
     ] = None,
     message_id: Annotated[
         str | None,
@@ -32,99 +67,169 @@ def publish(
             help="The id, instead of a new one; publishing it twice stores it once.", metavar="UUID"
         ),
     ] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(help="The SNS attribute: normal or high.", metavar="PRIORITY")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="So many of it.", metavar="N")] = 1,
+    duplicate: Annotated[
+        int, typer.Option(min=0, max=100, help="Send each so many times again, under its id.", metavar="N")
+    ] = 0,
+    via: Annotated[
+        Via,
+        typer.Option(
+            help="topic, or webhook: signed with the account's token.", metavar="ROUTE", show_default=True
+        ),
+    ] = Via.TOPIC,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="At most so many a second.", metavar="N")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=32, help="At most so many calls at once.", metavar="N")
+    ] = None,
     wait: Annotated[
         str | None,
         typer.Option(
-            help="Wait until the row is there, 30s unless a duration follows.", metavar="[DURATION]"
+            help="Wait until the rows are there, 30s unless a duration follows.", metavar="[DURATION]"
         ),
     ] = None,
     real: Annotated[
         bool, typer.Option("--real", help="No test message: a configured reply is sent.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --real).")] = False,
+    save: Annotated[
+        str | None, typer.Option(help="Keep the message as a fixture of yours; send nothing.", metavar="NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; it is recorded in the run's journal.", metavar="TEXT")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Publish one message to the environment's topic. It is a test message unless --real: no reply is sent to anybody.
+    """Publish a message, or thousands, to the environment's topic. They are test messages unless --real: no reply is sent.
 
-    "Published" means that SNS has it; with --wait the row in the database is the proof.
+    "Published" means that SNS has it; with --wait the row in the database is the proof. Exit code 4: some are not known to
+    be published or stored; all of these are listed, and `runs resume` sends what is not known to be sent.
 
-    Example: b2bpilot publish -e staging --body "hello" --wait
+    Example: b2bpilot publish media --set Body="see photo" --count 5000 --wait
     """
-    from b2bpilot.ops import publish as operation
-    from b2bpilot.ops.parameters import parse_parameter
+    from b2bpilot.cli import publishing
+    from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.order import Wanted as Message
+    from b2bpilot.pipeline import message as pipeline
 
     pilot = pilot_of(ctx)
     timeout = parse_duration(wait, "--wait") if wait else None
-    named = {"From": from_number, "To": to_number, "Body": body}
-    params = {name: value for name, value in named.items() if value is not None}
-    params |= dict(parse_parameter(text) for text in param or [])
-    message = operation.compose(params, message_id=message_id, real=real, now=pilot.now())
-    if real:
-        pilot.confirmation(yes=yes).ask(_plan(pilot, message), "Publish it?")
-    _publish(pilot, message, timeout)
-
-
-def _publish(pilot: Pilot, message: PilotMessage, timeout: timedelta | None) -> None:
-    from b2bpilot.ops import publish as operation
-
-    topic = pilot.environment.topic()
-
-    def published(sns_message_id: str) -> None:
-        _show_published(pilot, message, sns_message_id)
-
-    if timeout is None:
-        published(operation.publish(message, topic, clock=pilot.now))
+    if rate is not None and not math.isfinite(rate):
+        raise UsageError(f"--rate: {rate:g} is not a number of messages per second")
+    chosen = _fixture(pilot, fixture, _changes(body, from_number, to_number, changes))
+    if save is not None:
+        _refuse({"--save": True}, {"--file": file, "--wait": wait, "--message-id": message_id})
+        _save(pilot, save, chosen)
         return
-    with (
-        pilot.database() as database,
-        pilot.output.progress("Publishing, then waiting for the row") as observe,
-    ):
-        waited = operation.publish_and_wait(
-            message,
-            topic,
-            database,
-            timeout=timeout,
-            clock=pilot.now,
-            published=published,
-            observe=observe,
+    if via is Via.WEBHOOK:
+        _refuse({"--via webhook": True}, {"--priority": priority})
+    wanted: Sequence[Wanted]
+    if file is not None:
+        _refuse(
+            {"--file": True},
+            {"a fixture": fixture, "--message-id": message_id, "--priority": priority, "--count": count > 1},
         )
-    _show_waited(pilot, waited)
-    operation.require_stored(message.message_id, waited, timeout=timeout)
+        wanted = _lines(file)
+    else:
+        urgency = pipeline.Priority(priority.value) if priority else pipeline.Priority.NORMAL
+        wanted = [Message(fixture=chosen, message_id=message_id, priority=urgency)]
+    order = Order(
+        wanted=wanted,
+        count=count,
+        duplicates=duplicate,
+        changes=chosen.changes if file is not None else {},
+        real=real,
+    )
+    first = order.check(now=pilot.now())
+    request = publishing.Request(
+        via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
+    )
+    if _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
+        publishing.publish(pilot, order, request)
 
 
-def _plan(pilot: Pilot, message: PilotMessage) -> list[str]:
-    number = mask_number(message.params["From"])
-    return [
-        f"Publish 1 real message to {pilot.environment}: from {number}, {cut(message.params['Body'])!r}.",
-        "If the environment has a reply configured, that number gets it.",
-    ]
+def fixtures_folder(pilot: Pilot) -> Path:
+    return config_files(pilot.environ, directory=Path.cwd(), home=Path.home())[-1].parent / "fixtures"
 
 
-def _show_published(pilot: Pilot, message: PilotMessage, sns_message_id: str) -> None:
-    published = {
-        "message_id": message.message_id,
-        "sns_message_id": sns_message_id,
-        "test": message.test,
-        "environment": pilot.environment.name,
-    }
-    kind = "test, SNS" if message.test else "SNS"
-    text = f"Published {message.message_id} ({kind} {sns_message_id})"
-    pilot.output.record({"published": published}, text=[text])
+def _changes(
+    body: str | None, from_number: str | None, to_number: str | None, changes: list[str] | None
+) -> dict[str, str]:
+    from b2bpilot.ops.parameters import parse_parameter
+
+    named = {"From": from_number, "To": to_number, "Body": body}
+    given = {name: value for name, value in named.items() if value is not None}
+    return given | dict(parse_parameter(text) for text in changes or [])
 
 
-def _show_waited(pilot: Pilot, waited: Waited) -> None:
-    from b2bpilot.ops.publish import Verdict
+def _fixture(pilot: Pilot, name: str | None, changes: dict[str, str]) -> Fixture:
+    from b2bpilot.ops.publish import fixtures
 
-    row, latency = waited.submission, waited.latency
-    latency_ms = latency / timedelta(milliseconds=1) if latency else None
-    fields = {
-        "verdict": waited.verdict.value,
-        "latency_ms": latency_ms,
-        "attempts": row.attempts if row else None,
-        "last_error": row.last_error if row else None,
-    }
-    text = []
-    if waited.verdict is Verdict.STORED and latency_ms is not None:
-        text = [f"Stored {latency_ms:.0f} ms after it was published"]
-    if waited.verdict is Verdict.STORED_BEFORE:
-        text = ["It was stored before: the processor skips it as a duplicate"]
-    pilot.output.record({"waited": fields}, text=text)
+    if name is None:
+        return fixtures.Fixture(changes=changes)
+    found = fixtures.find(fixtures_folder(pilot), name)
+    return fixtures.Fixture(base=found.base, changes={**found.changes, **changes})
+
+
+def _save(pilot: Pilot, name: str, fixture: Fixture) -> None:
+    from b2bpilot.ops.publish import fixtures
+
+    path, replaced = fixtures.save(fixtures_folder(pilot), name, fixture)
+    text = f"{'Replaced' if replaced else 'Saved'} {path}; nothing was sent. Send it: b2bpilot publish {name}"
+    pilot.output.record({"saved": {"name": name, "file": str(path), "replaced": replaced}}, text=[text])
+
+
+def _lines(file: str) -> Sequence[Wanted]:
+    from b2bpilot.ops.publish.order import lines_wanted
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"--file: {file} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    return lines_wanted(text.split("\n"), name="stdin" if file == "-" else file)
+
+
+def _refuse(option: dict[str, bool], others: dict[str, object]) -> None:
+    """Raises UsageError for an option that would be ignored."""
+    (name,) = option
+    if given := [other for other, value in others.items() if value]:
+        raise UsageError(f"{given[0]} has no meaning with {name}", hint="leave one of them out")
+
+
+def _confirmed(
+    pilot: Pilot, order: Order, first: PilotMessage, request: object, *, dry_run: bool, yes: bool
+) -> bool:
+    """Show the plan where it matters, and ask: for real messages, and for many anywhere but in the local environment."""
+    from b2bpilot.ops.publish.run import ASK_ABOVE
+
+    plan = _plan(pilot, order, first, request)
+    if dry_run:
+        fields = {"environment": pilot.environment.name, "messages": order.messages, "items": order.items}
+        pilot.output.record({"plan": {**fields, "test": not order.real}}, text=[*plan, "Nothing was sent."])
+        return False
+    if order.real or (order.items > ASK_ABOVE and pilot.environment.name != LOCAL):
+        pilot.confirmation(yes=yes).ask(plan, "Publish it?" if order.items == 1 else "Publish them?")
+    return True
+
+
+def _plan(pilot: Pilot, order: Order, first: PilotMessage, request: object) -> list[str]:
+    via = getattr(request, "via", Via.TOPIC.value)
+    kind = "real" if order.real else "test"
+    what = f"1 {kind} message" if order.messages == 1 else f"{order.messages:,} {kind} messages"
+    again = f", each {order.duplicates} times again" if order.duplicates else ""
+    example = f"from {mask_number(first.params['From'])}, {cut(first.params['Body'])!r}"
+    more = "" if order.messages == 1 else "the first "
+    route = " through the webhook" if via == Via.WEBHOOK.value else ""
+    lines = [f"Publish {what} to {pilot.environment}{route}{again}: {more}{example}."]
+    if order.real:
+        who = "that number gets it" if order.messages == 1 else "each sender gets it"
+        lines.append(f"If the environment has a reply configured, {who}.")
+    return lines
+
+
+def seconds_of(duration: timedelta | None) -> float | None:
+    return duration.total_seconds() if duration else None

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import MessageState, RunRecord
 
 NONE = "-"
-WELL = {"restore": "accepted"}
+OWN_COMMANDS = frozenset({"publish", "load"})
+"""Commands of their own; the others are the dead-letter queue's."""
+WELL = {"restore": "accepted", "publish": "accepted", "load": "accepted"}
 """The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 
 
@@ -62,7 +64,7 @@ def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
     )
     lines = [
         ("run", record.run_id),
-        ("command", f"dlq {record.command}"),
+        ("command", record.command if record.command in OWN_COMMANDS else f"dlq {record.command}"),
         ("state", _state(record)),
         ("environment", where),
         ("operator", record.operator),

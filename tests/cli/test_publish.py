@@ -103,7 +103,7 @@ def test_json_says_what_was_published(run: Run, staging: Staging) -> None:
     published = run("publish", "-e", "staging", "-o", "json").document["published"]
     assert published["environment"] == "staging"
     assert published["test"] is True
-    assert published.keys() == {"message_id", "sns_message_id", "test", "environment"}
+    assert published.keys() == {"message_id", "sns_message_id", "test", "environment", "run_id"}
 
 
 def test_wait_ends_when_the_row_is_completed(run: Run, staging: Staging, database_url: str) -> None:
@@ -168,7 +168,7 @@ def test_nothing_is_published_when_the_database_to_wait_on_is_unreachable(run: R
         (["--body", "x" * 300_000], "SNS takes 262,144"),
         (["--real", "--body", "hi"], "a real message needs its own From, To"),
         (["--colour", "always"], "no such option: --colour"),
-        (["surplus"], "got unexpected extra argument(s) (surplus)"),
+        (["surplus"], "there is no fixture 'surplus'"),
     ],
 )
 def test_bad_input_is_refused_and_nothing_is_published(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from b2bpilot.errors import MessageTooLarge, UsageError
-from b2bpilot.ops.parameters import with_media_count
 from b2bpilot.ops.publish.compose import compose
 from b2bpilot.ops.publish.fixtures import Fixture, fixture_of
 from b2bpilot.pipeline.message import PilotMessage, Priority, encode
@@ -100,8 +99,7 @@ class Order:
         chosen = {**one.fixture.changes, **self.changes}
         params = {**one.fixture.params(), **self.changes}
         if "NumMedia" not in chosen and any(name.startswith("MediaUrl") for name in chosen):
-            del params["NumMedia"]
-            params = with_media_count(params)
+            params.pop("NumMedia", None)
         try:
             return compose(params, message_id=one.message_id, real=self.real, now=now, priority=one.priority)
         except UsageError as exc:
