@@ -195,6 +195,16 @@ def test_what_is_neither_file_nor_run_is_said(run: Run, letters: Letters, source
     assert f"there is no run '{source}'" in result.stderr
 
 
+@pytest.mark.parametrize("source", ["/nonexistent/letters.jsonl", "letters.jsonl", "."])
+def test_a_restore_of_nothing_is_wrong_usage(run: Run, staging: Staging, home: Path, source: str) -> None:
+    result = run("dlq", "restore", source, "-e", "staging", "--yes")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: {source!r} is neither a file nor a run in {home / 'runs'}\n"
+        "hint: name a file of `dlq export`, or a run of `b2bpilot runs list`\n"
+    )
+
+
 def test_two_restores_at_a_time_are_refused(run: Run, letters: Letters, three: list[str], home: Path) -> None:
     run("dlq", "discard", "--group", "G1", "--yes")
     with exclusive(home / "runs" / "restore.lock", "another restore"):

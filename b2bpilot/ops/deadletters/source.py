@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.archive import FOLDER, Origin, archive_path
 from b2bpilot.ops.deadletters.restore import Restored, RestorePlan
 from b2bpilot.ops.runs.record import MessageState, RunRecord
@@ -28,11 +28,11 @@ class Source:
 
 
 def source_of(home: Path, text: str) -> Source:
-    """Return what FILE or RUN names. Raises UsageError, NotFound, or Refused while the run still discards."""
+    """Return what FILE or RUN names. Raises UsageError, or Refused while the run still discards."""
     path = Path(text).absolute()
     if path.is_file() and path.parent != home / FOLDER:
         return Source(path=path)
-    record = find(home, path.stem if path.is_file() else text)
+    record = _run(home, path.stem if path.is_file() else text)
     if record.command not in ARCHIVING:
         raise UsageError(
             f"run {record.run_id} is a {record.command}: it archived nothing",
@@ -43,6 +43,16 @@ def source_of(home: Path, text: str) -> Source:
     if not archive.is_file():
         raise UsageError(f"run {record.run_id} has no archive {archive}: it ended before it took anything")
     return Source(path=archive, record=record)
+
+
+def _run(home: Path, text: str) -> RunRecord:
+    try:
+        return find(home, text)
+    except NotFound as exc:
+        raise UsageError(
+            f"{text!r} is neither a file nor a run in {home / FOLDER}",
+            hint="name a file of `dlq export`, or a run of `b2bpilot runs list`",
+        ) from exc
 
 
 def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> None:
