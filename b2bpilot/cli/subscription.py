@@ -41,7 +41,7 @@ def row(report: Report) -> Row:
         columns={
             "verdict": report.health.value,
             "protocol": found.protocol,
-            "confirmed": _word(found.confirmed),
+            "confirmed": _confirmed(found),
             "filter": _policy(found, found.filter_policy),
             "redrive": _policy(found, found.redrive_policy),
             "permission": report.permission.value,
@@ -113,19 +113,22 @@ def runnable(command: str, access: AwsAccess) -> str:
 
 
 def name(found: Subscription) -> str:
-    """Return the endpoint without what is the same for all; a person's number masked."""
+    """Return the endpoint without what is the same for all, a person's number, and what a URL may hold of secrets."""
     if found.protocol in PEOPLE:
         return mask_number(found.endpoint) if found.protocol == "sms" else _address(found.endpoint)
     if found.protocol == "lambda":
         return found.endpoint.partition(":function:")[2] or found.endpoint
-    return found.endpoint.rpartition(":")[2] if found.endpoint.startswith("arn:") else found.endpoint
+    if found.endpoint.startswith("arn:"):
+        return found.endpoint.rpartition(":")[2]
+    address, question, _ = found.endpoint.partition("?")
+    return f"{address}?***" if question else address
 
 
 def _identity(found: Subscription) -> dict[str, object]:
     return {
         "subscription_arn": found.arn,
         "protocol": found.protocol,
-        "endpoint": name(found) if found.protocol in PEOPLE else found.endpoint,
+        "endpoint": found.endpoint if found.endpoint.startswith("arn:") else name(found),
     }
 
 
@@ -142,6 +145,12 @@ def _policy(found: Subscription, policy: str | None) -> str:
     if found.attributes_error is not None:
         return UNKNOWN
     return "yes" if policy else NONE
+
+
+def _confirmed(found: Subscription) -> str:
+    from b2bpilot.ops.subscriptions.verdict import confirms_itself
+
+    return "not needed" if found.confirmed is None and confirms_itself(found) else _word(found.confirmed)
 
 
 def _word(value: bool | None) -> str:

@@ -67,7 +67,7 @@ def _explain(pilot: Pilot, found: Survey) -> None:
 
 
 @app.command("test", cls=Command)
-def test_(
+def try_message(
     ctx: typer.Context,
     *,
     param: Annotated[

@@ -94,6 +94,12 @@ def is_processor_s(subscription: Subscription, stack: StackOutputs) -> bool:
     return subscription.protocol == "lambda" and parts[6:7] == [stack.processor_function_name]
 
 
+def confirms_itself(subscription: Subscription) -> bool:
+    """SNS's Subscribe: only HTTP, mail and endpoints of other accounts have to be confirmed by somebody."""
+    account = subscription.topic_arn.split(":")[4:5]
+    return subscription.protocol in ("lambda", "sqs") and subscription.endpoint.split(":")[4:5] == account
+
+
 def _unconfirmed(subscription: Subscription) -> Iterator[Reason]:
     if subscription.confirmed is False:
         yield Reason(text="nobody confirmed it: SNS delivers nothing to it until its endpoint does")
@@ -127,7 +133,7 @@ def _redrive_refused(subscription: Subscription, redrive: Looked) -> Iterator[Re
 def _unreadable(subscription: Subscription) -> Iterator[Reason]:
     if subscription.attributes_error is not None:
         yield Reason(text=f"its attributes cannot be read: {subscription.attributes_error}")
-    elif subscription.confirmed is None:
+    elif subscription.confirmed is None and not confirms_itself(subscription):
         yield Reason(text="SNS does not say whether it is confirmed")
 
 
