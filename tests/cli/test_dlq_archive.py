@@ -196,8 +196,8 @@ def test_what_is_neither_file_nor_run_is_said(run: Run, letters: Letters, source
 
 
 @pytest.mark.parametrize("source", ["/nonexistent/letters.jsonl", "letters.jsonl", "."])
-def test_a_restore_of_nothing_is_wrong_usage(run: Run, staging: Staging, home: Path, source: str) -> None:
-    result = run("dlq", "restore", source, "-e", "staging", "--yes")
+def test_a_restore_of_nothing_is_wrong_usage(run: Run, letters: Letters, home: Path, source: str) -> None:
+    result = run("dlq", "restore", source, "--yes")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         f"error: {source!r} is neither a file nor a run in {home / 'runs'}\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.archive import FOLDER, Origin, archive_path
 from b2bpilot.ops.deadletters.restore import Restored, RestorePlan
+from b2bpilot.ops.runs.journal import FOLDER as RUNS
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.runs.runs import find, require_ended
 
@@ -50,7 +51,7 @@ def _run(home: Path, text: str) -> RunRecord:
         return find(home, text)
     except NotFound as exc:
         raise UsageError(
-            f"{text!r} is neither a file nor a run in {home / FOLDER}",
+            f"{text!r} is neither a file nor a run in {home / RUNS}",
             hint="name a file of `dlq export`, or a run of `b2bpilot runs list`",
         ) from exc
 
