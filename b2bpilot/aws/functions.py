@@ -61,9 +61,10 @@ class Function:
         Raises AwsError.
         """
         with translated("lambda:InvokeFunction"):
-            self._client.invoke(
+            answer = self._client.invoke(
                 FunctionName=self.name, InvocationType="Event", Payload=json.dumps(event).encode()
             )
+            answer["Payload"].read()  # empty; but unread, the connection would be closed and each call open one
 
     def reserved_concurrency(self) -> int | None:
         """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
