@@ -16,6 +16,7 @@ from twilio.http.http_client import TwilioHttpClient
 
 SILENT = logging.Logger("b2bpilot.twilio", logging.CRITICAL + 1)  # noqa: LOG001  # the SDK's own one logs numbers
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+ATTEMPTS_TO_CONNECT = 3
 LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -60,12 +61,12 @@ class Patient:
         self._changed = threading.Lock()
 
     def request(self, method: str, url: str, **rest: Any) -> Any:
-        for pause in PAUSES_SECONDS:
+        for attempt, pause in enumerate(PAUSES_SECONDS):
             self._wait()
             try:
                 response = self._sender.request(method, url, **rest)
             except requests.RequestException:
-                if method != "GET":
+                if method != "GET" or attempt >= ATTEMPTS_TO_CONNECT - 1:
                     raise
                 self._hold(pause)
                 continue

@@ -1,0 +1,1 @@
+"""What Twilio received and we never stored: found, explained, and published again."""

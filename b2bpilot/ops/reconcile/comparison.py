@@ -1,0 +1,118 @@
+"""Twilio's messages against the table, and back. Reads only; memory does not grow with the number of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+
+from b2bpilot.ops.parameters import is_message_sid
+from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
+from b2bpilot.pipeline.arrivals import Arrival, arrivals_since, stored_without_message_id
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.pipeline.models import Progress
+from b2bpilot.twilio.alerts import KEPT, alerts
+from b2bpilot.twilio.messages import InboundMessage, inbound_pages
+from b2bpilot.twilio.rest import Twilio
+
+CHUNK = 1_000
+SHOWN = (
+    Verdict.MISSING,
+    Verdict.FAILED,
+    Verdict.UNFINISHED,
+    Verdict.LATE,
+    Verdict.UNKNOWN_TO_TWILIO,
+)
+"""The kinds that are listed, the worst first; the others are only counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What is compared: an account, a table, a period; perhaps only what came `to` one number."""
+
+    twilio: Twilio
+    database: DatabaseManager
+    limits: Limits
+    to: str | None = None
+    observe: Callable[[str], None] = lambda _: None
+
+    def run(self, notes: Notes) -> None:
+        """Fill the notes. Raises TwilioFailed or DatabaseError; a part of the answer is never given for all of it."""
+        saw = 0
+        pages = inbound_pages(self.twilio, since=self.limits.since, until=self.limits.until, to=self.to)
+        for page in pages:
+            notes.add(self._judged(page, notes))
+            saw += len(page)
+            self.observe(f"Compared {saw:,} inbound messages")
+        self._take_back_old_rows(notes)
+        self._explain(notes)
+        self._look_back(notes)
+
+    def _judged(self, page: list[InboundMessage], notes: Notes) -> Iterator[Finding]:
+        by_id = {message_id_for(message.sid): message for message in page}
+        new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
+        rows: dict[str, Progress] = self.database.progress_of(new) if new else {}
+        for message_id in new:
+            yield judge(by_id[message_id], message_id, rows.get(message_id), self.limits)
+
+    def _take_back_old_rows(self, notes: Notes) -> None:
+        """Rows from before the migration have no message_id; their MessageSid tells."""
+        for chunk in missing(notes):
+            notes.take_back(stored_without_message_id(self.database, [each.sid for each in chunk]))
+
+    def _explain(self, notes: Notes) -> None:
+        """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them."""
+        if not notes.counts()[Verdict.MISSING]:
+            return
+        oldest = self.limits.until - KEPT
+        self.observe("Reading Twilio's alerts")
+        for alert in alerts(self.twilio, since=max(self.limits.since, oldest), until=self.limits.until):
+            notes.explain(alert)
+
+    def _look_back(self, notes: Notes) -> None:
+        """Find rows that say they are this account's and that Twilio does not have."""
+        self.observe("Looking for rows that Twilio does not know")
+        for page in arrivals_since(self.database, self.limits.since):
+            unknown = [row for row in page if self._should_be_at_twilio(row) and not _is_seen(row, notes)]
+            notes.add(_unknown(row) for row in unknown)
+
+    def _should_be_at_twilio(self, row: Arrival) -> bool:
+        return (
+            not row.test
+            and is_message_sid(row.message_sid or "")
+            and self.limits.covers(row.received_at)
+            and not self.limits.is_fresh(row.received_at)
+            and row.account_sid in (None, self.twilio.account_sid)
+            and self.to in (None, row.to_number)
+        )
+
+
+def why_missing(finding: Finding, *, now: datetime) -> str:
+    """Say why a message is missing, as far as Twilio tells."""
+    if finding.error_code:
+        return f"webhook failed: Twilio error {finding.error_code}"
+    if finding.sent_at < now - KEPT:
+        return "too old: Twilio keeps alerts for 30 days"
+    return "Twilio noted no error"
+
+
+def missing(notes: Notes) -> Iterator[list[Finding]]:
+    """Yield the missing messages in chunks."""
+    found = notes.findings(Verdict.MISSING)
+    while chunk := list(islice(found, CHUNK)):
+        yield chunk
+
+
+def _is_seen(row: Arrival, notes: Notes) -> bool:
+    return notes.has_seen(message_id_for(row.message_sid or ""))
+
+
+def _unknown(row: Arrival) -> Finding:
+    sid = row.message_sid or ""
+    finding = Finding(
+        verdict=Verdict.UNKNOWN_TO_TWILIO, sid=sid, message_id=row.message_id, sent_at=row.received_at
+    )
+    return replace(finding, why="deleted there, or never Twilio's")

@@ -1,0 +1,137 @@
+"""What a comparison must remember of a million messages: in a temporary file without a name, not in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.twilio.alerts import Alert
+
+CACHE_KIBIBYTES = 16_384
+PAGE = 1_000
+SCHEMA = f"""
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -{CACHE_KIBIBYTES};
+    CREATE TABLE seen (message_id BLOB PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE finding (
+        sid TEXT PRIMARY KEY, verdict TEXT NOT NULL, message_id TEXT, sent_at REAL NOT NULL, late_seconds REAL,
+        why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT) WITHOUT ROWID;
+    CREATE INDEX finding_by_verdict ON finding (verdict, sent_at, sid);
+"""
+COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code"
+
+
+class Notes:
+    """Gone when it is closed, also when the process is killed. For one thread."""
+
+    def __init__(self) -> None:
+        # An empty name: SQLite deletes the file as soon as it has opened it.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(SCHEMA)
+        self._stored = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def see(self, message_ids: Iterable[str]) -> list[str]:
+        """Note messages that Twilio has; return those that were not noted before: pages may overlap."""
+        return [
+            each
+            for each in message_ids
+            if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (_key(each),)).rowcount
+        ]
+
+    def has_seen(self, message_id: str) -> bool:
+        query = "SELECT 1 FROM seen WHERE message_id = ?"
+        return self._database.execute(query, (_key(message_id),)).fetchone() is not None
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Keep what there is to say; of a stored message there is nothing but the count."""
+        rows = []
+        for finding in findings:
+            if finding.verdict is Verdict.STORED:
+                self._stored += 1
+            else:
+                rows.append(_row(finding))
+        self._database.executemany(
+            f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
+            rows,
+        )
+
+    def take_back(self, sids: Iterable[str]) -> None:
+        """These were taken for missing and are stored."""
+        for sid in sids:
+            deleted = self._database.execute("DELETE FROM finding WHERE sid = ?", (sid,))
+            self._stored += deleted.rowcount
+
+    def explain(self, alert: Alert) -> None:
+        """Note the alert of a missing message; the earliest one, which the primary URL caused, is the reason."""
+        at = alert.generated_at.timestamp()
+        self._database.execute(
+            "UPDATE finding SET alert_sid = ?, alert_at = ?, error_code = ?"
+            " WHERE sid = ? AND verdict = ? AND (alert_at IS NULL OR alert_at > ?)",
+            (alert.sid, at, alert.error_code, alert.resource_sid, Verdict.MISSING.value, at),
+        )
+
+    def counts(self) -> Counter[Verdict]:
+        counted = self._database.execute("SELECT verdict, count(*) FROM finding GROUP BY verdict")
+        return Counter({Verdict.STORED: self._stored} | {Verdict(name): count for name, count in counted})
+
+    def findings(self, *verdicts: Verdict) -> Iterator[Finding]:
+        """Yield what was found, by kind, oldest first. The notes may change meanwhile."""
+        for verdict in verdicts:
+            last = (float("-inf"), "")
+            while page := self._page(verdict, last):
+                yield from page
+                last = page[-1].sent_at.timestamp(), page[-1].sid
+
+    def _page(self, verdict: Verdict, last: tuple[float, str]) -> list[Finding]:
+        rows = self._database.execute(
+            f"SELECT {COLUMNS} FROM finding WHERE verdict = ? AND (sent_at, sid) > (?, ?)"  # noqa: S608  # ours
+            " ORDER BY sent_at, sid LIMIT ?",
+            (verdict.value, *last, PAGE),
+        )
+        return [_finding(row) for row in rows]
+
+
+def _key(message_id: str) -> bytes:
+    return uuid.UUID(message_id).bytes
+
+
+def _row(finding: Finding) -> Sequence[Any]:
+    return (
+        finding.sid,
+        finding.verdict.value,
+        finding.message_id,
+        finding.sent_at.timestamp(),
+        finding.late_seconds,
+        finding.why,
+        finding.alert_sid,
+        finding.error_code,
+    )
+
+
+def _finding(row: Sequence[Any]) -> Finding:
+    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code = row
+    return Finding(
+        verdict=Verdict(verdict),
+        sid=sid,
+        message_id=message_id,
+        sent_at=datetime.fromtimestamp(sent_at, UTC),
+        late_seconds=late_seconds,
+        why=why,
+        alert_sid=alert_sid,
+        error_code=error_code,
+    )

@@ -1,0 +1,84 @@
+"""The journal of a reconciliation: its plan written before anything is published, and read back to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.reconcile.comparison import missing
+from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
+from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.ops.runs.record import RunRecord, entries
+from b2bpilot.pipeline.message import format_time, message_id_for, parse_time
+
+COMMAND = "reconcile"
+PLAN_COMPLETE = "plan_complete"
+DEFAULT_WAIT = timedelta(seconds=60)
+
+
+def write_plan(journal: Journal, notes: Notes) -> None:
+    """Write down what is going to be published: identities and alerts, nothing about people."""
+    for chunk in missing(notes):
+        journal.write(*(_planned(finding) for finding in chunk), durable=False)
+    journal.write({"event": PLAN_COMPLETE})
+
+
+def resume(recovery: Recovery, record: RunRecord) -> Recovered:
+    """Publish what the run did not, and prove what it published. Raises UsageError for a run that never began."""
+    if not any(entry.get("event") == PLAN_COMPLETE for entry in entries(record.path)):
+        raise UsageError(
+            f"run {record.run_id} ended before its plan was complete; nothing was published",
+            hint="run `b2bpilot twilio reconcile --publish-missing` again",
+        )
+    recovered = Recovered()
+    accepted = [
+        sid for sid, state in record.messages.items() if state.was_accepted and state.fate != "completed"
+    ]
+    recovery.prove(accepted, recovered)
+    return recovery.run(_left(record), recovered)
+
+
+def is_done(record: RunRecord) -> bool:
+    """Tell whether the journal proves all messages of the run to be stored."""
+    return bool(record.messages) and all(state.fate == "completed" for state in record.messages.values())
+
+
+def require_everything_stored(recovered: Recovered) -> None:
+    """Raises PartlyFailed."""
+    if recovered.problems:
+        raise PartlyFailed(
+            f"{len(recovered.problems):,} of the missing messages are not proven to be stored",
+            hint="look at `b2bpilot dlq list`, then run it again: what is stored is left alone",
+        )
+
+
+def _left(record: RunRecord) -> Iterator[Finding]:
+    """What was planned and not accepted, as it was planned."""
+    for entry in entries(record.path):
+        sid = str(entry.get("queue_message_id", ""))
+        if entry.get("event") != "planned" or sid not in record.messages:
+            continue
+        state = record.messages[sid]
+        if not state.was_accepted and state.fate != "completed":
+            yield Finding(
+                verdict=Verdict.MISSING,
+                sid=sid,
+                message_id=message_id_for(sid),
+                sent_at=parse_time(entry["sent_at"]),
+                alert_sid=entry.get("alert_sid"),
+                error_code=entry.get("error_code"),
+            )
+
+
+def _planned(finding: Finding) -> dict[str, object]:
+    return {
+        "event": "planned",
+        "queue_message_id": finding.sid,
+        "message_id": finding.message_id,
+        "decision": "send",
+        "sent_at": format_time(finding.sent_at),
+        "alert_sid": finding.alert_sid,
+        "error_code": finding.error_code,
+    }

@@ -1,0 +1,85 @@
+"""What a message at Twilio and its row say together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.twilio.messages import InboundMessage
+
+
+class Verdict(StrEnum):
+    STORED = "stored"
+    LATE = "late"
+    """Stored, long after Twilio had it."""
+    MISSING = "missing"
+    FAILED = "failed"
+    """It has a row, which failed or was given up: a dead letter, as a rule."""
+    UNFINISHED = "unfinished"
+    """Its row is waiting, or a run works on it: the stale processor looks after it."""
+    FRESH = "not judged yet"
+    UNKNOWN_TO_TWILIO = "unknown to Twilio"
+    """A row says that it came from this Twilio account, and Twilio does not have it: deleted there, or never Twilio's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`since` and `until` bound what is judged, by the time of Twilio's webhook call."""
+
+    since: datetime
+    until: datetime
+    late_after: timedelta = timedelta(minutes=1)
+    fresh_for: timedelta = timedelta(minutes=5)
+
+    def covers(self, moment: datetime) -> bool:
+        return self.since <= moment <= self.until
+
+    def is_fresh(self, moment: datetime) -> bool:
+        return moment > self.until - self.fresh_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A message about which there is something to say. `late_seconds` only where it is late; `why` where it is known."""
+
+    verdict: Verdict
+    sid: str
+    message_id: str | None
+    sent_at: datetime
+    late_seconds: float | None = None
+    why: str | None = None
+    alert_sid: str | None = None
+    error_code: str | None = None
+
+
+def judge(message: InboundMessage, message_id: str, row: Progress | None, limits: Limits) -> Finding:
+    """Return the verdict about one message; a row from before the migration is not seen here."""
+    late_by = _lateness(message, row)
+    return Finding(
+        verdict=_verdict(message, row, limits, late_by),
+        sid=message.sid,
+        message_id=message_id,
+        sent_at=message.sent_at,
+        late_seconds=late_by.total_seconds() if late_by is not None and late_by > limits.late_after else None,
+        why=row.last_error if row else None,
+    )
+
+
+def _verdict(
+    message: InboundMessage, row: Progress | None, limits: Limits, late_by: timedelta | None
+) -> Verdict:
+    if row is not None and row.status is SubmissionStatus.COMPLETED:
+        return Verdict.LATE if late_by is not None and late_by > limits.late_after else Verdict.STORED
+    if limits.is_fresh(message.sent_at):
+        return Verdict.FRESH
+    if row is None:
+        return Verdict.MISSING
+    if row.status in (SubmissionStatus.FAILED, SubmissionStatus.ABANDONED):
+        return Verdict.FAILED
+    return Verdict.UNFINISHED
+
+
+def _lateness(message: InboundMessage, row: Progress | None) -> timedelta | None:
+    return row.completed_at - message.sent_at if row is not None and row.completed_at else None

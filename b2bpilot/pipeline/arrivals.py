@@ -1,0 +1,75 @@
+"""Reading the table for a comparison with what Twilio has: the statements, and one function for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, LiteralString
+
+from psycopg.rows import class_row, scalar_row
+
+from b2bpilot.pipeline.database import DatabaseManager
+
+PAGE = 1_000
+OUT_OF_ORDER = timedelta(days=1)
+"""Ids grow with time, but for transactions that overlap; a page of rows older than this is the end."""
+
+WITHOUT_MESSAGE_ID: Final[LiteralString] = """
+    SELECT message_sid FROM b2b_pilot_user_submissions
+    WHERE message_id IS NULL AND message_sid = ANY(%(message_sids)s)
+"""
+
+NEWEST: Final[LiteralString] = """
+    SELECT id, message_id, message_sid, test, coalesce(received_at, created_at) AS received_at, created_at,
+        params ->> 'AccountSid' AS account_sid, coalesce(to_number, params ->> 'To') AS to_number
+    FROM b2b_pilot_user_submissions
+    WHERE %(before_id)s::bigint IS NULL OR id < %(before_id)s
+    ORDER BY id DESC
+    LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A row: which message of which account came when."""
+
+    id: int
+    message_id: str | None
+    message_sid: str | None
+    test: bool
+    received_at: datetime
+    created_at: datetime
+    account_sid: str | None
+    to_number: str | None = field(repr=False)
+
+
+def stored_without_message_id(database: DatabaseManager, message_sids: Sequence[str]) -> set[str]:
+    """Return which messages have a row from before the migration. Meant for a thousand at a time."""
+    with (
+        database.connection.use() as connection,
+        connection.cursor(row_factory=scalar_row) as cursor,
+    ):
+        values = {"message_sids": list(message_sids)}
+        return {str(sid) for sid in cursor.execute(WITHOUT_MESSAGE_ID, values)}
+
+
+def arrivals_since(database: DatabaseManager, since: datetime) -> Iterator[list[Arrival]]:
+    """Yield the rows that came since, newest first, a page at a time; older ones may be among them."""
+    before_id: int | None = None
+    while True:
+        page = _newest(database, before_id)
+        if not page:
+            return
+        yield page
+        if all(row.created_at < since - OUT_OF_ORDER for row in page):
+            return
+        before_id = page[-1].id
+
+
+def _newest(database: DatabaseManager, before_id: int | None) -> list[Arrival]:
+    with (
+        database.connection.use() as connection,
+        connection.cursor(row_factory=class_row(Arrival)) as cursor,
+    ):
+        return cursor.execute(NEWEST, {"before_id": before_id, "limit": PAGE}).fetchall()

@@ -1,0 +1,117 @@
+"""Messages as Twilio kept them: what came in, and what can be read of each afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from b2bpilot.twilio.failures import TwilioUnreadable, translated
+from b2bpilot.twilio.rest import PAGE, Twilio
+
+INBOUND = "inbound"
+PADDING = timedelta(days=1)
+"""Twilio's filter knows whole GMT days only (facts D6); one more on each side leaves nothing to its interpretation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """`sent_at` is when Twilio called the webhook, to the second (facts D6)."""
+
+    sid: str
+    sent_at: datetime
+    to: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDetails:
+    """Everything that the REST API still has of one message."""
+
+    sid: str
+    account_sid: str
+    messaging_service_sid: str | None
+    sent_at: datetime
+    from_: str = field(repr=False)
+    to: str = field(repr=False)
+    body: str = field(repr=False)
+    num_media: str
+    num_segments: str
+    api_version: str
+    media: tuple[Media, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A file of a message; the URL is spelled as in the webhook's MediaUrl parameters."""
+
+    url: str
+    content_type: str
+
+
+def inbound_pages(
+    twilio: Twilio, *, since: datetime, until: datetime, to: str | None = None
+) -> Iterator[list[InboundMessage]]:
+    """Yield what came in, newest first, in pages of at most a thousand; days around the period are not left out.
+
+    The next page is asked for while the caller works on one. Raises TwilioFailed.
+    """
+    query: dict[str, Any] = {"to": to} if to else {}
+    query["date_sent_after"] = _midnight(since - PADDING)
+    query["date_sent_before"] = _midnight(until + PADDING)
+    with ThreadPoolExecutor(1, thread_name_prefix="twilio-pages") as reader:
+        found, page = _read_page(lambda: twilio.client.messages.page(page_size=PAGE, **query))
+        while page is not None:
+            following = reader.submit(_read_page, page.next_page)
+            yield found
+            found, page = following.result()
+
+
+def message_details(twilio: Twilio, sid: str) -> MessageDetails:
+    """Read one message and its list of media. Raises TwilioFailed."""
+    with translated(f"read message {sid}"):
+        context = twilio.client.messages(sid)
+        found = context.fetch()
+        media = list(context.media.stream(page_size=PAGE)) if found.num_media not in (None, "0") else []
+    return MessageDetails(
+        sid=sid,
+        account_sid=str(found.account_sid),
+        messaging_service_sid=found.messaging_service_sid or None,
+        sent_at=_sent_at(found),
+        from_=str(found.from_ or ""),
+        to=str(found.to or ""),
+        body=str(found.body or ""),
+        num_media=str(found.num_media or "0"),
+        num_segments=str(found.num_segments or "1"),
+        api_version=str(found.api_version or ""),
+        media=tuple(_media(each) for each in media),
+    )
+
+
+def _read_page(read: Callable[[], Any]) -> tuple[list[InboundMessage], Any]:
+    """Return what came in on a page, and the page, which leads to the next one; no page, no messages."""
+    with translated("list messages"):
+        page = read()
+        return [_inbound(each) for each in page or () if each.direction == INBOUND], page
+
+
+def _inbound(found: Any) -> InboundMessage:
+    return InboundMessage(sid=str(found.sid), sent_at=_sent_at(found), to=str(found.to or ""))
+
+
+def _sent_at(found: Any) -> datetime:
+    """A message that is being received has no time of its webhook call yet."""
+    moment = found.date_sent or found.date_created
+    if not isinstance(moment, datetime):
+        raise TwilioUnreadable(f"message {found.sid} has no date")
+    return moment
+
+
+def _media(found: Any) -> Media:
+    url = f"https://api.twilio.com{str(found.uri).removesuffix('.json')}"
+    return Media(url=url, content_type=str(found.content_type or ""))
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
