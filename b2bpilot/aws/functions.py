@@ -64,7 +64,7 @@ class Function:
             answer = self._client.invoke(
                 FunctionName=self.name, InvocationType="Event", Payload=json.dumps(event).encode()
             )
-            answer["Payload"].read()  # empty; but unread, the connection would be closed and each call open one
+            answer["Payload"].read()  # it is empty; left unread, the connection is not used again
 
     def reserved_concurrency(self) -> int | None:
         """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
