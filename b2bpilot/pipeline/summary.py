@@ -1,0 +1,95 @@
+"""The table in a few numbers: rows by status, those that nobody works on, and how fast the newest were stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, LiteralString
+
+from psycopg.rows import dict_row
+
+from b2bpilot.pipeline.connection import Connection
+from b2bpilot.pipeline.models import SubmissionStatus
+
+NEWEST: Final = 1_000
+
+COUNTS: Final[LiteralString] = """
+    SELECT status,
+        count(*) AS rows,
+        count(*) FILTER (
+            WHERE status IN ('pending', 'processing') AND (lease_expires_at IS NULL OR lease_expires_at < now())
+        ) AS stuck,
+        count(*) FILTER (
+            WHERE status IN ('pending', 'processing', 'failed')
+                AND updated_at < now() - %(stale_after)s
+                AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
+        ) AS stale,
+        count(*) FILTER (WHERE reply_state = 'unknown') AS replies_unknown
+    FROM b2b_pilot_user_submissions
+    GROUP BY status
+"""
+
+LATENCY: Final[LiteralString] = """
+    SELECT count(*) AS rows,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
+    FROM (
+        SELECT extract(epoch FROM completed_at - received_at)::float AS seconds
+        FROM (
+            SELECT status, created_at, received_at, completed_at
+            FROM b2b_pilot_user_submissions
+            ORDER BY id DESC
+            LIMIT %(newest)s
+        ) AS newest
+        WHERE status = 'completed' AND created_at >= %(since)s AND completed_at >= received_at
+    ) AS stored
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """From received to completed, of `rows` messages."""
+
+    rows: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSummary:
+    """`stuck` rows have no lease that holds: nobody works on them. `stale` ones have been so for so long that the
+    stale processor takes them; failed ones are among those. `latency` is None when nothing was completed."""
+
+    by_status: Mapping[SubmissionStatus, int]
+    stuck: int
+    stale: int
+    replies_unknown: int
+    latency: Latency | None
+
+
+def summarize(connection: Connection, *, stale_after: timedelta, since: datetime) -> TableSummary:
+    """Count all rows once; the latency is that of the newest thousand, as far as they were created since.
+
+    Raises DatabaseError.
+    """
+    counts = _rows(connection, COUNTS, {"stale_after": stale_after})
+    (newest,) = _rows(connection, LATENCY, {"newest": NEWEST, "since": since})
+    return TableSummary(
+        by_status={SubmissionStatus(row["status"]): row["rows"] for row in counts},
+        stuck=sum(row["stuck"] for row in counts),
+        stale=sum(row["stale"] for row in counts),
+        replies_unknown=sum(row["replies_unknown"] for row in counts),
+        latency=_latency(newest),
+    )
+
+
+def _latency(row: Mapping[str, Any]) -> Latency | None:
+    if not row["rows"]:
+        return None
+    return Latency(rows=row["rows"], p50_ms=row["p50"] * 1_000, p95_ms=row["p95"] * 1_000)
+
+
+def _rows(connection: Connection, query: LiteralString, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with connection.use() as live, live.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()
