@@ -12,8 +12,23 @@ from b2bpilot.cli.output import Output
 from b2bpilot.errors import Refused
 
 
-def forget_typed_ahead(stdin: TextIO) -> None:
-    """What was typed before the question was there is no answer to it."""
+def answer(question: str, *, stdin: TextIO, output: Output) -> str:
+    """Ask, and return the line that is typed then; what was typed before the question was there is no answer to it.
+
+    What is said next begins a line of its own, also after Ctrl-C and Ctrl-D.
+    """
+    typed = ""
+    _forget_typed_ahead(stdin)
+    try:
+        output.ask(question)
+        typed = stdin.readline()
+    finally:
+        if not typed.endswith("\n"):
+            output.notice("")
+    return typed.strip()
+
+
+def _forget_typed_ahead(stdin: TextIO) -> None:
     with contextlib.suppress(termios.error, OSError, ValueError):
         termios.tcflush(stdin, termios.TCIFLUSH)
 
@@ -37,7 +52,6 @@ class Confirmation:
                 "not confirmed: there is no terminal to ask at. Nothing was changed",
                 hint="run it again with --yes",
             )
-        self.output.ask(f"{question} [y/N] ")
-        forget_typed_ahead(self.stdin)
-        if self.stdin.readline().strip().lower() not in ("y", "yes"):
+        typed = answer(f"{question} [y/N] ", stdin=self.stdin, output=self.output)
+        if typed.lower() not in ("y", "yes"):
             raise Refused("not confirmed. Nothing was changed")

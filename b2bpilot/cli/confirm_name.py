@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from b2bpilot.cli.confirm import Confirmation, forget_typed_ahead
+from b2bpilot.cli.confirm import Confirmation, answer
 from b2bpilot.errors import Refused
 
 
@@ -14,9 +14,8 @@ def ask_for_name(confirmation: Confirmation, plan: Sequence[str], *, name: str, 
     for line in plan:
         output.notice(line)
     if typed is None and confirmation.stdin.isatty() and output.stderr.isatty():
-        output.ask(f"Type the environment's name ({name}) to go on: ")
-        forget_typed_ahead(confirmation.stdin)
-        typed = confirmation.stdin.readline().strip()
+        question = f"Type the environment's name ({name}) to go on: "
+        typed = answer(question, stdin=confirmation.stdin, output=output)
     if typed is None:
         raise Refused(
             "not confirmed: this needs the environment's name typed. Nothing was changed",

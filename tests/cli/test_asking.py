@@ -1,0 +1,49 @@
+"""Questions as a person at a terminal meets them, by a process at a real one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import Session, at_a_terminal
+
+
+@pytest.fixture
+def migrating(empty_database_url: str, tmp_path: Path) -> Iterator[Session]:
+    """A command that asks."""
+    arguments = ["migrate", "--database-url", empty_database_url]
+    with at_a_terminal(
+        *arguments, environment={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    ) as session:
+        yield session
+
+
+def test_ctrl_c_ends_the_questions_line_before_anything_else_is_said(migrating: Session) -> None:
+    migrating.wait_for("[y/N] ")
+    migrating.interrupt()
+    assert migrating.exit_code() == 130
+    assert migrating.screen.endswith("[y/N] \r\nerror: interrupted\r\n")
+
+
+def test_ctrl_d_is_no_and_ends_the_questions_line(migrating: Session) -> None:
+    migrating.wait_for("[y/N] ")
+    migrating.type("\x04")
+    assert migrating.exit_code() == 5
+    assert migrating.screen.endswith("[y/N] \r\nerror: not confirmed. Nothing was changed\r\n")
+
+
+def test_what_was_typed_before_the_question_is_no_answer_to_it(migrating: Session) -> None:
+    migrating.type("y\n")
+    migrating.wait_for("[y/N] ")
+    migrating.type("n\n")
+    assert migrating.exit_code() == 5
+
+
+def test_an_answer_at_the_question_is_taken(migrating: Session) -> None:
+    migrating.wait_for("[y/N] ")
+    migrating.type("y\n")
+    assert migrating.exit_code() == 0
+    assert "Applied " in migrating.screen
