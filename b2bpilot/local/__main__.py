@@ -23,6 +23,7 @@ def main() -> int:
             arguments.home,
             fresh=arguments.fresh,
             time_scale=arguments.time_scale,
+            reply_text=arguments.reply_text,
             progress=_Report("progress"),
         ) as environment:
             _Report("ready")(environment.state.webhook_url)
@@ -54,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--time-scale", type=float, default=TIME_SCALE)
+    parser.add_argument(
+        "--reply-text", help="answer every message with it; the answers land in the double of Twilio"
+    )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     return parser.parse_args()
 

@@ -45,6 +45,7 @@ class LocalStatus:
     started_at: str | None = None
     endpoint_url: str | None = None
     webhook_url: str | None = None
+    twilio_api_url: str | None = None
     database_url: str | None = None
     stack_name: str | None = None
     region: str | None = None
@@ -66,6 +67,7 @@ def status(home: Path) -> LocalStatus:
         started_at=state.started_at,
         endpoint_url=state.endpoint_url,
         webhook_url=state.webhook_url,
+        twilio_api_url=state.twilio_api_url or None,
         database_url=state.database_url,
         stack_name=state.stack_name,
         region=state.region,

@@ -15,13 +15,14 @@ from b2bpilot import resources
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess, free_port
-from b2bpilot.local.functions import serving, without_user_settings
+from b2bpilot.local.functions import process_environment, serving, without_user_settings
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import Identity, State, read_state, write_state
+from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.ops import migrations
 
 Progress = Callable[[str], None]
@@ -54,6 +55,7 @@ def running(
     *,
     fresh: bool = False,
     time_scale: float = TIME_SCALE,
+    reply_text: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
     """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home.
@@ -93,8 +95,11 @@ def running(
         progress("deploying template.yaml")
         aws = LocalAws(emulator.endpoint_url, identity.account_id)
         stack = deploy(aws, resources.template(), _parameters(identity, aws, postgres))
+        double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
+        variables = {"TWILIO_API_URL": double.url} | ({"REPLY_TEXT": reply_text} if reply_text else {})
+        cleanup.enter_context(process_environment(variables))
         cleanup.enter_context(serving(server, aws, stack, home / EVENTS, time_scale=time_scale))
-        state = _state(identity, aws, server, postgres, emulator)
+        state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
         yield LocalEnvironment(state=state, stack=stack, emulator=emulator)
@@ -115,8 +120,9 @@ def _forget(home: Path) -> None:
     for directory in ("emulator", "postgres"):
         if (home / directory).exists():
             shutil.rmtree(home / directory)
-    for file in home.glob(f"{EVENTS}*"):
-        file.unlink()
+    for pattern in (f"{EVENTS}*", f"{BOOK}*"):
+        for file in home.glob(pattern):
+            file.unlink()
 
 
 def _parameters(identity: Identity, aws: LocalAws, postgres: Postgres) -> dict[str, str]:
@@ -130,7 +136,13 @@ def _parameters(identity: Identity, aws: LocalAws, postgres: Postgres) -> dict[s
 
 
 def _state(
-    identity: Identity, aws: LocalAws, server: RuntimeServer, postgres: Postgres, emulator: EmulatorProcess
+    identity: Identity,
+    aws: LocalAws,
+    server: RuntimeServer,
+    postgres: Postgres,
+    emulator: EmulatorProcess,
+    *,
+    twilio_api_url: str,
 ) -> State:
     return State(
         pid=os.getpid(),
@@ -146,4 +158,5 @@ def _state(
         twilio_auth_token=identity.twilio_auth_token,
         emulator_pid=emulator.pid,
         postgres_pid=postgres.pid,
+        twilio_api_url=twilio_api_url,
     )

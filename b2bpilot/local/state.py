@@ -31,6 +31,7 @@ class State:
     twilio_auth_token: str = field(repr=False)
     emulator_pid: int
     postgres_pid: int
+    twilio_api_url: str = ""
     schema_version: int = SCHEMA_VERSION
 
 

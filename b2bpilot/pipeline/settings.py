@@ -23,6 +23,8 @@ class Settings:
     stale_after: timedelta
     processor_function_name: str | None
     twilio_account_sid: str | None
+    twilio_api_url: str | None
+    """Where Twilio's hosts are, if not at Twilio: the double of the local environment."""
     database_url: str | None = field(repr=False)
     twilio_auth_tokens: tuple[str, ...] = field(repr=False)
     """The primary and, while a token is rotated, the secondary one."""
@@ -45,6 +47,7 @@ class Settings:
             stale_after=_minutes(values.get("STALE_AFTER_MINUTES", "15")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),
             twilio_account_sid=values.get("TWILIO_ACCOUNT_SID"),
+            twilio_api_url=values.get("TWILIO_API_URL"),
             database_url=values.get("DATABASE_URL"),
             twilio_auth_tokens=tuple(token for token in tokens if token),
             twilio_shared_keys=_shared_keys(values.get("TWILIO_SHARED_KEYS")),

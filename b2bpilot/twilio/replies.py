@@ -27,12 +27,14 @@ class TwilioReplier:
         account_sid: str,
         auth_token: str,
         text: str,
+        api_url: str | None = None,
         http_client: HttpClient | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._account_sid = account_sid
         self._auth_token = auth_token
         self._text = text
+        self._api_url = api_url
         self._http_client = http_client
         self._sleep = sleep
         self._client: Client | None = None
@@ -42,36 +44,53 @@ class TwilioReplier:
         for pause in PAUSES_SECONDS:
             try:
                 return self._create(to=to, from_=from_)
-            except ReplyNotSent as exc:
-                if exc.__cause__ is None or getattr(exc.__cause__, "status", None) != TOO_MANY_REQUESTS:
-                    raise
+            except _Throttled:
                 self._sleep(pause)
         return self._create(to=to, from_=from_)
 
     def _create(self, *, to: str, from_: str) -> str:
+        """Twilio's and the network's errors are no causes of ours: their texts repeat the phone number."""
         import requests
         from twilio.base.exceptions import TwilioRestException
 
         try:
             message = self._connected().messages.create(to=to, from_=from_, body=self._text)
         except TwilioRestException as exc:
-            raise _judged(exc.status, exc.code) from exc
-        except requests.ConnectTimeout as exc:
-            raise ReplyNotSent("no connection to Twilio in time") from exc
+            raise _judged(exc.status, exc.code) from None
         except requests.RequestException as exc:
-            raise ReplyUnknown(f"no answer from Twilio ({type(exc).__name__})") from exc
+            if _never_left(exc):
+                raise ReplyNotSent(f"no connection to Twilio ({type(exc).__name__})") from None
+            raise ReplyUnknown(f"no answer from Twilio ({type(exc).__name__})") from None
+        except (ValueError, TypeError, AttributeError):
+            raise ReplyUnknown("Twilio's answer was cut off or is not JSON") from None
         if not message.sid:
             raise ReplyUnknown("Twilio answered without a message SID")
         return str(message.sid)
 
     def _connected(self) -> Client:
         if self._client is None:
-            from twilio.http.http_client import TwilioHttpClient
             from twilio.rest import Client
 
-            http_client = self._http_client or TwilioHttpClient(timeout=TIMEOUT_SECONDS, max_retries=0)
+            from b2bpilot.twilio.transport import Transport
+
+            transport = Transport(api_url=self._api_url, timeout_seconds=TIMEOUT_SECONDS)
+            http_client = self._http_client or transport
             self._client = Client(self._account_sid, self._auth_token, http_client=http_client)
         return self._client
+
+
+class _Throttled(ReplyNotSent):
+    """Twilio answered 429: the same call may succeed in a moment."""
+
+
+def _never_left(exc: Exception) -> bool:
+    """Tell whether the request cannot have reached Twilio: there was no connection yet."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    if isinstance(exc, requests.ConnectTimeout | requests.exceptions.SSLError):
+        return True
+    return any(isinstance(getattr(each, "reason", None), NewConnectionError) for each in exc.args)
 
 
 def _judged(status: int, code: int | None) -> ReplyError:
@@ -79,6 +98,8 @@ def _judged(status: int, code: int | None) -> ReplyError:
     what = f"Twilio answered {status}" + (f", error {code}" if code else "")
     if status >= 500:  # noqa: PLR2004  # HTTP's server errors: it may have been queued before the failure
         return ReplyUnknown(what)
-    if status in (401, 403, 404, TOO_MANY_REQUESTS) or code == QUEUE_FULL:
+    if status == TOO_MANY_REQUESTS:
+        return _Throttled(what)
+    if status in (401, 403, 404) or code == QUEUE_FULL:
         return ReplyNotSent(what)
     return ReplyRefused(what)

@@ -42,6 +42,7 @@ def _replier() -> TwilioReplier | None:
         account_sid=required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID"),
         auth_token=required(next(iter(settings.twilio_auth_tokens), None), "TWILIO_AUTH_TOKEN"),
         text=settings.reply_text,
+        api_url=settings.twilio_api_url,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import requests
 from twilio.http import HttpClient
 from twilio.http.response import Response
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from b2bpilot.errors import ReplyNotSent, ReplyRefused, ReplyUnknown
 from b2bpilot.twilio.replies import TwilioReplier
@@ -82,6 +83,8 @@ def test_too_many_requests_for_long_was_not_sent() -> None:
         (requests.ConnectTimeout(), ReplyNotSent),
         (requests.ReadTimeout(), ReplyUnknown),
         (requests.ConnectionError(), ReplyUnknown),
+        (requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, ""))), ReplyNotSent),
+        (Response(201, '{"sid": "SM1", "sta'), ReplyUnknown),
     ],
 )
 def test_an_answer_is_judged_once_and_its_text_names_nobody(
