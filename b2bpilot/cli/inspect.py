@@ -25,8 +25,7 @@ def inspect(
     from b2bpilot.ops import inspect as operation
 
     pilot = pilot_of(ctx)
-    wanted = operation.identify(message_id)
     with pilot.database() as database:
-        row = operation.find(wanted, database)
+        row = operation.find(message_id, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
     pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=pilot.now()))

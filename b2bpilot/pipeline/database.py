@@ -147,22 +147,41 @@ class DatabaseManager:
             raise LookupError(f"row of message {message_id} was deleted while it was created")
         return submission
 
+    def get_submission_by_message_sid(self, message_sid: str) -> UserSubmission | None:
+        """Return the row of a Twilio message, one from before it had a message_id, too. Reads the whole table."""
+        return next(iter(self._submissions(queries.GET_BY_SID, {"message_sid": message_sid})), None)
+
     def list_submissions(
         self,
         *,
         status: SubmissionStatus | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        from_number: str | None = None,
+        test: bool | None = None,
         limit: int = 20,
         before_id: int | None = None,
     ) -> list[UserSubmission]:
-        """Return rows newest first; the last one's id as `before_id` gives the next page."""
+        """Return rows newest first; the last one's id as `before_id` gives the next page.
+
+        `from_number` also finds the number behind a channel, such as `whatsapp:`, when it names none.
+        """
         values = {
             "status": status.value if status else None,
             "since": since,
+            "until": until,
+            "from_pattern": _number_pattern(from_number) if from_number else None,
+            "test": test,
             "before_id": before_id,
             "limit": limit,
         }
         return self._submissions(queries.LIST, values)
+
+    def list_stuck(
+        self, *, since: datetime | None = None, limit: int = 20, before_id: int | None = None
+    ) -> list[UserSubmission]:
+        """Return rows that a person may have to look at, newest first and in pages as `list_submissions` does."""
+        return self._submissions(queries.LIST_STUCK, {"since": since, "before_id": before_id, "limit": limit})
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
         """Return how far messages are, by message_id; one without a row is absent. Meant for a thousand at a time."""
@@ -268,3 +287,8 @@ def storable(text: str | None) -> str | None:
     if text is None:
         return None
     return UNSTORABLE.sub("\ufffd", text)
+
+
+def _number_pattern(number: str) -> str:
+    """Return PostgreSQL's regular expression for a number with any channel before it, or with the one it names."""
+    return re.escape(number) if ":" in number else f"([a-z]+:)?{re.escape(number)}"

@@ -87,9 +87,43 @@ LIST: Final[LiteralString] = (
     FROM b2b_pilot_user_submissions
     WHERE (%(status)s::text IS NULL OR status = %(status)s)
         AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s)
+        AND (%(test)s::boolean IS NULL OR test = %(test)s)
+        AND (%(from_pattern)s::text IS NULL
+            OR from_number ~ ('^' || %(from_pattern)s || '$')
+            OR (from_number IS NULL AND params::text ~ ('"From": "' || %(from_pattern)s || '"')))
         AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
     ORDER BY id DESC
     LIMIT %(limit)s
+"""
+)
+"""The sender is a column once the message is completed. Before, it stands in `params` only, which is searched as text:
+to take a field out of json fails on what a message may hold (\\u0000)."""
+
+LIST_STUCK: Final[LiteralString] = (
+    "SELECT"
+    + COLUMNS
+    + """
+    FROM b2b_pilot_user_submissions
+    WHERE (status IN ('failed', 'abandoned')
+            OR (status IN ('pending', 'processing') AND (lease_expires_at IS NULL OR lease_expires_at < now()))
+            OR reply_state = 'unknown'
+            OR (reply_state = 'sending' AND (lease_expires_at IS NULL OR lease_expires_at < now())))
+        AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
+        AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
+    ORDER BY id DESC
+    LIMIT %(limit)s
+"""
+)
+
+GET_BY_SID: Final[LiteralString] = (
+    "SELECT"
+    + COLUMNS
+    + """
+    FROM b2b_pilot_user_submissions
+    WHERE message_sid = %(message_sid)s
+    ORDER BY message_id IS NULL, id DESC
+    LIMIT 1
 """
 )
 

@@ -1,9 +1,11 @@
-"""`b2bpilot submissions list` and `b2bpilot inspect`."""
+"""`b2bpilot submissions`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from b2bpilot.pipeline.database import DatabaseManager
@@ -91,6 +93,15 @@ def test_reveal_shows_everything(run: Run, three_rows: str) -> None:
         (["--status", "completed", "--limit", "1"], [2]),
         (["--since", "1h"], [2, 1, 0]),
         (["--since", "2100-01-01"], []),
+        (["--until", "2100-01-01"], [2, 1, 0]),
+        (["--until", "2000-01-01"], []),
+        (["--from", "+491701234567"], [2, 1, 0]),
+        (["--from", "whatsapp:+491701234567", "--status", "failed"], [0]),
+        (["--from", "sms:+491701234567"], []),
+        (["--from", "+4917012345"], []),
+        (["--from", "4917.1234567"], []),
+        (["--test"], []),
+        (["--no-test", "--all"], [2, 1, 0]),
     ],
 )
 def test_filters(run: Run, three_rows: str, options: list[str], found: list[int]) -> None:
@@ -100,7 +111,7 @@ def test_filters(run: Run, three_rows: str, options: list[str], found: list[int]
 
 def test_a_limit_that_was_reached_is_said(run: Run, three_rows: str) -> None:
     result = run("submissions", "list", "--limit", "2")
-    assert result.stderr == "The newest 2; there may be more: --limit N\n"
+    assert result.stderr == "The newest 2; there may be more: --limit N, or --all\n"
 
 
 def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
@@ -116,6 +127,7 @@ def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
         (["--since", "999999999w"], "--since: '999999999w' is"),
         (["--limit", "0"], "invalid value for '--limit'"),
         (["--limit", "many"], "invalid value for '--limit'"),
+        (["--limit", "3", "--all"], "--all and --limit exclude each other"),
     ],
 )
 def test_a_bad_filter_is_refused(run: Run, three_rows: str, options: list[str], said: str) -> None:
@@ -124,9 +136,85 @@ def test_a_bad_filter_is_refused(run: Run, three_rows: str, options: list[str], 
     assert result.stderr.startswith(f"error: {said}")
 
 
+STUCK = """
+    UPDATE b2b_pilot_user_submissions SET status = 'processing', lease_expires_at = now() + %s WHERE message_sid = %s
+"""
+
+
+def test_stuck_lists_what_may_need_a_person_and_says_what_to_do(run: Run, three_rows: str) -> None:
+    with psycopg.connect(three_rows) as connection:
+        connection.execute(STUCK, ["-1 minute", sid(1)])
+        connection.execute(STUCK, ["5 minutes", sid(2)])
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET updated_at = now() - interval '1 hour' WHERE message_sid = %s",
+            [sid(0)],
+        )
+
+    result = run("submissions", "stuck", "--exit-code", "-o", "json")
+
+    found = {row["message_sid"]: row["problem"] for row in result.document["submissions"]}
+    assert (result.exit_code, found) == (3, {sid(0): "failed", sid(1): "stuck"})
+    assert "1 failed: mend the cause, then redrive its dead letter" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "problem", "exit_code"),
+    [
+        ("status = 'failed', reply_state = NULL", "failed, will be retried", 0),
+        ("status = 'failed', stale_attempts = 1", "failed", 3),
+        ("status = 'abandoned'", "abandoned", 3),
+        ("status = 'pending', lease_expires_at = NULL", "stuck", 3),
+        ("status = 'completed', reply_state = 'unknown'", "reply unknown", 3),
+        ("status = 'processing', reply_state = 'sending', lease_expires_at = now()", "reply unfinished", 3),
+    ],
+)
+def test_each_problem_has_a_name(
+    run: Run, three_rows: str, change: LiteralString, problem: str, exit_code: int
+) -> None:
+    with psycopg.connect(three_rows) as connection:
+        connection.execute("DELETE FROM b2b_pilot_user_submissions WHERE status = 'failed'")
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET " + change + " WHERE message_sid = %s", [sid(1)]
+        )
+    result = run("submissions", "stuck", "--exit-code")
+    assert (result.exit_code, result.stdout.count("\n")) == (exit_code, 2)
+    assert problem in result.stdout
+
+
+def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:
+    with psycopg.connect(three_rows) as connection:
+        connection.execute("DELETE FROM b2b_pilot_user_submissions WHERE status = 'failed'")
+    result = run("submissions", "stuck", "--exit-code")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No row needs anybody.\n")
+
+
+def test_a_sender_is_found_in_a_row_whose_parameters_postgresql_cannot_take_apart(
+    run: Run, three_rows: str
+) -> None:
+    """Taking a field out of json fails on a NUL anywhere in it."""
+    with psycopg.connect(three_rows) as connection:
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET params ="
+            """ '{"Body": "\\u0000", "From": "whatsapp:+491701234567"}'::json"""
+            " WHERE message_sid = %s",
+            [sid(0)],
+        )
+    rows = run("submissions", "list", "--from", "+491701234567", "-o", "json").document["submissions"]
+    assert len(rows) == 3
+
+
+def test_a_row_from_before_the_migration_is_shown_by_its_sid(run: Run, three_rows: str) -> None:
+    with psycopg.connect(three_rows) as connection:
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET message_id = NULL WHERE message_sid = %s", [sid(1)]
+        )
+    shown = run("submissions", "show", sid(1), "-o", "json").document["submission"]
+    assert (shown["message_sid"], shown["message_id"]) == (sid(1), None)
+
+
 @pytest.mark.parametrize("name", [sid(1), message_id_for(sid(1)), message_id_for(sid(1)).upper()])
-def test_inspect_finds_a_message_by_either_id(run: Run, three_rows: str, name: str) -> None:
-    result = run("inspect", name)
+def test_a_row_is_shown_by_either_id(run: Run, three_rows: str, name: str) -> None:
+    result = run("submissions", "show", name)
     lines = dict(line.split("  ", 1) for line in result.stdout.splitlines())
     assert result.exit_code == 0
     assert lines["message id"].strip() == message_id_for(sid(1))
@@ -134,8 +222,8 @@ def test_inspect_finds_a_message_by_either_id(run: Run, three_rows: str, name: s
     assert lines["from"].strip() == "whatsapp:+4917***4567"
 
 
-def test_inspect_hides_the_parameters_that_may_be_about_a_person(run: Run, three_rows: str) -> None:
-    params = run("inspect", sid(1), "-o", "json").document["submission"]["params"]
+def test_show_hides_the_parameters_that_may_be_about_a_person(run: Run, three_rows: str) -> None:
+    params = run("submissions", "show", sid(1), "-o", "json").document["submission"]["params"]
     assert params == {
         "MessageSid": sid(1),
         "From": "whatsapp:+4917***4567",
@@ -146,15 +234,15 @@ def test_inspect_hides_the_parameters_that_may_be_about_a_person(run: Run, three
     }
 
 
-def test_inspect_says_when_there_is_no_row(run: Run, three_rows: str) -> None:
-    result = run("inspect", sid(9))
+def test_show_says_when_there_is_no_row(run: Run, three_rows: str) -> None:
+    result = run("submissions", "show", sid(9))
     assert result.exit_code == 1
     assert result.stderr.startswith(
         f"error: message {message_id_for(sid(9))} has no row\nhint: it may be on its way"
     )
 
 
-def test_inspect_refuses_what_is_no_id(run: Run, three_rows: str) -> None:
-    result = run("inspect", "4711", "-o", "json")
+def test_show_refuses_what_is_no_id(run: Run, three_rows: str) -> None:
+    result = run("submissions", "show", "4711", "-o", "json")
     assert result.exit_code == 2
     assert result.document["error"]["message"] == "'4711' is neither a message_id nor a MessageSid"

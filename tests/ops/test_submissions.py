@@ -9,7 +9,7 @@ import pytest
 
 from b2bpilot.ops.submissions import PAGE, Query, select
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
-from tests.ops.test_publish import row
+from tests.ops.publish.test_waiting import row
 
 
 class Table:
@@ -24,6 +24,9 @@ class Table:
         *,
         status: SubmissionStatus | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
+        from_number: str | None = None,
+        test: bool | None = None,
         limit: int = 20,
         before_id: int | None = None,
     ) -> list[UserSubmission]:
@@ -35,12 +38,19 @@ class Table:
 
 @pytest.mark.parametrize(
     ("rows", "limit", "pages"),
-    [(0, 20, 1), (5, 20, 1), (50, 20, 1), (3 * PAGE, 2 * PAGE + 1, 3), (PAGE, 2 * PAGE, 2)],
+    [
+        (0, 20, 1),
+        (5, 20, 1),
+        (50, 20, 1),
+        (3 * PAGE, 2 * PAGE + 1, 3),
+        (PAGE, 2 * PAGE, 2),
+        (3 * PAGE, None, 4),
+    ],
 )
-def test_each_row_comes_once_up_to_the_limit(rows: int, limit: int, pages: int) -> None:
+def test_each_row_comes_once_up_to_the_limit(rows: int, limit: int | None, pages: int) -> None:
     table = Table(rows)
     found = [submission.id for submission in select(table, Query(limit=limit))]
-    assert found == list(range(rows, max(0, rows - limit), -1))
+    assert found == list(range(rows, max(0, rows - limit) if limit else 0, -1))
     assert table.pages == pages
 
 
