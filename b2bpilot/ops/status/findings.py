@@ -1,0 +1,214 @@
+"""What is wrong, worst first, each with the command to run next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import IntEnum
+from typing import TypeVar
+
+from b2bpilot.aws.alarms import Alarm, AlarmState
+from b2bpilot.ops.runs.record import RunState
+from b2bpilot.ops.status.asking import Answer
+from b2bpilot.ops.status.letters import Letters
+from b2bpilot.ops.status.reading import Reading
+from b2bpilot.ops.status.traffic import Count, Level, Traffic
+from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.summary import TableSummary
+
+T = TypeVar("T")
+
+LONG_WAIT_MS = 600_000
+"""As the alarm has it; after 6 hours Lambda gives up."""
+
+
+class Gravity(IntEnum):
+    """How bad it is, worst first."""
+
+    LOST = 1
+    """Messages are lost, or will be."""
+    STOPPED = 2
+    """Messages do not get through now."""
+    WAITING = 3
+    """Messages wait for somebody."""
+    NOTICE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong. `command` is what to run next."""
+
+    gravity: Gravity
+    text: str
+    command: str
+
+
+def findings(reading: Reading) -> list[Finding]:
+    """Return what is wrong in what was looked at, worst first."""
+    env = f"-e {reading.environment.name}"
+    found = [
+        *_of(reading.letters, lambda letters: _letters(letters, env)),
+        *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
+        *_capacity(reading, env),
+        *_of(reading.rows, lambda rows: _rows(rows, env)),
+        *_of(reading.alarms, lambda alarms: _alarms(list(alarms), env)),
+        *_redriver(reading),
+        *_runs(reading),
+    ]
+    return sorted(found, key=lambda finding: finding.gravity)
+
+
+def _of(answer: Answer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
+    if answer.value is not None:
+        yield from ask(answer.value)
+
+
+def _letters(letters: Letters, env: str) -> Iterator[Finding]:
+    look = letters.look
+    if look and look.expiring:
+        least = "" if look.is_complete else "at least "
+        yield Finding(
+            gravity=Gravity.LOST,
+            text=f"{least}{_many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
+            command=f"b2bpilot dlq redrive {env}",
+        )
+    if letters.depth:
+        yield Finding(
+            gravity=Gravity.WAITING,
+            text=f"{_many(letters.depth, 'dead letter')} in the queue",
+            command=f"b2bpilot dlq list {env}",
+        )
+
+
+def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
+    for count, gravity, text, command in (
+        (Count.DROPPED, Gravity.LOST, "{} that Lambda gave up on", f"b2bpilot diagnose not-processed {env}"),
+        (
+            Count.DEAD_LETTER_ERRORS,
+            Gravity.LOST,
+            "{} that Lambda could not write to the dead-letter queue",
+            f"b2bpilot verify {env} --only dead-letters",
+        ),
+        (
+            Count.REDRIVE_FAILED,
+            Gravity.LOST,
+            "{} that SNS could not write to the dead-letter queue",
+            f"b2bpilot subscriptions {env}",
+        ),
+        (
+            Count.WEBHOOK_5XX,
+            Gravity.LOST,
+            "{} that the webhook answered with a 5xx: Twilio may not try again",
+            f"b2bpilot twilio reconcile {env}",
+        ),
+        (
+            Count.NOT_DELIVERED,
+            Gravity.STOPPED,
+            "{} that SNS could not deliver",
+            f"b2bpilot subscriptions {env}",
+        ),
+        (
+            Count.FILTERED_OUT,
+            Gravity.NOTICE,
+            "{} that a filter policy kept from a subscription, be it the processor's or another",
+            f"b2bpilot subscriptions {env}",
+        ),
+    ):
+        if many := traffic.total(count):
+            yield Finding(gravity=gravity, text=text.format(_many(many, "message")), command=command)
+    waiting = traffic.newest(Level.WAITING_MS)
+    if waiting is not None and waiting >= LONG_WAIT_MS:
+        yield Finding(
+            gravity=Gravity.STOPPED,
+            text=f"messages wait {waiting / 60_000:.0f} minutes in Lambda's queue; after 6 hours it gives up on them",
+            command=f"b2bpilot diagnose not-processed {env}",
+        )
+
+
+def _capacity(reading: Reading, env: str) -> Iterator[Finding]:
+    reserved = reading.reserved.value
+    if reserved is not None and reserved.runs == 0:
+        yield Finding(
+            gravity=Gravity.STOPPED,
+            text="the processor's reserved concurrency is 0: every message becomes a dead letter at once",
+            command=f"b2bpilot verify {env} --only processor",
+        )
+    elif reading.traffic.value is not None and (throttles := reading.traffic.value.total(Count.THROTTLES)):
+        limit = "" if reserved is None or reserved.runs is None else f" of {reserved.runs} runs at a time"
+        yield Finding(
+            gravity=Gravity.NOTICE,
+            text=f"the processor was at its limit{limit} {_many(throttles, 'time')}; Lambda keeps such messages and "
+            "tries again",
+            command=f"b2bpilot diagnose not-processed {env}",
+        )
+
+
+def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
+    for status, text in (
+        (SubmissionStatus.ABANDONED, "{} abandoned: nothing tries {} again but a redrive by a person"),
+        (SubmissionStatus.FAILED, "{} whose last run failed; Lambda and the stale processor still try {}"),
+    ):
+        if many := rows.by_status.get(status, 0):
+            yield Finding(
+                gravity=Gravity.WAITING,
+                text=text.format(_many(many, "message"), "it" if many == 1 else "them"),
+                command=f"b2bpilot submissions list {env} --status {status}",
+            )
+    if rows.stuck:
+        stale = (
+            f", {rows.stale:,} of all for so long that the stale processor takes them" if rows.stale else ""
+        )
+        yield Finding(
+            gravity=Gravity.WAITING,
+            text=f"{_many(rows.stuck, 'message')} that nobody works on any more{stale}",
+            command=f"b2bpilot submissions stuck {env}",
+        )
+    if rows.replies_unknown:
+        replies = _many(rows.replies_unknown, "reply", "replies")
+        yield Finding(
+            gravity=Gravity.NOTICE,
+            text=f"{replies} of which nobody knows whether Twilio sent {'it' if rows.replies_unknown == 1 else 'them'}",
+            command=f"b2bpilot diagnose errors {env}",
+        )
+
+
+def _alarms(alarms: list[Alarm], env: str) -> Iterator[Finding]:
+    on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
+    if on:
+        verb = "alarm is" if len(on) == 1 else "alarms are"
+        yield Finding(
+            gravity=Gravity.NOTICE,
+            text=f"{len(on)} {verb} on: {', '.join(alarm.name for alarm in on)}",
+            command=f"b2bpilot verify {env} --only alarms",
+        )
+
+
+def _redriver(reading: Reading) -> Iterator[Finding]:
+    """The function turns the mapping off at the end of a run; a mapping that is on without one redrives everything."""
+    switched = reading.redriver.value
+    if switched is None or not switched.state.is_on:
+        return
+    run = switched.run
+    if run is None or run.ended or run.ends_at + timedelta(minutes=5) < reading.at:
+        name = f"run {run.run_id} is over" if run else "no run is known"
+        yield Finding(
+            gravity=Gravity.STOPPED,
+            text=f"the redriver's mapping is {switched.state.lower()} although {name}",
+            command=f"aws lambda update-event-source-mapping --no-enabled "
+            f"--uuid {reading.environment.stack.redriver_mapping_id}",
+        )
+
+
+def _runs(reading: Reading) -> Iterator[Finding]:
+    for run in reading.runs.value or ():
+        if run.state is RunState.INTERRUPTED:
+            yield Finding(
+                gravity=Gravity.WAITING,
+                text=f"run {run.run_id} was interrupted",
+                command=f"b2bpilot runs resume {run.run_id}",
+            )
+
+
+def _many(count: int, one: str, several: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else several or one + 's'}"

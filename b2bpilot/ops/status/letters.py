@@ -1,0 +1,99 @@
+"""The dead letters: how many, how old, and how many SQS will delete soon."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.ops.deadletters.look import look
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+SOON = timedelta(days=2)
+LOOK_SECONDS = 4.0
+HIDDEN_SECONDS = 20
+"""A look that is cut off by kill -9 keeps letters from others for so long."""
+
+REDRIVES = "the queue has a redrive policy of its own, so that looking would move letters on"
+NOT_WANTED = "not looked at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was seen of single letters. An incomplete look has seen some of them only."""
+
+    saw: int
+    oldest: datetime | None
+    expiring: int
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letters:
+    """By SQS's counters, which lag a minute; by a look where there was one, else `no_look` says why not."""
+
+    depth: int
+    hidden: int
+    retention: timedelta
+    look: Look | None
+    no_look: str | None = None
+
+
+class _EnoughError(Exception):
+    """The time for looking is over."""
+
+
+def letters(queue: DeadLetterQueue, *, wants_look: bool, now: datetime, stop: threading.Event) -> Letters:
+    """Read the counters and look at every letter for a few seconds. All are given back, also when `stop` is set.
+
+    Raises AwsError.
+    """
+    counters, attributes = queue.counters(), queue.attributes()
+    seen, no_look = None, NOT_WANTED
+    if attributes.redrive_policy is not None:
+        no_look = REDRIVES
+    elif wants_look:
+        seen = _look(queue, retention=attributes.retention, now=now, stop=stop, about=counters.total)
+    return Letters(
+        depth=max(counters.total, seen.saw if seen else 0),
+        hidden=counters.hidden,
+        retention=attributes.retention,
+        look=seen,
+        no_look=None if seen else no_look,
+    )
+
+
+def _look(
+    queue: DeadLetterQueue, *, retention: timedelta, now: datetime, stop: threading.Event, about: int
+) -> Look:
+    if not about:
+        return Look(saw=0, oldest=None, expiring=0, is_complete=True)
+    seen = _Seen(stop=stop, monotonic=time.monotonic)
+    try:
+        is_complete = look(queue, now=now, visit=seen.visit, hidden_seconds=HIDDEN_SECONDS).is_complete
+    except _EnoughError:
+        is_complete = False
+    return Look(
+        saw=len(seen.times),
+        oldest=min((at for at in seen.times if at), default=None),
+        expiring=sum(at is not None and at + retention <= now + SOON for at in seen.times),
+        is_complete=is_complete,
+    )
+
+
+class _Seen:
+    """When the letters that were seen were written; raises _EnoughError when it is enough."""
+
+    def __init__(self, *, stop: threading.Event, monotonic: Callable[[], float]) -> None:
+        self.times: list[datetime | None] = []
+        self._stop = stop
+        self._monotonic = monotonic
+        self._deadline = monotonic() + LOOK_SECONDS
+
+    def visit(self, letter: DeadLetter) -> None:
+        self.times.append(letter.sent_at)
+        if self._stop.is_set() or self._monotonic() > self._deadline:
+            raise _EnoughError

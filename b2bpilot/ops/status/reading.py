@@ -1,0 +1,161 @@
+"""One reading: every source asked at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from b2bpilot.aws.alarms import Alarm, alarms
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.stack import PREFIX
+from b2bpilot.ops.deadletters.remote import Switched, switched
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.runs.record import RunRecord
+from b2bpilot.ops.runs.runs import list_runs
+from b2bpilot.ops.status.asking import Answer, Question
+from b2bpilot.ops.status.letters import Letters, letters
+from b2bpilot.ops.status.traffic import Traffic, traffic
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.summary import TableSummary, summarize
+
+SOURCE_SECONDS = 8.0
+CLEANUP_SECONDS = 3.0
+LAST_RUNS = 3
+
+Database = Callable[[], AbstractContextManager[DatabaseManager]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look at. `looks_at_letters` False reads the queue's counters only."""
+
+    window: timedelta
+    seconds: float = SOURCE_SECONDS
+    looks_at_letters: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What each source said. `reserved` holds None for a function without a reserve."""
+
+    environment: Environment
+    at: datetime
+    traffic: Answer[Traffic]
+    letters: Answer[Letters]
+    rows: Answer[TableSummary]
+    reserved: Answer[Reserved]
+    alarms: Answer[Sequence[Alarm]]
+    redriver: Answer[Switched]
+    runs: Answer[Sequence[RunRecord]]
+
+    @property
+    def unanswered(self) -> Iterator[tuple[str, Answer[object]]]:
+        """Yield the sources that did not answer, by name."""
+        named: dict[str, Answer[object]] = {
+            "CloudWatch's metrics": self.traffic,
+            "the dead-letter queue": self.letters,
+            "the database": self.rows,
+            "the processor's reserved concurrency": self.reserved,
+            "the alarms": self.alarms,
+            "the redriver's mapping": self.redriver,
+            "this machine's runs": self.runs,
+        }
+        yield from ((name, answer) for name, answer in named.items() if answer.error is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """How many runs at once the processor may have; None when nothing is reserved for it."""
+
+    runs: int | None
+
+
+def reading(
+    environment: Environment, database: Database, *, home: Path, wanted: Wanted, now: datetime
+) -> Reading:
+    """Ask all sources at once. Takes no longer than the slowest may; raises nothing that a source does."""
+    stop = threading.Event()
+    stack, access = environment.stack, environment.access
+    timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
+    queue = Question(
+        lambda: letters(
+            DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access),
+            wants_look=wanted.looks_at_letters,
+            now=now,
+            stop=stop,
+        ),
+        seconds=wanted.seconds,
+    )
+    with _ended(queue, stop):
+        seconds = wanted.seconds
+        metrics = Question(
+            lambda: traffic(environment, window=wanted.window, now=now, timeouts=timeouts), seconds=seconds
+        )
+        rows = Question(lambda: _rows(database, environment, since=now - wanted.window), seconds=seconds)
+        reserved = Question(lambda: _reserved(environment), seconds=seconds)
+        ours = Question(lambda: _alarms(environment, timeouts), seconds=seconds)
+        mapping = Question(lambda: switched(environment), seconds=seconds)
+        runs = Question(lambda: _runs(home, environment), seconds=seconds)
+        return Reading(
+            environment=environment,
+            at=now,
+            traffic=metrics.answer(),
+            rows=rows.answer(),
+            reserved=reserved.answer(),
+            alarms=ours.answer(),
+            redriver=mapping.answer(),
+            runs=runs.answer(),
+            letters=queue.answer(),
+        )
+
+
+@contextmanager
+def _ended(queue: Question[Letters], stop: threading.Event) -> Iterator[None]:
+    """Whatever happens, a look that is still going on gives its letters back."""
+    try:
+        yield
+    finally:
+        stop.set()
+        queue.end(seconds=CLEANUP_SECONDS)
+
+
+def _rows(database: Database, environment: Environment, *, since: datetime) -> TableSummary:
+    stale_after = timedelta(minutes=float(environment.stack.stale_after_minutes))
+    with database() as table:
+        return summarize(table.connection, stale_after=stale_after, since=since)
+
+
+def _reserved(environment: Environment) -> Reserved:
+    name = environment.stack.processor_function_name
+    return Reserved(runs=Function.connect(name, access=environment.access).reserved_concurrency())
+
+
+def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:
+    """Another environment's name may end like ours: what an alarm watches decides whose it is."""
+    stack = environment.stack
+    ours = {
+        stack.topic_arn.rpartition(":")[2],
+        stack.dead_letter_queue_arn.rpartition(":")[2],
+        stack.webhook_function_name,
+        stack.processor_function_name,
+        stack.stale_function_name,
+        stack.redriver_function_name,
+        stack.api_id,
+    }
+    return [
+        alarm
+        for alarm in alarms(environment.access, PREFIX, timeouts=timeouts)
+        if alarm.namespace == f"B2BPilot/{stack.environment}" or ours & set(alarm.dimensions.values())
+    ]
+
+
+def _runs(home: Path, environment: Environment) -> Sequence[RunRecord]:
+    ours = (record for record in list_runs(home) if record.environment == environment.name)
+    return list(islice(ours, LAST_RUNS))
