@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 NONE = "-"
 OWN_COMMANDS = frozenset({"publish", "load"})
+TWILIO_COMMANDS = frozenset({"reconcile", "cutover", "rollback"})
 """Commands of their own; the others are the dead-letter queue's."""
-WELL = {"restore": "accepted", "publish": "accepted", "load": "accepted"}
+WELL = dict.fromkeys(("restore", "publish", "load", *TWILIO_COMMANDS), "accepted")
 """The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 
 
@@ -64,7 +65,7 @@ def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
     )
     lines = [
         ("run", record.run_id),
-        ("command", record.command if record.command in OWN_COMMANDS else f"dlq {record.command}"),
+        ("command", _command(record)),
         ("state", _state(record)),
         ("environment", where),
         ("operator", record.operator),
@@ -133,6 +134,12 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
             f"account {stack.account_id}, {stack.region}. Nothing was changed",
             hint="check --profile and --region",
         )
+
+
+def _command(record: RunRecord) -> str:
+    if record.command in OWN_COMMANDS:
+        return record.command
+    return f"{'twilio' if record.command in TWILIO_COMMANDS else 'dlq'} {record.command}"
 
 
 def _state(record: RunRecord) -> str:
