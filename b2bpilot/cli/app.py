@@ -24,6 +24,7 @@ from b2bpilot.cli import (
     runs,
     submissions,
     subscriptions,
+    twilio,
     verify,
 )
 from b2bpilot.cli.commands import Command, Group, print_version
@@ -49,6 +50,7 @@ app.add_typer(submissions.app, name="submissions")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(runs.app, name="runs")
+app.add_typer(twilio.app, name="twilio")
 app.command("verify", cls=Command)(verify.verify)
 app.command("migrate", cls=Command)(migrate.migrate)
 

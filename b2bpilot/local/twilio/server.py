@@ -129,9 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         order = json.loads(body or "{}")
         match name:
             case "inbound":
-                at = datetime.fromisoformat(order["at"]) if order.get("at") else None
-                taken = self.server.receive(order["params"], at=at, deliver=order.get("deliver", True))
-                return 200, {"taken": taken}
+                return 200, {"taken": [self._receive(each) for each in order["messages"]]}
             case "faults":
                 self.server.faults.plan(Planned(**{**order, "fault": Fault(order["fault"])}))
                 return 200, {}
@@ -139,6 +137,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.opt_out(order["number"])
                 return 200, {}
         return 404, {}
+
+    def _receive(self, message: Mapping[str, Any]) -> bool:
+        at = datetime.fromisoformat(message["at"]) if message.get("at") else None
+        return self.server.receive(message["params"], at=at, deliver=message.get("deliver", True))
 
     def _send(self, status: int, document: Resource, *, fault: Fault | None = None) -> None:
         data = json.dumps(document).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from b2bpilot.ops.parameters import is_message_sid
@@ -19,7 +19,7 @@ from b2bpilot.twilio.messages import InboundMessage, inbound_pages
 from b2bpilot.twilio.rest import Twilio
 
 CHUNK = 1_000
-SHOWN = (
+SHOWN_VERDICTS = (
     Verdict.MISSING,
     Verdict.FAILED,
     Verdict.UNFINISHED,
@@ -90,13 +90,17 @@ class Comparison:
         )
 
 
-def why_missing(finding: Finding, *, now: datetime) -> str:
-    """Say why a message is missing, as far as Twilio tells."""
+def explanation(finding: Finding, *, now: datetime) -> str:
+    """Say why, as far as it is known."""
+    if finding.verdict is Verdict.LATE:
+        return f"stored {timedelta(seconds=round(finding.late_seconds or 0))} after Twilio's call"
+    if finding.verdict is not Verdict.MISSING:
+        return finding.why or "no error recorded"
     if finding.error_code:
-        return f"webhook failed: Twilio error {finding.error_code}"
+        return f"the webhook failed: Twilio's error {finding.error_code}"
     if finding.sent_at < now - KEPT:
-        return "too old: Twilio keeps alerts for 30 days"
-    return "Twilio noted no error"
+        return "not known: Twilio keeps alerts for 30 days"
+    return "not known: Twilio has no alert of it"
 
 
 def missing(notes: Notes) -> Iterator[list[Finding]]:

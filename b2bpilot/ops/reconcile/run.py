@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.deadletters.proof import Fate
 from b2bpilot.ops.reconcile.comparison import missing
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.pipeline.message import format_time, message_id_for, parse_time
 
 COMMAND = "reconcile"
 PLAN_COMPLETE = "plan_complete"
+STORED = Fate.COMPLETED.value
 DEFAULT_WAIT = timedelta(seconds=60)
 
 
@@ -25,32 +28,41 @@ def write_plan(journal: Journal, notes: Notes) -> None:
     journal.write({"event": PLAN_COMPLETE})
 
 
-def resume(recovery: Recovery, record: RunRecord) -> Recovered:
-    """Publish what the run did not, and prove what it published. Raises UsageError for a run that never began."""
+def require_plan(record: RunRecord) -> int:
+    """Return how many messages of the plan are not proven to be stored. Raises UsageError for a run that never began."""
     if not any(entry.get("event") == PLAN_COMPLETE for entry in entries(record.path)):
         raise UsageError(
             f"run {record.run_id} ended before its plan was complete; nothing was published",
             hint="run `b2bpilot twilio reconcile --publish-missing` again",
         )
+    return sum(state.fate != STORED for state in record.messages.values())
+
+
+def resume(recovery: Recovery, record: RunRecord) -> Recovered:
+    """Publish what the run did not, and prove what it published."""
     recovered = Recovered()
-    accepted = [
-        sid for sid, state in record.messages.items() if state.was_accepted and state.fate != "completed"
-    ]
+    accepted = [sid for sid, state in record.messages.items() if state.was_accepted and state.fate != STORED]
     recovery.prove(accepted, recovered)
     return recovery.run(_left(record), recovered)
 
 
-def is_done(record: RunRecord) -> bool:
-    """Tell whether the journal proves all messages of the run to be stored."""
-    return bool(record.messages) and all(state.fate == "completed" for state in record.messages.values())
+def finish(journal: RunJournal, recovered: Recovered) -> None:
+    """A run that stopped early has no end: it can be resumed."""
+    if not recovered.is_stopped:
+        journal.finish(recovered.counts())
 
 
-def require_everything_stored(recovered: Recovered) -> None:
+def require_everything_stored(recovered: Recovered, run_id: str) -> None:
     """Raises PartlyFailed."""
+    if recovered.is_stopped:
+        raise PartlyFailed(
+            "nothing of what was published last was stored, so the rest was not published",
+            hint=f"mend the processor, then: b2bpilot runs resume {run_id}",
+        )
     if recovered.problems:
         raise PartlyFailed(
             f"{len(recovered.problems):,} of the missing messages are not proven to be stored",
-            hint="look at `b2bpilot dlq list`, then run it again: what is stored is left alone",
+            hint="see `b2bpilot dlq list`, then reconcile again: what is stored is left alone",
         )
 
 
@@ -61,7 +73,7 @@ def _left(record: RunRecord) -> Iterator[Finding]:
         if entry.get("event") != "planned" or sid not in record.messages:
             continue
         state = record.messages[sid]
-        if not state.was_accepted and state.fate != "completed":
+        if not state.was_accepted and state.fate != STORED:
             yield Finding(
                 verdict=Verdict.MISSING,
                 sid=sid,
