@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.durations import relative
 from b2bpilot.cli.output import Row
+from b2bpilot.cli.run_parameters import in_words
 from b2bpilot.errors import Refused
 from b2bpilot.pipeline.message import format_time
 
@@ -60,9 +61,6 @@ def row(record: RunRecord, *, now: datetime) -> Row:
 def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
     """Return a run as named lines, without what it does not have."""
     where = f"{record.environment} (account {record.account_id}, {record.region})"
-    parameters = ", ".join(
-        f"{name}={value}" for name, value in record.parameters.items() if value is not None
-    )
     lines = [
         ("run", record.run_id),
         ("command", _command(record)),
@@ -70,7 +68,7 @@ def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
         ("environment", where),
         ("operator", record.operator),
         ("reason", record.reason),
-        ("parameters", parameters),
+        ("parameters", in_words(record.parameters)),
         ("started", _moment(record.started_at, now=now)),
         ("last entry", _moment(record.last_at, now=now)),
         ("result", _result(record)),
@@ -101,14 +99,18 @@ def message_row(message: MessageState, record: RunRecord) -> Row:
 
 
 def outcome(message: MessageState) -> str:
-    """Return what became of a message, in one phrase."""
+    """Return what became of a message, in one phrase: of its letter, and of its row where that was looked at."""
     if message.fate is not None:
-        return f"{message.stage.value}; {message.fate}"
+        return f"{_stage(message)}; row {'undecided' if message.fate == 'unknown' else message.fate}"
+    return f"unknown: {_stage(message)}" if message.is_unknown else _stage(message)
+
+
+def _stage(message: MessageState) -> str:
     if message.is_unknown:
-        return "unknown: perhaps sent"
-    if message.stage.value == "planned" and message.decision not in (None, "send", "remove"):
-        return f"left: {message.decision}"
-    return message.stage.value
+        return "perhaps sent"
+    if message.stage.value != "planned":
+        return message.stage.value
+    return "not begun" if message.decision in (None, "send", "remove") else f"left: {message.decision}"
 
 
 def is_well(message: MessageState, record: RunRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,15 +99,53 @@ def test_show_tells_the_outcome_of_each_message_that_did_not_go_well(run: Run, b
     result = run("runs", "show", journal.run_id)
     assert result.exit_code == 0
     assert "reason       constraint dropped" in result.stdout
-    assert "parameters   via=async" in result.stdout
+    assert "parameters   via async" in result.stdout
     assert "message-a" not in result.stdout
-    assert "deleted; failed again" in result.stdout
+    assert "deleted; row failed again" in result.stdout
     assert "no customer" in result.stdout
     assert "unknown: perhaps sent" in result.stdout
     assert "left: set aside" in result.stdout
     assert "1 more went well: --all" in result.stderr
     assert f"b2bpilot runs resume {journal.run_id}" in result.stderr
     assert "message-a" in run("runs", "show", journal.run_id, "--all").stdout
+
+
+def test_what_the_run_was_told_is_shown_in_words(run: Run, begin: Begin) -> None:
+    told = {
+        "via": "invoke",
+        "include_completed": False,
+        "include_poison": True,
+        "max_failures": 0.25,
+        "rate": None,
+        "wait_seconds": 3.0,
+        "limit": 1000,
+        "selection": {"error": "no customer", "message_ids": ["a", "b"], "from_number": "+15551234567"},
+    }
+    begin(**told).close()
+    assert (
+        "parameters   via invoke, include poison, max failures 25%, wait 3 s, limit 1,000, error no customer, "
+        "message ids a and b, from number +1555***4567\n"
+    ) in run("runs", "show", "20").stdout
+    assert run("runs", "show", "20", "-o", "json").document["run"]["parameters"] == told
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([("planned", {"decision": "send"})], "not begun"),
+        ([("failed", {"error": "no customer"}), ("proof", {"fate": "unknown"})], "failed; row undecided"),
+        ([("sending", {})], "unknown: perhaps sent"),
+        ([("sending", {}), ("proof", {"fate": "unknown"})], "perhaps sent; row undecided"),
+        ([("sending", {}), ("proof", {"fate": "completed"})], "perhaps sent; row completed"),
+    ],
+)
+def test_an_outcome_says_of_letter_and_row_what_is_known(
+    run: Run, begin: Begin, entries: list[tuple[str, dict[str, object]]], said: str
+) -> None:
+    with begin() as journal:
+        journal.write(*(entry(event, "a", **fields) for event, fields in entries))
+    line = run("runs", "show", journal.run_id).stdout.splitlines()[-1]
+    assert re.split("  +", line)[2] == said
 
 
 def test_json_holds_all_messages(run: Run, begin: Begin) -> None:
@@ -120,7 +159,7 @@ def test_json_holds_all_messages(run: Run, begin: Begin) -> None:
         {
             "queue_message_id": "a",
             "message_id": "message-a",
-            "outcome": "deleted; completed",
+            "outcome": "deleted; row completed",
             "stage": "deleted",
             "decision": None,
             "fate": "completed",
