@@ -22,6 +22,7 @@ from b2bpilot.cli import (
     migrate,
     publish,
     runs,
+    status,
     submissions,
     subscriptions,
     twilio,
@@ -51,6 +52,7 @@ app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(runs.app, name="runs")
 app.add_typer(twilio.app, name="twilio")
+app.command("status", cls=Command)(status.status)
 app.command("verify", cls=Command)(verify.verify)
 app.command("migrate", cls=Command)(migrate.migrate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
     from rich.table import Table
+    from rich.text import Text
 
 SCHEMA_VERSION = 1
+STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
+
+Line = tuple[str, str]
+"""Text for people, and rich's name of a style ("" for none) where there are colours."""
 
 
 class OutputFailed(Exception):
@@ -85,6 +91,48 @@ class Output:
         else:
             self.record(fields, text=plain.pairs(text))
 
+    def lines(self, lines: Sequence[Line]) -> None:
+        """Show text for people, styled on a terminal and broken at its width; programs get nothing of it."""
+        if self.format is not Format.TABLE:
+            return
+        if self._is_watched(self.stdout):
+            with self._above_progress():
+                self._console(self.stdout).print(self._styled(lines))
+        else:
+            for text, _ in lines:
+                self._write(plain.one_line(text))
+
+    @contextmanager
+    def screen(self) -> Iterator[Callable[[Sequence[Line]], None]]:
+        """Give what shows lines in place of those before. When it ends, the last ones stay.
+
+        Where stdout is no terminal each comes below the others, an empty line between them.
+        """
+        if not self._is_watched(self.stdout) or self.format is not Format.TABLE:
+            yield self._below
+            return
+        from rich.live import Live
+
+        last: list[Line] = []
+
+        def draw(lines: Sequence[Line]) -> None:
+            last[:] = lines
+            live.update(self._styled(lines), refresh=True)
+
+        try:
+            with Live(console=self._console(self.stdout), auto_refresh=False, screen=True) as live:
+                yield draw
+        finally:
+            self.lines(last)
+
+    def can_show(self, text: str) -> bool:
+        """Whether stdout has these letters: an old terminal, or one without a locale, knows ASCII only."""
+        try:
+            text.encode(self.stdout.encoding or "ascii")
+        except UnicodeEncodeError:
+            return False
+        return True
+
     def rows(self, name: str, rows: Iterable[Row]) -> int:
         """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
         if self.format is Format.JSONL:
@@ -95,6 +143,18 @@ class Output:
         elif found:
             self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
         return len(found)
+
+    def painted(self, text: str, style: str) -> str:
+        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
+        safe = plain.one_line(text)
+        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if safe and self._is_styled(self.stdout) else safe
+
+    @property
+    def width(self) -> int | None:
+        """Return the columns of the terminal that stdout is, None when it is none: then nothing is cut or wrapped."""
+        if not self._is_watched(self.stdout):
+            return None
+        return shutil.get_terminal_size().columns
 
     def notice(self, text: str) -> None:
         """Say something that is not the result."""
@@ -152,6 +212,15 @@ class Output:
             raise PipeClosed from exc
         except OSError as exc:
             raise OutputFailed(exc.strerror) from exc
+
+    def _below(self, lines: Sequence[Line]) -> None:
+        self.lines([*lines, ("", "")])
+        self.stdout.flush()
+
+    def _styled(self, lines: Sequence[Line]) -> Text:
+        from rich.text import Text
+
+        return Text("\n").join(Text(plain.one_line(text), style=style) for text, style in lines)
 
     def _complain(self, failure: Failure) -> None:
         error, hint = "error:", "hint:"
