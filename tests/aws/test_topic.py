@@ -122,3 +122,14 @@ def test_batches_stay_below_what_sns_takes() -> None:
     found = list(batches(messages))
     assert [len(batch) for batch in found] == [2, 2, 1]
     assert all(sum(entry.size_bytes for entry in batch) <= MAXIMUM_BYTES for batch in found)
+
+
+def test_a_message_reaches_sns_as_botocore_would_have_encoded_it(access: AwsAccess) -> None:
+    arn = boto3.client("sns", region_name=REGION).create_topic(Name="messages")["TopicArn"]
+    sent = message("Grüße & 100 % = \u65e5\u672c")
+    bodies = []
+    for client in (Topic.connect(arn, access=access)._client, access.client("sns")):
+        client.meta.events.register_first("before-send.sns", lambda request, **_: bodies.append(request.body))
+        Topic(client, arn).publish(sent)
+    ours, botocores = bodies
+    assert ours == botocores.encode()
