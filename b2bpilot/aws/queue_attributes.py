@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from b2bpilot.aws.failures import translated
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
+
+NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +50,17 @@ class RedrivePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueAttributes:
-    """How a queue is set up. A message is deleted `retention` after it was written to the queue (facts B7)."""
+    """How a queue is set up. A message is deleted `retention` after it was written to the queue (facts B7).
+
+    `policy` is the JSON text of who may do what.
+    """
 
     arn: str
     retention: timedelta
     redrive_policy: RedrivePolicy | None
+    policy: str | None = None
+    is_encrypted: bool = False
+    longest_message_bytes: int = 262_144
 
 
 def counters(client: SQSClient, url: str) -> Counters:
@@ -75,9 +86,27 @@ def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
     """Raises AwsError."""
     with translated("sqs:GetQueueAttributes"):
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    values = answer["Attributes"]
+    return _attributes(answer["Attributes"])
+
+
+def existing_queue(client: SQSClient, url: str) -> QueueAttributes | None:
+    """Return how the queue is set up; None when there is none. Raises AwsError."""
+    with translated("sqs:GetQueueAttributes"):
+        try:
+            answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        except ClientError as exc:
+            if error_code(exc) not in NO_QUEUE:
+                raise
+            return None
+    return _attributes(answer["Attributes"])
+
+
+def _attributes(values: Mapping[Any, str]) -> QueueAttributes:
     return QueueAttributes(
         arn=values["QueueArn"],
         retention=timedelta(seconds=int(values["MessageRetentionPeriod"])),
         redrive_policy=RedrivePolicy.parse(values.get("RedrivePolicy")),
+        policy=values.get("Policy") or None,
+        is_encrypted=values.get("SqsManagedSseEnabled") == "true" or bool(values.get("KmsMasterKeyId")),
+        longest_message_bytes=int(values.get("MaximumMessageSize", 262_144)),
     )

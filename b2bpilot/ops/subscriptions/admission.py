@@ -1,4 +1,4 @@
-"""Does a resource's policy let SNS in, when it comes from one topic?"""
+"""Does a resource's policy let an AWS service in, SNS above all, when it comes from one topic or API?"""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ EXACT, LIKE = frozenset({"bool", "stringequals"}), frozenset({"arnequals", "arnl
 
 def admits(policy: str | None, *, action: str, topic_arn: str) -> bool | None:
     """Tell whether the policy (JSON; None admits nobody) lets SNS do `action` for the topic. None: it cannot be told."""
+    return admits_service(policy, SNS, action=action, source_arn=topic_arn)
+
+
+def admits_service(policy: str | None, service: str, *, action: str, source_arn: str) -> bool | None:
+    """Tell the same of any service that acts for a resource, such as API Gateway for a route."""
     if policy is None:
         return False
     try:
@@ -23,20 +28,24 @@ def admits(policy: str | None, *, action: str, topic_arn: str) -> bool | None:
     except ValueError:
         return None
     statements = _list(document.get("Statement")) if isinstance(document, dict) else []
-    denied = either([_applies(one, action, topic_arn) for one in statements if one.get("Effect") == "Deny"])
-    allowed = either([_applies(one, action, topic_arn) for one in statements if one.get("Effect") == "Allow"])
+    denied, allowed = (
+        either(
+            [_applies(one, service, action, source_arn) for one in statements if one.get("Effect") == effect]
+        )
+        for effect in ("Deny", "Allow")
+    )
     if denied or allowed is False:
         return False
     return None if denied is None else allowed
 
 
-def _applies(statement: Mapping[str, Any], action: str, topic_arn: str) -> bool | None:
+def _applies(statement: Mapping[str, Any], service: str, action: str, source_arn: str) -> bool | None:
     if "NotPrincipal" in statement or "NotAction" in statement:
         return None
-    if not _is_sns(statement.get("Principal")) or not _covers(statement.get("Action"), action):
+    if not _is(statement.get("Principal"), service) or not _covers(statement.get("Action"), action):
         return False
     answers = [
-        _holds(operator, key, wanted, topic_arn)
+        _holds(operator, key, wanted, source_arn)
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, wanted in keys.items()
     ]
@@ -45,24 +54,24 @@ def _applies(statement: Mapping[str, Any], action: str, topic_arn: str) -> bool 
     return None if None in answers else True
 
 
-def _is_sns(principal: object) -> bool:
+def _is(principal: object, service: str) -> bool:
     if principal == "*":
         return True
     if not isinstance(principal, dict):
         return False
-    return "*" in _list(principal.get("AWS")) or SNS in _list(principal.get("Service"))
+    return "*" in _list(principal.get("AWS")) or service in _list(principal.get("Service"))
 
 
 def _covers(actions: object, action: str) -> bool:
     return any(fnmatchcase(action.lower(), str(one).lower()) for one in _list(actions))
 
 
-def _holds(operator: str, key: str, wanted: object, topic_arn: str) -> bool | None:
-    """What SNS brings along: the topic, its account, and TLS."""
+def _holds(operator: str, key: str, wanted: object, source_arn: str) -> bool | None:
+    """What the service brings along: the topic or route, its account, and TLS."""
     known = {
-        "aws:sourcearn": topic_arn,
-        "aws:sourceaccount": topic_arn.split(":")[4],
-        "aws:sourceowner": topic_arn.split(":")[4],
+        "aws:sourcearn": source_arn,
+        "aws:sourceaccount": source_arn.split(":")[4],
+        "aws:sourceowner": source_arn.split(":")[4],
         "aws:securetransport": "true",
     }
     name = operator.lower().removesuffix("ifexists")

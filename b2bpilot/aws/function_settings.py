@@ -1,0 +1,97 @@
+"""How a function is set up: its configuration, its reserve, and what Lambda does with asynchronous events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
+
+MOST_RETRIES, LONGEST_AGE_SECONDS = 2, 21_600
+"""Lambda's defaults, which are its limits too (facts A2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSettings:
+    """`state` is Lambda's word (Active, Pending, Inactive, Failed), `update` that of the last change (Successful,
+    InProgress, Failed). The environment may hold secrets."""
+
+    name: str
+    arn: str
+    role_arn: str
+    runtime: str
+    timeout_seconds: int
+    memory_megabytes: int
+    environment: Mapping[str, str] = field(repr=False)
+    dead_letter_arn: str | None
+    log_group: str
+    state: str
+    state_reason: str
+    update: str
+    update_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventInvoke:
+    """What Lambda does with the function's asynchronous events. A destination is an ARN."""
+
+    retries: int = MOST_RETRIES
+    age_seconds: int = LONGEST_AGE_SECONDS
+    on_success: str | None = None
+    on_failure: str | None = None
+
+
+def function_settings(client: LambdaClient, name: str) -> FunctionSettings | None:
+    """Return how the function is set up; None when there is none of this name. Raises AwsError."""
+    with translated("lambda:GetFunctionConfiguration"):
+        try:
+            found = client.get_function_configuration(FunctionName=name)
+        except ClientError as exc:
+            if error_code(exc) != "ResourceNotFoundException":
+                raise
+            return None
+    return _settings(found)
+
+
+def event_invoke(client: LambdaClient, name: str) -> EventInvoke:
+    """Return the settings of $LATEST; Lambda's defaults when it has none. Raises AwsError."""
+    with translated("lambda:GetFunctionEventInvokeConfig"):
+        try:
+            found = client.get_function_event_invoke_config(FunctionName=name)
+        except ClientError as exc:
+            if error_code(exc) != "ResourceNotFoundException":
+                raise
+            return EventInvoke()
+    destinations = found.get("DestinationConfig", {})
+    return EventInvoke(
+        retries=found.get("MaximumRetryAttempts", MOST_RETRIES),
+        age_seconds=found.get("MaximumEventAgeInSeconds", LONGEST_AGE_SECONDS),
+        on_success=destinations.get("OnSuccess", {}).get("Destination") or None,
+        on_failure=destinations.get("OnFailure", {}).get("Destination") or None,
+    )
+
+
+def _settings(found: FunctionConfigurationResponseTypeDef) -> FunctionSettings:
+    name = found["FunctionName"]
+    return FunctionSettings(
+        name=name,
+        arn=found["FunctionArn"],
+        role_arn=found["Role"],
+        runtime=found.get("Runtime", ""),
+        timeout_seconds=found["Timeout"],
+        memory_megabytes=found["MemorySize"],
+        environment=dict(found.get("Environment", {}).get("Variables", {})),
+        dead_letter_arn=found.get("DeadLetterConfig", {}).get("TargetArn") or None,
+        log_group=found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
+        state=found.get("State", "Active"),
+        state_reason=found.get("StateReason", ""),
+        update=found.get("LastUpdateStatus", "Successful"),
+        update_reason=found.get("LastUpdateStatusReason", ""),
+    )
