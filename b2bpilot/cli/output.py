@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
+STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
 
 Line = tuple[str, str]
 """Text for people, and rich's name of a style ("" for none) where there are colours."""
@@ -143,6 +144,18 @@ class Output:
         elif found:
             self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
         return len(found)
+
+    def painted(self, text: str, style: str) -> str:
+        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
+        safe = plain.one_line(text)
+        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if safe and self._is_styled(self.stdout) else safe
+
+    @property
+    def width(self) -> int | None:
+        """Return the columns of the terminal that stdout is, None when it is none: then nothing is cut or wrapped."""
+        if not self._is_watched(self.stdout):
+            return None
+        return shutil.get_terminal_size().columns
 
     def painted(self, text: str, style: str) -> str:
         """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
