@@ -33,6 +33,8 @@ class Pilot:
     environ: Mapping[str, str]
     output: Output
     given: dict[str, str | bool] = field(default_factory=dict)
+    views: tuple[str, ...] = ()
+    """Forms of the output that only this command has."""
 
     @cached_property
     def settings(self) -> GlobalSettings:
@@ -45,7 +47,7 @@ class Pilot:
     def resolve(self, more: Mapping[str, str | bool]) -> GlobalSettings:
         """Return the settings with `more` options. Raises SettingsInvalid."""
         files = config_files(self.environ, directory=Path.cwd(), home=Path.home())
-        return resolve({**self.given, **more}, self.environ, files)
+        return resolve({**self.given, **more}, self.environ, files, views=self.views)
 
     @cached_property
     def environment(self) -> Environment:
@@ -154,9 +156,13 @@ class Pilot:
         self.output.secrets += passwords_in(url or "")
 
 
-def pilot_of(ctx: typer.Context) -> Pilot:
-    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else."""
+def pilot_of(ctx: typer.Context, *, views: tuple[str, ...] = ()) -> Pilot:
+    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else.
+
+    `views` are forms of the output that this command has beside those of all.
+    """
     pilot = ctx.obj
     assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    pilot.views = views
     _ = pilot.settings
     return pilot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -110,6 +110,8 @@ class GlobalSettings:
     endpoint_url: str | None = None
     database_url: str | None = field(default=None, repr=False)
     output: Format = Format.TABLE
+    view: str | None = None
+    """A form that only the command of this line has, such as `junit`; errors and notices are text then."""
     color: Color = Color.AUTO
     verbose: bool = False
 
@@ -123,21 +125,29 @@ class Origin:
 
 
 def resolve(
-    given: Mapping[str, str | bool], environ: Mapping[str, str], files: Iterable[Path]
+    given: Mapping[str, str | bool],
+    environ: Mapping[str, str],
+    files: Iterable[Path],
+    *,
+    views: Collection[str] = (),
 ) -> GlobalSettings:
-    """Merge what was given; `files` come with the strongest first. Raises SettingsInvalid."""
+    """Merge what was given; `files` come with the strongest first. `views` are further forms of the output that the
+    command has. Raises SettingsInvalid."""
     levels = [_from_options(given), _from_variables(environ), *(_from_file(path) for path in files)]
     plain = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
     merged: dict[str, Origin] = {}
     for level in reversed(levels):
         merged.update(level)
+    output = merged.get("output")
+    view = output.value if output and output.value in views else None
     return GlobalSettings(
         environment=_environment(merged.get("env")),
         region=_text(merged.get("region")),
         profile=_text(merged.get("profile")),
         endpoint_url=_text(merged.get("endpoint_url")),
         database_url=_text(merged.get("database_url")),
-        output=_choice(Format, merged.get("output"), Format.TABLE),
+        output=Format.TABLE if view else _choice(Format, output, Format.TABLE, views),
+        view=view,
         color=_choice(Color, merged.get("color"), Color.NEVER if plain else Color.AUTO),
         verbose=_switch(merged.get("verbose")),
     )
@@ -221,13 +231,15 @@ def _environment(origin: Origin | None) -> str | None:
     return name
 
 
-def _choice(kind: type[Choice], origin: Origin | None, default: Choice) -> Choice:
+def _choice(
+    kind: type[Choice], origin: Origin | None, default: Choice, others: Collection[str] = ()
+) -> Choice:
     if origin is None:
         return default
     try:
         return kind(origin.value)
     except ValueError as exc:
-        known = ", ".join(kind)
+        known = ", ".join([*kind, *others])
         raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) is none of {known}") from exc
 
 
