@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS event (
     error TEXT
 )
 """
+_INDEX = "CREATE INDEX IF NOT EXISTS event_request_id ON event (request_id)"
+"""What is offered again is looked for among everything that waits."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class EventQueue:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(_SCHEMA)
+        self._database.execute(_INDEX)
 
     def put(self, function: str, request_id: str, payload: bytes, *, accepted_at: float) -> Event | None:
         """Return the new event; None when it is here already: whoever did not hear that it was taken offers it again."""
