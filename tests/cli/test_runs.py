@@ -119,12 +119,12 @@ def test_what_the_run_was_told_is_shown_in_words(run: Run, begin: Begin) -> None
         "rate": None,
         "wait_seconds": 3.0,
         "limit": 1000,
-        "selection": {"error": "no customer", "message_ids": ["a", "b"], "from_number": "+15551234567"},
+        "selection": {"error": "no customer", "message_ids": ["a", "b"]},
     }
     begin(**told).close()
     assert (
         "parameters   via invoke, include poison, max failures 25%, wait 3 s, limit 1,000, error no customer, "
-        "message ids a and b, from number +1555***4567\n"
+        "message ids a and b\n"
     ) in run("runs", "show", "20").stdout
     assert run("runs", "show", "20", "-o", "json").document["run"]["parameters"] == told
 
