@@ -107,8 +107,8 @@ def resume(
     """
     from b2bpilot.ops.runs.runs import find, require_ended
 
-    record = find(_early(ctx).runs_home, run)
-    pilot = _in_environment_of(ctx, record)
+    record = find(early(ctx).runs_home, run)
+    pilot = in_environment_of(ctx, record)
     require_ended(record)
     resumer = RESUMERS.get(record.command)
     if resumer is None:
@@ -117,16 +117,16 @@ def resume(
     resumer(pilot, record, yes=yes)
 
 
-def _early(ctx: typer.Context) -> Pilot:
+def early(ctx: typer.Context) -> Pilot:
     """The Pilot before its settings are resolved: the run names the environment."""
     pilot = ctx.obj
     assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
     return pilot
 
 
-def _in_environment_of(ctx: typer.Context, record: RunRecord) -> Pilot:
+def in_environment_of(ctx: typer.Context, record: RunRecord) -> Pilot:
     """The run's environment wins over variables and files; another one on the line is a mistake. Raises UsageError."""
-    pilot = _early(ctx)
+    pilot = early(ctx)
     named = pilot.given.setdefault("env", record.environment)
     if named != record.environment:
         raise UsageError(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import typer
 
 from b2bpilot.cli.commands import Command, Group
+from b2bpilot.cli.twilio_cutover import cutover
 from b2bpilot.cli.twilio_reconcile import reconcile
+from b2bpilot.cli.twilio_rollback import rollback
+from b2bpilot.cli.twilio_route import route
 
 app = typer.Typer(
     cls=Group,
@@ -14,3 +17,6 @@ app = typer.Typer(
 )
 
 app.command("reconcile", cls=Command)(reconcile)
+app.command("route", cls=Command)(route)
+app.command("cutover", cls=Command)(cutover)
+app.command("rollback", cls=Command)(rollback)

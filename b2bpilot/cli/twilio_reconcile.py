@@ -173,11 +173,11 @@ def _show_counts(pilot: Pilot, counts: Counter[Verdict], limits: Limits) -> None
         f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
         f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
         f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} stored, but Twilio does not know them",
-        f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for})",
+        f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
     ]
     text = [
         f"{pilot.environment}, messages since {period['since']}",
-        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after}",
+        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
         *(line for line in told if not line.startswith("0 ")),
     ]
     pilot.output.record({"reconciled": {**period, **fields}}, text=text)
@@ -298,9 +298,16 @@ def _told(recovered: Recovered) -> Iterator[str]:
     if alert := recovered.origins[Origin.ALERT]:
         yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
     if rest := recovered.origins[Origin.REST]:
-        yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells:"
-        for name, count in sorted(recovered.lost.items()):
-            yield f"  {name} ({count:,} message{'s'[: count != 1]})"
+        yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
+        for count, names in sorted(_by_count(recovered.lost).items()):
+            yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
+
+
+def _by_count(lost: Counter[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name, count in lost.items():
+        found.setdefault(count, []).append(name)
+    return found
 
 
 def _problem_row(problem: Problem) -> Row:

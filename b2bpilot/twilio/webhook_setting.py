@@ -1,9 +1,10 @@
-"""Where Twilio sends inbound messages, as it is set, and the `#rc=...` overrides in a URL."""
+"""Where Twilio sends inbound messages, as it is set; the `#rc=...` overrides in a URL; how a URL is probed. Imports little."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urldefrag
 
 from b2bpilot.errors import Refused
@@ -21,6 +22,15 @@ class WebhookSetting:
     method: str = "POST"
     fallback_url: str = ""
     fallback_method: str = "POST"
+
+
+class ProbeKind(StrEnum):
+    """What the probe looks like."""
+
+    JSON = "json"
+    """A test message that our webhook stores as one: no reply is sent."""
+    FORM = "form"
+    """As Twilio's own: any other system takes it for a real message from Twilio's test number."""
 
 
 def overrides_in(url: str) -> Mapping[str, str]:

@@ -1,0 +1,122 @@
+"""What a cut-over changes: what decides for the chosen numbers, each thing once."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import urlsplit
+
+from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.ops.cutover.route import Level, Route, Target
+from b2bpilot.twilio.webhook_setting import WebhookSetting
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing at Twilio, as it is and as it shall be."""
+
+    level: Level
+    sid: str
+    before: WebhookSetting
+    after: WebhookSetting
+
+    @property
+    def is_needed(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def reversed(self) -> Change:
+        return replace(self, before=self.after, after=self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The numbers that were asked for, what decides for them, and all numbers that it decides for.
+
+    `name` is what a person types to confirm: the number, or what more numbers than the named one follow.
+    """
+
+    targets: Sequence[Target]
+    affected: Sequence[Route]
+    name: str
+
+
+def choose(routes: Sequence[Route], *, number: str | None, service: str | None) -> Chosen:
+    """Return what to change for a number or a service; without either, the one that the account has.
+
+    Raises UsageError, or NotFound.
+    """
+    if number and service:
+        raise UsageError("--number and --service exclude each other")
+    if service:
+        return _of_service(routes, service)
+    if number:
+        found = [route for route in routes if route.number.phone_number == number]
+        if not found:
+            raise NotFound(
+                "the Twilio account has no such number", hint="see `b2bpilot twilio route --reveal`"
+            )
+        return _of_number(routes, found[0])
+    if len({route.effective.sid for route in routes}) != 1:
+        raise UsageError(
+            f"the Twilio account has {len(routes)} numbers: name one with --number, or a service with --service",
+            hint="see `b2bpilot twilio route`",
+        )
+    return _of_number(routes, routes[0])
+
+
+def changes(chosen: Chosen, *, url: str, fallback_url: str | None) -> list[Change]:
+    """Return what must be written so that messages go to `url`. The fallback stays unless one is named."""
+    return [_change(target, url, fallback_url) for target in chosen.targets]
+
+
+def check_url(url: str, option: str) -> str:
+    """Return the URL. Raises UsageError for one that Twilio could not or should not call."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as exc:
+        raise UsageError(f"{option}: {url!r} is not a URL") from exc
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(
+            f"{option}: {url!r} is not an http(s) URL", hint="or `stack`, for the environment's own"
+        )
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise UsageError(f"{option}: messages would travel in the clear", hint="use https")
+    return url
+
+
+def saved(setting: WebhookSetting) -> str:
+    """Return a setting for a journal. Encoded: a journal masks what looks like a number, and a URL must stay as it is."""
+    return base64.b64encode(json.dumps(asdict(setting)).encode()).decode()
+
+
+def restored(text: str) -> WebhookSetting:
+    return WebhookSetting(**json.loads(base64.b64decode(text)))
+
+
+def _of_number(routes: Sequence[Route], route: Route) -> Chosen:
+    target = route.effective
+    affected = [each for each in routes if each.effective.sid == target.sid]
+    name = route.number.phone_number if len(affected) == 1 else target.sid
+    return Chosen(targets=[target], affected=affected, name=name)
+
+
+def _of_service(routes: Sequence[Route], sid: str) -> Chosen:
+    members = [route for route in routes if route.service is not None and route.service.sid == sid]
+    if not members:
+        raise NotFound(f"no number of the account is in Messaging Service {sid}")
+    targets = {route.effective.sid: route.effective for route in members}
+    affected = [route for route in routes if route.effective.sid in targets]
+    return Chosen(targets=list(targets.values()), affected=affected, name=sid)
+
+
+def _change(target: Target, url: str, fallback_url: str | None) -> Change:
+    after = replace(target.webhook, url=url, method="POST")
+    if fallback_url is not None:
+        after = replace(after, fallback_url=fallback_url, fallback_method="POST")
+    return Change(level=target.level, sid=target.sid, before=target.webhook, after=after)
