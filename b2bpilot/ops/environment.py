@@ -39,3 +39,8 @@ def database_url(environment: Environment) -> str:
     if not url:
         raise SettingsInvalid(f"secret {arn} has no DATABASE_URL", hint="name it with --database-url")
     return url
+
+
+def is_production(name: str) -> bool:
+    """Tell from its name whether an environment is production: what cannot be undone there asks for more."""
+    return name.lower().startswith("prod")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.verify import access, stack
+from b2bpilot.ops.verify import access, end_to_end, stack
 from b2bpilot.ops.verify.check import Check
 
-CHECKS: tuple[Check, ...] = (*access.CHECKS, *stack.CHECKS)
+CHECKS: tuple[Check, ...] = (*access.CHECKS, *stack.CHECKS, *end_to_end.checks(()))

@@ -78,7 +78,8 @@ class Check:
 
     `code` is stable: B2B and three digits, never given to another statement. `mend` is a command in which `{name}` stands
     for an output of the stack (aws.stack.StackOutputs) or, in the documentation, for a placeholder. `actions` are the IAM
-    actions that the probe uses. `needs` are codes without which asking has no meaning.
+    actions that the probe uses. `needs` are codes that must hold, or asking has no meaning; those of `unless_failed`
+    may be unknown, but must not have failed. `extra_seconds` is added to the time that every check has.
     """
 
     code: str
@@ -90,6 +91,8 @@ class Check:
     severity: Severity = Severity.FATAL
     actions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    unless_failed: tuple[str, ...] = ()
+    extra_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from b2bpilot.aws import stack
+from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.stack import StackOutputs
-from b2bpilot.ops import environment
+from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.verify.once import Once
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.verify.trial import Trial
 
 PROBE_TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=6, attempts=2)
 """Tight, so that a source that hangs is told from a slow one within a check's time."""
@@ -20,16 +24,19 @@ PROBE_TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=6, attempts=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What the operator decided: whether to send a test message, keep its row, and ask Twilio."""
+    """What the operator decided. `end_to_end` False sends nothing, and `because` says why; a row is kept with `keep`."""
 
     end_to_end: bool = True
+    because: str = "left out"
     keep: bool = False
     with_twilio: bool = False
+    row_seconds: float = 15.0
+    """How long a test message's row is waited for."""
 
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """One look at one environment. A second look, to see whether something has become true, needs a new one.
+    """One look at one environment. A second look, to see whether something has become true, is `again`.
 
     `given_database_url` is an operator's own; else the secret's is used. Everything raises AwsError and its kin.
     """
@@ -37,9 +44,15 @@ class World:
     name: str
     access: AwsAccess
     now: datetime
-    given_database_url: str | None = None
+    given_database_url: str | None = field(default=None, repr=False)
     choices: Choices = field(default_factory=Choices)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    tell: Callable[[str], None] = lambda _: None
+    """Takes what an operator has to know at once. Called from other threads."""
     once: Once = field(default_factory=Once, repr=False)
+    clients: Once = field(default_factory=Once, repr=False)
+    trials: list[Trial] = field(default_factory=list, repr=False)
+    """The test messages that were sent, in this look and those before."""
 
     @property
     def stack(self) -> StackOutputs:
@@ -50,12 +63,23 @@ class World:
         return Environment(name=self.name, access=self.access, stack=self.stack)
 
     @property
+    def secret(self) -> Mapping[str, str]:
+        """The fields of the environment's secret."""
+        return self.once.ask(
+            "secret", lambda: read_secret(self.stack.secret_arn, self.client("secretsmanager"))
+        )
+
+    @property
     def database_url(self) -> str:
-        return self.once.ask("database url", self._database_url)
+        """Raises SettingsInvalid when nothing names it."""
+        url = self.given_database_url or self.secret.get("DATABASE_URL")
+        if not url:
+            raise SettingsInvalid("the secret has no DATABASE_URL", hint="name it with --database-url")
+        return url
 
     def client(self, service: str) -> Any:
         """Return botocore's client with the waits of a probe; the caller's annotation gives its type."""
-        return self.once.ask(("client", service), lambda: self.access.client(service, PROBE_TIMEOUTS))
+        return self.clients.ask(service, lambda: self.access.client(service, PROBE_TIMEOUTS))
 
     def ask(self, key: object, source: Callable[[], Any]) -> Any:
         """Ask a source that several probes share; the caller's annotation gives its type."""
@@ -63,13 +87,4 @@ class World:
 
     def again(self, *, now: datetime) -> World:
         """Return the same environment, not looked at yet."""
-        return World(
-            name=self.name,
-            access=self.access,
-            now=now,
-            given_database_url=self.given_database_url,
-            choices=self.choices,
-        )
-
-    def _database_url(self) -> str:
-        return self.given_database_url or environment.database_url(self.environment)
+        return replace(self, now=now, once=Once())

@@ -1,0 +1,125 @@
+"""Checks of the category `end-to-end`: a test message becomes exactly one row, also when it comes twice."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from b2bpilot.ops.publish.echo import sentence
+from b2bpilot.ops.publish.routes import Verdict
+from b2bpilot.ops.publish.waiting import Verdict as Found
+from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
+from b2bpilot.ops.verify.trial import First, Second, Trial
+from b2bpilot.ops.verify.world import World
+
+PERMISSIONS = ("secretsmanager:GetSecretValue", "sns:Publish", "logs:FilterLogEvents")
+
+
+def _trial(world: World) -> Trial:
+    def begin() -> Trial:
+        trial = Trial(world)
+        world.trials.append(trial)
+        return trial
+
+    found: Trial = world.ask("trial", begin)
+    return found
+
+
+def _first(world: World) -> First:
+    found: First = world.ask("first sending", lambda: _trial(world).send())
+    return found
+
+
+def _second(world: World) -> Second:
+    found: Second = world.ask("second sending", lambda: _trial(world).send_again())
+    return found
+
+
+def _stored(world: World) -> Answer:
+    if not world.choices.end_to_end:
+        return unanswered(world.choices.because)
+    first = _first(world)
+    message_id = _trial(world).message_id
+    if first.waited is None:
+        return fails(f"test message {message_id} was not taken: {first.sent.error}", may_change=True)
+    waited, seconds = first.waited, world.choices.row_seconds
+    if waited.verdict is Found.STORED and waited.latency is not None:
+        latency_ms = waited.latency.total_seconds() * 1000
+        return holds(f"stored after {latency_ms:.0f} ms, through the {first.via}; message {message_id}")
+    row = waited.submission
+    found = f"attempt {row.attempts} failed: {row.last_error}" if row and row.last_error else "it has no row"
+    return fails(
+        f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",
+        mend=f"b2bpilot inspect -e {{environment}} {message_id}",
+        may_change=True,
+    )
+
+
+def _once(world: World) -> Answer:
+    second = _second(world)
+    if second.sent.verdict is not Verdict.ACCEPTED:
+        return fails(f"the second sending was not taken: {second.sent.error}", may_change=True)
+    if second.rows != 1:
+        return fails(f"message {_trial(world).message_id} has {second.rows} rows")
+    if second.events is None:
+        return unanswered(f"1 row, but whether the second came is unknown: {second.log_error}")
+    told = sentence(second.events, 2)
+    if second.events.get("duplicate", 0) < 1:
+        return unanswered(f"1 row, but the processor's log does not tell of the second sending: {told}")
+    return holds(f"1 row; 2 deliveries: {told}")
+
+
+def _removed(world: World) -> Answer:
+    trial = _trial(world)
+    if world.choices.keep:
+        return unanswered(f"the row of message {trial.message_id} is kept, as --keep asks")
+    # The second delivery would make the row again.
+    _settled(world)
+    removal = trial.remove()
+    if not removal.is_certain:
+        return fails(f"a delivery of {trial.message_id} was still on its way: a test row may come back")
+    return holds("nothing of the test is left in the table")
+
+
+def _settled(world: World) -> None:
+    """The check before this one tells of whatever goes wrong here."""
+    with suppress(Exception):
+        _second(world)
+
+
+def checks(unless_failed: tuple[str, ...]) -> tuple[Check, ...]:
+    """Return the checks. `unless_failed` are those without which a message cannot get through."""
+    return (
+        Check(
+            code="B2B096",
+            category=Category.END_TO_END,
+            statement="a test message becomes a row",
+            why="All parts can look right and still not work together.",
+            mend="b2bpilot diagnose not-processed -e {environment}",
+            probe=_stored,
+            actions=PERMISSIONS,
+            needs=("B2B010", "B2B075"),
+            unless_failed=unless_failed,
+            extra_seconds=20,
+        ),
+        Check(
+            code="B2B097",
+            category=Category.END_TO_END,
+            statement="sent again, it stays one row",
+            why="Twilio, SNS and Lambda all deliver twice at times; a second row is a second order.",
+            mend="b2bpilot diagnose duplicates -e {environment}",
+            probe=_once,
+            actions=PERMISSIONS,
+            needs=("B2B096",),
+            extra_seconds=30,
+        ),
+        Check(
+            code="B2B099",
+            category=Category.END_TO_END,
+            statement="the test leaves nothing behind",
+            why="A test row must not be taken for a customer's message.",
+            mend="",
+            probe=_removed,
+            needs=("B2B096",),
+            extra_seconds=60,
+        ),
+    )

@@ -1,0 +1,36 @@
+"""What the results come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from b2bpilot.ops.verify.check import Check, Result, Status
+
+DOCUMENT = "docs/checks.md"
+
+
+def anchor(check: Check) -> str:
+    """Return where a check is explained."""
+    return f"{DOCUMENT}#{check.code.lower()}"
+
+
+def counts(results: Sequence[Result]) -> dict[Status, int]:
+    found = Counter(result.status for result in results)
+    return {status: found[status] for status in Status}
+
+
+def summary(results: Sequence[Result]) -> str:
+    """`61 ok, 1 warning, 1 failed, 2 skipped`; what there is none of is left out, but for `ok`."""
+    found = counts(results)
+    parts = [f"{found[Status.OK]} ok"]
+    if warnings := found[Status.WARNING]:
+        parts.append("1 warning" if warnings == 1 else f"{warnings} warnings")
+    parts += [f"{found[status]} {status}" for status in (Status.FAILED, Status.SKIPPED) if found[status]]
+    return ", ".join(parts)
+
+
+def has_failed(results: Sequence[Result], *, strict: bool) -> bool:
+    return any(
+        result.status is Status.FAILED or (strict and result.status is Status.WARNING) for result in results
+    )

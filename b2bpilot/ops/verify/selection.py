@@ -1,0 +1,36 @@
+"""Which checks to run: all, some, or all but some, named by code or category."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.verify.check import Category, Check
+
+
+def select(checks: Sequence[Check], *, only: Sequence[str], skip: Sequence[str]) -> list[Check]:
+    """Return the checks in their order. Raises UsageError for a name that is none, or when nothing is left."""
+    wanted, unwanted = _codes(checks, only, "--only"), _codes(checks, skip, "--skip")
+    chosen = [check for check in checks if (not only or check.code in wanted) and check.code not in unwanted]
+    if not chosen:
+        raise UsageError("no check is left to run", hint="leave --only or --skip out")
+    return chosen
+
+
+def _codes(checks: Sequence[Check], names: Sequence[str], option: str) -> set[str]:
+    return {code for name in names for code in _named(checks, name, option)}
+
+
+def _named(checks: Sequence[Check], name: str, option: str) -> list[str]:
+    if found := [
+        check.code for check in checks if name.lower() in (check.code.lower(), check.category.value)
+    ]:
+        return found
+    known = [*Category, *(check.code for check in checks)]
+    close = get_close_matches(name.lower(), [word.lower() for word in known], n=3, cutoff=0.5)
+    spelled = [word.upper() if word.startswith("b2b") else word for word in close]
+    raise UsageError(
+        f"{option}: {name!r} is neither a check's code nor a category",
+        hint=f"did you mean {', '.join(spelled)}?" if spelled else f"categories are {', '.join(Category)}",
+    )

@@ -1,0 +1,167 @@
+"""One test message on its way through the pipeline: sent, awaited, sent again, and its row removed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.errors import AwsError, Refused
+from b2bpilot.ops.publish import compose
+from b2bpilot.ops.publish.echo import listen, log_of
+from b2bpilot.ops.publish.order import Item
+from b2bpilot.ops.publish.routes import Sent, TopicRoute, Verdict, Via, WebhookRoute
+from b2bpilot.ops.publish.waiting import Verdict as Found
+from b2bpilot.ops.publish.waiting import Waited, wait_until_stored
+from b2bpilot.pipeline.message import PilotMessage, encode, new_message_id
+from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.publish.routes import Route
+    from b2bpilot.ops.verify.world import World
+    from b2bpilot.pipeline.database import DatabaseManager
+
+SETTLE = timedelta(seconds=5)
+"""How long the removal waits for what is still on its way."""
+LATE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """The first sending. `waited` is None when nobody took the message."""
+
+    via: Via
+    sent: Sent
+    waited: Waited | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """After the second sending: how many rows, and what the processor's log says of both, None when it was not read."""
+
+    sent: Sent
+    rows: int
+    events: Mapping[str, int] | None
+    log_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """How the clean-up went. `is_certain`: no delivery is left that could make the row again."""
+
+    rows: int
+    is_certain: bool
+
+
+class Trial:
+    """The message and what became of it. `remove` may come at any time, from another thread: nothing is sent after it."""
+
+    def __init__(self, world: World, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.message_id = new_message_id()
+        self._world = world
+        self._sleep = sleep
+        self._sending = threading.Lock()
+        self._is_over = False
+        self._deliveries = 0
+        self._heard = 0
+        self._is_stored = False
+        self._since = world.clock()
+        self._message = self._composed()
+
+    @property
+    def via(self) -> Via:
+        """Through the webhook when its signature can be made."""
+        try:
+            return Via.WEBHOOK if self._world.secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
+        except AwsError:
+            return Via.TOPIC
+
+    def send(self) -> First:
+        """Send it and wait for its row. Raises DatabaseError before anything is sent."""
+        with self._database() as database:
+            database.now()
+            sent = self._send(self.via)
+            if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
+                return First(via=self.via, sent=sent)
+            waited = wait_until_stored(
+                self.message_id,
+                database,
+                timeout=timedelta(seconds=self._world.choices.row_seconds),
+                observe=lambda _: None,
+            )
+        self._is_stored = waited.verdict is Found.STORED
+        return First(via=self.via, sent=sent, waited=waited)
+
+    def send_again(self) -> Second:
+        """Send the same once more, and count."""
+        sent = self._send(self.via)
+        echo = listen(
+            log_of(self._world.environment),
+            {self.message_id: self._deliveries},
+            since=self._since,
+            now=self._world.clock,
+        )
+        events: Counter[str] = Counter(echo.events[self.message_id])
+        self._heard = events["stored"] + events["duplicate"]
+        with self._database() as database:
+            rows = count_rows(database, self.message_id)
+        return Second(sent=sent, rows=rows, events=None if echo.error else events, log_error=echo.error)
+
+    def remove(self) -> Removal:
+        """Delete the row, and see that it stays away as far as can be seen. Raises DatabaseError."""
+        self._is_over = True
+        with self._sending:
+            deliveries = self._deliveries
+        if not deliveries:
+            return Removal(rows=0, is_certain=True)
+        with self._database() as database:
+            is_certain = self._has_settled(database, deliveries)
+            rows = remove_test_row(database, self.message_id)
+            if not is_certain:
+                self._sleep(LATE_SECONDS)
+                rows += remove_test_row(database, self.message_id)
+        return Removal(rows=rows, is_certain=is_certain)
+
+    def _has_settled(self, database: DatabaseManager, deliveries: int) -> bool:
+        """A delivery that comes after the row was removed would make it again."""
+        if not self._is_stored:
+            waited = wait_until_stored(self.message_id, database, timeout=SETTLE, observe=lambda _: None)
+            self._is_stored = waited.verdict is Found.STORED
+        return self._is_stored and (deliveries == 1 or self._heard >= deliveries)
+
+    def _send(self, via: Via) -> Sent:
+        with self._sending:
+            if self._is_over:
+                raise Refused("the check was ended")
+            if not self._deliveries:
+                self._world.tell(f"Test message {self.message_id} goes through the {via.value}")
+            message = self._message
+            item = Item(message=message, size_bytes=encode(message).size_bytes)
+            # Counted before: what an interrupted call has done nobody knows.
+            self._deliveries += 1
+            (sent,) = self._route(via).send([item])
+            if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
+                self._deliveries -= 1
+            return sent
+
+    def _route(self, via: Via) -> Route:
+        world = self._world
+        if via is Via.TOPIC:
+            return TopicRoute(world.environment.topic(), clock=world.clock)
+        from b2bpilot.twilio.webhook import WebhookClient
+
+        token = world.secret["TWILIO_AUTH_TOKEN"]
+        return WebhookRoute(lambda: WebhookClient(world.stack.webhook_url, auth_token=token))
+
+    def _composed(self) -> PilotMessage:
+        body = {"Body": "Test message of b2bpilot verify"}
+        return compose(body, message_id=self.message_id, real=False, now=self._since)
+
+    def _database(self) -> DatabaseManager:
+        from b2bpilot.pipeline.database import DatabaseManager
+
+        return DatabaseManager(self._world.database_url, application_name="b2bpilot/verify")

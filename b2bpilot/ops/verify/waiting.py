@@ -1,0 +1,61 @@
+"""Looking again until what is not true yet has become true, or cannot any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.ops.verify.world import World
+
+PAUSE_SECONDS = 2.0
+
+Observe = Callable[[Sequence[Result], float], None]
+"""Hears what stands in the way, and how many seconds of waiting are left."""
+
+
+def run_until(
+    runner: Runner,
+    world: World,
+    *,
+    wait: timedelta,
+    strict: bool = False,
+    observe: Observe = lambda _results, _seconds: None,
+    pause: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Result]:
+    """Yield the results of the last look.
+
+    Only what can still become true is looked at again, as long as nothing else stands in the way and `wait` is not over;
+    without any `wait`, results come as they are found.
+    """
+    deadline = clock() + wait.total_seconds()
+    if not wait:
+        yield from runner.run(world)
+        return
+    results = list(runner.run(world))
+    while is_worth_waiting(results, strict=strict) and clock() + PAUSE_SECONDS < deadline:
+        observe([one for one in results if _is_in_the_way(one, strict=strict)], deadline - clock())
+        pause(PAUSE_SECONDS)
+        world = world.again(now=world.clock())
+        results = list(runner.run(world, _settled(results)))
+    yield from results
+
+
+def is_worth_waiting(results: Sequence[Result], *, strict: bool = False) -> bool:
+    """Something is not true yet, and nothing that is not true is hopeless."""
+    in_the_way = [one for one in results if _is_in_the_way(one, strict=strict)]
+    return bool(in_the_way) and all(one.may_change for one in in_the_way)
+
+
+def _is_in_the_way(result: Result, *, strict: bool) -> bool:
+    return result.status is Status.FAILED or (strict and result.status is Status.WARNING)
+
+
+def _settled(results: Sequence[Result]) -> Mapping[str, Result]:
+    """What another look would find again: a skipped check, too, unless what it needs may change."""
+    return {
+        result.check.code: result for result in results if result.status is Status.OK or not result.may_change
+    }
