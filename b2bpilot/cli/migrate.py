@@ -100,11 +100,13 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
     survey = _survey(pilot)
     plan, target = survey.plan, _target(pilot)
     pilot.output.record(migration.fields(survey), text=[])
+    doing = f"Nothing is pending in {target}; verifying it"
     if plan.pending or plan.to_record:
+        doing = f"Migrating {target}"
         question = migration.question(plan, target)
         pilot.confirmation(yes=yes).ask(list(migration.described(survey, target)), question)
     try:
-        with pilot.output.progress(f"Migrating {target}") as observe:
+        with pilot.output.progress(doing) as observe:
             outcome = migrations.apply(pilot.database_url, observe, author=_author(reason), lock_wait=wait)
     except KeyboardInterrupt:
         pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")

@@ -54,6 +54,8 @@ def test_it_applies_all_and_then_has_nothing_to_do(run: Run, empty: str) -> None
     assert first.exit_code == second.exit_code == 0
     assert first.document["applied"] == FILES
     assert second.stdout.startswith("Nothing to do: ")
+    assert "Nothing is pending in " in second.stderr
+    assert "Migrating" not in second.stderr
     assert second.stdout.endswith("  INSERT ... ON CONFLICT (message_id) uses it\n")
 
 
