@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
-STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
-
-Line = tuple[str, str]
-"""Text for people, and rich's name of a style ("" for none) where there are colours."""
 
 
 class OutputFailed(Exception):
@@ -52,6 +48,15 @@ class Row:
 
     fields: Mapping[str, object]
     columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Text for people. On a terminal it has rich's `style`, and goes on below itself `indent` columns to the right."""
+
+    text: str = ""
+    style: str = ""
+    indent: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,10 +103,11 @@ class Output:
             return
         if self._is_watched(self.stdout):
             with self._above_progress():
-                self._console(self.stdout).print(self._styled(lines))
+                console = self._console(self.stdout)
+                console.print(self._styled(lines, width=console.width))
         else:
-            for text, _ in lines:
-                self._write(plain.one_line(text))
+            for line in lines:
+                self._write(self._safe(line.text))
 
     @contextmanager
     def screen(self) -> Iterator[Callable[[Sequence[Line]], None]]:
@@ -115,13 +121,14 @@ class Output:
         from rich.live import Live
 
         last: list[Line] = []
+        console = self._console(self.stdout)
 
         def draw(lines: Sequence[Line]) -> None:
             last[:] = lines
-            live.update(self._styled(lines), refresh=True)
+            live.update(self._styled(lines, width=console.width), refresh=True)
 
         try:
-            with Live(console=self._console(self.stdout), auto_refresh=False, screen=True) as live:
+            with Live(console=console, auto_refresh=False, screen=True) as live:
                 yield draw
         finally:
             self.lines(last)
@@ -144,18 +151,6 @@ class Output:
         elif found:
             self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
         return len(found)
-
-    def painted(self, text: str, style: str) -> str:
-        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
-        safe = plain.one_line(text)
-        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if safe and self._is_styled(self.stdout) else safe
-
-    @property
-    def width(self) -> int | None:
-        """Return the columns of the terminal that stdout is, None when it is none: then nothing is cut or wrapped."""
-        if not self._is_watched(self.stdout):
-            return None
-        return shutil.get_terminal_size().columns
 
     def painted(self, text: str, style: str) -> str:
         """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
@@ -227,13 +222,17 @@ class Output:
             raise OutputFailed(exc.strerror) from exc
 
     def _below(self, lines: Sequence[Line]) -> None:
-        self.lines([*lines, ("", "")])
+        self.lines([*lines, Line()])
         self.stdout.flush()
 
-    def _styled(self, lines: Sequence[Line]) -> Text:
+    def _styled(self, lines: Sequence[Line], *, width: int) -> Text:
         from rich.text import Text
 
-        return Text("\n").join(Text(plain.one_line(text), style=style) for text, style in lines)
+        return Text("\n").join(
+            Text(part, style=line.style)
+            for line in lines
+            for part in plain.wrapped(self._safe(line.text), width=width, indent=line.indent)
+        )
 
     def _complain(self, failure: Failure) -> None:
         error, hint = "error:", "hint:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,6 +19,15 @@ def one_line(text: str) -> str:
 def width(text: str) -> int:
     """Return the columns that a text takes: wide letters two, combining ones none."""
     return sum(_columns(letter) for letter in text)
+
+
+def wrapped(text: str, *, width: int, indent: int) -> list[str]:
+    """Return the lines of a text that is broken between words; those after the first begin `indent` columns in."""
+    if len(text) <= width:
+        return [text]
+    return textwrap.wrap(
+        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -37,12 +37,12 @@ HEADING, BAD, UNKNOWN, COMMAND, QUIET = "bold", "bold red", "yellow", "cyan", "d
 def screen(reading: Reading, found: Sequence[Finding], *, letters: str) -> list[Line]:
     """Return all of it. `letters` are those of the sparklines."""
     return [
-        (_title(reading), HEADING),
-        ("", ""),
+        Line(_title(reading), HEADING),
+        Line(),
         *_wrong(reading, found),
-        ("", ""),
+        Line(),
         *_traffic(reading, letters),
-        ("", ""),
+        Line(),
         *_state(reading),
     ]
 
@@ -55,17 +55,17 @@ def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
     unanswered = list(reading.unanswered)
     if not found:
         where = " in what could be looked at" if unanswered else ""
-        yield (
+        yield Line(
             f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify` tells.",
             HEADING,
         )
     for place, finding in enumerate(found, start=1):
-        yield (f"{place}. {finding.text[:1].upper()}{finding.text[1:]}", BAD)
-        yield (f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
+        yield Line(f"{place}. {finding.text[:1].upper()}{finding.text[1:]}", BAD, indent=3)
+        yield Line(f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
     for name, answer in unanswered:
-        yield (f"Not looked at: {name}: {answer.error}", UNKNOWN)
+        yield Line(f"Not looked at: {name}: {answer.error}", UNKNOWN, indent=3)
         if answer.hint:
-            yield (f"   {answer.hint}", QUIET)
+            yield Line(f"   {answer.hint}", QUIET, indent=3)
 
 
 def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
@@ -76,7 +76,7 @@ def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
         yield _unknown("traffic", reading.traffic)
         yield _line("latency", _latency(reading))
         return
-    yield (
+    yield Line(
         f"The last {_duration(traffic.until - traffic.since)}, by CloudWatch, which lags 1 to 3 minutes",
         QUIET,
     )
@@ -126,12 +126,12 @@ def _state(reading: Reading) -> Iterator[Line]:
     now = reading.at
     yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
     yield _shown("rows", reading.rows, _rows)
-    yield _shown("nobody's", reading.rows, lambda rows: f"stuck {rows.stuck:,}, stale {rows.stale:,}")
-    yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, now=now))
+    yield _shown("stuck", reading.rows, lambda rows: f"{rows.stuck:,}, stale {rows.stale:,}")
+    yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("redriver", reading.redriver, _redriver)
     yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
     for run in reading.runs.value or ():
-        yield ("  " + _run(run, now=now), "")
+        yield Line(f"  {_run(run, now=now)}", indent=4)
 
 
 def _letters(letters: Letters, *, now: datetime) -> str:
@@ -151,20 +151,21 @@ def _rows(rows: TableSummary) -> str:
     return ", ".join(counts) or "none"
 
 
-def _alarms(alarms: Sequence[Alarm], *, now: datetime) -> str:
+def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
     from b2bpilot.aws.alarms import AlarmState
+    from b2bpilot.ops.status.findings import short_name
 
     if not alarms:
-        return "there are none: b2bpilot verify --only alarms"
+        return "there are none; `b2bpilot verify --only alarms` tells more"
     on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
     silent = sum(not alarm.actions_enabled for alarm in alarms)
-    parts = [f"{len(on)} of {len(alarms)} on"]
-    if silent:
-        parts.append(f"{silent} tell nobody")
     names = [
-        f"{alarm.name} ({relative(alarm.since, now=now) if alarm.since else 'age unknown'})" for alarm in on
+        f"{short_name(alarm, reading.environment.stack.environment)}"
+        + (f" ({relative(alarm.since, now=reading.at)})" if alarm.since else "")
+        for alarm in on
     ]
-    return ", ".join(parts) + (f": {', '.join(names)}" if names else "")
+    muted = f", {silent} with their actions disabled" if silent else ""
+    return f"{len(on)} of {len(alarms)} on{muted}" + (f": {', '.join(names)}" if names else "")
 
 
 def _redriver(switched: Switched) -> str:
@@ -186,11 +187,11 @@ def _shown(name: str, answer: Answer[T], text: Callable[[T], str]) -> Line:
 
 
 def _unknown(name: str, answer: Answer[object]) -> Line:
-    return f"{name:<{NAME}}unknown: {answer.error}", UNKNOWN
+    return Line(f"{name:<{NAME}}unknown: {answer.error}", UNKNOWN, indent=NAME)
 
 
 def _line(name: str, text: str, spark: str = "") -> Line:
-    return f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), ""
+    return Line(f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), indent=NAME)
 
 
 def _spark(traffic: Traffic, points: Sequence[Point], letters: str) -> str:

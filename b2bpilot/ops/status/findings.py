@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from b2bpilot.aws.alarms import Alarm, AlarmState
+from b2bpilot.aws.stack import PREFIX
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters
@@ -52,7 +53,7 @@ def findings(reading: Reading) -> list[Finding]:
         *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
         *_capacity(reading, env),
         *_of(reading.rows, lambda rows: _rows(rows, env)),
-        *_of(reading.alarms, lambda alarms: _alarms(list(alarms), env)),
+        *_of(reading.alarms, lambda alarms: _alarms(list(alarms), reading)),
         *_redriver(reading),
         *_runs(reading),
     ]
@@ -82,8 +83,8 @@ def _letters(letters: Letters, env: str) -> Iterator[Finding]:
 
 
 def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
+    """What Lambda dropped is not among it: that is in the dead-letter queue, unless writing there failed."""
     for count, gravity, text, command in (
-        (Count.DROPPED, Gravity.LOST, "{} that Lambda gave up on", f"b2bpilot diagnose not-processed {env}"),
         (
             Count.DEAD_LETTER_ERRORS,
             Gravity.LOST,
@@ -173,15 +174,21 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
         )
 
 
-def _alarms(alarms: list[Alarm], env: str) -> Iterator[Finding]:
+def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
     on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
     if on:
         verb = "alarm is" if len(on) == 1 else "alarms are"
+        names = ", ".join(short_name(alarm, reading.environment.stack.environment) for alarm in on)
         yield Finding(
             gravity=Gravity.NOTICE,
-            text=f"{len(on)} {verb} on: {', '.join(alarm.name for alarm in on)}",
-            command=f"b2bpilot verify {env} --only alarms",
+            text=f"{len(on)} {verb} on: {names}",
+            command=f"b2bpilot verify -e {reading.environment.name} --only alarms",
         )
+
+
+def short_name(alarm: Alarm, environment: str) -> str:
+    """`b2b-pilot-dlq-prod` -> `dlq`."""
+    return alarm.name.removeprefix(PREFIX).removesuffix(f"-{environment}")
 
 
 def _redriver(reading: Reading) -> Iterator[Finding]:
