@@ -42,6 +42,11 @@ class Faults:
         with self._lock:
             self._planned.append(planned)
 
+    def forget(self) -> None:
+        """Let everything go well from now on."""
+        with self._lock:
+            self._planned.clear()
+
     def next(self, method: str, path: str) -> Planned | None:
         """Return the fault that this request meets, and use it up."""
         with self._lock:

@@ -1,0 +1,170 @@
+"""Which URL receives a number's messages: asked of the API, and compared with what the double really calls."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.ops.cutover.change import changes, check_url, choose
+from b2bpilot.ops.cutover.route import Level, dangers, routes
+from b2bpilot.twilio.rest import Twilio
+from b2bpilot.twilio.samples import Sample, sample_params
+from tests.twilio.double import add_application, add_number, add_service
+
+NUMBER, OTHER = "+15005550009", "+15005550008"
+GOOD = "https://new.example/hook#rc=3&rp=5xx,ct,rt"
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """A server that takes any webhook; gives its URL and the paths that were called."""
+    called: list[str] = []
+
+    class Taker(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            called.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Taker) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", called
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("application", "service", "on_number"), list(itertools.product((True, False), repeat=3))
+)
+def test_the_effective_url_is_the_one_that_is_called(
+    double: TwilioDouble, twilio: Twilio, application: bool, service: bool, on_number: bool
+) -> None:
+    with listening() as (url, called):
+        app = add_application(double, sms_url=f"{url}/application") if application else ""
+        number = add_number(double, NUMBER, sms_url=f"{url}/number", sms_application_sid=app)
+        if service:
+            add_service(double, number, uses_number_webhook=on_number, inbound_request_url=f"{url}/service")
+        (route,) = routes(twilio)
+
+        assert double.receive(sample_params(Sample.TEXT, To=NUMBER))
+
+        assert [route.effective.webhook.url] == [url + path for path in called]
+
+
+def test_an_application_that_is_gone_is_a_danger_and_not_a_crash(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    add_number(double, NUMBER, sms_url=GOOD, sms_application_sid="AP" + "0" * 32)
+
+    (route,) = routes(twilio)
+
+    assert any("does not exist" in danger for danger in dangers(route))
+
+
+@pytest.mark.parametrize(
+    ("settings", "danger"),
+    [
+        ({"sms_url": ""}, "no URL"),
+        ({"sms_url": "http://new.example/hook"}, "not https"),
+        ({"sms_url": GOOD, "sms_method": "GET"}, "GET"),
+        ({"sms_url": "https://new.example/hook"}, "5xx"),
+        ({"sms_url": "https://new.example/hook#rc=0&rp=all"}, "5xx"),
+        ({"sms_url": GOOD}, "no fallback"),
+        ({"sms_url": GOOD, "sms_fallback_url": "https://new.example/hook#rc=1"}, "the URL itself"),
+        ({"sms_url": "https://old.example/hook"}, "elsewhere"),
+    ],
+)
+def test_what_is_unsafe_is_named(
+    double: TwilioDouble, twilio: Twilio, settings: dict[str, str], danger: str
+) -> None:
+    add_number(double, NUMBER, **settings)
+
+    (route,) = routes(twilio)
+
+    assert any(danger in each for each in dangers(route, expected_url="https://new.example/hook"))
+
+
+def test_a_route_as_the_readme_says_has_no_danger(double: TwilioDouble, twilio: Twilio) -> None:
+    add_number(double, NUMBER, sms_url=GOOD, sms_fallback_url="https://fallback.example/hook")
+
+    (route,) = routes(twilio)
+
+    assert list(dangers(route, expected_url="https://new.example/hook")) == []
+
+
+def test_a_service_without_a_url_is_called_what_it_is(double: TwilioDouble, twilio: Twilio) -> None:
+    add_service(double, add_number(double, NUMBER, sms_url=GOOD), inbound_request_url=None)
+
+    (route,) = routes(twilio)
+
+    assert list(dangers(route)) == ["no URL: Twilio does not even log messages to it"]
+    assert not double.receive(sample_params(Sample.TEXT, To=NUMBER))
+    assert twilio.client.messages.list() == []
+
+
+def test_what_more_numbers_follow_is_confirmed_by_its_own_name(double: TwilioDouble, twilio: Twilio) -> None:
+    shared = add_service(
+        double, add_number(double, NUMBER), add_number(double, OTHER), inbound_request_url=GOOD
+    )
+
+    chosen = choose(routes(twilio), number=NUMBER, service=None)
+
+    assert chosen.name == shared
+    assert len(chosen.affected) == 2
+    assert [target.level for target in chosen.targets] == [Level.SERVICE]
+
+
+def test_a_service_that_uses_the_numbers_webhooks_means_each_number(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    numbers = {add_number(double, number, sms_url=GOOD) for number in (NUMBER, OTHER)}
+    service = add_service(double, *numbers, uses_number_webhook=True, inbound_request_url=GOOD)
+
+    chosen = choose(routes(twilio), number=None, service=service)
+
+    assert {target.sid for target in chosen.targets} == numbers
+
+
+def test_nothing_is_chosen_for_the_operator(double: TwilioDouble, twilio: Twilio) -> None:
+    for number in (NUMBER, OTHER):
+        add_number(double, number, sms_url=GOOD)
+    found = routes(twilio)
+
+    with pytest.raises(UsageError, match="2 numbers"):
+        choose(found, number=None, service=None)
+    with pytest.raises(UsageError, match="exclude"):
+        choose(found, number=NUMBER, service="MG1")
+    with pytest.raises(NotFound):
+        choose(found, number="+15005550007", service=None)
+    with pytest.raises(NotFound):
+        choose(found, number=None, service="MG1")
+
+
+def test_a_fallback_stays_unless_one_is_named(double: TwilioDouble, twilio: Twilio) -> None:
+    add_number(double, NUMBER, sms_url=GOOD, sms_fallback_url="https://f", sms_fallback_method="GET")
+    chosen = choose(routes(twilio), number=NUMBER, service=None)
+
+    (kept,) = changes(chosen, url="https://x", fallback_url=None)
+    (named,) = changes(chosen, url="https://x", fallback_url="https://g")
+
+    assert (kept.after.fallback_url, kept.after.fallback_method) == ("https://f", "GET")
+    assert (named.after.fallback_url, named.after.fallback_method) == ("https://g", "POST")
+
+
+@pytest.mark.parametrize("url", ["", "hook", "ftp://x/", "http://example.com/hook", "https://", "https://[x"])
+def test_a_url_that_twilio_should_not_call_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        check_url(url, "--to")
