@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import NotFound
-from b2bpilot.ops.deadletters import receipts
 from b2bpilot.ops.deadletters.groups import Cause, Found, cause_of, in_order, numbered
-from b2bpilot.ops.deadletters.receipts import HIDDEN_SECONDS, Receipts
+from b2bpilot.ops.deadletters.holding import Hiding, HidingQueue
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.pipeline.deadletter import DeadLetter
 
+HIDDEN_SECONDS = 60
+"""How long a letter stays hidden after a kill -9."""
+WORKERS = 8
 LONG_POLL_SECONDS = 1
 MOST_HELD = 100_000
 """SQS hides 120,000 at a time from everybody together (facts B4); a look must not use that up."""
@@ -25,10 +28,8 @@ ROUNDS_OF_DOUBT = 3
 TELL_EVERY_SECONDS = 1.0
 
 
-class Queue(receipts.Queue, Protocol):
-    """The part of DeadLetterQueue that a look uses."""
-
-    def counters(self) -> Counters: ...
+class Queue(HidingQueue, Protocol):
+    """The part of DeadLetterQueue that a look uses: it deletes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,14 @@ def look(
     """
     scan = _Scan(selection=selection or Selection(), now=now, visit=visit)
     watch = _Watch(observe=observe, monotonic=monotonic)
-    held = Receipts(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
-    with held:
-        counters = _see_all(queue, scan, held, watch)
+    held = Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
+    with held, ThreadPoolExecutor(WORKERS) as pool:
+        counters = _see_all(queue, scan, _Receiver(held, pool), watch)
     seen = scan.result(counters=counters)
     return replace(seen, not_released=held.not_released, release_error=held.release_error)
 
 
-def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counters:
+def _see_all(queue: Queue, scan: _Scan, receiver: _Receiver, watch: _Watch) -> Counters:
     """Receive until several long polls at once bring nothing and the counters agree, or it is enough.
 
     Letters that keep arriving do not keep it going.
@@ -92,7 +93,7 @@ def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counte
     counters = queue.counters()
     is_waiting, doubts = False, 0
     while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
-        new = scan.add(held.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
+        new = scan.add(receiver.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
         if new:
             watch.tell(scan.saw, counters.total)
         if is_waiting:
@@ -102,6 +103,20 @@ def _see_all(queue: Queue, scan: _Scan, held: Receipts, watch: _Watch) -> Counte
             doubts = 0 if new and scan.saw < counters.total else doubts + 1
         is_waiting = not new
     return counters
+
+
+class _Receiver:
+    """Receives side by side."""
+
+    def __init__(self, held: Hiding, pool: ThreadPoolExecutor) -> None:
+        self._held = held
+        self._pool = pool
+
+    def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+        """Return what all workers got in one call each and did not get before. Raises AwsError."""
+        self._held.extend_due()
+        answers = [self._pool.submit(self._held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
+        return [letter for answer in answers for letter in answer.result()]
 
 
 class _Watch:
@@ -125,14 +140,10 @@ class _Scan:
         self._selection = selection
         self._now = now
         self._visit = visit
-        self._seen: set[str] = set()
+        self.saw = 0
         self._counts: Counter[Cause] = Counter()
         self._causes: dict[Cause, Cause] = {}
         self._found: list[Found] = []
-
-    @property
-    def saw(self) -> int:
-        return len(self._seen)
 
     @property
     def is_enough(self) -> bool:
@@ -141,19 +152,16 @@ class _Scan:
         return self.saw >= MOST_HELD or (limit is not None and len(self._found) >= limit)
 
     def add(self, letters: Sequence[DeadLetter]) -> int:
-        """Remember letters and return how many were new: SQS gives one twice at times, even at the same time."""
-        new = {
-            letter.queue_message_id: letter for letter in letters if letter.queue_message_id not in self._seen
-        }
-        for queue_message_id, letter in new.items():
-            self._seen.add(queue_message_id)
+        """Remember letters that were not seen before, and return how many they are."""
+        self.saw += len(letters)
+        for letter in letters:
             cause = cause_of(letter)
             cause = self._causes.setdefault(cause, cause)
             self._counts[cause] += 1
             if self._selection.matches(letter, now=self._now):
                 self._found.append(_found(letter, cause))
                 self._visit(letter)
-        return len(new)
+        return len(letters)
 
     def result(self, *, counters: Counters) -> Look:
         names = numbered(self._counts)

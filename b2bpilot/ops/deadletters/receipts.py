@@ -1,170 +1,115 @@
-"""The receipts of the letters that a look has seen: extended while it lasts, given back when it ends."""
+"""The receipts of letters that are held: on disk when they are many, for SQS's have 400 characters and a run may hold 100,000."""
 
 from __future__ import annotations
 
+import heapq
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
-from typing import Protocol, Self
 
-from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.deadletter import DeadLetter
 
-HIDDEN_SECONDS = 60
-"""How long a letter stays hidden after a kill -9."""
-EXTEND_AFTER = 0.6
-"""Of that time; what is left is more than one call may take (aws.session.Timeouts)."""
-WORKERS = 8
-"""Calls at the same time."""
 IN_MEMORY_BYTES = 1_000_000
+SEPARATOR = "\t"
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """All that is kept of a letter to give it back."""
+    """All that is kept of a letter to give it back, or to delete it."""
 
     receipt_handle: str
+    queue_message_id: str = ""
 
 
-class Queue(Protocol):
-    """The part of DeadLetterQueue that is used here."""
-
-    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
-    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
-    def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
-    """The receipts of one answer, by their place in the spool."""
+    """The letters of one answer, by their place in the file. `extend_at` is by a clock of the holder's."""
 
     offset: int
     length: int
-    size: int
     extend_at: float
 
 
-class Spool:
-    """Keeps receipts on disk when they are many: SQS's have 400 letters, and a look holds 100,000 of them."""
+class Receipts:
+    """What is held: by batch, because it is extended and given back as it came, and by letter, because it is deleted so.
+
+    Threads may use it side by side. A letter that was received again belongs to its last batch only: the older receipt
+    is worth nothing.
+    """
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  # closed by close()
-        self._lock = threading.Lock()
         self._end = 0
+        self._batch_of: dict[str, Batch] = {}
+        self._due: list[tuple[float, int, Batch]] = []
+        self._lock = threading.Lock()
 
-    def put(self, handles: Sequence[str], *, extend_at: float) -> Batch:
-        text = "\n".join(handles).encode()
+    def __len__(self) -> int:
+        return len(self._batch_of)
+
+    def add(self, letters: Sequence[DeadLetter], *, extend_at: float) -> list[DeadLetter]:
+        """Hold the letters of one answer; return those that were not held before."""
+        lines = [f"{letter.queue_message_id}{SEPARATOR}{letter.receipt_handle}" for letter in letters]
+        text = "\n".join(lines).encode()
         with self._lock:
             self._file.seek(self._end)
             self._file.write(text)
-            batch = Batch(self._end, len(text), len(handles), extend_at)
+            batch = Batch(self._end, len(text), extend_at)
             self._end += len(text)
-        return batch
+            new = [letter for letter in letters if letter.queue_message_id not in self._batch_of]
+            self._batch_of |= dict.fromkeys((letter.queue_message_id for letter in letters), batch)
+            self._push(batch)
+        return new
 
-    def receipts(self, batch: Batch) -> list[Receipt]:
+    def pop_due(self, now: float | None = None) -> Batch | None:
+        """Take out the batch that is due first, if it is by `now`; None is any time. `put_back` it after an extension."""
         with self._lock:
-            self._file.seek(batch.offset)
-            text = self._file.read(batch.length)
-        return [Receipt(handle) for handle in text.decode().split("\n")]
+            while self._due and (now is None or self._due[0][0] <= now):
+                batch = heapq.heappop(self._due)[2]
+                if any(self._held(batch)):
+                    return batch
+            return None
+
+    def put_back(self, batch: Batch, *, extend_at: float) -> None:
+        with self._lock:
+            batch.extend_at = extend_at
+            self._push(batch)
+
+    def held(self, batch: Batch) -> list[Receipt]:
+        """Return what of the batch is held still."""
+        with self._lock:
+            return list(self._held(batch))
+
+    def current(self, letters: Sequence[DeadLetter]) -> list[Receipt]:
+        """Return the last receipts of letters; of one that is not held, the one that it came with."""
+        with self._lock:
+            batches = {self._batch_of.get(letter.queue_message_id) for letter in letters}
+            last = {
+                receipt.queue_message_id: receipt
+                for batch in batches
+                if batch
+                for receipt in self._held(batch)
+            }
+        return [
+            last.get(letter.queue_message_id, Receipt(letter.receipt_handle, letter.queue_message_id))
+            for letter in letters
+        ]
+
+    def drop(self, letters: Sequence[DeadLetter]) -> None:
+        with self._lock:
+            for letter in letters:
+                self._batch_of.pop(letter.queue_message_id, None)
 
     def close(self) -> None:
         self._file.close()
 
+    def _push(self, batch: Batch) -> None:
+        heapq.heappush(self._due, (batch.extend_at, batch.offset, batch))
 
-class Receipts:
-    """Receives side by side and holds what came. Leaving the block gives everything back, whatever happened.
-
-    A thread holds what it received before anybody looks at it, so that a Ctrl-C loses nothing.
-    """
-
-    def __init__(
-        self,
-        queue: Queue,
-        *,
-        hidden_seconds: int = HIDDEN_SECONDS,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.not_released = 0
-        """How many could not be given back, once the block is left."""
-        self.release_error: str | None = None
-        self._queue = queue
-        self._hidden_seconds = hidden_seconds
-        self._monotonic = monotonic
-        self._spool = Spool()
-        self._batches: deque[Batch] = deque()
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(WORKERS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """A receive that is under way is waited for: SQS may have hidden letters for it."""
-        try:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        finally:
-            self._release_all()
-
-    def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
-        """Return what all workers got in one call each. Raises AwsError."""
-        self._extend_due()
-        answers = [self._pool.submit(self._receive_ten, wait_seconds) for _ in range(WORKERS)]
-        return [letter for answer in answers for letter in answer.result()]
-
-    def _receive_ten(self, wait_seconds: int) -> list[DeadLetter]:
-        extend_at = self._extend_at()
-        letters = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
-        if letters:
-            handles = [letter.receipt_handle for letter in letters]
-            self._batches.append(self._spool.put(handles, extend_at=extend_at))
-        return letters
-
-    def _extend_at(self) -> float:
-        return self._monotonic() + self._hidden_seconds * EXTEND_AFTER
-
-    def _extend_due(self) -> None:
-        due = self._monotonic()
-        if self._batches and self._batches[0].extend_at <= due:
-            for worker in [self._pool.submit(self._extend_until, due) for _ in range(WORKERS)]:
-                worker.result()
-
-    def _extend_until(self, due: float) -> None:
-        """A letter that cannot be extended becomes visible and is seen again: no harm, so nothing is said."""
-        while batch := self._pop(due):
-            extend_at = self._extend_at()
-            try:
-                with suppress(AwsError):
-                    self._queue.extend(self._spool.receipts(batch), self._hidden_seconds)
-            finally:
-                self._batches.append(replace(batch, extend_at=extend_at))
-
-    def _release_all(self) -> None:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for worker in [pool.submit(self._release_until_none) for _ in range(WORKERS)]:
-                self.not_released += worker.result()
-        self._spool.close()
-
-    def _release_until_none(self) -> int:
-        failed = 0
-        while batch := self._pop():
-            try:
-                self._queue.release(self._spool.receipts(batch))
-            except Exception as exc:  # noqa: BLE001  # whatever it is, the others are still to be given back
-                self.release_error = str(exc)
-                failed += batch.size
-        return failed
-
-    def _pop(self, due: float | None = None) -> Batch | None:
-        """Return the batch that waits longest, if it is due."""
-        with self._lock:
-            if self._batches and (due is None or self._batches[0].extend_at <= due):
-                return self._batches.popleft()
-            return None
+    def _held(self, batch: Batch) -> Iterator[Receipt]:
+        self._file.seek(batch.offset)
+        for line in self._file.read(batch.length).decode().split("\n"):
+            queue_message_id, _, handle = line.partition(SEPARATOR)
+            if self._batch_of.get(queue_message_id) is batch:
+                yield Receipt(handle, queue_message_id)

@@ -17,6 +17,7 @@ from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.look import look
 from b2bpilot.ops.deadletters.pace import Limits
 from b2bpilot.ops.deadletters.plan import Decision, Options
+from b2bpilot.ops.deadletters.receipts import Receipt
 from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Database, Redrive, Request, Summary
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
@@ -209,7 +210,7 @@ def prepare_resume(
     queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
     with contextlib.suppress(AwsError):  # else they become visible by themselves when their time is over
         handles = [record.messages[key].receipt_handle for key in open_]
-        queue.release([_Receipt(handle) for handle in handles if handle])
+        queue.release([Receipt(handle) for handle in handles if handle])
     redrive = Redrive(
         queue=queue,
         route=route_of(environment, order.via),
@@ -220,11 +221,6 @@ def prepare_resume(
         started_at=now,
     )
     return order, redrive
-
-
-@dataclass(frozen=True, slots=True)
-class _Receipt:
-    receipt_handle: str
 
 
 def settled_elsewhere(record: RunRecord, taken: Taken) -> dict[str, str]:
