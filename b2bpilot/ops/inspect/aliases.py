@@ -1,0 +1,41 @@
+"""Ids that are not a message's own: SNS's MessageId, a Lambda request id, a dead letter's id in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from b2bpilot.ops.inspect.letters import sns_message_id
+from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+OWN = "message_id"
+SNS = "SNS's MessageId"
+
+
+def other_messages(wanted: str, lines: Sequence[LogEntry], letters: Sequence[DeadLetter]) -> dict[str, str]:
+    """Return the messages that the id leads to, and as what; none when it is a message's own."""
+    found = {line.message_id: _role_in_line(wanted, line) for line in lines}
+    for letter in letters:
+        if letter.message:
+            found.setdefault(letter.message.message_id, _role_in_letter(wanted, letter))
+    if OWN in found.values():
+        return {}
+    return {message_id: role for message_id, role in found.items() if message_id and role}
+
+
+def _role_in_line(wanted: str, line: LogEntry) -> str | None:
+    if line.message_id == wanted:
+        return OWN
+    if line.value("sns_message_id") == wanted:
+        return SNS
+    return f"a request of the function {line.function}" if line.request_id == wanted else None
+
+
+def _role_in_letter(wanted: str, letter: DeadLetter) -> str | None:
+    if letter.message and letter.message.message_id == wanted:
+        return OWN
+    if sns_message_id(letter) == wanted:
+        return SNS
+    if letter.failure.request_id == wanted:
+        return "a request of the function processor"
+    return "a dead letter's id" if letter.queue_message_id == wanted else None

@@ -1,0 +1,180 @@
+"""What became of the message, why nothing happened if nothing did, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from b2bpilot.ops.inspect import codes
+from b2bpilot.ops.inspect.evidence import Evidence
+from b2bpilot.ops.submissions import LAMBDA_RETRIES
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
+
+GRACE = timedelta(seconds=30)
+"""A line reaches CloudWatch some seconds late: before that nothing is missing."""
+
+
+class Verdict(StrEnum):
+    """What became of the message."""
+
+    STORED = "stored"
+    IN_PROGRESS = "in progress"
+    RETRYING = "failed, Lambda tries again"
+    FAILED = "failed"
+    DEAD_LETTER = "dead letter"
+    STUCK = "stuck"
+    ABANDONED = "abandoned"
+    ON_ITS_WAY = "on its way"
+    FILTERED = "filtered out"
+    NEVER_SEEN = "never seen by the processor"
+    NOT_PUBLISHED = "not published"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    verdict: Verdict
+    explanation: str
+    gaps: Sequence[str]
+    """What should have happened and did not, or cannot be seen."""
+    next_steps: Sequence[str]
+
+
+def diagnose(evidence: Evidence, *, environment: str | None) -> Diagnosis:
+    """Name what happened. Commands name the environment."""
+    verdict, explanation = _verdict(evidence)
+    return Diagnosis(
+        verdict=verdict,
+        explanation=explanation,
+        gaps=list(_gaps(evidence, verdict)),
+        next_steps=list(_next(evidence, verdict, f" -e {environment}" if environment else "")),
+    )
+
+
+def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
+    if evidence.row is not None:
+        return _of_row(evidence, evidence.row)
+    if evidence.letters:
+        kind = evidence.letters[-1].failure.kind
+        stored = "nobody could ask whether it is stored" if evidence.row_problem else "it is not stored"
+        return Verdict.DEAD_LETTER, f"{stored}; the last failure was: {kind}"
+    if "stored" in evidence.events():
+        return Verdict.UNCLEAR, "the processor says that it stored it"
+    if evidence.attempts:
+        return Verdict.UNCLEAR, "the processor worked on it and nothing says how that ended"
+    return _before_the_processor(evidence)
+
+
+def _before_the_processor(evidence: Evidence) -> tuple[Verdict, str]:
+    published = [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]
+    if published and evidence.now - published[-1].at < GRACE:
+        return Verdict.ON_ITS_WAY, "it was accepted by SNS a moment ago"
+    if published and evidence.rejections:
+        return Verdict.FILTERED, evidence.rejections[0]
+    if published:
+        return Verdict.NEVER_SEEN, "it was accepted by SNS, and no line of the processor names it"
+    if evidence.lines("webhook", "publish_failed"):
+        return (
+            Verdict.NOT_PUBLISHED,
+            "the webhook could not publish it and answered 503: Twilio may try again",
+        )
+    if rejected := evidence.lines("webhook", "rejected"):
+        return Verdict.REJECTED, f"the webhook refused it: {rejected[-1].value('reason')}"
+    return Verdict.UNCLEAR, "something knows it, but nothing says what became of it"
+
+
+def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
+    match row.status:
+        case SubmissionStatus.COMPLETED:
+            found = Verdict.STORED, _stored(evidence, row)
+        case SubmissionStatus.ABANDONED:
+            found = Verdict.ABANDONED, f"the stale processor gave it up: {row.last_error}"
+        case SubmissionStatus.FAILED:
+            found = _failed(evidence, row)
+        case SubmissionStatus.PENDING:
+            found = Verdict.STUCK, "it was recorded, and no run has taken it up"
+        case SubmissionStatus.PROCESSING if row.is_leased(now=evidence.now):
+            what = "a run holds the lease until %s, also if it died: a delivery before that is left alone"
+            found = Verdict.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
+        case SubmissionStatus.PROCESSING:
+            found = Verdict.STUCK, "the run that worked on it died, and its lease is over"
+        case _:
+            assert_never(row.status)
+    return found
+
+
+def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
+    if evidence.letters:
+        return Verdict.DEAD_LETTER, f"every try failed: {row.last_error}"
+    is_recent = evidence.now - row.updated_at < LAMBDA_RETRIES and not row.stale_attempts
+    return Verdict.RETRYING if is_recent else Verdict.FAILED, f"{row.last_error}"
+
+
+def _stored(evidence: Evidence, row: UserSubmission) -> str:
+    parts = []
+    if row.completed_at and row.received_at:
+        milliseconds = (row.completed_at - row.received_at) / timedelta(milliseconds=1)
+        parts.append(f"completed {milliseconds:,.0f} ms after it was received")
+    if row.attempts > 1:
+        parts.append(f"with attempt {row.attempts}")
+    duplicates = sum("duplicate" in run.events for run in evidence.attempts)
+    if duplicates:
+        parts.append(
+            f"{duplicates} later {'delivery' if duplicates == 1 else 'deliveries'} skipped as a duplicate"
+        )
+    return ", ".join(parts) or "completed"
+
+
+def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    row, can_see = evidence.row, evidence.was_asked("processor log")
+    seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
+    for line in [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]:
+        sns = str(line.value("sns_message_id"))
+        if can_see and sns not in seen and not evidence.letters and evidence.now - line.at >= GRACE:
+            code = codes.FILTERED if verdict is Verdict.FILTERED else codes.NEVER_DELIVERED
+            yield (
+                f"accepted by SNS {line.at:%H:%M:%S.%f}"[:-3]
+                + f" as {sns}, never seen by the processor: look at {code}"
+            )
+    claims = sum(run.has_claimed for run in evidence.attempts)
+    if row and can_see and claims < row.attempts:
+        yield f"the row counts {row.attempts} attempts, the log shows {claims}: the others are older than the log, or were killed"
+    if row is None and not evidence.row_problem and "stored" in evidence.events():
+        yield "the processor stored it and there is no row: it was deleted, or this is another database"
+    if verdict is Verdict.FAILED and evidence.was_asked("dead-letter queue"):
+        yield f"every try failed and there is no dead letter: look at {codes.LETTER_MISSING}"
+    if verdict in (Verdict.STUCK, Verdict.FAILED):
+        yield f"nobody has taken it up: look at {codes.STALE_RUNS}"
+    if (
+        row
+        and row.reply_state in (ReplyState.UNKNOWN, ReplyState.SENDING)
+        and verdict is not Verdict.IN_PROGRESS
+    ):
+        yield "nobody knows whether the reply was sent"
+
+
+def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+    message_id, row = evidence.message_id, evidence.row
+    redrive = f"b2bpilot dlq redrive{where} --message-id {message_id}"
+    match verdict:
+        case Verdict.STORED if evidence.letters:
+            yield f"{redrive}   (removes the letter: it is completed)"
+        case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.letters:
+            yield f"mend the cause, then: {redrive}"
+        case Verdict.FAILED | Verdict.ABANDONED | Verdict.STUCK:
+            yield f"b2bpilot verify{where}"
+        case Verdict.FILTERED | Verdict.NEVER_SEEN:
+            yield f"b2bpilot subscriptions{where}"
+            yield "then have Twilio's copy delivered: it was never stored"
+        case Verdict.REJECTED:
+            yield f"b2bpilot verify{where}   ({codes.SIGNATURE}: the URL and the token that Twilio signs with)"
+        case Verdict.ON_ITS_WAY | Verdict.IN_PROGRESS | Verdict.RETRYING:
+            yield "wait a moment, then ask again"
+        case _:
+            pass
+    if row and row.reply_state is ReplyState.UNKNOWN:
+        yield "look in Twilio's message log whether the reply went out; it is not sent again by itself"

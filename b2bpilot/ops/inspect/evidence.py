@@ -1,0 +1,57 @@
+"""All that was found out about one message, as the diagnosis needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from b2bpilot.ops.inspect.attempts import Attempt
+from b2bpilot.ops.inspect.source import Asked
+from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.models import UserSubmission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """`row_problem` says why the database was not asked: then nothing is known of the row, not even that there is none."""
+
+    message_id: str
+    row: UserSubmission | None
+    row_problem: str | None
+    asked: Sequence[Asked]
+    attempts: Sequence[Attempt]
+    now: datetime
+
+    def lines(self, function: str, *events: str) -> list[LogEntry]:
+        """Return what a function wrote about the message, oldest first."""
+        found = [
+            line
+            for line in self._entries()
+            if line.function == function and line.event in events and line.message_id == self.message_id
+        ]
+        return sorted(found, key=lambda line: line.at)
+
+    @property
+    def letters(self) -> list[DeadLetter]:
+        return [letter for one in self.asked for letter in one.answer.letters]
+
+    @property
+    def rejections(self) -> list[str]:
+        return [reason for one in self.asked for reason in one.answer.rejections]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything knows the message."""
+        return self.row is not None or any(one.answer.moments for one in self.asked)
+
+    def was_asked(self, name: str) -> bool:
+        """Whether a source answered, and looked at everything it has."""
+        return any(one.name == name and not one.problem and not one.answer.note for one in self.asked)
+
+    def events(self) -> frozenset[str]:
+        return frozenset().union(*(run.events for run in self.attempts)) if self.attempts else frozenset()
+
+    def _entries(self) -> Iterator[LogEntry]:
+        return (line for one in self.asked for line in one.answer.entries)

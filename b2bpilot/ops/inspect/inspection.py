@@ -1,0 +1,193 @@
+"""Asking everything that may know a message, in as few rounds as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from b2bpilot.errors import NotFound, PilotError
+from b2bpilot.ops.inspect import attempts as runs
+from b2bpilot.ops.inspect.aliases import other_messages
+from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
+from b2bpilot.ops.inspect.evidence import Evidence
+from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
+from b2bpilot.ops.inspect.numbers import clue_of, messages_of
+from b2bpilot.ops.inspect.source import Asked, Moment, Question, ask_all
+from b2bpilot.ops.inspect.surroundings import Database, Surroundings
+from b2bpilot.ops.inspect.timeline import timeline
+from b2bpilot.ops.inspect.window import BEFORE, window
+from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.models import UserSubmission
+
+MOST_REQUESTS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """One message's story. `found_as` says what the id turned out to be."""
+
+    message_id: str
+    found_as: str | None
+    row: UserSubmission | None
+    asked: Sequence[Asked]
+    moments: Sequence[Moment]
+    attempts: Sequence[runs.Attempt]
+    diagnosis: Diagnosis
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """What was asked for leads to more than one message. `rows` are those of them that were read."""
+
+    found_as: str
+    message_ids: Sequence[str]
+    rows: Sequence[UserSubmission]
+
+
+def inspect(clue: Clue, around: Surroundings) -> Inspection | Several:
+    """Tell the message's story. Raises NotFound when nothing knows it, UsageError for a number without a time."""
+    if clue.kind is Kind.NUMBER:
+        return _by_number(clue, around)
+    return _by_id(clue, around, found_as=None)
+
+
+def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspection | Several:
+    message_id = clue.message_id or ""
+    row, problem = _row(clue, around.database)
+    since, until = window(row, [], since=around.since, now=around.now)
+    sid = clue.text if clue.kind is Kind.MESSAGE_SID else row.message_sid if row else None
+    question = Question(
+        message_id=message_id, ids=frozenset({message_id}), since=since, until=until, message_sid=sid
+    )
+    asked = ask_all(around.sources.all, question)
+    if row is None and (others := other_messages(message_id, _entries(asked), _letters(asked))):
+        return _by_alias(clue, others, asked, around)
+    if row is None:
+        asked, question = _asked_around_letters(asked, question, around)
+    asked += _about_requests(question, asked, around)
+    return _told(question, row, problem, asked, around, found_as=found_as)
+
+
+def _told(
+    question: Question,
+    row: UserSubmission | None,
+    problem: str | None,
+    asked: Sequence[Asked],
+    around: Surroundings,
+    *,
+    found_as: str | None,
+) -> Inspection:
+    evidence = Evidence(
+        message_id=question.message_id,
+        row=row,
+        row_problem=problem,
+        asked=asked,
+        attempts=_attempts(question.message_id, asked),
+        now=around.now,
+    )
+    if not evidence.is_known:
+        raise _nobody_knows(question, asked, problem)
+    evidence = replace(evidence, asked=[*asked, *_about_subscriptions(evidence, question, around)])
+    return Inspection(
+        message_id=question.message_id,
+        found_as=found_as,
+        row=row,
+        asked=_once_each([_database(problem), *evidence.asked]),
+        moments=timeline(evidence.asked, evidence.attempts, row),
+        attempts=evidence.attempts,
+        diagnosis=diagnose(evidence, environment=around.environment),
+        since=question.since,
+        until=question.until,
+    )
+
+
+def _row(clue: Clue, database: Database) -> tuple[UserSubmission | None, str | None]:
+    try:
+        with database() as table:
+            return row_of(clue.text, clue.message_id or "", table), None
+    except PilotError as exc:
+        return None, str(exc)
+
+
+def _by_alias(
+    clue: Clue, others: Mapping[str, str], asked: Sequence[Asked], around: Surroundings
+) -> Inspection | Several:
+    first, found_as = next(iter(others.items()))
+    if len(others) > 1:
+        return Several(found_as=found_as, message_ids=list(others), rows=[])
+    times = [line.at for line in _entries(asked)]
+    near = replace(around, since=around.since or min(times) - BEFORE) if times else around
+    return _by_id(replace(clue, text=first, message_id=first), near, found_as=found_as)
+
+
+def _by_number(clue: Clue, around: Surroundings) -> Inspection | Several:
+    found = messages_of(clue.text, around)
+    (text, row), *others = found.items()
+    if not others:
+        return _by_id(clue_of(text, row), replace(around, since=None), found_as=Kind.NUMBER.value)
+    return Several(
+        found_as=Kind.NUMBER.value, message_ids=list(found), rows=[one for one in found.values() if one]
+    )
+
+
+def _asked_around_letters(
+    asked: list[Asked], question: Question, around: Surroundings
+) -> tuple[list[Asked], Question]:
+    """Ask once more when a dead letter is older than the time that was looked at."""
+    since, until = window(None, _letters(asked), since=around.since, now=around.now)
+    if since >= question.since:
+        return asked, question
+    wider = replace(question, since=since, until=until)
+    return ask_all(around.sources.all, wider), wider
+
+
+def _about_requests(question: Question, asked: Sequence[Asked], around: Surroundings) -> list[Asked]:
+    """Ask the processor's log for the requests that concern the message: Lambda's own lines name no message."""
+    requests = {line.request_id for line in _entries(asked) if line.function == "processor"}
+    requests |= {letter.failure.request_id for letter in _letters(asked)}
+    wanted = sorted(one for one in requests if one and one.replace("-", "").isalnum())[:MOST_REQUESTS]
+    if not wanted or around.sources.processor is None:
+        return []
+    return ask_all([around.sources.processor], replace(question, ids=frozenset(wanted)))
+
+
+def _about_subscriptions(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
+    published = evidence.lines("webhook", "published")
+    if evidence.row or evidence.attempts or not published or around.sources.subscriptions is None:
+        return []
+    return ask_all([around.sources.subscriptions(published[-1].document or {})], question)
+
+
+def _attempts(message_id: str, asked: Sequence[Asked]) -> list[runs.Attempt]:
+    lines = {line.event_id: line for line in _entries(asked) if line.function == "processor"}
+    return runs.attempts(list(lines.values()), message_id)
+
+
+def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | None) -> NotFound:
+    silent = [f"{one.name}: {one.problem}" for one in [_database(problem), *asked] if one.problem]
+    unasked = f". Not asked: {'; '.join(silent)}" if silent else ""
+    looked = f"{question.since:%Y-%m-%d %H:%M} to {question.until:%Y-%m-%d %H:%M} UTC"
+    return NotFound(
+        f"nothing knows {question.message_id} (looked from {looked}){unasked}",
+        hint="look further back with --since 2d; `b2bpilot logs --level warning` shows requests that were refused",
+    )
+
+
+def _database(problem: str | None) -> Asked:
+    return Asked(name="database", problem=problem)
+
+
+def _once_each(asked: Sequence[Asked]) -> list[Asked]:
+    return list({one.name: one for one in reversed(asked)}.values())[::-1]
+
+
+def _entries(asked: Sequence[Asked]) -> list[LogEntry]:
+    return [line for one in asked for line in one.answer.entries]
+
+
+def _letters(asked: Sequence[Asked]) -> list[DeadLetter]:
+    return [letter for one in asked for letter in one.answer.letters]

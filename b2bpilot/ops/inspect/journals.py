@@ -1,0 +1,81 @@
+"""What runs of this machine did with the message: publishing, redriving, restoring, discarding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.ops.inspect.source import Answer, Moment, Question
+from b2bpilot.ops.runs.durable import JournalFailed
+from b2bpilot.ops.runs.runs import journals
+from b2bpilot.pipeline.message import parse_time
+
+SAID = frozenset({"planned", "proof", "started", "resumed"})
+"""Entries that announce; what was done follows."""
+NEWEST = 500
+"""So many journals are looked through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journals:
+    """The folder of journals. Satisfies Source."""
+
+    home: Path
+    environment: str
+    account_id: str
+    name: str = "runs of this machine"
+
+    def ask(self, question: Question) -> Answer:
+        paths = journals(self.home)
+        found = [moment for path in paths[:NEWEST][::-1] for moment in self._in(path, question)]
+        note = f"the newest {NEWEST} of {len(paths):,}" if len(paths) > NEWEST else None
+        return Answer(moments=found, note=note)
+
+    def _in(self, path: Path, question: Question) -> Iterator[Moment]:
+        """A journal may hold thousands of letters: only the lines with the id are parsed."""
+        wanted = [one.encode() for one in question.ids]
+        started: Mapping[str, Any] = {}
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    if not started:
+                        started = _parsed(line)
+                        if not self._is_ours(started):
+                            return
+                    elif any(one in line for one in wanted) and (moment := _moment(_parsed(line), started)):
+                        yield moment
+        except OSError as exc:
+            raise JournalFailed(f"{path} cannot be read: {exc.strerror}") from exc
+
+    def _is_ours(self, started: Mapping[str, Any]) -> bool:
+        return (started.get("environment"), started.get("account_id")) == (self.environment, self.account_id)
+
+
+def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | None:
+    event = entry.get("event")
+    if not event or event in SAID:
+        return None
+    try:
+        at = parse_time(entry.get("at"))
+    except MessageUnreadable:
+        return None
+    verdict = entry.get("verdict")
+    said = f"{event} ({verdict})" if verdict and verdict != event else str(event)
+    error = f": {entry['error']}" if entry.get("error") else ""
+    sns = f", SNS {entry['sns_message_id']}" if entry.get("sns_message_id") else ""
+    what = (
+        f"{started.get('command')} {started.get('run_id')} by {started.get('operator')}: {said}{sns}{error}"
+    )
+    return Moment(at=at, source="run", what=what)
+
+
+def _parsed(line: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,83 @@
+"""The message's dead letters. A short look: what it sees is given back at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.ops.deadletters.look import Queue, look
+from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.inspect.source import Answer, Moment, Question
+from b2bpilot.pipeline.deadletter import DeadLetter, Shape
+
+SECONDS = 3.0
+"""So long new letters are taken; a thousand a second, about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters:
+    """The dead-letter queue. Satisfies Source."""
+
+    queue: Queue
+    name: str = "dead-letter queue"
+    monotonic: Callable[[], float] = time.monotonic
+
+    def ask(self, question: Question) -> Answer:
+        tap = _Tap(self.queue, question, until=self.monotonic() + SECONDS, monotonic=self.monotonic)
+        seen = look(
+            tap, now=datetime.now(UTC), selection=Selection(message_ids=frozenset({question.message_id}))
+        )
+        letters = sorted(tap.found.values(), key=lambda letter: letter.sent_at or question.until)
+        note = None if seen.is_complete else f"saw {seen.saw:,} of about {seen.about:,} letters"
+        return Answer(moments=[_moment(letter, question) for letter in letters], letters=letters, note=note)
+
+
+class _Tap:
+    """A queue that keeps aside what is about the message, and that seems empty when the time is over."""
+
+    def __init__(
+        self, queue: Queue, question: Question, *, until: float, monotonic: Callable[[], float]
+    ) -> None:
+        self.found: dict[str, DeadLetter] = {}
+        self.extend, self.release = queue.extend, queue.release
+        self._queue, self._question = queue, question
+        self._until, self._monotonic = until, monotonic
+
+    def counters(self) -> Counters:
+        return self._queue.counters()
+
+    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
+        if self._monotonic() > self._until:
+            return []
+        letters = self._queue.receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+        for letter in letters:
+            if _is_about(letter, self._question):
+                self.found.setdefault(letter.queue_message_id, letter)
+        return letters
+
+
+def sns_message_id(letter: DeadLetter) -> str | None:
+    """Return the id that SNS gave the message in the letter."""
+    try:
+        return str(letter.event["Records"][0]["Sns"]["MessageId"]) if letter.event else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _is_about(letter: DeadLetter, question: Question) -> bool:
+    if question.from_number is not None:
+        return Selection(from_number=question.from_number).matches(letter, now=question.until)
+    named = (letter.queue_message_id, letter.failure.request_id, sns_message_id(letter))
+    message_id = letter.message.message_id if letter.message else None
+    return message_id == question.message_id or any(one in question.ids for one in named)
+
+
+def _moment(letter: DeadLetter, question: Question) -> Moment:
+    by = "SNS" if letter.shape is Shape.SUBSCRIPTION else "Lambda"
+    text = letter.unreadable or letter.failure.text
+    again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
+    what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}"
+    return Moment(at=letter.sent_at or question.until, source="queue", what=what)

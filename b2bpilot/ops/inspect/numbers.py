@@ -1,0 +1,45 @@
+"""The messages of a phone number. Logs hold no numbers: only a row or a dead letter leads to them."""
+
+from __future__ import annotations
+
+from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.ops.inspect.identity import Clue, Kind
+from b2bpilot.ops.inspect.source import Question, ask_all
+from b2bpilot.ops.inspect.surroundings import Surroundings
+from b2bpilot.pipeline.models import UserSubmission
+
+MOST = 20
+
+
+def messages_of(number: str, around: Surroundings) -> dict[str, UserSubmission | None]:
+    """Return the newest messages by message_id, or by MessageSid where they have none, with their rows.
+
+    Raises UsageError without a time, NotFound when there is none, and DatabaseError.
+    """
+    if around.since is None:
+        raise UsageError("a phone number leads to many messages", hint="say since when: --since 2h")
+    with around.database() as table:
+        rows = table.list_submissions(from_number=number, since=around.since, limit=MOST)
+    found: dict[str, UserSubmission | None] = {
+        row.message_id or row.message_sid or str(row.id): row for row in rows
+    }
+    question = Question(
+        message_id="", ids=frozenset(), since=around.since, until=around.now, from_number=number
+    )
+    for letter in (
+        letter for one in ask_all([around.sources.queue], question) for letter in one.answer.letters
+    ):
+        if letter.message and letter.message.received_at >= around.since:
+            found.setdefault(letter.message.message_id, None)
+    if not found:
+        raise NotFound(
+            f"no row and no dead letter is from that number since {around.since:%Y-%m-%d %H:%M} UTC",
+            hint="look further back with --since; a message that got no further than a log is found by its id only",
+        )
+    return found
+
+
+def clue_of(text: str, row: UserSubmission | None) -> Clue:
+    if row is not None and row.message_id is None:
+        return Clue(kind=Kind.MESSAGE_SID, text=text, message_id=text)
+    return Clue(kind=Kind.UUID, text=text, message_id=text)

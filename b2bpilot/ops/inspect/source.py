@@ -1,0 +1,100 @@
+"""Whoever may know a message: asked at the same time, each for itself, so that one that fails hides nothing of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.pipeline.deadletter import DeadLetter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which message, and around which time. `ids` are what lines about it contain; `message_sid` is Twilio's, if known."""
+
+    message_id: str
+    ids: frozenset[str]
+    since: datetime
+    until: datetime
+    message_sid: str | None = None
+    from_number: str | None = None
+    """Asked for instead of an id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Something that happened to the message, as `source` tells it."""
+
+    at: datetime
+    source: str
+    what: str
+    sns_message_id: str | None = None
+    """What SNS called the message when it accepted it then."""
+    not_after: datetime | None = None
+    """Clocks differ, and a line is written after the fact: it certainly happened before this."""
+
+    @property
+    def order(self) -> datetime:
+        return min(self.at, self.not_after) if self.not_after else self.at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a source knows. `note` says how far it looked, when that is not everything."""
+
+    moments: Sequence[Moment] = ()
+    entries: Sequence[LogEntry] = ()
+    letters: Sequence[DeadLetter] = ()
+    rejections: Sequence[str] = ()
+    """Why a subscription does not get it."""
+    note: str | None = None
+
+
+class Source(Protocol):
+    """One that may know a message."""
+
+    @property
+    def name(self) -> str: ...
+
+    def ask(self, question: Question) -> Answer:
+        """Raises PilotError when it cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A source and its answer; `problem` says why there is none."""
+
+    name: str
+    answer: Answer = Answer()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unasked:
+    """A source that is not there to be asked, and why."""
+
+    name: str
+    reason: str
+
+    def ask(self, question: Question) -> Answer:  # noqa: ARG002  # the protocol's
+        raise PilotError(self.reason)
+
+
+def ask_all(sources: Sequence[Source], question: Question) -> list[Asked]:
+    """Return the answers in the order of the sources."""
+    if not sources:
+        return []
+    with ThreadPoolExecutor(len(sources)) as pool:
+        return list(pool.map(lambda source: _ask(source, question), sources))
+
+
+def _ask(source: Source, question: Question) -> Asked:
+    try:
+        return Asked(name=source.name, answer=source.ask(question))
+    except PilotError as exc:
+        return Asked(name=source.name, problem=str(exc))

@@ -1,0 +1,45 @@
+"""Whom to ask about a message, and from where the question comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from b2bpilot.ops.inspect.identity import Submissions
+from b2bpilot.ops.inspect.source import Source
+from b2bpilot.ops.submissions import Listing
+
+
+class Table(Submissions, Listing, Protocol):
+    """The part of DatabaseManager that is asked."""
+
+
+Database = Callable[[], AbstractContextManager[Table]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """`subscriptions` is made for the line of the webhook that published, and asked only when nothing came of it."""
+
+    processor: Source | None = None
+    queue: Source
+    others: tuple[Source, ...]
+    subscriptions: Callable[[Mapping[str, object]], Source] | None = None
+
+    @property
+    def all(self) -> list[Source]:
+        return [*([self.processor] if self.processor else []), *self.others, self.queue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """`environment` is the name for the commands that are proposed; `since` is where the operator wants to begin."""
+
+    environment: str | None
+    database: Database
+    sources: Sources
+    since: datetime | None
+    now: datetime
