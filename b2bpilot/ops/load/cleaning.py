@@ -1,0 +1,66 @@
+"""Removing what a load left: its own rows and its own dead letters, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.load.report import Cleaning
+from b2bpilot.ops.load.world import World
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.trial_rows import delete_trial_rows, trial_rows
+
+CHUNK = 1_000
+SECOND_LOOK_SECONDS = 1.0
+"""A delivery that was still on its way stores its message again: what comes back this late is removed, too."""
+
+
+def clean(
+    database: DatabaseManager, world: World, message_ids: Sequence[str], poison_ids: frozenset[str]
+) -> Cleaning:
+    """Delete rows and letters of these test messages. Raises DatabaseError; what AWS refuses is said instead."""
+    left: list[str] = []
+    letters = _letters(world, poison_ids, left)
+    rows = _delete(database, message_ids)
+    if rows:
+        time.sleep(SECOND_LOOK_SECONDS)
+        rows |= _delete(database, message_ids)
+    remaining = _remaining(database, message_ids)
+    if remaining:
+        left.append(
+            f"{len(remaining):,} rows that a run holds, such as {remaining[0]}: resume the load when its lease has ended"
+        )
+    return Cleaning(rows=len(rows), letters=letters, left=left)
+
+
+def _letters(world: World, poison_ids: frozenset[str], left: list[str]) -> int:
+    if not poison_ids:
+        return 0
+    try:
+        found = world.letters(poison_ids, patiently=False)
+        deleted = world.delete_letters(set(found))
+    except AwsError as exc:
+        some = next(iter(poison_ids))
+        left.append(
+            f"up to {len(poison_ids):,} dead letters ({exc}): b2bpilot dlq discard --message-id {some} ..."
+        )
+        return 0
+    if deleted < len(found):
+        left.append(f"{len(found) - deleted:,} dead letters that SQS did not delete: b2bpilot dlq list")
+    return deleted
+
+
+def _delete(database: DatabaseManager, message_ids: Sequence[str]) -> set[str]:
+    deleted: set[str] = set()
+    for start in range(0, len(message_ids), CHUNK):
+        deleted.update(delete_trial_rows(database, message_ids[start : start + CHUNK]))
+    return deleted
+
+
+def _remaining(database: DatabaseManager, message_ids: Sequence[str]) -> list[str]:
+    return [
+        message_id
+        for start in range(0, len(message_ids), CHUNK)
+        for message_id in trial_rows(database, message_ids[start : start + CHUNK])
+    ]

@@ -1,0 +1,46 @@
+"""A load that was sent: which messages, and which of their requests were accepted when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.ops.load.firing import Fired
+from b2bpilot.ops.load.plan import Plan, Shot, shot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a run of this plan did."""
+
+    run_id: str
+    plan: Plan
+    fired: Fired
+
+    def shots(self) -> dict[int, Shot]:
+        """Return every message that may have reached the pipeline, by its number: one without an answer, too."""
+        numbers = sorted({attempt.number for attempt in self.fired.attempts})
+        return {number: shot(self.plan, self.run_id, number) for number in numbers}
+
+    def message_ids(self) -> Sequence[str]:
+        return [one.message_id for one in self.shots().values()]
+
+    def accepted_ids(self) -> Sequence[str]:
+        accepted = self.accepted_at()
+        return [one.message_id for number, one in self.shots().items() if number in accepted]
+
+    def poison_ids(self) -> frozenset[str]:
+        return frozenset(one.message_id for one in self.shots().values() if one.is_poison)
+
+    def times_accepted(self) -> Mapping[int, int]:
+        """Return how often each message was accepted, by its number; one that never was is absent."""
+        return Counter(attempt.number for attempt in self.fired.attempts if attempt.error is None)
+
+    def accepted_at(self) -> dict[int, float]:
+        """Return when each message was accepted for the first time, in seconds since the start, by number."""
+        found: dict[int, float] = {}
+        for attempt in self.fired.attempts:
+            if attempt.error is None:
+                found[attempt.number] = min(attempt.ended_at, found.get(attempt.number, attempt.ended_at))
+        return found

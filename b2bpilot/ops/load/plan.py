@@ -1,0 +1,123 @@
+"""What a load sends: how many clients, how much each, which messages twice, which can never be stored."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.publish.compose import TEST_PARAMS
+from b2bpilot.ops.publish.order import Item
+from b2bpilot.ops.publish.routes import Via
+from b2bpilot.pipeline.message import PilotMessage, Source, encode
+
+POISON = {"NumMedia": "two"}
+"""A count that is none: the processor refuses it each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`requests` is for each client; None goes on for `duration`. Shares are of the messages, 0.05 for 5 %."""
+
+    clients: int
+    requests: int | None = 10
+    duration: timedelta | None = None
+    ramp: timedelta = timedelta()
+    duplicates: float = 0.0
+    poison: float = 0.0
+    via: Via = Via.WEBHOOK
+    retry: timedelta = timedelta(seconds=60)
+    """How long a request that was not accepted is made again, as Twilio makes it again."""
+
+    @property
+    def messages(self) -> int | None:
+        """How many messages there will be; None when only the duration tells."""
+        return self.clients * self.requests if self.requests is not None else None
+
+    def parameters(self) -> dict[str, object]:
+        """What the journal keeps."""
+        return {
+            "clients": self.clients,
+            "requests": self.requests,
+            "duration_seconds": self.duration.total_seconds() if self.duration else None,
+            "ramp_seconds": self.ramp.total_seconds(),
+            "duplicates": self.duplicates,
+            "poison": self.poison,
+            "via": self.via.value,
+            "retry_seconds": self.retry.total_seconds(),
+        }
+
+    @classmethod
+    def of_parameters(cls, parameters: Mapping[str, Any]) -> Self:
+        duration = parameters["duration_seconds"]
+        return cls(
+            clients=parameters["clients"],
+            requests=parameters["requests"],
+            duration=timedelta(seconds=duration) if duration else None,
+            ramp=timedelta(seconds=parameters["ramp_seconds"]),
+            duplicates=parameters["duplicates"],
+            poison=parameters["poison"],
+            via=Via(parameters["via"]),
+            retry=timedelta(seconds=parameters["retry_seconds"]),
+        )
+
+    def check(self) -> None:
+        """Raises UsageError for shares that leave nothing to store."""
+        if self.poison + self.duplicates > 1:
+            raise UsageError("--duplicates and --poison together are more than all messages")
+
+    def numbers_of(self, client: int) -> Iterator[int]:
+        """Yield the numbers of a client's messages, from 0 over all clients together without a gap."""
+        if self.requests is not None:
+            return iter(range(client, self.clients * self.requests, self.clients))
+        return itertools.count(client, self.clients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One message of a load."""
+
+    number: int
+    message_id: str
+    is_poison: bool
+    is_doubled: bool
+
+    def item(self, run_id: str, *, now: datetime) -> Item:
+        more = POISON if self.is_poison else {"NumMedia": "0"}
+        message = PilotMessage(
+            message_id=self.message_id,
+            source=Source.CLI,
+            received_at=now,
+            params={**TEST_PARAMS, **more, "Body": f"load {run_id}, message {self.number + 1}"},
+            test=True,
+        )
+        return Item(message=message, size_bytes=encode(message).size_bytes)
+
+
+def shot(plan: Plan, run_id: str, number: int) -> Shot:
+    """Return a message of a run by its number: the same each time, so that a run can be told from its journal."""
+    is_poison = _is_one_of(number, plan.poison)
+    healthy = number - _before(number, plan.poison)
+    return Shot(
+        number=number,
+        message_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{number}")),
+        is_poison=is_poison,
+        is_doubled=not is_poison and _is_one_of(healthy, _share_of_rest(plan)),
+    )
+
+
+def _share_of_rest(plan: Plan) -> float:
+    return min(1.0, plan.duplicates / (1 - plan.poison)) if plan.poison < 1 else 0.0
+
+
+def _is_one_of(number: int, share: float) -> bool:
+    """Spread a share evenly: of any 100 messages 5 % are five."""
+    return _before(number + 1, share) > _before(number, share)
+
+
+def _before(number: int, share: float) -> int:
+    return int(number * share + 1e-9)

@@ -1,0 +1,164 @@
+"""The promises of the pipeline, each decided by what the rows, the queue and CloudWatch say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from b2bpilot.ops.load.plan import Shot
+from b2bpilot.ops.load.report import Check, Verdict
+from b2bpilot.ops.load.world import Concurrency
+from b2bpilot.pipeline.trial_rows import TrialRow
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was sent, and what was found of it. `letters` is None when nobody could ask the queue; then `why` says so."""
+
+    shots: Mapping[int, Shot]
+    accepted: Mapping[int, int]
+    """How often each message was accepted, by its number; one that never was is absent."""
+    rows: Mapping[str, TrialRow]
+    letters: frozenset[str] | None
+    concurrency: Concurrency
+    why: str | None = None
+
+    def healthy(self) -> list[Shot]:
+        return [one for one in self.shots.values() if not one.is_poison and one.number in self.accepted]
+
+    def poison(self) -> list[Shot]:
+        return [one for one in self.shots.values() if one.is_poison and one.number in self.accepted]
+
+    def is_stored(self, one: Shot) -> bool:
+        row = self.rows.get(one.message_id)
+        return row is not None and row.is_completed
+
+
+def checks(found: Evidence, *, now: datetime) -> list[Check]:
+    return [
+        _stored_once(found),
+        _none_lost(found, now=now),
+        _all_accepted(found),
+        _duplicates(found),
+        _poison(found),
+        _within_reserve(found),
+    ]
+
+
+def _stored_once(found: Evidence) -> Check:
+    healthy = found.healthy()
+    stored = [one for one in healthy if found.is_stored(one)]
+    twice = [one for one in healthy if (row := found.rows.get(one.message_id)) and row.rows > 1]
+    detail = f"{len(stored):,} of {len(healthy):,} accepted messages have one completed row each"
+    if twice:
+        detail = f"{len(twice):,} messages have more than one row: {_examples(twice)}"
+    is_kept = healthy and len(stored) == len(healthy) and not twice
+    return Check(
+        promise="each message is stored exactly once",
+        verdict=Verdict.PROVED if is_kept else (Verdict.BROKEN if healthy else Verdict.NOTHING),
+        detail=detail,
+    )
+
+
+def _none_lost(found: Evidence, *, now: datetime) -> Check:
+    missing = [one for one in found.healthy() if one.message_id not in found.rows]
+    unfinished = [
+        one
+        for one in found.healthy()
+        if (row := found.rows.get(one.message_id)) is not None and not row.is_completed
+    ]
+    if missing:
+        text = f"{len(missing):,} accepted messages have no row: {_examples(missing)}"
+        return Check(promise="none is lost", verdict=Verdict.BROKEN, detail=text)
+    if unfinished:
+        return Check(
+            promise="none is lost",
+            verdict=Verdict.UNKNOWN,
+            detail=f"{len(unfinished):,} have a row that is not completed: {_unfinished(found, unfinished, now=now)}",
+        )
+    if not found.healthy():
+        return Check(promise="none is lost", verdict=Verdict.NOTHING, detail="no message was accepted")
+    return Check(
+        promise="none is lost",
+        verdict=Verdict.PROVED,
+        detail=f"all {len(found.healthy()):,} accepted messages have their row",
+    )
+
+
+def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -> str:
+    """A row that a dead run holds is taken up by the stale processor, long after its lease has ended."""
+    rows = [found.rows[one.message_id] for one in unfinished]
+    leases = [row.lease_expires_at for row in rows if row.lease_expires_at and row.lease_expires_at > now]
+    if leases:
+        return (
+            f"{len(leases):,} are held by runs that may have died, until {max(leases):%H:%M:%S} UTC; after that the stale "
+            f"processor publishes them again: {_examples(unfinished)}"
+        )
+    errors = sorted({row.last_error for row in rows if row.last_error})
+    return "; ".join([*errors[:EXAMPLES], _examples(unfinished)])
+
+
+def _all_accepted(found: Evidence) -> Check:
+    refused = [one for one in found.shots.values() if one.number not in found.accepted]
+    detail = f"{len(found.accepted):,} of {len(found.shots):,} messages were accepted"
+    return Check(
+        promise="each message is accepted",
+        verdict=Verdict.BROKEN if refused else Verdict.PROVED,
+        detail=f"{detail}; given up: {_examples(refused)}" if refused else detail,
+    )
+
+
+def _duplicates(found: Evidence) -> Check:
+    """A second delivery that had claimed the row would stand in its attempts."""
+    promise = "duplicates are skipped"
+    doubled = [one for one in found.healthy() if found.accepted[one.number] > 1 and found.is_stored(one)]
+    if not doubled:
+        return Check(promise=promise, verdict=Verdict.NOTHING, detail="no stored message was sent twice")
+    once = [one for one in doubled if found.rows[one.message_id].attempts == 1]
+    twice = [one for one in doubled if found.rows[one.message_id].rows > 1]
+    if twice:
+        text = f"{len(twice):,} of {len(doubled):,} have a second row: {_examples(twice)}"
+        return Check(promise=promise, verdict=Verdict.BROKEN, detail=text)
+    detail = f"{len(doubled):,} messages were accepted more than once and have one row each"
+    if len(once) < len(doubled):
+        detail += f"; {len(doubled) - len(once):,} of them took more than one attempt, as one that failed or died does"
+    return Check(promise=promise, verdict=Verdict.PROVED, detail=detail)
+
+
+def _poison(found: Evidence) -> Check:
+    promise = "poison becomes dead letters"
+    poison = found.poison()
+    if not poison:
+        return Check(promise=promise, verdict=Verdict.NOTHING, detail="no poison was sent")
+    if found.letters is None:
+        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=found.why or "the queue was not asked")
+    there = [one for one in poison if one.message_id in found.letters]
+    stored = [one for one in poison if found.is_stored(one)]
+    detail = f"{len(there):,} of {len(poison):,} are in the dead-letter queue"
+    if stored:
+        detail += f"; {len(stored):,} were stored: {_examples(stored)}"
+    is_kept = len(there) == len(poison) and not stored
+    return Check(promise=promise, verdict=Verdict.PROVED if is_kept else Verdict.BROKEN, detail=detail)
+
+
+def _within_reserve(found: Evidence) -> Check:
+    promise = "the processor stays within its reserve"
+    seen = found.concurrency
+    if seen.most is None:
+        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=seen.why or "CloudWatch has no figure")
+    if seen.reserve is None:
+        detail = f"at most {seen.most} runs at once; the function has no reserve"
+        return Check(promise=promise, verdict=Verdict.NOTHING, detail=detail)
+    return Check(
+        promise=promise,
+        verdict=Verdict.PROVED if seen.most <= seen.reserve else Verdict.BROKEN,
+        detail=f"at most {seen.most} runs at once, by CloudWatch; the reserve is {seen.reserve}",
+    )
+
+
+def _examples(shots: Sequence[Shot]) -> str:
+    shown = ", ".join(one.message_id for one in shots[:EXAMPLES])
+    return f"{shown}, ..." if len(shots) > EXAMPLES else shown

@@ -1,0 +1,158 @@
+"""A load from its first request to the proof; also of one that was interrupted, from what its journal says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused
+from b2bpilot.ops.load import figures
+from b2bpilot.ops.load.clocks import compare
+from b2bpilot.ops.load.firing import Attempt, Fired
+from b2bpilot.ops.load.loaded import Loaded
+from b2bpilot.ops.load.proving import Evidence, checks
+from b2bpilot.ops.load.report import Cleaning, Report, Verdict
+from b2bpilot.ops.load.world import World
+from b2bpilot.ops.publish.proof import prove
+from b2bpilot.ops.runs.record import RunRecord, entries
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import parse_time
+from b2bpilot.pipeline.trial_rows import TrialRow, trial_rows
+
+COMMAND = "load"
+CHUNK = 1_000
+
+
+class LoadFailed(PilotError):
+    """A promise of the pipeline was not kept, or no message was stored at all."""
+
+    code = "load_failed"
+
+
+def wait_for_rows(
+    database: DatabaseManager, loaded: Loaded, *, timeout: timedelta, observe: Callable[[int, int], None]
+) -> None:
+    """Return when every accepted message is decided, or the time is over. Raises DatabaseUnreachable at its end."""
+    prove(database, loaded.accepted_ids(), timeout=timeout, observe=observe)
+
+
+def read_rows(database: DatabaseManager, message_ids: Sequence[str]) -> dict[str, TrialRow]:
+    found: dict[str, TrialRow] = {}
+    for start in range(0, len(message_ids), CHUNK):
+        found |= trial_rows(database, message_ids[start : start + CHUNK])
+    return found
+
+
+def judge(
+    loaded: Loaded, database: DatabaseManager, world: World, *, clock: Callable[[], datetime]
+) -> Report:
+    """Read everything that decides, and decide. Raises DatabaseError; what AWS does not tell is unknown."""
+    fired, stack = loaded.fired, world.environment.stack
+    offset = compare(database, clock=clock)
+    rows = read_rows(database, loaded.message_ids())
+    found = _evidence(loaded, rows, world)
+    stored = figures.stored_at(fired, rows.values(), offset)
+    return Report(
+        run_id=loaded.run_id,
+        environment=world.environment.name,
+        account_id=stack.account_id,
+        region=stack.region,
+        plan=loaded.plan,
+        started_at=fired.started_at,
+        seconds=fired.seconds,
+        messages=len(found.shots),
+        requests=len(fired.attempts),
+        accepted=sum(found.accepted.values()),
+        stored=sum(row.is_completed for row in rows.values()),
+        accept=figures.accept_latency(fired),
+        store=figures.store_latency(loaded, stored),
+        clock_error_ms=offset.error / timedelta(milliseconds=1),
+        troubles=figures.troubles(fired),
+        timeline=figures.timeline(fired, stored),
+        checks=checks(found, now=database.now()),
+        story=figures.story(fired, list(rows.values()), stored),
+        cleaning=Cleaning(),
+    )
+
+
+def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], world: World) -> Evidence:
+    accepted = loaded.times_accepted()
+    poison = loaded.poison_ids() & frozenset(loaded.accepted_ids())
+    letters: frozenset[str] | None = None
+    why = None
+    try:
+        letters = frozenset(world.letters(poison, patiently=True).values())
+    except AwsError as exc:
+        why = str(exc)
+    return Evidence(
+        shots=loaded.shots(),
+        accepted=accepted,
+        rows=rows,
+        letters=letters,
+        concurrency=world.concurrency(since=loaded.fired.started_at),
+        why=why,
+    )
+
+
+def fired_before(record: RunRecord) -> Fired:
+    """Return what an interrupted load had done, by its journal. A request without an answer counts as unanswered.
+
+    Raises Refused when it had sent nothing.
+    """
+    lines = [entry for entry in entries(record.path) if "number" in entry]
+    if not lines:
+        raise Refused(f"run {record.run_id} had sent nothing when it ended", hint="run the load again")
+    answered = [entry for entry in lines if entry["event"] != "sending"]
+    open_ = _unanswered(lines)
+    began = min(_began(entry) for entry in answered) if answered else record.started_at
+    attempts = [_attempt(entry) for entry in answered]
+    attempts += [
+        Attempt(
+            number=number,
+            copy=copy,
+            at=(at - began).total_seconds(),
+            seconds=0.0,
+            error="stopped before the answer",
+        )
+        for (number, copy), at in open_.items()
+    ]
+    seconds = max(attempt.ended_at for attempt in attempts)
+    return Fired(started_at=began, seconds=seconds, attempts=attempts)
+
+
+def require_proved(report: Report) -> None:
+    """Raises LoadFailed or PartlyFailed unless every promise was kept; what is unknown alone is no failure,
+    but a row that is not completed is."""
+    broken = [check for check in report.checks if check.verdict is Verdict.BROKEN]
+    if not broken:
+        return
+    text = "; ".join(f"{check.promise}: {check.detail}" for check in broken)
+    hint = f"look at one with `b2bpilot inspect`, or look again: b2bpilot runs resume {report.run_id}"
+    raise (PartlyFailed if report.stored else LoadFailed)(f"not proved: {text}", hint=hint)
+
+
+def _unanswered(lines: Sequence[Mapping[str, Any]]) -> dict[tuple[int, int], datetime]:
+    open_: dict[tuple[int, int], datetime] = {}
+    for entry in lines:
+        place = (int(entry["number"]), int(entry["copy"]))
+        if entry["event"] == "sending":
+            open_[place] = parse_time(entry["at"])
+        else:
+            open_.pop(place, None)
+    return open_
+
+
+def _began(entry: Mapping[str, Any]) -> datetime:
+    """When the load began, by one of its lines: each has its own time, and the seconds since the start."""
+    return parse_time(entry["at"]) - timedelta(seconds=entry["since_start"] + entry["seconds"])
+
+
+def _attempt(entry: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        number=entry["number"],
+        copy=entry["copy"],
+        at=entry["since_start"],
+        seconds=entry["seconds"],
+        error=entry["error"],
+    )
