@@ -18,9 +18,9 @@ def fields(row: UserSubmission, *, reveal: bool) -> dict[str, object]:
         "id": row.id,
         "message_id": row.message_id,
         "message_sid": row.message_sid,
-        "from": _number(row.from_number, reveal=reveal),
-        "to": _number(row.to_number, reveal=reveal),
-        "body": row.body if reveal or row.body is None else cut(row.body),
+        "from": _number(row.sender, reveal=reveal),
+        "to": _number(row.receiver, reveal=reveal),
+        "body": _text(row, reveal=reveal),
         "num_media": row.num_media,
         "status": row.status.value,
         "source": row.source,
@@ -52,8 +52,8 @@ def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, st
         "received": relative(row.received_at or row.created_at, now=now),
         "message id": row.message_id or NONE,
         "status": row.status.value,
-        "from": _number(row.from_number, reveal=reveal) or NONE,
-        "text or error": _error(row, reveal=reveal) or (row.body if reveal else cut(row.body or "")) or NONE,
+        "from": _number(row.sender, reveal=reveal) or NONE,
+        "text or error": _error(row, reveal=reveal) or _text(row, reveal=reveal) or NONE,
     }
 
 
@@ -64,9 +64,9 @@ def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str
         ("MessageSid", row.message_sid),
         ("status", _status(row, now=now)),
         ("last error", _error(row, reveal=reveal)),
-        ("from", _number(row.from_number, reveal=reveal)),
-        ("to", _number(row.to_number, reveal=reveal)),
-        ("body", row.body if reveal or row.body is None else cut(row.body)),
+        ("from", _number(row.sender, reveal=reveal)),
+        ("to", _number(row.receiver, reveal=reveal)),
+        ("body", _text(row, reveal=reveal)),
         ("media", str(row.num_media) if row.num_media else None),
         ("kind", _kind(row)),
         ("reply", _reply(row)),
@@ -79,6 +79,10 @@ def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str
 
 def _error(row: UserSubmission, *, reveal: bool) -> str | None:
     return row.last_error if reveal or row.last_error is None else mask_numbers(row.last_error)
+
+
+def _text(row: UserSubmission, *, reveal: bool) -> str | None:
+    return row.text if reveal or row.text is None else cut(row.text)
 
 
 def _status(row: UserSubmission, *, now: datetime) -> str:

@@ -60,6 +60,22 @@ class UserSubmission:
     updated_at: datetime
     completed_at: datetime | None
 
+    @property
+    def sender(self) -> str | None:
+        """Also of a row that is not completed: its columns are filled with the completion, its parameters with the claim."""
+        return self.from_number or self._said("From")
+
+    @property
+    def receiver(self) -> str | None:
+        return self.to_number or self._said("To")
+
+    @property
+    def text(self) -> str | None:
+        return self.body if self.body is not None else self._said("Body")
+
+    def _said(self, parameter: str) -> str | None:
+        return self.params.get(parameter) if self.params else None
+
     def is_leased(self, *, now: datetime) -> bool:
         return (
             self.status is SubmissionStatus.PROCESSING

@@ -59,7 +59,7 @@ def test_the_table_shows_the_newest_first_with_numbers_masked_and_texts_cut(
         f"1 h ago   {message_id_for(sid(2))}  completed  whatsapp:+4917***4567  \\u001b[2Jevil\\nsecond line\n"
         f"2 h ago   {message_id_for(sid(1))}  completed  whatsapp:+4917***4567  "
         "Is my order 4711 on its way? I have been...\n"
-        f"3 h ago   {message_id_for(sid(0))}  failed     -                      the CRM is down\n"
+        f"3 h ago   {message_id_for(sid(0))}  failed     whatsapp:+4917***4567  the CRM is down\n"
     )
 
 
@@ -69,6 +69,11 @@ def test_json_is_one_document(run: Run, three_rows: str) -> None:
     assert [row["message_sid"] for row in document["submissions"]] == [sid(2), sid(1), sid(0)]
     assert document["submissions"][1]["body"] == "Is my order 4711 on its way? I have been..."
     assert document["submissions"][1]["from"] == "whatsapp:+4917***4567"
+
+
+def test_a_row_that_is_not_completed_says_what_its_message_said(run: Run, three_rows: str) -> None:
+    row = run("submissions", "list", "--status", "failed", "-o", "json").document["submissions"][0]
+    assert (row["from"], row["to"], row["body"]) == ("whatsapp:+4917***4567", "+1500***0001", "hello")
 
 
 def test_jsonl_is_one_document_a_line(run: Run, three_rows: str) -> None:
