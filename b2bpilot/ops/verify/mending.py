@@ -9,7 +9,7 @@ from dataclasses import fields
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
 
-AWS = re.compile(r"(^|&& |; )aws ")
+AWS = re.compile(r"(^|&& |; |\$\()aws ")
 
 
 def command(template: str, world: World) -> str | None:

@@ -1,0 +1,208 @@
+"""Checks of the category `database`: it answers, and its table is what the pipeline needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.table import plan, table
+from b2bpilot.ops.verify.world import World
+
+NAME = "b2b_pilot_user_submissions"
+COLUMN = "message_id"
+INDEX = "idx_user_submissions_message_id"
+TOLERATED_SKEW = timedelta(seconds=5)
+MIGRATE = "b2bpilot migrate -e {environment} --yes"
+DATABASE_URL = (
+    "$(aws secretsmanager get-secret-value --secret-id {secret_arn} --query SecretString --output text"
+    " | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"DATABASE_URL\"])')"
+)
+REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && {MIGRATE}'
+SECRET = ("secretsmanager:GetSecretValue",)
+
+
+def _answers(world: World) -> Answer:
+    found = table(world)
+    origin = ", as --database-url names it" if world.given_database_url else ""
+    return holds(f"PostgreSQL {found.server_version}, {found.place}{origin}")
+
+
+def _is_private(world: World) -> Answer:
+    found = table(world)
+    if found.is_encrypted:
+        return holds("TLS")
+    if found.is_local:
+        return holds("it does not leave the machine")
+    return fails("the connection is in plain text; put sslmode=verify-full into the DatabaseUrl and deploy")
+
+
+def _clock_agrees(world: World) -> Answer:
+    skew = table(world).skew
+    seconds = skew.total_seconds()
+    if abs(skew) <= TOLERATED_SKEW:
+        return holds(f"{abs(seconds):.1f} s apart")
+    side = "ahead of" if seconds > 0 else "behind"
+    return fails(f"the database's clock is {abs(seconds):.0f} s {side} this machine's; one of them is wrong")
+
+
+def _table_exists(world: World) -> Answer:
+    columns = table(world).schema.columns
+    return holds(f"{NAME}, {len(columns)} columns") if columns else fails(f"there is no table {NAME}")
+
+
+def _column_exists(world: World) -> Answer:
+    category = table(world).schema.columns.get(COLUMN)
+    if category is None:
+        return fails(f"{NAME} has no column {COLUMN}")
+    if category != "S":
+        return fails(f"column {COLUMN} does not hold text: rename it, then migrate", mend="")
+    return holds("it holds text")
+
+
+def _index_exists(world: World) -> Answer:
+    found = table(world).schema.indexes
+    return holds(INDEX) if INDEX in found else fails(f"{NAME} has no index {INDEX}")
+
+
+def _index_valid(world: World) -> Answer:
+    if table(world).schema.indexes[INDEX].valid:
+        return holds("it is used")
+    return fails(
+        "an interrupted build left it invalid: ON CONFLICT cannot use it, and it may let a duplicate in"
+    )
+
+
+def _index_unique(world: World) -> Answer:
+    index = table(world).schema.indexes[INDEX]
+    columns = ", ".join(index.columns)
+    kind = "unique" if index.unique else "not unique"
+    where = ", with a WHERE clause" if index.partial else ""
+    seen = f"{kind}, on {columns}{where}"
+    is_right = index.unique and index.columns == [COLUMN] and not index.partial
+    return holds(seen) if is_right else fails(f"{INDEX} is {seen}")
+
+
+def _ledger_sound(world: World) -> Answer:
+    from b2bpilot.ops.migrations import require_sound
+
+    found = plan(world)
+    try:
+        require_sound(found)
+    except PilotError as exc:
+        return fails(f"{exc}; {exc.hint}" if exc.hint else str(exc))
+    return holds(f"{len(found.migrations)} migrations, all of them this version's")
+
+
+def _all_applied(world: World) -> Answer:
+    found = plan(world)
+    if not found.pending:
+        return holds(", ".join(migration.name for migration in found.migrations))
+    if found.migrator:
+        return fails(f"a migration is running: {found.migrator}", may_change=True, mend="")
+    return fails(", ".join(f"{migration.name} is {migration.state}" for migration in found.pending))
+
+
+CHECKS = (
+    Check(
+        code="B2B075",
+        category=Category.DATABASE,
+        statement="the database answers",
+        why="Every message becomes a row in it.",
+        mend="",
+        probe=_answers,
+        actions=SECRET,
+    ),
+    Check(
+        code="B2B076",
+        category=Category.DATABASE,
+        statement="the connection to the database is encrypted, or does not leave the machine",
+        why="Customers' messages and the password travel over it.",
+        mend="",
+        probe=_is_private,
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B075",),
+    ),
+    Check(
+        code="B2B103",
+        category=Category.DATABASE,
+        statement="the database's clock agrees with this machine's",
+        why="Leases, stale messages and latencies are reckoned by the database's clock.",
+        mend="",
+        probe=_clock_agrees,
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B075",),
+    ),
+    Check(
+        code="B2B077",
+        category=Category.DATABASE,
+        statement="the table of submissions exists",
+        why="Without it no message can be stored: each becomes a dead letter.",
+        mend=MIGRATE,
+        probe=_table_exists,
+        actions=SECRET,
+        needs=("B2B075",),
+    ),
+    Check(
+        code="B2B078",
+        category=Category.DATABASE,
+        statement=f"the table has the column {COLUMN}",
+        why="The identity of a message stands in it; without it no message can be stored.",
+        mend=MIGRATE,
+        probe=_column_exists,
+        actions=SECRET,
+        needs=("B2B077",),
+    ),
+    Check(
+        code="B2B079",
+        category=Category.DATABASE,
+        statement=f"the column {COLUMN} has its index",
+        why="Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.",
+        mend=MIGRATE,
+        probe=_index_exists,
+        actions=SECRET,
+        needs=("B2B078",),
+    ),
+    Check(
+        code="B2B080",
+        category=Category.DATABASE,
+        statement=f"the index on {COLUMN} is valid",
+        why="An invalid index answers no ON CONFLICT and may let a message in twice.",
+        mend=MIGRATE,
+        probe=_index_valid,
+        actions=SECRET,
+        needs=("B2B079",),
+    ),
+    Check(
+        code="B2B081",
+        category=Category.DATABASE,
+        statement=f"the index on {COLUMN} is unique, on that column alone",
+        why="Only a unique index keeps a message that is delivered twice from being stored twice.",
+        mend=REPLACE_INDEX,
+        probe=_index_unique,
+        actions=SECRET,
+        needs=("B2B079",),
+    ),
+    Check(
+        code="B2B083",
+        category=Category.DATABASE,
+        statement="the recorded migrations are this version's",
+        why="A file that was changed after it ran, or a newer version's, means that nobody knows what the table is.",
+        mend="",
+        probe=_ledger_sound,
+        actions=SECRET,
+        needs=("B2B080", "B2B081"),
+    ),
+    Check(
+        code="B2B082",
+        category=Category.DATABASE,
+        statement="no migration is pending",
+        why="This version's functions write columns that the migrations add.",
+        mend=MIGRATE,
+        probe=_all_applied,
+        actions=SECRET,
+        needs=("B2B083",),
+    ),
+)

@@ -1,0 +1,96 @@
+"""Checks of the category `database` that look at the rows: messages that did not get through."""
+
+from __future__ import annotations
+
+from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
+from b2bpilot.ops.verify.table import problems
+from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.health import ProblemCount, RowProblem
+
+REDRIVE = "b2bpilot dlq redrive -e {environment}"
+RUN_STALE = "aws lambda invoke --function-name {stale_function_name} /dev/stdout"
+SECRET = ("secretsmanager:GetSecretValue",)
+LONGEST_ERROR = 120
+
+
+def _none(problem: RowProblem, advice: str, *, may_change: bool = False) -> Probe:
+    """Return the probe whose statement is that no customer's message has the problem."""
+
+    def probe(world: World) -> Answer:
+        found = problems(world)[problem]
+        if not found.messages:
+            return holds(_tests(found.tests))
+        return fails(f"{_described(found)}; {advice}", may_change=may_change)
+
+    return probe
+
+
+def _tests(count: int) -> str:
+    if not count:
+        return "none"
+    return "none, but for 1 test message" if count == 1 else f"none, but for {count} test messages"
+
+
+def _described(found: ProblemCount) -> str:
+    messages = "1 message" if found.messages == 1 else f"{found.messages:,} messages"
+    named = found.message_id or "without a message_id"
+    since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
+    error = f" ({found.last_error[:LONGEST_ERROR]})" if found.last_error else ""
+    return f"{messages}, the oldest {named}{since}{error}"
+
+
+CHECKS = (
+    Check(
+        code="B2B084",
+        category=Category.DATABASE,
+        statement="no message is abandoned",
+        why="The stale processor gave it up: nobody tries again, and the customer waits.",
+        mend=REDRIVE,
+        probe=_none(RowProblem.ABANDONED, "mend the cause, then redrive their dead letters"),
+        actions=SECRET,
+        needs=("B2B082",),
+    ),
+    Check(
+        code="B2B085",
+        category=Category.DATABASE,
+        statement="no message is overdue for the stale processor",
+        why="It should have been published again minutes ago: the stale processor does not run, or does not keep up.",
+        mend=RUN_STALE,
+        probe=_none(RowProblem.OVERDUE, "nobody works on them", may_change=True),
+        actions=SECRET,
+        needs=("B2B082",),
+    ),
+    Check(
+        code="B2B100",
+        category=Category.DATABASE,
+        statement="no message has failed for good",
+        why="Lambda's tries are over and it is a dead letter; the stale processor tries it a few times more.",
+        mend=REDRIVE,
+        probe=_none(RowProblem.FAILED, "mend the cause, then redrive their dead letters"),
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B082",),
+    ),
+    Check(
+        code="B2B101",
+        category=Category.DATABASE,
+        statement="no run died with its message",
+        why="Lambda's retry or the stale processor takes it over; many of them mean timeouts or too little memory.",
+        mend="",
+        probe=_none(RowProblem.INTERRUPTED, "it is taken over by itself", may_change=True),
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B082",),
+    ),
+    Check(
+        code="B2B102",
+        category=Category.DATABASE,
+        statement="it is known of every reply whether it was sent",
+        why="A reply of which nobody knows is never sent again by itself: the customer may wait for it.",
+        mend="",
+        probe=_none(RowProblem.REPLY_UNKNOWN, "look into Twilio's message log whether they went out"),
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B082",),
+    ),
+)

@@ -1,0 +1,87 @@
+"""What the table says of messages that did not get through: counted, each row under one problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, LiteralString
+
+from psycopg.rows import dict_row
+
+from b2bpilot.pipeline.database import DatabaseManager
+
+LAMBDA_RETRIES = timedelta(minutes=5)
+"""Lambda tries a failed run again after one minute and after two more (facts A2)."""
+STALE_RUNS_MISSED = timedelta(minutes=5)
+"""The stale processor comes every minute; what it has not taken up after five, it does not take up."""
+
+COUNT: Final[LiteralString] = """
+    WITH problems AS (
+        SELECT message_id, test, updated_at, last_error,
+            CASE
+                WHEN status = 'abandoned' THEN 'abandoned'
+                WHEN status IN ('pending', 'processing', 'failed')
+                    AND updated_at < now() - %(overdue)s
+                    AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(overdue)s)
+                    AND (next_stale_at IS NULL OR next_stale_at < now() - %(missed)s)
+                    THEN 'overdue'
+                WHEN status = 'failed' AND updated_at < now() - %(retries)s THEN 'failed'
+                WHEN status IN ('pending', 'processing')
+                    AND coalesce(lease_expires_at, updated_at + %(retries)s) < now()
+                    THEN 'interrupted'
+                WHEN reply_state = 'unknown'
+                    OR (reply_state = 'sending' AND coalesce(lease_expires_at, updated_at) < now())
+                    THEN 'reply_unknown'
+            END AS problem
+        FROM b2b_pilot_user_submissions
+        WHERE status <> 'completed' OR reply_state IN ('unknown', 'sending')
+    )
+    SELECT problem,
+        count(*) FILTER (WHERE NOT test) AS messages,
+        count(*) FILTER (WHERE test) AS tests,
+        min(updated_at) FILTER (WHERE NOT test) AS since,
+        (array_agg(message_id ORDER BY updated_at) FILTER (WHERE NOT test))[1] AS message_id,
+        (array_agg(last_error ORDER BY updated_at) FILTER (WHERE NOT test))[1] AS last_error
+    FROM problems
+    WHERE problem IS NOT NULL
+    GROUP BY problem
+"""
+
+
+class RowProblem(StrEnum):
+    """Why a row did not get through, the worst first."""
+
+    ABANDONED = "abandoned"
+    """Nobody tries again."""
+    OVERDUE = "overdue"
+    """The stale processor should have taken it up and has not."""
+    FAILED = "failed"
+    """Lambda's tries are over: it is a dead letter, and the stale processor takes it up later."""
+    INTERRUPTED = "interrupted"
+    """Its run died; Lambda's retry or the stale processor takes it over."""
+    REPLY_UNKNOWN = "reply_unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemCount:
+    """How many messages of customers, and of tests, have a problem; the rest is about the oldest of the customers'."""
+
+    messages: int = 0
+    tests: int = 0
+    since: datetime | None = None
+    message_id: str | None = None
+    last_error: str | None = None
+
+
+def count_problems(database: DatabaseManager, *, stale_after: timedelta) -> dict[RowProblem, ProblemCount]:
+    """Return the count of each problem, those that no row has included."""
+    values = {
+        "overdue": stale_after + STALE_RUNS_MISSED,
+        "missed": STALE_RUNS_MISSED,
+        "retries": LAMBDA_RETRIES,
+    }
+    with database.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(COUNT, values).fetchall()
+    found = {RowProblem(row.pop("problem")): ProblemCount(**row) for row in rows}
+    return {problem: found.get(problem, ProblemCount()) for problem in RowProblem}
