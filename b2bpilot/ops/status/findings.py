@@ -170,7 +170,7 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
         yield Finding(
             gravity=Gravity.NOTICE,
             text=f"{replies} of which nobody knows whether Twilio sent {'it' if rows.replies_unknown == 1 else 'them'}",
-            command=f"b2bpilot diagnose errors {env}",
+            command=f"b2bpilot submissions stuck {env}",
         )
 
 

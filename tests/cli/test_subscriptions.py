@@ -1,0 +1,207 @@
+"""`b2bpilot subscriptions` and `subscriptions test`, against moto's AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client
+
+PROCESSOR = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{OUTPUTS['ProcessorFunctionName']}"
+ENV = ("-e", "staging")
+
+
+@pytest.fixture
+def queue(staging: Staging) -> str:
+    """The environment's dead-letter queue, which lets SNS in; its ARN."""
+    url = client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
+    admit_sns(url, staging.topic_arn)
+    return OUTPUTS["DeadLetterQueueArn"]
+
+
+def admit_sns(queue_url: str, topic_arn: str) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client("sqs").set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+
+
+@pytest.fixture
+def processor(staging: Staging) -> str:
+    """The processor's function, which lets SNS in; its name."""
+    role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    functions = client("lambda")
+    name = OUTPUTS["ProcessorFunctionName"]
+    functions.create_function(
+        FunctionName=name, Runtime="python3.13", Role=role, Handler="x.y", Code={"ZipFile": b"x"}
+    )
+    functions.add_permission(
+        FunctionName=name,
+        StatementId="sns",
+        Action="lambda:InvokeFunction",
+        Principal="sns.amazonaws.com",
+        SourceArn=staging.topic_arn,
+    )
+    return name
+
+
+def subscribe(staging: Staging, protocol: str, endpoint: str, **attributes: Any) -> str:
+    texts = {name: json.dumps(value) for name, value in attributes.items()}
+    return str(
+        client("sns").subscribe(
+            TopicArn=staging.topic_arn, Protocol=protocol, Endpoint=endpoint, Attributes=texts
+        )["SubscriptionArn"]
+    )
+
+
+def only(found: list[Any], protocol: str) -> Any:
+    (one,) = [one for one in found if one["protocol"] == protocol]
+    return one
+
+
+def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
+    run: Run, staging: Staging, queue: str, processor: str
+) -> None:
+    admit_sns(staging.queue_url, staging.topic_arn)
+    subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
+    result = run("subscriptions", *ENV)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == [
+        "verdict",
+        "protocol",
+        "confirmed",
+        "filter",
+        "redrive",
+        "permission",
+        "endpoint",
+    ]
+    assert lines[2].split() == ["healthy", "lambda", "yes", "none", "yes", "granted", processor]
+    assert lines[3].startswith("The whole topic in 24 hours: published 0, delivered 0, failed 0")
+
+
+def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, staging: Staging) -> None:
+    result = run("subscriptions", *ENV)
+    assert result.exit_code == 1
+    assert "No subscription delivers to b2b-pilot-background-processor-staging" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({}, ("it has no redrive policy", "--attribute-name RedrivePolicy")),
+        (
+            {"RedrivePolicy": {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:123456789012:gone"}},
+            ("gone does not exist", None),
+        ),
+        (
+            {"FilterPolicy": {"source": ["twilio"]}},
+            (
+                'its filter policy rejects a text message from stale and 14 other kinds: key source wants ["twilio"]',
+                "--attribute-name FilterPolicy",
+            ),
+        ),
+    ],
+)
+def test_what_makes_the_processor_s_subscription_unhealthy_is_said(
+    attributes: dict[str, Any], said: tuple[str, str | None], run: Run, staging: Staging, processor: str
+) -> None:
+    text, command = said
+    subscribe(staging, "lambda", PROCESSOR, **attributes)
+    result = run("subscriptions", *ENV, "-o", "json")
+    assert result.exit_code == 1
+    found = only(result.document["subscriptions"], "lambda")
+    assert found["verdict"] == "unhealthy"
+    problem = next(one for one in found["problems"] if text in one["text"])
+    assert command is None or command in problem["command"]
+
+
+def test_a_function_that_does_not_let_sns_in_is_unhealthy_with_the_command(
+    run: Run, staging: Staging, queue: str, processor: str
+) -> None:
+    client("lambda").remove_permission(FunctionName=processor, StatementId="sns")
+    subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
+    result = run("subscriptions", *ENV)
+    assert result.exit_code == 1
+    assert "the function's policy does not let SNS invoke it from this topic" in result.stderr
+    assert f"aws --region {REGION} lambda add-permission --function-name {PROCESSOR}" in result.stderr
+
+
+def test_a_function_that_is_gone_is_told_from_one_without_permission(run: Run, staging: Staging) -> None:
+    subscribe(staging, "lambda", PROCESSOR)
+    result = run("subscriptions", *ENV, "-o", "json")
+    assert only(result.document["subscriptions"], "lambda")["permission"] == "endpoint gone"
+
+
+def test_a_person_s_number_is_masked(run: Run, staging: Staging) -> None:
+    subscribe(staging, "sms", "+15005550006")
+    for form in ("table", "json"):
+        result = run("subscriptions", *ENV, "-o", form)
+        assert "+1500***0006" in result.stdout
+        assert "5005550006" not in result.stdout + result.stderr
+
+
+def test_a_message_is_held_against_each_filter_policy(run: Run, staging: Staging) -> None:
+    subscribe(staging, "lambda", PROCESSOR, FilterPolicy={"source": ["stale"], "test": ["false"]})
+    result = run("subscriptions", "test", *ENV, "--param", "Body=hello", "-o", "json")
+    assert result.exit_code == 0
+    rejecting = only(result.document["subscriptions"], "lambda")
+    assert rejecting["delivers"] is False
+    assert rejecting["keys"] == [{"key": "source", "found": '"twilio"', "wanted": '["stale"]'}]
+    assert only(result.document["subscriptions"], "sqs")["delivers"] is True
+    assert "would reach 1 of 2 subscriptions" in result.stderr
+
+
+def test_attributes_on_the_line_replace_the_message_s_own(run: Run, staging: Staging) -> None:
+    subscribe(
+        staging, "lambda", PROCESSOR, FilterPolicy={"source": ["stale"], "size": [{"numeric": [">", 5]}]}
+    )
+    line = ("subscriptions", "test", *ENV, "--attribute", "source=stale")
+    assert "size is absent" in run(*line).stdout
+    assert "yes" in run(*line, "--attribute", "size:Number=7").stdout.splitlines()[2]
+
+
+def test_a_policy_on_the_body_sees_the_message_as_it_is_published(
+    run: Run, staging: Staging, tmp_path: Any
+) -> None:
+    policy = {"params": {"From": [{"prefix": "+1500"}]}, "test": [False]}
+    arn = subscribe(staging, "lambda", PROCESSOR)
+    for name, value in (("FilterPolicyScope", "MessageBody"), ("FilterPolicy", json.dumps(policy))):
+        client("sns").set_subscription_attributes(
+            SubscriptionArn=arn, AttributeName=name, AttributeValue=value
+        )
+    line = ("subscriptions", "test", *ENV)
+    assert "test is true, wanted [false]" in run(*line, "--param", "From=+15005550006", "--test").stdout
+    rejected = run(*line, "--param", "From=+442071838750")
+    assert 'params.From is "+4420***8750", wanted' in rejected.stdout
+    assert "+442071838750" in run(*line, "--param", "From=+442071838750", "--reveal").stdout
+    run("publish", *ENV, "--from", "+15005550006", "--to", "+15005550001", "--body", "x", "--real", "--yes")
+    published = tmp_path / "message.json"
+    published.write_text(json.dumps(staging.messages()[0]["body"]), encoding="utf-8")
+    assert "yes" in run(*line, "--file", str(published)).stdout.splitlines()[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--attribute", "source"], "is not KEY=VALUE"),
+        (["--attribute", "size:Numbre=1"], "no attribute type 'Numbre'"),
+        (["--attribute", "size:Number=many"], "'many' is no Number"),
+        (["--attribute", "size="], "without a name or a value"),
+        (["--param", "Bdoy=x"], "did you mean Body?"),
+        (["--file", "missing.json"], "cannot be read"),
+        (["--file", "missing.json", "--test"], "--file says all about the message"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(arguments: list[str], text: str, run: Run, staging: Staging) -> None:
+    result = run("subscriptions", "test", *ENV, *arguments)
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert result.stdout == ""

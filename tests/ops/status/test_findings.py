@@ -1,0 +1,196 @@
+"""What is wrong, in words, worst first, with the command to run next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2bpilot.aws.alarms import Alarm, AlarmState
+from b2bpilot.aws.mappings import MappingState
+from b2bpilot.ops.deadletters.remote import Switched
+from b2bpilot.ops.runs.record import RunRecord, RunState
+from b2bpilot.ops.status.asking import Answer
+from b2bpilot.ops.status.findings import Finding, Gravity, findings
+from b2bpilot.ops.status.reading import Reading, Reserved
+from b2bpilot.ops.status.traffic import Count, Level
+from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.remote_run import RemoteRun
+from tests.ops.status.readings import NOW, letters, reading, rows, traffic
+
+
+def value(of: Any) -> Answer[Any]:
+    return Answer(value=of)
+
+
+def only(found: Reading) -> Finding:
+    (finding,) = findings(found)
+    return finding
+
+
+def alarm(name: str, state: AlarmState) -> Alarm:
+    return Alarm(
+        name=name,
+        state=state,
+        reason="",
+        since=NOW,
+        actions_enabled=True,
+        actions=(),
+        description="",
+        namespace="AWS/SQS",
+        metric="",
+        dimensions={},
+        threshold=1,
+    )
+
+
+def test_nothing_is_found_where_all_is_well() -> None:
+    assert findings(reading()) == []
+
+
+def test_nothing_is_found_in_what_did_not_answer() -> None:
+    silent: Answer[Any] = Answer(error="no answer within 8 s")
+    names = ("traffic", "letters", "rows", "reserved", "alarms", "redriver", "runs")
+    assert findings(reading(**dict.fromkeys(names, silent))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "command"),
+    [
+        ({"letters": letters(1)}, "1 dead letter in the queue", "b2bpilot dlq list -e prod"),
+        (
+            {"traffic": traffic({Count.NOT_DELIVERED: 2})},
+            "2 messages that SNS could not deliver",
+            "b2bpilot subscriptions -e prod",
+        ),
+        (
+            {"traffic": traffic({Count.DEAD_LETTER_ERRORS: 1})},
+            "1 message that Lambda could not write to the dead-letter queue",
+            "b2bpilot verify -e prod --only dead-letters",
+        ),
+        (
+            {"traffic": traffic({Count.WEBHOOK_5XX: 1})},
+            "1 message that the webhook answered with a 5xx: Twilio may not try again",
+            "b2bpilot twilio reconcile -e prod",
+        ),
+        (
+            {"traffic": traffic(levels={Level.WAITING_MS: 1_200_000})},
+            "messages wait 20 minutes in Lambda's queue; after 6 hours it gives up on them",
+            "b2bpilot diagnose not-processed -e prod",
+        ),
+        (
+            {"traffic": traffic({Count.THROTTLES: 3})},
+            "the processor was at its limit of 10 runs at a time 3 times; Lambda keeps such messages and tries again",
+            "b2bpilot diagnose not-processed -e prod",
+        ),
+        (
+            {"reserved": Reserved(runs=0)},
+            "the processor's reserved concurrency is 0: every message becomes a dead letter at once",
+            "b2bpilot verify -e prod --only processor",
+        ),
+        (
+            {"rows": rows({SubmissionStatus.ABANDONED: 2})},
+            "2 messages abandoned: nothing tries them again but a redrive by a person",
+            "b2bpilot submissions list -e prod --status abandoned",
+        ),
+        (
+            {"rows": rows(stuck=1)},
+            "1 message that nobody works on any more",
+            "b2bpilot submissions stuck -e prod",
+        ),
+        (
+            {"rows": rows(replies_unknown=1)},
+            "1 reply of which nobody knows whether Twilio sent it",
+            "b2bpilot submissions stuck -e prod",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_next_command(
+    changes: dict[str, Any], text: str, command: str
+) -> None:
+    finding = only(reading(**{name: value(change) for name, change in changes.items()}))
+    assert (finding.text, finding.command) == (text, command)
+
+
+def test_letters_that_sqs_will_delete_come_before_those_that_wait() -> None:
+    found = findings(reading(letters=value(letters(5, expiring=2))))
+    assert [finding.text for finding in found] == [
+        "2 dead letters will be deleted by SQS within 2 days",
+        "5 dead letters in the queue",
+    ]
+
+
+def test_an_incomplete_look_says_at_least() -> None:
+    found = findings(reading(letters=value(letters(5, expiring=2, is_complete=False))))
+    assert found[0].text.startswith("at least 2 dead letters")
+
+
+def test_what_is_lost_comes_first_and_notices_last() -> None:
+    found = findings(
+        reading(
+            traffic=value(traffic({Count.FILTERED_OUT: 1, Count.REDRIVE_FAILED: 1})),
+            reserved=value(Reserved(runs=0)),
+            letters=value(letters(1)),
+        )
+    )
+    assert [finding.gravity for finding in found] == list(Gravity)
+
+
+def test_only_alarms_that_are_on_are_named_and_without_what_all_names_share() -> None:
+    alarms = (
+        alarm("b2b-pilot-dlq-prod", AlarmState.ALARM),
+        alarm("b2b-pilot-stale-errors-prod", AlarmState.OK),
+    )
+    assert only(reading(alarms=value(alarms))).text == "1 alarm is on: dlq"
+
+
+RUN = RemoteRun(
+    run_id="20261123T110000Z-redrive-3f9a",
+    started_at=NOW - timedelta(hours=1),
+    ends_at=NOW + timedelta(hours=5),
+    max_failures=0.2,
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "text"),
+    [
+        (None, "no run is known"),
+        (replace(RUN, ended="all done"), f"run {RUN.run_id} is over"),
+        (replace(RUN, ends_at=NOW - timedelta(hours=1)), f"run {RUN.run_id} is over"),
+    ],
+)
+def test_a_redriver_that_is_on_for_no_run_is_to_be_turned_off(run: RemoteRun | None, text: str) -> None:
+    switched = Switched(state=MappingState.ENABLED, max_concurrency=2, run=run)
+    finding = only(reading(redriver=value(switched)))
+    assert text in finding.text
+    assert "--no-enabled --uuid 14e0db71" in finding.command
+
+
+def test_a_redriver_at_work_is_not_wrong() -> None:
+    switched = Switched(state=MappingState.ENABLED, max_concurrency=2, run=RUN)
+    assert findings(reading(redriver=value(switched))) == []
+
+
+def test_an_interrupted_run_can_be_resumed() -> None:
+    run = RunRecord(
+        path=Path("x"),
+        run_id="R1",
+        command="redrive",
+        environment="prod",
+        account_id="1",
+        region="eu-west-1",
+        operator="ada",
+        reason=None,
+        parameters={},
+        pid=None,
+        started_at=NOW,
+        last_at=NOW,
+        state=RunState.INTERRUPTED,
+        counts=None,
+        messages={},
+    )
+    assert only(reading(runs=value((run,)))).command == "b2bpilot runs resume R1"

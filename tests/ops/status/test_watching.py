@@ -1,0 +1,57 @@
+"""Watching: the letters are not taken each time, and what was seen of them is still shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from b2bpilot.ops.status.asking import Answer
+from b2bpilot.ops.status.findings import Finding
+from b2bpilot.ops.status.letters import Letters
+from b2bpilot.ops.status.reading import Reading, Wanted
+from b2bpilot.ops.status.watching import readings
+from tests.ops.status.readings import NOW, letters, reading
+
+WANTED = Wanted(window=timedelta(hours=3))
+
+
+class Source:
+    """Gives as many letters as it is told; remembers whether it was to look at them."""
+
+    def __init__(self, *depths: int) -> None:
+        self._depths = iter(depths)
+        self.looked: list[bool] = []
+
+    def __call__(self, wanted: Wanted) -> tuple[Reading, list[Finding]]:
+        self.looked.append(wanted.looks_at_letters)
+        depth = next(self._depths)
+        found = letters(depth)
+        if not wanted.looks_at_letters:
+            found = Letters(
+                depth=depth, hidden=0, retention=found.retention, look=None, no_look="not looked at"
+            )
+        return reading(letters=Answer(value=found)), []
+
+
+def clock(*seconds: int) -> Iterator[datetime]:
+    yield from (NOW + timedelta(seconds=second) for second in seconds)
+
+
+def watched(source: Source, *seconds: int) -> list[Letters]:
+    times = clock(*seconds)
+    found = islice(readings(source, WANTED, clock=lambda: next(times)), len(seconds))
+    return [letters for one, _ in found if (letters := one.letters.value)]
+
+
+def test_the_letters_are_looked_at_once_a_minute() -> None:
+    source = Source(1, 1, 1, 1)
+    watched(source, 0, 30, 59, 60)
+    assert source.looked == [True, False, False, True]
+
+
+def test_an_earlier_look_stays_beside_newer_counters() -> None:
+    first, second, third = watched(Source(2, 2, 3), 0, 10, 20)
+    assert first.look == second.look
+    assert third.look is not None
+    assert (third.depth, third.look.saw, third.look.is_complete) == (3, 2, False)
