@@ -17,6 +17,7 @@ from b2bpilot.cli import (
     demo,
     dlq,
     inspect,
+    load,
     local,
     logs,
     migrate,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command("demo", cls=Command)(demo.demo)
 app.command("publish", cls=Command)(publish.publish)
+app.command("load", cls=Command)(load.load)
 app.command("inspect", cls=Command)(inspect.inspect)
 app.command("logs", cls=Command)(logs.logs)
 app.add_typer(submissions.app, name="submissions")

@@ -63,7 +63,7 @@ class Firing:
         observe: Callable[[Attempt], None] = lambda _: None,
     ) -> None:
         self._plan, self._run_id, self._route, self._journal = plan, run_id, route, journal
-        self._clock, self._observe = clock, observe
+        self._clock, self.observe = clock, observe
         self._ended = threading.Event()
         self._attempts: list[Attempt] = []
         self._fatal: PilotError | None = None
@@ -127,7 +127,7 @@ class Firing:
         attempt = Attempt(number=one.number, copy=copy, at=at, seconds=self._now() - at, error=error)
         self._journal.write(_entry(key, attempt, sent), durable=False)
         self._attempts.append(attempt)
-        self._observe(attempt)
+        self.observe(attempt)
         return sent
 
     def _now(self) -> float:
