@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.verify import access, database, end_to_end, rows, stack
+from b2bpilot.ops.verify import (
+    access,
+    alarms,
+    asynchronous,
+    database,
+    dead_letters,
+    deliveries,
+    end_to_end,
+    letters,
+    processing,
+    processor,
+    rows,
+    stack,
+    stale,
+    subscription,
+    topic,
+    webhook,
+)
 from b2bpilot.ops.verify.check import Check, Severity
 
-ON_THE_WAY: tuple[Check, ...] = (*stack.CHECKS, *database.CHECKS)
+ON_THE_WAY: tuple[Check, ...] = (
+    *stack.CHECKS,
+    *webhook.CHECKS,
+    *topic.CHECKS,
+    *subscription.CHECKS,
+    *processor.CHECKS,
+    *asynchronous.CHECKS,
+    *database.CHECKS,
+)
 """What a message passes: where one of these has failed, a test message would only fail again, or be lost."""
 
 CHECKS: tuple[Check, ...] = (
     *access.CHECKS,
     *stack.CHECKS,
+    *webhook.CHECKS,
+    *topic.CHECKS,
+    *subscription.CHECKS,
+    *deliveries.CHECKS,
+    *processor.CHECKS,
+    *asynchronous.CHECKS,
+    *processing.CHECKS,
+    *dead_letters.CHECKS,
+    *letters.CHECKS,
+    *stale.CHECKS,
     *database.CHECKS,
     *rows.CHECKS,
+    *alarms.CHECKS,
     *end_to_end.checks(tuple(check.code for check in ON_THE_WAY if check.severity is Severity.FATAL)),
 )

@@ -1,0 +1,166 @@
+"""The alarms of template.yaml, as data: a test holds the two against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.ops.verify.commands import aws
+
+OURS = "B2BPilot"
+"""Stands for our own namespace, which ends with the environment's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmDefinition:
+    """One alarm. `dimension` is its only one and the attribute of `StackOutputs` that it names, or an ARN that ends with it."""
+
+    name: str
+    description: str
+    namespace: str
+    metric: str
+    dimension: tuple[str, str] | None = None
+    statistic: str = "Sum"
+    period_seconds: int = 60
+    periods: int = 1
+    breaching: int | None = None
+    threshold: int = 1
+
+    def full_name(self, stack: StackOutputs) -> str:
+        return f"b2b-pilot-{self.name}-{stack.environment}"
+
+    def full_namespace(self, stack: StackOutputs) -> str:
+        return f"{OURS}/{stack.environment}" if self.namespace == OURS else self.namespace
+
+    def dimensions(self, stack: StackOutputs) -> Mapping[str, str]:
+        if self.dimension is None:
+            return {}
+        name, attribute = self.dimension
+        return {name: str(getattr(stack, attribute)).rpartition(":")[2]}
+
+    def command(self, stack: StackOutputs, actions: Sequence[str]) -> str:
+        """Return what makes the alarm, or makes it right again; `actions` are the ARNs that it notifies."""
+        dimensions = [f"Name={name},Value={value}" for name, value in self.dimensions(stack).items()]
+        return aws(
+            "cloudwatch", "put-metric-alarm", "--alarm-name", self.full_name(stack),
+            "--alarm-description", self.description,
+            "--namespace", self.full_namespace(stack), "--metric-name", self.metric,
+            *(["--dimensions", *dimensions] if dimensions else []),
+            "--statistic", self.statistic, "--period", str(self.period_seconds),
+            "--evaluation-periods", str(self.periods),
+            *(["--datapoints-to-alarm", str(self.breaching)] if self.breaching else []),
+            "--comparison-operator", "GreaterThanOrEqualToThreshold", "--threshold", str(self.threshold),
+            "--treat-missing-data", "notBreaching",
+            *(["--alarm-actions", *actions, "--ok-actions", *actions] if actions else []),
+        )  # fmt: skip
+
+
+TOPIC = ("TopicName", "topic_arn")
+QUEUE = ("QueueName", "dead_letter_queue_arn")
+PROCESSOR = ("FunctionName", "processor_function_name")
+
+ALARMS = (
+    AlarmDefinition(
+        name="sns-failed-delivery",
+        description="SNS could not hand a message to the processor (function or permission missing)",
+        namespace="AWS/SNS",
+        metric="NumberOfNotificationsFailed",
+        dimension=TOPIC,
+    ),
+    AlarmDefinition(
+        name="sns-failed-redrive",
+        description="SNS could not write to the dead-letter queue either. The message is lost here, Twilio still has it",
+        namespace="AWS/SNS",
+        metric="NumberOfNotificationsFailedToRedriveToDlq",
+        dimension=TOPIC,
+    ),
+    AlarmDefinition(
+        name="dlq",
+        description="The dead-letter queue is not empty",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimension=QUEUE,
+        statistic="Maximum",
+    ),
+    AlarmDefinition(
+        name="oldest-dead-letter",
+        description="A dead letter is 7 days old; SQS deletes it after 14",
+        namespace="AWS/SQS",
+        metric="ApproximateAgeOfOldestMessage",
+        dimension=QUEUE,
+        statistic="Maximum",
+        period_seconds=300,
+        threshold=604_800,
+    ),
+    AlarmDefinition(
+        name="processor-errors",
+        description="A run of the processor failed; Lambda tries each message three times before it becomes a dead letter",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimension=PROCESSOR,
+    ),
+    AlarmDefinition(
+        name="processor-throttles",
+        description="The processor was at its reserved concurrency for five minutes on end",
+        namespace="AWS/Lambda",
+        metric="Throttles",
+        dimension=PROCESSOR,
+        periods=5,
+    ),
+    AlarmDefinition(
+        name="async-event-age",
+        description="Messages wait 10 minutes in Lambda's own queue; after 6 hours Lambda gives up on them",
+        namespace="AWS/Lambda",
+        metric="AsyncEventAge",
+        dimension=PROCESSOR,
+        statistic="Maximum",
+        threshold=600_000,
+    ),
+    AlarmDefinition(
+        name="dead-letter-errors",
+        description="Lambda could not write to the dead-letter queue and dropped the event",
+        namespace="AWS/Lambda",
+        metric="DeadLetterErrors",
+        dimension=PROCESSOR,
+    ),
+    AlarmDefinition(
+        name="webhook-5xx",
+        description="The webhook answered 5xx; Twilio loses such a message unless retries or a fallback URL are set",
+        namespace="AWS/ApiGateway",
+        metric="5xx",
+        dimension=("ApiId", "api_id"),
+    ),
+    AlarmDefinition(
+        name="stale-errors",
+        description="The stale message processor failed in three of five minutes; nothing takes over killed runs meanwhile",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimension=("FunctionName", "stale_function_name"),
+        periods=5,
+        breaching=3,
+    ),
+    AlarmDefinition(
+        name="redriver-errors",
+        description="The redriver or its guard failed; a redrive with --engine lambda may be left on",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimension=("FunctionName", "redriver_function_name"),
+    ),
+    AlarmDefinition(
+        name="stale-backlog",
+        description="Stale messages have been waiting for 15 minutes on end; publishing them again does not help",
+        namespace=OURS,
+        metric="StaleBacklog",
+        statistic="Minimum",
+        period_seconds=300,
+        periods=3,
+    ),
+    AlarmDefinition(
+        name="messages-abandoned",
+        description="A message reached its attempt limit and waits for a person",
+        namespace=OURS,
+        metric="MessagesAbandoned",
+        period_seconds=300,
+    ),
+)

@@ -1,0 +1,130 @@
+"""Checks of the category `alarms`: somebody hears of it when something goes wrong."""
+
+from __future__ import annotations
+
+from b2bpilot.aws.alarms import Alarm, AlarmState
+from b2bpilot.aws.alarms import alarms as read_alarms
+from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws, one_after_another
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.world import World
+
+READ = ("cloudwatch:DescribeAlarms",)
+LONGEST_REASON = 120
+
+
+def _ours(world: World) -> dict[str, Alarm]:
+    """The alarms of the template that are there, by their full names."""
+    names = {definition.full_name(world.stack) for definition in ALARMS}
+    found: list[Alarm] = world.ask("alarms", lambda: read_alarms(shared(world), "b2b-pilot-"))
+    return {alarm.name: alarm for alarm in found if alarm.name in names}
+
+
+def _watch(world: World) -> Answer:
+    stack, there = world.stack, _ours(world)
+    wrong = [one for one in ALARMS if not _watches(one, there.get(one.full_name(stack)), world)]
+    if not wrong:
+        return holds(f"all {len(ALARMS)}")
+    told = [
+        f"{one.full_name(stack)} {'watches something else' if one.full_name(stack) in there else 'is missing'}"
+        for one in wrong
+    ]
+    actions = sorted({action for alarm in there.values() for action in alarm.actions})
+    return fails("; ".join(told), mend=one_after_another(one.command(stack, actions) for one in wrong))
+
+
+def _watches(definition: AlarmDefinition, alarm: Alarm | None, world: World) -> bool:
+    stack = world.stack
+    return alarm is not None and (alarm.namespace, alarm.metric, dict(alarm.dimensions), alarm.threshold) == (
+        definition.full_namespace(stack),
+        definition.metric,
+        dict(definition.dimensions(stack)),
+        definition.threshold,
+    )
+
+
+def _enabled(world: World) -> Answer:
+    there = _ours(world)
+    if not there:
+        return unanswered("there is none of them")
+    silenced = sorted(alarm.name for alarm in there.values() if not alarm.actions_enabled)
+    if not silenced:
+        return holds(f"all {len(there)}")
+    mend = aws("cloudwatch", "enable-alarm-actions", "--alarm-names", *silenced)
+    return fails(f"{', '.join(silenced)} tell nobody", mend=mend)
+
+
+def _tell_somebody(world: World) -> Answer:
+    there = _ours(world)
+    if not there:
+        return unanswered("there is none of them")
+    mute = sorted(alarm.name for alarm in there.values() if not alarm.actions)
+    if not mute:
+        return holds(f"all {len(there)}")
+    who = (
+        f"none of the {len(there)} alarms"
+        if len(mute) == len(there)
+        else f"of the alarms {', '.join(mute)} not"
+    )
+    return fails(f"{who} notifies anybody: deploy with the parameter AlarmTopicArn")
+
+
+def _quiet(world: World) -> Answer:
+    there = _ours(world)
+    if not there:
+        return unanswered("there is none of them")
+    ringing = [alarm for alarm in there.values() if alarm.state is AlarmState.ALARM]
+    if not ringing:
+        return holds(f"none of {len(there)}")
+    return fails("; ".join(f"{alarm.name}: {_cut(alarm.reason)}" for alarm in ringing), may_change=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+
+
+CHECKS = (
+    Check(
+        code="B2B086",
+        category=Category.ALARMS,
+        statement="every alarm of the template is there and watches the right metric",
+        why="What it stands for would go wrong unheard.",
+        mend="",
+        probe=_watch,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B087",
+        category=Category.ALARMS,
+        statement="the alarms are enabled",
+        why="A disabled alarm tells nobody; somebody may have silenced it for a night and forgotten.",
+        mend="",
+        probe=_enabled,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B088",
+        category=Category.ALARMS,
+        statement="the alarms notify somebody",
+        why="Without an action they only change their colour.",
+        mend="",
+        probe=_tell_somebody,
+        severity=Severity.WARNING,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B089",
+        category=Category.ALARMS,
+        statement="no alarm is on",
+        why="Something is wrong now.",
+        mend="b2bpilot status -e {environment}",
+        probe=_quiet,
+        severity=Severity.WARNING,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+)

@@ -1,0 +1,137 @@
+"""Checks of the category `processor`: how many runs at a time, and what becomes of events that wait or fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, EventInvoke
+from b2bpilot.aws.function_settings import event_invoke as read_event_invoke
+from b2bpilot.aws.functions import Function
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+READ_CONCURRENCY = ("lambda:GetFunctionConcurrency",)
+READ_EVENT_INVOKE = ("lambda:GetFunctionEventInvokeConfig",)
+
+
+def _reserve(world: World) -> int | None:
+    name = world.stack.processor_function_name
+    client: LambdaClient = world.client("lambda")
+    reserve: int | None = world.ask("reserve", lambda: Function(client, name).reserved_concurrency())
+    return reserve
+
+
+def _may_run(world: World) -> Answer:
+    reserve = _reserve(world)
+    if reserve == 0:
+        return fails("it is 0: Lambda runs nothing and makes every message a dead letter")
+    return holds("no reserve of its own" if reserve is None else f"{reserve} at a time")
+
+
+def _reserved_as_deployed(world: World) -> Answer:
+    reserve, wanted = _reserve(world), world.stack.processor_reserved_concurrency
+    if str(reserve) == wanted:
+        return holds(f"{wanted} at a time")
+    return fails(f"{'nothing is reserved' if reserve is None else reserve}; the stack says {wanted}")
+
+
+def _event_invoke(world: World) -> EventInvoke:
+    name = world.stack.processor_function_name
+    settings: EventInvoke = world.ask("event invoke", lambda: read_event_invoke(world.client("lambda"), name))
+    return settings
+
+
+def _retries(world: World) -> Answer:
+    settings = _event_invoke(world)
+    if settings.retries == MOST_RETRIES:
+        return holds(f"{MOST_RETRIES} more runs")
+    return fails(f"{settings.retries} instead of {MOST_RETRIES}", mend=_event_invoke_command(world))
+
+
+def _age(world: World) -> Answer:
+    settings = _event_invoke(world)
+    if settings.age_seconds == LONGEST_AGE_SECONDS:
+        return holds("6 h")
+    return fails(
+        f"{settings.age_seconds} s instead of {LONGEST_AGE_SECONDS} s", mend=_event_invoke_command(world)
+    )
+
+
+def _no_destination(world: World) -> Answer:
+    target = _event_invoke(world).on_failure
+    if target is None:
+        return holds("the dead-letter queue alone gets what failed")
+    return fails(f"what failed goes to {target} as well", mend=_event_invoke_command(world))
+
+
+def _event_invoke_command(world: World) -> str:
+    """Put overwrites all of it (facts F4): a destination for successes is repeated."""
+    kept = _event_invoke(world).on_success
+    destination = document({"OnSuccess": {"Destination": kept}})
+    return aws(
+        "lambda", "put-function-event-invoke-config", "--function-name", world.stack.processor_function_name,
+        "--maximum-retry-attempts", str(MOST_RETRIES),
+        "--maximum-event-age-in-seconds", str(LONGEST_AGE_SECONDS),
+        *(("--destination-config", destination) if kept else ()),
+    )  # fmt: skip
+
+
+CHECKS = (
+    Check(
+        code="B2B046",
+        category=Category.PROCESSOR,
+        statement="the processor's reserved concurrency is not 0",
+        why="0 is Lambda's off switch, but messages do not wait: they become dead letters.",
+        mend="aws lambda put-function-concurrency --function-name {processor_function_name} "
+        "--reserved-concurrent-executions {processor_reserved_concurrency}",
+        probe=_may_run,
+        actions=READ_CONCURRENCY,
+        needs=("B2B040",),
+    ),
+    Check(
+        code="B2B047",
+        category=Category.PROCESSOR,
+        statement="the processor's reserved concurrency is the stack's",
+        why="Each run holds a database connection: more may exhaust them, fewer let messages wait.",
+        mend="aws lambda put-function-concurrency --function-name {processor_function_name} "
+        "--reserved-concurrent-executions {processor_reserved_concurrency}",
+        probe=_reserved_as_deployed,
+        severity=Severity.WARNING,
+        actions=READ_CONCURRENCY,
+        needs=("B2B046",),
+    ),
+    Check(
+        code="B2B048",
+        category=Category.PROCESSOR,
+        statement="Lambda runs a failed message again, twice",
+        why="With fewer retries a short outage of the database fills the dead-letter queue.",
+        mend="",
+        probe=_retries,
+        actions=READ_EVENT_INVOKE,
+        needs=("B2B040",),
+    ),
+    Check(
+        code="B2B049",
+        category=Category.PROCESSOR,
+        statement="Lambda keeps a waiting message for 6 h",
+        why="What waits longer, while the processor is busy or throttled, becomes a dead letter.",
+        mend="",
+        probe=_age,
+        actions=READ_EVENT_INVOKE,
+        needs=("B2B040",),
+    ),
+    Check(
+        code="B2B050",
+        category=Category.PROCESSOR,
+        statement="there is no on-failure destination beside the dead-letter queue",
+        why="Both would receive every failure, and redriving both runs it twice.",
+        mend="",
+        probe=_no_destination,
+        actions=READ_EVENT_INVOKE,
+        needs=("B2B040",),
+    ),
+)

@@ -1,0 +1,20 @@
+"""Commands that depend on what was seen, as answers give them to the runner."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+
+
+def aws(*words: str) -> str:
+    """Return an AWS CLI command, quoted for a shell; its braces are meant."""
+    return shlex.join(("aws", *words)).replace("{", "{{").replace("}", "}}")
+
+
+def document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def one_after_another(commands: Iterable[str]) -> str:
+    return " && ".join(commands)

@@ -1,0 +1,209 @@
+"""Checks of the category `dead-letters`: how the queue is set up. The letters in it: letters.py."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue
+from b2bpilot.errors import NotFound
+from b2bpilot.ops.subscriptions.admission import admits
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.exposure import open_to_all, plain_http_refused, refuses_plain_http, with_statements
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+READ = ("sqs:GetQueueAttributes",)
+RETENTION = timedelta(days=14)
+LONGEST_MESSAGE_BYTES = 1_048_576
+
+
+def _found(world: World) -> QueueAttributes | None:
+    client: SQSClient = world.client("sqs")
+    queue: QueueAttributes | None = world.ask(
+        "queue", lambda: existing_queue(client, world.stack.dead_letter_queue_url)
+    )
+    return queue
+
+
+def queue_of(world: World) -> QueueAttributes:
+    queue = _found(world)
+    if queue is None:
+        raise NotFound(f"there is no queue {world.stack.dead_letter_queue_url}")
+    return queue
+
+
+def _exists(world: World) -> Answer:
+    queue = _found(world)
+    return holds(queue.arn) if queue else fails(f"there is no queue {world.stack.dead_letter_queue_url}")
+
+
+def _admits_sns(world: World) -> Answer:
+    queue, topic_arn = queue_of(world), world.stack.topic_arn
+    match admits(queue.policy, action="sqs:SendMessage", topic_arn=topic_arn):
+        case True:
+            return holds(f"SNS from {topic_arn}")
+        case None:
+            return unanswered("the queue's policy uses what this version does not know")
+    statement = {
+        "Sid": "AllowRedriveOfTheSubscription",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue.arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    added = [statement]
+    if not refuses_plain_http(queue.policy, "sqs:SendMessage"):
+        added.append(dict(plain_http_refused("sqs:*", queue.arn)))
+    told = "the queue's policy does not let SNS write to it from this topic"
+    return fails(told, mend=_set(world, Policy=document(with_statements(queue.policy, added))))
+
+
+def _set(world: World, **attributes: str) -> str:
+    return aws(
+        "sqs", "set-queue-attributes", "--queue-url", world.stack.dead_letter_queue_url,
+        "--attributes", document(attributes),
+    )  # fmt: skip
+
+
+def _moves_nothing(world: World) -> Answer:
+    policy = queue_of(world).redrive_policy
+    if policy is None:
+        return holds("it has no redrive policy of its own")
+    return fails(f"after {policy.max_receive_count} receives a letter goes to {policy.target_arn}")
+
+
+def _keeps(world: World) -> Answer:
+    retention = queue_of(world).retention
+    return (
+        holds(long(retention)) if retention == RETENTION else fails(f"{long(retention)} instead of 14 days")
+    )
+
+
+def _encrypted(world: World) -> Answer:
+    queue = queue_of(world)
+    is_tls_only = refuses_plain_http(queue.policy, "sqs:SendMessage")
+    if queue.is_encrypted and is_tls_only:
+        return holds("at rest; plain HTTP is refused")
+    changes: dict[str, str] = {}
+    if not queue.is_encrypted:
+        changes["SqsManagedSseEnabled"] = "true"
+    if not is_tls_only:
+        statement = plain_http_refused("sqs:*", queue.arn)
+        changes["Policy"] = document(with_statements(queue.policy, [statement]))
+    wrong = [
+        *([] if queue.is_encrypted else ["nothing encrypts it"]),
+        *([] if is_tls_only else ["plain HTTP is taken"]),
+    ]
+    return fails("; ".join(wrong), mend=_set(world, **changes))
+
+
+def _private(world: World) -> Answer:
+    found = open_to_all(queue_of(world).policy)
+    if not found:
+        return holds("no statement of its policy is for everybody")
+    names = [one.get("Sid") for one in found]
+    url = world.stack.dead_letter_queue_url
+    told = ", ".join(str(name or "one without a Sid") for name in names)
+    commands = [
+        aws("sqs", "remove-permission", "--queue-url", url, "--label", str(name)) for name in names if name
+    ]
+    return fails(f"its policy lets everybody in: {told}", mend=one_after_another(commands))
+
+
+def _takes_all(world: World) -> Answer:
+    longest = queue_of(world).longest_message_bytes
+    if longest >= LONGEST_MESSAGE_BYTES:
+        return holds("1 MiB")
+    return fails(f"{longest:,} bytes instead of {LONGEST_MESSAGE_BYTES:,}")
+
+
+def long(duration: timedelta) -> str:
+    if duration < timedelta(hours=2):
+        return f"{duration.total_seconds():,.0f} s"
+    if duration < timedelta(days=2):
+        return f"{duration.total_seconds() / 3600:,.0f} h"
+    return f"{duration.total_seconds() / 86_400:,.1f} days".replace(".0 ", " ")
+
+
+CHECKS = (
+    Check(
+        code="B2B060",
+        category=Category.DEAD_LETTERS,
+        statement="the dead-letter queue is there",
+        why="What fails is lost without it.",
+        mend="",
+        probe=_exists,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B061",
+        category=Category.DEAD_LETTERS,
+        statement="the queue lets SNS write to it from this topic",
+        why="What SNS cannot deliver is lost when it cannot write it there.",
+        mend="",
+        probe=_admits_sns,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+    Check(
+        code="B2B062",
+        category=Category.DEAD_LETTERS,
+        statement="the queue does not move letters on",
+        why="Each look counts as a receive: after a few, letters would vanish to where no command looks.",
+        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        """--attributes '{{"RedrivePolicy": ""}}'""",
+        probe=_moves_nothing,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+    Check(
+        code="B2B063",
+        category=Category.DEAD_LETTERS,
+        statement="the queue keeps letters for 14 days",
+        why="SQS deletes what is older, whether or not somebody has looked.",
+        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        f"--attributes MessageRetentionPeriod={round(RETENTION.total_seconds())}",
+        probe=_keeps,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+    Check(
+        code="B2B066",
+        category=Category.DEAD_LETTERS,
+        statement="the queue is encrypted at rest and refuses plain HTTP",
+        why="Letters hold what customers wrote, and their numbers.",
+        mend="",
+        probe=_encrypted,
+        severity=Severity.WARNING,
+        actions=READ,
+        needs=("B2B060",),
+        unless_failed=("B2B061",),
+    ),
+    Check(
+        code="B2B067",
+        category=Category.DEAD_LETTERS,
+        statement="the queue is not public",
+        why="Anybody could read letters, take them away, or put others in that a redrive would run.",
+        mend="",
+        probe=_private,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+    Check(
+        code="B2B068",
+        category=Category.DEAD_LETTERS,
+        statement="the queue takes letters of 1 MiB",
+        why="A letter is the whole event around a message of up to 256 KiB; what does not fit is dropped.",
+        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        f"--attributes MaximumMessageSize={LONGEST_MESSAGE_BYTES}",
+        probe=_takes_all,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+)

@@ -1,0 +1,120 @@
+"""What the probes of three categories ask of a function: is it there and ready, is it told the right things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.function_settings import FunctionSettings, function_settings
+from b2bpilot.aws.roles import may
+from b2bpilot.errors import NotFound
+from b2bpilot.ops.verify.check import Answer, fails, holds
+from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
+
+READ = ("lambda:GetFunctionConfiguration",)
+SIMULATE = ("lambda:GetFunctionConfiguration", "iam:SimulatePrincipalPolicy")
+OURS = frozenset(
+    {
+        "DEAD_LETTER_QUEUE_URL",
+        "PROCESSOR_FUNCTION_NAME",
+        "PUBLIC_WEBHOOK_URL",
+        "REPLY_TEXT",
+        "SECRET_ARN",
+        "SNS_TOPIC_ARN",
+        "STALE_AFTER_MINUTES",
+    }
+)
+"""The variables that the template sets. Others may be secrets, and a command that changes one repeats them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Something that a role has to be allowed."""
+
+    action: str
+    resource: str
+
+
+def found(world: World, name: str) -> FunctionSettings | None:
+    """Raises AwsError."""
+    settings: FunctionSettings | None = world.ask(
+        ("function", name), lambda: function_settings(world.client("lambda"), name)
+    )
+    return settings
+
+
+def existing(world: World, name: str) -> FunctionSettings:
+    """Raises NotFound, or AwsError."""
+    settings = found(world, name)
+    if settings is None:
+        raise NotFound(f"there is no function {name}")
+    return settings
+
+
+def is_ready(world: World, name: str) -> Answer:
+    settings = found(world, name)
+    if settings is None:
+        return fails(f"there is no function {name}; a deploy does not bring it back while its stack is there")
+    if settings.state != "Active":
+        return fails(
+            _state(name, settings.state, settings.state_reason), may_change=settings.state == "Pending"
+        )
+    if settings.update != "Successful":
+        told = _state(f"the last change of {name}", settings.update, settings.update_reason)
+        return fails(told, may_change=settings.update == "InProgress")
+    return holds(f"{name} is active ({settings.runtime}, {settings.memory_megabytes} MB)")
+
+
+def has_timeout(settings: FunctionSettings, seconds: int) -> Answer:
+    if settings.timeout_seconds == seconds:
+        return holds(f"{seconds} s")
+    return fails(f"{settings.timeout_seconds} s instead of {seconds} s")
+
+
+def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
+    """Whether the environment has these variables with these values, which are no secrets."""
+    told = settings.environment
+    wrong = [f"{name} is {told.get(name) or 'not set'}" for name in wanted if told.get(name) != wanted[name]]
+    if not wrong:
+        return holds(", ".join(wanted))
+    return fails("; ".join(wrong), mend=environment_command(settings, wanted))
+
+
+def environment_command(settings: FunctionSettings, wanted: Mapping[str, str]) -> str:
+    """Return the command that sets variables and keeps the others; none when an other one could be a secret."""
+    variables = {**settings.environment, **wanted}
+    if not variables.keys() <= OURS:
+        return ""
+    return aws(
+        "lambda", "update-function-configuration", "--function-name", settings.name,
+        "--environment", document({"Variables": variables}),
+    )  # fmt: skip
+
+
+def is_allowed(world: World, role_arn: str, grants: Sequence[Grant], *, policy: str) -> Answer:
+    """Whether a role has all of these; the command adds them as an inline policy of the given name."""
+    client: IAMClient = world.client("iam")
+    missing = [grant for grant in grants if not may(client, role_arn, grant.action, grant.resource)]
+    role = role_arn.rpartition("/")[2]
+    if not missing:
+        return holds(f"{', '.join(grant.action for grant in grants)} for {role}")
+    told = "; ".join(f"{role} may not {grant.action} on {grant.resource}" for grant in missing)
+    return fails(told, mend=grant_command(role_arn, grants, policy))
+
+
+def grant_command(role_arn: str, grants: Sequence[Grant], policy: str) -> str:
+    """Return the command that gives the role these, as an inline policy of that name."""
+    statements = [{"Effect": "Allow", "Action": one.action, "Resource": one.resource} for one in grants]
+    return aws(
+        "iam", "put-role-policy", "--role-name", role_arn.rpartition("/")[2], "--policy-name", policy,
+        "--policy-document", document({"Version": "2012-10-17", "Statement": statements}),
+    )  # fmt: skip
+
+
+def _state(what: str, state: str, reason: str) -> str:
+    return f"{what}: {state}{f' ({reason})' if reason else ''}"

@@ -1,0 +1,97 @@
+"""Checks of the category `dead-letters`: the letters in the queue, and who takes them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.mappings import EventSourceMapping
+from b2bpilot.aws.queue_attributes import Counters, counters
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.dead_letters import READ, long, queue_of
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import letter_age, points
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.remote_run import remote_run
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+TIME_TO_ACT = timedelta(days=3)
+"""A weekend."""
+LATELY = timedelta(hours=1)
+
+
+def _counters(world: World) -> Counters:
+    client: SQSClient = world.client("sqs")
+    found: Counters = world.ask("counters", lambda: counters(client, world.stack.dead_letter_queue_url))
+    return found
+
+
+def _nothing_expires(world: World) -> Answer:
+    """SQS names no age itself, CloudWatch the oldest one's; the clock of each begins when it was written (facts B7)."""
+    retention, waiting = queue_of(world).retention, _counters(world).total
+    if not waiting:
+        return holds("it is empty")
+    ages = points(world, letter_age(world), within=LATELY)
+    if not ages:
+        return unanswered(f"CloudWatch does not say yet how old the oldest of {waiting:,} is")
+    age = timedelta(seconds=ages[-1].value)
+    told = f"the oldest of {waiting:,} is {long(age)} old and deleted after {long(retention)}"
+    return holds(told) if retention - age > TIME_TO_ACT else fails(told)
+
+
+def _empty(world: World) -> Answer:
+    found = _counters(world)
+    if not found.total:
+        return holds("no dead letters")
+    hidden = f", {found.hidden:,} of them taken by somebody" if found.hidden else ""
+    return fails(f"about {found.total:,} dead letters{hidden}", may_change=found.visible == 0)
+
+
+def _redriver_is_off(world: World) -> Answer:
+    mapping = EventSourceMapping.connect(world.stack.redriver_mapping_id, access=shared(world))
+    reading = mapping.read()
+    if not reading.state.is_on:
+        return holds(f"{reading.state.value.lower()}; no redrive is on")
+    run = remote_run(mapping.tags())
+    if run and not run.ended and reading.read_at < run.ends_at:
+        return holds(f"run {run.run_id} is on, until {run.ends_at:%H:%M} UTC at most")
+    return fails(f"{reading.state.value.lower()}, though no redrive is on", may_change=True)
+
+
+CHECKS = (
+    Check(
+        code="B2B064",
+        category=Category.DEAD_LETTERS,
+        statement="no dead letter is deleted within three days",
+        why="Then the message is gone from here; Twilio may still have it.",
+        mend="b2bpilot dlq redrive -e {environment}",
+        probe=_nothing_expires,
+        actions=(*READ, *METRIC_ACTIONS),
+        needs=("B2B060", "B2B063"),
+    ),
+    Check(
+        code="B2B065",
+        category=Category.DEAD_LETTERS,
+        statement="the queue is empty",
+        why="Each letter is a message that was not stored.",
+        mend="b2bpilot dlq list -e {environment}",
+        probe=_empty,
+        severity=Severity.WARNING,
+        actions=READ,
+        needs=("B2B060",),
+    ),
+    Check(
+        code="B2B069",
+        category=Category.DEAD_LETTERS,
+        statement="the redriver takes letters only while a redrive is on",
+        why="Without a run it takes and gives back letters all day long, and hides them from every command.",
+        mend="aws lambda update-event-source-mapping --uuid {redriver_mapping_id} --no-enabled",
+        probe=_redriver_is_off,
+        severity=Severity.WARNING,
+        actions=("lambda:GetEventSourceMapping", "lambda:ListTags"),
+        needs=("B2B010",),
+    ),
+)

@@ -1,0 +1,181 @@
+"""Checks of the category `processor`: what the function and Lambda's own queue before it did in the last day."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.function_settings import FunctionSettings
+from b2bpilot.aws.logs import LogGroup
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.functions import READ, existing
+from b2bpilot.ops.verify.log_groups import ACTIONS as LOG_ACTIONS
+from b2bpilot.ops.verify.log_groups import are_kept
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import count, event_age, of_function, points
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
+
+MOST_REPORTS = 1_000
+HOUR = timedelta(hours=1)
+MOST_MEMORY = 0.8
+LONGEST_WAIT = timedelta(minutes=10)
+
+
+def _function(world: World) -> FunctionSettings:
+    return existing(world, world.stack.processor_function_name)
+
+
+def _memory(world: World) -> Answer:
+    """Lambda reports what each run used at most in its container's life."""
+    function = _function(world)
+    client: CloudWatchLogsClient = world.client("logs")
+    group = LogGroup(client, function.log_group, pauses=())
+    events = group.events(since=world.now - HOUR, until=world.now, pattern='"platform.report"')
+    reports = [event.text for event in islice(events, MOST_REPORTS)]
+    used = [megabytes for text in reports if (megabytes := _used_megabytes(text))]
+    if not reports:
+        return holds(f"{function.memory_megabytes} MB; no run in the last hour")
+    if not used:
+        return unanswered(f"the {len(reports):,} reports of the last hour do not say how much was used")
+    told = f"at most {max(used)} of {function.memory_megabytes} MB in the last hour"
+    return (
+        holds(told)
+        if max(used) <= MOST_MEMORY * function.memory_megabytes
+        else fails(told, mend=_more(function))
+    )
+
+
+def _used_megabytes(text: str) -> int | None:
+    try:
+        return int(json.loads(text)["record"]["metrics"]["maxMemoryUsedMB"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _more(function: FunctionSettings) -> str:
+    return (
+        f"aws lambda update-function-configuration --function-name {function.name} "
+        f"--memory-size {min(2 * function.memory_megabytes, 10_240)}"
+    )
+
+
+def _count(world: World, name: str) -> int:
+    return count(world, of_function(world.stack.processor_function_name, name))
+
+
+def _nothing_dropped(world: World) -> Answer:
+    dropped = _count(world, "AsyncEventsDropped")
+    return fails(f"{dropped:,} in the last day") if dropped else holds("none in the last day")
+
+
+def _letters_written(world: World) -> Answer:
+    lost = _count(world, "DeadLetterErrors")
+    return (
+        fails(f"{lost:,} in the last day were not written, and are lost")
+        if lost
+        else holds("in the last day")
+    )
+
+
+def _no_errors(world: World) -> Answer:
+    errors, runs = _count(world, "Errors"), _count(world, "Invocations")
+    told = f"{errors:,} of {runs:,} runs in the last day"
+    return fails(told) if errors else holds(told)
+
+
+def _no_throttles(world: World) -> Answer:
+    throttles = _count(world, "Throttles")
+    return fails(f"{throttles:,} in the last day") if throttles else holds("none in the last day")
+
+
+def _no_queue(world: World) -> Answer:
+    ages = [point.value / 1000 for point in points(world, event_age(world), within=HOUR)]
+    if not ages:
+        return holds("nothing came in the last hour")
+    told = f"at most {max(ages):,.0f} s in the last hour"
+    return holds(told) if max(ages) < LONGEST_WAIT.total_seconds() else fails(told, may_change=True)
+
+
+CHECKS = (
+    Check(
+        code="B2B053",
+        category=Category.PROCESSOR,
+        statement="the processor uses at most four fifths of its memory",
+        why="A run that needs more is killed, and its message becomes a dead letter after three.",
+        mend="",
+        probe=_memory,
+        severity=Severity.WARNING,
+        actions=(*READ, "logs:FilterLogEvents"),
+        needs=("B2B040",),
+        unless_failed=("B2B054",),
+    ),
+    Check(
+        code="B2B054",
+        category=Category.PROCESSOR,
+        statement="the processor's log is written and kept for a time",
+        why="What went wrong with a message, and our metrics, come from it.",
+        mend="",
+        probe=lambda world: are_kept(world, _function(world)),
+        severity=Severity.WARNING,
+        actions=LOG_ACTIONS,
+        needs=("B2B040",),
+    ),
+    Check(
+        code="B2B055",
+        category=Category.PROCESSOR,
+        statement="Lambda dropped no event of the processor in the last day",
+        why="Such a message became neither a row nor a dead letter. Twilio still has it.",
+        mend="b2bpilot twilio reconcile -e {environment} --since 24h",
+        probe=_nothing_dropped,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B056",
+        category=Category.PROCESSOR,
+        statement="Lambda could write every dead letter of the last day",
+        why="What it cannot write it drops. Twilio still has it.",
+        mend="b2bpilot twilio reconcile -e {environment} --since 24h",
+        probe=_letters_written,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B057",
+        category=Category.PROCESSOR,
+        statement="no run of the processor failed in the last day",
+        why="Each message has three runs before it becomes a dead letter.",
+        mend="b2bpilot logs processor -e {environment} --since 24h --level error",
+        probe=_no_errors,
+        severity=Severity.WARNING,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B058",
+        category=Category.PROCESSOR,
+        statement="the processor was not throttled in the last day",
+        why="Messages waited for a free run; what waits six hours becomes a dead letter.",
+        mend="b2bpilot status -e {environment}",
+        probe=_no_throttles,
+        severity=Severity.WARNING,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B059",
+        category=Category.PROCESSOR,
+        statement="no message waited ten minutes for the processor in the last hour",
+        why="Lambda's own queue grows: messages come faster than they are stored.",
+        mend="b2bpilot status -e {environment}",
+        probe=_no_queue,
+        severity=Severity.WARNING,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+)

@@ -1,0 +1,33 @@
+"""AWS as the world reaches it, for seams that make their own clients: they get the world's, which are made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.ops.verify.world import PROBE_TIMEOUTS, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedAccess(AwsAccess):
+    """The world's access; another region's clients are made anew."""
+
+    world: World
+
+    def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
+        if self.region in (self.world.access.region, self.world.stack.region):
+            return self.world.client(service)
+        return AwsAccess.client(self, service, timeouts or PROBE_TIMEOUTS)
+
+
+def shared(world: World) -> AwsAccess:
+    access = world.access
+    return SharedAccess(
+        region=access.region,
+        profile=access.profile,
+        endpoint_url=access.endpoint_url,
+        access_key_id=access.access_key_id,
+        secret_access_key=access.secret_access_key,
+        world=world,
+    )

@@ -1,0 +1,210 @@
+"""Checks of the category `stale`: what nobody completed is taken up again, every minute."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws import schedules
+from b2bpilot.aws.function_settings import FunctionSettings
+from b2bpilot.aws.logs import LogGroup, LogLine
+from b2bpilot.aws.metrics import total
+from b2bpilot.aws.schedules import Schedule
+from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.functions import (
+    READ,
+    SIMULATE,
+    Grant,
+    existing,
+    has_timeout,
+    is_allowed,
+    is_ready,
+    is_told,
+)
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import of_function, points
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_scheduler import EventBridgeSchedulerClient
+
+TIMEOUT_SECONDS = 60
+EXPRESSION = "rate(1 minute)"
+LATELY = timedelta(minutes=10)
+FIRST_RUN = timedelta(minutes=3)
+"""After a deploy the first run comes within a minute, and its line a little later."""
+MOST_LINES = 100
+READ_SCHEDULE = ("scheduler:GetSchedule",)
+
+
+def _function(world: World) -> FunctionSettings:
+    return existing(world, world.stack.stale_function_name)
+
+
+def _ready(world: World) -> Answer:
+    return is_ready(world, world.stack.stale_function_name)
+
+
+def _schedule(world: World) -> Schedule | None:
+    client: EventBridgeSchedulerClient = world.client("scheduler")
+    found: Schedule | None = world.ask(
+        "schedule", lambda: schedules.schedule(client, world.stack.schedule_name)
+    )
+    return found
+
+
+def _scheduled(world: World) -> Answer:
+    schedule, function = _schedule(world), _function(world)
+    if schedule is None:
+        return fails(f"there is no schedule {world.stack.schedule_name}")
+    wrong = []
+    if not schedule.is_enabled:
+        wrong.append("it is disabled")
+    if schedule.expression != EXPRESSION:
+        wrong.append(f"it is {schedule.expression}")
+    if schedule.target_arn != function.arn:
+        wrong.append(f"it calls {schedule.target_arn}")
+    if not wrong:
+        return holds(f"{schedule.name}: {schedule.expression}")
+    return fails("; ".join(wrong), mend=_schedule_command(schedule, function))
+
+
+def _schedule_command(schedule: Schedule, function: FunctionSettings) -> str:
+    return aws(
+        "scheduler", "update-schedule", "--name", schedule.name, "--schedule-expression", EXPRESSION,
+        "--flexible-time-window", "Mode=OFF", "--state", "ENABLED",
+        "--target", document({**schedule.target, "Arn": function.arn}),
+    )  # fmt: skip
+
+
+def _ran_lately(world: World) -> Answer:
+    function = _function(world)
+    line = _last_run(world, function)
+    if line is not None:
+        ago = (world.now - line.at).total_seconds()
+        return holds(f"{max(ago, 0):,.0f} s ago{_report(line)}")
+    if runs := _runs(world, function):
+        return fails(f"{runs} runs in the last 10 minutes, none of which came to its end", may_change=True)
+    schedule = _schedule(world)
+    if schedule is not None and world.now - schedule.created_at < FIRST_RUN:
+        age = (world.now - schedule.created_at).total_seconds()
+        return unanswered(f"the schedule is {max(age, 0):,.0f} s old; its first run is still to come")
+    return fails("no run in the last 10 minutes", may_change=True)
+
+
+def _last_run(world: World, function: FunctionSettings) -> LogLine | None:
+    client: CloudWatchLogsClient = world.client("logs")
+    group = LogGroup(client, function.log_group, pauses=())
+    lines = group.lines_with("stale_run", since=world.now - LATELY, until=world.now, limit=MOST_LINES)
+    return max(lines, key=lambda line: line.at) if lines else None
+
+
+def _runs(world: World, function: FunctionSettings) -> int:
+    return round(total(points(world, of_function(function.name, "Invocations"), within=LATELY)))
+
+
+def _report(line: LogLine) -> str:
+    try:
+        report = json.loads(line.text)
+        return f": {report['published']} published again, {report['backlog']} left"
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _set_up(world: World) -> Answer:
+    function, stack = _function(world), world.stack
+    answers = [
+        has_timeout(function, TIMEOUT_SECONDS),
+        is_told(
+            function,
+            {
+                "SNS_TOPIC_ARN": stack.topic_arn,
+                "SECRET_ARN": stack.secret_arn,
+                "PROCESSOR_FUNCTION_NAME": stack.processor_function_name,
+                "STALE_AFTER_MINUTES": stack.stale_after_minutes,
+            },
+        ),
+    ]
+    wrong = [answer for answer in answers if not answer.is_true]
+    if not wrong:
+        return holds(f"{TIMEOUT_SECONDS} s; topic, secret, processor and {stack.stale_after_minutes} minutes")
+    told = "; ".join(answer.seen for answer in wrong)
+    timeout = aws(
+        "lambda", "update-function-configuration", "--function-name", function.name,
+        "--timeout", str(TIMEOUT_SECONDS),
+    )  # fmt: skip
+    commands = [timeout if answer.mend is None else answer.mend for answer in wrong]
+    return fails(told, mend=one_after_another(commands) if all(commands) else "")
+
+
+def _allowed(world: World) -> Answer:
+    """The function's own role, and the schedule's to call it."""
+    function, schedule = _function(world), _schedule(world)
+    own = [
+        Grant(action="sns:Publish", resource=world.stack.topic_arn),
+        Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn),
+    ]
+    answer = is_allowed(world, function.role_arn, own, policy="b2bpilot-stale")
+    if schedule is None or not answer.is_true:
+        return answer
+    call = [Grant(action="lambda:InvokeFunction", resource=function.arn)]
+    scheduled = is_allowed(world, schedule.role_arn, call, policy="b2bpilot-schedule")
+    return holds(f"{answer.seen}; {scheduled.seen}") if scheduled.is_true else scheduled
+
+
+CHECKS = (
+    Check(
+        code="B2B070",
+        category=Category.STALE,
+        statement="the stale processor is there and ready",
+        why="Nothing takes up messages whose run was killed.",
+        mend="",
+        probe=_ready,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B071",
+        category=Category.STALE,
+        statement="a schedule runs the stale processor every minute",
+        why="Nothing else calls it.",
+        mend="",
+        probe=_scheduled,
+        actions=(*READ, *READ_SCHEDULE),
+        needs=("B2B070",),
+    ),
+    Check(
+        code="B2B072",
+        category=Category.STALE,
+        statement="the stale processor ran to its end in the last ten minutes",
+        why="Then schedule, role, database and topic work together.",
+        mend="b2bpilot logs stale -e {environment} --since 1h",
+        probe=_ran_lately,
+        actions=(*READ, *READ_SCHEDULE, "logs:FilterLogEvents", *METRIC_ACTIONS),
+        needs=("B2B070",),
+        unless_failed=("B2B071", "B2B073", "B2B074"),
+    ),
+    Check(
+        code="B2B073",
+        category=Category.STALE,
+        statement="the stale processor has this stack's settings",
+        why="It would publish elsewhere, read another database, or be cut off.",
+        mend="",
+        probe=_set_up,
+        actions=READ,
+        needs=("B2B070",),
+    ),
+    Check(
+        code="B2B074",
+        category=Category.STALE,
+        statement="the stale processor's role may publish and read the secret, and the schedule's may call it",
+        why="Else each of its runs fails, or none begins.",
+        mend="",
+        probe=_allowed,
+        actions=(*SIMULATE, *READ_SCHEDULE),
+        needs=("B2B070",),
+    ),
+)

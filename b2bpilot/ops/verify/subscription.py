@@ -1,0 +1,193 @@
+"""Checks of the category `topic`: the processor's subscription and others. What SNS counted: deliveries.py."""
+
+from __future__ import annotations
+
+from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.ops.subscriptions.samples import Rejected, rejected
+from b2bpilot.ops.subscriptions.verdict import confirms_itself, is_processor_s
+from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.world import World
+
+READ = ("sns:ListSubscriptionsByTopic",)
+READ_ATTRIBUTES = (*READ, "sns:GetSubscriptionAttributes")
+
+
+def all_of(world: World) -> list[Subscription]:
+    found: list[Subscription] = world.ask(
+        "subscriptions", lambda: subscriptions(shared(world), world.stack.topic_arn)
+    )
+    return found
+
+
+def _processors(world: World) -> list[Subscription]:
+    return [one for one in all_of(world) if is_processor_s(one, world.stack)]
+
+
+def _readable(world: World) -> list[Subscription]:
+    """The processor's subscriptions; raises what kept their attributes from being read."""
+    found = _processors(world)
+    for one in found:
+        if one.attributes_error is not None:
+            raise one.attributes_error
+    return found
+
+
+def _function_arn(world: World) -> str:
+    stack = world.stack
+    partition = stack.topic_arn.split(":")[1]
+    return (
+        f"arn:{partition}:lambda:{stack.region}:{stack.account_id}:function:{stack.processor_function_name}"
+    )
+
+
+def _subscribe_command(world: World) -> str:
+    redrive = document({"deadLetterTargetArn": world.stack.dead_letter_queue_arn})
+    return aws(
+        "sns", "subscribe", "--topic-arn", world.stack.topic_arn, "--protocol", "lambda",
+        "--notification-endpoint", _function_arn(world), "--attributes", document({"RedrivePolicy": redrive}),
+    )  # fmt: skip
+
+
+def _subscribed(world: World) -> Answer:
+    functions = [one for one in all_of(world) if one.protocol == "lambda"]
+    if functions:
+        return holds(", ".join(one.endpoint for one in functions))
+    others = f", only {_counted(len(all_of(world)), 'other subscription')}" if all_of(world) else ""
+    return fails(f"no function is subscribed{others}", mend=_subscribe_command(world))
+
+
+def _subscribed_once(world: World) -> Answer:
+    found = _processors(world)
+    if len(found) == 1:
+        return holds(found[0].endpoint)
+    if found:
+        return fails(f"it is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", mend="")
+    functions = [one.endpoint for one in all_of(world) if one.protocol == "lambda"]
+    return fails(f"{', '.join(functions)} instead", mend=_subscribe_command(world))
+
+
+def _confirmed(world: World) -> Answer:
+    found = all_of(world)
+    if pending := [one for one in found if one.confirmed is False]:
+        told = ", ".join(f"{one.protocol} {_short(one.endpoint)}" for one in pending)
+        return fails(
+            f"{told}: nobody confirmed it; its endpoint has to, within two days",
+            may_change=True,
+        )
+    if silent := [one for one in found if one.confirmed is None and not confirms_itself(one)]:
+        for one in silent:
+            if one.attributes_error is not None:
+                raise one.attributes_error
+        return unanswered(f"SNS does not say it of {', '.join(one.protocol for one in silent)}")
+    return holds(_counted(len(found), "subscription"))
+
+
+def _short(endpoint: str) -> str:
+    """Without what may be a secret or a person: the query of a URL, a mail address, a number."""
+    return endpoint.partition("?")[0] if "://" in endpoint and "@" not in endpoint else "endpoint"
+
+
+def _unfiltered(world: World) -> Answer:
+    found = [
+        (one, kind)
+        for one in _readable(world)
+        for kind in rejected(one.filter_policy, one.filter_policy_scope)
+    ]
+    certain = [(one, kind) for one, kind in found if kind.evaluation.accepts is False]
+    if certain:
+        subscription, kind = certain[0]
+        more = f", and {_counted(len(certain) - 1, 'other kind')}" if len(certain) > 1 else ""
+        return fails(
+            f"a {kind.what}{more} is rejected: {_reason(kind)}", mend=_unfilter_command(subscription.arn)
+        )
+    if found:
+        return unanswered(f"whether a {found[0][1].what} passes cannot be told: {_reason(found[0][1])}")
+    has_policy = any(one.filter_policy for one in _readable(world))
+    return holds("every kind of message passes its policy" if has_policy else "it has no filter policy")
+
+
+def _reason(kind: Rejected) -> str:
+    keys = kind.evaluation.keys
+    return (
+        kind.evaluation.problem or f"{keys[0].key} is {keys[0].found or 'absent'}, wanted is {keys[0].wanted}"
+    )
+
+
+def _unfilter_command(arn: str) -> str:
+    return aws(
+        "sns", "set-subscription-attributes", "--subscription-arn", arn, "--attribute-name", "FilterPolicy",
+        "--attribute-value", "{}",
+    )  # fmt: skip
+
+
+def _redriven(world: World) -> Answer:
+    queue = world.stack.dead_letter_queue_arn
+    wrong = [one for one in _readable(world) if one.redrive_target_arn != queue]
+    if not wrong:
+        return holds(queue)
+    target = wrong[0].redrive_target_arn
+    mend = aws(
+        "sns", "set-subscription-attributes", "--subscription-arn", wrong[0].arn, "--attribute-name", "RedrivePolicy",
+        "--attribute-value", document({"deadLetterTargetArn": queue}),
+    )  # fmt: skip
+    return fails(f"it goes to {target}" if target else "it has no redrive policy", mend=mend)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+CHECKS = (
+    Check(
+        code="B2B033",
+        category=Category.TOPIC,
+        statement="a function is subscribed to the topic",
+        why="SNS keeps nothing: what is published without a subscription is gone.",
+        mend="",
+        probe=_subscribed,
+        actions=READ,
+        needs=("B2B030",),
+    ),
+    Check(
+        code="B2B034",
+        category=Category.TOPIC,
+        statement="the processor is subscribed, once",
+        why="Another function does not store the messages; a second subscription runs each of them twice.",
+        mend="",
+        probe=_subscribed_once,
+        actions=READ,
+        needs=("B2B033",),
+    ),
+    Check(
+        code="B2B035",
+        category=Category.TOPIC,
+        statement="every subscription is confirmed",
+        why="SNS delivers nothing to one that is not.",
+        mend="",
+        probe=_confirmed,
+        actions=READ_ATTRIBUTES,
+        needs=("B2B030",),
+    ),
+    Check(
+        code="B2B036",
+        category=Category.TOPIC,
+        statement="the processor's filter policy lets every kind of our messages through",
+        why="SNS answers the publisher with success and drops what the policy rejects.",
+        mend="",
+        probe=_unfiltered,
+        actions=READ_ATTRIBUTES,
+        needs=("B2B034",),
+    ),
+    Check(
+        code="B2B037",
+        category=Category.TOPIC,
+        statement="what SNS cannot deliver goes to the dead-letter queue",
+        why="Without a redrive policy a message is lost when the function or its permission is missing.",
+        mend="",
+        probe=_redriven,
+        actions=READ_ATTRIBUTES,
+        needs=("B2B034",),
+    ),
+)

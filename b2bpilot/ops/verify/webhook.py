@@ -1,0 +1,269 @@
+"""Checks of the category `webhook`: Twilio's request reaches the function, is verified, and can be published."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from b2bpilot.aws import api as apis
+from b2bpilot.aws.api import Api
+from b2bpilot.aws.function_settings import FunctionSettings
+from b2bpilot.aws.policies import function_policy
+from b2bpilot.ops.subscriptions.admission import admits_service
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.functions import (
+    READ,
+    SIMULATE,
+    Grant,
+    environment_command,
+    existing,
+    has_timeout,
+    is_allowed,
+    is_ready,
+    is_told,
+)
+from b2bpilot.ops.verify.log_groups import ACTIONS as LOG_ACTIONS
+from b2bpilot.ops.verify.log_groups import are_kept
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import count, of_api, of_function
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.world import World
+from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
+
+if TYPE_CHECKING:
+    from types_boto3_apigatewayv2 import ApiGatewayV2Client
+
+ROUTE = "POST /webhook"
+TIMEOUT_SECONDS = 10
+
+
+def _function(world: World) -> FunctionSettings:
+    return existing(world, world.stack.webhook_function_name)
+
+
+def _ready(world: World) -> Answer:
+    return is_ready(world, world.stack.webhook_function_name)
+
+
+def _api(world: World) -> Api | None:
+    client: ApiGatewayV2Client = world.client("apigatewayv2")
+    return apis.api(client, world.stack.api_id)
+
+
+def _routed(world: World) -> Answer:
+    api_id, function = world.stack.api_id, _function(world)
+    api = _api(world)
+    if api is None:
+        return fails(f"there is no API {api_id}")
+    route = api.route(ROUTE)
+    leads_there = [one for one in api.integrations if function.arn in one.uri]
+    if route and route.integration in leads_there:
+        return holds(f"{ROUTE} of API {api_id} calls {function.name}")
+    if route and route.integration:
+        told = f"{ROUTE} of API {api_id} calls {route.integration.uri or 'nothing'}"
+        return fails(told, mend=_redirect_command(api_id, route.integration.integration_id, function))
+    told = f"{ROUTE} of API {api_id} leads nowhere" if route else f"API {api_id} has no route {ROUTE}"
+    if not leads_there:
+        return fails(f"{told}, and nothing in it calls {function.name}")
+    target = f"integrations/{leads_there[0].integration_id}"
+    options = ("--route-id", route.route_id) if route else ("--route-key", ROUTE)
+    verb = "update-route" if route else "create-route"
+    return fails(told, mend=aws("apigatewayv2", verb, "--api-id", api_id, *options, "--target", target))
+
+
+def _redirect_command(api_id: str, integration_id: str, function: FunctionSettings) -> str:
+    return aws(
+        "apigatewayv2", "update-integration", "--api-id", api_id, "--integration-id", integration_id,
+        "--integration-uri", function.arn,
+    )  # fmt: skip
+
+
+def _callable(world: World) -> Answer:
+    function = _function(world)
+    partition, region, account = (function.arn.split(":")[place] for place in (1, 3, 4))
+    api = f"arn:{partition}:execute-api:{region}:{account}:{world.stack.api_id}"
+    policy = function_policy(shared(world), function.arn)
+    service, action = "apigateway.amazonaws.com", "lambda:InvokeFunction"
+    source = f"{api}/$default/POST/webhook"
+    match admits_service(policy.text, service, action=action, source_arn=source):
+        case True:
+            return holds(f"{service} for {source}")
+        case None:
+            return unanswered("the function's policy uses what this version does not know")
+    return fails(
+        "the function's policy does not let this API call it",
+        mend=aws(
+            "lambda", "add-permission", "--function-name", function.name, "--action", action,
+            "--statement-id", f"b2bpilot-api-{world.now:%Y%m%d%H%M%S}",
+            "--principal", service, "--source-arn", f"{api}/*/POST/webhook",
+        ),
+    )  # fmt: skip
+
+
+def _answers(world: World) -> Answer:
+    """A wrong signature: refused before anything is read or stored."""
+    url = world.stack.webhook_url
+    place = without_secrets(url)
+    try:
+        with WebhookClient(url, auth_token="") as client:
+            answer = client.post({"Body": "b2bpilot verify"}, signature="none")
+    except WebhookUnreachable as exc:
+        reason = str(exc.__cause__) or type(exc.__cause__).__name__
+        return fails(f"{place} did not answer: {reason}", may_change=True)
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return holds(f"403 from {place} after {answer.seconds * 1000:,.0f} ms")
+    is_ours = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return fails(f"{answer.status} from {place} instead of 403", may_change=not is_ours)
+
+
+def _public_url(world: World) -> Answer:
+    """Without a command where the URL holds a password or a key: what is printed may be kept."""
+    function, wanted = _function(world), world.stack.webhook_url
+    told = function.environment.get("PUBLIC_WEBHOOK_URL", "")
+    if told == wanted:
+        return holds(without_secrets(told))
+    parts = urlsplit(wanted)
+    is_secret = bool(parts.query or parts.username)
+    seen = f"it is {without_secrets(told) if told else 'not set'}, the stack's is {without_secrets(wanted)}"
+    if is_secret:
+        return fails(f"{seen}; set it to the stack's output WebhookUrl", mend="")
+    return fails(seen, mend=environment_command(function, {"PUBLIC_WEBHOOK_URL": wanted}))
+
+
+def without_secrets(url: str) -> str:
+    """Return the URL without user, password and query, which may be secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}{'?...' if parts.query else ''}"
+
+
+def _told(world: World) -> Answer:
+    stack = world.stack
+    return is_told(_function(world), {"SNS_TOPIC_ARN": stack.topic_arn, "SECRET_ARN": stack.secret_arn})
+
+
+def _allowed(world: World) -> Answer:
+    grants = [
+        Grant(action="sns:Publish", resource=world.stack.topic_arn),
+        Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn),
+    ]
+    return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-webhook")
+
+
+def _no_server_errors(world: World) -> Answer:
+    errors, requests = count(world, of_api(world, "5xx")), count(world, of_api(world, "Count"))
+    if errors:
+        return fails(f"{errors:,} of {requests:,} requests of the last day were answered 5xx")
+    runs = count(world, of_function(world.stack.webhook_function_name, "Invocations"))
+    if runs and not requests:
+        return unanswered(f"CloudWatch counts no requests of API {world.stack.api_id}, though {runs:,} came")
+    return holds(f"none in {requests:,} requests of the last day")
+
+
+CHECKS = (
+    Check(
+        code="B2B020",
+        category=Category.WEBHOOK,
+        statement="the webhook function is there and ready",
+        why="Without it every message that Twilio sends is answered with an error.",
+        mend="",
+        probe=_ready,
+        actions=READ,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B021",
+        category=Category.WEBHOOK,
+        statement=f"the API's route {ROUTE} calls the webhook function",
+        why="Twilio's requests end at the API.",
+        mend="",
+        probe=_routed,
+        actions=(*READ, apis.ACTION),
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B022",
+        category=Category.WEBHOOK,
+        statement="the API may call the webhook function",
+        why="The API answers 500 without calling it.",
+        mend="",
+        probe=_callable,
+        actions=(*READ, "lambda:GetPolicy"),
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B023",
+        category=Category.WEBHOOK,
+        statement="the webhook's URL answers 403 to a request with a wrong signature",
+        why="Then name, certificate, API, function, secret and signature check work together; nothing is stored.",
+        mend="b2bpilot logs webhook -e {environment}",
+        probe=_answers,
+        needs=("B2B020", "B2B021"),
+        unless_failed=("B2B022", "B2B024", "B2B025", "B2B026"),
+    ),
+    Check(
+        code="B2B024",
+        category=Category.WEBHOOK,
+        statement="the webhook function verifies signatures over the stack's public URL",
+        why="Signed over another URL, every message of Twilio's is refused with 403 and lost.",
+        mend="",
+        probe=_public_url,
+        actions=READ,
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B025",
+        category=Category.WEBHOOK,
+        statement="the webhook function has this stack's topic and secret",
+        why="It would publish elsewhere, or know the wrong token.",
+        mend="",
+        probe=_told,
+        actions=READ,
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B026",
+        category=Category.WEBHOOK,
+        statement="the webhook function's role may publish to the topic and read the secret",
+        why="Else it answers 503, and Twilio gives up after its retries.",
+        mend="",
+        probe=_allowed,
+        actions=SIMULATE,
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B027",
+        category=Category.WEBHOOK,
+        statement=f"the webhook function has a timeout of {TIMEOUT_SECONDS} s",
+        why="Less cuts a slow publish off; with more Twilio, which waits 15 s at most, has gone before the answer.",
+        mend="aws lambda update-function-configuration --function-name {webhook_function_name} "
+        f"--timeout {TIMEOUT_SECONDS}",
+        probe=lambda world: has_timeout(_function(world), TIMEOUT_SECONDS),
+        actions=READ,
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B028",
+        category=Category.WEBHOOK,
+        statement="the webhook function's log is written and kept for a time",
+        why="Why a message was refused stands nowhere else.",
+        mend="",
+        probe=lambda world: are_kept(world, _function(world)),
+        severity=Severity.WARNING,
+        actions=LOG_ACTIONS,
+        needs=("B2B020",),
+    ),
+    Check(
+        code="B2B029",
+        category=Category.WEBHOOK,
+        statement="the webhook answered no request of the last day with 5xx",
+        why="Twilio loses such a message unless its retries or the fallback URL take it.",
+        mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
+        probe=_no_server_errors,
+        severity=Severity.WARNING,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+)
