@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_lambda import LambdaClient
     from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_sns import SNSClient
     from types_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
@@ -54,6 +55,11 @@ class LocalAws:
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         client: CloudWatchLogsClient = self.access.client("logs", TIMEOUTS)
+        return client
+
+    @cached_property
+    def sns(self) -> SNSClient:
+        client: SNSClient = self.access.client("sns", TIMEOUTS)
         return client
 
     @cached_property

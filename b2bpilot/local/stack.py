@@ -79,6 +79,10 @@ def settle(aws: LocalAws, stack: Stack) -> None:
         FunctionName=processor,
         ReservedConcurrentExecutions=int(stack.outputs["ProcessorReservedConcurrency"]),
     )
+    # KmsMasterKeyId of the topic; nothing is encrypted here, but what is deployed can be checked.
+    aws.sns.set_topic_attributes(
+        TopicArn=stack.outputs["TopicArn"], AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns"
+    )
     # The state of an AWS::Lambda::EventSourceMapping that is created with Enabled: false; it says Enabled.
     aws.functions.update_event_source_mapping(UUID=stack.outputs["RedriverMappingId"], Enabled=False)
     # It keeps AWS::Lambda::EventInvokeConfig under the qualifier $LATEST only; on AWS that is the same as none.
