@@ -1,0 +1,182 @@
+"""What is missing, late, failed, fresh or unknown: exactly that, and nothing else."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import timedelta
+
+import pytest
+
+from b2bpilot.local.twilio import resources
+from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.ops.reconcile.comparison import explanation
+from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.twilio.failures import TwilioUnreadable
+from tests.ops.reconcile.world import DAY, World, sids_of
+
+
+def test_of_ten_thousand_messages_exactly_those_are_named_that_are_missing_or_late(world: World) -> None:
+    sids = world.receive(10_000)
+    missing, late, twice = sids[::73][:137], sids[5:17], sids[20:29]
+    rest = [sid for sid in sids if sid not in {*missing, *late, *twice}]
+    late = [sid for sid in late if sid not in missing]
+    twice = [sid for sid in twice if sid not in missing]
+    world.store(rest)
+    world.store(late, took=timedelta(minutes=7))
+    world.store(twice, attempts=2)
+
+    with world.compared() as notes:
+        assert sids_of(notes.findings(Verdict.MISSING)) == set(missing)
+        assert sids_of(notes.findings(Verdict.LATE)) == set(late)
+        assert {each.late_seconds for each in notes.findings(Verdict.LATE)} == {420}
+        assert notes.counts() == {
+            Verdict.MISSING: 137,
+            Verdict.LATE: len(late),
+            Verdict.STORED: len(rest) + len(twice),
+        }
+    assert sum("Messages.json" in request for request in world.double.requests) == 10
+
+
+def test_memory_does_not_grow_with_the_number_of_messages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("b2bpilot.twilio.messages", "b2bpilot.ops.reconcile.notes"):
+        monkeypatch.setattr(f"{module}.PAGE", 100)
+
+    def peak(count: int) -> int:
+        world.receive(count)
+        tracemalloc.start()
+        with world.compared() as notes:
+            assert sum(1 for _ in notes.findings(Verdict.MISSING))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # the SDK is imported
+    few, many = peak(300), peak(1_500)
+
+    assert many < few * 1.3
+
+
+def test_what_failed_or_is_on_its_way_is_told_apart_from_what_is_missing(world: World) -> None:
+    failed, abandoned, working = world.receive(3)
+    world.store([failed], status="failed")
+    world.store([abandoned], status="abandoned")
+    world.store([working], status="processing")
+
+    assert world.counts() == {Verdict.FAILED: 2, Verdict.UNFINISHED: 1}
+
+
+def test_fresh_messages_are_not_judged_yet_but_what_is_stored_is_stored(world: World) -> None:
+    stored, _fresh, working = world.receive(3, ago=timedelta(minutes=2))
+    world.store([stored])
+    world.store([working], status="processing")
+
+    assert world.counts() == {Verdict.STORED: 1, Verdict.FRESH: 2}
+
+
+def test_only_the_period_is_judged_though_whole_days_are_read(world: World) -> None:
+    world.receive(1, ago=DAY + timedelta(minutes=1))
+    (inside,) = world.receive(1, ago=DAY - timedelta(minutes=1))
+
+    assert set(world.findings(Verdict.MISSING)) == {inside}
+
+
+def test_only_what_came_in_and_to_the_number_is_judged(world: World) -> None:
+    (wanted,) = world.receive(1)
+    world.receive(1, to="+15005550008")
+    world.double.book.put(
+        [
+            resources.message(
+                "AC1",
+                {"MessageSid": resources.new_sid("SM")},
+                direction="outbound-api",
+                at=world.now,
+                status="sent",
+            )
+        ]
+    )
+
+    with world.compared(to="+15005550009") as notes:
+        assert sids_of(notes.findings(Verdict.MISSING)) == {wanted}
+
+
+def test_a_row_from_before_the_migration_counts_as_stored(world: World) -> None:
+    sids = world.receive(3)
+    world.store(sids[:2], with_id=False)
+
+    assert world.counts() == {Verdict.STORED: 2, Verdict.MISSING: 1}
+
+
+def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
+    known, unknown = world.receive(1), [resources.new_sid("SM"), resources.new_sid("MM")]
+    world.store([*known, *unknown])
+    world.store([resources.new_sid("SM")], account_sid="AC" + "b" * 32)
+    world.store([resources.new_sid("SM")], ago=timedelta(days=3))
+    world.store([resources.new_sid("SM")], ago=timedelta(minutes=1))
+    world.store(["not-a-sid"])
+
+    assert set(world.findings(Verdict.UNKNOWN_TO_TWILIO)) == set(unknown)
+
+
+def test_a_message_of_the_day_before_that_was_stored_in_the_period_is_not_unknown(world: World) -> None:
+    (sid,) = world.receive(1, ago=DAY + timedelta(minutes=1))
+    world.store([sid], took=timedelta(hours=1))
+    with world.database.connection.use() as connection:
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET received_at = %s", (world.now - timedelta(hours=23),)
+        )
+
+    assert world.counts() == {}
+
+
+def test_the_reason_is_twilios_first_alert(world: World) -> None:
+    explained, unexplained = world.receive(2)
+    world.alert(explained, code="11205", ago=timedelta(hours=11))
+    world.alert(explained, code="11200", ago=timedelta(hours=11, minutes=1))
+    world.alert("SM" + "9" * 32)
+
+    found = world.findings(Verdict.MISSING)
+
+    assert found[explained].error_code == "11200"
+    assert "11200" in explanation(found[explained], now=world.now)
+    assert "no alert" in explanation(found[unexplained], now=world.now)
+
+
+def test_for_older_messages_than_alerts_are_kept_it_says_so(world: World) -> None:
+    (sid,) = world.receive(1, ago=timedelta(days=40))
+    world.alert(sid, ago=timedelta(days=40))
+
+    with world.compared(since=timedelta(days=45)) as notes:
+        (finding,) = notes.findings(Verdict.MISSING)
+
+    assert finding.error_code is None
+    assert "30 days" in explanation(finding, now=world.now)
+
+
+def test_alerts_are_only_asked_for_when_something_is_missing(world: World) -> None:
+    world.store(world.receive(5))
+
+    assert world.counts() == {Verdict.STORED: 5}
+    assert not any("Alerts" in request for request in world.double.requests)
+
+
+@pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.CUT])
+def test_half_an_answer_is_no_answer(world: World, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    world.receive(1_500)
+    world.double.faults.plan(Planned(fault=fault, matching="GET .*Messages", after=1, times=9))
+
+    with pytest.raises(TwilioUnreadable, match="cut off"):
+        world.counts()
+
+
+def test_a_throttled_list_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    world.store(world.receive(1_500))
+    throttled = Planned(
+        fault=Fault.REFUSE, matching="GET .*Messages", status=429, code=20429, after=1, times=2
+    )
+    world.double.faults.plan(throttled)
+
+    assert world.counts() == {Verdict.STORED: 1_500}
