@@ -68,23 +68,23 @@ class Traffic:
 
 def traffic(environment: Environment, *, window: timedelta, now: datetime, timeouts: Timeouts) -> Traffic:
     """Ask CloudWatch in two calls: everything in short periods, and the latency over the whole window. Raises AwsError."""
-    period = period_of(window)
+    period, until = period_of(window), whole_minute_after(now)
     counts, levels = _counts(environment), _levels(environment)
     found = read(
         environment.access,
         [*counts.values(), *levels.values()],
-        since=now - window,
-        until=now,
+        since=until - window,
+        until=until,
         period_seconds=int(period.total_seconds()),
         timeouts=timeouts,
     )
     return Traffic(
-        since=now - window,
-        until=now,
+        since=until - window,
+        until=until,
         period=period,
         counts={count: found[metric] for count, metric in counts.items()},
         levels={level: found[metric] for level, metric in levels.items()},
-        latency=_latency(environment, window=window, now=now, timeouts=timeouts),
+        latency=_latency(environment, window=window, until=until, timeouts=timeouts),
     )
 
 
@@ -92,6 +92,11 @@ def period_of(window: timedelta) -> timedelta:
     """Return the shortest period of whole minutes that gives no more than BUCKETS points."""
     minutes = -(-window // timedelta(minutes=BUCKETS))
     return timedelta(seconds=max(SHORTEST_PERIOD_SECONDS, minutes * 60))
+
+
+def whole_minute_after(moment: datetime) -> datetime:
+    """CloudWatch rounds what it is asked for to whole minutes, and leaves the end itself out."""
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def _counts(environment: Environment) -> dict[Count, Metric]:
@@ -131,7 +136,7 @@ def _levels(environment: Environment) -> dict[Level, Metric]:
 
 
 def _latency(
-    environment: Environment, *, window: timedelta, now: datetime, timeouts: Timeouts
+    environment: Environment, *, window: timedelta, until: datetime, timeouts: Timeouts
 ) -> Latency | None:
     """A percentile cannot be put together from those of parts, so it is asked for in one period. Where CloudWatch cuts
     the window in two, the part with more messages speaks for it."""
@@ -142,8 +147,8 @@ def _latency(
     found = read(
         environment.access,
         list(metrics.values()),
-        since=now - window,
-        until=now,
+        since=until - window,
+        until=until,
         period_seconds=max(60, int(window.total_seconds()) // 60 * 60),
         timeouts=timeouts,
     )

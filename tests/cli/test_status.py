@@ -1,0 +1,163 @@
+"""`b2bpilot status` against moto's AWS, where some sources cannot answer."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
+
+import pytest
+
+from b2bpilot.cli.output import Line, Output
+from tests.cli.conftest import Run, Staging, client
+
+ENV = ("-e", "staging")
+
+
+@pytest.fixture
+def queue(staging: Staging) -> str:
+    """The environment's dead-letter queue; its URL."""
+    return str(client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"])
+
+
+def put(namespace: str, name: str, value: float, **dimensions: str) -> None:
+    named = [{"Name": key, "Value": text} for key, text in dimensions.items()]
+    datum = {"MetricName": name, "Value": value, "Dimensions": named}
+    client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+
+
+def line_of(stdout: str, name: str) -> str:
+    return next(line for line in stdout.splitlines() if line.startswith(name))
+
+
+def test_a_source_that_cannot_be_asked_is_named_in_its_place(run: Run, queue: str) -> None:
+    result = run("status", *ENV)
+    assert result.exit_code == 0
+    assert "Not looked at: the redriver's mapping: lambda:GetEventSourceMapping failed" in result.stdout
+    assert line_of(result.stdout, "redriver").startswith("redriver      unknown: lambda:GetEventSource")
+    assert line_of(result.stdout, "in flight") == "in flight     none lately of (unknown)"
+    assert "Nothing wrong was seen in what could be looked at." in result.stdout
+
+
+def test_what_is_unknown_is_null_for_programs(run: Run, queue: str) -> None:
+    status = run("status", *ENV, "-o", "json").document["status"]
+    assert (status["redriver"], status["reserved_concurrency"]) == (None, None)
+    unanswered = {one["source"] for one in status["unanswered"]}
+    assert unanswered == {"the redriver's mapping", "the processor's reserved concurrency"}
+    assert (status["dead_letters"]["depth"], status["rows"]["by_status"], status["alarms"]) == (0, {}, [])
+
+
+def test_the_numbers_are_those_of_cloudwatch_the_queue_and_the_table(run: Run, queue: str) -> None:
+    topic = {"TopicName": "b2b-pilot-messages-staging"}
+    put("AWS/SNS", "NumberOfMessagesPublished", 1_204, **topic)
+    put("B2BPilot/staging", "MessagesStored", 1_190)
+    client("sqs").send_message(QueueUrl=queue, MessageBody="x")
+    stdout = run("status", *ENV, "--window", "1h").stdout
+    assert line_of(stdout, "published").startswith("published     1,204 ")
+    assert line_of(stdout, "stored").split()[:2] == ["stored", "1,190"]
+    assert line_of(stdout, "dead letters").startswith("dead letters  1; the oldest ")
+    assert stdout.splitlines()[2:4] == ["1. 1 dead letter in the queue", "   b2bpilot dlq list -e staging"]
+
+
+def test_with_exit_code_it_ends_with_3_for_what_is_wrong_or_unknown(run: Run, queue: str) -> None:
+    assert run("status", *ENV, "--exit-code").exit_code == 3
+
+
+def test_another_environment_s_alarms_are_not_shown(run: Run, queue: str) -> None:
+    for name, watched in (
+        ("b2b-pilot-dlq-staging", "b2b-pilot-dead-letters-staging"),
+        ("b2b-pilot-x-eu-staging", "x"),
+    ):
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": watched}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            Threshold=1.0,
+        )
+        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    stdout = run("status", *ENV).stdout
+    assert line_of(stdout, "alarms").startswith("alarms        1 of 1 on: dlq (")
+    assert "1 alarm is on: dlq" in stdout
+
+
+@pytest.fixture
+def hole() -> Iterator[str]:
+    """An endpoint that accepts connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"postgresql://user:secretpassword@127.0.0.1:{listening.getsockname()[1]}/b2b"
+
+
+def test_a_source_that_hangs_is_given_up_without_its_password(run: Run, queue: str, hole: str) -> None:
+    result = run("status", *ENV, "--database-url", hole, "--timeout", "1s")
+    assert result.exit_code == 0
+    assert line_of(result.stdout, "rows") == "rows          unknown: no answer within 1 s"
+    assert "secretpassword" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--window", "1m"], "not between 5 minutes and 14 days"),
+        (["--watch", "--interval", "10ms"], "shorter than a second"),
+        (["--watch", "--exit-code"], "no meaning with --watch"),
+        (["--watch", "-o", "json"], "use -o jsonl"),
+        (["--timeout", "soon"], "is not a duration"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(
+    arguments: list[str], text: str, run: Run, staging: Staging
+) -> None:
+    result = run("status", *ENV, *arguments)
+    assert result.exit_code == 2
+    assert text in result.stderr + result.stdout
+
+
+def test_watching_prints_one_reading_below_the_other_and_ends_with_0_at_ctrl_c(
+    run: Run, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(2, monkeypatch)
+    result = run("status", *ENV, "--watch", "--interval", "1s")
+    assert result.exit_code == 0
+    assert result.stdout.count("environment staging") == 2
+    assert "\x1b" not in result.stdout
+
+
+def test_watching_gives_a_program_one_line_a_reading(
+    run: Run, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after(2, monkeypatch)
+    lines = run("status", *ENV, "--watch", "--interval", "1s", "-o", "jsonl").lines
+    assert [line["status"]["environment"] for line in lines] == ["staging", "staging"]
+    assert {line["schema_version"] for line in lines} == {1}
+
+
+def interrupt_after(readings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C while the command waits for its next reading."""
+    waited = iter(range(readings))
+
+    def wait(_: float) -> None:
+        if next(waited) == readings - 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("b2bpilot.cli.status.time.sleep", wait)
+
+
+def test_sparklines_are_ascii_where_stdout_knows_no_more() -> None:
+    ascii_only = TextIOWrapper(BytesIO(), encoding="ascii")
+    assert not Output(stdout=ascii_only, stderr=ascii_only).can_show("▁")
+
+
+def test_lines_are_shown_without_what_moves_a_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Output(stdout=sys.stdout, stderr=sys.stderr).lines([Line("a\x1b[2Jb", "bold")])
+    assert capsys.readouterr().out == "a\\u001b[2Jb\n"
