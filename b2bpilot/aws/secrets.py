@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from b2bpilot.aws.failures import translated
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import SettingsInvalid
 
@@ -29,3 +33,23 @@ def read_secret(arn: str, client: SecretsManagerClient | None = None) -> Mapping
     if not isinstance(values, dict):
         raise SettingsInvalid(f"secret {arn} is not a JSON object", hint="deploy the stack again")
     return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretState:
+    """With `exists` False it is gone; with `deleted_at` it is about to be, and can be restored."""
+
+    exists: bool = True
+    deleted_at: datetime | None = None
+
+
+def read_secret_state(arn: str, client: SecretsManagerClient) -> SecretState:
+    """Return whether the secret is there, without its value. Raises AwsError."""
+    with translated("secretsmanager:DescribeSecret"):
+        try:
+            answer = client.describe_secret(SecretId=arn)
+        except ClientError as exc:
+            if error_code(exc) != "ResourceNotFoundException":
+                raise
+            return SecretState(exists=False)
+    return SecretState(deleted_at=answer.get("DeletedDate"))

@@ -14,6 +14,7 @@ from b2bpilot.ops.verify import (
     processing,
     processor,
     rows,
+    secret,
     stack,
     stale,
     subscription,
@@ -24,6 +25,7 @@ from b2bpilot.ops.verify.check import Check, Severity
 
 ON_THE_WAY: tuple[Check, ...] = (
     *stack.CHECKS,
+    *secret.CHECKS,
     *webhook.CHECKS,
     *topic.CHECKS,
     *subscription.CHECKS,
@@ -36,6 +38,7 @@ ON_THE_WAY: tuple[Check, ...] = (
 CHECKS: tuple[Check, ...] = (
     *access.CHECKS,
     *stack.CHECKS,
+    *secret.CHECKS,
     *webhook.CHECKS,
     *topic.CHECKS,
     *subscription.CHECKS,

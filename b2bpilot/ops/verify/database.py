@@ -112,6 +112,7 @@ CHECKS = (
         mend="",
         probe=_answers,
         actions=SECRET,
+        unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
     ),
     Check(
         code="B2B076",

@@ -2,12 +2,86 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.verify.check import Answer, Category, Check, holds
+from b2bpilot import resources
+from b2bpilot.aws.stack_state import StackState, read_state, read_template
+from b2bpilot.errors import EnvironmentUnknown
+from b2bpilot.ops.environment import is_production
+from b2bpilot.ops.verify import template
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.world import World
+
+DEPLOY = "sam build && sam deploy --config-env {environment}"
+DETECT_DRIFT = "aws cloudformation detect-stack-drift --stack-name {stack_name}"
+SHOWN = 3
+
+
+def _state(world: World) -> StackState:
+    found: StackState = world.ask(
+        "stack state", lambda: read_state(world.client("cloudformation"), world.stack.stack_name)
+    )
+    return found
 
 
 def _exists(world: World) -> Answer:
-    return holds(f"{world.stack.stack_name} with all outputs")
+    try:
+        return holds(f"{world.stack.stack_name} with all outputs")
+    except EnvironmentUnknown as exc:
+        return fails(f"{exc}; {exc.hint}")
+
+
+def _is_complete(world: World) -> Answer:
+    state = _state(world)
+    reason = f": {state.reason}" if state.reason else ""
+    if state.is_complete:
+        return holds(state.status)
+    if state.is_changing:
+        return fails(f"{state.status}{reason}", may_change=True, mend="")
+    if state.status == "UPDATE_ROLLBACK_COMPLETE":
+        return fails("UPDATE_ROLLBACK_COMPLETE: what runs is the version before the last deploy")
+    return fails(
+        f"{state.status}{reason}; see its events, and mend or delete it before the next deploy", mend=""
+    )
+
+
+def _is_this_version(world: World) -> Answer:
+    deployed = read_template(world.client("cloudformation"), world.stack.stack_name)
+    if not deployed:
+        return unanswered("CloudFormation does not give the template")
+    try:
+        found = template.differences(
+            template.parse(deployed), template.parse(resources.template().read_text(encoding="utf-8"))
+        )
+    except template.YamlMissing:
+        return unanswered("templates cannot be compared without PyYAML: pip install pyyaml")
+    if not found:
+        return holds("the deployed template is this version's")
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return fails(f"{', '.join(found[:SHOWN])}{more} differ")
+
+
+def _is_unchanged(world: World) -> Answer:
+    state = _state(world)
+    when = f" at {state.drift_checked_at:%Y-%m-%d %H:%M} UTC" if state.drift_checked_at else ""
+    match state.drift:
+        case "IN_SYNC":
+            return holds(f"in sync when it was looked for{when}")
+        case "DRIFTED":
+            return fails(f"resources were changed by hand, as was seen{when}; a deploy alone may not undo it")
+        case "NOT_CHECKED":
+            return unanswered(
+                f"nobody has looked yet: {DETECT_DRIFT.format(stack_name=world.stack.stack_name)}"
+            )
+    return unanswered(f"CloudFormation does not know: {state.drift}")
+
+
+def _is_protected(world: World) -> Answer:
+    if not is_production(world.name):
+        return holds("not production")
+    if _state(world).is_protected is None:
+        return unanswered("CloudFormation does not say")
+    if _state(world).is_protected:
+        return holds("termination protection is on")
+    return fails("termination protection is off: one wrong command deletes topic, queue and secret")
 
 
 CHECKS = (
@@ -16,9 +90,52 @@ CHECKS = (
         category=Category.STACK,
         statement="the stack exists and has the outputs of this version",
         why="Everything else is found through them.",
-        mend="sam build && sam deploy --config-env {environment}",
+        mend=DEPLOY,
         probe=_exists,
         actions=("cloudformation:DescribeStacks",),
         needs=("B2B001",),
+    ),
+    Check(
+        code="B2B011",
+        category=Category.STACK,
+        statement="its last deploy succeeded",
+        why="After a deploy that failed, part of the stack may be missing or be an older version.",
+        mend=DEPLOY,
+        probe=_is_complete,
+        actions=("cloudformation:DescribeStacks",),
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B012",
+        category=Category.STACK,
+        statement="what is deployed is this version's template",
+        why="These checks know this version's resources; another version's may be right and look wrong.",
+        mend=DEPLOY,
+        probe=_is_this_version,
+        severity=Severity.WARNING,
+        actions=("cloudformation:GetTemplate",),
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B013",
+        category=Category.STACK,
+        statement="nobody changed its resources by hand",
+        why="The next deploy may undo the change, or fail on it.",
+        mend=DETECT_DRIFT,
+        probe=_is_unchanged,
+        severity=Severity.WARNING,
+        actions=("cloudformation:DescribeStacks",),
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B014",
+        category=Category.STACK,
+        statement="production is protected from deletion",
+        why="The dead letters and the secret go with the stack.",
+        mend="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
+        probe=_is_protected,
+        severity=Severity.WARNING,
+        actions=("cloudformation:DescribeStacks",),
+        needs=("B2B010",),
     ),
 )

@@ -1,0 +1,69 @@
+"""Comparing two templates: what they make, whatever a tool did to their spelling on the way."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+COMPARED = ("Parameters", "Conditions", "Globals", "Resources", "Outputs")
+"""Rules only admit a deploy, and Metadata is for consoles."""
+REPLACED = frozenset({"CodeUri", "Metadata"})
+"""`sam deploy` puts the uploaded artifact here, and notes of its own."""
+
+
+class YamlMissing(Exception):
+    """PyYAML is not installed."""
+
+
+def parse(text: str) -> Mapping[str, Any]:
+    """Return a template's content; its short forms, such as `!Ref`, as their long ones. Raises YamlMissing."""
+    try:
+        yaml = importlib.import_module("yaml")
+    except ImportError as exc:
+        raise YamlMissing from exc
+
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined,misc]  # imported when it is needed
+        """Reads the tags of CloudFormation; a class of its own, because constructors are kept in it."""
+
+    Loader.add_multi_constructor("!", _long_form)
+    document = yaml.load(text, Loader)
+    return document if isinstance(document, dict) else {}
+
+
+def differences(deployed: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """Return the paths at which they differ, such as `Resources.MessageTopic.Properties.TopicName`."""
+    return [path for part in COMPARED for path in _differing(part, deployed.get(part), ours.get(part))]
+
+
+def _differing(path: str, theirs: Any, ours: Any) -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for name in dict.fromkeys((*theirs, *ours)):
+            if name not in REPLACED:
+                yield from _differing(f"{path}.{name}", theirs.get(name), ours.get(name))
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        for place, (one, other) in enumerate(zip(theirs, ours, strict=True)):
+            yield from _differing(f"{path}.{place}", one, other)
+    elif _plain(theirs) != _plain(ours):
+        yield path
+
+
+def _plain(value: Any) -> Any:
+    """A tool may write 60 for "60", and True for "true"."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _long_form(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    match node.id:
+        case "scalar":
+            value: Any = loader.construct_scalar(node)
+        case "sequence":
+            value = loader.construct_sequence(node, deep=True)
+        case _:
+            value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {name: value}
