@@ -1,0 +1,254 @@
+"""Publishing what is missing: all of it, once, proven; the same end wherever it was killed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from b2bpilot.aws.topic import Published
+from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.ops.reconcile.recovery import Recovered
+from b2bpilot.ops.reconcile.run import finish, require_everything_stored, require_plan, resume, write_plan
+from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import read
+from b2bpilot.pipeline.message import Encoded
+from b2bpilot.twilio.failures import TwilioDenied
+from b2bpilot.twilio.samples import Sample, sample_params
+from tests.ops.reconcile.world import DAY, World
+from tests.twilio.double import ACCOUNT_SID
+
+
+class Killed(BaseException):
+    """No `except Exception` sees it."""
+
+
+def test_everything_missing_is_published_and_proven_and_a_second_run_finds_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    sids = world.receive(700)
+    world.store(sids[137:])
+
+    recovered = world.recover(tmp_path)
+    again = world.recover(tmp_path)
+
+    assert recovered.counts() == {"published": 137, "stored": 137, "stored_meanwhile": 0, "not_proven": 0}
+    assert again.counts() == {"published": 0, "stored": 0, "stored_meanwhile": 0, "not_proven": 0}
+    assert set(world.published) == set(sids[:137])
+    assert set(world.counts()) <= {Verdict.STORED, Verdict.LATE}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_anywhere_and_resumed_it_comes_to_the_same_end(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Killed at a random write to the journal or publication, again and again, until a run survives."""
+    monkeypatch.setattr("b2bpilot.ops.reconcile.recovery.WINDOW", 4)
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0))
+    chance = random.Random(seed)
+    missing = world.receive(20)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        write_plan(journal, notes)
+        path = journal.path
+        _killed(
+            world,
+            journal,
+            chance,
+            lambda recovery: recovery.run(notes.findings(Verdict.MISSING), Recovered()),
+        )
+    for _ in range(30):
+        record = read(path)
+        with Journal.reopen(path, operator="ana") as journal:
+            ended = _killed(world, journal, chance, lambda recovery, record=record: resume(recovery, record))
+            if ended is not None:
+                finish(journal, ended)
+                break
+
+    assert world.findings(Verdict.MISSING) == {}
+    assert {each.fate for each in read(path).messages.values()} == {"completed"}
+    assert set(world.published) == set(missing)
+    with world.database.connection.use() as connection:
+        rows = connection.execute(
+            "SELECT count(*), count(DISTINCT message_id) FROM b2b_pilot_user_submissions"
+        )
+        assert rows.fetchone() == (20, 20)
+
+
+def _killed(
+    world: World, journal: Journal, chance: random.Random, work: Callable[..., Recovered]
+) -> Recovered | None:
+    """Run until the moment that chance chose; None when that came before the end."""
+    remaining = chance.randint(1, 9)
+
+    def tick() -> None:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
+            raise Killed
+
+    class Mortal:
+        def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
+            tick()
+            journal.write(*entries, durable=durable)
+            tick()
+
+        def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
+            tick()
+            some = chance.randint(0, len(messages))
+            world.publish_batch(messages[:some])
+            tick()
+            return world.publish_batch(messages)
+
+    mortal = Mortal()
+    recovery = world.recovery(mortal)  # type: ignore[arg-type]  # only `write` is used
+    object.__setattr__(recovery, "publisher", mortal)
+    try:
+        return work(recovery)
+    except Killed:
+        return None
+
+
+def test_a_run_that_was_killed_before_its_plan_was_complete_is_not_resumed(
+    world: World, tmp_path: Path
+) -> None:
+    with world.journal(tmp_path) as journal:
+        journal.write({"event": "planned", "queue_message_id": "SM1", "sent_at": "2026-11-20T00:00:00Z"})
+
+    with pytest.raises(UsageError, match="nothing was published"):
+        require_plan(read(journal.path))
+
+
+def test_the_failed_webhook_request_gives_all_parameters_back_to_the_letter(
+    world: World, tmp_path: Path
+) -> None:
+    params = sample_params(Sample.BUTTON, AccountSid=ACCOUNT_SID, Body="50 % & mehr+ü", FromCity="")
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+    added = {**params, "ErrorCode": "11200", "ErrorUrl": "https://hooks.example/"}
+    world.alert(params["MessageSid"], variables=urlencode(added))
+
+    recovered = world.recover(tmp_path)
+
+    assert world.params_of(params["MessageSid"]) == params
+    assert recovered.lost == {}
+    assert recovered.origins == {"alert": 1}
+
+
+def test_without_an_alert_the_rest_resource_gives_what_it_has_and_the_rest_is_named(
+    world: World, tmp_path: Path
+) -> None:
+    whatsapp = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, MessagingServiceSid="MG" + "1" * 32)
+    sms = sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, From="+15005550006", To="+15005550009")
+    for params in (whatsapp, sms):
+        world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+
+    recovered = world.recover(tmp_path)
+
+    found = world.params_of(whatsapp["MessageSid"])
+    kept = {"MessageSid", "From", "To", "Body", "NumMedia", "MessagingServiceSid", "MediaContentType0"}
+    assert {name: found[name] for name in kept} == {name: whatsapp[name] for name in kept}
+    assert found["MediaUrl0"].endswith(f"/Messages/{whatsapp['MessageSid']}/Media/ME1")
+    assert {"ProfileName", "WaId", "FromCity", "ToZip"} <= set(recovered.lost)
+    assert recovered.origins == {"rest": 2}
+
+
+def test_media_that_twilio_deleted_is_named(world: World, tmp_path: Path) -> None:
+    params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID)
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+    world.double.book.remove("media", "ME1")
+
+    recovered = world.recover(tmp_path)
+
+    assert recovered.lost["MediaUrl0"] == 1
+    assert "MediaUrl0" not in world.params_of(params["MessageSid"])
+
+
+@pytest.mark.parametrize("variables", ["", "CallSid=CA1&From=%2B15005550006", "garbage"])
+def test_an_alert_about_something_else_is_not_taken_for_the_webhook(
+    world: World, tmp_path: Path, variables: str
+) -> None:
+    (sid,) = world.receive(1)
+    world.alert(sid, variables=variables)
+
+    assert world.recover(tmp_path).origins == {"rest": 1}
+    assert world.params_of(sid)["Body"] == "order 0"
+
+
+def test_what_was_stored_since_the_comparison_is_not_published(world: World, tmp_path: Path) -> None:
+    sids = world.receive(3)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        world.store(sids[:1])
+        world.store(sids[1:2], with_id=False)
+        recovered = world.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+
+    assert set(world.published) == {sids[2]}
+    assert recovered.counts() == {"published": 1, "stored": 3, "stored_meanwhile": 2, "not_proven": 0}
+
+
+def test_a_message_that_was_deleted_at_twilio_is_a_problem_of_its_own(world: World, tmp_path: Path) -> None:
+    gone, other = world.receive(2)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        world.double.book.remove("message", gone)
+        recovered = world.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+
+    assert set(world.published) == {other}
+    (problem,) = recovered.problems
+    assert problem.sid == gone
+    assert "no such thing" in problem.reason
+
+
+def test_a_token_that_was_revoked_stops_everything(world: World, tmp_path: Path) -> None:
+    world.receive(3)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        world.double.faults.plan(
+            Planned(fault=Fault.REFUSE, matching="GET .*Messages/SM", status=401, code=20003, times=9)
+        )
+        with pytest.raises(TwilioDenied):
+            world.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+
+    assert world.published == {}
+
+
+def test_when_nothing_of_a_window_is_stored_the_rest_is_not_published(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.ops.reconcile.recovery.WINDOW", 2)
+    world.receive(6)
+    world.refuse = True
+
+    recovered = world.recover(tmp_path)
+
+    assert recovered.is_stopped
+    assert len(recovered.problems) == 2
+    with pytest.raises(PartlyFailed, match="nothing of what was published last was stored"):
+        require_everything_stored(recovered, "run")
+    (path,) = (tmp_path / "runs").glob("*.jsonl")
+    assert read(path).counts is None
+
+    world.refuse = False
+    with Journal.reopen(path, operator="ana") as journal:
+        resume(world.recovery(journal), read(path))
+    assert world.findings(Verdict.MISSING) == {}
+
+
+def test_a_published_message_that_cannot_be_processed_is_said_to_be(world: World, tmp_path: Path) -> None:
+    """Twilio's own NumMedia makes no sense here, so that the processor refuses it."""
+    (sid,) = world.receive(1)
+    variables = {"MessageSid": sid, "From": "+15005550006", "To": "+15005550009", "NumMedia": "two"}
+    world.alert(sid, variables=urlencode(variables), ago=timedelta(hours=1))
+
+    def publish(messages: Sequence[Encoded]) -> list[Published]:
+        with pytest.raises(Exception, match="NumMedia"):
+            World.publish_batch(world, messages)
+        return [Published(sns_message_id="1")] * len(messages)
+
+    world.publish_batch = publish  # type: ignore[method-assign]
+    recovered = world.recover(tmp_path)
+
+    (problem,) = recovered.problems
+    assert "processing failed: NumMedia" in problem.reason
