@@ -22,8 +22,9 @@ from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deadletters.plan import Plan
-    from b2bpilot.ops.deadletters.redrive import Redrive, Summary, Unfinished
+    from b2bpilot.ops.deadletters.redrive import Redrive
     from b2bpilot.ops.deadletters.redriving import Order
+    from b2bpilot.ops.deadletters.summary import Summary, Unfinished
     from b2bpilot.ops.deadletters.taking import Taken
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
@@ -110,6 +111,7 @@ def redrive(
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
     from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
@@ -145,7 +147,10 @@ def redrive(
         force=force,
         now=pilot.now(),
     )
-    with pilot.database() as database, redriving.prepare(pilot.environment, database, order) as run:
+    with (
+        LateDatabase(pilot.database) as database,
+        redriving.prepare(pilot.environment, database, order) as run,
+    ):
         with pilot.output.progress("reading the queue"):
             taken, plan = run.take()
         redriving.check_taken(taken, order)
@@ -163,8 +168,9 @@ def redrive(
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
     from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
 
-    with pilot.database() as database:
+    with LateDatabase(pilot.database) as database:
         order, run = redriving.prepare_resume(pilot.environment, database, record, now=pilot.now())
         with run:
             with pilot.output.progress("reading the queue"):

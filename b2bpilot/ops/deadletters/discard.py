@@ -10,7 +10,7 @@ from pathlib import Path
 
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.deadletters.archive import Origin, lines, open_archive
-from b2bpilot.ops.deadletters.engine import Journal, entry
+from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
 from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS, take_named
 from b2bpilot.ops.deadletters.selection import Selection

@@ -22,7 +22,7 @@ from b2bpilot.errors import (
     UsageError,
 )
 from b2bpilot.ops.deadletters.archive import REPLACEMENT, Archived, Origin, archived, digest, line
-from b2bpilot.ops.deadletters.engine import Journal, entry
+from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import Holding, Queue
 from b2bpilot.ops.deadletters.look import Queue as LookQueue
 from b2bpilot.ops.deadletters.look import look

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from b2bpilot.ops.deadletters.deletions import Deletions, Held
+from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH
 from b2bpilot.ops.deadletters.pace import Pace
 from b2bpilot.ops.deadletters.routes import Route, Sent, Verdict
@@ -19,25 +20,12 @@ STAGES = (1, 5, 20, 100, 500)
 THROTTLE_TRIES = 8
 
 
-class Journal(Protocol):
-    """Where a run writes before it acts; returns only when the entries are on disk, or not `durable` with the kernel."""
-
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
-
-
-class Held(Protocol):
-    """The letters that the run holds; `delete` returns what SQS refused."""
-
-    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What the run did with one letter. `deleted` is what SQS confirmed."""
+    """What became of sending one letter."""
 
     letter: DeadLetter
     sent: Sent
-    deleted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +56,15 @@ Observe = Callable[[Sequence[Handled]], None]
 
 
 class Engine:
-    """One run's sending half. Letters are sent in their order, stage by stage."""
+    """One run's sending half. Letters are sent in their order, stage by stage; what was confirmed is deleted meanwhile."""
 
     def __init__(
         self, *, run_id: str, held: Held, route: Route, journal: Journal, pace: Pace, rules: Rules
     ) -> None:
         self._run_id = run_id
-        self._held = held
         self._route = route
         self._journal = journal
+        self._deletions = Deletions(held, journal)
         self._pace = pace
         self._rules = rules
 
@@ -88,24 +76,31 @@ class Engine:
         observe: Observe = lambda _: None,
         stopping: Callable[[], None] = lambda: None,
     ) -> Iterator[StageDone]:
-        """Yield each stage as it ends; the last one has too many failures or no letters after it. `observe` hears of every
-        batch meanwhile, from the workers' threads; `stopping` hears of an interruption, before the calls under way are waited for.
+        """Yield each stage when it was sent; the last one has too many failures or no letters after it. `observe` hears of
+        every batch meanwhile, from the workers' threads; `stopping` hears of an interruption, before the calls under way are
+        waited for. Deletions end with the last stage: `deleted` is complete then.
 
         Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
         """
-        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool, self._ending_the_pace(stopping):
+        workers = self._pace.limits.concurrency
+        with self._deletions, ThreadPoolExecutor(workers) as pool, self._ending_the_pace(stopping):
             for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
-                workers = 1 if self._route.sends_batches else self._pace.limits.concurrency
-                batches = split(stage, workers=workers)
+                batches = split(stage, workers=1 if self._route.sends_batches else workers)
                 handled = [
                     one for batch in pool.map(lambda b: self._watched(b, observe), batches) for one in batch
                 ]
+                self._deletions.flush()
                 if recheck is not None:
                     handled = list(recheck(number, handled))
                 done = StageDone(number=number, handled=handled)
                 yield done
                 if done.failed > len(handled) * self._rules.max_failures:
                     return
+
+    @property
+    def deleted(self) -> set[str]:
+        """The queue's ids of what SQS confirmed to be gone."""
+        return self._deletions.deleted
 
     @contextmanager
     def _ending_the_pace(self, stopping: Callable[[], None]) -> Iterator[None]:
@@ -123,24 +118,13 @@ class Engine:
 
     def _handle(self, batch: Sequence[DeadLetter]) -> list[Handled]:
         with self._pace.slot(len(batch)):
+            self._deletions.check()
             self._journal.write(*(entry("sending", letter) for letter in batch))
             sent = self._send(batch)
-            results = [_result(letter, one) for letter, one in zip(batch, sent, strict=True)]
-            self._journal.write(*results, durable=False)
-            deleted = self._delete([letter for letter, one in zip(batch, sent, strict=True) if one.confirmed])
-        return [
-            Handled(letter=letter, sent=one, deleted=letter.queue_message_id in deleted)
-            for letter, one in zip(batch, sent, strict=True)
-        ]
-
-    def _delete(self, confirmed: Sequence[DeadLetter]) -> set[str]:
-        """Return the queue's ids of what SQS confirmed to be gone."""
-        if not confirmed:
-            return set()
-        refused = {letter.queue_message_id for letter in self._held.delete(confirmed)}
-        gone = [letter for letter in confirmed if letter.queue_message_id not in refused]
-        self._journal.write(*(entry("deleted", letter) for letter in gone), durable=False)
-        return {letter.queue_message_id for letter in gone}
+            handled = [Handled(letter=letter, sent=one) for letter, one in zip(batch, sent, strict=True)]
+            self._journal.write(*(_result(one) for one in handled), durable=False)
+        self._deletions.put([one.letter for one in handled if one.sent.confirmed])
+        return handled
 
     def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:
         """Send, and send again what was throttled: a full function is no failure of the message (facts H4)."""
@@ -178,12 +162,6 @@ def failed_again(handled: Handled, error: str) -> Handled:
     return replace(handled, sent=Sent(verdict=Verdict.FAILED, error=error))
 
 
-def entry(event: str, letter: DeadLetter, **fields: object) -> Mapping[str, object]:
-    """Return a line of the journal about one letter."""
-    message_id = letter.message.message_id if letter.message else None
-    return {"event": event, "queue_message_id": letter.queue_message_id, "message_id": message_id, **fields}
-
-
-def _result(letter: DeadLetter, sent: Sent) -> Mapping[str, object]:
-    event = "accepted" if sent.confirmed else "failed"
-    return entry(event, letter, verdict=sent.verdict.value, error=sent.error)
+def _result(handled: Handled) -> Mapping[str, object]:
+    event = "accepted" if handled.sent.confirmed else "failed"
+    return entry(event, handled.letter, verdict=handled.sent.verdict.value, error=handled.sent.error)

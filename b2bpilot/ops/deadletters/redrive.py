@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
-from b2bpilot.ops.deadletters import engine
-from b2bpilot.ops.deadletters.engine import (
-    Engine,
-    Handled,
-    Observe,
-    Rules,
-    StageDone,
-    entry,
-    failed_again,
-)
+from b2bpilot.ops.deadletters import entries
+from b2bpilot.ops.deadletters.engine import Engine, Handled, Observe, Rules, StageDone, failed_again
+from b2bpilot.ops.deadletters.entries import entry
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, Holding, Queue
+from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.pace import Limits, Pace
 from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, Planned, make_plan
 from b2bpilot.ops.deadletters.proof import Fate, Proof, Prover
 from b2bpilot.ops.deadletters.routes import Route, Via
 from b2bpilot.ops.deadletters.states import row_states
+from b2bpilot.ops.deadletters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
 from b2bpilot.ops.deadletters.taking import Taken, Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
-from b2bpilot.pipeline.models import Progress
 
 WINDOW = 1_000
 """How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
@@ -38,14 +33,7 @@ RECHECKED_STAGES = 3
 RECHECK_SECONDS = 10
 
 
-class Database(Protocol):
-    """The part of DatabaseManager that a redrive uses."""
-
-    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
-    def now(self) -> datetime: ...
-
-
-class Journal(engine.Journal, Protocol):
+class Journal(entries.Journal, Protocol):
     """A run's journal: its id is what the letters are marked with."""
 
     @property
@@ -61,52 +49,6 @@ class Request:
     rules: Rules = field(default_factory=Rules)
     limit: int = WINDOW
     wait: timedelta = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unfinished:
-    """A message that is not completed, why, and whether its letter is still in the queue."""
-
-    message_id: str | None
-    queue_message_id: str
-    reason: str
-    in_queue: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a run did, by the rows' word. `removed` were completed before and only deleted."""
-
-    completed: int = 0
-    removed: int = 0
-    not_sent: int = 0
-    """Left in the queue untouched: a stage before them had too many failures."""
-    set_aside: int = 0
-    unfinished: tuple[Unfinished, ...] = ()
-    stopped: bool = False
-
-    def counts(self) -> dict[str, int]:
-        return {
-            "completed": self.completed,
-            "removed": self.removed,
-            "set_aside": self.set_aside,
-            "not_sent": self.not_sent,
-            "unfinished": len(self.unfinished),
-        }
-
-    @property
-    def everything_completed(self) -> bool:
-        return not self.unfinished and not self.not_sent and not self.set_aside
-
-    def __add__(self, other: Summary) -> Summary:
-        return Summary(
-            completed=self.completed + other.completed,
-            removed=self.removed + other.removed,
-            not_sent=self.not_sent + other.not_sent,
-            set_aside=self.set_aside + other.set_aside,
-            unfinished=self.unfinished + other.unfinished,
-            stopped=self.stopped or other.stopped,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +108,23 @@ class Redrive:
             patience_seconds=HIDDEN_SECONDS + 10,
             for_all=bool(self._known),
         )
-        taken = taker.take()
+        taken = self._take_with(taker)
         self._left -= len(taken.letters)
         self._seen |= {letter.queue_message_id for letter in taken.letters}
         ids = [letter.message.message_id for letter in taken.letters if letter.message]
         states = row_states(self._database, ids, now=self._database.now())
         return taken, self._with_known(make_plan(taken.letters, states, self.request.options))
+
+    def _take_with(self, taker: Taker) -> Taken:
+        """Take letters, and connect to the database meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            taking = pool.submit(taker.take)
+            try:
+                self._database.now()
+                return taking.result()
+            except BaseException:
+                taker.stop()
+                raise
 
     def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
         """Run the window that was confirmed and, if there is more, the ones after it under the same rules."""
@@ -190,9 +143,9 @@ class Redrive:
             *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
         )
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
-        handled = self._send(plan.letters(Decision.SEND), journal, watch, since)
+        handled, deleted = self._send(plan.letters(Decision.SEND), journal, watch, since)
         proof = self._prove(handled, since, watch)
-        summary = summarize(plan, handled, proof) + removed
+        summary = summarize(plan, handled, proof, deleted=deleted) + removed
         journal.write(*(_fate_entry(one, proof) for one in handled))
         return summary
 
@@ -245,7 +198,8 @@ class Redrive:
 
     def _send(
         self, letters: Sequence[DeadLetter], journal: Journal, watch: Watch, since: datetime
-    ) -> list[Handled]:
+    ) -> tuple[list[Handled], set[str]]:
+        """Return what was sent, and the queue's ids of what was deleted."""
         sender = Engine(
             run_id=journal.run_id,
             held=self._held,
@@ -261,7 +215,7 @@ class Redrive:
         for done in stages:
             handled += done.handled
             watch.stage(done)
-        return handled
+        return handled, sender.deleted
 
     def _recheck(self, since: datetime) -> Callable[[int, Sequence[Handled]], Sequence[Handled]] | None:
         """The first stages are small so that a mistake is small: on the routes that only accept, the rows decide them."""
@@ -274,7 +228,7 @@ class Redrive:
                 return handled
             reasons = Prover(self._database).prove(_confirmed(handled), since=since, timeout=timeout).reasons
             return [
-                failed_again(one, reasons[_message_id(one)]) if _message_id(one) in reasons else one
+                failed_again(one, reasons[message_id_of(one)]) if message_id_of(one) in reasons else one
                 for one in handled
             ]
 
@@ -292,57 +246,10 @@ def _planned(item: Planned) -> Mapping[str, object]:
     return entry("planned", item.letter, decision=item.decision.value, receipt_handle=receipt)
 
 
-def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof) -> Summary:
-    """Bring together what was sent and what the rows say."""
-    open_ = [found for one in handled if (found := _unfinished(one, proof)) is not None]
-    planned = plan.count(Decision.SEND)
-    return Summary(
-        completed=proof.count(Fate.COMPLETED),
-        not_sent=planned - len(handled),
-        set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
-        unfinished=tuple(open_),
-        stopped=planned > len(handled),
-    )
-
-
-def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
-    return Unfinished(
-        message_id=letter.message.message_id if letter.message else None,
-        queue_message_id=letter.queue_message_id,
-        reason=reason,
-        in_queue=in_queue,
-    )
-
-
-def _reason(proof: Proof, message_id: str) -> str:
-    if proof.fates[message_id] is Fate.FAILED_AGAIN:
-        return f"failed again: {proof.reasons[message_id]}"
-    return "sent, but its row is not completed yet"
-
-
-def _unfinished(one: Handled, proof: Proof) -> Unfinished | None:
-    """None for what is completed and out of the queue."""
-    message_id = _message_id(one)
-    fate = proof.fates.get(message_id)
-    if fate is None:
-        reason = one.sent.error or one.sent.verdict.value
-    elif fate is not Fate.COMPLETED:
-        reason = _reason(proof, message_id)
-    elif not one.deleted:
-        reason = "completed, but SQS did not delete its letter"
-    else:
-        return None
-    return unfinished(one.letter, reason, in_queue=not one.deleted)
-
-
 def _confirmed(handled: Sequence[Handled]) -> list[str]:
-    return [_message_id(one) for one in handled if one.sent.confirmed]
-
-
-def _message_id(one: Handled) -> str:
-    return one.letter.message.message_id if one.letter.message else ""
+    return [message_id_of(one) for one in handled if one.sent.confirmed]
 
 
 def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
-    fate = proof.fates.get(_message_id(one), Fate.UNKNOWN)
-    return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(_message_id(one)))
+    fate = proof.fates.get(message_id_of(one), Fate.UNKNOWN)
+    return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(message_id_of(one)))

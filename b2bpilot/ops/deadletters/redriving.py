@@ -14,13 +14,15 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
+from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.look import look
 from b2bpilot.ops.deadletters.pace import Limits
 from b2bpilot.ops.deadletters.plan import Decision, Options
 from b2bpilot.ops.deadletters.receipts import Receipt
-from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Database, Redrive, Request, Summary
+from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Redrive, Request
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.summary import Summary
 from b2bpilot.ops.deadletters.taking import Taken
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.record import RunRecord, RunState, Stage, entries
@@ -39,25 +41,27 @@ CONSEQUENCES = {
 }
 
 
-def route_of(environment: Environment, via: Via) -> Route:
-    function = Function.connect(environment.stack.processor_function_name, access=environment.access)
-    match via:
+def processor_of(environment: Environment) -> Function:
+    return Function.connect(environment.stack.processor_function_name, access=environment.access)
+
+
+def route_of(environment: Environment, order: Order) -> Route:
+    match order.via:
         case Via.INVOKE:
-            return InvokeRoute(function)
+            return InvokeRoute(order.processor)
         case Via.ASYNC:
-            return AsyncRoute(function)
+            return AsyncRoute(order.processor)
         case Via.TOPIC:
             return TopicRoute(environment.topic())
         case _:
-            assert_never(via)
+            assert_never(order.via)
 
 
-def limits_for(environment: Environment, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
+def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
     """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
 
     Raises Refused when the function is paused, and AwsError.
     """
-    function = Function.connect(environment.stack.processor_function_name, access=environment.access)
     reserve = function.reserved_concurrency()
     if reserve == 0:
         raise Refused(
@@ -75,6 +79,7 @@ class Order:
     """What the operator asked for, checked. `frozen` is the plan that is applied, if one was named and exists."""
 
     via: Via
+    processor: Function
     request: Request
     selection: Selection
     force: bool
@@ -118,14 +123,23 @@ def order_of(
             raise UsageError("a plan names its letters; leave the filters out")
         queue_url = environment.stack.dead_letter_queue_url
         frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
+    processor = processor_of(environment)
     request = Request(
         options=Options(include_completed=include_completed, include_poison=include_poison),
         rules=Rules(max_failures=max_failures),
         limit=_limit(selection.limit, force=force),
         wait=wait,
-        limits=limits_for(environment, Via(via), rate=rate, concurrency=concurrency),
+        limits=limits_for(processor, Via(via), rate=rate, concurrency=concurrency),
     )
-    return Order(via=Via(via), request=request, selection=selection, force=force, frozen=frozen, now=now)
+    return Order(
+        via=Via(via),
+        processor=processor,
+        request=request,
+        selection=selection,
+        force=force,
+        frozen=frozen,
+        now=now,
+    )
 
 
 def prepare(environment: Environment, database: Database, order: Order) -> Redrive:
@@ -133,7 +147,7 @@ def prepare(environment: Environment, database: Database, order: Order) -> Redri
     queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
     return Redrive(
         queue=queue,
-        route=route_of(environment, order.via),
+        route=route_of(environment, order),
         database=database,
         request=order.request,
         wanted=_wanted(order, queue),
@@ -213,7 +227,7 @@ def prepare_resume(
         queue.release([Receipt(handle) for handle in handles if handle])
     redrive = Redrive(
         queue=queue,
-        route=route_of(environment, order.via),
+        route=route_of(environment, order),
         database=database,
         request=order.request,
         wanted=lambda letter: letter.queue_message_id in open_,
@@ -236,7 +250,7 @@ def settled_elsewhere(record: RunRecord, taken: Taken) -> dict[str, str]:
 
 def _order_of_record(environment: Environment, record: RunRecord, *, now: datetime) -> Order:
     parameters = record.parameters
-    via = Via(parameters["via"])
+    via, processor = Via(parameters["via"]), processor_of(environment)
     request = Request(
         options=Options(
             include_completed=parameters["include_completed"], include_poison=parameters["include_poison"]
@@ -244,6 +258,14 @@ def _order_of_record(environment: Environment, record: RunRecord, *, now: dateti
         rules=Rules(max_failures=parameters["max_failures"]),
         limit=NO_LIMIT,
         wait=timedelta(seconds=parameters["wait_seconds"]),
-        limits=limits_for(environment, via, rate=parameters["rate"], concurrency=parameters["concurrency"]),
+        limits=limits_for(processor, via, rate=parameters["rate"], concurrency=parameters["concurrency"]),
     )
-    return Order(via=via, request=request, selection=Selection(), force=True, frozen=None, now=now)
+    return Order(
+        via=via,
+        processor=processor,
+        request=request,
+        selection=Selection(),
+        force=True,
+        frozen=None,
+        now=now,
+    )

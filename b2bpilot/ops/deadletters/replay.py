@@ -11,7 +11,8 @@ from pathlib import Path
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.deadletters.archive import letters_in
-from b2bpilot.ops.deadletters.engine import Handled, Journal, entry
+from b2bpilot.ops.deadletters.engine import Handled
+from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.look import look
 from b2bpilot.ops.deadletters.redrive import WINDOW
 from b2bpilot.ops.deadletters.routes import Invokable, InvokeRoute
@@ -57,7 +58,7 @@ def replay(
         (sent,) = route.send([letter], run_id=run_id)
         event = "accepted" if sent.confirmed else "failed"
         journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
-        return Handled(letter=letter, sent=sent, deleted=False)
+        return Handled(letter=letter, sent=sent)
 
     readable = [letter for letter in letters if letter.event is not None]
     yield from _map(run, readable, workers)

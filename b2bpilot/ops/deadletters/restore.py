@@ -17,7 +17,7 @@ from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, AwsUnreachable, CredentialsMissing
 from b2bpilot.ops.deadletters.archive import Archived, Origin, digest, letters_in
 from b2bpilot.ops.deadletters.discard import Problem
-from b2bpilot.ops.deadletters.engine import Journal
+from b2bpilot.ops.deadletters.entries import Journal
 from b2bpilot.ops.deadletters.look import Queue, look
 from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage

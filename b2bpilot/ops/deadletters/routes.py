@@ -12,7 +12,6 @@ from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
 from b2bpilot.pipeline.deadletter import DeadLetter, encoded_for_topic, event_for_invoke
 from b2bpilot.pipeline.message import Encoded
-from b2bpilot.pipeline.processing import Outcome
 
 FATAL = (AwsDenied, CredentialsMissing)
 """What every other letter would run into as well: these leave `send` and stop the run."""
@@ -148,6 +147,8 @@ def sent_after(error: AwsError) -> Sent:
 
 def _judged(result: object) -> Sent:
     """The processor names its outcomes; `in_progress` is a success for Lambda, but no proof for us."""
+    from b2bpilot.pipeline.processing import Outcome  # psycopg comes with it, 0.2 s of the start
+
     outcomes = result.get("outcomes") if isinstance(result, dict) else None
     if not isinstance(outcomes, list) or not outcomes:
         return Sent(

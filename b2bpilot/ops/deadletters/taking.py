@@ -81,6 +81,12 @@ class Taker:
         hidden = 0 if self._saw else self._source.others()
         return Taken(letters=kept, saw=self._saw, more=bool(surplus), hidden=hidden)
 
+    def stop(self) -> None:
+        """Receive nothing more: `take` ends when the calls that are under way do."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
     def _work(self) -> None:
         empty = 0
         while not self._is_over(wait=empty > 0) and (empty < EMPTY_POLLS or self._is_patient()):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2bpilot.aws.functions import Invocation
 from b2bpilot.errors import AwsDenied, AwsError
 from b2bpilot.ops.deadletters.engine import Engine, Handled, Rules, StageDone, split, stages
 from b2bpilot.ops.deadletters.holding import Holding
@@ -130,12 +132,12 @@ def test_a_throttled_letter_is_sent_again_and_is_no_failure() -> None:
 
 def test_a_letter_that_was_processed_but_not_deleted_is_not_counted_as_deleted() -> None:
     faults = itertools.chain([*TAKING, Fault.NONE, Fault.PARTIAL], itertools.repeat(Fault.NONE))
-    world = World([letter()], faults=faults)
+    world, journal = World([letter()], faults=faults), Lines()
 
-    (done,) = redrive(world, InvokeRoute(world), Lines())
+    (done,) = redrive(world, InvokeRoute(world), journal)
 
-    assert (done.handled[0].sent.confirmed, done.handled[0].deleted) == (True, False)
-    assert len(world.waiting) == 1
+    assert done.handled[0].sent.confirmed
+    assert (journal.about("accepted"), journal.about("deleted")) == (world.waiting.keys(), set())
 
 
 def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
@@ -151,6 +153,61 @@ def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
 
     balance(world, journal)
     assert len(world.waiting) == 30
+
+
+def test_when_deleting_is_denied_sending_stops_soon_and_everything_is_given_back() -> None:
+    class Denied(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            denied.set()
+            raise AwsDenied("AWS denied sqs:DeleteMessage")
+
+        def invoke(self, event: Mapping[str, object]) -> Invocation:
+            if len(self.processed) == 6:
+                assert denied.wait(10)
+            return super().invoke(event)
+
+    denied = threading.Event()
+    world, journal = Denied([letter() for _ in range(600)]), Lines()
+
+    with pytest.raises(AwsDenied):
+        redrive(world, InvokeRoute(world), journal)
+
+    balance(world, journal)
+    assert len(world.waiting) == 600
+    assert len(world.processed) < 30
+
+
+def test_what_was_confirmed_is_deleted_although_the_run_is_interrupted() -> None:
+    world = World([letter() for _ in range(26)])
+
+    class Interrupted(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            if len(world.processed) > 6:
+                raise KeyboardInterrupt
+            return super().send(letters, run_id=run_id)
+
+    journal = Lines()
+    with pytest.raises(KeyboardInterrupt):
+        redrive(world, Interrupted(world), journal)
+
+    balance(world, journal)
+    assert journal.about("deleted") == journal.about("accepted")
+    assert len(world.waiting) == 26 - len(journal.about("accepted"))
+
+
+def test_letters_are_deleted_ten_at_a_time_however_they_were_sent() -> None:
+    sizes: list[int] = []
+
+    class Counting(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            sizes.append(len(letters))
+            return super().delete(letters)
+
+    world = Counting([letter() for _ in range(126)])
+    redrive(world, InvokeRoute(world), Lines(), concurrency=16)
+
+    assert sorted(sizes) == [1, 5, *[10] * 12]
+    assert world.waiting == {}
 
 
 def test_the_rows_of_a_stage_may_turn_its_successes_into_failures() -> None:
