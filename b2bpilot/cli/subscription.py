@@ -21,7 +21,7 @@ PEOPLE = frozenset({"sms", "email", "email-json"})
 """Protocols whose endpoint is a person's number or address."""
 
 
-def row(report: Report) -> Row:
+def row(report: Report, access: AwsAccess) -> Row:
     found = report.subscription
     return Row(
         fields=_identity(found)
@@ -34,9 +34,9 @@ def row(report: Report) -> Row:
             "permission": report.permission.value,
             "processor": report.is_processor,
             "verdict": report.health.value,
-            "problems": [_reason(one) for one in report.problems],
-            "doubts": [_reason(one) for one in report.doubts],
-            "remarks": [_reason(one) for one in report.remarks],
+            "problems": [_reason(one, access) for one in report.problems],
+            "doubts": [_reason(one, access) for one in report.doubts],
+            "remarks": [_reason(one, access) for one in report.remarks],
         },
         columns={
             "verdict": report.health.value,
@@ -137,8 +137,8 @@ def _address(text: str) -> str:
     return f"{local[:1]}***{at}{domain}"
 
 
-def _reason(one: Reason) -> dict[str, str | None]:
-    return {"text": one.text, "command": one.command}
+def _reason(one: Reason, access: AwsAccess) -> dict[str, str | None]:
+    return {"text": one.text, "command": runnable(one.command, access) if one.command else None}
 
 
 def _policy(found: Subscription, policy: str | None) -> str:

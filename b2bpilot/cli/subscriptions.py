@@ -47,7 +47,8 @@ def list_(ctx: typer.Context) -> None:
 
     pilot = pilot_of(ctx)
     found = survey(pilot.environment, now=pilot.now())
-    pilot.output.rows("subscriptions", map(subscription.row, found.reports))
+    access = pilot.environment.access
+    pilot.output.rows("subscriptions", (subscription.row(one, access) for one in found.reports))
     pilot.output.record({"topic_24h": found.counts}, text=subscription.counts(found))
     _explain(pilot, found)
     if found.is_unhealthy:

@@ -1,0 +1,116 @@
+"""`b2bpilot status` and `subscriptions` on the deployed template: what it shows is what is there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2bpilot.cli.app import main
+from tests.cli.conftest import Result
+from tests.local.conftest import Machine
+from tests.local.polling import eventually
+
+pytestmark = pytest.mark.xdist_group("local")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command line against the local environment."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+    monkeypatch.setenv("B2BPILOT_ENV", "local")
+
+    def run(*arguments: str) -> Result:
+        exit_code = main(list(arguments))
+        captured = capsys.readouterr()
+        return Result(exit_code=exit_code, stdout=captured.out, stderr=captured.err)
+
+    return run
+
+
+@pytest.fixture
+def queue_url(environment: Machine) -> Iterator[str]:
+    """The dead-letter queue, empty before and after."""
+    url = environment.stack_output("DeadLetterQueueUrl")
+    environment.client("sqs").purge_queue(QueueUrl=url)
+    yield url
+    environment.client("sqs").purge_queue(QueueUrl=url)
+
+
+def status(run: Run) -> Any:
+    return run("status", "-o", "json").document["status"]
+
+
+def test_a_message_is_seen_all_the_way(run: Run, queue_url: str) -> None:
+    before = status(run)
+    assert run("publish", "--body", "hello", "--wait").exit_code == 0
+
+    def counted() -> Any:
+        now = status(run)
+        grown = {
+            name: now["traffic"]["totals"][name] - before["traffic"]["totals"][name]
+            for name in ("published", "delivered", "stored")
+        }
+        return now if min(grown.values()) > 0 else None
+
+    found = eventually(counted, "the message counted by CloudWatch")
+    assert found["unanswered"] == []
+    assert found["rows"]["by_status"]["completed"] > before["rows"]["by_status"].get("completed", 0)
+    assert (found["rows"]["latency_ms"] or found["traffic"]["latency_ms"])["p95"] > 0
+    assert found["reserved_concurrency"] == {"runs": 10}
+    assert (found["redriver"]["state"], found["redriver"]["on"]) == ("Disabled", False)
+    assert {alarm["name"] for alarm in found["alarms"]} >= {"b2b-pilot-dlq-local"}
+
+
+def test_a_dead_letter_is_what_is_wrong_and_stays_visible(
+    run: Run, environment: Machine, queue_url: str
+) -> None:
+    environment.client("sqs").send_message(QueueUrl=queue_url, MessageBody="x")
+    result = run("status", "--exit-code")
+    assert result.exit_code == 3
+    lines = result.stdout.splitlines()
+    at = next(place for place, line in enumerate(lines) if line.endswith("1 dead letter in the queue"))
+    assert lines[at + 1] == "   b2bpilot dlq list -e local"
+    assert any(line.startswith("dead letters  1; the oldest ") for line in lines)
+    counted = environment.client("sqs").get_queue_attributes(
+        QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    assert counted["Attributes"]["ApproximateNumberOfMessages"] == "1"
+
+
+def test_a_filter_policy_that_rejects_our_messages_is_mended_by_the_printed_command(
+    run: Run, environment: Machine
+) -> None:
+    assert run("subscriptions").exit_code == 0
+    arn = environment.stack_output("SubscriptionArn")
+    environment.client("sns").set_subscription_attributes(
+        SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue='{"source": ["twilio"]}'
+    )
+    assert 'source is "cli", wanted ["twilio"]' in run("subscriptions", "test", "--source", "cli").stdout
+    broken = run("subscriptions", "-o", "json")
+    assert broken.exit_code == 1
+    (found,) = broken.document["subscriptions"]
+    (problem,) = found["problems"]
+    aws(problem["command"], environment)
+    assert run("subscriptions").exit_code == 0
+
+
+def aws(command: str, environment: Machine) -> None:
+    """Run a command of the AWS CLI as it was printed."""
+    program, *arguments = shlex.split(command)
+    assert program == "aws"
+    credentials = {
+        "AWS_ACCESS_KEY_ID": environment.state.account_id,
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    subprocess.run(
+        [Path(sys.executable).with_name("aws"), *arguments], env=os.environ | credentials, check=True
+    )
