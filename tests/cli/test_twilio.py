@@ -1,0 +1,256 @@
+"""`b2bpilot twilio` through the command line: exit codes, one line for each failure, and nothing changed by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from b2bpilot.local.twilio.book import Filter
+from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.twilio.samples import Sample, sample_params
+from tests.cli.conftest import Run, Staging, client
+from tests.ops.cutover.test_route import listening
+from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, add_service, running_double
+
+NUMBER, OTHER, SENDER = "+15005550009", "+15005550008", "+15005550006"
+
+
+@pytest.fixture
+def double() -> Iterator[TwilioDouble]:
+    with running_double(datetime.now(UTC)) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def account(
+    staging: Staging,
+    double: TwilioDouble,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The environment `staging` with the double's account in its secret."""
+    use_token(staging, database_url, TOKEN)
+    monkeypatch.setenv("TWILIO_API_URL", double.url)
+    monkeypatch.setenv("B2BPILOT_ENV", "staging")
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+
+
+def use_token(staging: Staging, database_url: str, token: str) -> None:
+    secret = {"DATABASE_URL": database_url, "TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
+    client("secretsmanager").put_secret_value(SecretId=staging.secret_arn, SecretString=json.dumps(secret))
+
+
+def receive(double: TwilioDouble, count: int = 1) -> list[str]:
+    """Let messages come in that no webhook ever gets."""
+    found = [sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=ACCOUNT_SID) for _ in range(count)]
+    for params in found:
+        double.receive(params, at=double.clock() - timedelta(hours=2), deliver=False)
+    return [params["MessageSid"] for params in found]
+
+
+def settings(double: TwilioDouble) -> list[str]:
+    return [json.dumps(each) for kind in ("number", "service") for each in double.book.all(Filter(kind=kind))]
+
+
+def test_a_missing_message_is_named_and_ends_with_3_only_when_asked(run: Run, double: TwilioDouble) -> None:
+    (sid,) = receive(double)
+
+    found = run("twilio", "reconcile", "-o", "json")
+
+    assert found.exit_code == 0
+    assert found.document["reconciled"]["missing"] == 1
+    assert found.document["messages"][0]["message_sid"] == sid
+    assert run("twilio", "reconcile", "--exit-code").exit_code == 3
+
+
+def test_nothing_missing_ends_with_0(run: Run, double: TwilioDouble) -> None:
+    found = run("twilio", "reconcile", "--exit-code")
+
+    assert found.exit_code == 0
+    assert "0 stored" in found.stdout
+
+
+def test_jsonl_names_every_message_where_a_table_shows_twenty(run: Run, double: TwilioDouble) -> None:
+    receive(double, 25)
+
+    every, table = run("twilio", "reconcile", "-o", "jsonl"), run("twilio", "reconcile")
+
+    assert sum(line.get("verdict") == "missing" for line in every.lines) == 25
+    assert table.stdout.count("\nmissing") == 20
+    assert "5 more" in table.stderr
+
+
+def test_publishing_is_asked_for_and_a_dry_run_publishes_nothing(
+    run: Run, double: TwilioDouble, staging: Staging, tmp_path: Path
+) -> None:
+    receive(double)
+
+    dry = run("twilio", "reconcile", "--publish-missing", "--dry-run")
+    unconfirmed = run("twilio", "reconcile", "--publish-missing")
+
+    assert dry.exit_code == 0
+    assert "Publish 1 missing message" in dry.stderr
+    assert unconfirmed.exit_code == 5
+    assert staging.messages() == []
+    assert not list((tmp_path / "state").rglob("*.jsonl"))
+
+
+def test_what_was_published_and_not_stored_ends_with_4(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    """moto delivers to the witness only: no processor stores anything."""
+    (sid,) = receive(double)
+
+    found = run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s", "-o", "json")
+
+    assert found.exit_code == 4
+    assert found.document["recovered"]["published"] == 1
+    assert found.document["problems"][0]["message_sid"] == sid
+    (message,) = staging.messages()
+    assert message["body"]["source"] == "reconcile"
+    assert message["body"]["params"]["From"] == SENDER
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("reconcile", "--publish-missing", "--yes"),
+        ("route",),
+        ("cutover", "--to", "https://new.example/", "--number", NUMBER, "--confirm", NUMBER),
+    ],
+)
+@pytest.mark.parametrize("trouble", ["token", "suspended", "network", "half", "throttled"])
+def test_trouble_with_twilio_is_one_clear_line_and_changes_nothing(
+    run: Run,
+    double: TwilioDouble,
+    *,
+    staging: Staging,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    trouble: str,
+) -> None:
+    receive(double)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+    expected = {
+        "token": "refused the token",
+        "suspended": "not active",
+        "network": "was not reached",
+        "half": "cut off",
+        "throttled": "throttling",
+    }[trouble]
+    match trouble:
+        case "token":
+            use_token(staging, database_url, "wrong")
+        case "suspended":
+            double.set_status("suspended")
+        case "network":
+            monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:9")
+        case "half":
+            double.faults.plan(Planned(fault=Fault.GARBAGE, times=9))
+        case "throttled":
+            double.faults.plan(Planned(fault=Fault.REFUSE, status=429, code=20429, times=99))
+
+    found = run("twilio", *command)
+
+    assert found.exit_code == 1
+    (line,) = [each for each in found.stderr.splitlines() if each.startswith("error:")]
+    assert expected in line
+    assert "Traceback" not in found.stderr
+    assert staging.messages() == []
+    assert settings(double) == before
+
+
+def test_a_traceback_shows_neither_token_nor_numbers(run: Run, double: TwilioDouble, tmp_path: Path) -> None:
+    receive(double)
+    double.faults.plan(Planned(fault=Fault.REFUSE, matching="Messages", status=400, code=21211, times=99))
+
+    found = run("twilio", "reconcile", "--to", NUMBER, "--verbose")
+
+    assert "Traceback" in found.stderr
+    for secret in (TOKEN, NUMBER[1:], SENDER[1:]):
+        assert secret not in found.stderr + found.stdout
+
+
+def test_a_route_is_shown_with_what_is_unsafe(run: Run, double: TwilioDouble) -> None:
+    add_service(double, add_number(double, NUMBER, sms_url="https://n"), inbound_request_url="https://s")
+
+    found = run("twilio", "route", "-o", "json", "--exit-code")
+    table = run("twilio", "route")
+
+    assert found.exit_code == 3
+    (route,) = found.document["routes"]
+    assert (route["decided_by"], route["url"]) == ("messaging service", "https://s")
+    assert [level["url"] for level in route["levels"]] == ["https://s", "https://n"]
+    assert "its messages go elsewhere" in " ".join(route["unsafe"])
+    assert NUMBER not in table.stdout + json.dumps(route)
+    assert NUMBER in run("twilio", "route", "--reveal").stdout
+
+
+def test_a_url_that_does_not_answer_with_twiml_is_refused(run: Run, double: TwilioDouble) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+
+    with listening() as (url, called):
+        found = run("twilio", "cutover", "--to", url, "--confirm", NUMBER)
+
+    assert found.exit_code == 1
+    assert "not with TwiML" in found.stderr
+    assert called
+    assert settings(double) == before
+
+
+@pytest.mark.parametrize("confirm", [(), ("--confirm", OTHER), ("--confirm", "staging")])
+def test_a_cut_over_needs_the_number_typed(
+    run: Run, double: TwilioDouble, confirm: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+
+    found = run("twilio", "cutover", "--to", "https://new.example/", *confirm)
+
+    assert found.exit_code == 5
+    assert NUMBER not in found.stdout + found.stderr
+    assert settings(double) == before
+
+
+def test_a_cut_over_and_its_rollback_from_the_command_line(
+    run: Run, double: TwilioDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/?x=1#rc=2")
+    before = settings(double)
+
+    done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
+    (journal,) = (tmp_path / "state").rglob("*.jsonl")
+    (route,) = run("twilio", "route", "-o", "json").document["routes"]
+    back = run("twilio", "rollback", done.document["run_id"], "--yes")
+    again = run("twilio", "rollback", done.document["run_id"], "--yes")
+
+    assert done.exit_code == 0
+    assert route["url"] == "https://hooks.example.com/webhook#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
+    assert NUMBER[1:] not in journal.read_text()
+    assert (journal.stat().st_mode & 0o777) == 0o600
+    assert (back.exit_code, again.exit_code) == (0, 0)
+    assert settings(double) == before
+    assert "Nothing is to be changed" in again.stdout
+
+
+def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> None:
+    receive(double)
+    run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")
+    (found,) = run("runs", "list", "-o", "json").document["runs"]
+
+    refused = run("twilio", "rollback", found["run_id"])
+
+    assert refused.exit_code == 2
+    assert "not a cut-over" in refused.stderr
