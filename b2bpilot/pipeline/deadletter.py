@@ -13,6 +13,8 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.delivery import Delivery, attribute_values, deliveries
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
 
+POISON_AFTER = 3
+
 
 class Shape(StrEnum):
     """Who wrote the dead letter, told from its body."""
@@ -67,6 +69,11 @@ class DeadLetter:
     """How often it was redriven before it came back."""
     redriven_by: str | None = None
     """The run that redrove it last: that run must not take it again."""
+
+    @property
+    def is_poison(self) -> bool:
+        """Whether it came back so often that somebody must look at it before it is sent again."""
+        return self.redrives >= POISON_AFTER
 
 
 def dead_letter(received: Mapping[str, Any]) -> DeadLetter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRefused, ReplyUnknown
@@ -12,19 +11,12 @@ from b2bpilot.pipeline.database import Claim, DatabaseManager, SubmissionFields,
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
+from b2bpilot.pipeline.outcome import Outcome
 
 logger = logging.getLogger(__name__)
 
 SHOWN_LENGTH = 6
 """So much of a wrong value may stand in a log or a row's error: it cannot be a phone number."""
-
-
-class Outcome(StrEnum):
-    """What became of a delivery. All three are a success: raising would dead-letter a healthy message."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    IN_PROGRESS = "in_progress"
 
 
 class Replier(Protocol):

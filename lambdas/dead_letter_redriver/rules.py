@@ -7,9 +7,6 @@ from datetime import datetime
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.remote_run import RemoteRun
 
-ATTEMPT_LIMIT = 3
-"""So often a message is redriven; then somebody must look at it (design 11)."""
-
 REST_SECONDS, LONGEST_REST_SECONDS = 10, 900
 """For how long a letter that is not for this run is hidden: at first, and when it came by again and again."""
 
@@ -18,7 +15,7 @@ def belongs(letter: DeadLetter, run: RemoteRun) -> bool:
     """Whether the run may try the letter. What was written after its start, its own failures among it, it may not."""
     return (
         letter.event is not None
-        and letter.redrives < ATTEMPT_LIMIT
+        and not letter.is_poison
         and letter.redriven_by != run.run_id
         and (letter.sent_at is None or letter.sent_at < run.started_at)
     )

@@ -10,12 +10,10 @@ from typing import Any, Protocol
 from b2bpilot.aws.functions import LONGEST_RUN_SECONDS, Invocation
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
 from b2bpilot.pipeline.deadletter import DeadLetter, event_for_invoke
+from b2bpilot.pipeline.outcome import Proof, proof_in
 
 START_MARGIN_SECONDS = LONGEST_RUN_SECONDS + 35
 """A letter is begun only while there is time for the processor's longest run, and for the end of ours."""
-
-DONE = frozenset({"stored", "duplicate"})
-"""The outcomes of the processor that mean a completed row."""
 
 
 class Result(StrEnum):
@@ -31,6 +29,13 @@ class Result(StrEnum):
     NOT_TRIED = "not tried"
     REFUSED = "refused"
     """AWS would refuse every other letter as well."""
+
+
+RESULTS = {
+    Proof.COMPLETED: Result.PROCESSED,
+    Proof.IN_PROGRESS: Result.BUSY,
+    Proof.NONE: Result.UNKNOWN,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +76,5 @@ def _try(processor: Processor, letter: DeadLetter, run_id: str) -> Try:
         return Try(letter=letter, result=Result.UNKNOWN, error=str(exc))
     if invocation.error is not None:
         return Try(letter=letter, result=Result.FAILED, error=invocation.error)
-    return _judged(letter, invocation.result)
-
-
-def _judged(letter: DeadLetter, answer: object) -> Try:
-    """What the processor returns is a success for Lambda; only its outcomes are a proof."""
-    outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
-    if not isinstance(outcomes, list) or not outcomes:
-        return Try(letter=letter, result=Result.UNKNOWN, error="the processor did not say what it did")
-    if DONE.issuperset(outcomes):
-        return Try(letter=letter, result=Result.PROCESSED)
-    return Try(letter=letter, result=Result.BUSY, error="another run is processing the message")
+    proof = proof_in(invocation.result)
+    return Try(letter=letter, result=RESULTS[proof], error="" if proof is Proof.COMPLETED else proof.value)

@@ -28,7 +28,8 @@ from b2bpilot.errors import (
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Redrive
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
-from b2bpilot.pipeline.processing import Outcome, Replier, process, submission_fields
+from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.processing import Replier, process, submission_fields
 from tests.events import delivery, message
 
 LEASE = timedelta(seconds=300)

@@ -13,7 +13,8 @@ from b2bpilot.errors import PublishFailed
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
-from b2bpilot.pipeline.processing import Outcome, process
+from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.stale import ATTEMPT_LIMIT, StaleReport, back_off, republish_stale
 from tests.events import delivery, message, new_sid
 

@@ -10,8 +10,6 @@ from enum import StrEnum
 from b2bpilot.ops.deadletters.states import RowState
 from b2bpilot.pipeline.deadletter import DeadLetter
 
-POISON_AFTER = 3
-
 
 class Decision(StrEnum):
     """Only `send` sends; only `send` and `remove` may delete."""
@@ -87,6 +85,6 @@ def decide(letter: DeadLetter, state: RowState | None, options: Options) -> Deci
         return Decision.REMOVE
     if state is RowState.IN_PROGRESS:
         return Decision.BUSY
-    if letter.redrives >= POISON_AFTER and not options.include_poison:
+    if letter.is_poison and not options.include_poison:
         return Decision.POISON
     return Decision.SEND

@@ -12,6 +12,7 @@ from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
 from b2bpilot.pipeline.deadletter import DeadLetter, encoded_for_topic, event_for_invoke
 from b2bpilot.pipeline.message import Encoded
+from b2bpilot.pipeline.outcome import Proof, proof_in
 
 FATAL = (AwsDenied, CredentialsMissing)
 """What every other letter would run into as well: these leave `send` and stop the run."""
@@ -145,15 +146,11 @@ def sent_after(error: AwsError) -> Sent:
     return Sent(verdict=Verdict.UNKNOWN, error=str(error))
 
 
-def _judged(result: object) -> Sent:
-    """The processor names its outcomes; `in_progress` is a success for Lambda, but no proof for us."""
-    from b2bpilot.pipeline.processing import Outcome  # psycopg comes with it, 0.2 s of the start
-
-    outcomes = result.get("outcomes") if isinstance(result, dict) else None
-    if not isinstance(outcomes, list) or not outcomes:
-        return Sent(
-            verdict=Verdict.UNKNOWN, error="the function did not say what it did; is it this version?"
-        )
-    if all(outcome in (Outcome.STORED, Outcome.DUPLICATE) for outcome in outcomes):
-        return Sent(verdict=Verdict.PROCESSED)
-    return Sent(verdict=Verdict.FAILED, error="another run is processing the message")
+def _judged(answer: object) -> Sent:
+    match proof_in(answer):
+        case Proof.COMPLETED:
+            return Sent(verdict=Verdict.PROCESSED)
+        case Proof.IN_PROGRESS as proof:
+            return Sent(verdict=Verdict.FAILED, error=proof.value)
+        case Proof.NONE as proof:
+            return Sent(verdict=Verdict.UNKNOWN, error=proof.value)
