@@ -153,9 +153,10 @@ class Output:
         return len(found)
 
     def painted(self, text: str, style: str) -> str:
-        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES."""
+        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES, or "plain"."""
         safe = plain.one_line(text)
-        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if safe and self._is_styled(self.stdout) else safe
+        is_painted = style in STYLES and safe.strip() and self._is_styled(self.stdout)
+        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if is_painted else safe
 
     @property
     def width(self) -> int | None:

@@ -16,14 +16,14 @@ def twilio_access_of(pilot: Pilot) -> TwilioAccess:
     """The token is kept out of everything that is printed. Raises SettingsInvalid, or AwsError."""
     from b2bpilot.ops.twilio_account import twilio_access
 
-    access = twilio_access(pilot.environment, api_url=_api_url(pilot))
+    access = twilio_access(pilot.environment, api_url=api_url_of(pilot))
     pilot.output.secrets.append(access.auth_token)
     where = f" at {access.api_url}" if access.api_url else ""
     pilot.tell(f"Twilio account {access.account_sid}{where}")
     return access
 
 
-def _api_url(pilot: Pilot) -> str | None:
+def api_url_of(pilot: Pilot) -> str | None:
     """The local environment has a double of Twilio; elsewhere only the variable leads away from Twilio."""
     if pilot.environ.get(API_URL):
         return pilot.environ[API_URL]

@@ -40,7 +40,7 @@ class Request:
 def run(pilot: Pilot, request: Request) -> list[Result]:
     """Check, show, and return what was shown."""
     choices = _choices(pilot, request)
-    with _world(pilot, choices) as world, _progress(pilot, len(request.checks)) as tell:
+    with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
         return _show(pilot, _results(request, world, tell), strict=request.strict)
 
 
@@ -78,8 +78,9 @@ def _refusal(pilot: Pilot, request: Request) -> str | None:
 
 
 @contextmanager
-def _world(pilot: Pilot, choices: Choices) -> Iterator[World]:
+def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
     """Give the world, and remove what a test left in it however the block ends."""
+    from b2bpilot.cli.twilio_account import api_url_of
     from b2bpilot.ops.verify.world import World
 
     world = World(
@@ -87,9 +88,10 @@ def _world(pilot: Pilot, choices: Choices) -> Iterator[World]:
         access=pilot.access,
         now=pilot.now(),
         given_database_url=pilot.settings.database_url,
+        twilio_api_url=api_url_of(pilot) if choices.with_twilio else None,
         choices=choices,
         clock=pilot.now,
-        tell=pilot.output.notice,
+        tell=tell,
     )
     try:
         yield world

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 
 from b2bpilot.cli import plain
 from b2bpilot.cli.output import Output
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import Category, Result, Status
 from b2bpilot.ops.verify.report import anchor
 
 MARKS = {Status.OK: "ok", Status.WARNING: "warning", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
 STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
-MARK_WIDTH = 8
-INDENT = " " * 2
-DEEPER = " " * (2 + MARK_WIDTH + 1)
-NARROWEST = 40
+MARK = "  {:<8} "
+HEAD = len(MARK.format("")) + len("B2B000  ")
+LABEL = 6
+NARROWEST = 24
 """So much is left for text however narrow a terminal says it is."""
+SHORTEST_CUT = 12
 
 
 class Page:
@@ -24,74 +25,78 @@ class Page:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._category: str | None = None
+        self._paint = output.painted
+        self._category: Category | None = None
 
     def lines(self, result: Result) -> Iterator[str]:
-        category = result.check.category.value
-        if category != self._category:
+        category = result.check.category
+        if category is not self._category:
             if self._category is not None:
                 yield ""
-            yield self._output.painted(category, "bold")
+            yield self._paint(category.value, "bold")
             self._category = category
-        yield from self._of_result(result)
-
-    def _of_result(self, result: Result) -> Iterator[str]:
         match result.status:
             case Status.OK:
-                yield self._in_one_line(result)
+                yield from self._right(result)
             case Status.SKIPPED:
                 yield from self._headed(result, f"{result.check.statement}: {result.seen}", "dim")
             case Status.WARNING | Status.FAILED:
                 yield from self._headed(result, result.check.statement, "bold")
                 yield from self._explained(result)
 
-    def _in_one_line(self, result: Result) -> str:
-        paint, check = self._output.painted, result.check
-        room = self._room(len(self._head(result)))
-        left = None if room is None else room - plain.width(check.statement) - 2
-        seen = result.seen if left is None else _cut(result.seen, left)
-        return f"{self._painted_head(result)}{check.statement}  {paint(seen, 'dim')}".rstrip()
+    def _right(self, result: Result) -> Iterator[str]:
+        """What was seen follows the statement as far as the line goes; at the end to end it is what one came for."""
+        *before, last = self._wrapped(result.check.statement, HEAD)
+        *shown, end = self._beside_head(result, [*before, last], "plain")
+        yield from shown
+        room = self._room(HEAD + plain.width(last) + 2, least=0)
+        if room is not None and result.check.category is Category.END_TO_END:
+            yield end
+            yield from self._below(self._wrapped(result.seen, HEAD), "dim")
+        else:
+            seen = result.seen if room is None else _cut(result.seen, room)
+            yield f"{end}  {self._paint(seen, 'dim')}" if seen else end
 
     def _headed(self, result: Result, text: str, style: str) -> Iterator[str]:
-        first, *rest = self._wrapped(text, len(self._head(result)))
-        yield f"{self._painted_head(result)}{self._output.painted(first, style)}"
-        for line in rest:
-            yield " " * len(self._head(result)) + self._output.painted(line, style)
+        yield from self._beside_head(result, self._wrapped(text, HEAD), style)
+
+    def _beside_head(self, result: Result, lines: Sequence[str], style: str) -> Iterator[str]:
+        mark = self._paint(MARK.format(MARKS[result.status]), STYLES[result.status])
+        yield f"{mark}{result.check.code}  {self._paint(lines[0], style)}"
+        yield from self._below(lines[1:], style)
+
+    def _below(self, lines: Sequence[str], style: str) -> Iterator[str]:
+        for line in lines:
+            yield " " * HEAD + self._paint(line, style)
 
     def _explained(self, result: Result) -> Iterator[str]:
         """The command stands alone on its line, unbroken: it is there to be copied."""
+        indent = " " * (HEAD - 8)
         for name, text in (("seen", result.seen), ("why", result.check.why), ("docs", anchor(result.check))):
-            first, *rest = self._wrapped(text, len(DEEPER) + 6)
-            yield f"{DEEPER}{name:<6}{first}"
+            first, *rest = self._wrapped(text, len(indent) + LABEL)
+            yield f"{indent}{self._paint(name.ljust(LABEL), 'dim')}{first}"
             for line in rest:
-                yield f"{DEEPER}{'':<6}{line}"
+                yield f"{indent}{'':<{LABEL}}{line}"
         if result.mend:
-            yield f"{DEEPER}mend it with"
-            yield f"{DEEPER}  {self._output.painted(result.mend, 'bold')}"
+            yield f"{indent}{self._paint('mend', 'dim')}"
+            yield f"{indent}  {self._paint(result.mend, 'bold')}"
 
-    def _head(self, result: Result) -> str:
-        return f"{INDENT}{MARKS[result.status]:<{MARK_WIDTH}} {result.check.code}  "
-
-    def _painted_head(self, result: Result) -> str:
-        mark = f"{MARKS[result.status]:<{MARK_WIDTH}}"
-        return f"{INDENT}{self._output.painted(mark, STYLES[result.status])} {result.check.code}  "
-
-    def _room(self, taken: int) -> int | None:
+    def _room(self, taken: int, *, least: int = NARROWEST) -> int | None:
         width = self._output.width
-        return None if width is None else max(NARROWEST, width - taken)
+        return None if width is None else max(least, width - taken)
 
     def _wrapped(self, text: str, taken: int) -> list[str]:
         room, safe = self._room(taken), plain.one_line(text)
         if room is None:
             return [safe]
-        return textwrap.wrap(safe, room, break_long_words=False, break_on_hyphens=False) or [""]
+        return textwrap.wrap(safe, room, break_on_hyphens=False) or [""]
 
 
 def short_lines(result: Result, output: Output) -> Iterator[str]:
-    """One line for what is not ok, nothing for what is."""
-    if result.status is Status.OK:
+    """One line for what is wrong, nothing for what is not."""
+    if result.status in (Status.OK, Status.SKIPPED):
         return
-    mark = output.painted(f"{MARKS[result.status]:<{MARK_WIDTH}}", STYLES[result.status])
+    mark = output.painted(f"{MARKS[result.status]:<7}", STYLES[result.status])
     mend = f"; mend: {result.mend}" if result.mend else ""
     yield f"{mark} {result.check.code}  {plain.one_line(f'{result.check.statement}: {result.seen}{mend}')}"
 
@@ -116,7 +121,7 @@ def fields(result: Result) -> dict[str, object]:
 def waiting_line(results: Sequence[Result], seconds_left: float) -> str:
     first, *others = results
     more = f" and {len(others)} more" if others else ""
-    return f"Waiting for {first.check.code} {first.check.statement}{more}: {first.seen} ({seconds_left:.0f} s left)"
+    return f"Waiting {seconds_left:.0f} s for {first.check.code}{more}: {first.check.statement}: {first.seen}"
 
 
 def _cut(text: str, room: int) -> str:
@@ -124,4 +129,4 @@ def _cut(text: str, room: int) -> str:
     safe = plain.one_line(text)
     if plain.width(safe) <= room:
         return safe
-    return f"{safe[: room - 3].rstrip()}..." if room > len("...") + 8 else ""
+    return f"{safe[: room - 3].rstrip()}..." if room >= SHORTEST_CUT else ""

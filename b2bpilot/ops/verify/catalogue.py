@@ -19,6 +19,7 @@ from b2bpilot.ops.verify import (
     stale,
     subscription,
     topic,
+    twilio,
     webhook,
 )
 from b2bpilot.ops.verify.check import Check, Severity
@@ -52,5 +53,6 @@ CHECKS: tuple[Check, ...] = (
     *database.CHECKS,
     *rows.CHECKS,
     *alarms.CHECKS,
+    *twilio.CHECKS,
     *end_to_end.checks(tuple(check.code for check in ON_THE_WAY if check.severity is Severity.FATAL)),
 )

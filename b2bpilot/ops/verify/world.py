@@ -45,6 +45,7 @@ class World:
     access: AwsAccess
     now: datetime
     given_database_url: str | None = field(default=None, repr=False)
+    twilio_api_url: str | None = None
     choices: Choices = field(default_factory=Choices)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tell: Callable[[str], None] = lambda _: None

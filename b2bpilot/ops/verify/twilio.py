@@ -1,0 +1,194 @@
+"""Checks of the category `twilio`: it accepts our token, and its messages really come here, also on a bad day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.cutover.route import Route
+    from b2bpilot.twilio.rest import Account, Twilio
+    from b2bpilot.twilio.webhook_setting import WebhookSetting
+
+CUTOVER = "b2bpilot twilio cutover -e {{environment}} --to stack --service {sid}"
+ADVICE = "`b2bpilot twilio cutover --to stack` sets it"
+SECRET = ("secretsmanager:GetSecretValue",)
+
+
+def _twilio(world: World) -> Twilio:
+    def connect() -> Twilio:
+        from b2bpilot.twilio.rest import TwilioAccess
+
+        secret = world.secret
+        account_sid, token = secret.get("TWILIO_ACCOUNT_SID"), secret.get("TWILIO_AUTH_TOKEN")
+        if not account_sid or not token:
+            raise SettingsInvalid("the secret has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN")
+        access = TwilioAccess(account_sid=account_sid, auth_token=token, api_url=world.twilio_api_url)
+        return access.connect()
+
+    found: Twilio = world.ask("twilio", connect)
+    return found
+
+
+def _routes(world: World) -> list[Route]:
+    def ask() -> list[Route]:
+        from b2bpilot.ops.cutover.route import routes
+
+        return routes(_twilio(world))
+
+    found: list[Route] = world.ask("twilio routes", ask)
+    return found
+
+
+def _here(world: World) -> list[Route]:
+    """The numbers whose messages come to this environment's webhook."""
+    from b2bpilot.ops.cutover.route import is_same_url
+
+    url = world.stack.webhook_url
+    return [route for route in _routes(world) if is_same_url(route.effective.webhook.url, url)]
+
+
+def _token_accepted(world: World) -> Answer:
+    if not world.choices.with_twilio:
+        return unanswered("Twilio is asked with --with-twilio")
+    account: Account = world.ask("twilio account", lambda: _twilio(world).account())
+    seen = f"account {account.sid} is {account.status} ({account.kind})"
+    return holds(seen) if account.is_active else fails(f"{seen}: see the billing page of Twilio's console")
+
+
+def _comes_here(world: World) -> Answer:
+    found, here = _routes(world), _here(world)
+    if here:
+        deciders = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in here))
+        return holds(f"{len(here)} of {len(found)} numbers, by {deciders}")
+    if not found:
+        return fails("the account has no numbers")
+    elsewhere = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in found))
+    return fails(f"none of {len(found)} numbers, by {elsewhere}; {ADVICE}", mend=_command(found))
+
+
+def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: str) -> Probe:
+    """Return the probe that looks at what decides about the messages that come here."""
+
+    def probe(world: World) -> Answer:
+        here = _here(world)
+        bad = [route for route in here if not is_right(route.effective.webhook)]
+        if not bad:
+            return holds(right)
+        whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in bad))
+        return fails(f"{whose}: {wrong}", mend=_command(bad))
+
+    return probe
+
+
+def _command(bad: Sequence[Route]) -> str:
+    """A number's own command would have to show the number."""
+    from b2bpilot.ops.cutover.route import Level
+
+    services = [one.effective.sid for one in bad if one.effective.level is Level.SERVICE]
+    return CUTOVER.format(sid=services[0]) if services else ""
+
+
+def _is_post(webhook: WebhookSetting) -> bool:
+    return webhook.method == "POST"
+
+
+def _has_fallback(webhook: WebhookSetting) -> bool:
+    from b2bpilot.ops.cutover.route import is_same_url
+
+    return bool(webhook.fallback_url) and not is_same_url(webhook.url, webhook.fallback_url)
+
+
+def _is_tried_again(webhook: WebhookSetting) -> bool:
+    from b2bpilot.twilio.webhook_setting import retries_server_errors
+
+    return retries_server_errors(webhook.url)
+
+
+def _none_is_lost(world: World) -> Answer:
+    lost = [one for one in _routes(world) if one.is_broken or not one.effective.webhook.url]
+    if not lost:
+        return holds(f"all {len(_routes(world))} have one")
+    whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in lost))
+    return fails(f"{len(lost)} have none, by {whose}: what is sent there is lost for good; {ADVICE}")
+
+
+CHECKS = (
+    Check(
+        code="B2B090",
+        category=Category.TWILIO,
+        statement="Twilio accepts the secret's token, and the account is active",
+        why="With a wrong token every webhook is refused with 403, and no reply is sent.",
+        mend="",
+        probe=_token_accepted,
+        actions=SECRET,
+        unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
+        extra_seconds=20,
+    ),
+    Check(
+        code="B2B091",
+        category=Category.TWILIO,
+        statement="a number's messages come to this webhook",
+        why="An application wins over a Messaging Service, it over the number: the URL that one sees may not count.",
+        mend="",
+        probe=_comes_here,
+        actions=SECRET,
+        needs=("B2B090",),
+        extra_seconds=20,
+    ),
+    Check(
+        code="B2B092",
+        category=Category.TWILIO,
+        statement="Twilio calls the webhook with POST",
+        why="The webhook takes nothing else.",
+        mend="",
+        probe=_of_all_here(_is_post, "POST", f"it calls with GET; {ADVICE}"),
+        actions=SECRET,
+        needs=("B2B091",),
+        extra_seconds=20,
+    ),
+    Check(
+        code="B2B093",
+        category=Category.TWILIO,
+        statement="there is a fallback URL, another one",
+        why="What the webhook does not take goes there; without it, it is lost.",
+        mend="",
+        probe=_of_all_here(
+            _has_fallback, "set", "none, or the same URL; `b2bpilot twilio cutover --fallback URL` sets one"
+        ),
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B091",),
+        extra_seconds=20,
+    ),
+    Check(
+        code="B2B094",
+        category=Category.TWILIO,
+        statement="Twilio tries again after a 5xx or a timeout",
+        why="By default it does not: one bad second loses messages. `#rc=3&rp=5xx,ct,rt` behind the URL makes it.",
+        mend="",
+        probe=_of_all_here(
+            _is_tried_again, "the URL has #rc", f"#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000 is missing; {ADVICE}"
+        ),
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B091",),
+        extra_seconds=20,
+    ),
+    Check(
+        code="B2B095",
+        category=Category.TWILIO,
+        statement="no number of the account is without a URL",
+        why="Twilio neither delivers nor keeps what is sent to a number without one.",
+        mend="",
+        probe=_none_is_lost,
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B090",),
+        extra_seconds=20,
+    ),
+)
