@@ -11,6 +11,7 @@ from b2bpilot.cli.commands import Command, Group
 from b2bpilot.cli.context import pilot_of
 from b2bpilot.cli.durations import parse_since
 from b2bpilot.cli.output import Row
+from b2bpilot.cli.settings import Format
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
@@ -67,11 +68,12 @@ def list_(
         test=test,
         limit=wanted,
     )
+    is_table = pilot.output.format is Format.TABLE
     with pilot.database() as database:
         rows = (
             Row(
                 fields=submission.fields(row, reveal=reveal),
-                columns=submission.columns(row, reveal=reveal, now=now),
+                columns=submission.columns(row, reveal=reveal, now=now) if is_table else {},
             )
             for row in select(database, query)
         )

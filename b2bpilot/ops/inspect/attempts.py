@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from b2bpilot.ops.inspect.source import Moment
+from b2bpilot.ops.inspect.source import Moment, Step
 from b2bpilot.ops.logs.entry import Level, LogEntry
 
 BEGAN, ENDED = "platform.start", "platform.report"
@@ -66,7 +66,7 @@ def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) ->
 
 def moments(runs: Sequence[Attempt]) -> Iterator[Moment]:
     for number, run in enumerate(runs, 1):
-        yield Moment(at=run.began_at, source="processor", what=_run(number, run))
+        yield Moment(at=run.began_at, source="processor", what=_run(number, run), step=Step.BEGAN)
         for line in run.lines:
             if what := _line(line, run):
                 yield Moment(at=line.at, source="processor", what=what)

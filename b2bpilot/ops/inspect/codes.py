@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-NEVER_DELIVERED = "B2B031"
-"""The subscription of the processor: there, confirmed, with a policy that lets messages through, allowed to invoke."""
-FILTERED = "B2B031"
-LETTER_MISSING = "B2B040"
-"""The dead-letter queue: both ways into it."""
-STALE_RUNS = "B2B050"
-"""The schedule of the stale processor."""
-SIGNATURE = "B2B060"
-"""The webhook's URL and token, as Twilio and the functions have them."""
+NOT_SUBSCRIBED = "B2B034"
+NOT_CONFIRMED = "B2B035"
+FILTERED = "B2B036"
+NEVER_DELIVERED = "B2B038"
+"""What SNS itself counts as not delivered: nothing else tells why."""
+LETTER_MISSING = "B2B042"
+STALE_RUNS = "B2B072"
+SIGNATURE = "B2B024"

@@ -71,10 +71,11 @@ def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
 
 def _before_the_processor(evidence: Evidence) -> tuple[Verdict, str]:
     published = [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]
+    if published and evidence.rejections:
+        first = evidence.rejections[0]
+        return Verdict.FILTERED if first.is_filter else Verdict.NEVER_SEEN, first.reason
     if published and evidence.now - published[-1].at < GRACE:
         return Verdict.ON_ITS_WAY, "it was accepted by SNS a moment ago"
-    if published and evidence.rejections:
-        return Verdict.FILTERED, evidence.rejections[0]
     if published:
         return Verdict.NEVER_SEEN, "it was accepted by SNS, and no line of the processor names it"
     if evidence.lines("webhook", "publish_failed"):
@@ -130,18 +131,10 @@ def _stored(evidence: Evidence, row: UserSubmission) -> str:
 
 
 def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
-    row, can_see = evidence.row, evidence.was_asked("processor log")
-    seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
-    for line in [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]:
-        sns = str(line.value("sns_message_id"))
-        if can_see and sns not in seen and not evidence.letters and evidence.now - line.at >= GRACE:
-            code = codes.FILTERED if verdict is Verdict.FILTERED else codes.NEVER_DELIVERED
-            yield (
-                f"accepted by SNS {line.at:%H:%M:%S.%f}"[:-3]
-                + f" as {sns}, never seen by the processor: look at {code}"
-            )
+    row = evidence.row
+    yield from _undelivered(evidence)
     claims = sum(run.has_claimed for run in evidence.attempts)
-    if row and can_see and claims < row.attempts:
+    if row and evidence.was_asked("processor log") and claims < row.attempts:
         yield f"the row counts {row.attempts} attempts, the log shows {claims}: the others are older than the log, or were killed"
     if row is None and not evidence.row_problem and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
@@ -157,6 +150,20 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         yield "nobody knows whether the reply was sent"
 
 
+def _undelivered(evidence: Evidence) -> Iterator[str]:
+    """What SNS accepted and the processor's log does not know. A dead letter says itself what became of it."""
+    if not evidence.was_asked("processor log") or evidence.letters:
+        return
+    seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
+    code = evidence.rejections[0].code if evidence.rejections else codes.NEVER_DELIVERED
+    for line in [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]:
+        sns = line.value("sns_message_id")
+        is_late = evidence.now - line.at >= GRACE or bool(evidence.rejections)
+        if sns and sns not in seen and is_late:
+            at = line.at.isoformat(timespec="milliseconds")[11:23]
+            yield f"accepted by SNS {at} as {sns}, never seen by the processor: look at {code}"
+
+
 def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
     message_id, row = evidence.message_id, evidence.row
     redrive = f"b2bpilot dlq redrive{where} --message-id {message_id}"
@@ -167,9 +174,11 @@ def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
             yield f"mend the cause, then: {redrive}"
         case Verdict.FAILED | Verdict.ABANDONED | Verdict.STUCK:
             yield f"b2bpilot verify{where}"
+        case Verdict.NOT_PUBLISHED:
+            yield f"b2bpilot twilio reconcile{where}   (tells whether Twilio's own retry brought it)"
         case Verdict.FILTERED | Verdict.NEVER_SEEN:
             yield f"b2bpilot subscriptions{where}"
-            yield "then have Twilio's copy delivered: it was never stored"
+            yield f"b2bpilot twilio reconcile{where}   (it was never stored; Twilio still has it)"
         case Verdict.REJECTED:
             yield f"b2bpilot verify{where}   ({codes.SIGNATURE}: the URL and the token that Twilio signs with)"
         case Verdict.ON_ITS_WAY | Verdict.IN_PROGRESS | Verdict.RETRYING:

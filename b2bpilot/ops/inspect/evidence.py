@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from b2bpilot.ops.inspect.attempts import Attempt
-from b2bpilot.ops.inspect.source import Asked
+from b2bpilot.ops.inspect.source import Asked, Rejection
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
@@ -38,7 +38,7 @@ class Evidence:
         return [letter for one in self.asked for letter in one.answer.letters]
 
     @property
-    def rejections(self) -> list[str]:
+    def rejections(self) -> list[Rejection]:
         return [reason for one in self.asked for reason in one.answer.rejections]
 
     @property

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.inspect.source import Answer, Question
+from b2bpilot.ops.inspect import codes
+from b2bpilot.ops.inspect.source import Answer, Question, Rejection
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluate
 from b2bpilot.pipeline.message import Encoded, MessageType, Priority, Source
 
@@ -27,7 +28,8 @@ class Subscriptions:
         ours = [one for one in found if one.endpoint.endswith(f":{stack.processor_function_name}")]
         ours = ours or [one for one in found if one.arn == stack.subscription_arn]
         if not ours:
-            return Answer(rejections=["the processor is not subscribed to the topic"])
+            missing = "the processor is not subscribed to the topic"
+            return Answer(rejections=[Rejection(reason=missing, code=codes.NOT_SUBSCRIBED)])
         message = self._message(question)
         reasons = [reason for one in ours for reason in _reasons(one, message)]
         return Answer(rejections=reasons)
@@ -46,17 +48,16 @@ class Subscriptions:
         return Encoded(body="{}", attributes=attributes)
 
 
-def _reasons(subscription: Subscription, message: Encoded) -> Iterator[str]:
+def _reasons(subscription: Subscription, message: Encoded) -> Iterator[Rejection]:
+    policy, scope = subscription.filter_policy, subscription.filter_policy_scope
     if subscription.confirmed is False:
-        yield "its subscription is not confirmed"
-    if subscription.filter_policy is None:
-        return
-    if subscription.filter_policy_scope == BODY_SCOPE:
-        yield f"its subscription filters on the body, which no log holds: {subscription.filter_policy}"
-        return
-    found = evaluate(subscription.filter_policy, subscription.filter_policy_scope, message)
-    if found.accepts is False:
-        yield f"the subscription's filter policy rejects it: {_explained(found)}"
+        yield Rejection(reason="the processor's subscription is not confirmed", code=codes.NOT_CONFIRMED)
+    elif policy is not None and scope == BODY_SCOPE:
+        reason = f"the subscription filters on the body, which no log holds: {policy}"
+        yield Rejection(reason=reason, code=codes.FILTERED)
+    elif policy is not None and (found := evaluate(policy, scope, message)).accepts is False:
+        reason = f"the subscription's filter policy rejects it: {_explained(found)}"
+        yield Rejection(reason=reason, code=codes.FILTERED, is_filter=True)
 
 
 def _explained(found: Evaluation) -> str:

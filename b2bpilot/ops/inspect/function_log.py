@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from b2bpilot.ops.inspect.source import Answer, Moment, Question
+from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.logs.reading import Group
 
@@ -59,6 +59,7 @@ def _moments(entries: Iterable[LogEntry]) -> Iterator[Moment]:
                 at=found.at,
                 source=found.function,
                 what=tell(found.document or {}),
+                step=Step.ACCEPTED if sns else Step.SAID,
                 sns_message_id=str(sns) if sns else None,
             )
 

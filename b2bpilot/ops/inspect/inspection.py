@@ -172,7 +172,7 @@ def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | Non
     unasked = f". Not asked: {'; '.join(silent)}" if silent else ""
     looked = f"{question.since:%Y-%m-%d %H:%M} to {question.until:%Y-%m-%d %H:%M} UTC"
     return NotFound(
-        f"nothing knows {question.message_id} (looked from {looked}){unasked}",
+        f"nothing knows {question.message_sid or question.message_id} (looked from {looked}){unasked}",
         hint="look further back with --since 2d; `b2bpilot logs --level warning` shows requests that were refused",
     )
 

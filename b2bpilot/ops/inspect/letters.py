@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.deadletters.look import Queue, look
 from b2bpilot.ops.deadletters.selection import Selection
-from b2bpilot.ops.inspect.source import Answer, Moment, Question
+from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
 from b2bpilot.pipeline.deadletter import DeadLetter, Shape
 
 SECONDS = 3.0
@@ -80,4 +80,4 @@ def _moment(letter: DeadLetter, question: Question) -> Moment:
     text = letter.unreadable or letter.failure.text
     again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
     what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}"
-    return Moment(at=letter.sent_at or question.until, source="queue", what=what)
+    return Moment(at=letter.sent_at or question.until, source="queue", what=what, step=Step.GIVEN_UP)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Protocol
 
 from b2bpilot.errors import PilotError
@@ -26,6 +27,19 @@ class Question:
     """Asked for instead of an id."""
 
 
+class Step(IntEnum):
+    """What comes first of two moments in one millisecond: the table knows more exactly than the logs do."""
+
+    RECEIVED = 0
+    ACCEPTED = 1
+    BEGAN = 2
+    CREATED = 3
+    COMPLETED = 4
+    SAID = 5
+    CHANGED = 6
+    GIVEN_UP = 7
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """Something that happened to the message, as `source` tells it."""
@@ -33,14 +47,25 @@ class Moment:
     at: datetime
     source: str
     what: str
+    step: Step = Step.SAID
     sns_message_id: str | None = None
     """What SNS called the message when it accepted it then."""
     not_after: datetime | None = None
     """Clocks differ, and a line is written after the fact: it certainly happened before this."""
 
     @property
-    def order(self) -> datetime:
-        return min(self.at, self.not_after) if self.not_after else self.at
+    def order(self) -> tuple[datetime, Step]:
+        at = min(self.at, self.not_after) if self.not_after else self.at
+        return at.replace(microsecond=at.microsecond // 1000 * 1000), self.step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a subscription does not get the message. `code` is the check that looks into it."""
+
+    reason: str
+    code: str
+    is_filter: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +75,7 @@ class Answer:
     moments: Sequence[Moment] = ()
     entries: Sequence[LogEntry] = ()
     letters: Sequence[DeadLetter] = ()
-    rejections: Sequence[str] = ()
-    """Why a subscription does not get it."""
+    rejections: Sequence[Rejection] = ()
     note: str | None = None
 
 

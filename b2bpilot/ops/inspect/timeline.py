@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from b2bpilot.ops.inspect import attempts as runs
-from b2bpilot.ops.inspect.source import Asked, Moment
+from b2bpilot.ops.inspect.source import Asked, Moment, Step
 from b2bpilot.pipeline.models import UserSubmission
 
 
@@ -26,12 +26,12 @@ def _of_row(row: UserSubmission | None) -> Iterator[Moment]:
     if row is None:
         return
     if row.received_at:
-        yield Moment(at=row.received_at, source="table", what=f"received, says the row ({row.source})")
-    yield Moment(at=row.created_at, source="table", what="the row was created")
+        what = f"received, says the row ({row.source})"
+        yield Moment(at=row.received_at, source="table", what=what, step=Step.RECEIVED)
+    yield Moment(at=row.created_at, source="table", what="the row was created", step=Step.CREATED)
     if row.completed_at:
-        yield Moment(
-            at=row.completed_at, source="table", what=f"the row was completed, attempts: {row.attempts}"
-        )
+        what = f"the row was completed, attempts: {row.attempts}"
+        yield Moment(at=row.completed_at, source="table", what=what, step=Step.COMPLETED)
     else:
         what = f"the row was last changed: {row.status}, attempts: {row.attempts}"
-        yield Moment(at=row.updated_at, source="table", what=what)
+        yield Moment(at=row.updated_at, source="table", what=what, step=Step.CHANGED)

@@ -1,0 +1,313 @@
+"""`b2bpilot inspect` and `logs` in the real environment: what each kind of message's story looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+import pytest
+
+from b2bpilot.cli.app import main
+from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.twilio.samples import Sample, sample_params
+from b2bpilot.twilio.webhook import WebhookClient
+from tests.local.conftest import Machine, machine
+from tests.local.polling import eventually
+from tests.local.test_pipeline import client_of, letters
+
+pytestmark = pytest.mark.xdist_group("local")
+
+STORIES = Path(__file__).parent / "stories"
+TIMEOUT_SECONDS = 5
+NORMALISED = (
+    (re.compile(r"\d{8}T\d{6}Z-(\w+)-[0-9a-f]{4}"), r"<\1 run>"),
+    (re.compile(r" by \S+@\S+:"), " by <operator>:"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d\.\d{3})?"), "<time>"),
+    (re.compile(r"\d\d:\d\d:\d\d\.\d{3}"), "<time>"),
+    (re.compile(r"[\d,.]+ ms"), "<n> ms"),
+)
+ID = re.compile(r"SM[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Lambda's retries come after 1 and 2 s; the processor may take 5."""
+    with machine(tmp_path_factory.mktemp("inspect") / "home") as found:
+        found.client("lambda").update_function_configuration(
+            FunctionName=found.stack_output("ProcessorFunctionName"), Timeout=TIMEOUT_SECONDS
+        )
+        yield found
+
+
+@pytest.fixture
+def webhook(pipeline: Machine) -> Iterator[WebhookClient]:
+    with client_of(pipeline) as client:
+        yield client
+
+
+class Shell:
+    """Commands against the environment."""
+
+    def __init__(self, pipeline: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+        self.pipeline = pipeline
+        self._capsys = capsys
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        self._capsys.readouterr()
+        code = main([*arguments, "-e", "local"])
+        captured = self._capsys.readouterr()
+        return code, captured.out, captured.err
+
+    def told(self, wanted: str, *options: str) -> str:
+        code, out, _ = self.run("inspect", wanted, *options)
+        assert code == 0
+        return out
+
+
+@pytest.fixture
+def shell(pipeline: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    return Shell(pipeline, capsys)
+
+
+@pytest.fixture
+def admin(pipeline: Machine) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as connection:
+        yield connection
+
+
+def story(name: str, text: str) -> None:
+    """Compare with the recorded story; STORIES=write records it anew."""
+    found = normalised(text)
+    path = STORIES / f"{name}.txt"
+    if os.environ.get("STORIES") == "write":
+        path.write_text(found)
+    assert found == path.read_text()
+
+
+def normalised(text: str) -> str:
+    """Ids are numbered as they come; times and durations are taken out."""
+    for pattern, placeholder in NORMALISED:
+        text = pattern.sub(placeholder, text)
+    known: dict[str, str] = {}
+    return ID.sub(lambda found: known.setdefault(found[0], f"<id {len(known) + 1}>"), text)
+
+
+def lines(pipeline: Machine, function: str, text: str) -> list[dict[str, Any]]:
+    group = f"/aws/lambda/{pipeline.stack_output(function)}"
+    found = pipeline.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{text}"')
+    return [json.loads(event["message"]) for event in found["events"]]
+
+
+def wait_for_runs(pipeline: Machine, message_id: str, count: int) -> None:
+    """Until the logs tell of so many ended runs with the message."""
+
+    def ended() -> bool:
+        requests = {line["requestId"] for line in lines(pipeline, "ProcessorFunctionName", message_id)}
+        reports = [
+            line
+            for request_id in requests
+            for line in lines(pipeline, "ProcessorFunctionName", request_id)
+            if line.get("type") == "platform.report"
+        ]
+        return len(reports) >= count
+
+    eventually(ended, f"{count} runs in the log", within=40)
+
+
+def wait_for_webhook(pipeline: Machine, message_id: str, count: int = 1) -> None:
+    eventually(lambda: len(lines(pipeline, "WebhookFunctionName", message_id)) >= count, "the webhook's line")
+
+
+def posted(webhook: WebhookClient, pipeline: Machine, params: dict[str, str], *, runs: int = 1) -> str:
+    message_id = webhook.post(params).message_id
+    assert message_id is not None
+    wait_for_runs(pipeline, message_id, runs)
+    wait_for_webhook(pipeline, message_id)
+    return message_id
+
+
+def test_a_message_that_was_stored(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:
+    params = sample_params(Sample.TEXT)
+    message_id = posted(webhook, pipeline, params)
+
+    told = shell.told(message_id)
+
+    story("stored", told)
+    (published,) = lines(pipeline, "WebhookFunctionName", message_id)
+    (stored,) = lines(pipeline, "ProcessorFunctionName", message_id)
+    for other in (params["MessageSid"], published["sns_message_id"], stored["requestId"]):
+        code, out, _ = shell.run("inspect", other, "-o", "json")
+        assert (code, json.loads(out)["inspection"]["message_id"]) == (0, message_id)
+
+
+def test_a_message_that_was_delivered_twice(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:
+    params = sample_params(Sample.MEDIA)
+    posted(webhook, pipeline, params)
+    message_id = posted(webhook, pipeline, params, runs=2)
+    wait_for_webhook(pipeline, message_id, 2)
+    story("duplicated", shell.told(message_id))
+
+
+def test_a_message_that_a_filter_policy_rejected(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell
+) -> None:
+    with filter_policy(pipeline, {"message_type": ["media", "location"]}):
+        message_id = webhook.post(sample_params(Sample.TEXT)).message_id
+        assert message_id is not None
+        wait_for_webhook(pipeline, message_id)
+        story("filtered", shell.told(message_id))
+
+
+@contextlib.contextmanager
+def filter_policy(pipeline: Machine, policy: dict[str, Any]) -> Iterator[None]:
+    sns, arn = pipeline.client("sns"), pipeline.stack_output("SubscriptionArn")
+
+    def put(value: dict[str, Any]) -> None:
+        sns.set_subscription_attributes(
+            SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=json.dumps(value)
+        )
+
+    put(policy)
+    yield
+    put({})
+
+
+def test_a_message_whose_signature_was_wrong(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:
+    params = sample_params(Sample.TEXT)
+    assert webhook.post(params, signature="d3Jvbmc=").status == 403
+    wait_for_webhook(pipeline, message_id_for(params["MessageSid"]))
+    story("rejected", shell.told(params["MessageSid"]))
+
+
+def test_a_message_whose_run_timed_out_and_was_stored_by_the_retry(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell, admin: psycopg.Connection
+) -> None:
+    with the_second_update_never_ends(admin):
+        message_id = posted(webhook, pipeline, sample_params(Sample.BUTTON), runs=2)
+        story("timed_out", shell.told(message_id))
+
+
+@contextlib.contextmanager
+def the_second_update_never_ends(admin: psycopg.Connection) -> Iterator[None]:
+    """A claim passes, its completion hangs, what comes after passes. Before the statement, so that no row is locked."""
+    admin.execute("CREATE SEQUENCE updates")
+    admin.execute(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF nextval('updates') = 2 THEN PERFORM pg_sleep(3600); END IF; RETURN NULL; END $$"
+    )
+    admin.execute(
+        "CREATE TRIGGER hang BEFORE UPDATE ON b2b_pilot_user_submissions FOR EACH STATEMENT EXECUTE FUNCTION hang()"
+    )
+    yield
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid <> pg_backend_pid()"
+    )
+    admin.execute("DROP TRIGGER hang ON b2b_pilot_user_submissions")
+    admin.execute("DROP FUNCTION hang")
+    admin.execute("DROP SEQUENCE updates")
+
+
+def test_a_message_that_was_dead_lettered_and_redriven(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell, admin: psycopg.Connection
+) -> None:
+    admin.execute(
+        "ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT texts_are_short"
+        " CHECK (status <> 'completed' OR length(body) < 10) NOT VALID"
+    )
+    message_id = posted(webhook, pipeline, sample_params(Sample.TEXT), runs=3)
+    letters(pipeline, 1)
+    story("dead_lettered", shell.told(message_id))
+
+    admin.execute("ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT texts_are_short")
+    assert shell.run("dlq", "redrive", "--message-id", message_id, "--yes")[0] == 0
+    wait_for_runs(pipeline, message_id, 4)
+    story("redriven", shell.told(message_id))
+
+
+def test_a_message_that_was_stale_and_published_again(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell, admin: psycopg.Connection
+) -> None:
+    message_id = posted(webhook, pipeline, sample_params(Sample.LOCATION))
+    admin.execute(
+        "UPDATE b2b_pilot_user_submissions SET status = 'processing', completed_at = NULL,"
+        " lease_expires_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'"
+        " WHERE message_id = %s",
+        [message_id],
+    )
+    pipeline.client("lambda").invoke(FunctionName=pipeline.stack_output("StaleFunctionName"), Payload=b"{}")
+    wait_for_runs(pipeline, message_id, 2)
+    eventually(lambda: lines(pipeline, "StaleFunctionName", message_id), "the stale processor's line")
+    story("stale", shell.told(message_id))
+
+
+def test_logs_are_merged_by_time_and_chosen_by_message(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell
+) -> None:
+    message_id = posted(webhook, pipeline, sample_params(Sample.EMOJI))
+
+    code, out, _ = shell.run("logs", "--message-id", message_id)
+    assert code == 0
+    assert sorted(line.split()[1:4] for line in out.splitlines()) == [
+        ["processor", "INFO", "stored"],
+        ["webhook", "INFO", "published"],
+    ]
+    raw = [json.loads(line) for line in shell.run("logs", "processor", "-o", "jsonl")[1].splitlines()]
+    assert [line["at"] for line in raw] == sorted(line["at"] for line in raw)
+    assert [line["line"]["event"] for line in raw if line["line"].get("message_id") == message_id] == [
+        "stored"
+    ]
+
+
+def test_followed_logs_show_a_message_that_comes_later_once(
+    pipeline: Machine, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "b2bpilot", "logs", "webhook", "-f", "-o", "jsonl", "-e", "local"]
+    command += ["--filter", "event=published"]
+    environment = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
+    params = sample_params(Sample.EMPTY)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as following:
+        assert following.stdout is not None
+        first = webhook.post(params).message_id
+        shown = [_published(following.stdout, first)]
+        second = webhook.post(sample_params(Sample.EMPTY)).message_id
+        shown += [_published(following.stdout, second)]
+        following.send_signal(signal.SIGINT)
+        rest = following.stdout.read()
+    assert shown == [1, 1]
+    assert following.returncode == 130
+    assert str(first) not in rest
+
+
+def _published(stream: IO[str], message_id: str | None) -> int:
+    """Read lines until the message's, and return how many of them were its."""
+    for line in stream:
+        if json.loads(line)["line"]["message_id"] == message_id:
+            return 1
+    return 0
+
+
+def test_a_message_that_the_processor_never_saw(
+    pipeline: Machine, webhook: WebhookClient, shell: Shell
+) -> None:
+    """The last one that needs the subscription."""
+    pipeline.client("sns").unsubscribe(SubscriptionArn=pipeline.stack_output("SubscriptionArn"))
+    message_id = webhook.post(sample_params(Sample.TEXT)).message_id
+    assert message_id is not None
+    wait_for_webhook(pipeline, message_id)
+    story("never_seen", shell.told(message_id))
+
+
+def test_an_id_that_nothing_knows(shell: Shell) -> None:
+    code, out, err = shell.run("inspect", "SM" + "0" * 32)
+    assert (code, out) == (1, "")
+    story("unknown", err)

@@ -1,0 +1,151 @@
+"""What became of a message, and why nothing happened: told from what is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from b2bpilot.aws.logs import LogEvent
+from b2bpilot.ops.inspect import codes
+from b2bpilot.ops.inspect.attempts import attempts
+from b2bpilot.ops.inspect.diagnosis import Diagnosis, Verdict, diagnose
+from b2bpilot.ops.inspect.evidence import Evidence
+from b2bpilot.ops.inspect.source import Answer, Asked, Moment, Rejection
+from b2bpilot.ops.logs.entry import LogEntry, entry
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
+from tests.ops.publish.test_waiting import row as a_row
+
+NOW = datetime(2026, 10, 9, 13, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+ID = "4ccc3976-2e46-46ab-9a5c-c984356781f3"
+
+
+def line(function: str, event: str | None, *, before: timedelta = 10 * MINUTE, **fields: Any) -> LogEntry:
+    document = {"level": "INFO", "event": event, "message_id": ID, "requestId": "r1", **fields}
+    text = json.dumps(document)
+    return entry(
+        LogEvent(at=NOW - before, text=text, event_id=f"{function}{before}{text}", stream="s"), function
+    )
+
+
+def report(status: str, *, before: timedelta, request_id: str = "r1") -> LogEntry:
+    record = {"requestId": request_id, "metrics": {"durationMs": 31.5}, "status": status}
+    text = json.dumps({"type": "platform.report", "record": record})
+    return entry(LogEvent(at=NOW - before, text=text, event_id=f"{before}", stream="s"), "processor")
+
+
+def row(status: SubmissionStatus, **changes: Any) -> UserSubmission:
+    old = {"message_id": ID, "updated_at": NOW - 30 * MINUTE, "attempts": 0, "lease_expires_at": None}
+    return replace(a_row(status), **(old | changes))
+
+
+def told(
+    *lines: LogEntry, row: UserSubmission | None = None, problem: str | None = None, **answer: Any
+) -> Diagnosis:
+    asked = [
+        Asked(
+            name=f"{function} log", answer=Answer(entries=[one for one in lines if one.function == function])
+        )
+        for function in ("webhook", "processor", "stale")
+    ]
+    asked.append(Asked(name="dead-letter queue", answer=Answer(**answer)))
+    runs = attempts([one for one in lines if one.function == "processor"], ID)
+    evidence = Evidence(message_id=ID, row=row, row_problem=problem, asked=asked, attempts=runs, now=NOW)
+    return diagnose(evidence, environment="prod")
+
+
+PUBLISHED = line("webhook", "published", sns_message_id="sns-1", message_type="text")
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (told(row=row(SubmissionStatus.COMPLETED)), Verdict.STORED),
+        (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), Verdict.RETRYING),
+        (told(row=row(SubmissionStatus.FAILED)), Verdict.FAILED),
+        (told(row=row(SubmissionStatus.ABANDONED)), Verdict.ABANDONED),
+        (told(row=row(SubmissionStatus.PENDING)), Verdict.STUCK),
+        (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW + MINUTE)), Verdict.IN_PROGRESS),
+        (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE)), Verdict.STUCK),
+        (told(PUBLISHED), Verdict.NEVER_SEEN),
+        (told(line("webhook", "published", before=MINUTE / 6, sns_message_id="s")), Verdict.ON_ITS_WAY),
+        (told(line("webhook", "publish_failed", error="no SNS")), Verdict.NOT_PUBLISHED),
+        (told(line("webhook", "rejected", reason="the signature does not match")), Verdict.REJECTED),
+        (told(line("processor", "stored")), Verdict.UNCLEAR),
+    ],
+)
+def test_each_state_has_a_verdict(found: Diagnosis, verdict: Verdict) -> None:
+    assert found.verdict is verdict
+
+
+def test_a_filter_is_told_from_other_reasons() -> None:
+    filtered = Rejection(reason="rejects it: test is true", code=codes.FILTERED, is_filter=True)
+    found = told(PUBLISHED, rejections=[filtered])
+    assert (found.verdict, found.explanation) == (Verdict.FILTERED, "rejects it: test is true")
+    gone = Rejection(reason="not subscribed", code=codes.NOT_SUBSCRIBED)
+    assert told(PUBLISHED, rejections=[gone]).verdict is Verdict.NEVER_SEEN
+
+
+def test_what_the_processor_never_saw_is_a_gap_with_its_time_and_a_check() -> None:
+    assert told(PUBLISHED).gaps == [
+        f"accepted by SNS 12:50:00.000 as sns-1, never seen by the processor: look at {codes.NEVER_DELIVERED}"
+    ]
+
+
+def test_no_gap_is_named_where_the_processors_log_was_not_asked() -> None:
+    asked = [
+        Asked(name="webhook log", answer=Answer(entries=[PUBLISHED], moments=[])),
+        Asked(name="processor log", problem="AWS denied logs:FilterLogEvents"),
+    ]
+    evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
+    assert diagnose(evidence, environment="prod").gaps == []
+
+
+def test_attempts_that_the_log_does_not_show_are_a_gap() -> None:
+    found = told(line("processor", "stored"), row=row(SubmissionStatus.COMPLETED, attempts=3))
+    assert found.gaps[0].startswith("the row counts 3 attempts, the log shows 1")
+
+
+def test_a_stored_message_without_a_row_is_a_gap_unless_the_database_was_not_asked() -> None:
+    assert "there is no row" in told(line("processor", "stored")).gaps[0]
+    assert told(line("processor", "stored"), problem="no connection").gaps == []
+
+
+def test_an_unknown_reply_is_for_a_person() -> None:
+    found = told(row=row(SubmissionStatus.COMPLETED, reply_state=ReplyState.UNKNOWN))
+    assert "nobody knows whether the reply was sent" in found.gaps
+    assert "Twilio's message log" in found.next_steps[-1]
+
+
+def test_a_retry_of_one_request_is_a_run_of_its_own() -> None:
+    found = attempts(
+        [
+            line("processor", None, before=5 * MINUTE, type="platform.start", record={"requestId": "r1"}),
+            report("timeout", before=4 * MINUTE),
+            line("processor", None, before=3 * MINUTE, type="platform.start", record={"requestId": "r1"}),
+            line("processor", "stored", before=2 * MINUTE),
+            line("processor", "stored", before=2 * MINUTE, message_id="another"),
+            report("success", before=MINUTE),
+        ],
+        ID,
+    )
+    assert [(run.status, run.milliseconds, len(run.lines)) for run in found] == [
+        ("timeout", 31.5, 0),
+        ("success", 31.5, 1),
+    ]
+
+
+def test_what_sns_accepted_comes_before_the_run_although_its_line_is_written_after() -> None:
+    late = Moment(at=NOW, source="webhook", what="published", not_after=NOW - MINUTE)
+    began = Moment(at=NOW - MINUTE / 2, source="processor", what="run 1")
+    assert sorted([began, late], key=lambda moment: moment.order) == [late, began]
+
+
+def test_the_codes_are_checks_of_verify() -> None:
+    named = {value for name, value in vars(codes).items() if name.isupper()}
+    assert named <= {check.code for check in CHECKS}
