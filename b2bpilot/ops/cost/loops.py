@@ -1,0 +1,65 @@
+"""Runs that no new message explains: retries, and messages that come again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from b2bpilot.ops.cost.usage import Usage
+
+SUSPICIOUS_RATIO = 1.5
+LEAST_EXCESS = 50
+"""A few retries are no loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """`actual` of something where about `expected` would do. `command` is what to run next."""
+
+    text: str
+    actual: int
+    expected: int
+    command: str
+
+
+def loops(used: Usage, *, environment: str) -> list[Loop]:
+    """Return what looks like a loop; what CloudWatch has no data of is not judged."""
+    return list(_found(used, f"-e {environment}"))
+
+
+def _found(used: Usage, env: str) -> Iterator[Loop]:
+    processor = used.functions["processor"]
+    if pair := _excess(processor.invocations, used.received_events):
+        yield _loop(
+            pair,
+            "the processor ran {:,} times for {:,} events: Lambda repeats runs that fail",
+            f"b2bpilot diagnose errors {env}",
+        )
+    if pair := _excess(used.published, used.webhook_requests):
+        yield _loop(
+            pair,
+            "{:,} messages were published for {:,} requests to the webhook: the stale processor, a redrive through the "
+            "topic or a command published the others",
+            f"b2bpilot logs {env}",
+        )
+    if pair := _excess(_sum(used.stored, used.duplicates), used.stored):
+        yield _loop(
+            pair, "{:,} messages arrived, and only {:,} were new", f"b2bpilot diagnose duplicates {env}"
+        )
+
+
+def _loop(pair: tuple[int, int], text: str, command: str) -> Loop:
+    actual, expected = pair
+    return Loop(text=text.format(actual, expected), actual=actual, expected=expected, command=command)
+
+
+def _excess(actual: float | None, expected: float | None) -> tuple[int, int] | None:
+    if actual is None or expected is None:
+        return None
+    if actual - expected < LEAST_EXCESS or actual < expected * SUSPICIOUS_RATIO:
+        return None
+    return round(actual), round(expected)
+
+
+def _sum(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first + second

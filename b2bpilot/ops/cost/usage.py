@@ -1,0 +1,165 @@
+"""What was used since the first of the month, by CloudWatch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.failures import translated
+from b2bpilot.aws.metrics import Metric, Point, read, total
+from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.environment import Environment
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+DAY_SECONDS = 86_400
+QUEUE_REQUESTS = (
+    "NumberOfMessagesSent",
+    "NumberOfMessagesReceived",
+    "NumberOfMessagesDeleted",
+    "NumberOfEmptyReceives",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionUsage:
+    """One function. `memory_mb` and `architecture` are the template's where `is_assumed`: AWS did not say."""
+
+    name: str
+    invocations: float | None
+    duration_ms: float | None
+    memory_mb: int
+    architecture: str
+    is_assumed: bool = False
+
+    @property
+    def gb_seconds(self) -> float | None:
+        return None if self.duration_ms is None else self.duration_ms / 1_000 * self.memory_mb / 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """From the first of the month to `until`. None is a number of which CloudWatch has no data: nothing happened, or
+    nobody counts it."""
+
+    since: datetime
+    until: datetime
+    functions: Mapping[str, FunctionUsage]
+    """By part: webhook, processor, stale, redriver."""
+    published: float | None
+    webhook_requests: float | None
+    log_bytes: float | None
+    queue_requests: float | None
+    received_events: float | None
+    """By the processor's own queue in Lambda."""
+    stored: float | None
+    duplicates: float | None
+
+
+def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usage:
+    """Ask CloudWatch once, and Lambda for each function's memory. Raises AwsError when CloudWatch cannot be asked."""
+    since = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    metrics = _metrics(environment.stack)
+    wanted = [metric for group in metrics.values() for metric in group]
+    points = read(
+        environment.access, wanted, since=since, until=now, period_seconds=DAY_SECONDS, timeouts=timeouts
+    )
+    found = {name: _sum([points[metric] for metric in group]) for name, group in metrics.items()}
+    functions = {
+        part: _function(environment, part, name, found, timeouts)
+        for part, name in _functions(environment.stack).items()
+    }
+    return Usage(
+        since=since,
+        until=now,
+        functions=functions,
+        published=found["published"],
+        webhook_requests=found["webhook_requests"],
+        log_bytes=found["log_bytes"],
+        queue_requests=found["queue_requests"],
+        received_events=found["received_events"],
+        stored=found["stored"],
+        duplicates=found["duplicates"],
+    )
+
+
+def _functions(stack: StackOutputs) -> dict[str, str]:
+    return {
+        "webhook": stack.webhook_function_name,
+        "processor": stack.processor_function_name,
+        "stale": stack.stale_function_name,
+        "redriver": stack.redriver_function_name,
+    }
+
+
+def _metrics(stack: StackOutputs) -> dict[str, list[Metric]]:
+    functions = _functions(stack)
+    queue = {"QueueName": stack.dead_letter_queue_arn.rpartition(":")[2]}
+    ours = f"B2BPilot/{stack.environment}"
+    groups = [f"/aws/lambda/{name}" for name in functions.values()]
+    groups.append(f"/aws/vendedlogs/b2b-pilot-webhook-{stack.environment}")
+    return {
+        "published": [_metric("AWS/SNS", "NumberOfMessagesPublished", TopicName=_last(stack.topic_arn))],
+        "webhook_requests": [_metric("AWS/ApiGateway", "Count", ApiId=stack.api_id)],
+        "log_bytes": [_metric("AWS/Logs", "IncomingBytes", LogGroupName=group) for group in groups],
+        "queue_requests": [
+            Metric(namespace="AWS/SQS", name=name, dimensions=queue) for name in QUEUE_REQUESTS
+        ],
+        "received_events": [
+            _metric("AWS/Lambda", "AsyncEventsReceived", FunctionName=functions["processor"])
+        ],
+        "stored": [Metric(namespace=ours, name="MessagesStored")],
+        "duplicates": [Metric(namespace=ours, name="MessagesDuplicate")],
+        **{
+            f"{part} {name}": [_metric("AWS/Lambda", name, FunctionName=function)]
+            for part, function in functions.items()
+            for name in ("Invocations", "Duration")
+        },
+    }
+
+
+def _metric(namespace: str, name: str, **dimensions: str) -> Metric:
+    return Metric(namespace=namespace, name=name, dimensions=dimensions)
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition(":")[2]
+
+
+def _sum(series: list[list[Point]]) -> float | None:
+    return sum(map(total, series)) if any(series) else None
+
+
+TEMPLATE_MEMORY_MB = {"webhook": 512, "processor": 512, "stale": 256, "redriver": 256}
+
+
+def _function(
+    environment: Environment,
+    part: str,
+    name: str,
+    found: Mapping[str, float | None],
+    timeouts: Timeouts,
+) -> FunctionUsage:
+    client: LambdaClient = environment.access.client("lambda", timeouts)
+    memory_mb, architecture, is_assumed = TEMPLATE_MEMORY_MB[part], "arm64", True
+    try:
+        with translated("lambda:GetFunctionConfiguration"):
+            configuration = client.get_function_configuration(FunctionName=name)
+        memory_mb = configuration.get("MemorySize", memory_mb)
+        architecture = str((configuration.get("Architectures") or ["x86_64"])[0])
+        is_assumed = False
+    except AwsError:
+        pass
+    return FunctionUsage(
+        name=name,
+        invocations=found[f"{part} Invocations"],
+        duration_ms=found[f"{part} Duration"],
+        memory_mb=memory_mb,
+        architecture=architecture,
+        is_assumed=is_assumed,
+    )

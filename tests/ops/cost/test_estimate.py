@@ -1,0 +1,149 @@
+"""What the pipeline costs, beside what the polled queue would have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.ops.cost.estimate import Estimate, Item, estimate
+from b2bpilot.ops.cost.loops import loops
+from b2bpilot.ops.cost.usage import FunctionUsage, Usage, usage
+from b2bpilot.ops.environment import Environment
+from tests.ops.status.readings import STACK
+
+FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+MILLION = 1_000_000.0
+
+
+def function(name: str, invocations: float | None, duration_ms: float | None = 0.0) -> FunctionUsage:
+    return FunctionUsage(
+        name=name, invocations=invocations, duration_ms=duration_ms, memory_mb=512, architecture="arm64"
+    )
+
+
+def used(**changes: Any) -> Usage:
+    """A million messages in half of November, each stored once."""
+    usual: dict[str, Any] = {
+        "published": MILLION,
+        "webhook_requests": MILLION,
+        "log_bytes": 2e9,
+        "queue_requests": 0.0,
+        "received_events": MILLION,
+        "stored": MILLION,
+        "duplicates": 0.0,
+    }
+    functions = {
+        "webhook": function("w", MILLION, MILLION * 10),
+        "processor": function("p", MILLION, MILLION * 20),
+        "stale": function("s", 21_600.0, 0.0),
+        "redriver": function("r", None, None),
+    }
+    return Usage(since=FIRST, until=FIRST + timedelta(days=15), functions=functions, **(usual | changes))
+
+
+def item(found: Estimate, name: str) -> Item:
+    items = (*found.shared, *found.pipeline, *found.monitoring, *found.polling)
+    return next(one for one in items if one.name == name)
+
+
+@pytest.mark.parametrize(
+    ("name", "dollars"),
+    [
+        ("HTTP API", "1"),
+        ("SNS", "0.5"),
+        ("logs", "1"),
+        ("processor function, runs", "0.2"),
+        ("processor function, time", "0.133334"),
+        ("webhook function, time", "0.066667"),
+        ("alarms", "1.3"),
+        ("SQS, messages", "1.2"),
+        ("SQS, empty polls", "0.1296"),
+    ],
+)
+def test_each_line_is_the_quantity_times_the_price(name: str, dollars: str) -> None:
+    assert item(estimate(used()), name).dollars == Decimal(dollars)
+
+
+def test_what_has_no_data_is_charged_nothing_and_says_so() -> None:
+    found = item(estimate(used(webhook_requests=None)), "HTTP API")
+    assert (found.quantity, found.dollars) == (None, 0)
+
+
+def test_the_month_goes_on_as_it_began_but_monthly_prices_come_once() -> None:
+    found = estimate(used())
+    assert found.elapsed_share == Decimal("0.5")
+    monthly = Decimal("0.40") + Decimal("1.30") + Decimal("2.10") + Decimal("3.00")
+    assert found.pipeline_month_dollars - monthly == 2 * (found.pipeline_dollars - monthly)
+
+
+def test_both_designs_share_webhook_processor_and_logs() -> None:
+    found = estimate(used())
+    shared = sum((one.dollars for one in found.shared), Decimal(0))
+    assert found.polling_dollars == shared + Decimal("1.3296")
+
+
+def test_the_notes_say_what_was_taken_for_granted() -> None:
+    functions = dict(used().functions)
+    functions["stale"] = replace(functions["stale"], is_assumed=True)
+    notes = " ".join(estimate(replace(used(), functions=functions)).notes)
+    assert "without free tiers" in notes
+    assert "5 receives of 20 s always open" in notes
+    assert "for AWS did not say: stale" in notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"received_events": MILLION / 3}, "Lambda repeats runs that fail"),
+        ({"webhook_requests": MILLION / 3}, "1,000,000 messages were published for 333,333 requests"),
+        ({"duplicates": MILLION}, "2,000,000 messages arrived, and only 1,000,000 were new"),
+    ],
+)
+def test_runs_that_no_message_explains_are_a_loop(changes: dict[str, float], text: str) -> None:
+    (found,) = loops(used(**changes), environment="prod")
+    assert text in found.text
+    assert found.command.endswith("-e prod")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"duplicates": MILLION / 10},
+        {"published": 60.0, "webhook_requests": 20.0},
+        {"webhook_requests": None, "received_events": None, "stored": None},
+    ],
+)
+def test_few_retries_and_what_is_not_counted_are_no_loop(changes: dict[str, float | None]) -> None:
+    assert loops(used(**changes), environment="prod") == []
+
+
+@pytest.fixture
+def environment() -> Iterator[Environment]:
+    with mock_aws():
+        access = AwsAccess(region="eu-west-1", access_key_id="x", secret_access_key="y")
+        yield Environment(name="prod", access=access, stack=STACK)
+
+
+def test_the_usage_is_that_of_this_month_and_this_environment(environment: Environment) -> None:
+    now = datetime.now(UTC)
+    client = environment.access.client("cloudwatch")
+    for topic, value in (("b2b-pilot-messages-prod", 7), ("b2b-pilot-messages-staging", 90)):
+        datum = {
+            "MetricName": "NumberOfMessagesPublished",
+            "Value": value,
+            "Dimensions": [{"Name": "TopicName", "Value": topic}],
+        }
+        client.put_metric_data(Namespace="AWS/SNS", MetricData=[datum])
+    found = usage(environment, now=now + timedelta(minutes=1), timeouts=Timeouts())
+    assert (found.since.day, found.since.hour) == (1, 0)
+    assert found.published == 7
+    assert found.webhook_requests is None
+    assert (found.functions["stale"].memory_mb, found.functions["stale"].is_assumed) == (256, True)
