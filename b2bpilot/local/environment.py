@@ -94,10 +94,9 @@ def running(
 
         progress("deploying template.yaml")
         aws = LocalAws(emulator.endpoint_url, identity.account_id)
-        stack = deploy(aws, resources.template(), _parameters(identity, aws, postgres))
+        stack = deploy(aws, resources.template(), _parameters(identity, aws, postgres, reply_text))
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
-        variables = {"TWILIO_API_URL": double.url} | ({"REPLY_TEXT": reply_text} if reply_text else {})
-        cleanup.enter_context(process_environment(variables))
+        cleanup.enter_context(process_environment({"TWILIO_API_URL": double.url}))
         cleanup.enter_context(serving(server, aws, stack, home / EVENTS, time_scale=time_scale))
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
@@ -125,13 +124,16 @@ def _forget(home: Path) -> None:
             file.unlink()
 
 
-def _parameters(identity: Identity, aws: LocalAws, postgres: Postgres) -> dict[str, str]:
+def _parameters(
+    identity: Identity, aws: LocalAws, postgres: Postgres, reply_text: str | None
+) -> dict[str, str]:
     return {
         "Environment": ENVIRONMENT,
         "TwilioAccountSid": identity.twilio_account_sid,
         "TwilioAuthToken": identity.twilio_auth_token,
         "DatabaseUrl": postgres.url,
         "PublicWebhookUrl": webhook_url(aws.endpoint_url),
+        **({"ReplyText": reply_text} if reply_text else {}),
     }
 
 

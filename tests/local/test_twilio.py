@@ -1,0 +1,253 @@
+"""Twilio's double and the deployed template together: replies, losses that only Twilio knows, recovery, and who is named in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from b2bpilot.cli.app import main
+from b2bpilot.ops.runs.record import read
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.pipeline.models import ReplyState, UserSubmission
+from b2bpilot.twilio.rest import Twilio, TwilioAccess
+from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
+from tests.local.conftest import Machine, machine
+from tests.local.polling import eventually
+
+pytestmark = pytest.mark.xdist_group("local")
+
+REPLY = "Thank you, we are on it!"
+SENDER = "+15005550006"
+STOPPED = "+15005550004"
+MISSING = 137
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """An environment that answers every message."""
+    home = tmp_path_factory.mktemp("twilio") / "home"
+    with machine(home, "--time-scale", "300", "--reply-text", REPLY) as found:
+        yield found
+
+
+@pytest.fixture
+def database(pipeline: Machine) -> Iterator[DatabaseManager]:
+    with DatabaseManager(pipeline.state.database_url) as found:
+        yield found
+
+
+@pytest.fixture
+def twilio(pipeline: Machine) -> Twilio:
+    state = pipeline.state
+    return TwilioAccess(
+        account_sid=state.twilio_account_sid, auth_token=state.twilio_auth_token, api_url=state.twilio_api_url
+    ).connect()
+
+
+def back_door(pipeline: Machine, name: str, order: dict[str, Any]) -> Any:
+    request = urllib.request.Request(
+        f"{pipeline.state.twilio_api_url}/_double/{name}", data=json.dumps(order).encode(), method="POST"
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def receive(
+    pipeline: Machine,
+    count: int = 1,
+    *,
+    sender: str = SENDER,
+    deliver: bool = True,
+    ago: timedelta = timedelta(),
+) -> list[str]:
+    """Let messages come in at Twilio; returns their SIDs."""
+    account = pipeline.state.twilio_account_sid
+    found = [sample_params(Sample.TEXT, From=sender, To=NUMBER, AccountSid=account) for _ in range(count)]
+    at = (datetime.now(UTC) - ago).isoformat()
+    back_door(
+        pipeline, "inbound", {"messages": [{"params": each, "at": at, "deliver": deliver} for each in found]}
+    )
+    return [each["MessageSid"] for each in found]
+
+
+def shell(pipeline: Machine, *arguments: str) -> subprocess.Popen[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(pipeline.home),
+        "B2BPILOT_HOME": str(pipeline.home),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "b2bpilot", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, text
+    return text
+
+
+def replied(database: DatabaseManager, sid: str) -> UserSubmission:
+    def look() -> UserSubmission | None:
+        found = database.get_submission_by_message_id(message_id_for(sid))
+        return found if found and found.completed_at else None
+
+    return eventually(look, "a completed row")  # type: ignore[return-value]  # never None here
+
+
+def test_a_reply_lands_at_twilio_once_though_the_message_came_twice(
+    pipeline: Machine, database: DatabaseManager, twilio: Twilio
+) -> None:
+    sender = "+15005550011"
+    params = sample_params(Sample.TEXT, From=sender, To=NUMBER, AccountSid=pipeline.state.twilio_account_sid)
+    for _ in range(2):
+        back_door(pipeline, "inbound", {"messages": [{"params": params}]})
+
+    row = replied(database, params["MessageSid"])
+
+    assert row.reply_state is ReplyState.SENT
+    assert [(each.sid, each.body) for each in twilio.client.messages.list(to=sender)] == [
+        (row.reply_sid, REPLY)
+    ]
+
+
+def test_killed_at_any_moment_and_resumed_everything_missing_is_stored_once(
+    pipeline: Machine, database: DatabaseManager
+) -> None:
+    """kill -9 at four stages of one run, each brought on by `runs resume`."""
+    sids = receive(pipeline, MISSING, deliver=False, ago=timedelta(hours=3))
+    command = ["twilio", "reconcile", "-e", "local", "--publish-missing", "--yes"]
+
+    killed_when(pipeline, command, has_entries("sending", 1))
+    (journal,) = (pipeline.home / "runs").glob("*-reconcile-*.jsonl")
+    run_id = read(journal).run_id
+    again = ["runs", "resume", run_id, "--yes"]
+    for reached in (has_entries("resumed", 1), has_entries("accepted", 1), has_entries("proof", 1)):
+        killed_when(pipeline, again, reached)
+    said(shell(pipeline, *again))
+    second = said(shell(pipeline, *command, "--exit-code"))
+
+    assert "missing" not in second
+    assert {state.fate for state in read(journal).messages.values()} == {"completed"}
+    with psycopg.connect(pipeline.state.database_url) as connection:
+        query = "SELECT count(*), count(DISTINCT message_id) FROM b2b_pilot_user_submissions WHERE message_sid = ANY(%s)"
+        assert connection.execute(query, (sids,)).fetchone() == (MISSING, MISSING)
+    rows = [database.get_submission_by_message_id(message_id_for(sid)) for sid in sids]
+    assert {row.source for row in rows if row} == {"reconcile"}
+
+
+def has_entries(event: str, count: int) -> Callable[[str], bool]:
+    return lambda text: text.count(f'"event": "{event}"') >= count
+
+
+def killed_when(pipeline: Machine, command: list[str], reached: Callable[[str], bool]) -> None:
+    """Kill the process when its journal has come so far; one that was faster has ended."""
+    process = shell(pipeline, *command)
+    folder = pipeline.home / "runs"
+    while process.poll() is None:
+        if any(reached(path.read_text()) for path in folder.glob("*-reconcile-*.jsonl")):
+            break
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_lost_message_has_twilios_reason_and_comes_back_with_all_parameters(
+    pipeline: Machine, database: DatabaseManager, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    (number,) = twilio.client.incoming_phone_numbers.list()
+    number.update(sms_url="http://127.0.0.1:9/down")
+    (sid,) = receive(pipeline, ago=timedelta(hours=1))
+    number.update(sms_url=pipeline.state.webhook_url)
+
+    assert main(["twilio", "reconcile", "-e", "local", "--publish-missing", "--yes"]) == 0
+
+    row = replied(database, sid)
+    assert row.source == "reconcile"
+    assert row.params is not None
+    assert (row.params["ProfileName"], row.params["FromZip"]) == ("Ana", "")
+
+
+def test_nobody_is_named_in_anything_that_a_full_run_writes(
+    pipeline: Machine, database: DatabaseManager, twilio: Twilio
+) -> None:
+    """Webhook, refused reply, recovery, cut-over, rollback and errors; then journals, output and logs are searched."""
+    back_door(pipeline, "opt_out", {"number": STOPPED})
+    (refused,) = receive(pipeline, sender=STOPPED)
+    assert replied(database, refused).reply_state is ReplyState.REFUSED
+    receive(pipeline, deliver=False, ago=timedelta(hours=2))
+    output = [
+        said(
+            shell(
+                pipeline,
+                "twilio",
+                "reconcile",
+                "-e",
+                "local",
+                "--publish-missing",
+                "--yes",
+                "--verbose",
+                *more,
+            )
+        )
+        for more in ((), ("-o", "json"))
+    ]
+    output.append(
+        said(shell(pipeline, "twilio", "cutover", "-e", "local", "--to", "stack", "--confirm", NUMBER))
+    )
+    run_id = re.findall(r"run (\S+-cutover-\S+)", output[-1])[0]
+    output.append(said(shell(pipeline, "twilio", "rollback", run_id, "--yes", "--verbose")))
+    output.append(said(shell(pipeline, "twilio", "route", "-e", "local")))
+    back_door(pipeline, "faults", {"fault": "refuse", "matching": "Messages", "status": 400, "code": 21211})
+    failed = shell(pipeline, "twilio", "reconcile", "-e", "local", "--to", NUMBER, "--verbose")
+    output.append(failed.communicate(timeout=60)[0])
+    assert "Traceback" in output[-1]
+
+    written = "\n".join([*output, *journals(pipeline.home), *logs(pipeline)])
+
+    assert "reply_refused" in written
+    assert '"event": "accepted"' in written
+    for secret in (pipeline.state.twilio_auth_token, NUMBER[1:], SENDER[1:], STOPPED[1:]):
+        assert secret not in written
+
+
+def journals(home: Path) -> list[str]:
+    found = list((home / "runs").glob("*.jsonl"))
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o600}
+    return [path.read_text() for path in [*found, *home.glob("**/*log")] if path.is_file()]
+
+
+def logs(pipeline: Machine) -> list[str]:
+    """All lines that the functions have written; shipped within moments."""
+    client = pipeline.client("logs")
+    names = ("WebhookFunctionName", "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName")
+    groups = [f"/aws/lambda/{pipeline.stack_output(name)}" for name in names]
+
+    def look() -> list[str]:
+        lines = [
+            event["message"]
+            for group in groups
+            for event in client.filter_log_events(logGroupName=group, limit=10_000)["events"]
+        ]
+        return lines if any("reply_refused" in line for line in lines) else []
+
+    return eventually(look, "the functions' logs")
