@@ -90,9 +90,10 @@ def cutover(
     _show_plan(pilot, chosen, planned, url=url, fallback_url=fallback_url, reveal=reveal)
     if not planned:
         return
-    _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
     if dry_run:
+        pilot.output.notice("Dry run: the new URL was not asked, and nothing was changed.")
         return
+    _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
     ask_for(pilot, chosen.name, typed=confirm)
     _switch(pilot, twilio, chosen, planned, reason=reason, reveal=reveal)
 

@@ -41,11 +41,15 @@ def probe(url: str, *, kind: ProbeKind, auth_token: str, account_sid: str) -> No
     status, content_type, body = _answer(_request(urldefrag(url).url, kind, auth_token, account_sid))
     where = _host(url)
     if status != HTTPStatus.OK:
-        raise ProbeFailed(f"{where} answered a signed request with {status}", hint=_hint(status, kind))
+        raise ProbeFailed(
+            f"{where} answered a signed request with {status}. Nothing was changed", hint=_hint(status, kind)
+        )
     if "xml" not in content_type and "html" not in content_type:
-        raise ProbeFailed(f"{where} answered with {content_type or 'no content type'}, not with TwiML")
+        raise ProbeFailed(
+            f"{where} answered with {content_type or 'no content type'}, not with TwiML. Nothing was changed"
+        )
     if not TWIML.match(body):
-        raise ProbeFailed(f"{where} did not answer with TwiML: it lacks <Response>")
+        raise ProbeFailed(f"{where} did not answer with TwiML: it lacks <Response>. Nothing was changed")
 
 
 def _request(url: str, kind: ProbeKind, auth_token: str, account_sid: str) -> Probe:
@@ -80,7 +84,9 @@ def _answer(request: Probe) -> tuple[int, str, str]:
         finally:
             connection.close()
     except (OSError, ValueError, http.client.HTTPException) as exc:
-        raise ProbeFailed(f"{_host(request.url)} did not answer ({type(exc).__name__})") from exc
+        raise ProbeFailed(
+            f"{_host(request.url)} did not answer ({type(exc).__name__}). Nothing was changed"
+        ) from exc
     return response.status, response.getheader("Content-Type", "").lower(), body
 
 
