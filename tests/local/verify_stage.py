@@ -1,0 +1,143 @@
+"""One deployed environment that tests break through AWS's public APIs, and look at with all checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.ops.verify.world import Choices, World
+from tests.local.polling import eventually
+
+RED = (Status.FAILED, Status.WARNING)
+LOOKED_AT = tuple(check for check in CHECKS if "cloudformation:GetTemplate" not in check.actions)
+"""All but those that read the template: half of a look's time, for what no breakage here touches."""
+
+
+@dataclass
+class Stage:
+    """`before` is red in a fresh environment: nobody is told of alarms here."""
+
+    world: World
+    bytecode: Path
+    before: frozenset[str] = frozenset()
+    is_changing: bool = False
+
+    @property
+    def stack(self) -> StackOutputs:
+        return self.world.stack
+
+    def aws(self, service: str) -> Any:
+        return self.world.client(service)
+
+    def look(self, checks: Sequence[Check] = LOOKED_AT, **changes: Any) -> dict[str, Result]:
+        """Run checks on a world that was not looked at yet, other outputs or another time in it."""
+        world = self.world.again(now=changes.pop("now", datetime.now(UTC)))
+        outputs = dataclasses.replace(self.stack, **changes)
+        world.ask("stack", lambda: outputs)
+        return {result.check.code: result for result in Runner(checks).run(world)}
+
+    def red(self) -> dict[str, Result]:
+        """What is not as it was in the fresh environment, once Lambda has made the changes that it was asked for."""
+        if self.is_changing:
+            eventually(self._is_settled, "the change of a function")
+            self.is_changing = False
+        found = self.look()
+        return {code: one for code, one in found.items() if one.status in RED and code not in self.before}
+
+    def _is_settled(self) -> bool:
+        """A change of a function takes half a second here, seconds on AWS."""
+        functions = self.aws("lambda").list_functions()["Functions"]
+        return all(one["State"] == "Active" for one in functions)
+
+    def run(self, command: str) -> None:
+        """As an operator does who copies it into a shell."""
+        access = self.world.access
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        variables |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "AWS_ACCESS_KEY_ID": access.access_key_id or "",
+            "AWS_SECRET_ACCESS_KEY": access.secret_access_key or "",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            # Compiled once: the AWS CLI starts in half the time.
+            "PYTHONPYCACHEPREFIX": str(self.bytecode),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        done = subprocess.run(command, shell=True, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        self.is_changing = "update-function-configuration" in command
+
+    # what the breakages have in common
+
+    def configure(self, function: str, **settings: Any) -> None:
+        self.aws("lambda").update_function_configuration(FunctionName=function, **settings)
+        self.is_changing = True
+
+    def tell(self, function: str, **variables: str) -> None:
+        told = self.aws("lambda").get_function_configuration(FunctionName=function)["Environment"][
+            "Variables"
+        ]
+        self.configure(function, Environment={"Variables": {**told, **variables}})
+
+    def forbid_all(self, function: str) -> None:
+        for statement in json.loads(self.aws("lambda").get_policy(FunctionName=function)["Policy"])[
+            "Statement"
+        ]:
+            self.aws("lambda").remove_permission(FunctionName=function, StatementId=statement["Sid"])
+
+    def role(self, function: str) -> str:
+        arn: str = self.aws("lambda").get_function_configuration(FunctionName=function)["Role"]
+        return arn.rpartition("/")[2]
+
+    def queue(self, **attributes: str) -> None:
+        self.aws("sqs").set_queue_attributes(QueueUrl=self.stack.dead_letter_queue_url, Attributes=attributes)
+
+    def queue_policy(self) -> dict[str, Any]:
+        answer = self.aws("sqs").get_queue_attributes(
+            QueueUrl=self.stack.dead_letter_queue_url, AttributeNames=["Policy"]
+        )
+        policy: dict[str, Any] = json.loads(answer["Attributes"]["Policy"])
+        return policy
+
+    def topic(self, name: str, value: str) -> None:
+        self.aws("sns").set_topic_attributes(
+            TopicArn=self.stack.topic_arn, AttributeName=name, AttributeValue=value
+        )
+
+    def subscriptions(self) -> list[dict[str, str]]:
+        found = self.aws("sns").list_subscriptions_by_topic(TopicArn=self.stack.topic_arn)
+        return list(found["Subscriptions"])
+
+    def subscribed(self) -> str:
+        """The ARN of the processor's subscription, which a mended one has anew."""
+        name = self.stack.processor_function_name
+        return next(one["SubscriptionArn"] for one in self.subscriptions() if one["Endpoint"].endswith(name))
+
+    def subscription(self, name: str, value: str) -> None:
+        self.aws("sns").set_subscription_attributes(
+            SubscriptionArn=self.subscribed(), AttributeName=name, AttributeValue=value
+        )
+
+    def function_arn(self, name: str) -> str:
+        return f"arn:aws:lambda:{self.stack.region}:{self.stack.account_id}:function:{name}"
+
+
+def opened(access: AwsAccess, bytecode: Path) -> Stage:
+    """Look at a fresh environment."""
+    choices = Choices(end_to_end=False)
+    stage = Stage(World(name="local", access=access, now=datetime.now(UTC), choices=choices), bytecode)
+    stage.before = frozenset(code for code, one in stage.look().items() if one.status in RED)
+    return stage
