@@ -7,7 +7,7 @@ from contextlib import suppress
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.routes import Verdict
 from b2bpilot.ops.publish.waiting import Verdict as Found
-from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.trial import First, Second, Trial
 from b2bpilot.ops.verify.world import World
 
@@ -119,6 +119,7 @@ def checks(unless_failed: tuple[str, ...]) -> tuple[Check, ...]:
             why="A test row must not be taken for a customer's message.",
             mend="",
             probe=_removed,
+            severity=Severity.WARNING,
             needs=("B2B096",),
             extra_seconds=60,
         ),

@@ -1,0 +1,120 @@
+"""What the end to end says of a test message that did not get through. tests/local/test_verify.py sends real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from b2bpilot.errors import AwsError, DatabaseUnreachable, PublishFailed
+from b2bpilot.ops.publish.routes import Sent, Verdict, Via
+from b2bpilot.ops.publish.waiting import Verdict as Found
+from b2bpilot.ops.publish.waiting import Waited
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
+from b2bpilot.ops.verify.world import Choices
+from tests.breaking import breaks
+from tests.ops.verify.worlds import seen, world
+
+ACCEPTED = Sent(verdict=Verdict.ACCEPTED)
+REFUSED = Sent(verdict=Verdict.FATAL, error=PublishFailed("the webhook answered 403"))
+
+
+@dataclass
+class Away:
+    """A trial that is over already."""
+
+    removal: Removal
+    message_id: str = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
+
+    def remove(self) -> Removal:
+        return self.removal
+
+
+def at_end_to_end(code: str, **known: Any) -> Result:
+    removal = Removal(rows=1, is_certain=True)
+    names = {name.replace("_", " "): value for name, value in known.items()}
+    return seen(code, world(known={"trial": Away(removal), **names}))
+
+
+@breaks("B2B096")
+def test_a_message_that_nobody_took_is_found() -> None:
+    found = at_end_to_end("B2B096", first_sending=First(via=Via.WEBHOOK, sent=REFUSED))
+
+    assert found.status is Status.FAILED
+    assert "the webhook answered 403" in found.seen
+    assert found.may_change
+
+
+@breaks("B2B096")
+def test_a_message_without_a_row_is_found_with_its_id() -> None:
+    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(verdict=Found.NOT_STORED))
+
+    found = at_end_to_end("B2B096", first_sending=first)
+
+    assert found.status is Status.FAILED
+    assert "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11, sent through the topic, was not stored" in found.seen
+
+
+@breaks("B2B097")
+def test_a_second_row_is_found() -> None:
+    second = Second(sent=ACCEPTED, rows=2, events={"stored": 2})
+
+    found = at_end_to_end("B2B097", second_sending=second)
+
+    assert (found.status, found.may_change) == (Status.FAILED, False)
+    assert "has 2 rows" in found.seen
+
+
+@breaks("B2B097")
+def test_a_second_sending_that_nobody_took_is_found() -> None:
+    found = at_end_to_end("B2B097", second_sending=Second(sent=REFUSED, rows=1, events={}))
+
+    assert found.status is Status.FAILED
+
+
+@pytest.mark.parametrize("events", [None, {"stored": 1}])
+def test_a_duplicate_that_nobody_saw_is_not_called_ok(events: dict[str, int] | None) -> None:
+    second = Second(sent=ACCEPTED, rows=1, events=events, log_error="denied")
+
+    assert at_end_to_end("B2B097", second_sending=second).status is Status.SKIPPED
+
+
+@breaks("B2B099")
+def test_a_row_that_may_come_back_is_told_of() -> None:
+    second = Second(sent=ACCEPTED, rows=1, events={"stored": 1, "duplicate": 1})
+    away = Away(Removal(rows=1, is_certain=False))
+    at = world(known={"trial": away, "second sending": second})
+
+    found = seen("B2B099", at)
+
+    assert found.status is Status.WARNING
+    assert "may come back" in found.seen
+
+
+def test_nothing_is_sent_when_it_was_left_out() -> None:
+    at = world(choices=Choices(end_to_end=False, because="left out with --no-e2e"))
+
+    found = seen("B2B096", at)
+
+    assert (found.status, found.seen) == (Status.SKIPPED, "left out with --no-e2e")
+    assert at.trials == []
+
+
+def test_nothing_is_sent_when_the_database_does_not_answer() -> None:
+    told: list[str] = []
+    at = world(given_database_url="postgresql://127.0.0.1:1/none", tell=told.append)
+    trial = Trial(at)
+
+    with pytest.raises(DatabaseUnreachable):
+        trial.send()
+
+    assert told == []
+    assert trial.remove() == Removal(rows=0, is_certain=True)
+
+
+def test_without_the_token_the_message_goes_through_the_topic() -> None:
+    assert Trial(world(known={"secret": {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
+    assert Trial(world(known={"secret": {}})).via is Via.TOPIC
+    assert Trial(world(known={"secret": AwsError("denied")})).via is Via.TOPIC

@@ -1,0 +1,125 @@
+"""The checks of Twilio, against a double of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.ops.verify import twilio
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.world import Choices
+from tests.breaking import breaks
+from tests.ops.verify.worlds import STACK, look, world
+from tests.twilio.double import (
+    ACCOUNT_SID,
+    TOKEN,
+    add_application,
+    add_number,
+    add_service,
+    running_double,
+)
+
+CODES = [check.code for check in twilio.CHECKS]
+NUMBER = "+15005550001"
+OVERRIDES = "#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
+GOOD = {
+    "sms_url": STACK.webhook_url + OVERRIDES,
+    "sms_method": "POST",
+    "sms_fallback_url": "https://fallback.example.com/webhook",
+}
+
+
+@pytest.fixture
+def double() -> Iterator[TwilioDouble]:
+    with running_double() as found:
+        yield found
+
+
+def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -> dict[str, Result]:
+    secret = {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
+    at = world(known={"secret": secret}, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
+    return look(CODES, at)
+
+
+def red(double: TwilioDouble) -> dict[str, Result]:
+    found = looked_at(double)
+    return {code: one for code, one in found.items() if one.status in (Status.FAILED, Status.WARNING)}
+
+
+def test_a_number_that_is_set_well_is_all_right(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **GOOD)
+
+    assert {one.status for one in looked_at(double).values()} == {Status.OK}
+
+
+def test_twilio_is_not_asked_unless_it_was_wished(double: TwilioDouble) -> None:
+    found = looked_at(double, asked=False)
+
+    assert {one.status for one in found.values()} == {Status.SKIPPED}
+    assert "--with-twilio" in found["B2B090"].seen
+
+
+@breaks("B2B090")
+def test_a_wrong_token_is_found_and_not_shown(double: TwilioDouble) -> None:
+    found = looked_at(double, token="f" * 32)
+
+    assert found["B2B090"].status is Status.FAILED
+    assert "f" * 32 not in found["B2B090"].seen
+    assert {one.status for code, one in found.items() if code != "B2B090"} == {Status.SKIPPED}
+
+
+@breaks("B2B091")
+def test_messages_that_go_elsewhere_are_found_also_when_the_number_s_own_url_is_right(
+    double: TwilioDouble,
+) -> None:
+    sid = add_number(double, NUMBER, **GOOD)
+    service = add_service(double, sid, inbound_request_url="https://old.example.com/sqs")
+
+    found = red(double)
+
+    assert list(found) == ["B2B091"]
+    assert f"messaging service {service}" in found["B2B091"].seen
+    assert found["B2B091"].mend == f"b2bpilot twilio cutover -e staging --to stack --service {service}"
+
+
+@breaks("B2B092")
+def test_a_webhook_that_is_called_with_get_is_found(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_method": "GET"})
+
+    assert list(red(double)) == ["B2B092"]
+
+
+@breaks("B2B093")
+@pytest.mark.parametrize("fallback", ["", STACK.webhook_url])
+def test_a_missing_fallback_is_a_warning(double: TwilioDouble, fallback: str) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_fallback_url": fallback})
+
+    found = red(double)
+
+    assert list(found) == ["B2B093"]
+    assert found["B2B093"].status is Status.WARNING
+
+
+@breaks("B2B094")
+def test_a_url_without_overrides_is_a_warning(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_url": STACK.webhook_url})
+
+    assert list(red(double)) == ["B2B094"]
+
+
+@breaks("B2B095")
+def test_another_number_without_a_url_is_a_warning(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **GOOD)
+    add_number(double, "+15005550002", **{**GOOD, "sms_url": ""})
+
+    assert list(red(double)) == ["B2B095"]
+
+
+def test_an_application_decides_over_the_number(double: TwilioDouble) -> None:
+    application = add_application(double, **GOOD)
+    add_number(double, NUMBER, sms_url="https://old.example.com", sms_application_sid=application)
+
+    assert red(double) == {}
+    assert f"application {application}" in looked_at(double)["B2B091"].seen
