@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -34,6 +35,15 @@ TEMPLATE = "b2bpilot_template"
 def pytest_unconfigure() -> None:
     if not WORKER:
         shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_connection_outlives_the_tests() -> Iterator[None]:
+    """What is still open dies with the interpreter, after the last warning that could have been an error."""
+    yield
+    gc.collect()
+    connections = [found for found in gc.get_objects() if issubclass(type(found), psycopg.Connection)]
+    assert [found for found in connections if not found.closed] == []
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
 
 
 def end() -> None:
-    """Forget what the container holds. Lambda never says when a container ends; a replay in an operator's process does."""
+    """Forget what the container holds. Lambda never says when a container ends; the local environment and a
+    replay in an operator's process do."""
     if _database.cache_info().currsize:
         _database().close()
     for cached in (_settings, _database, _replier):

@@ -49,3 +49,11 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     )
     log_report(report)
     return asdict(report)
+
+
+def end() -> None:
+    """Forget what the container holds. Lambda never says when a container ends; the local environment does."""
+    if _database.cache_info().currsize:
+        _database().close()
+    for cached in (_settings, _database, _topic):
+        cached.cache_clear()

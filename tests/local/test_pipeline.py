@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,6 +227,7 @@ def _empty(pipeline: Machine) -> None:
 
 def test_the_demonstration_holds_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-o", "json"]) == 0
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lambda ")] == []
 
     story = json.loads(capsys.readouterr().out)
     assert story["held"] is True

@@ -10,6 +10,9 @@ from typing import Any
 
 Handler = Callable[[Any, Any], Any]
 
+INSTANCE = "#"
+"""Stands between a module's name and the number of its instance."""
+
 _instances = itertools.count(1)
 
 
@@ -24,7 +27,7 @@ def load_handler(setting: str) -> Handler:
     """
     module_name, _, function_name = setting.rpartition(".")
     origin = _origin(module_name)
-    instance = f"{module_name}#{next(_instances)}"
+    instance = f"{module_name}{INSTANCE}{next(_instances)}"
     fresh = importlib.util.spec_from_file_location(instance, origin)
     if fresh is None or fresh.loader is None:
         raise HandlerMissing(f"Unable to import module '{module_name}' from {origin}")
@@ -52,5 +55,11 @@ def _origin(module_name: str) -> str:
 
 
 def unload_handler(handler: Handler) -> None:
-    """Forget the module instance that `load_handler` made."""
-    sys.modules.pop(getattr(handler, "__module__", ""), None)
+    """Let the module instance that `load_handler` made end what it holds, where it has an `end` for that, and forget it."""
+    name = getattr(handler, "__module__", "")
+    if INSTANCE not in name:
+        return
+    module = sys.modules.pop(name, None)
+    end = getattr(module, "end", None)
+    if end is not None:
+        end()

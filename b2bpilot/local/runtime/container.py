@@ -32,7 +32,8 @@ class Container:
         self._logs = logs
         self._handler: Handler | None = None
         self._jobs: queue.SimpleQueue[tuple[Invocation, Done] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=f"lambda {configuration.name}", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=f"lambda {configuration.name}", daemon=True)
+        self._thread.start()
 
     def serves(self, configuration: FunctionConfiguration) -> bool:
         """A changed setting needs a new container, as on AWS; a changed limit does not."""
@@ -50,6 +51,9 @@ class Container:
 
     def close(self) -> None:
         self._jobs.put(None)
+
+    def wait_until_closed(self, *, timeout_seconds: float) -> None:
+        self._thread.join(timeout_seconds)
 
     def sink(self, invocation: Invocation) -> LogSink:
         return LogSink(self.configuration, invocation, self._logs, self._log_stream)

@@ -15,7 +15,9 @@ class Deadlines:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._watched: dict[object, tuple[float, Callable[[], None]]] = {}
-        threading.Thread(target=self._work, name="lambda deadlines", daemon=True).start()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._work, name="lambda deadlines", daemon=True)
+        self._thread.start()
 
     def watch(self, key: object, seconds: float, expire: Callable[[], None]) -> None:
         with self._changed:
@@ -27,10 +29,19 @@ class Deadlines:
         with self._changed:
             self._watched.pop(key, None)
 
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._watched)
+                self._changed.wait_for(lambda: self._watched or self._stopped)
+                if self._stopped:
+                    return
                 expired = self._take_expired()
             for expire in expired:
                 expire()

@@ -64,6 +64,7 @@ class Function:
         self._pending: deque[tuple[Invocation, Future[Result]]] = deque()
         self._starting: Run | None = None
         self._in_flight = 0
+        self._is_closed = False
 
     @property
     def configuration(self) -> FunctionConfiguration:
@@ -82,6 +83,16 @@ class Function:
         self._metrics.count("ConcurrentExecutions", configuration.name, self._in_flight)
         self._begin_pending(configuration)
         return future
+
+    def close(self, *, timeout_seconds: float) -> None:
+        """End the idle containers and wait for that; one that runs ends after its event."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for container in idle:
+            container.close()
+        for container in idle:
+            container.wait_until_closed(timeout_seconds=timeout_seconds)
 
     def _begin_pending(self, configuration: FunctionConfiguration) -> None:
         while run := self._assign(configuration):
@@ -140,7 +151,9 @@ class Function:
                 return False
             run.ended = True
             self._in_flight -= 1
-            if keep:
+            if keep and self._is_closed:
+                run.container.close()
+            elif keep:
                 self._idle.append(run.container)
         self._count(run, result)
         self._deadlines.done(run.container)

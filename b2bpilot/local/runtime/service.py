@@ -52,8 +52,13 @@ class LambdaRuntime:
         self._asynchronous.start()
 
     def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> None:
-        """Start nothing more; what does not end in time runs again at the next start."""
+        """Start nothing more and end the containers; what does not end in time runs again at the next start."""
         self._asynchronous.stop(timeout_seconds=timeout_seconds)
+        with self._lock:
+            functions = list(self._functions.values())
+        for function in functions:
+            function.close(timeout_seconds=timeout_seconds)
+        self._deadlines.stop()
 
     def invoke(self, name: str, payload: bytes, request_id: str) -> Result:
         """Run now and wait for the end. Raises Throttled at the concurrency limit, which asynchronous runs share."""

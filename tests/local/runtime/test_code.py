@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from b2bpilot.local.runtime.code import HandlerMissing, load_handler, unload_handler
+from tests.local.runtime.conftest import Laboratory
 
 SOURCE = """
 from __future__ import annotations
@@ -18,10 +19,14 @@ class Thing:
     size: int
 
 calls = []
+ended = []
 
 def handler(event, context):
     calls.append(event)
     return len(calls), Thing(1).size
+
+def end():
+    ended.append(len(calls))
 """
 
 
@@ -46,6 +51,27 @@ def test_the_file_keeps_its_path_and_the_plain_name_stays_free(module: str, tmp_
     assert handler.__module__ in sys.modules
     unload_handler(handler)
     assert handler.__module__ not in sys.modules
+
+
+def test_unloading_ends_what_the_module_holds(module: str) -> None:
+    handler = load_handler(f"{module}.handler")
+    handler(None, None)
+    unload_handler(handler)
+    assert handler.__globals__["ended"] == [1]
+
+
+def test_only_what_was_loaded_is_unloaded() -> None:
+    unload_handler(test_only_what_was_loaded_is_unloaded)
+    assert __name__ in sys.modules
+
+
+def test_a_runtime_that_stops_ends_its_containers(module: str, laboratory: Laboratory) -> None:
+    """A handler holds a connection to the database, which must not outlive the environment."""
+    handler = load_handler(f"{module}.handler")
+    laboratory.function("f", handler)
+    laboratory.runtime.invoke("f", b"{}", "id-1")
+    laboratory.runtime.stop()
+    assert handler.__globals__["ended"] == [1]
 
 
 @pytest.mark.parametrize("setting", ["nowhere.to.be.found", "laboratory_handler.other", "handler"])
