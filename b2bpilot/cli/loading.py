@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,14 +37,15 @@ class Ending:
 def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> None:
     """Raises what `require_proved` raises, after everything was shown. Nothing is sent when the database does not answer."""
     from b2bpilot.ops.load import run
+    from b2bpilot.ops.load.firing import Firing
     from b2bpilot.ops.publish.run import route_of
 
-    route = route_of(pilot.environment, plan.via, clock=pilot.now)
-    with pilot.database() as database:
+    with (
+        closing(route_of(pilot.environment, plan.via, clock=pilot.now)) as route,
+        pilot.database() as database,
+    ):
         database.now()
         with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
-            from b2bpilot.ops.load.firing import Firing
-
             firing = Firing(plan, journal.run_id, route, journal, clock=pilot.now)
             fired = _fire(pilot, plan, firing)
             report = _prove(pilot, database, _loaded(journal.run_id, plan, fired), ending, journal)

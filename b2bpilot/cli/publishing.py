@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -57,8 +57,7 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
     from b2bpilot.ops.publish.outbox import Outbox
 
     is_one = order.items == 1
-    route = _route(pilot, request)
-    with _database(pilot, request) as database:
+    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
         began = pilot.now()
         with _run(pilot, request, order, is_quiet=is_one) as journal:
             with _nothing_published():
@@ -80,7 +79,6 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     from b2bpilot.ops.publish import run
 
     request = _request_of(record)
-    route = _route(pilot, request)
     planned = run.planned_again(record, pilot.runs_home)
     left = planned.items - sum(run.is_sent(state) for state in record.messages.values())
     unknown = sum(state.is_unknown for state in record.messages.values())
@@ -95,7 +93,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         ],
         "Publish them?",
     )
-    with _database(pilot, request) as database:
+    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
         began = pilot.now()
         with resumed_run(pilot, record) as journal:
             with _nothing_published():

@@ -56,6 +56,9 @@ class WebhookClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._connection.close()
 
     def post(self, params: Mapping[str, str], *, signature: str | None = None) -> Answer:

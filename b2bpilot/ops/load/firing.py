@@ -15,6 +15,8 @@ from b2bpilot.ops.load.plan import Plan, Shot, shot
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict, WebhookRefused
 from b2bpilot.twilio.webhook import WebhookUnreachable
 
+STOPPED = "stopped before the answer"
+"""What a request says whose run ended first."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
 
 

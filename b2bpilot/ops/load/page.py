@@ -154,7 +154,7 @@ def _latencies(report: Report) -> str:
 def _histograms(report: Report) -> str:
     accept = histogram_plot(report.accept, what="requests")
     store = histogram_plot(report.store, what="messages")
-    return f'<h2>Accept</h2>{accept}<h2>Accept to stored</h2>{store}'
+    return f"<h2>Accept</h2>{accept}<h2>Accept to stored</h2>{store}"
 
 
 def _troubles(report: Report) -> str:

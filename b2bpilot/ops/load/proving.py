@@ -21,6 +21,8 @@ class Evidence:
     shots: Mapping[int, Shot]
     accepted: Mapping[int, int]
     """How often each message was accepted, by its number; one that never was is absent."""
+    stopped: frozenset[int]
+    """Messages of which nobody heard whether they were accepted, as the run ended first."""
     rows: Mapping[str, TrialRow]
     letters: frozenset[str] | None
     concurrency: Concurrency
@@ -102,13 +104,20 @@ def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -
 
 
 def _all_accepted(found: Evidence) -> Check:
-    refused = [one for one in found.shots.values() if one.number not in found.accepted]
+    promise = "each message is accepted"
     detail = f"{len(found.accepted):,} of {len(found.shots):,} messages were accepted"
-    return Check(
-        promise="each message is accepted",
-        verdict=Verdict.BROKEN if refused else Verdict.PROVED,
-        detail=f"{detail}; given up: {_examples(refused)}" if refused else detail,
-    )
+    refused = [one for one in found.shots.values() if one.number not in found.accepted]
+    given_up = [one for one in refused if one.number not in found.stopped]
+    if given_up:
+        text = f"{detail}; given up: {_examples(given_up)}"
+        return Check(promise=promise, verdict=Verdict.BROKEN, detail=text)
+    if refused:
+        stored = sum(found.is_stored(one) for one in refused)
+        text = (
+            f"{detail}; the run ended before the answer of {len(refused):,}, of which {stored:,} are stored"
+        )
+        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=text)
+    return Check(promise=promise, verdict=Verdict.PROVED, detail=detail)
 
 
 def _duplicates(found: Evidence) -> Check:

@@ -9,7 +9,7 @@ from typing import Any
 from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused
 from b2bpilot.ops.load import figures
 from b2bpilot.ops.load.clocks import compare
-from b2bpilot.ops.load.firing import Attempt, Fired
+from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
 from b2bpilot.ops.load.report import Cleaning, Report, Verdict
@@ -88,6 +88,7 @@ def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], world: World) -> Evi
     return Evidence(
         shots=loaded.shots(),
         accepted=accepted,
+        stopped=loaded.stopped(),
         rows=rows,
         letters=letters,
         concurrency=world.concurrency(since=loaded.fired.started_at),
@@ -113,7 +114,7 @@ def fired_before(record: RunRecord) -> Fired:
             copy=copy,
             at=(at - began).total_seconds(),
             seconds=0.0,
-            error="stopped before the answer",
+            error=STOPPED,
         )
         for (number, copy), at in open_.items()
     ]

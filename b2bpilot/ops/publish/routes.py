@@ -56,6 +56,7 @@ class Route(Protocol):
     """So many go in one call."""
 
     def send(self, items: Sequence[Item]) -> list[Sent]: ...
+    def close(self) -> None: ...
 
 
 class BatchPublisher(Protocol):
@@ -78,6 +79,9 @@ class TopicRoute:
         messages = [encode(replace(item.message, received_at=now)) for item in items]
         return [_of_published(published) for published in self._topic.publish_batch(messages)]
 
+    def close(self) -> None:
+        """Nothing is held: boto3's connections end with their client."""
+
 
 class WebhookRoute:
     """One signed request a message; each thread keeps a connection. A test travels as the JSON that marks it as one."""
@@ -88,6 +92,12 @@ class WebhookRoute:
     def __init__(self, connect: Callable[[], WebhookClient]) -> None:
         self._connect = connect
         self._local = threading.local()
+        self._clients: list[WebhookClient] = []
+
+    def close(self) -> None:
+        """End the connections, when no thread sends any more."""
+        for client in self._clients:
+            client.close()
 
     def send(self, items: Sequence[Item]) -> list[Sent]:
         return [self._send(item.message) for item in items]
@@ -102,6 +112,7 @@ class WebhookRoute:
         client: WebhookClient | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = self._connect()
+            self._clients.append(client)
         return client
 
 
