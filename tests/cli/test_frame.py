@@ -76,7 +76,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(run: Run) -> None:
             "no such command 'lst'. Did you mean 'list'?",
             "see `b2bpilot submissions --help`",
         ),
-        (["inspect"], "missing argument 'MESSAGE_ID'", "see `b2bpilot inspect --help`"),
+        (["inspect"], "missing argument 'ID'", "see `b2bpilot inspect --help`"),
         (["publish", "--env"], "option '--env' requires an argument", "see `b2bpilot --help`"),
         (
             ["publish"],

@@ -178,8 +178,10 @@ def filter_policy(pipeline: Machine, policy: dict[str, Any]) -> Iterator[None]:
         )
 
     put(policy)
-    yield
-    put({})
+    try:
+        yield
+    finally:
+        put({})
 
 
 def test_a_message_whose_signature_was_wrong(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:
@@ -208,13 +210,16 @@ def the_second_update_never_ends(admin: psycopg.Connection) -> Iterator[None]:
     admin.execute(
         "CREATE TRIGGER hang BEFORE UPDATE ON b2b_pilot_user_submissions FOR EACH STATEMENT EXECUTE FUNCTION hang()"
     )
-    yield
-    admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid <> pg_backend_pid()"
-    )
-    admin.execute("DROP TRIGGER hang ON b2b_pilot_user_submissions")
-    admin.execute("DROP FUNCTION hang")
-    admin.execute("DROP SEQUENCE updates")
+    try:
+        yield
+    finally:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE wait_event = 'PgSleep' AND pid <> pg_backend_pid()"
+        )
+        admin.execute("DROP TRIGGER hang ON b2b_pilot_user_submissions")
+        admin.execute("DROP FUNCTION hang")
+        admin.execute("DROP SEQUENCE updates")
 
 
 def test_a_message_that_was_dead_lettered_and_redriven(
