@@ -51,6 +51,8 @@ def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
         yield Line()
     yield Line(f"{found.since:%B %Y} so far, and if the rest of the month is like it", HEADING)
     yield _total("this pipeline", found.pipeline_dollars, found.pipeline_month_dollars)
+    monitoring = sum((item.dollars for item in found.monitoring), Decimal(0))
+    yield _total("  of which monitoring", monitoring, monitoring)
     yield _total("the polled SQS queue", found.polling_dollars, found.polling_month_dollars)
     for heading, items in (
         ("In both", found.shared),
@@ -72,7 +74,8 @@ def _total(name: str, so_far: Decimal, month: Decimal) -> Line:
 def _line(item: Item) -> Line:
     if item.quantity is None:
         return Line(f"  {item.name:<{NAME}}{'no data':>{QUANTITY}}")
-    quantity = f"{_quantity(item.quantity)} {item.unit}"
+    unit = item.unit[:-1] if item.quantity == 1 and item.is_monthly else item.unit
+    quantity = f"{_quantity(item.quantity)} {unit}"
     return Line(f"  {item.name:<{NAME}}{quantity:>{QUANTITY}}{_dollars(item.dollars):>12}")
 
 

@@ -107,10 +107,13 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
 
 
 def _look(pilot: Pilot, wanted: Wanted) -> tuple[Reading, list[Finding]]:
+    from b2bpilot.ops.status.asking import Question
     from b2bpilot.ops.status.findings import findings
     from b2bpilot.ops.status.reading import reading
 
-    found = reading(pilot.environment, pilot.database, home=pilot.runs_home, wanted=wanted, now=pilot.now())
+    stack = Question(lambda: pilot.environment, seconds=wanted.seconds)
+    environment = stack.result(what="the stack's outputs")
+    found = reading(environment, pilot.database, home=pilot.runs_home, wanted=wanted, now=pilot.now())
     return found, findings(found)
 
 

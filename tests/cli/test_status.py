@@ -103,6 +103,14 @@ def test_a_source_that_hangs_is_given_up_without_its_password(run: Run, queue: s
     assert "secretpassword" not in result.stdout + result.stderr
 
 
+def test_an_aws_that_hangs_ends_the_command_in_time(run: Run, aws: None, hole: str) -> None:
+    """Real sockets: moto answers for AWS's own addresses only."""
+    endpoint = f"http://{hole.rpartition('@')[2].partition('/')[0]}"
+    result = run("status", *ENV, "--endpoint-url", endpoint, "--timeout", "500ms")
+    assert result.exit_code == 1
+    assert "the stack's outputs: no answer within 0.5 s" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

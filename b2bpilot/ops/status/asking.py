@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from b2bpilot.errors import PilotError
+from b2bpilot.errors import PilotError, TimedOut
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -50,6 +50,13 @@ class Question(Generic[T]):
         except Exception as exc:  # noqa: BLE001  # a surprise in one source must not hide what the others say
             return Answer(error=f"{type(exc).__name__}: {exc}")
         return Answer(value=value)
+
+    def result(self, *, what: str) -> T:
+        """Do as `answer` does for a source without which nothing else can be asked: raise what it raised, or TimedOut."""
+        try:
+            return self._future.result(timeout=max(0.0, self._deadline - time.monotonic()))
+        except TimeoutError as exc:
+            raise TimedOut(f"{what}: no answer within {self._seconds:g} s") from exc
 
     def end(self, *, seconds: float) -> None:
         """Give it a moment to clean up behind itself."""
