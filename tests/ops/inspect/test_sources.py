@@ -1,0 +1,140 @@
+"""Whoever may know a message: the dead-letter queue, the journals; and sources that fail."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2bpilot.errors import AwsDenied
+from b2bpilot.ops.inspect.aliases import other_messages
+from b2bpilot.ops.inspect.journals import Journals
+from b2bpilot.ops.inspect.letters import DeadLetters, sns_message_id
+from b2bpilot.ops.inspect.source import Answer, Question, Unasked, ask_all
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.pipeline.deadletter import dead_letter
+from tests.events import message
+from tests.ops.deadletters.fake_queue import FakeQueue, dead
+
+NOW = datetime.now(UTC)
+WANTED = message(params={"From": "whatsapp:+491701234567"})
+FIRST = NOW - timedelta(hours=1)
+
+
+def question(*ids: str, message_id: str = "", from_number: str | None = None) -> Question:
+    return Question(
+        message_id=message_id, ids=frozenset(ids), since=FIRST, until=NOW, from_number=from_number
+    )
+
+
+def queue(count: int = 12) -> FakeQueue:
+    """Letters of other messages, and the wanted one in their middle."""
+    others = [dead() for _ in range(count)]
+    letter = dead("the CRM is down", message_id=WANTED.message_id, params=dict(WANTED.params))
+    letter["MessageAttributes"]["RequestID"]["StringValue"] = "request-1"
+    return FakeQueue([*others[: count // 2], letter, *others[count // 2 :]])
+
+
+def sns_id(of: FakeQueue) -> str:
+    (found,) = (
+        letter
+        for letter in map(dead_letter, of.messages)
+        if letter.message and letter.message.message_id == WANTED.message_id
+    )
+    return str(sns_message_id(found))
+
+
+@pytest.mark.parametrize("by", ["message_id", "request", "SNS", "number"])
+def test_a_dead_letter_is_found_by_any_of_its_ids_and_all_are_given_back(by: str) -> None:
+    letters = queue()
+    asked = {
+        "message_id": question(message_id=WANTED.message_id),
+        "request": question("request-1"),
+        "SNS": question(sns_id(letters)),
+        "number": question(from_number="+491701234567"),
+    }[by]
+
+    answer = DeadLetters(queue=letters, monotonic=letters.clock).ask(asked)
+
+    assert [found.message and found.message.message_id for found in answer.letters] == [WANTED.message_id]
+    assert [moment.what for moment in answer.moments] == ["Lambda gave up: exception, the CRM is down"]
+    assert (letters.hidden(), answer.note) == ([], None)
+
+
+def test_a_look_that_takes_too_long_says_how_much_it_saw() -> None:
+    letters = queue(500)
+    clock = itertools.chain([0.0, 0.0, 0.0], itertools.repeat(60.0))
+    answer = DeadLetters(queue=letters, monotonic=lambda: next(clock)).ask(question("nothing"))
+    assert answer.note is not None
+    assert answer.note.endswith("of about 501 letters")
+    assert letters.hidden() == []
+
+
+def test_an_id_that_is_not_the_messages_own_leads_to_it() -> None:
+    letters = [dead_letter(one) for one in queue().messages]
+    assert other_messages("request-1", [], letters) == {
+        WANTED.message_id: "a request of the function processor"
+    }
+    assert other_messages(WANTED.message_id, [], letters) == {}
+    assert other_messages("nobody", [], letters) == {}
+
+
+def journal(home: Path, environment: str, *entries: dict[str, Any]) -> None:
+    with Journal.create(
+        home,
+        command="redrive",
+        environment=environment,
+        account_id="1",
+        region="r",
+        operator="ada@laptop",
+        reason=None,
+        parameters={},
+    ) as written:
+        written.write(*entries)
+
+
+def test_journals_tell_what_was_done_with_the_message_in_this_environment(tmp_path: Path) -> None:
+    ids = {"queue_message_id": "q1", "message_id": WANTED.message_id}
+    journal(
+        tmp_path,
+        "prod",
+        {"event": "planned", **ids},
+        {"event": "sending", **ids},
+        {"event": "failed", **ids, "verdict": "failed", "error": "the CRM is down"},
+        {"event": "sending", "queue_message_id": "q2", "message_id": "another"},
+    )
+    journal(tmp_path, "staging", {"event": "sending", **ids})
+
+    answer = Journals(home=tmp_path, environment="prod", account_id="1").ask(question(WANTED.message_id))
+
+    assert [moment.what.partition(": ")[2] for moment in answer.moments] == [
+        "sending",
+        "failed: the CRM is down",
+    ]
+    assert all("by ada@laptop" in moment.what for moment in answer.moments)
+
+
+def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    journal(tmp_path, "prod", {"event": "sending", "queue_message_id": "q", "message_id": WANTED.message_id})
+    (tmp_path / "runs" / "20260101T000000Z-redrive-0000.jsonl").write_text("no JSON\n")
+    answer = Journals(home=tmp_path, environment="prod", account_id="1").ask(question(WANTED.message_id))
+    assert len(answer.moments) == 1
+
+
+class Denied:
+    name = "webhook log"
+
+    def ask(self, question: Question) -> Answer:
+        raise AwsDenied("AWS denied logs:FilterLogEvents")
+
+
+def test_a_source_that_fails_is_named_and_hides_no_other() -> None:
+    letters = queue()
+    sources = [Denied(), Unasked(name="Twilio", reason="no token"), DeadLetters(queue=letters)]
+    denied, twilio, found = ask_all(sources, question(message_id=WANTED.message_id))
+    assert (denied.name, denied.problem) == ("webhook log", "AWS denied logs:FilterLogEvents")
+    assert twilio.problem == "no token"
+    assert len(found.answer.letters) == 1
