@@ -119,7 +119,7 @@ def _points(result: MetricDataResultTypeDef) -> list[Point]:
     """CloudWatch answers 200 with the failure of a single metric inside; without its values that must not read as 0."""
     match result.get("StatusCode", "Complete"):
         case "Forbidden":
-            raise AwsDenied(f"AWS denied {ACTION} on {result.get('Label', 'a metric')}")
+            raise AwsDenied(f"AWS denied {ACTION} on {result.get('Label', 'a metric')}", action=ACTION)
         case "InternalError":
             raise AwsError(f"{ACTION}: CloudWatch could not read {result.get('Label', 'a metric')}")
     return [
