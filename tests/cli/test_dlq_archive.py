@@ -293,6 +293,23 @@ def test_an_editor_that_is_missing_is_said(
     assert "no-such-editor" in result.stderr
 
 
+def test_without_a_terminal_no_editor_is_guessed(
+    run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vi, started by cron, would wait for ever."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    one = message()
+    letters.put(one)
+    before = letters.contents()
+    result = run("dlq", "edit", one.message_id, "--yes")
+    assert result.exit_code == 5
+    assert result.stderr.endswith(
+        "error: there is no terminal to edit at. Nothing was changed\nhint: set EDITOR to a program\n"
+    )
+    assert letters.contents() == before
+
+
 def test_the_journal_of_a_restore_names_what_is_not_known(
     run: Run, letters: Letters, three: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

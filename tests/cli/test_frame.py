@@ -301,6 +301,27 @@ def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch, output: str, s
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("output", ["table", "json", "jsonl"])
+def test_a_full_disk_is_said_and_fails(tmp_path: Path, output: str) -> None:
+    home = {
+        "HOME": str(tmp_path),
+        "B2BPILOT_HOME": str(tmp_path),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "b2bpilot", "local", "status", "-o", output],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=home,
+            timeout=60,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert result.stderr == "error: the output cannot be written: No space left on device\n"
+
+
 def test_a_reader_that_leaves_is_no_error_to_talk_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     shell = f"{sys.executable} -m b2bpilot publish -o json | true; echo ${{PIPESTATUS[0]}}"

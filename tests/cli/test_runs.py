@@ -182,6 +182,25 @@ def test_a_running_run_is_not_resumed(run: Run, begin: Begin, staging: Staging) 
     assert "still runs" in result.stderr
 
 
+def test_a_redrive_that_came_to_its_end_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
+    with begin() as journal:
+        journal.write({"event": "plan complete", "letters": 0})
+        journal.finish({"completed": 0})
+    before = journal.path.read_text()
+    result = run("runs", "resume", journal.run_id, "--yes")
+    assert result.exit_code == 5
+    assert f"run {journal.run_id} came to its end: there is nothing to resume" in result.stderr
+    assert journal.path.read_text() == before
+
+
+def test_a_redrive_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
+    with begin() as journal:
+        journal.write(entry("planned", "a", decision="send"))
+    result = run("runs", "resume", journal.run_id, "--yes")
+    assert result.exit_code == 5
+    assert "ended while it wrote its plan: nothing was sent" in result.stderr
+
+
 def test_the_run_names_the_environment(
     run: Run, begin: Begin, staging: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,44 @@
+"""Options of `dlq redrive` that cannot be meant: refused before AWS is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf"])
+def test_a_rate_that_is_no_number_is_refused(run: Run, rate: str) -> None:
+    result = run("dlq", "redrive", "-e", "staging", "--yes", "--rate", rate)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: --rate: {rate} is not a number of letters per second\n"
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "fast"])
+def test_a_rate_below_one_in_a_hundred_seconds_is_refused(run: Run, rate: str) -> None:
+    result = run("dlq", "redrive", "-e", "staging", "--yes", "--rate", rate)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: invalid value for '--rate': ")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--via", "topic"],
+        ["--rate", "5"],
+        ["--plan", "plan.json"],
+        ["--include-completed"],
+        ["--include-poison"],
+    ],
+)
+def test_an_option_that_the_redriver_does_not_know_is_refused(run: Run, option: list[str]) -> None:
+    result = run("dlq", "redrive", "-e", "staging", "--yes", "--engine", "lambda", *option)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (f"error: {option[0]} has no meaning with --engine lambda\nhint: leave it out\n")
+
+
+@pytest.mark.parametrize("filter_", [["--group", "G1"], ["--since", "1h"], ["--error", "customer"]])
+def test_the_redriver_takes_no_filters(run: Run, filter_: list[str]) -> None:
+    result = run("dlq", "redrive", "-e", "staging", "--yes", "--engine", "lambda", *filter_)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: --engine lambda redrives everything that is in the queue")
