@@ -148,9 +148,9 @@ def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) ->
 
 
 def _lines(pilot: Pilot, plan: Plan, *, keep: bool) -> list[str]:
-    much = f"{plan.messages:,} test messages" if plan.messages else f"test messages for {plan.duration}"
+    much = _counted(plan.messages, "test message") if plan.messages else f"test messages for {plan.duration}"
     route = "the webhook" if plan.via.value == Via.WEBHOOK.value else "the topic"
-    lines = [f"Load {pilot.environment}: {much} from {plan.clients:,} clients, through {route}"]
+    lines = [f"Load {pilot.environment}: {much} from {_counted(plan.clients, 'client')}, through {route}"]
     if plan.duplicates:
         lines.append(f"  {plan.duplicates:.1%} of them twice")
     if plan.poison:
@@ -161,6 +161,10 @@ def _lines(pilot: Pilot, plan: Plan, *, keep: bool) -> list[str]:
         "  what they leave stays there" if keep else "  their rows and dead letters are removed at the end"
     )
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _writable(report: Path | None) -> Path | None:

@@ -13,6 +13,7 @@ from b2bpilot.cli import load_display
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.dlq_run import new_run, resumed_run
 from b2bpilot.cli.publish_progress import ProofDisplay
+from b2bpilot.errors import DatabaseError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.load.firing import Fired, Firing
@@ -44,7 +45,7 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
         closing(route_of(pilot.environment, plan.via, clock=pilot.now)) as route,
         pilot.database() as database,
     ):
-        database.now()
+        _require_answer(database)
         with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
             firing = Firing(plan, journal.run_id, route, journal, clock=pilot.now)
             fired = _fire(pilot, plan, firing)
@@ -64,6 +65,14 @@ def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
             report = _prove(pilot, database, loaded, ending, journal)
     _show(pilot, report, ending)
     run.require_proved(report)
+
+
+def _require_answer(database: DatabaseManager) -> None:
+    """A load that could not be proved is not sent. Raises DatabaseError."""
+    try:
+        database.now()
+    except DatabaseError as exc:
+        raise type(exc)(f"{exc}. Nothing was sent", hint=exc.hint) from exc
 
 
 def _loaded(run_id: str, plan: Plan, fired: Fired) -> Loaded:

@@ -1,0 +1,73 @@
+"""`b2bpilot load`: what it asks before it sends, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
+
+
+@pytest.fixture
+def prod(staging: Staging) -> Staging:
+    create_stack("prod", {**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn})
+    return staging
+
+
+@pytest.mark.parametrize("answer", [[], ["--yes"], ["--confirm", "staging"]])
+def test_production_is_refused_without_its_name(run: Run, prod: Staging, answer: list[str]) -> None:
+    result = run("load", "-e", "prod", "--via", "topic", "--clients", "1", "--requests", "1", *answer)
+    assert result.exit_code == 5
+    assert result.stderr.startswith(
+        "Load environment prod (account 123456789012, eu-west-1): 1 test message from 1 client"
+    )
+    assert prod.messages() == []
+
+
+def test_another_environment_is_asked_about(run: Run, staging: Staging) -> None:
+    result = run("load", "-e", "staging", "--via", "topic")
+    assert result.exit_code == 5
+    assert "hint: run it again with --yes" in result.stderr
+    assert staging.messages() == []
+
+
+def test_nothing_is_sent_when_the_database_does_not_answer(run: Run, staging: Staging) -> None:
+    nowhere = "postgresql://me:hunter2@127.0.0.1:9/pilot"
+    result = run("load", "-e", "staging", "--via", "topic", "--yes", "--database-url", nowhere)
+    assert result.exit_code == 1
+    assert "no connection to pilot at 127.0.0.1:9" in result.stderr
+    assert "Nothing was sent" in result.stderr
+    assert staging.messages() == []
+
+
+def test_a_dry_run_shows_the_plan_and_sends_nothing(run: Run, staging: Staging) -> None:
+    result = run("load", "-e", "staging", "--duplicates", "5%", "--poison", "1%", "--dry-run")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "Load environment staging (account 123456789012, eu-west-1): 1,000 test messages from 100 clients, through the webhook",
+        "  5.0% of them twice",
+        "  1.0% can never be stored: they become dead letters, and the queue's alarm may ring",
+        "  their rows and dead letters are removed at the end",
+        "Nothing was sent.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--requests", "5", "--duration", "1m"], "--requests has no meaning with --duration"),
+        (["--poison", "many"], "--poison: 'many' is not a percentage"),
+        (["--poison", "60%", "--duplicates", "60%"], "more than all messages"),
+        (["--report", "missing/folder/load.html"], "--report: missing/folder/load.html cannot be written"),
+    ],
+)
+def test_bad_options_are_refused(run: Run, staging: Staging, options: list[str], said: str) -> None:
+    result = run("load", "-e", "staging", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr.splitlines()[0]
