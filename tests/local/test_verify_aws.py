@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.session import AwsAccess
+from b2bpilot.ops.verify.check import Status
+from b2bpilot.pipeline.remote_run import RemoteRun
+from tests.breaking import breaks
 from tests.local.conftest import machine
 from tests.local.verify_breakages import BREAKAGES, Breakage
-from tests.local.verify_stage import Stage, opened
+from tests.local.verify_stage import LOOKED_AT, Stage, opened
 
 pytestmark = pytest.mark.xdist_group("local")
 
@@ -29,6 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield opened(access, folder / "bytecode")
 
 
+@breaks("B2B088")
 def test_a_fresh_environment_is_whole_but_nobody_hears_its_alarms(stage: Stage) -> None:
     assert stage.before == {"B2B088"}
 
@@ -44,6 +50,111 @@ def test_a_breakage_is_found_by_its_own_code_and_mended_by_the_printed_command(
     if breakage.mended:
         assert mend
         stage.run(mend)
-        assert breakage.code not in stage.red()
+        assert stage.one(breakage.code).status is Status.OK
     breakage.after(stage)
+
+
+def test_after_all_that_was_broken_and_mended_the_environment_is_whole(stage: Stage) -> None:
     assert stage.red() == {}
+
+
+@breaks("B2B020", "B2B030", "B2B040", "B2B060", "B2B070")
+@pytest.mark.parametrize(
+    ("code", "output", "name"),
+    [
+        ("B2B020", "webhook_function_name", "gone"),
+        ("B2B030", "topic_arn", "arn:aws:sns:us-east-1:000000000001:gone"),
+        ("B2B040", "processor_function_name", "gone"),
+        ("B2B060", "dead_letter_queue_url", "http://127.0.0.1/000000000001/gone"),
+        ("B2B070", "stale_function_name", "gone"),
+    ],
+)
+def test_where_something_is_gone_nothing_more_is_asked_of_it(
+    stage: Stage, code: str, output: str, name: str
+) -> None:
+    found = stage.look(**{output: name})
+    assert (found[code].status, found[code].mend) == (Status.FAILED, None)
+    assert {one.status for one in found.values() if code in one.check.needs} == {Status.SKIPPED}
+
+
+@breaks("B2B029", "B2B038", "B2B039", "B2B055", "B2B056", "B2B057", "B2B058", "B2B059")
+@pytest.mark.parametrize(
+    ("code", "namespace", "metric", "value"),
+    [
+        ("B2B029", "AWS/ApiGateway", "5xx", 1),
+        ("B2B038", "AWS/SNS", "NumberOfNotificationsFailed", 1),
+        ("B2B038", "AWS/SNS", "NumberOfNotificationsFilteredOut", 1),
+        ("B2B039", "AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", 1),
+        ("B2B055", "AWS/Lambda", "AsyncEventsDropped", 1),
+        ("B2B056", "AWS/Lambda", "DeadLetterErrors", 1),
+        ("B2B057", "AWS/Lambda", "Errors", 1),
+        ("B2B058", "AWS/Lambda", "Throttles", 1),
+        ("B2B059", "AWS/Lambda", "AsyncEventAge", 700_000),
+    ],
+)
+def test_what_cloudwatch_counted_in_the_last_day_is_found(
+    stage: Stage, code: str, namespace: str, metric: str, value: float
+) -> None:
+    """At times of its own: what was counted cannot be taken back."""
+    then = datetime.now(UTC) - stage.apart()
+    stage.count(namespace, metric, value, at=then)
+    assert stage.one(code, now=then + timedelta(minutes=20)).status is stage.worst(code)
+    assert stage.one(code, now=then - timedelta(hours=1)).status is Status.OK
+
+
+@breaks("B2B064")
+def test_a_dead_letter_that_sqs_is_about_to_delete_is_found(stage: Stage) -> None:
+    then = datetime.now(UTC) - stage.apart()
+    stage.aws("sqs").send_message(QueueUrl=stage.stack.dead_letter_queue_url, MessageBody="{}")
+    stage.count("AWS/SQS", "ApproximateAgeOfOldestMessage", 12 * 86_400, at=then)
+    found = stage.one("B2B064", now=then + timedelta(minutes=20))
+    assert found.status is Status.FAILED
+    assert found.seen == "the oldest of 1 is 12 days old and deleted after 14 days"
+    unknown = stage.one("B2B064", now=then - timedelta(hours=3))
+    assert unknown.status is Status.SKIPPED
+    stage.aws("sqs").purge_queue(QueueUrl=stage.stack.dead_letter_queue_url)
+    assert stage.one("B2B064").status is Status.OK
+
+
+@breaks("B2B072")
+def test_a_stale_processor_that_does_not_run_any_more_is_found_and_may_yet_run(stage: Stage) -> None:
+    found = stage.one("B2B072", now=datetime.now(UTC) + timedelta(hours=1))
+    assert (found.status, found.may_change) == (Status.FAILED, True)
+    assert found.seen == "no run in the last 10 minutes"
+
+
+@breaks("B2B023")
+@pytest.mark.parametrize(
+    ("path", "seen"), [("/_aws/execute-api/b2bpilot/nowhere", "404 from"), ("", "did not answer")]
+)
+def test_a_webhook_that_does_not_answer_as_ours_is_found(stage: Stage, path: str, seen: str) -> None:
+    endpoint = stage.world.access.endpoint_url if path else "http://127.0.0.1:9/webhook?key=secret"
+    found = stage.one("B2B023", alone=True, webhook_url=f"{endpoint}{path}")
+    assert found.status is Status.FAILED
+    assert seen in found.seen
+    assert "secret" not in found.seen
+
+
+def test_a_redriver_whose_run_is_on_may_be_on(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    run = RemoteRun(run_id="r1", started_at=now, ends_at=now + timedelta(hours=1), max_failures=0.2)
+    mapping = EventSourceMapping.connect(stage.stack.redriver_mapping_id, access=stage.world.access)
+    mapping.write_tags(run.tags())
+    mapping.enable(max_concurrency=2)
+    found = stage.one("B2B069")
+    mapping.disable()
+    mapping.write_tags({**run.tags(), "b2bpilot:redrive-ended": "over"})
+    assert found.status is Status.OK, found.seen
+    assert "run r1 is on" in found.seen
+
+
+def test_a_look_asks_each_source_once_and_takes_no_message_away(stage: Stage) -> None:
+    sent = stage.aws("sqs").send_message(QueueUrl=stage.stack.dead_letter_queue_url, MessageBody="{}")
+    stage.look(LOOKED_AT)
+    received = stage.aws("sqs").receive_message(
+        QueueUrl=stage.stack.dead_letter_queue_url, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+    )
+    stage.aws("sqs").purge_queue(QueueUrl=stage.stack.dead_letter_queue_url)
+    (message,) = received["Messages"]
+    assert message["MessageId"] == sent["MessageId"]
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"

@@ -149,10 +149,6 @@ def concurrency(runs: int) -> Act:
     )
 
 
-def no_reserve(stage: Stage) -> None:
-    stage.aws("lambda").delete_function_concurrency(FunctionName=stage.stack.processor_function_name)
-
-
 def lines_for_ever(group: str) -> Act:
     return lambda stage: stage.aws("logs").delete_retention_policy(
         logGroupName=f"/aws/lambda/{getattr(stage.stack, group)}"
@@ -258,15 +254,6 @@ BREAKAGES = (
     Breakage("B2B035", "subscription pending", subscription_pending, unsubscribe_others, mended=False),
     Breakage("B2B036", "filter policy", lambda s: s.subscription("FilterPolicy", '{"source": ["web"]}')),
     Breakage(
-        "B2B036",
-        "filter policy on the body",
-        lambda s: (
-            s.subscription("FilterPolicyScope", "MessageBody"),
-            s.subscription("FilterPolicy", '{"schema": [2]}'),
-        )[0],
-        lambda s: s.subscription("FilterPolicyScope", "MessageAttributes"),
-    ),
-    Breakage(
         "B2B037", "subscription's redrive policy removed", lambda s: s.subscription("RedrivePolicy", "{}")
     ),
     Breakage("B2B041", "SNS permission removed", lambda s: s.forbid_all(s.stack.processor_function_name)),
@@ -280,7 +267,6 @@ BREAKAGES = (
     Breakage("B2B045", "timeout 3 s", lambda s: s.configure(s.stack.processor_function_name, Timeout=3)),
     Breakage("B2B046", "concurrency 0", concurrency(0)),
     Breakage("B2B047", "concurrency 3", concurrency(3)),
-    Breakage("B2B047", "nothing reserved", no_reserve),
     Breakage("B2B048", "no retries", event_invoke(retries=0)),
     Breakage("B2B049", "events kept a minute", event_invoke(age=60)),
     Breakage("B2B050", "on-failure destination", event_invoke(failures_to="dead_letter_queue_arn")),

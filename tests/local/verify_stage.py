@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.check import Check, Result, Severity, Status
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.world import Choices, World
 from tests.local.polling import eventually
@@ -34,6 +34,7 @@ class Stage:
     bytecode: Path
     before: frozenset[str] = frozenset()
     is_changing: bool = False
+    times: int = 0
 
     @property
     def stack(self) -> StackOutputs:
@@ -52,10 +53,40 @@ class Stage:
     def red(self) -> dict[str, Result]:
         """What is not as it was in the fresh environment, once Lambda has made the changes that it was asked for."""
         if self.is_changing:
-            eventually(self._is_settled, "the change of a function")
-            self.is_changing = False
+            self.settle()
         found = self.look()
         return {code: one for code, one in found.items() if one.status in RED and code not in self.before}
+
+    def one(self, code: str, *, alone: bool = False, **changes: Any) -> Result:
+        """Run one check and, unless it stands alone, what it needs."""
+        if self.is_changing:
+            self.settle()
+        return self.look([_checks()[code]] if alone else _with_needs(code), **changes)[code]
+
+    def worst(self, code: str) -> Status:
+        """What a check comes to that is not true."""
+        return Status.FAILED if _checks()[code].severity is Severity.FATAL else Status.WARNING
+
+    def apart(self) -> timedelta:
+        """How long ago something can have been counted, more than a day from all else. CloudWatch takes two weeks."""
+        self.times += 1
+        return self.times * timedelta(hours=30)
+
+    def count(self, namespace: str, metric: str, value: float, *, at: datetime) -> None:
+        """As AWS does it for the topic, the queue, the API or the processor."""
+        stack = self.stack
+        name, subject = {
+            "AWS/ApiGateway": ("ApiId", stack.api_id),
+            "AWS/Lambda": ("FunctionName", stack.processor_function_name),
+            "AWS/SNS": ("TopicName", stack.topic_arn.rpartition(":")[2]),
+            "AWS/SQS": ("QueueName", stack.dead_letter_queue_arn.rpartition(":")[2]),
+        }[namespace]
+        datum = {"MetricName": metric, "Dimensions": [{"Name": name, "Value": subject}], "Timestamp": at}
+        self.aws("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum | {"Value": value}])
+
+    def settle(self) -> None:
+        eventually(self._is_settled, "the change of a function")
+        self.is_changing = False
 
     def _is_settled(self) -> bool:
         """A change of a function takes half a second here, seconds on AWS."""
@@ -133,6 +164,16 @@ class Stage:
 
     def function_arn(self, name: str) -> str:
         return f"arn:aws:lambda:{self.stack.region}:{self.stack.account_id}:function:{name}"
+
+
+def _checks() -> dict[str, Check]:
+    return {check.code: check for check in CHECKS}
+
+
+def _with_needs(code: str) -> list[Check]:
+    check = _checks()[code]
+    needed = {one.code: one for part in check.needs for one in _with_needs(part)}
+    return [*needed.values(), check]
 
 
 def opened(access: AwsAccess, bytecode: Path) -> Stage:
