@@ -19,7 +19,7 @@ def _exists(world: World) -> Answer:
             f"{arn} does not exist; deploy the stack anew, with its three secret parameters", mend=""
         )
     if state.deleted_at:
-        return fails(f"it was deleted at {state.deleted_at:%Y-%m-%d %H:%M} UTC and can still be restored")
+        return fails(f"it is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored")
     return holds(arn)
 
 
