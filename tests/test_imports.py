@@ -40,7 +40,7 @@ def test_help_loads_no_client_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["publish", "migrate", "inspect", "submissions", "local", "demo", "dlq", "runs"]
+    "command", ["publish", "migrate", "inspect", "submissions", "local", "demo", "dlq", "runs", "twilio"]
 )
 def test_the_help_of_a_command_loads_no_client_library(command: str) -> None:
     loaded = loaded_by(f"from b2bpilot.cli.app import main\nassert main(['{command}', '--help']) == 0")

@@ -18,8 +18,11 @@ import psycopg
 from b2bpilot.aws.functions import Function
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import PilotError
+from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
+from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
 from b2bpilot.ops.deadletters.routes import InvokeRoute
@@ -27,7 +30,7 @@ from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
-from b2bpilot.twilio.samples import Sample, sample_params
+from b2bpilot.twilio.samples import NUMBER, SENDER, Sample, sample_params
 from b2bpilot.twilio.webhook import Answer, WebhookClient
 
 Found = TypeVar("Found")
@@ -38,6 +41,7 @@ POLL_SECONDS = 0.05
 CONSTRAINT = "bodies_are_short"
 KINDS = (Sample.TEXT, Sample.MEDIA, Sample.BUTTON, Sample.LOCATION, Sample.EMOJI, Sample.EMPTY)
 SENT_TWICE = 2
+NEVER_DELIVERED = 2
 LONG = "Please deliver to the back entrance, the front is closed until Monday"
 
 
@@ -67,17 +71,19 @@ class Stage:
     admin: psycopg.Connection
     queue: DeadLetterQueue
     processor: Function
+    topic: Topic
+    twilio: TwilioDouble
     home: Path
 
-    def journal(self) -> Journal:
+    def journal(self, command: str, reason: str) -> Journal:
         return Journal.create(
             self.home,
-            command="redrive",
+            command=command,
             environment="local",
             account_id="demo",
             region="local",
             operator=operator_name(),
-            reason="the constraint was dropped",
+            reason=reason,
             parameters={},
         )
 
@@ -97,6 +103,8 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
         yield _bad_change(stage)
         progress("mending the table and redriving the dead letters")
         yield _redrive(stage)
+        progress("pointing Twilio at a wrong URL, and asking Twilio afterwards")
+        yield _wrong_url(stage)
         yield _proof(stage)
 
 
@@ -120,6 +128,8 @@ def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
             admin=admin,
             queue=DeadLetterQueue.connect(outputs["DeadLetterQueueUrl"], access=access),
             processor=Function.connect(outputs["ProcessorFunctionName"], access=access),
+            topic=Topic.connect(outputs["TopicArn"], access=access),
+            twilio=environment.twilio,
             home=home,
         )
 
@@ -197,7 +207,7 @@ def _redrive(stage: Stage) -> Scene:
         wanted=lambda _: True,
         started_at=datetime.now(UTC),
     )
-    with run, stage.journal() as journal:
+    with run, stage.journal("redrive", "the constraint was dropped") as journal:
         summary = run.run(run.take()[1], journal, Watch())
     _hold(
         summary.completed == 3 and len(summary.unfinished) == 1,  # noqa: PLR2004
@@ -215,18 +225,47 @@ def _redrive(stage: Stage) -> Scene:
     )
 
 
+def _wrong_url(stage: Stage) -> Scene:
+    """What `b2bpilot twilio reconcile --publish-missing` does: such a loss leaves no trace in AWS."""
+    account_sid = stage.twilio.account.sid
+    lost = [
+        sample_params(kind, AccountSid=account_sid, From=SENDER, To=NUMBER)
+        for kind in KINDS[:NEVER_DELIVERED]
+    ]
+    lose(stage.twilio, lost)
+    with stage.journal("reconcile", "the webhook's URL was wrong") as journal:
+        loss = find(stage.twilio, stage.database, stage.topic, journal)
+    _hold(
+        {one.sid for one in loss.missing} == {params["MessageSid"] for params in lost},
+        "exactly the messages are missing that never reached the webhook",
+    )
+    _hold(loss.recovered.proven == len(lost), "all of them are stored now")
+    found = [stage.database.get_submission_by_message_id(one.message_id or "") for one in loss.missing]
+    codes = ", ".join(sorted({one.error_code or "none" for one in loss.missing}))
+    return Scene(
+        title="A deploy points the number at a wrong URL; AWS never hears of it",
+        seen=[
+            f"Twilio has {len(lost)} messages that the table has not; its alerts say why: error {codes}",
+            f"{loss.recovered.proven} published again with all their parameters, and stored, as their rows say",
+        ],
+        submissions=[row for row in found if row],
+        facts={"missing": len(loss.missing), "recovered": loss.recovered.proven},
+    )
+
+
 def _proof(stage: Stage) -> Scene:
     rows = stage.rows()
     distinct = {row.message_id for row in rows}
     completed = [row for row in rows if row.status is SubmissionStatus.COMPLETED]
-    _hold(len(rows) == len(distinct) == len(KINDS) + 4, "ten messages were accepted and ten rows are there")
+    sent = len(KINDS) + 4 + NEVER_DELIVERED
+    _hold(len(rows) == len(distinct) == sent, f"{sent} messages were sent and {sent} rows are there")
     return Scene(
         title="The books balance",
         seen=[
-            f"{len(rows)} messages were accepted and {len(rows)} rows are there: none lost, none twice",
+            f"{len(rows)} messages were sent and {len(rows)} rows are there: none lost, none twice",
             f"{len(completed)} completed, {len(rows) - len(completed)} failed and still in the dead-letter queue",
         ],
-        facts={"accepted": len(KINDS) + 4, "rows": len(rows), "completed": len(completed)},
+        facts={"accepted": sent, "rows": len(rows), "completed": len(completed)},
     )
 
 

@@ -23,6 +23,7 @@ from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import Identity, State, read_state, write_state
 from b2bpilot.local.twilio.account import BOOK, twilio_double
+from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops import migrations
 
 Progress = Callable[[str], None]
@@ -37,6 +38,7 @@ class LocalEnvironment:
     state: State
     stack: Stack
     emulator: EmulatorProcess
+    twilio: TwilioDouble
 
     def serve(self) -> None:
         """Return at Ctrl-C or SIGTERM; raise when the emulator ends by itself."""
@@ -101,7 +103,7 @@ def running(
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
-        yield LocalEnvironment(state=state, stack=stack, emulator=emulator)
+        yield LocalEnvironment(state=state, stack=stack, emulator=emulator, twilio=double)
 
 
 @contextmanager

@@ -231,4 +231,5 @@ def test_the_demonstration_holds_and_leaves_nothing_behind(capsys: pytest.Captur
 
     story = json.loads(capsys.readouterr().out)
     assert story["held"] is True
-    assert story["scene_5"]["rows"] == story["scene_5"]["accepted"] == 10
+    assert story["scene_5"]["recovered"] == story["scene_5"]["missing"] == 2
+    assert story["scene_6"]["rows"] == story["scene_6"]["accepted"] == 12
