@@ -13,8 +13,6 @@ from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.pipeline.message import format_time
 
 FUNCTION_WIDTH, LEVEL_WIDTH = 9, 8
-UNSAID = (None, "", False)
-"""Values that say nothing to a reader."""
 TRACE = "stackTrace"
 BEGAN, ENDED = "platform.start", "platform.report"
 
@@ -71,10 +69,15 @@ def _pairs(entry: LogEntry) -> Iterator[str]:
         yield from (
             f"{name}={_value(value)}"
             for name, value in entry.fields.items()
-            if value not in UNSAID and name not in (TRACE, "errorType", "errorMessage")
+            if not _is_unsaid(value) and name not in (TRACE, "errorType", "errorMessage")
         )
     if entry.request_id:
         yield f"request_id={entry.request_id}"
+
+
+def _is_unsaid(value: object) -> bool:
+    """A 0 says something."""
+    return value is None or value is False or value == ""
 
 
 def _value(value: object) -> str:

@@ -126,8 +126,10 @@ def _show(pilot: Pilot, found: Iterable[LogEntry], *, reveal: bool) -> int:
         return len(lines)
     count = 0
     for entry in found:
-        fields = log_line.fields(entry, reveal=reveal)
-        output.record(fields, text=[log_line.text(entry, reveal=reveal, verbose=verbose)])
+        if output.format is Format.JSONL:
+            output.record(log_line.fields(entry, reveal=reveal), text=[])
+        else:
+            output.record({}, text=[log_line.text(entry, reveal=reveal, verbose=verbose)])
         count += 1
     output.finish()
     return count

@@ -13,7 +13,7 @@ NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def one_line(text: str) -> str:
     """Return the text with everything escaped that moves a cursor or hides other text: it may come from a stranger."""
-    return "".join(_visible(letter) for letter in text)
+    return text if text.isprintable() else "".join(_visible(letter) for letter in text)
 
 
 def width(text: str) -> int:
