@@ -1,8 +1,9 @@
 """`make bench`: the figures of the README and of docs/."""
 
-from bench import migrate_live_table, pipeline, redrive
+from bench import migrate_live_table, pipeline, publish, redrive
 
 if __name__ == "__main__":
     pipeline.main()
     redrive.main()
+    publish.main()
     migrate_live_table.main()

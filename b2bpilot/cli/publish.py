@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,15 +14,19 @@ import typer
 from b2bpilot.cli.context import LOCAL, Pilot, pilot_of
 from b2bpilot.cli.durations import parse_duration
 from b2bpilot.cli.privacy import cut, mask_number
+from b2bpilot.cli.runs import RESUMERS
 from b2bpilot.cli.settings import config_files
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
     from b2bpilot.ops.publish.order import Order, Wanted
+    from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.pipeline.message import PilotMessage
 
 MOST = 1_000_000
+
+RESUMERS["publish"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
 
 
 class Via(StrEnum):
@@ -152,6 +155,13 @@ def publish(
         publishing.publish(pilot, order, request)
 
 
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Send what is not known to be sent: `b2bpilot runs resume`."""
+    from b2bpilot.cli import publishing
+
+    publishing.resume(pilot, record, yes=yes)
+
+
 def fixtures_folder(pilot: Pilot) -> Path:
     return config_files(pilot.environ, directory=Path.cwd(), home=Path.home())[-1].parent / "fixtures"
 
@@ -229,7 +239,3 @@ def _plan(pilot: Pilot, order: Order, first: PilotMessage, request: object) -> l
         who = "that number gets it" if order.messages == 1 else "each sender gets it"
         lines.append(f"If the environment has a reply configured, {who}.")
     return lines
-
-
-def seconds_of(duration: timedelta | None) -> float | None:
-    return duration.total_seconds() if duration else None

@@ -68,7 +68,8 @@ def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, via: str, *, is_tes
 
 
 def _told(dispatch: Dispatch, rate: float) -> list[str]:
-    lines = [f"Published {dispatch.accepted:,} messages in {dispatch.seconds:.1f} s ({rate:,.0f} a second)"]
+    what = "1 message" if dispatch.accepted == 1 else f"{dispatch.accepted:,} messages"
+    lines = [f"Published {what} in {dispatch.seconds:.1f} s ({rate:,.0f} a second)"]
     if not dispatch.is_complete:
         counts = dispatch.counts()
         lines = [

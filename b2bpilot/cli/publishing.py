@@ -12,7 +12,6 @@ from b2bpilot.cli import publish_results
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.dlq_run import new_run, resumed_run
 from b2bpilot.cli.publish_progress import ProofDisplay, SendingDisplay
-from b2bpilot.cli.runs import RESUMERS
 from b2bpilot.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
     from b2bpilot.pipeline.database import DatabaseManager
-
-RESUMERS["publish"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,16 +172,15 @@ def _send(
 
     limits = Limits(rate=request.rate, concurrency=request.concurrency or run.DEFAULT_CONCURRENCY)
     is_one = planned.items == 1
+    left = planned.items - sum(run.is_sent(state) for state in (known or {}).values())
     shown = (
-        nullcontext(pilot.output.notice)
-        if is_one
-        else pilot.output.progress(f"Publishing {planned.items:,} messages")
+        nullcontext(pilot.output.notice) if is_one else pilot.output.progress(f"Publishing {left:,} messages")
     )
     with shown as tell, _told_when_interrupted(pilot) as sendings:
 
         def watch(sending: Sending, pace: Pace) -> Observe:
             sendings.append(sending)
-            return SendingDisplay(tell, total=planned.items, pace=pace, live=pilot.output.stderr.isatty())
+            return SendingDisplay(tell, total=left, pace=pace, live=pilot.output.stderr.isatty())
 
         return run.send(planned, route, journal, limits, known=known, watch=watch)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +129,21 @@ def test_a_finished_run_has_nothing_to_resume(run: Run, aws: FakeAws) -> None:
     assert again.exit_code == 5
     assert "nothing left to send" in again.document["error"]["message"]
     assert set(aws.taken.values()) == {1}
+
+
+def test_another_process_can_resume_it(run: Run, aws: FakeAws) -> None:
+    aws.refuse = "0"
+    run_id = publish(run, "--count", "10").document["published"]["run_id"]
+    aws.mend()
+    resumed = subprocess.run(
+        [sys.executable, "-m", "b2bpilot", "runs", "resume", run_id, "--yes"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.startswith("Published 1 message in ")
+    assert len(aws.taken) == 10
 
 
 def test_one_message_has_a_journal_too(run: Run, aws: FakeAws) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from b2bpilot.ops.load import figures
 from b2bpilot.ops.load.clocks import Offset, compare
-from b2bpilot.ops.load.firing import Attempt, Fired
+from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.plan import Plan
 from b2bpilot.ops.load.report import Latency, histogram
@@ -74,6 +74,10 @@ def test_an_outage_that_ended_well_is_one_sentence() -> None:
 def test_what_was_given_up_in_an_outage_is_counted() -> None:
     (line,) = figures.story(fired(attempt(0, 1, error="answered 503"), attempt(1, 2)), [], {})
     assert line.endswith("(answered 503 1); 1 of them were given up")
+
+
+def test_a_request_that_the_run_did_not_live_to_see_answered_is_no_outage() -> None:
+    assert figures.story(fired(attempt(0, 1, error=STOPPED)), [], {}) == []
 
 
 def test_a_standstill_and_takeovers_are_told() -> None:
