@@ -39,7 +39,7 @@ def main() -> None:
         ours: list[Measured] = []
         for _ in range(ROUNDS):
             plain.append(_plain(state, stack))
-            ours.append(_publish(state, stack))
+            ours.append(_publish(state))
     _show(plain, ours)
 
 
@@ -57,7 +57,7 @@ def _plain(state: State, stack: StackOutputs) -> Measured:
     return Measured(sending=MESSAGES / float(output), process=MESSAGES / seconds)
 
 
-def _publish(state: State, stack: StackOutputs) -> Measured:
+def _publish(state: State) -> Measured:
     command = ["-m", "b2bpilot", "publish", "text", "-e", "local", "--endpoint-url", state.endpoint_url]
     seconds, output = _run(state, [*command, "--count", str(MESSAGES), "-o", "json"])
     document = json.loads(output)
