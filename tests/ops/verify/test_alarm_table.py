@@ -1,0 +1,63 @@
+"""The table of alarms says what the template says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from b2bpilot import resources
+from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
+from tests.ops.verify.worlds import STACK
+
+SUBJECTS = {
+    "MessageTopic.TopicName": "topic_arn",
+    "DeadLetterQueue.QueueName": "dead_letter_queue_arn",
+    "BackgroundProcessorFunction": "processor_function_name",
+    "StaleMessageProcessorFunction": "stale_function_name",
+    "DeadLetterRedriverFunction": "redriver_function_name",
+    "WebhookApi": "api_id",
+}
+
+
+def in_template() -> dict[str, dict[str, Any]]:
+    found = yaml_parse(resources.template().read_text())["Resources"].values()
+    alarms = [one["Properties"] for one in found if one["Type"] == "AWS::CloudWatch::Alarm"]
+    return {text(alarm["AlarmName"]): alarm for alarm in alarms}
+
+
+def text(value: Any) -> str:
+    """`!Sub` with the environment's name in it."""
+    return str(value["Fn::Sub"] if isinstance(value, dict) else value).replace("${Environment}", "staging")
+
+
+def subject(value: Any) -> str:
+    name = value.get("Ref") or ".".join(value["Fn::GetAtt"])
+    return SUBJECTS[name]
+
+
+def test_the_table_has_the_templates_alarms() -> None:
+    assert {one.full_name(STACK) for one in ALARMS} == in_template().keys()
+
+
+@pytest.mark.parametrize("alarm", ALARMS, ids=lambda one: one.name)
+def test_an_alarm_of_the_table_is_the_templates(alarm: AlarmDefinition) -> None:
+    wanted = in_template()[alarm.full_name(STACK)]
+    dimensions = wanted.get("Dimensions", [])
+    assert alarm.description == wanted["AlarmDescription"]
+    assert (alarm.full_namespace(STACK), alarm.metric) == (text(wanted["Namespace"]), wanted["MetricName"])
+    assert alarm.dimension == next(((one["Name"], subject(one["Value"])) for one in dimensions), None)
+    assert (alarm.statistic, alarm.period_seconds) == (wanted["Statistic"], wanted["Period"])
+    assert (alarm.periods, alarm.breaching) == (wanted["EvaluationPeriods"], wanted.get("DatapointsToAlarm"))
+    assert (alarm.threshold, wanted["ComparisonOperator"]) == (
+        wanted["Threshold"],
+        "GreaterThanOrEqualToThreshold",
+    )
+    assert wanted["TreatMissingData"] == "notBreaching"
+
+
+def test_an_alarm_that_is_made_again_notifies_whom_the_others_notify() -> None:
+    command = ALARMS[0].command(STACK, ["arn:aws:sns:eu-west-1:123456789012:on-call"])
+    assert command.count("arn:aws:sns:eu-west-1:123456789012:on-call") == 2
+    assert "Name=TopicName,Value=b2b-pilot-messages-staging" in command

@@ -1,0 +1,84 @@
+"""What is said of a function that is being changed, and what is never printed of its environment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from b2bpilot.ops.verify.check import Result, Status
+from tests.ops.verify.settings import function
+from tests.ops.verify.worlds import STACK, seen, world
+
+WEBHOOK, PROCESSOR = STACK.webhook_function_name, STACK.processor_function_name
+
+
+def webhook(code: str, *, stack: Any = STACK, **changes: Any) -> Result:
+    known = {"stack": stack, ("function", WEBHOOK): function(WEBHOOK, **changes)}
+    return seen(code, world(known=known))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "may_change"),
+    [
+        ({"state": "Pending", "state_reason": "is created"}, f"{WEBHOOK}: Pending (is created)", True),
+        ({"state": "Failed", "state_reason": "no subnet"}, f"{WEBHOOK}: Failed (no subnet)", False),
+        ({"update": "InProgress"}, f"the last change of {WEBHOOK}: InProgress", True),
+        ({"update": "Failed"}, f"the last change of {WEBHOOK}: Failed", False),
+    ],
+)
+def test_waiting_helps_a_function_that_is_being_changed_and_no_other(
+    changes: dict[str, str], told: str, may_change: bool
+) -> None:
+    result = webhook("B2B020", **changes)
+    assert (result.status, result.seen, result.may_change) == (Status.FAILED, told, may_change)
+
+
+def test_a_command_that_sets_a_variable_repeats_the_others() -> None:
+    environment = {**function(WEBHOOK).environment, "SNS_TOPIC_ARN": "another"}
+    result = webhook("B2B025", environment=environment)
+    assert result.seen == "SNS_TOPIC_ARN is another"
+    assert result.mend is not None
+    assert all(value in result.mend for value in function(WEBHOOK).environment.values())
+
+
+def test_a_variable_that_may_be_a_secret_is_in_no_command() -> None:
+    environment = {"SECRET_ARN": STACK.secret_arn, "TWILIO_AUTH_TOKEN": "top-secret"}
+    result = webhook("B2B025", environment=environment)
+    assert (result.status, result.mend) == (Status.FAILED, None)
+    assert "top-secret" not in repr(result)
+
+
+def test_a_webhook_url_with_a_password_is_shown_without_it_and_is_in_no_command() -> None:
+    stack = replace(STACK, webhook_url="https://user:top-secret@hooks.example.com/webhook?key=top-secret")
+    result = webhook("B2B024", stack=stack)
+    assert result.seen == (
+        "it is https://hooks.example.com/webhook, the stack's is https://hooks.example.com/webhook?...; "
+        "set it to the stack's output WebhookUrl"
+    )
+    assert result.mend is None
+    same = webhook("B2B024", stack=stack, environment={"PUBLIC_WEBHOOK_URL": stack.webhook_url})
+    assert (same.status, same.seen) == (Status.OK, "https://hooks.example.com/webhook?...")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "status", "told"),
+    [
+        ("python3.13", Status.OK, "python3.13 until 2029-06-30"),
+        (
+            "python3.11",
+            Status.OK,
+            "python3.11 until 2027-06-30",
+        ),
+        ("python3.10", Status.WARNING, "python3.10 until 2026-10-31: deploy a release with a newer runtime"),
+        ("python3.99", Status.SKIPPED, "this version does not know until when AWS supports python3.99"),
+    ],
+)
+def test_a_runtime_is_judged_by_the_date_until_which_aws_supports_it(
+    runtime: str, status: Status, told: str
+) -> None:
+    names = (WEBHOOK, PROCESSOR, STACK.stale_function_name, STACK.redriver_function_name)
+    at = world(known={("function", name): function(name, runtime=runtime) for name in names})
+    result = seen("B2B052", at)
+    assert (result.status, result.seen) == (status, told)
