@@ -386,7 +386,7 @@ def _disconnect_everyone(database_url: str) -> None:
 
 
 def test_a_statement_that_is_cancelled_is_no_lost_connection(database_url: str) -> None:
-    impatient = make_conninfo(database_url, options="-c statement_timeout=1")
+    impatient = make_conninfo(database_url, options="-c statement_timeout=50")
 
     with DatabaseManager(impatient) as database, pytest.raises(DatabaseError) as raised:
         _run(database, "SELECT pg_sleep(10)")
