@@ -22,6 +22,10 @@ class Integration:
     integration_id: str
     uri: str
 
+    @property
+    def function_arn(self) -> str:
+        return self.uri.rpartition("/functions/")[2].removesuffix("/invocations")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

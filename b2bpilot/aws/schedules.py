@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """`target` is what the scheduler calls, in its own words: an update has to repeat it whole."""
+    """`target` is what the scheduler calls, in its own words: an update has to repeat it whole, the description too."""
 
     name: str
+    description: str
     expression: str
     is_enabled: bool
     target: Mapping[str, Any]
@@ -45,6 +46,7 @@ def schedule(client: EventBridgeSchedulerClient, name: str) -> Schedule | None:
             return None
     return Schedule(
         name=found["Name"],
+        description=found.get("Description", ""),
         expression=found["ScheduleExpression"],
         is_enabled=found.get("State") == "ENABLED",
         target=dict(found["Target"]),

@@ -81,7 +81,7 @@ def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
     told = settings.environment
     wrong = [f"{name} is {told.get(name) or 'not set'}" for name in wanted if told.get(name) != wanted[name]]
     if not wrong:
-        return holds(", ".join(wanted))
+        return holds(f"{', '.join(wanted)} as deployed")
     return fails("; ".join(wrong), mend=environment_command(settings, wanted))
 
 

@@ -76,9 +76,7 @@ def _nothing_dropped(world: World) -> Answer:
 def _letters_written(world: World) -> Answer:
     lost = _count(world, "DeadLetterErrors")
     return (
-        fails(f"{lost:,} in the last day were not written, and are lost")
-        if lost
-        else holds("in the last day")
+        fails(f"{lost:,} in the last day were not written, and are lost") if lost else holds("none was lost")
     )
 
 

@@ -77,6 +77,7 @@ def _schedule_command(schedule: Schedule, function: FunctionSettings) -> str:
         "scheduler", "update-schedule", "--name", schedule.name, "--schedule-expression", EXPRESSION,
         "--flexible-time-window", "Mode=OFF", "--state", "ENABLED",
         "--target", document({**schedule.target, "Arn": function.arn}),
+        *(("--description", schedule.description) if schedule.description else ()),
     )  # fmt: skip
 
 

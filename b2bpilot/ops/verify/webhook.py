@@ -58,7 +58,7 @@ def _routed(world: World) -> Answer:
     if api is None:
         return fails(f"there is no API {api_id}")
     route = api.route(ROUTE)
-    leads_there = [one for one in api.integrations if function.arn in one.uri]
+    leads_there = [one for one in api.integrations if one.function_arn == function.arn]
     if route and route.integration in leads_there:
         return holds(f"{ROUTE} of API {api_id} calls {function.name}")
     if route and route.integration:

@@ -1,0 +1,66 @@
+"""What the processor's reports say of its memory, and what they do not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pytest
+from moto import mock_aws
+
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.world import World
+from tests.ops.verify.settings import function
+from tests.ops.verify.worlds import NOW, STACK, seen, world
+
+PROCESSOR = STACK.processor_function_name
+GROUP = f"/aws/lambda/{PROCESSOR}"
+
+
+@pytest.fixture
+def staging(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with mock_aws():
+        yield world(known={("function", PROCESSOR): function(PROCESSOR)})
+
+
+def reported(staging: World, reports: Sequence[object]) -> Result:
+    logs = staging.client("logs")
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="1")
+    at = int(NOW.timestamp() * 1000) - 60_000
+    lines = [{"timestamp": at, "message": json.dumps(report)} for report in reports]
+    if lines:
+        logs.put_log_events(logGroupName=GROUP, logStreamName="1", logEvents=lines)
+    return seen("B2B053", staging)
+
+
+def report(**metrics: int) -> dict[str, object]:
+    return {"type": "platform.report", "record": {"metrics": metrics}}
+
+
+def test_the_run_that_used_most_decides(staging: World) -> None:
+    result = reported(staging, [report(maxMemoryUsedMB=90), report(maxMemoryUsedMB=409)])
+    assert (result.status, result.seen) == (Status.OK, "at most 409 of 512 MB in the last hour")
+
+
+def test_more_than_four_fifths_is_too_much_and_doubled(staging: World) -> None:
+    result = reported(staging, [report(maxMemoryUsedMB=410)])
+    assert result.status is Status.WARNING
+    assert result.mend == (
+        f"aws --region eu-west-1 lambda update-function-configuration --function-name {PROCESSOR} "
+        "--memory-size 1024"
+    )
+
+
+def test_reports_that_do_not_say_it_are_no_answer(staging: World) -> None:
+    result = reported(staging, [report(memorySizeMB=512), "platform.report", {"type": "platform.report"}])
+    assert (result.status, result.seen) == (
+        Status.SKIPPED,
+        "the 3 reports of the last hour do not say how much was used",
+    )
+
+
+def test_without_runs_nothing_was_used(staging: World) -> None:
+    assert reported(staging, []).seen == "512 MB; no run in the last hour"
