@@ -58,7 +58,7 @@ def export(
             selection=selection,
             origin=origin,
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {about:,} dead letters"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
         found = _export(pilot, file, wanted)
     _show(pilot, file, found)
@@ -103,6 +103,6 @@ def _show(pilot: Pilot, file: str, found: Look) -> None:
         fields = {"file": file, "letters": count, "saw": found.saw, "about": found.about}
         pilot.output.record({"exported": fields}, text=[f"Exported {letters(count)} to {file}"])
     if not found.is_complete:
-        pilot.output.notice(f"Saw {found.saw:,} of about {found.about:,} dead letters.")
+        pilot.output.notice(f"Saw {found.saw:,} of about {letters(found.about)}.")
     if found.not_released:
         pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")

@@ -83,7 +83,7 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
             retention=queue.attributes().retention,
             database=pilot.database,
             now=pilot.now(),
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {about:,} dead letters"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
 
 

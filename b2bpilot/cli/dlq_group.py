@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq_options import letters
 from b2bpilot.cli.durations import relative
 from b2bpilot.pipeline.message import format_time
 
@@ -45,7 +46,7 @@ def lines(group: Group, *, now: datetime) -> Iterator[str]:
 def summary(found: Survey, selection: Selection) -> Iterator[str]:
     """Return what is to be said about the look itself."""
     look, groups = found.look, len(found.groups)
-    seen = f"saw {look.saw:,} of about {look.about:,}"
+    seen = f"saw {look.saw:,} of about {letters(look.about)}"
     if look.about == 0:
         yield "The dead-letter queue is empty."
     elif not look.found:
@@ -54,7 +55,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         yield f"{look.saw and len(look.found):,} as --limit says; there may be more ({seen})."
     else:
         matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
-        yield f"S{seen[1:]} dead letters{matching} in {groups} group{'s'[: groups != 1]}."
+        yield f"S{seen[1:]}{matching} in {groups} group{'s'[: groups != 1]}."
     if not look.is_complete and selection.limit is None:
         yield (
             "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."

@@ -66,7 +66,12 @@ def story(shown: Shown, *, reveal: bool, now: datetime) -> list[tuple[str, str]]
         ("failure", _failure(letter.failure, reveal=reveal)),
         ("unreadable", letter.unreadable),
         ("body", (letter.body if reveal else cut(letter.body)) if letter.unreadable else None),
-        ("others", f"{shown.others} older letters of this message" if shown.others else None),
+        (
+            "others",
+            f"{shown.others} older letter{'s'[: shown.others != 1]} of this message"
+            if shown.others
+            else None,
+        ),
         ("expires", _moment(shown.expires_at, now=now) if shown.expires_at else None),
         *_below("timeline", [f"{_moment(moment.at, now=now)}  {moment.what}" for moment in shown.timeline]),
         *_of_message(letter.message, reveal=reveal),

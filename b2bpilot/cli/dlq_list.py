@@ -10,6 +10,7 @@ import typer
 
 from b2bpilot.cli import dlq_group
 from b2bpilot.cli.context import Pilot, pilot_of
+from b2bpilot.cli.dlq_options import letters
 from b2bpilot.cli.dlq_selection import selection_of
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.settings import Format
@@ -48,7 +49,7 @@ def list_(
             retention=attributes.retention,
             database=pilot.database,
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {about:,} dead letters"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
     _show(pilot, found, now=now)
     for line in dlq_group.summary(found, selection):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.context import Pilot
+from b2bpilot.cli.dlq_options import letters
 from b2bpilot.cli.dlq_run import new_run
 from b2bpilot.errors import PartlyFailed, UsageError
 
@@ -37,7 +38,7 @@ def redrive_inside_aws(
     at_once = concurrency or DEFAULT_CONCURRENCY
     counters = queue_of(pilot.environment).counters()
     plan = [
-        f"Let AWS redrive about {counters.total:,} dead letters of {pilot.environment}, {at_once} at once.",
+        f"Let AWS redrive about {letters(counters.total)} of {pilot.environment}, {at_once} at once.",
         f"It ends by itself: when all were tried once, or more than {max_failures:.0%} failed. What fails stays in the queue.",
     ]
     if dry_run:
@@ -88,8 +89,8 @@ def _show(pilot: Pilot, last: Reading) -> None:
     completed = "unknown: the database did not answer" if last.completed is None else f"{last.completed:,}"
     text = [
         f"Ended: {last.ended or 'the redriver was turned off'}",
-        f"{completed} rows completed since the start, live messages among them; about {left:,} letters in the queue",
+        f"{completed} rows completed since the start, live messages among them; about {letters(left)} in the queue",
     ]
     pilot.output.record({"redriver": fields}, text=text)
     if left:
-        raise PartlyFailed(f"about {left:,} dead letters are left", hint="`b2bpilot dlq list` shows why")
+        raise PartlyFailed(f"about {letters(left)} left", hint="`b2bpilot dlq list` shows why")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.context import Pilot, pilot_of
+from b2bpilot.cli.dlq_options import letters as counted
 from b2bpilot.cli.dlq_run import new_run
 from b2bpilot.cli.dlq_selection import selection_of
 from b2bpilot.cli.output import Row
@@ -53,7 +54,7 @@ def replay(
         pilot.output.notice("No dead letter matches.")
         return
     place = "in this process" if local else f"with {pilot.environment.stack.processor_function_name}"
-    plan = [f"Process copies of {len(letters):,} dead letters of {pilot.environment} {place}."]
+    plan = [f"Process copies of {counted(len(letters))} of {pilot.environment} {place}."]
     pilot.confirmation(yes=yes).ask(plan, "Go on?")
     parameters = {"letters": len(letters), "file": str(file) if file else None, "local": local}
     with (

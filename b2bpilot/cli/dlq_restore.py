@@ -99,12 +99,12 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
             before=sent_before(runs, origin),
             discarded=found.discarded,
             now=pilot.now(),
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {about:,} dead letters"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
     require_same_origin(plan, origin, force=force)
     counts = {decision.value: count for decision, count in plan.counts().items()}
     text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
-    pilot.output.record({"plan": counts}, text=text or [f"{found.path} holds no letters."])
+    pilot.output.record({"plan": counts}, text=text or [f"{found.path} holds no dead letter."])
     return plan
 
 

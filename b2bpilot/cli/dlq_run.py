@@ -73,9 +73,8 @@ def _told_how_to_go_on(pilot: Pilot, run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        pilot.output.notice(
-            f"See what was done: b2bpilot runs show {run_id}; go on: b2bpilot runs resume {run_id}"
-        )
+        pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
+        pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
         raise
 
 

@@ -8,6 +8,7 @@ import typer
 
 from b2bpilot.cli import dlq_letter
 from b2bpilot.cli.context import pilot_of
+from b2bpilot.cli.dlq_options import letters
 
 
 def show(
@@ -41,7 +42,7 @@ def show(
                 environment.stack.processor_function_name, access=environment.access
             ),
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {about:,} dead letters"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
     pilot.output.pairs(
         {"dead_letter": dlq_letter.fields(shown, reveal=reveal)},

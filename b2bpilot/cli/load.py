@@ -11,8 +11,8 @@ import typer
 
 from b2bpilot.cli.confirm_name import ask_for_name
 from b2bpilot.cli.context import LOCAL, Pilot, pilot_of
-from b2bpilot.cli.dlq_redrive import parse_percent
 from b2bpilot.cli.durations import parse_duration
+from b2bpilot.cli.percent import parse_percent
 from b2bpilot.cli.runs import RESUMERS
 from b2bpilot.errors import UsageError
 

@@ -198,8 +198,21 @@ def test_a_bad_filter_is_refused(run: Run, letters: Letters, options: list[str],
 def test_a_group_that_is_not_there_is_an_error(run: Run, three_causes: list[PilotMessage]) -> None:
     result = run("dlq", "list", "--group", "G4")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "error: there is no group G4; the queue has G1 to G3\n" in result.stderr
+
+
+def test_a_field_that_no_letter_has_is_an_error(run: Run, three_causes: list[PilotMessage]) -> None:
+    result = run("dlq", "list", "--where", "params.Statsu != 'x'")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "error: --where: none of the dead letters has params.Statsu\n" in result.stderr
+
+
+def test_one_letter_is_one_letter(run: Run, letters: Letters) -> None:
+    letters.put(message())
+
+    assert "Saw 1 of about 1 dead letter in 1 group.\n" in run("dlq", "list").stderr
 
 
 def test_an_empty_queue_is_said(run: Run, letters: Letters) -> None:

@@ -51,7 +51,7 @@ def require_all_deleted(discarded: Discarded) -> None:
     """Raises PartlyFailed."""
     if discarded.problems:
         raise PartlyFailed(
-            f"{len(discarded.problems):,} dead letters are not known to be deleted",
+            f"not known to be deleted: {len(discarded.problems):,} of the dead letters",
             hint="see `b2bpilot dlq list`, and discard again or resume the run",
         )
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import jmespath  # type: ignore[import-untyped]  # it has no types
 
 from b2bpilot.errors import UsageError
+from b2bpilot.ops.deadletters import field_names
 from b2bpilot.pipeline.deadletter import DeadLetter, Failure, FailureKind, Shape
 from b2bpilot.pipeline.message import PilotMessage, Source, format_time
 
@@ -19,25 +20,39 @@ HINT = (
 )
 
 
+@dataclass(slots=True)
+class Tried:
+    """On how many letters an expression was tried, and which of its parameters none of them had."""
+
+    letters: int
+    unseen: set[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A checked expression. A letter matches when the result is neither false, null nor empty."""
 
     text: str
     _parsed: Any = field(repr=False, compare=False)
+    _tried: Tried = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises UsageError for what is no expression, or calls what is no function."""
+        """Raises UsageError for what is no expression, calls what is no function, or names what is no field."""
         try:
-            expression = cls(text, jmespath.compile(text))
+            compiled = jmespath.compile(text)
         except jmespath.exceptions.JMESPathError as exc:
             raise _wrong(text, exc) from exc
-        expression.matches(SAMPLE)
-        return expression
+        if mistake := field_names.mistaken(compiled.parsed):
+            raise UsageError(f"--where: {text!r} cannot be used: {mistake}", hint=HINT)
+        cls(text, compiled, Tried(0, set())).matches(SAMPLE)
+        return cls(text, compiled, Tried(0, set(field_names.uncommon_params(compiled.parsed))))
 
     def matches(self, letter: DeadLetter) -> bool:
         """A function that is given a field which the letter lacks does not match. Raises UsageError."""
+        self._tried.letters += 1
+        if letter.message:
+            self._tried.unseen.difference_update(letter.message.params)
         try:
             result = self._parsed.search(fields(letter))
         except jmespath.exceptions.JMESPathTypeError as exc:
@@ -47,6 +62,13 @@ class Expression:
         except jmespath.exceptions.JMESPathError as exc:
             raise _wrong(self.text, exc) from exc
         return result is not None and result is not False and result not in ("", [], {})
+
+    def require_fields(self) -> None:
+        """Raises UsageError when letters were tried and none had a parameter that is named: mistyped, most likely, and
+        the result says nothing about it."""
+        if self._tried.letters and self._tried.unseen:
+            missing = ", ".join(f"params.{name}" for name in sorted(self._tried.unseen))
+            raise UsageError(f"--where: none of the dead letters has {missing}", hint=HINT)
 
 
 def fields(letter: DeadLetter) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.errors import NotFound
+from b2bpilot.errors import UsageError
 from b2bpilot.ops.deadletters.groups import Cause, Found, cause_of, in_order, numbered
 from b2bpilot.ops.deadletters.holding import Hiding, HidingQueue
 from b2bpilot.ops.deadletters.selection import Selection
@@ -74,7 +74,7 @@ def look(
     process dies. `visit` gets each letter that matches, with its body, before `group` and `limit` are applied;
     `observe` gets how many were seen of about how many, once a second.
 
-    Raises AwsError, NotFound for a group that is not there, UsageError, and what `visit` raises.
+    Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
     """
     scan = _Scan(selection=selection or Selection(), now=now, visit=visit)
     watch = _Watch(observe=observe, monotonic=monotonic)
@@ -164,6 +164,8 @@ class _Scan:
         return len(letters)
 
     def result(self, *, counters: Counters) -> Look:
+        if self._selection.where is not None:
+            self._selection.where.require_fields()
         names = numbered(self._counts)
         found = sorted(self._of_group(names), key=in_order)
         return Look(
@@ -178,11 +180,20 @@ class _Scan:
         if wanted is None:
             return self._found
         if wanted.upper() not in names.values():
-            known = f"G1 to G{len(names)}" if names else "no group at all"
-            raise NotFound(
-                f"there is no group {wanted}; the queue has {known}", hint="see `b2bpilot dlq list`"
+            raise UsageError(
+                f"there is no group {wanted}; {_known(names)}", hint="see `b2bpilot dlq list` without --group"
             )
         return [letter for letter in self._found if names[letter.cause] == wanted.upper()]
+
+
+def _known(names: Mapping[Cause, str]) -> str:
+    match len(names):
+        case 0:
+            return "no dead letter was seen"
+        case 1:
+            return "the queue has only G1"
+        case count:
+            return f"the queue has G1 to G{count}"
 
 
 def _found(letter: DeadLetter, cause: Cause) -> Found:

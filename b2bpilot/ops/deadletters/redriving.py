@@ -143,7 +143,7 @@ def order_of(
 
 
 def prepare(environment: Environment, database: Database, order: Order) -> Redrive:
-    """Return the run, ready to take its letters. Raises NotFound for a group that is not there, AwsError."""
+    """Return the run, ready to take its letters. Raises UsageError for a group that is not there, AwsError."""
     queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
     return Redrive(
         queue=queue,
@@ -156,7 +156,10 @@ def prepare(environment: Environment, database: Database, order: Order) -> Redri
 
 
 def check_taken(taken: Taken, order: Order) -> None:
-    """Raises Refused when more letters match than a run takes without being told to, TimedOut when others hold all of them."""
+    """Raises Refused when more letters match than a run takes without being told to, TimedOut when others hold all of them,
+    UsageError when the selection names a field that no letter has."""
+    if order.selection.where is not None:
+        order.selection.where.require_fields()
     if taken.hidden:
         raise TimedOut(
             f"no dead letter could be taken: another consumer, or a run that was killed, hides about {taken.hidden:,}",

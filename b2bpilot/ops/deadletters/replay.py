@@ -25,7 +25,7 @@ COMMAND = "replay"
 def copies_from_queue(queue: DeadLetterQueue, selection: Selection, *, now: datetime) -> list[DeadLetter]:
     """Return copies of what the selection matches, oldest first and a thousand at most; all is given back before.
 
-    Raises NotFound for a group that is not there, AwsError.
+    Raises UsageError for a group that is not there, AwsError.
     """
     seen: dict[str, DeadLetter] = {}
 
@@ -41,6 +41,8 @@ def copies_from_file(path: Path, selection: Selection, *, now: datetime) -> list
     """Return the letters of an export that the selection matches. Raises ArchiveInvalid."""
     letters = [archived.letter for archived in letters_in(path)]
     matching = [letter for letter in letters if selection.matches(letter, now=now)]
+    if selection.where is not None:
+        selection.where.require_fields()
     return matching[: selection.limit or WINDOW]
 
 

@@ -70,6 +70,6 @@ def require_all_put_back(restored: Restored) -> None:
     """Raises PartlyFailed."""
     if restored.problems:
         raise PartlyFailed(
-            f"{len(restored.problems):,} letters are not known to be back in the queue",
+            f"not known to be back in the queue: {len(restored.problems):,} of the letters",
             hint="run it again: what is known to be back is not sent twice",
         )

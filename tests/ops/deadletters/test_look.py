@@ -15,7 +15,8 @@ from moto import mock_aws
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.errors import AwsError, NotFound
+from b2bpilot.errors import AwsError, UsageError
+from b2bpilot.ops.deadletters.expression import Expression
 from b2bpilot.ops.deadletters.look import MOST_HELD, Look, look
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.pipeline.deadletter import DeadLetter
@@ -168,11 +169,23 @@ def test_a_group_is_known_by_the_whole_queue_whatever_else_filters() -> None:
     ] == ["frequent"] * 2
 
 
-def test_a_group_that_is_not_there_is_said() -> None:
-    queue = queue_of(3)
+@pytest.mark.parametrize(
+    ("count", "known"),
+    [(3, "the queue has G1 to G3"), (1, "the queue has only G1"), (0, "no dead letter was seen")],
+)
+def test_a_group_that_is_not_there_is_said(count: int, known: str) -> None:
+    queue = queue_of(count)
 
-    with pytest.raises(NotFound, match="there is no group G9; the queue has G1 to G3"):
+    with pytest.raises(UsageError, match=f"there is no group G9; {known}"):
         look_at(queue, Selection(group="G9"))
+    assert queue.hidden() == []
+
+
+def test_a_field_that_no_letter_has_is_said_and_everything_is_given_back() -> None:
+    queue = queue_of(12)
+
+    with pytest.raises(UsageError, match=r"none of the dead letters has params\.Statsu"):
+        look_at(queue, Selection(where=Expression.parse("params.Statsu != 'x'")))
     assert queue.hidden() == []
 
 

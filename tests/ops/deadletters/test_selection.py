@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,3 +137,67 @@ def test_an_expression_that_fails_on_one_letter_only_is_refused_there() -> None:
     assert not selection.matches(letter(), now=NOW)
     with pytest.raises(UsageError, match="Unknown function"):
         selection.matches(again, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("failre.kind == 'timeout'", "there is no field failre"),
+        ("failure.kindd == 'timeout'", "there is no field failure.kindd"),
+        ("kind != 'timeout'", "there is no field kind"),
+        ("contains(message.body, 'x')", "there is no field message.body"),
+        ("failure.kind == 'timeout' || letter.sent == 'x'", "there is no field letter.sent"),
+        ("length(letters) > `0`", "there is no field letters"),
+        ("!params.Body", "write !(a.b)"),
+    ],
+)
+def test_a_field_that_no_letter_can_have_is_refused(expression: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(reason)):
+        Expression.parse(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "params",
+        "!(params.Body)",
+        "params.* | [0]",
+        "params | keys(@) | contains(@, 'Body')",
+        "sort_by(values(params)[].{a: @}, &a)[?a == 'x']",
+        "[failure.kind, letter.id]",
+        "{kind: failure.kind, any: `true`}.any",
+        "letter.id[0]",
+        "message.params.Body && letter.shape",
+    ],
+)
+def test_names_that_are_no_fields_of_the_letter_are_left_alone(expression: str) -> None:
+    Expression.parse(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_refused"),
+    [
+        ("params.Statsu != 'x'", True),
+        ("message.params.Statsu == 'x' || failure.kind == 'timeout'", True),
+        ("params.ButtonText == 'Yes'", False),
+        ("params.MediaUrl3", False),
+        ("params.OrderNumber == '4711'", False),
+    ],
+)
+def test_a_parameter_that_no_letter_has_is_refused_unless_twilio_sends_it_at_times(
+    expression: str, is_refused: bool
+) -> None:
+    selection = where(expression)
+    for found in (letter(), letter(OrderNumber="12"), UNREADABLE):
+        selection.matches(found, now=NOW)
+    assert selection.where is not None
+
+    if not is_refused:
+        selection.where.require_fields()
+        return
+    with pytest.raises(UsageError, match=r"none of the dead letters has params\.Statsu"):
+        selection.where.require_fields()
+
+
+def test_nothing_is_said_of_fields_when_there_was_no_letter_to_try() -> None:
+    Expression.parse("params.Statsu").require_fields()
