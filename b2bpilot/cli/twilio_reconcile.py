@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,27 +13,24 @@ import typer
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_options import DRY_RUN, REASON, YES
 from b2bpilot.cli.dlq_run import new_run, resumed_run
-from b2bpilot.cli.durations import parse_duration, parse_since, relative
-from b2bpilot.cli.output import Row
-from b2bpilot.cli.privacy import mask_numbers
+from b2bpilot.cli.durations import parse_duration, parse_since
 from b2bpilot.cli.runs import RESUMERS
-from b2bpilot.cli.settings import Format
 from b2bpilot.cli.twilio_account import twilio_access_of
+from b2bpilot.cli.twilio_findings import show_counts, show_findings
+from b2bpilot.cli.twilio_recovered import show_end
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.notes import Notes
-    from b2bpilot.ops.reconcile.recovery import Problem, Recovered, Recovery
-    from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
+    from b2bpilot.ops.reconcile.recovery import Recovery
+    from b2bpilot.ops.reconcile.verdict import Limits
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.twilio.rest import Twilio
 
 FOUND = 3
-SHOWN = 20
-"""So many of each kind are in a table."""
 
 
 def reconcile(
@@ -109,7 +104,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             recovered = run.resume(_recovery(work, journal, wait=run.DEFAULT_WAIT, observe=tell), record)
             run.finish(journal, recovered)
-    _end(pilot, journal.run_id, recovered)
+    show_end(pilot, journal.run_id, recovered)
 
 
 RESUMERS["reconcile"] = resume
@@ -157,75 +152,9 @@ def _compare(work: _Work, limits: Limits, to: str | None) -> int:
             work.notes
         )
     counts = work.notes.counts()
-    _show_counts(work.pilot, counts, limits)
-    _show_findings(work.pilot, work.notes, now=limits.until)
+    show_counts(work.pilot, counts, limits)
+    show_findings(work.pilot, work.notes, now=limits.until)
     return counts[Verdict.MISSING]
-
-
-def _show_counts(pilot: Pilot, counts: Counter[Verdict], limits: Limits) -> None:
-    from b2bpilot.ops.reconcile.verdict import Verdict
-
-    period = {"since": format_time(limits.since), "until": format_time(limits.until)}
-    fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
-    stored = counts[Verdict.STORED] + counts[Verdict.LATE]
-    told = [
-        f"{counts[Verdict.MISSING]:,} missing: Twilio has them, the table does not",
-        f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
-        f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
-        f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} stored, but Twilio does not know them",
-        f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
-    ]
-    text = [
-        f"{pilot.environment}, messages since {period['since']}",
-        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
-        *(line for line in told if not line.startswith("0 ")),
-    ]
-    pilot.output.record({"reconciled": {**period, **fields}}, text=text)
-
-
-def _show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
-    """A table shows the first of each kind; the other formats show all."""
-    from b2bpilot.ops.reconcile.comparison import SHOWN_VERDICTS
-
-    is_table = pilot.output.format is Format.TABLE
-    findings = (
-        each
-        for verdict in SHOWN_VERDICTS
-        for each in islice(notes.findings(verdict), SHOWN if is_table else None)
-    )
-    rows = (_row(each, now=now) for each in findings)
-    first = next(rows, None)
-    if first is None:
-        return
-    pilot.output.record({}, text=[""])
-    count = pilot.output.rows("messages", chain([first], rows))
-    hidden = sum(notes.counts()[verdict] for verdict in SHOWN_VERDICTS) - count
-    if hidden:
-        pilot.output.notice(f"{hidden:,} more: -o jsonl names all of them")
-
-
-def _row(finding: Finding, *, now: datetime) -> Row:
-    from b2bpilot.ops.reconcile.comparison import explanation
-
-    why = mask_numbers(explanation(finding, now=now))
-    return Row(
-        fields={
-            "verdict": finding.verdict.name.lower(),
-            "message_sid": finding.sid,
-            "message_id": finding.message_id,
-            "sent_at": format_time(finding.sent_at),
-            "late_seconds": finding.late_seconds,
-            "twilio_error": finding.error_code,
-            "why": why,
-        },
-        columns={
-            "verdict": finding.verdict.value,
-            "message sid": finding.sid,
-            "message id": finding.message_id or "-",
-            "age": relative(finding.sent_at, now=now),
-            "why": why,
-        },
-    )
 
 
 def _tell_plan(pilot: Pilot, missing: int) -> None:
@@ -255,7 +184,7 @@ def _publish_missing(
             recovery = _recovery(work, journal, wait=wait, observe=tell)
             recovered = recovery.run(work.notes.findings(Verdict.MISSING), Recovered())
         run.finish(journal, recovered)
-    _end(pilot, journal.run_id, recovered)
+    show_end(pilot, journal.run_id, recovered)
 
 
 def _recovery(work: _Work, journal: Journal, *, wait: timedelta, observe: Callable[[str], None]) -> Recovery:
@@ -268,54 +197,6 @@ def _recovery(work: _Work, journal: Journal, *, wait: timedelta, observe: Callab
         journal=journal,
         wait=wait,
         observe=observe,
-    )
-
-
-def _end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
-    from b2bpilot.ops.reconcile.run import require_everything_stored
-
-    fields = {
-        "run_id": run_id,
-        **recovered.counts(),
-        "rebuilt_from": {origin.value: count for origin, count in recovered.origins.items()},
-        "lost_parameters": dict(recovered.lost),
-        "stopped": recovered.is_stopped,
-    }
-    pilot.output.record({"recovered": fields}, text=["", *_told(recovered)])
-    shown = recovered.problems if pilot.output.format is not Format.TABLE else recovered.problems[:SHOWN]
-    pilot.output.rows("problems", (_problem_row(problem) for problem in shown))
-    if len(shown) < len(recovered.problems):
-        pilot.output.notice(f"{len(recovered.problems) - len(shown):,} more: b2bpilot runs show {run_id}")
-    require_everything_stored(recovered, run_id)
-
-
-def _told(recovered: Recovered) -> Iterator[str]:
-    from b2bpilot.ops.reconcile.rebuild import Origin
-
-    yield f"Published {recovered.published:,}; {recovered.proven:,} proven to be stored"
-    if recovered.stored_meanwhile:
-        yield f"{recovered.stored_meanwhile:,} had a row by then and were not published"
-    if alert := recovered.origins[Origin.ALERT]:
-        yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
-    if rest := recovered.origins[Origin.REST]:
-        yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
-        for count, names in sorted(_by_count(recovered.lost).items()):
-            yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
-
-
-def _by_count(lost: Counter[str]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for name, count in lost.items():
-        found.setdefault(count, []).append(name)
-    return found
-
-
-def _problem_row(problem: Problem) -> Row:
-    reason = mask_numbers(problem.reason)
-    fields = {"message_sid": problem.sid, "message_id": problem.message_id, "reason": reason}
-    return Row(
-        fields=fields,
-        columns={"message sid": problem.sid, "message id": problem.message_id, "why": reason},
     )
 
 

@@ -41,9 +41,11 @@ def listening() -> Iterator[tuple[str, list[str]]]:
     with HTTPServer(("127.0.0.1", 0), Taker) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", called
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", called
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(

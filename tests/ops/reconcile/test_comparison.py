@@ -12,7 +12,8 @@ from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.ops.reconcile.comparison import explanation
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.twilio.failures import TwilioUnreadable
-from tests.ops.reconcile.world import DAY, World, sids_of
+from tests.ops.reconcile.world import DAY, OURS, World, sids_of
+from tests.twilio.double import ACCOUNT_SID
 
 
 def test_of_ten_thousand_messages_exactly_those_are_named_that_are_missing_or_late(world: World) -> None:
@@ -85,19 +86,16 @@ def test_only_the_period_is_judged_though_whole_days_are_read(world: World) -> N
 def test_only_what_came_in_and_to_the_number_is_judged(world: World) -> None:
     (wanted,) = world.receive(1)
     world.receive(1, to="+15005550008")
+    sent = {"MessageSid": resources.new_sid("SM"), "To": OURS}
     world.double.book.put(
         [
             resources.message(
-                "AC1",
-                {"MessageSid": resources.new_sid("SM")},
-                direction="outbound-api",
-                at=world.now,
-                status="sent",
+                ACCOUNT_SID, sent, direction="outbound-api", at=world.now - DAY / 2, status="sent"
             )
         ]
     )
 
-    with world.compared(to="+15005550009") as notes:
+    with world.compared(to=OURS) as notes:
         assert sids_of(notes.findings(Verdict.MISSING)) == {wanted}
 
 

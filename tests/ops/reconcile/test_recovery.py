@@ -168,7 +168,15 @@ def test_media_that_twilio_deleted_is_named(world: World, tmp_path: Path) -> Non
     assert "MediaUrl0" not in world.params_of(params["MessageSid"])
 
 
-@pytest.mark.parametrize("variables", ["", "CallSid=CA1&From=%2B15005550006", "garbage"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        "",
+        "CallSid=CA1&From=%2B15005550006",
+        "garbage",
+        f"MessageSid=SM{'2' * 32}&From=%2B1500&To=%2B1500&Body=other",
+    ],
+)
 def test_an_alert_about_something_else_is_not_taken_for_the_webhook(
     world: World, tmp_path: Path, variables: str
 ) -> None:
