@@ -9,7 +9,7 @@ WORKERS ?= 2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format build bench clean
+.PHONY: help demo test check format build docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 build: $(STAMP) ## Build the functions as `sam deploy` uploads them, and the wheel
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
 	$(BIN)/python -m build --outdir dist
+
+docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks themselves
+	$(BIN)/python -m b2bpilot.ops.verify.documents
 
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)

@@ -59,7 +59,7 @@ def _case(category: str, result: Result, *, strict: bool) -> ET.Element:
         time=_seconds(result.seconds),
     )
     if _is_failure(result, strict=strict):
-        mend = f"\nmend it with: {result.mend}" if result.mend else ""
+        mend = f"\nrun: {result.mend}" if result.mend else ""
         failure = ET.SubElement(case, "failure", message=_text(result.seen), type=result.status.value)
         failure.text = _text(f"{result.seen}\n{check.why}{mend}")
     elif result.status.value == "skipped":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import verify_run
+from b2bpilot.cli import permissions, verify_run
 from b2bpilot.cli.context import pilot_of
 from b2bpilot.cli.durations import parse_duration
 from b2bpilot.errors import UsageError
@@ -37,6 +37,9 @@ def verify(
     check_timeout: Annotated[
         str, typer.Option(help="How long one check may take.", metavar="DURATION", show_default=True)
     ] = "20s",
+    print_iam: Annotated[
+        bool, typer.Option("--print-iam", help="Print the least policy for each command; check nothing.")
+    ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Send the test message without asking, in production, too.")
     ] = False,
@@ -52,6 +55,9 @@ def verify(
     from b2bpilot.ops.verify.report import has_failed
     from b2bpilot.ops.verify.selection import select
 
+    if print_iam:
+        permissions.show(pilot_of(ctx))
+        return
     pilot = pilot_of(ctx, views=verify_run.VIEWS)
     if no_e2e and keep:
         raise UsageError("--keep has no meaning with --no-e2e", hint="leave one of them out")

@@ -78,7 +78,7 @@ class Page:
             for line in rest:
                 yield f"{indent}{'':<{LABEL}}{line}"
         if result.mend:
-            yield f"{indent}{self._paint('mend', 'dim')}"
+            yield f"{indent}{self._paint('run', 'dim')}"
             yield f"{indent}  {self._paint(result.mend, 'bold')}"
 
     def _room(self, taken: int, *, least: int = NARROWEST) -> int | None:
@@ -97,7 +97,7 @@ def short_lines(result: Result, output: Output) -> Iterator[str]:
     if result.status in (Status.OK, Status.SKIPPED):
         return
     mark = output.painted(f"{MARKS[result.status]:<7}", STYLES[result.status])
-    mend = f"; mend: {result.mend}" if result.mend else ""
+    mend = f"; run: {result.mend}" if result.mend else ""
     yield f"{mark} {result.check.code}  {plain.one_line(f'{result.check.statement}: {result.seen}{mend}')}"
 
 

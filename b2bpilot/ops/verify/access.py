@@ -25,7 +25,7 @@ CHECKS = (
         category=Category.ACCESS,
         statement="AWS accepts the credentials",
         why="Nothing else can be asked without them.",
-        mend="aws sts get-caller-identity",
+        mend="",
         probe=_credentials,
         actions=("sts:GetCallerIdentity",),
     ),

@@ -12,6 +12,7 @@ from b2bpilot.ops.verify.world import World
 
 DEPLOY = "sam build && sam deploy --config-env {environment}"
 DETECT_DRIFT = "aws cloudformation detect-stack-drift --stack-name {stack_name}"
+SHOW_DRIFT = "`aws cloudformation describe-stack-resource-drifts`"
 SHOWN = 3
 
 
@@ -66,7 +67,7 @@ def _is_unchanged(world: World) -> Answer:
         case "IN_SYNC":
             return holds(f"in sync when it was looked for{when}")
         case "DRIFTED":
-            return fails(f"resources were changed by hand, as was seen{when}; a deploy alone may not undo it")
+            return fails(f"resources were changed by hand, as was seen{when}; {SHOW_DRIFT} names them")
         case "NOT_CHECKED":
             return unanswered(
                 f"nobody has looked yet: {DETECT_DRIFT.format(stack_name=world.stack.stack_name)}"
@@ -121,7 +122,7 @@ CHECKS = (
         category=Category.STACK,
         statement="nobody changed its resources by hand",
         why="The next deploy may undo the change, or fail on it.",
-        mend=DETECT_DRIFT,
+        mend="",
         probe=_is_unchanged,
         severity=Severity.WARNING,
         actions=("cloudformation:DescribeStacks",),

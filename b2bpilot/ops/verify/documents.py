@@ -1,0 +1,91 @@
+"""docs/checks.md and docs/iam.md, made from the catalogue and the table of permissions.
+
+`python -m b2bpilot.ops.verify.documents` writes them into a checkout; a test says when they are not current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Check, Severity
+from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, resources
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+CHECKS_HEAD = """\
+# The checks of `b2bpilot verify`
+
+Made by `make docs` from `b2bpilot/ops/verify/`; do not edit. A code never changes its meaning. A check that failed makes `verify` end
+with 1, a warning only with `--strict`. Skipped is what could not be looked at: the line says why. In the commands, `{name}` stands for
+an output of the stack; `verify` prints them filled in. Where there is none, the line that `verify` prints says what to do.
+"""
+IAM_HEAD = """\
+# What each command needs from AWS
+
+Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot verify --print-iam -e NAME` prints a policy for each command,
+with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
+and `verify` skips what needs it. `--env local`, `local`, `demo`, `runs list` and `runs show` need nothing; `runs resume` needs what the
+command does that it resumes; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
+"""
+
+
+def documents() -> Mapping[str, str]:
+    """Return each document's text by its name."""
+    return {
+        "checks.md": "\n".join([CHECKS_HEAD, *_checks()]) + "\n",
+        "iam.md": "\n".join([IAM_HEAD, *_permissions()]) + "\n",
+    }
+
+
+def write(folder: Path = DOCS) -> None:
+    for name, text in documents().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _checks() -> Iterator[str]:
+    for category, checks in groupby(CHECKS, lambda check: check.category):
+        yield f"\n## {category.value}"
+        for check in checks:
+            yield from _check(check)
+
+
+def _check(check: Check) -> Iterator[str]:
+    """The heading is the code alone: it is the anchor that `verify` prints."""
+    kind = "warning" if check.severity is Severity.WARNING else "failure"
+    yield f"\n### {check.code}\n"
+    yield f"**{_first_up(check.statement)}.** {check.why} ({kind})\n"
+    if check.mend:
+        yield f"    {check.mend}\n"
+    if check.needs:
+        yield f"- needs: {', '.join(check.needs)}"
+    if check.actions:
+        yield f"- asks: {_listed(check.actions)}"
+
+
+def _permissions() -> Iterator[str]:
+    yield "\n## By command\n"
+    yield "| command | actions |"
+    yield "|---|---|"
+    for command, actions in COMMANDS.items():
+        yield f"| `{command}` | {_listed(sorted(set(actions)))} |"
+    yield "\n## By action: the least it can be confined to\n"
+    yield "| action | resource |"
+    yield "|---|---|"
+    names = Names()
+    for action in RESOURCES:
+        yield f"| `{action}` | {_listed(resources(action, names))} |"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,160 @@
+"""What each command may ask of AWS, at least: one table, for `verify --print-iam`, docs/iam.md and a test that runs commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.ops.verify.catalogue import CHECKS
+
+STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{environment}/*"
+SECRET = "{secret_arn}"  # noqa: S105  # where it is, not what
+TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
+SUBSCRIPTIONS = f"{TOPIC}:*"
+QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
+FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-*-{environment}"
+PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-background-processor-{environment}"
+MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
+LOG_GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/b2b-pilot-*-{environment}:*"
+ROLES = "arn:{partition}:iam::{account}:role/b2b-pilot-{environment}-*"
+SCHEDULES = "arn:{partition}:scheduler:{region}:{account}:schedule/default/b2b-pilot-*-{environment}"
+API = "arn:{partition}:apigateway:{region}::/apis/{api_id}/*"
+ANYTHING = "*"
+
+RESOURCES: Mapping[str, tuple[str, ...]] = {
+    "apigateway:GET": (API,),
+    "cloudformation:DescribeStacks": (STACK,),
+    "cloudformation:GetTemplate": (STACK,),
+    "cloudwatch:DescribeAlarms": (ANYTHING,),
+    "cloudwatch:GetMetricData": (ANYTHING,),
+    "iam:SimulatePrincipalPolicy": (ROLES,),
+    "lambda:GetEventSourceMapping": (MAPPING,),
+    "lambda:GetFunctionConcurrency": (FUNCTIONS,),
+    "lambda:GetFunctionConfiguration": (FUNCTIONS,),
+    "lambda:GetFunctionEventInvokeConfig": (FUNCTIONS,),
+    "lambda:GetPolicy": (FUNCTIONS,),
+    "lambda:InvokeFunction": (PROCESSOR,),
+    "lambda:ListEventSourceMappings": (ANYTHING,),
+    "lambda:ListTags": (MAPPING,),
+    "lambda:TagResource": (MAPPING,),
+    "lambda:UpdateEventSourceMapping": (MAPPING,),
+    "logs:DescribeLogGroups": (ANYTHING,),
+    "logs:FilterLogEvents": (LOG_GROUPS,),
+    "scheduler:GetSchedule": (SCHEDULES,),
+    "secretsmanager:DescribeSecret": (SECRET,),
+    "secretsmanager:GetSecretValue": (SECRET,),
+    "sns:GetSubscriptionAttributes": (TOPIC, SUBSCRIPTIONS),
+    "sns:GetTopicAttributes": (TOPIC,),
+    "sns:ListSubscriptionsByTopic": (TOPIC,),
+    "sns:Publish": (TOPIC,),
+    "sqs:ChangeMessageVisibility": (QUEUE,),
+    "sqs:DeleteMessage": (QUEUE,),
+    "sqs:GetQueueAttributes": (QUEUE,),
+    "sqs:GetQueueUrl": (QUEUE,),
+    "sqs:ReceiveMessage": (QUEUE,),
+    "sqs:SendMessage": (QUEUE,),
+    "sts:GetCallerIdentity": (ANYTHING,),
+}
+"""The least that an action can be confined to (AWS's service authorization reference)."""
+
+FIND = ("cloudformation:DescribeStacks",)
+ROWS = (*FIND, "secretsmanager:GetSecretValue")
+LETTERS = (*FIND, "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+LOOK = (*LETTERS, *ROWS)
+TAKE = (*LOOK, "sqs:DeleteMessage")
+STORY = (*LOOK, "logs:FilterLogEvents")
+SUBSCRIPTIONS_OF_TOPIC = (*FIND, "sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
+ADMISSION = (
+    "lambda:GetPolicy",
+    "lambda:GetFunctionConfiguration",
+    "sqs:GetQueueUrl",
+    "sqs:GetQueueAttributes",
+)
+REMOTE = (
+    "lambda:GetEventSourceMapping",
+    "lambda:ListEventSourceMappings",
+    "lambda:ListTags",
+    "lambda:TagResource",
+    "lambda:UpdateEventSourceMapping",
+)
+CAPACITY = ("lambda:GetFunctionConcurrency", "cloudwatch:GetMetricData")
+CHECKED = tuple(sorted({action for check in CHECKS for action in check.actions}))
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "publish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
+    "load": (*TAKE, *CAPACITY, "sns:Publish"),
+    "inspect": STORY,
+    "logs": (*FIND, "logs:FilterLogEvents"),
+    "status": (
+        *LOOK,
+        *CAPACITY,
+        "cloudwatch:DescribeAlarms",
+        "lambda:GetEventSourceMapping",
+        "lambda:ListTags",
+    ),
+    "verify": CHECKED,
+    "diagnose": (*(action for action in CHECKED if action != "sns:Publish"), *STORY),
+    "migrate": ROWS,
+    "submissions list": ROWS,
+    "submissions stuck": ROWS,
+    "submissions show": ROWS,
+    "subscriptions": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
+    "subscriptions test": SUBSCRIPTIONS_OF_TOPIC,
+    "dlq list": LOOK,
+    "dlq show": STORY,
+    "dlq export": LETTERS,
+    "dlq redrive": (*TAKE, *REMOTE, "lambda:GetFunctionConcurrency", "lambda:InvokeFunction", "sns:Publish"),
+    "dlq replay": (*LOOK, "lambda:InvokeFunction"),
+    "dlq discard": TAKE,
+    "dlq edit": (*TAKE, "sqs:SendMessage"),
+    "dlq restore": (*LETTERS, "sqs:SendMessage"),
+    "twilio route": ROWS,
+    "twilio cutover": ROWS,
+    "twilio rollback": ROWS,
+    "twilio reconcile": (*ROWS, "sns:Publish"),
+}
+"""What a command asks with any of its options; `runs resume` needs what the resumed command does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What is put into the resources."""
+
+    environment: str = "ENVIRONMENT"
+    region: str = "REGION"
+    account: str = "ACCOUNT"
+    partition: str = "aws"
+    secret_arn: str = "SECRET_ARN"  # noqa: S105  # where it is, not what
+    api_id: str = "API_ID"
+
+    @classmethod
+    def of(cls, stack: StackOutputs) -> Names:
+        return cls(
+            environment=stack.environment,
+            region=stack.region,
+            account=stack.account_id,
+            partition=stack.topic_arn.split(":")[1],
+            secret_arn=stack.secret_arn,
+            api_id=stack.api_id,
+        )
+
+
+def policy(actions: Sequence[str], names: Names) -> dict[str, object]:
+    """Return the policy document that allows these actions and nothing else."""
+    by_resource: dict[tuple[str, ...], list[str]] = {}
+    for action in sorted(set(actions)):
+        by_resource.setdefault(resources(action, names), []).append(action)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": allowed, "Resource": where[0] if len(where) == 1 else list(where)}
+            for where, allowed in by_resource.items()
+        ],
+    }
+
+
+def resources(action: str, names: Names) -> tuple[str, ...]:
+    """Return what an action is confined to."""
+    values = {name: getattr(names, name) for name in Names.__dataclass_fields__}
+    return tuple(template.format(**values) for template in RESOURCES[action])
