@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.breaking import breaks
 from tests.local.conftest import machine
 from tests.local.verify_breakages import BREAKAGES, Breakage
-from tests.local.verify_stage import LOOKED_AT, Stage, opened
+from tests.local.verify_stage import LOOKED_AT, OF_AWS, Stage, opened
 
 pytestmark = pytest.mark.xdist_group("local")
 
@@ -146,6 +147,17 @@ def test_a_redriver_whose_run_is_on_may_be_on(stage: Stage) -> None:
     mapping.write_tags({**run.tags(), "b2bpilot:redrive-ended": "over"})
     assert found.status is Status.OK, found.seen
     assert "run r1 is on" in found.seen
+
+
+def test_a_check_declares_every_action_that_it_uses(stage: Stage) -> None:
+    """What --print-iam prints lets a caller run it."""
+    undeclared: dict[str, set[str]] = {}
+    with stage.recorded() as used:
+        for check in OF_AWS:
+            used.clear()
+            stage.look([replace(check, needs=(), unless_failed=())])
+            undeclared[check.code] = used - set(check.actions)
+    assert {code: actions for code, actions in undeclared.items() if actions} == {}
 
 
 def test_a_look_asks_each_source_once_and_takes_no_message_away(stage: Stage) -> None:

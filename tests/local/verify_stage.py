@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Check, Result, Severity, Status
+from b2bpilot.ops.verify.check import Category, Check, Result, Severity, Status
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.world import Choices, World
 from tests.local.polling import eventually
@@ -24,6 +25,24 @@ from tests.local.polling import eventually
 RED = (Status.FAILED, Status.WARNING)
 LOOKED_AT = tuple(check for check in CHECKS if "cloudformation:GetTemplate" not in check.actions)
 """All but those that read the template: half of a look's time, for what no breakage here touches."""
+OF_AWS = tuple(
+    check
+    for check in CHECKS
+    if check.category
+    in (
+        Category.WEBHOOK,
+        Category.TOPIC,
+        Category.PROCESSOR,
+        Category.DEAD_LETTERS,
+        Category.STALE,
+        Category.ALARMS,
+    )
+)
+SIGNED_AS = {"apigatewayv2": "apigateway"}
+SERVICES = (
+    "apigatewayv2", "cloudformation", "cloudwatch", "iam", "lambda", "logs", "scheduler", "secretsmanager", "sns",
+    "sqs", "sts",
+)  # fmt: skip
 
 
 @dataclass
@@ -110,6 +129,22 @@ class Stage:
         done = subprocess.run(command, shell=True, env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         self.is_changing = "update-function-configuration" in command
+
+    @contextmanager
+    def recorded(self) -> Iterator[set[str]]:
+        """Yield the IAM actions of all calls in the block, as they come."""
+        used: set[str] = set()
+
+        def record(model: Any, **_: Any) -> None:
+            service = SIGNED_AS.get(model.service_model.service_name, model.service_model.service_name)
+            used.add("apigateway:GET" if service == "apigateway" else f"{service}:{model.name}")
+
+        clients = [self.aws(service) for service in SERVICES]
+        for client in clients:
+            client.meta.events.register("before-call", record, unique_id="recorded")
+        yield used
+        for client in clients:
+            client.meta.events.unregister("before-call", unique_id="recorded")
 
     # what the breakages have in common
 

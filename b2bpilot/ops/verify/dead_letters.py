@@ -80,7 +80,9 @@ def _moves_nothing(world: World) -> Answer:
 def _keeps(world: World) -> Answer:
     retention = queue_of(world).retention
     return (
-        holds(long(retention)) if retention == RETENTION else fails(f"{long(retention)} instead of 14 days")
+        holds(in_words(retention))
+        if retention == RETENTION
+        else fails(f"{in_words(retention)} instead of 14 days")
     )
 
 
@@ -122,7 +124,7 @@ def _takes_all(world: World) -> Answer:
     return fails(f"{longest:,} bytes instead of {LONGEST_MESSAGE_BYTES:,}")
 
 
-def long(duration: timedelta) -> str:
+def in_words(duration: timedelta) -> str:
     if duration < timedelta(hours=2):
         return f"{duration.total_seconds():,.0f} s"
     if duration < timedelta(days=2):

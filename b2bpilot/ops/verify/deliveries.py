@@ -6,7 +6,7 @@ from b2bpilot.ops.subscriptions.verdict import is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
-from b2bpilot.ops.verify.subscription import READ_ATTRIBUTES, all_of
+from b2bpilot.ops.verify.subscription import READ, all_of
 from b2bpilot.ops.verify.world import World
 
 
@@ -38,7 +38,7 @@ CHECKS = (
         mend="b2bpilot subscriptions -e {environment}",
         probe=_delivered,
         severity=Severity.WARNING,
-        actions=(*READ_ATTRIBUTES, *METRIC_ACTIONS),
+        actions=(*READ, *METRIC_ACTIONS),
         needs=("B2B030",),
     ),
     Check(

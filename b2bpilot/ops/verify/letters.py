@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
-from b2bpilot.ops.verify.dead_letters import READ, long, queue_of
+from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import letter_age, points
 from b2bpilot.ops.verify.shared import shared
@@ -38,7 +38,7 @@ def _nothing_expires(world: World) -> Answer:
     if not ages:
         return unanswered(f"CloudWatch does not say yet how old the oldest of {waiting:,} is")
     age = timedelta(seconds=ages[-1].value)
-    told = f"the oldest of {waiting:,} is {long(age)} old and deleted after {long(retention)}"
+    told = f"the oldest of {waiting:,} is {in_words(age)} old and deleted after {in_words(retention)}"
     return holds(told) if retention - age > TIME_TO_ACT else fails(told)
 
 

@@ -10,8 +10,7 @@ from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
 
-READ = ("sns:ListSubscriptionsByTopic",)
-READ_ATTRIBUTES = (*READ, "sns:GetSubscriptionAttributes")
+READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 
 
 def all_of(world: World) -> list[Subscription]:
@@ -167,7 +166,7 @@ CHECKS = (
         why="SNS delivers nothing to one that is not.",
         mend="",
         probe=_confirmed,
-        actions=READ_ATTRIBUTES,
+        actions=READ,
         needs=("B2B030",),
     ),
     Check(
@@ -177,7 +176,7 @@ CHECKS = (
         why="SNS answers the publisher with success and drops what the policy rejects.",
         mend="",
         probe=_unfiltered,
-        actions=READ_ATTRIBUTES,
+        actions=READ,
         needs=("B2B034",),
     ),
     Check(
@@ -187,7 +186,7 @@ CHECKS = (
         why="Without a redrive policy a message is lost when the function or its permission is missing.",
         mend="",
         probe=_redriven,
-        actions=READ_ATTRIBUTES,
+        actions=READ,
         needs=("B2B034",),
     ),
 )
