@@ -1,0 +1,59 @@
+"""Twilio's errors in our words: each with its meaning, none with Twilio's own text."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+import requests
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.response import Response
+
+from b2bpilot.twilio.failures import (
+    TwilioDenied,
+    TwilioFailed,
+    TwilioNotFound,
+    TwilioThrottled,
+    TwilioUnreachable,
+    TwilioUnreadable,
+    translated,
+)
+
+NUMBER = "15005550009"
+TEXT = f"The 'To' number +{NUMBER} is not valid"
+
+
+def refused(status: int, code: int) -> TwilioRestException:
+    return TwilioRestException(status, f"/Messages.json?To=%2B{NUMBER}", TEXT, code)
+
+
+def page_refused(status: int, text: str) -> TwilioException:
+    return TwilioException("Unable to fetch page", Response(status, text))
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (refused(401, 20003), TwilioDenied),
+        (refused(403, 20005), TwilioDenied),
+        (refused(404, 20404), TwilioNotFound),
+        (refused(429, 20429), TwilioThrottled),
+        (refused(400, 21211), TwilioFailed),
+        (page_refused(401, '{"code": 20003}'), TwilioDenied),
+        (page_refused(503, "<html>"), TwilioFailed),
+        (TwilioException("Page Records can not be deserialized"), TwilioUnreadable),
+        (requests.ConnectionError(f"https://api.twilio.com/?To={NUMBER}"), TwilioUnreachable),
+        (requests.ReadTimeout(), TwilioUnreachable),
+        (requests.exceptions.ChunkedEncodingError(), TwilioUnreadable),
+        (ValueError("Expecting value"), TwilioUnreadable),
+    ],
+)
+def test_an_error_says_what_was_asked_and_nobodys_number(
+    raised: Exception, expected: type[TwilioFailed]
+) -> None:
+    with pytest.raises(expected) as found, translated("list messages"):
+        raise raised
+
+    assert type(found.value) is expected
+    assert str(found.value).startswith("list messages: ")
+    assert NUMBER not in "".join(traceback.format_exception(found.value))
