@@ -87,13 +87,17 @@ class DeadLetterQueue:
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
-        received = self.receive_with_history(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [letter for letter, _ in received]
+        received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+        return [dead_letter(dict(message)) for message in received]
 
     def receive_with_history(
         self, *, hidden_seconds: int, wait_seconds: int = 1
     ) -> list[tuple[DeadLetter, History]]:
         """Do as `receive` does, and tell what SQS knows of each letter besides."""
+        received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+        return [(dead_letter(dict(message)), _history(message)) for message in received]
+
+    def _receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[MessageTypeDef]:
         with translated("sqs:ReceiveMessage"):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -103,7 +107,7 @@ class DeadLetterQueue:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
-        return [(dead_letter(dict(message)), _history(message)) for message in answer.get("Messages", [])]
+        return answer.get("Messages", [])
 
     def release(self, letters: Sequence[Letter]) -> list[Letter]:
         """Make letters visible again at once; return those for which SQS refused it (their receipt expired).
