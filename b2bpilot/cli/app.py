@@ -15,6 +15,7 @@ import typer
 
 from b2bpilot.cli import (
     demo,
+    diagnose,
     dlq,
     inspect,
     load,
@@ -56,6 +57,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(twilio.app, name="twilio")
 app.command("status", cls=Command)(status.status)
 app.command("verify", cls=Command)(verify.verify)
+app.command("diagnose", cls=Command)(diagnose.diagnose)
 app.command("migrate", cls=Command)(migrate.migrate)
 
 

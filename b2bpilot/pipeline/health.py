@@ -85,3 +85,57 @@ def count_problems(database: DatabaseManager, *, stale_after: timedelta) -> dict
         rows = cursor.execute(COUNT, values).fetchall()
     found = {RowProblem(row.pop("problem")): ProblemCount(**row) for row in rows}
     return {problem: found.get(problem, ProblemCount()) for problem in RowProblem}
+
+
+COUNT_ERRORS: Final[LiteralString] = """
+    SELECT coalesce(left(last_error, 200), 'no error recorded'), count(*)
+    FROM b2b_pilot_user_submissions
+    WHERE status IN ('failed', 'abandoned')
+    GROUP BY 1
+    ORDER BY 2 DESC, 1
+    LIMIT %(most)s
+"""
+
+COUNT_DOUBLED: Final[LiteralString] = """
+    SELECT count(*), min(message_sid)
+    FROM (
+        SELECT message_sid FROM b2b_pilot_user_submissions
+        WHERE message_sid IS NOT NULL
+        GROUP BY message_sid
+        HAVING count(*) > 1
+    ) AS doubled
+"""
+
+COUNT_UNIDENTIFIED: Final[LiteralString] = """
+    SELECT count(*) FROM b2b_pilot_user_submissions
+    WHERE message_id IS NULL AND status IN ('pending', 'processing', 'failed')
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubled:
+    """How many of Twilio's messages have more than one row, and the MessageSid of one of them."""
+
+    messages: int
+    example: str | None
+
+
+def count_errors(database: DatabaseManager, *, most: int) -> list[tuple[str, int]]:
+    """Return the most frequent errors of rows that did not get through, test messages among them."""
+    with database.connection.use() as connection:
+        return connection.execute(COUNT_ERRORS, {"most": most}).fetchall()
+
+
+def count_doubled(database: DatabaseManager) -> Doubled:
+    """Reads the whole table."""
+    with database.connection.use() as connection:
+        row = connection.execute(COUNT_DOUBLED).fetchone()
+    messages, example = row or (0, None)
+    return Doubled(messages=messages, example=example)
+
+
+def count_unidentified(database: DatabaseManager) -> int:
+    """Return how many unfinished rows have no message_id."""
+    with database.connection.use() as connection:
+        row = connection.execute(COUNT_UNIDENTIFIED).fetchone()
+    return int(row[0]) if row else 0

@@ -73,10 +73,10 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield found
 
 
-def begun(pipeline: Machine, *arguments: str) -> subprocess.Popen[str]:
+def begun(pipeline: Machine, *arguments: str, command: str = "verify") -> subprocess.Popen[str]:
     environment = os.environ | {"B2BPILOT_HOME": str(pipeline.home), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-m", "b2bpilot", "verify", "-e", "local", *arguments],
+        [sys.executable, "-m", "b2bpilot", command, "-e", "local", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -92,6 +92,12 @@ def verify(pipeline: Machine, *arguments: str) -> tuple[int, dict[str, Any]]:
     document: dict[str, Any] = json.loads(out)
     jsonschema.validate(document, DOCUMENT)
     return process.returncode, document
+
+
+def diagnosed(pipeline: Machine, *arguments: str) -> tuple[int, dict[str, Any]]:
+    with begun(pipeline, "-o", "json", *arguments, command="diagnose") as process:
+        out, _ = process.communicate(timeout=60)
+    return process.returncode, json.loads(out)
 
 
 def rows(pipeline: Machine) -> list[tuple[str, bool, str | None]]:
@@ -172,3 +178,22 @@ def execute(pipeline: Machine, statement: str) -> None:
 
 def forget(pipeline: Machine) -> None:
     execute(pipeline, "TRUNCATE b2b_pilot_user_submissions")
+
+
+def test_a_diagnosis_names_the_cause_of_what_fails_and_rules_out_the_rest(pipeline: Machine) -> None:
+    execute(pipeline, "ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT wrong CHECK (body IS NULL)")
+    try:
+        verify(pipeline, "--only", "end-to-end", "--keep")
+        exit_code, document = diagnosed(pipeline, "errors", "--exit-code")
+    finally:
+        execute(pipeline, "ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT wrong")
+        forget(pipeline)
+    (diagnosis,) = document["diagnoses"]
+    verdicts = {one["hypothesis"]: one["verdict"] for one in diagnosis["hypotheses"]}
+    (processor,) = (one for one in diagnosis["hypotheses"] if "in the processor" in one["hypothesis"])
+
+    assert exit_code == 3
+    assert processor["verdict"] == "found"
+    assert any('violates check constraint "wrong"' in one["seen"] for one in processor["evidence"])
+    assert verdicts["the database refuses or lacks something"] == "ruled out"
+    assert verdicts["what fails cannot be kept"] == "ruled out"

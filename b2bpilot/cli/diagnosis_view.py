@@ -1,0 +1,89 @@
+"""How a diagnosis is shown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from b2bpilot.cli import plain
+from b2bpilot.cli.output import Output
+from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, Verdict
+from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.report import anchor
+
+MARKS = {Verdict.FOUND: "FOUND", Verdict.RULED_OUT: "ruled out", Verdict.UNKNOWN: "unknown"}
+STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN: "yellow"}
+INDENT = " " * 13
+NARROWEST = 24
+NEXT = {
+    Symptom.NOT_PROCESSED: "One message: `b2bpilot inspect -e {environment} MESSAGE_SID` tells its whole story.",
+    Symptom.DUPLICATES: "One message: `b2bpilot inspect -e {environment} MESSAGE_SID` shows each of its deliveries.",
+    Symptom.ERRORS: "As they come: `b2bpilot logs -e {environment} --level error --follow`.",
+}
+
+
+def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str]:
+    """Return what was found, in the order of the hypotheses, and what to do next."""
+    yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
+    for branch in found.branches:
+        mark = output.painted(f"  {MARKS[branch.verdict]:<10} ", STYLES[branch.verdict])
+        yield f"{mark}{branch.hypothesis.text}"
+        if branch.verdict is not Verdict.RULED_OUT:
+            for result in branch.results:
+                yield from _of_result(result, output)
+    yield from _wrapped(
+        f"{_summary(found)} {NEXT[found.symptom].format(environment=environment)}", output, ""
+    )
+
+
+def fields(found: Diagnosis) -> dict[str, object]:
+    return {
+        "symptom": found.symptom.value,
+        "hypotheses": [_branch_fields(branch) for branch in found.branches],
+        "found": found.count(Verdict.FOUND),
+        "ruled_out": found.count(Verdict.RULED_OUT),
+        "unknown": found.count(Verdict.UNKNOWN),
+    }
+
+
+def _branch_fields(branch: Branch) -> dict[str, object]:
+    return {
+        "hypothesis": branch.hypothesis.text,
+        "verdict": branch.verdict.value,
+        "evidence": [
+            {
+                "code": one.check.code,
+                "statement": one.check.statement,
+                "status": one.status.value,
+                "seen": one.seen,
+                "run": one.mend,
+            }
+            for one in branch.results
+        ],
+    }
+
+
+def _summary(found: Diagnosis) -> str:
+    causes, open_ = found.count(Verdict.FOUND), found.count(Verdict.UNKNOWN)
+    told = {0: "Nothing was found that explains it", 1: "1 cause was found"}.get(
+        causes, f"{causes} causes were found"
+    )
+    return f"{told}; {open_} could not be judged." if open_ else f"{told}."
+
+
+def _of_result(result: Result, output: Output) -> Iterator[str]:
+    named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
+    verdict = "not seen" if result.status is Status.SKIPPED else "not so"
+    yield from _wrapped(f"{verdict}: {result.check.statement}; {result.seen}{named}", output, INDENT)
+    if result.mend:
+        yield f"{INDENT}  {output.painted(result.mend, 'bold')}"
+
+
+def _wrapped(text: str, output: Output, indent: str) -> list[str]:
+    safe, width = plain.one_line(text), output.width
+    if width is None:
+        return [indent + safe]
+    return textwrap.wrap(
+        safe, max(NARROWEST, width), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

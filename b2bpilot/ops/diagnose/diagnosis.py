@@ -1,0 +1,74 @@
+"""Looking at what may be behind a symptom, and saying of each hypothesis what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.ops.diagnose.evidence import EVIDENCE
+from b2bpilot.ops.diagnose.symptom import HYPOTHESES, Hypothesis, Symptom
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.ops.verify.world import World
+
+ALL: Mapping[str, Check] = {check.code: check for check in (*CHECKS, *EVIDENCE)}
+
+
+class Verdict(StrEnum):
+    """What is known of a hypothesis."""
+
+    FOUND = "found"
+    RULED_OUT = "ruled out"
+    UNKNOWN = "unknown"
+    """Something could not be looked at, and nothing that was speaks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A hypothesis with the results that decide it: those that speak for it, or could not be had, or else all."""
+
+    hypothesis: Hypothesis
+    verdict: Verdict
+    results: Sequence[Result]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """One symptom's branches, in the order in which a message passes."""
+
+    symptom: Symptom
+    branches: Sequence[Branch]
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(branch.verdict is verdict for branch in self.branches)
+
+
+def diagnose(symptoms: Sequence[Symptom], world: World, *, check_seconds: float) -> list[Diagnosis]:
+    """Look at everything once, side by side, and tell what it means for each symptom. Changes nothing."""
+    wanted = {code for symptom in symptoms for one in HYPOTHESES[symptom] for code in one.codes}
+    checks = [check for code, check in ALL.items() if code in _with_needs(wanted)]
+    results = {one.check.code: one for one in Runner(checks, check_seconds=check_seconds).run(world)}
+    return [
+        Diagnosis(symptom=symptom, branches=[_branch(one, results) for one in HYPOTHESES[symptom]])
+        for symptom in symptoms
+    ]
+
+
+def _with_needs(codes: set[str]) -> set[str]:
+    found = set(codes)
+    while more := {need for code in found for need in ALL[code].needs} - found:
+        found |= more
+    return found
+
+
+def _branch(hypothesis: Hypothesis, results: Mapping[str, Result]) -> Branch:
+    mine = [results[code] for code in hypothesis.codes]
+    speaking = [one for one in mine if one.status in (Status.FAILED, Status.WARNING)]
+    if speaking:
+        return Branch(hypothesis=hypothesis, verdict=Verdict.FOUND, results=speaking)
+    if unseen := [one for one in mine if one.status is Status.SKIPPED]:
+        roots = [one for one in unseen if not set(one.check.needs) & {other.check.code for other in unseen}]
+        return Branch(hypothesis=hypothesis, verdict=Verdict.UNKNOWN, results=roots)
+    return Branch(hypothesis=hypothesis, verdict=Verdict.RULED_OUT, results=mine)

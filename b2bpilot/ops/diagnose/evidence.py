@@ -1,0 +1,191 @@
+"""What a diagnosis asks beside the checks of `verify`: the same kind of statements, true when nothing is behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from b2bpilot.aws.metrics import Metric, read, total
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
+from b2bpilot.ops.verify.shared import shared
+from b2bpilot.ops.verify.table import APPLICATION_NAME
+from b2bpilot.ops.verify.world import World
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.pipeline.database import DatabaseManager
+
+SHOWN = 3
+SECRET = ("secretsmanager:GetSecretValue",)
+
+
+def _database(world: World) -> DatabaseManager:
+    from b2bpilot.pipeline.database import DatabaseManager
+
+    return DatabaseManager(world.database_url, application_name=APPLICATION_NAME)
+
+
+def _count(world: World, name: str) -> int:
+    """Of one of our own metrics, in the last day."""
+
+    def ask() -> dict[Metric, list[object]]:
+        wanted = [_metric(world, each) for each in ("MessagesStored", "MessagesDuplicate", "WebhookRejected")]
+        period = {"since": world.now - DAY, "until": world.now, "period_seconds": PERIOD_SECONDS}
+        return dict(read(shared(world), wanted, **period))  # type: ignore[arg-type]  # the values' types differ
+
+    found = world.ask("our metrics", ask)
+    return round(total(found[_metric(world, name)]))
+
+
+def _metric(world: World, name: str) -> Metric:
+    return Metric(namespace=f"B2BPilot/{world.stack.environment}", name=name)
+
+
+def _none_rejected(world: World) -> Answer:
+    rejected = _count(world, "WebhookRejected")
+    if not rejected:
+        return holds("none in the last day")
+    return fails(
+        f"{_counted(rejected, 'request')} in the last day (each `verify` makes one); the log says why each"
+    )
+
+
+def _no_letters(world: World) -> Answer:
+    found: Survey = world.ask("letters", lambda: _survey(world))
+    if not found.groups:
+        return holds("the queue is empty")
+    told = _listed([f"{group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups])
+    return fails(told)
+
+
+def _survey(world: World) -> Survey:
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.deadletters.survey import queue_of, survey
+
+    queue = queue_of(world.environment)
+    return survey(
+        queue,
+        selection=Selection(),
+        retention=queue.attributes().retention,
+        database=lambda: _database(world),
+        now=world.now,
+        observe=lambda _saw, _about: None,
+    )
+
+
+def _no_failed_rows(world: World) -> Answer:
+    from b2bpilot.pipeline.health import count_errors
+
+    with _database(world) as database:
+        found = count_errors(database, most=SHOWN + 1)
+    if not found:
+        return holds("no message's last run failed")
+    return fails(_listed([f"{count} with: {error}" for error, count in found]))
+
+
+def _no_doubled_rows(world: World) -> Answer:
+    from b2bpilot.pipeline.health import count_doubled
+
+    with _database(world) as database:
+        found = count_doubled(database)
+    if not found.messages:
+        return holds("each MessageSid stands in one row")
+    return fails(
+        f"{_counted(found.messages, 'MessageSid')} in more than one row, such as {found.example}; the rows of the old "
+        "system have no message_id, and no index kept them apart"
+    )
+
+
+def _all_identified(world: World) -> Answer:
+    from b2bpilot.pipeline.health import count_unidentified
+
+    with _database(world) as database:
+        found = count_unidentified(database)
+    if not found:
+        return holds("every unfinished row has a message_id")
+    return fails(
+        f"{_counted(found, 'unfinished row')} without one; the stale processor gives it to them before it publishes"
+    )
+
+
+def _skipped(world: World) -> Answer:
+    duplicates, stored = _count(world, "MessagesDuplicate"), _count(world, "MessagesStored")
+    if not duplicates:
+        return holds(f"none came again in the last day; {stored:,} stored")
+    return holds(f"{duplicates:,} came again in the last day and were skipped; {stored:,} stored")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = "; and others" if len(parts) > SHOWN else ""
+    return "; ".join(parts[:SHOWN]) + more
+
+
+REJECTED = Check(
+    code="rejected-requests",
+    category=Category.WEBHOOK,
+    statement="the webhook refused no request",
+    why="A request that is refused is none of Twilio's, or the URL or the token are not what Twilio has.",
+    mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
+    probe=_none_rejected,
+    severity=Severity.WARNING,
+    actions=METRIC_ACTIONS,
+    needs=("B2B010",),
+)
+LETTERS = Check(
+    code="dead-letters-by-cause",
+    category=Category.DEAD_LETTERS,
+    statement="there are no dead letters",
+    why="Lambda's tries are over; each group of letters has one cause.",
+    mend="b2bpilot dlq list -e {environment}",
+    probe=_no_letters,
+    actions=("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
+    needs=("B2B060",),
+)
+ROWS = Check(
+    code="rows-by-error",
+    category=Category.DATABASE,
+    statement="no row tells of an error",
+    why="The last run of a message writes into its row what went wrong.",
+    mend="b2bpilot submissions stuck -e {environment}",
+    probe=_no_failed_rows,
+    actions=SECRET,
+    needs=("B2B082",),
+)
+DOUBLED_ROWS = Check(
+    code="doubled-rows",
+    category=Category.DATABASE,
+    statement="no Twilio message has two rows",
+    why="The index keeps message_ids apart; a row without one escapes it.",
+    mend="",
+    probe=_no_doubled_rows,
+    actions=SECRET,
+    needs=("B2B082",),
+)
+UNIDENTIFIED = Check(
+    code="rows-without-id",
+    category=Category.DATABASE,
+    statement="every unfinished row has a message_id",
+    why="A row of the old system gets its id from its MessageSid; without that too, it gets a new one.",
+    mend="",
+    probe=_all_identified,
+    severity=Severity.WARNING,
+    actions=SECRET,
+    needs=("B2B082",),
+)
+SKIPPED = Check(
+    code="skipped-duplicates",
+    category=Category.PROCESSOR,
+    statement="what came again was skipped",
+    why="Twilio, SNS and Lambda all deliver twice at times; the claim lets the second one do nothing.",
+    mend="",
+    probe=_skipped,
+    actions=METRIC_ACTIONS,
+    needs=("B2B010",),
+)
+EVIDENCE = (REJECTED, LETTERS, ROWS, DOUBLED_ROWS, UNIDENTIFIED, SKIPPED)

@@ -1,0 +1,96 @@
+"""From a symptom to its cause."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from b2bpilot.ops.diagnose import evidence
+from b2bpilot.ops.diagnose.diagnosis import ALL, Verdict, diagnose
+from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
+from b2bpilot.ops.verify.check import Answer, Check, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.runner import Runner
+from tests.ops.verify.worlds import check, world
+
+TABLE = "b2b_pilot_user_submissions"
+
+
+def judged(
+    monkeypatch: pytest.MonkeyPatch, *answers: Answer | tuple[Answer, str]
+) -> tuple[Verdict, list[str]]:
+    """Judge one hypothesis over checks that answer so; a pair names what its check needs."""
+    checks: list[Check] = []
+    for place, given in enumerate(answers):
+        answer, *needs = given if isinstance(given, tuple) else (given,)
+        checks.append(check(f"C{place}", lambda _, answer=answer: answer, needs=tuple(needs)))
+    codes = tuple(one.code for one in checks)
+    hypotheses = {Symptom.ERRORS: (Hypothesis(text="something is wrong", codes=codes),)}
+    monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.ALL", {one.code: one for one in checks})
+    monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
+    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=5)
+    (branch,) = found.branches
+    return branch.verdict, [one.check.code for one in branch.results]
+
+
+def test_every_hypothesis_is_decided_by_checks_that_exist() -> None:
+    for symptom in Symptom:
+        for hypothesis in HYPOTHESES[symptom]:
+            assert set(hypothesis.codes) <= ALL.keys()
+            assert len(set(hypothesis.codes)) == len(hypothesis.codes)
+        assert MEANING[symptom]
+
+
+def test_all_evidence_is_used() -> None:
+    used = {code for symptom in Symptom for one in HYPOTHESES[symptom] for code in one.codes}
+
+    assert {one.code for one in evidence.EVIDENCE} <= used
+
+
+def test_what_holds_rules_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judged(monkeypatch, holds("so"), holds("so")) == (Verdict.RULED_OUT, ["C0", "C1"])
+
+
+def test_one_failure_is_enough_and_it_alone_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judged(monkeypatch, holds("so"), fails("no"), unanswered("denied"))
+
+    assert found == (Verdict.FOUND, ["C1"])
+
+
+def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = judged(monkeypatch, holds("so"), unanswered("denied"), (holds("so"), "C1"))
+
+    assert found == (Verdict.UNKNOWN, ["C1"])
+
+
+@pytest.mark.parametrize(
+    ("probe", "rows", "told"),
+    [
+        (
+            evidence.DOUBLED_ROWS,
+            "(message_id, message_sid) VALUES ('a', 'SM1'), (NULL, 'SM1')",
+            "1 MessageSid in more than one row, such as SM1",
+        ),
+        (
+            evidence.UNIDENTIFIED,
+            "(message_sid, status) VALUES ('SM1', 'pending')",
+            "1 unfinished row without",
+        ),
+        (
+            evidence.ROWS,
+            "(message_id, status, last_error) VALUES ('a', 'failed', 'no disk'), ('b', 'abandoned', 'no disk')",
+            "2 with: no disk",
+        ),
+    ],
+)
+def test_the_table_s_own_evidence_is_found(database_url: str, probe: Check, rows: str, told: str) -> None:
+    at = world(given_database_url=database_url)
+    (clean,) = Runner([probe]).run(at)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"INSERT INTO {TABLE} {rows}".encode())
+    (found,) = Runner([probe]).run(world(given_database_url=database_url))
+
+    assert clean.status is Status.OK
+    assert found.status in (Status.FAILED, Status.WARNING)
+    assert found.seen.startswith(told)
