@@ -53,21 +53,23 @@ def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
         for verdict in SHOWN_VERDICTS
         for each in islice(notes.findings(verdict), SHOWN if is_table else None)
     )
-    rows = (_row(each, now=now) for each in findings)
+    rows = (_row(each, now=now, alerts_failure=notes.alerts_failure) for each in findings)
     first = next(rows, None)
     if first is None:
         return
     pilot.output.record({}, text=[""])
     count = pilot.output.rows("messages", chain([first], rows))
     hidden = sum(notes.counts()[verdict] for verdict in SHOWN_VERDICTS) - count
+    if notes.alerts_failure:
+        pilot.output.notice(f"No reasons: {notes.alerts_failure}")
     if hidden:
         pilot.output.notice(f"{hidden:,} more: -o jsonl names all of them")
 
 
-def _row(finding: Finding, *, now: datetime) -> Row:
+def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
     from b2bpilot.ops.reconcile.comparison import explanation
 
-    why = mask_numbers(explanation(finding, now=now))
+    why = mask_numbers(explanation(finding, now=now, alerts_failure=alerts_failure))
     return Row(
         fields={
             "verdict": finding.verdict.name.lower(),

@@ -15,10 +15,13 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import Progress
 from b2bpilot.twilio.alerts import KEPT, alerts
+from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
 from b2bpilot.twilio.rest import Twilio
 
 CHUNK = 1_000
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""Twilio may refuse to list alerts from 30 days ago to the second by our clock."""
 SHOWN_VERDICTS = (
     Verdict.MISSING,
     Verdict.FAILED,
@@ -64,13 +67,17 @@ class Comparison:
             notes.take_back(stored_without_message_id(self.database, [each.sid for each in chunk]))
 
     def _explain(self, notes: Notes) -> None:
-        """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them."""
+        """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them. What is missing
+        is missing, also when the reason cannot be read."""
         if not notes.counts()[Verdict.MISSING]:
             return
-        oldest = self.limits.until - KEPT
+        since = max(self.limits.since, self.limits.until - KEPT + CLOCKS_DIFFER)
         self.observe("Reading Twilio's alerts")
-        for alert in alerts(self.twilio, since=max(self.limits.since, oldest), until=self.limits.until):
-            notes.explain(alert)
+        try:
+            for alert in alerts(self.twilio, since=since, until=self.limits.until):
+                notes.explain(alert)
+        except TwilioFailed as exc:
+            notes.alerts_failure = str(exc)
 
     def _look_back(self, notes: Notes) -> None:
         """Find rows that say they are this account's and that Twilio does not have."""
@@ -90,7 +97,7 @@ class Comparison:
         )
 
 
-def explanation(finding: Finding, *, now: datetime) -> str:
+def explanation(finding: Finding, *, now: datetime, alerts_failure: str | None = None) -> str:
     """Say why, as far as it is known."""
     if finding.verdict is Verdict.LATE:
         return f"stored {timedelta(seconds=round(finding.late_seconds or 0))} after Twilio's call"
@@ -98,6 +105,8 @@ def explanation(finding: Finding, *, now: datetime) -> str:
         return finding.why or "no error recorded"
     if finding.error_code:
         return f"the webhook failed: Twilio's error {finding.error_code}"
+    if alerts_failure:
+        return "not known: Twilio's alerts could not be read"
     if finding.sent_at < now - KEPT:
         return "not known: Twilio keeps alerts for 30 days"
     return "not known: Twilio has no alert of it"

@@ -36,6 +36,8 @@ class Notes:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(SCHEMA)
         self._stored = 0
+        self.alerts_failure: str | None = None
+        """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
 
     def __enter__(self) -> Self:
         return self

@@ -152,6 +152,18 @@ def test_for_older_messages_than_alerts_are_kept_it_says_so(world: World) -> Non
     assert "30 days" in explanation(finding, now=world.now)
 
 
+def test_what_is_missing_is_named_also_when_the_alerts_cannot_be_read(world: World) -> None:
+    (sid,) = world.receive(1)
+    world.double.faults.plan(Planned(fault=Fault.REFUSE, matching="Alerts", status=403, code=20003))
+
+    with world.compared() as notes:
+        (finding,) = notes.findings(Verdict.MISSING)
+
+    assert finding.sid == sid
+    why = explanation(finding, now=world.now, alerts_failure=notes.alerts_failure)
+    assert why == "not known: Twilio's alerts could not be read"
+
+
 def test_alerts_are_only_asked_for_when_something_is_missing(world: World) -> None:
     world.store(world.receive(5))
 
