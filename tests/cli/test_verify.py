@@ -1,0 +1,244 @@
+"""`b2bpilot verify` and `diagnose` on the command line. tests/local/test_verify.py runs them against a whole environment."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import psycopg
+import pytest
+
+from b2bpilot.cli.junit import document
+from b2bpilot.ops.verify.check import Result as CheckResult
+from b2bpilot.ops.verify.check import Severity, Status
+from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
+from tests.ops.verify.worlds import NOW, check
+
+DATABASE = ("--only", "database")
+JUNIT = {
+    "testsuites": (set(), set(), ["testsuite*"]),
+    "testsuite": (
+        {"id", "package", "name", "timestamp", "hostname", "tests", "failures", "errors", "time"},
+        {"skipped"},
+        ["properties", "testcase*", "system-out", "system-err"],
+    ),
+    "properties": (set(), set(), []),
+    "testcase": ({"name", "classname", "time"}, set(), ["skipped|failure?"]),
+    "failure": ({"message", "type"}, set(), []),
+    "skipped": (set(), set(), []),
+    "system-out": (set(), set(), []),
+    "system-err": (set(), set(), []),
+}
+"""Each element's needed and further attributes, and its children in their order, as both common schemas have them."""
+
+
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def assert_valid(element: ET.Element) -> None:
+    needed, further, children = JUNIT[element.tag]
+    assert needed <= element.attrib.keys() <= needed | further
+    pattern = "".join(f"(?:(?:{part.rstrip('*?')}) ){part[-1] if part[-1] in '*?' else ''}" for part in children)
+    assert re.fullmatch(pattern, "".join(f"{child.tag} " for child in element))
+    for child in element:
+        assert_valid(child)
+
+
+def test_what_is_right_ends_with_0_and_a_line_for_each(run: Run, staging: Staging) -> None:
+    found = run("verify", "-e", "staging", *DATABASE)
+    heading, *lines, _, summary = found.stdout.splitlines()
+
+    assert found.exit_code == 0
+    assert heading == "database"
+    assert all(re.match(r"  ok       B2B\d{3}  ", line) for line in lines)
+    assert summary == f"{len(lines)} ok"
+    assert found.stderr == f"Checking staging: {len(lines)} checks\n"
+
+
+def test_what_failed_is_explained_with_the_command_alone_on_its_line(
+    run: Run, staging: Staging, database_url: str
+) -> None:
+    execute(database_url, "DROP INDEX idx_user_submissions_message_id")
+    found = run("verify", "-e", "staging", "--only", "B2B079")
+
+    assert found.exit_code == 1
+    assert found.stdout == (
+        "database\n"
+        "  FAILED   B2B079  the column message_id has its index\n"
+        "           seen  b2b_pilot_user_submissions has no index idx_user_submissions_message_id\n"
+        "           why   Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.\n"
+        "           docs  docs/checks.md#b2b079\n"
+        "           run\n"
+        "             b2bpilot migrate -e staging --yes\n"
+        "\n"
+        "0 ok, 1 failed\n"
+    )
+
+
+def test_short_tells_only_what_is_wrong(run: Run, staging: Staging, database_url: str) -> None:
+    execute(database_url, "DROP INDEX idx_user_submissions_message_id")
+    found = run("verify", "-e", "staging", *DATABASE, "-o", "short")
+    wrong, summary = found.stdout.splitlines()
+
+    assert wrong == (
+        "FAILED  B2B079  the column message_id has its index: b2b_pilot_user_submissions has no index "
+        "idx_user_submissions_message_id; run: b2bpilot migrate -e staging --yes"
+    )
+    assert summary == "5 ok, 1 failed, 9 skipped"
+
+
+def test_a_warning_counts_only_when_it_is_to(run: Run, staging: Staging, database_url: str) -> None:
+    execute(
+        database_url,
+        "INSERT INTO b2b_pilot_user_submissions (message_id, status, reply_state) VALUES ('a', 'completed', 'unknown')",
+    )
+
+    assert run("verify", "-e", "staging", "--only", "B2B102").exit_code == 0
+    assert run("verify", "-e", "staging", "--only", "B2B102", "--strict").exit_code == 1
+
+
+def test_json_is_one_document_and_jsonl_a_line_for_each(run: Run, staging: Staging) -> None:
+    whole = run("verify", "-e", "staging", *DATABASE, "-o", "json").document
+    *lines, last = run("verify", "-e", "staging", *DATABASE, "-o", "jsonl").lines
+
+    assert whole["summary"] == last["summary"] == {"ok": 15, "warning": 0, "failed": 0, "skipped": 0}
+    assert [one["code"] for one in lines] == [one["code"] for one in whole["checks"]]
+
+
+def test_junit_has_a_suite_for_each_category_and_keeps_to_the_schema(
+    run: Run, staging: Staging, database_url: str
+) -> None:
+    execute(database_url, "DROP INDEX idx_user_submissions_message_id")
+    found = run("verify", "-e", "staging", "--only", "access", *DATABASE, "-o", "junit")
+    root = ET.fromstring(found.stdout)
+    (_, suite) = root
+
+    assert found.exit_code == 1
+    assert_valid(root)
+    assert [one.get("name") for one in root] == ["access", "database"]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("15", "1", "9")
+    (failure,) = suite.iter("failure")
+    assert failure.text is not None
+    assert "run: b2bpilot migrate -e staging --yes" in failure.text
+
+
+@pytest.mark.parametrize(("strict", "failures"), [(False, "0"), (True, "1")])
+def test_junit_takes_what_xml_cannot_say_and_counts_warnings_when_they_count(
+    strict: bool, failures: str
+) -> None:
+    odd = CheckResult(
+        check=check("B2B901", severity=Severity.WARNING), status=Status.WARNING, seen="\x1b[31m<&> \ud800"
+    )
+    root = ET.fromstring(document("staging", [odd], at=NOW, strict=strict))
+
+    assert_valid(root)
+    assert root[0].get("failures") == failures
+
+
+def test_short_and_junit_belong_to_verify_alone(run: Run, staging: Staging) -> None:
+    found = run("submissions", "list", "-e", "staging", "-o", "junit")
+
+    assert found.exit_code == 2
+    assert "'junit' (from --output) is none of table, json, jsonl" in found.stderr
+
+
+def test_an_unknown_form_names_all_that_verify_has(run: Run, staging: Staging) -> None:
+    found = run("verify", "-e", "staging", "-o", "xml")
+
+    assert found.exit_code == 2
+    assert "none of table, json, jsonl, short, junit" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--only", "databse"), "--only: 'databse' is neither a check's code nor a category"),
+        (("--only", "stack", "--skip", "stack"), "no check is left to run"),
+        (("--no-e2e", "--keep"), "--keep has no meaning with --no-e2e"),
+        (("--check-timeout", "soon"), "--check-timeout: 'soon' is not a duration"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    found = run("verify", "-e", "staging", *arguments)
+
+    assert found.exit_code == 2
+    assert told in found.stderr
+    assert found.stdout == ""
+
+
+def test_in_production_nothing_is_sent_unless_somebody_says_so(run: Run, staging: Staging) -> None:
+    create_stack("prod", {**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn})
+    found = run("verify", "-e", "prod", "--only", "end-to-end")
+
+    assert found.exit_code == 0
+    assert (
+        "B2B096  a test message becomes a row: not confirmed: there is no terminal to ask at; --yes sends it"
+    ) in found.stdout
+    assert "0 ok, 3 skipped" in found.stdout
+    assert staging.messages() == []
+
+
+def test_a_hopeless_state_is_not_waited_for(run: Run, staging: Staging) -> None:
+    found = run("verify", "-e", "nowhere", "--only", "access", "--only", "stack", "--wait", "10m")
+
+    assert found.exit_code == 1
+    assert "no environment 'nowhere'" in found.stdout, found.stdout
+    assert "Waiting" not in found.stderr
+
+
+@pytest.fixture
+def silent_aws() -> Iterator[str]:
+    """A server that takes connections and never says a word."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_aws_that_hangs_fails_one_check_and_keeps_nobody_waiting(
+    run: Run, silent_aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    found = run(
+        *("verify", "-e", "staging", "--region", "eu-west-1", "--endpoint-url", silent_aws),
+        *("--check-timeout", "500ms", "-o", "json"),
+    )
+    by_code = {one["code"]: one for one in found.document["checks"]}
+
+    assert found.exit_code == 1
+    assert by_code["B2B001"]["seen"] == "no answer within 0.5 s"
+    assert by_code["B2B010"]["status"] == by_code["B2B096"]["status"] == "skipped"
+
+
+def test_the_policies_are_printed_without_asking_anybody(run: Run) -> None:
+    found = run("verify", "--print-iam", "-o", "json")
+    policy = found.document["policies"]["submissions list"]
+
+    assert found.exit_code == 0
+    assert {action for one in policy["Statement"] for action in one["Action"]} == {
+        "cloudformation:DescribeStacks",
+        "secretsmanager:GetSecretValue",
+    }
+
+
+def test_the_policies_name_an_environment_that_can_be_found(run: Run, staging: Staging) -> None:
+    found = run("verify", "--print-iam", "-e", "staging")
+    heading, _, rest = found.stdout.partition("\n")
+
+    assert heading == "b2bpilot publish"
+    assert json.loads(rest.partition("\n\n")[0])["Version"] == "2012-10-17"
+    assert staging.secret_arn in found.stdout
+    assert "ACCOUNT" not in found.stdout
+
+
+def test_a_diagnosis_needs_a_known_symptom(run: Run, tmp_path: Path) -> None:
+    found = run("diagnose", "-e", "staging", "slow")
+
+    assert found.exit_code == 2
+    assert "not-processed" in found.stderr
