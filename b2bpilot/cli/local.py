@@ -110,6 +110,7 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         "started_at": status.started_at,
         "endpoint_url": status.endpoint_url,
         "webhook_url": status.webhook_url,
+        "twilio_api_url": status.twilio_api_url,
         "database_url": status.database_url,
         "stack_name": status.stack_name,
         "region": status.region,
@@ -136,6 +137,7 @@ def _running(status: LocalStatus, *, now: datetime) -> list[tuple[str, str]]:
     return [
         ("running since", f"{format_time(started_at)} ({relative(started_at, now=now)})"),
         ("webhook", str(status.webhook_url)),
+        ("Twilio", f"{status.twilio_api_url} (a double; `-e local` uses it)"),
         ("AWS endpoint", f"{status.endpoint_url} (account {status.account_id}, {status.region})"),
         ("database", str(status.database_url)),
         ("stack", f"{status.stack_name} (use it with `-e local`)"),

@@ -129,6 +129,22 @@ def test_a_reply_lands_at_twilio_once_though_the_message_came_twice(
     ]
 
 
+def test_a_reply_of_which_nobody_knows_is_listed_for_a_person(
+    pipeline: Machine,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    back_door(pipeline, "faults", {"fault": "drop", "matching": "POST .*Messages"})
+    (sid,) = receive(pipeline)
+    assert replied(database, sid).reply_state is ReplyState.UNKNOWN
+
+    assert main(["submissions", "stuck", "-e", "local"]) == 0
+
+    assert message_id_for(sid) in capsys.readouterr().out
+
+
 def test_killed_at_any_moment_and_resumed_everything_missing_is_stored_once(
     pipeline: Machine, database: DatabaseManager
 ) -> None:
