@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from types_boto3_sts import STSClient
 
 PREFIX = "b2b-pilot-"
+
+
+class StackOutdated(AwsError):
+    """The stack was made from another version's template: outputs are missing."""
+
+    code: ClassVar[str] = "stack_outdated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +107,7 @@ def _outputs(stack: StackTypeDef) -> StackOutputs:
     }
     wanted = {field.name for field in fields(StackOutputs)} - WHERE
     if missing := sorted(wanted - values.keys()):
-        raise AwsError(
+        raise StackOutdated(
             f"stack {stack['StackName']} ({stack['StackStatus']}) lacks the outputs {', '.join(missing)}",
             hint="deploy this version's template.yaml to it",
         )

@@ -8,7 +8,7 @@ from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, Ev
 from b2bpilot.aws.function_settings import event_invoke as read_event_invoke
 from b2bpilot.aws.functions import Function
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
-from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.commands import document, literal
 from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 READ_CONCURRENCY = ("lambda:GetFunctionConcurrency",)
 READ_EVENT_INVOKE = ("lambda:GetFunctionEventInvokeConfig",)
+PUT_EVENT_INVOKE = (
+    "aws lambda put-function-event-invoke-config --function-name {processor_function_name} "
+    f"--maximum-retry-attempts {MOST_RETRIES} --maximum-event-age-in-seconds {LONGEST_AGE_SECONDS}"
+)
 
 
 def _reserve(world: World) -> int | None:
@@ -71,13 +75,10 @@ def _no_destination(world: World) -> Answer:
 def _event_invoke_command(world: World) -> str:
     """Put overwrites all of it (facts F4): a destination for successes is repeated."""
     kept = _event_invoke(world).on_success
+    if kept is None:
+        return PUT_EVENT_INVOKE
     destination = document({"OnSuccess": {"Destination": kept}})
-    return aws(
-        "lambda", "put-function-event-invoke-config", "--function-name", world.stack.processor_function_name,
-        "--maximum-retry-attempts", str(MOST_RETRIES),
-        "--maximum-event-age-in-seconds", str(LONGEST_AGE_SECONDS),
-        *(("--destination-config", destination) if kept else ()),
-    )  # fmt: skip
+    return f"{PUT_EVENT_INVOKE} {literal('--destination-config', destination)}"
 
 
 CHECKS = (
@@ -109,7 +110,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda runs a failed message again, twice",
         why="With fewer retries a short outage of the database fills the dead-letter queue.",
-        mend="",
+        mend=PUT_EVENT_INVOKE,
         probe=_retries,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),
@@ -119,7 +120,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda keeps a waiting message for 6 h",
         why="What waits longer, while the processor is busy or throttled, becomes a dead letter.",
-        mend="",
+        mend=PUT_EVENT_INVOKE,
         probe=_age,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),
@@ -129,7 +130,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="there is no on-failure destination beside the dead-letter queue",
         why="Both would receive every failure, and redriving both runs it twice.",
-        mend="",
+        mend=PUT_EVENT_INVOKE,
         probe=_no_destination,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),

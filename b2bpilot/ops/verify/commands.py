@@ -8,8 +8,13 @@ from collections.abc import Iterable
 
 
 def aws(*words: str) -> str:
-    """Return an AWS CLI command, quoted for a shell; its braces are meant."""
-    return shlex.join(("aws", *words)).replace("{", "{{").replace("}", "}}")
+    """Return an AWS CLI command."""
+    return literal("aws", *words)
+
+
+def literal(*words: str) -> str:
+    """Return words quoted for a shell; their braces are meant, and stand for no output of the stack."""
+    return shlex.join(words).replace("{", "{{").replace("}", "}}")
 
 
 def document(value: object) -> str:

@@ -110,7 +110,8 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="SNS may call the processor from this topic",
         why="SNS does not try again: the message goes to the dead-letter queue at once.",
-        mend="",
+        mend="aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
+        "--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic_arn}",
         probe=_callable,
         actions=(*READ, "lambda:GetPolicy"),
         needs=("B2B040",),

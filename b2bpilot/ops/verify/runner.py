@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from b2bpilot.errors import (
     AwsDenied,
+    AwsError,
     AwsThrottled,
     AwsUnreachable,
     CredentialsMissing,
@@ -78,7 +79,7 @@ class Runner:
         try:
             found = answer.result(limit)
         except TimeoutError:
-            found = fails(f"no answer within {limit:g} s", may_change=True)
+            found = fails(f"no answer within {limit:g} s", mend="", may_change=True)
         return replace(_judged(check, found, world), seconds=self._clock() - started)
 
 
@@ -105,10 +106,13 @@ def _probe(check: Check, world: World, answer: Future[Answer]) -> None:
         found = unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
     except CredentialsMissing as exc:
         found = fails(_told(exc))
+    except AwsError as exc:
+        # Nothing is known to be wrong with what was asked about: no command to mend it.
+        found = fails(_told(exc), mend="", may_change=isinstance(exc, MAY_PASS))
     except PilotError as exc:
         found = fails(_told(exc), may_change=isinstance(exc, MAY_PASS))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
-        found = fails(f"the check itself broke: {type(exc).__name__}: {exc}")
+        found = fails(f"the check itself broke: {type(exc).__name__}: {exc}", mend="")
     answer.set_result(found)
 
 

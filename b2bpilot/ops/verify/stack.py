@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from b2bpilot import resources
+from b2bpilot.aws.stack import StackOutdated
 from b2bpilot.aws.stack_state import StackState, read_state, read_template
 from b2bpilot.errors import EnvironmentUnknown
 from b2bpilot.ops.environment import is_production
@@ -26,7 +27,7 @@ def _state(world: World) -> StackState:
 def _exists(world: World) -> Answer:
     try:
         return holds(f"{world.stack.stack_name} with all outputs")
-    except EnvironmentUnknown as exc:
+    except (EnvironmentUnknown, StackOutdated) as exc:
         return fails(f"{exc}; {exc.hint}")
 
 

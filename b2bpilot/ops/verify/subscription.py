@@ -11,6 +11,11 @@ from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
 
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
+SUBSCRIBE = (
+    "aws sns subscribe --topic-arn {topic_arn} --protocol lambda --notification-endpoint "
+    "arn:aws:lambda:{region}:{account_id}:function:{processor_function_name} "
+    """--attributes '{{"RedrivePolicy": "{{\\"deadLetterTargetArn\\": \\"{dead_letter_queue_arn}\\"}}"}}'"""
+)
 
 
 def all_of(world: World) -> list[Subscription]:
@@ -33,20 +38,9 @@ def _readable(world: World) -> list[Subscription]:
     return found
 
 
-def _function_arn(world: World) -> str:
-    stack = world.stack
-    partition = stack.topic_arn.split(":")[1]
-    return (
-        f"arn:{partition}:lambda:{stack.region}:{stack.account_id}:function:{stack.processor_function_name}"
-    )
-
-
 def _subscribe_command(world: World) -> str:
-    redrive = document({"deadLetterTargetArn": world.stack.dead_letter_queue_arn})
-    return aws(
-        "sns", "subscribe", "--topic-arn", world.stack.topic_arn, "--protocol", "lambda",
-        "--notification-endpoint", _function_arn(world), "--attributes", document({"RedrivePolicy": redrive}),
-    )  # fmt: skip
+    """In the partition that the stack is in."""
+    return SUBSCRIBE.replace("arn:aws:", f"arn:{world.stack.topic_arn.split(':')[1]}:")
 
 
 def _subscribed(world: World) -> Answer:
@@ -144,7 +138,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="a function is subscribed to the topic",
         why="SNS keeps nothing: what is published without a subscription is gone.",
-        mend="",
+        mend=SUBSCRIBE,
         probe=_subscribed,
         actions=READ,
         needs=("B2B030",),
@@ -154,7 +148,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the processor is subscribed, once",
         why="Another function does not store the messages; a second subscription runs each of them twice.",
-        mend="",
+        mend=SUBSCRIBE,
         probe=_subscribed_once,
         actions=READ,
         needs=("B2B033",),
@@ -174,7 +168,8 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the processor's filter policy lets every kind of our messages through",
         why="SNS answers the publisher with success and drops what the policy rejects.",
-        mend="",
+        mend="aws sns set-subscription-attributes --subscription-arn {subscription_arn} "
+        "--attribute-name FilterPolicy --attribute-value '{{}}'",
         probe=_unfiltered,
         actions=READ,
         needs=("B2B034",),
@@ -184,7 +179,8 @@ CHECKS = (
         category=Category.TOPIC,
         statement="what SNS cannot deliver goes to the dead-letter queue",
         why="Without a redrive policy a message is lost when the function or its permission is missing.",
-        mend="",
+        mend="aws sns set-subscription-attributes --subscription-arn {subscription_arn} --attribute-name RedrivePolicy "
+        """--attribute-value '{{"deadLetterTargetArn": "{dead_letter_queue_arn}"}}'""",
         probe=_redriven,
         actions=READ,
         needs=("B2B034",),

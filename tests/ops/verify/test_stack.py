@@ -11,8 +11,9 @@ from moto import mock_aws
 
 from b2bpilot import resources
 from b2bpilot.aws.secrets import SecretState
+from b2bpilot.aws.stack import StackOutdated
 from b2bpilot.aws.stack_state import StackState
-from b2bpilot.errors import AwsError, CredentialsMissing, EnvironmentUnknown, SettingsInvalid
+from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInvalid
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
@@ -65,7 +66,7 @@ def test_refused_credentials_are_found() -> None:
     "error",
     [
         EnvironmentUnknown("no environment 'staging'", hint="check --env"),
-        AwsError("stack b2b-pilot-staging lacks the outputs ApiId", hint="deploy this version"),
+        StackOutdated("stack b2b-pilot-staging lacks the outputs ApiId", hint="deploy this version"),
     ],
 )
 def test_a_missing_or_older_stack_is_found(error: Exception) -> None:

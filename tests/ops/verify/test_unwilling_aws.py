@@ -36,6 +36,9 @@ ALONE = tuple(
 )
 """Each is run whatever became of what it needs."""
 
+FIRST = tuple(check for check in ALONE if check.code in ("B2B046", "B2B062", "B2B065"))
+"""Checks with a command of their own."""
+
 
 def looked(
     url: str, checks: tuple[Check, ...] = ALONE, *, known: bool = False, seconds: float = 30
@@ -104,3 +107,10 @@ def test_an_answer_that_nobody_understands_is_one_line() -> None:
         assert result.status in (Status.FAILED, Status.WARNING), result
         assert "itself broke" not in result.seen
         assert "\n" not in result.seen
+
+
+@pytest.mark.parametrize("error", [None, THROTTLED, BROKEN])
+def test_where_nothing_was_seen_no_command_mends_it(error: str | None) -> None:
+    with endpoint(error) as url:
+        results = looked(url, FIRST, seconds=0.2 if error is None else 30)
+    assert [result.mend for result in results] == [None] * len(FIRST)
