@@ -56,7 +56,10 @@ def main() -> None:
     TopicSeams(runtime).install()
     end_when_input_closes()
     del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
-    app.main()
+    try:
+        app.main()
+    finally:
+        runtime.end()
 
 
 def replace(module: ModuleType, name: str, replacement: Callable[..., Any]) -> None:
@@ -107,14 +110,16 @@ class LambdaSeams:
         }
 
     def invoke_asynchronously(self, func: Record, event: object) -> None:
-        """Invoke with Event."""
+        """Invoke with Event. What is raised becomes the caller's error (500)."""
         self._runtime.accept((func.get("config") or func)["FunctionName"], event)
 
     def dispatch_scheduled(self, arn: str, payload: str) -> None:
         """A target of EventBridge or of the Scheduler: asynchronous on AWS."""
         func, _config, name = self._lambda._get_func_record_for_ref(arn)  # noqa: SLF001
         if func:
-            self._runtime.accept(name, json.loads(payload))
+            threading.Thread(
+                target=self._runtime.deliver, args=(name, json.loads(payload)), daemon=True
+            ).start()
 
     def http_api_response(self, exec_result: Record) -> tuple[dict[str, Any], None]:
         """A function that failed or was throttled tells the client nothing, as behind an HTTP API of AWS."""
@@ -198,7 +203,7 @@ class TopicSeams:
         func, _config, name = self._lambda._get_func_record_for_ref(endpoint)  # noqa: SLF001
         content = json.loads(envelope)
         if func and _admits_sns(func, topic_arn):
-            self._runtime.accept(name, lambda_event(content, message_attributes, sub_arn))
+            self._runtime.deliver(name, lambda_event(content, message_attributes, sub_arn))
             self._count(topic_arn, "NumberOfNotificationsDelivered")
             return
         self._count(topic_arn, "NumberOfNotificationsFailed")

@@ -62,6 +62,7 @@ def serving(
         runtime.start()
         cleanup.callback(runtime.stop)
         server.start(runtime)
+        cleanup.callback(server.server_close)
         cleanup.callback(server.shutdown)
         yield
 

@@ -161,9 +161,11 @@ class AsynchronousInvocations:
         if event.attempts > configuration.maximum_retry_attempts or too_old:
             self._give_up(event, configuration, GivenUp(code=FUNCTION_ERROR, message=error))
             return
-        self._events.failed(event)
-        with self._changed:
-            heapq.heappush(self._later, (time.time() + delay / self._time_scale, event.id, event))
+        try:
+            self._events.failed(event)
+        finally:
+            with self._changed:
+                heapq.heappush(self._later, (time.time() + delay / self._time_scale, event.id, event))
 
     def _refusal(self, event: Event, configuration: FunctionConfiguration) -> GivenUp | None:
         if configuration.reserved_concurrency == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
@@ -77,6 +78,8 @@ class RequestHandler(BaseHTTPRequestHandler):
             self._answer(404)
         except Throttled:
             self._answer(429)
+        except sqlite3.Error:
+            self._answer(503)
 
     def _result(self, result: Result) -> None:
         headers = {"X-Amz-Log-Result": base64.b64encode(result.log_tail.encode()).decode()}
