@@ -295,6 +295,11 @@ BREAKAGES = (
         "redriver on without a run",
         lambda s: s.aws("lambda").update_event_source_mapping(UUID=s.stack.redriver_mapping_id, Enabled=True),
     ),
+    Breakage(
+        "B2B104",
+        "redriver of another processor",
+        lambda s: s.tell(s.stack.redriver_function_name, PROCESSOR_FUNCTION_NAME="another"),
+    ),
     Breakage("B2B071", "schedule disabled", schedule(State="DISABLED")),
     Breakage("B2B071", "schedule of another function", schedule_of_another_function),
     Breakage("B2B073", "timeout 3 s", lambda s: s.configure(s.stack.stale_function_name, Timeout=3)),

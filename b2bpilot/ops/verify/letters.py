@@ -9,6 +9,8 @@ from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
+from b2bpilot.ops.verify.functions import READ as READ_FUNCTION
+from b2bpilot.ops.verify.functions import existing, is_ready, is_told
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import letter_age, points
 from b2bpilot.ops.verify.shared import shared
@@ -61,6 +63,19 @@ def _redriver_is_off(world: World) -> Answer:
     return fails(f"{reading.state.value.lower()}, though no redrive is on", may_change=True)
 
 
+def _redriver_is_ready(world: World) -> Answer:
+    stack = world.stack
+    answer = is_ready(world, stack.redriver_function_name)
+    if not answer.is_true:
+        return answer
+    wanted = {
+        "PROCESSOR_FUNCTION_NAME": stack.processor_function_name,
+        "DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
+    }
+    told = is_told(existing(world, stack.redriver_function_name), wanted)
+    return answer if told.is_true else told
+
+
 CHECKS = (
     Check(
         code="B2B064",
@@ -92,6 +107,17 @@ CHECKS = (
         probe=_redriver_is_off,
         severity=Severity.WARNING,
         actions=("lambda:GetEventSourceMapping", "lambda:ListTags"),
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B104",
+        category=Category.DEAD_LETTERS,
+        statement="the redriver is there and ready, with this stack's queue and processor",
+        why="`dlq redrive --engine lambda` needs it; every other redrive does not.",
+        mend="",
+        probe=_redriver_is_ready,
+        severity=Severity.WARNING,
+        actions=READ_FUNCTION,
         needs=("B2B010",),
     ),
 )
