@@ -45,7 +45,9 @@ def execute(url: str, statement: str) -> None:
 def assert_valid(element: ET.Element) -> None:
     needed, further, children = JUNIT[element.tag]
     assert needed <= element.attrib.keys() <= needed | further
-    pattern = "".join(f"(?:(?:{part.rstrip('*?')}) ){part[-1] if part[-1] in '*?' else ''}" for part in children)
+    pattern = "".join(
+        f"(?:(?:{part.rstrip('*?')}) ){part[-1] if part[-1] in '*?' else ''}" for part in children
+    )
     assert re.fullmatch(pattern, "".join(f"{child.tag} " for child in element))
     for child in element:
         assert_valid(child)
@@ -76,7 +78,7 @@ def test_what_failed_is_explained_with_the_command_alone_on_its_line(
         "           why   Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.\n"
         "           docs  docs/checks.md#b2b079\n"
         "           run\n"
-        "             b2bpilot migrate -e staging --yes\n"
+        "             b2bpilot --region eu-west-1 migrate -e staging --yes\n"
         "\n"
         "0 ok, 1 failed\n"
     )
@@ -89,7 +91,7 @@ def test_short_tells_only_what_is_wrong(run: Run, staging: Staging, database_url
 
     assert wrong == (
         "FAILED  B2B079  the column message_id has its index: b2b_pilot_user_submissions has no index "
-        "idx_user_submissions_message_id; run: b2bpilot migrate -e staging --yes"
+        "idx_user_submissions_message_id; run: b2bpilot --region eu-west-1 migrate -e staging --yes"
     )
     assert summary == "5 ok, 1 failed, 9 skipped"
 
@@ -126,7 +128,7 @@ def test_junit_has_a_suite_for_each_category_and_keeps_to_the_schema(
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("15", "1", "9")
     (failure,) = suite.iter("failure")
     assert failure.text is not None
-    assert "run: b2bpilot migrate -e staging --yes" in failure.text
+    assert "run: b2bpilot --region eu-west-1 migrate -e staging --yes" in failure.text
 
 
 @pytest.mark.parametrize(("strict", "failures"), [(False, "0"), (True, "1")])

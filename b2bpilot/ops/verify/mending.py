@@ -9,21 +9,28 @@ from dataclasses import fields
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
 
-AWS = re.compile(r"(^|&& |; |\$\()aws ")
+PROGRAM = re.compile(r"(?P<before>^|&& |; |\$\()(?P<name>aws|b2bpilot) ")
+UNFILLED = re.compile(r"\{\w+\}")
+LOCAL = "local"
+"""The environment that says by itself where it is."""
 
 
 def command(template: str, world: World) -> str | None:
-    """Return the command with the stack's names, region and profile in it; None for an empty template.
+    """Return the command with the stack's names, region and profile in it; None for an empty template, or for one whose
+    names are not known.
 
     `{name}` stands for an output of the stack, and `{environment}` is known without one. A brace that is meant is doubled.
     """
-    if not template:
+    filled = _filled(template, world)
+    if not filled or UNFILLED.search(filled):
         return None
-    return AWS.sub(lambda found: f"{found[1]}aws {_options(world)}", _filled(template, world))
+    return PROGRAM.sub(lambda found: f"{found[0]}{_options(world, found['name'])}", filled)
 
 
-def _options(world: World) -> str:
-    """The global options of `aws` without which the command could reach another place than we looked at."""
+def _options(world: World, program: str) -> str:
+    """The global options without which the command could reach another place than we looked at."""
+    if program == "b2bpilot" and world.name == LOCAL:
+        return ""
     access = world.access
     given = {"--region": access.region, "--profile": access.profile, "--endpoint-url": access.endpoint_url}
     return "".join(f"{name} {shlex.quote(value)} " for name, value in given.items() if value)

@@ -145,7 +145,7 @@ def test_the_answer_s_own_command_replaces_the_check_s_also_by_none_at_all() -> 
     )
 
     assert [one.mend for one in found.values()] == [
-        "b2bpilot migrate -e staging",
+        "b2bpilot --region eu-west-1 migrate -e staging",
         "aws --region eu-west-1 sns unsubscribe",
         None,
         None,

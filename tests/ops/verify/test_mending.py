@@ -1,0 +1,66 @@
+"""Commands that can be copied, and hit what was looked at."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+
+import pytest
+
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Check
+from b2bpilot.ops.verify.mending import command
+from b2bpilot.ops.verify.world import World
+from tests.ops.verify.worlds import NOW, STACK, world
+
+NAMES = {field.name for field in fields(StackOutputs)}
+
+
+def elsewhere() -> World:
+    access = AwsAccess(region="eu-west-1", profile="on call", endpoint_url="http://127.0.0.1:4566")
+    made = World(name="staging", access=access, now=NOW)
+    made.ask("stack", lambda: STACK)
+    return made
+
+
+def test_names_region_profile_and_endpoint_are_put_in() -> None:
+    options = "--region eu-west-1 --profile 'on call' --endpoint-url http://127.0.0.1:4566"
+
+    assert command("aws sns get --arn {topic_arn} && b2bpilot migrate -e {environment}", elsewhere()) == (
+        f"aws {options} sns get --arn {STACK.topic_arn} && b2bpilot {options} migrate -e staging"
+    )
+
+
+def test_the_local_environment_says_by_itself_where_it_is() -> None:
+    made = World(
+        name="local", access=AwsAccess(region="us-east-1", endpoint_url="http://127.0.0.1:1"), now=NOW
+    )
+    made.ask("stack", lambda: STACK)
+
+    assert command("b2bpilot migrate -e local --yes", made) == "b2bpilot migrate -e local --yes"
+
+
+def test_a_brace_that_is_meant_is_doubled() -> None:
+    assert command("""aws x --json '{{"a": "{api_id}"}}'""", world()) == (
+        f"""aws --region eu-west-1 x --json '{{"a": "{STACK.api_id}"}}'"""
+    )
+
+
+def test_a_command_whose_names_are_not_known_is_none() -> None:
+    at = world(known={"stack": AwsError("gone")})
+
+    assert command("aws sns get --arn {topic_arn}", at) is None
+    assert command("sam deploy --config-env {environment}", at) == "sam deploy --config-env staging"
+    assert command("", world()) is None
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if check.mend], ids=lambda check: check.code)
+def test_every_command_of_the_catalogue_can_be_filled_and_read_by_a_shell(check: Check) -> None:
+    found = command(check.mend, world())
+
+    assert found is not None
+    assert shlex.split(found)[0] in ("aws", "b2bpilot", "sam", "psql")
+    assert "{" not in found.replace("{{", "") or "'" in found
