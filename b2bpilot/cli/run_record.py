@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NONE = "-"
 OWN_COMMANDS = frozenset({"publish", "load"})
 TWILIO_COMMANDS = frozenset({"reconcile", "cutover", "rollback"})
-"""Commands of their own; the others are the dead-letter queue's."""
+"""Commands of their own and those of `twilio`; the others are the dead-letter queue's."""
 WELL = dict.fromkeys(("restore", "publish", "load", *TWILIO_COMMANDS), "accepted")
 """The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 

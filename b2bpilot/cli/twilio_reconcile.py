@@ -96,11 +96,15 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     from b2bpilot.ops.reconcile import run
 
     left = run.require_plan(record)
+    if not left and record.counts is not None:
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
     twilio = twilio_access_of(pilot).connect()
     with _the_only_one(pilot), pilot.database() as database:
         work = _Work(pilot=pilot, twilio=twilio, database=database, notes=None)
-        _tell_plan(pilot, left)
-        pilot.confirmation(yes=yes).ask([], "Go on?")
+        if left:
+            _tell_plan(pilot, left)
+            pilot.confirmation(yes=yes).ask([], "Go on?")
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             recovered = run.resume(_recovery(work, journal, wait=run.DEFAULT_WAIT, observe=tell), record)
             run.finish(journal, recovered)

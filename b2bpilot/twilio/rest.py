@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from b2bpilot.errors import SettingsInvalid
 from b2bpilot.twilio.failures import translated
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ TIMEOUT_SECONDS = 30
 IN_FLIGHT = 8
 """So many requests at once: Twilio allows an account about a hundred, and others use it, too."""
 PAGE = 1_000
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class TwilioAccess:
     api_url: str | None = None
 
     def connect(self) -> Twilio:
+        """Raises SettingsInvalid for an `api_url` that would carry the token in the clear. Asks nothing yet."""
+        _check(self.api_url)
         from twilio.rest import Client
 
         from b2bpilot.twilio.transport import Patient, Transport
@@ -47,6 +52,15 @@ class TwilioAccess:
             self.account_sid, self.auth_token, http_client=Patient(transport), environment={"": ""}
         )
         return Twilio(account_sid=self.account_sid, client=client)
+
+
+def _check(api_url: str | None) -> None:
+    parts = urlsplit(api_url or "https://api.twilio.com")
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
+        raise SettingsInvalid(
+            "TWILIO_API_URL must be https, or http on this machine: the token goes there",
+            hint="unset it to ask Twilio itself",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,3 +258,30 @@ def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> N
 
     assert refused.exit_code == 2
     assert "not a cut-over" in refused.stderr
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "ftp://127.0.0.1", "nonsense"])
+def test_the_token_is_not_sent_in_the_clear(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TWILIO_API_URL", url)
+
+    found = run("twilio", "route")
+
+    assert found.exit_code == 2
+    assert "TWILIO_API_URL" in found.stderr
+
+
+def test_a_run_that_has_ended_has_nothing_left(run: Run, double: TwilioDouble, tmp_path: Path) -> None:
+    """What moto's account did not store stays for the next run to find; an ended one proves what it can."""
+    receive(double)
+    run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")
+    (journal,) = (tmp_path / "state").rglob("*-reconcile-*.jsonl")
+    with journal.open("a") as file:
+        last = json.loads(journal.read_text().splitlines()[1])
+        entry = {"at": last["at"], "event": "proof", "fate": "completed"}
+        file.write(json.dumps({**entry, "queue_message_id": last["queue_message_id"]}) + "\n")
+        file.write(json.dumps({"at": last["at"], "event": "finished", "counts": {}}) + "\n")
+
+    found = run("runs", "resume", journal.stem)
+
+    assert found.exit_code == 0
+    assert "nothing left to do" in found.stderr

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 from b2bpilot.errors import NotFound, UsageError
 from b2bpilot.ops.cutover.route import Level, Route, Target
+from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import WebhookSetting
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
