@@ -242,6 +242,44 @@ def test_the_metrics_that_alarms_read_are_there(deployment: Deployment) -> None:
         )  # type: ignore[misc]
 
 
+def test_an_alarm_turns_on_for_its_own_dimensions_alone(environment: Machine) -> None:
+    cloudwatch = environment.client("cloudwatch")
+    namespace = f"Test/{uuid.uuid4().hex}"
+
+    def count(function: str, errors: int) -> None:
+        cloudwatch.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": "Errors",
+                    "Dimensions": [{"Name": "FunctionName", "Value": function}],
+                    "Value": errors,
+                }
+            ],
+        )
+
+    for function in ("processor", "redriver", "stale"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"{namespace}-{function}",
+            Namespace=namespace,
+            MetricName="Errors",
+            Dimensions=[{"Name": "FunctionName", "Value": function}],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            Threshold=1,
+        )
+    count("redriver", 0)
+    count("processor", 1)
+    found = cloudwatch.describe_alarms(AlarmNamePrefix=namespace)["MetricAlarms"]
+    assert {alarm["AlarmName"].rpartition("-")[2]: alarm["StateValue"] for alarm in found} == {
+        "processor": "ALARM",
+        "redriver": "OK",
+        "stale": "INSUFFICIENT_DATA",
+    }
+
+
 def test_a_filtered_message_is_counted_and_not_delivered(deployment: Deployment) -> None:
     deployment.deploy()
     deployment.environment.client("sns").set_subscription_attributes(

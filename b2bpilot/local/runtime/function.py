@@ -18,8 +18,11 @@ from b2bpilot.local.runtime.invocation import Invocation, Result, timed_out
 from b2bpilot.local.runtime.logs import Logs
 from b2bpilot.local.runtime.metrics import Metrics
 
-UNRESERVED_CONCURRENCY = 50
-"""What a function without reserved concurrency may use; on AWS it shares the account's 1,000."""
+UNRESERVED_CONCURRENCY = 1000
+"""What a function without reserved concurrency may use: the account's limit on AWS."""
+
+MOST_CONTAINERS = 50
+"""So many run at once; who comes then waits for one of them, where AWS would start another. It bounds memory."""
 
 COLD_START_SECONDS = 0.25
 """How long a starting container is waited for before the next one starts. They share one interpreter, so sixteen that
@@ -108,7 +111,7 @@ class Function:
             if not self._pending:
                 return None
             warm = self._take_warm(configuration)
-            if warm is None and self._starting:
+            if warm is None and not self._may_start():
                 return None
             invocation, future = self._pending.popleft()
             container = warm or Container(configuration, self._logs, load=self._load)
@@ -116,6 +119,10 @@ class Function:
             if run.cold:
                 self._starting = run
             return run
+
+    def _may_start(self) -> bool:
+        running = self._in_flight - len(self._pending)
+        return self._starting is None and running < MOST_CONTAINERS
 
     def _take_warm(self, configuration: FunctionConfiguration) -> Container | None:
         while self._idle:

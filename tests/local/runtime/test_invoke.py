@@ -7,10 +7,12 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from b2bpilot.local.runtime import function
 from b2bpilot.local.runtime.configuration import FunctionMissing
 from b2bpilot.local.runtime.function import Throttled
 from b2bpilot.local.runtime.logs import CapturedOutput
@@ -68,6 +70,50 @@ def test_at_the_limit_a_synchronous_invocation_is_throttled(laboratory: Laborato
     with pytest.raises(Throttled):
         laboratory.runtime.invoke("f", b"{}", "id-2")
     gate.set()
+
+
+def test_a_function_without_a_limit_of_its_own_takes_more_than_it_has_containers(
+    laboratory: Laboratory,
+) -> None:
+    gate = threading.Event()
+    laboratory.function("f", lambda *_: gate.wait(10))
+    with ThreadPoolExecutor(80) as clients:
+        answers = [clients.submit(laboratory.runtime.invoke, "f", b"{}", f"id-{n}") for n in range(80)]
+        seen: list[float] = []
+
+        def all_in_flight() -> bool:
+            taken = laboratory.metrics.take()
+            seen.extend(
+                value for metric, values in taken.items() for value in values if "Conc" in metric.name
+            )
+            return 80 in seen
+
+        try:
+            eventually(all_in_flight, "all were taken")
+        finally:
+            gate.set()
+    assert {answer.result().payload for answer in answers} == {b"true"}
+
+
+def test_who_finds_every_container_busy_waits_for_one(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function, "MOST_CONTAINERS", 2)
+    monkeypatch.setattr(function, "COLD_START_SECONDS", 0.01)
+    barrier = threading.Barrier(3)
+
+    def handler(event: Any, context: Any) -> str:
+        try:
+            barrier.wait(0.5)
+        except threading.BrokenBarrierError:
+            return "two"
+        return "three at once"
+
+    laboratory.function("f", handler)
+    with ThreadPoolExecutor(6) as clients:
+        answers = clients.map(lambda n: laboratory.runtime.invoke("f", b"{}", f"id-{n}"), range(6))
+        assert {answer.payload for answer in answers} == {b'"two"'}
+    assert laboratory.loads == 2
 
 
 def test_a_timed_out_run_frees_its_place_and_its_container_is_never_used_again(
