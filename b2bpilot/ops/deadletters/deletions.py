@@ -12,7 +12,7 @@ from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH
 from b2bpilot.pipeline.deadletter import DeadLetter
 
-WORKERS = 8
+WORKERS = 16
 
 
 class Held(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from b2bpilot.pipeline.deadletter import DeadLetter
 
 STAGES = (1, 5, 20, 100, 500)
 THROTTLE_TRIES = 8
+RECHECKED_STAGES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ class Rules:
     stages: tuple[int, ...] = STAGES
 
 
-Recheck = Callable[[int, Sequence[Handled]], Sequence[Handled]]
-"""Given a stage's number and its letters, asks the rows whether what was accepted was also stored, before the next one."""
+Recheck = Callable[[Sequence[Handled]], Sequence[Handled]]
+"""Asks the rows whether what was accepted of a stage was also stored; for the first stages, before the next one."""
 
 
 Observe = Callable[[Sequence[Handled]], None]
@@ -76,31 +77,51 @@ class Engine:
         observe: Observe = lambda _: None,
         stopping: Callable[[], None] = lambda: None,
     ) -> Iterator[StageDone]:
-        """Yield each stage when it was sent; the last one has too many failures or no letters after it. `observe` hears of
-        every batch meanwhile, from the workers' threads; `stopping` hears of an interruption, before the calls under way are
-        waited for. Deletions end with the last stage: `deleted` is complete then.
+        """Yield each stage when it was sent; the last one has too many failures or no letters after it. The next stage begins
+        when it is certain that this one has not too many. `observe` hears of every batch meanwhile, from the workers' threads;
+        `stopping` hears of an interruption, before the calls under way are waited for. Deletions end with the last stage:
+        `deleted` is complete then.
 
         Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
         """
-        workers = self._pace.limits.concurrency
-        with self._deletions, ThreadPoolExecutor(workers) as pool, self._ending_the_pace(stopping):
-            for number, stage in enumerate(stages(letters, self._rules.stages), start=1):
-                batches = split(stage, workers=1 if self._route.sends_batches else workers)
-                handled = [
-                    one for batch in pool.map(lambda b: self._watched(b, observe), batches) for one in batch
-                ]
+        sending: _Sending | None = None
+        with self._deletions, self._pool() as pool, self._ending_the_pace(stopping):
+            for number, letters_of_stage in enumerate(stages(letters, self._rules.stages), start=1):
+                last, sending = sending, self._begin(number, letters_of_stage, pool, observe)
+                if last is not None:
+                    yield last.done()
+                if recheck is not None and number <= RECHECKED_STAGES:
+                    done = StageDone(number=number, handled=recheck(sending.done().handled))
+                    yield done
+                    if self._is_too_bad(done):
+                        return
+                    sending = None
+                elif not sending.will_do(most_failures=self._most_failures(len(letters_of_stage))):
+                    break
                 self._deletions.flush()
-                if recheck is not None:
-                    handled = list(recheck(number, handled))
-                done = StageDone(number=number, handled=handled)
-                yield done
-                if done.failed > len(handled) * self._rules.max_failures:
-                    return
+            if sending is not None:
+                yield sending.done()
 
     @property
     def deleted(self) -> set[str]:
         """The queue's ids of what SQS confirmed to be gone."""
         return self._deletions.deleted
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._pace.limits.concurrency)
+
+    def _begin(
+        self, number: int, stage: Sequence[DeadLetter], pool: ThreadPoolExecutor, observe: Observe
+    ) -> _Sending:
+        workers = 1 if self._route.sends_batches else self._pace.limits.concurrency
+        batches = split(stage, workers=workers)
+        return _Sending(number, [pool.submit(self._watched, batch, observe) for batch in batches], len(stage))
+
+    def _most_failures(self, letters: int) -> int:
+        return int(letters * self._rules.max_failures)
+
+    def _is_too_bad(self, done: StageDone) -> bool:
+        return done.failed > self._most_failures(len(done.handled))
 
     @contextmanager
     def _ending_the_pace(self, stopping: Callable[[], None]) -> Iterator[None]:
@@ -139,6 +160,32 @@ class Engine:
             for n, answer in zip(again, answers, strict=True):
                 results[n] = answer
         return results
+
+
+class _Sending:
+    """A stage that is being sent."""
+
+    def __init__(self, number: int, batches: Sequence[Future[list[Handled]]], letters: int) -> None:
+        self._number = number
+        self._batches = batches
+        self._letters = letters
+
+    def will_do(self, *, most_failures: int) -> bool:
+        """Return as soon as it is certain whether the stage has too many failures, whatever its last letters do."""
+        open_, failed = self._letters, 0
+        for batch in as_completed(self._batches):
+            handled = batch.result()
+            open_ -= len(handled)
+            failed += sum(not one.sent.confirmed for one in handled)
+            if failed > most_failures or failed + open_ <= most_failures:
+                break
+        return failed <= most_failures
+
+    def done(self) -> StageDone:
+        """Wait for the last letter."""
+        return StageDone(
+            number=self._number, handled=[one for batch in self._batches for one in batch.result()]
+        )
 
 
 def stages(letters: Sequence[DeadLetter], sizes: Sequence[int]) -> Iterator[Sequence[DeadLetter]]:

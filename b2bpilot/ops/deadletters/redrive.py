@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from b2bpilot.ops.deadletters import entries
-from b2bpilot.ops.deadletters.engine import Engine, Handled, Observe, Rules, StageDone, failed_again
+from b2bpilot.ops.deadletters.engine import Engine, Handled, Observe, Recheck, Rules, StageDone, failed_again
 from b2bpilot.ops.deadletters.entries import entry
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, Holding, Queue
 from b2bpilot.ops.deadletters.late_database import Database
@@ -29,7 +29,6 @@ WINDOW = 1_000
 PLAN_COMPLETE = "plan complete"
 """Nothing is sent before this line is on disk: a run without it has changed nothing."""
 
-RECHECKED_STAGES = 3
 RECHECK_SECONDS = 10
 
 
@@ -217,15 +216,13 @@ class Redrive:
             watch.stage(done)
         return handled, sender.deleted
 
-    def _recheck(self, since: datetime) -> Callable[[int, Sequence[Handled]], Sequence[Handled]] | None:
+    def _recheck(self, since: datetime) -> Recheck | None:
         """The first stages are small so that a mistake is small: on the routes that only accept, the rows decide them."""
         if self._route.via is Via.INVOKE or not self.request.wait:
             return None
         timeout = min(self.request.wait, timedelta(seconds=RECHECK_SECONDS))
 
-        def recheck(number: int, handled: Sequence[Handled]) -> Sequence[Handled]:
-            if number > RECHECKED_STAGES:
-                return handled
+        def recheck(handled: Sequence[Handled]) -> Sequence[Handled]:
             reasons = Prover(self._database).prove(_confirmed(handled), since=since, timeout=timeout).reasons
             return [
                 failed_again(one, reasons[message_id_of(one)]) if message_id_of(one) in reasons else one
