@@ -27,8 +27,10 @@ def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str
     """Return what was found, in the order of the hypotheses, and what to do next."""
     yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
     for branch in found.branches:
+        first, *rest = _wrapped(branch.hypothesis.text, output, INDENT)
         mark = output.painted(f"  {MARKS[branch.verdict]:<10} ", STYLES[branch.verdict])
-        yield f"{mark}{branch.hypothesis.text}"
+        yield f"{mark}{first.removeprefix(INDENT)}"
+        yield from rest
         if branch.verdict is not Verdict.RULED_OUT:
             for result in branch.results:
                 yield from _of_result(result, output)

@@ -8,6 +8,13 @@ from difflib import get_close_matches
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.verify.check import Category, Check
 
+ALSO = {
+    "e2e": Category.END_TO_END.value,
+    "dlq": Category.DEAD_LETTERS.value,
+    "subscription": Category.TOPIC.value,
+}
+"""Other names that people say."""
+
 
 def select(checks: Sequence[Check], *, only: Sequence[str], skip: Sequence[str]) -> list[Check]:
     """Return the checks in their order. Raises UsageError for a name that is none, or when nothing is left."""
@@ -23,12 +30,11 @@ def _codes(checks: Sequence[Check], names: Sequence[str], option: str) -> set[st
 
 
 def _named(checks: Sequence[Check], name: str, option: str) -> list[str]:
-    if found := [
-        check.code for check in checks if name.lower() in (check.code.lower(), check.category.value)
-    ]:
+    wanted = ALSO.get(name.lower(), name.lower())
+    if found := [check.code for check in checks if wanted in (check.code.lower(), check.category.value)]:
         return found
     known = [*Category, *(check.code for check in checks)]
-    close = get_close_matches(name.lower(), [word.lower() for word in known], n=3, cutoff=0.5)
+    close = get_close_matches(wanted, [word.lower() for word in known], n=3, cutoff=0.5)
     spelled = [word.upper() if word.startswith("b2b") else word for word in close]
     raise UsageError(
         f"{option}: {name!r} is neither a check's code nor a category",

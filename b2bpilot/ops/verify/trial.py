@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -143,7 +144,8 @@ class Trial:
             item = Item(message=message, size_bytes=encode(message).size_bytes)
             # Counted before: what an interrupted call has done nobody knows.
             self._deliveries += 1
-            (sent,) = self._route(via).send([item])
+            with closing(self._route(via)) as route:
+                (sent,) = route.send([item])
             if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
                 self._deliveries -= 1
             return sent

@@ -31,6 +31,12 @@ def test_codes_and_categories_can_be_mixed_in_any_case_and_keep_the_order() -> N
     assert chosen(only=("stack",), skip=("B2B010",)) == ["B2B011"]
 
 
+def test_a_category_goes_by_what_people_call_it() -> None:
+    checks = [check("B2B096", category=Category.END_TO_END), check("B2B010")]
+
+    assert [one.code for one in select(checks, only=("e2e",), skip=())] == ["B2B096"]
+
+
 @pytest.mark.parametrize(
     ("name", "hint"), [("databse", "did you mean database"), ("B2B0100", "did you mean B2B010, ")]
 )
