@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +82,50 @@ class Silent:
 def test_a_publish_without_an_answer_is_said_to_be_unknown() -> None:
     with pytest.raises(PublishFailed, match="nobody knows whether AWS did it"):
         Topic(Silent(), ARN).publish(message())  # type: ignore[arg-type]  # two calls are all of it
+
+
+@contextmanager
+def heard_once() -> Iterator[str]:
+    """An endpoint that takes one request, answers nothing, and refuses every connection after it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port, gone = listener.getsockname()[1], threading.Event()
+
+    def hear() -> None:
+        connection, _ = listener.accept()
+        connection.recv(100_000)
+        listener.close()
+        gone.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=hear)
+    thread.start()
+    yield f"http://127.0.0.1:{port}"
+    gone.set()
+    thread.join()
+
+
+def test_a_silence_stays_unknown_though_the_next_attempt_certainly_failed() -> None:
+    with heard_once() as url:
+        (result,) = impatient(url).publish_batch([message()])
+    assert result.is_unknown
+    assert "nobody knows whether AWS did it" in str(result.error)
+    assert "Could not connect" in str(result.error)
+    with heard_once() as url, pytest.raises(PublishFailed, match="nobody knows whether AWS did it"):
+        impatient(url).publish(message())
+
+
+def test_a_silence_is_forgotten_with_its_call() -> None:
+    with heard_once() as url:
+        topic = impatient(url)
+        topic.publish_batch([message()])
+        (result,) = topic.publish_batch([message()])
+    assert not result.is_unknown
+
+
+def impatient(url: str) -> Topic:
+    access = AwsAccess(region=REGION, access_key_id="x", secret_access_key="y", endpoint_url=url)
+    timeouts = Timeouts(connect_seconds=1, read_seconds=0.3, attempts=2)
+    return Topic.connect(ARN, access=access, timeouts=timeouts)
 
 
 def test_results_of_a_batch_are_matched_by_id_in_any_order() -> None:
