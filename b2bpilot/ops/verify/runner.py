@@ -68,8 +68,8 @@ class Runner:
                 with turns:
                     result = self._probed(check, world)
             results[check.code].set_result(result)
-        except BaseException as exc:  # noqa: BLE001  # whoever waits for the result gets it
-            results[check.code].set_exception(exc)
+        except Exception as exc:  # noqa: BLE001  # one check that breaks is not the end of all
+            results[check.code].set_result(Result(check=check, status=Status.FAILED, seen=_broke(exc)))
 
     def _probed(self, check: Check, world: World) -> Result:
         started = self._clock()
@@ -112,8 +112,12 @@ def _probe(check: Check, world: World, answer: Future[Answer]) -> None:
     except PilotError as exc:
         found = fails(_told(exc), may_change=isinstance(exc, MAY_PASS))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
-        found = fails(f"the check itself broke: {type(exc).__name__}: {exc}", mend="")
+        found = fails(_broke(exc), mend="")
     answer.set_result(found)
+
+
+def _broke(exc: Exception) -> str:
+    return f"the check itself broke: {type(exc).__name__}: {exc}"
 
 
 def _told(error: PilotError) -> str:

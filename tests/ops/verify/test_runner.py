@@ -152,6 +152,14 @@ def test_the_answer_s_own_command_replaces_the_check_s_also_by_none_at_all() -> 
     ]
 
 
+def test_a_command_that_cannot_be_filled_is_one_failed_check() -> None:
+    found = run(check("B2B901", lambda _: fails("no", mend="aws {nothing}")), check("B2B902"))
+
+    assert found["B2B901"].status is Status.FAILED
+    assert found["B2B901"].seen == "the check itself broke: KeyError: 'nothing'"
+    assert found["B2B902"].status is Status.OK
+
+
 def test_what_is_known_is_not_looked_at_again() -> None:
     asked: list[str] = []
 
