@@ -21,8 +21,10 @@ def command(template: str, world: World) -> str | None:
 
     `{name}` stands for an output of the stack, and `{environment}` is known without one. A brace that is meant is doubled.
     """
+    if not template:
+        return None
     filled = _filled(template, world)
-    if not filled or UNFILLED.search(filled):
+    if UNFILLED.search(filled):
         return None
     return PROGRAM.sub(lambda found: f"{found[0]}{_options(world, found['name'])}", filled)
 

@@ -13,7 +13,6 @@ from b2bpilot.errors import (
     AwsError,
     AwsThrottled,
     AwsUnreachable,
-    CredentialsMissing,
     DatabaseUnreachable,
     PilotError,
 )
@@ -72,15 +71,18 @@ class Runner:
             results[check.code].set_result(Result(check=check, status=Status.FAILED, seen=_broke(exc)))
 
     def _probed(self, check: Check, world: World) -> Result:
+        """The command is made within the time, too: it may ask for the stack."""
         started = self._clock()
         limit = self._check_seconds + check.extra_seconds
-        answer: Future[Answer] = Future()
-        threading.Thread(target=_probe, args=(check, world, answer), daemon=True).start()
+        judged: Future[Result] = Future()
+        threading.Thread(target=_judge, args=(check, world, judged), daemon=True).start()
         try:
-            found = answer.result(limit)
+            result = judged.result(limit)
         except TimeoutError:
-            found = fails(f"no answer within {limit:g} s", mend="", may_change=True)
-        return replace(_judged(check, found, world), seconds=self._clock() - started)
+            seen = f"no answer within {limit:g} s"
+            status = Status.WARNING if check.severity is Severity.WARNING else Status.FAILED
+            result = Result(check=check, status=status, seen=seen, may_change=True)
+        return replace(result, seconds=self._clock() - started)
 
 
 def _left_out(check: Check, results: Pending) -> Result | None:
@@ -99,21 +101,25 @@ def _left_out(check: Check, results: Pending) -> Result | None:
     )
 
 
-def _probe(check: Check, world: World, answer: Future[Answer]) -> None:
+def _judge(check: Check, world: World, judged: Future[Result]) -> None:
     try:
-        found = check.probe(world)
+        judged.set_result(_judged(check, _answer(check, world), world))
+    except Exception as exc:  # noqa: BLE001  # whoever waits for the result gets it
+        judged.set_exception(exc)
+
+
+def _answer(check: Check, world: World) -> Answer:
+    try:
+        return check.probe(world)
     except AwsDenied as exc:
-        found = unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
-    except CredentialsMissing as exc:
-        found = fails(_told(exc))
+        return unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
     except AwsError as exc:
         # Nothing is known to be wrong with what was asked about: no command to mend it.
-        found = fails(_told(exc), mend="", may_change=isinstance(exc, MAY_PASS))
+        return fails(_told(exc), mend="", may_change=isinstance(exc, MAY_PASS))
     except PilotError as exc:
-        found = fails(_told(exc), may_change=isinstance(exc, MAY_PASS))
+        return fails(_told(exc), may_change=isinstance(exc, MAY_PASS))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
-        found = fails(_broke(exc), mend="")
-    answer.set_result(found)
+        return fails(_broke(exc), mend="")
 
 
 def _broke(exc: Exception) -> str:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import (
     AwsDenied,
     AwsError,
@@ -20,7 +21,7 @@ from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, f
 from b2bpilot.ops.verify.once import Once
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.world import World
-from tests.ops.verify.worlds import check, raising, world
+from tests.ops.verify.worlds import NOW, check, raising, world
 
 
 def run(*checks: Check, check_seconds: float = 10) -> dict[str, Result]:
@@ -101,6 +102,18 @@ def test_a_probe_that_hangs_is_a_failed_check_and_the_rest_goes_on() -> None:
     assert found["B2B901"].seen == "no answer within 0.05 s"
     assert found["B2B901"].may_change
     assert found["B2B902"].status is Status.OK
+
+
+def test_a_stack_that_hangs_while_the_command_is_made_holds_nobody_up() -> None:
+    answered = threading.Event()
+    at = World(name="staging", access=AwsAccess(region="eu-west-1"), now=NOW)
+    threading.Thread(target=lambda: at.ask("stack", lambda: answered.wait(60)), daemon=True).start()
+    failing = check("B2B901", lambda _: fails("no"), mend="aws sns get --arn {topic_arn}")
+
+    (found,) = Runner([failing], check_seconds=0.05).run(at)
+    answered.set()
+
+    assert (found.status, found.seen) == (Status.FAILED, "no answer within 0.05 s")
 
 
 def test_a_check_may_have_time_of_its_own() -> None:
