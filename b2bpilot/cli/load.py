@@ -148,7 +148,11 @@ def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) ->
 
 
 def _lines(pilot: Pilot, plan: Plan, *, keep: bool) -> list[str]:
-    much = _counted(plan.messages, "test message") if plan.messages else f"test messages for {plan.duration}"
+    much = (
+        _counted(plan.messages, "test message")
+        if plan.messages
+        else f"test messages for {plan.spelled_duration}"
+    )
     route = "the webhook" if plan.via.value == Via.WEBHOOK.value else "the topic"
     lines = [f"Load {pilot.environment}: {much} from {_counted(plan.clients, 'client')}, through {route}"]
     if plan.duplicates:

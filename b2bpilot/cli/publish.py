@@ -173,6 +173,10 @@ def _changes(
 
     named = {"From": from_number, "To": to_number, "Body": body}
     given = {name: value for name, value in named.items() if value is not None}
+    if empty := [name for name in ("From", "To") if given.get(name) == ""]:
+        raise UsageError(
+            f"--{empty[0].lower()}: no number", hint=f"to send none on purpose: --set {empty[0]}="
+        )
     return given | dict(parse_parameter(text) for text in changes or [])
 
 

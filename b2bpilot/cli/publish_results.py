@@ -13,6 +13,7 @@ from b2bpilot.cli.settings import Format
 from b2bpilot.errors import PartlyFailed, TimedOut
 
 if TYPE_CHECKING:
+    from b2bpilot.cli.publishing import Request
     from b2bpilot.ops.publish import Waited
     from b2bpilot.ops.publish.proof import Proof, Proven
     from b2bpilot.ops.publish.sending import Dispatch, Result
@@ -48,14 +49,14 @@ def show_one(pilot: Pilot, run_id: str, dispatch: Dispatch, *, is_test: bool) ->
     pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
 
 
-def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, via: str, *, is_test: bool) -> None:
+def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, request: Request, *, is_test: bool) -> None:
     counts = dispatch.counts()
     sent = len(dispatch.results)
     rate = sent / dispatch.seconds if dispatch.seconds else 0.0
     fields = {
         "run_id": run_id,
         "environment": pilot.environment.name,
-        "via": via,
+        "via": request.via,
         "test": is_test,
         "messages": dispatch.total,
         **counts,
@@ -63,13 +64,15 @@ def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, via: str, *, is_tes
         "seconds": round(dispatch.seconds, 3),
         "rate": round(rate, 1),
     }
-    pilot.output.record({"published": fields}, text=_told(dispatch, rate))
+    pilot.output.record({"published": fields}, text=_told(dispatch, rate, limit=request.rate))
     pilot.output.rows("messages", (_row(result) for result in _shown(pilot, dispatch)))
 
 
-def _told(dispatch: Dispatch, rate: float) -> list[str]:
+def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
+    """The first of a limited run goes at once, so that a short one measures more than its limit."""
+    speed = f"{rate:,.0f} a second" if limit is None or rate < limit else f"at most {limit:g} a second"
     what = "1 message" if dispatch.accepted == 1 else f"{dispatch.accepted:,} messages"
-    lines = [f"Published {what} in {dispatch.seconds:.1f} s ({rate:,.0f} a second)"]
+    lines = [f"Published {what} in {dispatch.seconds:.1f} s ({speed})"]
     if not dispatch.is_complete:
         counts = dispatch.counts()
         lines = [

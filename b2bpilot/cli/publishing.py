@@ -65,7 +65,7 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
         if is_one:
             publish_results.show_one(pilot, journal.run_id, dispatch, is_test=not order.real)
         else:
-            publish_results.show_many(pilot, journal.run_id, dispatch, request.via, is_test=not order.real)
+            publish_results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
         _prove(pilot, request, dispatch, database, before, since=began)
     if not is_one:
         run.require_all_accepted(dispatch, journal.run_id)
@@ -98,7 +98,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
         is_test = bool(record.parameters.get("test", True))
-        publish_results.show_many(pilot, record.run_id, dispatch, request.via, is_test=is_test)
+        publish_results.show_many(pilot, record.run_id, dispatch, request, is_test=is_test)
         _prove(pilot, request, dispatch, database, before, since=began)
     run.require_all_accepted(dispatch, record.run_id)
 

@@ -58,10 +58,16 @@ def test_a_dry_run_shows_the_plan_and_sends_nothing(run: Run, staging: Staging) 
     ]
 
 
+def test_a_load_without_a_number_of_messages_says_how_long_it_goes_on(run: Run, staging: Staging) -> None:
+    result = run("load", "-e", "staging", "--duration", "1m30s", "--dry-run")
+    assert "test messages for 90 s from 100 clients" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (["--requests", "5", "--duration", "1m"], "--requests has no meaning with --duration"),
+        (["--duration", "3s", "--ramp", "5s"], "--ramp: 5 s is longer than --duration, 3 s"),
         (["--poison", "many"], "--poison: 'many' is not a percentage"),
         (["--poison", "60%", "--duplicates", "60%"], "more than all messages"),
         (["--report", "missing/folder/load.html"], "--report: missing/folder/load.html cannot be written"),

@@ -228,6 +228,7 @@ def test_many_messages_are_asked_about_first(run: Run, aws: FakeAws) -> None:
         ),
         (["--file", "missing.jsonl"], "--file: missing.jsonl cannot be read"),
         (["--save", "text"], "is a fixture of b2bpilot's own"),
+        (["--from", ""], "--from: no number"),
         (["--rate", "nan"], "--rate: nan is not a number"),
     ],
 )

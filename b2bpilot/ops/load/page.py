@@ -167,7 +167,7 @@ def _troubles(report: Report) -> str:
 
 def _sent(report: Report) -> str:
     plan = report.plan
-    much = f"{plan.requests:,} each" if plan.requests else f"for {plan.duration}"
+    much = f"{plan.requests:,} each" if plan.requests else f"for {plan.spelled_duration}"
     rows = [
         ["Clients", f"{plan.clients:,}, {much}"],
         ["Ramp", f"{plan.ramp.total_seconds():g} s"],

@@ -13,7 +13,7 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.publish.compose import TEST_PARAMS
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Via
-from b2bpilot.pipeline.message import PilotMessage, Source, encode
+from b2bpilot.pipeline.message import PilotMessage, Source
 
 POISON = {"NumMedia": "two"}
 """A count that is none: the processor refuses it each time."""
@@ -37,6 +37,10 @@ class Plan:
     def messages(self) -> int | None:
         """How many messages there will be; None when only the duration tells."""
         return self.clients * self.requests if self.requests is not None else None
+
+    @property
+    def spelled_duration(self) -> str:
+        return f"{self.duration.total_seconds():g} s" if self.duration else "ever"
 
     def parameters(self) -> dict[str, object]:
         """What the journal keeps."""
@@ -66,7 +70,11 @@ class Plan:
         )
 
     def check(self) -> None:
-        """Raises UsageError for shares that leave nothing to store."""
+        """Raises UsageError for shares that leave nothing to store, and for clients that would never start."""
+        if self.duration is not None and self.ramp > self.duration:
+            raise UsageError(
+                f"--ramp: {self.ramp.total_seconds():g} s is longer than --duration, {self.spelled_duration}"
+            )
         if self.poison + self.duplicates > 1:
             raise UsageError("--duplicates and --poison together are more than all messages")
 
@@ -95,7 +103,7 @@ class Shot:
             params={**TEST_PARAMS, **more, "Body": f"load {run_id}, message {self.number + 1}"},
             test=True,
         )
-        return Item(message=message, size_bytes=encode(message).size_bytes)
+        return Item(message=message)
 
 
 def shot(plan: Plan, run_id: str, number: int) -> Shot:

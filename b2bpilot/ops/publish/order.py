@@ -22,7 +22,6 @@ class Item:
 
     message: PilotMessage
     copy: int = 1
-    size_bytes: int
 
     @property
     def key(self) -> str:
@@ -71,7 +70,7 @@ class Order:
             )
         composed = [self._compose(one, now=now) for one in self.wanted]
         for one, message in zip(self.wanted, composed, strict=True):
-            _sized(one, message)
+            _check_size(one, message)
         return composed[0]
 
     def each(self, *, clock: Callable[[], datetime]) -> Iterator[Item]:
@@ -82,7 +81,8 @@ class Order:
             for _ in range(self.count):
                 message = self._compose(one, now=clock())
                 seen[message.message_id] += 1
-                item = Item(message=message, copy=seen[message.message_id], size_bytes=_sized(one, message))
+                _check_size(one, message)
+                item = Item(message=message, copy=seen[message.message_id])
                 if self.duplicates:
                     first.append(item)
                 yield item
@@ -90,7 +90,7 @@ class Order:
             for item in first:
                 message_id = item.message.message_id
                 seen[message_id] += 1
-                yield Item(message=item.message, copy=seen[message_id], size_bytes=item.size_bytes)
+                yield Item(message=item.message, copy=seen[message_id])
 
     def _names_one(self, one: Wanted) -> bool:
         return bool(one.message_id or "MessageSid" in {**one.fixture.changes, **self.changes})
@@ -150,9 +150,9 @@ def _wanted(line: str, *, where: str) -> Wanted:
     )
 
 
-def _sized(one: Wanted, message: PilotMessage) -> int:
+def _check_size(one: Wanted, message: PilotMessage) -> None:
     try:
-        return encode(message).size_bytes
+        encode(message)
     except MessageTooLarge as exc:
         raise MessageTooLarge(f"{one.where}: {exc}" if one.where else str(exc)) from exc
 

@@ -38,7 +38,7 @@ class Outbox:
         """Yield what was written, in its order. Raises JournalFailed."""
         for entry in entries(self.path):
             message = decode(json.dumps(entry["message"]), {"priority": entry["priority"]})
-            yield Item(message=message, copy=entry["copy"], size_bytes=entry["bytes"])
+            yield Item(message=message, copy=entry["copy"])
 
     def require(self, run_id: str) -> None:
         """Raises Refused when there is no such file any more."""
@@ -54,5 +54,5 @@ class Outbox:
 
 def _line(item: Item) -> bytes:
     priority, body = item.message.priority.value, encode(item.message).body
-    head = f'{{"copy":{item.copy},"bytes":{item.size_bytes},"priority":"{priority}","message":'
+    head = f'{{"copy":{item.copy},"priority":"{priority}","message":'
     return f"{head}{body}}}".encode()

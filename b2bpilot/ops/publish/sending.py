@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.deadletters.pace import Pace, PaceEnded
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict
-from b2bpilot.pipeline.message import MAXIMUM_BYTES
 
 THROTTLE_TRIES = 8
 
@@ -97,9 +97,10 @@ class Sending:
     def run(self, items: Iterable[Item], *, total: int, earlier: int = 0) -> Dispatch:
         """Send all items. Interrupted, the calls that are under way end first and are journalled."""
         started = time.monotonic()
-        batches = split(items, most=self._route.most_items)
-        with ThreadPoolExecutor(self._pace.limits.concurrency) as pool:
-            workers = [pool.submit(self._work, batches) for _ in range(self._pace.limits.concurrency)]
+        limits = self._pace.limits
+        waiting = batches(items, most=self._route.most_items, rate=limits.rate)
+        with ThreadPoolExecutor(limits.concurrency) as pool:
+            workers = [pool.submit(self._work, waiting) for _ in range(limits.concurrency)]
             try:
                 for worker in workers:
                     worker.result()
@@ -120,9 +121,9 @@ class Sending:
         self._ended.set()
         self._pace.end()
 
-    def _work(self, batches: Iterator[list[Item]]) -> None:
+    def _work(self, waiting: Iterator[list[Item]]) -> None:
         try:
-            while batch := self._next(batches):
+            while batch := self._next(waiting):
                 with self._pace.slot(len(batch)):
                     self._handle(batch)
         except PaceEnded:
@@ -131,9 +132,9 @@ class Sending:
             self._end()
             raise
 
-    def _next(self, batches: Iterator[list[Item]]) -> list[Item] | None:
+    def _next(self, waiting: Iterator[list[Item]]) -> list[Item] | None:
         with self._lock:
-            return None if self._ended.is_set() else next(batches, None)
+            return None if self._ended.is_set() else next(waiting, None)
 
     def _handle(self, batch: Sequence[Item]) -> None:
         """What is `sending` when the journal ends is unknown; losing that to a power cut costs a duplicate, no message."""
@@ -162,17 +163,11 @@ class Sending:
         return sent
 
 
-def split(items: Iterable[Item], *, most: int) -> Iterator[list[Item]]:
-    """Split items, in order, into what one call takes: so many, and 262,144 bytes together."""
-    batch: list[Item] = []
-    size_bytes = 0
-    for item in items:
-        if batch and (len(batch) == most or size_bytes + item.size_bytes > MAXIMUM_BYTES):
-            yield batch
-            batch, size_bytes = [], 0
-        batch.append(item)
-        size_bytes += item.size_bytes
-    if batch:
+def batches(items: Iterable[Item], *, most: int, rate: float | None) -> Iterator[list[Item]]:
+    """Split items, in order, into what goes in one call: never more than a second's share. Their bytes are the topic's matter."""
+    left = iter(items)
+    size = most if rate is None else min(most, max(1, int(rate)))
+    while batch := list(islice(left, size)):
         yield batch
 
 
