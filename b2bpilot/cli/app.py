@@ -116,10 +116,20 @@ def _run(arguments: list[str], pilot: Pilot) -> int:
     except (PipeClosed, OutputFailed, SystemExit):
         raise
     except Exception as exc:  # noqa: BLE001  # the one place where every error is shown
+        if isinstance(exc, OSError):
+            _require_stdout()
         return _fail(failure_of(exc, verbose=is_verbose(arguments, pilot)), arguments, pilot)
     if result == INTERRUPTED:
         return _fail(interrupted(), arguments, pilot)
     return result if isinstance(result, int) else 0
+
+
+def _require_stdout() -> None:
+    """Typer prints help itself, and what it could not write waits in stdout to fail again. Raises OutputFailed."""
+    try:
+        sys.stdout.flush()
+    except OSError as exc:
+        raise OutputFailed(exc.strerror) from exc
 
 
 def _fail(failure: Failure, arguments: list[str], pilot: Pilot) -> int:

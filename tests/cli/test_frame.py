@@ -301,8 +301,18 @@ def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch, output: str, s
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("output", ["table", "json", "jsonl"])
-def test_a_full_disk_is_said_and_fails(tmp_path: Path, output: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["local", "status"],
+        ["local", "status", "-o", "json"],
+        ["local", "status", "-o", "jsonl"],
+        ["--help"],
+        ["dlq", "redrive", "--help"],
+        ["--version"],
+    ],
+)
+def test_a_full_disk_is_said_and_fails(tmp_path: Path, command: list[str]) -> None:
     home = {
         "HOME": str(tmp_path),
         "B2BPILOT_HOME": str(tmp_path),
@@ -310,7 +320,7 @@ def test_a_full_disk_is_said_and_fails(tmp_path: Path, output: str) -> None:
     }
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
-            [sys.executable, "-m", "b2bpilot", "local", "status", "-o", output],
+            [sys.executable, "-m", "b2bpilot", *command],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
