@@ -49,12 +49,8 @@ def _is_this_version(world: World) -> Answer:
     deployed = read_template(world.client("cloudformation"), world.stack.stack_name)
     if not deployed:
         return unanswered("CloudFormation does not give the template")
-    try:
-        found = template.differences(
-            template.parse(deployed), template.parse(resources.template().read_text(encoding="utf-8"))
-        )
-    except template.YamlMissing:
-        return unanswered("templates cannot be compared without PyYAML: pip install pyyaml")
+    ours = resources.template().read_text(encoding="utf-8")
+    found = template.differences(template.parse(deployed), template.parse(ours))
     if not found:
         return holds("the deployed template is this version's")
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
