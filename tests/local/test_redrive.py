@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -21,7 +22,7 @@ from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import SubmissionStatus
 from tests.events import message, sns_event
 from tests.local.conftest import Machine, machine
@@ -101,6 +102,37 @@ def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_messa
     rows = database.progress_of([of.message_id for of, _ in good])
     assert {row.attempts for row in rows.values()} == {1}
     assert queue.counters().visible == 200
+
+
+def test_what_arrives_during_a_redrive_stays_untouched(
+    pipeline: Machine,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+) -> None:
+    """The run waits for rows that somebody holds while another dead letter and a live message arrive."""
+    planned, later, live = [message() for _ in range(30)], message(), message()
+    assert not queue.send([letter(of, ERRORS[0]) for of in planned])
+    with psycopg.connect(pipeline.state.database_url) as holder, holder.cursor() as rows_of_somebody:
+        rows_of_somebody.executemany(
+            "INSERT INTO b2b_pilot_user_submissions (message_id, status) VALUES (%s, 'pending')",
+            [(of.message_id,) for of in planned],
+        )
+        with redriving(pipeline) as run:
+            eventually(lambda: is_sending(pipeline), "the first letter is being sent")
+            assert not queue.send([letter(later, ERRORS[0])])
+            publish(pipeline, live)
+            eventually(lambda: database.progress_of([live.message_id]), "the row of the live message")
+            holder.rollback()
+            assert run.wait(60) == 0
+
+    (left,) = queue.receive(hidden_seconds=0, wait_seconds=0)
+    assert left.message is not None
+    assert (left.message.message_id, left.redrives, left.receive_count) == (later.message_id, 0, 1)
+    rows = database.progress_of([of.message_id for of in [*planned, live, later]])
+    assert {one for one, row in rows.items() if row.status is SubmissionStatus.COMPLETED} == {
+        of.message_id for of in [*planned, live]
+    }
+    assert {row.attempts for row in rows.values()} == {1}
 
 
 @pytest.mark.parametrize("place", ["queue", "export"])
@@ -224,6 +256,33 @@ def test_a_redrive_that_is_killed_and_resumed_ends_with_every_message_stored_onc
     rows = database.progress_of([of.message_id for of in sent])
     assert {row.attempts for row in rows.values()} == {1}
     assert queue.counters().total == 0
+
+
+@contextmanager
+def redriving(pipeline: Machine) -> Iterator[subprocess.Popen[bytes]]:
+    """A redrive in a process of its own, which does not outlive the block."""
+    command = [sys.executable, "-m", "b2bpilot", "dlq", "redrive", "--yes", "-e", "local"]
+    environ = os.environ | {"B2BPILOT_HOME": str(pipeline.home)}
+    output = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=output, stderr=output, env=environ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_sending(pipeline: Machine) -> bool:
+    running = [run for run in list_runs(pipeline.home) if run.state is RunState.RUNNING]
+    return any('"sending"' in run.path.read_text() for run in running)
+
+
+def publish(pipeline: Machine, of: PilotMessage) -> None:
+    encoded = encode(of)
+    pipeline.client("sns").publish(
+        TopicArn=pipeline.stack_output("TopicArn"),
+        Message=encoded.body,
+        MessageAttributes=encoded.attributes,
+    )
 
 
 def next_command(pipeline: Machine) -> list[str]:
