@@ -44,7 +44,8 @@ def diagnose(
         bool, typer.Option("--exit-code", help="End with 3 when a cause was found.")
     ] = False,
 ) -> None:
-    """Go from a symptom to its cause: what was ruled out, what was found, what to do. Changes and sends nothing.
+    """Go from a symptom to its cause: what was ruled out, what was found, what to do. Changes nothing,
+    and sends no message.
 
     `cost` estimates this month's bill from CloudWatch, and looks for runs that no new message explains.
 

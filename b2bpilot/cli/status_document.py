@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from b2bpilot.aws.alarms import Alarm
     from b2bpilot.aws.metrics import Point
     from b2bpilot.ops.deadletters.remote import Switched
+    from b2bpilot.ops.rejections import Rejections
     from b2bpilot.ops.status.findings import Finding
     from b2bpilot.ops.status.letters import Letters
     from b2bpilot.ops.status.reading import Reading
@@ -33,6 +34,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
             for name, answer in reading.unanswered
         ],
         "traffic": reading.traffic.map(_traffic),
+        "refused_requests": reading.rejections.map(_rejections),
         "dead_letters": reading.letters.map(_letters),
         "rows": reading.rows.map(_rows),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
@@ -82,6 +84,11 @@ def _letters(letters: Letters) -> dict[str, object]:
         "expiring_within_2_days": look.expiring if look else None,
         "not_looked_because": letters.no_look,
     }
+
+
+def _rejections(found: Rejections) -> dict[str, object]:
+    """What CloudWatch counts as rejected, as the log tells it apart."""
+    return {"others": found.others, "probes": found.probes, "complete": found.is_complete}
 
 
 def _rows(rows: TableSummary) -> dict[str, object]:

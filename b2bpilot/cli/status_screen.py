@@ -56,7 +56,7 @@ def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
     if not found:
         where = " in what could be looked at" if unanswered else ""
         yield Line(
-            f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify` tells.",
+            f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify -e {reading.environment.name}` tells.",
             HEADING,
         )
     for place, finding in enumerate(found, start=1):
@@ -109,9 +109,9 @@ def _latency(reading: Reading) -> str:
     by_metric = reading.traffic.value.latency if reading.traffic.value else None
     by_rows = reading.rows.value.latency if reading.rows.value else None
     if by_metric is not None:
-        return _percentiles(by_metric, "messages")
+        return _percentiles(by_metric, "message")
     if by_rows is not None:
-        return _percentiles(by_rows, "newest rows")
+        return _percentiles(by_rows, "newest row")
     if reading.traffic.value is None and reading.rows.value is None:
         return f"unknown: {reading.rows.error}"
     return "nothing was stored lately"
@@ -119,7 +119,7 @@ def _latency(reading: Reading) -> str:
 
 def _percentiles(latency: Latency, of: str) -> str:
     p50, p95 = _milliseconds(latency.p50_ms), _milliseconds(latency.p95_ms)
-    return f"p50 {p50}, p95 {p95} ({latency.rows:,} {of})"
+    return f"p50 {p50}, p95 {p95} ({latency.rows:,} {of if latency.rows == 1 else of + 's'})"
 
 
 def _state(reading: Reading) -> Iterator[Line]:
@@ -156,7 +156,7 @@ def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
     from b2bpilot.ops.status.findings import short_name
 
     if not alarms:
-        return "there are none; `b2bpilot verify --only alarms` tells more"
+        return f"there are none; `b2bpilot verify -e {reading.environment.name} --only alarms` tells more"
     on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
     silent = sum(not alarm.actions_enabled for alarm in alarms)
     names = [

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.metrics import Metric, read, total
-from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.rejections import PAUSES, rejections
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from b2bpilot.pipeline.database import DatabaseManager
 
 SHOWN = 3
+EDGE = timedelta(seconds=PERIOD_SECONDS)
+"""CloudWatch's first period may begin so much before the day does."""
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
@@ -44,12 +50,25 @@ def _metric(world: World, name: str) -> Metric:
 
 
 def _none_rejected(world: World) -> Answer:
-    rejected = _count(world, "WebhookRejected")
-    if not rejected:
+    """A request that only CloudWatch's number knows is not taken for a probe: then it is not known what it was."""
+    counted = _count(world, "WebhookRejected")
+    if not counted:
         return holds("none in the last day")
-    return fails(
-        f"{_counted(rejected, 'request')} in the last day (each `verify` makes one); the log says why each"
-    )
+    told = f"CloudWatch counts {_counted(counted, 'request')} in the last day"
+    group = LogGroup.of_function(world.stack.webhook_function_name, access=shared(world), pauses=PAUSES)
+    try:
+        found = rejections(group, since=world.now - DAY - EDGE)
+    except AwsError as exc:
+        return unanswered(f"{told}; whether they are b2bpilot's own probes cannot be told: {exc}")
+    if found.others:
+        least = "" if found.is_complete else "at least "
+        aside = f", besides {found.probes:,} of b2bpilot's own probes" if found.probes else ""
+        return fails(
+            f"{least}{_counted(found.others, 'request')} in the last day{aside}; the log says why each"
+        )
+    if counted > found.probes:
+        return unanswered(f"{told}; the log shows {found.probes:,}, all b2bpilot's own probes")
+    return holds(f"{found.probes:,} in the last day, all b2bpilot's own probes")
 
 
 def _no_letters(world: World) -> Answer:
@@ -129,12 +148,12 @@ def _listed(parts: Sequence[str]) -> str:
 REJECTED = Check(
     code="rejected-requests",
     category=Category.WEBHOOK,
-    statement="the webhook refused no request",
+    statement="the webhook refused no request, b2bpilot's own probes aside",
     why="A request that is refused is none of Twilio's, or the URL or the token are not what Twilio has.",
     mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
     probe=_none_rejected,
     severity=Severity.WARNING,
-    actions=METRIC_ACTIONS,
+    actions=(*METRIC_ACTIONS, "logs:FilterLogEvents"),
     needs=("B2B010",),
 )
 LETTERS = Check(

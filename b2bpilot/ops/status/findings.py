@@ -51,6 +51,7 @@ def findings(reading: Reading) -> list[Finding]:
     found = [
         *_of(reading.letters, lambda letters: _letters(letters, env)),
         *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
+        *_refused(reading, env),
         *_capacity(reading, env),
         *_of(reading.rows, lambda rows: _rows(rows, env)),
         *_of(reading.alarms, lambda alarms: _alarms(list(alarms), reading)),
@@ -124,6 +125,19 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
             gravity=Gravity.STOPPED,
             text=f"messages wait {waiting / 60_000:.0f} minutes in Lambda's queue; after 6 hours it gives up on them",
             command=f"b2bpilot diagnose not-processed {env}",
+        )
+
+
+def _refused(reading: Reading, env: str) -> Iterator[Finding]:
+    """What the log does not show is no probe: it counts."""
+    found, traffic = reading.rejections.value, reading.traffic.value
+    if found is None or traffic is None:
+        return
+    if many := max(found.others, traffic.total(Count.REJECTED) - found.probes):
+        yield Finding(
+            gravity=Gravity.NOTICE,
+            text=f"{_many(many, 'request')} that the webhook refused: not Twilio's, or signed with another token or URL",
+            command=f"b2bpilot diagnose errors {env}",
         )
 
 

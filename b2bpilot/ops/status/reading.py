@@ -12,16 +12,19 @@ from pathlib import Path
 
 from b2bpilot.aws.alarms import Alarm, alarms
 from b2bpilot.aws.functions import Function
+from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
+from b2bpilot.errors import AwsError
 from b2bpilot.ops.deadletters.remote import Switched, switched
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.asking import Answer, Question
 from b2bpilot.ops.status.letters import Letters, letters
-from b2bpilot.ops.status.traffic import Traffic, traffic
+from b2bpilot.ops.status.traffic import Count, Traffic, traffic
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
@@ -48,6 +51,7 @@ class Reading:
     environment: Environment
     at: datetime
     traffic: Answer[Traffic]
+    rejections: Answer[Rejections]
     letters: Answer[Letters]
     rows: Answer[TableSummary]
     reserved: Answer[Reserved]
@@ -60,6 +64,7 @@ class Reading:
         """Yield the sources that did not answer, by name."""
         named: dict[str, Answer[object]] = {
             "CloudWatch's metrics": self.traffic,
+            "the webhook's refusals": self.rejections,
             "the dead-letter queue": self.letters,
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
@@ -98,6 +103,7 @@ def reading(
         metrics = Question(
             lambda: traffic(environment, window=wanted.window, now=now, timeouts=timeouts), seconds=seconds
         )
+        refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
         rows = Question(lambda: _rows(database, environment, since=now - wanted.window), seconds=seconds)
         reserved = Question(lambda: _reserved(environment), seconds=seconds)
         ours = Question(lambda: _alarms(environment, timeouts), seconds=seconds)
@@ -107,6 +113,7 @@ def reading(
             environment=environment,
             at=now,
             traffic=metrics.answer(),
+            rejections=refused.answer(),
             rows=rows.answer(),
             reserved=reserved.answer(),
             alarms=ours.answer(),
@@ -130,6 +137,18 @@ def _rows(database: Database, environment: Environment, *, since: datetime) -> T
     stale_after = timedelta(minutes=float(environment.stack.stale_after_minutes))
     with database() as table:
         return summarize(table.connection, stale_after=stale_after, since=since)
+
+
+def _rejections(counted: Answer[Traffic], environment: Environment, timeouts: Timeouts) -> Rejections:
+    """The log is read only where CloudWatch counts some: it alone tells which of them are our own probes."""
+    seen = counted.value
+    if seen is None:
+        raise AwsError("CloudWatch's metrics, which count them, did not answer")
+    if not seen.total(Count.REJECTED):
+        return Rejections(others=0, probes=0, is_complete=True)
+    name = environment.stack.webhook_function_name
+    group = LogGroup.of_function(name, access=environment.access, timeouts=timeouts, pauses=PAUSES)
+    return rejections(group, since=seen.since - seen.period, until=seen.until)
 
 
 def _reserved(environment: Environment) -> Reserved:

@@ -87,7 +87,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "inspect": STORY,
     "logs": (*FIND, "logs:FilterLogEvents"),
     "status": (
-        *LOOK,
+        *STORY,
         *CAPACITY,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",

@@ -10,6 +10,7 @@ from b2bpilot.aws import api as apis
 from b2bpilot.aws.api import Api
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.policies import function_policy
+from b2bpilot.ops.rejections import PROBE_SID
 from b2bpilot.ops.subscriptions.admission import admits_service
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
@@ -108,7 +109,7 @@ def _answers(world: World) -> Answer:
     place = without_secrets(url)
     try:
         with WebhookClient(url, auth_token="") as client:
-            answer = client.post({"Body": "b2bpilot verify"}, signature="none")
+            answer = client.post({"MessageSid": PROBE_SID, "Body": "b2bpilot verify"}, signature="none")
     except WebhookUnreachable as exc:
         reason = str(exc.__cause__) or type(exc.__cause__).__name__
         return fails(f"{place} did not answer: {reason}", may_change=True)

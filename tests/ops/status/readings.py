@@ -13,6 +13,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.deadletters.remote import Switched
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters, Look
 from b2bpilot.ops.status.reading import Reading, Reserved
@@ -52,6 +53,7 @@ def reading(**changes: Answer[Any]) -> Reading:
         environment=Environment(name="prod", access=AwsAccess(region="eu-west-1"), stack=STACK),
         at=NOW,
         traffic=Answer(value=traffic()),
+        rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
         letters=Answer(value=letters()),
         rows=Answer(value=rows()),
         reserved=Answer(value=Reserved(runs=10)),

@@ -12,6 +12,7 @@ import pytest
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
 from b2bpilot.ops.deadletters.remote import Switched
+from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.findings import Finding, Gravity, findings
@@ -53,8 +54,14 @@ def test_nothing_is_found_where_all_is_well() -> None:
 
 def test_nothing_is_found_in_what_did_not_answer() -> None:
     silent: Answer[Any] = Answer(error="no answer within 8 s")
-    names = ("traffic", "letters", "rows", "reserved", "alarms", "redriver", "runs")
+    names = ("traffic", "rejections", "letters", "rows", "reserved", "alarms", "redriver", "runs")
     assert findings(reading(**dict.fromkeys(names, silent))) == []
+
+
+def test_the_probes_of_verify_are_nothing_wrong() -> None:
+    seen = Rejections(others=0, probes=2, is_complete=True)
+
+    assert findings(reading(traffic=value(traffic({Count.REJECTED: 2})), rejections=value(seen))) == []
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,19 @@ def test_nothing_is_found_in_what_did_not_answer() -> None:
             {"traffic": traffic({Count.NOT_DELIVERED: 2})},
             "2 messages that SNS could not deliver",
             "b2bpilot subscriptions -e prod",
+        ),
+        (
+            {"rejections": Rejections(others=2, probes=1, is_complete=True)},
+            "2 requests that the webhook refused: not Twilio's, or signed with another token or URL",
+            "b2bpilot diagnose errors -e prod",
+        ),
+        (
+            {
+                "traffic": traffic({Count.REJECTED: 4}),
+                "rejections": Rejections(others=0, probes=3, is_complete=True),
+            },
+            "1 request that the webhook refused: not Twilio's, or signed with another token or URL",
+            "b2bpilot diagnose errors -e prod",
         ),
         (
             {"traffic": traffic({Count.DEAD_LETTER_ERRORS: 1})},
