@@ -33,7 +33,7 @@ def inspect(
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")] = False,
 ) -> None:
-    """Tell the whole story of one message: webhook, SNS, every run of the processor, row, dead letter, redrives.
+    """Tell the whole story of one message: Twilio, webhook, SNS, every run of the processor, row, dead letter, redrives.
 
     Says why nothing happened if nothing did, what is missing, and what to do next. Ends with 1 when nothing knows it.
 
@@ -66,12 +66,15 @@ def inspect(
 
 def _sources(pilot: Pilot) -> Sources:
     """A row can be shown without AWS, when its database was named."""
+    from b2bpilot.cli.twilio_account import twilio_access_of
     from b2bpilot.ops.inspect.sources import sources_of, unasked
+    from b2bpilot.ops.inspect.twilio_record import TwilioRecord
 
+    twilio = TwilioRecord(connect=lambda: twilio_access_of(pilot).connect(), now=pilot.now())
     if pilot.settings.environment is None:
         return unasked("no environment was named")
     try:
-        return sources_of(pilot.environment, home=pilot.runs_home)
+        return sources_of(pilot.environment, home=pilot.runs_home, twilio=twilio)
     except AwsError as exc:
         if not pilot.settings.database_url:
             raise

@@ -9,7 +9,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,11 +19,14 @@ import pytest
 
 from b2bpilot.cli.app import main
 from b2bpilot.pipeline.message import message_id_for
-from b2bpilot.twilio.samples import Sample, sample_params
+from b2bpilot.twilio.numbers import numbers, set_number_webhook
+from b2bpilot.twilio.rest import Twilio, TwilioAccess
+from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 from tests.local.test_pipeline import client_of, letters
+from tests.local.test_twilio import back_door
 
 pytestmark = pytest.mark.xdist_group("local")
 
@@ -33,7 +37,9 @@ NORMALISED = (
     (re.compile(r" by \S+@\S+:"), " by <operator>:"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d\.\d{3})?"), "<time>"),
     (re.compile(r"\d\d:\d\d:\d\d\.\d{3}"), "<time>"),
+    (re.compile(r"\d\d:\d\d:\d\d\b"), "<time>"),
     (re.compile(r"[\d,.]+ ms"), "<n> ms"),
+    (re.compile(r"(127\.0\.0\.1|localhost):\d+"), r"\1:<port>"),
 )
 ID = re.compile(r"SM[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -150,6 +156,67 @@ def test_a_message_that_was_stored(pipeline: Machine, webhook: WebhookClient, sh
         assert (code, json.loads(out)["inspection"]["message_id"]) == (0, message_id)
 
 
+def test_a_message_that_was_answered(pipeline: Machine, shell: Shell, admin: psycopg.Connection) -> None:
+    """Twilio tells what became of the reply; it alone knows the reply's own story."""
+    sid = received_at_twilio(pipeline)
+    message_id = message_id_for(sid)
+    wait_for_runs(pipeline, message_id, 1)
+    wait_for_webhook(pipeline, message_id)
+    reply_sid = twilio_of(pipeline).client.messages.create(to="+15005550006", from_=NUMBER, body="Thanks").sid
+    admin.execute(
+        "UPDATE b2b_pilot_user_submissions SET reply_state = 'sent', reply_sid = %s WHERE message_id = %s",
+        [reply_sid, message_id],
+    )
+    story("answered", shell.told(sid))
+    assert "known to Twilio: it was sent, not received" in shell.told(str(reply_sid))
+
+
+def twilio_of(pipeline: Machine) -> Twilio:
+    state = pipeline.state
+    return TwilioAccess(
+        account_sid=state.twilio_account_sid, auth_token=state.twilio_auth_token, api_url=state.twilio_api_url
+    ).connect()
+
+
+def received_at_twilio(pipeline: Machine) -> str:
+    account = pipeline.state.twilio_account_sid
+    params = sample_params(Sample.TEXT, From="+15005550006", To=NUMBER, AccountSid=account)
+    back_door(pipeline, "inbound", {"messages": [{"params": params}]})
+    return params["MessageSid"]
+
+
+@contextlib.contextmanager
+def webhook_url(pipeline: Machine, change: Callable[[str], str]) -> Iterator[None]:
+    """Let Twilio deliver to another URL."""
+    twilio = twilio_of(pipeline)
+    (number,) = numbers(twilio, phone_number=NUMBER)
+    set_number_webhook(twilio, number.sid, replace(number.webhook, url=change(number.webhook.url)))
+    try:
+        yield
+    finally:
+        set_number_webhook(twilio, number.sid, number.webhook)
+
+
+def test_a_message_that_was_lost_before_sns(pipeline: Machine, shell: Shell) -> None:
+    """Nothing listens where Twilio delivers: only Twilio knows of it, until it is brought back."""
+    with webhook_url(pipeline, lambda _: "http://127.0.0.1:9/webhook"):
+        sid = received_at_twilio(pipeline)
+    story("lost_before_sns", shell.told(sid))
+
+    back_door(
+        pipeline, "faults", {"fault": "refuse", "matching": "Messages/SM", "status": 401, "code": 20003}
+    )
+    code, _, err = shell.run("inspect", sid)
+    assert code == 1
+    assert f"Not asked: Twilio: read message {sid}: Twilio refused the token" in err
+
+
+def test_a_message_of_which_only_the_message_id_is_known_cannot_be_asked_for_at_twilio(shell: Shell) -> None:
+    code, _, err = shell.run("inspect", message_id_for("SM" + "1" * 32))
+    assert code == 1
+    assert "Twilio: its MessageSid is not known: no row and no dead letter holds it" in err
+
+
 def test_a_message_that_was_delivered_twice(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:
     params = sample_params(Sample.MEDIA)
     posted(webhook, pipeline, params)
@@ -189,6 +256,13 @@ def test_a_message_whose_signature_was_wrong(pipeline: Machine, webhook: Webhook
     assert webhook.post(params, signature="d3Jvbmc=").status == 403
     wait_for_webhook(pipeline, message_id_for(params["MessageSid"]))
     story("rejected", shell.told(params["MessageSid"]))
+
+
+def test_a_message_that_twilio_signed_over_another_url(pipeline: Machine, shell: Shell) -> None:
+    with webhook_url(pipeline, lambda url: url.replace("127.0.0.1", "localhost")):
+        sid = received_at_twilio(pipeline)
+    wait_for_webhook(pipeline, message_id_for(sid))
+    story("rejected_twilios", shell.told(sid))
 
 
 def test_a_message_whose_run_timed_out_and_was_stored_by_the_retry(
@@ -301,15 +375,12 @@ def _published(stream: IO[str], message_id: str | None) -> int:
     return 0
 
 
-def test_a_message_that_the_processor_never_saw(
-    pipeline: Machine, webhook: WebhookClient, shell: Shell
-) -> None:
+def test_a_message_that_the_processor_never_saw(pipeline: Machine, shell: Shell) -> None:
     """The last one that needs the subscription."""
     pipeline.client("sns").unsubscribe(SubscriptionArn=pipeline.stack_output("SubscriptionArn"))
-    message_id = webhook.post(sample_params(Sample.TEXT)).message_id
-    assert message_id is not None
-    wait_for_webhook(pipeline, message_id)
-    story("never_seen", shell.told(message_id))
+    sid = received_at_twilio(pipeline)
+    wait_for_webhook(pipeline, message_id_for(sid))
+    story("never_seen", shell.told(sid))
 
 
 def test_an_id_that_nothing_knows(shell: Shell) -> None:

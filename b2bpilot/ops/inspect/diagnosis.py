@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from b2bpilot.ops.inspect import codes
+from b2bpilot.ops.inspect import at_twilio, codes
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.submissions import LAMBDA_RETRIES
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -32,6 +32,8 @@ class Verdict(StrEnum):
     NEVER_SEEN = "never seen by the processor"
     NOT_PUBLISHED = "not published"
     REJECTED = "rejected"
+    LOST = "lost before SNS"
+    AT_TWILIO = "known to Twilio"
     UNCLEAR = "unclear"
 
 
@@ -84,8 +86,25 @@ def _before_the_processor(evidence: Evidence) -> tuple[Verdict, str]:
             "the webhook could not publish it and answered 503: Twilio may try again",
         )
     if rejected := evidence.lines("webhook", "rejected"):
-        return Verdict.REJECTED, f"the webhook refused it: {rejected[-1].value('reason')}"
-    return Verdict.UNCLEAR, "something knows it, but nothing says what became of it"
+        reason = f"the webhook refused it: {rejected[-1].value('reason')}"
+        return Verdict.REJECTED, f"{reason}. {at_twilio.in_words(evidence)}".rstrip(". ")
+    return _before_the_webhook(evidence)
+
+
+def _before_the_webhook(evidence: Evidence) -> tuple[Verdict, str]:
+    found = evidence.at_twilio
+    if found is None or found.is_absent:
+        return Verdict.UNCLEAR, "something knows it, but nothing says what became of it"
+    if found.received_at is None:
+        return Verdict.AT_TWILIO, "it was sent, not received: a reply, or somebody else's"
+    said = at_twilio.in_words(evidence)
+    if not evidence.was_asked("webhook log"):
+        return Verdict.UNCLEAR, f"{said}, and nothing of ours says what came of it"
+    if evidence.webhook_failures:
+        return Verdict.LOST, said
+    if evidence.now - found.received_at < GRACE:
+        return Verdict.ON_ITS_WAY, said
+    return Verdict.LOST, f"{said}, and the webhook's log does not name it"
 
 
 def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
@@ -133,6 +152,7 @@ def _stored(evidence: Evidence, row: UserSubmission) -> str:
 def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     row = evidence.row
     yield from _undelivered(evidence)
+    yield from at_twilio.gaps(evidence, is_lost=verdict is Verdict.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:
         yield f"the row counts {row.attempts} attempts, the log shows {claims}: the others are older than the log, or were killed"
@@ -155,7 +175,8 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
     if not evidence.was_asked("processor log") or evidence.letters:
         return
     seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
-    code = evidence.rejections[0].code if evidence.rejections else codes.NEVER_DELIVERED
+    lost = f"{codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"
+    code = evidence.rejections[0].code if evidence.rejections else lost
     for line in [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]:
         sns = line.value("sns_message_id")
         is_late = evidence.now - line.at >= GRACE or bool(evidence.rejections)
@@ -175,12 +196,17 @@ def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
         case Verdict.FAILED | Verdict.ABANDONED | Verdict.STUCK:
             yield f"b2bpilot verify{where}"
         case Verdict.NOT_PUBLISHED:
-            yield f"b2bpilot twilio reconcile{where}   (tells whether Twilio's own retry brought it)"
+            yield f"b2bpilot verify{where}   ({codes.WEBHOOK_ROLE}: the role that publishes)"
+            yield from at_twilio.recovery(evidence, where)
         case Verdict.FILTERED | Verdict.NEVER_SEEN:
             yield f"b2bpilot subscriptions{where}"
-            yield f"b2bpilot twilio reconcile{where}   (it was never stored; Twilio still has it)"
+            yield from at_twilio.recovery(evidence, where)
         case Verdict.REJECTED:
-            yield f"b2bpilot verify{where}   ({codes.SIGNATURE}: the URL and the token that Twilio signs with)"
+            yield f"b2bpilot verify{where} --with-twilio   ({codes.SIGNATURE} and {codes.CREDENTIALS}: the URL and the token that Twilio signs with)"
+            yield from at_twilio.recovery(evidence, where)
+        case Verdict.LOST:
+            yield f"b2bpilot verify{where} --with-twilio   ({codes.WEBHOOK_ANSWERS} and {codes.ROUTE}: the webhook, and where Twilio delivers)"
+            yield from at_twilio.recovery(evidence, where)
         case Verdict.ON_ITS_WAY | Verdict.IN_PROGRESS | Verdict.RETRYING:
             yield "wait a moment, then ask again"
         case _:

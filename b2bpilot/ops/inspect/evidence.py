@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from b2bpilot.ops.inspect.attempts import Attempt
-from b2bpilot.ops.inspect.source import Asked, Rejection
+from b2bpilot.ops.inspect.source import Asked, AtTwilio, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
@@ -40,6 +40,17 @@ class Evidence:
     @property
     def rejections(self) -> list[Rejection]:
         return [reason for one in self.asked for reason in one.answer.rejections]
+
+    @property
+    def at_twilio(self) -> AtTwilio | None:
+        """None when Twilio was not asked, or did not answer."""
+        return next((one.answer.at_twilio for one in self.asked if one.answer.at_twilio), None)
+
+    @property
+    def webhook_failures(self) -> list[WebhookFailure]:
+        """As Twilio tells of them, oldest first."""
+        found = [failure for one in self.asked for failure in one.answer.webhook_failures]
+        return sorted(found, key=lambda failure: failure.at)
 
     @property
     def is_known(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,20 +57,43 @@ def inspect(clue: Clue, around: Surroundings) -> Inspection | Several:
 
 
 def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspection | Several:
-    message_id = clue.message_id or ""
-    row, problem = _row(clue, around.database)
-    since, until = window(row, [], since=around.since, now=around.now)
-    sid = clue.text if clue.kind is Kind.MESSAGE_SID else row.message_sid if row else None
-    question = Question(
-        message_id=message_id, ids=frozenset({message_id}), since=since, until=until, message_sid=sid
-    )
-    asked = ask_all(around.sources.all, question)
+    message_id, sources = clue.message_id or "", around.sources
+    question = _question(clue, None, around)
+    with ThreadPoolExecutor(1) as early:
+        letters = early.submit(ask_all, [sources.queue], question)
+        row, problem = _row(clue, around.database)
+        question = _question(clue, row, around)
+        is_sid_known = question.message_sid is not None
+        asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
+        asked += letters.result()
     if row is None and (others := other_messages(message_id, _entries(asked), _letters(asked))):
         return _by_alias(clue, others, asked, around)
     if row is None:
         asked, question = _asked_around_letters(asked, question, around)
+    if not is_sid_known:
+        question = replace(question, message_sid=_sid_of_letters(_letters(asked)))
+        asked += ask_all([sources.twilio], question)
     asked += _about_requests(question, asked, around)
     return _told(question, row, problem, asked, around, found_as=found_as)
+
+
+def _question(clue: Clue, row: UserSubmission | None, around: Surroundings) -> Question:
+    message_id = clue.message_id or ""
+    since, until = window(row, [], since=around.since, now=around.now)
+    return Question(
+        message_id=message_id,
+        ids=frozenset({message_id}),
+        since=since,
+        until=until,
+        message_sid=clue.text if clue.kind is Kind.MESSAGE_SID else row.message_sid if row else None,
+        reply_sid=row.reply_sid if row else None,
+        is_test=row.test if row else False,
+    )
+
+
+def _sid_of_letters(letters: Sequence[DeadLetter]) -> str | None:
+    sids = [letter.message.params.get("MessageSid") for letter in letters if letter.message]
+    return next((sid for sid in sids if sid), None)
 
 
 def _told(
@@ -142,7 +166,9 @@ def _asked_around_letters(
     if since >= question.since:
         return asked, question
     wider = replace(question, since=since, until=until)
-    return ask_all(around.sources.all, wider), wider
+    by_time = {source.name for source in around.sources.by_time}
+    kept = [one for one in asked if one.name not in by_time]
+    return ask_all(around.sources.by_time, wider) + kept, wider
 
 
 def _about_requests(question: Question, asked: Sequence[Asked], around: Surroundings) -> list[Asked]:

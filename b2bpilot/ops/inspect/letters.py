@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,10 @@ class DeadLetters:
 
 
 class _Tap:
-    """A queue that keeps aside what is about the message, and that seems empty when the time is over."""
+    """A queue that keeps aside what is about the message, and that seems empty when the time is over.
+
+    Where the counters say that it is empty, one long poll makes sure: eight at once would say no more.
+    """
 
     def __init__(
         self, queue: Queue, question: Question, *, until: float, monotonic: Callable[[], float]
@@ -45,14 +49,29 @@ class _Tap:
         self.extend, self.release = queue.extend, queue.release
         self._queue, self._question = queue, question
         self._until, self._monotonic = until, monotonic
+        self._seems_empty = False
+        self._making_sure = threading.Lock()
 
     def counters(self) -> Counters:
-        return self._queue.counters()
+        found = self._queue.counters()
+        self._seems_empty = found.total == 0
+        return found
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
         if self._monotonic() > self._until:
             return []
+        if not self._seems_empty:
+            return self._receive(hidden_seconds, wait_seconds)
+        if not wait_seconds or not self._making_sure.acquire(blocking=False):
+            return []
+        try:
+            return self._receive(hidden_seconds, wait_seconds)
+        finally:
+            self._making_sure.release()
+
+    def _receive(self, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
         letters = self._queue.receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+        self._seems_empty = self._seems_empty and not letters
         for letter in letters:
             if _is_about(letter, self._question):
                 self.found.setdefault(letter.queue_message_id, letter)

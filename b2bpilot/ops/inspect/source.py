@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,8 @@ class Question:
     since: datetime
     until: datetime
     message_sid: str | None = None
+    reply_sid: str | None = None
+    is_test: bool = False
     from_number: str | None = None
     """Asked for instead of an id."""
 
@@ -69,6 +71,22 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtTwilio:
+    """Whether the message came in at Twilio. Neither time nor absence: it is there, and it was sent, not received."""
+
+    received_at: datetime | None
+    is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFailure:
+    """A webhook call for the message that failed, with Twilio's error code."""
+
+    code: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a source knows. `note` says how far it looked, when that is not everything."""
 
@@ -76,6 +94,8 @@ class Answer:
     entries: Sequence[LogEntry] = ()
     letters: Sequence[DeadLetter] = ()
     rejections: Sequence[Rejection] = ()
+    at_twilio: AtTwilio | None = None
+    webhook_failures: Sequence[WebhookFailure] = ()
     note: str | None = None
 
 
@@ -107,6 +127,17 @@ class Unasked:
 
     def ask(self, question: Question) -> Answer:  # noqa: ARG002  # the protocol's
         raise PilotError(self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """A source that is made when it is asked: its client takes as long as a question, and others are asked meanwhile."""
+
+    name: str
+    make: Callable[[], Source]
+
+    def ask(self, question: Question) -> Answer:
+        return self.make().ask(question)
 
 
 def ask_all(sources: Sequence[Source], question: Question) -> list[Asked]:

@@ -26,12 +26,15 @@ class Sources:
 
     processor: Source | None = None
     queue: Source
+    """Asked at once: what it says depends on no time, and it takes the longest."""
     others: tuple[Source, ...]
+    twilio: Source
     subscriptions: Callable[[Mapping[str, object]], Source] | None = None
 
     @property
-    def all(self) -> list[Source]:
-        return [*([self.processor] if self.processor else []), *self.others, self.queue]
+    def by_time(self) -> list[Source]:
+        """Those that are asked about a time."""
+        return [*([self.processor] if self.processor else []), *self.others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,8 @@ def test_a_filter_is_told_from_other_reasons() -> None:
 
 def test_what_the_processor_never_saw_is_a_gap_with_its_time_and_a_check() -> None:
     assert told(PUBLISHED).gaps == [
-        f"accepted by SNS 12:50:00.000 as sns-1, never seen by the processor: look at {codes.NEVER_DELIVERED}"
+        "accepted by SNS 12:50:00.000 as sns-1, never seen by the processor:"
+        f" look at {codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"
     ]
 
 

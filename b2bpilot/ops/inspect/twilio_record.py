@@ -1,0 +1,135 @@
+"""What Twilio knows: when the message came in, why its webhook call failed, what became of the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.inspect.source import Answer, AtTwilio, Moment, Question, Step, WebhookFailure
+from b2bpilot.ops.status import asking
+
+if TYPE_CHECKING:
+    from b2bpilot.twilio.kept_message import AlertReport, KeptMessage
+    from b2bpilot.twilio.rest import Twilio
+
+NAME = "Twilio"
+SECONDS = 4.0
+"""So long Twilio is waited for; four requests in a row, as a rule."""
+BEFORE, AFTER = timedelta(minutes=1), timedelta(minutes=15)
+"""An alert about a webhook comes with its last retry (facts D2): looking longer costs a busy account many pages."""
+MOST_ALERTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioRecord:
+    """The Twilio account of the environment. Satisfies Source. `connect` raises PilotError."""
+
+    connect: Callable[[], Twilio]
+    now: datetime
+    name: str = NAME
+    seconds: float = SECONDS
+
+    def ask(self, question: Question) -> Answer:
+        if question.is_test:
+            raise PilotError("a test message: it never was at Twilio")
+        if question.message_sid is None:
+            raise PilotError("its MessageSid is not known: no row and no dead letter holds it")
+        told = _Told(sid=question.message_sid, reply_sid=question.reply_sid, now=self.now)
+        asked = asking.Question(lambda: told.ask(self.connect()), seconds=self.seconds).answer()
+        if asked.error and told.at_twilio is None:
+            raise PilotError(asked.error)
+        return told.answer(asked.error)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """What it has told so far: a part is worth something when the rest does not come."""
+
+    sid: str
+    reply_sid: str | None
+    now: datetime
+    at_twilio: AtTwilio | None = None
+    moments: list[Moment] = field(default_factory=list)
+    failures: list[WebhookFailure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def ask(self, twilio: Twilio) -> None:
+        """Raises TwilioFailed when not even the message can be read."""
+        from b2bpilot.twilio.failures import TwilioFailed, TwilioNotFound
+        from b2bpilot.twilio.kept_message import kept_message
+
+        try:
+            kept = kept_message(twilio, self.sid)
+        except TwilioNotFound:
+            self.at_twilio = AtTwilio(received_at=None, is_absent=True)
+            self.notes.append("has no such message")
+            return
+        self.moments.append(_received(kept) if kept.is_inbound else _sent(kept))
+        self.at_twilio = AtTwilio(received_at=kept.at if kept.is_inbound else None)
+        try:
+            self._ask_about_reply(twilio)
+            self._ask_for_alerts(twilio, kept.at)
+        except TwilioFailed as exc:
+            self.notes.append(str(exc))
+
+    def answer(self, more: str | None = None) -> Answer:
+        notes = [*self.notes, *([more] if more else [])]
+        return Answer(
+            moments=tuple(self.moments),
+            at_twilio=self.at_twilio,
+            webhook_failures=tuple(self.failures),
+            note="; ".join(notes) or None,
+        )
+
+    def _ask_about_reply(self, twilio: Twilio) -> None:
+        from b2bpilot.twilio.failures import TwilioNotFound
+        from b2bpilot.twilio.kept_message import kept_message
+
+        if self.reply_sid is None:
+            return
+        try:
+            self.moments.append(_sent(kept_message(twilio, self.reply_sid), name="reply "))
+        except TwilioNotFound:
+            self.notes.append(f"has no reply {self.reply_sid}")
+
+    def _ask_for_alerts(self, twilio: Twilio, received_at: datetime) -> None:
+        from b2bpilot.twilio.alerts import KEPT, alerts
+        from b2bpilot.twilio.kept_message import alert_report
+
+        if received_at < self.now - KEPT:
+            self.notes.append("keeps alerts for 30 days only")
+            return
+        found = alerts(twilio, since=received_at - BEFORE, until=received_at + AFTER)
+        ours = {one.sid: one for one in found if one.resource_sid == self.sid}
+        for one in islice(ours.values(), MOST_ALERTS):
+            failure = WebhookFailure(code=one.error_code, at=one.generated_at)
+            self.failures.append(failure)
+            self.moments.append(_failed(failure, alert_report(twilio, one.sid)))
+
+
+def _received(kept: KeptMessage) -> Moment:
+    """To the second: what our own clocks know to the millisecond came after it."""
+    return Moment(at=kept.at, source="twilio", what=f"received it (status {kept.status})", step=Step.RECEIVED)
+
+
+def _sent(kept: KeptMessage, *, name: str = "") -> Moment:
+    error = f", error {kept.error_code}" if kept.error_code else ""
+    return Moment(
+        at=kept.at, source="twilio", what=f"{name}{kept.sid}: {kept.status}{error} ({kept.direction})"
+    )
+
+
+def _failed(failure: WebhookFailure, report: AlertReport) -> Moment:
+    what = "".join(_failed_in_words(failure, report))
+    return Moment(at=failure.at, source="twilio", what=what, step=Step.CHANGED)
+
+
+def _failed_in_words(failure: WebhookFailure, report: AlertReport) -> Iterator[str]:
+    yield f"its webhook call failed: {failure.code}"
+    yield f", answered {report.answered}" if report.answered else ""
+    yield f", {report.text}" if report.text else ""
+    yield f", at {report.url}" if report.url else ""
