@@ -188,14 +188,7 @@ def test_letters_of_another_environment_are_refused(
     assert "environment prod" in result.stderr
 
 
-@pytest.mark.parametrize("source", ["nothing", "2026"])
-def test_what_is_neither_file_nor_run_is_said(run: Run, letters: Letters, source: str) -> None:
-    result = run("dlq", "restore", source, "--yes")
-    assert result.exit_code == 1
-    assert f"there is no run '{source}'" in result.stderr
-
-
-@pytest.mark.parametrize("source", ["/nonexistent/letters.jsonl", "letters.jsonl", "."])
+@pytest.mark.parametrize("source", ["nothing", "2026", "/nonexistent/letters.jsonl", "letters.jsonl", "."])
 def test_a_restore_of_nothing_is_wrong_usage(run: Run, letters: Letters, home: Path, source: str) -> None:
     result = run("dlq", "restore", source, "--yes")
     assert (result.exit_code, result.stdout) == (2, "")

@@ -226,8 +226,10 @@ def _empty(pipeline: Machine) -> None:
 
 
 def test_the_demonstration_holds_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    before = set(threading.enumerate())
     assert main(["demo", "-o", "json"]) == 0
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("lambda ")] == []
+    left = set(threading.enumerate()) - before
+    assert [thread.name for thread in left if thread.name.startswith("lambda ")] == []
 
     story = json.loads(capsys.readouterr().out)
     assert story["held"] is True

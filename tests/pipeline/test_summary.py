@@ -12,7 +12,6 @@ from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
-NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
 
 
@@ -23,8 +22,13 @@ def connection(database_url: str) -> Iterator[Connection]:
     found.close()
 
 
-def summary(connection: Connection, *, since: datetime = NOW - 60 * MINUTE) -> TableSummary:
-    return summarize(connection, stale_after=15 * MINUTE, since=since)
+def summary(connection: Connection, *, since: datetime | None = None) -> TableSummary:
+    return summarize(connection, stale_after=15 * MINUTE, since=since or ago(60))
+
+
+def ago(minutes: int) -> datetime:
+    """Counted from the test itself: the module was imported long before in a long run."""
+    return datetime.now(UTC) - minutes * MINUTE
 
 
 def insert(connection: Connection, status: str, **values: object) -> None:
@@ -72,19 +76,19 @@ def test_rows_without_a_lease_are_stuck_and_after_a_while_stale(
     updated_minutes: int,
     counted: tuple[int, int],
 ) -> None:
-    lease = None if lease_minutes is None else NOW + lease_minutes * MINUTE
-    insert(connection, status, lease_expires_at=lease, updated_at=NOW + updated_minutes * MINUTE)
+    lease = None if lease_minutes is None else ago(-lease_minutes)
+    insert(connection, status, lease_expires_at=lease, updated_at=ago(-updated_minutes))
     found = summary(connection)
     assert (found.stuck, found.stale) == counted
 
 
 def test_the_latency_is_that_of_completed_rows_since_then(connection: Connection) -> None:
+    now, old = ago(0), ago(180)
     for milliseconds in (10, 20, 30, 40, 1_000):
-        completed = NOW + timedelta(milliseconds=milliseconds)
-        insert(connection, "completed", received_at=NOW, completed_at=completed)
-    insert(connection, "failed", received_at=NOW)
-    old = NOW - timedelta(hours=3)
-    insert(connection, "completed", created_at=old, received_at=old, completed_at=NOW)
+        completed = now + timedelta(milliseconds=milliseconds)
+        insert(connection, "completed", received_at=now, completed_at=completed)
+    insert(connection, "failed", received_at=now)
+    insert(connection, "completed", created_at=old, received_at=old, completed_at=now)
     latency = summary(connection).latency
     assert latency is not None
     assert latency.rows == 5

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue import Outgoing
-from b2bpilot.errors import AwsDenied, AwsError, NotFound, Refused, UsageError
+from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
 from b2bpilot.ops.deadletters.archive import (
     REPLACEMENT,
     Archived,
@@ -363,7 +363,7 @@ def test_an_export_overwrites_nothing(tmp_path: Path, messages: list[dict[str, A
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(UsageError):
         export_to_file(
             LetterQueue(messages),
             tmp_path / "letters.jsonl",
