@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from botocore.exceptions import ClientError
 
 from b2bpilot.aws.failures import error_code, translated
-from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, EnvironmentUnknown
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types_boto3_sts import STSClient
 
 PREFIX = "b2b-pilot-"
+TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
+"""Every command asks this first, with somebody waiting: an AWS that hangs is told of in 20 s."""
 
 
 class StackOutdated(AwsError):
@@ -57,7 +59,7 @@ WHERE = frozenset({"stack_name", "account_id", "region"})
 
 def describe(environment: str, access: AwsAccess) -> StackOutputs:
     """Return the outputs of the environment's stack. Raises EnvironmentUnknown when there is none."""
-    client: CloudFormationClient = access.client("cloudformation")
+    client: CloudFormationClient = access.client("cloudformation", TIMEOUTS)
     name = PREFIX + environment
     with translated("cloudformation:DescribeStacks"):
         try:
@@ -84,7 +86,7 @@ def environments(client: CloudFormationClient) -> list[str]:
 
 def _account(access: AwsAccess) -> str:
     """Whose stacks were looked at, for the message."""
-    client: STSClient = access.client("sts")
+    client: STSClient = access.client("sts", TIMEOUTS)
     try:
         with translated("sts:GetCallerIdentity"):
             return client.get_caller_identity()["Account"]

@@ -106,15 +106,15 @@ def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
 
 def _cost(pilot: Pilot, *, is_first: bool) -> bool:
     """Show the estimate, and tell whether something looks like a loop."""
-    from b2bpilot.aws.session import Timeouts
     from b2bpilot.cli import cost_view
     from b2bpilot.cli.output import Line
     from b2bpilot.ops.cost.estimate import estimate
     from b2bpilot.ops.cost.loops import loops
     from b2bpilot.ops.cost.usage import usage
+    from b2bpilot.ops.verify.world import PROBE_TIMEOUTS
 
     with pilot.output.progress("Asking CloudWatch what was used this month"):
-        used = usage(pilot.environment, now=pilot.now(), timeouts=Timeouts())
+        used = usage(pilot.environment, now=pilot.now(), timeouts=PROBE_TIMEOUTS)
     found, suspicious = estimate(used), loops(used, environment=pilot.environment_name)
     pilot.output.record({"cost": cost_view.document(found, suspicious)}, text=[])
     heading = [] if is_first else [Line(), Line("cost: what the pipeline costs", "bold")]

@@ -104,6 +104,7 @@ def try_message(
     from b2bpilot.aws.subscriptions import subscriptions
     from b2bpilot.ops.parameters import parse_parameter
     from b2bpilot.ops.subscriptions import trial
+    from b2bpilot.ops.subscriptions.survey import TIMEOUTS
 
     pilot = pilot_of(ctx)
     if file is not None and (
@@ -122,7 +123,7 @@ def try_message(
         )
     )
     encoded = trial.encoded(message, dict(_pair(text) for text in attribute or []))
-    found = subscriptions(pilot.environment.access, pilot.environment.stack.topic_arn)
+    found = subscriptions(pilot.environment.access, pilot.environment.stack.topic_arn, timeouts=TIMEOUTS)
     _show(pilot, trial.tried(found, encoded), reveal=reveal)
 
 

@@ -34,7 +34,7 @@ def discover(name: str, access: AwsAccess) -> Environment:
 def database_url(environment: Environment) -> str:
     """Return the database that the environment's functions use. Raises SettingsInvalid, or AwsError."""
     arn = environment.stack.secret_arn
-    client = environment.access.client("secretsmanager")
+    client = environment.access.client("secretsmanager", stack.TIMEOUTS)
     url = read_secret(arn, client).get("DATABASE_URL")
     if not url:
         raise SettingsInvalid(f"secret {arn} has no DATABASE_URL", hint="name it with --database-url")

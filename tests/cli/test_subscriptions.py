@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
 
+from b2bpilot.aws.session import Timeouts
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client
 
 PROCESSOR = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{OUTPUTS['ProcessorFunctionName']}"
@@ -59,6 +61,22 @@ def subscribe(staging: Staging, protocol: str, endpoint: str, **attributes: Any)
             TopicArn=staging.topic_arn, Protocol=protocol, Endpoint=endpoint, Attributes=texts
         )["SubscriptionArn"]
     )
+
+
+@pytest.mark.parametrize("command", [("subscriptions",), ("subscriptions", "test"), ("diagnose", "cost")])
+def test_an_aws_that_hangs_is_told_of_in_one_line(
+    command: tuple[str, ...], run: Run, aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real sockets: moto answers for AWS's own addresses only."""
+    short = Timeouts(connect_seconds=0.1, read_seconds=0.1, attempts=1)
+    monkeypatch.setattr("b2bpilot.aws.stack.TIMEOUTS", short)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        result = run(*command, *ENV, "--endpoint-url", endpoint)
+    assert result.exit_code == 1
+    assert "error: cloudformation:DescribeStacks: no answer" in result.stderr
 
 
 def only(found: list[Any], protocol: str) -> Any:

@@ -18,7 +18,7 @@ from b2bpilot.ops.subscriptions.verdict import Health, Looked, Permission, Repor
 
 DAY = timedelta(days=1)
 AT_ONCE = 8
-TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=6, attempts=3)
+TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 COUNTED = {
     "published": "NumberOfMessagesPublished",
     "delivered": "NumberOfNotificationsDelivered",
