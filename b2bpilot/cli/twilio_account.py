@@ -29,6 +29,7 @@ def api_url_of(pilot: Pilot) -> str | None:
         return pilot.environ[API_URL]
     if pilot.settings.environment != LOCAL or "endpoint_url" in pilot.given:
         return None
-    from b2bpilot.local.control import status
+    from b2bpilot.local.control import running
 
-    return status(pilot.local_home).twilio_api_url
+    state = running(pilot.local_home)
+    return state.twilio_api_url or None if state else None

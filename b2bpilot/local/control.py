@@ -57,8 +57,8 @@ class LocalStatus:
 def status(home: Path) -> LocalStatus:
     """Never starts or changes anything."""
     home = home.expanduser().resolve()
-    state = read_state(home)
-    if state is None or _owner(home) != state.pid:
+    state = running(home)
+    if state is None:
         return LocalStatus(running=False, home=home)
     return LocalStatus(
         running=True,
@@ -77,11 +77,19 @@ def status(home: Path) -> LocalStatus:
     )
 
 
+def running(home: Path) -> State | None:
+    """Return where the environment of this home is, if one runs: what `status` tells without measuring memory."""
+    home = home.expanduser().resolve()
+    state = read_state(home)
+    return state if state is not None and _owner(home) == state.pid else None
+
+
 def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
     """Return the variables that AWS's tools need; None when nothing runs. An endpoint that is named is believed: a
     forwarded port, for instance, of an environment that runs elsewhere."""
     if endpoint_url is None:
-        return status(home).export
+        state = running(home)
+        return credentials(state.endpoint_url, state.account_id) if state else None
     return credentials(endpoint_url, Identity.of(read_state(home.expanduser().resolve())).account_id)
 
 

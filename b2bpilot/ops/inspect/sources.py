@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.inspect.filters import Subscriptions
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.journals import Journals
 from b2bpilot.ops.inspect.letters import DeadLetters
@@ -36,7 +36,7 @@ def sources_of(environment: Environment, *, home: Path, twilio: Source) -> Sourc
         queue=Late(name=QUEUE, make=lambda: _letters(environment)),
         others=(*others, journals),
         twilio=twilio,
-        subscriptions=lambda line: Subscriptions(environment=environment, published=line),
+        subscriptions=lambda line: _subscriptions(environment, line),
     )
 
 
@@ -51,3 +51,9 @@ def unasked(reason: str) -> Sources:
 def _letters(environment: Environment) -> DeadLetters:
     client = environment.access.client("sqs", TIMEOUTS)
     return DeadLetters(queue=DeadLetterQueue(client, environment.stack.dead_letter_queue_url), name=QUEUE)
+
+
+def _subscriptions(environment: Environment, published: Mapping[str, object]) -> Source:
+    from b2bpilot.ops.inspect.filters import Subscriptions
+
+    return Subscriptions(environment=environment, published=published)

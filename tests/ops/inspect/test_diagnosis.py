@@ -14,7 +14,7 @@ from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.attempts import attempts
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, Verdict, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.inspect.source import Answer, Asked, Moment, Rejection
+from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -92,9 +92,9 @@ def test_a_filter_is_told_from_other_reasons() -> None:
 
 
 def test_what_the_processor_never_saw_is_a_gap_with_its_time_and_a_check() -> None:
+    checks = f"{codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"
     assert told(PUBLISHED).gaps == [
-        "accepted by SNS 12:50:00.000 as sns-1, never seen by the processor:"
-        f" look at {codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"
+        f"accepted by SNS 12:50:00.000 as sns-1, never seen by the processor: look at {checks}"
     ]
 
 
@@ -150,3 +150,44 @@ def test_what_sns_accepted_comes_before_the_run_although_its_line_is_written_aft
 def test_the_codes_are_checks_of_verify() -> None:
     named = {value for name, value in vars(codes).items() if name.isupper()}
     assert named <= {check.code for check in CHECKS}
+
+
+RECEIVED = AtTwilio(received_at=NOW - 10 * MINUTE)
+FAILED = WebhookFailure(code="11205", at=NOW - 10 * MINUTE)
+REJECTED = line("webhook", "rejected", reason="the signature does not match")
+
+
+def test_what_only_twilio_knows_was_lost_before_sns_and_can_be_brought_back() -> None:
+    found = told(at_twilio=RECEIVED, webhook_failures=[FAILED])
+    assert (found.verdict, found.explanation) == (
+        Verdict.LOST,
+        "Twilio received it 12:50:00, its webhook call failed: 11205",
+    )
+    assert found.next_steps[-1].startswith("b2bpilot twilio reconcile -e prod --publish-missing")
+
+
+def test_what_was_lost_without_an_alert_has_no_known_reason() -> None:
+    found = told(at_twilio=RECEIVED)
+    assert found.verdict is Verdict.LOST
+    assert "nothing says why" in found.gaps[0]
+    assert told(at_twilio=AtTwilio(received_at=NOW - MINUTE / 6)).verdict is Verdict.ON_ITS_WAY
+
+
+def test_nothing_is_called_lost_while_the_webhooks_log_was_not_asked() -> None:
+    asked = [
+        Asked(name="webhook log", problem="AWS denied logs:FilterLogEvents"),
+        Asked(name="Twilio", answer=Answer(at_twilio=RECEIVED, webhook_failures=[FAILED])),
+    ]
+    evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
+    assert diagnose(evidence, environment="prod").verdict is Verdict.UNCLEAR
+
+
+def test_an_old_message_is_reconciled_from_its_own_time() -> None:
+    old = told(REJECTED, at_twilio=AtTwilio(received_at=NOW - timedelta(days=3)))
+    assert "--since 2026-10-06T12:59:00.000Z --publish-missing" in old.next_steps[-1]
+
+
+def test_a_refused_request_that_twilio_does_not_know_is_perhaps_somebody_elses() -> None:
+    found = told(REJECTED, at_twilio=AtTwilio(received_at=None, is_absent=True))
+    assert "somebody else may have sent the request" in found.gaps[0]
+    assert not any("reconcile" in step for step in found.next_steps)
