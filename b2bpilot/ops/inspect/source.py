@@ -55,9 +55,13 @@ class Moment:
     not_after: datetime | None = None
     """Clocks differ, and a line is written after the fact: it certainly happened before this."""
 
+    not_before: datetime | None = None
+    """Where `at` is told to the second only: it happened no earlier than this, as far as its place is concerned."""
+
     @property
     def order(self) -> tuple[datetime, Step]:
         at = min(self.at, self.not_after) if self.not_after else self.at
+        at = max(at, self.not_before) if self.not_before else at
         return at.replace(microsecond=at.microsecond // 1000 * 1000), self.step
 
 

@@ -22,6 +22,7 @@ SECONDS = 4.0
 BEFORE, AFTER = timedelta(minutes=1), timedelta(minutes=15)
 """An alert about a webhook comes with its last retry (facts D2): looking longer costs a busy account many pages."""
 MOST_ALERTS = 5
+JUST_WITHIN_A_SECOND = timedelta(milliseconds=999)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +118,13 @@ def _received(kept: KeptMessage) -> Moment:
 
 
 def _sent(kept: KeptMessage, *, name: str = "") -> Moment:
+    """A reply comes after what it answers, which may have been stored within the same second."""
     error = f", error {kept.error_code}" if kept.error_code else ""
     return Moment(
-        at=kept.at, source="twilio", what=f"{name}{kept.sid}: {kept.status}{error} ({kept.direction})"
+        at=kept.at,
+        source="twilio",
+        what=f"{name}{kept.sid}: {kept.status}{error} ({kept.direction})",
+        not_before=kept.at + JUST_WITHIN_A_SECOND,
     )
 
 

@@ -147,6 +147,12 @@ def test_what_sns_accepted_comes_before_the_run_although_its_line_is_written_aft
     assert sorted([began, late], key=lambda moment: moment.order) == [late, began]
 
 
+def test_a_reply_that_twilio_dates_to_the_second_comes_after_what_it_answers() -> None:
+    stored = Moment(at=NOW + timedelta(milliseconds=630), source="processor", what="stored it")
+    reply = Moment(at=NOW, source="twilio", what="reply", not_before=NOW + timedelta(milliseconds=999))
+    assert sorted([reply, stored], key=lambda moment: moment.order) == [stored, reply]
+
+
 def test_the_codes_are_checks_of_verify() -> None:
     named = {value for name, value in vars(codes).items() if name.isupper()}
     assert named <= {check.code for check in CHECKS}
