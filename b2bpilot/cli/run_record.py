@@ -89,13 +89,32 @@ def message_row(message: MessageState, record: RunRecord) -> Row:
             "error": message.error,
             "well": is_well(message, record),
         },
-        columns={
-            "message id": message.message_id or NONE,
-            "id in the queue": message.queue_message_id,
-            "outcome": outcome(message),
-            "why": message.error or NONE,
-        },
+        columns=_columns(message, record),
     )
+
+
+def _columns(message: MessageState, record: RunRecord) -> dict[str, str]:
+    why = message.error or NONE
+    match record.command:
+        case "cutover" | "rollback":
+            return {"what was changed": message.queue_message_id, "outcome": _changed(message), "why": why}
+        case "reconcile":
+            own = "message sid"
+        case _:
+            own = "id in the queue"
+    return {
+        "message id": message.message_id or NONE,
+        own: message.queue_message_id,
+        "outcome": outcome(message),
+        "why": why,
+    }
+
+
+def _changed(message: MessageState) -> str:
+    """Nothing was sent to a number or a service: it was changed."""
+    if message.is_unknown:
+        return "perhaps changed"
+    return "changed" if message.was_accepted else outcome(message)
 
 
 def outcome(message: MessageState) -> str:

@@ -56,7 +56,8 @@ def list_(
     now = pilot.now()
     count = pilot.output.rows("runs", (run_record.row(record, now=now) for record in islice(found, limit)))
     if count == 0:
-        pilot.output.notice(f"No runs in {pilot.runs_home / 'runs'}.")
+        of = f" of environment {named}" if named else ""
+        pilot.output.notice(f"No runs{of} in {pilot.runs_home / 'runs'}.")
     elif count == limit:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N")
 

@@ -99,9 +99,13 @@ def cutover(
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
-    """Make the changes that an interrupted cut-over or rollback did not."""
+    """Make the changes that an interrupted cut-over or rollback did not. One that ended is not made again: who took it
+    back since would not want that."""
     from b2bpilot.ops.cutover import switch
 
+    if record.counts is not None:
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
     twilio = twilio_access_of(pilot).connect()
     with the_only_switch(pilot):
         left = switch.remaining(twilio, switch.planned(record))

@@ -36,11 +36,14 @@ def show_counts(pilot: Pilot, counts: Counter[Verdict], limits: Limits) -> None:
         f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
     ]
     text = [
-        f"{pilot.environment}, messages since {period['since']}",
+        str(pilot.environment),
+        f"messages since {period['since']}",
         f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
         *(line for line in told if not line.startswith("0 ")),
     ]
     pilot.output.record({"reconciled": {**period, **fields}}, text=text)
+    if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO]:
+        pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
 
 
 def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
@@ -83,7 +86,6 @@ def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
         columns={
             "verdict": finding.verdict.value,
             "message sid": finding.sid,
-            "message id": finding.message_id or "-",
             "age": relative(finding.sent_at, now=now),
             "why": why,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from b2bpilot.twilio.rest import Twilio
 
 FOUND = 3
+NUMBER = re.compile(r"([a-z]+:)?\+\d{7,15}|\d{3,8}")
+"""Also a short code."""
 
 
 def reconcile(
@@ -70,6 +73,7 @@ def reconcile(
     Example: b2bpilot twilio reconcile -e prod --since 24h --exit-code
     """
     pilot = pilot_of(ctx)
+    _check_number(to)
     limits = _limits(since, late, fresh, now=pilot.now())
     waited = parse_duration(wait, "--wait", may_be_zero=True)
     access = twilio_access_of(pilot)
@@ -87,6 +91,7 @@ def reconcile(
                 stack.enter_context(_the_only_one(pilot))
                 _publish_missing(work, limits, missing, wait=waited, reason=reason, yes=yes)
                 return
+            pilot.output.notice("Dry run: nothing was published.")
         if exit_code and missing:
             raise typer.Exit(FOUND)
 
@@ -136,6 +141,12 @@ def _limits(since: str, late: str, fresh: str, *, now: datetime) -> Limits:
         late_after=parse_duration(late, "--late"),
         fresh_for=parse_duration(fresh, "--fresh", may_be_zero=True),
     )
+
+
+def _check_number(to: str | None) -> None:
+    """Raises UsageError for what Twilio would find nothing to: that must not look like nothing missing."""
+    if to is not None and not NUMBER.fullmatch(to):
+        raise UsageError(f"--to: {to!r} is not a number as Twilio writes it", hint="such as +15005550001")
 
 
 def _notes() -> Notes:

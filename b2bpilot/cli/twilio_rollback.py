@@ -54,7 +54,9 @@ def rollback(
         undone = switch.undone(record)
         left = switch.remaining(twilio, undone, force=force)
         show_changes(pilot, left)
-        if left and not dry_run:
+        if left and dry_run:
+            pilot.output.notice("Dry run: nothing was changed.")
+        elif left:
             pilot.confirmation(yes=yes).ask(
                 ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Go on?"
             )

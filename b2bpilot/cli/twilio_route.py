@@ -11,6 +11,7 @@ from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio_account import twilio_access_of
+from b2bpilot.errors import NotFound
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import Route, Target
@@ -44,12 +45,13 @@ def route(
     expected = pilot.environment.stack.webhook_url
     with pilot.output.progress("Reading numbers, services and applications"):
         found = routes(twilio_access_of(pilot).connect(), phone_number=number)
+    if number and not found:
+        raise NotFound("the Twilio account has no such number", hint="see `b2bpilot twilio route --reveal`")
     unsafe = {each.number.sid: list(dangers(each, expected_url=expected)) for each in found}
     pilot.output.rows("routes", (_row(each, unsafe[each.number.sid], reveal=reveal) for each in found))
     if not found:
-        pilot.output.notice(
-            "The Twilio account has no such number." if number else "The Twilio account has no numbers."
-        )
+        pilot.output.notice("The Twilio account has no numbers.")
+    _tell_urls(pilot, found)
     _tell_dangers(pilot, found, unsafe, reveal=reveal)
     if exit_code and any(unsafe.values()):
         raise typer.Exit(FOUND)
@@ -64,6 +66,21 @@ def levels_table(pilot: Pilot, name: str, found: Iterable[Route], *, reveal: boo
 
 def shown_number(number: str, *, reveal: bool) -> str:
     return number if reveal else mask_number(number)
+
+
+def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
+    """Below the table, each on a line of its own: a terminal would cut them, and they are what was asked for."""
+    targets = {each.effective.sid: each.effective for each in found}
+    text = [
+        line
+        for target in targets.values()
+        for line in (
+            "",
+            f"{target.level.value} {target.sid} calls",
+            f"  {without_secrets(target.webhook.url) or 'none'}",
+        )
+    ]
+    pilot.output.record({}, text=text)
 
 
 def _tell_dangers(
@@ -100,7 +117,6 @@ def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
             "sid": target.sid,
             "fallback": "yes" if target.webhook.fallback_url else "none",
             "unsafe": str(len(unsafe)) if unsafe else "-",
-            "URL": without_secrets(target.webhook.url) or "none",
         },
     )
 

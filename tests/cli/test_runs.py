@@ -86,6 +86,7 @@ def test_only_an_environment_named_on_the_line_filters(
     assert [line["environment"] for line in run("runs", "list", "-e", "prod", "-o", "jsonl").lines] == [
         "prod"
     ]
+    assert "No runs of environment dev in " in run("runs", "list", "-e", "dev").stderr
     result = run("runs", "list", "--limit", "1", "-o", "json")
     assert len(result.document["runs"]) == 1
     assert "--limit" in result.stderr
@@ -146,6 +147,14 @@ def test_an_outcome_says_of_letter_and_row_what_is_known(
         journal.write(*(entry(event, "a", **fields) for event, fields in entries))
     line = run("runs", "show", journal.run_id).stdout.splitlines()[-1]
     assert re.split("  +", line)[2] == said
+
+
+def test_a_cut_over_names_what_it_changed_and_no_queue(run: Run, begin: Begin) -> None:
+    with begin("cutover") as journal:
+        journal.write({"event": "accepted", "queue_message_id": "PN1"})
+    lines = run("runs", "show", journal.run_id, "--all").stdout.splitlines()
+    assert lines[-2].split() == ["what", "was", "changed", "outcome", "why"]
+    assert lines[-1].split() == ["PN1", "changed", "-"]
 
 
 def test_json_holds_all_messages(run: Run, begin: Begin) -> None:

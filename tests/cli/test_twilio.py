@@ -75,6 +75,38 @@ def test_nothing_missing_ends_with_0(run: Run, double: TwilioDouble) -> None:
 
     assert found.exit_code == 0
     assert "0 stored" in found.stdout
+    assert "Twilio has no inbound message of this time: nothing was compared." in found.stderr
+
+
+@pytest.mark.parametrize("number", [NUMBER[1:], "5", "whatsapp:4711", ""])
+def test_a_number_that_twilio_writes_otherwise_is_refused(run: Run, number: str) -> None:
+    """Nothing would be compared, and that ends with 0."""
+    found = run("twilio", "reconcile", "--to", number, "--exit-code")
+
+    assert found.exit_code == 2
+    assert found.stderr.startswith(f"error: --to: {number!r} is not a number")
+
+
+@pytest.mark.parametrize("format_", ["table", "json"])
+def test_a_route_of_a_number_that_is_not_there_fails(run: Run, double: TwilioDouble, format_: str) -> None:
+    """It must not look as if all were well with it."""
+    add_number(double, OTHER, sms_url="https://n")
+
+    found = run("twilio", "route", "--number", NUMBER, "--exit-code", "-o", format_)
+
+    assert found.exit_code == 1
+    assert "the Twilio account has no such number" in found.stderr + found.stdout
+
+
+def test_a_narrow_terminal_shows_the_whole_url_and_the_whole_sid(run: Run, double: TwilioDouble) -> None:
+    url = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/prod/webhook#rc=3&rp=5xx,ct,rt"
+    number = add_number(double, NUMBER, sms_url=url)
+
+    lines = run("twilio", "route").stdout.splitlines()
+
+    assert f"number {number} calls" in lines
+    assert f"  {url}" in lines
+    assert max(len(line) for line in lines[:2]) <= 80
 
 
 def test_jsonl_names_every_message_where_a_table_shows_twenty(run: Run, double: TwilioDouble) -> None:
@@ -97,6 +129,7 @@ def test_publishing_is_asked_for_and_a_dry_run_publishes_nothing(
 
     assert dry.exit_code == 0
     assert "Publish 1 missing message" in dry.stderr
+    assert "Dry run: nothing was published." in dry.stderr
     assert unconfirmed.exit_code == 5
     assert staging.messages() == []
     assert not list((tmp_path / "state").rglob("*.jsonl"))
@@ -247,6 +280,28 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     assert (back.exit_code, again.exit_code) == (0, 0)
     assert settings(double) == before
     assert "Nothing is to be changed" in again.stdout
+
+
+def test_a_cut_over_that_came_to_its_end_is_not_made_again_by_a_resume(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has rolled it back: only `cutover` cuts over again."""
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+    done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json").document["run_id"]
+    dry = run("twilio", "rollback", done, "--dry-run")
+    run("twilio", "rollback", done, "--yes")
+
+    resumed = run("runs", "resume", done, "--yes")
+
+    assert resumed.exit_code == 0
+    assert "nothing left to do" in resumed.stderr
+    assert "Changed" not in resumed.stdout
+    assert settings(double) == before
+    assert "Dry run: nothing was changed." in dry.stderr
+    found = {each["run_id"]: each for each in run("runs", "list", "-o", "json").document["runs"]}
+    assert found[done]["counts"] == {"changed": 1}
 
 
 def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> None:

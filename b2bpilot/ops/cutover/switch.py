@@ -74,7 +74,7 @@ def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False)
         if now != each.before and not force:
             raise Refused(
                 f"{each.level.value} {each.sid} was set to something else since. Nothing was changed",
-                hint="see `b2bpilot twilio route`; --force overwrites it",
+                hint="see `b2bpilot twilio route`; only `twilio rollback --force` overwrites it",
             )
         left.append(Change(level=each.level, sid=each.sid, before=now, after=each.after))
     return left
