@@ -35,6 +35,19 @@ def parse_since(text: str, option: str, *, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def parse_period(
+    since: str | None, until: str | None, *, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return begin and end of `--since` and `--until`. Raises UsageError where the end is not after the begin."""
+    begin = parse_since(since, "--since", now=now) if since is not None else None
+    end = parse_since(until, "--until", now=now) if until is not None else None
+    if begin and end and end <= begin:
+        raise UsageError(
+            f"--until: {until!r} is not after --since", hint=f"since is {since}: nothing lies between"
+        )
+    return begin, end
+
+
 def _before(now: datetime, text: str, option: str) -> datetime:
     try:
         return now - parse_duration(text, option)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.context import Pilot, pilot_of
-from b2bpilot.cli.durations import parse_since
+from b2bpilot.cli.durations import parse_period, parse_since
 from b2bpilot.cli.settings import Format
 from b2bpilot.errors import AwsThrottled, AwsUnreachable, UsageError
 
@@ -73,7 +73,7 @@ def logs(
         raise UsageError("--follow has no end", hint="leave out --until; for programs there is -o jsonl")
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
     begin = parse_since(since, "--since", now=now)
-    end = parse_since(until, "--until", now=now) if until else None
+    _, end = parse_period(since, until, now=now)
     logs = reading.groups(pilot.environment, functions or [])
 
     def missing(function: str, group: str) -> None:
@@ -84,7 +84,8 @@ def logs(
         return
     found = reading.read(logs, selection, since=begin, until=end, missing=missing)
     if _show(pilot, found, reveal=reveal) == 0:
-        pilot.output.notice(f"No lines match since {begin:%Y-%m-%d %H:%M:%S} UTC.")
+        until_ = f" until {end:%Y-%m-%d %H:%M:%S}" if end else ""
+        pilot.output.notice(f"No lines match since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
 
 
 def _selection(

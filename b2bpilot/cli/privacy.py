@@ -30,7 +30,9 @@ def mask_numbers(text: str) -> str:
     return NUMBER.sub(lambda found: mask_number(found[0]), text)
 
 
-def cut(text: str, length: int = BODY_LENGTH) -> str:
+def cut(free_text: str, length: int = BODY_LENGTH) -> str:
+    """Return the beginning of free text, the numbers in it masked."""
+    text = mask_numbers(free_text)
     return text if len(text) <= length else f"{text[:length]}..."
 
 

@@ -9,7 +9,7 @@ import typer
 from b2bpilot.cli import submission
 from b2bpilot.cli.commands import Command, Group
 from b2bpilot.cli.context import pilot_of
-from b2bpilot.cli.durations import parse_since
+from b2bpilot.cli.durations import parse_period, parse_since
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.settings import Format
 from b2bpilot.errors import UsageError
@@ -60,10 +60,11 @@ def list_(
     pilot = pilot_of(ctx)
     now = pilot.now()
     wanted = _limit(limit, all_=all_)
+    begin, end = parse_period(since, until, now=now)
     query = Query(
         status=status,
-        since=parse_since(since, "--since", now=now) if since else None,
-        until=parse_since(until, "--until", now=now) if until else None,
+        since=begin,
+        until=end,
         from_number=from_number,
         test=test,
         limit=wanted,

@@ -16,6 +16,9 @@ from tests.cli.conftest import Run, Staging
         (["--request-id", 'a" b'], "--request-id: 'a\" b' is not a request id"),
         (["--follow", "--until", "1m"], "--follow has no end"),
         (["--follow", "-o", "json"], "--follow has no end"),
+        (["--since", "1h", "--until", "2h"], "--until: '2h' is not after --since"),
+        (["--until", "1h"], "--until: '1h' is not after --since"),
+        (["--filter", ""], "--filter: '' matches every line"),
         (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
     ],
 )

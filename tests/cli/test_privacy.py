@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from b2bpilot.cli.durations import parse_duration, parse_since, relative
 from b2bpilot.cli.plain import table, width
-from b2bpilot.cli.privacy import mask_number, passwords_in, without_secrets
+from b2bpilot.cli.privacy import cut, mask_number, passwords_in, without_secrets
 from b2bpilot.errors import UsageError
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
@@ -32,6 +32,19 @@ NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
 )
 def test_a_masked_number_can_be_compared_but_not_called(number: str, masked: str) -> None:
     assert mask_number(number) == masked
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("call me: +14155550199", "call me: +1415***0199"),
+        ("4155550199?", "415***0199?"),
+        (f"{'x' * 35} +14155550199", f"{'x' * 35} +141..."),
+        ("order 4711", "order 4711"),
+    ],
+)
+def test_a_number_in_a_body_is_masked_before_the_body_is_cut(body: str, shown: str) -> None:
+    assert cut(body) == shown
 
 
 @given(st.text(min_size=3, max_size=30))

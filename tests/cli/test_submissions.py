@@ -130,6 +130,7 @@ def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
         (["--status", "lost"], "invalid value for '--status': 'lost' is not one of"),
         (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
         (["--since", "999999999w"], "--since: '999999999w' is"),
+        (["--since", "1h", "--until", "2h"], "--until: '2h' is not after --since"),
         (["--limit", "0"], "invalid value for '--limit'"),
         (["--limit", "many"], "invalid value for '--limit'"),
         (["--limit", "3", "--all"], "--all and --limit exclude each other"),

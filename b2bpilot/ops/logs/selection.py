@@ -52,6 +52,9 @@ class Selection:
 
 
 def term(text: str) -> Term:
+    """Raises UsageError for a filter that leaves nothing out: a variable that was empty, as a rule."""
+    if not text:
+        raise UsageError("--filter: '' matches every line", hint="write a text or FIELD=VALUE")
     found = FIELD.fullmatch(text)
     return Term(path=found["path"], value=found["value"]) if found else Term(value=text)
 
