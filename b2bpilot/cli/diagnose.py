@@ -70,7 +70,10 @@ def _symptoms(pilot: Pilot, topics: Sequence[Topic], *, with_twilio: bool, secon
     if not symptoms:
         return False
     with pilot.output.progress(f"Looking at {pilot.environment_name}: {_named(symptoms)}"):
-        found = operation(symptoms, _world(pilot, with_twilio=with_twilio), check_seconds=seconds)
+        environment = pilot.environment  # without its stack nothing can be told
+        world = _world(pilot, with_twilio=with_twilio)
+        world.ask("stack", lambda: environment.stack)
+        found = operation(symptoms, world, check_seconds=seconds)
     return _show(pilot, found)
 
 

@@ -26,6 +26,12 @@ NEXT = {
 def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str]:
     """Return what was found, in the order of the hypotheses, and what to do next."""
     yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
+    causes = {
+        one.check.code
+        for branch in found.branches
+        if branch.verdict is Verdict.FOUND
+        for one in branch.results
+    }
     for branch in found.branches:
         first, *rest = _wrapped(branch.hypothesis.text, output, INDENT)
         mark = output.painted(f"  {MARKS[branch.verdict]:<10} ", STYLES[branch.verdict])
@@ -33,7 +39,9 @@ def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str
         yield from rest
         if branch.verdict is not Verdict.RULED_OUT:
             for result in branch.results:
-                yield from _of_result(result, output)
+                yield from _of_result(
+                    result, output, is_told=branch.verdict is Verdict.UNKNOWN and result.check.code in causes
+                )
     yield from _wrapped(
         f"{_summary(found)} {NEXT[found.symptom].format(environment=environment)}", output, ""
     )
@@ -74,7 +82,11 @@ def _summary(found: Diagnosis) -> str:
     return f"{told}; {open_} could not be judged." if open_ else f"{told}."
 
 
-def _of_result(result: Result, output: Output) -> Iterator[str]:
+def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str]:
+    """What is told as a cause has its reason and its command there."""
+    if is_told:
+        yield from _wrapped(f"cannot be looked at unless {result.check.statement}", output, INDENT)
+        return
     named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
     verdict = "not seen" if result.status is Status.SKIPPED else "not so"
     yield from _wrapped(f"{verdict}: {result.check.statement}; {result.seen}{named}", output, INDENT)

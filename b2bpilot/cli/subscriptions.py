@@ -63,7 +63,7 @@ def _explain(pilot: Pilot, found: Survey) -> None:
         stack = pilot.environment.stack
         pilot.output.notice(
             f"No subscription delivers to {stack.processor_function_name}: nothing that is published is stored. "
-            "Deploy template.yaml again, or see `b2bpilot verify`"
+            f"Deploy template.yaml again, or see `b2bpilot verify -e {pilot.environment_name} --only topic`"
         )
 
 
@@ -132,9 +132,9 @@ def _show(pilot: Pilot, trials: list[Trial], *, reveal: bool) -> None:
     reached = sum(one.delivers is True for one in trials)
     unknown = sum(one.delivers is None for one in trials)
     doubt = f"; of {unknown} it cannot be told" if unknown else ""
+    changed = " A filter policy that was just changed takes up to 15 minutes to work." if trials else ""
     pilot.output.notice(
-        f"The message would reach {reached} of {len(trials)} subscription{'s'[: len(trials) != 1]}{doubt}. "
-        "A filter policy that was just changed takes up to 15 minutes to work."
+        f"The message would reach {reached} of {len(trials)} subscription{'s'[: len(trials) != 1]}{doubt}.{changed}"
     )
 
 

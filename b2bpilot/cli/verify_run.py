@@ -117,7 +117,9 @@ def _clean_up(pilot: Pilot, world: World) -> None:
 @contextmanager
 def _progress(pilot: Pilot, total: int) -> Iterator[Tell]:
     """On a terminal one line says what is going on; elsewhere only what is being waited for is told."""
-    with pilot.output.progress(f"Checking {pilot.environment_name}: {total} checks") as tell:
+    with pilot.output.progress(
+        f"Checking {pilot.environment_name}: {total} check{'s'[: total != 1]}"
+    ) as tell:
         yield tell
 
 

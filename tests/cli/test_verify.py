@@ -239,6 +239,21 @@ def test_the_policies_name_an_environment_that_can_be_found(run: Run, staging: S
     assert "ACCOUNT" not in found.stdout
 
 
+@pytest.mark.parametrize("symptom", ["not-processed", "duplicates", "errors", "cost"])
+def test_a_diagnosis_of_an_environment_that_is_not_there_is_refused(
+    symptom: str, run: Run, staging: Staging
+) -> None:
+    found = run("diagnose", "-e", "stagin", symptom)
+
+    assert found.exit_code == 2
+    assert "error: no environment 'stagin'" in found.stderr
+    assert found.stdout == ""
+
+
+def test_one_check_is_no_checks(run: Run, staging: Staging) -> None:
+    assert run("verify", "-e", "staging", "--only", "B2B010").stderr == "Checking staging: 1 check\n"
+
+
 def test_a_diagnosis_needs_a_known_symptom(run: Run, tmp_path: Path) -> None:
     found = run("diagnose", "-e", "staging", "slow")
 

@@ -69,6 +69,15 @@ def _branch(hypothesis: Hypothesis, results: Mapping[str, Result]) -> Branch:
     if speaking:
         return Branch(hypothesis=hypothesis, verdict=Verdict.FOUND, results=speaking)
     if unseen := [one for one in mine if one.status is Status.SKIPPED]:
-        roots = [one for one in unseen if not set(one.check.needs) & {other.check.code for other in unseen}]
-        return Branch(hypothesis=hypothesis, verdict=Verdict.UNKNOWN, results=roots)
+        roots = {root.check.code: root for one in unseen for root in _roots(one, results)}
+        return Branch(hypothesis=hypothesis, verdict=Verdict.UNKNOWN, results=list(roots.values()))
     return Branch(hypothesis=hypothesis, verdict=Verdict.RULED_OUT, results=mine)
+
+
+def _roots(result: Result, results: Mapping[str, Result]) -> list[Result]:
+    """Return why something was not looked at: what it needs and is not so, wherever that belongs; else itself."""
+    needed = [results[code] for code in result.check.needs if code in results]
+    missing = [one for one in needed if one.status in (Status.FAILED, Status.SKIPPED)]
+    if result.status is not Status.SKIPPED or not missing:
+        return [result]
+    return [root for one in missing for root in _roots(one, results)]

@@ -10,6 +10,10 @@ from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
 
 PROGRAM = re.compile(r"(?P<before>^|&& |; |\$\()(?P<name>aws|b2bpilot) ")
+MIGRATES = re.compile(r"(\bb2bpilot (?:--\S+ \S+ )*)(migrate|submissions)\b")
+SECRET_DATABASE = re.compile(r"\$\(aws [^|]* get-secret-value [^|]*\| python3 -c '[^']*'\)")
+"""The shell's way to the database of the secret, as the checks of the database write it."""
+GIVEN_DATABASE = "${B2BPILOT_DATABASE_URL:?}"
 UNFILLED = re.compile(r"\{\w+\}")
 LOCAL = "local"
 """The environment that says by itself where it is."""
@@ -26,7 +30,15 @@ def command(template: str, world: World) -> str | None:
     filled = _filled(template, world)
     if UNFILLED.search(filled):
         return None
-    return PROGRAM.sub(lambda found: f"{found[0]}{_options(world, found['name'])}", filled)
+    whole = PROGRAM.sub(lambda found: f"{found[0]}{_options(world, found['name'])}", filled)
+    return _of_given_database(whole) if world.given_database_url else whole
+
+
+def _of_given_database(command: str) -> str:
+    """The database that was looked at is not the one that the stack's secret names. Its URL holds a password: the shell
+    has it in a variable, or stops there."""
+    named = SECRET_DATABASE.sub(GIVEN_DATABASE, command)
+    return MIGRATES.sub(lambda found: f'{found[1]}--database-url "{GIVEN_DATABASE}" {found[2]}', named)
 
 
 def _options(world: World, program: str) -> str:

@@ -64,6 +64,28 @@ def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
     assert found == (Verdict.UNKNOWN, ["C1"])
 
 
+def test_what_another_hypothesis_found_is_told_where_it_hides_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    down = check("DOWN", lambda _: fails("the database does not answer"))
+    between = check("TABLE", needs=("DOWN",))
+    rows = check("ROWS", needs=("TABLE",))
+    hypotheses = {
+        Symptom.ERRORS: (
+            Hypothesis(text="rows tell", codes=("ROWS",)),
+            Hypothesis(text="the database is down", codes=("DOWN",)),
+        )
+    }
+    every = {one.code: one for one in (down, between, rows)}
+    monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.ALL", every)
+    monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
+
+    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=5)
+
+    assert [one.verdict for one in found.branches] == [Verdict.UNKNOWN, Verdict.FOUND]
+    assert [one.check.code for one in found.branches[0].results] == ["DOWN"]
+
+
 @pytest.mark.parametrize(
     ("probe", "rows", "told"),
     [

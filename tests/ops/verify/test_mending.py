@@ -12,6 +12,7 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check
+from b2bpilot.ops.verify.database import REPLACE_INDEX
 from b2bpilot.ops.verify.mending import command
 from b2bpilot.ops.verify.world import World
 from tests.ops.verify.worlds import NOW, STACK, world
@@ -64,3 +65,26 @@ def test_every_command_of_the_catalogue_can_be_filled_and_read_by_a_shell(check:
     assert found is not None
     assert shlex.split(found)[0] in ("aws", "b2bpilot", "sam", "psql")
     assert "{" not in found.replace("{{", "") or "'" in found
+
+
+def test_a_given_database_is_what_is_mended_without_its_password() -> None:
+    made = world(given_database_url="postgresql://me:secretpassword@other/b2b")
+
+    assert command("b2bpilot migrate -e {environment} --yes", made) == (
+        'b2bpilot --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e staging --yes'
+    )
+    assert command(REPLACE_INDEX, made) == (
+        'psql "${B2BPILOT_DATABASE_URL:?}" -c "DROP INDEX CONCURRENTLY idx_user_submissions_message_id"'
+        ' && b2bpilot --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e staging --yes'
+    )
+    assert command("b2bpilot logs -e {environment}", made) == "b2bpilot --region eu-west-1 logs -e staging"
+
+
+def test_a_given_database_beside_the_local_environment_is_named_too() -> None:
+    access = AwsAccess(region="us-east-1")
+    made = World(name="local", access=access, now=NOW, given_database_url="postgresql://me@other/b2b")
+    made.ask("stack", lambda: STACK)
+
+    assert command("b2bpilot migrate -e local", made) == (
+        'b2bpilot --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e local'
+    )
