@@ -29,7 +29,8 @@ from b2bpilot.ops.runs.record import RunRecord, RunState, Stage, entries
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 COMMAND = "redrive"
-DEFAULT_CONCURRENCY = 16
+CONCURRENCY = {Via.INVOKE: 16, Via.ASYNC: 32, Via.TOPIC: 32}
+"""Calls at once where none were asked for: a run of the function lasts, what only accepts answers at once."""
 NO_LIMIT = 10**9
 SHARE_OF_RESERVE = 0.8
 """New messages keep coming while a redrive runs: a fifth of the function is left to them."""
@@ -68,7 +69,7 @@ def limits_for(function: Function, via: Via, *, rate: float | None, concurrency:
             f"{function.name} has a reserved concurrency of 0: it takes no event",
             hint=f"aws lambda delete-function-concurrency --function-name {function.name}",
         )
-    wanted = concurrency or DEFAULT_CONCURRENCY
+    wanted = concurrency or CONCURRENCY[via]
     if via is Via.INVOKE and reserve is not None:
         wanted = min(wanted, max(1, int(reserve * SHARE_OF_RESERVE)))
     return Limits(rate=rate, concurrency=wanted)
