@@ -85,9 +85,14 @@ def _answer(request: Probe) -> tuple[int, str, str]:
             connection.close()
     except (OSError, ValueError, http.client.HTTPException) as exc:
         raise ProbeFailed(
-            f"{_host(request.url)} did not answer ({type(exc).__name__}). Nothing was changed"
+            f"{_host(request.url)} did not answer ({_reason(exc)}). Nothing was changed"
         ) from exc
     return response.status, response.getheader("Content-Type", "").lower(), body
+
+
+def _reason(error: Exception) -> str:
+    """In the system's words where it has some; an error's own text may repeat the URL."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _host(url: str) -> str:

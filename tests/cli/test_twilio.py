@@ -245,6 +245,15 @@ def test_a_url_that_does_not_answer_with_twiml_is_refused(run: Run, double: Twil
     assert settings(double) == before
 
 
+def test_a_url_at_which_nobody_listens_is_told_in_words(run: Run, double: TwilioDouble) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example/")
+
+    found = run("twilio", "cutover", "--to", "https://127.0.0.1:9/", "--confirm", NUMBER)
+
+    assert found.exit_code == 1
+    assert "127.0.0.1 did not answer (Connection refused). Nothing was changed" in found.stderr
+
+
 @pytest.mark.parametrize("confirm", [(), ("--confirm", OTHER), ("--confirm", "staging")])
 def test_a_cut_over_needs_the_number_typed(
     run: Run, double: TwilioDouble, confirm: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
