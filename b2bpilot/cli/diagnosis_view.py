@@ -17,9 +17,9 @@ STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN
 INDENT = " " * 13
 NARROWEST = 24
 NEXT = {
-    Symptom.NOT_PROCESSED: "One message: `b2bpilot inspect -e {environment} MESSAGE_SID` tells its whole story.",
-    Symptom.DUPLICATES: "One message: `b2bpilot inspect -e {environment} MESSAGE_SID` shows each of its deliveries.",
-    Symptom.ERRORS: "As they come: `b2bpilot logs -e {environment} --level error --follow`.",
+    Symptom.NOT_PROCESSED: ("One message's whole story:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
+    Symptom.DUPLICATES: ("Each delivery of one message:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
+    Symptom.ERRORS: ("Errors as they come:", "b2bpilot logs -e {environment} --level error --follow"),
 }
 
 
@@ -42,9 +42,9 @@ def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str
                 yield from _of_result(
                     result, output, is_told=branch.verdict is Verdict.UNKNOWN and result.check.code in causes
                 )
-    yield from _wrapped(
-        f"{_summary(found)} {NEXT[found.symptom].format(environment=environment)}", output, ""
-    )
+    text, command = NEXT[found.symptom]
+    yield from _wrapped(f"{_summary(found)} {text}", output, "")
+    yield f"  {output.painted(command.format(environment=environment), 'bold')}"
 
 
 def fields(found: Diagnosis) -> dict[str, object]:

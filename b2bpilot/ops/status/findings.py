@@ -162,7 +162,7 @@ def _capacity(reading: Reading, env: str) -> Iterator[Finding]:
 def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
     for status, text in (
         (SubmissionStatus.ABANDONED, "{} abandoned: nothing tries {} again but a redrive by a person"),
-        (SubmissionStatus.FAILED, "{} whose last run failed; Lambda and the stale processor still try {}"),
+        (SubmissionStatus.FAILED, "{} whose last run failed; Lambda or the stale processor tries {} again"),
     ):
         if many := rows.by_status.get(status, 0):
             yield Finding(

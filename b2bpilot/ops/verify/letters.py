@@ -49,7 +49,8 @@ def _empty(world: World) -> Answer:
     if not found.total:
         return holds("no dead letters")
     hidden = f", {found.hidden:,} of them taken by somebody" if found.hidden else ""
-    return fails(f"about {found.total:,} dead letters{hidden}", may_change=found.visible == 0)
+    letters = "dead letter" if found.total == 1 else "dead letters"
+    return fails(f"about {found.total:,} {letters}{hidden}", may_change=found.visible == 0)
 
 
 def _redriver_is_off(world: World) -> Answer:

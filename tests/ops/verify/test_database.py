@@ -82,7 +82,10 @@ def test_a_missing_table_is_found(empty_database_url: str) -> None:
     found = red(empty_database_url)
 
     assert list(found) == ["B2B077"]
-    assert found["B2B077"].mend == "b2bpilot --region eu-west-1 migrate -e staging --yes"
+    assert (
+        found["B2B077"].mend
+        == 'b2bpilot --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e staging --yes'
+    )
 
 
 @breaks("B2B078")
