@@ -38,6 +38,8 @@ CREDENTIALS_REFUSED = frozenset(
         "UnrecognizedClientException",
     }
 )
+READS = ("Describe", "Filter", "Get", "List", "Simulate")
+"""How the actions begin that change nothing."""
 THROTTLED = frozenset(
     {
         "RequestLimitExceeded",
@@ -113,8 +115,13 @@ def _client_side(
         return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
     if isinstance(exc, boto.ConnectionClosedError | boto.HTTPClientError):
         unclear = AwsUnreachable if otherwise is AwsError else otherwise
-        return unclear(f"{action}: no answer, so nobody knows whether AWS did it: {text}", hint=ENDPOINT_HINT)
+        doubt = "" if _only_reads(action) else ", so nobody knows whether AWS did it"
+        return unclear(f"{action}: no answer{doubt}: {text}", hint=ENDPOINT_HINT)
     return otherwise(f"{action} failed: {text}")
+
+
+def _only_reads(action: str) -> bool:
+    return action.partition(":")[2].startswith(READS)
 
 
 def _setting(exc: boto.NoRegionError | boto.ProfileNotFound) -> SettingsInvalid:

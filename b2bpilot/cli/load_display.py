@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.report import Check, Latency, Report
 
 BAR = 40
+WHOLE_MILLISECONDS = 10
+"""From here on a fraction of a millisecond says nothing."""
 
 
 class LoadDisplay:
@@ -134,6 +136,6 @@ def _duration(milliseconds: float) -> str:
         return f"{milliseconds / 1000:g} s" if milliseconds % 100 == 0 else f"{milliseconds / 1000:.2f} s"
     return (
         f"{milliseconds:.0f} ms"
-        if milliseconds >= 10 or milliseconds == int(milliseconds)
+        if milliseconds >= WHOLE_MILLISECONDS or milliseconds == int(milliseconds)
         else f"{milliseconds:.1f} ms"
-    )  # noqa: PLR2004
+    )

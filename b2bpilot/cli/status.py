@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -101,7 +101,7 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
         with pilot.output.screen() as draw:
             for reading, found in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.now):
                 _show(pilot, reading, found, draw)
-                time.sleep(interval.total_seconds())
+                sleep(interval.total_seconds())
     except KeyboardInterrupt:
         return
 
