@@ -18,7 +18,7 @@ demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages trav
 	@$(BIN)/b2bpilot demo $(ARGS)
 
 test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, import rules, migrations, template
 	$(BIN)/ruff format --check .

@@ -23,8 +23,6 @@ from tests.ops.migrations.tables import (
     transaction,
 )
 
-pytestmark = pytest.mark.xdist_group("system_postgres")
-
 
 @pytest.fixture(scope="module")
 def system_server() -> Iterator[str]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("build")
-
 Artifacts = dict[str, Path]
 HANDLERS = {
     "WebhookHandlerFunction": "webhook_handler",

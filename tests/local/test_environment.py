@@ -23,8 +23,6 @@ from b2bpilot.local.environment import running
 from tests.local.conftest import Deployment, Machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 BURST = 200
 
 

@@ -28,8 +28,6 @@ from tests.local.polling import eventually
 from tests.local.test_pipeline import client_of, letters
 from tests.local.test_twilio import back_door
 
-pytestmark = pytest.mark.xdist_group("local")
-
 STORIES = Path(__file__).parent / "stories"
 TIMEOUT_SECONDS = 5
 NORMALISED = (

@@ -24,8 +24,6 @@ from b2bpilot.local.runtime.events import EventQueue
 from tests.local.conftest import Deployment, Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 INSERT = (
     "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('kept') ON CONFLICT (message_id) DO NOTHING"
 )

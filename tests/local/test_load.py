@@ -20,8 +20,6 @@ from b2bpilot.cli.app import main
 from tests.local.conftest import ROOT, Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AN_HOUR_LATER = """
     UPDATE b2b_pilot_user_submissions

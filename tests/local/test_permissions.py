@@ -13,8 +13,6 @@ from b2bpilot.cli.app import main
 from b2bpilot.ops.verify.iam import COMMANDS
 from tests.local.conftest import machine
 
-pytestmark = pytest.mark.xdist_group("local")
-
 MESSAGE = "7d6f3f0a-1b64-4f53-9a53-5b0b6c0b0a01"
 SERVICES = {"monitoring": "cloudwatch"}
 OPERATIONS = {

@@ -24,8 +24,6 @@ from b2bpilot.twilio.webhook import WebhookClient
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:

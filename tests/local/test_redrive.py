@@ -28,8 +28,6 @@ from tests.events import message, sns_event
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 ERRORS = (
     'connection to server at "10.0.3.7", port 5432 failed: FATAL: too many connections',
     "Task timed out after 300.00 seconds",

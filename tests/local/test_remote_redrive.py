@@ -25,8 +25,6 @@ from tests.events import message, sns_event
 from tests.local.conftest import ROOT, Machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 OFF_WITHIN_LOOKS = 180
 
 POISON = {"NumMedia": "many"}

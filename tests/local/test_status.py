@@ -17,8 +17,6 @@ from tests.cli.conftest import Result
 from tests.local.conftest import Machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 Run = Callable[..., Result]
 
 

@@ -28,8 +28,6 @@ from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 REPLY = "Thank you, we are on it!"
 SENDER = "+15005550006"
 STOPPED = "+15005550004"

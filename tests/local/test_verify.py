@@ -20,8 +20,6 @@ from tests.breaking import breaks
 from tests.local.conftest import ROOT, Machine, machine
 from tests.local.polling import eventually
 
-pytestmark = pytest.mark.xdist_group("local")
-
 UNANSWERED = {"B2B013", "B2B029", "B2B053", "B2B072"}
 """Nobody has looked for drift; the emulator counts no requests of an HTTP API, and no memory in its reports; the stale
 processor may not have run yet."""

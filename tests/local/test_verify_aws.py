@@ -17,8 +17,6 @@ from tests.local.conftest import machine
 from tests.local.verify_breakages import BREAKAGES, Breakage
 from tests.local.verify_stage import LOOKED_AT, OF_AWS, Stage, opened
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:

@@ -17,8 +17,6 @@ from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 from tests.local.verify_stage import Stage, opened
 
-pytestmark = pytest.mark.xdist_group("local")
-
 TABLE = "b2b_pilot_user_submissions"
 INDEX = "idx_user_submissions_message_id"
 MESSAGE = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
