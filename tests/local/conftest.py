@@ -77,7 +77,7 @@ def machine(home: Path, *arguments: str) -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """Shared by the tests of a module; each deploys its own functions, topics and queues into it."""
+    """Shared by all tests of one worker; each deploys its own functions, topics and queues into it."""
     with machine(tmp_path_factory.mktemp("local") / "home") as found:
         yield found
 
