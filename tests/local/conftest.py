@@ -72,7 +72,11 @@ def machine(home: Path, *arguments: str) -> Iterator[Machine]:
             yield Machine(home, process)
         finally:
             process.stdin.close()
-            process.wait(30)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 @pytest.fixture(scope="session")
