@@ -18,19 +18,28 @@ SHOW_EVERY_SECONDS = 0.2
 class RedriveDisplay:
     """Hears of batches from the workers' threads. `tell` takes the line."""
 
-    def __init__(self, tell: Callable[[str], None], *, total: int, pace: Pace, live: bool) -> None:
-        self._tell, self._total, self._pace, self._live = tell, total, pace, live
-        self._sent = self._failed = 0
+    def __init__(self, tell: Callable[[str], None], *, pace: Pace, live: bool) -> None:
+        self._tell, self._pace, self._live = tell, pace, live
+        self._total = self._sent = self._failed = 0
         self._started = self._shown = time.monotonic()
         self._lock = threading.Lock()
 
     def watch(self) -> Watch:
         from b2bpilot.ops.deadletters.redrive import Watch
 
-        return Watch(batch=self._batch, stage=self._stage, proof=self._proof, stopping=self._stopping)
+        return Watch(
+            window=self._window,
+            batch=self._batch,
+            stage=self._stage,
+            proof=self._proof,
+            stopping=self._stopping,
+        )
 
     def _stopping(self) -> None:
         self._tell("stopping: nothing more is sent; waiting for the calls that are under way")
+
+    def _window(self, letters: int) -> None:
+        self._total += letters
 
     def _batch(self, handled: Sequence[Handled]) -> None:
         with self._lock:

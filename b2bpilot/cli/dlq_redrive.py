@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from b2bpilot.cli.dlq_progress import RedriveDisplay
 from b2bpilot.cli.dlq_redrive_options import Engine, Via
 from b2bpilot.cli.dlq_redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq_remote import redrive_inside_aws
-from b2bpilot.cli.dlq_run import new_run, resumed_run
+from b2bpilot.cli.dlq_run import failed_before, new_run, resumed_run
 from b2bpilot.cli.dlq_selection import selection_of
 from b2bpilot.cli.durations import parse_duration
 from b2bpilot.cli.percent import parse_percent
@@ -102,45 +104,63 @@ def _redrive_from_here(
     from b2bpilot.ops.deadletters import redriving
     from b2bpilot.ops.deadletters.late_database import LateDatabase
 
-    with (
-        LateDatabase(pilot.database) as database,
-        redriving.prepare(pilot.environment, database, order) as run,
-    ):
-        with pilot.output.progress("reading the queue"):
-            taken, plan = run.take()
-        redriving.check_taken(taken, order)
-        show_plan(pilot, order, taken, plan)
-        if dry_run or not plan.acts or _froze(pilot, plan, plan_file):
-            return
-        pilot.confirmation(yes=yes).ask([""], "Go on?")
-        with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
-            summary = _run(pilot, run, (taken, plan), journal)
-            journal.finish(summary.counts())
+    with LateDatabase(pilot.database) as database:
+        run = redriving.prepare(pilot.environment, database, order, failed_before=failed_before(pilot))
+        with _told_what_stays_hidden(pilot, run):
+            with pilot.output.progress("reading the queue"):
+                taken, plan = run.take_first()
+            redriving.check_taken(taken, order)
+            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
+            if _froze(pilot, plan, plan_file) or dry_run:
+                return
+            if not plan.acts:
+                redriving.require_something_to_do(len(plan.items) + run.left_alone.total())
+                return
+            redriving.check_reach(pilot.environment, order, plan)
+            pilot.confirmation(yes=yes).ask([""], "Go on?")
+            with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
+                summary = _run(pilot, run, (taken, plan), journal)
+                journal.finish(summary.counts())
     show_summary(pilot, journal.run_id, summary)
     redriving.require_everything_completed(summary)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
-    from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.deadletters import redriving, resuming
     from b2bpilot.ops.deadletters.late_database import LateDatabase
 
     with LateDatabase(pilot.database) as database:
-        order, run = redriving.prepare_resume(pilot.environment, database, record, now=pilot.now())
-        with run:
+        order, run, rest = resuming.prepare(pilot.environment, database, record, now=pilot.now())
+        with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("reading the queue"):
-                taken, plan = run.take()
-            show_plan(pilot, order, taken, plan)
+                taken, plan = run.take_first()
+            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
             if plan.acts:
+                redriving.check_reach(pilot.environment, order, plan)
                 pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
-                summary += run.prove_earlier(
-                    redriving.settled_elsewhere(record, taken), since=record.started_at
-                )
-                journal.finish(summary.counts())
+                summary += run.prove_earlier(rest.settled_elsewhere(run.seen), since=record.started_at)
+                if summary.is_certain:
+                    journal.finish(summary.counts())
     show_summary(pilot, journal.run_id, summary)
     redriving.require_everything_completed(summary)
+    rest.require_known()
+
+
+@contextmanager
+def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
+    from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS
+
+    try:
+        with run:
+            yield
+    finally:
+        if run.not_released:
+            pilot.output.notice(
+                f"{letters(run.not_released)} could not be given back; visible again within {HIDDEN_SECONDS} s."
+            )
 
 
 def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
@@ -166,7 +186,5 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
 
 def _run(pilot: Pilot, run: Redrive, first: tuple[Taken, Plan], journal: Journal) -> Summary:
     with pilot.output.progress("sending") as tell:
-        display = RedriveDisplay(
-            tell, total=len(first[1].items), pace=run.pace, live=pilot.output.stderr.isatty()
-        )
+        display = RedriveDisplay(tell, pace=run.pace, live=pilot.output.stderr.isatty())
         return run.run_all(first, journal, display.watch())

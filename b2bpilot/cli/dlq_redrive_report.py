@@ -9,7 +9,9 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.settings import Format
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.plan import Plan
+    from collections import Counter
+
+    from b2bpilot.ops.deadletters.plan import Decision, Plan
     from b2bpilot.ops.deadletters.redriving import Order
     from b2bpilot.ops.deadletters.summary import Summary, Unfinished
     from b2bpilot.ops.deadletters.taking import Taken
@@ -17,16 +19,17 @@ if TYPE_CHECKING:
 SHOWN = 20
 """So many unfinished messages are listed; all of them are in the journal."""
 
+PLACES = {True: "in the queue", False: "sent, out of the queue", None: "not seen"}
 EXPLAINED = {
     "send": "send",
     "remove": "only remove: it is completed",
-    "set aside": "leave: redriven 3 times already (--include-poison)",
+    "set aside": "leave: sent 3 times already, and failed (--include-poison)",
     "in progress": "leave: a run is processing it",
     "unreadable": "leave: it cannot be read",
 }
 
 
-def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
+def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alone: Counter[Decision]) -> None:
     from b2bpilot.ops.deadletters.redriving import CONSEQUENCES
 
     limits, rules = order.request.limits, order.request.rules
@@ -34,14 +37,17 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
         "via": order.via.value,
+        "cause": list(cause) if (cause := order.choice.cause) else None,
         "saw": taken.saw,
         "more": taken.more,
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
+        "left_alone": {decision.value: count for decision, count in left_alone.items()},
     }
     pace = f"at most {limits.concurrency} calls at once"
     pace += f" and {limits.rate:g} letters a second" if limits.rate else ""
     text = [
         f"Redrive of dead letters of {pilot.environment}",
+        *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
         f"  route {order.via.value}: {CONSEQUENCES[order.via]}",
         f"  {pace}; a stage with more than {rules.max_failures:.0%} failures is the last",
         "",
@@ -62,7 +68,9 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan) -> None:
     pilot.output.rows("planned", rows)
     if order.frozen is not None:
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
-    if taken.more and order.force:
+    for decision, count in left_alone.most_common():
+        pilot.output.notice(f"{count:,} before them: {EXPLAINED[decision]}")
+    if taken.more and order.frozen is None and order.request.limit > len(plan.items):
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
         )
@@ -73,7 +81,8 @@ def _show_gone(pilot: Pilot, gone: list[str]) -> None:
     if gone:
         shown = ", ".join(gone[:SHOWN]) + (", ..." if len(gone) > SHOWN else "")
         pilot.output.record(
-            {"gone": gone}, text=[f"Gone from the queue, of the plan: {len(gone):,}: {shown}"]
+            {"gone": gone},
+            text=[f"Of the plan, gone from the queue or hidden by somebody: {len(gone):,}: {shown}"],
         )
 
 
@@ -102,7 +111,7 @@ def _told(summary: Summary) -> list[str]:
 
 
 def _unfinished_row(one: Unfinished) -> Row:
-    place = "in the queue" if one.in_queue else "sent, out of the queue"
+    place = PLACES[one.in_queue]
     return Row(
         fields={
             "message_id": one.message_id,

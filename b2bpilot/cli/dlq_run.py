@@ -60,6 +60,19 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
         yield journal
 
 
+def failed_before(pilot: Pilot) -> Mapping[str, int]:
+    """How often runs from this machine sent each letter and failed."""
+    from b2bpilot.ops.deadletters.earlier import failures
+
+    stack = pilot.environment.stack
+    return failures(
+        pilot.runs_home,
+        environment=pilot.environment.name,
+        account_id=stack.account_id,
+        now=pilot.now(),
+    )
+
+
 def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> None:
     """List the letters with which something went wrong, in a table the first of them."""
     shown = problems if pilot.output.format is not Format.TABLE else problems[:SHOWN]

@@ -9,6 +9,7 @@ import typer
 from b2bpilot.cli import dlq_letter
 from b2bpilot.cli.context import pilot_of
 from b2bpilot.cli.dlq_options import letters
+from b2bpilot.cli.dlq_run import failed_before
 
 
 def show(
@@ -41,6 +42,7 @@ def show(
             log=lambda: LogGroup.of_function(
                 environment.stack.processor_function_name, access=environment.access
             ),
+            failed_before=failed_before(pilot),
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )

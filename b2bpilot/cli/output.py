@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -166,8 +167,8 @@ class Output:
         return shutil.get_terminal_size().columns
 
     def notice(self, text: str) -> None:
-        """Say something that is not the result."""
-        with self._above_progress():
+        """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
+        with contextlib.suppress(BrokenPipeError), self._above_progress():
             self.stderr.write(f"{self._safe(text)}\n")
             self.stderr.flush()
 

@@ -201,6 +201,51 @@ def test_the_routes_that_only_accept_are_proved_by_the_rows(
     assert returned[0].redrives == 1
 
 
+@contextmanager
+def unsubscribed(pipeline: Machine) -> Iterator[None]:
+    """The processor gets nothing of the topic in the block."""
+    sns, topic = pipeline.client("sns"), pipeline.stack_output("TopicArn")
+    (found,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=found["SubscriptionArn"])["Attributes"]
+    sns.unsubscribe(SubscriptionArn=found["SubscriptionArn"])
+    try:
+        yield
+    finally:
+        kept = {name: attributes[name] for name in ("FilterPolicy", "RedrivePolicy") if name in attributes}
+        sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=found["Endpoint"], Attributes=kept)
+
+
+@pytest.mark.parametrize("wait", ["0s", "60s"])
+def test_a_topic_that_reaches_nobody_gets_nothing(
+    cli: Any, pipeline: Machine, queue: DeadLetterQueue, wait: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not queue.send([letter(message(), ERRORS[0])])
+    with unsubscribed(pipeline):
+        assert cli("dlq", "redrive", "--yes", "--via", "topic", "--wait", wait) == 5
+
+    assert "the processor is not subscribed to" in capsys.readouterr().err
+    assert queue.counters().visible == 1
+
+
+def test_a_letter_that_failed_in_three_runs_is_set_aside_and_the_exit_code_says_that_it_is_not_done(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = message(params={"NumMedia": "two"})
+    assert not queue.send([letter(bad, POISON)])
+    for _ in range(3):
+        assert cli("dlq", "redrive", "--yes") == 4
+    capsys.readouterr()
+
+    assert cli("dlq", "redrive", "--yes", "-o", "json") == 4
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["plan"]["decisions"] == {"set aside": 1}
+    assert document["error"]["message"] == "nothing was sent: 1 stay in the queue as they are"
+    assert database.progress_of([bad.message_id])[bad.message_id].attempts == 3
+    assert cli("dlq", "show", bad.message_id) == 0
+    assert "set it aside: it was sent 3 times and failed" in capsys.readouterr().out
+
+
 def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
     cli: Any,
     queue: DeadLetterQueue,

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from b2bpilot.ops.deadletters.deletions import Deletions, Held
+from b2bpilot.ops.deadletters.deletions import Deletions
 from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH
-from b2bpilot.ops.deadletters.pace import Pace
+from b2bpilot.ops.deadletters.pace import Pace, PaceEnded
 from b2bpilot.ops.deadletters.routes import Route, Sent, Verdict
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 STAGES = (1, 5, 20, 100, 500)
 THROTTLE_TRIES = 8
-RECHECKED_STAGES = 3
+BARRIERS = 3
+"""So many stages of a run are judged by the rows before the next one begins: a mistake shall stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +33,12 @@ class Handled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageDone:
-    """A stage that ended: for the display, and for the decision to go on."""
+    """A stage that ended: for the display, and for the decision to go on. `failed` is what the route or the rows did not
+    confirm."""
 
     number: int
     handled: Sequence[Handled]
-
-    @property
-    def failed(self) -> int:
-        return sum(not one.sent.confirmed for one in self.handled)
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,16 @@ class Rules:
     max_failures: float = 0.2
     stages: tuple[int, ...] = STAGES
 
+    def from_stage(self, number: int) -> Rules:
+        """Return the rules of a run that goes on with this stage."""
+        return replace(self, stages=self.stages[number - 1 :] or self.stages[-1:])
 
-Recheck = Callable[[Sequence[Handled]], Sequence[Handled]]
-"""Asks the rows whether what was accepted of a stage was also stored; for the first stages, before the next one."""
+
+class Judge(Protocol):
+    """Asks the rows what became of letters that AWS only accepted; returns when all are decided or its time is over."""
+
+    def unconfirmed(self, handled: Sequence[Handled]) -> int:
+        """Return of how many the rows do not say that they are completed, or at work."""
 
 
 Observe = Callable[[Sequence[Handled]], None]
@@ -60,52 +67,78 @@ class Engine:
     """One run's sending half. Letters are sent in their order, stage by stage; what was confirmed is deleted meanwhile."""
 
     def __init__(
-        self, *, run_id: str, held: Held, route: Route, journal: Journal, pace: Pace, rules: Rules
+        self,
+        *,
+        run_id: str,
+        route: Route,
+        journal: Journal,
+        deletions: Deletions,
+        pace: Pace,
+        rules: Rules,
+        judge: Judge | None = None,
+        first_stage: int = 1,
     ) -> None:
+        """Without a judge, or on a route that gives results, stages are judged by what the route says. What AWS does not
+        keep is deleted by the judge, when the rows show that it arrived."""
         self._run_id = run_id
         self._route = route
         self._journal = journal
-        self._deletions = Deletions(held, journal)
+        self._deletions = deletions
         self._pace = pace
         self._rules = rules
+        self._judge = judge
+        self._first_stage = first_stage
+        self._deletes_accepted = route.keeps or judge is None
+        self.stopped = False
+        """A stage had too many failures."""
 
     def run(
         self,
         letters: Sequence[DeadLetter],
         *,
-        recheck: Recheck | None = None,
         observe: Observe = lambda _: None,
         stopping: Callable[[], None] = lambda: None,
-    ) -> Iterator[StageDone]:
-        """Yield each stage when it was sent; the last one has too many failures or no letters after it. The next stage begins
-        when it is certain that this one has not too many. `observe` hears of every batch meanwhile, from the workers' threads;
-        `stopping` hears of an interruption, before the calls under way are waited for. Deletions end with the last stage:
-        `deleted` is complete then.
+    ) -> Generator[StageDone]:
+        """Yield each stage when it was sent and judged; the last one has too many failures or no letters after it, or was
+        under way when the one before it turned out so.
+
+        The next stage begins when it is certain that the route has not refused too many of this one, and that the rows do
+        not deny too many of the one before; of the first stages, of this one. `observe` hears of every batch meanwhile,
+        from the workers' threads; `stopping` hears of an interruption, before the calls under way are waited for. Close
+        the iterator: until then, letters may still be sent.
 
         Raises what is fatal for all letters, after the calls that are under way have ended and were journalled.
         """
-        sending: _Sending | None = None
-        with self._deletions, self._pool() as pool, self._ending_the_pace(stopping):
-            for number, letters_of_stage in enumerate(stages(letters, self._rules.stages), start=1):
-                last, sending = sending, self._begin(number, letters_of_stage, pool, observe)
-                if last is not None:
-                    yield last.done()
-                if recheck is not None and number <= RECHECKED_STAGES:
-                    done = StageDone(number=number, handled=recheck(sending.done().handled))
-                    yield done
-                    if self._is_too_bad(done):
+        earlier: _Sending | None = None
+        with self._pool() as pool, self._ending_the_pace(stopping):
+            for number, stage in enumerate(stages(letters, self._rules.stages), start=self._first_stage):
+                sending = self._begin(number, stage, pool, observe)
+                if earlier is not None:
+                    yield self._judged(earlier)
+                    if self.stopped:
+                        yield self._judged(sending)
                         return
-                    sending = None
-                elif not sending.will_do(most_failures=self._most_failures(len(letters_of_stage))):
+                earlier = sending
+                if self._judge is not None and number <= BARRIERS:
+                    earlier = None
+                    yield self._judged(sending)
+                    if self.stopped:
+                        return
+                elif not sending.will_do(most_failures=self._most_failures(len(stage))):
+                    self.stopped = True
                     break
                 self._deletions.flush()
-            if sending is not None:
-                yield sending.done()
+            if earlier is not None:
+                yield self._judged(earlier)
 
-    @property
-    def deleted(self) -> set[str]:
-        """The queue's ids of what SQS confirmed to be gone."""
-        return self._deletions.deleted
+    def _judged(self, sending: _Sending) -> StageDone:
+        """Wait for the stage's last letter and, where there is a judge, for the rows."""
+        handled = sending.handled()
+        failed = sum(not one.sent.confirmed for one in handled)
+        if self._judge is not None:
+            failed += self._judge.unconfirmed([one for one in handled if one.sent.confirmed])
+        self.stopped = self.stopped or failed > self._most_failures(len(handled))
+        return StageDone(number=sending.number, handled=handled, failed=failed)
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._pace.limits.concurrency)
@@ -119,9 +152,6 @@ class Engine:
 
     def _most_failures(self, letters: int) -> int:
         return int(letters * self._rules.max_failures)
-
-    def _is_too_bad(self, done: StageDone) -> bool:
-        return done.failed > self._most_failures(len(done.handled))
 
     @contextmanager
     def _ending_the_pace(self, stopping: Callable[[], None]) -> Iterator[None]:
@@ -144,8 +174,14 @@ class Engine:
             sent = self._send(batch)
             handled = [Handled(letter=letter, sent=one) for letter, one in zip(batch, sent, strict=True)]
             self._journal.write(*(_result(one) for one in handled), durable=False)
-        self._deletions.put([one.letter for one in handled if one.sent.confirmed])
+        self._deletions.put([one.letter for one in handled if self._may_delete(one.sent)])
+        for one in sent:
+            if one.fatal:
+                raise one.fatal
         return handled
+
+    def _may_delete(self, sent: Sent) -> bool:
+        return sent.verdict is Verdict.PROCESSED or (sent.confirmed and self._deletes_accepted)
 
     def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:
         """Send, and send again what was throttled: a full function is no failure of the message (facts H4)."""
@@ -155,7 +191,10 @@ class Engine:
             if not again:
                 self._pace.succeeded()
                 break
-            self._pace.throttled()
+            try:
+                self._pace.throttled()
+            except PaceEnded:
+                break
             answers = self._route.send([batch[n] for n in again], run_id=self._run_id)
             for n, answer in zip(again, answers, strict=True):
                 results[n] = answer
@@ -166,7 +205,7 @@ class _Sending:
     """A stage that is being sent."""
 
     def __init__(self, number: int, batches: Sequence[Future[list[Handled]]], letters: int) -> None:
-        self._number = number
+        self.number = number
         self._batches = batches
         self._letters = letters
 
@@ -181,11 +220,9 @@ class _Sending:
                 break
         return failed <= most_failures
 
-    def done(self) -> StageDone:
+    def handled(self) -> list[Handled]:
         """Wait for the last letter."""
-        return StageDone(
-            number=self._number, handled=[one for batch in self._batches for one in batch.result()]
-        )
+        return [one for batch in self._batches for one in batch.result()]
 
 
 def stages(letters: Sequence[DeadLetter], sizes: Sequence[int]) -> Iterator[Sequence[DeadLetter]]:
@@ -202,11 +239,6 @@ def split(stage: Sequence[DeadLetter], *, workers: int) -> list[Sequence[DeadLet
     """Cut a stage into batches: small enough to use all workers, and never more than SQS takes."""
     size = min(BATCH, max(1, math.ceil(len(stage) / workers)))
     return [stage[start : start + size] for start in range(0, len(stage), size)]
-
-
-def failed_again(handled: Handled, error: str) -> Handled:
-    """Return a letter that was accepted and whose row says that it failed."""
-    return replace(handled, sent=Sent(verdict=Verdict.FAILED, error=error))
 
 
 def _result(handled: Handled) -> Mapping[str, object]:

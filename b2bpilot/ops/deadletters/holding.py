@@ -23,6 +23,7 @@ LOOK_EVERY_SECONDS = 1.0
 
 BATCH = 10
 WORKERS = 16
+REFUSED = "SQS refused it"
 
 
 class HidingQueue(Protocol):
@@ -112,11 +113,19 @@ class Hiding:
         while batch := self._receipts.pop_due():
             held = self._receipts.held(batch)
             try:
-                self._queue.release(held)
+                failed += self._release(held)
             except Exception as exc:  # noqa: BLE001  # whatever it is, the others are still to be given back
                 self.release_error = str(exc)
                 failed += len(held)
         return failed
+
+    def _release(self, held: Sequence[Receipt]) -> int:
+        """Return how many SQS refused, twice: a receipt that expired is refused, too, and its letter visible already."""
+        refused = self._queue.release(held)
+        refused = self._queue.release(refused) if refused else []
+        if refused:
+            self.release_error = REFUSED
+        return len(refused)
 
 
 class Holding(Hiding):
@@ -152,10 +161,9 @@ class Holding(Hiding):
         return [letter for letter in letters if letter.queue_message_id in refused]
 
     def release(self, letters: Sequence[DeadLetter]) -> None:
-        """Give letters back before the end."""
-        current = self._receipts.current(letters)
-        self._receipts.drop(letters)
-        self._queue.release(current)
+        """Give letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
+        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(letters))}
+        self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
 
     def _extend_while_held(self) -> None:
         while not self._ended.wait(LOOK_EVERY_SECONDS):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 SHRINK = 0.5
+FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 20.0
 
 
@@ -25,8 +26,8 @@ class Limits:
 
 
 class Pace:
-    """Shared by the workers of a run. Throttling halves the calls at once and makes all of them pause, each time twice
-    as long; every success adds a little, up to the limit again."""
+    """Shared by the workers of a run. A wave of throttling halves the calls at once and makes all of them pause, each
+    wave twice as long as the one before; every success adds a little, up to the limit again."""
 
     def __init__(
         self,
@@ -39,7 +40,8 @@ class Pace:
         self.allowed = float(limits.concurrency)
         self._busy = 0
         self._next_at = 0.0
-        self._pause_seconds = 0.5
+        self._paused_until = 0.0
+        self._pause_seconds = FIRST_PAUSE_SECONDS
         self._ended = threading.Event()
         self._clock, self._sleep = clock, sleep or self._ended.wait
         self._changed = threading.Condition()
@@ -67,18 +69,26 @@ class Pace:
                 self._changed.notify_all()
 
     def throttled(self) -> None:
-        """Slow down, all workers together."""
+        """Slow down, all workers together: calls that were under way when the pause began are of the same wave.
+
+        Raises PaceEnded when the run was interrupted meanwhile.
+        """
         with self._changed:
-            self.allowed = max(1.0, self.allowed * SHRINK)
-            self._next_at = max(self._next_at, self._clock()) + self._pause_seconds
-            self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
-            until = self._next_at
+            now = self._clock()
+            if now >= self._paused_until:
+                self.allowed = max(1.0, self.allowed * SHRINK)
+                self._paused_until = now + self._pause_seconds
+                self._next_at = max(self._next_at, self._paused_until)
+                self._pause_seconds = min(self._pause_seconds * 2, LONGEST_PAUSE_SECONDS)
+            until = self._paused_until
         self._sleep_until(until)
+        if self._ended.is_set():
+            raise PaceEnded
 
     def succeeded(self) -> None:
         with self._changed:
             self.allowed = min(float(self.limits.concurrency), self.allowed + 1 / self.allowed)
-            self._pause_seconds = 0.5
+            self._pause_seconds = FIRST_PAUSE_SECONDS
             self._changed.notify_all()
 
     def _reserve(self, letters: int) -> float:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from b2bpilot.ops.deadletters.states import RowState
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.deadletter import POISON_AFTER, DeadLetter
 
 
 class Decision(StrEnum):
@@ -18,7 +19,7 @@ class Decision(StrEnum):
     REMOVE = "remove"
     """The row is completed: the letter is only removed."""
     POISON = "set aside"
-    """It came back three times; somebody must look at it."""
+    """It was sent three times and failed; somebody must look at it."""
     BUSY = "in progress"
     """Another run holds the lease; sending now would prove nothing."""
     UNREADABLE = "unreadable"
@@ -68,23 +69,35 @@ class Plan:
         return counts.most_common()
 
 
-def make_plan(letters: Sequence[DeadLetter], states: Mapping[str, RowState] | None, options: Options) -> Plan:
-    """Decide for every letter. Without `states` (no database) nothing is known to be completed, so nothing is removed."""
+def make_plan(
+    letters: Sequence[DeadLetter],
+    states: Mapping[str, RowState] | None,
+    options: Options,
+    *,
+    failed_before: Mapping[str, int] = MappingProxyType({}),
+) -> Plan:
+    """Decide for every letter. Without `states` (no database) nothing is known to be completed, so nothing is removed.
+
+    `failed_before` is how often it was sent and failed, by its id in the queue, where the letter itself cannot tell.
+    """
     items = []
     for letter in letters:
         message_id = letter.message.message_id if letter.message else ""
         state = states.get(message_id, RowState.NOT_STORED) if states is not None and message_id else None
-        items.append(Planned(letter=letter, state=state, decision=decide(letter, state, options)))
+        tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
+        decision = decide(letter, state, options, tries=tries)
+        items.append(Planned(letter=letter, state=state, decision=decision))
     return Plan(items=items)
 
 
-def decide(letter: DeadLetter, state: RowState | None, options: Options) -> Decision:
+def decide(letter: DeadLetter, state: RowState | None, options: Options, *, tries: int) -> Decision:
+    """`tries` is how often it was sent again and failed."""
     if letter.event is None:
         return Decision.UNREADABLE
     if state is RowState.COMPLETED and not options.include_completed:
         return Decision.REMOVE
     if state is RowState.IN_PROGRESS:
         return Decision.BUSY
-    if letter.is_poison and not options.include_poison:
+    if tries >= POISON_AFTER and not options.include_poison:
         return Decision.POISON
     return Decision.SEND

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,18 +60,24 @@ class Prover:
         since: datetime,
         timeout: timedelta,
         observe: Callable[[int, int], None] = lambda _decided, _all: None,
+        arrived: Callable[[Collection[str]], None] = lambda _: None,
     ) -> Proof:
         """Return each message's fate. A failure counts only when the row was written after `since`, by the database's
-        clock: before it, it is the old failure that the redrive answers."""
+        clock: before it, it is the old failure that the redrive answers.
+
+        `arrived` hears of messages whose rows show that the processor got them, perhaps more than once.
+        """
         fates = dict.fromkeys(message_ids, Fate.UNKNOWN)
         reasons: dict[str, str] = {}
         deadline = self._clock() + timeout.total_seconds()
         pause = FIRST_PAUSE_SECONDS
         while open_ := [message_id for message_id, fate in fates.items() if fate is Fate.UNKNOWN]:
-            for row in self._look(open_):
+            rows = self._look(open_)
+            for row in rows:
                 fates[row.message_id] = fate_of(row, since=since)
                 if fates[row.message_id] is Fate.FAILED_AGAIN:
                     reasons[row.message_id] = row.last_error or "no error recorded"
+            arrived([row.message_id for row in rows if has_arrived(row, since=since)])
             observe(sum(fate is not Fate.UNKNOWN for fate in fates.values()), len(fates))
             if self._clock() >= deadline or Fate.UNKNOWN not in fates.values():
                 break
@@ -84,6 +90,11 @@ class Prover:
         for start in range(0, len(message_ids), CHUNK):
             found += self._rows.progress_of(message_ids[start : start + CHUNK]).values()
         return found
+
+
+def has_arrived(row: Progress, *, since: datetime) -> bool:
+    """Whether the processor got the message after `since`, or needs it no more."""
+    return row.status is SubmissionStatus.COMPLETED or row.updated_at >= since
 
 
 def fate_of(row: Progress, *, since: datetime) -> Fate:

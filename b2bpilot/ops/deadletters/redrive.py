@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
 from b2bpilot.ops.deadletters import entries
-from b2bpilot.ops.deadletters.engine import Engine, Handled, Observe, Recheck, Rules, StageDone, failed_again
+from b2bpilot.ops.deadletters.deletions import Deletions
+from b2bpilot.ops.deadletters.engine import Engine, Handled, Observe, Rules, StageDone
 from b2bpilot.ops.deadletters.entries import entry
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, Holding, Queue
+from b2bpilot.ops.deadletters.judging import RowsJudge
 from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.pace import Limits, Pace
 from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, Planned, make_plan
@@ -26,10 +30,10 @@ from b2bpilot.pipeline.deadletter import DeadLetter
 WINDOW = 1_000
 """How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
 
+GONE = "its letter is gone from the queue"
+
 PLAN_COMPLETE = "plan complete"
 """Nothing is sent before this line is on disk: a run without it has changed nothing."""
-
-RECHECK_SECONDS = 10
 
 
 class Journal(entries.Journal, Protocol):
@@ -52,8 +56,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What a display is told, possibly from other threads: batches as they end, stages, and the proof's progress."""
+    """What a display is told, possibly from other threads: how many letters each window sends, batches as they end, stages,
+    and the proof's progress."""
 
+    window: Callable[[int], None] = lambda _: None
     batch: Observe = lambda _: None
     stage: Callable[[StageDone], None] = lambda _: None
     proof: Callable[[int, int], None] = lambda _decided, _all: None
@@ -72,21 +78,29 @@ class Redrive:
         database: Database,
         request: Request,
         wanted: Callable[[DeadLetter], bool],
-        known: Mapping[str, bool] | None = None,
+        known: Mapping[str, bool] = MappingProxyType({}),
+        failed_before: Mapping[str, int] = MappingProxyType({}),
+        run_id: str | None = None,
         started_at: datetime,
     ) -> None:
-        """`wanted` is the selection. `known` is what an earlier attempt of this run journalled: by the letter's id in the
-        queue, whether it is known to have been sent successfully. Letters written after `started_at` are not taken."""
-        self._run_id: str | None = None
+        """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the letter's
+        id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
+        id. Letters written after `started_at` are not taken."""
+        self.seen: set[str] = set()
+        """The ids in the queue of all letters that were taken."""
+        self.left_alone: Counter[Decision] = Counter()
+        """The letters of windows in which there was nothing to do."""
         self.request = request
+        self._run_id = run_id
         self._route = route
         self._database = database
         self._wanted = wanted
-        self._known = known or {}
+        self._known = known
+        self._failed_before = failed_before
         self._started_at = started_at
         self._held = Holding(queue)
         self._left = request.limit
-        self._seen: set[str] = set()
+        self._next_stage = 1
         self.pace = Pace(request.limits)
 
     def __enter__(self) -> Self:
@@ -97,6 +111,19 @@ class Redrive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.__exit__(kind, error, trace)
+
+    @property
+    def not_released(self) -> int:
+        """How many letters could not be given back, once the block is left; they are visible again HIDDEN_SECONDS later."""
+        return self._held.not_released
+
+    def take_first(self) -> tuple[Taken, Plan]:
+        """Take the first window in which there is something to do, else the last; those before it are `left_alone`."""
+        taken, plan = self.take()
+        while taken.more and self._left > 0 and not plan.acts:
+            self.left_alone += plan.by_decision()
+            taken, plan = self.take()
+        return taken, plan
 
     def take(self) -> tuple[Taken, Plan]:
         """Take the next window and decide about it. An empty window means that there is no more."""
@@ -109,10 +136,12 @@ class Redrive:
         )
         taken = self._take_with(taker)
         self._left -= len(taken.letters)
-        self._seen |= {letter.queue_message_id for letter in taken.letters}
+        self.seen |= {letter.queue_message_id for letter in taken.letters}
         ids = [letter.message.message_id for letter in taken.letters if letter.message]
         states = row_states(self._database, ids, now=self._database.now())
-        return taken, self._with_known(make_plan(taken.letters, states, self.request.options))
+        return taken, self._with_known(
+            make_plan(taken.letters, states, self.request.options, failed_before=self._failed_before)
+        )
 
     def _take_with(self, taker: Taker) -> Taken:
         """Take letters, and connect to the database meanwhile."""
@@ -128,7 +157,7 @@ class Redrive:
     def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
         """Run the window that was confirmed and, if there is more, the ones after it under the same rules."""
         taken, plan = first
-        summary = self.run(plan, journal, watch)
+        summary = Summary(set_aside=self.left_alone.total()) + self.run(plan, journal, watch)
         while taken.more and self._left > 0 and not summary.stopped:
             taken, plan = self.take()
             summary += self.run(plan, journal, watch)
@@ -141,24 +170,33 @@ class Redrive:
         journal.write(
             *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
         )
+        watch.window(plan.count(Decision.SEND))
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
-        handled, deleted = self._send(plan.letters(Decision.SEND), journal, watch, since)
-        proof = self._prove(handled, since, watch)
-        summary = summarize(plan, handled, proof, deleted=deleted) + removed
+        with Deletions(self._held, journal) as deletions:
+            judge = RowsJudge(
+                self._database, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
+            )
+            handled, stopped = self._send(plan.letters(Decision.SEND), journal, watch, deletions, judge)
+            proof = judge.proof([one for one in handled if one.sent.confirmed], observe=watch.proof)
+        summary = summarize(plan, handled, proof, deleted=deletions.deleted, stopped=stopped) + removed
         journal.write(*(_fate_entry(one, proof) for one in handled))
         return summary
 
     def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
-        """Look at the rows of messages whose letters are not in the queue any more."""
+        """Look at the rows of messages whose letters this run did not see."""
         proof = Prover(self._database).prove(list(sent.values()), since=since, timeout=self.request.wait)
+        hidden = self._held.others()
+        reason = (
+            f"its letter was not seen: gone, or one of about {hidden:,} that somebody hides"
+            if hidden
+            else GONE
+        )
         open_ = [
             Unfinished(
                 message_id=message_id,
                 queue_message_id=letter,
-                reason=proof.reasons.get(
-                    message_id, "its letter is gone from the queue, its row is not completed"
-                ),
-                in_queue=False,
+                reason=proof.reasons.get(message_id, f"{reason}; its row is not completed"),
+                in_queue=None if hidden else False,
             )
             for letter, message_id in sent.items()
             if proof.fates[message_id] is not Fate.COMPLETED
@@ -170,7 +208,7 @@ class Redrive:
         return (
             is_new
             and (letter.redriven_by is None or letter.redriven_by != self._run_id)
-            and letter.queue_message_id not in self._seen
+            and letter.queue_message_id not in self.seen
             and self._wanted(letter)
         )
 
@@ -196,55 +234,48 @@ class Redrive:
         )
 
     def _send(
-        self, letters: Sequence[DeadLetter], journal: Journal, watch: Watch, since: datetime
-    ) -> tuple[list[Handled], set[str]]:
-        """Return what was sent, and the queue's ids of what was deleted."""
-        sender = Engine(
+        self,
+        letters: Sequence[DeadLetter],
+        journal: Journal,
+        watch: Watch,
+        deletions: Deletions,
+        judge: RowsJudge,
+    ) -> tuple[list[Handled], bool]:
+        """Return what was sent, and whether a stage had too many failures."""
+        engine = Engine(
             run_id=journal.run_id,
-            held=self._held,
             route=self._route,
             journal=journal,
+            deletions=deletions,
             pace=self.pace,
-            rules=self.request.rules,
+            rules=self.request.rules.from_stage(self._next_stage),
+            judge=judge if self._is_judged_by_rows else None,
+            first_stage=self._next_stage,
         )
         handled: list[Handled] = []
-        stages = sender.run(
-            letters, recheck=self._recheck(since), observe=watch.batch, stopping=watch.stopping
-        )
-        for done in stages:
-            handled += done.handled
-            watch.stage(done)
-        return handled, sender.deleted
+        with closing(engine.run(letters, observe=watch.batch, stopping=watch.stopping)) as stages:
+            for done in stages:
+                handled += done.handled
+                self._next_stage = done.number + 1
+                watch.stage(done)
+        return handled, engine.stopped
 
-    def _recheck(self, since: datetime) -> Recheck | None:
-        """The first stages are small so that a mistake is small: on the routes that only accept, the rows decide them."""
-        if self._route.via is Via.INVOKE or not self.request.wait:
-            return None
-        timeout = min(self.request.wait, timedelta(seconds=RECHECK_SECONDS))
+    @property
+    def _is_judged_by_rows(self) -> bool:
+        """What only accepts says nothing of the result, but who does not wait for the rows cannot be told by them."""
+        return self._route.via is not Via.INVOKE and self.request.wait > timedelta()
 
-        def recheck(handled: Sequence[Handled]) -> Sequence[Handled]:
-            reasons = Prover(self._database).prove(_confirmed(handled), since=since, timeout=timeout).reasons
-            return [
-                failed_again(one, reasons[message_id_of(one)]) if message_id_of(one) in reasons else one
-                for one in handled
-            ]
-
-        return recheck
-
-    def _prove(self, handled: Sequence[Handled], since: datetime, watch: Watch) -> Proof:
-        return Prover(self._database).prove(
-            _confirmed(handled), since=since, timeout=self.request.wait, observe=watch.proof
-        )
+    def _deleting(self, deletions: Deletions) -> Callable[[Sequence[DeadLetter]], None]:
+        """Delete what arrived, on a route that keeps nothing; elsewhere it is deleted when AWS has it."""
+        if self._route.keeps or not self._is_judged_by_rows:
+            return lambda _: None
+        return deletions.put
 
 
 def _planned(item: Planned) -> Mapping[str, object]:
     """With the receipt, so that a resumed run can make the letter visible without waiting for its time to end."""
     receipt = item.letter.receipt_handle
     return entry("planned", item.letter, decision=item.decision.value, receipt_handle=receipt)
-
-
-def _confirmed(handled: Sequence[Handled]) -> list[str]:
-    return [message_id_of(one) for one in handled if one.sent.confirmed]
 
 
 def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:

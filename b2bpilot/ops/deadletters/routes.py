@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -15,7 +15,9 @@ from b2bpilot.pipeline.message import Encoded
 from b2bpilot.pipeline.outcome import Proof, proof_in
 
 FATAL = (AwsDenied, CredentialsMissing)
-"""What every other letter would run into as well: these leave `send` and stop the run."""
+"""What every other letter would run into as well: it stops the run."""
+
+NOT_TRIED = "not sent: the call before it was refused"
 
 
 class Via(StrEnum):
@@ -36,6 +38,8 @@ class Verdict(StrEnum):
     FAILED = "failed"
     THROTTLED = "throttled"
     """Not sent; may be sent again at once, more slowly."""
+    NOT_SENT = "not sent"
+    """Nor would it be: the call was refused, or one before it."""
     UNKNOWN = "unknown"
     """Perhaps sent: no answer came. It stays in the queue, and the claim absorbs a second time."""
 
@@ -46,6 +50,8 @@ class Sent:
 
     verdict: Verdict
     error: str | None = None
+    fatal: AwsError | None = None
+    """What must be raised, once the results that came with it are in the journal."""
 
     @property
     def confirmed(self) -> bool:
@@ -53,11 +59,14 @@ class Sent:
 
 
 class Route(Protocol):
-    """Sends letters, in order; result N belongs to letter N. Raises only what is FATAL."""
+    """Sends letters, in order; result N belongs to letter N. Raises nothing of AWS's: what it accepted before a failure
+    must not be forgotten."""
 
     via: Via
     sends_batches: bool
     """Whether ten letters are one call; else they are ten, better made side by side."""
+    keeps: bool
+    """Whether what was accepted is kept by AWS until it is processed or a dead letter again."""
 
     def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]: ...
 
@@ -80,12 +89,13 @@ class InvokeRoute:
 
     via = Via.INVOKE
     sends_batches = False
+    keeps = True
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
 
     def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
-        return [self._send(letter, run_id) for letter in letters]
+        return _one_by_one(letters, lambda letter: self._send(letter, run_id))
 
     def _send(self, letter: DeadLetter, run_id: str) -> Sent:
         try:
@@ -102,12 +112,13 @@ class AsyncRoute:
 
     via = Via.ASYNC
     sends_batches = False
+    keeps = True
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
 
     def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
-        return [self._send(letter, run_id) for letter in letters]
+        return _one_by_one(letters, lambda letter: self._send(letter, run_id))
 
     def _send(self, letter: DeadLetter, run_id: str) -> Sent:
         try:
@@ -118,10 +129,11 @@ class AsyncRoute:
 
 
 class TopicRoute:
-    """Publishes the inner message again with all its attributes: it reaches every subscriber."""
+    """Publishes the inner message again with all its attributes: it reaches every subscriber, and without one nobody."""
 
     via = Via.TOPIC
     sends_batches = True
+    keeps = False
 
     def __init__(self, topic: Publisher) -> None:
         self._topic = topic
@@ -130,20 +142,33 @@ class TopicRoute:
         published = self._topic.publish_batch(
             [encoded_for_topic(letter, run_id=run_id) for letter in letters]
         )
-        return [
-            sent_after(result.error) if result.error else Sent(verdict=Verdict.ACCEPTED)
-            for result in published
-        ]
+        return [_published(result) for result in published]
 
 
-def sent_after(error: AwsError) -> Sent:
-    """Judge a call that raised. Raises what is FATAL."""
+def sent_after(error: AwsError, *, is_unknown: bool = True) -> Sent:
+    """Judge a call that failed; `is_unknown` when it may have been done all the same."""
     match error:
         case AwsThrottled():
             return Sent(verdict=Verdict.THROTTLED, error=str(error))
         case _ if isinstance(error, FATAL):
-            raise error
-    return Sent(verdict=Verdict.UNKNOWN, error=str(error))
+            return Sent(verdict=Verdict.NOT_SENT, error=str(error), fatal=error)
+    return Sent(verdict=Verdict.UNKNOWN if is_unknown else Verdict.NOT_SENT, error=str(error))
+
+
+def _one_by_one(letters: Sequence[DeadLetter], send: Callable[[DeadLetter], Sent]) -> list[Sent]:
+    """Send until a call is refused for good."""
+    results: list[Sent] = []
+    for letter in letters:
+        results.append(send(letter))
+        if results[-1].fatal:
+            break
+    return results + [Sent(verdict=Verdict.NOT_SENT, error=NOT_TRIED)] * (len(letters) - len(results))
+
+
+def _published(result: Published) -> Sent:
+    if result.error is None:
+        return Sent(verdict=Verdict.ACCEPTED)
+    return sent_after(result.error, is_unknown=result.is_unknown)
 
 
 def _judged(answer: object) -> Sent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,12 +93,13 @@ def show(
     retention: timedelta,
     database: Callable[[], AbstractContextManager[Table]],
     log: Callable[[], Log],
+    failed_before: Mapping[str, int],
     now: datetime,
     observe: Callable[[int, int], None],
 ) -> Shown:
     """Find the letter by its message's id or its own id in the queue. Raises NotFound, and what `look` raises.
 
-    The database and the log are asked; a letter is shown without them, too.
+    `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a letter is shown without them, too.
     """
     tap = _Tap(queue, wanted)
     seen = look(tap, now=now, selection=Selection(message_ids=frozenset({wanted})), observe=observe)
@@ -108,7 +109,8 @@ def show(
         tap.found.values(), key=lambda found: (found[0].sent_at or now, found[0].queue_message_id)
     )
     row = _row(letter, database)
-    decision = decide(letter, row.state, Options())
+    tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
+    decision = decide(letter, row.state, Options(), tries=tries)
     return Shown(
         letter=letter,
         others=len(tap.found) - 1,
@@ -118,7 +120,7 @@ def show(
         row=row,
         log=_log(letter, log),
         decision=decision,
-        redrive=_explained(decision, letter),
+        redrive=_explained(decision, letter, tries=tries),
     )
 
 
@@ -178,14 +180,14 @@ def _log(letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
     return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, letter: DeadLetter) -> str:
+def _explained(decision: Decision, letter: DeadLetter, *, tries: int) -> str:
     match decision:
         case Decision.SEND:
-            return f"send it again, for the {_ordinal(letter.redrives + 1)} time"
+            return f"send it again, for the {_ordinal(tries + 1)} time"
         case Decision.REMOVE:
             return "only remove it from the queue: the message is completed"
         case Decision.POISON:
-            return f"set it aside: it came back {letter.redrives} times (--include-poison sends it)"
+            return f"set it aside: it was sent {tries} times and failed (--include-poison sends it)"
         case Decision.BUSY:
             return "leave it: a run is working on the message"
         case Decision.UNREADABLE:

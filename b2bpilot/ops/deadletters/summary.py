@@ -10,15 +10,17 @@ from b2bpilot.ops.deadletters.plan import Decision, Plan
 from b2bpilot.ops.deadletters.proof import Fate, Proof
 from b2bpilot.pipeline.deadletter import DeadLetter
 
+NOT_COMPLETED = "sent, but its row is not completed yet"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfinished:
-    """A message that is not completed, why, and whether its letter is still in the queue."""
+    """A message that is not completed, why, and whether its letter is still in the queue; None: nobody can tell."""
 
     message_id: str | None
     queue_message_id: str
     reason: str
-    in_queue: bool
+    in_queue: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Summary:
     set_aside: int = 0
     unfinished: tuple[Unfinished, ...] = ()
     stopped: bool = False
+    """A stage had too many failures."""
 
     def counts(self) -> dict[str, int]:
         return {
@@ -41,6 +44,11 @@ class Summary:
             "not_sent": self.not_sent,
             "unfinished": len(self.unfinished),
         }
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether each letter is known to be in the queue or out of it."""
+        return all(one.in_queue is not None for one in self.unfinished)
 
     @property
     def everything_completed(self) -> bool:
@@ -57,7 +65,9 @@ class Summary:
         )
 
 
-def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str]) -> Summary:
+def summarize(
+    plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str], stopped: bool
+) -> Summary:
     """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
     open_ = [found for one in handled if (found := _unfinished(one, proof, deleted)) is not None]
     planned = plan.count(Decision.SEND)
@@ -66,7 +76,7 @@ def summarize(plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: 
         not_sent=planned - len(handled),
         set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
         unfinished=tuple(open_),
-        stopped=planned > len(handled),
+        stopped=stopped,
     )
 
 
@@ -82,7 +92,7 @@ def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished
 def _reason(proof: Proof, message_id: str) -> str:
     if proof.fates[message_id] is Fate.FAILED_AGAIN:
         return f"failed again: {proof.reasons[message_id]}"
-    return "sent, but its row is not completed yet"
+    return NOT_COMPLETED
 
 
 def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:

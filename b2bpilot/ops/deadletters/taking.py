@@ -27,7 +27,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The wanted letters, oldest first, how many were looked at, and whether there are more than were wanted."""
+    """The wanted letters in the order of their age, how many were looked at, and whether there are more than were wanted."""
 
     letters: Sequence[DeadLetter]
     saw: int
@@ -39,8 +39,8 @@ class Taken:
 class Taker:
     """Fills up to `limit` letters that are `wanted`; the others stay held, or they would be received again at once.
 
-    SQS's counters lag by a minute, so they end the taking only when they were right at its beginning: as many letters were
-    seen as they promised. Otherwise it takes long polls that come back empty.
+    SQS's counters lag by a minute, so they end the taking only when they were right at its beginning: exactly as many
+    letters were seen as they promised. Otherwise, also when they promised none, it takes long polls that come back empty.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Taker:
 
     def _is_over(self, *, wait: bool) -> bool:
         """One worker at a time asks. Those that may still find something do not `wait` for the answer."""
-        if not self._ended and self._saw >= self._expected and self._asking.acquire(blocking=wait):
+        if not self._ended and 0 < self._saw == self._expected and self._asking.acquire(blocking=wait):
             try:
                 self._ended = self._ended or self._source.others() == 0
             finally:

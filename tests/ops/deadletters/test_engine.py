@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.functions import Invocation
 from b2bpilot.errors import AwsDenied, AwsError
-from b2bpilot.ops.deadletters.engine import Engine, Handled, Rules, StageDone, split, stages
+from b2bpilot.ops.deadletters.deletions import Deletions
+from b2bpilot.ops.deadletters.engine import Engine, Rules, StageDone, split, stages
 from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.pace import Limits, Pace
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, Sent, TopicRoute, Verdict
@@ -39,17 +40,26 @@ class Lines(list[Mapping[str, object]]):
         return {entry["queue_message_id"] for entry in self if entry["event"] == event}
 
 
+@contextlib.contextmanager
+def prepared(
+    world: World, route: Route, journal: Lines, *, pace: Pace, rules: Rules
+) -> Iterator[tuple[Engine, Sequence[DeadLetter]]]:
+    """Take all letters; what is not deleted is given back at the end."""
+    with Holding(world) as held:
+        letters = Taker(held, wanted=lambda _: True, limit=1000).take(workers=1).letters
+        with Deletions(held, journal) as deletions:
+            engine = Engine(
+                run_id="run-1", route=route, journal=journal, deletions=deletions, pace=pace, rules=rules
+            )
+            yield engine, letters
+
+
 def redrive(
     world: World, route: Route, journal: Lines, *, rules: Rules | None = None, concurrency: int = 1
 ) -> list[StageDone]:
     """A whole run: take, send, delete, give back."""
     pace = Pace(Limits(concurrency=concurrency), sleep=lambda _: None)
-    with Holding(world) as held:
-        taker = Taker(held, wanted=lambda _: True, limit=1000)
-        letters = taker.take(workers=1).letters
-        engine = Engine(
-            run_id="run-1", held=held, route=route, journal=journal, pace=pace, rules=rules or Rules()
-        )
+    with prepared(world, route, journal, pace=pace, rules=rules or Rules()) as (engine, letters):
         return list(engine.run(letters))
 
 
@@ -247,29 +257,6 @@ def test_letters_are_deleted_ten_at_a_time_however_they_were_sent() -> None:
     assert world.waiting == {}
 
 
-def test_the_rows_of_a_stage_may_turn_its_successes_into_failures() -> None:
-    world, journal = World([letter() for _ in range(30)]), Lines()
-
-    def rows_say_failed(handled: Sequence[Handled]) -> Sequence[Handled]:
-        from b2bpilot.ops.deadletters.engine import failed_again
-
-        return [failed_again(one, "boom") for one in handled]
-
-    with Holding(world) as held:
-        letters = Taker(held, wanted=lambda _: True, limit=100).take(workers=1)
-        engine = Engine(
-            run_id="r",
-            held=held,
-            route=AsyncRoute(world),
-            journal=journal,
-            pace=Pace(Limits()),
-            rules=Rules(),
-        )
-        done = list(engine.run(letters.letters, recheck=rows_say_failed))
-
-    assert [stage.failed for stage in done] == [1]
-
-
 def test_stages_repeat_the_last_size() -> None:
     letters = [letter() for _ in range(40)]
 
@@ -296,18 +283,12 @@ def test_after_an_interruption_nothing_more_is_sent() -> None:
                 raise KeyboardInterrupt
             return super().send(letters, run_id=run_id)
 
-    with Holding(world) as held:
-        letters = Taker(held, wanted=lambda _: True, limit=100).take(workers=1).letters
-        engine = Engine(
-            run_id="r",
-            held=held,
-            route=Interrupted(world),
-            journal=Lines(),
-            pace=Pace(Limits(concurrency=8, rate=50)),
-            rules=Rules(stages=(1, 7)),
-        )
-        with pytest.raises(KeyboardInterrupt):
-            list(engine.run(letters, stopping=lambda: told.append("stopping")))
+    pace, rules = Pace(Limits(concurrency=8, rate=50)), Rules(stages=(1, 7))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        prepared(world, Interrupted(world), Lines(), pace=pace, rules=rules) as (engine, letters),
+    ):
+        list(engine.run(letters, stopping=lambda: told.append("stopping")))
 
     assert sum(world.processed.values()) == 1
     assert told == ["stopping"]

@@ -1,75 +1,26 @@
-"""A redrive from taking to proof, with rows and a queue that are told what to say."""
+"""What a redrive takes, decides and sends, and what it says of it."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsDenied
+from b2bpilot.ops.deadletters.engine import StageDone
 from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.plan import Decision
-from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.deadletters.redrive import WINDOW, Watch
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent
 from b2bpilot.ops.deadletters.taking import Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from tests.ops.deadletters.a_run import NOW, Lines, Rows, decisions, progress, redrive, whole
+from tests.ops.deadletters.fake_queue import FakeQueue, dead
 from tests.ops.deadletters.world import World, id_of, letter
-
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-class Rows:
-    """Rows by message id; a message that the world processed is completed."""
-
-    def __init__(self, world: World, rows: Mapping[str, Progress] | None = None) -> None:
-        self.world, self.rows = world, dict(rows or {})
-
-    def now(self) -> datetime:
-        return NOW
-
-    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
-        done = {one: progress(one, SubmissionStatus.COMPLETED) for one in self.world.processed}
-        rows = {**self.rows, **done}
-        return {one: rows[one] for one in message_ids if one in rows}
-
-
-class Lines(list[Mapping[str, object]]):
-    run_id = "run-1"
-
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
-        self.extend(entries)
-
-
-def progress(message_id: str, status: SubmissionStatus, **changes: object) -> Progress:
-    values = {
-        "message_id": message_id,
-        "status": status,
-        "attempts": 1,
-        "lease_expires_at": None,
-        "last_error": None,
-        "completed_at": None,
-        "updated_at": NOW,
-    }
-    return Progress(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def redrive(world: World, rows: Rows, **options: object) -> Redrive:
-    values = {
-        "queue": world,
-        "route": InvokeRoute(world),
-        "database": rows,
-        "request": Request(wait=timedelta()),
-        "wanted": lambda _: True,
-        "started_at": NOW,
-        **options,
-    }
-    return Redrive(**values)  # type: ignore[arg-type]
-
-
-def decisions(found: Sequence[DeadLetter], world: World, rows: Rows, **options: object) -> list[Decision]:
-    with redrive(world, rows, **options) as run:
-        _, plan = run.take()
-    by_id = {item.letter.queue_message_id: item.decision for item in plan.items}
-    return [by_id[one.queue_message_id] for one in found]
 
 
 def test_each_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back() -> None:
@@ -176,3 +127,84 @@ def test_letters_that_stay_hidden_are_counted_not_denied() -> None:
         taken = Taker(held, wanted=lambda _: True, limit=10).take(workers=1)
 
     assert (list(taken.letters), taken.hidden) == ([], 3)
+
+
+def test_windows_without_anything_to_do_are_passed_and_told() -> None:
+    poison = [letter(redrives=3) for _ in range(WINDOW)]
+    good = [letter() for _ in range(5)]
+    world = World([*poison, *good])
+
+    summary = whole(world, InvokeRoute(world), wait=timedelta(), limit=10 * WINDOW)
+
+    assert (summary.completed, summary.set_aside, summary.everything_completed) == (5, WINDOW, False)
+
+
+def test_no_call_is_under_way_when_letters_are_given_back_whatever_ended_the_run() -> None:
+    """The display breaks while the next stage is being sent."""
+    under_way, at_release, never = set[int](), list[int](), threading.Event()
+
+    class Watched(World):
+        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            at_release.append(len(under_way))
+            return super().release(letters)
+
+    class Slow(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            under_way.add(threading.get_ident())
+            never.wait(0.05 if world.processed else 0)
+            sent = super().send(letters, run_id=run_id)
+            under_way.discard(threading.get_ident())
+            return sent
+
+    def broken(_: StageDone) -> None:
+        raise BrokenPipeError
+
+    world, journal = Watched([letter() for _ in range(60)]), Lines()
+    with redrive(world, Rows(world), route=Slow(world)) as run:
+        _, plan = run.take()
+        with pytest.raises(BrokenPipeError):
+            run.run(plan, journal, Watch(stage=broken))
+
+    accepted = [one for one in journal if one["event"] == "accepted"]
+    assert set(at_release) == {0}
+    assert len(accepted) == sum(world.processed.values()) == 60 - len(world.waiting)
+
+
+def test_what_was_accepted_before_a_call_was_refused_is_journalled_and_deleted() -> None:
+    class ExpiringCredentials(World):
+        def invoke_later(self, event: Mapping[str, object]) -> None:
+            if sum(self.processed.values()) >= 30:
+                raise AwsDenied("the security token is expired")
+            super().invoke_later(event)
+
+    world, journal = ExpiringCredentials([letter() for _ in range(60)]), Lines()
+
+    with pytest.raises(AwsDenied):
+        whole(world, AsyncRoute(world), journal, wait=timedelta())
+
+    accepted = {one["queue_message_id"] for one in journal if one["event"] == "accepted"}
+    assert len(accepted) == sum(world.processed.values())
+    assert world.deleted == accepted
+
+
+def test_counters_that_promise_nothing_are_not_believed_before_the_queue_was_asked() -> None:
+    queue = FakeQueue(
+        [dead() for _ in range(37)], counters_say=lambda _: Counters(visible=0, hidden=0, delayed=0)
+    )
+
+    with Holding(queue) as held:
+        taken = Taker(held, wanted=lambda _: True, limit=100).take()
+
+    assert len(taken.letters) == 37
+
+
+def test_what_sqs_refuses_to_give_back_is_counted() -> None:
+    class Stubborn(World):
+        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(letters)
+
+    world = Stubborn([letter() for _ in range(3)])
+    with redrive(world, Rows(world)) as run:
+        run.take()
+
+    assert run.not_released == 3

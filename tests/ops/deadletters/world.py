@@ -51,12 +51,15 @@ class World:
     faults: Iterator[Fault] = field(default_factory=lambda: itertools.repeat(Fault.NONE))
     poison: frozenset[str] = frozenset()
     """Message ids on which the function always fails."""
+    is_subscribed: bool = True
+    """Whether what the topic accepts reaches anybody."""
 
     def __post_init__(self) -> None:
         self.waiting = {one.queue_message_id: one for one in self.letters}
         self.hidden: set[str] = set()
         self.receipts: dict[str, str] = {}
         self.processed: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
         self.deleted: set[str] = set()
 
     # the queue
@@ -104,6 +107,7 @@ class World:
         self._fail(fault, before=True)
         message_id = deliveries(event)[0].message.message_id
         if fault is Fault.PARTIAL or message_id in self.poison:
+            self.failed[message_id] += 1
             return Invocation(error="boom", result=None, log_tail="")
         self.processed[message_id] += 1
         self._fail(fault, before=False)
@@ -120,23 +124,25 @@ class World:
         try:
             self._fail(fault, before=True)
         except AwsError as exc:
-            return [Published(error=exc)] * len(messages)
+            return [Published(error=exc, is_unknown=isinstance(exc, AwsUnreachable))] * len(messages)
         results = []
         for n, encoded in enumerate(messages):
             if fault is Fault.PARTIAL and n % 2:
                 results.append(Published(error=PublishFailed("InternalError")))
             else:
-                self._run_later(dead_letter(received(encoded.body)))
+                if self.is_subscribed:
+                    self._run_later(dead_letter(received(encoded.body)))
                 results.append(Published(sns_message_id="x"))
         try:
             self._fail(fault, before=False)
         except AwsError as exc:
-            return [Published(error=exc)] * len(messages)
+            return [Published(error=exc, is_unknown=True)] * len(messages)
         return results
 
     def _run_later(self, found: DeadLetter) -> None:
         """Lambda runs it by itself; what fails comes back as a new dead letter."""
         if id_of(found) in self.poison:
+            self.failed[id_of(found)] += 1
             self.waiting[found.queue_message_id] = found
         else:
             self.processed[id_of(found)] += 1

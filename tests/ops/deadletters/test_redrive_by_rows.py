@@ -1,0 +1,89 @@
+"""What AWS only accepts is judged by the rows: what is deleted, and when the run stops."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.deadletters.engine import Rules
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
+from tests.ops.deadletters.a_run import SOON, whole
+from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
+
+
+def test_what_the_topic_took_and_nobody_received_stays_in_the_queue_and_is_the_last_that_is_sent() -> None:
+    world = World([letter() for _ in range(60)], is_subscribed=False)
+
+    summary = whole(world, TopicRoute(world), wait=SOON)
+
+    assert len(world.waiting) == 60
+    assert (summary.stopped, summary.not_sent, len(summary.unfinished)) == (True, 59, 1)
+    assert summary.unfinished[0].in_queue
+
+
+def test_on_the_topic_a_letter_is_deleted_when_its_row_shows_that_it_arrived() -> None:
+    letters = [letter() for _ in range(137)]
+    world = World(letters, poison=frozenset({id_of(letters[40])}))
+
+    summary = whole(world, TopicRoute(world), wait=SOON)
+
+    assert (summary.completed, len(summary.unfinished)) == (136, 1)
+    assert world.deleted == {one.queue_message_id for one in letters}
+    assert world.safe() == {id_of(letters[40])}
+
+
+def test_who_does_not_wait_for_the_rows_leaves_the_letters_to_what_the_topic_says() -> None:
+    world = World([letter() for _ in range(30)])
+
+    summary = whole(world, TopicRoute(world), wait=timedelta())
+
+    assert (summary.completed, world.waiting) == (30, {})
+
+
+@pytest.mark.parametrize("route", [AsyncRoute, TopicRoute])
+def test_a_late_stage_whose_rows_fail_stops_the_run_with_the_stage_that_is_under_way(route: type) -> None:
+    letters = [letter() for _ in range(900)]
+    world = World(letters, poison=frozenset(id_of(one) for one in letters[26:]))
+
+    summary = whole(world, route(world), wait=timedelta(seconds=60))
+
+    assert summary.stopped
+    assert summary.completed == 26
+    assert summary.not_sent == 900 - 26 - 100 - 500
+
+
+def test_two_letters_of_one_message_are_both_deleted_when_it_has_arrived() -> None:
+    first = letter()
+    world = World([first, letter()])
+    world.waiting["twin"] = replace(first, queue_message_id="twin")
+
+    whole(world, TopicRoute(world), wait=SOON, rules=Rules(stages=(1,)))
+
+    assert world.waiting == {}
+
+
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
+@given(faults=st.lists(st.sampled_from(Fault), max_size=40), count=st.integers(0, 40), deaf=st.booleans())
+def test_no_message_is_lost_by_a_proved_run_whatever_fails(
+    route: type, faults: list[Fault], count: int, deaf: bool
+) -> None:
+    """Also when the topic reaches nobody: what was deleted was processed, or came back as a letter of its own."""
+    world = World(
+        [letter() for _ in range(count)],
+        faults=itertools.chain(faults, itertools.repeat(Fault.NONE)),
+        is_subscribed=not deaf,
+    )
+
+    with contextlib.suppress(Crash, AwsError):
+        whole(world, route(world), wait=timedelta(milliseconds=1), rules=Rules(max_failures=1.0))
+
+    for one in world.letters:
+        assert id_of(one) in world.safe() or world.processed[id_of(one)] >= 1
+    assert not world.hidden & world.waiting.keys()

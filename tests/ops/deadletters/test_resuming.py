@@ -1,0 +1,122 @@
+"""A redrive that is taken up again by its journal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from b2bpilot.errors import PartlyFailed
+from b2bpilot.ops.deadletters.choice import Choice
+from b2bpilot.ops.deadletters.earlier import failures
+from b2bpilot.ops.deadletters.entries import entry
+from b2bpilot.ops.deadletters.plan import Decision, Plan
+from b2bpilot.ops.deadletters.redrive import WINDOW, Watch
+from b2bpilot.ops.deadletters.resuming import Rest
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
+from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import read
+from tests.ops.deadletters.a_run import NOW, Lines, Rows, decisions, redrive
+from tests.ops.deadletters.world import World, id_of, letter
+
+
+def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
+    return Journal.create(
+        home,
+        command="redrive",
+        environment="staging",
+        account_id="123456789012",
+        region="eu-west-1",
+        operator="me",
+        reason=None,
+        parameters={
+            "via": "invoke",
+            "selection": choice.spelled(),
+            "limit": 10**9,
+            "wait_seconds": 0,
+            **parameters,
+        },
+    )
+
+
+def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tmp_path: Path) -> None:
+    letters = [letter() for _ in range(WINDOW + 300)]
+    world = World(letters)
+    choice = Choice(selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC))
+    with journal_of(tmp_path, choice) as journal:
+        with redrive(world, Rows(world), wanted=choice.matches, started_at=choice.now) as run:
+            run.run(run.take()[1], journal, Watch())
+        path = journal.path
+    later = replace(letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
+    world.waiting[later.queue_message_id] = later
+
+    record = read(path)
+    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=choice.now))
+    with redrive(
+        world,
+        Rows(world),
+        wanted=rest.wants,
+        known=rest.sent(InvokeRoute(world)),
+        run_id=record.run_id,
+        started_at=record.started_at,
+    ) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert summary.completed == 300
+    assert set(world.processed.values()) == {1}
+    assert world.waiting.keys() == {later.queue_message_id}
+
+
+def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_path: Path) -> None:
+    choice = Choice(selection=Selection(from_number="+15005550006"), cause=None, now=NOW)
+    with journal_of(tmp_path, choice) as journal:
+        path = journal.path
+    assert "+15005550006" not in path.read_text()
+
+    record = read(path)
+    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=NOW))
+
+    assert rest.choice is None
+    with pytest.raises(PartlyFailed, match="no journal keeps"):
+        rest.require_known()
+
+
+def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp_path: Path) -> None:
+    one = letter()
+    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    with journal_of(tmp_path, everything, wait_seconds=60) as journal:
+        journal.write(entry("planned", one, decision="send"), entry("sending", one), entry("accepted", one))
+        path = journal.path
+
+    rest = Rest(record=read(path), choice=everything)
+
+    assert rest.sent(AsyncRoute(World([]))) == {one.queue_message_id: True}
+    assert rest.sent(TopicRoute(World([]))) == {one.queue_message_id: False}
+
+
+def test_a_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(tmp_path: Path) -> None:
+    bad, good = letters = [letter(), letter()]
+    world = World(letters, poison=frozenset({id_of(bad)}))
+    for _ in range(3):
+        everything = Choice(selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW)
+        with journal_of(tmp_path, everything) as journal, redrive(world, Rows(world)) as run:
+            run.run(
+                Plan(
+                    items=[
+                        one
+                        for one in run.take()[1].items
+                        if one.letter.queue_message_id == bad.queue_message_id
+                    ]
+                ),
+                journal,
+                Watch(),
+            )
+    world.rows = {}
+    found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+    elsewhere = failures(tmp_path, environment="prod", account_id="123456789012", now=datetime.now(UTC))
+
+    assert (found, elsewhere) == ({bad.queue_message_id: 3}, {})
+    assert decisions([bad, good], world, Rows(world), failed_before=found) == [Decision.POISON, Decision.SEND]
