@@ -26,13 +26,22 @@ def delayed(endpoint_url: str, *, seconds: float) -> Iterator[str]:
     async def start() -> asyncio.Server:
         return await asyncio.start_server(handle, "127.0.0.1", 0)
 
+    async def stop() -> None:
+        """Connections that were kept open end here."""
+        server.close()
+        open_ = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in open_:
+            task.cancel()
+        await asyncio.gather(*open_, return_exceptions=True)
+
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:

@@ -56,7 +56,7 @@ def redrive(
     """Send dead letters back to the processor, and prove by the rows what became of each.
 
     What is already completed is only removed. Letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
-    last. Exit code 0: all completed; 4: some are not, and where they are.
+    last, or with --via async and topic the one after it. Exit code 0: all completed; 4: some are not, and where they are.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """

@@ -68,7 +68,9 @@ CONCURRENCY = Annotated[
 WAIT = Annotated[
     str,
     typer.Option(
-        "--wait", help="How long to look at the rows for the proof; 0s looks once.", metavar="DURATION"
+        "--wait",
+        help="How long to look at the rows for the proof; 0s looks once, at the end.",
+        metavar="DURATION",
     ),
 ]
 FORCE = Annotated[bool, typer.Option("--force", help="Take more than 1,000 letters.")]

@@ -36,7 +36,7 @@ SHARE_OF_RESERVE = 0.8
 CONSEQUENCES = {
     Via.INVOKE: "runs the processor now; deleted is only what it completed, the rest stays",
     Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
-    Via.TOPIC: "publishes the message again, to every subscriber of the topic",
+    Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
 }
 
 
