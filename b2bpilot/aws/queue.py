@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter
+from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter, sqs_time
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -190,7 +190,7 @@ class DeadLetterQueue:
 def _history(message: MessageTypeDef) -> History:
     first = message.get("Attributes", {}).get("ApproximateFirstReceiveTimestamp")
     return History(
-        first_received_at=datetime.fromtimestamp(int(first) / 1000, UTC) if first else None,
+        first_received_at=sqs_time(first),
         attributes={
             name: {kind: value for kind, value in attribute.items() if kind in SENDABLE}
             for name, attribute in message.get("MessageAttributes", {}).items()

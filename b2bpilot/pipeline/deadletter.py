@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,9 +12,11 @@ from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.delivery import Delivery, attribute_values, deliveries
+from b2bpilot.pipeline.document import is_text, json_object
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
 
 POISON_AFTER = 3
+COUNT = re.compile("[0-9]{1,9}")
 
 
 class Shape(StrEnum):
@@ -77,24 +80,26 @@ class DeadLetter:
 
 
 def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
-    """Decode one message as SQS's ReceiveMessage gives it. Never raises: what cannot be read says why."""
-    attributes = _sqs_attributes(received)
+    """Decode one message as SQS's ReceiveMessage gives it. Never raises: what cannot be read says why.
+
+    SQS has hidden the letter and those beside it by then: an error here would leave all of them hidden.
+    """
+    attributes = _sqs_attributes(received.get("MessageAttributes"))
     letter = _undecoded(received, attributes)
     try:
-        shape, event, failure = _unwrap(letter.body, attributes)
-        delivery = _only(deliveries(event))
+        return _decoded(letter, attributes)
     except MessageUnreadable as exc:
         return replace(letter, unreadable=str(exc))
-    return replace(
-        letter,
-        shape=shape,
-        failure=failure,
-        event=event,
-        message=delivery.message,
-        unreadable=None,
-        redrives=delivery.redrive.attempt if delivery.redrive else 0,
-        redriven_by=delivery.redrive.run_id if delivery.redrive else None,
-    )
+    except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the letters beside this one
+        return replace(letter, unreadable=f"this version fails to read it: {type(exc).__name__}")
+
+
+def sqs_time(milliseconds: object) -> datetime | None:
+    """Return the moment that SQS names in milliseconds of text, or None."""
+    try:
+        return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
@@ -121,31 +126,44 @@ def encoded_for_topic(letter: DeadLetter, *, run_id: str) -> Encoded:
         "redrive_attempt": str(letter.redrives + 1),
     }
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
-    return Encoded(body=notification["Message"], attributes=attributes)
+    return Encoded(body=_publishable(notification["Message"]), attributes=attributes)
+
+
+def _publishable(body: str) -> str:
+    """Half of a surrogate pair travels escaped only; JSON is the same either way."""
+    return body if is_text(body) else json.dumps(json_object(body))
+
+
+def _decoded(letter: DeadLetter, attributes: Mapping[str, str]) -> DeadLetter:
+    shape, event, failure = _unwrap(letter.body, attributes)
+    delivery = _only(deliveries(event))
+    return replace(
+        letter,
+        shape=shape,
+        failure=failure,
+        event=event,
+        message=delivery.message,
+        redrives=delivery.redrive.attempt if delivery.redrive else 0,
+        redriven_by=delivery.redrive.run_id if delivery.redrive else None,
+    )
 
 
 def _unwrap(body: str, attributes: Mapping[str, str]) -> tuple[Shape, Mapping[str, Any], Failure]:
-    document = _json_object(body)
+    document = json_object(body)
     if "Records" in document:
         return Shape.LAMBDA, document, _lambda_failure(attributes)
     if "requestPayload" in document and "requestContext" in document:
-        return Shape.DESTINATION, _object(document["requestPayload"]), _destination_failure(document)
+        return Shape.DESTINATION, _object(document, "requestPayload"), _destination_failure(document)
     if document.get("Type") == "Notification":
         return Shape.SUBSCRIPTION, _event_from_envelope(document), Failure(kind=FailureKind.NOT_DELIVERED)
     decode(body)
     return Shape.RAW, _event_from_raw(body, document, attributes), _lambda_failure(attributes)
 
 
-def _json_object(body: str) -> dict[str, Any]:
-    try:
-        return _object(json.loads(body))
-    except (ValueError, RecursionError) as exc:
-        raise MessageUnreadable("the body is not JSON") from exc
-
-
-def _object(value: object) -> dict[str, Any]:
+def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = document[name]
     if not isinstance(value, dict):
-        raise MessageUnreadable("the body is not a JSON object")
+        raise MessageUnreadable(f"{name} is not a JSON object")
     return value
 
 
@@ -191,10 +209,9 @@ def _lambda_failure(attributes: Mapping[str, str]) -> Failure:
 
 
 def _destination_failure(document: Mapping[str, Any]) -> Failure:
-    context = _object(document["requestContext"])
-    payload = document.get("responsePayload")
-    text = payload.get("errorMessage") if isinstance(payload, dict) else None
-    condition = str(context.get("condition", ""))
+    context = _object(document, "requestContext")
+    text = _text_in(document.get("responsePayload"), "errorMessage")
+    condition = _text_in(context, "condition")
     match condition:
         case "ZeroReservedConcurrency":
             kind = FailureKind.ZERO_CONCURRENCY
@@ -202,9 +219,18 @@ def _destination_failure(document: Mapping[str, Any]) -> Failure:
             kind = FailureKind.THROTTLED
         case _:
             kind = _kind(text, None)
-    response = document.get("responseContext")
-    code = str(response["statusCode"]) if isinstance(response, dict) and "statusCode" in response else None
-    return Failure(kind=kind, text=text or condition or None, code=code, request_id=context.get("requestId"))
+    return Failure(
+        kind=kind,
+        text=text or condition or None,
+        code=_text_in(document.get("responseContext"), "statusCode"),
+        request_id=_text_in(context, "requestId"),
+    )
+
+
+def _text_in(holder: object, name: str) -> str | None:
+    """Return what a record says of a failure, as text whatever it is: a function may raise anything."""
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if value is None or isinstance(value, str) else json.dumps(value)
 
 
 def _kind(text: str | None, code: str | None) -> FailureKind:
@@ -220,25 +246,26 @@ def _kind(text: str | None, code: str | None) -> FailureKind:
     return FailureKind.EXCEPTION
 
 
-def _sqs_attributes(received: Mapping[str, Any]) -> dict[str, str]:
-    attributes = received.get("MessageAttributes") or {}
+def _sqs_attributes(attributes: object) -> dict[str, str]:
+    found = attributes if isinstance(attributes, dict) else {}
     return {
-        name: str(entry["StringValue"])
-        for name, entry in attributes.items()
-        if isinstance(entry, dict) and "StringValue" in entry
+        name: entry["StringValue"]
+        for name, entry in found.items()
+        if isinstance(entry, dict) and isinstance(entry.get("StringValue"), str)
     }
 
 
 def _undecoded(received: Mapping[str, Any], attributes: Mapping[str, str]) -> DeadLetter:
     """What SQS itself says of a message, whatever its body is."""
-    system = received.get("Attributes") or {}
-    sent = system.get("SentTimestamp")
+    given = received.get("Attributes")
+    system = given if isinstance(given, dict) else {}
+    count = str(system.get("ApproximateReceiveCount", ""))
     return DeadLetter(
         queue_message_id=str(received.get("MessageId", "")),
         receipt_handle=str(received.get("ReceiptHandle", "")),
         body=str(received.get("Body", "")),
-        sent_at=datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None,
-        receive_count=int(system.get("ApproximateReceiveCount", 0)),
+        sent_at=sqs_time(system.get("SentTimestamp")),
+        receive_count=int(count) if COUNT.fullmatch(count) else 0,
         shape=Shape.UNREADABLE,
         failure=replace(_lambda_failure(attributes), kind=FailureKind.UNREADABLE),
         event=None,

@@ -8,7 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.document import is_text, shown
 from b2bpilot.pipeline.message import PilotMessage, decode, parse_time
+
+MOST_ATTEMPTS = 1_000_000
+"""More is somebody's joke, and counted no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +46,15 @@ def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
 
 
 def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
-    """Return what a redrive wrote beside `Records`, or None when the event was never redriven."""
+    """Return what a redrive wrote beside `Records`, or None where no redrive wrote it."""
     mark = event.get("redrive")
-    if not isinstance(mark, dict):
+    if not isinstance(mark, dict) or not isinstance(mark.get("run_id"), str):
         return None
     try:
-        return Redrive(run_id=str(mark["run_id"]), attempt=int(mark["attempt"]))
-    except (KeyError, TypeError, ValueError):
+        attempt = int(mark["attempt"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return Redrive(run_id=mark["run_id"], attempt=min(attempt, MOST_ATTEMPTS)) if attempt > 0 else None
 
 
 def _delivery(record: object, redrive: Redrive | None) -> Delivery:
@@ -67,14 +72,22 @@ def _delivery(record: object, redrive: Redrive | None) -> Delivery:
 
 
 def attribute_values(attributes: object) -> dict[str, str]:
-    """Return SNS attributes as name to value. `Type` is ignored: SNS says String for a Number at times."""
-    if not isinstance(attributes, dict):
+    """Return SNS attributes as name to value. `Type` is ignored: SNS says String for a Number at times.
+
+    Raises MessageUnreadable for what SNS never writes: a message without all of its attributes is filtered out silently.
+    """
+    if attributes is None:
         return {}
-    return {
-        name: str(entry["Value"])
-        for name, entry in attributes.items()
-        if isinstance(entry, dict) and "Value" in entry
-    }
+    if not isinstance(attributes, dict):
+        raise MessageUnreadable("MessageAttributes is not an object")
+    return {name: _attribute_value(name, entry) for name, entry in attributes.items()}
+
+
+def _attribute_value(name: str, entry: object) -> str:
+    value = entry.get("Value") if isinstance(entry, dict) else None
+    if not isinstance(value, str) or not value or not is_text(value) or not is_text(name):
+        raise MessageUnreadable(f"the attribute {shown(name)} holds no text")
+    return value
 
 
 def _redrive_in(attributes: Mapping[str, str]) -> Redrive | None:

@@ -10,17 +10,21 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from b2bpilot.errors import MessageTooLarge, MessageUnreadable
+from b2bpilot.pipeline.document import json_object, shown
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 SCHEMA = 1
 MAXIMUM_BYTES = 262_144
 """What SNS takes by default for one message and for the sum of a batch, body and attributes together."""
+EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""Between them a moment has a date in every time zone: PostgreSQL gives it back in the session's."""
 
 
 class Source(StrEnum):
@@ -103,7 +107,7 @@ def parse_message_id(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except (ValueError, AttributeError, TypeError) as exc:
-        raise MessageUnreadable(f"message_id {text!r} is not a UUID") from exc
+        raise MessageUnreadable(f"message_id {shown(text)} is not a UUID") from exc
 
 
 def encode(message: PilotMessage) -> Encoded:
@@ -158,16 +162,11 @@ def decode(body: str, attributes: Mapping[str, str] | None = None) -> PilotMessa
 
 
 def _document(body: str) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise MessageUnreadable("the body is not JSON") from exc
-    if not isinstance(document, dict):
-        raise MessageUnreadable("the body is not a JSON object")
+    document = json_object(body)
     if "Records" in document or document.get("Type") == "Notification":
         raise MessageUnreadable("the body is an SNS envelope inside an envelope")
     if document.get("schema") != SCHEMA:
-        raise MessageUnreadable(f"schema is {document.get('schema')!r}; this version reads {SCHEMA}")
+        raise MessageUnreadable(f"schema is {shown(document.get('schema'))}; this version reads {SCHEMA}")
     return document
 
 
@@ -175,7 +174,7 @@ def _choice(kind: type[Choice], value: object, name: str) -> Choice:
     try:
         return kind(str(value))
     except ValueError as exc:
-        raise MessageUnreadable(f"{name} {value!r} is unknown") from exc
+        raise MessageUnreadable(f"{name} {shown(value)} is unknown") from exc
 
 
 def format_time(moment: datetime) -> str:
@@ -184,9 +183,14 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: object) -> datetime:
-    """Return the aware moment that ISO 8601 `text` names. Raises MessageUnreadable."""
+    """Return the moment that ISO 8601 `text` names, in UTC. Raises MessageUnreadable."""
     try:
-        moment = datetime.fromisoformat(str(text))
+        named = datetime.fromisoformat(str(text))
+        moment = (named if named.tzinfo else named.replace(tzinfo=UTC)).astimezone(UTC)
     except ValueError as exc:
-        raise MessageUnreadable(f"time {text!r} is not ISO 8601") from exc
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise MessageUnreadable(f"time {shown(text)} is not ISO 8601") from exc
+    except OverflowError as exc:
+        raise MessageUnreadable(f"time {shown(text)} cannot be") from exc
+    if not EARLIEST <= moment <= LATEST:
+        raise MessageUnreadable(f"time {shown(text)} cannot be")
+    return moment

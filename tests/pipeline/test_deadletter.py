@@ -1,9 +1,9 @@
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.deadletter import (
@@ -13,9 +13,10 @@ from b2bpilot.pipeline.deadletter import (
     encoded_for_topic,
     event_for_invoke,
 )
-from b2bpilot.pipeline.delivery import deliveries
-from b2bpilot.pipeline.message import encode
+from b2bpilot.pipeline.delivery import Redrive, deliveries, redrive_of
+from b2bpilot.pipeline.message import decode, encode
 from tests.events import TOPIC_ARN, message, notification, received, sns_event
+from tests.odd_letters import KNOWN, PLACES, RAW, odd_letters, with_odd
 
 ERROR = {
     "RequestID": ("String", "045aed0d-5e0a-4e8d-96dc-2a992a1cf962"),
@@ -169,21 +170,101 @@ def test_what_cannot_be_read_says_why_and_is_never_sent(body: str | dict[str, An
         encoded_for_topic(letter, run_id="r")
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
+@pytest.mark.parametrize("odd", RAW, ids=[f"{odd[:20]!a}" for odd in RAW])
+def test_no_value_at_any_place_breaks_the_decoder(odd: str) -> None:
+    for body, place in PLACES:
+        letter = dead_letter(received(with_odd(body, place, odd)))
+
+        assert (letter.message is None) == (letter.event is None) == (letter.unreadable is not None)
+        assert isinstance(letter.failure.text, str | None)
+        assert isinstance(letter.failure.request_id, str | None)
+        assert len(letter.unreadable or "") < 120
+
+
+@given(odd_letters())
+def test_what_can_be_read_is_sent_as_it_is_and_the_rest_says_why(found: dict[str, Any]) -> None:
+    letter = dead_letter(found)
+    if letter.event is None:
+        assert letter.unreadable
+        for send in (event_for_invoke, encoded_for_topic):
+            with pytest.raises(MessageUnreadable, match=re.escape(letter.unreadable)):
+                send(letter, run_id="run-1")
+        return
+    payload = json.dumps(event_for_invoke(letter, run_id="run-1"), allow_nan=False).encode()
+    (arrived,) = deliveries(json.loads(payload))
+    assert arrived.message == letter.message
+    assert arrived.redrive == Redrive(run_id="run-1", attempt=letter.redrives + 1)
+    encoded = encoded_for_topic(letter, run_id="run-1")
+    values = {name: value["StringValue"] for name, value in encoded.attributes.items()}
+    assert encoded.size_bytes > 0
+    assert decode(encoded.body, values) == letter.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("an error that is a number", "5"), ("an error that is a list", '["a"]')],
 )
-KNOWN = st.sampled_from(
-    ["Records", "requestPayload", "requestContext", "Type", "Message", "schema", "params"]
+def test_an_error_that_is_no_text_is_read_as_text(name: str, text: str) -> None:
+    letter = dead_letter(received(KNOWN[name]))
+
+    assert (letter.failure.kind, letter.failure.text) == (FailureKind.EXCEPTION, text)
+    assert letter.unreadable is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a time before all times", "time '0001-01-01T00:00:00+05:00' cannot be"),
+        ("a number without end", "the body holds a number that is too large"),
+    ],
 )
+def test_a_value_that_cannot_be_makes_the_letter_unreadable(name: str, reason: str) -> None:
+    assert dead_letter(received(KNOWN[name])).unreadable == reason
 
 
-@given(st.dictionaries(KNOWN, JSON | st.just("Notification") | st.just(sns_event(SENT))))
-def test_no_body_breaks_the_decoder(body: dict[str, Any]) -> None:
-    letter = dead_letter(received(body))
+@pytest.mark.parametrize(
+    "attributes", ['"x"', "[]", '{"source": null}', '{"source": {}}', '{"source": {"Value": 5}}']
+)
+def test_attributes_that_sns_never_wrote_are_not_published_without(attributes: str) -> None:
+    body = with_odd(sns_event(SENT), ("Records", 0, "Sns", "MessageAttributes"), attributes)
 
-    assert (letter.message is None) == (letter.unreadable is not None)
+    assert "ttribute" in str(dead_letter(received(body)).unreadable)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"Attributes": None}, {"Attributes": {"SentTimestamp": "soon", "ApproximateReceiveCount": "x"}}]
+)
+def test_what_sqs_says_of_a_letter_may_be_missing_or_odd(odd: dict[str, Any]) -> None:
+    letter = dead_letter({**received(sns_event(SENT)), **odd, "MessageAttributes": ["x"]})
+
+    assert (letter.sent_at, letter.receive_count) == (None, 0)
+    assert letter.unreadable is None
+
+
+@pytest.mark.parametrize("attempt", [None, "x", -1, float("inf"), float("nan"), "9" * 5_000, [1]])
+def test_a_mark_that_no_redrive_wrote_is_none(attempt: object) -> None:
+    assert redrive_of({"redrive": {"run_id": "r", "attempt": attempt}}) is None
+
+
+def test_a_defect_of_the_decoder_is_the_reason_of_its_letter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr("b2bpilot.pipeline.deadletter.deliveries", defect)
+
+    letter = dead_letter(received(sns_event(SENT), **ERROR))
+    assert letter.unreadable == "this version fails to read it: KeyError"
+    assert letter.event is None
+
+
+def test_a_reason_holds_no_phone_number_and_no_long_text() -> None:
+    number, text = (
+        dead_letter(received(with_odd(sns_event(SENT), ("Records", 0, "Sns", "Message", "source"), odd)))
+        for odd in ('"+15005550006"', json.dumps("two pallets, please " * 20))
+    )
+
+    assert number.unreadable == "source '+***' is unknown"
+    assert len(str(text.unreadable)) < 80
 
 
 def test_a_rebuilt_event_has_lambdas_spelling() -> None:
