@@ -18,17 +18,18 @@ NOT_TAKEN_BY_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010
 
 def letter_of(record: Mapping[str, Any]) -> DeadLetter:
     """Decode a record of the mapping: SQS's message with its names in lower case. Never raises."""
-    attributes = record.get("messageAttributes") or {}
+    given = record.get("messageAttributes")
+    attributes = given if isinstance(given, dict) else {}
     return dead_letter(
         {
             "MessageId": record.get("messageId", ""),
             "ReceiptHandle": record.get("receiptHandle", ""),
             "Body": record.get("body", ""),
-            "Attributes": record.get("attributes") or {},
+            "Attributes": record.get("attributes"),
             "MessageAttributes": {
-                name: {"DataType": entry.get("dataType"), "StringValue": entry["stringValue"]}
+                name: {"DataType": entry.get("dataType"), "StringValue": entry.get("stringValue")}
                 for name, entry in attributes.items()
-                if isinstance(entry, dict) and "stringValue" in entry
+                if isinstance(entry, dict)
             },
         }
     )

@@ -196,7 +196,7 @@ class World:
         if self.throttles:
             self.throttles -= 1
             raise AwsThrottled("slow down")
-        message_id = deliveries(event)[0].message.message_id
+        message_id = deliveries(json.loads(json.dumps(event, allow_nan=False)))[0].message.message_id
         self.tries[message_id] += 1
         if message_id in self.poison or fault is Fault.PARTIAL:
             return Invocation(error="boom \x00", result=None, log_tail="")

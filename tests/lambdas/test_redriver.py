@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.mappings import MappingState
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.remote_run import remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
+from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS
 from tests.events import message, sns_event
 from tests.lambdas.redriver_world import Crash, Fault, World, error_of
+from tests.odd_letters import odd_letters
 
 SOME_FAULTS = st.lists(st.sampled_from(Fault), max_size=60)
 
@@ -122,6 +127,44 @@ def test_what_cannot_be_read_stays(body: str) -> None:
     world.run()
     assert list(world.letters) == [kept.id]
     assert not world.state.is_on
+
+
+@given(odd_letters())
+def test_an_odd_letter_never_stops_its_batch(odd: dict[str, Any]) -> None:
+    healthy = messages(3)
+    world = World()
+    kept = world.put_body(odd["Body"], odd.get("MessageAttributes"))
+    letter = letter_of(kept.record())
+    stays = letter.event is None or letter.is_poison
+    world.put(healthy)
+    world.begin()
+    world.run()
+    assert ids(healthy) <= world.completed
+    assert ended(world) == "nothing is left to try"
+    assert list(world.letters) == ([kept.id] if stays else [])
+    world.time += LONGEST_REST_SECONDS
+    assert world.visible() == len(world.letters)
+
+
+def test_a_letter_that_cannot_be_tried_stays_and_its_batch_is_processed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = messages(5)
+
+    def invoke(world: World, event: Mapping[str, Any]) -> Invocation:
+        if found[2].message_id in json.dumps(event):
+            raise ValueError("a defect")
+        return well(world, event)
+
+    well = World.invoke
+    monkeypatch.setattr(World, "invoke", invoke)
+    world = world_with(found)
+    world.begin()
+    world.run()
+    assert world.completed == ids(found) - {found[2].message_id}
+    assert [letter.message_id for letter in world.letters.values()] == [found[2].message_id]
+    world.time += REST_SECONDS
+    assert world.visible() == 1
 
 
 def test_too_many_failures_end_the_run_early() -> None:
@@ -243,7 +286,16 @@ def test_the_records_of_a_mapping_read_like_those_of_the_queue() -> None:
     assert letter.sent_at is not None
 
 
-@pytest.mark.parametrize("record", [{}, {"body": "x"}, {"messageAttributes": {"a": None}}])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"body": "x"},
+        {"messageAttributes": {"a": None}},
+        {"messageAttributes": [1], "attributes": "x"},
+        {"messageAttributes": {"ErrorMessage": {"stringValue": 5}}, "attributes": {"SentTimestamp": []}},
+    ],
+)
 def test_no_record_stops_the_batch(record: dict[str, object]) -> None:
     assert letter_of(record).unreadable
 
