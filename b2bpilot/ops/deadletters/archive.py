@@ -181,9 +181,9 @@ def _parse(text: bytes, place: str) -> Archived:
             queue_message_id=str(found["queue_message_id"]),
             body=str(found["body"]),
             attributes={name: _from_json(value) for name, value in found["attributes"].items()},
-            system_attributes=found["system_attributes"],
+            system_attributes={name: str(value) for name, value in found["system_attributes"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ArchiveInvalid(
             f"{place}: not an exported dead letter", hint="name a file that `b2bpilot dlq export` wrote"
         ) from exc

@@ -34,6 +34,7 @@ from b2bpilot.ops.deadletters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.pipeline.deadletter import DeadLetter, Shape
+from b2bpilot.pipeline.document import SURROGATE
 from b2bpilot.pipeline.message import decode, encode
 
 LOCKED = "message_id"
@@ -59,7 +60,7 @@ class Edit:
 
     def diff(self) -> list[str]:
         """The changed lines only: what stands around them is not the operator's business."""
-        lines = unified_diff(self.before.splitlines(), _pretty(json.loads(self.after)).splitlines(), n=0)
+        lines = unified_diff(self.before.split("\n"), _pretty(json.loads(self.after)).split("\n"), n=0)
         return [text for text in lines if not text.startswith(("---", "+++", "@@"))]
 
 
@@ -106,7 +107,7 @@ def edited(letter: WholeLetter, after: str) -> Edit:
     before = text_for_editor(letter)
     try:
         document = json.loads(after)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise EditInvalid(f"not JSON: {exc}. Nothing was changed") from exc
     if not isinstance(document, dict) or document.get(LOCKED) != json.loads(before)[LOCKED]:
         raise EditInvalid(
@@ -128,7 +129,8 @@ def replacement(edit: Edit, origin: Origin) -> Archived:
 
 
 def _pretty(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n"
 
 
 def _inner(letter: WholeLetter) -> str:

@@ -49,7 +49,8 @@ class Expression:
         return cls(text, compiled, Tried(0, set(field_names.uncommon_params(compiled.parsed))))
 
     def matches(self, letter: DeadLetter) -> bool:
-        """A function that is given a field which the letter lacks does not match. Raises UsageError."""
+        """A letter that lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end),
+        does not match. Raises UsageError."""
         self._tried.letters += 1
         if letter.message:
             self._tried.unseen.difference_update(letter.message.params)
@@ -61,6 +62,8 @@ class Expression:
             raise _wrong(self.text, exc) from exc
         except jmespath.exceptions.JMESPathError as exc:
             raise _wrong(self.text, exc) from exc
+        except (ArithmeticError, ValueError):
+            return False
         return result is not None and result is not False and result not in ("", [], {})
 
     def require_fields(self) -> None:

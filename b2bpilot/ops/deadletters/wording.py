@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 
 LENGTH = 300
+LONGEST = 4_096
+"""Nobody looks further: a stranger's error may be a megabyte, and texts are remembered."""
 CAUSES = 4_096
 """More different raw texts than this are worked out again, not remembered."""
 
@@ -44,12 +46,16 @@ VARYING = re.compile(
 )
 
 
-@lru_cache(CAUSES)
 def without_details(text: str) -> str:
     """Return the text on one line with ids, times, hosts and numbers as `<id>`, `<time>`, `<host>` and `<n>`.
 
     Digits that belong to a short name stay (`MediaUrl0`, `utf8`), and so do status codes.
     """
+    return _without_details(text[:LONGEST])
+
+
+@lru_cache(CAUSES)
+def _without_details(text: str) -> str:
     line = " ".join(DETAIL.split(text, maxsplit=1)[0].split())[:LENGTH]
     parts: list[str] = []
     end = 0
