@@ -10,6 +10,7 @@ from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_options import REASON, YES, confirm
 from b2bpilot.cli.dlq_run import new_run, resumed_run
 from b2bpilot.cli.editor import ask_editor
+from b2bpilot.cli.plain import one_line
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deadletters.edit import Edit
@@ -39,7 +40,8 @@ def edit(
             text=["The message is as it was. Nothing was changed"],
         )
         return
-    pilot.output.record({"diff": change.diff()}, text=change.diff())
+    diff = change.diff()
+    pilot.output.record({"diff": diff}, text=map(one_line, diff))
     if dry_run:
         return
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)

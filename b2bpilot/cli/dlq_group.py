@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq_options import letters
 from b2bpilot.cli.durations import relative
+from b2bpilot.cli.plain import one_line
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def fields(group: Group) -> dict[str, object]:
 
 def lines(group: Group, *, now: datetime) -> Iterator[str]:
     """Return a group for people: what it is, its times and rows, and a letter to look at."""
-    yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {group.cause.text}"
+    yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
     facts = [_ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
     yield f"{INDENT}for example {group.sample}"

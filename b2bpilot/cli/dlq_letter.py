@@ -35,8 +35,8 @@ def fields(shown: Shown, *, reveal: bool) -> dict[str, object]:
         "failure": {
             "kind": letter.failure.kind.value,
             "text": _text(letter.failure.text, reveal=reveal),
-            "code": letter.failure.code,
-            "request_id": letter.failure.request_id,
+            "code": _text(letter.failure.code, reveal=reveal),
+            "request_id": _text(letter.failure.request_id, reveal=reveal),
         },
         "unreadable": letter.unreadable,
         "body": letter.body if reveal else cut(letter.body) if letter.unreadable else None,
@@ -86,8 +86,8 @@ def story(shown: Shown, *, reveal: bool, now: datetime) -> list[tuple[str, str]]
 def _failure(failure: Failure, *, reveal: bool) -> str:
     text = f": {_text(failure.text, reveal=reveal)}" if failure.text else ""
     more = [
-        f"code {failure.code}" if failure.code else "",
-        f"request {failure.request_id}" if failure.request_id else "",
+        f"code {_text(failure.code, reveal=reveal)}" if failure.code else "",
+        f"request {_text(failure.request_id, reveal=reveal)}" if failure.request_id else "",
     ]
     return f"{failure.kind}{text}" + (f" ({', '.join(part for part in more if part)})" if any(more) else "")
 
@@ -132,7 +132,7 @@ def _readable(line: str) -> str:
     """Return Lambda's JSON log line as one says it; anything else as it is."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return line
     if not isinstance(entry, dict):
         return line

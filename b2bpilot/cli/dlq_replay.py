@@ -53,19 +53,22 @@ def replay(
     if not letters:
         pilot.output.notice("No dead letter matches.")
         return
+    readable = operation.readable(letters)
+    unreadable = len(letters) - len(readable)
     place = "in this process" if local else f"with {pilot.environment.stack.processor_function_name}"
-    plan = [f"Process copies of {counted(len(letters))} of {pilot.environment} {place}."]
+    plan = [f"Process copies of {counted(len(readable))} of {pilot.environment} {place}."]
+    plan += [f"{unreadable:,} cannot be read and are left out."] if unreadable else []
     pilot.confirmation(yes=yes).ask(plan, "Go on?")
-    parameters = {"letters": len(letters), "file": str(file) if file else None, "local": local}
+    parameters = {"letters": len(readable), "file": str(file) if file else None, "local": local}
     with (
         _function(pilot, local=local) as function,
         new_run(pilot, operation.COMMAND, reason=reason, parameters=parameters) as journal,
     ):
         workers = 1 if local else WORKERS
-        handled = list(operation.replay(letters, function, journal, run_id=journal.run_id, workers=workers))
+        handled = list(operation.replay(readable, function, journal, run_id=journal.run_id, workers=workers))
         journal.finish({"processed": sum(one.sent.confirmed for one in handled)})
-    _show(pilot, handled, unreadable=len(letters) - len(handled))
-    operation.require_all_processed(handled)
+    _show(pilot, handled)
+    operation.require_all_processed(handled, unreadable=unreadable)
 
 
 def _copies(pilot: Pilot, file: Path | None, selection: Selection) -> list[DeadLetter]:
@@ -90,7 +93,7 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
     return nullcontext(Function.connect(name, access=pilot.environment.access))
 
 
-def _show(pilot: Pilot, handled: list[Handled], *, unreadable: int) -> None:
+def _show(pilot: Pilot, handled: list[Handled]) -> None:
     rows = [
         Row(
             fields={
@@ -110,5 +113,3 @@ def _show(pilot: Pilot, handled: list[Handled], *, unreadable: int) -> None:
     pilot.output.rows("replayed", rows)
     processed = sum(one.sent.confirmed for one in handled)
     pilot.output.notice(f"Processed copies of {processed:,}; the queue keeps its letters.")
-    if unreadable:
-        pilot.output.notice(f"{unreadable:,} cannot be read and were left out.")

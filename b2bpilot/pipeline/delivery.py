@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.document import is_text, shown
 from b2bpilot.pipeline.message import PilotMessage, decode, parse_time
 
+RUN_ID = re.compile("[A-Za-z0-9._:-]{1,100}")
 MOST_ATTEMPTS = 1_000_000
 """More is somebody's joke, and counted no further."""
 
@@ -48,13 +50,14 @@ def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
 def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
     """Return what a redrive wrote beside `Records`, or None where no redrive wrote it."""
     mark = event.get("redrive")
-    if not isinstance(mark, dict) or not isinstance(mark.get("run_id"), str):
+    run_id = mark.get("run_id") if isinstance(mark, dict) else None
+    if not isinstance(mark, dict) or not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         return None
     try:
         attempt = int(mark["attempt"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return Redrive(run_id=mark["run_id"], attempt=min(attempt, MOST_ATTEMPTS)) if attempt > 0 else None
+    return Redrive(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS)) if attempt > 0 else None
 
 
 def _delivery(record: object, redrive: Redrive | None) -> Delivery:

@@ -247,6 +247,11 @@ def test_a_mark_that_no_redrive_wrote_is_none(attempt: object) -> None:
     assert redrive_of({"redrive": {"run_id": "r", "attempt": attempt}}) is None
 
 
+@pytest.mark.parametrize("run_id", [None, 5, ["r"], "", "call +15005550006, please", "r" * 101])
+def test_a_run_id_that_no_redrive_wrote_is_none(run_id: object) -> None:
+    assert redrive_of({"redrive": {"run_id": run_id, "attempt": 1}}) is None
+
+
 def test_a_defect_of_the_decoder_is_the_reason_of_its_letter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def defect(*_: object) -> None:
         raise KeyError("surprise")

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.errors import PartlyFailed
+from b2bpilot.errors import MessageUnreadable, PartlyFailed
 from b2bpilot.ops.deadletters.archive import letters_in
 from b2bpilot.ops.deadletters.engine import Handled
 from b2bpilot.ops.deadletters.entries import Journal, entry
@@ -46,10 +46,20 @@ def copies_from_file(path: Path, selection: Selection, *, now: datetime) -> list
     return matching[: selection.limit or WINDOW]
 
 
+def readable(letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Return what can be processed. Raises MessageUnreadable when that is none of the letters."""
+    found = [letter for letter in letters if letter.event is not None]
+    if not found:
+        raise MessageUnreadable(
+            f"none of the {len(letters):,} dead letters can be read", hint="`b2bpilot dlq list` shows why"
+        )
+    return found
+
+
 def replay(
     letters: Sequence[DeadLetter], function: Invokable, journal: Journal, *, run_id: str, workers: int
 ) -> Iterator[Handled]:
-    """Run the function with each letter and yield what it said, in the letters' order. Unreadable ones are left out.
+    """Run the function with each letter and yield what it said, in the letters' order.
 
     One worker runs them in this thread, so that a breakpoint in a function of this process works.
     """
@@ -62,16 +72,16 @@ def replay(
         journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
         return Handled(letter=letter, sent=sent)
 
-    readable = [letter for letter in letters if letter.event is not None]
-    yield from _map(run, readable, workers)
+    yield from _map(run, letters, workers)
 
 
-def require_all_processed(handled: Sequence[Handled]) -> None:
-    """Raises PartlyFailed unless every copy was processed."""
+def require_all_processed(handled: Sequence[Handled], *, unreadable: int) -> None:
+    """Raises PartlyFailed unless every letter could be read and was processed."""
     failed = sum(not one.sent.confirmed for one in handled)
-    if failed:
+    if failed or unreadable:
+        left_out = f", {unreadable:,} cannot be read" if unreadable else ""
         raise PartlyFailed(
-            f"{len(handled) - failed:,} processed, {failed:,} failed",
+            f"{len(handled) - failed:,} processed, {failed:,} failed{left_out}",
             hint="the letters are all still in the queue; `b2bpilot dlq show ID` shows one in full",
         )
 
