@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from b2bpilot.ops.deadletters.plan import Decision
 from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.deadletters.routes import InvokeRoute, Route
+from b2bpilot.ops.deadletters.summary import Summary
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.deadletters.world import World
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+SOON = timedelta(milliseconds=30)
 
 
 class Rows:
@@ -71,10 +73,7 @@ def decisions(found: Sequence[DeadLetter], world: World, rows: Rows, **options: 
     return [by_id[one.queue_message_id] for one in found]
 
 
-SOON = timedelta(milliseconds=30)
-
-
-def whole(world: World, route: object, journal: object | None = None, **request: object):
+def whole(world: World, route: Route, journal: Lines | None = None, **request: object) -> Summary:
     """A run of one window, to its end."""
     with redrive(world, Rows(world), route=route, request=Request(**request)) as run:
         return run.run_all(run.take_first(), Lines() if journal is None else journal, Watch())

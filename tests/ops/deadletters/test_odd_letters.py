@@ -65,7 +65,9 @@ def test_a_redrive_leaves_every_letter_that_cannot_be_read_where_it_is(found: di
     everything = Options(include_completed=True, include_poison=True)
 
     for state in (None, *RowState):
-        assert (decide(letter, state, everything) is Decision.UNREADABLE) == bool(letter.unreadable)
+        assert (decide(letter, state, everything, tries=letter.redrives) is Decision.UNREADABLE) == bool(
+            letter.unreadable
+        )
 
 
 @given(found=odd_letters())
