@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
@@ -84,13 +85,23 @@ class _Throttled(ReplyNotSent):
 
 
 def _never_left(exc: Exception) -> bool:
-    """Tell whether the request cannot have reached Twilio: there was no connection yet."""
+    """Tell whether the request cannot have reached Twilio: there was no connection yet, or nobody was trusted at its end.
+
+    requests also raises SSLError while it reads the answer: only a certificate is judged before anything is sent.
+    """
     import requests
     from urllib3.exceptions import NewConnectionError
 
-    if isinstance(exc, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return True
-    return any(isinstance(getattr(each, "reason", None), NewConnectionError) for each in exc.args)
+    before_sending = (requests.ConnectTimeout, NewConnectionError, ssl.SSLCertVerificationError)
+    return any(isinstance(each, before_sending) for each in _layers(exc))
+
+
+def _layers(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an error of requests and what it wraps: urllib3's in its arguments, ssl's own in the reason of that."""
+    yield exc
+    for inner in (*exc.args, getattr(exc, "reason", None)):
+        if isinstance(inner, BaseException):
+            yield from _layers(inner)
 
 
 def _judged(status: int, code: int | None) -> ReplyError:
