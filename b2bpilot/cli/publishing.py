@@ -59,7 +59,7 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
         with _run(pilot, request, order, is_quiet=is_one) as journal:
             with _nothing_published():
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
-                before = _completed_before(database, planned)
+                before = _completed_before(database, planned, is_test=not order.real)
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
@@ -92,12 +92,12 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     )
     with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
         began = pilot.now()
+        is_test = bool(record.parameters.get("test", True))
         with resumed_run(pilot, record) as journal:
             with _nothing_published():
-                before = _completed_before(database, planned)
+                before = _completed_before(database, planned, is_test=is_test)
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
-        is_test = bool(record.parameters.get("test", True))
         publish_results.show_many(pilot, record.run_id, dispatch, request, is_test=is_test)
         _prove(pilot, request, dispatch, database, before, since=began)
     run.require_all_accepted(dispatch, record.run_id)
@@ -152,10 +152,14 @@ def _run(pilot: Pilot, request: Request, order: Order, *, is_quiet: bool) -> Ite
         yield journal
 
 
-def _completed_before(database: DatabaseManager | None, planned: Planned) -> frozenset[str]:
-    from b2bpilot.ops.publish.proof import completed_before
+def _completed_before(database: DatabaseManager | None, planned: Planned, *, is_test: bool) -> frozenset[str]:
+    """Raises Refused when an id is that of a real message and these are tests, or the reverse."""
+    from b2bpilot.ops.publish.proof import completed_before, require_same_kind
 
-    return completed_before(database, planned.message_ids) if database else frozenset()
+    if database is None:
+        return frozenset()
+    require_same_kind(database, planned.message_ids, test=is_test)
+    return completed_before(database, planned.message_ids)
 
 
 def _send(

@@ -63,7 +63,8 @@ class DatabaseManager:
         self.connection.close()
 
     def claim(self, message: PilotMessage, *, lease: timedelta) -> Claim | None:
-        """Record the message and take the lease; None when it is completed or another run holds the lease.
+        """Record the message and take the lease; None when it is completed, when another run holds the lease, and
+        when the row is a test's and the message is none, or the reverse.
 
         PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
         """

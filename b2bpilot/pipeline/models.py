@@ -90,6 +90,7 @@ class Progress:
 
     message_id: str
     status: SubmissionStatus
+    test: bool = False
     attempts: int
     lease_expires_at: datetime | None
     last_error: str | None

@@ -10,7 +10,7 @@ from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRe
 from b2bpilot.pipeline.database import Claim, DatabaseManager, SubmissionFields, storable
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.outcome import Outcome
 
 logger = logging.getLogger(__name__)
@@ -66,13 +66,26 @@ def submission_fields(message: PilotMessage) -> SubmissionFields:
 
 
 def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
+    """Say why there was nothing to claim. Raises MessageInvalid when the row is not of this message at all."""
     message_id = delivery.message.message_id
     submission = database.get_submission_by_message_id(message_id)
+    if submission is not None and submission.test is not delivery.message.test:
+        raise _mistaken(delivery, submission)
     if submission is not None and submission.status is SubmissionStatus.COMPLETED:
         _log("duplicate", delivery, f"Message {message_id} already processed")
         return Outcome.DUPLICATE
     _log("in_progress", delivery, "Message is being processed by another run")
     return Outcome.IN_PROGRESS
+
+
+def _mistaken(delivery: Delivery, submission: UserSubmission) -> MessageInvalid:
+    """A success would delete the message's dead letter, and with it the only copy."""
+    kind, stored = ("a test", "a real") if delivery.message.test else ("no test", "a test")
+    error = MessageInvalid(
+        f"the message is {kind}, and its id {submission.message_id} is stored as {stored} message"
+    )
+    logger.error("Processing failed", extra={"event": "failed", **_facts(delivery), "error": str(error)})
+    return error
 
 
 def _reply_once(delivery: Delivery, claim: Claim, database: DatabaseManager, replier: Replier | None) -> None:

@@ -32,9 +32,11 @@ CLAIM: Final[LiteralString] = """
         received_at = coalesce(submission.received_at, excluded.received_at),
         updated_at = now()
     WHERE submission.status <> 'completed'
+        AND submission.test = excluded.test
         AND (submission.lease_expires_at IS NULL OR submission.lease_expires_at < now())
     RETURNING attempts, reply_state
 """
+"""Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse."""
 
 COMPLETE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
@@ -128,7 +130,7 @@ GET_BY_SID: Final[LiteralString] = (
 )
 
 PROGRESS: Final[LiteralString] = """
-    SELECT message_id, status, attempts, lease_expires_at, last_error, completed_at, updated_at
+    SELECT message_id, status, test, attempts, lease_expires_at, last_error, completed_at, updated_at
     FROM b2b_pilot_user_submissions
     WHERE message_id = ANY(%(message_ids)s)
 """

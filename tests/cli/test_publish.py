@@ -20,10 +20,16 @@ SID = f"SM{'0' * 31}1"
 UNREACHABLE = "postgresql://me:hunter2@127.0.0.1:9/pilot"
 
 
-def stored(database_url: str, message_id: str = MESSAGE_ID, *, error: str | None = None) -> None:
+def stored(
+    database_url: str, message_id: str = MESSAGE_ID, *, error: str | None = None, test: bool = True
+) -> None:
     """Do what the processor does with a message."""
     message = PilotMessage(
-        message_id=message_id, source=Source.CLI, received_at=datetime.now(UTC), params={"Body": "x"}
+        message_id=message_id,
+        source=Source.CLI,
+        received_at=datetime.now(UTC),
+        params={"Body": "x"},
+        test=test,
     )
     with DatabaseManager(database_url) as database:
         claim = database.claim(message, lease=timedelta(seconds=60))
@@ -147,6 +153,19 @@ def test_a_row_that_was_there_before_is_no_new_success(run: Run, staging: Stagin
     result = run("publish", "-e", "staging", "--message-id", MESSAGE_ID, "--wait")
     assert result.exit_code == 0
     assert "It was stored before: the processor skips it as a duplicate\n" in result.stdout
+
+
+def test_a_test_is_refused_the_id_of_a_real_message_before_anything_is_published(
+    run: Run, staging: Staging, database_url: str
+) -> None:
+    stored(database_url, test=False)
+    result = run("publish", "-e", "staging", "--message-id", MESSAGE_ID, "--wait")
+    assert result.exit_code == 5
+    assert (
+        f"error: {MESSAGE_ID} is the id of a real message: a test message cannot have it. Nothing was published\n"
+        in result.stderr
+    )
+    assert staging.messages() == []
 
 
 def test_nothing_is_published_when_the_database_to_wait_on_is_unreachable(run: Run, staging: Staging) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import select
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import LiteralString
@@ -105,6 +106,37 @@ def test_every_line_names_the_message_its_sns_id_and_the_redrive(
     assert line["message_id"] == sent.message.message_id
     assert line["sns_message_id"] == sent.sns_message_id
     assert (line["redrive_run_id"], line["redrive_attempt"]) == (mark.run_id, 2)
+
+
+@pytest.mark.parametrize("is_test", [True, False])
+@pytest.mark.parametrize("status", [SubmissionStatus.FAILED, SubmissionStatus.COMPLETED])
+def test_a_test_and_a_real_message_of_one_id_never_touch_each_others_row(
+    database: DatabaseManager, status: SubmissionStatus, *, is_test: bool
+) -> None:
+    first = message(params={"NumMedia": "two"} if status is SubmissionStatus.FAILED else {}, test=is_test)
+    with suppress(MessageInvalid):
+        process(delivery(first), database=database, replier=None, lease=LEASE)
+    before = row(database, first.message_id)
+    second = message(message_id=first.message_id, params={"Body": "another"}, test=not is_test)
+
+    with pytest.raises(MessageInvalid, match=r"is stored as a (test|real) message"):
+        process(delivery(second), database=database, replier=None, lease=LEASE)
+
+    assert before.status is status
+    assert row(database, first.message_id) == before
+
+
+def test_a_message_whose_id_another_kind_has_is_logged_as_failed(
+    database: DatabaseManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = message()
+    process(delivery(sent), database=database, replier=None, lease=LEASE)
+
+    with pytest.raises(MessageInvalid):
+        process(delivery(replace(sent, test=True)), database=database, replier=None, lease=LEASE)
+
+    (line,) = (vars(record) for record in caplog.records if record.levelname == "ERROR")
+    assert (line["event"], line["message_id"]) == ("failed", sent.message_id)
 
 
 def test_a_delivery_during_another_run_is_a_success_and_changes_nothing(database: DatabaseManager) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from b2bpilot.errors import DatabaseUnreachable
+from b2bpilot.errors import DatabaseUnreachable, Refused
 from b2bpilot.ops.publish.waiting import ATTEMPTS, Verdict
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 
@@ -77,6 +77,18 @@ def completed_before(rows: Rows, message_ids: Iterable[str]) -> frozenset[str]:
         for row in rows.progress_of(page).values()
         if row.status is SubmissionStatus.COMPLETED
     )
+
+
+def require_same_kind(rows: Rows, message_ids: Iterable[str], *, test: bool) -> None:
+    """Raise Refused when a message has the id of a real one and is a test, or the reverse: it would become a dead letter."""
+    for page in _pages(list(message_ids)):
+        for row in rows.progress_of(page).values():
+            if row.test is not test:
+                kind, other = ("test", "real") if test else ("real", "test")
+                raise Refused(
+                    f"{row.message_id} is the id of a {other} message: a {kind} message cannot have it. Nothing was published",
+                    hint=f"leave the id out, or look at that one: `b2bpilot inspect {row.message_id}`",
+                )
 
 
 def prove(
