@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
 import psycopg
 from psycopg import errors as pg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SchemaOutdated, SettingsInvalid
 
-CONNECT_TIMEOUT_SECONDS = 5
+WAITS: Mapping[str, str | int] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+"""A server that vanished is noticed within some ten seconds, also while it owes an answer."""
+READ_WRITE: Mapping[str, str | int] = {"target_session_attrs": "read-write"}
 PING_AFTER = timedelta(seconds=5)
 
 
@@ -23,13 +31,20 @@ class Connection:
 
     A statement that fails is never run again here: whether a lost connection committed it, only the caller's keys can
     tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
+    With `read_write` a server that takes no writes, such as the old primary after a failover, is no server.
     """
 
     def __init__(
-        self, dsn: str, *, application_name: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        dsn: str,
+        *,
+        application_name: str,
+        read_write: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dsn = dsn
         self._application_name = application_name
+        self._read_write = read_write
         self._monotonic = monotonic
         self._connection: psycopg.Connection | None = None
         self._used_at = 0.0
@@ -41,6 +56,9 @@ class Connection:
             connection = self._live()
             try:
                 yield connection
+            except pg.ReadOnlySqlTransaction:
+                connection.close()
+                raise
             finally:
                 self._used_at = self._monotonic()
 
@@ -53,7 +71,9 @@ class Connection:
         if self._connection is not None and (self._is_idle() or has_unasked_input(self._connection)):
             self._ping(self._connection)
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._dsn, application_name=self._application_name)
+            self._connection = connect(
+                self._dsn, application_name=self._application_name, read_write=self._read_write
+            )
         return self._connection
 
     def _is_idle(self) -> bool:
@@ -76,17 +96,18 @@ def has_unasked_input(connection: psycopg.Connection) -> bool:
         return bool(selector.select(timeout=0))
 
 
-def connect(dsn: str, *, application_name: str) -> psycopg.Connection:
-    """Open a connection in autocommit mode. `prepare_threshold=None`: named statements break behind poolers and
-    after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none."""
+def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psycopg.Connection:
+    """Open a connection in autocommit mode; what the DSN names itself stays as it is. `prepare_threshold=None`: named
+    statements break behind poolers and after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none.
+    """
     check_dsn(dsn)
+    named = conninfo_to_dict(dsn)
+    wanted = {**WAITS, **READ_WRITE} if read_write else WAITS
     return psycopg.connect(
-        dsn,
+        make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named}),
         autocommit=True,
         prepare_threshold=None,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name=application_name,
-        tcp_user_timeout=10_000,
     )
 
 

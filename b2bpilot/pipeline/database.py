@@ -45,11 +45,12 @@ class SubmissionFields:
 class DatabaseManager:
     """The table, for one container or one command. Not for use by two threads at once.
 
-    Every method raises DatabaseUnreachable, SchemaOutdated or DatabaseError.
+    Every method raises DatabaseUnreachable, SchemaOutdated or DatabaseError. With `read_write` only a server that takes
+    writes will do; without, a standby may be asked.
     """
 
-    def __init__(self, dsn: str, *, application_name: str = "b2bpilot") -> None:
-        self.connection = Connection(dsn, application_name=application_name)
+    def __init__(self, dsn: str, *, application_name: str = "b2bpilot", read_write: bool = False) -> None:
+        self.connection = Connection(dsn, application_name=application_name, read_write=read_write)
 
     def __enter__(self) -> Self:
         return self

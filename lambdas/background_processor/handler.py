@@ -30,7 +30,7 @@ def _settings() -> Settings:
 @functools.cache
 def _database() -> DatabaseManager:
     url = required(_settings().database_url, "DATABASE_URL")
-    return DatabaseManager(url, application_name="b2bpilot/processor")
+    return DatabaseManager(url, application_name="b2bpilot/processor", read_write=True)
 
 
 @functools.cache
