@@ -225,6 +225,12 @@ class DatabaseManager:
             count: int | None = cursor.execute(queries.COUNT_STALE, {"stale_after": stale_after}).fetchone()
         return count or 0
 
+    def hand_back_stale_attempts(self, *, refused: Sequence[str], untried: Sequence[str]) -> int:
+        """Uncount republications that certainly did not happen, and return how many. The refused messages keep their rest,
+        the untried ones are due again at once."""
+        values = {"refused": list(refused), "untried": list(untried)}
+        return self._execute(queries.HAND_BACK_STALE_ATTEMPTS, values)
+
     def _execute(self, query: LiteralString, values: Mapping[str, Any]) -> int:
         with self.connection.use() as connection:
             return connection.execute(query, values).rowcount

@@ -169,6 +169,13 @@ COUNT_STALE_ATTEMPT: Final[LiteralString] = """
     WHERE id = %(id)s
 """
 
+HAND_BACK_STALE_ATTEMPTS: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET stale_attempts = stale_attempts - 1,
+        next_stale_at = CASE WHEN message_id = ANY(%(untried)s::text[]) THEN now() ELSE next_stale_at END
+    WHERE message_id = ANY(%(refused)s::text[] || %(untried)s::text[]) AND stale_attempts > 0
+"""
+
 IDENTIFY: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s AND message_id IS NULL
 """

@@ -1,17 +1,17 @@
 """The stale processor: messages that nobody works on any more are published again, a few times, and then given up.
 
 Order: lock, write to the rows, commit, publish. A crash between commit and publish leaves the row for a later round;
-publishing inside the transaction would be a dual write.
+publishing inside the transaction would be a dual write. An attempt that certainly published nothing is uncounted.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from b2bpilot.errors import PilotError
+from b2bpilot.errors import MessageTooLarge, PilotError, PublishFailed
 from b2bpilot.pipeline.database import DatabaseManager, StaleRow
 from b2bpilot.pipeline.message import (
     PilotMessage,
@@ -25,7 +25,8 @@ from b2bpilot.pipeline.models import UserSubmission
 logger = logging.getLogger(__name__)
 
 Publish = Callable[[PilotMessage], object]
-"""Publishes one message to the topic and returns SNS's id for it, which is logged. Raises PilotError when SNS did not accept it."""
+"""Publishes one message to the topic and returns SNS's id for it, which is logged. Raises PublishFailed when
+SNS may have accepted it all the same, MessageTooLarge, or another PilotError when it certainly did not."""
 
 ATTEMPT_LIMIT = 5
 BATCH = 100
@@ -35,13 +36,15 @@ LONGEST_BACK_OFF = timedelta(hours=6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleReport:
-    """What one run did. `backlog` counts what is stale after it, messages in their back-off included."""
+    """What one run did. `handed_back` counts the attempts that published nothing and do not count; `backlog` what is stale
+    after it, messages in their back-off included."""
 
     claimed: int = 0
     identified: int = 0
     abandoned: int = 0
     published: int = 0
     publish_failed: int = 0
+    handed_back: int = 0
     backlog: int = 0
     stood_still: bool = False
 
@@ -68,8 +71,7 @@ def republish_stale(
         for row in rows:
             message, report = _take(row, report, stale_after=stale_after, attempt_limit=attempt_limit)
             messages += [message] if message else []
-    for message in messages:
-        report = _publish(message, publish, report)
+    report = _publish_all(messages, publish, database, report)
     return replace(report, backlog=database.count_stale(stale_after=stale_after))
 
 
@@ -87,7 +89,7 @@ def _take(
         report = replace(report, identified=report.identified + 1)
     if submission.stale_attempts >= attempt_limit:
         row.abandon(
-            f"given up after {attempt_limit} republications: {submission.last_error or 'no error recorded'}"
+            f"given up after {attempt_limit} tries to publish it again: {submission.last_error or 'no error recorded'}"
         )
         return None, replace(report, abandoned=report.abandoned + 1)
     row.count_attempt(back_off=back_off(submission.stale_attempts, stale_after=stale_after))
@@ -126,20 +128,51 @@ def _new_identity(submission: UserSubmission) -> str:
     return message_id_for(submission.message_sid) if submission.message_sid else new_message_id()
 
 
-def _publish(message: PilotMessage, publish: Publish, report: StaleReport) -> StaleReport:
-    try:
-        accepted = publish(message)
-    except PilotError as exc:
-        logger.warning(
-            "Stale message not published",
-            extra={"event": "publish_failed", "message_id": message.message_id, "error": str(exc)},
-        )
-        return replace(report, publish_failed=report.publish_failed + 1)
+def _publish_all(
+    messages: Sequence[PilotMessage], publish: Publish, database: DatabaseManager, report: StaleReport
+) -> StaleReport:
+    """Publish until the topic takes no more: the next message would meet the same. One that is too large is alone with that."""
+    for count, message in enumerate(messages, 1):
+        try:
+            accepted = publish(message)
+        except PilotError as exc:
+            _log_not_published(message, exc)
+            report = replace(report, publish_failed=report.publish_failed + 1)
+            if not isinstance(exc, MessageTooLarge):
+                return _hand_back(message, messages[count:], exc, database, report)
+        else:
+            _log_published(message, accepted)
+            report = replace(report, published=report.published + 1)
+    return report
+
+
+def _hand_back(
+    failed: PilotMessage,
+    untried: Sequence[PilotMessage],
+    error: PilotError,
+    database: DatabaseManager,
+    report: StaleReport,
+) -> StaleReport:
+    """Uncount what was certainly not published: nobody is to be given up for what was never tried."""
+    refused = [] if isinstance(error, PublishFailed) else [failed.message_id]
+    handed_back = database.hand_back_stale_attempts(
+        refused=refused, untried=[message.message_id for message in untried]
+    )
+    return replace(report, handed_back=handed_back)
+
+
+def _log_not_published(message: PilotMessage, error: PilotError) -> None:
+    logger.warning(
+        "Stale message not published",
+        extra={"event": "publish_failed", "message_id": message.message_id, "error": str(error)},
+    )
+
+
+def _log_published(message: PilotMessage, accepted: object) -> None:
     logger.info(
         "Stale message published",
         extra={"event": "republished", "message_id": message.message_id, "sns_message_id": accepted},
     )
-    return replace(report, published=report.published + 1)
 
 
 def log_report(report: StaleReport) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from b2bpilot.aws.metrics import is_throttled
 from b2bpilot.aws.secrets import read_secret
+from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
@@ -30,7 +31,9 @@ def _database() -> DatabaseManager:
 
 @functools.cache
 def _topic() -> Topic:
-    return Topic.connect(required(_settings().topic_arn, "SNS_TOPIC_ARN"))
+    """A topic that does not answer ends the batch; the function must live to uncount what it did not publish."""
+    timeouts = Timeouts(connect_seconds=2, read_seconds=10, attempts=2)
+    return Topic.connect(required(_settings().topic_arn, "SNS_TOPIC_ARN"), timeouts=timeouts)
 
 
 def _publish(message: PilotMessage) -> str:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import psycopg
 import pytest
 
-from b2bpilot.errors import PublishFailed
+from b2bpilot.errors import (
+    AwsDenied,
+    AwsThrottled,
+    AwsUnreachable,
+    MessageTooLarge,
+    PilotError,
+    PublishFailed,
+)
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
@@ -148,7 +155,7 @@ def test_a_message_is_given_up_after_the_limit_with_its_last_error(
     assert len(published) == ATTEMPT_LIMIT
     abandoned = row(database, sent.message_id)
     assert abandoned.status is SubmissionStatus.ABANDONED
-    assert abandoned.last_error == "given up after 5 republications: boom"
+    assert abandoned.last_error == "given up after 5 tries to publish it again: boom"
 
 
 def test_a_published_message_rests_before_it_is_published_again(
@@ -197,6 +204,104 @@ def test_a_publish_that_fails_is_reported_and_left_for_a_later_round(
     report = republish_stale(database, refuse, stale_after=STALE_AFTER, is_throttled=lambda: False)
 
     assert (report.published, report.publish_failed, report.backlog) == (0, 1, 1)
+
+
+def refusing(error: PilotError, asked: list[PilotMessage]) -> Callable[[PilotMessage], None]:
+    """Publish nothing, and note who was asked for."""
+
+    def refuse(sent: PilotMessage) -> None:
+        asked.append(sent)
+        raise error
+
+    return refuse
+
+
+def claimed(database: DatabaseManager, count: int) -> list[PilotMessage]:
+    sent = [message() for _ in range(count)]
+    for one in sent:
+        database.claim(one, lease=timedelta(minutes=5))
+    return sent
+
+
+def stale_attempts(database: DatabaseManager, messages: Sequence[PilotMessage]) -> int:
+    return sum(row(database, one.message_id).stale_attempts for one in messages)
+
+
+CERTAIN = [
+    AwsDenied("AWS denied sns:Publish"),
+    AwsThrottled("AWS throttled sns:Publish"),
+    AwsUnreachable("AWS was not reached"),
+]
+
+
+@pytest.mark.parametrize("error", CERTAIN, ids=lambda error: type(error).__name__)
+def test_a_topic_that_takes_nothing_for_hours_is_no_reason_to_give_a_message_up(
+    database: DatabaseManager, admin: psycopg.Connection, error: PilotError
+) -> None:
+    sent, asked, published = claimed(database, 3), list[PilotMessage](), list[PilotMessage]()
+
+    for _ in range(2 * ATTEMPT_LIMIT):
+        age(admin, minutes=7 * 60)
+        report = republish_stale(
+            database, refusing(error, asked), stale_after=STALE_AFTER, is_throttled=lambda: False
+        )
+
+    assert (report.claimed, report.publish_failed, report.handed_back, report.abandoned) == (3, 1, 3, 0)
+    assert stale_attempts(database, sent) == 0
+    age(admin, minutes=7 * 60)
+    assert run(database, published).published == 3
+
+
+def test_after_a_refusal_the_rest_of_the_batch_is_not_tried_and_need_not_wait(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    claimed(database, 3)
+    asked, published = list[PilotMessage](), list[PilotMessage]()
+    age(admin)
+
+    republish_stale(
+        database, refusing(CERTAIN[0], asked), stale_after=STALE_AFTER, is_throttled=lambda: False
+    )
+    run(database, published)
+
+    (refused,) = asked
+    assert len(published) == 2
+    assert refused.message_id not in {one.message_id for one in published}
+
+
+def test_a_publish_that_may_have_succeeded_keeps_its_attempt_and_ends_the_batch(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    sent, asked = claimed(database, 3), list[PilotMessage]()
+    age(admin)
+
+    report = republish_stale(
+        database,
+        refusing(PublishFailed("no answer"), asked),
+        stale_after=STALE_AFTER,
+        is_throttled=lambda: False,
+    )
+
+    assert (len(asked), report.publish_failed, report.handed_back) == (1, 1, 2)
+    assert row(database, asked[0].message_id).stale_attempts == 1
+    assert stale_attempts(database, sent) == 1
+
+
+def test_a_message_that_sns_cannot_take_stops_nobody_else(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    sent, asked = claimed(database, 3), list[PilotMessage]()
+    age(admin)
+
+    report = republish_stale(
+        database,
+        refusing(MessageTooLarge("262,145 bytes"), asked),
+        stale_after=STALE_AFTER,
+        is_throttled=lambda: False,
+    )
+
+    assert (len(asked), report.publish_failed, report.handed_back) == (3, 3, 0)
+    assert stale_attempts(database, sent) == 3
 
 
 def test_two_runs_at_once_take_different_rows(
