@@ -51,14 +51,17 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-NO_CREDENTIALS = (
+NO_CREDENTIALS: tuple[type[Exception], ...] = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
     boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.SSOError,
-    boto.LoginError,
+    *(
+        getattr(boto, name)
+        for name in ("TokenRetrievalError", "SSOError", "LoginError")
+        if hasattr(boto, name)
+    ),
 )
+"""Lambda brings a botocore of AWS's choice: an older one lacks the last ones, and the functions must start all the same."""
 NOT_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
 CREDENTIALS_HINT = "log in (`aws sso login`, `aws configure`), or name other credentials with --profile"
 ENDPOINT_HINT = "check the network, --region and --endpoint-url"
