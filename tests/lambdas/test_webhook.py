@@ -5,101 +5,19 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 from twilio.request_validator import RequestValidator
 
 from b2bpilot.pipeline.message import decode, message_id_for
 from b2bpilot.twilio.signature import signature_for, url_for_body
 from lambdas.webhook_handler import handler as webhook
-from tests.events import TWILIO_PARAMS, new_sid
-
-URL = "https://hooks.example.com/prod/webhook"
-TOKEN = "0123456789abcdef0123456789abcdef"
-FORM = "application/x-www-form-urlencoded"
-
-
-class Topic:
-    """A real topic (of moto's) and the queue that shows what was published on it."""
-
-    def __init__(self) -> None:
-        self.sns = boto3.client("sns", region_name="us-east-1")
-        self.sqs = boto3.client("sqs", region_name="us-east-1")
-        self.arn = self.sns.create_topic(Name="b2b-pilot-messages-test")["TopicArn"]
-        self.queue = self.sqs.create_queue(QueueName="listener")["QueueUrl"]
-        self.sns.subscribe(
-            TopicArn=self.arn,
-            Protocol="sqs",
-            Endpoint="arn:aws:sqs:us-east-1:123456789012:listener",
-        )
-
-    def published(self) -> list[dict[str, Any]]:
-        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
-        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-
-
-@pytest.fixture
-def topic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Topic]:
-    with mock_aws():
-        found = Topic()
-        environment = {
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "SNS_TOPIC_ARN": found.arn,
-            "PUBLIC_WEBHOOK_URL": f"{URL}#rc=3&rp=5xx,ct,rt",
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_SECONDARY_AUTH_TOKEN": "the-new-token",
-            "TWILIO_SHARED_KEYS": json.dumps({"SK1": "shared-secret"}),
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        importlib.reload(webhook)
-        yield found
-
-
-def params(**changes: str) -> dict[str, str]:
-    return {**TWILIO_PARAMS, "MessageSid": new_sid(), **changes}
-
-
-def event(
-    body: str | bytes, headers: dict[str, str], query: str = "", *, encoded: bool = False
-) -> dict[str, Any]:
-    raw = body.encode() if isinstance(body, str) else body
-    return {
-        "version": "2.0",
-        "routeKey": "POST /webhook",
-        "rawPath": "/webhook",
-        "rawQueryString": query,
-        "headers": headers,
-        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/webhook"}},
-        "body": base64.b64encode(raw).decode() if encoded else raw.decode(),
-        "isBase64Encoded": encoded,
-    }
-
-
-def form(sent: dict[str, str], signature: str | None = None, *, encoded: bool = False) -> dict[str, Any]:
-    headers = {
-        "content-type": FORM,
-        "x-twilio-signature": signature_for(TOKEN, URL, sent) if signature is None else signature,
-    }
-    return event(urlencode(sent), headers, encoded=encoded)
-
-
-def json_event(document: object, token: str = TOKEN) -> dict[str, Any]:
-    body = json.dumps(document)
-    url = url_for_body(URL, body.encode())
-    headers = {"content-type": "application/json", "x-twilio-signature": signature_for(token, url, {})}
-    return event(body, headers, query=url.partition("?")[2])
-
-
-def call(request: dict[str, Any]) -> dict[str, Any]:
-    return webhook.handler(request, None)
+from tests.events import new_sid
+from tests.lambdas.webhook_world import FORM, TOKEN, URL, Topic, call, event, form, json_event, params
 
 
 @pytest.mark.parametrize("encoded", [False, True])

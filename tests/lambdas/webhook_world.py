@@ -1,0 +1,76 @@
+"""Requests as API Gateway hands them over, signed as Twilio signs them, and a topic that shows what was published."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+
+from b2bpilot.twilio.signature import signature_for, url_for_body
+from lambdas.webhook_handler import handler as webhook
+from tests.events import TWILIO_PARAMS, new_sid
+
+URL = "https://hooks.example.com/prod/webhook"
+TOKEN = "0123456789abcdef0123456789abcdef"
+FORM = "application/x-www-form-urlencoded"
+
+
+class Topic:
+    """A real topic (of moto's) and the queue that shows what was published on it."""
+
+    def __init__(self) -> None:
+        self.sns = boto3.client("sns", region_name="us-east-1")
+        self.sqs = boto3.client("sqs", region_name="us-east-1")
+        self.arn = self.sns.create_topic(Name="b2b-pilot-messages-test")["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName="listener")["QueueUrl"]
+        self.sns.subscribe(
+            TopicArn=self.arn,
+            Protocol="sqs",
+            Endpoint="arn:aws:sqs:us-east-1:123456789012:listener",
+        )
+
+    def published(self) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def params(**changes: str) -> dict[str, str]:
+    return {**TWILIO_PARAMS, "MessageSid": new_sid(), **changes}
+
+
+def event(
+    body: str | bytes, headers: dict[str, str], query: str = "", *, encoded: bool = False
+) -> dict[str, Any]:
+    raw = body.encode() if isinstance(body, str) else body
+    return {
+        "version": "2.0",
+        "routeKey": "POST /webhook",
+        "rawPath": "/webhook",
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/webhook"}},
+        "body": base64.b64encode(raw).decode() if encoded else raw.decode(),
+        "isBase64Encoded": encoded,
+    }
+
+
+def form(sent: dict[str, str], signature: str | None = None, *, encoded: bool = False) -> dict[str, Any]:
+    headers = {
+        "content-type": FORM,
+        "x-twilio-signature": signature_for(TOKEN, URL, sent) if signature is None else signature,
+    }
+    return event(urlencode(sent), headers, encoded=encoded)
+
+
+def json_event(document: object, token: str = TOKEN) -> dict[str, Any]:
+    body = json.dumps(document)
+    url = url_for_body(URL, body.encode())
+    headers = {"content-type": "application/json", "x-twilio-signature": signature_for(token, url, {})}
+    return event(body, headers, query=url.partition("?")[2])
+
+
+def call(request: dict[str, Any]) -> dict[str, Any]:
+    return webhook.handler(request, None)
