@@ -19,6 +19,8 @@ class Settings:
 
     topic_arn: str | None
     public_webhook_url: str | None
+    other_webhook_urls: tuple[str, ...]
+    """What Twilio may call beside it: the API's own URL, and the public one before it was moved."""
     reply_text: str | None
     stale_after: timedelta
     processor_function_name: str | None
@@ -39,10 +41,12 @@ class Settings:
         """
         arn = environ.get("SECRET_ARN")
         values = {**(read_secret(arn) if arn else {}), **{k: v for k, v in environ.items() if v}}
+        others = (values.get("API_WEBHOOK_URL"), values.get("PREVIOUS_WEBHOOK_URL"))
         tokens = (values.get("TWILIO_AUTH_TOKEN"), values.get("TWILIO_SECONDARY_AUTH_TOKEN"))
         return cls(
             topic_arn=values.get("SNS_TOPIC_ARN"),
             public_webhook_url=values.get("PUBLIC_WEBHOOK_URL"),
+            other_webhook_urls=tuple(url for url in others if url),
             reply_text=values.get("REPLY_TEXT"),
             stale_after=_minutes(values.get("STALE_AFTER_MINUTES", "15")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),

@@ -1,10 +1,10 @@
-"""Twilio's signature on a webhook, over the public URL that we configured: never over a host that the request names."""
+"""Twilio's signature on a webhook, over a public URL that we configured: never over a host that the request names."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urldefrag, urlsplit, urlunsplit
 
@@ -45,27 +45,33 @@ class Parameters(dict[str, str]):
 def is_signed_form(
     secrets: SigningSecrets,
     *,
-    url: str,
+    urls: Sequence[str],
     query: str,
     parameters: Parameters,
     signature: str,
     settings_header: str | None,
 ) -> bool:
-    """Tell whether Twilio signed these form parameters for this URL. Blank values count."""
+    """Tell whether Twilio signed these form parameters for one of the URLs. Blank values count."""
     return any(
         _matches(secrets, candidate, parameters, signature, settings_header)
-        for candidate in _urls(url, query)
+        for candidate in _candidates(urls, query)
     )
 
 
 def is_signed_body(
-    secrets: SigningSecrets, *, url: str, query: str, body: bytes, signature: str, settings_header: str | None
+    secrets: SigningSecrets,
+    *,
+    urls: Sequence[str],
+    query: str,
+    body: bytes,
+    signature: str,
+    settings_header: str | None,
 ) -> bool:
     """Tell whether Twilio signed this body: its hash stands in the URL's query, and the URL is signed."""
     return any(
         _has_body_hash(candidate, body)
         and _matches(secrets, candidate, Parameters(()), signature, settings_header)
-        for candidate in _urls(url, query)
+        for candidate in _candidates(urls, query)
     )
 
 
@@ -81,10 +87,13 @@ def url_for_body(url: str, body: bytes) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}{digest}"
 
 
-def _urls(url: str, query: str) -> tuple[str, ...]:
-    """The URL as configured (its `#rc=...` fragment is not signed), and with the query that was really called."""
-    configured = urldefrag(url).url
-    return (configured, urlunsplit(urlsplit(configured)._replace(query=query))) if query else (configured,)
+def _candidates(urls: Sequence[str], query: str) -> Iterator[str]:
+    """Yield each URL as configured (its `#rc=...` fragment is not signed), and with the query that was really called."""
+    for url in urls:
+        configured = urldefrag(url).url
+        yield configured
+        if query:
+            yield urlunsplit(urlsplit(configured)._replace(query=query))
 
 
 def _has_body_hash(url: str, body: bytes) -> bool:

@@ -5,73 +5,107 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from b2bpilot.aws.secrets import read_secret
-from b2bpilot.aws.session import Timeouts
+from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
-from b2bpilot.errors import MessageTooLarge, PilotError
+from b2bpilot.errors import AwsUnreachable, MessageTooLarge, PilotError, PublishFailed
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.settings import Settings
-from lambdas.webhook_handler.config import WebhookConfig, webhook_config
-from lambdas.webhook_handler.request import RejectedRequest, message_from_request, read_request
+from lambdas.webhook_handler.config import Renewing, WebhookConfig, webhook_config
+from lambdas.webhook_handler.request import (
+    RejectedRequest,
+    SignatureUnknown,
+    WebhookRequest,
+    identity,
+    message_from_request,
+    read_request,
+)
 
 logger = logging.getLogger(__name__)
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+TIMEOUTS = Timeouts(connect_seconds=1, read_seconds=2, attempts=1)
+AT_ONCE_SECONDS = 0.5
+"""Together less than the 4 s after which Twilio, with the override that we recommend, tries again."""
 
 
-@functools.cache
-def _config() -> WebhookConfig:
-    return webhook_config(Settings.from_env(os.environ, read_secret=read_secret))
+def _read_config() -> WebhookConfig:
+    return webhook_config(Settings.from_env(os.environ, read_secret=_read_secret))
+
+
+def _read_secret(arn: str) -> Mapping[str, str]:
+    return read_secret(arn, AwsAccess().client("secretsmanager", TIMEOUTS))
+
+
+_configuration = Renewing(_read_config)
 
 
 @functools.cache
 def _topic(topic_arn: str) -> Topic:
-    """Twilio gives up after seconds: a slow SNS is answered with 503 in time for its retry."""
-    return Topic.connect(topic_arn, timeouts=Timeouts(connect_seconds=1, read_seconds=3, attempts=2))
+    return Topic.connect(topic_arn, timeouts=TIMEOUTS)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
     """Answer one request of the HTTP API."""
-    message = None
+    named = identity({})
     try:
-        config = _config()
-        message = message_from_request(read_request(event), config, received_at=datetime.now(UTC))
-        sns_message_id = _topic(config.topic_arn).publish(encode(message))
+        request = read_request(event)
+        named = identity(request.parameters)
+        message = _message(request)
+        named = {**identity(message.params), "message_id": message.message_id}
+        sns_message_id = _publish(message)
     except RejectedRequest as exc:
-        _log_rejected(str(exc), message_id=exc.claimed_message_id)
+        _log_rejected(str(exc), named)
         return _answer(exc.status, str(exc))
     except MessageTooLarge as exc:
-        _log_rejected(str(exc), message_id=message.message_id if message else None)
+        _log_rejected(str(exc), named)
         return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the message is larger than SNS takes")
     except PilotError as exc:
-        _log_not_published(message, str(exc))
+        _log_not_published(str(exc), named)
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE, "the message could not be published; send it again")
-    _log_published(message, sns_message_id)
+    _log_published(message, sns_message_id, named)
     return _answer(HTTPStatus.OK, EMPTY_TWIML, content_type="text/xml", message_id=message.message_id)
 
 
-def _log_rejected(reason: str, *, message_id: str | None) -> None:
-    """The id is what the request claims to be, for whoever looks for a message that never arrived."""
-    logger.warning(
-        "Request rejected", extra={"event": "rejected", "message_id": message_id, "reason": reason}
-    )
+def _message(request: WebhookRequest) -> PilotMessage:
+    received_at = datetime.now(UTC)
+    try:
+        return message_from_request(request, _configuration.current(), received_at=received_at)
+    except SignatureUnknown:
+        return message_from_request(request, _configuration.renewed(), received_at=received_at)
 
 
-def _log_not_published(message: PilotMessage | None, error: str) -> None:
-    message_id = message.message_id if message else None
-    extra = {"event": "publish_failed", "message_id": message_id, "error": error}
-    logger.error("Message not published", extra=extra)
+def _publish(message: PilotMessage) -> str:
+    """Publish, and once more when that failed at once, as over a connection that SNS closed while the container was
+    frozen: Twilio sends a message again only where its URL says so."""
+    topic, encoded, began = _topic(_configuration.current().topic_arn), encode(message), time.monotonic()
+    try:
+        return topic.publish(encoded)
+    except (AwsUnreachable, PublishFailed):
+        if time.monotonic() - began > AT_ONCE_SECONDS:
+            raise
+        return topic.publish(encoded)
 
 
-def _log_published(message: PilotMessage, sns_message_id: str) -> None:
+def _log_rejected(reason: str, named: Mapping[str, str | None]) -> None:
+    """The ids are what the request claims to be, for whoever looks for a message that never arrived."""
+    logger.warning("Request rejected", extra={"event": "rejected", **named, "reason": reason})
+
+
+def _log_not_published(error: str, named: Mapping[str, str | None]) -> None:
+    logger.error("Message not published", extra={"event": "publish_failed", **named, "error": error})
+
+
+def _log_published(message: PilotMessage, sns_message_id: str, named: Mapping[str, str | None]) -> None:
     extra = {
         "event": "published",
-        "message_id": message.message_id,
+        **named,
         "sns_message_id": sns_message_id,
         "message_type": message.message_type.value,
         "test": message.test,

@@ -30,12 +30,18 @@ SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class RejectedRequest(Exception):
-    """A request that is not taken; `status` is the answer. What it claims to be is for the log only: anybody may claim it."""
+    """A request that is not taken; `status` is the answer."""
 
-    def __init__(self, status: HTTPStatus, reason: str, *, claimed_message_id: str | None = None) -> None:
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-        self.claimed_message_id = claimed_message_id
+
+
+class SignatureUnknown(RejectedRequest):
+    """A request that is signed with nothing we know: made up, or with a token newer than the one that was read."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.FORBIDDEN, "the signature does not match")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,14 @@ class WebhookRequest:
     @property
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def signature(self) -> str:
+        return self.headers.get(SIGNATURE_HEADER, "")
+
+    @property
+    def parameters(self) -> Parameters:
+        return form_parameters(self.body) if self.content_type == FORM else Parameters(())
 
 
 def read_request(event: Mapping[str, Any]) -> WebhookRequest:
@@ -64,19 +78,14 @@ def read_request(event: Mapping[str, Any]) -> WebhookRequest:
 def message_from_request(
     request: WebhookRequest, config: WebhookConfig, *, received_at: datetime
 ) -> PilotMessage:
-    """Return the message that Twilio, or a test that holds the token, sent. Raises RejectedRequest."""
-    if request.content_type == JSON:
-        _require(
-            _is_signed(request, config, Parameters(())), HTTPStatus.FORBIDDEN, "the signature does not match"
-        )
-        return _from_json(request.body, received_at)
-    parameters = form_parameters(request.body) if request.content_type == FORM else Parameters(())
+    """Return the message that Twilio, or a test that holds the token, sent. Raises RejectedRequest; SignatureUnknown
+    among them where another secret could make the difference."""
+    _require(bool(request.signature), HTTPStatus.FORBIDDEN, "there is no signature")
+    parameters = request.parameters
     if not _is_signed(request, config, parameters):
-        raise RejectedRequest(
-            HTTPStatus.FORBIDDEN,
-            "the signature does not match",
-            claimed_message_id=_claimed_message_id(parameters),
-        )
+        raise SignatureUnknown
+    if request.content_type == JSON:
+        return _from_json(request.body, received_at)
     _require(
         request.content_type == FORM,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -104,23 +113,22 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
 
 
 def _is_signed(request: WebhookRequest, config: WebhookConfig, parameters: Parameters) -> bool:
-    signature = request.headers.get(SIGNATURE_HEADER, "")
     settings_header = request.headers.get(SETTINGS_HEADER)
     if request.content_type == JSON:
         return is_signed_body(
             config.secrets,
-            url=config.public_url,
+            urls=config.public_urls,
             query=request.query,
             body=request.body,
-            signature=signature,
+            signature=request.signature,
             settings_header=settings_header,
         )
     return is_signed_form(
         config.secrets,
-        url=config.public_url,
+        urls=config.public_urls,
         query=request.query,
         parameters=parameters,
-        signature=signature,
+        signature=request.signature,
         settings_header=settings_header,
     )
 
@@ -161,9 +169,12 @@ def _from_twilio(params: Mapping[str, str], received_at: datetime) -> PilotMessa
     )
 
 
-def _claimed_message_id(parameters: Parameters) -> str | None:
-    sid = dict(parameters).get("MessageSid", "")
-    return message_id_for(sid) if SID.fullmatch(sid) else None
+def identity(params: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what log lines call the message with these parameters. Before they are verified it is only what they claim."""
+    sid = params.get("MessageSid", "")
+    if not SID.fullmatch(sid):
+        return {"message_id": None, "message_sid": None}
+    return {"message_id": message_id_for(sid), "message_sid": sid}
 
 
 def _text(value: object) -> str:

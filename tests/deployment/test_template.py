@@ -81,7 +81,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
             assert values.setdefault(name, value) == value
     assert set(values) == {
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
-        "DEAD_LETTER_QUEUE_URL",
+        "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL",
     }  # fmt: skip
 
 
@@ -310,6 +310,13 @@ def test_the_url_that_is_verified_is_the_url_that_is_printed(
     assert verified == template["Outputs"]["WebhookUrl"]["Value"]
 
 
+def test_the_apis_own_url_and_a_previous_one_are_verified_too(functions: dict[str, Properties]) -> None:
+    variables = functions["WebhookHandlerFunction"]["Environment"]["Variables"]
+    (_, _, own) = variables["PUBLIC_WEBHOOK_URL"]["Fn::If"]
+    assert variables["API_WEBHOOK_URL"] == own
+    assert variables["PREVIOUS_WEBHOOK_URL"] == {"Ref": "PreviousWebhookUrl"}
+
+
 # ---- names ----
 
 
@@ -411,6 +418,8 @@ def accepts(template: dict[str, Any], parameter: str, value: str) -> bool:
         ("PublicWebhookUrl", ""),
         ("PublicWebhookUrl", "https://hooks.example.com/webhook?tenant=1"),
         ("PublicWebhookUrl", "http://127.0.0.1:4566/webhook"),
+        ("PreviousWebhookUrl", ""),
+        ("PreviousWebhookUrl", "https://old.example.com/webhook"),
         ("PublicWebhookUrl", "http://abc123.execute-api.localhost:4566/webhook"),
         ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
         ("SubnetIds", "subnet-0123456789abcdef0"),
@@ -431,6 +440,7 @@ def test_a_parameter_accepts_what_is_right(template: dict[str, Any], parameter: 
         ("DatabaseUrl", 'postgresql://user:p"w@db.example.com/b2b'),
         ("PublicWebhookUrl", "http://hooks.example.com/webhook"),
         ("PublicWebhookUrl", "https://hooks.example.com/webhook#rc=3"),
+        ("PreviousWebhookUrl", "http://old.example.com/webhook"),
         ("AlarmTopicArn", "on-call"),
         ("SubnetIds", "vpc-0123456789abcdef0"),
     ],

@@ -184,6 +184,25 @@ def test_a_configured_query_is_part_of_what_is_signed(topic: Topic, monkeypatch:
     assert call(form(sent, signature_for(TOKEN, URL, sent)))["statusCode"] == 403
 
 
+@pytest.mark.parametrize("name", ["API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL"])
+def test_while_the_url_moves_the_other_configured_one_is_taken_too(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    other = "https://old.example.com/webhook"
+    sent = params()
+    request = form(sent, signature_for(TOKEN, other, sent))
+    assert call(request)["statusCode"] == 403
+
+    monkeypatch.setenv(name, f"{other}#rc=3")
+    importlib.reload(webhook)
+
+    assert call(request)["statusCode"] == 200
+    assert call(form(sent))["statusCode"] == 200
+    assert (
+        call(form(sent, signature_for(TOKEN, "https://evil.example.com/webhook", sent)))["statusCode"] == 403
+    )
+
+
 def test_when_sns_refuses_twilio_is_asked_to_try_again(topic: Topic) -> None:
     topic.sns.delete_topic(TopicArn=topic.arn)
 
@@ -260,15 +279,42 @@ def test_a_rejected_request_is_logged_with_the_id_that_it_claims(
 
     (record,) = (record for record in caplog.records if record.message == "Request rejected")
     assert vars(record)["message_id"] == message_id_for(sent["MessageSid"])
+    assert vars(record)["message_sid"] == sent["MessageSid"]
     assert vars(record)["reason"] == "the signature does not match"
 
 
 def test_a_published_message_is_logged_with_the_id_that_sns_gave_it(
     topic: Topic, caplog: pytest.LogCaptureFixture
 ) -> None:
+    sent = params()
     with caplog.at_level("INFO"):
-        call(form(params()))
+        call(form(sent))
 
     (record,) = (record for record in caplog.records if record.message == "Message published")
     (published,) = topic.published()
     assert vars(record)["sns_message_id"] == published["MessageId"]
+    assert vars(record)["message_sid"] == sent["MessageSid"]
+
+
+def test_what_a_request_calls_a_sid_is_logged_only_when_it_looks_like_one(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        call(form(params(MessageSid="+1 500 555 0006"), "AAAA"))
+        call(json_event({"test": "x", "MessageSid": "+1 500 555 0006"}))
+
+    rejected, published = (vars(record) for record in caplog.records if record.name == webhook.__name__)
+    assert (rejected["message_id"], rejected["message_sid"]) == (None, None)
+    assert published["message_sid"] is None
+
+
+def test_a_message_that_sns_refused_is_logged_with_its_ids(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic.sns.delete_topic(TopicArn=topic.arn)
+    sent = params()
+    call(form(sent))
+
+    (record,) = (vars(record) for record in caplog.records if record.message == "Message not published")
+    assert record["message_sid"] == sent["MessageSid"]
+    assert record["message_id"] == message_id_for(sent["MessageSid"])

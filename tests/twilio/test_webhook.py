@@ -67,7 +67,7 @@ def test_a_form_is_signed_as_twilio_signs_it(server: Server) -> None:
     _, headers, _ = server.requests[0]
     assert is_signed_form(
         SECRETS,
-        url=server.webhook,
+        urls=[server.webhook],
         query="",
         parameters=Parameters([("Body", ""), ("From", "+1")]),
         signature=headers["x-twilio-signature"],
@@ -82,7 +82,7 @@ def test_a_test_message_is_signed_by_its_body_and_marked(server: Server) -> None
     assert json.loads(body) == {"test": "hi", "message_id": MESSAGE_ID, "NumMedia": "0"}
     assert is_signed_body(
         SECRETS,
-        url=server.webhook,
+        urls=[server.webhook],
         query=path.partition("?")[2],
         body=body,
         signature=headers["x-twilio-signature"],
