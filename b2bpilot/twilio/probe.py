@@ -102,7 +102,7 @@ def _host(url: str) -> str:
 
 def _hint(status: int, kind: ProbeKind) -> str | None:
     if status == HTTPStatus.FORBIDDEN:
-        return "the URL must be spelled as the webhook's PUBLIC_WEBHOOK_URL, and the token be the same"
+        return "the URL must be one that the webhook verifies (B2B024 shows them), and the token be the same"
     if kind is ProbeKind.JSON:
         return "another system may know no JSON: --probe form sends what it will take for a message from +15005550006"
     return None

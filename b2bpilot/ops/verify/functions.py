@@ -20,7 +20,9 @@ READ = ("lambda:GetFunctionConfiguration",)
 SIMULATE = ("lambda:GetFunctionConfiguration", "iam:SimulatePrincipalPolicy")
 OURS = frozenset(
     {
+        "API_WEBHOOK_URL",
         "DEAD_LETTER_QUEUE_URL",
+        "PREVIOUS_WEBHOOK_URL",
         "PROCESSOR_FUNCTION_NAME",
         "PUBLIC_WEBHOOK_URL",
         "REPLY_TEXT",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.webhook import other_urls
 from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 CUTOVER = "b2bpilot twilio cutover -e {{environment}} --to stack --service {sid}"
 ADVICE = "`b2bpilot twilio cutover --to stack` sets it"
 SECRET = ("secretsmanager:GetSecretValue",)
+HERE = (*SECRET, *functions.READ)
 
 
 def _twilio(world: World) -> Twilio:
@@ -45,11 +48,12 @@ def _routes(world: World) -> list[Route]:
 
 
 def _here(world: World) -> list[Route]:
-    """The numbers whose messages come to this environment's webhook."""
+    """The numbers whose messages come to this environment's webhook, and are taken there."""
     from b2bpilot.ops.cutover.route import is_same_url
 
-    url = world.stack.webhook_url
-    return [route for route in _routes(world) if is_same_url(route.effective.webhook.url, url)]
+    function = functions.found(world, world.stack.webhook_function_name)
+    urls = [world.stack.webhook_url, *(other_urls(function) if function else ())]
+    return [one for one in _routes(world) if any(is_same_url(one.effective.webhook.url, url) for url in urls)]
 
 
 def _token_accepted(world: World) -> Answer:
@@ -136,7 +140,7 @@ CHECKS = (
         why="An application wins over a Messaging Service, it over the number: the URL that one sees may not count.",
         mend="",
         probe=_comes_here,
-        actions=SECRET,
+        actions=HERE,
         needs=("B2B090",),
         extra_seconds=20,
     ),
@@ -147,7 +151,7 @@ CHECKS = (
         why="The webhook takes nothing else.",
         mend="",
         probe=_of_all_here(_is_post, "POST", f"it calls with GET; {ADVICE}"),
-        actions=SECRET,
+        actions=HERE,
         needs=("B2B091",),
         extra_seconds=20,
     ),
@@ -161,7 +165,7 @@ CHECKS = (
             _has_fallback, "set", "none, or the same URL; `b2bpilot twilio cutover --fallback URL` sets one"
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
+        actions=HERE,
         needs=("B2B091",),
         extra_seconds=20,
     ),
@@ -175,7 +179,7 @@ CHECKS = (
             _is_tried_again, "the URL has #rc", f"#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000 is missing; {ADVICE}"
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
+        actions=HERE,
         needs=("B2B091",),
         extra_seconds=20,
     ),

@@ -120,17 +120,23 @@ def _answers(world: World) -> Answer:
 
 
 def _public_url(world: World) -> Answer:
-    """Without a command where the URL holds a password or a key: what is printed may be kept."""
+    """Without a command where a URL holds a password or a key: what is printed may be kept."""
     function, wanted = _function(world), world.stack.webhook_url
     told = function.environment.get("PUBLIC_WEBHOOK_URL", "")
+    others = [url for url in other_urls(function) if url != wanted]
     if told == wanted:
-        return holds(without_secrets(told))
-    parts = urlsplit(wanted)
-    is_secret = bool(parts.query or parts.username)
+        return holds(", and over ".join(map(without_secrets, [told, *others])))
+    is_secret = any(urlsplit(url).query or urlsplit(url).username for url in (wanted, *others))
     seen = f"it is {without_secrets(told) if told else 'not set'}, the stack's is {without_secrets(wanted)}"
     if is_secret:
         return fails(f"{seen}; set it to the stack's output WebhookUrl", mend="")
     return fails(seen, mend=environment_command(function, {"PUBLIC_WEBHOOK_URL": wanted}))
+
+
+def other_urls(function: FunctionSettings) -> list[str]:
+    """Return the URLs over which the webhook verifies signatures beside the stack's, as while that is moved."""
+    names = ("API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL")
+    return [url for name in names if (url := function.environment.get(name))]
 
 
 def without_secrets(url: str) -> str:

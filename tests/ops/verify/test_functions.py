@@ -62,6 +62,21 @@ def test_a_webhook_url_with_a_password_is_shown_without_it_and_is_in_no_command(
     assert (same.status, same.seen) == (Status.OK, "https://hooks.example.com/webhook?...")
 
 
+def test_the_other_urls_that_are_verified_are_shown_too() -> None:
+    environment = {
+        "PUBLIC_WEBHOOK_URL": STACK.webhook_url,
+        "API_WEBHOOK_URL": STACK.webhook_url,
+        "PREVIOUS_WEBHOOK_URL": "https://old.example.com/webhook?key=top-secret",
+    }
+    found = webhook("B2B024", environment=environment)
+    assert (found.status, found.seen) == (
+        Status.OK,
+        f"{STACK.webhook_url}, and over https://old.example.com/webhook?...",
+    )
+    wrong = webhook("B2B024", environment={**environment, "PUBLIC_WEBHOOK_URL": "https://wrong.example.com"})
+    assert (wrong.status, wrong.mend) == (Status.FAILED, None)
+
+
 @pytest.mark.parametrize(
     ("runtime", "status", "told"),
     [

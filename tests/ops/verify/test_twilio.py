@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from b2bpilot.ops.verify import twilio
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.world import Choices
 from tests.breaking import breaks
+from tests.ops.verify.settings import function
 from tests.ops.verify.worlds import STACK, look, world
 from tests.twilio.double import (
     ACCOUNT_SID,
@@ -23,6 +25,7 @@ from tests.twilio.double import (
 
 CODES = [check.code for check in twilio.CHECKS]
 NUMBER = "+15005550001"
+PREVIOUS = "https://old.example.com/webhook"
 OVERRIDES = "#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 GOOD = {
     "sms_url": STACK.webhook_url + OVERRIDES,
@@ -39,7 +42,10 @@ def double() -> Iterator[TwilioDouble]:
 
 def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -> dict[str, Result]:
     secret = {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
-    at = world(known={"secret": secret}, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
+    webhook = function(STACK.webhook_function_name)
+    environment = {**webhook.environment, "PREVIOUS_WEBHOOK_URL": PREVIOUS}
+    known = {"secret": secret, ("function", webhook.name): replace(webhook, environment=environment)}
+    at = world(known=known, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
     return look(CODES, at)
 
 
@@ -52,6 +58,12 @@ def test_a_number_that_is_set_well_is_all_right(double: TwilioDouble) -> None:
     add_number(double, NUMBER, **GOOD)
 
     assert {one.status for one in looked_at(double).values()} == {Status.OK}
+
+
+def test_a_number_that_still_has_the_previous_url_comes_here_as_well(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_url": PREVIOUS + OVERRIDES})
+
+    assert red(double) == {}
 
 
 def test_twilio_is_not_asked_unless_it_was_wished(double: TwilioDouble) -> None:
