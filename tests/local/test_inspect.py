@@ -212,7 +212,7 @@ def test_a_message_that_was_lost_before_sns(pipeline: Machine, shell: Shell) -> 
 def test_a_message_of_which_only_the_message_id_is_known_cannot_be_asked_for_at_twilio(shell: Shell) -> None:
     code, _, err = shell.run("inspect", message_id_for("SM" + "1" * 32))
     assert code == 1
-    assert "Twilio: its MessageSid is not known: no row and no dead letter holds it" in err
+    assert "Twilio: its MessageSid is not known: no row, dead letter or line of the webhook holds it" in err
 
 
 def test_a_message_that_was_delivered_twice(pipeline: Machine, webhook: WebhookClient, shell: Shell) -> None:

@@ -19,7 +19,9 @@ from b2bpilot.ops.inspect.surroundings import Database, Surroundings
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import UserSubmission
 
 MOST_REQUESTS = 10
@@ -71,7 +73,7 @@ def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspect
     if row is None:
         asked, question = _asked_around_letters(asked, question, around)
     if not is_sid_known:
-        question = replace(question, message_sid=_sid_of_letters(_letters(asked)))
+        question = replace(question, message_sid=_sid(message_id, _letters(asked), _entries(asked)))
         asked += ask_all([sources.twilio], question)
     asked += _about_requests(question, asked, around)
     return _told(question, row, problem, asked, around, found_as=found_as)
@@ -91,8 +93,11 @@ def _question(clue: Clue, row: UserSubmission | None, around: Surroundings) -> Q
     )
 
 
-def _sid_of_letters(letters: Sequence[DeadLetter]) -> str | None:
+def _sid(message_id: str, letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> str | None:
+    """What dead letters and the webhook's log call the message at Twilio. A line may hold what a stranger claimed."""
     sids = [letter.message.params.get("MessageSid") for letter in letters if letter.message]
+    named = [str(line.value("message_sid") or "") for line in lines]
+    sids += [sid for sid in named if is_message_sid(sid) and message_id_for(sid) == message_id]
     return next((sid for sid in sids if sid), None)
 
 

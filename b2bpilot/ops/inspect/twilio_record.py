@@ -38,7 +38,9 @@ class TwilioRecord:
         if question.is_test:
             raise PilotError("a test message: it never was at Twilio")
         if question.message_sid is None:
-            raise PilotError("its MessageSid is not known: no row and no dead letter holds it")
+            raise PilotError(
+                "its MessageSid is not known: no row, dead letter or line of the webhook holds it"
+            )
         told = _Told(sid=question.message_sid, reply_sid=question.reply_sid, now=self.now)
         asked = asking.Question(lambda: told.ask(self.connect()), seconds=self.seconds).answer()
         if asked.error and told.at_twilio is None:
