@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from twilio.rest import Client
 
 TIMEOUT_SECONDS = 10
-TOO_MANY_REQUESTS = 429
+UNAUTHORIZED, TOO_MANY_REQUESTS = 401, 429
 QUEUE_FULL = 21611
 PAUSES_SECONDS = (0.5, 1.0, 2.0)
 
@@ -80,6 +80,10 @@ class TwilioReplier:
         return self._client
 
 
+class TokenRefused(ReplyNotSent):
+    """Twilio does not know the token: it may have been rotated since it was read."""
+
+
 class _Throttled(ReplyNotSent):
     """Twilio answered 429: the same call may succeed in a moment."""
 
@@ -111,6 +115,8 @@ def _judged(status: int, code: int | None) -> ReplyError:
         return ReplyUnknown(what)
     if status == TOO_MANY_REQUESTS:
         return _Throttled(what)
-    if status in (401, 403, 404) or code == QUEUE_FULL:
+    if status == UNAUTHORIZED:
+        return TokenRefused(what)
+    if status in (403, 404) or code == QUEUE_FULL:
         return ReplyNotSent(what)
     return ReplyRefused(what)

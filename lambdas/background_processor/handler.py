@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from b2bpilot.aws.secrets import read_secret
+from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.delivery import deliveries
+from b2bpilot.pipeline.delivery import Delivery, deliveries
+from b2bpilot.pipeline.outcome import Outcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.settings import Settings, required
-from b2bpilot.twilio.replies import TwilioReplier
+from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
 
 
 class Context(Protocol):
@@ -48,16 +50,21 @@ def _replier() -> TwilioReplier | None:
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
     """Process an event from SNS. Raises when it must be tried again; Lambda does, twice, and then dead-letters it."""
-    outcomes = []
-    for delivery in deliveries(event):
-        lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        outcomes.append(process(delivery, database=_database(), replier=_replier(), lease=lease).value)
-    return {"outcomes": outcomes}
+    try:
+        return {"outcomes": [_process(delivery, context).value for delivery in deliveries(event)]}
+    except (DatabaseUnreachable, SettingsInvalid, TokenRefused):
+        end()
+        raise
+
+
+def _process(delivery: Delivery, context: Context) -> Outcome:
+    lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    return process(delivery, database=_database(), replier=_replier(), lease=lease)
 
 
 def end() -> None:
-    """Forget what the container holds. Lambda never says when a container ends; the local environment and a
-    replay in an operator's process do."""
+    """Forget what the container holds: what was refused may have been rotated since it was read. Lambda never says when
+    a container ends; the local environment and a replay in an operator's process do."""
     if _database.cache_info().currsize:
         _database().close()
     for cached in (_settings, _database, _replier):

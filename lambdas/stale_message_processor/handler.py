@@ -12,6 +12,7 @@ from b2bpilot.aws.metrics import is_throttled
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.topic import Topic
+from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.settings import Settings, required
@@ -42,6 +43,14 @@ def _publish(message: PilotMessage) -> str:
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
     """Republish one batch and return the report, which is also the run's log line."""
+    try:
+        return _run()
+    except (DatabaseUnreachable, SettingsInvalid):
+        end()
+        raise
+
+
+def _run() -> dict[str, Any]:
     settings = _settings()
     function_name = required(settings.processor_function_name, "PROCESSOR_FUNCTION_NAME")
     report = republish_stale(
@@ -55,7 +64,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 
 
 def end() -> None:
-    """Forget what the container holds. Lambda never says when a container ends; the local environment does."""
+    """Forget what the container holds: what was refused may have been rotated since it was read. Lambda never says when
+    a container ends; the local environment does."""
     if _database.cache_info().currsize:
         _database().close()
     for cached in (_settings, _database, _topic):

@@ -12,7 +12,7 @@ from twilio.http.response import Response
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from b2bpilot.errors import ReplyNotSent, ReplyRefused, ReplyUnknown
-from b2bpilot.twilio.replies import TwilioReplier
+from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
 
 TO, FROM = "+15005550006", "+15005550001"
 CREATED = Response(201, json.dumps({"sid": "SM1", "status": "queued"}))
@@ -76,7 +76,8 @@ def test_too_many_requests_for_long_was_not_sent() -> None:
         (refusal(400, 21610), ReplyRefused),
         (refusal(400, 21211), ReplyRefused),
         (refusal(400, 21611), ReplyNotSent),
-        (refusal(401, 20003), ReplyNotSent),
+        (refusal(401, 20003), TokenRefused),
+        (refusal(403, 20005), ReplyNotSent),
         (refusal(500), ReplyUnknown),
         (refusal(503, 20503), ReplyUnknown),
         (Response(201, json.dumps({"status": "queued"})), ReplyUnknown),
