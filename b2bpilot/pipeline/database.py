@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, LiteralString, Self
 
-import psycopg
 from psycopg.rows import dict_row, kwargs_row, scalar_row
 
 from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.claim import Claim, SubmissionFields, claim_values, fence, storable
 from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import Progress, ReplyState, SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.rows import fetch_submissions, number_pattern, progress
+from b2bpilot.pipeline.stale_row import StaleRow
 
 ERROR_LENGTH = 2_000
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """The right to work on a message until the lease ends. `attempts` fences off a run that outlived its lease."""
-
-    message_id: str
-    attempts: int
-    reply_state: ReplyState | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmissionFields:
-    """What a message says, as the table's columns. Text holds no NUL and no lone surrogate: PostgreSQL takes neither."""
-
-    from_number: str | None
-    to_number: str | None
-    body: str | None
-    num_media: int
 
 
 class DatabaseManager:
@@ -69,19 +49,8 @@ class DatabaseManager:
 
         PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
         """
-        values = {
-            "message_id": message.message_id,
-            "message_sid": storable(message.params.get("MessageSid")),
-            "source": message.source.value,
-            "message_type": message.message_type.value,
-            "priority": message.priority.value,
-            "test": message.test,
-            "params": json.dumps(dict(message.params)),
-            "received_at": message.received_at,
-            "lease": lease,
-        }
         with self.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(queries.CLAIM, values).fetchone()
+            row = cursor.execute(queries.CLAIM, claim_values(message, lease)).fetchone()
         if row is None:
             return None
         state = ReplyState(row["reply_state"]) if row["reply_state"] else None
@@ -92,13 +61,7 @@ class DatabaseManager:
 
         Returns the milliseconds since the message was received; None when the claim was lost to another run.
         """
-        values = {
-            **_fence(claim),
-            "from_number": fields.from_number,
-            "to_number": fields.to_number,
-            "body": fields.body,
-            "num_media": fields.num_media,
-        }
+        values = {**fence(claim), **asdict(fields)}
         with self.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
             latency: float | None = cursor.execute(queries.COMPLETE, values).fetchone()
         return latency
@@ -107,12 +70,12 @@ class DatabaseManager:
         """Record why the run failed and release the lease, so that the next attempt need not wait for its end."""
         self._execute(
             queries.FAIL,
-            {**_fence(claim), "error": storable(error[:ERROR_LENGTH])},
+            {**fence(claim), "error": storable(error[:ERROR_LENGTH])},
         )
 
     def begin_reply(self, claim: Claim) -> bool:
         """Write `sending` before the call; False when a reply was begun already or the claim was lost."""
-        return self._execute(queries.BEGIN_REPLY, _fence(claim)) == 1
+        return self._execute(queries.BEGIN_REPLY, fence(claim)) == 1
 
     def end_reply(
         self, claim: Claim, state: ReplyState | None, *, sid: str | None = None, error: str | None = None
@@ -138,10 +101,7 @@ class DatabaseManager:
         values = {
             "message_id": message_id,
             "message_sid": message_sid,
-            "from_number": fields.from_number,
-            "to_number": fields.to_number,
-            "body": fields.body,
-            "num_media": fields.num_media,
+            **asdict(fields),
         }
         self._execute(queries.CREATE, values)
         submission = self.get_submission_by_message_id(message_id)
@@ -172,7 +132,7 @@ class DatabaseManager:
             "status": status.value if status else None,
             "since": since,
             "until": until,
-            "from_pattern": _number_pattern(from_number) if from_number else None,
+            "from_pattern": number_pattern(from_number) if from_number else None,
             "test": test,
             "before_id": before_id,
             "limit": limit,
@@ -190,7 +150,7 @@ class DatabaseManager:
         values = {"message_ids": list(message_ids)}
         with (
             self.connection.use() as connection,
-            connection.cursor(row_factory=kwargs_row(_progress)) as cursor,
+            connection.cursor(row_factory=kwargs_row(progress)) as cursor,
         ):
             return {row.message_id: row for row in cursor.execute(queries.PROGRESS, values)}
 
@@ -216,7 +176,7 @@ class DatabaseManager:
         """
         values = {"stale_after": stale_after, "batch": batch}
         with self.connection.use() as connection, connection.transaction():
-            rows = _fetch(connection, queries.LOCK_STALE, values)
+            rows = fetch_submissions(connection, queries.LOCK_STALE, values)
             yield tuple(StaleRow(connection, row) for row in rows)
 
     def count_stale(self, *, stale_after: timedelta) -> int:
@@ -237,66 +197,4 @@ class DatabaseManager:
 
     def _submissions(self, query: LiteralString, values: Mapping[str, Any]) -> list[UserSubmission]:
         with self.connection.use() as connection:
-            return _fetch(connection, query, values)
-
-
-class StaleRow:
-    """A locked row of `lock_stale` and what may be written to it."""
-
-    def __init__(self, connection: psycopg.Connection, submission: UserSubmission) -> None:
-        self._connection = connection
-        self.submission = submission
-
-    def identify(self, message_id: str) -> bool:
-        """Give a row from before the migration its message_id; False when another row is that message already."""
-        try:
-            with self._connection.transaction():
-                self._write(queries.IDENTIFY, {"message_id": message_id})
-        except psycopg.errors.UniqueViolation:
-            return False
-        return True
-
-    def count_attempt(self, *, back_off: timedelta) -> None:
-        """Count one republication, and keep the row out of `lock_stale` for a while."""
-        self._write(queries.COUNT_STALE_ATTEMPT, {"back_off": back_off})
-
-    def abandon(self, error: str) -> None:
-        """Give the row up: from now on only a person brings it back."""
-        self._write(queries.ABANDON, {"error": error})
-
-    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
-        self._connection.execute(query, {"id": self.submission.id, **values})
-
-
-def _fetch(
-    connection: psycopg.Connection, query: LiteralString, values: Mapping[str, Any]
-) -> list[UserSubmission]:
-    with connection.cursor(row_factory=kwargs_row(_submission)) as cursor:
-        return cursor.execute(query, values).fetchall()
-
-
-def _fence(claim: Claim) -> dict[str, Any]:
-    return {"message_id": claim.message_id, "attempts": claim.attempts}
-
-
-def _submission(**row: Any) -> UserSubmission:
-    row["status"] = SubmissionStatus(row["status"])
-    row["reply_state"] = ReplyState(row["reply_state"]) if row["reply_state"] else None
-    return UserSubmission(**row)
-
-
-def _progress(**row: Any) -> Progress:
-    row["status"] = SubmissionStatus(row["status"])
-    return Progress(**row)
-
-
-def storable(text: str | None) -> str | None:
-    """Return text that PostgreSQL can store: NUL and lone surrogates become U+FFFD."""
-    if text is None:
-        return None
-    return UNSTORABLE.sub("\ufffd", text)
-
-
-def _number_pattern(number: str) -> str:
-    """Return PostgreSQL's regular expression for a number with any channel before it, or with the one it names."""
-    return re.escape(number) if ":" in number else f"([a-z]+:)?{re.escape(number)}"
+            return fetch_submissions(connection, query, values)

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRefused, ReplyUnknown
-from b2bpilot.pipeline.database import Claim, DatabaseManager, SubmissionFields, storable
+from b2bpilot.pipeline.claim import Claim, SubmissionFields, storable
+from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission

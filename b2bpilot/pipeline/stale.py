@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from b2bpilot.errors import MessageTooLarge, PilotError, PublishFailed
-from b2bpilot.pipeline.database import DatabaseManager, StaleRow
+from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import (
     PilotMessage,
     Priority,
@@ -21,6 +21,7 @@ from b2bpilot.pipeline.message import (
     new_message_id,
 )
 from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.pipeline.stale_row import StaleRow
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from b2bpilot.errors import ReplyNotSent
 from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.pipeline.database import Claim, DatabaseManager
+from b2bpilot.pipeline.claim import Claim
+from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission

@@ -1,0 +1,40 @@
+"""A row that nobody works on any more, locked, and what may be written to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, LiteralString
+
+import psycopg
+
+from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.models import UserSubmission
+
+
+class StaleRow:
+    """One of `lock_stale`; good for its block only."""
+
+    def __init__(self, connection: psycopg.Connection, submission: UserSubmission) -> None:
+        self._connection = connection
+        self.submission = submission
+
+    def identify(self, message_id: str) -> bool:
+        """Give a row from before the migration its message_id; False when another row is that message already."""
+        try:
+            with self._connection.transaction():
+                self._write(queries.IDENTIFY, {"message_id": message_id})
+        except psycopg.errors.UniqueViolation:
+            return False
+        return True
+
+    def count_attempt(self, *, back_off: timedelta) -> None:
+        """Count one republication, and keep the row out of `lock_stale` for a while."""
+        self._write(queries.COUNT_STALE_ATTEMPT, {"back_off": back_off})
+
+    def abandon(self, error: str) -> None:
+        """Give the row up: from now on only a person brings it back."""
+        self._write(queries.ABANDON, {"error": error})
+
+    def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
+        self._connection.execute(query, {"id": self.submission.id, **values})
