@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,7 +63,7 @@ NO_CREDENTIALS: tuple[type[Exception], ...] = (
     ),
 )
 """Lambda brings a botocore of AWS's choice: an older one lacks the last ones, and the functions must start all the same."""
-NOT_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
+NOT_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
 CREDENTIALS_HINT = "log in (`aws sso login`, `aws configure`), or name other credentials with --profile"
 ENDPOINT_HINT = "check the network, --region and --endpoint-url"
 
@@ -114,13 +115,33 @@ def _client_side(
         return CredentialsMissing("no AWS credentials were found", hint=CREDENTIALS_HINT)
     if isinstance(exc, NO_CREDENTIALS):
         return CredentialsMissing(f"the AWS credentials cannot be used: {text}", hint=CREDENTIALS_HINT)
-    if isinstance(exc, NOT_SENT):
+    if was_not_sent(exc):
         return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
-    if isinstance(exc, boto.ConnectionClosedError | boto.HTTPClientError):
+    if isinstance(exc, boto.ConnectionClosedError | boto.HTTPClientError | boto.SSLError):
         unclear = AwsUnreachable if otherwise is AwsError else otherwise
         doubt = "" if _only_reads(action) else ", so nobody knows whether AWS did it"
         return unclear(f"{action}: no answer{doubt}: {text}", hint=ENDPOINT_HINT)
     return otherwise(f"{action} failed: {text}")
+
+
+def was_not_sent(exc: BaseException | None) -> bool:
+    """Tell whether no request left: of TLS failures, only a distrusted certificate is certain to come before it."""
+    if isinstance(exc, boto.SSLError):
+        return any(isinstance(one, ssl.SSLCertVerificationError) for one in _causes(exc))
+    return isinstance(exc, NOT_SENT)
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what it came from; botocore and urllib3 keep it in an argument, too."""
+    waiting: list[object] = [exc]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            kept = getattr(one, "kwargs", {}).get("error")
+            waiting += [one.__cause__, one.__context__, kept, getattr(one, "reason", None), *one.args]
 
 
 def _only_reads(action: str) -> bool:

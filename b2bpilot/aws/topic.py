@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from botocore import exceptions as boto
 
-from b2bpilot.aws.failures import THROTTLED, error_code, translated
+from b2bpilot.aws.failures import THROTTLED, error_code, translated, was_not_sent
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, AwsThrottled, PublishFailed
 from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded
@@ -140,7 +140,7 @@ def _is_unclear(cause: BaseException | None) -> bool:
     if isinstance(cause, boto.ClientError):
         status = int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return status >= SERVER_ERROR and error_code(cause) not in THROTTLED
-    return isinstance(cause, boto.HTTPClientError)
+    return isinstance(cause, boto.HTTPClientError | boto.SSLError) and not was_not_sent(cause)
 
 
 def _encode_once(request: AWSRequest, **_: object) -> None:

@@ -22,7 +22,7 @@ from b2bpilot.ops.deadletters.pace import Limits, Pace
 from b2bpilot.ops.deadletters.plan import Decision, Options, Plan, Planned, make_plan
 from b2bpilot.ops.deadletters.proof import Fate, Proof, Prover
 from b2bpilot.ops.deadletters.routes import Route, Via
-from b2bpilot.ops.deadletters.states import row_states
+from b2bpilot.ops.deadletters.states import OwnRows, row_states
 from b2bpilot.ops.deadletters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
 from b2bpilot.ops.deadletters.taking import Taken, Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
@@ -94,6 +94,7 @@ class Redrive:
         self._run_id = run_id
         self._route = route
         self._database = database
+        self._rows = OwnRows(database)
         self._wanted = wanted
         self._known = known
         self._failed_before = failed_before
@@ -138,7 +139,8 @@ class Redrive:
         self._left -= len(taken.letters)
         self.seen |= {letter.queue_message_id for letter in taken.letters}
         ids = [letter.message.message_id for letter in taken.letters if letter.message]
-        states = row_states(self._database, ids, now=self._database.now())
+        self._rows.know(taken.letters)
+        states = row_states(self._rows, ids, now=self._database.now())
         return taken, self._with_known(
             make_plan(taken.letters, states, self.request.options, failed_before=self._failed_before)
         )
@@ -174,7 +176,7 @@ class Redrive:
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         with Deletions(self._held, journal) as deletions:
             judge = RowsJudge(
-                self._database, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
+                self._rows, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
             )
             handled, stopped = self._send(plan.letters(Decision.SEND), journal, watch, deletions, judge)
             proof = judge.proof([one for one in handled if one.sent.confirmed], observe=watch.proof)
@@ -184,7 +186,7 @@ class Redrive:
 
     def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
         """Look at the rows of messages whose letters this run did not see."""
-        proof = Prover(self._database).prove(list(sent.values()), since=since, timeout=self.request.wait)
+        proof = Prover(self._rows).prove(list(sent.values()), since=since, timeout=self.request.wait)
         hidden = self._held.others()
         reason = (
             f"its letter was not seen: gone, or one of about {hidden:,} that somebody hides"

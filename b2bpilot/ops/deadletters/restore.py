@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from b2bpilot.aws.failures import NOT_SENT
+from b2bpilot.aws.failures import was_not_sent
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, AwsUnreachable, CredentialsMissing
 from b2bpilot.ops.deadletters.archive import Archived, Origin, digest, letters_in
@@ -267,7 +267,7 @@ def is_certainly_unsent(error: AwsError) -> bool:
     if isinstance(error, AwsDenied | CredentialsMissing | AwsThrottled):
         return True
     if isinstance(error, AwsUnreachable):
-        return isinstance(error.__cause__, NOT_SENT)
+        return was_not_sent(error.__cause__)
     return "refused" in str(error) or _status(error) in range(400, 500)
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Protocol, assert_never
 
+from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 
 PAGE = 1_000
@@ -30,6 +31,22 @@ class RowState(StrEnum):
     STUCK = "stuck"
     """Nobody works on it: its lease is over, or it was never claimed."""
     ABANDONED = "abandoned"
+
+
+class OwnRows:
+    """The rows of letters' messages, without those in which another message of the same id is stored: a test message never
+    stands for a real one, nor the reverse."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._is_test: dict[str, bool] = {}
+
+    def know(self, letters: Iterable[DeadLetter]) -> None:
+        self._is_test |= {one.message.message_id: one.message.test for one in letters if one.message}
+
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+        rows = self._table.progress_of(message_ids)
+        return {id_: row for id_, row in rows.items() if row.test == self._is_test.get(id_, row.test)}
 
 
 def row_states(table: Table, message_ids: Iterable[str], *, now: datetime) -> dict[str, RowState]:

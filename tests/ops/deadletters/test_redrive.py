@@ -13,12 +13,12 @@ from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.deadletters.engine import StageDone
 from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.plan import Decision
-from b2bpilot.ops.deadletters.redrive import WINDOW, Watch
+from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent
 from b2bpilot.ops.deadletters.taking import Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
-from tests.ops.deadletters.a_run import NOW, Lines, Rows, decisions, progress, redrive, whole
+from tests.ops.deadletters.a_run import NOW, SOON, Lines, Rows, decisions, progress, redrive, whole
 from tests.ops.deadletters.fake_queue import FakeQueue, dead
 from tests.ops.deadletters.world import World, id_of, letter
 
@@ -208,3 +208,21 @@ def test_what_sqs_refuses_to_give_back_is_counted() -> None:
         run.take()
 
     assert run.not_released == 3
+
+
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute])
+def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(route: type) -> None:
+    """The processor refuses such a message, so the letter stays."""
+    real = letter()
+    world = World([real], poison=frozenset({id_of(real)}))
+    row = progress(id_of(real), SubmissionStatus.COMPLETED, test=True)
+
+    class Kept(Rows):
+        def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+            return {id_of(real): row}
+
+    with redrive(world, Kept(world), route=route(world), request=Request(wait=SOON)) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
+    assert id_of(real) in world.safe()
