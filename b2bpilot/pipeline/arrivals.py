@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, LiteralString
 
-from psycopg.rows import class_row, scalar_row
+from psycopg.rows import DictRow, dict_row, scalar_row
 
 from b2bpilot.pipeline.database import DatabaseManager
 
@@ -22,12 +22,13 @@ WITHOUT_MESSAGE_ID: Final[LiteralString] = """
 
 NEWEST: Final[LiteralString] = """
     SELECT id, message_id, message_sid, test, coalesce(received_at, created_at) AS received_at, created_at,
-        params ->> 'AccountSid' AS account_sid, coalesce(to_number, params ->> 'To') AS to_number
+        to_number, params
     FROM b2b_pilot_user_submissions
     WHERE %(before_id)s::bigint IS NULL OR id < %(before_id)s
     ORDER BY id DESC
     LIMIT %(limit)s
 """
+"""The parameters are taken apart here: to take a field out of json fails on what a message may hold (\\u0000)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,25 @@ def arrivals_since(database: DatabaseManager, since: datetime) -> Iterator[list[
 
 
 def _newest(database: DatabaseManager, before_id: int | None) -> list[Arrival]:
+    """A row at a time, so that the parameters of a page are never in memory together."""
     with (
         database.connection.use() as connection,
-        connection.cursor(row_factory=class_row(Arrival)) as cursor,
+        connection.cursor(row_factory=dict_row) as cursor,
     ):
-        return cursor.execute(NEWEST, {"before_id": before_id, "limit": PAGE}).fetchall()
+        values = {"before_id": before_id, "limit": PAGE}
+        return [_arrival(row) for row in cursor.stream(NEWEST, values)]
+
+
+def _arrival(row: DictRow) -> Arrival:
+    """The column of the number is filled with the completion, the parameters with the claim."""
+    params = row["params"] or {}
+    return Arrival(
+        id=row["id"],
+        message_id=row["message_id"],
+        message_sid=row["message_sid"],
+        test=row["test"],
+        received_at=row["received_at"],
+        created_at=row["created_at"],
+        account_sid=params.get("AccountSid"),
+        to_number=row["to_number"] or params.get("To"),
+    )

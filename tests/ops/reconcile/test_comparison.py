@@ -117,6 +117,28 @@ def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
     assert set(world.findings(Verdict.UNKNOWN_TO_TWILIO)) == set(unknown)
 
 
+@pytest.mark.parametrize("body", ["a\x00b", "a\ud800b"], ids=["NUL", "half a character"])
+def test_a_body_that_postgresql_cannot_read_does_not_end_the_comparison(world: World, body: str) -> None:
+    """A signed form with Body=a%00b is stored as it came; PostgreSQL takes no field out of such json."""
+    known, unknown, elsewhere = world.receive(1)[0], resources.new_sid("SM"), resources.new_sid("SM")
+    accounts = {known: ACCOUNT_SID, unknown: ACCOUNT_SID, elsewhere: "AC" + "b" * 32}
+    for sid, account_sid in accounts.items():
+        world.process(sid, AccountSid=account_sid, To=OURS, Body=body)
+
+    with world.compared(to=OURS) as notes:
+        assert sids_of(notes.findings(Verdict.UNKNOWN_TO_TWILIO)) == {unknown}
+
+
+def test_the_number_of_a_row_that_never_completed_is_the_one_that_twilio_called(world: World) -> None:
+    """Its column is filled with the completion only."""
+    ours, theirs = resources.new_sid("SM"), resources.new_sid("SM")
+    for sid, to in ((ours, OURS), (theirs, "+15005550008")):
+        world.process(sid, To=to, NumMedia="two")
+
+    with world.compared(to=OURS) as notes:
+        assert sids_of(notes.findings(Verdict.UNKNOWN_TO_TWILIO)) == {ours}
+
+
 def test_a_message_of_the_day_before_that_was_stored_in_the_period_is_not_unknown(world: World) -> None:
     (sid,) = world.receive(1, ago=DAY + timedelta(minutes=1))
     world.store([sid], took=timedelta(hours=1))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import PublishFailed
+from b2bpilot.errors import MessageInvalid, PublishFailed
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.reconcile.comparison import Comparison
@@ -22,7 +22,7 @@ from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
-from b2bpilot.pipeline.message import Encoded, decode, message_id_for
+from b2bpilot.pipeline.message import Encoded, PilotMessage, Source, decode, message_id_for
 from b2bpilot.pipeline.processing import process
 from b2bpilot.twilio.rest import Twilio
 from tests.twilio.double import ACCOUNT_SID, connected
@@ -97,6 +97,18 @@ class World:
                     "times": [sent[sid] for sid in sids],
                 },
             )
+
+    def process(self, sid: str, **params: str) -> None:
+        """Let the processor have a message of twelve hours ago; what it refuses stays as a failed row."""
+        message = PilotMessage(
+            message_id=message_id_for(sid),
+            source=Source.TWILIO,
+            received_at=self.now - DAY / 2,
+            params={"MessageSid": sid, "From": THEIRS, **params},
+        )
+        delivery = Delivery(message=message, sns_message_id="1", published_at=None)
+        with suppress(MessageInvalid):
+            process(delivery, database=self.database, replier=None, lease=timedelta(seconds=30))
 
     def _sent_at(self, sid: str, ago: timedelta) -> datetime:
         found = self.double.book.get("message", sid)
