@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -16,23 +15,25 @@ from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.notes import Notes
-    from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
+    from b2bpilot.ops.reconcile.verdict import Finding, Limits
 
 SHOWN = 20
 """So many of each kind are in a table."""
 
 
-def show_counts(pilot: Pilot, counts: Counter[Verdict], limits: Limits) -> None:
+def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
     from b2bpilot.ops.reconcile.verdict import Verdict
 
+    counts = notes.counts()
     period = {"since": format_time(limits.since), "until": format_time(limits.until)}
     fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
     stored = counts[Verdict.STORED] + counts[Verdict.LATE]
     told = [
         f"{counts[Verdict.MISSING]:,} missing: Twilio has them, the table does not",
+        f"{counts[Verdict.DEAD_LETTER]:,} in the dead-letter queue: b2bpilot dlq redrive",
         f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
         f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
-        f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} stored, but Twilio does not know them",
+        f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} have a row, but Twilio does not know them",
         f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
     ]
     text = [
@@ -40,8 +41,9 @@ def show_counts(pilot: Pilot, counts: Counter[Verdict], limits: Limits) -> None:
         f"messages since {period['since']}",
         f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
         *(line for line in told if not line.startswith("0 ")),
+        *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
     ]
-    pilot.output.record({"reconciled": {**period, **fields}}, text=text)
+    pilot.output.record({"reconciled": {**period, **fields, "doubts": list(notes.doubts)}}, text=text)
     if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO]:
         pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
 

@@ -11,6 +11,7 @@ from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.recovery import Recovered, Recovery
 from b2bpilot.ops.reconcile.run import finish, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
@@ -41,7 +42,10 @@ def lose(double: TwilioDouble, messages: Sequence[Mapping[str, str]]) -> None:
 
 
 def find(double: TwilioDouble, database: DatabaseManager, topic: Topic, journal: Journal) -> Loss:
-    """Compare Twilio's messages of the last hour with the table, and publish what is missing."""
+    """Compare Twilio's messages of the last hour with the table, and publish what is missing.
+
+    What was lost before the webhook is in no queue: none is asked.
+    """
     account = double.account
     twilio = TwilioAccess(
         account_sid=account.sid, auth_token=account.auth_token, api_url=double.url
@@ -49,7 +53,7 @@ def find(double: TwilioDouble, database: DatabaseManager, topic: Topic, journal:
     now = datetime.now(UTC)
     limits = Limits(since=now - timedelta(hours=1), until=now, fresh_for=timedelta())
     with Notes() as notes:
-        Comparison(twilio=twilio, database=database, limits=limits).run(notes)
+        Comparison(twilio=twilio, database=database, limits=limits, ask_queues=Queues).run(notes)
         write_plan(journal, notes)
         missing = list(notes.findings(Verdict.MISSING))
     recovery = Recovery(twilio=twilio, database=database, publisher=topic, journal=journal, wait=WAIT)

@@ -13,10 +13,12 @@ from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.samples import Sample, sample_params
-from tests.cli.conftest import Run, Staging, client
+from tests.cli.conftest import OUTPUTS, Run, Staging, client
+from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, add_service, running_double
 
+DEAD_LETTERS = OUTPUTS["DeadLetterQueueUrl"].rpartition("/")[2]
 NUMBER, OTHER, SENDER = "+15005550009", "+15005550008", "+15005550006"
 
 
@@ -36,6 +38,7 @@ def account(
 ) -> None:
     """The environment `staging` with the double's account in its secret."""
     use_token(staging, database_url, TOKEN)
+    client("sqs").create_queue(QueueName=DEAD_LETTERS)
     monkeypatch.setenv("TWILIO_API_URL", double.url)
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "state"))
@@ -53,6 +56,22 @@ def receive(double: TwilioDouble, count: int = 1) -> list[str]:
     for params in found:
         double.receive(params, at=double.clock() - timedelta(hours=2), deliver=False)
     return [params["MessageSid"] for params in found]
+
+
+def bury(sid: str) -> None:
+    """Put the message into the dead-letter queue, as Lambda does after its tries."""
+    url = client("sqs").get_queue_url(QueueName=DEAD_LETTERS)["QueueUrl"]
+    client("sqs").send_message(
+        QueueUrl=url, MessageBody=json.dumps(sns_event(message(params={"MessageSid": sid})))
+    )
+
+
+def measure(name: str, value: float) -> None:
+    """Let CloudWatch have counted it a moment ago."""
+    dimensions = [{"Name": "FunctionName", "Value": OUTPUTS["ProcessorFunctionName"]}]
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    datum = {"MetricName": name, "Dimensions": dimensions, "Value": value, "Timestamp": at}
+    client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
 
 
 def settings(double: TwilioDouble) -> list[str]:
@@ -149,6 +168,96 @@ def test_what_was_published_and_not_stored_ends_with_4(
     (message,) = staging.messages()
     assert message["body"]["source"] == "reconcile"
     assert message["body"]["params"]["From"] == SENDER
+
+
+PUBLISH = ("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")
+
+
+def test_a_dead_letter_is_counted_apart_and_left_to_a_redrive(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    """It has the buttons and the names that Twilio's own copy lacks, and would be skipped once that one is stored."""
+    dead, lost = receive(double, 2)
+    bury(dead)
+
+    table = run(*PUBLISH)
+    found = run("twilio", "reconcile", "-o", "json").document
+
+    assert [each["body"]["params"]["MessageSid"] for each in staging.messages()] == [lost]
+    assert "1 in the dead-letter queue: b2bpilot dlq redrive" in table.stdout.splitlines()
+    assert (found["reconciled"]["missing"], found["reconciled"]["dead_letter"]) == (1, 1)
+    assert found["reconciled"]["doubts"] == []
+    by_verdict = {each["verdict"]: each for each in found["messages"]}
+    assert by_verdict["dead_letter"]["why"] == "in the dead-letter queue, with all its parameters"
+
+
+def test_where_only_dead_letters_have_no_row_nothing_is_published_and_that_is_said(
+    run: Run, double: TwilioDouble, staging: Staging, tmp_path: Path
+) -> None:
+    (dead,) = receive(double)
+    bury(dead)
+
+    found = run(*PUBLISH, "--exit-code")
+
+    assert found.exit_code == 3
+    assert "Nothing is missing: nothing was published." in found.stderr
+    assert staging.messages() == []
+    assert not list((tmp_path / "state").rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "doubt"),
+    [
+        ("Throttles", 3, "the processor was throttled in the last 10 minutes"),
+        ("AsyncEventAge", 900_000, "messages waited in Lambda's queue, one for 900 s"),
+    ],
+)
+def test_while_lambda_may_hold_messages_they_are_not_published(
+    run: Run, double: TwilioDouble, staging: Staging, *, metric: str, value: float, doubt: str
+) -> None:
+    receive(double)
+    measure(metric, value)
+
+    looked = run("twilio", "reconcile", "--exit-code")
+    refused = run(*PUBLISH, "-o", "json")
+    dry = run(*PUBLISH, "--dry-run")
+
+    assert looked.exit_code == 3
+    assert f"what is missing may be in a queue of ours: {doubt}" in looked.stdout
+    assert (refused.exit_code, refused.document["error"]["code"]) == (5, "refused")
+    assert doubt in refused.document["reconciled"]["doubts"][0]
+    assert "Nothing was published" in refused.document["error"]["message"]
+    assert "--even-if-queued" in refused.document["error"]["hint"]
+    assert dry.exit_code == 5
+    assert staging.messages() == []
+
+
+def test_a_dead_letter_queue_that_cannot_be_asked_is_told_and_not_taken_for_empty(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    receive(double)
+    client("sqs").delete_queue(QueueUrl=client("sqs").get_queue_url(QueueName=DEAD_LETTERS)["QueueUrl"])
+
+    found = run(*PUBLISH)
+
+    assert found.exit_code == 5
+    assert "the dead-letter queue was not asked: " in found.stdout
+    assert staging.messages() == []
+
+
+def test_what_may_be_queued_is_published_when_that_is_asked_for_and_recorded(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    receive(double)
+    measure("Throttles", 3)
+
+    found = run(*PUBLISH, "--even-if-queued")
+
+    assert "what it has of them besides will be skipped" in found.stderr
+    assert found.exit_code == 4  # moto has no processor: nothing is proven to be stored
+    assert len(staging.messages()) == 1
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+    assert record["parameters"]["even_if_queued"] is True
 
 
 @pytest.mark.parametrize(

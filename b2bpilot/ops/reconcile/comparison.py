@@ -9,6 +9,7 @@ from itertools import islice
 
 from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
 from b2bpilot.pipeline.arrivals import Arrival, arrivals_since, stored_without_message_id
 from b2bpilot.pipeline.database import DatabaseManager
@@ -24,6 +25,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 """Twilio may refuse to list alerts from 30 days ago to the second by our clock."""
 SHOWN_VERDICTS = (
     Verdict.MISSING,
+    Verdict.DEAD_LETTER,
     Verdict.FAILED,
     Verdict.UNFINISHED,
     Verdict.LATE,
@@ -34,11 +36,15 @@ SHOWN_VERDICTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What is compared: an account, a table, a period; perhaps only what came `to` one number."""
+    """What is compared: an account, a table, a period; perhaps only what came `to` one number.
+
+    `ask_queues` is called when something has no row.
+    """
 
     twilio: Twilio
     database: DatabaseManager
     limits: Limits
+    ask_queues: Callable[[], Queues]
     to: str | None = None
     observe: Callable[[str], None] = lambda _: None
 
@@ -51,6 +57,7 @@ class Comparison:
             saw += len(page)
             self.observe(f"Compared {saw:,} inbound messages")
         self._take_back_old_rows(notes)
+        self._set_dead_letters_apart(notes)
         self._explain(notes)
         self._look_back(notes)
 
@@ -65,6 +72,17 @@ class Comparison:
         """Rows from before the migration have no message_id; their MessageSid tells."""
         for chunk in missing(notes):
             notes.take_back(stored_without_message_id(self.database, [each.sid for each in chunk]))
+
+    def _set_dead_letters_apart(self, notes: Notes) -> None:
+        """A dead letter is all of the message; what Twilio still has of it is less."""
+        if not notes.counts()[Verdict.MISSING]:
+            return
+        self.observe("Looking at the dead-letter queue")
+        queues = self.ask_queues()
+        for chunk in missing(notes):
+            dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)
+            notes.turn(dead, Verdict.DEAD_LETTER)
+        notes.doubts = queues.doubts if notes.counts()[Verdict.MISSING] else ()
 
     def _explain(self, notes: Notes) -> None:
         """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them. What is missing
@@ -99,10 +117,18 @@ class Comparison:
 
 def explanation(finding: Finding, *, now: datetime, alerts_failure: str | None = None) -> str:
     """Say why, as far as it is known."""
-    if finding.verdict is Verdict.LATE:
-        return f"stored {timedelta(seconds=round(finding.late_seconds or 0))} after Twilio's call"
-    if finding.verdict is not Verdict.MISSING:
-        return finding.why or "no error recorded"
+    match finding.verdict:
+        case Verdict.LATE:
+            return f"stored {timedelta(seconds=round(finding.late_seconds or 0))} after Twilio's call"
+        case Verdict.DEAD_LETTER:
+            return "in the dead-letter queue, with all its parameters"
+        case Verdict.MISSING:
+            return _why_missing(finding, now=now, alerts_failure=alerts_failure)
+        case _:
+            return finding.why or "no error recorded"
+
+
+def _why_missing(finding: Finding, *, now: datetime, alerts_failure: str | None) -> str:
     if finding.error_code:
         return f"the webhook failed: Twilio's error {finding.error_code}"
     if alerts_failure:

@@ -36,6 +36,8 @@ class Notes:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(SCHEMA)
         self._stored = 0
+        self.doubts: tuple[str, ...] = ()
+        """Why what is missing may be in a queue of ours all the same."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
 
@@ -77,6 +79,12 @@ class Notes:
         for sid in sids:
             deleted = self._database.execute("DELETE FROM finding WHERE sid = ?", (sid,))
             self._stored += deleted.rowcount
+
+    def turn(self, sids: Iterable[str], verdict: Verdict) -> None:
+        """These deserve another verdict."""
+        self._database.executemany(
+            "UPDATE finding SET verdict = ? WHERE sid = ?", ((verdict.value, sid) for sid in sids)
+        )
 
     def explain(self, alert: Alert) -> None:
         """Note the alert of a missing message; the earliest one, which the primary URL caused, is the reason."""

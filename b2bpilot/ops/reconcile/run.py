@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.proof import Fate
 from b2bpilot.ops.reconcile.comparison import missing
 from b2bpilot.ops.reconcile.notes import Notes
@@ -28,6 +28,16 @@ def write_plan(journal: Journal, notes: Notes) -> None:
     journal.write({"event": PLAN_COMPLETE})
 
 
+def require_no_doubt(doubts: Sequence[str]) -> None:
+    """Raises Refused when what is missing may be in a queue of ours: what Twilio still has of it is less, and once that
+    is stored, what is in the queue is skipped."""
+    if doubts:
+        raise Refused(
+            f"what is missing may be in a queue of ours: {'; '.join(doubts)}. Nothing was published",
+            hint="let the queues empty (b2bpilot status, b2bpilot dlq list), then again; or --even-if-queued",
+        )
+
+
 def require_plan(record: RunRecord) -> int:
     """Return how many messages of the plan are not proven to be stored. Raises UsageError for a run that never began."""
     if not any(entry.get("event") == PLAN_COMPLETE for entry in entries(record.path)):
@@ -39,7 +49,11 @@ def require_plan(record: RunRecord) -> int:
 
 
 def resume(recovery: Recovery, record: RunRecord) -> Recovered:
-    """Publish what the run did not, and prove what it published."""
+    """Publish what the run did not, and prove what it published.
+
+    The queues are not asked again: they did not hold these messages when they were planned, or did not matter, and what
+    came into them since was published by this run.
+    """
     recovered = Recovered()
     accepted = [sid for sid, state in record.messages.items() if state.was_accepted and state.fate != STORED]
     recovery.prove(accepted, recovered)

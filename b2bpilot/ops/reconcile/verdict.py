@@ -15,6 +15,8 @@ class Verdict(StrEnum):
     LATE = "late"
     """Stored, long after Twilio had it."""
     MISSING = "missing"
+    DEAD_LETTER = "dead letter"
+    """It has no row and is in the dead-letter queue: a redrive brings it back with all that the webhook said."""
     FAILED = "failed"
     """It has a row, which failed or was given up: a dead letter, as a rule."""
     UNFINISHED = "unfinished"

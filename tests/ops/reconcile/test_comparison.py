@@ -10,7 +10,9 @@ import pytest
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.ops.reconcile.comparison import explanation
+from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.failures import TwilioUnreadable
 from tests.ops.reconcile.world import DAY, OURS, World, sids_of
 from tests.twilio.double import ACCOUNT_SID
@@ -184,6 +186,39 @@ def test_what_is_missing_is_named_also_when_the_alerts_cannot_be_read(world: Wor
     assert finding.sid == sid
     why = explanation(finding, now=world.now, alerts_failure=notes.alerts_failure)
     assert why == "not known: Twilio's alerts could not be read"
+
+
+def test_a_dead_letter_without_a_row_is_told_apart_from_what_is_missing(world: World) -> None:
+    """What Twilio still has of it is less, so that it must not be published."""
+    dead, lost, failed = world.receive(3)
+    world.store([failed], status="failed")
+    world.queues = Queues(dead_letters=frozenset({message_id_for(dead), message_id_for(failed)}))
+
+    with world.compared() as notes:
+        assert sids_of(notes.findings(Verdict.DEAD_LETTER)) == {dead}
+        assert sids_of(notes.findings(Verdict.MISSING)) == {lost}
+        assert sids_of(notes.findings(Verdict.FAILED)) == {failed}
+        (finding,) = notes.findings(Verdict.DEAD_LETTER)
+        assert explanation(finding, now=world.now) == "in the dead-letter queue, with all its parameters"
+
+
+def test_all_dead_letters_are_told_apart_also_when_they_are_many(world: World) -> None:
+    sids = world.receive(2_500)
+    world.queues = Queues(dead_letters=frozenset(map(message_id_for, sids[1:])))
+
+    assert world.counts() == {Verdict.MISSING: 1, Verdict.DEAD_LETTER: 2_499}
+
+
+def test_the_queues_are_only_asked_when_something_has_no_row(world: World) -> None:
+    """A look hides the letters from others for a moment."""
+    world.store(world.receive(5))
+    world.queues = Queues(doubts=("nothing is known",))
+
+    with world.compared() as notes:
+        assert (world.asked, notes.doubts) == (0, ())
+    world.receive(1)
+    with world.compared() as notes:
+        assert (world.asked, notes.doubts) == (1, ("nothing is known",))
 
 
 def test_alerts_are_only_asked_for_when_something_is_missing(world: World) -> None:

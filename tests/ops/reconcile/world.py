@@ -16,6 +16,7 @@ from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.recovery import Recovered, Recovery
 from b2bpilot.ops.reconcile.run import finish, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
@@ -49,6 +50,9 @@ class World:
     now: datetime
     published: Counter[str] = field(default_factory=Counter)
     refuse: bool = False
+    queues: Queues = field(default_factory=Queues)
+    """What our queues hold; `asked` counts how often they were looked at."""
+    asked: int = 0
 
     @property
     def twilio(self) -> Twilio:
@@ -129,10 +133,16 @@ class World:
     @contextmanager
     def compared(self, *, since: timedelta = DAY, to: str | None = None) -> Iterator[Notes]:
         limits = Limits(since=self.now - since, until=self.now)
-        comparison = Comparison(twilio=self.twilio, database=self.database, limits=limits, to=to)
+        comparison = Comparison(
+            twilio=self.twilio, database=self.database, limits=limits, ask_queues=self._ask_queues, to=to
+        )
         with Notes() as notes:
             comparison.run(notes)
             yield notes
+
+    def _ask_queues(self) -> Queues:
+        self.asked += 1
+        return self.queues
 
     def findings(self, verdict: Verdict) -> dict[str, Finding]:
         with self.compared() as notes:

@@ -1,0 +1,72 @@
+"""Where a message without a row may still be, with all that its webhook said: in the dead-letter queue, or in Lambda's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from b2bpilot.aws.metrics import Metric, read
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.deadletters.look import Queue, look
+from b2bpilot.ops.deadletters.survey import queue_of
+from b2bpilot.ops.environment import Environment
+
+RECENT = timedelta(minutes=10)
+"""Lambda tries a throttled event again after five minutes at most (facts A2), and CloudWatch is late by some."""
+PERIOD_SECONDS = 60
+SHORTEST_WAIT = timedelta(minutes=1)
+"""Less is on its way, also where --fresh is zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """What our queues hold. While there is a doubt, what has no row may be in one of them."""
+
+    dead_letters: frozenset[str] = frozenset()
+    """The message_ids of those that were seen and can be read."""
+    doubts: tuple[str, ...] = ()
+    """What is not known, or speaks for waiting messages, a sentence each."""
+
+
+def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
+    """Look at the dead-letter queue and ask CloudWatch about Lambda's. What does not answer is a doubt, not an error."""
+    seen = dead_letters(queue_of(environment), now=now)
+    function = environment.stack.processor_function_name
+    held_back = waiting(environment.access, function, now=now, fresh_for=fresh_for)
+    return Queues(dead_letters=seen.dead_letters, doubts=(*seen.doubts, *held_back))
+
+
+def dead_letters(queue: Queue, *, now: datetime) -> Queues:
+    """Return what a look sees; everything stays in the queue, and visible."""
+    try:
+        seen = look(queue, now=now)
+    except AwsError as exc:
+        return Queues(doubts=(f"the dead-letter queue was not asked: {exc}",))
+    partly = f"of about {seen.about:,} dead letters, {seen.saw:,} were seen"
+    return Queues(
+        dead_letters=frozenset(letter.message_id for letter in seen.found if letter.message_id),
+        doubts=() if seen.is_complete else (partly,),
+    )
+
+
+def waiting(access: AwsAccess, function_name: str, *, now: datetime, fresh_for: timedelta) -> tuple[str, ...]:
+    """Tell whether Lambda may hold messages that are old enough to be judged."""
+    dimensions = {"FunctionName": function_name}
+    throttles = Metric(namespace="AWS/Lambda", name="Throttles", dimensions=dimensions)
+    age = Metric(namespace="AWS/Lambda", name="AsyncEventAge", dimensions=dimensions, stat="Maximum")
+    try:
+        found = read(access, [throttles, age], since=now - RECENT, until=now, period_seconds=PERIOD_SECONDS)
+    except AwsError as exc:
+        return (f"whether messages wait in Lambda's queue was not asked: {exc}",)
+    oldest = timedelta(milliseconds=max((point.value for point in found[age]), default=0))
+    return tuple(_signs(any(point.value for point in found[throttles]), oldest, fresh_for=fresh_for))
+
+
+def _signs(is_throttled: bool, oldest: timedelta, *, fresh_for: timedelta) -> Iterator[str]:
+    minutes = f"in the last {RECENT.total_seconds() / 60:g} minutes"
+    if is_throttled:
+        yield f"the processor was throttled {minutes}: Lambda may still hold messages"
+    if oldest > max(fresh_for, SHORTEST_WAIT):
+        yield f"messages waited in Lambda's queue, one for {oldest.total_seconds():,.0f} s, {minutes}"
