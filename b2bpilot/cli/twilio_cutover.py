@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_options import DRY_RUN, REASON
-from b2bpilot.cli.dlq_run import new_run, resumed_run
-from b2bpilot.cli.privacy import without_secrets
-from b2bpilot.cli.runs import RESUMERS
+from b2bpilot.cli.dlq_run import new_run
 from b2bpilot.cli.twilio_account import twilio_access_of
 from b2bpilot.cli.twilio_confirm import ask_for
-from b2bpilot.cli.twilio_route import REVEAL, levels_table
+from b2bpilot.cli.twilio_route import REVEAL, levels_table, shown_number
+from b2bpilot.cli.twilio_switch import show_changes, the_only_switch
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.change import Change, Chosen
     from b2bpilot.ops.cutover.route import Route
-    from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
 STACK = "stack"
@@ -95,78 +92,9 @@ def cutover(
         return
     _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
     ask_for(pilot, chosen.name, typed=confirm)
-    _switch(pilot, twilio, chosen, planned, reason=reason, reveal=reveal)
-
-
-def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
-    """Make the changes that an interrupted cut-over or rollback did not. One that ended is not made again: who took it
-    back since would not want that."""
-    from b2bpilot.ops.cutover import switch
-
-    if record.counts is not None:
-        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
-        return
-    twilio = twilio_access_of(pilot).connect()
-    with the_only_switch(pilot):
-        left = switch.remaining(twilio, switch.planned(record))
-        show_changes(pilot, left)
-        if left:
-            pilot.confirmation(yes=yes).ask(
-                [f"Go on with {record.run_id}:", f"  {pilot.environment}"], "Go on?"
-            )
-        with resumed_run(pilot, record) as journal:
-            switch.switch(twilio, left, journal)
-            journal.finish({"changed": len(left)})
-    pilot.output.record(
-        {"changed": len(left), "run_id": record.run_id},
-        text=[f"Changed {len(left)}; read back and found as written"],
-    )
-
-
-RESUMERS["cutover"] = RESUMERS["rollback"] = resume
-
-
-@contextmanager
-def the_only_switch(pilot: Pilot) -> Iterator[None]:
-    """Two at a time would each save what the other one writes."""
-    from b2bpilot.ops.runs.durable import exclusive
-    from b2bpilot.ops.runs.journal import FOLDER
-
-    with exclusive(pilot.runs_home / FOLDER / "cutover.lock", "another cut-over or rollback"):
-        yield
-
-
-def show_changes(pilot: Pilot, planned: Sequence[Change]) -> None:
-    """Name each thing with its URLs before and after."""
-    fields = [
-        {
-            "level": each.level.value,
-            "sid": each.sid,
-            "before": without_secrets(each.before.url),
-            "after": without_secrets(each.after.url),
-            "fallback_before": without_secrets(each.before.fallback_url),
-            "fallback_after": without_secrets(each.after.fallback_url),
-        }
-        for each in planned
-    ]
-    text = [line for each in planned for line in _change_in_words(each)]
-    pilot.output.record(
-        {"changes": fields}, text=text or ["Nothing is to be changed: it is set like this already."]
-    )
-
-
-def _change_in_words(change: Change) -> Iterator[str]:
-    yield f"{change.level.value} {change.sid}"
-    yield f"  URL now       {without_secrets(change.before.url) or 'none'}"
-    yield f"  URL then      {without_secrets(change.after.url)}"
-    if change.before.method != change.after.method:
-        yield f"  method        {change.before.method}, then {change.after.method}"
-    then = (
-        ""
-        if change.before.fallback_url == change.after.fallback_url
-        else f", then {change.after.fallback_url or 'none'}"
-    )
-    yield without_secrets(f"  fallback URL  {change.before.fallback_url or 'none'}{then}")
+    run_id = _switch(pilot, twilio, planned, reason=reason)
+    if run_id is not None:
+        _show_after(pilot, twilio, chosen, url=url, run_id=run_id, reveal=reveal)
 
 
 def _stack_url(pilot: Pilot) -> str:
@@ -220,32 +148,64 @@ def _probe(pilot: Pilot, access: TwilioAccess, urls: Sequence[str], kind: ProbeK
 def _switch(
     pilot: Pilot,
     twilio: Twilio,
-    chosen: Chosen,
     planned: Sequence[Change],
     *,
     reason: str | None,
-    reveal: bool,
-) -> None:
+) -> str | None:
+    """Make the changes that nobody has made meanwhile; return the run, if there was anything to do."""
     from b2bpilot.ops.cutover import switch
 
     parameters = {"twilio_account": twilio.account_sid, "things": [each.sid for each in planned]}
     with the_only_switch(pilot):
         left = switch.remaining(twilio, planned)
+        if not left:
+            pilot.output.notice("It was set like this meanwhile: nothing was changed.")
+            return None
         with new_run(pilot, switch.CUTOVER, reason=reason, parameters=parameters) as journal:
             switch.write_plan(journal, left)
             switch.switch(twilio, left, journal)
             journal.finish({"changed": len(left)})
-    _show_after(pilot, twilio, chosen.affected, journal.run_id, reveal=reveal)
+    return journal.run_id
 
 
-def _show_after(
-    pilot: Pilot, twilio: Twilio, affected: Sequence[Route], run_id: str, *, reveal: bool
-) -> None:
+def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_id: str, reveal: bool) -> None:
+    """Raises PartlyFailed when what was written does not decide."""
+    from b2bpilot.ops.cutover.change import require_delivery
     from b2bpilot.ops.cutover.route import routes
+    from b2bpilot.twilio.failures import TwilioFailed
 
-    sids = {each.number.sid for each in affected[:SHOWN]}
-    found = [each for each in routes(twilio) if each.number.sid in sids]
-    text = ["", "Written and read back. It is now:", ""]
-    pilot.output.record({"run_id": run_id}, text=text)
-    levels_table(pilot, "after", found, reveal=reveal)
-    pilot.output.notice(f"Back to what was: b2bpilot twilio rollback {run_id}")
+    output = pilot.output
+    output.record({"run_id": run_id}, text=["", "Written and read back."])
+    try:
+        sids = {each.number.sid for each in chosen.affected}
+        found = [each for each in routes(twilio) if each.number.sid in sids]
+    except TwilioFailed as exc:
+        output.notice(f"What decides now could not be read: {exc}")
+        output.notice("See it later: b2bpilot twilio route")
+        found = []
+    else:
+        _show_routes(pilot, found, url=url, reveal=reveal)
+    output.notice(f"Back to what was: b2bpilot twilio rollback {run_id}")
+    require_delivery(found, url, run_id)
+
+
+def _show_routes(pilot: Pilot, found: Sequence[Route], *, url: str, reveal: bool) -> None:
+    """In a table the first ones; the dangers of all are for programs."""
+    from b2bpilot.ops.cutover.route import dangers
+
+    output = pilot.output
+    output.record({}, text=["It is now:", ""])
+    levels_table(pilot, "after", found[:SHOWN], reveal=reveal)
+    unsafe = [(each.number, danger) for each in found for danger in dangers(each, expected_url=url)]
+    fields = [
+        {
+            "number": shown_number(number.phone_number, reveal=reveal),
+            "number_sid": number.sid,
+            "danger": danger,
+        }
+        for number, danger in unsafe
+    ]
+    lines = [f"{each['number']}: {each['danger']}" for each in fields[:SHOWN]]
+    output.record({"unsafe": fields}, text=["", *lines] if lines else [])
+    if len(lines) < len(fields):
+        output.notice(f"{len(fields) - len(lines):,} more are unsafe: b2bpilot twilio route")

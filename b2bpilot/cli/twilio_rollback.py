@@ -13,7 +13,7 @@ from b2bpilot.cli.dlq_options import DRY_RUN, REASON, YES
 from b2bpilot.cli.dlq_run import new_run
 from b2bpilot.cli.runs import RUN, early, in_environment_of
 from b2bpilot.cli.twilio_account import twilio_access_of
-from b2bpilot.cli.twilio_cutover import show_changes, the_only_switch
+from b2bpilot.cli.twilio_switch import show_changes, the_only_switch
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 
 if TYPE_CHECKING:

@@ -400,6 +400,88 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     assert "Nothing is to be changed" in again.stdout
 
 
+def test_a_number_whose_application_is_gone_is_not_said_to_be_switched(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/", sms_application_sid="AP" + "0" * 32)
+    before = settings(double)
+
+    found = run("twilio", "cutover", "--to", "stack", "--number", NUMBER, "--confirm", NUMBER)
+
+    assert found.exit_code == 5
+    assert "does not exist" in found.stderr
+    assert "an empty SmsApplicationSid" in found.stderr
+    assert settings(double) == before
+
+
+def test_what_is_unsafe_after_a_cut_over_is_told(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    sid = add_number(double, NUMBER, sms_url="https://old.example/")
+
+    table = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
+    found = run("twilio", "cutover", "--to", "https://new.example/", "--confirm", NUMBER, "-o", "json")
+
+    assert (table.exit_code, found.exit_code) == (0, 0)
+    assert "+1500***0009: no fallback URL: what the URL does not take is lost" in table.stdout
+    dangers = [each["danger"] for each in found.document["unsafe"] if each["number_sid"] == sid]
+    assert [danger.partition(":")[0] for danger in dangers] == [
+        "a 5xx answer is not tried again",
+        "no fallback URL",
+    ]
+
+
+def test_a_cut_over_that_something_else_overrules_by_now_is_not_done(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody gives the number an application between the plan and the write."""
+    sid = add_number(double, NUMBER, sms_url="https://old.example/")
+    gone = {"sms_application_sid": "AP" + "0" * 32}
+    monkeypatch.setattr(
+        "b2bpilot.twilio.probe.probe", lambda *_, **__: double.book.change("number", sid, gone)
+    )
+
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
+
+    assert found.exit_code == 4
+    assert "1 of 1 numbers do not deliver to the new URL" in found.document["error"]["message"]
+    assert f"b2bpilot twilio rollback {found.document['run_id']}" in found.document["error"]["hint"]
+    assert "does not exist" in found.document["unsafe"][0]["danger"]
+
+
+def test_a_cut_over_that_cannot_be_looked_at_afterwards_was_made_all_the_same(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    later = Planned(fault=Fault.REFUSE, matching="GET .*Services", status=401, code=20003, times=9)
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: double.faults.plan(later))
+
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
+
+    assert found.exit_code == 0
+    assert "Written and read back" in found.stdout
+    assert "What decides now could not be read" in found.stderr
+
+
+def test_a_cut_over_that_somebody_else_has_made_meanwhile_is_not_claimed(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sid = add_number(double, NUMBER, sms_url="https://old.example/")
+    monkeypatch.setattr(
+        "b2bpilot.twilio.probe.probe",
+        lambda *_, **__: double.book.change("number", sid, {"sms_url": "https://new.example/"}),
+    )
+
+    found = run("twilio", "cutover", "--to", "https://new.example/", "--confirm", NUMBER)
+
+    assert found.exit_code == 0
+    assert "Written" not in found.stdout
+    assert "It was set like this meanwhile: nothing was changed." in found.stderr
+    assert not list((tmp_path / "state").rglob("*.jsonl"))
+
+
 def test_a_cut_over_that_came_to_its_end_is_not_made_again_by_a_resume(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,6 +502,68 @@ def test_a_cut_over_that_came_to_its_end_is_not_made_again_by_a_resume(
     assert "Dry run: nothing was changed." in dry.stderr
     found = {each["run_id"]: each for each in run("runs", "list", "-o", "json").document["runs"]}
     assert found[done]["counts"] == {"changed": 1}
+
+
+def interrupted_cut_over(run: Run, double: TwilioDouble, tmp_path: Path) -> str:
+    """A service that uses its numbers' webhooks, with the first of two numbers written; returns the run."""
+    numbers = [add_number(double, number, sms_url="https://old.example/") for number in (NUMBER, OTHER)]
+    service = add_service(double, *numbers, uses_number_webhook=True, inbound_request_url="https://s")
+    double.faults.plan(
+        Planned(fault=Fault.REFUSE, matching="POST .*IncomingPhone", after=1, status=400, times=9)
+    )
+    found = run("twilio", "cutover", "--to", "stack", "--service", service, "--confirm", service)
+    assert found.exit_code == 4
+    double.faults.forget()
+    (journal,) = (tmp_path / "state").rglob("*-cutover-*.jsonl")
+    return journal.stem
+
+
+def test_an_interrupted_cut_over_is_gone_on_with_and_counted_whole(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    run_id = interrupted_cut_over(run, double, tmp_path)
+
+    resumed = run("runs", "resume", run_id, "--yes")
+
+    assert resumed.exit_code == 0
+    assert "Changed 1; read back and found as written" in resumed.stdout
+    assert all("hooks.example.com" in each for each in settings(double)[:2])
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+    assert record["counts"] == {"changed": 2}
+
+
+def test_an_interrupted_cut_over_that_was_rolled_back_is_not_gone_on_with(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    run_id = interrupted_cut_over(run, double, tmp_path)
+    back = run("twilio", "rollback", run_id, "--yes", "-o", "json")
+    restored = settings(double)
+
+    resumed = run("runs", "resume", run_id, "--yes")
+
+    assert back.exit_code == 0
+    assert resumed.exit_code == 5
+    assert f"run {run_id} was rolled back by {back.document['run_id']}" in resumed.stderr
+    assert settings(double) == restored
+    assert all("old.example" in each for each in restored[:2])
+
+
+def test_an_interrupted_cut_over_that_somebody_finished_by_hand_claims_no_change(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    run_id = interrupted_cut_over(run, double, tmp_path)
+    (written,) = [json.loads(each)["sms_url"] for each in settings(double) if "hooks.example.com" in each]
+    for each in double.book.all(Filter(kind="number")):
+        double.book.change("number", each["sid"], {"sms_url": written, "sms_method": "POST"})
+
+    resumed = run("runs", "resume", run_id, "--yes")
+
+    assert resumed.exit_code == 0
+    assert "Changed" not in resumed.stdout
+    assert "It was changed before." in resumed.stdout
 
 
 def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
-from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.cutover.route import Level, Route, Target
 from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import WebhookSetting
@@ -47,8 +47,14 @@ class Chosen:
 def choose(routes: Sequence[Route], *, number: str | None, service: str | None) -> Chosen:
     """Return what to change for a number or a service; without either, the one that the account has.
 
-    Raises UsageError, or NotFound.
+    Raises UsageError, NotFound, or Refused where nothing would be delivered whatever is written.
     """
+    chosen = _chosen(routes, number=number, service=service)
+    _require_deliverable(chosen.affected)
+    return chosen
+
+
+def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None) -> Chosen:
     if number and service:
         raise UsageError("--number and --service exclude each other")
     if service:
@@ -68,9 +74,35 @@ def choose(routes: Sequence[Route], *, number: str | None, service: str | None) 
     return _of_number(routes, routes[0])
 
 
+def _require_deliverable(affected: Sequence[Route]) -> None:
+    """Twilio ignores all other URLs of a number that has an application, also when that does not exist (facts D5)."""
+    broken = [route.number for route in affected if route.is_broken]
+    if broken:
+        told = "; ".join(
+            f"{each.sid}'s application {each.application_sid} does not exist: Twilio cannot deliver whatever else is set"
+            for each in broken
+        )
+        raise Refused(
+            f"{told}. Nothing was changed",
+            hint="take it off the number: in Twilio's console, or POST an empty SmsApplicationSid to "
+            f"IncomingPhoneNumbers/{broken[0].sid}.json",
+        )
+
+
 def changes(chosen: Chosen, *, url: str, fallback_url: str | None) -> list[Change]:
     """Return what must be written so that messages go to `url`. The fallback stays unless one is named."""
     return [_change(target, url, fallback_url) for target in chosen.targets]
+
+
+def require_delivery(routes: Sequence[Route], url: str, run_id: str) -> None:
+    """Raises PartlyFailed when something else decides than what was written."""
+    astray = [route for route in routes if route.is_broken or route.effective.webhook.url != url]
+    if astray:
+        names = ", ".join(route.number.sid for route in astray)
+        raise PartlyFailed(
+            f"written and read back, but {len(astray):,} of {len(routes):,} numbers do not deliver to the new URL: {names}",
+            hint=f"see `b2bpilot twilio route`; back to what was: b2bpilot twilio rollback {run_id}",
+        )
 
 
 def check_url(url: str, option: str) -> str:

@@ -13,6 +13,8 @@ from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.services import Service, number_sids, services
 from b2bpilot.twilio.webhook_setting import WebhookSetting, retries_server_errors
 
+NOWHERE = WebhookSetting(url="")
+
 
 class Level(StrEnum):
     """Who decides where messages go; the first one that is set wins."""
@@ -33,12 +35,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One number with everything that may decide for it. `is_broken`: its application does not exist any more."""
+    """One number with everything that may decide for it. `is_broken`: its application does not exist any more, and decides
+    all the same, without a URL."""
 
     number: Number
     application: Application | None = None
     service: Service | None = None
-    is_broken: bool = False
+
+    @property
+    def is_broken(self) -> bool:
+        return bool(self.number.application_sid) and self.application is None
 
     @property
     def levels(self) -> tuple[Target, ...]:
@@ -47,11 +53,10 @@ class Route:
         if self.service is not None:
             service = Target(level=Level.SERVICE, sid=self.service.sid, webhook=self.service.webhook)
             found.insert(1 if self.service.uses_number_webhook else 0, service)
-        if self.application is not None:
-            target = Target(
-                level=Level.APPLICATION, sid=self.application.sid, webhook=self.application.webhook
-            )
-            found.insert(0, target)
+        if self.number.application_sid:
+            webhook = self.application.webhook if self.application else NOWHERE
+            sid = self.number.application_sid
+            found.insert(0, Target(level=Level.APPLICATION, sid=sid, webhook=webhook))
         return tuple(found)
 
     @property
@@ -72,7 +77,6 @@ def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
             number=each,
             application=applications.get(each.application_sid or ""),
             service=pools.get(each.sid),
-            is_broken=bool(each.application_sid) and applications[each.application_sid or ""] is None,
         )
         for each in found
     ]
@@ -84,6 +88,7 @@ def dangers(route: Route, *, expected_url: str | None = None) -> Iterator[str]:
     webhook = target.webhook
     if route.is_broken:
         yield f"its application {route.number.application_sid} does not exist: Twilio cannot deliver"
+        return
     if not webhook.url:
         lost = target.level is Level.SERVICE
         yield (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, assert_never
 
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
 from b2bpilot.ops.cutover.change import Change, restored, saved
 from b2bpilot.ops.cutover.route import Level
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
+from b2bpilot.ops.runs.runs import records
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.numbers import application, number, set_application_webhook, set_number_webhook
 from b2bpilot.twilio.rest import Twilio
@@ -53,6 +55,16 @@ def planned(record: RunRecord) -> list[Change]:
     if not is_complete:
         raise UsageError(f"run {record.run_id} ended before it changed anything")
     return found
+
+
+def require_not_rolled_back(home: Path, record: RunRecord, *, unreadable: Callable[[str], None]) -> None:
+    """Raises Refused when a rollback of this run was begun, however far it came."""
+    for rollback in records(home, ROLLBACK, unreadable=unreadable):
+        if rollback.parameters.get("of") == record.run_id:
+            raise Refused(
+                f"run {record.run_id} was rolled back by {rollback.run_id}. Nothing was changed",
+                hint="see `b2bpilot twilio route`; to cut over again: b2bpilot twilio cutover",
+            )
 
 
 def undone(record: RunRecord) -> list[Change]:

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.errors import NotFound, Refused, UsageError
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.change import changes, check_url, choose
 from b2bpilot.ops.cutover.route import Level, dangers, routes
@@ -19,6 +19,8 @@ from b2bpilot.twilio.samples import Sample, sample_params
 from tests.twilio.double import add_application, add_number, add_service
 
 NUMBER, OTHER = "+15005550009", "+15005550008"
+GONE = "AP" + "0" * 32
+"""Of an application that nobody has."""
 GOOD = "https://new.example/hook#rc=3&rp=5xx,ct,rt"
 
 
@@ -69,11 +71,13 @@ def test_the_effective_url_is_the_one_that_is_called(
 def test_an_application_that_is_gone_is_a_danger_and_not_a_crash(
     double: TwilioDouble, twilio: Twilio
 ) -> None:
-    add_number(double, NUMBER, sms_url=GOOD, sms_application_sid="AP" + "0" * 32)
+    add_number(double, NUMBER, sms_url=GOOD, sms_application_sid=GONE)
 
     (route,) = routes(twilio)
 
-    assert any("does not exist" in danger for danger in dangers(route))
+    assert list(dangers(route)) == [f"its application {GONE} does not exist: Twilio cannot deliver"]
+    assert (route.effective.sid, route.effective.webhook.url) == (GONE, "")
+    assert not double.receive(sample_params(Sample.TEXT, To=NUMBER))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +131,35 @@ def test_what_more_numbers_follow_is_confirmed_by_its_own_name(double: TwilioDou
     assert chosen.name == shared
     assert len(chosen.affected) == 2
     assert [target.level for target in chosen.targets] == [Level.SERVICE]
+
+
+@pytest.mark.parametrize("named", ["the number", "its service", "nothing"])
+def test_a_number_whose_application_is_gone_is_not_cut_over(
+    double: TwilioDouble, twilio: Twilio, named: str
+) -> None:
+    """Twilio ignores the number's and the service's URLs then: whatever is written, nothing is delivered."""
+    broken = add_number(double, NUMBER, sms_url=GOOD, sms_application_sid=GONE)
+    service = add_service(double, broken, inbound_request_url=GOOD)
+    number = NUMBER if named == "the number" else None
+
+    with pytest.raises(Refused, match=f"{broken}'s application {GONE} does not exist") as raised:
+        choose(routes(twilio), number=number, service=service if named == "its service" else None)
+
+    assert "Nothing was changed" in str(raised.value)
+    assert f"an empty SmsApplicationSid to IncomingPhoneNumbers/{broken}.json" in str(raised.value.hint)
+
+
+def test_a_number_in_one_service_with_one_whose_application_is_gone_can_be_cut_over(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    """The other one does not follow the service, and is not counted among those that do."""
+    broken = add_number(double, NUMBER, sms_url=GOOD, sms_application_sid=GONE)
+    other = add_number(double, OTHER, sms_url=GOOD)
+    add_service(double, broken, other, inbound_request_url=GOOD)
+
+    chosen = choose(routes(twilio), number=OTHER, service=None)
+
+    assert [route.number.sid for route in chosen.affected] == [other]
 
 
 def test_a_service_that_uses_the_numbers_webhooks_means_each_number(
