@@ -85,6 +85,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             recovered = run.resume(_recovery(work, journal, wait=run.DEFAULT_WAIT, observe=tell), record)
             run.finish(journal, recovered)
+    pilot.output.notice("With what was done before:")
     show_end(pilot, journal.run_id, recovered)
 
 

@@ -53,7 +53,9 @@ def rollback(
     with the_only_switch(pilot):
         undone = switch.undone(record)
         left = switch.remaining(twilio, undone, force=force)
-        show_changes(pilot, left)
+        blank = switch.without_url(twilio, undone)
+        if left or not blank:
+            show_changes(pilot, left)
         if left and dry_run:
             pilot.output.notice("Dry run: nothing was changed.")
         elif left:
@@ -61,7 +63,7 @@ def rollback(
                 ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Go on?"
             )
             _restore(pilot, record, twilio, left, reason=reason)
-    _tell_blank(switch.without_url(undone))
+    _require_none_blank(blank, is_some_restored=bool(left) and not dry_run)
 
 
 def _restore(
@@ -91,10 +93,13 @@ def _require_same_account(record: RunRecord, twilio: Twilio) -> None:
         )
 
 
-def _tell_blank(changes: Sequence[Change]) -> None:
-    if changes:
-        names = ", ".join(f"{each.level.value} {each.sid}" for each in changes)
-        raise PartlyFailed(
-            f"{names} had no URL before and keeps the new one: without a URL messages are lost for good",
-            hint="point it elsewhere with `b2bpilot twilio cutover --to URL`",
-        )
+def _require_none_blank(blank: Sequence[Change], *, is_some_restored: bool) -> None:
+    """Raises PartlyFailed, or Refused where there was nothing else to restore."""
+    if not blank:
+        return
+    names = ", ".join(f"{each.level.value} {each.sid}" for each in blank)
+    told = f"{names} had no URL before and keeps the new one: without a URL messages are lost for good"
+    hint = "point it elsewhere with `b2bpilot twilio cutover --to URL`"
+    if is_some_restored:
+        raise PartlyFailed(told, hint=hint)
+    raise Refused(f"{told}. Nothing was changed", hint=hint)

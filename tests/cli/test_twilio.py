@@ -164,6 +164,8 @@ def test_what_was_published_and_not_stored_ends_with_4(
 
     assert found.exit_code == 4
     assert found.document["recovered"]["published"] == 1
+    assert found.document["recovered"]["stopped"] is False
+    assert found.document["error"]["message"] == "1 of the missing messages is not proven to be stored"
     assert found.document["problems"][0]["message_sid"] == sid
     (message,) = staging.messages()
     assert message["body"]["source"] == "reconcile"
@@ -502,6 +504,43 @@ def test_a_cut_over_that_came_to_its_end_is_not_made_again_by_a_resume(
     assert "Dry run: nothing was changed." in dry.stderr
     found = {each["run_id"]: each for each in run("runs", "list", "-o", "json").document["runs"]}
     assert found[done]["counts"] == {"changed": 1}
+
+
+def test_what_had_no_url_keeps_the_new_one_and_a_rollback_of_nothing_else_is_refused(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="")
+    done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json").document["run_id"]
+    switched = settings(double)
+
+    back = run("twilio", "rollback", done, "--yes")
+
+    assert back.exit_code == 5
+    assert "had no URL before and keeps the new one" in back.stderr
+    assert "Nothing was changed" in back.stderr
+    assert "Nothing is to be changed" not in back.stdout
+    assert settings(double) == switched
+
+
+def test_a_cut_over_that_wrote_nothing_leaves_nothing_to_roll_back(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number has no URL, before and after: it keeps no new one."""
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="")
+    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST .*IncomingPhone", status=400, times=9))
+    failed = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
+    double.faults.forget()
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+
+    back = run("twilio", "rollback", record["run_id"], "--yes")
+
+    assert failed.exit_code == 1
+    assert "Nothing was changed" in failed.stderr
+    assert back.exit_code == 0
+    assert "keeps the new one" not in back.stderr
+    assert "Nothing is to be changed" in back.stdout
 
 
 def interrupted_cut_over(run: Run, double: TwilioDouble, tmp_path: Path) -> str:

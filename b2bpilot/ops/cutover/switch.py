@@ -104,9 +104,9 @@ def switch(twilio: Twilio, changes: Sequence[Change], journal: Journal) -> None:
         journal.write(_entry("accepted", each))
 
 
-def without_url(changes: Sequence[Change]) -> list[Change]:
-    """Return those that would leave a thing without a URL, as it was before: they are not made (facts D5)."""
-    return [each for each in changes if not each.after.url]
+def without_url(twilio: Twilio, changes: Sequence[Change]) -> list[Change]:
+    """Return those that would take the URL from a thing, which had none before: they are not made (facts D5). Reads only."""
+    return [each for each in changes if not each.after.url and read(twilio, each).url]
 
 
 def _write_and_read_back(twilio: Twilio, change: Change) -> None:

@@ -59,7 +59,13 @@ class Recovered:
     lost: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     is_stopped: bool = False
-    """Nothing of a whole window was stored: the rest was not published."""
+    """Nothing of a whole window was stored: the rest, which there is, was not published."""
+
+    def count(self, origin: Origin, lost: Iterable[str]) -> None:
+        """One more was published."""
+        self.published += 1
+        self.origins[origin] += 1
+        self.lost.update(lost)
 
     def counts(self) -> dict[str, int]:
         return {
@@ -84,12 +90,15 @@ class Recovery:
     def run(self, findings: Iterable[Finding], recovered: Recovered) -> Recovered:
         """Publish window by window. Raises what no message can pass; what was done is in the journal then."""
         remaining = iter(findings)
+        window = list(islice(remaining, WINDOW))
         with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="twilio") as pool:
-            while (window := list(islice(remaining, WINDOW))) and not recovered.is_stopped:
+            while window and not recovered.is_stopped:
                 still_missing = self._still_missing(window, recovered)
                 rebuilt = dict(pool.map(self._rebuild, still_missing))
-                self._publish(rebuilt, recovered)
+                is_in_vain = self._publish(rebuilt, recovered)
                 self.observe(f"Published {recovered.published:,}, {recovered.proven:,} proven to be stored")
+                window = list(islice(remaining, WINDOW))
+                recovered.is_stopped = is_in_vain and bool(window)
         return recovered
 
     def prove(self, sids: Sequence[str], recovered: Recovered) -> None:
@@ -117,10 +126,11 @@ class Recovery:
         except PilotError as exc:
             return finding.sid, exc
 
-    def _publish(self, rebuilt: Mapping[str, Rebuilt | PilotError], recovered: Recovered) -> None:
+    def _publish(self, rebuilt: Mapping[str, Rebuilt | PilotError], recovered: Recovered) -> bool:
+        """Return whether it was in vain: nothing of what was sent is proven to be stored."""
         encoded = dict(self._encoded(rebuilt, recovered))
         if not encoded:
-            return
+            return False
         self.journal.write(*(_sending(sid, rebuilt[sid]) for sid in encoded))
         since = self.database.now()
         results = dict(zip(encoded, self.publisher.publish_batch(list(encoded.values())), strict=True))
@@ -128,13 +138,14 @@ class Recovery:
         for sid, result in results.items():
             if isinstance(result.error, HOPELESS):
                 raise result.error
-            if result.error is None:
-                self._count(rebuilt[sid], recovered)
+            each = rebuilt[sid]
+            if result.error is None and isinstance(each, Rebuilt):
+                recovered.count(each.origin, each.lost)
         proven = recovered.proven
         # One whose outcome is unknown may have been published: its row tells.
         errors = {sid: result.error for sid, result in results.items() if result.error}
         self._prove(list(results), recovered, since=since, errors=errors)
-        recovered.is_stopped = recovered.proven == proven
+        return recovered.proven == proven
 
     def _encoded(
         self, rebuilt: Mapping[str, Rebuilt | PilotError], recovered: Recovered
@@ -172,13 +183,6 @@ class Recovery:
             else:
                 reason = _reason(proof, message_id, errors.get(ids[message_id]))
                 recovered.problems.append(_problem(ids[message_id], reason))
-
-    @staticmethod
-    def _count(rebuilt: Rebuilt | PilotError, recovered: Recovered) -> None:
-        if isinstance(rebuilt, Rebuilt):
-            recovered.published += 1
-            recovered.origins[rebuilt.origin] += 1
-            recovered.lost.update(rebuilt.lost)
 
 
 def _joined(one: Proof, other: Proof) -> Proof:

@@ -9,6 +9,7 @@ from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.proof import Fate
 from b2bpilot.ops.reconcile.comparison import missing
 from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.rebuild import Origin
 from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.ops.runs.journal import Journal as RunJournal
@@ -49,12 +50,12 @@ def require_plan(record: RunRecord) -> int:
 
 
 def resume(recovery: Recovery, record: RunRecord) -> Recovered:
-    """Publish what the run did not, and prove what it published.
+    """Publish what the run did not, and prove what it published. What it did before is counted, too.
 
     The queues are not asked again: they did not hold these messages when they were planned, or did not matter, and what
     came into them since was published by this run.
     """
-    recovered = Recovered()
+    recovered = _recovered_before(record)
     accepted = [sid for sid, state in record.messages.items() if state.was_accepted and state.fate != STORED]
     recovery.prove(accepted, recovered)
     return recovery.run(_left(record), recovered)
@@ -74,10 +75,27 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
             hint=f"mend the processor, then: b2bpilot runs resume {run_id}",
         )
     if recovered.problems:
+        count = len(recovered.problems)
         raise PartlyFailed(
-            f"{len(recovered.problems):,} of the missing messages are not proven to be stored",
+            f"{count:,} of the missing messages {'is' if count == 1 else 'are'} not proven to be stored",
             hint="see `b2bpilot dlq list`, then reconcile again: what is stored is left alone",
         )
+
+
+def _recovered_before(record: RunRecord) -> Recovered:
+    """Count what the journal says of the run so far; what was not proven is looked at again."""
+    recovered = Recovered()
+    sent: dict[str, tuple[Origin, list[str]]] = {}
+    for entry in entries(record.path):
+        sid = str(entry.get("queue_message_id", ""))
+        if entry.get("event") == "sending":
+            sent[sid] = Origin(entry["rebuilt_from"]), entry["lost"]
+        if entry.get("event") == "accepted":
+            recovered.count(*sent[sid])
+    stored = [sid for sid, state in record.messages.items() if state.fate == STORED]
+    recovered.proven = len(stored)
+    recovered.stored_meanwhile = sum(sid not in sent for sid in stored)
+    return recovered
 
 
 def _left(record: RunRecord) -> Iterator[Finding]:

@@ -171,7 +171,7 @@ def test_a_url_is_never_blanked_not_even_by_a_rollback(
     back = undone(read(journal.path))
 
     assert remaining(twilio, back) == []
-    assert [each.sid for each in without_url(back)] == [sid]
+    assert [each.sid for each in without_url(twilio, back)] == [sid]
     with pytest.raises(Refused, match="lost for good"):
         set_number_webhook(twilio, sid, WebhookSetting(url=" "))
     assert routes(twilio)[0].effective.webhook.url == NEW
