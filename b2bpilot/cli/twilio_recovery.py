@@ -53,7 +53,7 @@ def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
     missing = notes.counts()[Verdict.MISSING]
     output = work.pilot.output
     if not missing:
-        output.notice("Nothing is missing: nothing was published.")
+        output.notice("There is nothing to publish.")
         return 0
     _tell_plan(work.pilot, missing)
     if not order.even_if_queued:

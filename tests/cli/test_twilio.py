@@ -202,7 +202,7 @@ def test_where_only_dead_letters_have_no_row_nothing_is_published_and_that_is_sa
     found = run(*PUBLISH, "--exit-code")
 
     assert found.exit_code == 3
-    assert "Nothing is missing: nothing was published." in found.stderr
+    assert "There is nothing to publish." in found.stderr
     assert staging.messages() == []
     assert not list((tmp_path / "state").rglob("*.jsonl"))
 

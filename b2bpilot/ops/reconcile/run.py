@@ -35,7 +35,7 @@ def require_no_doubt(doubts: Sequence[str]) -> None:
     if doubts:
         raise Refused(
             f"what is missing may be in a queue of ours: {'; '.join(doubts)}. Nothing was published",
-            hint="let the queues empty (b2bpilot status, b2bpilot dlq list), then again; or --even-if-queued",
+            hint="redrive and wait first (b2bpilot dlq list, b2bpilot status); or publish it all the same: --even-if-queued",
         )
 
 
