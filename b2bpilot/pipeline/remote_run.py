@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from b2bpilot.pipeline.deadletter import DeadLetter
+
 RUN_ID = "b2bpilot:redrive-run-id"
 STARTED_AT = "b2bpilot:redrive-started-at"
 ENDS_AT = "b2bpilot:redrive-ends-at"
@@ -56,3 +58,17 @@ def remote_run(tags: Mapping[str, str]) -> RemoteRun | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def can_be_tried(letter: DeadLetter) -> bool:
+    """Whether any run may try the letter: it can be read, and did not come back too often."""
+    return letter.event is not None and not letter.is_poison
+
+
+def belongs(letter: DeadLetter, run: RemoteRun) -> bool:
+    """Whether the run may try the letter. What was written after its start, its own failures among it, it may not."""
+    return (
+        can_be_tried(letter)
+        and letter.redriven_by != run.run_id
+        and (letter.sent_at is None or letter.sent_at < run.started_at)
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -13,10 +12,11 @@ from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.deadletter import DeadLetter
-from b2bpilot.pipeline.remote_run import RemoteRun
+from b2bpilot.pipeline.remote_run import RemoteRun, belongs
 from lambdas.dead_letter_redriver.letters import failed_again
-from lambdas.dead_letter_redriver.rules import REST_SECONDS, belongs, over_by_itself, rest_seconds
+from lambdas.dead_letter_redriver.rules import REST_SECONDS, over_by_itself, rest_seconds
 from lambdas.dead_letter_redriver.switch import Position
+from lambdas.dead_letter_redriver.tally import DECIDED, Tally
 from lambdas.dead_letter_redriver.tries import Processor, Result, Try, try_all
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ FEWEST_FAILURES = 10
 """The share of failures says nothing before there are so many of them."""
 
 IDLE_SECONDS, LONG_IDLE_SECONDS = 15.0, 120.0
-"""A container that met no letter of the run for so long ends it; after the longer time also when the queue shows letters."""
+"""A container that met no letter of the run for so long ends it; after the longer time also when the queue shows letters, or
+when it met some of which the processor took none."""
 
 SETTLED = timedelta(minutes=2)
 """SQS's counters lag a minute (facts B6): before that the guard does not believe that the queue is empty."""
@@ -43,18 +44,6 @@ class RunSwitch(Protocol):
     def position(self) -> Position: ...
     def position_now(self) -> Position: ...
     def end(self, run_id: str, because: str) -> None: ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What this container saw of one run. `met_at` is when it last met a letter of the run, or began."""
-
-    run_id: str
-    met_at: float
-    tried: int = 0
-    failed: int = 0
-    over: str = ""
-    """Why nothing is tried any more; empty while the run goes on."""
 
 
 class Redriver:
@@ -84,7 +73,7 @@ class Redriver:
         gone |= self._replace([one for one in tries if one.result is Result.FAILED])
         stay = [letter for letter in letters if letter.queue_message_id not in gone]
         if run and not self._tally.over:
-            self._tally.over = self._over_after(tries, run, batch=len(letters))
+            self._tally.over = self._over_after(tries, run, batch=letters)
         self._give_back(stay, mine)
         _log(self._tally, tries, stay)
         if self._tally.over:
@@ -131,30 +120,36 @@ class Redriver:
         lost = {one.place for one in unsent}
         return {one.letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
 
-    def _over_after(self, tries: Sequence[Try], run: RemoteRun, *, batch: int) -> str:
+    def _over_after(self, tries: Sequence[Try], run: RemoteRun, *, batch: Sequence[DeadLetter]) -> str:
         """Return why the run is over after these tries, or nothing."""
+        self._tally.count(tries, at=self._clock())
+        if because := self._failing(tries, run):
+            return because
+        is_last = all(one.result in DECIDED for one in tries) and self._is_last(batch)
+        return "nothing is left to try" if is_last else ""
+
+    def _failing(self, tries: Sequence[Try], run: RemoteRun) -> str:
         tally = self._tally
-        decided = [one for one in tries if one.result in (Result.PROCESSED, Result.FAILED, Result.UNKNOWN)]
-        tally.tried += len(decided)
-        tally.failed += sum(one.result is not Result.PROCESSED for one in decided)
-        if tries:
-            tally.met_at = self._clock()
         if refused := [one.error for one in tries if one.result is Result.REFUSED]:
             return refused[0]
         if tally.failed >= FEWEST_FAILURES and tally.failed > run.max_failures * tally.tried:
             return f"too many failures: {tally.failed} of {tally.tried}"
-        is_last = len(decided) == len(tries) and self._is_last(batch)
-        return "nothing is left to try" if is_last else ""
+        since = tally.throttled_since
+        if tries and since is not None and self._clock() - since >= LONG_IDLE_SECONDS:
+            return f"the processor took no letter for {LONG_IDLE_SECONDS:.0f} s: {tries[0].error}"
+        return ""
 
-    def _is_last(self, batch: int) -> bool:
-        """Whether the queue has nothing beside this batch, or has handed out nothing of the run for a while."""
+    def _is_last(self, batch: Sequence[DeadLetter]) -> bool:
+        """Whether the queue has nothing beside this batch and what was given back before, or has handed out nothing of the
+        run for a while."""
         try:
             counters = self._queue.counters()
         except AwsError:
             return False
         idle = self._clock() - self._tally.met_at
         if counters.visible + counters.delayed == 0:
-            return counters.hidden <= batch or idle >= IDLE_SECONDS
+            known = self._tally.known_hidden(batch, at=self._clock())
+            return counters.hidden <= known or idle >= IDLE_SECONDS
         return idle >= LONG_IDLE_SECONDS
 
     def _give_back(self, stay: Sequence[DeadLetter], mine: Sequence[DeadLetter]) -> None:
@@ -166,9 +161,12 @@ class Redriver:
             by_seconds.setdefault(seconds, []).append(letter)
         for seconds, group in by_seconds.items():
             try:
-                self._queue.extend(group, seconds)
+                refused = self._queue.extend(group, seconds)
             except AwsError as exc:
                 _warn("Letters stay hidden", "not_given_back", exc)
+            else:
+                resting = [letter for letter in group if letter not in mine and letter not in refused]
+                self._tally.rest(resting, until=self._clock() + seconds)
 
     def _end(self) -> None:
         try:

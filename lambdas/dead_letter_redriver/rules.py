@@ -1,4 +1,4 @@
-"""Which letters a run may try, when it is over whatever they do, and how long a letter rests that is not for it."""
+"""When a run is over whatever its letters do, and how long a letter rests that is not for it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from b2bpilot.pipeline.remote_run import RemoteRun
 
 REST_SECONDS, LONGEST_REST_SECONDS = 10, 900
 """For how long a letter that is not for this run is hidden: at first, and when it came by again and again."""
-
-
-def belongs(letter: DeadLetter, run: RemoteRun) -> bool:
-    """Whether the run may try the letter. What was written after its start, its own failures among it, it may not."""
-    return (
-        letter.event is not None
-        and not letter.is_poison
-        and letter.redriven_by != run.run_id
-        and (letter.sent_at is None or letter.sent_at < run.started_at)
-    )
 
 
 def over_by_itself(run: RemoteRun | None, now: datetime) -> str:

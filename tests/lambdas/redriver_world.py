@@ -92,6 +92,10 @@ class World:
         self.all_tags: dict[str, str] = {}
         self.tries: Counter[str] = Counter()
         self.completed: set[str] = set()
+        self.leased_until = 0.0
+        """Until then another run holds the lease of every message."""
+        self.partial_sends = 0
+        """So many calls that write letters take every other one only."""
         self._turn = itertools.cycle([self._container() for _ in range(self.containers)])
 
     def put(self, messages: Sequence[PilotMessage]) -> None:
@@ -174,6 +178,9 @@ class World:
 
     def send(self, messages: Sequence[Outgoing]) -> list[Unsent]:
         fault = next(self.faults) if messages else Fault.NONE
+        if messages and self.partial_sends:
+            self.partial_sends -= 1
+            fault = Fault.PARTIAL
         unsent = [
             Unsent(place=place, message=one, error=AwsUnreachable("no answer"))
             for place, one in enumerate(messages)
@@ -195,7 +202,9 @@ class World:
         self._raise(fault, before=True)
         if self.throttles:
             self.throttles -= 1
-            raise AwsThrottled("slow down")
+            raise AwsThrottled("AWS throttled lambda:InvokeFunction")
+        if self.time < self.leased_until:
+            return Invocation(error=None, result={"outcomes": ["in_progress"]}, log_tail="")
         message_id = deliveries(json.loads(json.dumps(event, allow_nan=False)))[0].message.message_id
         self.tries[message_id] += 1
         if message_id in self.poison or fault is Fault.PARTIAL:

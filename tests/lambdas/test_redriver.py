@@ -17,7 +17,7 @@ from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.mappings import MappingState
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.remote_run import remote_run
+from b2bpilot.pipeline.remote_run import ended_tags, remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS
 from tests.events import message, sns_event
@@ -186,6 +186,116 @@ def test_a_throttled_processor_is_no_failure_of_the_letters() -> None:
     assert world.completed == ids(found)
     assert set(world.tries.values()) == {1}
     assert not world.letters
+
+
+def test_a_processor_that_takes_nothing_ends_the_run_long_before_its_time_is_over() -> None:
+    """A reserved concurrency of 0 looks like that: every call is throttled, and nobody knows for how long."""
+    found = messages(30)
+    world = world_with(found)
+    world.throttles = 10**9
+    world.begin()
+    world.run(seconds=300)
+    assert not world.state.is_on
+    assert ended(world) == "the processor took no letter for 120 s: AWS throttled lambda:InvokeFunction"
+    assert {letter.message_id for letter in world.letters.values()} == ids(found)
+    world.time += 10
+    assert world.visible() == 30
+
+
+def test_a_throttle_after_a_long_idle_time_does_not_end_the_run() -> None:
+    world = World(containers=1)
+    world.put(messages(11))
+    world.begin()
+    world.deliver()
+    world.time += 300
+    world.throttles = 1
+    world.deliver()
+    assert world.state.is_on
+    world.run(seconds=60)
+    assert len(world.completed) == 11
+
+
+def test_letters_that_came_later_do_not_end_a_run_whose_own_wait_for_a_throttled_processor() -> None:
+    found = messages(5)
+    world = World(containers=1)
+    world.put(found)
+    world.begin()
+    world.put(messages(5))
+    world.throttles = 4
+    world.run(seconds=600)
+    assert world.completed == ids(found)
+
+
+def test_a_lease_that_somebody_holds_is_waited_for() -> None:
+    """The processor answers, so it is no throttle: the lease ends with the run that holds it."""
+    found = messages(1)
+    world = world_with(found)
+    world.leased_until = world.time + 250
+    world.begin()
+    world.run(seconds=600)
+    assert world.completed == ids(found)
+
+
+def test_a_container_that_gave_back_all_that_is_hidden_ends_the_run_without_waiting() -> None:
+    found = messages(40)
+    world = World(poison=frozenset(ids(found[:20])), containers=1)
+    world.put(found[20:] * 4)
+    world.put(found[:20])
+    world.begin()
+    began = world.time
+    world.run()
+    assert ended(world) == "nothing is left to try"
+    assert len(world.letters) == 20
+    assert world.time - began < 5
+
+
+def test_what_sqs_did_not_confirm_of_a_batch_of_failures_stays_as_it_was() -> None:
+    found = messages(4)
+    world = world_with(found, poison=4)
+    before = set(world.letters)
+    run = world.begin()
+    world.partial_sends = 1
+    world.deliver()
+    marked = [letter_of(letter.record()).redriven_by for letter in world.letters.values()]
+    assert sorted(letter.message_id for letter in world.letters.values()) == sorted(ids(found))
+    assert (marked.count(run.run_id), len(before & set(world.letters))) == (2, 2)
+    assert ended(world).startswith("a failure could not be written to the queue")
+
+
+def test_the_word_that_a_run_is_over_is_enough_for_the_function_to_end_it() -> None:
+    """What a command can still do that cannot disable the mapping."""
+    world = world_with(messages(5))
+    world.begin()
+    world.write_tags(ended_tags("the command ended it"))
+    world.run()
+    assert not world.state.is_on
+    assert not world.tries
+    assert ended(world) == "the command ended it"
+
+
+def test_the_guard_ends_a_run_whose_time_is_over_although_nobody_calls_the_function() -> None:
+    world = world_with(messages(1))
+    world.begin(longest=timedelta(minutes=5))
+    for letter in world.letters.values():
+        letter.visible_at = world.time + 2160
+    world.time += 301
+    world.container().guard()
+    assert not world.state.is_on
+    assert ended(world) == "its time is over"
+
+
+def test_messages_that_keep_coming_neither_loop_nor_keep_the_run_on() -> None:
+    found = messages(20)
+    world = world_with(found, poison=2, every=10)
+    world.begin()
+    for _ in range(60):
+        world.put(messages(1))
+        world.deliver()
+        world.time += 1
+    world.run(seconds=300)
+    assert not world.state.is_on
+    assert set(world.tries) == ids(found)
+    assert set(world.tries.values()) == {1}
 
 
 def test_a_letter_is_not_begun_without_the_time_to_end_it() -> None:
