@@ -71,6 +71,12 @@ class EventSourceMapping:
             raise AwsError(f"function {name} has {len(found)} event source mappings; one is expected")
         return cls(client, found[0]["UUID"], function_arn=found[0]["FunctionArn"])
 
+    @property
+    def off_command(self) -> str:
+        """What turns the mapping off where this program cannot."""
+        region = self.arn.split(":")[3]
+        return f"aws lambda update-event-source-mapping --uuid {self.uuid} --no-enabled --region {region}"
+
     def read(self) -> MappingReading:
         """Raises AwsError."""
         with translated("lambda:GetEventSourceMapping"):

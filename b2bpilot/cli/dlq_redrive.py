@@ -68,9 +68,7 @@ def redrive(
     if rate is not None and not math.isfinite(rate):
         raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
     if engine is Engine.LAMBDA:
-        unused = {"--via": via is not Via.INVOKE, "--rate": rate, "--plan": plan_file}
-        unused |= {"--include-completed": include_completed, "--include-poison": include_poison}
-        options.refuse_what_lambda_cannot(unused)
+        options.refuse_what_lambda_cannot(ctx)
         redrive_inside_aws(
             pilot,
             selection,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -76,7 +75,21 @@ WAIT = Annotated[
 FORCE = Annotated[bool, typer.Option("--force", help="Take more than 1,000 letters.")]
 
 
-def refuse_what_lambda_cannot(given: Mapping[str, object]) -> None:
-    """Raises UsageError for an option that would be ignored, of those by their flags."""
-    if meaningless := [flag for flag, value in given.items() if value]:
-        raise UsageError(f"{meaningless[0]} has no meaning with --engine lambda", hint="leave it out")
+MEANINGLESS_INSIDE_AWS = {
+    "via": "--via",
+    "rate": "--rate",
+    "plan_file": "--plan",
+    "include_completed": "--include-completed",
+    "include_poison": "--include-poison",
+    "wait": "--wait",
+    "force": "--force",
+}
+"""By their parameters: what the redriver does not know, its proof does not wait for, or its run is not limited by."""
+
+
+def refuse_what_lambda_cannot(ctx: typer.Context) -> None:
+    """Raises UsageError for an option that would be ignored, its default included when it was typed."""
+    for parameter, flag in MEANINGLESS_INSIDE_AWS.items():
+        source = ctx.get_parameter_source(parameter)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{flag} has no meaning with --engine lambda", hint="leave it out")

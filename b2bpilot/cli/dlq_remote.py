@@ -1,19 +1,24 @@
-"""`b2bpilot dlq redrive --engine lambda`: AWS does it; this command turns it on, watches, and turns it off."""
+"""`b2bpilot dlq redrive --engine lambda`: AWS does it; this command turns it on, watches, turns it off, and proves it."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.dlq_options import letters
-from b2bpilot.cli.dlq_run import new_run
-from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.cli.dlq_remote_report import INTERRUPTED, line, show_outcome, show_plan
+from b2bpilot.cli.dlq_run import new_run, resumed_run
+from b2bpilot.cli.runs import RESUMERS
+from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.remote import Reading
+    from b2bpilot.ops.deadletters.remote import Running
+    from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
     from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
 
-DEFAULT_CONCURRENCY = 8
 COMMAND = "redrive-lambda"
 
 
@@ -27,70 +32,79 @@ def redrive_inside_aws(
     reason: str | None,
     yes: bool,
 ) -> None:
-    """Raises PartlyFailed when letters are left in the queue at the end."""
-    from b2bpilot.ops.deadletters.survey import queue_of
+    """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
+    from b2bpilot.ops.deadletters.redriving import processor_of
+    from b2bpilot.ops.deadletters.remote import concurrency_for, redriving
 
     if not selection.is_everything:
         raise UsageError(
             "--engine lambda redrives everything that is in the queue; leave the filters out",
             hint="use the engine of this terminal for a part of it",
         )
-    at_once = concurrency or DEFAULT_CONCURRENCY
-    counters = queue_of(pilot.environment).counters()
-    plan = [
-        f"Let AWS redrive about {letters(counters.total)} of {pilot.environment}, {at_once} at once.",
-        f"It ends by itself: when all were tried once, or more than {max_failures:.0%} failed. What fails stays in the queue.",
-    ]
-    if dry_run:
-        for line in plan:
-            pilot.output.notice(line)
+    at_once = concurrency_for(processor_of(pilot.environment), concurrency)
+    backlog = _stock(pilot)
+    show_plan(pilot, backlog, concurrency=at_once, max_failures=max_failures)
+    if dry_run or not backlog.messages:
         return
-    pilot.confirmation(yes=yes).ask(plan, "Go on?")
-    last = _watched(pilot, concurrency=at_once, max_failures=max_failures, reason=reason)
-    _show(pilot, last)
-
-
-def _watched(pilot: Pilot, *, concurrency: int, max_failures: float, reason: str | None) -> Reading:
-    from b2bpilot.ops.deadletters.remote import redriving
-
-    parameters = {"concurrency": concurrency, "max_failures": max_failures}
-    with (
-        pilot.database() as database,
-        new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal,
-    ):
+    pilot.confirmation(yes=yes).ask([""], "Go on?")
+    parameters = {"concurrency": at_once, "max_failures": max_failures}
+    with new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal:
+        journal.write(*backlog.entries())
         running = redriving(
-            pilot.environment,
-            database,
-            run_id=journal.run_id,
-            max_concurrency=concurrency,
-            max_failures=max_failures,
+            pilot.environment, run_id=journal.run_id, max_concurrency=at_once, max_failures=max_failures
         )
-        with running as readings, pilot.output.progress("turning the redriver on") as tell:
-            for reading in readings:
-                tell(_line(reading))
-        journal.finish({"completed": reading.completed or 0, "left": reading.counters.total})
-    return reading
+        ended, outcome = _watched(pilot, running, backlog, journal)
+    show_outcome(pilot, journal.run_id, ended, outcome)
+    outcome.require_everything_completed()
 
 
-def _line(reading: Reading) -> str:
-    left = f"{reading.counters.visible:,} in the queue, {reading.counters.hidden:,} in work"
-    completed = "" if reading.completed is None else f"; {reading.completed:,} completed since the start"
-    return f"redriver {reading.state.lower()}: {left}{completed}"
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
+    """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
+    from b2bpilot.ops.deadletters.remote import rejoining
+    from b2bpilot.ops.deadletters.remote_proof import Backlog
+
+    messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
+    with resumed_run(pilot, record) as journal:
+        running = rejoining(pilot.environment, record)
+        ended, outcome = _watched(pilot, running, Backlog(messages=messages), journal)
+    show_outcome(pilot, journal.run_id, ended, outcome)
+    outcome.require_everything_completed()
 
 
-def _show(pilot: Pilot, last: Reading) -> None:
-    left = last.counters.total
-    fields = {
-        "ended": last.ended,
-        "mapping": last.state.value,
-        "completed": last.completed,
-        "left": left,
-    }
-    completed = "unknown: the database did not answer" if last.completed is None else f"{last.completed:,}"
-    text = [
-        f"Ended: {last.ended or 'the redriver was turned off'}",
-        f"{completed} rows completed since the start, live messages among them; about {letters(left)} in the queue",
-    ]
-    pilot.output.record({"redriver": fields}, text=text)
-    if left:
-        raise PartlyFailed(f"about {letters(left)} left", hint="`b2bpilot dlq list` shows why")
+RESUMERS[COMMAND] = resume
+
+
+def _stock(pilot: Pilot) -> Backlog:
+    from b2bpilot.ops.deadletters.remote_proof import take_stock
+    from b2bpilot.ops.deadletters.survey import queue_of
+
+    with pilot.output.progress("reading the queue") as tell:
+        return take_stock(
+            queue_of(pilot.environment),
+            now=pilot.now(),
+            observe=lambda saw, about: tell(f"saw {saw:,} of about {letters(about)}"),
+        )
+
+
+def _watched(
+    pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
+) -> tuple[str, Outcome]:
+    """Return why the run ended, and what became of the letters."""
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
+    from b2bpilot.ops.deadletters.remote_proof import conclude, journal_entries
+    from b2bpilot.ops.deadletters.survey import queue_of
+
+    try:
+        with running as on, pilot.output.progress("turning the redriver on") as tell:
+            ended = on.run.ended
+            for reading in on.readings:
+                tell(line(reading))
+                ended = reading.ended
+    except KeyboardInterrupt:
+        pilot.output.notice(INTERRUPTED)
+        raise
+    with LateDatabase(pilot.database) as database, pilot.output.progress("looking at rows and queue"):
+        outcome = conclude(queue_of(pilot.environment), database, backlog, on.run, now=pilot.now())
+    journal.write(*journal_entries(outcome))
+    journal.finish(outcome.counts())
+    return ended, outcome

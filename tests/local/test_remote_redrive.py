@@ -10,13 +10,14 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
 from b2bpilot.aws.session import AwsAccess
+from b2bpilot.cli.app import main
 from b2bpilot.errors import Refused
 from b2bpilot.ops.deadletters import remote
 from b2bpilot.ops.environment import Environment, discover
@@ -79,8 +80,8 @@ def _command(deployed: Environment, run_id: str) -> subprocess.Popen[str]:
 
     access = AwsAccess(region={access.region!r}, endpoint_url={access.endpoint_url!r},
                        access_key_id={access.access_key_id!r}, secret_access_key="local")
-    with redriving(discover("local", access), None, run_id={run_id!r}, max_concurrency=4) as looks:
-        for look in looks:
+    with redriving(discover("local", access), run_id={run_id!r}, max_concurrency=4) as running:
+        for look in running.readings:
             print(look.state, flush=True)
     """
     return subprocess.Popen(
@@ -135,9 +136,9 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
 def test_leaving_the_command_turns_the_mapping_off(deployed: Environment, queue: Any) -> None:
     with (
         contextlib.suppress(KeyboardInterrupt),
-        remote.redriving(deployed, None, run_id="left", max_concurrency=2) as looks,
+        remote.redriving(deployed, run_id="left", max_concurrency=2) as running,
     ):
-        assert next(looks).state.is_on
+        assert next(running.readings).state.is_on
         raise KeyboardInterrupt
     found = remote.switched(deployed)
     assert not found.state.is_on
@@ -147,9 +148,135 @@ def test_leaving_the_command_turns_the_mapping_off(deployed: Environment, queue:
 
 def test_a_second_run_is_refused_while_one_is_on(deployed: Environment, queue: Any) -> None:
     with (
-        remote.redriving(deployed, None, run_id="first", max_concurrency=2),
+        remote.redriving(deployed, run_id="first", max_concurrency=2),
         pytest.raises(Refused, match="for run first"),
-        remote.redriving(deployed, None, run_id="second", max_concurrency=2),
+        remote.redriving(deployed, run_id="second", max_concurrency=2),
     ):
         pass
     assert not remote.switched(deployed).state.is_on
+
+
+@pytest.fixture
+def run(
+    environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run one command about the local environment, for exit code, stdout and stderr."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        exit_code = main([*arguments, "-e", "local"])
+        captured = capsys.readouterr()
+        return exit_code, captured.out, captured.err
+
+    return run
+
+
+REDRIVE = ("dlq", "redrive", "--engine", "lambda", "--yes", "-o", "json")
+
+
+def test_the_command_ends_with_zero_when_the_rows_and_the_queue_prove_it(
+    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    _put(queue, deployed, [message() for _ in range(25)])
+    exit_code, out, err = run(*REDRIVE)
+    assert exit_code == 0, err
+    document = json.loads(out)
+    assert document["plan"]["decisions"] == {"send": 25, "left": 0}
+    assert (document["summary"]["completed"], document["summary"]["proven"]) == (25, True)
+    assert not remote.switched(deployed).state.is_on
+
+
+def test_the_command_ends_with_four_and_counts_what_failed_and_what_stays(
+    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    _put(queue, deployed, [message(params=POISON if number % 10 == 0 else {}) for number in range(20)])
+    queue.send_message(QueueUrl=deployed.stack.dead_letter_queue_url, MessageBody="not JSON")
+    exit_code, out, err = run(*REDRIVE)
+    assert exit_code == 4, err
+    document = json.loads(out)
+    summary = document["summary"]
+    assert {
+        name: summary[name] for name in ("completed", "failed_again", "not_tried", "set_aside", "hidden")
+    } == {
+        "completed": 18,
+        "failed_again": 2,
+        "not_tried": 0,
+        "set_aside": 1,
+        "hidden": 0,
+    }
+    assert document["error"]["message"] == "18 completed; 2 failed again, 1 set aside"
+    _, shown, _ = run("runs", "show", summary["run_id"], "-o", "json", "--all")
+    outcomes = Counter(one["outcome"] for one in json.loads(shown)["messages"])
+    assert outcomes == {"deleted": 18, "failed": 2}
+
+
+def test_nothing_is_turned_on_for_an_empty_queue(
+    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    before = remote.switched(deployed).run
+    exit_code, _, err = run(*REDRIVE)
+    assert (exit_code, "run " in err) == (0, False)
+    assert remote.switched(deployed).run == before
+
+
+def test_a_paused_processor_is_refused_before_anything_is_on(
+    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    _put(queue, deployed, [message()])
+    with _reserve(deployed, deployed.stack.processor_function_name, 0):
+        exit_code, _, err = run("dlq", "redrive", "--engine", "lambda", "--yes")
+    assert (exit_code, "has a reserved concurrency of 0" in err) == (5, True)
+    assert _counts(deployed, queue) == (1, 0)
+
+
+def test_a_redriver_that_cannot_run_is_refused_before_anything_is_on(
+    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    _put(queue, deployed, [message()])
+    with _reserve(deployed, deployed.stack.redriver_function_name, 0):
+        exit_code, _, err = run("dlq", "redrive", "--engine", "lambda", "--yes")
+    assert (exit_code, "does not run" in err) == (5, True)
+    assert not remote.switched(deployed).state.is_on
+
+
+def test_a_run_whose_command_was_killed_is_proven_by_resuming_it(
+    environment: Machine, deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    _put(queue, deployed, [message() for _ in range(300)])
+    command = [
+        sys.executable,
+        "-m",
+        "b2bpilot",
+        "dlq",
+        "redrive",
+        "--engine",
+        "lambda",
+        "--yes",
+        "-e",
+        "local",
+    ]
+    home = os.environ | {"PYTHONPATH": str(ROOT), "B2BPILOT_HOME": str(environment.home)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=home) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        run_id = next(line for line in lines if line.startswith("run ")).split()[1]
+        next(line for line in lines if line.startswith("redriver enabled"))
+        process.kill()
+    exit_code, out, err = run("runs", "resume", run_id, "-o", "json")
+    assert exit_code == 0, err
+    summary = json.loads(out)["summary"]
+    assert (summary["run_id"], summary["completed"], summary["proven"]) == (run_id, 300, True)
+
+
+@contextlib.contextmanager
+def _reserve(deployed: Environment, function: str, reserve: int) -> Iterator[None]:
+    client = deployed.access.client("lambda")
+    before = client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions")
+    client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=reserve)
+    try:
+        yield
+    finally:
+        if before is None:
+            client.delete_function_concurrency(FunctionName=function)
+        else:
+            client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=before)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from b2bpilot.aws.functions import Function
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
@@ -56,10 +56,18 @@ def route_of(environment: Environment, order: Order) -> Route:
             assert_never(order.via)
 
 
-def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
-    """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
+class Reserved(Protocol):
+    """The part of aws.functions.Function that is asked for its reserve."""
 
-    Raises Refused when the function is paused, and AwsError.
+    @property
+    def name(self) -> str: ...
+    def reserved_concurrency(self) -> int | None: ...
+
+
+def reserve_of(function: Reserved) -> int | None:
+    """Return how many runs at once the function is given, as AWS says now: somebody may have paused it since the deploy.
+
+    Raises Refused when it is paused, and AwsError.
     """
     reserve = function.reserved_concurrency()
     if reserve == 0:
@@ -67,6 +75,15 @@ def limits_for(function: Function, via: Via, *, rate: float | None, concurrency:
             f"{function.name} has a reserved concurrency of 0: it takes no event",
             hint=f"aws lambda delete-function-concurrency --function-name {function.name}",
         )
+    return reserve
+
+
+def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
+    """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
+
+    Raises Refused when the function is paused, and AwsError.
+    """
+    reserve = reserve_of(function)
     wanted = concurrency or CONCURRENCY[via]
     if via is Via.INVOKE and reserve is not None:
         wanted = min(wanted, max(1, int(reserve * SHARE_OF_RESERVE)))

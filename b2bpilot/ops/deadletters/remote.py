@@ -5,63 +5,50 @@ The function ends its run by itself; ending it from here only makes it sooner.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
+from b2bpilot.aws.functions import Function, Invocation
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingState
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, DatabaseError, Refused, UsageError
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError, Refused, UsageError
+from b2bpilot.ops.deadletters.redriving import Reserved, processor_of, reserve_of
+from b2bpilot.ops.deadletters.remote_watch import (
+    REAL_TIME,
+    Mapping,
+    Reading,
+    Timing,
+    patiently,
+    settled,
+    stop,
+    watch,
+)
 from b2bpilot.ops.environment import Environment
-from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
+from b2bpilot.ops.runs.record import RunRecord
+from b2bpilot.pipeline.remote_run import RemoteRun, remote_run
 
 LEAST_CONCURRENCY = 2
 """Lambda's own least for a mapping."""
 
+CONCURRENCY = 8
 LONGEST = timedelta(hours=6)
-EVERY_SECONDS = 2.0
-EMPTY_LOOKS = 5
-"""So many looks in a row must find an empty queue: SQS's counters lag (facts B6)."""
-
-SETTLE_SECONDS = 90.0
-"""A change of a mapping takes seconds to a minute."""
 
 
-class Mapping(Protocol):
-    """The part of aws.mappings.EventSourceMapping that is used here."""
+class StillOn(PilotError):
+    """The redriver could not be turned off, or nobody knows whether it was."""
 
-    def read(self) -> MappingReading: ...
-    def enable(self, *, max_concurrency: int) -> None: ...
-    def disable(self) -> None: ...
-    def tags(self) -> dict[str, str]: ...
-    def write_tags(self, tags: dict[str, str]) -> None: ...
+    code = "redriver_still_on"
 
 
-class Queue(Protocol):
-    def counters(self) -> Counters: ...
+class Redriver(Protocol):
+    """The part of aws.functions.Function that is used here."""
 
-
-class Rows(Protocol):
-    """The part of DatabaseManager that is asked."""
-
-    def count_by_status(self) -> dict[SubmissionStatus, int]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One look at a run. `completed` counts the rows that were completed since its start, live messages among them;
-    None when no database answers. `ended` says why the run is over, and is empty until then."""
-
-    at: datetime
-    state: MappingState
-    counters: Counters
-    completed: int | None
-    ended: str
+    @property
+    def name(self) -> str: ...
+    def invoke(self, event: dict[str, object]) -> Invocation: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,60 +60,88 @@ class Switched:
     run: RemoteRun | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A run that is on. `readings` end with it."""
+
+    run: RemoteRun
+    readings: Iterator[Reading]
+
+
 def switched(environment: Environment) -> Switched:
     """Raises AwsError."""
-    mapping = _mapping(environment)
+    mapping = mapping_of(environment)
     reading = mapping.read()
     return Switched(
         state=reading.state, max_concurrency=reading.max_concurrency, run=remote_run(mapping.tags())
     )
 
 
+def concurrency_for(processor: Reserved, wanted: int | None) -> int:
+    """Return how many batches may be in work at once: each has one run of the processor, and live messages need some, too.
+
+    Raises Refused when the processor is paused, UsageError when what is wanted does not fit, and AwsError.
+    """
+    reserve = reserve_of(processor)
+    most = None if reserve is None else reserve - 1
+    fitting = wanted or (CONCURRENCY if most is None else min(CONCURRENCY, most))
+    if fitting < LEAST_CONCURRENCY or (most is not None and fitting > most):
+        left = (
+            ""
+            if reserve is None
+            else f", and of the processor's {reserve} one must be left for live messages"
+        )
+        raise UsageError(
+            f"a concurrency of {fitting} does not fit: Lambda takes {LEAST_CONCURRENCY} or more{left}"
+        )
+    return fitting
+
+
 @contextmanager
 def redriving(
     environment: Environment,
-    rows: Rows | None,
     *,
     run_id: str,
     max_concurrency: int,
     max_failures: float = 0.2,
     longest: timedelta = LONGEST,
-) -> Iterator[Iterator[Reading]]:
-    """Redrive everything that is in the queue now. Yields the looks, which end with the run; leaving the block ends it, too.
+) -> Iterator[Running]:
+    """Redrive everything that is in the queue now. Leaving the block ends the run, and waits until it is over.
 
-    Raises UsageError, Refused while another run is on, or AwsError.
+    Raises UsageError, Refused while another run is on or when the function does not start, PartlyFailed when another run
+    took its place, StillOn, or AwsError.
     """
-    check_concurrency(max_concurrency, reserved=int(environment.stack.processor_reserved_concurrency))
-    mapping = _mapping(environment)
-    queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
-    completed = completed_since(rows)
+    concurrency_for(processor_of(environment), max_concurrency)
+    require_start(Function.connect(environment.stack.redriver_function_name, access=environment.access))
+    mapping = mapping_of(environment)
     run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest)
-    try:
-        mapping.enable(max_concurrency=max_concurrency)
-        yield watch(mapping, queue, run, completed=completed)
-    finally:
-        stop(mapping, run, because="the command ended it")
+    with ended_by(mapping, run):
+        patiently(lambda: mapping.enable(max_concurrency=max_concurrency), REAL_TIME)
+        yield _running(environment, mapping, run)
 
 
-def check_concurrency(wanted: int, *, reserved: int) -> None:
-    """Every batch has one run of the processor at a time; live messages need some, too."""
-    if not LEAST_CONCURRENCY <= wanted < reserved:
-        raise UsageError(
-            f"a concurrency of {wanted} does not fit: Lambda takes {LEAST_CONCURRENCY} or more, "
-            f"and of the processor's {reserved} one must be left for live messages"
-        )
+@contextmanager
+def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
+    """Watch the run of a command that is gone, while it is on; leaving the block ends it, as with `redriving`.
+
+    Raises Refused while another run is on, StillOn, or AwsError.
+    """
+    mapping = mapping_of(environment)
+    reading, known = settled(mapping), remote_run(mapping.tags())
+    if known is not None and known.run_id == record.run_id:
+        with ended_by(mapping, known):
+            yield _running(environment, mapping, known)
+        return
+    if reading.state.is_on:
+        raise _already_on(mapping, reading)
+    yield Running(run=_as_recorded(record), readings=iter(()))
 
 
 def announce(mapping: Mapping, *, run_id: str, max_failures: float, longest: timedelta) -> RemoteRun:
     """Write the run to the mapping, which stays off. A letter of the second that AWS's clock shows still belongs to it."""
-    reading = _settled(mapping)
+    reading = settled(mapping)
     if reading.state.is_on:
-        found = remote_run(mapping.tags())
-        raise Refused(
-            f"the redriver is {reading.state.lower()} already"
-            + (f" for run {found.run_id}" if found else ""),
-            hint="wait for its end; `b2bpilot status` shows it",
-        )
+        raise _already_on(mapping, reading)
     started_at = reading.read_at + timedelta(seconds=1)
     run = RemoteRun(
         run_id=run_id, started_at=started_at, ends_at=started_at + longest, max_failures=max_failures
@@ -135,91 +150,70 @@ def announce(mapping: Mapping, *, run_id: str, max_failures: float, longest: tim
     return run
 
 
-def watch(
-    mapping: Mapping,
-    queue: Queue,
-    run: RemoteRun,
-    *,
-    completed: Callable[[], int | None],
-    every_seconds: float = EVERY_SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Reading]:
-    """Yield looks until the run is over, and end it when the queue is empty; the last one says why. Raises AwsError."""
-    empty = 0
-    while True:
-        reading = _look(mapping, queue, completed)
-        yield reading
-        if not reading.state.is_on:
-            return
-        empty = 0 if reading.counters.total else empty + 1
-        if empty >= EMPTY_LOOKS:
-            stop(mapping, run, because="nothing is left in the queue")
-        sleep(every_seconds)
+def require_start(redriver: Redriver) -> None:
+    """Let the function stand guard once, which changes nothing while no run is on: one that cannot start would hide letters
+    for 36 minutes at a time. Raises Refused, AwsDenied, CredentialsMissing."""
+    try:
+        error = redriver.invoke({}).error
+    except (AwsDenied, CredentialsMissing):
+        raise
+    except AwsError as exc:
+        error = str(exc)
+    if error is not None:
+        raise Refused(
+            f"{redriver.name} does not run: {error}. Nothing was changed",
+            hint="`b2bpilot verify` says whether it is set up; or use the engine of this terminal",
+        )
 
 
-def _look(mapping: Mapping, queue: Queue, completed: Callable[[], int | None]) -> Reading:
-    reading, run = mapping.read(), remote_run(mapping.tags())
-    return Reading(
-        at=reading.read_at,
-        state=reading.state,
-        counters=queue.counters(),
-        completed=completed(),
-        ended=run.ended if run else "",
+@contextmanager
+def ended_by(mapping: Mapping, run: RemoteRun, *, timing: Timing = REAL_TIME) -> Iterator[None]:
+    """End the run with the block, whatever happens in it, and wait until no more letters are handed out.
+
+    Raises StillOn, AwsError."""
+    try:
+        yield
+    finally:
+        try:
+            stop(mapping, run, because="the command ended it", timing=timing)
+        except (AwsError, KeyboardInterrupt) as exc:
+            raise StillOn(
+                f"the redriver may still be on ({str(exc) or 'interrupted'}): "
+                f"it ends by itself at {run.ends_at:%Y-%m-%d %H:%M} UTC at the latest",
+                hint=f"turn it off: {mapping.off_command}",
+            ) from exc
+        settled(mapping, timing=timing)
+
+
+def mapping_of(environment: Environment) -> EventSourceMapping:
+    """Raises AwsError."""
+    return EventSourceMapping.connect(environment.stack.redriver_mapping_id, access=environment.access)
+
+
+def _running(environment: Environment, mapping: EventSourceMapping, run: RemoteRun) -> Running:
+    queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    return Running(run=run, readings=watch(mapping, queue, run))
+
+
+def _already_on(mapping: Mapping, reading: MappingReading) -> Refused:
+    found, state = remote_run(mapping.tags()), reading.state.lower()
+    if found is None or found.ended or found.ends_at <= reading.read_at:
+        return Refused(
+            f"the redriver is {state}, though no redrive is on. Nothing was changed",
+            hint=f"its guard turns it off within five minutes; or do it: {mapping.off_command}",
+        )
+    return Refused(
+        f"the redriver is {state} already for run {found.run_id}. Nothing was changed",
+        hint="wait for its end; `b2bpilot status` shows it",
     )
 
 
-def stop(
-    mapping: Mapping,
-    run: RemoteRun,
-    *,
-    because: str,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """End the run, unless it is over or another one is on. Lambda refuses while an earlier change is being made: then
-    it is asked again. Raises AwsError."""
-    deadline = clock() + SETTLE_SECONDS
-    while (found := remote_run(mapping.tags())) and found.run_id == run.run_id and mapping.read().state.is_on:
-        try:
-            mapping.disable()
-        except (AwsDenied, CredentialsMissing):
-            raise
-        except AwsError:
-            if clock() >= deadline:
-                raise
-            sleep(EVERY_SECONDS)
-            continue
-        if not found.ended:
-            mapping.write_tags(ended_tags(because))
-
-
-def completed_since(rows: Rows | None) -> Callable[[], int | None]:
-    """Return a question: how many rows were completed since this call?"""
-
-    def count() -> int | None:
-        try:
-            return rows.count_by_status().get(SubmissionStatus.COMPLETED, 0) if rows else None
-        except DatabaseError:
-            return None
-
-    before = count()
-
-    def since() -> int | None:
-        now = count()
-        return None if now is None or before is None else now - before
-
-    return since
-
-
-def _settled(mapping: Mapping, *, sleep: Callable[[float], None] = time.sleep) -> MappingReading:
-    """Wait for the end of the run before: Lambda takes up to a minute to turn a mapping off."""
-    for _ in range(int(SETTLE_SECONDS / EVERY_SECONDS)):
-        reading = mapping.read()
-        if reading.state is not MappingState.DISABLING:
-            return reading
-        sleep(EVERY_SECONDS)
-    return mapping.read()
-
-
-def _mapping(environment: Environment) -> EventSourceMapping:
-    return EventSourceMapping.connect(environment.stack.redriver_mapping_id, access=environment.access)
+def _as_recorded(record: RunRecord) -> RemoteRun:
+    """The run of a journal when the mapping tells of another one since, or when it never began."""
+    return RemoteRun(
+        run_id=record.run_id,
+        started_at=record.started_at,
+        ends_at=record.started_at + LONGEST,
+        max_failures=0,
+        ended="the mapping tells nothing of it any more",
+    )

@@ -15,6 +15,7 @@ SUBSCRIPTIONS = f"{TOPIC}:*"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
 FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-*-{environment}"
 PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-background-processor-{environment}"
+REDRIVER = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-dead-letter-redriver-{environment}"
 MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
 LOG_GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/b2b-pilot-*-{environment}:*"
 ROLES = "arn:{partition}:iam::{account}:role/b2b-pilot-{environment}-*"
@@ -34,7 +35,7 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "lambda:GetFunctionConfiguration": (FUNCTIONS,),
     "lambda:GetFunctionEventInvokeConfig": (FUNCTIONS,),
     "lambda:GetPolicy": (FUNCTIONS,),
-    "lambda:InvokeFunction": (PROCESSOR,),
+    "lambda:InvokeFunction": (PROCESSOR, REDRIVER),
     "lambda:ListEventSourceMappings": (ANYTHING,),
     "lambda:ListTags": (MAPPING,),
     "lambda:TagResource": (MAPPING,),
