@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -74,7 +75,7 @@ class Redriver:
         stay = [letter for letter in letters if letter.queue_message_id not in gone]
         if run and not self._tally.over:
             self._tally.over = self._over_after(tries, run, batch=letters)
-        self._give_back(stay, mine)
+        self._give_back(stay, mine, run)
         _log(self._tally, tries, stay)
         if self._tally.over:
             self._end()
@@ -152,12 +153,13 @@ class Redriver:
             return counters.hidden <= known or idle >= IDLE_SECONDS
         return idle >= LONG_IDLE_SECONDS
 
-    def _give_back(self, stay: Sequence[DeadLetter], mine: Sequence[DeadLetter]) -> None:
+    def _give_back(
+        self, stay: Sequence[DeadLetter], mine: Sequence[DeadLetter], run: RemoteRun | None
+    ) -> None:
         """Show letters again soon; without it they were hidden for the queue's own, long time."""
-        is_calm = bool(self._tally.over) or self._clock() - self._tally.met_at >= IDLE_SECONDS
         by_seconds: dict[int, list[DeadLetter]] = {}
         for letter in stay:
-            seconds = REST_SECONDS if is_calm or letter in mine else rest_seconds(letter)
+            seconds = REST_SECONDS if letter in mine else self._rest_seconds(run)
             by_seconds.setdefault(seconds, []).append(letter)
         for seconds, group in by_seconds.items():
             try:
@@ -167,6 +169,14 @@ class Redriver:
             else:
                 resting = [letter for letter in group if letter not in mine and letter not in refused]
                 self._tally.rest(resting, until=self._clock() + seconds)
+
+    def _rest_seconds(self, run: RemoteRun | None) -> int:
+        """How long a letter rests that is not for the run. Once none was met for a while, it comes back when the run can end."""
+        idle = self._clock() - self._tally.met_at
+        if run is None or self._tally.over or idle >= IDLE_SECONDS:
+            return REST_SECONDS
+        seconds = rest_seconds(run, self._now())
+        return min(seconds, math.ceil(IDLE_SECONDS - idle)) if idle >= IDLE_SECONDS / 2 else seconds
 
     def _end(self) -> None:
         try:

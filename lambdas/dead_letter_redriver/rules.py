@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.remote_run import RemoteRun
 
 REST_SECONDS, LONGEST_REST_SECONDS = 10, 900
-"""For how long a letter that is not for this run is hidden: at first, and when it came by again and again."""
+"""For how long a letter that is not for this run is hidden: at first, and in a run that lasts."""
 
 
 def over_by_itself(run: RemoteRun | None, now: datetime) -> str:
@@ -20,7 +19,8 @@ def over_by_itself(run: RemoteRun | None, now: datetime) -> str:
     return "its time is over" if now >= run.ends_at else ""
 
 
-def rest_seconds(letter: DeadLetter) -> int:
-    """Twice as long each time: thousands of letters that wait for the end must not keep the function busy."""
-    doublings = min(max(letter.receive_count - 1, 0), 10)
-    return int(min(REST_SECONDS * 2**doublings, LONGEST_REST_SECONDS))
+def rest_seconds(run: RemoteRun, now: datetime) -> int:
+    """Half as long as the run lasts so far: thousands of letters that wait for its end must not keep the function busy, and
+    after a short run none may be out of sight for long."""
+    lasted = (now - run.started_at).total_seconds()
+    return int(min(max(lasted / 2, REST_SECONDS), LONGEST_REST_SECONDS))

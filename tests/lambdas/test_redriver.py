@@ -19,7 +19,7 @@ from b2bpilot.errors import AwsError, Refused
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.remote_run import ended_tags, remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
-from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS
+from lambdas.dead_letter_redriver.rules import rest_seconds
 from tests.events import message, sns_event
 from tests.lambdas.redriver_world import Crash, Fault, World, error_of
 from tests.odd_letters import odd_letters
@@ -247,6 +247,35 @@ def test_a_container_that_gave_back_all_that_is_hidden_ends_the_run_without_wait
     assert ended(world) == "nothing is left to try"
     assert len(world.letters) == 20
     assert world.time - began < 5
+
+
+def test_letters_that_nobody_may_try_come_back_when_the_run_can_end_and_not_later() -> None:
+    """Several containers: none of them knows what the others gave back."""
+    found = messages(200)
+    world = world_with(found, poison=20, every=10)
+    world.begin()
+    began = world.time
+    world.run()
+    assert ended(world) == "nothing is left to try"
+    assert world.time - began < 20
+
+
+def test_a_letter_that_was_looked_at_often_is_not_hidden_for_longer_than_the_others() -> None:
+    world = World()
+    unreadable = world.put_body("not JSON")
+    unreadable.receive_count = 20
+    world.put(messages(1))
+    world.begin()
+    world.run()
+    assert not world.state.is_on
+    assert unreadable.visible_at - world.time <= 10
+
+
+@pytest.mark.parametrize(("lasted", "rest"), [(1, 10), (60, 30), (900, 450), (7200, 900)])
+def test_a_letter_that_waits_for_the_end_rests_the_longer_the_run_lasts(lasted: int, rest: int) -> None:
+    world = World()
+    run = world.begin()
+    assert rest_seconds(run, run.started_at + timedelta(seconds=lasted)) == rest
 
 
 def test_what_sqs_did_not_confirm_of_a_batch_of_failures_stays_as_it_was() -> None:
