@@ -34,7 +34,7 @@ def redrive_inside_aws(
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
     from b2bpilot.ops.deadletters.redriving import processor_of
-    from b2bpilot.ops.deadletters.remote import concurrency_for, redriving
+    from b2bpilot.ops.deadletters.remote import concurrency_for, mapping_of, redriving, require_off
 
     if not selection.is_everything:
         raise UsageError(
@@ -42,6 +42,7 @@ def redrive_inside_aws(
             hint="use the engine of this terminal for a part of it",
         )
     at_once = concurrency_for(processor_of(pilot.environment), concurrency)
+    require_off(mapping_of(pilot.environment))
     backlog = _stock(pilot)
     show_plan(pilot, backlog, concurrency=at_once, max_failures=max_failures)
     if dry_run or not backlog.messages:
@@ -60,9 +61,10 @@ def redrive_inside_aws(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
     """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
-    from b2bpilot.ops.deadletters.remote import rejoining
+    from b2bpilot.ops.deadletters.remote import rejoining, require_interrupted
     from b2bpilot.ops.deadletters.remote_proof import Backlog
 
+    require_interrupted(record)
     messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
     with resumed_run(pilot, record) as journal:
         running = rejoining(pilot.environment, record)
@@ -95,7 +97,7 @@ def _watched(
     from b2bpilot.ops.deadletters.survey import queue_of
 
     try:
-        with running as on, pilot.output.progress("turning the redriver on") as tell:
+        with running as on, pilot.output.progress("waiting for the redriver") as tell:
             ended = on.run.ended
             for reading in on.readings:
                 tell(line(reading))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
     from b2bpilot.ops.deadletters.remote_watch import Reading
 
+SET_ASIDE = "unreadable, or redriven 3 times already"
 INTERRUPTED = (
     "The redriver is turned off. Batches that it has taken already end within six minutes; what they do not complete is "
     "visible again ten seconds later."
@@ -62,7 +63,7 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
         yield f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed,"
         yield "  when the processor takes nothing for two minutes, and after six hours at the latest"
     if backlog.set_aside:
-        yield f"{letters(backlog.set_aside)} stay: they cannot be read, or were redriven 3 times already"
+        yield f"{letters(backlog.set_aside)} left alone: {SET_ASIDE}"
     if backlog.unseen:
         yield f"About {letters(backlog.unseen)} more could not be looked at; what is not hidden is redriven, too"
 
@@ -77,7 +78,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
     lines = {
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",
-        "set_aside": "{} left in the queue: they cannot be read, or were redriven 3 times already",
+        "set_aside": "{} left in the queue: " + SET_ASIDE,
         "missing": "{} neither completed nor seen in the queue",
         "hidden": "about {} hidden, by a consumer or because they rest: they could not be looked at",
         "later": "{} came during the run, and were not tried",

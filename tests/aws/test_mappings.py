@@ -70,6 +70,13 @@ def test_a_change_that_lambda_refuses_for_now_is_an_error_of_ours() -> None:
         mapping.disable()
 
 
+def test_the_mapping_names_what_turns_it_off_without_this_program() -> None:
+    mapping, _ = stubbed()
+    assert mapping.off_command == (
+        f"aws lambda update-event-source-mapping --uuid {UUID} --no-enabled --region eu-west-1"
+    )
+
+
 def test_a_function_without_a_mapping_is_told(access: AwsAccess) -> None:
     with pytest.raises(AwsError, match="has 0 event source mappings"):
         EventSourceMapping.of_function("redriver", access=access)

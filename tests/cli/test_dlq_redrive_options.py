@@ -29,6 +29,9 @@ def test_a_rate_below_one_in_a_hundred_seconds_is_refused(run: Run, rate: str) -
         ["--plan", "plan.json"],
         ["--include-completed"],
         ["--include-poison"],
+        ["--wait", "5s"],
+        ["--wait", "60s"],
+        ["--force"],
     ],
 )
 def test_an_option_that_the_redriver_does_not_know_is_refused(run: Run, option: list[str]) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,6 +26,8 @@ from tests.local.conftest import ROOT, Machine
 from tests.local.polling import eventually
 
 OFF_WITHIN_LOOKS = 180
+
+Run = Callable[..., tuple[int, str, str]]
 
 POISON = {"NumMedia": "many"}
 """The processor claims such a message and cannot store it."""
@@ -53,6 +54,19 @@ def queue(deployed: Environment) -> Iterator[Any]:
     _purge(client, deployed)
 
 
+@pytest.fixture
+def run(environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run one command about the local environment, for exit code, stdout and stderr."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        exit_code = main([*arguments, "-e", "local"])
+        captured = capsys.readouterr()
+        return exit_code, captured.out, captured.err
+
+    return run
+
+
 def _purge(client: Any, deployed: Environment) -> None:
     client.purge_queue(QueueUrl=deployed.stack.dead_letter_queue_url)
 
@@ -70,27 +84,28 @@ def _put(client: Any, deployed: Environment, messages: list[PilotMessage]) -> No
         client.send_message_batch(QueueUrl=deployed.stack.dead_letter_queue_url, Entries=entries)
 
 
-def _command(deployed: Environment, run_id: str) -> subprocess.Popen[str]:
-    """A command in a process of its own; it says when the run is on."""
-    access = deployed.access
-    code = f"""
-    from b2bpilot.aws.session import AwsAccess
-    from b2bpilot.ops.deadletters.remote import redriving
-    from b2bpilot.ops.environment import discover
-
-    access = AwsAccess(region={access.region!r}, endpoint_url={access.endpoint_url!r},
-                       access_key_id={access.access_key_id!r}, secret_access_key="local")
-    with redriving(discover("local", access), run_id={run_id!r}, max_concurrency=4) as running:
-        for look in running.readings:
-            print(look.state, flush=True)
-    """
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+def _killed_when_on(environment: Machine) -> str:
+    """Run the command in a process of its own, kill it once the mapping is on, and return its run."""
+    command = [
+        sys.executable,
+        "-m",
+        "b2bpilot",
+        "dlq",
+        "redrive",
+        "-e",
+        "local",
+        "--engine",
+        "lambda",
+        "--yes",
+    ]
+    shell = os.environ | {"PYTHONPATH": str(ROOT), "B2BPILOT_HOME": str(environment.home)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=shell) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        run_id = next(line for line in lines if line.startswith("run ")).split()[1]
+        next(line for line in lines if line.startswith("redriver enabled"))
+        process.kill()
+    return run_id
 
 
 def _wait_until_off(deployed: Environment) -> None:
@@ -111,19 +126,17 @@ def _counts(deployed: Environment, client: Any) -> tuple[int, int]:
 
 
 def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_sight(
-    environment: Machine, deployed: Environment, queue: Any
+    environment: Machine, deployed: Environment, queue: Any, run: Run
 ) -> None:
     messages = [message(params=POISON if number % 10 == 0 else {}) for number in range(200)]
     _put(queue, deployed, messages)
-    with _command(deployed, "killed") as command:
-        assert command.stdout is not None
-        assert command.stdout.readline().strip() == "Enabled"
-        command.kill()
+    queue.send_message(QueueUrl=deployed.stack.dead_letter_queue_url, MessageBody="not JSON")
+    run_id = _killed_when_on(environment)
     _wait_until_off(deployed)
-    eventually(lambda: _counts(deployed, queue) == (20, 0), "20 letters, all visible", within=30)
-    run = remote.switched(deployed).run
-    assert run is not None
-    assert (run.run_id, run.ended) == ("killed", "nothing is left to try")
+    eventually(lambda: _counts(deployed, queue) == (21, 0), "21 letters, all visible", within=30)
+    found = remote.switched(deployed).run
+    assert found is not None
+    assert (found.run_id, found.ended) == (run_id, "nothing is left to try")
 
     with psycopg.connect(environment.state.database_url) as connection:
         rows = connection.execute(
@@ -131,6 +144,13 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
             ([one.message_id for one in messages],),
         ).fetchall()
     assert Counter(rows) == {("completed", 1): 180, ("failed", 1): 20}
+
+    exit_code, out, err = run("runs", "resume", run_id, "-o", "json")
+    assert exit_code == 4, err
+    assert json.loads(out)["error"]["message"] == "180 completed; 20 failed again, 1 set aside"
+    _, shown, _ = run("runs", "show", run_id, "-o", "json", "--all")
+    outcomes = Counter(one["outcome"] for one in json.loads(shown)["messages"])
+    assert outcomes == {"deleted": 180, "failed": 20}
 
 
 def test_leaving_the_command_turns_the_mapping_off(deployed: Environment, queue: Any) -> None:
@@ -156,26 +176,11 @@ def test_a_second_run_is_refused_while_one_is_on(deployed: Environment, queue: A
     assert not remote.switched(deployed).state.is_on
 
 
-@pytest.fixture
-def run(
-    environment: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Run one command about the local environment, for exit code, stdout and stderr."""
-    monkeypatch.setenv("B2BPILOT_HOME", str(environment.home))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        exit_code = main([*arguments, "-e", "local"])
-        captured = capsys.readouterr()
-        return exit_code, captured.out, captured.err
-
-    return run
-
-
 REDRIVE = ("dlq", "redrive", "--engine", "lambda", "--yes", "-o", "json")
 
 
 def test_the_command_ends_with_zero_when_the_rows_and_the_queue_prove_it(
-    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+    deployed: Environment, queue: Any, run: Run
 ) -> None:
     _put(queue, deployed, [message() for _ in range(25)])
     exit_code, out, err = run(*REDRIVE)
@@ -186,33 +191,7 @@ def test_the_command_ends_with_zero_when_the_rows_and_the_queue_prove_it(
     assert not remote.switched(deployed).state.is_on
 
 
-def test_the_command_ends_with_four_and_counts_what_failed_and_what_stays(
-    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
-) -> None:
-    _put(queue, deployed, [message(params=POISON if number % 10 == 0 else {}) for number in range(20)])
-    queue.send_message(QueueUrl=deployed.stack.dead_letter_queue_url, MessageBody="not JSON")
-    exit_code, out, err = run(*REDRIVE)
-    assert exit_code == 4, err
-    document = json.loads(out)
-    summary = document["summary"]
-    assert {
-        name: summary[name] for name in ("completed", "failed_again", "not_tried", "set_aside", "hidden")
-    } == {
-        "completed": 18,
-        "failed_again": 2,
-        "not_tried": 0,
-        "set_aside": 1,
-        "hidden": 0,
-    }
-    assert document["error"]["message"] == "18 completed; 2 failed again, 1 set aside"
-    _, shown, _ = run("runs", "show", summary["run_id"], "-o", "json", "--all")
-    outcomes = Counter(one["outcome"] for one in json.loads(shown)["messages"])
-    assert outcomes == {"deleted": 18, "failed": 2}
-
-
-def test_nothing_is_turned_on_for_an_empty_queue(
-    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_nothing_is_turned_on_for_an_empty_queue(deployed: Environment, queue: Any, run: Run) -> None:
     before = remote.switched(deployed).run
     exit_code, _, err = run(*REDRIVE)
     assert (exit_code, "run " in err) == (0, False)
@@ -220,7 +199,7 @@ def test_nothing_is_turned_on_for_an_empty_queue(
 
 
 def test_a_paused_processor_is_refused_before_anything_is_on(
-    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+    deployed: Environment, queue: Any, run: Run
 ) -> None:
     _put(queue, deployed, [message()])
     with _reserve(deployed, deployed.stack.processor_function_name, 0):
@@ -230,7 +209,7 @@ def test_a_paused_processor_is_refused_before_anything_is_on(
 
 
 def test_a_redriver_that_cannot_run_is_refused_before_anything_is_on(
-    deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+    deployed: Environment, queue: Any, run: Run
 ) -> None:
     _put(queue, deployed, [message()])
     with _reserve(deployed, deployed.stack.redriver_function_name, 0):
@@ -239,33 +218,18 @@ def test_a_redriver_that_cannot_run_is_refused_before_anything_is_on(
     assert not remote.switched(deployed).state.is_on
 
 
-def test_a_run_whose_command_was_killed_is_proven_by_resuming_it(
-    environment: Machine, deployed: Environment, queue: Any, run: Callable[..., tuple[int, str, str]]
+def test_a_mapping_that_somebody_left_on_is_refused_before_anybody_looks_at_the_queue(
+    deployed: Environment, queue: Any, run: Run
 ) -> None:
-    _put(queue, deployed, [message() for _ in range(300)])
-    command = [
-        sys.executable,
-        "-m",
-        "b2bpilot",
-        "dlq",
-        "redrive",
-        "--engine",
-        "lambda",
-        "--yes",
-        "-e",
-        "local",
-    ]
-    home = os.environ | {"PYTHONPATH": str(ROOT), "B2BPILOT_HOME": str(environment.home)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=home) as process:
-        assert process.stderr is not None
-        lines = iter(process.stderr.readline, "")
-        run_id = next(line for line in lines if line.startswith("run ")).split()[1]
-        next(line for line in lines if line.startswith("redriver enabled"))
-        process.kill()
-    exit_code, out, err = run("runs", "resume", run_id, "-o", "json")
-    assert exit_code == 0, err
-    summary = json.loads(out)["summary"]
-    assert (summary["run_id"], summary["completed"], summary["proven"]) == (run_id, 300, True)
+    mapping = remote.mapping_of(deployed)
+    mapping.enable(max_concurrency=2)
+    try:
+        exit_code, _, err = run("dlq", "redrive", "--engine", "lambda", "--yes")
+    finally:
+        mapping.disable()
+    assert (exit_code, "reading the queue" in err) == (5, False)
+    assert "the redriver is enabled, though no redrive is on. Nothing was changed" in err
+    assert f"--uuid {mapping.uuid} --no-enabled" in err
 
 
 @contextlib.contextmanager

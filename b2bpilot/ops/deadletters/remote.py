@@ -27,7 +27,7 @@ from b2bpilot.ops.deadletters.remote_watch import (
     watch,
 )
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.runs.record import RunRecord
+from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.pipeline.remote_run import RemoteRun, remote_run
 
 LEAST_CONCURRENCY = 2
@@ -120,6 +120,15 @@ def redriving(
         yield _running(environment, mapping, run)
 
 
+def require_interrupted(record: RunRecord) -> None:
+    """Raises Refused for a run that came to its end: its journal says what became of it."""
+    if record.state is RunState.FINISHED:
+        raise Refused(
+            f"run {record.run_id} came to its end: there is nothing to resume",
+            hint="what it left is in the queue: see `b2bpilot dlq list`, and redrive again",
+        )
+
+
 @contextmanager
 def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
     """Watch the run of a command that is gone, while it is on; leaving the block ends it, as with `redriving`.
@@ -127,27 +136,32 @@ def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
     Raises Refused while another run is on, StillOn, or AwsError.
     """
     mapping = mapping_of(environment)
-    reading, known = settled(mapping), remote_run(mapping.tags())
+    known = remote_run(mapping.tags())
     if known is not None and known.run_id == record.run_id:
         with ended_by(mapping, known):
             yield _running(environment, mapping, known)
         return
-    if reading.state.is_on:
-        raise _already_on(mapping, reading)
+    require_off(mapping)
     yield Running(run=_as_recorded(record), readings=iter(()))
 
 
 def announce(mapping: Mapping, *, run_id: str, max_failures: float, longest: timedelta) -> RemoteRun:
     """Write the run to the mapping, which stays off. A letter of the second that AWS's clock shows still belongs to it."""
-    reading = settled(mapping)
-    if reading.state.is_on:
-        raise _already_on(mapping, reading)
+    reading = require_off(mapping)
     started_at = reading.read_at + timedelta(seconds=1)
     run = RemoteRun(
         run_id=run_id, started_at=started_at, ends_at=started_at + longest, max_failures=max_failures
     )
     mapping.write_tags(run.tags())
     return run
+
+
+def require_off(mapping: Mapping) -> MappingReading:
+    """Raises Refused when the mapping is on, for a run or by somebody's hand, and AwsError."""
+    reading = settled(mapping)
+    if reading.state.is_on:
+        raise _already_on(mapping, reading)
+    return reading
 
 
 def require_start(redriver: Redriver) -> None:
