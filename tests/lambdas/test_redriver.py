@@ -19,7 +19,7 @@ from b2bpilot.errors import AwsError, Refused
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.remote_run import ended_tags, remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
-from lambdas.dead_letter_redriver.rules import rest_seconds
+from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
 from tests.events import message, sns_event
 from tests.lambdas.redriver_world import Crash, Fault, World, error_of
 from tests.odd_letters import odd_letters
