@@ -1,4 +1,4 @@
-"""Everything that is printed. Data goes to stdout, all else to stderr; the only module that imports rich."""
+"""Everything that is printed. Data goes to stdout, all else to stderr."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, assert_never
 
 from b2bpilot.cli import plain
+from b2bpilot.cli.output import drawing
+from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
 from b2bpilot.cli.privacy import without_secrets
 from b2bpilot.cli.settings import Color, Format
 
@@ -22,42 +24,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
-
-
-class OutputFailed(Exception):
-    """Our stdout cannot be written: a full disk, for instance."""
-
-
-class PipeClosed(Exception):
-    """Whoever read our stdout has gone: no failure, and nothing more to say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An error as it is shown. `details` is for a traceback."""
-
-    code: str
-    message: str
-    hint: str | None
-    exit_code: int
-    details: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One of many results: `fields` for programs, the cells of the table by heading for people."""
-
-    fields: Mapping[str, object]
-    columns: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Text for people. On a terminal it has rich's `style`, and goes on below itself `indent` columns to the right."""
-
-    text: str = ""
-    style: str = ""
-    indent: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +60,7 @@ class Output:
     def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, str]]) -> None:
         """Show one result with its parts named, one a line."""
         if self._is_watched(self.stdout) and self.format is Format.TABLE:
-            self._print_pairs(text)
+            self._print(drawing.pairs(text))
         else:
             self.record(fields, text=plain.pairs(text))
 
@@ -105,7 +71,7 @@ class Output:
         if self._is_watched(self.stdout):
             with self._above_progress():
                 console = self._console(self.stdout)
-                console.print(self._styled(lines, width=console.width))
+                console.print(self._drawn(lines, width=console.width))
         else:
             for line in lines:
                 self._write(self._safe(line.text))
@@ -126,7 +92,7 @@ class Output:
 
         def draw(lines: Sequence[Line]) -> None:
             last[:] = lines
-            live.update(self._styled(lines, width=console.width), refresh=True)
+            live.update(self._drawn(lines, width=console.width), refresh=True)
 
         try:
             with Live(console=console, auto_refresh=False, screen=True) as live:
@@ -187,12 +153,10 @@ class Output:
             self.notice(text)
             yield self.notice
             return
-        from rich.text import Text
-
-        with self._console(self.stderr).status(Text(self._safe(text))) as status:
+        with self._console(self.stderr).status(drawing.text(self._safe(text))) as status:
             self.status = status
             try:
-                yield lambda line: status.update(Text(self._safe(line)))
+                yield lambda line: status.update(drawing.text(self._safe(line)))
             finally:
                 self.status = None
 
@@ -227,13 +191,9 @@ class Output:
         self.lines([*lines, Line()])
         self.stdout.flush()
 
-    def _styled(self, lines: Sequence[Line], *, width: int) -> Text:
-        from rich.text import Text
-
-        return Text("\n").join(
-            Text(part, style=line.style)
-            for line in lines
-            for part in plain.wrapped(self._safe(line.text), width=width, indent=line.indent)
+    def _drawn(self, lines: Sequence[Line], *, width: int) -> Text:
+        return drawing.lines(
+            ((self._safe(line.text), line.style, line.indent) for line in lines), width=width
         )
 
     def _complain(self, failure: Failure) -> None:
@@ -287,38 +247,10 @@ class Output:
             for line in plain.table(headings, rows):
                 self._write(line)
             return
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for heading in headings[:-1]:
-            table.add_column(heading, no_wrap=True)
-        table.add_column(headings[-1])
-        for row in rows:
-            *cells, last = (plain.one_line(cell) for cell in row)
-            table.add_row(*map(Text, cells), Text(last, no_wrap=True, overflow="ellipsis"))
-        self._print(table)
-
-    def _print_pairs(self, items: Sequence[tuple[str, str]]) -> None:
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for name, value in items:
-            grid.add_row(name, Text(plain.one_line(value)))
-        self._print(grid)
+        self._print(drawing.table(headings, rows))
 
     def _console(self, stream: TextIO) -> Console:
-        from rich.console import Console
-
-        return Console(
-            file=stream,
-            color_system="auto" if self._is_styled(stream) else None,
-            highlight=False,
-            markup=False,
-        )
+        return drawing.console(stream, is_styled=self._is_styled(stream))
 
 
 def _json(document: Mapping[str, object], indent: int | None = None) -> str:

@@ -1,0 +1,42 @@
+"""What is shown, and what can go wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class OutputFailed(Exception):
+    """Our stdout cannot be written: a full disk, for instance."""
+
+
+class PipeClosed(Exception):
+    """Whoever read our stdout has gone: no failure, and nothing more to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error as it is shown. `details` is for a traceback."""
+
+    code: str
+    message: str
+    hint: str | None
+    exit_code: int
+    details: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One of many results: `fields` for programs, the cells of the table by heading for people."""
+
+    fields: Mapping[str, object]
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Text for people. On a terminal it has rich's `style`, and goes on below itself `indent` columns to the right."""
+
+    text: str = ""
+    style: str = ""
+    indent: int = 0
