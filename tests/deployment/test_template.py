@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from b2bpilot.local.runtime.log_pattern import log_pattern
+from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
+from b2bpilot.pipeline.message import message_id_for
 from lambdas.dead_letter_redriver.tries import START_MARGIN_SECONDS
 
 Properties = dict[str, Any]
@@ -282,9 +285,16 @@ def test_the_secret_is_json_under_the_names_that_the_functions_read(of_type: OfT
     }
 
 
+def access_log(of_type: OfType) -> dict[str, str]:
+    """The fields of a line and what API Gateway puts into them."""
+    found: dict[str, str] = json.loads(
+        of_type("AWS::ApiGatewayV2::Stage")["WebhookStage"]["AccessLogSettings"]["Format"]
+    )
+    return found
+
+
 def test_the_access_log_holds_neither_query_nor_body_nor_headers(of_type: OfType) -> None:
-    line = of_type("AWS::ApiGatewayV2::Stage")["WebhookStage"]["AccessLogSettings"]["Format"]
-    variables = set(json.loads(line).values())
+    variables = set(access_log(of_type).values())
     assert variables
     assert all(value.startswith("$context.") for value in variables)
     assert not any(
@@ -356,7 +366,10 @@ def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -
         ("AsyncEventAgeAlarm", "AsyncEventAge"),
         ("DeadLetterErrorsAlarm", "DeadLetterErrors"),
         ("WebhookServerErrorAlarm", "5xx"),
+        ("MessagesRefusedAlarm", "MessagesRefused"),
+        ("WebhookClientErrorAlarm", "WebhookClientErrors"),
         ("StaleErrorAlarm", "Errors"),
+        ("StaleNotRunningAlarm", "Invocations"),
         ("RedriverErrorAlarm", "Errors"),
         ("StaleBacklogAlarm", "StaleBacklog"),
         ("MessagesAbandonedAlarm", "MessagesAbandoned"),
@@ -366,11 +379,26 @@ def test_what_an_operator_must_hear_about_has_its_alarm(of_type: OfType, alarm: 
     assert of_type("AWS::CloudWatch::Alarm")[alarm]["MetricName"] == metric
 
 
-def test_alarms_stay_quiet_without_data_and_notify_when_a_topic_is_given(of_type: OfType) -> None:
+def test_alarms_notify_when_a_topic_is_given(of_type: OfType) -> None:
     actions = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
-        assert alarm["TreatMissingData"] == "notBreaching", name
         assert (alarm["AlarmActions"], alarm["OKActions"]) == (actions, actions), name
+
+
+def test_without_data_only_the_alarm_on_what_does_not_run_rings(of_type: OfType) -> None:
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    missing = {name: alarm["TreatMissingData"] for name, alarm in alarms.items()}
+    assert {name for name, state in missing.items() if state != "notBreaching"} == {"StaleNotRunningAlarm"}
+    assert missing["StaleNotRunningAlarm"] == "breaching"
+
+
+def test_a_stale_processor_that_has_not_run_for_15_minutes_is_heard_of(of_type: OfType) -> None:
+    alarm = of_type("AWS::CloudWatch::Alarm")["StaleNotRunningAlarm"]
+    assert alarm["Dimensions"] == [
+        {"Name": "FunctionName", "Value": {"Ref": "StaleMessageProcessorFunction"}}
+    ]
+    assert (alarm["Statistic"], alarm["Period"] * alarm["EvaluationPeriods"]) == ("Sum", 900)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
 
 
 @pytest.mark.parametrize(
@@ -392,6 +420,53 @@ def test_log_lines_become_metrics(of_type: OfType, metric: str, group: str, even
     assert metric_filter["FilterPattern"] == f'{{ $.event = "{event}" }}'
     assert (made["MetricName"], made["MetricValue"]) == (metric, value)
     assert made["MetricNamespace"] == {"Fn::Sub": "B2BPilot/${Environment}"}
+
+
+REFUSED = {"event": "rejected", "message_id": message_id_for("SM0"), "reason": "the signature does not match"}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_counted"),
+    [
+        (REFUSED, True),
+        (REFUSED | {"message_id": None}, False),
+        (REFUSED | {"message_id": PROBE_MESSAGE_ID}, False),
+        (REFUSED | {"event": "published"}, False),
+    ],
+    ids=["a message", "no message", "our probe", "not refused"],
+)
+def test_a_refused_request_is_counted_when_it_claims_a_message(
+    of_type: OfType, line: dict[str, object], is_counted: bool
+) -> None:
+    metric_filter = of_type("AWS::Logs::MetricFilter")["MessagesRefusedMetric"]
+    assert metric_filter["LogGroupName"] == {"Ref": "WebhookHandlerLogGroup"}
+    assert counts(metric_filter, line) is is_counted
+
+
+@pytest.mark.parametrize(
+    ("status", "caller", "is_counted"),
+    [
+        ("403", "TwilioProxy/1.1", True),
+        ("404", "TwilioProxy/1.1", True),
+        ("200", "TwilioProxy/1.1", False),
+        ("503", "TwilioProxy/1.1", False),
+        ("404", "Mozilla/5.0 zgrab/0.x", False),
+        ("403", "curl/8.5", False),
+        ("429", "Amazon CloudFront", True),
+    ],
+)
+def test_a_4xx_is_counted_for_twilio_and_a_429_for_everybody(
+    of_type: OfType, status: str, caller: str, is_counted: bool
+) -> None:
+    values = {"$context.status": status, "$context.identity.userAgent": caller}
+    line = {name: values.get(variable, "-") for name, variable in access_log(of_type).items()}
+    metric_filter = of_type("AWS::Logs::MetricFilter")["WebhookClientErrorsMetric"]
+    assert metric_filter["LogGroupName"] == {"Ref": "WebhookAccessLogGroup"}
+    assert counts(metric_filter, line) is is_counted
+
+
+def counts(metric_filter: Properties, line: Mapping[str, object]) -> bool:
+    return log_pattern(metric_filter["FilterPattern"])(line)
 
 
 def test_the_dashboard_is_json_and_shows_every_alarm(of_type: OfType) -> None:

@@ -4,64 +4,61 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from b2bpilot.local.runtime.log_pattern import Matches, log_pattern
 from b2bpilot.local.runtime.metrics import Metric, Metrics
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
-
-EQUALITY = re.compile(r'\s*\{\s*\$\.(?P<field>\w+)\s*=\s*"(?P<value>[^"]*)"\s*\}\s*')
+    from types_boto3_logs.type_defs import MetricTransformationOutputTypeDef
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricFilter:
-    """Lines whose `field` is `value` add `amount` to `metric`; an amount of `$.name` is read from the line."""
+    """Lines that match add `amount` to `metric`, one of `$.name` read from the line; the others add `default`, if any."""
 
-    field: str
-    value: str
+    matches: Matches
     metric: Metric
     amount: str
+    default: float | None
 
     def amount_in(self, line: Mapping[str, object]) -> float | None:
-        """None when the line does not match, or lacks the number."""
-        if line.get(self.field) != self.value:
-            return None
+        """None when nothing is added, as when the line lacks the number."""
+        if not self.matches(line):
+            return self.default
         found = line.get(self.amount[2:]) if self.amount.startswith("$.") else float(self.amount)
         return float(found) if isinstance(found, int | float) else None
 
 
 def read_metric_filters(client: CloudWatchLogsClient) -> dict[str, list[MetricFilter]]:
-    """Return the filters by log group. The one form of pattern that our template uses is understood; others are left out."""
+    """Return the filters by log group. One whose pattern is not understood is left out."""
     found: defaultdict[str, list[MetricFilter]] = defaultdict(list)
     for page in client.get_paginator("describe_metric_filters").paginate():
         for described in page["metricFilters"]:
-            pattern = EQUALITY.fullmatch(described["filterPattern"])
-            if pattern is None:
-                log.warning("the metric filter %s is not applied here", described["filterName"])
+            try:
+                matches = log_pattern(described["filterPattern"])
+            except ValueError as exc:
+                log.warning("the metric filter %s is not applied here: %s", described["filterName"], exc)
                 continue
-            for transformation in described["metricTransformations"]:
-                metric = Metric(
-                    transformation["metricNamespace"],
-                    transformation["metricName"],
-                    None,
-                    transformation.get("unit", "None"),
-                )
-                found[described["logGroupName"]].append(
-                    MetricFilter(
-                        field=pattern["field"],
-                        value=pattern["value"],
-                        metric=metric,
-                        amount=transformation["metricValue"],
-                    )
-                )
+            made = [_made(matches, each) for each in described["metricTransformations"]]
+            found[described["logGroupName"]] += made
     return dict(found)
+
+
+def _made(matches: Matches, transformation: MetricTransformationOutputTypeDef) -> MetricFilter:
+    name, unit = transformation["metricName"], transformation.get("unit", "None")
+    return MetricFilter(
+        matches=matches,
+        metric=Metric(transformation["metricNamespace"], name, None, unit),
+        amount=transformation["metricValue"],
+        default=transformation.get("defaultValue"),
+    )
 
 
 class MetricsFromLogs:

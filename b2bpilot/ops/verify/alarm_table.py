@@ -25,7 +25,9 @@ class AlarmDefinition:
     period_seconds: int = 60
     periods: int = 1
     breaching: int | None = None
+    comparison: str = "GreaterThanOrEqualToThreshold"
     threshold: int = 1
+    missing_data: str = "notBreaching"
 
     def full_name(self, stack: StackOutputs) -> str:
         return f"b2b-pilot-{self.name}-{stack.environment}"
@@ -50,8 +52,8 @@ class AlarmDefinition:
             "--statistic", self.statistic, "--period", str(self.period_seconds),
             "--evaluation-periods", str(self.periods),
             *(["--datapoints-to-alarm", str(self.breaching)] if self.breaching else []),
-            "--comparison-operator", "GreaterThanOrEqualToThreshold", "--threshold", str(self.threshold),
-            "--treat-missing-data", "notBreaching",
+            "--comparison-operator", self.comparison, "--threshold", str(self.threshold),
+            "--treat-missing-data", self.missing_data,
             *(["--alarm-actions", *actions, "--ok-actions", *actions] if actions else []),
         )  # fmt: skip
 
@@ -59,6 +61,7 @@ class AlarmDefinition:
 TOPIC = ("TopicName", "topic_arn")
 QUEUE = ("QueueName", "dead_letter_queue_arn")
 PROCESSOR = ("FunctionName", "processor_function_name")
+STALE_PROCESSOR = ("FunctionName", "stale_function_name")
 
 ALARMS = (
     AlarmDefinition(
@@ -132,13 +135,38 @@ ALARMS = (
         dimension=("ApiId", "api_id"),
     ),
     AlarmDefinition(
+        name="messages-refused",
+        description="The webhook refused what claims to be a message (token or public URL wrong); Twilio does not try again",
+        namespace=OURS,
+        metric="MessagesRefused",
+        period_seconds=300,
+    ),
+    AlarmDefinition(
+        name="webhook-4xx",
+        description="Twilio was answered 4xx, or requests came faster than the API takes them; Twilio does not try again",
+        namespace=OURS,
+        metric="WebhookClientErrors",
+        period_seconds=300,
+    ),
+    AlarmDefinition(
         name="stale-errors",
         description="The stale message processor failed in three of five minutes; nothing takes over killed runs meanwhile",
         namespace="AWS/Lambda",
         metric="Errors",
-        dimension=("FunctionName", "stale_function_name"),
+        dimension=STALE_PROCESSOR,
         periods=5,
         breaching=3,
+    ),
+    AlarmDefinition(
+        name="stale-not-running",
+        description="The stale message processor has not run for 15 minutes; nothing takes over killed runs meanwhile",
+        namespace="AWS/Lambda",
+        metric="Invocations",
+        dimension=STALE_PROCESSOR,
+        period_seconds=300,
+        periods=3,
+        comparison="LessThanThreshold",
+        missing_data="breaching",
     ),
     AlarmDefinition(
         name="redriver-errors",

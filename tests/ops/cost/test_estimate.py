@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
 
+from b2bpilot import resources
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.ops.cost.estimate import Estimate, Item, estimate
+from b2bpilot.ops.cost.estimate import ALARMS, METRICS, Estimate, Item, estimate
 from b2bpilot.ops.cost.loops import loops
 from b2bpilot.ops.cost.usage import FunctionUsage, Usage, usage
 from b2bpilot.ops.environment import Environment
@@ -62,7 +64,7 @@ def item(found: Estimate, name: str) -> Item:
         ("processor function, runs", "0.2"),
         ("processor function, time", "0.133334"),
         ("webhook function, time", "0.066667"),
-        ("alarms", "1.3"),
+        ("alarms", "1.6"),
         ("SQS, messages", "1.2"),
         ("SQS, empty polls", "0.1296"),
     ],
@@ -79,7 +81,7 @@ def test_what_has_no_data_is_charged_nothing_and_says_so() -> None:
 def test_the_month_goes_on_as_it_began_but_monthly_prices_come_once() -> None:
     found = estimate(used())
     assert found.elapsed_share == Decimal("0.5")
-    monthly = Decimal("0.40") + Decimal("1.30") + Decimal("2.10") + Decimal("3.00")
+    monthly = Decimal("0.40") + Decimal("1.60") + Decimal("2.70") + Decimal("3.00")
     assert found.pipeline_month_dollars - monthly == 2 * (found.pipeline_dollars - monthly)
 
 
@@ -147,3 +149,11 @@ def test_the_usage_is_that_of_this_month_and_this_environment(environment: Envir
     assert found.published == 7
     assert found.webhook_requests is None
     assert (found.functions["stale"].memory_mb, found.functions["stale"].is_assumed) == (256, True)
+
+
+def test_the_estimate_counts_the_alarms_and_metrics_of_the_template() -> None:
+    found = [one["Type"] for one in yaml_parse(resources.template().read_text())["Resources"].values()]
+    assert (
+        found.count("AWS::CloudWatch::Alarm"),
+        found.count("AWS::Logs::MetricFilter"),
+    ) == (ALARMS, METRICS)

@@ -50,14 +50,17 @@ def test_an_alarm_of_the_table_is_the_templates(alarm: AlarmDefinition) -> None:
     assert alarm.dimension == next(((one["Name"], subject(one["Value"])) for one in dimensions), None)
     assert (alarm.statistic, alarm.period_seconds) == (wanted["Statistic"], wanted["Period"])
     assert (alarm.periods, alarm.breaching) == (wanted["EvaluationPeriods"], wanted.get("DatapointsToAlarm"))
-    assert (alarm.threshold, wanted["ComparisonOperator"]) == (
-        wanted["Threshold"],
-        "GreaterThanOrEqualToThreshold",
-    )
-    assert wanted["TreatMissingData"] == "notBreaching"
+    assert (alarm.comparison, alarm.threshold) == (wanted["ComparisonOperator"], wanted["Threshold"])
+    assert alarm.missing_data == wanted["TreatMissingData"]
 
 
 def test_an_alarm_that_is_made_again_notifies_whom_the_others_notify() -> None:
     command = ALARMS[0].command(STACK, ["arn:aws:sns:eu-west-1:123456789012:on-call"])
     assert command.count("arn:aws:sns:eu-west-1:123456789012:on-call") == 2
     assert "Name=TopicName,Value=b2b-pilot-messages-staging" in command
+
+
+def test_an_alarm_on_what_does_not_run_is_made_again_as_it_was() -> None:
+    (found,) = (one for one in ALARMS if one.name == "stale-not-running")
+    command = found.command(STACK, [])
+    assert "--comparison-operator LessThanThreshold --threshold 1 --treat-missing-data breaching" in command
