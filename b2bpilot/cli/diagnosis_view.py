@@ -66,6 +66,7 @@ def _branch_fields(branch: Branch) -> dict[str, object]:
                 "code": one.check.code,
                 "statement": one.check.statement,
                 "status": one.status.value,
+                "answered": one.is_known and one.status is not Status.SKIPPED,
                 "seen": one.seen,
                 "run": one.mend,
             }
@@ -88,7 +89,8 @@ def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str
         yield from _wrapped(f"cannot be looked at unless {result.check.statement}", output, INDENT)
         return
     named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
-    verdict = "not seen" if result.status is Status.SKIPPED else "not so"
+    is_seen = result.is_known and result.status is not Status.SKIPPED
+    verdict = "not so" if is_seen else "could not be looked at"
     yield from _wrapped(f"{verdict}: {result.check.statement}; {result.seen}{named}", output, INDENT)
     if result.mend:
         yield f"{INDENT}  {output.painted(result.mend, 'bold')}"

@@ -65,10 +65,10 @@ def _with_needs(codes: set[str]) -> set[str]:
 
 def _branch(hypothesis: Hypothesis, results: Mapping[str, Result]) -> Branch:
     mine = [results[code] for code in hypothesis.codes]
-    speaking = [one for one in mine if one.status in (Status.FAILED, Status.WARNING)]
+    speaking = [one for one in mine if one.is_known and one.status in (Status.FAILED, Status.WARNING)]
     if speaking:
         return Branch(hypothesis=hypothesis, verdict=Verdict.FOUND, results=speaking)
-    if unseen := [one for one in mine if one.status is Status.SKIPPED]:
+    if unseen := [one for one in mine if one.status is Status.SKIPPED or not one.is_known]:
         roots = {root.check.code: root for one in unseen for root in _roots(one, results)}
         return Branch(hypothesis=hypothesis, verdict=Verdict.UNKNOWN, results=list(roots.values()))
     return Branch(hypothesis=hypothesis, verdict=Verdict.RULED_OUT, results=mine)

@@ -48,12 +48,14 @@ class Answer:
     """What a probe found. `is_true` None means that it could not look; `seen` then says why.
 
     `mend` replaces the check's own command where what was seen decides it. `may_change` says that waiting can make it true.
+    `is_known` False: who was asked did not answer, so that it is not known to be true, and not known to be wrong.
     """
 
     is_true: bool | None
     seen: str
     mend: str | None = None
     may_change: bool = False
+    is_known: bool = True
 
 
 def holds(seen: str) -> Answer:
@@ -62,6 +64,11 @@ def holds(seen: str) -> Answer:
 
 def fails(seen: str, *, mend: str | None = None, may_change: bool = False) -> Answer:
     return Answer(is_true=False, seen=seen, mend=mend, may_change=may_change)
+
+
+def silent(seen: str, *, may_change: bool) -> Answer:
+    """Who was asked did not answer: nobody knows, which is not fine. No command mends what is not known to be wrong."""
+    return Answer(is_true=False, seen=seen, mend="", may_change=may_change, is_known=False)
 
 
 def unanswered(reason: str) -> Answer:
@@ -97,11 +104,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one check ended. `mend` is a command that can be copied, None where nothing is to be mended."""
+    """How one check ended. `mend` is a command that can be copied, None where nothing is to be mended. `is_known` is the
+    answer's."""
 
     check: Check
     status: Status
     seen: str
     mend: str | None = None
     may_change: bool = False
+    is_known: bool = True
     seconds: float = 0.0

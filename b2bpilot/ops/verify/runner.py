@@ -13,17 +13,25 @@ from b2bpilot.errors import (
     AwsError,
     AwsThrottled,
     AwsUnreachable,
+    DatabaseError,
     DatabaseUnreachable,
+    MigrationFailed,
     PilotError,
+    SchemaOutdated,
 )
-from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, unanswered
+from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, silent, unanswered
 from b2bpilot.ops.verify.mending import command
 from b2bpilot.ops.verify.world import World
+from b2bpilot.twilio.failures import TwilioThrottled, TwilioUnreachable, TwilioUnreadable
 
 CHECK_SECONDS = 20.0
 SIDE_BY_SIDE = 12
 MAY_PASS = (AwsThrottled, AwsUnreachable, DatabaseUnreachable)
 """What another try may not meet again."""
+SEEN = (SchemaOutdated, MigrationFailed)
+"""What the database has shown; its other errors say only that it did not answer here and now."""
+SILENCE = (AwsError, DatabaseError, TwilioThrottled, TwilioUnreachable, TwilioUnreadable)
+"""Nothing is known of what was asked about."""
 
 Pending = Mapping[str, "Future[Result]"]
 
@@ -68,7 +76,7 @@ class Runner:
                     result = self._probed(check, world)
             results[check.code].set_result(result)
         except Exception as exc:  # noqa: BLE001  # one check that breaks is not the end of all
-            results[check.code].set_result(Result(check=check, status=Status.FAILED, seen=_broke(exc)))
+            results[check.code].set_result(_result(check, silent(_broke(exc), may_change=False), mend=None))
 
     def _probed(self, check: Check, world: World) -> Result:
         """The command is made within the time, too: it may ask for the stack."""
@@ -79,9 +87,8 @@ class Runner:
         try:
             result = judged.result(limit)
         except TimeoutError:
-            seen = f"no answer within {limit:g} s"
-            status = Status.WARNING if check.severity is Severity.WARNING else Status.FAILED
-            result = Result(check=check, status=status, seen=seen, may_change=True)
+            late = silent(f"no answer within {limit:g} s", may_change=True)
+            result = _result(check, late, mend=None)
         return replace(result, seconds=self._clock() - started)
 
 
@@ -113,13 +120,14 @@ def _answer(check: Check, world: World) -> Answer:
         return check.probe(world)
     except AwsDenied as exc:
         return unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
-    except AwsError as exc:
-        # Nothing is known to be wrong with what was asked about: no command to mend it.
-        return fails(_told(exc), mend="", may_change=isinstance(exc, MAY_PASS))
+    except SEEN as exc:
+        return fails(_told(exc))
+    except SILENCE as exc:
+        return silent(_told(exc), may_change=isinstance(exc, MAY_PASS))
     except PilotError as exc:
-        return fails(_told(exc), may_change=isinstance(exc, MAY_PASS))
+        return fails(_told(exc))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
-        return fails(_broke(exc), mend="")
+        return silent(_broke(exc), may_change=False)
 
 
 def _broke(exc: Exception) -> str:
@@ -131,9 +139,20 @@ def _told(error: PilotError) -> str:
 
 
 def _judged(check: Check, answer: Answer, world: World) -> Result:
-    status = _status(check, answer)
-    mend = None if status in (Status.OK, Status.SKIPPED) else command(_template(check, answer), world)
-    return Result(check=check, status=status, seen=answer.seen, mend=mend, may_change=answer.may_change)
+    is_to_be_mended = _status(check, answer) not in (Status.OK, Status.SKIPPED)
+    mend = command(_template(check, answer), world) if is_to_be_mended else None
+    return _result(check, answer, mend=mend)
+
+
+def _result(check: Check, answer: Answer, *, mend: str | None) -> Result:
+    return Result(
+        check=check,
+        status=_status(check, answer),
+        seen=answer.seen,
+        mend=mend,
+        may_change=answer.may_change,
+        is_known=answer.is_known,
+    )
 
 
 def _template(check: Check, answer: Answer) -> str:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import threading
+
 import psycopg
 import pytest
 
+from b2bpilot.errors import (
+    AwsDenied,
+    AwsError,
+    AwsThrottled,
+    AwsUnreachable,
+    DatabaseError,
+    DatabaseUnreachable,
+    SchemaOutdated,
+)
 from b2bpilot.ops.diagnose import evidence
 from b2bpilot.ops.diagnose.diagnosis import ALL, Verdict, diagnose
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
-from b2bpilot.ops.verify.check import Answer, Check, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Check, Probe, Status, fails, holds, unanswered
 from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.ops.verify.world import World
+from b2bpilot.twilio.failures import TwilioUnreachable
 from tests.ops.verify.worlds import check, world
 
 TABLE = "b2b_pilot_user_submissions"
 
 
 def judged(
-    monkeypatch: pytest.MonkeyPatch, *answers: Answer | tuple[Answer, str]
+    monkeypatch: pytest.MonkeyPatch, *answers: Answer | Probe | tuple[Answer, str], seconds: float = 5
 ) -> tuple[Verdict, list[str]]:
     """Judge one hypothesis over checks that answer so; a pair names what its check needs."""
     checks: list[Check] = []
     for place, given in enumerate(answers):
         answer, *needs = given if isinstance(given, tuple) else (given,)
-        checks.append(check(f"C{place}", lambda _, answer=answer: answer, needs=tuple(needs)))
+        probe = answer if callable(answer) else lambda _, answer=answer: answer
+        checks.append(check(f"C{place}", probe, needs=tuple(needs)))
     codes = tuple(one.code for one in checks)
     hypotheses = {Symptom.ERRORS: (Hypothesis(text="something is wrong", codes=codes),)}
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.ALL", {one.code: one for one in checks})
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
-    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=5)
+    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=seconds)
     (branch,) = found.branches
     return branch.verdict, [one.check.code for one in branch.results]
 
@@ -62,6 +76,48 @@ def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
     found = judged(monkeypatch, holds("so"), unanswered("denied"), (holds("so"), "C1"))
 
     assert found == (Verdict.UNKNOWN, ["C1"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AwsDenied("denied", action="sns:GetTopicAttributes"),
+        AwsUnreachable("no answer"),
+        AwsThrottled("slow down"),
+        AwsError("sns:GetTopicAttributes failed"),
+        DatabaseUnreachable("no connection"),
+        DatabaseError("PostgreSQL refused a statement: canceling statement due to lock timeout"),
+        TwilioUnreachable("no answer"),
+        ValueError("a bug"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_who_does_not_answer_is_no_cause(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refuse(_: World) -> Answer:
+        raise error
+
+    assert judged(monkeypatch, holds("so"), refuse) == (Verdict.UNKNOWN, ["C1"])
+
+
+def test_a_check_that_hangs_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+
+    def hang(_: World) -> Answer:
+        return holds(str(never.wait(60)))
+
+    found = judged(monkeypatch, hang, seconds=0.05)
+    never.set()
+
+    assert found == (Verdict.UNKNOWN, ["C0"])
+
+
+def test_a_table_that_lacks_something_is_a_cause_though_asking_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: World) -> Answer:
+        raise SchemaOutdated("the table has no column message_id")
+
+    assert judged(monkeypatch, refuse) == (Verdict.FOUND, ["C0"])
 
 
 def test_what_another_hypothesis_found_is_told_where_it_hides_something(
