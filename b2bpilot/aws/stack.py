@@ -23,9 +23,13 @@ TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 
 
 class StackOutdated(AwsError):
-    """The stack was made from another version's template: outputs are missing."""
+    """The stack was made from another version's template: outputs are missing. `is_changing`: a deploy is at work on it."""
 
     code: ClassVar[str] = "stack_outdated"
+
+    def __init__(self, message: str, *, hint: str | None = None, is_changing: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_changing = is_changing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ def _outputs(stack: StackTypeDef) -> StackOutputs:
         raise StackOutdated(
             f"stack {stack['StackName']} ({stack['StackStatus']}) lacks the outputs {', '.join(missing)}",
             hint="deploy this version's template.yaml to it",
+            is_changing=stack["StackStatus"].endswith("_IN_PROGRESS"),
         )
     _, _, _, region, account, _ = stack["StackId"].split(":", 5)
     return StackOutputs(

@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from time import sleep
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.settings import Format
-from b2bpilot.errors import PilotError, Refused
+from b2bpilot.errors import EnvironmentUnknown, PilotError, Refused
 
 if TYPE_CHECKING:
+    from b2bpilot.aws.stack import StackOutputs
     from b2bpilot.cli.output import Row
     from b2bpilot.ops.verify.check import Check, Result
     from b2bpilot.ops.verify.world import Choices, World
 
 SHORT, JUNIT = "short", "junit"
 VIEWS = (SHORT, JUNIT)
+NAME_SECONDS = 5.0
+"""How long it may take to see that a name is nobody's; an AWS that is slower is what the checks tell of."""
 
 Tell = Callable[[str], None]
 
@@ -38,10 +42,27 @@ class Request:
 
 
 def run(pilot: Pilot, request: Request) -> list[Result]:
-    """Check, show, and return what was shown."""
+    """Check, show, and return what was shown. Raises EnvironmentUnknown, unless its deploy is being waited for."""
+    stack = None if request.wait else _stack(pilot)
     choices = _choices(pilot, request)
     with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
+        if stack:
+            world.ask("stack", lambda: stack)
         return _show(pilot, _results(request, world, tell), strict=request.strict)
+
+
+def _stack(pilot: Pilot) -> StackOutputs | None:
+    """None where something else keeps it from being found: the checks say what."""
+    from b2bpilot.aws.stack import describe
+    from b2bpilot.ops.status.asking import Question
+
+    name, access = pilot.environment_name, pilot.access
+    try:
+        return Question(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
+    except EnvironmentUnknown:
+        raise
+    except PilotError:
+        return None
 
 
 def _choices(pilot: Pilot, request: Request) -> Choices:
@@ -135,6 +156,7 @@ def _results(request: Request, world: World, tell: Tell) -> Iterator[Result]:
         wait=request.wait,
         strict=request.strict,
         observe=lambda results, left: tell(waiting_line(results, left)),
+        pause=sleep,
     )
 
 

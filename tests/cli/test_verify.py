@@ -188,11 +188,51 @@ def test_in_production_nothing_is_sent_unless_somebody_says_so(run: Run, staging
 
 
 def test_a_hopeless_state_is_not_waited_for(run: Run, staging: Staging) -> None:
-    found = run("verify", "-e", "nowhere", "--only", "access", "--only", "stack", "--wait", "10m")
+    create_stack("old", {"Environment": "old"})
+    found = run("verify", "-e", "old", "--only", "access", "--only", "stack", "--wait", "10m")
 
     assert found.exit_code == 1
-    assert "no environment 'nowhere'" in found.stdout, found.stdout
+    assert "stack b2b-pilot-old (CREATE_COMPLETE) lacks the outputs" in found.stdout
     assert "Waiting" not in found.stderr
+
+
+@pytest.mark.parametrize("only", [(), ("--only", "database"), ("--only", "B2B010", "-o", "junit")])
+def test_an_environment_that_is_not_there_is_wrong_usage(
+    run: Run, staging: Staging, only: tuple[str, ...]
+) -> None:
+    found = run("verify", "-e", "stagin", *only)
+
+    assert found.exit_code == 2
+    assert found.stderr.startswith("error: no environment 'stagin': stack b2b-pilot-stagin does not exist")
+    assert "found there: staging" in found.stderr
+    assert found.stdout == ""
+
+
+def test_production_that_is_not_there_is_told_before_anything_is_asked(run: Run, staging: Staging) -> None:
+    found = run("verify", "-e", "production", "--yes")
+
+    assert found.exit_code == 2
+    assert "Send it?" not in found.stderr
+
+
+def test_an_environment_that_is_not_there_yet_is_waited_for(
+    run: Run, staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deploy ends while the command pauses."""
+    deploys = iter([{**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn}])
+
+    def pause(_: float) -> None:
+        create_stack("new", next(deploys))
+
+    monkeypatch.setattr("b2bpilot.cli.verify_run.sleep", pause)
+    found = run("verify", "-e", "new", "--only", "B2B010", "--wait", "10m")
+
+    assert found.exit_code == 0
+    assert (
+        "for B2B010: the stack exists and has the outputs of this version: no environment 'new'"
+        in found.stderr
+    )
+    assert found.stdout.endswith("1 ok\n")
 
 
 @pytest.fixture
@@ -248,6 +288,21 @@ def test_a_diagnosis_of_an_environment_that_is_not_there_is_refused(
     assert found.exit_code == 2
     assert "error: no environment 'stagin'" in found.stderr
     assert found.stdout == ""
+
+
+def test_a_diagnosis_takes_no_silence_for_a_cause(run: Run, staging: Staging) -> None:
+    nowhere = "postgresql://pilot:secretpassword@127.0.0.1:1/b2bpilot"
+    options = ("-e", "staging", "duplicates", "--database-url", nowhere, "--exit-code")
+    found = run("diagnose", *options)
+    (diagnosis,) = run("diagnose", *options, "-o", "json").document["diagnoses"]
+
+    assert found.exit_code == 0
+    assert (
+        "could not be looked at: the database answers; no connection to b2bpilot at 127.0.0.1" in found.stdout
+    )
+    assert "FOUND" not in found.stdout
+    assert diagnosis["found"] == 0
+    assert {one["answered"] for branch in diagnosis["hypotheses"] for one in branch["evidence"]} >= {False}
 
 
 def test_one_check_is_no_checks(run: Run, staging: Staging) -> None:

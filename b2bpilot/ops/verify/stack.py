@@ -27,8 +27,10 @@ def _state(world: World) -> StackState:
 def _exists(world: World) -> Answer:
     try:
         return holds(f"{world.stack.stack_name} with all outputs")
-    except (EnvironmentUnknown, StackOutdated) as exc:
-        return fails(f"{exc}; {exc.hint}")
+    except EnvironmentUnknown as exc:
+        return fails(f"{exc}; {exc.hint}", may_change=True)
+    except StackOutdated as exc:
+        return fails(f"{exc}; {exc.hint}", may_change=exc.is_changing)
 
 
 def _is_complete(world: World) -> Answer:

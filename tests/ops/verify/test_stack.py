@@ -77,6 +77,18 @@ def test_a_missing_or_older_stack_is_found(error: Exception) -> None:
     assert found.mend == "sam build && sam deploy --config-env staging"
 
 
+@pytest.mark.parametrize(
+    ("error", "may_change"),
+    [
+        (EnvironmentUnknown("no environment 'staging'"), True),
+        (StackOutdated("it lacks the outputs ApiId", is_changing=True), True),
+        (StackOutdated("it lacks the outputs ApiId"), False),
+    ],
+)
+def test_a_stack_that_is_not_there_yet_may_still_come(error: Exception, may_change: bool) -> None:
+    assert seen("B2B010", world(known={"stack": error})).may_change is may_change
+
+
 @breaks("B2B011")
 @pytest.mark.parametrize(
     ("status", "may_change", "mend"),
