@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
+    from b2bpilot.ops.subscriptions.verdict import is_processor_s
+
     stack = reading.environment.stack
     return {
         "environment": reading.environment.name,
@@ -38,6 +40,9 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "dead_letters": reading.letters.map(_letters),
         "rows": reading.rows.map(_rows),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
+        "processor_subscribed": reading.subscriptions.map(
+            lambda found: any(is_processor_s(one, stack) for one in found)
+        ),
         "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),
         "redriver": reading.redriver.map(_redriver),
         "runs": reading.runs.map(lambda runs: [run_record.fields(run) for run in runs]),

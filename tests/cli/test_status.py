@@ -18,8 +18,15 @@ ENV = ("-e", "staging")
 
 @pytest.fixture
 def queue(staging: Staging) -> str:
-    """The environment's dead-letter queue; its URL."""
+    """The environment's dead-letter queue, its processor subscribed to its topic; the queue's URL."""
+    subscribe(staging)
     return str(client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"])
+
+
+def subscribe(staging: Staging) -> str:
+    endpoint = "arn:aws:lambda:eu-west-1:123456789012:function:b2b-pilot-background-processor-staging"
+    arn = client("sns").subscribe(TopicArn=staging.topic_arn, Protocol="lambda", Endpoint=endpoint)
+    return str(arn["SubscriptionArn"])
 
 
 def put(namespace: str, name: str, value: float, **dimensions: str) -> None:
@@ -59,6 +66,16 @@ def test_the_numbers_are_those_of_cloudwatch_the_queue_and_the_table(run: Run, q
     assert line_of(stdout, "stored").split()[:2] == ["stored", "1,190"]
     assert line_of(stdout, "dead letters").startswith("dead letters  1; the oldest ")
     assert stdout.splitlines()[2:4] == ["1. 1 dead letter in the queue", "   b2bpilot dlq list -e staging"]
+
+
+def test_a_topic_without_the_processor_is_the_first_thing_that_is_wrong(run: Run, staging: Staging) -> None:
+    url = client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
+    client("sqs").send_message(QueueUrl=url, MessageBody="x")
+    found = run("status", *ENV)
+
+    assert found.stdout.splitlines()[2].startswith("1. The processor is not subscribed to the topic")
+    assert found.stdout.splitlines()[3] == "   b2bpilot verify -e staging --only topic"
+    assert run("status", *ENV, "-o", "json").document["status"]["processor_subscribed"] is False
 
 
 def test_with_exit_code_it_ends_with_3_for_what_is_wrong_or_unknown(run: Run, queue: str) -> None:

@@ -15,6 +15,7 @@ from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
+from b2bpilot.ops.subscriptions.verdict import is_processor_s
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary
 
@@ -49,8 +50,10 @@ def findings(reading: Reading) -> list[Finding]:
     """Return what is wrong in what was looked at, worst first."""
     env = f"-e {reading.environment.name}"
     found = [
+        *_subscription(reading, env),
         *_of(reading.letters, lambda letters: _letters(letters, env)),
         *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
+        *_of(reading.traffic, lambda traffic: _client_errors(traffic, env)),
         *_refused(reading, env),
         *_capacity(reading, env),
         *_of(reading.rows, lambda rows: _rows(rows, env)),
@@ -64,6 +67,16 @@ def findings(reading: Reading) -> list[Finding]:
 def _of(answer: Answer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
     if answer.value is not None:
         yield from ask(answer.value)
+
+
+def _subscription(reading: Reading, env: str) -> Iterator[Finding]:
+    found = reading.subscriptions.value
+    if found is not None and not any(is_processor_s(one, reading.environment.stack) for one in found):
+        yield Finding(
+            gravity=Gravity.LOST,
+            text="the processor is not subscribed to the topic: each message is lost here, and Twilio alone still has it",
+            command=f"b2bpilot verify {env} --only topic",
+        )
 
 
 def _letters(letters: Letters, env: str) -> Iterator[Finding]:
@@ -105,6 +118,12 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
             f"b2bpilot twilio reconcile {env}",
         ),
         (
+            Count.MESSAGES_REFUSED,
+            Gravity.LOST,
+            "{} that the webhook refused, if they were Twilio's: it does not try again",
+            f"b2bpilot diagnose errors {env}",
+        ),
+        (
             Count.NOT_DELIVERED,
             Gravity.STOPPED,
             "{} that SNS could not deliver",
@@ -128,12 +147,25 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
         )
 
 
+def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
+    """Those that are no more than the refused messages are these, most likely."""
+    many = traffic.total(Count.WEBHOOK_4XX)
+    if many > traffic.total(Count.MESSAGES_REFUSED):
+        yield Finding(
+            gravity=Gravity.LOST,
+            text=f"{_many(many, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
+            "again",
+            command=f"b2bpilot diagnose not-processed {env} --with-twilio",
+        )
+
+
 def _refused(reading: Reading, env: str) -> Iterator[Finding]:
-    """What the log does not show is no probe: it counts."""
+    """Those that claim no message. What the log does not show is no probe: it counts."""
     found, traffic = reading.rejections.value, reading.traffic.value
     if found is None or traffic is None:
         return
-    if many := max(found.others, traffic.total(Count.REJECTED) - found.probes):
+    all_of_others = max(found.others, traffic.total(Count.REJECTED) - found.probes)
+    if (many := all_of_others - traffic.total(Count.MESSAGES_REFUSED)) > 0:
         yield Finding(
             gravity=Gravity.NOTICE,
             text=f"{_many(many, 'request')} that the webhook refused: not Twilio's, or signed with another token or URL",

@@ -16,6 +16,7 @@ from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
+from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.deadletters.remote import Switched, switched
 from b2bpilot.ops.environment import Environment
@@ -55,6 +56,7 @@ class Reading:
     letters: Answer[Letters]
     rows: Answer[TableSummary]
     reserved: Answer[Reserved]
+    subscriptions: Answer[Sequence[Subscription]]
     alarms: Answer[Sequence[Alarm]]
     redriver: Answer[Switched]
     runs: Answer[Sequence[RunRecord]]
@@ -68,6 +70,7 @@ class Reading:
             "the dead-letter queue": self.letters,
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
+            "the topic's subscriptions": self.subscriptions,
             "the alarms": self.alarms,
             "the redriver's mapping": self.redriver,
             "this machine's runs": self.runs,
@@ -106,6 +109,9 @@ def reading(
         refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
         rows = Question(lambda: _rows(database, environment, since=now - wanted.window), seconds=seconds)
         reserved = Question(lambda: _reserved(environment), seconds=seconds)
+        subscribed = Question(
+            lambda: subscriptions(access, stack.topic_arn, timeouts=timeouts), seconds=seconds
+        )
         ours = Question(lambda: _alarms(environment, timeouts), seconds=seconds)
         mapping = Question(lambda: switched(environment), seconds=seconds)
         runs = Question(lambda: _runs(home, environment), seconds=seconds)
@@ -116,6 +122,7 @@ def reading(
             rejections=refused.answer(),
             rows=rows.answer(),
             reserved=reserved.answer(),
+            subscriptions=subscribed.answer(),
             alarms=ours.answer(),
             redriver=mapping.answer(),
             runs=runs.answer(),

@@ -29,6 +29,8 @@ class Count(StrEnum):
     DUPLICATES = "duplicates"
     FAILED = "failed"
     REJECTED = "rejected"
+    MESSAGES_REFUSED = "messages_refused"
+    WEBHOOK_4XX = "webhook_4xx"
     WEBHOOK_5XX = "webhook_5xx"
     INVOCATIONS = "invocations"
     THROTTLES = "throttles"
@@ -114,6 +116,8 @@ def _counts(environment: Environment) -> dict[Count, Metric]:
         Count.DUPLICATES: (ours, "MessagesDuplicate", {}),
         Count.FAILED: (ours, "MessagesFailed", {}),
         Count.REJECTED: (ours, "WebhookRejected", {}),
+        Count.MESSAGES_REFUSED: (ours, "MessagesRefused", {}),
+        Count.WEBHOOK_4XX: (ours, "WebhookClientErrors", {}),
         Count.WEBHOOK_5XX: ("AWS/ApiGateway", "5xx", {"ApiId": stack.api_id}),
         Count.INVOCATIONS: ("AWS/Lambda", "Invocations", processor),
         Count.THROTTLES: ("AWS/Lambda", "Throttles", processor),

@@ -90,6 +90,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "status": (
         *STORY,
         *CAPACITY,
+        *SUBSCRIPTIONS_OF_TOPIC,
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
         "lambda:ListTags",

@@ -11,6 +11,7 @@ from b2bpilot.aws.mappings import MappingState
 from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.deadletters.remote import Switched
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.rejections import Rejections
@@ -57,6 +58,7 @@ def reading(**changes: Answer[Any]) -> Reading:
         letters=Answer(value=letters()),
         rows=Answer(value=rows()),
         reserved=Answer(value=Reserved(runs=10)),
+        subscriptions=Answer(value=[subscription()]),
         alarms=Answer(value=()),
         redriver=Answer(value=Switched(state=MappingState.DISABLED, max_concurrency=2, run=None)),
         runs=Answer(value=()),
@@ -76,6 +78,21 @@ def traffic(
         counts={count: _points((counts or {}).get(count)) for count in Count},
         levels={level: _points((levels or {}).get(level)) for level in Level},
         latency=latency,
+    )
+
+
+def subscription(function: str = STACK.processor_function_name) -> Subscription:
+    return Subscription(
+        arn=STACK.subscription_arn,
+        topic_arn=STACK.topic_arn,
+        protocol="lambda",
+        endpoint=f"arn:aws:lambda:eu-west-1:123456789012:function:{function}",
+        owner=STACK.account_id,
+        confirmed=True,
+        raw_delivery=None,
+        filter_policy=None,
+        filter_policy_scope="MessageAttributes",
+        redrive_policy=None,
     )
 
 

@@ -20,7 +20,7 @@ from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.remote_run import RemoteRun
-from tests.ops.status.readings import NOW, letters, reading, rows, traffic
+from tests.ops.status.readings import NOW, letters, reading, rows, subscription, traffic
 
 
 def value(of: Any) -> Answer[Any]:
@@ -54,7 +54,17 @@ def test_nothing_is_found_where_all_is_well() -> None:
 
 def test_nothing_is_found_in_what_did_not_answer() -> None:
     silent: Answer[Any] = Answer(error="no answer within 8 s")
-    names = ("traffic", "rejections", "letters", "rows", "reserved", "alarms", "redriver", "runs")
+    names = (
+        "traffic",
+        "rejections",
+        "letters",
+        "rows",
+        "reserved",
+        "subscriptions",
+        "alarms",
+        "redriver",
+        "runs",
+    )
     assert findings(reading(**dict.fromkeys(names, silent))) == []
 
 
@@ -72,6 +82,26 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
             {"traffic": traffic({Count.NOT_DELIVERED: 2})},
             "2 messages that SNS could not deliver",
             "b2bpilot subscriptions -e prod",
+        ),
+        (
+            {"subscriptions": []},
+            "the processor is not subscribed to the topic: each message is lost here, and Twilio alone still has it",
+            "b2bpilot verify -e prod --only topic",
+        ),
+        (
+            {"subscriptions": [subscription("another")]},
+            "the processor is not subscribed to the topic: each message is lost here, and Twilio alone still has it",
+            "b2bpilot verify -e prod --only topic",
+        ),
+        (
+            {"traffic": traffic({Count.MESSAGES_REFUSED: 2})},
+            "2 messages that the webhook refused, if they were Twilio's: it does not try again",
+            "b2bpilot diagnose errors -e prod",
+        ),
+        (
+            {"traffic": traffic({Count.WEBHOOK_4XX: 1})},
+            "1 request answered with a 4xx, Twilio's or above the API's limit: Twilio does not try again",
+            "b2bpilot diagnose not-processed -e prod --with-twilio",
         ),
         (
             {"rejections": Rejections(others=2, probes=1, is_complete=True)},
@@ -157,6 +187,28 @@ def test_what_is_lost_comes_first_and_notices_last() -> None:
         )
     )
     assert [finding.gravity for finding in found] == list(Gravity)
+
+
+def test_a_missing_subscription_comes_before_all_else_that_is_lost() -> None:
+    found = findings(
+        reading(
+            subscriptions=value([]),
+            letters=value(letters(5, expiring=2)),
+            traffic=value(traffic({Count.DEAD_LETTER_ERRORS: 1, Count.MESSAGES_REFUSED: 1})),
+        )
+    )
+    assert found[0].text.startswith("the processor is not subscribed")
+    assert {finding.gravity for finding in found[:4]} == {Gravity.LOST}
+
+
+def test_a_refused_message_is_not_told_a_second_time_as_a_refused_request() -> None:
+    seen = Rejections(others=3, probes=1, is_complete=True)
+    counts = {Count.REJECTED: 4, Count.MESSAGES_REFUSED: 2, Count.WEBHOOK_4XX: 2}
+    found = findings(reading(traffic=value(traffic(counts)), rejections=value(seen)))
+    assert [finding.text.partition(":")[0] for finding in found] == [
+        "2 messages that the webhook refused, if they were Twilio's",
+        "1 request that the webhook refused",
+    ]
 
 
 def test_only_alarms_that_are_on_are_named_and_without_what_all_names_share() -> None:
