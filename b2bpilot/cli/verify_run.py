@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.settings import Format
-from b2bpilot.errors import EnvironmentUnknown, PilotError, Refused
+from b2bpilot.errors import PilotError, Refused, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.aws.stack import StackOutputs
@@ -42,7 +42,7 @@ class Request:
 
 
 def run(pilot: Pilot, request: Request) -> list[Result]:
-    """Check, show, and return what was shown. Raises EnvironmentUnknown, unless its deploy is being waited for."""
+    """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet."""
     stack = None if request.wait else _stack(pilot)
     choices = _choices(pilot, request)
     with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
@@ -59,7 +59,7 @@ def _stack(pilot: Pilot) -> StackOutputs | None:
     name, access = pilot.environment_name, pilot.access
     try:
         return Question(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
-    except EnvironmentUnknown:
+    except UsageError:
         raise
     except PilotError:
         return None

@@ -208,6 +208,14 @@ def test_an_environment_that_is_not_there_is_wrong_usage(
     assert found.stdout == ""
 
 
+def test_a_setting_that_is_missing_is_wrong_usage(run: Run) -> None:
+    found = run("verify", "-e", "staging", "--no-e2e")
+
+    assert found.exit_code == 2
+    assert found.stderr.startswith("error: no AWS region is set")
+    assert found.stdout == ""
+
+
 def test_production_that_is_not_there_is_told_before_anything_is_asked(run: Run, staging: Staging) -> None:
     found = run("verify", "-e", "production", "--yes")
 
