@@ -184,7 +184,7 @@ DOUBLED_ROWS = Check(
     mend="",
     probe=_no_doubled_rows,
     actions=SECRET,
-    needs=("B2B082",),
+    needs=("B2B078",),
 )
 UNIDENTIFIED = Check(
     code="rows-without-id",
@@ -195,7 +195,7 @@ UNIDENTIFIED = Check(
     probe=_all_identified,
     severity=Severity.WARNING,
     actions=SECRET,
-    needs=("B2B082",),
+    needs=("B2B078",),
 )
 SKIPPED = Check(
     code="skipped-duplicates",

@@ -53,19 +53,20 @@ HYPOTHESES: Mapping[Symptom, tuple[Hypothesis, ...]] = {
         ),
         Hypothesis(
             text="Lambda does not run the processor, or not now",
-            codes=("B2B040", "B2B046", "B2B049", "B2B055", "B2B058", "B2B059"),
+            codes=("B2B040", "B2B046", "B2B049", "B2B058", "B2B059"),
         ),
         Hypothesis(
             text="the processor runs, and cannot store them",
             codes=(
-                *("B2B044", "B2B045", "B2B051", "B2B057", "B2B016", "B2B017", "B2B018", "B2B075", "B2B077"),
+                *("B2B044", "B2B045", "B2B051", "B2B016", "B2B017", "B2B018", "B2B075", "B2B077"),
                 *INDEX,
                 *MIGRATIONS,
+                "B2B057",
             ),
         ),
         Hypothesis(
             text="they failed, and wait for a person",
-            codes=("B2B065", "B2B084", "B2B100", evidence.LETTERS.code),
+            codes=("B2B055", "B2B065", "B2B084", "B2B100", evidence.LETTERS.code),
         ),
         Hypothesis(
             text="their runs died, and nobody takes them up again",

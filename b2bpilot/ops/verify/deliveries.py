@@ -40,6 +40,7 @@ CHECKS = (
         severity=Severity.WARNING,
         actions=(*READ, *METRIC_ACTIONS),
         needs=("B2B030",),
+        unless_failed=("B2B033",),
     ),
     Check(
         code="B2B039",

@@ -19,7 +19,7 @@ from b2bpilot.errors import (
 from b2bpilot.ops.diagnose import evidence
 from b2bpilot.ops.diagnose.diagnosis import ALL, Verdict, diagnose
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
-from b2bpilot.ops.verify.check import Answer, Check, Probe, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Status, fails, holds, unanswered
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.world import World
 from b2bpilot.twilio.failures import TwilioUnreachable
@@ -172,3 +172,29 @@ def test_the_table_s_own_evidence_is_found(database_url: str, probe: Check, rows
     assert clean.status is Status.OK
     assert found.status in (Status.FAILED, Status.WARNING)
     assert found.seen.startswith(told)
+
+
+def test_two_rows_of_one_message_are_found_although_the_index_is_gone(database_url: str) -> None:
+    """That is when they come."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP INDEX idx_user_submissions_message_id")
+        connection.execute(
+            f"INSERT INTO {TABLE} (message_id, message_sid) VALUES ('a', 'SM1'), ('a', 'SM1')".encode()
+        )
+    at = world(given_database_url=database_url)
+    checks = [one for code, one in ALL.items() if one.category is Category.DATABASE]
+    found = {one.check.code: one for one in Runner(checks).run(at)}
+
+    assert found["B2B079"].status is Status.FAILED
+    assert found[evidence.DOUBLED_ROWS.code].seen.startswith("1 MessageSid in more than one row, such as SM1")
+    assert found[evidence.UNIDENTIFIED.code].status is Status.OK
+
+
+def test_what_comes_of_a_cause_is_shown_after_it_and_under_no_other_hypothesis() -> None:
+    """A failed run follows from what the processor lacks, and what Lambda gave up followed a failed run."""
+    by_text = {one.text: one.codes for one in HYPOTHESES[Symptom.NOT_PROCESSED]}
+
+    assert by_text["the processor runs, and cannot store them"][-1] == "B2B057"
+    assert [text for text, codes in by_text.items() if "B2B055" in codes] == [
+        "they failed, and wait for a person"
+    ]

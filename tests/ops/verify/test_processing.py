@@ -11,7 +11,7 @@ from moto import mock_aws
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.world import World
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import NOW, STACK, seen, world
+from tests.ops.verify.worlds import NOW, STACK, look, seen, world
 
 PROCESSOR = STACK.processor_function_name
 GROUP = f"/aws/lambda/{PROCESSOR}"
@@ -64,3 +64,10 @@ def test_reports_that_do_not_say_it_are_no_answer(staging: World) -> None:
 
 def test_without_runs_nothing_was_used(staging: World) -> None:
     assert reported(staging, []).seen == "512 MB; no run in the last hour"
+
+
+def test_a_topic_without_a_function_is_not_said_to_have_delivered_everything() -> None:
+    found = look(["B2B033", "B2B038"], world(known={"subscriptions": []}))
+
+    assert (found["B2B033"].status, found["B2B038"].status) == (Status.FAILED, Status.SKIPPED)
+    assert found["B2B038"].seen == "needs B2B033"
