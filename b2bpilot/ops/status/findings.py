@@ -54,6 +54,7 @@ def findings(reading: Reading) -> list[Finding]:
         *_of(reading.letters, lambda letters: _letters(letters, env)),
         *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
         *_of(reading.traffic, lambda traffic: _client_errors(traffic, env)),
+        *_of(reading.traffic, lambda traffic: _standing_still(traffic, env)),
         *_refused(reading, env),
         *_capacity(reading, env),
         *_of(reading.rows, lambda rows: _rows(rows, env)),
@@ -120,7 +121,7 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
         (
             Count.MESSAGES_REFUSED,
             Gravity.LOST,
-            "{} that the webhook refused, if they were Twilio's: it does not try again",
+            "{} that the webhook refused; if Twilio sent them, it does not try again",
             f"b2bpilot diagnose errors {env}",
         ),
         (
@@ -138,6 +139,17 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
     ):
         if many := traffic.total(count):
             yield Finding(gravity=gravity, text=text.format(_many(many, "message")), command=command)
+
+
+def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
+    if (failed := traffic.lately(Count.FAILED)) and not (
+        traffic.lately(Count.STORED) or traffic.lately(Count.DUPLICATES)
+    ):
+        yield Finding(
+            gravity=Gravity.STOPPED,
+            text=f"{_many(failed, 'run')} of the processor failed lately, and none stored a message",
+            command=f"b2bpilot diagnose errors {env}",
+        )
     waiting = traffic.newest(Level.WAITING_MS)
     if waiting is not None and waiting >= LONG_WAIT_MS:
         yield Finding(

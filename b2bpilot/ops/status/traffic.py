@@ -28,6 +28,7 @@ class Count(StrEnum):
     STORED = "stored"
     DUPLICATES = "duplicates"
     FAILED = "failed"
+    """Runs of the processor, those among them that wrote nothing into their log."""
     REJECTED = "rejected"
     MESSAGES_REFUSED = "messages_refused"
     WEBHOOK_4XX = "webhook_4xx"
@@ -59,6 +60,11 @@ class Traffic:
 
     def total(self, count: Count) -> int:
         return round(total(self.counts[count]))
+
+    def lately(self, count: Count) -> int:
+        """Return the sum of the last two periods."""
+        since = self.until - 2 * self.period
+        return round(total(point for point in self.counts[count] if point.at >= since))
 
     def newest(self, level: Level) -> float | None:
         """Return the level of the newest period that has one, if that is among the last two."""
@@ -114,7 +120,7 @@ def _counts(environment: Environment) -> dict[Count, Metric]:
         Count.REDRIVE_FAILED: ("AWS/SNS", "NumberOfNotificationsFailedToRedriveToDlq", topic),
         Count.STORED: (ours, "MessagesStored", {}),
         Count.DUPLICATES: (ours, "MessagesDuplicate", {}),
-        Count.FAILED: (ours, "MessagesFailed", {}),
+        Count.FAILED: ("AWS/Lambda", "Errors", processor),
         Count.REJECTED: (ours, "WebhookRejected", {}),
         Count.MESSAGES_REFUSED: (ours, "MessagesRefused", {}),
         Count.WEBHOOK_4XX: (ours, "WebhookClientErrors", {}),

@@ -95,7 +95,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
         ),
         (
             {"traffic": traffic({Count.MESSAGES_REFUSED: 2})},
-            "2 messages that the webhook refused, if they were Twilio's: it does not try again",
+            "2 messages that the webhook refused; if Twilio sent them, it does not try again",
             "b2bpilot diagnose errors -e prod",
         ),
         (
@@ -201,12 +201,26 @@ def test_a_missing_subscription_comes_before_all_else_that_is_lost() -> None:
     assert {finding.gravity for finding in found[:4]} == {Gravity.LOST}
 
 
+def test_a_processor_whose_runs_all_fail_is_heard_of_before_its_letters() -> None:
+    found = findings(reading(traffic=value(traffic({Count.FAILED: 3})), letters=value(letters(1))))
+    assert [(one.gravity, one.text) for one in found] == [
+        (Gravity.STOPPED, "3 runs of the processor failed lately, and none stored a message"),
+        (Gravity.WAITING, "1 dead letter in the queue"),
+    ]
+    assert found[0].command == "b2bpilot diagnose errors -e prod"
+
+
+@pytest.mark.parametrize("count", [Count.STORED, Count.DUPLICATES])
+def test_a_processor_that_gets_messages_through_is_not_stopped(count: Count) -> None:
+    assert findings(reading(traffic=value(traffic({Count.FAILED: 3, count: 1})))) == []
+
+
 def test_a_refused_message_is_not_told_a_second_time_as_a_refused_request() -> None:
     seen = Rejections(others=3, probes=1, is_complete=True)
     counts = {Count.REJECTED: 4, Count.MESSAGES_REFUSED: 2, Count.WEBHOOK_4XX: 2}
     found = findings(reading(traffic=value(traffic(counts)), rejections=value(seen)))
     assert [finding.text.partition(":")[0] for finding in found] == [
-        "2 messages that the webhook refused, if they were Twilio's",
+        "2 messages that the webhook refused; if Twilio sent them, it does not try again",
         "1 request that the webhook refused",
     ]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from moto import mock_aws
 
+from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.status.traffic import BUCKETS, Count, Level, Traffic, period_of, traffic
@@ -52,8 +54,10 @@ def test_each_number_comes_from_its_own_metric(environment: Environment) -> None
     put(environment, "B2BPilot/staging", "MessagesStored", 50)
     function = STACK.processor_function_name
     put(environment, "AWS/Lambda", "ConcurrentExecutions", 2, 6, 1, FunctionName=function)
+    put(environment, "AWS/Lambda", "Errors", 1, 1, FunctionName=function)
     found = read(environment)
     assert (found.total(Count.PUBLISHED), found.total(Count.STORED)) == (7, 5)
+    assert (found.total(Count.FAILED), found.lately(Count.FAILED)) == (2, 2)
     assert found.newest(Level.IN_FLIGHT) == 6
     assert found.newest(Level.WAITING_MS) is None
 
@@ -74,3 +78,10 @@ def test_a_level_of_long_ago_is_not_the_newest() -> None:
         latency=None,
     )
     assert later.newest(Level.IN_FLIGHT) is None
+
+
+def test_lately_is_the_last_two_periods() -> None:
+    points = [Point(at=NOW - age * PERIOD, value=1) for age in (3, 2, 1)]
+    found = made()
+    found = replace(found, counts={**found.counts, Count.FAILED: points})
+    assert (found.total(Count.FAILED), found.lately(Count.FAILED)) == (3, 2)
