@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NAMED = 3
+"""So many missing alarms are named; more are only counted."""
 SECOND_MS, MINUTE_MS = 1_000, 60_000
 NAME, NUMBER = 14, 22
 """Columns of a name, and of the number before a sparkline: 80 hold them and 36 letters."""
@@ -165,7 +167,18 @@ def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
         for alarm in on
     ]
     muted = f", {silent} with their actions disabled" if silent else ""
-    return f"{len(on)} of {len(alarms)} on{muted}" + (f": {', '.join(names)}" if names else "")
+    listed = f": {', '.join(names)}" if names else ""
+    return f"{len(on)} of {len(alarms)} on{muted}{listed}{_missing(alarms, reading)}"
+
+
+def _missing(alarms: Sequence[Alarm], reading: Reading) -> str:
+    from b2bpilot.ops.verify.alarm_table import ALARMS
+
+    there = {alarm.name for alarm in alarms}
+    missing = [one.name for one in ALARMS if one.full_name(reading.environment.stack) not in there]
+    if not missing:
+        return ""
+    return f"; {len(missing)} missing" + (f": {', '.join(missing)}" if len(missing) <= NAMED else "")
 
 
 def _redriver(switched: Switched) -> str:

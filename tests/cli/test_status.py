@@ -10,7 +10,10 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.stack import describe
 from b2bpilot.cli.output import Line, Output
+from b2bpilot.ops.verify.alarm_table import ALARMS
 from tests.cli.conftest import Run, Staging, client
 
 ENV = ("-e", "staging")
@@ -102,6 +105,24 @@ def test_another_environment_s_alarms_are_not_shown(run: Run, queue: str) -> Non
     stdout = run("status", *ENV).stdout
     assert line_of(stdout, "alarms").startswith("alarms        1 of 1 on: dlq (")
     assert "1 alarm is on: dlq" in stdout
+
+
+def test_an_alarm_that_is_missing_is_named(run: Run, queue: str) -> None:
+    stack = describe("staging", AwsAccess(region="eu-west-1"))
+    for definition in ALARMS[1:]:
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=definition.full_name(stack),
+            Namespace=definition.full_namespace(stack),
+            MetricName=definition.metric,
+            Dimensions=[{"Name": k, "Value": v} for k, v in definition.dimensions(stack).items()],
+            Statistic=definition.statistic,
+            Period=definition.period_seconds,
+            EvaluationPeriods=definition.periods,
+            ComparisonOperator=definition.comparison,
+            Threshold=float(definition.threshold),
+        )
+    line = line_of(run("status", *ENV).stdout, "alarms")
+    assert line == f"alarms        0 of {len(ALARMS) - 1} on; 1 missing: {ALARMS[0].name}"
 
 
 @pytest.fixture
