@@ -46,7 +46,7 @@ def discard(
     if dry_run or not found.look.found:
         return
     planned = {letter.queue_message_id: letter.message_id for letter in found.look.found}
-    by_name = needs_name(pilot.environment.name, is_everything=selection.is_everything)
+    by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
     _confirm(
         pilot, f"Archive and delete {letters(len(planned))}", by_name=by_name, typed=confirm_name, yes=yes
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,7 @@ def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:
     from b2bpilot.ops.inspect import identify
 
     given = ctx.meta.get(KEY, {})
+    _require_values(given)
     since, until, older_than, where = (given.get(name) for name in ("since", "until", "older_than", "where"))
     return Selection(
         group=given.get("group"),
@@ -91,6 +93,17 @@ def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:
     )
 
 
+def _require_values(given: Mapping[str, str | Sequence[str]]) -> None:
+    """`--group "$G"` of a script whose variable is empty must not mean the whole queue. Raises UsageError."""
+    for each in FILTERS:
+        values = given.get(each.name, ())
+        if any(not value.strip() for value in ([values] if isinstance(values, str) else values)):
+            raise UsageError(
+                f"{each.flag} is empty: it would not filter, and every dead letter would be meant",
+                hint="name what is meant, or leave the option out",
+            )
+
+
 def _limit(text: str | None) -> int | None:
     if text is None:
         return None
@@ -101,7 +114,7 @@ def _limit(text: str | None) -> int | None:
 
 def _option(given: Filter) -> TyperOption:
     def collect(ctx: typer.Context, _: Parameter, value: str | list[str] | None) -> None:
-        if value:
+        if value not in (None, [], ()):
             ctx.meta.setdefault(KEY, {})[given.name] = value
 
     return TyperOption(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.deadletters.expression import Expression
@@ -31,7 +31,13 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
+        """Whether nothing was asked for, not even a limit."""
         return self == Selection()
+
+    @property
+    def has_filter(self) -> bool:
+        """Whether it says which letters are meant. A limit only says how many: a high one means the whole queue."""
+        return replace(self, limit=None) != Selection()
 
     def matches(self, letter: DeadLetter, *, now: datetime) -> bool:
         """Tell whether the letter passes every filter but `group` and `limit`, which no single letter can answer.

@@ -57,6 +57,19 @@ def test_every_filter_must_hold(selection: Selection, matches: bool) -> None:
     assert selection.matches(letter(), now=NOW) is matches
 
 
+@pytest.mark.parametrize(
+    ("selection", "has_filter", "is_everything"),
+    [
+        (Selection(), False, True),
+        (Selection(limit=999_999_999), False, False),
+        (Selection(group="G1"), True, False),
+        (Selection(group="G1", limit=1), True, False),
+    ],
+)
+def test_a_limit_is_no_filter(selection: Selection, has_filter: bool, is_everything: bool) -> None:
+    assert (selection.has_filter, selection.is_everything) == (has_filter, is_everything)
+
+
 def test_a_letter_is_named_by_its_message_or_by_itself() -> None:
     found = letter()
     assert found.message is not None
