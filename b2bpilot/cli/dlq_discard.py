@@ -53,13 +53,14 @@ def discard(
     parameters = parameters_of(selection, letters=len(planned), by_name=by_name)
     with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
         write_plan(journal, planned)
-        discarded = _discard(pilot, journal, planned, {})
+        discarded = _discard(pilot, journal, planned)
     _end(pilot, journal.run_id, discarded)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
     from b2bpilot.ops.deadletters.discard import remaining, require_whole_plan
+    from b2bpilot.ops.deadletters.naming import patience_after
 
     require_whole_plan(record)
     left = remaining(record.messages)
@@ -68,7 +69,8 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         return
     confirm(pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left", yes=yes)
     with resumed_run(pilot, record) as journal:
-        discarded = _discard(pilot, journal, left, record.messages)
+        patience_seconds = patience_after(record.last_at, now=pilot.now())
+        discarded = _discard(pilot, journal, left, known=record.messages, patience_seconds=patience_seconds)
     _end(pilot, journal.run_id, discarded)
 
 
@@ -110,7 +112,12 @@ def _confirm(pilot: Pilot, action: str, *, by_name: bool, typed: str | None, yes
 
 
 def _discard(
-    pilot: Pilot, journal: Journal, planned: Letters, known: Mapping[str, MessageState]
+    pilot: Pilot,
+    journal: Journal,
+    planned: Letters,
+    *,
+    known: Mapping[str, MessageState] | None = None,
+    patience_seconds: float = 0,
 ) -> Discarded:
     from b2bpilot.ops.deadletters.archive import Origin
     from b2bpilot.ops.deadletters.discard import run_discard
@@ -123,7 +130,8 @@ def _discard(
             planned,
             home=pilot.runs_home,
             origin=Origin.of(pilot.environment),
-            known=known,
+            known=known or {},
+            patience_seconds=patience_seconds,
             observe=lambda done: tell(f"Discarded {done:,} of {len(planned):,}"),
         )
 

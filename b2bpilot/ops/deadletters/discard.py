@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFaile
 from b2bpilot.ops.deadletters.archive import Origin, lines, open_archive
 from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
-from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS, take_named
+from b2bpilot.ops.deadletters.naming import take_named
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
@@ -88,12 +89,14 @@ class Discard:
         *,
         patience_seconds: float = 0,
         observe: Callable[[int], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Discarded:
         """Discard these letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
         missing = set(letters)
         problems: list[Problem] = []
         with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
-            for found in take_named(held, missing, patience_seconds=patience_seconds):
+            named = take_named(held, missing, patience_seconds=patience_seconds, monotonic=monotonic)
+            for found in named:
                 batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
                 for refused in pool.map(lambda batch: self._discard(held, batch), batches):
                     problems += refused
@@ -118,8 +121,8 @@ class Discard:
         return [_problem(letter, REFUSED) for letter in batch if letter.queue_message_id in refused]
 
     def _settle(self, missing: Mapping[str, str | None], *, others: int) -> list[Problem]:
-        """Decide about letters that the queue did not give. What an earlier attempt archived and a queue without any
-        other letter does not have, that attempt deleted."""
+        """Decide about letters that no long poll brought. What an earlier attempt archived, that attempt deleted, if
+        the queue has no other letter either: one could be it, hidden by somebody."""
         gone = {id_ for id_ in missing if others == 0 and self._is_archived(id_)}
         for page in _pages(missing.items()):
             self.journal.write(*(_settled(id_, message_id, gone) for id_, message_id in page))
@@ -184,12 +187,15 @@ def run_discard(
     home: Path,
     origin: Origin,
     known: Mapping[str, MessageState],
+    patience_seconds: float = 0,
     observe: Callable[[int], None] = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Discarded:
-    """Discard letters within a run, and write its end. `known` is not empty when the run is resumed."""
+    """Discard letters within a run, and write its end. `known` is not empty when the run is resumed; then it must wait
+    with `patience_seconds` for what its killed process still hides."""
     with open_archive(home, journal.run_id) as archive:
         run = Discard(queue=queue, journal=journal, archive=archive, origin=origin, known=known)
-        discarded = run.run(letters, patience_seconds=PATIENCE_SECONDS if known else 0, observe=observe)
+        discarded = run.run(letters, patience_seconds=patience_seconds, observe=observe, monotonic=monotonic)
     journal.finish(discarded.counts)
     return discarded
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import unified_diff
@@ -26,7 +27,7 @@ from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.holding import Holding, Queue
 from b2bpilot.ops.deadletters.look import Queue as LookQueue
 from b2bpilot.ops.deadletters.look import look
-from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS, take_named
+from b2bpilot.ops.deadletters.naming import take_named
 from b2bpilot.ops.deadletters.restore import Sender, is_certainly_unsent
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.ops.deadletters.states import RowState
@@ -170,20 +171,19 @@ class Replace:
     journal: Journal
     archive: DurableFile
     known: MessageState | None = field(default=None)
+    patience_seconds: float = 0
+    """How long to wait for what the killed process of a resumed run still hides."""
+    monotonic: Callable[[], float] = time.monotonic
 
     def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> None:
         """Raises NotFound when the original is gone, AwsError when nothing was changed, and PartlyFailed when both are in
         the queue now or nobody can tell."""
         wanted = {original.queue_message_id}
-        patience_seconds = PATIENCE_SECONDS if self.known else 0.0
         with Holding(self.queue) as held:
-            found = [
-                letter
-                for letters in take_named(held, wanted, patience_seconds=patience_seconds)
-                for letter in letters
-            ]
+            named = take_named(held, wanted, patience_seconds=self.patience_seconds, monotonic=self.monotonic)
+            found = [letter for letters in named for letter in letters]
             if not found:
-                self._gone(original, is_sent=is_sent)
+                self._gone(original, is_sent=is_sent, others=held.others())
                 return
             if not is_sent:
                 self._send(found[0], original, new)
@@ -223,13 +223,20 @@ class Replace:
             )
         self.journal.write(entry("deleted", letter))
 
-    def _gone(self, original: Archived, *, is_sent: bool) -> None:
-        """After the edited letter was sent, an original that is not there was deleted by us; before, by somebody else."""
+    def _gone(self, original: Archived, *, is_sent: bool, others: int) -> None:
+        """After the edited letter was sent, an original that no long poll brings was deleted by us, if the queue has no
+        other letter that could be it; before, by somebody else."""
         message = original.letter.message
         fields = {
             "queue_message_id": original.queue_message_id,
             "message_id": message.message_id if message else None,
         }
+        if is_sent and others:
+            raise PartlyFailed(
+                "the edited letter is in the queue; whether the original is, too, cannot be told: about "
+                f"{others:,} could not be received",
+                hint="`b2bpilot runs resume` looks again",
+            )
         if is_sent:
             self.journal.write({"event": "deleted", **fields, "found": "gone"})
             return

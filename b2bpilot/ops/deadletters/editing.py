@@ -8,6 +8,7 @@ from pathlib import Path
 from b2bpilot.ops.deadletters import survey
 from b2bpilot.ops.deadletters.archive import Origin, archive_path, archived, open_archive, read_archive
 from b2bpilot.ops.deadletters.edit import Edit, Replace, archived_pair, replacement, was_sent
+from b2bpilot.ops.deadletters.naming import patience_after
 from b2bpilot.ops.deadletters.states import RowState, row_states
 from b2bpilot.ops.deadletters.whole import WholeLetter, sender_of, whole_queue_of
 from b2bpilot.ops.environment import Environment
@@ -53,6 +54,11 @@ def resume_edit(
     is_sent = was_sent(queue, new, state, now=now)
     with open_archive(home, record.run_id) as archive:
         Replace(
-            queue=queue, sender=sender_of(environment), journal=journal, archive=archive, known=state
+            queue=queue,
+            sender=sender_of(environment),
+            journal=journal,
+            archive=archive,
+            known=state,
+            patience_seconds=patience_after(record.last_at, now=now),
         ).run(original, new, is_sent=is_sent)
     journal.finish(REPLACED)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS, WORKERS, Holding
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 LONG_POLL_SECONDS = 1
 EMPTY_ROUNDS = 2
+"""So many rounds of long polls must bring nothing before the queue is believed to have nothing."""
 PATIENCE_SECONDS = HIDDEN_SECONDS + 10.0
 """How long letters are waited for that a killed run still hides."""
+LONGEST_SILENCE_SECONDS = 180.0
+"""A run that lives writes a line sooner, also when AWS answers no call at all."""
+
+
+def patience_after(last_at: datetime, *, now: datetime) -> float:
+    """Return how long to wait for what a run may hide that was killed some time after the last line of its journal."""
+    left = (last_at - now).total_seconds() + LONGEST_SILENCE_SECONDS + PATIENCE_SECONDS
+    return min(max(left, 0.0), PATIENCE_SECONDS)
 
 
 def take_named(
@@ -25,7 +35,8 @@ def take_named(
     """Yield the letters with these ids in the queue as they come, and take their ids out of `wanted`.
 
     What remains in it was not found: deleted by somebody, or hidden by them. Other letters stay held, else SQS would give
-    them again. Ends when all were found, or when long polls bring nothing and the counters agree or have had their time.
+    them again. Ends when all were found, or when the patience is over and long polls bring nothing. SQS's counters, which
+    lag (facts B6), end nothing.
     """
     patient_until = monotonic() + patience_seconds
     empty = 0
@@ -39,8 +50,5 @@ def take_named(
             if named:
                 yield named
             empty = 0 if found else empty + 1
-            is_patient = monotonic() < patient_until
-            if empty > EMPTY_ROUNDS and not (is_patient and held.others()):
-                return
-            if empty > 1 and not held.others():
+            if empty > EMPTY_ROUNDS and monotonic() >= patient_until:
                 return

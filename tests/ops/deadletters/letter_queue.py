@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,11 @@ class LetterQueue:
     def __init__(self, messages: Iterable[Mapping[str, Any]], steps: Steps | None = None) -> None:
         self.messages = {str(each["MessageId"]): dict(each) for each in messages}
         self.hidden: set[str] = set()
+        self.now = 0.0
+        """Moved on by long polls that bring nothing."""
+        self.hidden_until: dict[str, float] = {}
+        """What a run that was killed still hides."""
+        self.counters_say: Callable[[Counters], Counters] = lambda true: true
         self.steps = steps or Steps()
         self.refuse_delete: set[str] = set()
         self.refuse_send: set[int] = set()
@@ -72,15 +77,27 @@ class LetterQueue:
         self.hidden.clear()
         self.steps = steps or Steps()
 
+    def clock(self) -> float:
+        return self.now
+
     def counters(self) -> Counters:
-        return Counters(visible=len(self.messages) - len(self.hidden), hidden=len(self.hidden), delayed=0)
+        hidden = len(self.messages) - len(self._visible())
+        return self.counters_say(Counters(visible=len(self.messages) - hidden, hidden=hidden, delayed=0))
+
+    def _visible(self) -> list[str]:
+        return [
+            id_
+            for id_ in self.messages
+            if id_ not in self.hidden and self.hidden_until.get(id_, 0) <= self.now
+        ]
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
         with self.steps.lock:
             if self.steps.dead:
                 raise Killed
-            found = [id_ for id_ in self.messages if id_ not in self.hidden][:10]
+            found = self._visible()[:10]
             self.hidden.update(found)
+            self.now += 0 if found else wait_seconds
             return [self._letter(id_) for id_ in found]
 
     def extend(self, letters: Sequence[Received], seconds: int) -> list[Received]:

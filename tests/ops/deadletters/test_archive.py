@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue import Outgoing
+from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
 from b2bpilot.ops.deadletters.archive import (
     REPLACEMENT,
@@ -37,6 +38,8 @@ from b2bpilot.ops.deadletters.discard import (
 )
 from b2bpilot.ops.deadletters.export import Wanted, export_to_file
 from b2bpilot.ops.deadletters.groups import cause_of
+from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS
+from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.deadletters.restore import (
     Decision,
     Restore,
@@ -82,11 +85,18 @@ def discard(queue: LetterQueue, home: Path, letters: dict[str, str | None]) -> t
         return journal.run_id, run_discard(queue, journal, letters, home=home, origin=ORIGIN, known={})
 
 
-def resume_discard(queue: LetterQueue, home: Path, run: Path) -> Discarded:
+def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_seconds: float = 0) -> Discarded:
     record = read(run)
     with Journal.reopen(run, operator="ana@laptop") as journal:
         return run_discard(
-            queue, journal, remaining(record.messages), home=home, origin=ORIGIN, known=record.messages
+            queue,
+            journal,
+            remaining(record.messages),
+            home=home,
+            origin=ORIGIN,
+            known=record.messages,
+            patience_seconds=patience_seconds,
+            monotonic=queue.clock,
         )
 
 
@@ -215,6 +225,40 @@ def test_a_letter_that_an_interrupted_discard_never_took_is_archived_by_the_resu
     queue.messages = {messages[0]["MessageId"]: messages[0]}
     assert resume_discard(queue, tmp_path, run).deleted == 1
     assert archived_ids(tmp_path, run.stem) == {messages[0]["MessageId"]}
+
+
+def test_a_letter_that_a_killed_run_still_hides_is_not_settled_by_counters_that_say_zero(
+    tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    """It was archived and not deleted; SQS's counters are off, and say that the queue is empty."""
+    (raw,) = messages[:1]
+    queue = LetterQueue([raw])
+    queue.delete_error = AwsError("no answer")
+    discard(queue, tmp_path, ids([raw]))
+    queue.delete_error = None
+    queue.hidden_until = {raw["MessageId"]: HIDDEN_SECONDS}
+    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+
+    assert resume_discard(queue, tmp_path, run, patience_seconds=PATIENCE_SECONDS).deleted == 1
+
+    assert not queue.messages
+    assert '"found"' not in run.read_text()
+
+
+def test_what_long_polls_do_not_bring_after_the_hidden_time_was_deleted_by_the_killed_run(
+    tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    queue = LetterQueue(messages[:1])
+    queue.delete_error = AwsError("no answer")
+    discard(queue, tmp_path, ids(messages[:1]))
+    queue = LetterQueue([])
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+
+    assert resume_discard(queue, tmp_path, run, patience_seconds=PATIENCE_SECONDS).deleted == 1
+
+    assert queue.now >= PATIENCE_SECONDS
+    assert '"found": "gone"' in run.read_text()
 
 
 def test_a_discarded_run_comes_back_byte_for_byte(tmp_path: Path, messages: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError, MessageUnreadable, NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.archive import archive_path, archived, letters_in, open_archive, read_archive
 from b2bpilot.ops.deadletters.edit import (
@@ -24,6 +25,7 @@ from b2bpilot.ops.deadletters.edit import (
     text_for_editor,
     was_sent,
 )
+from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.deadletters.states import RowState
 from b2bpilot.ops.deadletters.whole import WholeLetter
 from b2bpilot.ops.runs.journal import Journal
@@ -91,9 +93,15 @@ def resume(queue: LetterQueue, home: Path, run: Path) -> None:
         Journal.reopen(run, operator="ana@laptop") as journal,
         open_archive(home, run.stem) as archive,
     ):
-        Replace(queue=queue, sender=queue, journal=journal, archive=archive, known=state).run(
-            original, new, is_sent=is_sent
-        )
+        Replace(
+            queue=queue,
+            sender=queue,
+            journal=journal,
+            archive=archive,
+            known=state,
+            patience_seconds=PATIENCE_SECONDS,
+            monotonic=queue.clock,
+        ).run(original, new, is_sent=is_sent)
 
 
 @pytest.mark.parametrize(("raw", "shape"), shapes())
@@ -236,6 +244,25 @@ def test_an_original_that_sqs_keeps_is_said_and_deleted_by_the_resume(tmp_path: 
     assert len(queue.sent) == 1
     (body,) = queue.bodies
     assert "three pallets" in body
+
+
+def test_an_original_that_somebody_hides_is_not_taken_for_deleted(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    (original,) = queue.messages
+    queue.refuse_delete = {original}
+    with pytest.raises(PartlyFailed):
+        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    queue.hidden_until = {original: 2_160.0}
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+    with pytest.raises(PartlyFailed, match="about 1 could not be received"):
+        resume(queue, tmp_path, run)
+    assert read(run).stages() == {Stage.ACCEPTED: 1}
+    queue.refuse_delete, queue.hidden_until = set(), {original: queue.now + 30}
+    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+    resume(queue, tmp_path, run)
+    assert read(run).stages() == {Stage.DELETED: 1}
+    assert "three pallets" in "".join(queue.bodies)
+    assert len(queue.messages) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
