@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli import dlq_discard, dlq_edit, dlq_restore, runs
+from b2bpilot.cli import dlq_discard, dlq_edit, dlq_group, dlq_restore, runs
 from b2bpilot.cli.commands import Command
 from b2bpilot.cli.context import Pilot, pilot_of
 from b2bpilot.cli.dlq_options import letters
 from b2bpilot.cli.dlq_selection import SelectingCommand, selection_of
 from b2bpilot.cli.output import PipeClosed
 from b2bpilot.cli.settings import Format
-from b2bpilot.errors import UsageError
+from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deadletters.export import Wanted
     from b2bpilot.ops.deadletters.look import Look
+    from b2bpilot.ops.deadletters.selection import Selection
 
 STDOUT = "-"
 
@@ -41,7 +42,8 @@ def export(
 ) -> None:
     """Copy dead letters into a file, whole: JSON lines, readable by you alone. They stay in the queue.
 
-    What was exported can be put back with `dlq restore`, and processed with `dlq replay`.
+    What was exported can be put back with `dlq restore`, and processed with `dlq replay`. Exit code 4: perhaps not all could
+    be seen; the others are written.
 
     Example: b2bpilot dlq export -e prod --group G1 letters.jsonl
     """
@@ -61,7 +63,8 @@ def export(
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
         found = _export(pilot, file, wanted)
-    _show(pilot, file, found)
+    _show(pilot, file, found, selection)
+    _require_all_seen(pilot, file, found, selection)
 
 
 def _require_a_place(pilot: Pilot, file: str) -> None:
@@ -95,14 +98,32 @@ def _export(pilot: Pilot, file: str, wanted: Wanted) -> Look:
     return found
 
 
-def _show(pilot: Pilot, file: str, found: Look) -> None:
-    count = len(found.found)
+def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+    what = f"{letters(len(found.found))}{dlq_group.of_group(found.names, selection)}"
     if file == STDOUT:
-        pilot.output.notice(f"Exported {letters(count)}")
+        pilot.output.notice(f"Exported {what}")
     else:
-        fields = {"file": file, "letters": count, "saw": found.saw, "about": found.about}
-        pilot.output.record({"exported": fields}, text=[f"Exported {letters(count)} to {file}"])
-    if not found.is_complete:
-        pilot.output.notice(f"Saw {found.saw:,} of about {letters(found.about)}.")
+        fields = {
+            "file": file,
+            "letters": len(found.found),
+            "group": dlq_group.cause_fields(found.names, selection),
+            "saw": found.saw,
+            "about": found.about,
+        }
+        pilot.output.record({"exported": fields}, text=[f"Exported {what} to {file}"])
     if found.not_released:
         pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
+
+
+def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+    """Raises PartlyFailed; on stdout, where each line is a letter, no line is an error, whatever the output's form."""
+    from b2bpilot.ops.deadletters.export import require_all_seen
+
+    try:
+        require_all_seen(found, selection)
+    except PartlyFailed as exc:
+        if file != STDOUT:
+            raise
+        pilot.output.notice(f"error: {exc}")
+        pilot.output.notice(f"hint: {exc.hint}")
+        raise typer.Exit(exc.exit_code) from exc

@@ -47,10 +47,9 @@ def discard(
         return
     planned = {letter.queue_message_id: letter.message_id for letter in found.look.found}
     by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
-    _confirm(
-        pilot, f"Archive and delete {letters(len(planned))}", by_name=by_name, typed=confirm_name, yes=yes
-    )
-    parameters = parameters_of(selection, letters=len(planned), by_name=by_name)
+    what = f"{letters(len(planned))}{dlq_group.of_group(found.look.names, selection)}"
+    _confirm(pilot, f"Archive and delete {what}", by_name=by_name, typed=confirm_name, yes=yes)
+    parameters = parameters_of(selection, letters=len(planned), names=found.look.names, by_name=by_name)
     with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
         write_plan(journal, planned)
         discarded = _discard(pilot, journal, planned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from b2bpilot.cli.plain import one_line
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.groups import Group
+    from b2bpilot.ops.deadletters.groups import Cause, Group
     from b2bpilot.ops.deadletters.selection import Selection
     from b2bpilot.ops.deadletters.survey import Survey
 
@@ -42,6 +42,25 @@ def lines(group: Group, *, now: datetime) -> Iterator[str]:
     facts = [_ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
     yield f"{INDENT}for example {group.sample}"
+
+
+def of_group(names: Mapping[Cause, str], selection: Selection) -> str:
+    """Return ` of group G1 (exception: no customer)` where a group was asked for: its number may be another one's by now,
+    its cause is what is agreed to."""
+    cause = _cause(names, selection)
+    return f" of group {names[cause]} ({cause})" if cause else ""
+
+
+def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, object] | None:
+    """Return for programs what `of_group` says."""
+    cause = _cause(names, selection)
+    return {"group": names[cause], "kind": cause.kind.value, "error": cause.text} if cause else None
+
+
+def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
+    from b2bpilot.ops.deadletters.groups import cause_of_group
+
+    return cause_of_group(names, selection.group) if selection.group else None
 
 
 def summary(found: Survey, selection: Selection) -> Iterator[str]:

@@ -50,6 +50,13 @@ class Letters:
             )
         return found
 
+    def hold_one(self) -> str:
+        """Hide a letter as another consumer does, and return its id."""
+        (letter,) = self._client.receive_message(
+            QueueUrl=self.url, MaxNumberOfMessages=1, VisibilityTimeout=2_160
+        )["Messages"]
+        return letter["MessageId"]
+
     def contents(self) -> list[str]:
         """Bodies and attributes, to compare."""
         return sorted(

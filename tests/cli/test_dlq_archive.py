@@ -66,6 +66,39 @@ def test_an_export_says_what_it_wrote(run: Run, letters: Letters, three: list[st
     assert letters.contents() == before
 
 
+def test_an_export_of_a_group_names_its_cause(run: Run, three: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    result = run("dlq", "export", str(path), "--group", "G1")
+    assert result.stdout == f"Exported 2 dead letters of group G1 (exception: no customer) to {path}\n"
+    result = run("dlq", "export", str(tmp_path / "y.jsonl"), "--group", "g2", "-o", "json")
+    assert result.document["exported"]["group"] == {
+        "group": "G2",
+        "kind": "unreadable",
+        "error": "the body is not JSON",
+    }
+
+
+@pytest.mark.parametrize("format_", ["table", "jsonl"])
+def test_an_export_that_could_not_see_all_letters_says_so_and_keeps_what_it_saw(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path, format_: str
+) -> None:
+    held = letters.hold_one()
+    path = tmp_path / "x.jsonl"
+    result = run("dlq", "export", str(path))
+    assert result.exit_code == 4
+    assert "perhaps not all of them: 2 of about 3 dead letters could be seen" in result.stderr
+    seen = {json.loads(line)["queue_message_id"] for line in path.read_text().splitlines()}
+    assert seen == set(three) - {held}
+
+    result = run("dlq", "export", "-", "-o", format_)
+    assert result.exit_code == 4
+    assert {line["queue_message_id"] for line in result.lines} == seen
+    assert "error: perhaps not all of them" in result.stderr
+
+    result = run("dlq", "export", "-", "--limit", "2")
+    assert result.exit_code == 0
+
+
 def test_an_export_to_stdout_is_lines_and_nothing_else(run: Run, three: list[str]) -> None:
     result = run("dlq", "export", "-")
     assert {line["queue_message_id"] for line in result.lines} == set(three)
@@ -89,10 +122,12 @@ def test_a_discard_archives_deletes_and_can_be_taken_back(
     result = run("dlq", "discard", "--group", "G1", "--yes", "--reason", "agreed with Ana")
     assert result.exit_code == 0
     assert "G1  2 exception: no customer" in result.stdout
+    assert "Archive and delete 2 dead letters of group G1 (exception: no customer):" in result.stderr
     assert "Discarded 2 dead letters" in result.stdout
     assert [each["MessageId"] for each in letters.all()] == three[2:]
     record = read(the_journal(home, "discard"))
     assert (record.reason, record.counts) == ("agreed with Ana", {"deleted": 2, "not deleted": 0})
+    assert record.parameters["selection"] == {"group": "G1", "cause": "exception: no customer"}
     assert NUMBER not in record.path.read_text()
 
     result = run("dlq", "restore", record.run_id, "--yes", "-o", "json")

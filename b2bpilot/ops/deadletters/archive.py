@@ -127,9 +127,35 @@ def read_archive(path: Path) -> Iterator[Archived]:
         with path.open("rb") as file:
             for number, text in enumerate(file, start=1):
                 if text.endswith(b"\n"):
-                    yield _parse(text, f"{path}, line {number}")
+                    yield parsed(text, f"{path}, line {number}")
     except OSError as exc:
         raise ArchiveInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def parsed(text: bytes, place: str) -> Archived:
+    """Read one line; `place` says which, in an error. Raises ArchiveInvalid."""
+    try:
+        found = json.loads(text)
+        if found["schema_version"] != SCHEMA_VERSION:
+            raise ArchiveInvalid(
+                f"{place}: schema_version is {found['schema_version']!r}; this version reads 1"
+            )
+        return Archived(
+            kind=str(found["kind"]),
+            origin=Origin(
+                environment=str(found["environment"]),
+                account_id=str(found["account_id"]),
+                region=str(found["region"]),
+            ),
+            queue_message_id=str(found["queue_message_id"]),
+            body=str(found["body"]),
+            attributes={name: _from_json(value) for name, value in found["attributes"].items()},
+            system_attributes={name: str(value) for name, value in found["system_attributes"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ArchiveInvalid(
+            f"{place}: not an exported dead letter", hint="name a file that `b2bpilot dlq export` wrote"
+        ) from exc
 
 
 def letters_in(path: Path) -> Iterator[Archived]:
@@ -162,31 +188,6 @@ def _summary(letter: DeadLetter) -> Mapping[str, object]:
         "receive_count": letter.receive_count,
         "redrives": letter.redrives,
     }
-
-
-def _parse(text: bytes, place: str) -> Archived:
-    try:
-        found = json.loads(text)
-        if found["schema_version"] != SCHEMA_VERSION:
-            raise ArchiveInvalid(
-                f"{place}: schema_version is {found['schema_version']!r}; this version reads 1"
-            )
-        return Archived(
-            kind=str(found["kind"]),
-            origin=Origin(
-                environment=str(found["environment"]),
-                account_id=str(found["account_id"]),
-                region=str(found["region"]),
-            ),
-            queue_message_id=str(found["queue_message_id"]),
-            body=str(found["body"]),
-            attributes={name: _from_json(value) for name, value in found["attributes"].items()},
-            system_attributes={name: str(value) for name, value in found["system_attributes"].items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise ArchiveInvalid(
-            f"{place}: not an exported dead letter", hint="name a file that `b2bpilot dlq export` wrote"
-        ) from exc
 
 
 def _to_json(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.deadletters.archive import Origin, lines, open_archive
 from b2bpilot.ops.deadletters.entries import Journal, entry
+from b2bpilot.ops.deadletters.groups import Cause
 from b2bpilot.ops.deadletters.holding import BATCH, WORKERS, Holding, Queue
 from b2bpilot.ops.deadletters.naming import take_named
-from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.selection import Selection, for_journal
 from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
@@ -200,12 +201,12 @@ def run_discard(
     return discarded
 
 
-def parameters_of(selection: Selection, *, letters: int, by_name: bool) -> Mapping[str, object]:
+def parameters_of(
+    selection: Selection, *, letters: int, by_name: bool, names: Mapping[Cause, str]
+) -> Mapping[str, object]:
     """Return what the journal says of how the letters were chosen."""
-    given = {each.name: getattr(selection, each.name) for each in fields(selection)}
-    chosen = {name: _plain(value) for name, value in given.items() if value}
-    return {"letters": letters, "selection": chosen or "everything", "by_name": by_name}
-
-
-def _plain(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else str(value)
+    return {
+        "letters": letters,
+        "selection": for_journal(selection, names) or "everything",
+        "by_name": by_name,
+    }

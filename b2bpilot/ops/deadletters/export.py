@@ -1,9 +1,8 @@
-"""Copying dead letters into a file: all of what was selected, or no file at all."""
+"""Copying dead letters into a file: a whole one, or none. Whether the queue showed all of its letters is said beside it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from b2bpilot.errors import UsageError
-from b2bpilot.ops.deadletters.archive import Origin, archived, line
+from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.deadletters.archive import Origin, archived
 from b2bpilot.ops.deadletters.look import Look, Queue, look
 from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.spool import Spool
 from b2bpilot.ops.deadletters.whole import whole
-from b2bpilot.pipeline.deadletter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +44,25 @@ def export_to_file(queue: Queue, path: Path, wanted: Wanted) -> Look:
 
 
 def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
-    """Write a line for each selected letter. Memory holds none of them: until it is known which letters a group or a
-    limit leaves, they wait in a file that only this process sees."""
-    with tempfile.TemporaryFile() as seen:
-        places: list[tuple[str, int]] = []
-
-        def visit(letter: DeadLetter) -> None:
-            places.append((letter.queue_message_id, seen.tell()))
-            seen.write(line(archived(whole(letter), wanted.origin)) + b"\n")
-
-        found = look(queue, now=wanted.now, selection=wanted.selection, visit=visit, observe=wanted.observe)
-        _copy(seen, target, places, {letter.queue_message_id for letter in found.found})
+    """Write a line for each selected letter that could be seen, oldest first. Memory holds none of them."""
+    with Spool() as spool:
+        found = look(
+            queue,
+            now=wanted.now,
+            selection=wanted.selection,
+            visit=lambda letter: spool.put(archived(whole(letter), wanted.origin)),
+            observe=wanted.observe,
+        )
+        target.writelines(spool.lines(letter.queue_message_id for letter in found.found))
     return found
 
 
-def _copy(source: IO[bytes], target: IO[bytes], places: list[tuple[str, int]], chosen: set[str]) -> None:
-    if len(chosen) == len(places):
-        source.seek(0)
-        shutil.copyfileobj(source, target)
+def require_all_seen(found: Look, selection: Selection) -> None:
+    """Raises PartlyFailed when a letter that was meant may be missing in what was written."""
+    if found.is_complete or len(found.found) == selection.limit:
         return
-    for queue_message_id, place in places:
-        if queue_message_id in chosen:
-            source.seek(place)
-            target.write(source.readline())
+    raise PartlyFailed(
+        f"perhaps not all of them: {found.saw:,} of about {found.about:,} dead letters could be seen, and what was seen "
+        "is written",
+        hint="another consumer holds the others, or SQS's counters lag by a minute: export again, to another file",
+    )

@@ -36,6 +36,9 @@ class Expression:
     _parsed: Any = field(repr=False, compare=False)
     _tried: Tried = field(repr=False, compare=False)
 
+    def __str__(self) -> str:
+        return self.text
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises UsageError for what is no expression, calls what is no function, or names what is no field."""

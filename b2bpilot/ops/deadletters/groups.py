@@ -24,6 +24,9 @@ class Cause(NamedTuple):
     kind: FailureKind
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -92,6 +95,12 @@ def numbered(counts: Mapping[Cause, int]) -> dict[Cause, str]:
     """Name the causes `G1`, `G2`, ...: the most frequent first, then by text, so that equal queues give equal names."""
     ordered = sorted(counts, key=lambda cause: (-counts[cause], cause.text, cause.kind))
     return {cause: f"G{place}" for place, cause in enumerate(ordered, 1)}
+
+
+def cause_of_group(names: Mapping[Cause, str], group: str) -> Cause | None:
+    """Return what a group's letters have in common. Its number holds for these letters only: with others in the queue the
+    same cause may have another one."""
+    return next((cause for cause, name in names.items() if name == group.upper()), None)
 
 
 def grouped(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.errors import UsageError
-from b2bpilot.ops.deadletters.groups import Cause, Found, cause_of, in_order, numbered
+from b2bpilot.ops.deadletters.groups import Cause, Found
 from b2bpilot.ops.deadletters.holding import Hiding, HidingQueue
+from b2bpilot.ops.deadletters.scan import Scan
 from b2bpilot.ops.deadletters.selection import Selection
 from b2bpilot.pipeline.deadletter import DeadLetter
 
@@ -76,33 +75,66 @@ def look(
 
     Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
     """
-    scan = _Scan(selection=selection or Selection(), now=now, visit=visit)
+    wanted = selection or Selection()
+    scan = Scan(wanted, now=now)
     watch = _Watch(observe=observe, monotonic=monotonic)
     held = Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
     with held, ThreadPoolExecutor(WORKERS) as pool:
-        counters = _see_all(queue, scan, _Receiver(held, pool), watch)
-    seen = scan.result(counters=counters)
-    return replace(seen, not_released=held.not_released, release_error=held.release_error)
+        counters = _see_all(queue, _Seeing(scan, wanted, visit), _Receiver(held, pool), watch)
+    names = scan.names()
+    return Look(
+        found=scan.found(names)[: wanted.limit],
+        names=names,
+        saw=scan.saw,
+        counters=counters,
+        not_released=held.not_released,
+        release_error=held.release_error,
+    )
 
 
-def _see_all(queue: Queue, scan: _Scan, receiver: _Receiver, watch: _Watch) -> Counters:
+def _see_all(queue: Queue, seeing: _Seeing, receiver: _Receiver, watch: _Watch) -> Counters:
     """Receive until several long polls at once bring nothing and the counters agree, or it is enough.
 
     Letters that keep arriving do not keep it going.
     """
     counters = queue.counters()
     is_waiting, doubts = False, 0
-    while not scan.is_enough and doubts < ROUNDS_OF_DOUBT:
-        new = scan.add(receiver.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
+    while not seeing.is_enough and doubts < ROUNDS_OF_DOUBT:
+        new = seeing.add(receiver.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
         if new:
-            watch.tell(scan.saw, counters.total)
+            watch.tell(seeing.saw, counters.total)
         if is_waiting:
             counters = queue.counters()
             if not new and not counters.visible:
                 break
-            doubts = 0 if new and scan.saw < counters.total else doubts + 1
+            doubts = 0 if new and seeing.saw < counters.total else doubts + 1
         is_waiting = not new
     return counters
+
+
+class _Seeing:
+    """A scan that shows what matches to the visitor."""
+
+    def __init__(self, scan: Scan, selection: Selection, visit: Callable[[DeadLetter], None]) -> None:
+        self._scan = scan
+        self._visit = visit
+        self._limit = selection.limit if selection.group is None else None
+
+    @property
+    def saw(self) -> int:
+        return self._scan.saw
+
+    @property
+    def is_enough(self) -> bool:
+        """With a group the limit counts its letters only, and which they are is known at the end."""
+        return self.saw >= MOST_HELD or (self._limit is not None and self._scan.matching >= self._limit)
+
+    def add(self, letters: Sequence[DeadLetter]) -> int:
+        """See letters that were not seen before, and return how many they are."""
+        for letter in letters:
+            if self._scan.see(letter):
+                self._visit(letter)
+        return len(letters)
 
 
 class _Receiver:
@@ -131,77 +163,3 @@ class _Watch:
         if self._monotonic() - self._told_at >= TELL_EVERY_SECONDS:
             self._observe(saw, max(saw, about))
             self._told_at = self._monotonic()
-
-
-class _Scan:
-    """What has been seen so far."""
-
-    def __init__(self, *, selection: Selection, now: datetime, visit: Callable[[DeadLetter], None]) -> None:
-        self._selection = selection
-        self._now = now
-        self._visit = visit
-        self.saw = 0
-        self._counts: Counter[Cause] = Counter()
-        self._causes: dict[Cause, Cause] = {}
-        self._found: list[Found] = []
-
-    @property
-    def is_enough(self) -> bool:
-        """With a group the limit counts its letters only, and which they are is known at the end."""
-        limit = self._selection.limit if self._selection.group is None else None
-        return self.saw >= MOST_HELD or (limit is not None and len(self._found) >= limit)
-
-    def add(self, letters: Sequence[DeadLetter]) -> int:
-        """Remember letters that were not seen before, and return how many they are."""
-        self.saw += len(letters)
-        for letter in letters:
-            cause = cause_of(letter)
-            cause = self._causes.setdefault(cause, cause)
-            self._counts[cause] += 1
-            if self._selection.matches(letter, now=self._now):
-                self._found.append(_found(letter, cause))
-                self._visit(letter)
-        return len(letters)
-
-    def result(self, *, counters: Counters) -> Look:
-        if self._selection.where is not None:
-            self._selection.where.require_fields()
-        names = numbered(self._counts)
-        found = sorted(self._of_group(names), key=in_order)
-        return Look(
-            found=found[: self._selection.limit],
-            names=names,
-            saw=self.saw,
-            counters=counters,
-        )
-
-    def _of_group(self, names: Mapping[Cause, str]) -> list[Found]:
-        wanted = self._selection.group
-        if wanted is None:
-            return self._found
-        if wanted.upper() not in names.values():
-            raise UsageError(
-                f"there is no group {wanted}; {_known(names)}", hint="see `b2bpilot dlq list` without --group"
-            )
-        return [letter for letter in self._found if names[letter.cause] == wanted.upper()]
-
-
-def _known(names: Mapping[Cause, str]) -> str:
-    match len(names):
-        case 0:
-            return "no dead letter was seen"
-        case 1:
-            return "the queue has only G1"
-        case count:
-            return f"the queue has G1 to G{count}"
-
-
-def _found(letter: DeadLetter, cause: Cause) -> Found:
-    return Found(
-        queue_message_id=letter.queue_message_id,
-        message_id=letter.message.message_id if letter.message else None,
-        cause=cause,
-        sent_at=letter.sent_at,
-        redrives=letter.redrives,
-        receive_count=letter.receive_count,
-    )

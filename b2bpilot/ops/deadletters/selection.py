@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.deadletters.expression import Expression
+from b2bpilot.ops.deadletters.groups import Cause, cause_of_group
 from b2bpilot.pipeline.deadletter import DeadLetter
 
 
@@ -79,3 +81,15 @@ class Selection:
             return True
         sender = letter.message.params.get("From", "") if letter.message else ""
         return self.from_number in (sender, sender.rpartition(":")[2])
+
+
+def for_journal(selection: Selection, names: Mapping[Cause, str]) -> dict[str, object]:
+    """Return what was asked for. A group is there with its cause: its number holds only for what was in the queue then."""
+    given = {each.name: getattr(selection, each.name) for each in fields(selection)}
+    chosen = {name: _plain(value) for name, value in given.items() if value}
+    cause = cause_of_group(names, selection.group) if selection.group else None
+    return chosen | ({"cause": str(cause)} if cause else {})
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)

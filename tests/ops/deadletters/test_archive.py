@@ -37,7 +37,8 @@ from b2bpilot.ops.deadletters.discard import (
     write_plan,
 )
 from b2bpilot.ops.deadletters.export import Wanted, export_to_file
-from b2bpilot.ops.deadletters.groups import cause_of
+from b2bpilot.ops.deadletters.expression import Expression
+from b2bpilot.ops.deadletters.groups import Cause, cause_of
 from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS
 from b2bpilot.ops.deadletters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.deadletters.restore import (
@@ -55,6 +56,7 @@ from b2bpilot.ops.deadletters.whole import whole
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records
+from b2bpilot.pipeline.deadletter import FailureKind
 from tests.events import received
 from tests.ops.deadletters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
 
@@ -507,10 +509,21 @@ def test_the_name_is_needed_for_a_whole_queue_and_in_production(
 
 
 def test_the_journal_says_how_letters_were_chosen() -> None:
-    selection = Selection(group="G1", message_ids=frozenset({"b", "a"}), since=NOW)
-    assert parameters_of(selection, letters=2, by_name=False) == {
+    cause = Cause(FailureKind.EXCEPTION, "no customer")
+    selection = Selection(
+        group="g2", message_ids=frozenset({"b", "a"}), since=NOW, where=Expression.parse("params.Body")
+    )
+    names = {Cause(FailureKind.TIMEOUT, "too late"): "G1", cause: "G2"}
+    assert parameters_of(selection, letters=2, by_name=False, names=names) == {
         "letters": 2,
-        "selection": {"group": "G1", "since": str(NOW), "message_ids": ["a", "b"]},
+        "selection": {
+            "group": "g2",
+            "since": str(NOW),
+            "message_ids": ["a", "b"],
+            "where": "params.Body",
+            "cause": "exception: no customer",
+        },
         "by_name": False,
     }
-    assert parameters_of(Selection(), letters=2, by_name=True)["selection"] == "everything"
+    everything = parameters_of(Selection(), letters=2, by_name=True, names=names)
+    assert everything["selection"] == "everything"
