@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli import dlq_archive, dlq_list, dlq_redrive, dlq_replay, dlq_show
+from b2bpilot.cli import dlq_archive, dlq_list, dlq_redrive, dlq_replay, dlq_show, runs
 from b2bpilot.cli.commands import Command, Group
 from b2bpilot.cli.dlq_selection import SelectingCommand
 
@@ -17,3 +17,4 @@ app.command("show", cls=Command)(dlq_show.show)
 app.command("redrive", cls=SelectingCommand)(dlq_redrive.redrive)
 app.command("replay", cls=SelectingCommand)(dlq_replay.replay)
 dlq_archive.register(app)
+runs.RESUMERS[dlq_replay.COMMAND] = dlq_replay.resume

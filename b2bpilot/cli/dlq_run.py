@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.context import Pilot
 from b2bpilot.cli.output import Row
+from b2bpilot.cli.runs import RESUMERS
 from b2bpilot.cli.settings import Format
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def new_run(
     )
     if not is_quiet:
         pilot.output.notice(f"run {journal.run_id}")
-    with journal, _told_how_to_go_on(pilot, journal.run_id):
+    with journal, _told_how_to_go_on(pilot, journal.run_id, command):
         yield journal
 
 
@@ -55,7 +56,7 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
 
     with (
         Journal.reopen(record.path, operator=operator_name()) as journal,
-        _told_how_to_go_on(pilot, journal.run_id),
+        _told_how_to_go_on(pilot, journal.run_id, record.command),
     ):
         yield journal
 
@@ -82,12 +83,13 @@ def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> Non
 
 
 @contextmanager
-def _told_how_to_go_on(pilot: Pilot, run_id: str) -> Iterator[None]:
+def _told_how_to_go_on(pilot: Pilot, run_id: str, command: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
         pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
-        pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
+        if command in RESUMERS:
+            pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
         raise
 
 

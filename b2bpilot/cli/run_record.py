@@ -20,7 +20,7 @@ NONE = "-"
 OWN_COMMANDS = frozenset({"publish", "load"})
 TWILIO_COMMANDS = frozenset({"reconcile", "cutover", "rollback"})
 """Commands of their own and those of `twilio`; the others are the dead-letter queue's."""
-WELL = dict.fromkeys(("restore", "publish", "load", *TWILIO_COMMANDS), "accepted")
+WELL = dict.fromkeys(("restore", "replay", "publish", "load", *TWILIO_COMMANDS), "accepted")
 """The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 
 
@@ -136,9 +136,9 @@ def is_well(message: MessageState, record: RunRecord) -> bool:
     return message.stage.value == WELL.get(record.command, "deleted") and message.fate in (None, "completed")
 
 
-def advice(record: RunRecord) -> Iterator[str]:
+def advice(record: RunRecord, *, can_resume: bool) -> Iterator[str]:
     """Return the next command, where there is one."""
-    if record.state.value == "interrupted":
+    if record.state.value == "interrupted" and can_resume:
         yield f"It was interrupted: b2bpilot runs resume {record.run_id}"
     if record.command in ("discard", "edit") and any(
         state.was_archived for state in record.messages.values()

@@ -91,7 +91,7 @@ def show(
     output.rows("messages", (run_record.message_row(message, record) for message in shown))
     if len(shown) < len(record.messages):
         output.notice(f"{len(record.messages) - len(shown):,} more went well: --all")
-    for line in run_record.advice(record):
+    for line in run_record.advice(record, can_resume=record.command in RESUMERS):
         output.notice(line)
 
 

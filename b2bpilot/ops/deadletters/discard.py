@@ -139,12 +139,12 @@ class Discard:
 
 
 def require_whole_plan(record: RunRecord) -> None:
-    """Raises Refused for a run that ended while it wrote its plan: it had not begun to delete."""
+    """Raises Refused for a run that ended while it wrote its plan: it had not begun."""
     planned, letters = len(record.messages), record.parameters.get("letters", 0)
     if planned < letters:
         raise Refused(
             f"run {record.run_id} ended when {planned:,} of its {letters:,} letters were planned. Nothing was changed",
-            hint="discard again",
+            hint=f"{record.command} again",
         )
 
 

@@ -50,7 +50,7 @@ def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
             queue,
             now=wanted.now,
             selection=wanted.selection,
-            visit=lambda letter: spool.put(archived(whole(letter), wanted.origin)),
+            visit=lambda letter: spool.put(archived(whole(letter), wanted.origin), letter),
             observe=wanted.observe,
         )
         target.writelines(spool.lines(letter.queue_message_id for letter in found.found))

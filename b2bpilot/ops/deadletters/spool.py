@@ -27,10 +27,11 @@ class Spool:
     ) -> None:
         self._file.close()
 
-    def put(self, entry: Archived) -> None:
+    def put(self, entry: Archived, letter: DeadLetter) -> None:
+        """`letter` is the entry, decoded."""
         self._file.seek(self._end)
         self._places[entry.queue_message_id] = self._end
-        self._end += self._file.write(line(entry) + b"\n")
+        self._end += self._file.write(line(entry, letter) + b"\n")
 
     def lines(self, queue_message_ids: Iterable[str]) -> Iterator[bytes]:
         """Yield the lines, with their ends, in the order of the ids."""
