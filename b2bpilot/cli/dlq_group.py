@@ -48,7 +48,7 @@ def of_group(names: Mapping[Cause, str], selection: Selection) -> str:
     """Return ` of group G1 (exception: no customer)` where a group was asked for: its number may be another one's by now,
     its cause is what is agreed to."""
     cause = _cause(names, selection)
-    return f" of group {names[cause]} ({cause})" if cause else ""
+    return f" of group {names[cause]} ({one_line(str(cause))})" if cause else ""
 
 
 def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, object] | None:

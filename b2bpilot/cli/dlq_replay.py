@@ -53,6 +53,7 @@ def replay(
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """
+    from b2bpilot.ops.deadletters.replay import require_readable
     from b2bpilot.ops.deadletters.spool import Spool
 
     pilot = pilot_of(ctx)
@@ -61,13 +62,11 @@ def replay(
         copies = _copies(pilot, file, selection, spool)
         plan = view.plan(pilot, copies, selection, file=file, local=local)
         view.show_plan(pilot, copies, selection, dry_run=dry_run)
-        if dry_run or not copies.readable:
+        if dry_run or not copies.chosen:
             for line in plan:
                 pilot.output.notice(line)
-        if dry_run or not copies.chosen:
             return
-        if not copies.readable:
-            view.end(pilot, None, view.show(pilot, None, _unreadable(copies)))
+        require_readable(copies)
         pilot.confirmation(yes=yes).ask(plan, "Go on?")
         parameters = _parameters(copies, selection, file=file, local=local)
         with (
@@ -107,10 +106,11 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Counter[str]:
-    from b2bpilot.ops.deadletters.replay import write_plan
+    from b2bpilot.ops.deadletters.replay import unreadable, write_plan
 
     write_plan(journal, copies.chosen)
-    outcomes = chain(_unreadable(copies), _outcomes(copies, function, journal, local=local))
+    left_out = unreadable(copies.unreadable)
+    outcomes = chain(left_out, _outcomes(copies, function, journal, local=local))
     counts = view.show(pilot, journal.run_id, outcomes)
     journal.finish(counts)
     return counts
@@ -164,9 +164,3 @@ def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: b
 
     workers = 1 if local else WORKERS
     return run(copies.letters(), function, journal, run_id=journal.run_id, workers=workers)
-
-
-def _unreadable(copies: Copies) -> Iterator[Outcome]:
-    from b2bpilot.ops.deadletters.replay import unreadable
-
-    return unreadable(copies.unreadable)

@@ -62,17 +62,17 @@ def rest(
     return [*lines, *_left_out(copies), *_unseen(copies)]
 
 
-def show(pilot: Pilot, run_id: str | None, outcomes: Iterable[Outcome]) -> Counter[str]:
+def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]:
     """Show each result to programs, and the first that are no success to people, as they come. Return the counts."""
     counts: Counter[str] = Counter(processed=0)
     pilot.output.rows("replayed", _rows(pilot, outcomes, counts))
     hidden = counts.total() - counts["processed"] - SHOWN
     if hidden > 0 and pilot.output.format is Format.TABLE:
-        pilot.output.notice(f"{hidden:,} more: b2bpilot runs show {run_id}" if run_id else f"{hidden:,} more")
+        pilot.output.notice(f"{hidden:,} more: b2bpilot runs show {run_id}")
     return counts
 
 
-def end(pilot: Pilot, run_id: str | None, counts: Counter[str]) -> None:
+def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
     """Raises PartlyFailed unless every copy was processed."""
     from b2bpilot.ops.deadletters.replay import require_all_processed
 
@@ -84,7 +84,7 @@ def end(pilot: Pilot, run_id: str | None, counts: Counter[str]) -> None:
 def _chosen(copies: Copies) -> str:
     if len(copies.chosen) < copies.matching:
         return f"the first {len(copies.chosen):,} of {letters(copies.matching)}"
-    return letters(copies.matching)
+    return letters(len(copies.readable))
 
 
 def _place(pilot: Pilot, *, local: bool) -> str:
@@ -93,7 +93,7 @@ def _place(pilot: Pilot, *, local: bool) -> str:
 
 def _left_out(copies: Copies) -> Iterator[str]:
     if copies.unreadable:
-        yield f"Left out: {len(copies.unreadable):,} of them, which cannot be read."
+        yield f"{len(copies.unreadable):,} cannot be read and are left out."
 
 
 def _unseen(copies: Copies) -> Iterator[str]:

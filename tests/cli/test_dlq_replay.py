@@ -133,9 +133,10 @@ def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
         good: "processed",
         unreadable: "unreadable",
     }
-    assert result.document["error"]["message"] == "1 processed, 1 unreadable"
+    assert result.document["error"]["message"] == "1 processed, 0 failed, 1 cannot be read"
     assert result.document["summary"]["counts"] == {"processed": 1, "unreadable": 1}
-    assert "Left out: 1 of them, which cannot be read." in result.stderr
+    assert "Process copies of 1 dead letter" in result.stderr
+    assert "1 cannot be read and are left out." in result.stderr
 
     shown = run("runs", "show", the_journal(home).stem)
     assert [line.split()[1] for line in shown.stdout.splitlines() if "left: unreadable" in line] == [
@@ -144,12 +145,13 @@ def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
     assert "1 more went well" in shown.stderr
 
 
-def test_nothing_that_can_be_read_is_no_run_and_no_success(run: Run, letters: Letters, home: Path) -> None:
-    unreadable = letters.put("hello")
+def test_letters_of_which_none_can_be_read_are_no_run_and_no_success(
+    run: Run, letters: Letters, home: Path
+) -> None:
+    letters.put("hello")
     result = run("dlq", "replay", *HERE)
-    assert result.exit_code == 4
-    assert unreadable in result.stdout
-    assert "error: 0 processed, 1 unreadable" in result.stderr
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error: none of the 1 dead letters can be read" in result.stderr
     assert not home.exists()
 
 
@@ -239,7 +241,7 @@ def test_a_resume_says_what_is_gone_and_looks_for_it_again(
             "1 more cannot be processed: not in the queue any more, or hidden by somebody else."
             in result.stderr
         )
-        assert "error: 1 processed, 1 gone, 1 failed" in result.stderr
+        assert "error: 1 processed, 1 failed, 1 gone" in result.stderr
         assert gone in result.stdout
     assert statuses() == {SubmissionStatus.COMPLETED: 1}
     state = read(journal.path).messages[gone]

@@ -233,6 +233,14 @@ def test_a_command_without_a_resume_says_so(run: Run, begin: Begin, staging: Sta
     assert "cannot be resumed" in result.stderr
 
 
+def test_the_way_to_go_on_is_offered_only_where_there_is_one(run: Run, begin: Begin) -> None:
+    for command, is_offered in (("invented", False), ("replay", True)):
+        with begin(command) as journal:
+            pass
+        result = run("runs", "show", journal.run_id)
+        assert (f"b2bpilot runs resume {journal.run_id}" in result.stderr) is is_offered
+
+
 def test_a_discard_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
     with begin("discard", letters=2) as journal:
         journal.write(entry("planned", "a"))

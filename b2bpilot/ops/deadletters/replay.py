@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from b2bpilot.errors import PartlyFailed
+from b2bpilot.errors import MessageUnreadable, PartlyFailed
+from b2bpilot.ops.deadletters.copies import Copies
 from b2bpilot.ops.deadletters.entries import Journal, entry
 from b2bpilot.ops.deadletters.groups import Found
 from b2bpilot.ops.deadletters.plan import Decision
@@ -18,6 +19,7 @@ from b2bpilot.pipeline.deadletter import DeadLetter
 
 PROCESSED, FAILED = Verdict.PROCESSED.value, Verdict.FAILED.value
 UNREADABLE, GONE = "unreadable", "gone"
+IN_WORDS = {UNREADABLE: "cannot be read", Verdict.UNKNOWN.value: "without an answer"}
 PAGE = 1_000
 AHEAD = 2
 """So many letters for each worker are in memory, run or waiting."""
@@ -56,10 +58,10 @@ def replay(
     def run(letter: DeadLetter) -> Outcome:
         journal.write(entry("sending", letter))
         (sent,) = route.send([letter], run_id=run_id)
-        event = "accepted" if sent.confirmed else "failed"
-        journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
         if sent.fatal:
             raise sent.fatal
+        event = "accepted" if sent.confirmed else "failed"
+        journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
         return Outcome(
             queue_message_id=letter.queue_message_id,
             message_id=letter.message.message_id if letter.message else None,
@@ -71,6 +73,7 @@ def replay(
 
 
 def unreadable(found: Iterable[Found]) -> Iterator[Outcome]:
+    """Return what becomes of letters that cannot be read: they are left out."""
     for one in found:
         yield Outcome(
             queue_message_id=one.queue_message_id,
@@ -80,16 +83,26 @@ def unreadable(found: Iterable[Found]) -> Iterator[Outcome]:
         )
 
 
-def require_all_processed(counts: Mapping[str, int], *, run_id: str | None) -> None:
-    """Raises PartlyFailed unless every copy was processed."""
-    others = [f"{count:,} {verdict}" for verdict, count in counts.items() if count and verdict != PROCESSED]
-    if others:
-        raise PartlyFailed(
-            ", ".join([f"{counts.get(PROCESSED, 0):,} processed", *others]),
-            hint=f"a replay takes nothing out of the queue; each by itself: b2bpilot runs show {run_id}"
-            if run_id
-            else "`b2bpilot dlq show ID` shows one in full",
+def require_readable(copies: Copies) -> None:
+    """Raises MessageUnreadable when nothing that was chosen can be processed."""
+    if not copies.readable:
+        raise MessageUnreadable(
+            f"none of the {len(copies.chosen):,} dead letters can be read",
+            hint="`b2bpilot dlq list` shows why",
         )
+
+
+def require_all_processed(counts: Mapping[str, int], *, run_id: str) -> None:
+    """Raises PartlyFailed unless every copy was processed."""
+    others = {verdict: count for verdict, count in counts.items() if count and verdict != PROCESSED}
+    if not others:
+        return
+    parts = [f"{counts.get(PROCESSED, 0):,} processed", f"{others.pop(FAILED, 0):,} failed"]
+    parts += [f"{count:,} {IN_WORDS.get(verdict, verdict)}" for verdict, count in others.items()]
+    raise PartlyFailed(
+        ", ".join(parts),
+        hint=f"a replay takes nothing out of the queue; each by itself: b2bpilot runs show {run_id}",
+    )
 
 
 def remaining(record: RunRecord) -> dict[str, MessageState]:
