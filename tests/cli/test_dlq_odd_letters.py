@@ -75,7 +75,7 @@ def shown(found: dict[str, Any]) -> Shown:
         timeline=timeline.of(letter, History(first_received_at=NOW, attributes={}), None),
         row=RowFound(),
         log=LogFound(missing="nobody asked"),
-        decision=decide(letter, None, Options()),
+        decision=decide(letter, None, Options(), tries=letter.redrives),
         redrive="",
     )
 
