@@ -13,27 +13,25 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli import (
-    demo,
-    diagnose,
-    dlq,
-    inspect,
-    load,
-    local,
-    logs,
-    migrate,
-    publish,
-    runs,
-    status,
-    submissions,
-    subscriptions,
-    twilio,
-    verify,
-)
-from b2bpilot.cli.commands import Command, Group, print_version
-from b2bpilot.cli.context import Pilot
-from b2bpilot.cli.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
+from b2bpilot.cli.diagnose.command import diagnose
+from b2bpilot.cli.dlq.app import app as dlq
+from b2bpilot.cli.frame.commands import Command, Group, print_version
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
+from b2bpilot.cli.inspect.command import inspect
+from b2bpilot.cli.load.command import load
+from b2bpilot.cli.local.app import app as local
+from b2bpilot.cli.local.demo import demo
+from b2bpilot.cli.logs.command import logs
+from b2bpilot.cli.migrate.command import migrate
 from b2bpilot.cli.output import Failure, Output, OutputFailed, PipeClosed
+from b2bpilot.cli.publish.command import publish
+from b2bpilot.cli.runs.app import app as runs
+from b2bpilot.cli.status.command import status
+from b2bpilot.cli.submissions.app import app as submissions
+from b2bpilot.cli.subscriptions.app import app as subscriptions
+from b2bpilot.cli.twilio.app import app as twilio
+from b2bpilot.cli.verify.command import verify
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
@@ -44,21 +42,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(local.app, name="local")
-app.command("demo", cls=Command)(demo.demo)
-app.command("publish", cls=Command)(publish.publish)
-app.command("load", cls=Command)(load.load)
-app.command("inspect", cls=Command)(inspect.inspect)
-app.command("logs", cls=Command)(logs.logs)
-app.add_typer(submissions.app, name="submissions")
-app.add_typer(subscriptions.app, name="subscriptions")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(runs.app, name="runs")
-app.add_typer(twilio.app, name="twilio")
-app.command("status", cls=Command)(status.status)
-app.command("verify", cls=Command)(verify.verify)
-app.command("diagnose", cls=Command)(diagnose.diagnose)
-app.command("migrate", cls=Command)(migrate.migrate)
+app.add_typer(local, name="local")
+app.command("demo", cls=Command)(demo)
+app.command("publish", cls=Command)(publish)
+app.command("load", cls=Command)(load)
+app.command("inspect", cls=Command)(inspect)
+app.command("logs", cls=Command)(logs)
+app.add_typer(submissions, name="submissions")
+app.add_typer(subscriptions, name="subscriptions")
+app.add_typer(dlq, name="dlq")
+app.add_typer(runs, name="runs")
+app.add_typer(twilio, name="twilio")
+app.command("status", cls=Command)(status)
+app.command("verify", cls=Command)(verify)
+app.command("diagnose", cls=Command)(diagnose)
+app.command("migrate", cls=Command)(migrate)
 
 
 @app.callback()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from b2bpilot import __version__
-from b2bpilot.cli.settings import SETTINGS
+from b2bpilot.cli.frame.settings import SETTINGS
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client, create_stack
 
 UNREACHABLE = "postgresql://me:hunter2@127.0.0.1:9/pilot"
@@ -280,7 +280,7 @@ def test_an_unexpected_error_is_one_line_and_names_verbose(run: Run, monkeypatch
     def broken(*_: object) -> None:
         raise ValueError("oh\nno postgresql://me:hunter2@db")
 
-    monkeypatch.setattr("b2bpilot.cli.inspect.pilot_of", broken)
+    monkeypatch.setattr("b2bpilot.cli.inspect.command.pilot_of", broken)
     result = run("inspect", "x")
     assert result.exit_code == 1
     assert result.stderr == (
@@ -294,7 +294,7 @@ def test_ctrl_c_is_130(run: Run, monkeypatch: pytest.MonkeyPatch, output: str, s
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("b2bpilot.cli.inspect.pilot_of", interrupted)
+    monkeypatch.setattr("b2bpilot.cli.inspect.command.pilot_of", interrupted)
     result = run("inspect", "x", "-o", output)
     assert result.exit_code == 130
     assert shown in result.stdout

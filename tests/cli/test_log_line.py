@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.aws.logs import LogEvent
-from b2bpilot.cli import log_line
+from b2bpilot.cli.logs import log_line
 from b2bpilot.ops.logs.entry import LogEntry, entry
 
 AT = datetime(2026, 10, 9, 12, 45, 7, 123_000, tzinfo=UTC)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from b2bpilot.cli.confirm import Confirmation
+from b2bpilot.cli.frame.confirm import Confirmation
+from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import Failure, Output, PipeClosed, Row
-from b2bpilot.cli.settings import Color, Format
 from b2bpilot.errors import Refused
 
 

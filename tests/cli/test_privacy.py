@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.cli.durations import parse_duration, parse_since, relative
-from b2bpilot.cli.plain import table, width
-from b2bpilot.cli.privacy import cut, mask_number, passwords_in, without_secrets
+from b2bpilot.cli.text.durations import parse_duration, parse_since, relative
+from b2bpilot.cli.text.plain import table, width
+from b2bpilot.cli.text.privacy import cut, mask_number, passwords_in, without_secrets
 from b2bpilot.errors import UsageError
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)

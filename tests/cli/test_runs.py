@@ -12,7 +12,7 @@ import pytest
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
 from tests.cli.conftest import Run, Staging
-from tests.cli.dead_letters import Letters, at_a_terminal
+from tests.cli.dlq.dead_letters import Letters, at_a_terminal
 from tests.events import message
 
 Begin = Callable[..., Journal]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from b2bpilot.aws.metrics import Point
-from b2bpilot.cli.sparkline import ASCII, BLOCKS, sparkline
+from b2bpilot.cli.status.sparkline import ASCII, BLOCKS, sparkline
 
 SINCE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

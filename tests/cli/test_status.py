@@ -194,7 +194,7 @@ def interrupt_after(readings: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if next(waited) == readings - 1:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("b2bpilot.cli.status.sleep", wait)
+    monkeypatch.setattr("b2bpilot.cli.status.command.sleep", wait)
 
 
 def test_sparklines_are_ascii_where_stdout_knows_no_more() -> None:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import psycopg
 import pytest
 
-from b2bpilot.cli.junit import document
+from b2bpilot.cli.verify.junit import document
 from b2bpilot.ops.verify.check import Result as CheckResult
 from b2bpilot.ops.verify.check import Severity, Status
 from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
@@ -232,7 +232,7 @@ def test_an_environment_that_is_not_there_yet_is_waited_for(
     def pause(_: float) -> None:
         create_stack("new", next(deploys))
 
-    monkeypatch.setattr("b2bpilot.cli.verify_run.sleep", pause)
+    monkeypatch.setattr("b2bpilot.cli.verify.verify_run.sleep", pause)
     found = run("verify", "-e", "new", "--only", "B2B010", "--wait", "10m")
 
     assert found.exit_code == 0

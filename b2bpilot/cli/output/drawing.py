@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from b2bpilot.cli import plain
+from b2bpilot.cli.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

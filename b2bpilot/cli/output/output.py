@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, assert_never
 
-from b2bpilot.cli import plain
+from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import drawing
 from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
-from b2bpilot.cli.privacy import without_secrets
-from b2bpilot.cli.settings import Color, Format
+from b2bpilot.cli.text import plain
+from b2bpilot.cli.text.privacy import without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,0 +1,1 @@
+"""`b2bpilot diagnose`: from a symptom to its cause."""

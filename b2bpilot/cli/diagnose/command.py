@@ -1,0 +1,125 @@
+"""`b2bpilot diagnose`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.text.durations import parse_duration
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.diagnose.diagnosis import Diagnosis
+    from b2bpilot.ops.diagnose.symptom import Symptom
+    from b2bpilot.ops.verify.world import World
+
+FOUND_SOMETHING = 3
+
+
+class Topic(StrEnum):
+    NOT_PROCESSED = "not-processed"
+    DUPLICATES = "duplicates"
+    ERRORS = "errors"
+    COST = "cost"
+
+
+def diagnose(
+    ctx: typer.Context,
+    topic: Annotated[
+        Topic | None,
+        typer.Argument(
+            help="not-processed, duplicates, errors or cost; all of them when it is left out.",
+            metavar="[SYMPTOM]",
+        ),
+    ] = None,
+    *,
+    with_twilio: Annotated[bool, typer.Option("--with-twilio", help="Ask Twilio, too.")] = False,
+    check_timeout: Annotated[
+        str, typer.Option(help="How long one look may take.", metavar="DURATION", show_default=True)
+    ] = "20s",
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 3 when a cause was found.")
+    ] = False,
+) -> None:
+    """Go from a symptom to its cause: what was ruled out, what was found, what to do. Changes nothing,
+    and sends no message.
+
+    `cost` estimates this month's bill from CloudWatch, and looks for runs that no new message explains.
+
+    Example: b2bpilot diagnose -e prod not-processed
+    """
+    pilot = pilot_of(ctx)
+    seconds = parse_duration(check_timeout, "--check-timeout").total_seconds()
+    topics = [topic] if topic else list(Topic)
+    found = _symptoms(pilot, topics, with_twilio=with_twilio, seconds=seconds)
+    if Topic.COST in topics:
+        found |= _cost(pilot, is_first=len(topics) == 1)
+    if exit_code and found:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _symptoms(pilot: Pilot, topics: Sequence[Topic], *, with_twilio: bool, seconds: float) -> bool:
+    """Show the diagnoses, and tell whether one found a cause."""
+    from b2bpilot.ops.diagnose.diagnosis import diagnose as operation
+    from b2bpilot.ops.diagnose.symptom import Symptom
+
+    symptoms = [Symptom(topic.value) for topic in topics if topic is not Topic.COST]
+    if not symptoms:
+        return False
+    with pilot.output.progress(f"Looking at {pilot.environment_name}: {_named(symptoms)}"):
+        environment = pilot.environment  # without its stack nothing can be told
+        world = _world(pilot, with_twilio=with_twilio)
+        world.ask("stack", lambda: environment.stack)
+        found = operation(symptoms, world, check_seconds=seconds)
+    return _show(pilot, found)
+
+
+def _named(symptoms: Sequence[Symptom]) -> str:
+    return ", ".join(symptom.value for symptom in symptoms)
+
+
+def _world(pilot: Pilot, *, with_twilio: bool) -> World:
+    from b2bpilot.cli.twilio.account import api_url_of
+    from b2bpilot.ops.verify.world import Choices, World
+
+    return World(
+        name=pilot.environment_name,
+        access=pilot.access,
+        now=pilot.now(),
+        given_database_url=pilot.settings.database_url,
+        twilio_api_url=api_url_of(pilot) if with_twilio else None,
+        choices=Choices(end_to_end=False, with_twilio=with_twilio),
+        clock=pilot.now,
+    )
+
+
+def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
+    from b2bpilot.cli.diagnose.diagnosis_view import fields, lines
+    from b2bpilot.ops.diagnose.diagnosis import Verdict
+
+    pilot.output.record({"diagnoses": [fields(one) for one in found]}, text=[])
+    for place, one in enumerate(found):
+        gap = [""] if place else []
+        pilot.output.record({}, text=[*gap, *lines(one, pilot.output, environment=pilot.environment_name)])
+    return any(one.count(Verdict.FOUND) for one in found)
+
+
+def _cost(pilot: Pilot, *, is_first: bool) -> bool:
+    """Show the estimate, and tell whether something looks like a loop."""
+    from b2bpilot.cli.diagnose import cost_view
+    from b2bpilot.cli.output import Line
+    from b2bpilot.ops.cost.estimate import estimate
+    from b2bpilot.ops.cost.loops import loops
+    from b2bpilot.ops.cost.usage import usage
+    from b2bpilot.ops.verify.world import PROBE_TIMEOUTS
+
+    with pilot.output.progress("Asking CloudWatch what was used this month"):
+        used = usage(pilot.environment, now=pilot.now(), timeouts=PROBE_TIMEOUTS)
+    found, suspicious = estimate(used), loops(used, environment=pilot.environment_name)
+    pilot.output.record({"cost": cost_view.document(found, suspicious)}, text=[])
+    heading = [] if is_first else [Line(), Line("cost: what the pipeline costs", "bold")]
+    pilot.output.lines([*heading, *cost_view.lines(found, suspicious)])
+    return bool(suspicious)

@@ -1,0 +1,105 @@
+"""How a diagnosis is shown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from b2bpilot.cli.output import Output
+from b2bpilot.cli.text import plain
+from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, Verdict
+from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
+from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.report import anchor
+
+MARKS = {Verdict.FOUND: "FOUND", Verdict.RULED_OUT: "ruled out", Verdict.UNKNOWN: "unknown"}
+STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN: "yellow"}
+INDENT = " " * 13
+NARROWEST = 24
+NEXT = {
+    Symptom.NOT_PROCESSED: ("One message's whole story:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
+    Symptom.DUPLICATES: ("Each delivery of one message:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
+    Symptom.ERRORS: ("Errors as they come:", "b2bpilot logs -e {environment} --level error --follow"),
+}
+
+
+def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str]:
+    """Return what was found, in the order of the hypotheses, and what to do next."""
+    yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
+    causes = {
+        one.check.code
+        for branch in found.branches
+        if branch.verdict is Verdict.FOUND
+        for one in branch.results
+    }
+    for branch in found.branches:
+        first, *rest = _wrapped(branch.hypothesis.text, output, INDENT)
+        mark = output.painted(f"  {MARKS[branch.verdict]:<10} ", STYLES[branch.verdict])
+        yield f"{mark}{first.removeprefix(INDENT)}"
+        yield from rest
+        if branch.verdict is not Verdict.RULED_OUT:
+            for result in branch.results:
+                yield from _of_result(
+                    result, output, is_told=branch.verdict is Verdict.UNKNOWN and result.check.code in causes
+                )
+    text, command = NEXT[found.symptom]
+    yield from _wrapped(f"{_summary(found)} {text}", output, "")
+    yield f"  {output.painted(command.format(environment=environment), 'bold')}"
+
+
+def fields(found: Diagnosis) -> dict[str, object]:
+    return {
+        "symptom": found.symptom.value,
+        "hypotheses": [_branch_fields(branch) for branch in found.branches],
+        "found": found.count(Verdict.FOUND),
+        "ruled_out": found.count(Verdict.RULED_OUT),
+        "unknown": found.count(Verdict.UNKNOWN),
+    }
+
+
+def _branch_fields(branch: Branch) -> dict[str, object]:
+    return {
+        "hypothesis": branch.hypothesis.text,
+        "verdict": branch.verdict.value,
+        "evidence": [
+            {
+                "code": one.check.code,
+                "statement": one.check.statement,
+                "status": one.status.value,
+                "answered": one.is_known and one.status is not Status.SKIPPED,
+                "seen": one.seen,
+                "run": one.mend,
+            }
+            for one in branch.results
+        ],
+    }
+
+
+def _summary(found: Diagnosis) -> str:
+    causes, open_ = found.count(Verdict.FOUND), found.count(Verdict.UNKNOWN)
+    told = {0: "Nothing was found that explains it", 1: "1 cause was found"}.get(
+        causes, f"{causes} causes were found"
+    )
+    return f"{told}; {open_} could not be judged." if open_ else f"{told}."
+
+
+def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str]:
+    """What is told as a cause has its reason and its command there."""
+    if is_told:
+        yield from _wrapped(f"cannot be looked at unless {result.check.statement}", output, INDENT)
+        return
+    named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
+    is_seen = result.is_known and result.status is not Status.SKIPPED
+    verdict = "not so" if is_seen else "could not be looked at"
+    yield from _wrapped(f"{verdict}: {result.check.statement}; {result.seen}{named}", output, INDENT)
+    if result.mend:
+        yield f"{INDENT}  {output.painted(result.mend, 'bold')}"
+
+
+def _wrapped(text: str, output: Output, indent: str) -> list[str]:
+    safe, width = plain.one_line(text), output.width
+    if width is None:
+        return [indent + safe]
+    return textwrap.wrap(
+        safe, max(NARROWEST, width), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

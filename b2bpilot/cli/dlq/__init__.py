@@ -1,0 +1,1 @@
+"""`b2bpilot dlq`: a file for each command, and one for each thing that several of them show."""

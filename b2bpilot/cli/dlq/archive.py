@@ -1,0 +1,131 @@
+"""`b2bpilot dlq export`, and the commands that take letters out of the queue and put them back."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq import discard, edit, group_view
+from b2bpilot.cli.dlq import restore as dlq_restore
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.selection import SelectingCommand, selection_of
+from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import PipeClosed
+from b2bpilot.cli.runs import app as runs
+from b2bpilot.errors import PartlyFailed, UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.export import Wanted
+    from b2bpilot.ops.deadletters.look import Look
+    from b2bpilot.ops.deadletters.selection import Selection
+
+STDOUT = "-"
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the commands into the group, and what resumes their runs."""
+    app.command("export", cls=SelectingCommand)(export)
+    app.command("discard", cls=SelectingCommand)(discard.discard)
+    app.command("restore", cls=Command)(dlq_restore.restore)
+    app.command("edit", cls=Command)(edit.edit)
+    runs.RESUMERS["discard"] = discard.resume
+    runs.RESUMERS["restore"] = dlq_restore.resume
+    runs.RESUMERS["edit"] = edit.resume
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="A new file, or - for stdout.", metavar="FILE")],
+) -> None:
+    """Copy dead letters into a file, whole: JSON lines, readable by you alone. They stay in the queue.
+
+    What was exported can be put back with `dlq restore`, and processed with `dlq replay`. Exit code 4: perhaps not all could
+    be seen; the others are written.
+
+    Example: b2bpilot dlq export -e prod --group G1 letters.jsonl
+    """
+    from b2bpilot.ops.deadletters.archive import Origin
+    from b2bpilot.ops.deadletters.export import Wanted
+
+    pilot = pilot_of(ctx)
+    _require_a_place(pilot, file)
+    now = pilot.now()
+    selection = selection_of(ctx, now=now)
+    origin = Origin.of(pilot.environment)
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        wanted = Wanted(
+            selection=selection,
+            origin=origin,
+            now=now,
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+        found = _export(pilot, file, wanted)
+    _show(pilot, file, found, selection)
+    _require_all_seen(pilot, file, found, selection)
+
+
+def _require_a_place(pilot: Pilot, file: str) -> None:
+    if file != STDOUT:
+        return
+    if pilot.output.stdout.isatty():
+        raise UsageError(
+            "an export holds numbers and texts in full: it is not printed on a terminal",
+            hint="name a file, or pipe it",
+        )
+    if pilot.output.format is Format.JSON:
+        raise UsageError("an export to stdout is JSON lines", hint="leave -o json out, or name a file")
+
+
+def _export(pilot: Pilot, file: str, wanted: Wanted) -> Look:
+    from b2bpilot.ops.deadletters.export import export as write
+    from b2bpilot.ops.deadletters.export import export_to_file
+    from b2bpilot.ops.deadletters.whole import whole_queue_of
+
+    queue = whole_queue_of(pilot.environment)
+    if file != STDOUT:
+        return export_to_file(queue, Path(file), wanted)
+    with tempfile.TemporaryFile() as lines:
+        found = write(queue, lines, wanted)
+        lines.seek(0)
+        try:
+            for line in lines:
+                pilot.output.stdout.write(line.decode())
+        except BrokenPipeError as exc:
+            raise PipeClosed from exc
+    return found
+
+
+def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+    what = f"{letters(len(found.found))}{group_view.of_group(found.names, selection)}"
+    if file == STDOUT:
+        pilot.output.notice(f"Exported {what}")
+    else:
+        fields = {
+            "file": file,
+            "letters": len(found.found),
+            "group": group_view.cause_fields(found.names, selection),
+            "saw": found.saw,
+            "about": found.about,
+        }
+        pilot.output.record({"exported": fields}, text=[f"Exported {what} to {file}"])
+    if found.not_released:
+        pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
+
+
+def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+    """Raises PartlyFailed; on stdout, where each line is a letter, no line is an error, whatever the output's form."""
+    from b2bpilot.ops.deadletters.export import require_all_seen
+
+    try:
+        require_all_seen(found, selection)
+    except PartlyFailed as exc:
+        if file != STDOUT:
+            raise
+        pilot.output.notice(f"error: {exc}")
+        pilot.output.notice(f"hint: {exc.hint}")
+        raise typer.Exit(exc.exit_code) from exc

@@ -1,0 +1,147 @@
+"""`b2bpilot dlq discard`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import typer
+
+from b2bpilot.cli.dlq import group_view
+from b2bpilot.cli.dlq.options import CONFIRM, DRY_RUN, REASON, YES, confirm, confirm_by_name, letters
+from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.discard import Discarded
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import MessageState, RunRecord
+
+Letters = Mapping[str, str | None]
+
+
+def discard(
+    ctx: typer.Context,
+    *,
+    dry_run: DRY_RUN = False,
+    reason: REASON = None,
+    confirm_name: CONFIRM = None,
+    yes: YES = False,
+) -> None:
+    """Take dead letters out of the queue. They are archived first: `dlq restore RUN` puts them back.
+
+    Exactly the letters of the plan are taken, none that arrives later. Exit code 4: some were not deleted.
+
+    Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
+    """
+    from b2bpilot.ops.deadletters.discard import needs_name, parameters_of, write_plan
+
+    pilot = pilot_of(ctx)
+    selection = selection_of(ctx, now=pilot.now())
+    found = _survey(pilot, selection)
+    _show_plan(pilot, found, selection, dry_run=dry_run)
+    if dry_run or not found.look.found:
+        return
+    planned = {letter.queue_message_id: letter.message_id for letter in found.look.found}
+    by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
+    what = f"{letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
+    _confirm(pilot, f"Archive and delete {what}", by_name=by_name, typed=confirm_name, yes=yes)
+    parameters = parameters_of(selection, letters=len(planned), names=found.look.names, by_name=by_name)
+    with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
+        write_plan(journal, planned)
+        discarded = _discard(pilot, journal, planned)
+    _end(pilot, journal.run_id, discarded)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Discard what an interrupted discard did not."""
+    from b2bpilot.ops.deadletters.discard import remaining, require_whole_plan
+    from b2bpilot.ops.deadletters.naming import patience_after
+
+    require_whole_plan(record)
+    left = remaining(record.messages)
+    if not left:
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
+    confirm(pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left", yes=yes)
+    with resumed_run(pilot, record) as journal:
+        patience_seconds = patience_after(record.last_at, now=pilot.now())
+        discarded = _discard(pilot, journal, left, known=record.messages, patience_seconds=patience_seconds)
+    _end(pilot, journal.run_id, discarded)
+
+
+def _survey(pilot: Pilot, selection: Selection) -> Survey:
+    from b2bpilot.ops.deadletters.survey import queue_of, survey
+
+    queue = queue_of(pilot.environment)
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        return survey(
+            queue,
+            selection=selection,
+            retention=queue.attributes().retention,
+            database=pilot.database,
+            now=pilot.now(),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+
+
+def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bool) -> None:
+    plan = {
+        "environment": pilot.environment.name,
+        "account_id": pilot.environment.stack.account_id,
+        "letters": len(found.look.found),
+        "dry_run": dry_run,
+    }
+    text = [line for group in found.groups for line in group_view.lines(group, now=pilot.now())]
+    pilot.output.record(
+        {"plan": plan, "groups": [group_view.fields(group) for group in found.groups]}, text=text
+    )
+    for line in group_view.summary(found, selection):
+        pilot.output.notice(line)
+
+
+def _confirm(pilot: Pilot, action: str, *, by_name: bool, typed: str | None, yes: bool) -> None:
+    if by_name:
+        confirm_by_name(pilot, action, typed=typed)
+    else:
+        confirm(pilot, action, yes=yes)
+
+
+def _discard(
+    pilot: Pilot,
+    journal: Journal,
+    planned: Letters,
+    *,
+    known: Mapping[str, MessageState] | None = None,
+    patience_seconds: float = 0,
+) -> Discarded:
+    from b2bpilot.ops.deadletters.archive import Origin
+    from b2bpilot.ops.deadletters.discard import run_discard
+    from b2bpilot.ops.deadletters.whole import whole_queue_of
+
+    with pilot.output.progress(f"Discarding {letters(len(planned))}") as tell:
+        return run_discard(
+            whole_queue_of(pilot.environment),
+            journal,
+            planned,
+            home=pilot.runs_home,
+            origin=Origin.of(pilot.environment),
+            known=known or {},
+            patience_seconds=patience_seconds,
+            observe=lambda done: tell(f"Discarded {done:,} of {len(planned):,}"),
+        )
+
+
+def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
+    from b2bpilot.ops.deadletters.discard import require_all_deleted
+
+    fields = {"run_id": run_id, "deleted": discarded.deleted, "not_deleted": len(discarded.problems)}
+    text = ["", f"Discarded {letters(discarded.deleted)}"]
+    pilot.output.record({"discarded": fields}, text=text)
+    show_problems(pilot, run_id, discarded.problems)
+    if discarded.deleted:
+        pilot.output.notice(f"Put back what was deleted: b2bpilot dlq restore {run_id}")
+    require_all_deleted(discarded)

@@ -1,0 +1,91 @@
+"""`b2bpilot dlq edit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq.editor import ask_editor
+from b2bpilot.cli.dlq.options import REASON, YES, confirm
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.cli.text.plain import one_line
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.edit import Edit
+    from b2bpilot.ops.deadletters.whole import WholeLetter
+    from b2bpilot.ops.runs.record import RunRecord
+
+
+def edit(
+    ctx: typer.Context,
+    letter_id: Annotated[str, typer.Argument(help="A message_id, or the id in the queue.", metavar="ID")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Edit, show the difference and stop.")] = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Correct the message inside a dead letter with $VISUAL or $EDITOR. The original is kept in the run's archive.
+
+    The edited letter goes into the queue with the original's failure attributes; then the original is deleted.
+
+    Example: b2bpilot dlq edit -e staging 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc
+    """
+    pilot = pilot_of(ctx)
+    change = _edited(pilot, _letter(pilot, letter_id))
+    if not change.is_change:
+        pilot.output.record(
+            {"edited": {"changed": False, "run_id": None}},
+            text=["The message is as it was. Nothing was changed"],
+        )
+        return
+    diff = change.diff()
+    pilot.output.record({"diff": diff}, text=map(one_line, diff))
+    if dry_run:
+        return
+    confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
+    parameters = {"queue_message_id": change.letter.queue_message_id}
+    with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
+        from b2bpilot.ops.deadletters.editing import replace_letter
+
+        replace_letter(pilot.environment, journal, change, home=pilot.runs_home)
+    _end(pilot, journal.run_id)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Bring an interrupted edit to its end: the edited letter in the queue, the original out of it."""
+    from b2bpilot.ops.deadletters.editing import is_done, resume_edit
+
+    if is_done(record):
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
+    confirm(pilot, f"Go on with replacing the dead letter of run {record.run_id}", yes=yes)
+    with resumed_run(pilot, record) as journal, pilot.output.progress("Looking at the dead-letter queue"):
+        resume_edit(pilot.environment, journal, record, home=pilot.runs_home, now=pilot.now())
+    _end(pilot, record.run_id)
+
+
+def _letter(pilot: Pilot, letter_id: str) -> WholeLetter:
+    """Return the letter to edit. Raises Refused when its message is completed."""
+    from b2bpilot.ops.deadletters.edit import find_letter, require_editable
+    from b2bpilot.ops.deadletters.editing import row_state_of
+    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.inspect import identify
+
+    with pilot.output.progress("Looking for the dead letter"):
+        letter = find_letter(whole_queue_of(pilot.environment), identify(letter_id), now=pilot.now())
+    with pilot.database() as database:
+        require_editable(letter, row_state_of(letter, database))
+    return letter
+
+
+def _edited(pilot: Pilot, letter: WholeLetter) -> Edit:
+    from b2bpilot.ops.deadletters.edit import edited, text_for_editor
+
+    return edited(letter, ask_editor(text_for_editor(letter), environ=pilot.environ))
+
+
+def _end(pilot: Pilot, run_id: str) -> None:
+    text = ["Replaced the dead letter by the edited one", f"The original: `b2bpilot dlq restore {run_id}`"]
+    pilot.output.record({"edited": {"changed": True, "run_id": run_id}}, text=text)

@@ -1,0 +1,125 @@
+"""Groups of dead letters as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.text.durations import relative
+from b2bpilot.cli.text.plain import one_line
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.groups import Cause, Group
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.deadletters.survey import Survey
+
+INDENT = "    "
+
+
+def fields(group: Group) -> dict[str, object]:
+    """Return a group for programs."""
+    expiry = group.expiry
+    return {
+        "group": group.id,
+        "kind": group.cause.kind.value,
+        "error": group.cause.text,
+        "count": group.count,
+        "oldest": _time(group.oldest),
+        "newest": _time(group.newest),
+        "expires_at": _time(expiry.at) if expiry else None,
+        "expiring": expiry.count if expiry else 0,
+        "sample": group.sample,
+        "rows": None if group.states is None else {str(state): n for state, n in group.states.items()},
+    }
+
+
+def lines(group: Group, *, now: datetime) -> Iterator[str]:
+    """Return a group for people: what it is, its times and rows, and a letter to look at."""
+    yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
+    facts = [_ages(group, now=now), _expiry(group, now=now), _rows(group)]
+    yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
+    yield f"{INDENT}for example {group.sample}"
+
+
+def of_group(names: Mapping[Cause, str], selection: Selection) -> str:
+    """Return ` of group G1 (exception: no customer)` where a group was asked for: its number may be another one's by now,
+    its cause is what is agreed to."""
+    cause = _cause(names, selection)
+    return f" of group {names[cause]} ({one_line(str(cause))})" if cause else ""
+
+
+def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, object] | None:
+    """Return for programs what `of_group` says."""
+    cause = _cause(names, selection)
+    return {"group": names[cause], "kind": cause.kind.value, "error": cause.text} if cause else None
+
+
+def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
+    from b2bpilot.ops.deadletters.groups import cause_of_group
+
+    return cause_of_group(names, selection.group) if selection.group else None
+
+
+def summary(found: Survey, selection: Selection) -> Iterator[str]:
+    """Return what is to be said about the look itself."""
+    look, groups = found.look, len(found.groups)
+    seen = f"saw {look.saw:,} of about {letters(look.about)}"
+    if look.about == 0:
+        yield "The dead-letter queue is empty."
+    elif not look.found:
+        yield f"No dead letters match ({seen})." if look.saw else f"No dead letters were seen ({seen})."
+    elif len(look.found) == selection.limit:
+        yield f"{look.saw and len(look.found):,} as --limit says; there may be more ({seen})."
+    else:
+        matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
+        yield f"S{seen[1:]}{matching} in {groups} group{'s'[: groups != 1]}."
+    if not look.is_complete and selection.limit is None:
+        yield (
+            "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."
+        )
+    if look.not_released:
+        yield (
+            f"{look.not_released:,} could not be given back; they are visible again within a minute: "
+            f"{look.release_error}"
+        )
+    if found.database_error:
+        yield f"The database could not be asked: {found.database_error}"
+
+
+def summary_fields(found: Survey) -> dict[str, object]:
+    look = found.look
+    return {
+        "matched": len(look.found),
+        "saw": look.saw,
+        "about": look.about,
+        "complete": look.is_complete,
+        "not_released": look.not_released,
+        "database_error": found.database_error,
+    }
+
+
+def _ages(group: Group, *, now: datetime) -> str:
+    if group.oldest is None or group.newest is None:
+        return ""
+    oldest, newest = relative(group.oldest, now=now), relative(group.newest, now=now)
+    return oldest if oldest == newest else f"{oldest} to {newest}"
+
+
+def _expiry(group: Group, *, now: datetime) -> str:
+    if group.expiry is None:
+        return ""
+    verb = "expired" if group.expiry.at <= now else "expires" if group.expiry.count == 1 else "expire"
+    return f"{group.expiry.count:,} {verb} {relative(group.expiry.at, now=now)}"
+
+
+def _rows(group: Group) -> str:
+    if not group.states:
+        return ""
+    return "rows: " + ", ".join(f"{count:,} {state}" for state, count in group.states.items())
+
+
+def _time(moment: datetime | None) -> str | None:
+    return format_time(moment) if moment else None

@@ -1,0 +1,79 @@
+"""`b2bpilot dlq list`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq import group_view
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.queue_attributes import RedrivePolicy
+    from b2bpilot.ops.deadletters.survey import Survey
+
+FOUND_SOMETHING = 3
+
+
+def list_(
+    ctx: typer.Context,
+    *,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 3 when there are any, or some could not be seen.")
+    ] = False,
+) -> None:
+    """List the dead letters by cause, and what the database says about them. Nothing stays hidden from others.
+
+    Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
+    """
+    from b2bpilot.ops.deadletters.survey import queue_of, survey
+
+    pilot = pilot_of(ctx)
+    now = pilot.now()
+    selection = selection_of(ctx, now=now)
+    queue = queue_of(pilot.environment)
+    attributes = queue.attributes()
+    _warn(pilot, attributes.redrive_policy)
+
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        found = survey(
+            queue,
+            selection=selection,
+            retention=attributes.retention,
+            database=pilot.database,
+            now=now,
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+    _show(pilot, found, now=now)
+    for line in group_view.summary(found, selection):
+        pilot.output.notice(line)
+    if exit_code and (found.look.found or not found.look.is_complete):
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:
+    if policy is not None:
+        target = policy.target_arn.rpartition(":")[2]
+        pilot.output.notice(
+            f"Warning: this queue has a redrive policy of its own. SQS moves what was received "
+            f"{policy.max_receive_count} times to {target}, and every look receives"
+        )
+
+
+def _show(pilot: Pilot, found: Survey, *, now: datetime) -> None:
+    output = pilot.output
+    if output.format is Format.TABLE:
+        for group in found.groups:
+            output.record({}, text=group_view.lines(group, now=now))
+        return
+    rows: Iterator[Row] = (Row(fields=group_view.fields(group), columns={}) for group in found.groups)
+    output.rows("groups", rows)
+    if output.format is Format.JSON:
+        output.record(group_view.summary_fields(found), text=())

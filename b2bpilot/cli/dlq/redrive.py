@@ -1,0 +1,188 @@
+"""`b2bpilot dlq redrive`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from b2bpilot.cli.dlq import redrive_options as options
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.progress import RedriveDisplay
+from b2bpilot.cli.dlq.redrive_options import Engine, Via
+from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
+from b2bpilot.cli.dlq.remote import redrive_inside_aws
+from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
+from b2bpilot.cli.text.durations import parse_duration
+from b2bpilot.cli.text.percent import parse_percent
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.plan import Plan
+    from b2bpilot.ops.deadletters.redrive import Redrive
+    from b2bpilot.ops.deadletters.redriving import Order
+    from b2bpilot.ops.deadletters.summary import Summary
+    from b2bpilot.ops.deadletters.taking import Taken
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+
+RESUMERS["redrive"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+
+
+def redrive(
+    ctx: typer.Context,
+    *,
+    via: options.VIA = Via.INVOKE,
+    engine: options.ENGINE = Engine.TERMINAL,
+    dry_run: DRY_RUN = False,
+    plan_file: options.PLAN = None,
+    include_completed: options.INCLUDE_COMPLETED = False,
+    include_poison: options.INCLUDE_POISON = False,
+    max_failures: options.MAX_FAILURES = "20%",
+    rate: options.RATE = None,
+    concurrency: options.CONCURRENCY = None,
+    wait: options.WAIT = "60s",
+    force: options.FORCE = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Send dead letters back to the processor, and prove by the rows what became of each.
+
+    What is already completed is only removed. Letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
+    last, or with --via async and topic the one after it. Exit code 0: all completed; 4: some are not, and where they are.
+
+    Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
+    """
+    from b2bpilot.ops.deadletters import redriving
+
+    pilot = pilot_of(ctx)
+    selection = selection_of(ctx, now=pilot.now())
+    failures = parse_percent(max_failures, "--max-failures")
+    if rate is not None and not math.isfinite(rate):
+        raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
+    if engine is Engine.LAMBDA:
+        options.refuse_what_lambda_cannot(ctx)
+        redrive_inside_aws(
+            pilot,
+            selection,
+            concurrency=concurrency,
+            max_failures=failures,
+            dry_run=dry_run,
+            reason=reason,
+            yes=yes,
+        )
+        return
+    order = redriving.order_of(
+        pilot.environment,
+        via=via.value,
+        selection=selection,
+        plan_file=plan_file,
+        include_completed=include_completed,
+        include_poison=include_poison,
+        max_failures=failures,
+        rate=rate,
+        concurrency=concurrency,
+        wait=parse_duration(wait, "--wait", may_be_zero=True),
+        force=force,
+        now=pilot.now(),
+    )
+    _redrive_from_here(pilot, order, plan_file=plan_file, dry_run=dry_run, reason=reason, yes=yes)
+
+
+def _redrive_from_here(
+    pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
+) -> None:
+    from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
+
+    with LateDatabase(pilot.database) as database:
+        run = redriving.prepare(pilot.environment, database, order, failed_before=failed_before(pilot))
+        with _told_what_stays_hidden(pilot, run):
+            with pilot.output.progress("reading the queue"):
+                taken, plan = run.take_first()
+            redriving.check_taken(taken, order)
+            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
+            if _froze(pilot, plan, plan_file) or dry_run:
+                return
+            if not plan.acts:
+                redriving.require_something_to_do(len(plan.items) + run.left_alone.total())
+                return
+            redriving.check_reach(pilot.environment, order, plan)
+            pilot.confirmation(yes=yes).ask([""], "Go on?")
+            with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
+                summary = _run(pilot, run, (taken, plan), journal)
+                journal.finish(summary.counts())
+    show_summary(pilot, journal.run_id, summary)
+    redriving.require_everything_completed(summary)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Finish an interrupted redrive: `b2bpilot runs resume`."""
+    from b2bpilot.ops.deadletters import redriving, resuming
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
+
+    with LateDatabase(pilot.database) as database:
+        order, run, rest = resuming.prepare(pilot.environment, database, record, now=pilot.now())
+        with _told_what_stays_hidden(pilot, run):
+            with pilot.output.progress("reading the queue"):
+                taken, plan = run.take_first()
+            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
+            if plan.acts:
+                redriving.check_reach(pilot.environment, order, plan)
+                pilot.confirmation(yes=yes).ask([""], "Go on?")
+            with resumed_run(pilot, record) as journal:
+                summary = _run(pilot, run, (taken, plan), journal)
+                summary += run.prove_earlier(rest.settled_elsewhere(run.seen), since=record.started_at)
+                if summary.is_certain:
+                    journal.finish(summary.counts())
+    show_summary(pilot, journal.run_id, summary)
+    redriving.require_everything_completed(summary)
+    rest.require_known()
+
+
+@contextmanager
+def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
+    from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS
+
+    try:
+        with run:
+            yield
+    finally:
+        if run.not_released:
+            pilot.output.notice(
+                f"{letters(run.not_released)} could not be given back; visible again within {HIDDEN_SECONDS} s."
+            )
+
+
+def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
+    """Write the plan where a file was named that does not exist yet."""
+    from b2bpilot.ops.deadletters.frozen import freeze
+
+    if plan_file is None or plan_file.exists():
+        return False
+    stack = pilot.environment.stack
+    frozen = freeze(
+        plan,
+        plan_file,
+        environment=pilot.environment.name,
+        queue_url=stack.dead_letter_queue_url,
+        now=pilot.now(),
+    )
+    pilot.output.record(
+        {"frozen": {"file": str(plan_file), "letters": len(frozen.letters)}},
+        text=["", f"Wrote the plan of {letters(len(frozen.letters))} to {plan_file}. Nothing was sent."],
+    )
+    return True
+
+
+def _run(pilot: Pilot, run: Redrive, first: tuple[Taken, Plan], journal: Journal) -> Summary:
+    with pilot.output.progress("sending") as tell:
+        display = RedriveDisplay(tell, pace=run.pace, live=pilot.output.stderr.isatty())
+        return run.run_all(first, journal, display.watch())

@@ -1,0 +1,123 @@
+"""What `dlq redrive` shows: the plan before, the summary after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from b2bpilot.ops.deadletters.plan import Decision, Plan
+    from b2bpilot.ops.deadletters.redriving import Order
+    from b2bpilot.ops.deadletters.summary import Summary, Unfinished
+    from b2bpilot.ops.deadletters.taking import Taken
+
+SHOWN = 20
+"""So many unfinished messages are listed; all of them are in the journal."""
+
+PLACES = {True: "in the queue", False: "sent, out of the queue", None: "not seen"}
+EXPLAINED = {
+    "send": "send",
+    "remove": "only remove: it is completed",
+    "set aside": "leave: sent 3 times already, and failed (--include-poison)",
+    "in progress": "leave: a run is processing it",
+    "unreadable": "leave: it cannot be read",
+}
+
+
+def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alone: Counter[Decision]) -> None:
+    from b2bpilot.ops.deadletters.redriving import CONSEQUENCES
+
+    limits, rules = order.request.limits, order.request.rules
+    fields = {
+        "environment": pilot.environment.name,
+        "account_id": pilot.environment.stack.account_id,
+        "via": order.via.value,
+        "cause": list(cause) if (cause := order.choice.cause) else None,
+        "saw": taken.saw,
+        "more": taken.more,
+        "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
+        "left_alone": {decision.value: count for decision, count in left_alone.items()},
+    }
+    pace = f"at most {limits.concurrency} calls at once"
+    pace += f" and {limits.rate:g} letters a second" if limits.rate else ""
+    text = [
+        f"Redrive of dead letters of {pilot.environment}",
+        *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
+        f"  route {order.via.value}: {CONSEQUENCES[order.via]}",
+        f"  {pace}; a stage with more than {rules.max_failures:.0%} failures is the last",
+        "",
+    ]
+    pilot.output.record({"plan": fields}, text=text if plan.items else ["No dead letter matches."])
+    rows = [
+        Row(
+            fields={"decision": decision.value, "failure": kind, "database": state, "count": count},
+            columns={
+                "letters": f"{count:,}",
+                "failure": kind,
+                "database": state,
+                "what is done": EXPLAINED[decision],
+            },
+        )
+        for (decision, kind, state), count in plan.summary()
+    ]
+    pilot.output.rows("planned", rows)
+    if order.frozen is not None:
+        _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
+    for decision, count in left_alone.most_common():
+        pilot.output.notice(f"{count:,} before them: {EXPLAINED[decision]}")
+    if taken.more and order.frozen is None and order.request.limit > len(plan.items):
+        pilot.output.notice(
+            "There are more: this is the plan of the first ones; the rest follows under the same rules."
+        )
+
+
+def _show_gone(pilot: Pilot, gone: list[str]) -> None:
+    """A plan that was frozen a while ago may name letters that somebody has taken care of since."""
+    if gone:
+        shown = ", ".join(gone[:SHOWN]) + (", ..." if len(gone) > SHOWN else "")
+        pilot.output.record(
+            {"gone": gone},
+            text=[f"Of the plan, gone from the queue or hidden by somebody: {len(gone):,}: {shown}"],
+        )
+
+
+def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
+    fields = {"run_id": run_id, **summary.counts(), "stopped": summary.stopped}
+    pilot.output.record({"summary": fields}, text=["", *_told(summary)])
+    shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
+    pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
+    if len(shown) < len(summary.unfinished):
+        pilot.output.notice(f"{len(summary.unfinished) - len(shown):,} more: b2bpilot runs show {run_id}")
+
+
+def _told(summary: Summary) -> list[str]:
+    told = [f"{summary.completed:,} completed, as their rows say"]
+    if summary.removed:
+        told.append(f"{summary.removed:,} were completed before and are only removed from the queue")
+    if summary.set_aside:
+        told.append(f"{summary.set_aside:,} left in the queue, as planned")
+    if summary.not_sent:
+        told.append(
+            f"{summary.not_sent:,} not sent: a stage had too many failures. They are still in the queue"
+        )
+    if summary.unfinished:
+        told.append(f"{len(summary.unfinished):,} not completed:")
+    return told
+
+
+def _unfinished_row(one: Unfinished) -> Row:
+    place = PLACES[one.in_queue]
+    return Row(
+        fields={
+            "message_id": one.message_id,
+            "queue_message_id": one.queue_message_id,
+            "reason": one.reason,
+            "in_queue": one.in_queue,
+        },
+        columns={"message id": one.message_id or "-", "where": place, "why": one.reason},
+    )

@@ -1,0 +1,112 @@
+"""`b2bpilot dlq redrive --engine lambda`: AWS does it; this command turns it on, watches, turns it off, and proves it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.remote import Running
+    from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+
+COMMAND = "redrive-lambda"
+
+
+def redrive_inside_aws(
+    pilot: Pilot,
+    selection: Selection,
+    *,
+    concurrency: int | None,
+    max_failures: float,
+    dry_run: bool,
+    reason: str | None,
+    yes: bool,
+) -> None:
+    """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
+    from b2bpilot.ops.deadletters.redriving import processor_of
+    from b2bpilot.ops.deadletters.remote import concurrency_for, mapping_of, redriving, require_off
+
+    if not selection.is_everything:
+        raise UsageError(
+            "--engine lambda redrives everything that is in the queue; leave the filters out",
+            hint="use the engine of this terminal for a part of it",
+        )
+    at_once = concurrency_for(processor_of(pilot.environment), concurrency)
+    require_off(mapping_of(pilot.environment))
+    backlog = _stock(pilot)
+    show_plan(pilot, backlog, concurrency=at_once, max_failures=max_failures)
+    if dry_run or not backlog.messages:
+        return
+    pilot.confirmation(yes=yes).ask([""], "Go on?")
+    parameters = {"concurrency": at_once, "max_failures": max_failures}
+    with new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal:
+        journal.write(*backlog.entries())
+        running = redriving(
+            pilot.environment, run_id=journal.run_id, max_concurrency=at_once, max_failures=max_failures
+        )
+        ended, outcome = _watched(pilot, running, backlog, journal)
+    show_outcome(pilot, journal.run_id, ended, outcome)
+    outcome.require_everything_completed()
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
+    """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
+    from b2bpilot.ops.deadletters.remote import rejoining, require_interrupted
+    from b2bpilot.ops.deadletters.remote_proof import Backlog
+
+    require_interrupted(record)
+    messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
+    with resumed_run(pilot, record) as journal:
+        running = rejoining(pilot.environment, record)
+        ended, outcome = _watched(pilot, running, Backlog(messages=messages), journal)
+    show_outcome(pilot, journal.run_id, ended, outcome)
+    outcome.require_everything_completed()
+
+
+RESUMERS[COMMAND] = resume
+
+
+def _stock(pilot: Pilot) -> Backlog:
+    from b2bpilot.ops.deadletters.remote_proof import take_stock
+    from b2bpilot.ops.deadletters.survey import queue_of
+
+    with pilot.output.progress("reading the queue") as tell:
+        return take_stock(
+            queue_of(pilot.environment),
+            now=pilot.now(),
+            observe=lambda saw, about: tell(f"saw {saw:,} of about {letters(about)}"),
+        )
+
+
+def _watched(
+    pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
+) -> tuple[str, Outcome]:
+    """Return why the run ended, and what became of the letters."""
+    from b2bpilot.ops.deadletters.late_database import LateDatabase
+    from b2bpilot.ops.deadletters.remote_proof import conclude, journal_entries
+    from b2bpilot.ops.deadletters.survey import queue_of
+
+    try:
+        with running as on, pilot.output.progress("waiting for the redriver") as tell:
+            ended = on.run.ended
+            for reading in on.readings:
+                tell(line(reading))
+                ended = reading.ended
+    except KeyboardInterrupt:
+        pilot.output.notice(INTERRUPTED)
+        raise
+    with LateDatabase(pilot.database) as database, pilot.output.progress("looking at rows and queue"):
+        outcome = conclude(queue_of(pilot.environment), database, backlog, on.run, now=pilot.now())
+    journal.write(*journal_entries(outcome))
+    journal.finish(outcome.counts())
+    return ended, outcome

@@ -1,0 +1,88 @@
+"""What `dlq redrive --engine lambda` shows: the plan before, a line for each look, the summary after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.frame.context import Pilot
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
+    from b2bpilot.ops.deadletters.remote_watch import Reading
+
+SET_ASIDE = "unreadable, or redriven 3 times already"
+INTERRUPTED = (
+    "The redriver is turned off. Batches that it has taken already end within six minutes; what they do not complete is "
+    "visible again ten seconds later."
+)
+
+
+def show_plan(pilot: Pilot, backlog: Backlog, *, concurrency: int, max_failures: float) -> None:
+    fields = {
+        "environment": pilot.environment.name,
+        "account_id": pilot.environment.stack.account_id,
+        "engine": "lambda",
+        "concurrency": concurrency,
+        "max_failures": max_failures,
+        "decisions": {"send": len(backlog.messages), "left": backlog.set_aside},
+        "unseen": backlog.unseen,
+    }
+    pilot.output.record({"plan": fields}, text=_planned(pilot, backlog, concurrency, max_failures))
+
+
+def line(reading: Reading) -> str:
+    counters = reading.counters
+    return f"redriver {reading.state.lower()}: about {counters.visible:,} in the queue, {counters.hidden:,} in work or resting"
+
+
+def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> None:
+    why = ended or "the redriver was turned off"
+    fields = {
+        "run_id": run_id,
+        "ended": why,
+        **outcome.counts(),
+        "completed": outcome.completed,
+        "database_error": outcome.database_error,
+        "proven": outcome.is_everything_completed,
+    }
+    pilot.output.record({"summary": fields}, text=["", f"Ended: {why}", *_told(outcome)])
+    if not outcome.is_everything_completed:
+        pilot.output.notice(f"Each letter: b2bpilot runs show {run_id}")
+
+
+def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: float) -> Iterator[str]:
+    if not backlog.messages and not backlog.set_aside:
+        yield "No dead letter was seen." if backlog.unseen else "There is no dead letter."
+    elif not backlog.messages:
+        yield "There is no dead letter that a redrive can send."
+    else:
+        yield f"Let AWS redrive {letters(len(backlog.messages))} of {pilot.environment}, {concurrency} at once"
+        yield "  each is tried once: deleted is only what the processor completed, what fails stays in the queue"
+        yield f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed,"
+        yield "  when the processor takes nothing for two minutes, and after six hours at the latest"
+    if backlog.set_aside:
+        yield f"{letters(backlog.set_aside)} left alone: {SET_ASIDE}"
+    if backlog.unseen:
+        yield f"About {letters(backlog.unseen)} more could not be looked at; what is not hidden is redriven, too"
+
+
+def _told(outcome: Outcome) -> Iterator[str]:
+    counts = outcome.counts()
+    if outcome.completed is None:
+        yield f"What was completed is unknown: {outcome.database_error}"
+    else:
+        total = len(set(outcome.backlog.messages.values()))
+        yield f"{outcome.completed:,} of {total:,} messages completed, as their rows say"
+    lines = {
+        "failed_again": "{} failed again, still in the queue",
+        "not_tried": "{} not tried, or without an answer; still in the queue",
+        "set_aside": "{} left in the queue: " + SET_ASIDE,
+        "missing": "{} neither completed nor seen in the queue",
+        "hidden": "about {} hidden, by a consumer or because they rest: they could not be looked at",
+        "later": "{} came during the run, and were not tried",
+    }
+    for name, text in lines.items():
+        if counts[name]:
+            yield text.format(f"{counts[name]:,}")

@@ -1,0 +1,166 @@
+"""`b2bpilot dlq replay`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq import replay_view as view
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.running import new_run, resumed_run
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.copies import Copies
+    from b2bpilot.ops.deadletters.replay import Outcome
+    from b2bpilot.ops.deadletters.routes import Invokable
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.deadletters.spool import Spool
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+
+COMMAND = "replay"
+WORKERS = 4
+
+
+def replay(
+    ctx: typer.Context,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Copies from an export, not from the queue.", metavar="FILE"),
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Run the handler in this process; it replies to nobody."),
+    ] = False,
+    dry_run: DRY_RUN = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Process copies of dead letters; the queue keeps them all.
+
+    What is completed already is skipped by the processor as a duplicate. Without --limit the oldest 1,000 are taken. With
+    --local a breakpoint in the handler works: put `breakpoint()` into it, or run this command under your debugger.
+    Exit code 4: some were not processed.
+
+    Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
+    """
+    from b2bpilot.ops.deadletters.replay import require_readable
+    from b2bpilot.ops.deadletters.spool import Spool
+
+    pilot = pilot_of(ctx)
+    selection = selection_of(ctx, now=pilot.now())
+    with Spool() as spool:
+        copies = _copies(pilot, file, selection, spool)
+        plan = view.plan(pilot, copies, selection, file=file, local=local)
+        view.show_plan(pilot, copies, selection, dry_run=dry_run)
+        if dry_run or not copies.chosen:
+            for line in plan:
+                pilot.output.notice(line)
+            return
+        require_readable(copies)
+        pilot.confirmation(yes=yes).ask(plan, "Go on?")
+        parameters = _parameters(copies, selection, file=file, local=local)
+        with (
+            _function(pilot, local=local) as function,
+            new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal,
+        ):
+            counts = _run(pilot, copies, function, journal, local=local)
+    view.end(pilot, journal.run_id, counts)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Process the copies of which an interrupted replay has no result, from where it had them."""
+    from b2bpilot.ops.deadletters import replay as operation
+    from b2bpilot.ops.deadletters.discard import NOT_FOUND, require_whole_plan
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.deadletters.spool import Spool
+
+    require_whole_plan(record)
+    left = operation.remaining(record)
+    if not left:
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
+    file, local = record.parameters["file"], bool(record.parameters["local"])
+    with Spool() as spool:
+        selection = Selection(message_ids=frozenset(left))
+        copies = _copies(pilot, Path(file) if file else None, selection, spool, most=len(left))
+        gone = operation.gone(left, copies.chosen, reason=f"not in {file} any more" if file else NOT_FOUND)
+        pilot.confirmation(yes=yes).ask(view.rest(pilot, record, copies, gone, local=local), "Go on?")
+        with _function(pilot, local=local) as function, resumed_run(pilot, record) as journal:
+            operation.note_gone(journal, gone, left)
+            counts = view.show(
+                pilot, journal.run_id, chain(gone, _outcomes(copies, function, journal, local=local))
+            )
+            counts += operation.earlier(record)
+            journal.finish(counts)
+    view.end(pilot, journal.run_id, counts)
+
+
+def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Counter[str]:
+    from b2bpilot.ops.deadletters.replay import unreadable, write_plan
+
+    write_plan(journal, copies.chosen)
+    left_out = unreadable(copies.unreadable)
+    outcomes = chain(left_out, _outcomes(copies, function, journal, local=local))
+    counts = view.show(pilot, journal.run_id, outcomes)
+    journal.finish(counts)
+    return counts
+
+
+def _parameters(copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> dict[str, object]:
+    from b2bpilot.ops.deadletters.selection import for_journal
+
+    return {
+        "letters": len(copies.chosen),
+        "file": str(file.absolute()) if file else None,
+        "local": local,
+        "selection": for_journal(selection, copies.names),
+    }
+
+
+def _copies(
+    pilot: Pilot, file: Path | None, selection: Selection, spool: Spool, *, most: int | None = None
+) -> Copies:
+    from b2bpilot.ops.deadletters import copies
+    from b2bpilot.ops.deadletters.archive import Origin
+    from b2bpilot.ops.deadletters.export import Wanted
+    from b2bpilot.ops.deadletters.whole import whole_queue_of
+
+    now, most = pilot.now(), most or copies.MOST
+    if file is not None:
+        return copies.copies_from_file(file, spool, selection, now=now, most=most)
+    origin, queue = Origin.of(pilot.environment), whole_queue_of(pilot.environment)
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        wanted = Wanted(
+            selection=selection,
+            origin=origin,
+            now=now,
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+        return copies.copies_from_queue(queue, spool, wanted, most=most)
+
+
+def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]:
+    from b2bpilot.aws.functions import Function
+    from b2bpilot.ops.deadletters.local_function import local_function
+
+    if local:
+        return local_function(pilot.database_url)
+    name = pilot.environment.stack.processor_function_name
+    return nullcontext(Function.connect(name, access=pilot.environment.access))
+
+
+def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Iterator[Outcome]:
+    from b2bpilot.ops.deadletters.replay import replay as run
+
+    workers = 1 if local else WORKERS
+    return run(copies.letters(), function, journal, run_id=journal.run_id, workers=workers)

@@ -1,0 +1,129 @@
+"""A replay as it is shown: its plan, its results, its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.dlq import group_view
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.cli.runs.running import SHOWN
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.copies import Copies
+    from b2bpilot.ops.deadletters.replay import Outcome
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.runs.record import RunRecord
+
+
+def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bool) -> None:
+    """Tell programs what is meant; people read it where they are asked."""
+    plan = {
+        "letters": len(copies.chosen),
+        "matching": copies.matching,
+        "unreadable": len(copies.unreadable),
+        "group": group_view.cause_fields(copies.names, selection),
+        "saw": copies.saw,
+        "about": copies.about,
+        "dry_run": dry_run,
+    }
+    pilot.output.record({"plan": plan}, text=())
+
+
+def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> list[str]:
+    """Return for people what is meant, and what is left out."""
+    if not copies.chosen:
+        return ["No dead letter matches.", *_unseen(copies)]
+    what = f"{_chosen(copies)}{group_view.of_group(copies.names, selection)}"
+    source = f" from {file}" if file else ""
+    lines = [f"Process copies of {what}{source} {_place(pilot, local=local)}:", f"  {pilot.environment}"]
+    if len(copies.chosen) < copies.matching and selection.limit is None:
+        lines.append("The oldest are taken; --limit takes more of them.")
+    if len(copies.chosen) == copies.matching == selection.limit:
+        lines.append("As many as --limit says; there may be more.")
+    return [*lines, *_left_out(copies), *_unseen(copies)]
+
+
+def rest(
+    pilot: Pilot, record: RunRecord, copies: Copies, gone: Sequence[Outcome], *, local: bool
+) -> list[str]:
+    """Return for people what an interrupted run has left to do."""
+    lines = [
+        f"Process copies of {letters(len(copies.chosen))} that run {record.run_id} left {_place(pilot, local=local)}:",
+        f"  {pilot.environment}",
+    ]
+    if gone:
+        lines.append(f"{len(gone):,} more cannot be processed: {gone[0].error}.")
+    return [*lines, *_left_out(copies), *_unseen(copies)]
+
+
+def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]:
+    """Show each result to programs, and the first that are no success to people, as they come. Return the counts."""
+    counts: Counter[str] = Counter(processed=0)
+    pilot.output.rows("replayed", _rows(pilot, outcomes, counts))
+    hidden = counts.total() - counts["processed"] - SHOWN
+    if hidden > 0 and pilot.output.format is Format.TABLE:
+        pilot.output.notice(f"{hidden:,} more: b2bpilot runs show {run_id}")
+    return counts
+
+
+def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
+    """Raises PartlyFailed unless every copy was processed."""
+    from b2bpilot.ops.deadletters.replay import require_all_processed
+
+    pilot.output.record({"summary": {"run_id": run_id, "counts": dict(counts)}}, text=())
+    pilot.output.notice(f"Processed copies of {counts['processed']:,}; the queue keeps its letters.")
+    require_all_processed(counts, run_id=run_id)
+
+
+def _chosen(copies: Copies) -> str:
+    if len(copies.chosen) < copies.matching:
+        return f"the first {len(copies.chosen):,} of {letters(copies.matching)}"
+    return letters(len(copies.readable))
+
+
+def _place(pilot: Pilot, *, local: bool) -> str:
+    return "in this process" if local else f"with {pilot.environment.stack.processor_function_name}"
+
+
+def _left_out(copies: Copies) -> Iterator[str]:
+    if copies.unreadable:
+        yield f"{len(copies.unreadable):,} cannot be read and are left out."
+
+
+def _unseen(copies: Copies) -> Iterator[str]:
+    if not copies.all_seen:
+        yield (
+            f"Saw {copies.saw:,} of about {letters(copies.about)}: the others are held by another consumer, "
+            "or SQS's counters lag by a minute."
+        )
+
+
+def _rows(pilot: Pilot, outcomes: Iterable[Outcome], counts: Counter[str]) -> Iterator[Row]:
+    for one in outcomes:
+        counts[one.verdict] += 1
+        problems = counts.total() - counts["processed"]
+        if pilot.output.format is not Format.TABLE or (not one.is_processed and problems <= SHOWN):
+            yield _row(one)
+
+
+def _row(one: Outcome) -> Row:
+    return Row(
+        fields={
+            "message_id": one.message_id,
+            "queue_message_id": one.queue_message_id,
+            "verdict": one.verdict,
+            "error": one.error,
+        },
+        columns={
+            "message id": one.message_id or "-",
+            "id in the queue": one.queue_message_id,
+            "result": one.verdict,
+            "why": one.error or "-",
+        },
+    )

@@ -1,0 +1,134 @@
+"""`b2bpilot dlq restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.restore import Restored, RestorePlan
+    from b2bpilot.ops.deadletters.source import Source
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+
+
+def restore(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file of `dlq export`, or the run that discarded or edited.", metavar="FILE|RUN"
+        ),
+    ],
+    *,
+    dry_run: DRY_RUN = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Put letters of another environment into this one's queue.")
+    ] = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Put exported or discarded dead letters back into the queue, byte for byte, with their attributes.
+
+    What is still in the queue, or was put back before, is left out. In the queue they are new: new ids, age 0.
+
+    Example: b2bpilot dlq restore -e staging 20261123T194501Z-discard-3f9a
+    """
+    from b2bpilot.ops.deadletters.source import source_of
+
+    pilot = pilot_of(ctx)
+    found = source_of(pilot.runs_home, source)
+    with _the_only_restore(pilot):
+        plan = _plan(pilot, found, force=force)
+        if dry_run or not plan.acts:
+            return
+        confirm(pilot, f"Put {letters(plan.to_send)} back into the dead-letter queue", yes=yes)
+        parameters = {"source": str(found.path), "letters": plan.to_send, "force": force}
+        with new_run(pilot, "restore", reason=reason, parameters=parameters) as journal:
+            restored = _restore(pilot, journal, plan)
+    _end(pilot, journal.run_id, restored)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Put back what an interrupted restore did not."""
+    from b2bpilot.ops.deadletters.source import source_of
+
+    found = source_of(pilot.runs_home, str(record.parameters["source"]))
+    with _the_only_restore(pilot):
+        plan = _plan(pilot, found, force=bool(record.parameters.get("force")))
+        if not plan.acts:
+            pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+            return
+        confirm(pilot, f"Put the {letters(plan.to_send)} back that run {record.run_id} left", yes=yes)
+        with resumed_run(pilot, record) as journal:
+            restored = _restore(pilot, journal, plan)
+    _end(pilot, journal.run_id, restored)
+
+
+@contextmanager
+def _the_only_restore(pilot: Pilot) -> Iterator[None]:
+    """Two at a time would not see in the journals what the other one sends."""
+    from b2bpilot.ops.runs.durable import exclusive
+    from b2bpilot.ops.runs.journal import FOLDER
+
+    with exclusive(pilot.runs_home / FOLDER / "restore.lock", "another restore"):
+        yield
+
+
+def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
+    """Decide and show it. Raises Refused for letters of another environment."""
+    from b2bpilot.ops.deadletters.archive import Origin
+    from b2bpilot.ops.deadletters.restore import COMMAND, plan_restore, sent_before
+    from b2bpilot.ops.deadletters.source import require_same_origin
+    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.runs.runs import records
+
+    origin = Origin.of(pilot.environment)
+    runs = records(pilot.runs_home, COMMAND, unreadable=pilot.output.notice)
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        plan = plan_restore(
+            found.path,
+            whole_queue_of(pilot.environment),
+            before=sent_before(runs, origin),
+            discarded=found.discarded,
+            now=pilot.now(),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+    require_same_origin(plan, origin, force=force)
+    counts = {decision.value: count for decision, count in plan.counts().items()}
+    text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
+    pilot.output.record({"plan": counts}, text=text or [f"{found.path} holds no dead letter."])
+    return plan
+
+
+def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan) -> Restored:
+    from b2bpilot.ops.deadletters.restore import Restore
+    from b2bpilot.ops.deadletters.whole import sender_of
+
+    with pilot.output.progress(f"Putting back {letters(plan.to_send)}") as tell:
+        restore = Restore(
+            sender=sender_of(pilot.environment),
+            journal=journal,
+            observe=lambda done: tell(f"Sent {done:,} of {plan.to_send:,}"),
+        )
+        restored = restore.run(plan)
+    journal.finish(restored.counts)
+    return restored
+
+
+def _end(pilot: Pilot, run_id: str, restored: Restored) -> None:
+    from b2bpilot.ops.deadletters.source import require_all_put_back
+
+    fields = {"run_id": run_id, "put_back": restored.put_back, "not_put_back": len(restored.problems)}
+    pilot.output.record(
+        {"restored": fields}, text=["", f"Put {letters(restored.put_back)} back into the queue"]
+    )
+    show_problems(pilot, run_id, restored.problems)
+    require_all_put_back(restored)

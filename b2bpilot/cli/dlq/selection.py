@@ -1,0 +1,128 @@
+"""The options that say which dead letters are meant: declared once, the same for every `dlq` command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperOption
+
+from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.text.durations import parse_duration, parse_since
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from typer._click import Parameter
+
+    from b2bpilot.ops.deadletters.selection import Selection
+else:
+    Parameter = Any
+
+KEY = "b2bpilot.dlq.selection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """One of the options."""
+
+    name: str
+    metavar: str
+    help: str
+    is_many: bool = False
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+
+FILTERS = (
+    Filter(name="group", metavar="GROUP", help="Only this group of `dlq list`, such as G1."),
+    Filter(name="since", metavar="WHEN", help="Only those written since: 30m, 2h, 1d, or ISO 8601 (UTC)."),
+    Filter(name="until", metavar="WHEN", help="Only those written before this time."),
+    Filter(name="older_than", metavar="DURATION", help="Only those at least so old, such as 10m."),
+    Filter(
+        name="message_id",
+        metavar="ID",
+        is_many=True,
+        help="Only this message: message_id, MessageSid, or the id in the queue; may be given again.",
+    ),
+    Filter(name="error", metavar="TEXT", help="Only those with this in the error's text or code."),
+    Filter(name="from", metavar="NUMBER", help="Only those from this sender, such as +15005550006."),
+    Filter(name="limit", metavar="N", help="At most so many."),
+    Filter(
+        name="where",
+        metavar="EXPR",
+        help="Only those for which this JMESPath expression is true; fields: failure.*, message.*, params.*, letter.*.",
+    ),
+)
+
+
+class SelectingCommand(Command):
+    """A command about some of the dead letters; `selection_of` says which."""
+
+    def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
+        own = super().get_params(ctx)
+        after = [
+            parameter for parameter in own if parameter.name == "help" or getattr(parameter, "hidden", False)
+        ]
+        return [*(parameter for parameter in own if parameter not in after), *map(_option, FILTERS), *after]
+
+
+def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:
+    """Return what the options say. Raises UsageError."""
+    from b2bpilot.ops.deadletters.expression import Expression
+    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.inspect import identify
+
+    given = ctx.meta.get(KEY, {})
+    _require_values(given)
+    since, until, older_than, where = (given.get(name) for name in ("since", "until", "older_than", "where"))
+    return Selection(
+        group=given.get("group"),
+        since=parse_since(since, "--since", now=now) if since else None,
+        until=parse_since(until, "--until", now=now) if until else None,
+        older_than=parse_duration(older_than, "--older-than") if older_than else None,
+        message_ids=frozenset(identify(text) for text in given.get("message_id", ())),
+        error=given.get("error"),
+        from_number=given.get("from"),
+        limit=_limit(given.get("limit")),
+        where=Expression.parse(where) if where else None,
+    )
+
+
+def _require_values(given: Mapping[str, str | Sequence[str]]) -> None:
+    """`--group "$G"` of a script whose variable is empty must not mean the whole queue. Raises UsageError."""
+    for each in FILTERS:
+        values = given.get(each.name, ())
+        if any(not value.strip() for value in ([values] if isinstance(values, str) else values)):
+            raise UsageError(
+                f"{each.flag} is empty: it would not filter, and every dead letter would be meant",
+                hint="name what is meant, or leave the option out",
+            )
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--limit: {text!r} is not a number from 1 on")
+    return int(text)
+
+
+def _option(given: Filter) -> TyperOption:
+    def collect(ctx: typer.Context, _: Parameter, value: str | list[str] | None) -> None:
+        if value not in (None, [], ()):
+            ctx.meta.setdefault(KEY, {})[given.name] = value
+
+    return TyperOption(
+        param_decls=[f"selection_{given.name}", given.flag],
+        default=None,
+        metavar=given.metavar,
+        multiple=given.is_many,
+        help=given.help,
+        expose_value=False,
+        callback=collect,
+    )

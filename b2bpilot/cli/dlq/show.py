@@ -1,0 +1,52 @@
+"""`b2bpilot dlq show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from b2bpilot.cli.dlq import letter_view
+from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.runs.running import failed_before
+
+
+def show(
+    ctx: typer.Context,
+    letter_id: Annotated[
+        str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
+    ],
+    *,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")] = False,
+) -> None:
+    """Show one dead letter in full: failure, timeline, message, row, log lines, and what a redrive would do.
+
+    Example: b2bpilot dlq show -e prod SM00000000000000000000000000000001
+    """
+    from b2bpilot.aws.logs import LogGroup
+    from b2bpilot.ops.deadletters import show as operation
+    from b2bpilot.ops.deadletters.survey import queue_of
+    from b2bpilot.ops.inspect import identify
+
+    pilot = pilot_of(ctx)
+    wanted = identify(letter_id)
+    environment, now = pilot.environment, pilot.now()
+    queue = queue_of(environment)
+    with pilot.output.progress("Looking for the dead letter") as tell:
+        shown = operation.show(
+            queue,
+            wanted,
+            retention=queue.attributes().retention,
+            database=pilot.database,
+            log=lambda: LogGroup.of_function(
+                environment.stack.processor_function_name, access=environment.access
+            ),
+            failed_before=failed_before(pilot),
+            now=now,
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+        )
+    pilot.output.pairs(
+        {"dead_letter": letter_view.fields(shown, reveal=reveal)},
+        text=letter_view.story(shown, reveal=reveal, now=now),
+    )

@@ -1,0 +1,1 @@
+"""What every command is given: the settings, the environment, a way to ask, and how it fails."""

@@ -1,0 +1,100 @@
+"""Command and group classes that take the global options anywhere on the line, and a value that may be left out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from b2bpilot import __version__
+from b2bpilot.cli.frame.settings import SETTINGS, Setting
+
+if TYPE_CHECKING:
+    from typer._click import HelpFormatter, Parameter
+else:
+    HelpFormatter = Parameter = Any
+
+LOOKS_LIKE_DURATION = re.compile(r"\d")
+LEFT_OUT = {"--wait": "30s"}
+"""Options whose value may be left out, and what it is then."""
+
+
+class Command(TyperCommand):
+    """A command that also takes the global options; its help names them in one line."""
+
+    def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
+        return [*super().get_params(ctx), *_options(hidden=True)]
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
+        return super().parse_args(ctx, with_left_out_values(args))
+
+    def format_epilog(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
+        super().format_epilog(ctx, formatter)
+        _write_global_options_line(formatter)
+
+
+class Group(TyperGroup):
+    """A group of commands; the root of all shows the global options in full."""
+
+    def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # as above
+        return [*super().get_params(ctx), *_options(hidden=ctx.parent is not None)]
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
+        super().format_epilog(ctx, formatter)
+        if ctx.parent is not None:
+            _write_global_options_line(formatter)
+
+
+def with_left_out_values(args: list[str]) -> list[str]:
+    """Give an option that stands without its value the value of LEFT_OUT."""
+    completed: list[str] = []
+    for place, argument in enumerate(args):
+        completed.append(argument)
+        following = args[place + 1] if place + 1 < len(args) else ""
+        if argument in LEFT_OUT and not LOOKS_LIKE_DURATION.match(following):
+            completed.append(LEFT_OUT[argument])
+    return completed
+
+
+def print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"b2bpilot {__version__}")
+        raise typer.Exit
+
+
+def _options(*, hidden: bool) -> list[Parameter]:
+    return [_option(setting, hidden=hidden) for setting in SETTINGS]
+
+
+def _option(setting: Setting, *, hidden: bool) -> TyperOption:
+    """`given` collects the values of every level; the same option again, further right, wins."""
+    switch = setting.metavar is None
+
+    def collect(ctx: typer.Context, _: Parameter, value: str | bool | None) -> None:
+        if value is not None and value is not False:
+            ctx.obj.given[setting.name] = value
+
+    return TyperOption(
+        param_decls=[f"global_{setting.name}", *setting.flags],
+        is_flag=switch,
+        default=False if switch else None,
+        metavar=setting.metavar,
+        help=f"{setting.help}  [{setting.variables[0]}]",
+        hidden=hidden,
+        expose_value=False,
+        callback=collect,
+    )
+
+
+def _write_global_options_line(formatter: HelpFormatter) -> None:
+    flags = ", ".join("/".join(reversed(setting.flags)) for setting in SETTINGS)
+    with formatter.section("Everywhere"):
+        formatter.write_text(f"{flags}: see b2bpilot --help")

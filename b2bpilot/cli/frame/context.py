@@ -1,0 +1,168 @@
+"""What a command is given: the settings, the output, and the environment, asked for at first use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from b2bpilot.cli.frame.confirm import Confirmation
+from b2bpilot.cli.frame.settings import GlobalSettings, config_files, resolve, state_home
+from b2bpilot.cli.output import Output
+from b2bpilot.cli.text.privacy import passwords_in
+from b2bpilot.errors import LocalEnvironmentError, UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.session import AwsAccess
+    from b2bpilot.ops.environment import Environment
+    from b2bpilot.pipeline.database import DatabaseManager
+
+LOCAL = "local"
+
+
+@dataclass
+class Pilot:
+    """One run of the program. `given` holds the global options as they were read, wherever they stood."""
+
+    environ: Mapping[str, str]
+    output: Output
+    given: dict[str, str | bool] = field(default_factory=dict)
+    views: tuple[str, ...] = ()
+    """Forms of the output that only this command has."""
+
+    @cached_property
+    def settings(self) -> GlobalSettings:
+        """Raises SettingsInvalid."""
+        settings = self.resolve({})
+        self.output.format, self.output.color = settings.output, settings.color
+        self._keep_secret(settings.database_url)
+        return settings
+
+    def resolve(self, more: Mapping[str, str | bool]) -> GlobalSettings:
+        """Return the settings with `more` options. Raises SettingsInvalid."""
+        files = config_files(self.environ, directory=Path.cwd(), home=Path.home())
+        return resolve({**self.given, **more}, self.environ, files, views=self.views)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Raises UsageError when none was named, EnvironmentUnknown, AwsError."""
+        from b2bpilot.ops import environment
+
+        found = environment.discover(self.environment_name, self.access)
+        self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
+        return found
+
+    @property
+    def environment_name(self) -> str:
+        """Raises UsageError when none was named."""
+        if name := self.settings.environment:
+            return name
+        raise UsageError(
+            "no environment was named",
+            hint='name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml',
+        )
+
+    @cached_property
+    def access(self) -> AwsAccess:
+        """How to reach the environment's account. Raises UsageError, LocalEnvironmentError."""
+        return self._access(self.environment_name)
+
+    @cached_property
+    def database_url(self) -> str:
+        """The named one, else the environment's; the shell's DATABASE_URL only where no environment is named: it
+        may be another project's."""
+        from b2bpilot.ops import environment
+
+        settings = self.settings
+        url = settings.database_url
+        if url is None and settings.environment is None:
+            url = self.environ.get("DATABASE_URL")
+        if not url and settings.environment is None:
+            raise UsageError(
+                "neither an environment nor a database was named",
+                hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
+            )
+        if not url:
+            url = environment.database_url(self.environment)
+        self._keep_secret(url)
+        return url
+
+    def database(self) -> DatabaseManager:
+        from b2bpilot.pipeline.database import DatabaseManager
+
+        return DatabaseManager(self.database_url, application_name="b2bpilot/cli")
+
+    def confirmation(self, *, yes: bool) -> Confirmation:
+        return Confirmation(stdin=sys.stdin, output=self.output, yes=yes)
+
+    def tell(self, text: str) -> None:
+        """Say it with --verbose only."""
+        if self.settings.verbose:
+            self.output.notice(text)
+
+    @property
+    def local_home(self) -> Path:
+        return state_home(self.environ, home=Path.home())
+
+    @property
+    def runs_home(self) -> Path:
+        """The folder in which journals are kept, in `runs`."""
+        chosen = self.environ.get("B2BPILOT_HOME")
+        return Path(chosen).absolute() if chosen else self.local_home.parent
+
+    @staticmethod
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    def _access(self, name: str) -> AwsAccess:
+        from b2bpilot.aws.session import AwsAccess
+
+        settings = self.settings
+        if name == LOCAL:
+            return self._local_access()
+        return AwsAccess(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
+
+    def _local_access(self) -> AwsAccess:
+        """The local environment's own settings, whatever the shell has; --endpoint-url names another way to it."""
+        from b2bpilot.aws.session import AwsAccess
+        from b2bpilot.cli.local.app import local_extra
+
+        with local_extra():
+            from b2bpilot.local import control
+        if conflicting := sorted({"region", "profile"} & self.given.keys()):
+            raise UsageError(
+                f"--{conflicting[0]} has no meaning for the local environment", hint="leave it out"
+            )
+        named = self.settings.endpoint_url if "endpoint_url" in self.given else None
+        found = control.export(self.local_home, endpoint_url=named)
+        if found is None:
+            raise LocalEnvironmentError(
+                "the local environment is not running", hint="start it with `b2bpilot local up`"
+            )
+        return AwsAccess(
+            region=found["AWS_REGION"],
+            endpoint_url=found["AWS_ENDPOINT_URL"],
+            access_key_id=found["AWS_ACCESS_KEY_ID"],
+            secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def _keep_secret(self, url: str | None) -> None:
+        self.output.secrets += passwords_in(url or "")
+
+
+def pilot_of(ctx: typer.Context, *, views: tuple[str, ...] = ()) -> Pilot:
+    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else.
+
+    `views` are forms of the output that this command has beside those of all.
+    """
+    pilot = ctx.obj
+    assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    pilot.views = views
+    _ = pilot.settings
+    return pilot

@@ -1,0 +1,1 @@
+"""`b2bpilot inspect`: the whole story of a message."""

@@ -1,0 +1,81 @@
+"""`b2bpilot inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.text.durations import parse_since
+from b2bpilot.errors import AwsError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.inspect.surroundings import Sources
+
+
+def inspect(
+    ctx: typer.Context,
+    id_: Annotated[
+        str,
+        typer.Argument(
+            help="A message_id, MessageSid, SNS's MessageId, a Lambda request id, or a phone number.",
+            metavar="ID",
+        ),
+    ],
+    *,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Look from this time on: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: what the row says, else 6h]",
+            metavar="WHEN",
+        ),
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")] = False,
+) -> None:
+    """Tell the whole story of one message: Twilio, webhook, SNS, every run of the processor, row, dead letter, redrives.
+
+    Says why nothing happened if nothing did, what is missing, and what to do next. Ends with 1 when nothing knows it.
+
+    Example: b2bpilot inspect -e prod SM00000000000000000000000000000001
+    """
+    from b2bpilot.cli.inspect import inspection
+    from b2bpilot.ops.inspect.identity import clue
+    from b2bpilot.ops.inspect.inspection import Inspection
+    from b2bpilot.ops.inspect.inspection import inspect as operation
+    from b2bpilot.ops.inspect.surroundings import Surroundings
+
+    pilot = pilot_of(ctx)
+    now = pilot.now()
+    wanted = clue(id_)
+    begin = parse_since(since, "--since", now=now) if since else None
+    with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
+        around = Surroundings(
+            environment=pilot.settings.environment,
+            database=pilot.database,
+            sources=_sources(pilot),
+            since=begin,
+            now=now,
+        )
+        found = operation(wanted, around)
+    if isinstance(found, Inspection):
+        inspection.show(pilot.output, found, reveal=reveal)
+    else:
+        inspection.show_several(pilot.output, found, reveal=reveal, now=now)
+
+
+def _sources(pilot: Pilot) -> Sources:
+    """A row can be shown without AWS, when its database was named."""
+    from b2bpilot.cli.twilio.account import twilio_access_of
+    from b2bpilot.ops.inspect.sources import sources_of, unasked
+    from b2bpilot.ops.inspect.twilio_record import TwilioRecord
+
+    twilio = TwilioRecord(connect=lambda: twilio_access_of(pilot).connect(), now=pilot.now())
+    if pilot.settings.environment is None:
+        return unasked("no environment was named")
+    try:
+        return sources_of(pilot.environment, home=pilot.runs_home, twilio=twilio)
+    except AwsError as exc:
+        if not pilot.settings.database_url:
+            raise
+        return unasked(str(exc))

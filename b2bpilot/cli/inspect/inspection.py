@@ -1,0 +1,152 @@
+"""A message's story as it is shown: numbers masked and texts cut unless revealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.logs.log_line import safe
+from b2bpilot.cli.output import Output, Row
+from b2bpilot.cli.submissions import submission
+from b2bpilot.cli.text import plain
+from b2bpilot.cli.text.privacy import cut, mask_number
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.inspect.attempts import Attempt
+    from b2bpilot.ops.inspect.identity import Clue
+    from b2bpilot.ops.inspect.inspection import Inspection, Several
+    from b2bpilot.ops.inspect.source import Asked
+
+SOURCE_WIDTH = 9
+
+
+def show(output: Output, found: Inspection, *, reveal: bool) -> None:
+    """One document for programs; for people the verdict first, then the story, then what to do."""
+    output.record(
+        {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)},
+        text=story(found, reveal=reveal),
+    )
+
+
+def show_several(output: Output, found: Several, *, reveal: bool, now: datetime) -> None:
+    known = {row.message_id: row for row in found.rows}
+    rows = []
+    for message_id in found.message_ids:
+        row = known.get(message_id)
+        columns = {"message id": message_id, "status": "no row was asked for"}
+        rows.append(
+            Row(
+                fields=submission.fields(row, reveal=reveal) if row else {"message_id": message_id},
+                columns=submission.columns(row, reveal=reveal, now=now) if row else columns,
+            )
+        )
+    if known and len(known) < len(rows):
+        rows = [Row(fields=row.fields, columns={"message id": str(row.fields["message_id"])}) for row in rows]
+    output.rows("messages", rows)
+    output.notice(f"This {found.found_as} leads to {len(rows)} messages: `b2bpilot inspect` one of them")
+
+
+def shown_id(clue: Clue) -> str:
+    return clue.text if clue.message_id else mask_number(clue.text)
+
+
+def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
+    """Return the story for programs."""
+    diagnosis = found.diagnosis
+    return {
+        "message_id": found.message_id,
+        "found_as": found.found_as,
+        "verdict": diagnosis.verdict.value,
+        "explanation": _text(diagnosis.explanation, reveal=reveal),
+        "timeline": [
+            {"at": format_time(moment.at), "source": moment.source, "what": _text(moment.what, reveal=reveal)}
+            for moment in found.moments
+        ],
+        "attempts": [_attempt(attempt) for attempt in found.attempts],
+        "gaps": list(diagnosis.gaps),
+        "next": list(diagnosis.next_steps),
+        "sources": [
+            {"name": asked.name, "problem": asked.problem, "note": asked.answer.note} for asked in found.asked
+        ],
+        "since": format_time(found.since),
+        "until": format_time(found.until),
+    }
+
+
+def story(found: Inspection, *, reveal: bool) -> Iterator[str]:
+    """Return the story's lines."""
+    yield from plain.pairs(list(_head(found, reveal=reveal)))
+    yield ""
+    for moment in found.moments:
+        text = plain.one_line(_text(moment.what, reveal=reveal))
+        yield f"{moment.at:%Y-%m-%d %H:%M:%S}.{moment.at.microsecond // 1000:03}  {moment.source:<{SOURCE_WIDTH}}  {text}"
+    yield ""
+    yield from plain.pairs(list(_foot(found)))
+
+
+def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:
+    row, diagnosis = found.row, found.diagnosis
+    yield "message", found.message_id + (f" (found as {found.found_as})" if found.found_as else "")
+    if row and row.message_sid:
+        yield "MessageSid", row.message_sid
+    if row and (about := _about(found, reveal=reveal)):
+        yield "about", about
+    yield "verdict", f"{diagnosis.verdict}: {_text(diagnosis.explanation, reveal=reveal)}"
+
+
+def _about(found: Inspection, *, reveal: bool) -> str:
+    row = found.row
+    assert row  # noqa: S101  # the caller looked
+    number = row.from_number or (row.params or {}).get("From")
+    shown = (number if reveal else mask_number(number)) if number else None
+    body = row.body or (row.params or {}).get("Body")
+    parts = [
+        row.message_type,
+        f"from {shown}" if shown else None,
+        repr(body if reveal else cut(body)) if body else None,
+        f"reply {row.reply_state}" if row.reply_state else None,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _foot(found: Inspection) -> Iterator[tuple[str, str]]:
+    yield from _listed("gap", found.diagnosis.gaps)
+    asked = [_named(one) for one in found.asked if not one.problem]
+    yield (
+        "asked",
+        f"{', '.join(asked)}; from {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC",
+    )
+    yield from _listed("not asked", [f"{one.name}: {one.problem}" for one in found.asked if one.problem])
+    yield from _listed("next", found.diagnosis.next_steps or ["nothing to do"])
+
+
+def _named(asked: Asked) -> str:
+    return f"{asked.name} ({asked.answer.note})" if asked.answer.note else asked.name
+
+
+def _listed(name: str, values: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for place, value in enumerate(values):
+        yield "" if place else name, value
+
+
+def _attempt(attempt: Attempt) -> dict[str, object]:
+    return {
+        "began_at": format_time(attempt.began_at),
+        "request_id": attempt.request_id,
+        "status": attempt.status,
+        "milliseconds": attempt.milliseconds,
+        "events": sorted(attempt.events),
+    }
+
+
+def _row(found: Inspection, *, reveal: bool) -> dict[str, object] | None:
+    row = found.row
+    if row is None:
+        return None
+    return {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
+
+
+def _text(text: str, *, reveal: bool) -> str:
+    return text if reveal else safe(text)

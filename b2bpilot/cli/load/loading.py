@@ -1,0 +1,150 @@
+"""A run of `load`: fire, prove, clean up, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.load import display as load_display
+from b2bpilot.cli.publish.progress import ProofDisplay
+from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.load.firing import Fired, Firing
+    from b2bpilot.ops.load.loaded import Loaded
+    from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.load.report import Report
+    from b2bpilot.ops.load.world import World
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.pipeline.database import DatabaseManager
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What follows the last request."""
+
+    wait: timedelta
+    page: Path | None
+    keep: bool
+
+
+def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> None:
+    """Raises what `require_proved` raises, after everything was shown. Nothing is sent when the database does not answer."""
+    from b2bpilot.ops.load import run
+    from b2bpilot.ops.load.firing import Firing
+    from b2bpilot.ops.publish.run import route_of
+
+    with (
+        closing(route_of(pilot.environment, plan.via, clock=pilot.now)) as route,
+        pilot.database() as database,
+    ):
+        _require_answer(database)
+        with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
+            firing = Firing(plan, journal.run_id, route, journal, clock=pilot.now)
+            fired = _fire(pilot, plan, firing)
+            report = _prove(pilot, database, _loaded(journal.run_id, plan, fired), ending, journal)
+    _show(pilot, report, ending)
+    run.require_proved(report)
+
+
+def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
+    from b2bpilot.ops.load import run
+    from b2bpilot.ops.load.plan import Plan
+
+    loaded = _loaded(record.run_id, Plan.of_parameters(record.parameters), run.fired_before(record))
+    with pilot.database() as database:
+        database.now()
+        with resumed_run(pilot, record) as journal:
+            report = _prove(pilot, database, loaded, ending, journal)
+    _show(pilot, report, ending)
+    run.require_proved(report)
+
+
+def _require_answer(database: DatabaseManager) -> None:
+    """A load that could not be proved is not sent. Raises DatabaseError."""
+    try:
+        database.now()
+    except DatabaseError as exc:
+        raise type(exc)(f"{exc}. Nothing was sent", hint=exc.hint) from exc
+
+
+def _loaded(run_id: str, plan: Plan, fired: Fired) -> Loaded:
+    from b2bpilot.ops.load.loaded import Loaded
+
+    return Loaded(run_id=run_id, plan=plan, fired=fired)
+
+
+def _fire(pilot: Pilot, plan: Plan, firing: Firing) -> Fired:
+    with pilot.output.progress("Sending") as tell, _told_when_interrupted(pilot, firing):
+        firing.observe = load_display.LoadDisplay(tell, plan, live=pilot.output.stderr.isatty())
+        return firing.run()
+
+
+@contextmanager
+def _told_when_interrupted(pilot: Pilot, firing: Firing) -> Iterator[None]:
+    """Who stops a load is told what was sent by then; `runs resume` proves and removes that."""
+    try:
+        yield
+    except BaseException:
+        attempts = firing.attempts
+        accepted = sum(attempt.error is None for attempt in attempts)
+        pilot.output.notice(
+            f"Stopped: {accepted:,} requests were accepted, {len(attempts) - accepted:,} were not. "
+            "`runs resume` proves what became of them and removes it"
+        )
+        raise
+
+
+def _prove(
+    pilot: Pilot, database: DatabaseManager, loaded: Loaded, ending: Ending, journal: Journal
+) -> Report:
+    from b2bpilot.ops.load import run
+    from b2bpilot.ops.load.world import World
+
+    world = World(environment=pilot.environment, clock=pilot.now)
+    with pilot.output.progress(f"Waiting for {len(loaded.accepted_ids()):,} rows") as tell:
+        display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
+        run.wait_for_rows(database, loaded, timeout=ending.wait, observe=display)
+        tell("Asking the dead-letter queue and CloudWatch")
+        report = run.judge(loaded, database, world, clock=pilot.now)
+        if not ending.keep:
+            tell("Removing the test messages")
+            report = _clean(database, world, loaded, report)
+    journal.finish(
+        {
+            "accepted": report.accepted,
+            "stored": report.stored,
+            "broken": sum(check.verdict.value == "broken" for check in report.checks),
+            "cleaned": report.cleaning.rows,
+        }
+    )
+    return report
+
+
+def _clean(database: DatabaseManager, world: World, loaded: Loaded, report: Report) -> Report:
+    """Only what was proved is removed: what is not is needed to find out why."""
+    from b2bpilot.ops.load.cleaning import clean
+    from b2bpilot.ops.load.report import Cleaning
+
+    if not report.is_proved:
+        left = f"everything, to find out why; afterwards: b2bpilot runs resume {loaded.run_id}"
+        return replace(report, cleaning=Cleaning(left=[left]))
+    return replace(report, cleaning=clean(database, world, loaded.message_ids(), loaded.poison_ids()))
+
+
+def _show(pilot: Pilot, report: Report, ending: Ending) -> None:
+    encoding = (getattr(pilot.output.stdout, "encoding", None) or "ascii").lower()
+    lines = load_display.told(report, ascii_only=not encoding.startswith("utf"))
+    pilot.output.record({"load": report.fields()}, text=lines)
+    if ending.page is not None:
+        from b2bpilot.ops.load.page import page
+
+        ending.page.write_text(page(report), encoding="utf-8")
+        pilot.output.notice(f"Wrote {ending.page}")

@@ -1,0 +1,1 @@
+"""`b2bpilot local` and `b2bpilot demo`."""

@@ -1,0 +1,150 @@
+"""`b2bpilot local`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.text.durations import relative
+from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.pipeline.message import format_time, parse_time
+
+if TYPE_CHECKING:
+    from b2bpilot.local.control import LocalStatus
+
+app = typer.Typer(cls=Group, rich_markup_mode=None, help="Run the whole system on this machine.")
+
+
+@app.command("up", cls=Command)
+def up(
+    ctx: typer.Context,
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when it is ready; `local down` ends it.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete the rows and queues of the last time.")
+    ] = False,
+) -> None:
+    """Start PostgreSQL, an AWS emulator, the real template in it, and the functions. Ctrl-C ends all of it.
+
+    Example: b2bpilot local up --detach && b2bpilot publish -e local --wait
+    """
+    pilot = pilot_of(ctx)
+    with local_extra():
+        from b2bpilot.local.control import up_detached
+    if not detach:
+        _up_in_foreground(pilot, fresh=fresh)
+        return
+    with pilot.output.progress("Starting the local environment") as observe:
+        status = up_detached(pilot.local_home, fresh=fresh, progress=observe)
+    _show(pilot, status)
+
+
+@app.command("down", cls=Command)
+def down(ctx: typer.Context) -> None:
+    """End the local environment. Its rows and queues are there again after the next `up`.
+
+    Example: b2bpilot local down
+    """
+    pilot = pilot_of(ctx)
+    with local_extra():
+        from b2bpilot.local import control
+    with pilot.output.progress("Ending the local environment"):
+        ended = control.down(pilot.local_home)
+    text = "Ended the local environment" if ended else "No local environment is running"
+    pilot.output.record({"ended": ended, "home": str(pilot.local_home)}, text=[text])
+
+
+@app.command("status", cls=Command)
+def status(ctx: typer.Context) -> None:
+    """Show what runs where.
+
+    Example: b2bpilot local status -o json
+    """
+    pilot = pilot_of(ctx)
+    with local_extra():
+        from b2bpilot.local import control
+    _show(pilot, control.status(pilot.local_home))
+
+
+@contextmanager
+def local_extra() -> Iterator[None]:
+    """Say what to install when an import of the block fails: the local environment's packages are an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise LocalEnvironmentError(
+            f"the local environment needs packages that are not installed ({exc.name})",
+            hint="pip install 'b2bpilot[local]'",
+        ) from exc
+
+
+def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
+    with local_extra():
+        from b2bpilot.local import control
+        from b2bpilot.local.environment import running
+    with ExitStack() as stack:
+        with pilot.output.progress("Starting the local environment") as observe:
+            environment = stack.enter_context(running(pilot.local_home, fresh=fresh, progress=observe))
+        _show(pilot, control.status(pilot.local_home))
+        pilot.output.finish()
+        pilot.output.notice("Ctrl-C ends it.")
+        environment.serve()
+        pilot.output.notice("Ending the local environment")
+    pilot.output.notice("Ended. Its rows and queues are there again after the next `b2bpilot local up`.")
+
+
+def _show(pilot: Pilot, status: LocalStatus) -> None:
+    fields = {
+        "running": status.running,
+        "home": str(status.home),
+        "pid": status.pid,
+        "started_at": status.started_at,
+        "endpoint_url": status.endpoint_url,
+        "webhook_url": status.webhook_url,
+        "twilio_api_url": status.twilio_api_url,
+        "database_url": status.database_url,
+        "stack_name": status.stack_name,
+        "region": status.region,
+        "account_id": status.account_id,
+        "components": [
+            {"name": part.name, "pid": part.pid, "memory_bytes": part.memory_bytes}
+            for part in status.components
+        ],
+        "export": dict(status.export or {}),
+    }
+    if status.running:
+        pilot.output.pairs(fields, text=_running(status, now=pilot.now()))
+        pilot.output.record({}, text=["", "For other AWS tools:", *_exports(status)])
+    else:
+        text = [f"No local environment is running in {status.home}", "Start one: b2bpilot local up"]
+        pilot.output.record(fields, text=text)
+
+
+def _running(status: LocalStatus, *, now: datetime) -> list[tuple[str, str]]:
+    processes = (
+        f"{part.name} {part.memory_bytes / 1_000_000:.0f} MB (pid {part.pid})" for part in status.components
+    )
+    started_at = parse_time(status.started_at)
+    return [
+        ("running since", f"{format_time(started_at)} ({relative(started_at, now=now)})"),
+        ("webhook", str(status.webhook_url)),
+        ("Twilio", f"{status.twilio_api_url} (a double; `-e local` uses it)"),
+        ("AWS endpoint", f"{status.endpoint_url} (account {status.account_id}, {status.region})"),
+        ("database", str(status.database_url)),
+        ("stack", f"{status.stack_name} (use it with `-e local`)"),
+        ("processes", ", ".join(processes)),
+        ("home", str(status.home)),
+    ]
+
+
+def _exports(status: LocalStatus) -> list[str]:
+    return [f"export {name}={shlex.quote(value)}" for name, value in (status.export or {}).items()]

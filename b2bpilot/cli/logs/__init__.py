@@ -1,0 +1,1 @@
+"""`b2bpilot logs`: all functions' lines, merged by time."""

@@ -1,0 +1,136 @@
+"""`b2bpilot logs`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.text.durations import parse_period, parse_since
+from b2bpilot.errors import AwsThrottled, AwsUnreachable, UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.logs.entry import LogEntry
+    from b2bpilot.ops.logs.reading import Follower
+    from b2bpilot.ops.logs.selection import Selection
+
+POLL_SECONDS = 2.0
+"""Four functions every two seconds stay below the account's FilterLogEvents calls a second."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+def logs(
+    ctx: typer.Context,
+    functions: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="webhook, processor, stale, redriver; all of them without.", metavar="[FUNCTION]..."
+        ),
+    ] = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    since: Annotated[
+        str,
+        typer.Option(help="From when: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN", show_default=True),
+    ] = "10m",
+    until: Annotated[str | None, typer.Option(help="Up to when.", metavar="WHEN")] = None,
+    message_id: Annotated[
+        str | None, typer.Option(help="Lines of this message: message_id or MessageSid.", metavar="ID")
+    ] = None,
+    request_id: Annotated[
+        str | None, typer.Option(help="Lines of this Lambda request.", metavar="ID")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option(help=f"Lines at least so bad: {', '.join(LEVELS)}.", metavar="LEVEL")
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            help="Lines that contain this text, or whose field has this value; repeatable, all must match.",
+            metavar="TEXT|FIELD=VALUE",
+        ),
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers in full.")] = False,
+) -> None:
+    """Show what the functions wrote, all of them merged by time.
+
+    -o jsonl prints the lines as they were written, each with its time and function.
+
+    Example: b2bpilot logs -e prod processor --since 1h --filter event=failed
+    """
+    from b2bpilot.ops.logs import reading
+
+    pilot = pilot_of(ctx)
+    now = pilot.now()
+    if follow and (until or pilot.output.format is Format.JSON):
+        raise UsageError("--follow has no end", hint="leave out --until; for programs there is -o jsonl")
+    selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
+    begin = parse_since(since, "--since", now=now)
+    _, end = parse_period(since, until, now=now)
+    logs = reading.groups(pilot.environment, functions or [])
+
+    def missing(function: str, group: str) -> None:
+        pilot.output.notice(f"{function}: there is no log group {group} (yet): the function wrote nothing")
+
+    if follow:
+        _follow(pilot, reading.Follower(logs, selection, since=begin, missing=missing), reveal=reveal)
+        return
+    found = reading.read(logs, selection, since=begin, until=end, missing=missing)
+    if _show(pilot, found, reveal=reveal) == 0:
+        until_ = f" until {end:%Y-%m-%d %H:%M:%S}" if end else ""
+        pilot.output.notice(f"No lines match since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
+
+
+def _selection(
+    *, message_id: str | None, request_id: str | None, level: str | None, filters: list[str]
+) -> Selection:
+    from b2bpilot.ops.inspect import identify
+    from b2bpilot.ops.logs import selection
+    from b2bpilot.ops.logs.entry import Level
+
+    if level is not None and level.lower() not in LEVELS:
+        raise UsageError(f"--level: {level!r} is no level", hint=f"one of {', '.join(LEVELS)}")
+    ids = [identify(message_id)] if message_id else []
+    ids += [selection.request_id(request_id)] if request_id else []
+    return selection.Selection(
+        ids=ids,
+        level=Level[level.upper()] if level else None,
+        terms=[selection.term(text) for text in filters],
+    )
+
+
+def _follow(pilot: Pilot, follower: Follower, *, reveal: bool) -> None:
+    """What passes (no network, too many calls) is said, and tried again."""
+    while True:
+        try:
+            _show(pilot, follower.new(), reveal=reveal)
+        except (AwsThrottled, AwsUnreachable) as exc:
+            pilot.output.notice(f"{exc}; trying again")
+        time.sleep(POLL_SECONDS)
+
+
+def _show(pilot: Pilot, found: Iterable[LogEntry], *, reveal: bool) -> int:
+    """Print each line as it comes; one JSON document holds all of them."""
+    from b2bpilot.cli.logs import log_line
+
+    output, verbose = pilot.output, pilot.settings.verbose
+    if output.format is Format.JSON:
+        lines = [log_line.fields(entry, reveal=reveal) for entry in found]
+        output.document["lines"] = lines
+        return len(lines)
+    count = 0
+    for entry in found:
+        if output.format is Format.JSONL:
+            output.record(log_line.fields(entry, reveal=reveal), text=[])
+        else:
+            output.record({}, text=[log_line.text(entry, reveal=reveal, verbose=verbose)])
+        count += 1
+    output.finish()
+    return count

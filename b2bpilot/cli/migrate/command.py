@@ -1,0 +1,141 @@
+"""`b2bpilot migrate`."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.migrate import migration
+from b2bpilot.cli.text.durations import parse_duration
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.migrations import Author, Survey
+
+FOUND_SOMETHING = 3
+
+
+def migrate(
+    ctx: typer.Context,
+    *,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show what is applied and what is pending; stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that would run, and the plan on stderr; stop.")
+    ] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code", help="With --status or --dry-run: exit 3 when some are pending, 1 on drift."
+        ),
+    ] = False,
+    lock_wait: Annotated[
+        str,
+        typer.Option(
+            help="How long to wait for another migrator, and for old transactions.",
+            metavar="DURATION",
+            show_default=True,
+        ),
+    ] = "30s",
+    reason: Annotated[str | None, typer.Option(help="Why; the ledger keeps it.", metavar="TEXT")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Bring the table to what this version needs, while it is used. Only adds: the previous version keeps working.
+
+    Run again after an interruption, it goes on where it stopped. Connect it to the database itself, not to a pooler.
+
+    Example: b2bpilot migrate -e staging --dry-run
+    """
+    pilot = pilot_of(ctx)
+    wait = timedelta() if lock_wait in ("0", "0s") else parse_duration(lock_wait, "--lock-wait")
+    _require_one(status=status, dry_run=dry_run, exit_code=exit_code)
+    if status:
+        _status(pilot, exit_code=exit_code)
+    elif dry_run:
+        _dry_run(pilot, exit_code=exit_code)
+    else:
+        _migrate(pilot, wait=wait, reason=reason, yes=yes)
+
+
+def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
+    if status and dry_run:
+        raise UsageError("--status and --dry-run are two different things; name one")
+    if exit_code and not (status or dry_run):
+        raise UsageError("--exit-code belongs to --status and --dry-run")
+
+
+def _status(pilot: Pilot, *, exit_code: bool) -> None:
+    from b2bpilot.ops import migrations
+
+    plan = migrations.plan(pilot.database_url)
+    pilot.output.rows("migrations", map(migration.row, plan.migrations))
+    for line in migration.remarks(plan):
+        pilot.output.notice(line)
+    if exit_code:
+        migrations.require_sound(plan)
+    if exit_code and plan.pending:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
+    from b2bpilot.ops import migrations
+
+    survey = _survey(pilot)
+    for line in migration.described(survey, _target(pilot)):
+        pilot.output.notice(line)
+    pilot.output.record(migration.fields(survey), text=migrations.script(survey.plan))
+    if exit_code and survey.plan.pending:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) -> None:
+    from b2bpilot.ops import migrations
+
+    survey = _survey(pilot)
+    plan, target = survey.plan, _target(pilot)
+    pilot.output.record(migration.fields(survey), text=[])
+    doing = f"Nothing is pending in {target}; verifying it"
+    if plan.pending or plan.to_record:
+        doing = f"Migrating {target}"
+        question = migration.question(plan, target)
+        pilot.confirmation(yes=yes).ask(list(migration.described(survey, target)), question)
+    try:
+        with pilot.output.progress(doing) as observe:
+            outcome = migrations.apply(pilot.database_url, observe, author=_author(reason), lock_wait=wait)
+    except KeyboardInterrupt:
+        pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")
+        raise
+    pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
+
+
+def _survey(pilot: Pilot) -> Survey:
+    """Counting the message_ids of a large table takes a while."""
+    from b2bpilot.ops import migrations
+
+    with pilot.output.progress(f"Looking at {_target(pilot)}"):
+        return migrations.survey(pilot.database_url)
+
+
+def _target(pilot: Pilot) -> str:
+    """Where the table is; with the environment when it was asked for the database."""
+    from b2bpilot.pipeline.connection import place
+
+    where = place(pilot.database_url)
+    settings = pilot.settings
+    return f"{where}, {pilot.environment}" if settings.environment and not settings.database_url else where
+
+
+def _author(reason: str | None) -> Author:
+    from b2bpilot.ops.migrations import Author
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return Author(operator=f"{user}@{platform.node()}", reason=reason)

@@ -1,0 +1,245 @@
+"""`b2bpilot publish`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import LOCAL, Pilot, pilot_of
+from b2bpilot.cli.frame.settings import config_files
+from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.text.durations import parse_duration
+from b2bpilot.cli.text.privacy import cut, mask_number
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.publish.fixtures import Fixture
+    from b2bpilot.ops.publish.order import Order, Wanted
+    from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.pipeline.message import PilotMessage
+
+MOST = 1_000_000
+
+RESUMERS["publish"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+
+
+class Via(StrEnum):
+    TOPIC = "topic"
+    WEBHOOK = "webhook"
+
+
+class Priority(StrEnum):
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+def publish(
+    ctx: typer.Context,
+    fixture: Annotated[
+        str | None,
+        typer.Argument(
+            help="A named message: text, media, button, location, emoji, long, empty, poison, or one of yours.",
+            metavar="[FIXTURE]",
+        ),
+    ] = None,
+    *,
+    body: Annotated[str | None, typer.Option(help="The text.", metavar="TEXT")] = None,
+    from_number: Annotated[str | None, typer.Option("--from", help="The sender.", metavar="NUMBER")] = None,
+    to_number: Annotated[str | None, typer.Option("--to", help="The receiver.", metavar="NUMBER")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", "--param", help="Any Twilio parameter; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            help="One message a line, as JSON: Twilio's parameters, or {fixture, params, message_id, priority}; "
+            "- is stdin.",
+            metavar="FILE",
+        ),
+    ] = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option(
+            help="The id, instead of a new one; publishing it twice stores it once.", metavar="UUID"
+        ),
+    ] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(help="The SNS attribute: normal or high.", metavar="PRIORITY")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="So many of it.", metavar="N")] = 1,
+    duplicate: Annotated[
+        int, typer.Option(min=0, max=100, help="Send each so many times again, under its id.", metavar="N")
+    ] = 0,
+    via: Annotated[
+        Via,
+        typer.Option(
+            help="topic, or webhook: signed with the account's token.", metavar="ROUTE", show_default=True
+        ),
+    ] = Via.TOPIC,
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="At most so many a second.", metavar="N")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=32, help="At most so many calls at once.", metavar="N")
+    ] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            help="Wait until the rows are there, 30s unless a duration follows.", metavar="[DURATION]"
+        ),
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="No test message: a configured reply is sent.")
+    ] = False,
+    save: Annotated[
+        str | None, typer.Option(help="Keep the message as a fixture of yours; send nothing.", metavar="NAME")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; it is recorded in the run's journal.", metavar="TEXT")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Publish a message, or thousands, to the environment's topic. They are test messages unless --real: no reply is sent.
+
+    "Published" means that SNS has it; with --wait the row in the database is the proof. Exit code 4: some are not known to
+    be published or stored; all of these are listed, and `runs resume` sends what is not known to be sent.
+
+    Example: b2bpilot publish media --set Body="see photo" --count 5000 --wait
+    """
+    from b2bpilot.cli.publish import publishing
+    from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.order import Wanted as Message
+    from b2bpilot.pipeline import message as pipeline
+
+    pilot = pilot_of(ctx)
+    timeout = parse_duration(wait, "--wait") if wait else None
+    if rate is not None and not math.isfinite(rate):
+        raise UsageError(f"--rate: {rate:g} is not a number of messages per second")
+    chosen = _fixture(pilot, fixture, _changes(body, from_number, to_number, changes))
+    if save is not None:
+        _refuse({"--save": True}, {"--file": file, "--wait": wait, "--message-id": message_id})
+        _save(pilot, save, chosen)
+        return
+    if via is Via.WEBHOOK:
+        _refuse({"--via webhook": True}, {"--priority": priority})
+    wanted: Sequence[Wanted]
+    if file is not None:
+        _refuse(
+            {"--file": True},
+            {"a fixture": fixture, "--message-id": message_id, "--priority": priority, "--count": count > 1},
+        )
+        wanted = _lines(file)
+    else:
+        urgency = pipeline.Priority(priority.value) if priority else pipeline.Priority.NORMAL
+        wanted = [Message(fixture=chosen, message_id=message_id, priority=urgency)]
+    order = Order(
+        wanted=wanted,
+        count=count,
+        duplicates=duplicate,
+        changes=chosen.changes if file is not None else {},
+        real=real,
+    )
+    first = order.check(now=pilot.now())
+    request = publishing.Request(
+        via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
+    )
+    if _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
+        publishing.publish(pilot, order, request)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Send what is not known to be sent: `b2bpilot runs resume`."""
+    from b2bpilot.cli.publish import publishing
+
+    publishing.resume(pilot, record, yes=yes)
+
+
+def fixtures_folder(pilot: Pilot) -> Path:
+    return config_files(pilot.environ, directory=Path.cwd(), home=Path.home())[-1].parent / "fixtures"
+
+
+def _changes(
+    body: str | None, from_number: str | None, to_number: str | None, changes: list[str] | None
+) -> dict[str, str]:
+    from b2bpilot.ops.parameters import parse_parameter
+
+    named = {"From": from_number, "To": to_number, "Body": body}
+    given = {name: value for name, value in named.items() if value is not None}
+    if empty := [name for name in ("From", "To") if given.get(name) == ""]:
+        raise UsageError(
+            f"--{empty[0].lower()}: no number", hint=f"to send none on purpose: --set {empty[0]}="
+        )
+    return given | dict(parse_parameter(text) for text in changes or [])
+
+
+def _fixture(pilot: Pilot, name: str | None, changes: dict[str, str]) -> Fixture:
+    from b2bpilot.ops.publish import fixtures
+
+    if name is None:
+        return fixtures.Fixture(changes=changes)
+    found = fixtures.find(fixtures_folder(pilot), name)
+    return fixtures.Fixture(base=found.base, changes={**found.changes, **changes})
+
+
+def _save(pilot: Pilot, name: str, fixture: Fixture) -> None:
+    from b2bpilot.ops.publish import fixtures
+
+    path, replaced = fixtures.save(fixtures_folder(pilot), name, fixture)
+    text = f"{'Replaced' if replaced else 'Saved'} {path}; nothing was sent. Send it: b2bpilot publish {name}"
+    pilot.output.record({"saved": {"name": name, "file": str(path), "replaced": replaced}}, text=[text])
+
+
+def _lines(file: str) -> Sequence[Wanted]:
+    from b2bpilot.ops.publish.order import lines_wanted
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"--file: {file} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+    return lines_wanted(text.split("\n"), name="stdin" if file == "-" else file)
+
+
+def _refuse(option: dict[str, bool], others: dict[str, object]) -> None:
+    """Raises UsageError for an option that would be ignored."""
+    (name,) = option
+    if given := [other for other, value in others.items() if value]:
+        raise UsageError(f"{given[0]} has no meaning with {name}", hint="leave one of them out")
+
+
+def _confirmed(
+    pilot: Pilot, order: Order, first: PilotMessage, request: object, *, dry_run: bool, yes: bool
+) -> bool:
+    """Show the plan where it matters, and ask: for real messages, and for many anywhere but in the local environment."""
+    from b2bpilot.ops.publish.run import ASK_ABOVE
+
+    plan = _plan(pilot, order, first, request)
+    if dry_run:
+        fields = {"environment": pilot.environment.name, "messages": order.messages, "items": order.items}
+        pilot.output.record({"plan": {**fields, "test": not order.real}}, text=[*plan, "Nothing was sent."])
+        return False
+    if order.real or (order.items > ASK_ABOVE and pilot.environment.name != LOCAL):
+        pilot.confirmation(yes=yes).ask(plan, "Publish it?" if order.items == 1 else "Publish them?")
+    return True
+
+
+def _plan(pilot: Pilot, order: Order, first: PilotMessage, request: object) -> list[str]:
+    via = getattr(request, "via", Via.TOPIC.value)
+    kind = "real" if order.real else "test"
+    what = f"1 {kind} message" if order.messages == 1 else f"{order.messages:,} {kind} messages"
+    again = f", each {order.duplicates} times again" if order.duplicates else ""
+    example = f"from {mask_number(first.params['From'])}, {cut(first.params['Body'])!r}"
+    more = "" if order.messages == 1 else "the first "
+    route = " through the webhook" if via == Via.WEBHOOK.value else ""
+    lines = [f"Publish {what} to {pilot.environment}{route}{again}: {more}{example}."]
+    if order.real:
+        who = "that number gets it" if order.messages == 1 else "each sender gets it"
+        lines.append(f"If the environment has a reply configured, {who}.")
+    return lines

@@ -1,0 +1,249 @@
+"""A run of `publish`: the one message that a person follows, or the many that are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.publish import results
+from b2bpilot.cli.publish.progress import ProofDisplay, SendingDisplay
+from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.pace import Pace
+    from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.routes import Route
+    from b2bpilot.ops.publish.run import Planned
+    from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import MessageState, RunRecord
+    from b2bpilot.pipeline.database import DatabaseManager
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """How it is to be sent. With a `timeout` the rows are looked at so long."""
+
+    via: str
+    rate: float | None
+    concurrency: int | None
+    timeout: timedelta | None
+    reason: str | None
+
+    def parameters(self, order: Order) -> Mapping[str, object]:
+        """What the journal keeps, so that a resumed run goes on in the same way."""
+        return {
+            "via": self.via,
+            "messages": order.messages,
+            "items": order.items,
+            "test": not order.real,
+            "rate": self.rate,
+            "concurrency": self.concurrency,
+            "wait_seconds": self.timeout.total_seconds() if self.timeout else None,
+        }
+
+
+def publish(pilot: Pilot, order: Order, request: Request) -> None:
+    """Send what was ordered, and show what became of it. Raises what `require_all_accepted` and the proof raise."""
+    from b2bpilot.ops.publish import run
+    from b2bpilot.ops.publish.outbox import Outbox
+
+    is_one = order.items == 1
+    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
+        began = pilot.now()
+        with _run(pilot, request, order, is_quiet=is_one) as journal:
+            with _nothing_published():
+                planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
+                before = _completed_before(database, planned, is_test=not order.real)
+            dispatch = _send(pilot, request, planned, route, journal)
+            journal.finish(dispatch.counts())
+        if is_one:
+            results.show_one(pilot, journal.run_id, dispatch, is_test=not order.real)
+        else:
+            results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
+        _prove(pilot, request, dispatch, database, before, since=began)
+    if not is_one:
+        run.require_all_accepted(dispatch, journal.run_id)
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Send what is not known to be sent: `b2bpilot runs resume`."""
+    from b2bpilot.ops.publish import run
+
+    request = _request_of(record)
+    planned = run.planned_again(record, pilot.runs_home)
+    left = planned.items - sum(run.is_sent(state) for state in record.messages.values())
+    unknown = sum(state.is_unknown for state in record.messages.values())
+    perhaps = (
+        f", {unknown:,} of them perhaps sent before: by their ids they are stored once all the same"
+        if unknown
+        else ""
+    )
+    pilot.confirmation(yes=yes).ask(
+        [
+            f"Publish {left:,} of the {planned.items:,} messages of run {record.run_id} to {pilot.environment}{perhaps}."
+        ],
+        "Publish them?",
+    )
+    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
+        began = pilot.now()
+        is_test = bool(record.parameters.get("test", True))
+        with resumed_run(pilot, record) as journal:
+            with _nothing_published():
+                before = _completed_before(database, planned, is_test=is_test)
+            dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
+            journal.finish(dispatch.counts())
+        results.show_many(pilot, record.run_id, dispatch, request, is_test=is_test)
+        _prove(pilot, request, dispatch, database, before, since=began)
+    run.require_all_accepted(dispatch, record.run_id)
+
+
+def _request_of(record: RunRecord) -> Request:
+    parameters = record.parameters
+    wait = parameters.get("wait_seconds")
+    return Request(
+        via=parameters["via"],
+        rate=parameters.get("rate"),
+        concurrency=parameters.get("concurrency"),
+        timeout=timedelta(seconds=wait) if wait else None,
+        reason=record.reason,
+    )
+
+
+def _route(pilot: Pilot, request: Request) -> Route:
+    from b2bpilot.ops.publish import run
+    from b2bpilot.ops.publish.routes import Via
+
+    return run.route_of(pilot.environment, Via(request.via), clock=pilot.now)
+
+
+@contextmanager
+def _database(pilot: Pilot, request: Request) -> Iterator[DatabaseManager | None]:
+    """The database that the proof asks; it must answer before anything is published."""
+    if request.timeout is None:
+        yield None
+        return
+    with pilot.database() as database:
+        with _nothing_published():
+            database.now()
+        yield database
+
+
+@contextmanager
+def _nothing_published() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as exc:
+        raise type(exc)(f"{exc}. Nothing was published", hint=exc.hint) from exc
+
+
+@contextmanager
+def _run(pilot: Pilot, request: Request, order: Order, *, is_quiet: bool) -> Iterator[Journal]:
+    """One message is told without its run's id; it has a journal all the same."""
+    parameters = request.parameters(order)
+    with new_run(
+        pilot, "publish", reason=request.reason, parameters=parameters, is_quiet=is_quiet
+    ) as journal:
+        yield journal
+
+
+def _completed_before(database: DatabaseManager | None, planned: Planned, *, is_test: bool) -> frozenset[str]:
+    """Raises Refused when an id is that of a real message and these are tests, or the reverse."""
+    from b2bpilot.ops.publish.proof import completed_before, require_same_kind
+
+    if database is None:
+        return frozenset()
+    require_same_kind(database, planned.message_ids, test=is_test)
+    return completed_before(database, planned.message_ids)
+
+
+def _send(
+    pilot: Pilot,
+    request: Request,
+    planned: Planned,
+    route: Route,
+    journal: Journal,
+    *,
+    known: Mapping[str, MessageState] | None = None,
+) -> Dispatch:
+    from b2bpilot.ops.deadletters.pace import Limits
+    from b2bpilot.ops.publish import run
+
+    limits = Limits(rate=request.rate, concurrency=request.concurrency or run.DEFAULT_CONCURRENCY)
+    is_one = planned.items == 1
+    left = planned.items - sum(run.is_sent(state) for state in (known or {}).values())
+    shown = (
+        nullcontext(pilot.output.notice) if is_one else pilot.output.progress(f"Publishing {left:,} messages")
+    )
+    with shown as tell, _told_when_interrupted(pilot) as sendings:
+
+        def watch(sending: Sending, pace: Pace) -> Observe:
+            sendings.append(sending)
+            return SendingDisplay(tell, total=left, pace=pace, live=pilot.output.stderr.isatty())
+
+        return run.send(planned, route, journal, limits, known=known, watch=watch)
+
+
+@contextmanager
+def _told_when_interrupted(pilot: Pilot) -> Iterator[list[Sending]]:
+    """Who stops a run is told what it had sent by then."""
+    sendings: list[Sending] = []
+    try:
+        yield sendings
+    except BaseException:
+        for sending in sendings:
+            counts = ", ".join(
+                f"{count:,} {verdict.value}" for verdict, count in sorted(sending.sent.items())
+            )
+            pilot.output.notice(f"Stopped: {counts or 'nothing was sent'}")
+        raise
+
+
+def _prove(
+    pilot: Pilot,
+    request: Request,
+    dispatch: Dispatch,
+    database: DatabaseManager | None,
+    before: frozenset[str],
+    *,
+    since: datetime,
+) -> None:
+    """Look at the rows of what was sent, also of what perhaps was. Raises TimedOut or PartlyFailed."""
+    if database is None or request.timeout is None:
+        return
+    from b2bpilot.ops.publish.proof import prove
+    from b2bpilot.ops.publish.routes import Verdict
+
+    sent = [one for one in dispatch.results if one.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN)]
+    if not sent:
+        return
+    if dispatch.total == 1:
+        _wait_for_one(pilot, sent[0].message_id, request.timeout, database, before)
+        return
+    message_ids = list(dict.fromkeys(one.message_id for one in sent))
+    with pilot.output.progress(f"Waiting for {len(message_ids):,} rows") as tell:
+        display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
+        proof = prove(database, message_ids, timeout=request.timeout, before=before, observe=display)
+    results.show_proof(pilot, proof)
+    results.show_echo(pilot, dispatch, since=since)
+    results.require_stored(proof, request.timeout)
+
+
+def _wait_for_one(
+    pilot: Pilot, message_id: str, timeout: timedelta, database: DatabaseManager, before: frozenset[str]
+) -> None:
+    from b2bpilot.ops import publish as operation
+
+    if message_id in before:
+        row = database.get_submission_by_message_id(message_id)
+        waited = operation.Waited(verdict=operation.Verdict.STORED_BEFORE, submission=row)
+    else:
+        with pilot.output.progress("Waiting for the row") as observe:
+            waited = operation.wait_until_stored(message_id, database, timeout=timeout, observe=observe)
+    results.show_waited(pilot, waited)
+    operation.require_stored(message_id, waited, timeout=timeout)

@@ -1,0 +1,212 @@
+"""What `publish` shows at its end: what was accepted, what was not and why, and what the rows and the log say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.errors import PartlyFailed, TimedOut
+
+if TYPE_CHECKING:
+    from b2bpilot.cli.publish.publishing import Request
+    from b2bpilot.ops.publish import Waited
+    from b2bpilot.ops.publish.proof import Proof, Proven
+    from b2bpilot.ops.publish.sending import Dispatch, Result
+
+FEW = 50
+"""So many sendings are listed also when all went well, if some were sent again on purpose."""
+OUTCOMES = {
+    "accepted": "accepted",
+    "failed": "not published",
+    "throttled": "not published: throttled",
+    "unknown": "unknown: perhaps published",
+    "fatal": "not published",
+}
+
+
+def show_one(pilot: Pilot, run_id: str, dispatch: Dispatch, *, is_test: bool) -> None:
+    """Raises the reason why the only message is not known to be published."""
+    from b2bpilot.ops.publish.run import reason_of_one
+
+    if reason := reason_of_one(dispatch):
+        pilot.output.notice(f"Try it again under the same id: b2bpilot runs resume {run_id}")
+        raise reason
+    (result,) = dispatch.results
+    published = {
+        "message_id": result.message_id,
+        "sns_message_id": result.sns_message_id,
+        "test": is_test,
+        "environment": pilot.environment.name,
+        "run_id": run_id,
+    }
+    how = f"SNS {result.sns_message_id}" if result.sns_message_id else "through the webhook"
+    kind = f"test, {how}" if is_test else how
+    pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
+
+
+def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, request: Request, *, is_test: bool) -> None:
+    counts = dispatch.counts()
+    sent = len(dispatch.results)
+    rate = sent / dispatch.seconds if dispatch.seconds else 0.0
+    fields = {
+        "run_id": run_id,
+        "environment": pilot.environment.name,
+        "via": request.via,
+        "test": is_test,
+        "messages": dispatch.total,
+        **counts,
+        "accepted_earlier": dispatch.earlier,
+        "seconds": round(dispatch.seconds, 3),
+        "rate": round(rate, 1),
+    }
+    pilot.output.record({"published": fields}, text=_told(dispatch, rate, limit=request.rate))
+    pilot.output.rows("messages", (_row(result) for result in _shown(pilot, dispatch)))
+
+
+def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
+    """The first of a limited run goes at once, so that a short one measures more than its limit."""
+    speed = f"{rate:,.0f} a second" if limit is None or rate < limit else f"at most {limit:g} a second"
+    what = "1 message" if dispatch.accepted == 1 else f"{dispatch.accepted:,} messages"
+    lines = [f"Published {what} in {dispatch.seconds:.1f} s ({speed})"]
+    if not dispatch.is_complete:
+        counts = dispatch.counts()
+        lines = [
+            f"Published {counts['accepted']:,} of {dispatch.total:,} messages in {dispatch.seconds:.1f} s"
+        ]
+        lines += [
+            f"  {counts[name]:,} {text}"
+            for name, text in (
+                ("failed", "were certainly not published"),
+                (
+                    "unknown",
+                    "are unknown: no answer came, or none that says so; they may have been published",
+                ),
+                ("never_sent", "were not sent any more"),
+            )
+            if counts[name]
+        ]
+    if dispatch.earlier:
+        lines.append(f"  {dispatch.earlier:,} had been published before this attempt")
+    reasons = Counter(str(result.error) for result in dispatch.not_accepted if result.error)
+    return lines + [f"  {count:,} x {reason}" for reason, count in reasons.most_common(5)]
+
+
+def _shown(pilot: Pilot, dispatch: Dispatch) -> Sequence[Result]:
+    """Programs get every message; people those with which something went wrong, or all of a few that were sent again."""
+    has_copies = any(result.copy > 1 for result in dispatch.results)
+    if pilot.output.format is not Format.TABLE or (has_copies and len(dispatch.results) <= FEW):
+        return sorted(dispatch.results, key=lambda result: result.copy)
+    return dispatch.not_accepted
+
+
+def _row(result: Result) -> Row:
+    error = str(result.error) if result.error else None
+    return Row(
+        fields={
+            "message_id": result.message_id,
+            "copy": result.copy,
+            "outcome": result.verdict.value,
+            "sns_message_id": result.sns_message_id,
+            "error": error,
+        },
+        columns={
+            "message id": result.message_id,
+            "copy": str(result.copy),
+            "outcome": OUTCOMES[result.verdict.value],
+            "SNS id or why": error or result.sns_message_id or "-",
+        },
+    )
+
+
+def show_proof(pilot: Pilot, proof: Proof) -> None:
+    text = [f"Stored {proof.stored:,} of {len(proof.messages):,}, as their rows say"]
+    before = proof.counts().get("stored_before", 0)
+    if before:
+        text.append(f"  {before:,} of them before this run: the processor skips those as duplicates")
+    pilot.output.record({"waited": {"messages": len(proof.messages), **proof.counts()}}, text=text)
+    everything = pilot.output.format is not Format.TABLE
+    shown = proof.messages if everything else proof.not_stored
+    pilot.output.rows("rows", (_proven_row(one) for one in shown))
+
+
+def _proven_row(one: Proven) -> Row:
+    return Row(
+        fields={
+            "message_id": one.message_id,
+            "verdict": one.verdict.value,
+            "attempts": one.row.attempts if one.row else None,
+            "why": one.why,
+        },
+        columns={
+            "message id": one.message_id,
+            "row": one.verdict.value.replace("_", " "),
+            "why": one.why or "-",
+        },
+    )
+
+
+def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
+    """Say what the processor did with each delivery of messages that were sent again on purpose."""
+    from b2bpilot.ops.publish import echo
+
+    deliveries = Counter(result.message_id for result in dispatch.results)
+    if max(deliveries.values(), default=0) < 2:  # noqa: PLR2004  # nothing was sent twice
+        return
+    asked = dict(list(deliveries.items())[: echo.MOST_MESSAGES])
+    with pilot.output.progress("Reading the processor's log"):
+        heard = echo.listen(echo.log_of(pilot.environment), asked, since=since, now=pilot.now)
+    if heard.error:
+        pilot.output.notice(f"What became of each delivery is unknown: {heard.error}")
+    rows = [
+        Row(
+            fields={"message_id": id_, "deliveries": count, "log": dict(heard.events[id_])},
+            columns={
+                "message id": id_,
+                "sent": str(count),
+                "the processor's log says": echo.sentence(heard.events[id_], count),
+            },
+        )
+        for id_, count in asked.items()
+    ]
+    pilot.output.rows("deliveries", rows)
+    if len(asked) < len(deliveries):
+        pilot.output.notice(
+            f"The log was asked about the first {len(asked)} of {len(deliveries):,} messages."
+        )
+
+
+def require_stored(proof: Proof, timeout: timedelta) -> None:
+    """Raises TimedOut when no row is there, PartlyFailed when some are missing."""
+    left = proof.not_stored
+    if not left:
+        return
+    kind = PartlyFailed if proof.stored else TimedOut
+    raise kind(
+        f"{len(left):,} of {len(proof.messages):,} messages are not stored after {timeout.total_seconds():g} s",
+        hint=f"look at one with `b2bpilot inspect {left[0].message_id}`",
+    )
+
+
+def show_waited(pilot: Pilot, waited: Waited) -> None:
+    """Show what the row of the only message says."""
+    from b2bpilot.ops.publish import Verdict
+
+    row, latency = waited.submission, waited.latency
+    latency_ms = latency / timedelta(milliseconds=1) if latency else None
+    fields = {
+        "verdict": waited.verdict.value,
+        "latency_ms": latency_ms,
+        "attempts": row.attempts if row else None,
+        "last_error": row.last_error if row else None,
+    }
+    text = []
+    if waited.verdict is Verdict.STORED and latency_ms is not None:
+        text = [f"Stored {latency_ms:.0f} ms after it was published"]
+    if waited.verdict is Verdict.STORED_BEFORE:
+        text = ["It was stored before: the processor skips it as a duplicate"]
+    pilot.output.record({"waited": fields}, text=text)

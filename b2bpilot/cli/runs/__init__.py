@@ -1,0 +1,1 @@
+"""`b2bpilot runs`, and how a changing command keeps its journal and is resumed."""

@@ -1,0 +1,138 @@
+"""`b2bpilot runs`: what changing commands did from this machine, and going on with one that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.runs import run_record
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.runs.record import RunRecord
+
+app = typer.Typer(
+    cls=Group, rich_markup_mode=None, help="See what was changed, by whom and why; go on with it."
+)
+
+RUN = Annotated[str, typer.Argument(help="The run's id, or its beginning or end.", metavar="RUN")]
+
+
+class Resumer(Protocol):
+    """Goes on with a run that ended early: asks, changes, tells. It finds nothing left to do for what is done."""
+
+    def __call__(self, pilot: Pilot, record: RunRecord, *, yes: bool) -> None: ...
+
+
+RESUMERS: dict[str, Resumer] = {}
+"""By the command's name as the journal has it. Each command's module enters its own."""
+
+
+@app.command("list", cls=Command)
+def list_(
+    ctx: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.", show_default=True, metavar="N")] = 20,
+) -> None:
+    """List the runs of changing commands, newest first; with --env on the line only that environment's.
+
+    Example: b2bpilot runs list -o json
+    """
+    from b2bpilot.ops.runs.runs import list_runs
+
+    pilot = pilot_of(ctx)
+    named = pilot.given.get("env")
+    found: Iterator[RunRecord] = (
+        record
+        for record in list_runs(pilot.runs_home, unreadable=pilot.output.notice)
+        if named is None or record.environment == named
+    )
+    now = pilot.now()
+    count = pilot.output.rows("runs", (run_record.row(record, now=now) for record in islice(found, limit)))
+    if count == 0:
+        of = f" of environment {named}" if named else ""
+        pilot.output.notice(f"No runs{of} in {pilot.runs_home / 'runs'}.")
+    elif count == limit:
+        pilot.output.notice(f"The newest {count}; there may be more: --limit N")
+
+
+@app.command("show", cls=Command)
+def show(
+    ctx: typer.Context,
+    run: RUN,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show also the messages with which all went well.")
+    ] = False,
+) -> None:
+    """Show one run: who, why, what became of each message. JSON holds all messages; a table those with a problem.
+
+    Example: b2bpilot runs show 20261123T194501Z-redrive-3f9a
+    """
+    from b2bpilot.ops.runs.runs import find
+
+    pilot = pilot_of(ctx)
+    record = find(pilot.runs_home, run)
+    output = pilot.output
+    output.pairs({"run": run_record.fields(record)}, text=run_record.story(record, now=pilot.now()))
+    shown = [
+        message
+        for message in record.messages.values()
+        if everything or output.format is not Format.TABLE or not run_record.is_well(message, record)
+    ]
+    if shown and output.format is Format.TABLE:
+        output.record({}, text=[""])
+    output.rows("messages", (run_record.message_row(message, record) for message in shown))
+    if len(shown) < len(record.messages):
+        output.notice(f"{len(record.messages) - len(shown):,} more went well: --all")
+    for line in run_record.advice(record, can_resume=record.command in RESUMERS):
+        output.notice(line)
+
+
+@app.command("resume", cls=Command)
+def resume(
+    ctx: typer.Context,
+    run: RUN,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Go on with an interrupted run, under its own id. What is known to have been done is not done again.
+
+    Example: b2bpilot runs resume 3f9a --yes
+    """
+    from b2bpilot.ops.runs.runs import find, require_ended
+
+    record = find(early(ctx).runs_home, run)
+    pilot = in_environment_of(ctx, record)
+    require_ended(record)
+    resumer = RESUMERS.get(record.command)
+    if resumer is None:
+        raise UsageError(f"a run of {record.command!r} cannot be resumed", hint="run the command again")
+    run_record.require_same_place(pilot, record)
+    resumer(pilot, record, yes=yes)
+
+
+def early(ctx: typer.Context) -> Pilot:
+    """The Pilot before its settings are resolved: the run names the environment."""
+    pilot = ctx.obj
+    assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    return pilot
+
+
+def in_environment_of(ctx: typer.Context, record: RunRecord) -> Pilot:
+    """The run's environment wins over variables and files; another one on the line is a mistake. Raises UsageError."""
+    pilot = early(ctx)
+    named = pilot.given.setdefault("env", record.environment)
+    if named != record.environment:
+        raise UsageError(
+            f"run {record.run_id} is of environment {record.environment}, not {named}", hint="leave --env out"
+        )
+    if record.environment != "local":
+        pilot.given.setdefault("region", record.region)
+    return pilot_of(ctx)

@@ -1,0 +1,108 @@
+"""A run of a command that archives, discards, restores or edits: its journal, its plan and its problems as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.cli.runs.app import RESUMERS
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.deadletters.discard import Problem
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+
+SHOWN = 20
+"""So many problems are listed; all of them are in the journal."""
+
+
+@contextmanager
+def new_run(
+    pilot: Pilot,
+    command: str,
+    *,
+    reason: str | None,
+    parameters: Mapping[str, object],
+    is_quiet: bool = False,
+) -> Iterator[Journal]:
+    """Begin a run and tell its id unless `is_quiet`; when it is interrupted, tell how to go on."""
+    from b2bpilot.ops.runs.journal import Journal, operator_name
+
+    stack = pilot.environment.stack
+    journal = Journal.create(
+        pilot.runs_home,
+        command=command,
+        environment=pilot.environment.name,
+        account_id=stack.account_id,
+        region=stack.region,
+        operator=operator_name(),
+        reason=reason,
+        parameters=parameters,
+    )
+    if not is_quiet:
+        pilot.output.notice(f"run {journal.run_id}")
+    with journal, _told_how_to_go_on(pilot, journal.run_id, command):
+        yield journal
+
+
+@contextmanager
+def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
+    """Go on with a run. Raises Refused when it runs by now."""
+    from b2bpilot.ops.runs.journal import Journal, operator_name
+
+    with (
+        Journal.reopen(record.path, operator=operator_name()) as journal,
+        _told_how_to_go_on(pilot, journal.run_id, record.command),
+    ):
+        yield journal
+
+
+def failed_before(pilot: Pilot) -> Mapping[str, int]:
+    """How often runs from this machine sent each letter and failed."""
+    from b2bpilot.ops.deadletters.earlier import failures
+
+    stack = pilot.environment.stack
+    return failures(
+        pilot.runs_home,
+        environment=pilot.environment.name,
+        account_id=stack.account_id,
+        now=pilot.now(),
+    )
+
+
+def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> None:
+    """List the letters with which something went wrong, in a table the first of them."""
+    shown = problems if pilot.output.format is not Format.TABLE else problems[:SHOWN]
+    pilot.output.rows("problems", (_row(problem) for problem in shown))
+    if len(shown) < len(problems):
+        pilot.output.notice(f"{len(problems) - len(shown):,} more: b2bpilot runs show {run_id}")
+
+
+@contextmanager
+def _told_how_to_go_on(pilot: Pilot, run_id: str, command: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
+        if command in RESUMERS:
+            pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
+        raise
+
+
+def _row(problem: Problem) -> Row:
+    return Row(
+        fields={
+            "message_id": problem.message_id,
+            "queue_message_id": problem.queue_message_id,
+            "reason": problem.reason,
+        },
+        columns={
+            "message id": problem.message_id or "-",
+            "id in the queue": problem.queue_message_id,
+            "why": problem.reason,
+        },
+    )

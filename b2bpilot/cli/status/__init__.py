@@ -1,0 +1,1 @@
+"""`b2bpilot status`: one screen, and the same as a document."""

@@ -1,0 +1,131 @@
+"""`b2bpilot status`: one screen of an environment, what is wrong first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from time import sleep
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Line
+from b2bpilot.cli.status.sparkline import ASCII, BLOCKS
+from b2bpilot.cli.text.durations import parse_duration
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.reading import Reading, Wanted
+
+FOUND_SOMETHING = 3
+SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=5), timedelta(days=14)
+SHORTEST_INTERVAL = timedelta(seconds=1)
+
+
+def status(
+    ctx: typer.Context,
+    *,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Again and again until Ctrl-C; with -o jsonl a line each time."),
+    ] = False,
+    interval: Annotated[
+        str, typer.Option(help="How often, with --watch.", show_default=True, metavar="DURATION")
+    ] = "10s",
+    window: Annotated[
+        str,
+        typer.Option(help="How far back the counts go: 5m to 14d.", show_default=True, metavar="DURATION"),
+    ] = "3h",
+    timeout: Annotated[
+        str, typer.Option(help="How long one source may take.", show_default=True, metavar="DURATION")
+    ] = "8s",
+    no_look: Annotated[
+        bool,
+        typer.Option("--no-look", help="Count the dead letters only, without taking and giving them back."),
+    ] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="End with 3 when something is wrong or could not be looked at."),
+    ] = False,
+) -> None:
+    """Show what runs through an environment and what waits in it; what is wrong first, with the command to run next.
+
+    A source that does not answer in time, or may not be asked, is named; nothing unknown is shown as 0.
+    With --watch Ctrl-C ends it, with exit code 0; where stdout is no terminal each reading is printed below the last.
+
+    Example: b2bpilot status -e prod --watch
+    """
+    from b2bpilot.ops.status.reading import Wanted
+
+    pilot = pilot_of(ctx)
+    wanted = Wanted(
+        window=_window(window),
+        seconds=parse_duration(timeout, "--timeout").total_seconds(),
+        looks_at_letters=not no_look,
+    )
+    if watch:
+        _watch(pilot, wanted, interval=_interval(pilot, interval, exit_code=exit_code))
+        return
+    reading, found = _look(pilot, wanted)
+    _show(pilot, reading, found, pilot.output.lines)
+    if exit_code and (found or any(reading.unanswered)):
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _window(text: str) -> timedelta:
+    window = parse_duration(text, "--window")
+    if not SHORTEST_WINDOW <= window <= LONGEST_WINDOW:
+        raise UsageError(f"--window: {text} is not between 5 minutes and 14 days")
+    return window
+
+
+def _interval(pilot: Pilot, text: str, *, exit_code: bool) -> timedelta:
+    interval = parse_duration(text, "--interval")
+    if interval < SHORTEST_INTERVAL:
+        raise UsageError(f"--interval: {text} is shorter than a second")
+    if exit_code:
+        raise UsageError("--exit-code has no meaning with --watch", hint="leave one of them out")
+    if pilot.output.format is Format.JSON:
+        raise UsageError("-o json is one document; --watch has many", hint="use -o jsonl")
+    return interval
+
+
+def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
+    """Ctrl-C is how it ends, so that is no failure."""
+    from b2bpilot.ops.status.watching import readings
+
+    try:
+        with pilot.output.screen() as draw:
+            for reading, found in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.now):
+                _show(pilot, reading, found, draw)
+                sleep(interval.total_seconds())
+    except KeyboardInterrupt:
+        return
+
+
+def _look(pilot: Pilot, wanted: Wanted) -> tuple[Reading, list[Finding]]:
+    from b2bpilot.ops.status.asking import Question
+    from b2bpilot.ops.status.findings import findings
+    from b2bpilot.ops.status.reading import reading
+
+    stack = Question(lambda: pilot.environment, seconds=wanted.seconds)
+    environment = stack.result(what="the stack's outputs")
+    found = reading(environment, pilot.database, home=pilot.runs_home, wanted=wanted, now=pilot.now())
+    return found, findings(found)
+
+
+def _show(
+    pilot: Pilot, reading: Reading, found: list[Finding], draw: Callable[[Sequence[Line]], None]
+) -> None:
+    from b2bpilot.cli.status.document import document
+    from b2bpilot.cli.status.screen import screen
+
+    letters = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
+    if pilot.output.format is Format.TABLE:
+        draw(screen(reading, found, letters=letters))
+        return
+    pilot.output.record({"status": document(reading, found)}, text=())
+    pilot.output.stdout.flush()

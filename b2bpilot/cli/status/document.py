@@ -1,0 +1,133 @@
+"""A reading for programs. What is unknown is null, and `unanswered` says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.runs import run_record
+from b2bpilot.cli.subscriptions.subscription import runnable
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.alarms import Alarm
+    from b2bpilot.aws.metrics import Point
+    from b2bpilot.ops.deadletters.remote import Switched
+    from b2bpilot.ops.rejections import Rejections
+    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.letters import Letters
+    from b2bpilot.ops.status.reading import Reading
+    from b2bpilot.ops.status.traffic import Traffic
+    from b2bpilot.pipeline.summary import Latency, TableSummary
+
+
+def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
+    from b2bpilot.ops.subscriptions.verdict import is_processor_s
+
+    stack = reading.environment.stack
+    return {
+        "environment": reading.environment.name,
+        "account_id": stack.account_id,
+        "region": stack.region,
+        "at": format_time(reading.at),
+        "wrong": [_finding(one, reading) for one in found],
+        "unanswered": [
+            {"source": name, "error": answer.error, "hint": answer.hint}
+            for name, answer in reading.unanswered
+        ],
+        "traffic": reading.traffic.map(_traffic),
+        "refused_requests": reading.rejections.map(_rejections),
+        "dead_letters": reading.letters.map(_letters),
+        "rows": reading.rows.map(_rows),
+        "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
+        "processor_subscribed": reading.subscriptions.map(
+            lambda found: any(is_processor_s(one, stack) for one in found)
+        ),
+        "alarms": reading.alarms.map(lambda alarms: [_alarm(one) for one in alarms]),
+        "redriver": reading.redriver.map(_redriver),
+        "runs": reading.runs.map(lambda runs: [run_record.fields(run) for run in runs]),
+    }
+
+
+def _finding(finding: Finding, reading: Reading) -> dict[str, object]:
+    return {
+        "gravity": finding.gravity.name.lower(),
+        "text": finding.text,
+        "command": runnable(finding.command, reading.environment.access),
+    }
+
+
+def _traffic(traffic: Traffic) -> dict[str, object]:
+    from b2bpilot.ops.status.traffic import Level
+
+    return {
+        "since": format_time(traffic.since),
+        "period_seconds": int(traffic.period.total_seconds()),
+        "totals": {count.value: traffic.total(count) for count in traffic.counts},
+        "newest": {level.value: traffic.newest(level) for level in Level},
+        "latency_ms": _latency(traffic.latency),
+        "series": {
+            kind.value: [_point(point) for point in points]
+            for kind, points in (*traffic.counts.items(), *traffic.levels.items())
+        },
+    }
+
+
+def _point(point: Point) -> list[object]:
+    return [format_time(point.at), point.value]
+
+
+def _letters(letters: Letters) -> dict[str, object]:
+    look = letters.look
+    return {
+        "depth": letters.depth,
+        "hidden": letters.hidden,
+        "retention_seconds": int(letters.retention.total_seconds()),
+        "saw": look.saw if look else None,
+        "complete": look.is_complete if look else None,
+        "oldest": format_time(look.oldest) if look and look.oldest else None,
+        "expiring_within_2_days": look.expiring if look else None,
+        "not_looked_because": letters.no_look,
+    }
+
+
+def _rejections(found: Rejections) -> dict[str, object]:
+    """What CloudWatch counts as rejected, as the log tells it apart."""
+    return {"others": found.others, "probes": found.probes, "complete": found.is_complete}
+
+
+def _rows(rows: TableSummary) -> dict[str, object]:
+    return {
+        "by_status": {status.value: count for status, count in rows.by_status.items()},
+        "stuck": rows.stuck,
+        "stale": rows.stale,
+        "replies_unknown": rows.replies_unknown,
+        "latency_ms": _latency(rows.latency),
+    }
+
+
+def _latency(latency: Latency | None) -> dict[str, object] | None:
+    if latency is None:
+        return None
+    return {"messages": latency.rows, "p50": latency.p50_ms, "p95": latency.p95_ms}
+
+
+def _alarm(alarm: Alarm) -> dict[str, object]:
+    return {
+        "name": alarm.name,
+        "state": alarm.state.value,
+        "since": format_time(alarm.since) if alarm.since else None,
+        "reason": alarm.reason,
+        "actions_enabled": alarm.actions_enabled,
+    }
+
+
+def _redriver(switched: Switched) -> dict[str, object]:
+    run = switched.run
+    return {
+        "state": switched.state.value,
+        "on": switched.state.is_on,
+        "max_concurrency": switched.max_concurrency,
+        "run_id": run.run_id if run else None,
+        "ended": run.ended if run else None,
+    }

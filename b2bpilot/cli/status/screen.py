@@ -1,0 +1,222 @@
+"""A reading as one screen: what is wrong first, then what runs and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from b2bpilot.cli.output import Line
+from b2bpilot.cli.runs import run_record
+from b2bpilot.cli.status.sparkline import sparkline
+from b2bpilot.cli.subscriptions.subscription import runnable
+from b2bpilot.cli.text.durations import relative
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.alarms import Alarm
+    from b2bpilot.aws.metrics import Point
+    from b2bpilot.ops.deadletters.remote import Switched
+    from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.status.asking import Answer
+    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.letters import Letters
+    from b2bpilot.ops.status.reading import Reading
+    from b2bpilot.ops.status.traffic import Count, Traffic
+    from b2bpilot.pipeline.summary import Latency, TableSummary
+
+T = TypeVar("T")
+
+NAMED = 3
+"""So many missing alarms are named; more are only counted."""
+SECOND_MS, MINUTE_MS = 1_000, 60_000
+NAME, NUMBER = 14, 22
+"""Columns of a name, and of the number before a sparkline: 80 hold them and 36 letters."""
+
+HEADING, BAD, UNKNOWN, COMMAND, QUIET = "bold", "bold red", "yellow", "cyan", "dim"
+
+
+def screen(reading: Reading, found: Sequence[Finding], *, letters: str) -> list[Line]:
+    """Return all of it. `letters` are those of the sparklines."""
+    return [
+        Line(_title(reading), HEADING),
+        Line(),
+        *_wrong(reading, found),
+        Line(),
+        *_traffic(reading, letters),
+        Line(),
+        *_state(reading),
+    ]
+
+
+def _title(reading: Reading) -> str:
+    return f"{reading.environment}, {format_time(reading.at)}"
+
+
+def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
+    unanswered = list(reading.unanswered)
+    if not found:
+        where = " in what could be looked at" if unanswered else ""
+        yield Line(
+            f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify -e {reading.environment.name}` tells.",
+            HEADING,
+        )
+    for place, finding in enumerate(found, start=1):
+        yield Line(f"{place}. {finding.text[:1].upper()}{finding.text[1:]}", BAD, indent=3)
+        yield Line(f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
+    for name, answer in unanswered:
+        yield Line(f"Not looked at: {name}: {answer.error}", UNKNOWN, indent=3)
+        if answer.hint:
+            yield Line(f"   {answer.hint}", QUIET, indent=3)
+
+
+def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
+    from b2bpilot.ops.status.traffic import Count, Level
+
+    traffic = reading.traffic.value
+    if traffic is None:
+        yield _unknown("traffic", reading.traffic)
+        yield _line("latency", _latency(reading))
+        return
+    yield Line(
+        f"The last {_duration(traffic.until - traffic.since)}, by CloudWatch, which lags 1 to 3 minutes",
+        QUIET,
+    )
+    for count in (Count.PUBLISHED, Count.DELIVERED, Count.STORED, Count.DUPLICATES, Count.FAILED):
+        yield _count(traffic, count, letters)
+    yield _line("in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], letters))
+    waiting = traffic.newest(Level.WAITING_MS)
+    text = "nothing lately" if waiting is None else f"waited {_milliseconds(waiting)}"
+    yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], letters))
+    yield _line("latency", _latency(reading))
+
+
+def _count(traffic: Traffic, count: Count, letters: str) -> Line:
+    return _line(count.value, f"{traffic.total(count):,}", _spark(traffic, traffic.counts[count], letters))
+
+
+def _in_flight(reading: Reading) -> str:
+    from b2bpilot.ops.status.traffic import Level
+
+    newest = reading.traffic.map(lambda traffic: traffic.newest(Level.IN_FLIGHT))
+    now = "none lately" if newest is None else f"{newest:.0f}"
+    reserved = reading.reserved.value
+    if reserved is None:
+        return f"{now} of (unknown)"
+    return f"{now} of {reserved.runs}" if reserved.runs is not None else f"{now}, no reserve"
+
+
+def _latency(reading: Reading) -> str:
+    """The metric has seen every message; the rows only the newest."""
+    by_metric = reading.traffic.value.latency if reading.traffic.value else None
+    by_rows = reading.rows.value.latency if reading.rows.value else None
+    if by_metric is not None:
+        return _percentiles(by_metric, "message")
+    if by_rows is not None:
+        return _percentiles(by_rows, "newest row")
+    if reading.traffic.value is None and reading.rows.value is None:
+        return f"unknown: {reading.rows.error}"
+    return "nothing was stored lately"
+
+
+def _percentiles(latency: Latency, of: str) -> str:
+    p50, p95 = _milliseconds(latency.p50_ms), _milliseconds(latency.p95_ms)
+    return f"p50 {p50}, p95 {p95} ({latency.rows:,} {of if latency.rows == 1 else of + 's'})"
+
+
+def _state(reading: Reading) -> Iterator[Line]:
+    now = reading.at
+    yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
+    yield _shown("rows", reading.rows, _rows)
+    yield _shown("stuck", reading.rows, lambda rows: f"{rows.stuck:,}, stale {rows.stale:,}")
+    yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
+    yield _shown("redriver", reading.redriver, _redriver)
+    yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
+    for run in reading.runs.value or ():
+        yield Line(f"  {_run(run, now=now)}", indent=4)
+
+
+def _letters(letters: Letters, *, now: datetime) -> str:
+    look = letters.look
+    held = f", {letters.hidden:,} of them held by a consumer" if letters.hidden else ""
+    if look is None:
+        return f"about {letters.depth:,}{held}; their age is unknown: {letters.no_look}"
+    if not letters.depth:
+        return "none"
+    least = "" if look.is_complete else f"at least, of the {look.saw:,} that were seen: "
+    oldest = f"the oldest {relative(look.oldest, now=now)}" if look.oldest else "the oldest unknown"
+    return f"{letters.depth:,}{held}; {least}{oldest}, {look.expiring:,} expire within 2 days"
+
+
+def _rows(rows: TableSummary) -> str:
+    counts = [f"{status} {count:,}" for status, count in sorted(rows.by_status.items())]
+    return ", ".join(counts) or "none"
+
+
+def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
+    from b2bpilot.aws.alarms import AlarmState
+    from b2bpilot.ops.status.findings import short_name
+
+    if not alarms:
+        return f"there are none; `b2bpilot verify -e {reading.environment.name} --only alarms` tells more"
+    on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
+    silent = sum(not alarm.actions_enabled for alarm in alarms)
+    names = [
+        f"{short_name(alarm, reading.environment.stack.environment)}"
+        + (f" ({relative(alarm.since, now=reading.at)})" if alarm.since else "")
+        for alarm in on
+    ]
+    muted = f", {silent} with their actions disabled" if silent else ""
+    listed = f": {', '.join(names)}" if names else ""
+    return f"{len(on)} of {len(alarms)} on{muted}{listed}{_missing(alarms, reading)}"
+
+
+def _missing(alarms: Sequence[Alarm], reading: Reading) -> str:
+    from b2bpilot.ops.verify.alarm_table import ALARMS
+
+    there = {alarm.name for alarm in alarms}
+    missing = [one.name for one in ALARMS if one.full_name(reading.environment.stack) not in there]
+    if not missing:
+        return ""
+    return f"; {len(missing)} missing" + (f": {', '.join(missing)}" if len(missing) <= NAMED else "")
+
+
+def _redriver(switched: Switched) -> str:
+    state = switched.state.value.lower()
+    if not switched.state.is_on:
+        return state
+    of = f" for run {switched.run.run_id}, until {format_time(switched.run.ends_at)}" if switched.run else ""
+    return f"{state}{of}, at most {switched.max_concurrency} at a time"
+
+
+def _run(run: RunRecord, *, now: datetime) -> str:
+    row = run_record.row(run, now=now).columns
+    result = row["result, reason"]
+    return f"{row['age']}: {run.run_id} {run.state}" + (f": {result}" if result else "")
+
+
+def _shown(name: str, answer: Answer[T], text: Callable[[T], str]) -> Line:
+    return _unknown(name, answer) if answer.value is None else _line(name, text(answer.value))
+
+
+def _unknown(name: str, answer: Answer[object]) -> Line:
+    return Line(f"{name:<{NAME}}unknown: {answer.error}", UNKNOWN, indent=NAME)
+
+
+def _line(name: str, text: str, spark: str = "") -> Line:
+    return Line(f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), indent=NAME)
+
+
+def _spark(traffic: Traffic, points: Sequence[Point], letters: str) -> str:
+    return sparkline(points, since=traffic.since, until=traffic.until, period=traffic.period, letters=letters)
+
+
+def _milliseconds(value: float) -> str:
+    if value < SECOND_MS:
+        return f"{value:.0f} ms"
+    return f"{value / SECOND_MS:.1f} s" if value < 2 * MINUTE_MS else f"{value / MINUTE_MS:.0f} min"
+
+
+def _duration(value: timedelta) -> str:
+    minutes = value // timedelta(minutes=1)
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"

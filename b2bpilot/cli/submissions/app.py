@@ -1,0 +1,165 @@
+"""`b2bpilot submissions`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.cli.submissions import submission
+from b2bpilot.cli.text.durations import parse_period, parse_since
+from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+
+FOUND = 3
+
+app = typer.Typer(cls=Group, rich_markup_mode=None, help="Read the table of submissions.")
+
+STATUSES = ", ".join(SubmissionStatus)
+Since = Annotated[
+    str | None,
+    typer.Option(help="Only rows created since: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN"),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many.  [default: 20]", metavar="N")]
+All = Annotated[bool, typer.Option("--all", help="Every row; with -o jsonl in flat memory, however many.")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")]
+
+
+@app.command("list", cls=Command)
+def list_(
+    ctx: typer.Context,
+    *,
+    status: Annotated[
+        SubmissionStatus | None, typer.Option(help=f"Only rows in this state: {STATUSES}.", metavar="STATUS")
+    ] = None,
+    since: Since = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only rows created before this time.", metavar="WHEN")
+    ] = None,
+    from_number: Annotated[
+        str | None,
+        typer.Option("--from", help="Only those of this sender, such as +15005550006.", metavar="NUMBER"),
+    ] = None,
+    test: Annotated[
+        bool | None, typer.Option("--test/--no-test", help="Only test messages; or none of them.")
+    ] = None,
+    limit: Limit = None,
+    all_: All = False,
+    reveal: Reveal = False,
+) -> None:
+    """List submissions, newest first.
+
+    Example: b2bpilot submissions list -e prod --status failed --since 2h
+    """
+    from b2bpilot.ops.submissions import Query, select
+
+    pilot = pilot_of(ctx)
+    now = pilot.now()
+    wanted = _limit(limit, all_=all_)
+    begin, end = parse_period(since, until, now=now)
+    query = Query(
+        status=status,
+        since=begin,
+        until=end,
+        from_number=from_number,
+        test=test,
+        limit=wanted,
+    )
+    is_table = pilot.output.format is Format.TABLE
+    with pilot.database() as database:
+        rows = (
+            Row(
+                fields=submission.fields(row, reveal=reveal),
+                columns=submission.columns(row, reveal=reveal, now=now) if is_table else {},
+            )
+            for row in select(database, query)
+        )
+        count = pilot.output.rows("submissions", rows)
+    if count == 0:
+        pilot.output.notice("No submissions match.")
+    elif count == wanted:
+        pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
+
+
+@app.command("stuck", cls=Command)
+def stuck(
+    ctx: typer.Context,
+    *,
+    since: Since = None,
+    limit: Limit = None,
+    all_: All = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="End with 3 when there is a row, retried ones left out.")
+    ] = False,
+    reveal: Reveal = False,
+) -> None:
+    """List rows that may need a person: failed, abandoned, stuck, or with a reply of which nobody knows.
+
+    Example: b2bpilot submissions stuck -e prod
+    """
+    from b2bpilot.ops import submissions as operation
+    from b2bpilot.ops.submissions import ADVICE, Problem
+
+    pilot = pilot_of(ctx)
+    now = pilot.now()
+    wanted = _limit(limit, all_=all_)
+    begin = parse_since(since, "--since", now=now) if since else None
+    problems: dict[Problem, int] = {}
+
+    def shown(row: UserSubmission) -> Row:
+        problem = operation.problem_of(row, now=now)
+        problems[problem] = problems.get(problem, 0) + 1
+        return Row(
+            fields={
+                **submission.fields(row, reveal=reveal),
+                "problem": problem.value,
+                "advice": ADVICE[problem],
+            },
+            columns=submission.columns(row, reveal=reveal, now=now) | {"status": problem.value},
+        )
+
+    with pilot.database() as database:
+        found = operation.stuck(database, since=begin, limit=wanted)
+        count = pilot.output.rows("submissions", map(shown, found))
+    for problem, number in problems.items():
+        pilot.output.notice(f"{number} {problem}: {ADVICE[problem]}")
+    if count == 0:
+        pilot.output.notice("No row needs anybody.")
+    else:
+        pilot.output.notice("`b2bpilot inspect MESSAGE_ID` tells the whole story of one")
+    if count == wanted:
+        pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
+    if exit_code and problems.keys() - {Problem.RETRYING}:
+        raise typer.Exit(FOUND)
+
+
+@app.command("show", cls=Command)
+def show(
+    ctx: typer.Context,
+    message_id: Annotated[
+        str, typer.Argument(help="A message_id, or Twilio's MessageSid.", metavar="MESSAGE_ID")
+    ],
+    *,
+    reveal: Reveal = False,
+) -> None:
+    """Show one row in full. `b2bpilot inspect` asks everything else, too.
+
+    Example: b2bpilot submissions show -e prod SM00000000000000000000000000000001
+    """
+    from b2bpilot.ops.inspect import find
+
+    pilot = pilot_of(ctx)
+    with pilot.database() as database:
+        row = find(message_id, database)
+    fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
+    pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=pilot.now()))
+
+
+def _limit(limit: int | None, *, all_: bool) -> int | None:
+    if all_ and limit is not None:
+        raise UsageError("--all and --limit exclude each other", hint="leave one of them out")
+    return None if all_ else limit or 20

@@ -1,0 +1,1 @@
+"""`b2bpilot subscriptions`: who gets what the topic takes."""

@@ -1,0 +1,158 @@
+"""`b2bpilot subscriptions`: can each of the topic's subscriptions receive, and which messages does it take?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.subscriptions import subscription
+from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.message import Priority, Source
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.subscriptions.survey import Survey
+    from b2bpilot.ops.subscriptions.trial import Trial
+    from b2bpilot.pipeline.message import PilotMessage
+
+UNHEALTHY = 1
+
+
+class ListingGroup(Group):
+    """Lists when no command follows."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as Group's
+        return TyperGroup.parse_args(self, ctx, args)
+
+
+app = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_command=True)
+
+
+@app.callback()
+def list_(ctx: typer.Context) -> None:
+    """List the topic's subscriptions with a verdict on each: can it receive what is published?
+
+    The exit code is 1 when one is unhealthy, or when none delivers to the processor.
+
+    Example: b2bpilot subscriptions -e prod
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from b2bpilot.ops.subscriptions.survey import survey
+
+    pilot = pilot_of(ctx)
+    found = survey(pilot.environment, now=pilot.now())
+    access = pilot.environment.access
+    pilot.output.rows("subscriptions", (subscription.row(one, access) for one in found.reports))
+    pilot.output.record({"topic_24h": found.counts}, text=subscription.counts(found))
+    _explain(pilot, found)
+    if found.is_unhealthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+def _explain(pilot: Pilot, found: Survey) -> None:
+    for report in found.reports:
+        for line in subscription.reasons(report, pilot.environment.access):
+            pilot.output.notice(line)
+    if found.lacks_processor:
+        stack = pilot.environment.stack
+        pilot.output.notice(
+            f"No subscription delivers to {stack.processor_function_name}: nothing that is published is stored. "
+            f"Deploy template.yaml again, or see `b2bpilot verify -e {pilot.environment_name} --only topic`"
+        )
+
+
+@app.command("test", cls=Command)
+def try_message(
+    ctx: typer.Context,
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="A Twilio parameter of the message; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An SNS attribute in place of the message's own, or one more; repeatable. KEY:Number=VALUE has a type.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", help="A message's body as it was published (JSON); - is stdin.", metavar="PATH"
+        ),
+    ] = None,
+    source: Annotated[
+        Source, typer.Option(help=f"Who publishes it: {', '.join(Source)}.", metavar="SOURCE")
+    ] = Source.TWILIO,
+    priority: Annotated[
+        Priority, typer.Option(help=f"{', '.join(Priority)}.", metavar="PRIORITY")
+    ] = Priority.NORMAL,
+    is_test: Annotated[bool, typer.Option("--test", help="A test message.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers in full.")] = False,
+) -> None:
+    """Tell which subscriptions a message would reach, and which key of a filter policy rejects it. Nothing is sent.
+
+    Example: b2bpilot subscriptions test -e prod --param Body=hello --attribute priority=high
+    """
+    from b2bpilot.aws.subscriptions import subscriptions
+    from b2bpilot.ops.parameters import parse_parameter
+    from b2bpilot.ops.subscriptions import trial
+    from b2bpilot.ops.subscriptions.survey import TIMEOUTS
+
+    pilot = pilot_of(ctx)
+    if file is not None and (
+        param or is_test or source is not Source.TWILIO or priority is not Priority.NORMAL
+    ):
+        raise UsageError("--file says all about the message but its attributes", hint="leave out the others")
+    message: PilotMessage = (
+        trial.from_text(_read(file))
+        if file is not None
+        else trial.composed(
+            dict(parse_parameter(text) for text in param or []),
+            source=source,
+            test=is_test,
+            priority=priority,
+            now=pilot.now(),
+        )
+    )
+    encoded = trial.encoded(message, dict(_pair(text) for text in attribute or []))
+    found = subscriptions(pilot.environment.access, pilot.environment.stack.topic_arn, timeouts=TIMEOUTS)
+    _show(pilot, trial.tried(found, encoded), reveal=reveal)
+
+
+def _show(pilot: Pilot, trials: list[Trial], *, reveal: bool) -> None:
+    pilot.output.rows("subscriptions", (subscription.trial_row(one, reveal=reveal) for one in trials))
+    reached = sum(one.delivers is True for one in trials)
+    unknown = sum(one.delivers is None for one in trials)
+    doubt = f"; of {unknown} it cannot be told" if unknown else ""
+    changed = " A filter policy that was just changed takes up to 15 minutes to work." if trials else ""
+    pilot.output.notice(
+        f"The message would reach {reached} of {len(trials)} subscription{'s'[: len(trials) != 1]}{doubt}.{changed}"
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(
+            f"--attribute: {text!r} is not KEY=VALUE", hint="for example --attribute source=stale"
+        )
+    return name, value
+
+
+def _read(path: str) -> str:
+    if path == "-":
+        return sys.stdin.read()
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(
+            f"{path} cannot be read: {getattr(exc, 'strerror', None) or 'it is not UTF-8'}"
+        ) from exc

@@ -1,0 +1,211 @@
+"""`b2bpilot twilio cutover`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.running import new_run
+from b2bpilot.cli.twilio.account import twilio_access_of
+from b2bpilot.cli.twilio.confirm import ask_for
+from b2bpilot.cli.twilio.route import REVEAL, levels_table, shown_number
+from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
+from b2bpilot.twilio.webhook_setting import ProbeKind
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.cutover.change import Change, Chosen
+    from b2bpilot.ops.cutover.route import Route
+    from b2bpilot.twilio.rest import Twilio, TwilioAccess
+
+STACK = "stack"
+SHOWN = 20
+CONFIRM = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm", help="What would be typed: the number, or the SID that the plan names.", metavar="NAME"
+    ),
+]
+
+
+def cutover(
+    ctx: typer.Context,
+    *,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help="Where messages shall go: a URL, or `stack` for the environment's webhook.",
+            metavar="URL",
+        ),
+    ],
+    number: Annotated[
+        str | None, typer.Option("--number", help="The number to switch over.", metavar="NUMBER")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option("--service", help="The Messaging Service to switch over.", metavar="SID")
+    ] = None,
+    fallback: Annotated[
+        str | None,
+        typer.Option(
+            "--fallback", help="Set the fallback URL, too; it stays as it is without this.", metavar="URL"
+        ),
+    ] = None,
+    probe: Annotated[
+        ProbeKind,
+        typer.Option(
+            help="What the URLs are asked before the switch: json (a test message) or form.",
+            metavar="KIND",
+            show_default=True,
+        ),
+    ] = ProbeKind.JSON,
+    dry_run: DRY_RUN = False,
+    reason: REASON = None,
+    confirm: CONFIRM = None,
+    reveal: REVEAL = False,
+) -> None:
+    """Point a number or a Messaging Service at another webhook: probe it, save the old values, write, read back.
+
+    What is written is what decides: application, service or number. `twilio rollback RUN` takes it back.
+
+    Example: b2bpilot twilio cutover -e prod --to stack --service MG0123456789abcdef0123456789abcdef
+    """
+    from b2bpilot.ops.cutover.change import changes, check_url, choose
+    from b2bpilot.ops.cutover.route import routes
+
+    pilot = pilot_of(ctx)
+    url = _stack_url(pilot) if to == STACK else check_url(to, "--to")
+    fallback_url = check_url(fallback, "--fallback") if fallback else None
+    access = twilio_access_of(pilot)
+    twilio = access.connect()
+    with pilot.output.progress("Reading numbers, services and applications"):
+        chosen = choose(routes(twilio), number=number, service=service)
+    planned = [each for each in changes(chosen, url=url, fallback_url=fallback_url) if each.is_needed]
+    _show_plan(pilot, chosen, planned, url=url, fallback_url=fallback_url, reveal=reveal)
+    if not planned:
+        return
+    if dry_run:
+        pilot.output.notice("Dry run: the new URL was not asked, and nothing was changed.")
+        return
+    _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
+    ask_for(pilot, chosen.name, typed=confirm)
+    run_id = _switch(pilot, twilio, planned, reason=reason)
+    if run_id is not None:
+        _show_after(pilot, twilio, chosen, url=url, run_id=run_id, reveal=reveal)
+
+
+def _stack_url(pilot: Pilot) -> str:
+    from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES
+
+    return f"{pilot.environment.stack.webhook_url}#{RECOMMENDED_OVERRIDES}"
+
+
+def _show_plan(
+    pilot: Pilot,
+    chosen: Chosen,
+    planned: Sequence[Change],
+    *,
+    url: str,
+    fallback_url: str | None,
+    reveal: bool,
+) -> None:
+    numbers = len(chosen.affected)
+    text = [f"Switch {numbers:,} number{'s'[: numbers != 1]} over, {pilot.environment}:", ""]
+    pilot.output.record({"affected_numbers": numbers}, text=text)
+    levels_table(pilot, "before", chosen.affected[:SHOWN], reveal=reveal)
+    if numbers > SHOWN:
+        pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: b2bpilot twilio route")
+    pilot.output.record({}, text=[""])
+    show_changes(pilot, planned)
+    for warning in _warnings(planned, url, fallback_url):
+        pilot.output.notice(warning)
+
+
+def _warnings(planned: Sequence[Change], url: str, fallback_url: str | None) -> Iterator[str]:
+    from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, retries_server_errors
+
+    if not planned:
+        return
+    if not retries_server_errors(url):
+        yield f"Twilio will not try again after a 5xx: append #{RECOMMENDED_OVERRIDES} to the URL."
+    if fallback_url is None and any(not each.after.fallback_url for each in planned):
+        yield "There is no fallback URL: what the webhook does not take will be lost. Name one with --fallback."
+
+
+def _probe(pilot: Pilot, access: TwilioAccess, urls: Sequence[str], kind: ProbeKind) -> None:
+    """Raises ProbeFailed: then nothing is changed."""
+    from b2bpilot.twilio.probe import probe
+
+    for url in urls:
+        probe(url, kind=kind, auth_token=access.auth_token, account_sid=access.account_sid)
+    answered = "The new URL" if len(urls) == 1 else "The new URL and the fallback URL"
+    pilot.output.record({"probed": len(urls)}, text=["", f"{answered} answered a signed request with TwiML."])
+
+
+def _switch(
+    pilot: Pilot,
+    twilio: Twilio,
+    planned: Sequence[Change],
+    *,
+    reason: str | None,
+) -> str | None:
+    """Make the changes that nobody has made meanwhile; return the run, if there was anything to do."""
+    from b2bpilot.ops.cutover import switch
+
+    parameters = {"twilio_account": twilio.account_sid, "things": [each.sid for each in planned]}
+    with the_only_switch(pilot):
+        left = switch.remaining(twilio, planned)
+        if not left:
+            pilot.output.notice("It was set like this meanwhile: nothing was changed.")
+            return None
+        with new_run(pilot, switch.CUTOVER, reason=reason, parameters=parameters) as journal:
+            switch.write_plan(journal, left)
+            switch.switch(twilio, left, journal)
+            journal.finish({"changed": len(left)})
+    return journal.run_id
+
+
+def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_id: str, reveal: bool) -> None:
+    """Raises PartlyFailed when what was written does not decide."""
+    from b2bpilot.ops.cutover.change import require_delivery
+    from b2bpilot.ops.cutover.route import routes
+    from b2bpilot.twilio.failures import TwilioFailed
+
+    output = pilot.output
+    output.record({"run_id": run_id}, text=["", "Written and read back."])
+    try:
+        sids = {each.number.sid for each in chosen.affected}
+        found = [each for each in routes(twilio) if each.number.sid in sids]
+    except TwilioFailed as exc:
+        output.notice(f"What decides now could not be read: {exc}")
+        output.notice("See it later: b2bpilot twilio route")
+        found = []
+    else:
+        _show_routes(pilot, found, url=url, reveal=reveal)
+    output.notice(f"Back to what was: b2bpilot twilio rollback {run_id}")
+    require_delivery(found, url, run_id)
+
+
+def _show_routes(pilot: Pilot, found: Sequence[Route], *, url: str, reveal: bool) -> None:
+    """In a table the first ones; the dangers of all are for programs."""
+    from b2bpilot.ops.cutover.route import dangers
+
+    output = pilot.output
+    output.record({}, text=["It is now:", ""])
+    levels_table(pilot, "after", found[:SHOWN], reveal=reveal)
+    unsafe = [(each.number, danger) for each in found for danger in dangers(each, expected_url=url)]
+    fields = [
+        {
+            "number": shown_number(number.phone_number, reveal=reveal),
+            "number_sid": number.sid,
+            "danger": danger,
+        }
+        for number, danger in unsafe
+    ]
+    lines = [f"{each['number']}: {each['danger']}" for each in fields[:SHOWN]]
+    output.record({"unsafe": fields}, text=["", *lines] if lines else [])
+    if len(lines) < len(fields):
+        output.notice(f"{len(fields) - len(lines):,} more are unsafe: b2bpilot twilio route")

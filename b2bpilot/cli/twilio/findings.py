@@ -1,0 +1,94 @@
+"""What a comparison with Twilio found, as it is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.cli.text.durations import relative
+from b2bpilot.cli.text.privacy import mask_numbers
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.notes import Notes
+    from b2bpilot.ops.reconcile.verdict import Finding, Limits
+
+SHOWN = 20
+"""So many of each kind are in a table."""
+
+
+def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
+    from b2bpilot.ops.reconcile.verdict import Verdict
+
+    counts = notes.counts()
+    period = {"since": format_time(limits.since), "until": format_time(limits.until)}
+    fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
+    stored = counts[Verdict.STORED] + counts[Verdict.LATE]
+    told = [
+        f"{counts[Verdict.MISSING]:,} missing: Twilio has them, the table does not",
+        f"{counts[Verdict.DEAD_LETTER]:,} in the dead-letter queue: b2bpilot dlq redrive",
+        f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
+        f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
+        f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} have a row, but Twilio does not know them",
+        f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
+    ]
+    text = [
+        str(pilot.environment),
+        f"messages since {period['since']}",
+        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
+        *(line for line in told if not line.startswith("0 ")),
+        *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
+    ]
+    pilot.output.record({"reconciled": {**period, **fields, "doubts": list(notes.doubts)}}, text=text)
+    if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO]:
+        pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
+
+
+def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
+    """A table shows the first of each kind; the other formats show all."""
+    from b2bpilot.ops.reconcile.comparison import SHOWN_VERDICTS
+
+    is_table = pilot.output.format is Format.TABLE
+    findings = (
+        each
+        for verdict in SHOWN_VERDICTS
+        for each in islice(notes.findings(verdict), SHOWN if is_table else None)
+    )
+    rows = (_row(each, now=now, alerts_failure=notes.alerts_failure) for each in findings)
+    first = next(rows, None)
+    if first is None:
+        return
+    pilot.output.record({}, text=[""])
+    count = pilot.output.rows("messages", chain([first], rows))
+    hidden = sum(notes.counts()[verdict] for verdict in SHOWN_VERDICTS) - count
+    if notes.alerts_failure:
+        pilot.output.notice(f"No reasons: {notes.alerts_failure}")
+    if hidden:
+        pilot.output.notice(f"{hidden:,} more: -o jsonl names all of them")
+
+
+def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
+    from b2bpilot.ops.reconcile.comparison import explanation
+
+    why = mask_numbers(explanation(finding, now=now, alerts_failure=alerts_failure))
+    return Row(
+        fields={
+            "verdict": finding.verdict.name.lower(),
+            "message_sid": finding.sid,
+            "message_id": finding.message_id,
+            "sent_at": format_time(finding.sent_at),
+            "late_seconds": finding.late_seconds,
+            "twilio_error": finding.error_code,
+            "why": why,
+        },
+        columns={
+            "verdict": finding.verdict.value,
+            "message sid": finding.sid,
+            "age": relative(finding.sent_at, now=now),
+            "why": why,
+        },
+    )

@@ -1,0 +1,146 @@
+"""`b2bpilot twilio reconcile`."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
+from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.text.durations import parse_duration, parse_since
+from b2bpilot.cli.twilio.account import twilio_access_of
+from b2bpilot.cli.twilio.findings import show_counts, show_findings
+from b2bpilot.cli.twilio.recovery import Order, Work, recover
+from b2bpilot.errors import UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.notes import Notes
+    from b2bpilot.ops.reconcile.verdict import Limits
+
+FOUND = 3
+NUMBER = re.compile(r"([a-z]+:)?\+\d{7,15}|\d{3,8}")
+"""Also a short code."""
+
+
+def reconcile(
+    ctx: typer.Context,
+    *,
+    since: Annotated[
+        str, typer.Option(help="Compare from then on: 24h, 7d, or ISO 8601 (UTC).", metavar="WHEN")
+    ] = "24h",
+    to: Annotated[
+        str | None,
+        typer.Option(help="Only messages to it: +15005550001 or whatsapp:+15005550001.", metavar="NUMBER"),
+    ] = None,
+    late: Annotated[
+        str, typer.Option(help="Stored later than this after Twilio's call is late.", metavar="DURATION")
+    ] = "1m",
+    fresh: Annotated[
+        str, typer.Option(help="What is younger and not stored is not judged yet.", metavar="DURATION")
+    ] = "5m",
+    publish_missing: Annotated[
+        bool, typer.Option("--publish-missing", help="Publish what is missing, and prove that it was stored.")
+    ] = False,
+    wait: Annotated[
+        str, typer.Option(help="How long each 500 messages may take to be stored.", metavar="DURATION")
+    ] = "60s",
+    even_if_queued: Annotated[
+        bool,
+        typer.Option(
+            "--even-if-queued",
+            help="Publish also while it may be in a queue of ours: stored is what Twilio still has of it, and what the "
+            "queue has besides (buttons, profile, geography) is skipped.",
+        ),
+    ] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option(
+            "--exit-code", help="End with 3 when something is missing, or in the dead-letter queue only."
+        ),
+    ] = False,
+    dry_run: DRY_RUN = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Compare Twilio's inbound messages with the table: what is missing, late, failed, or unknown to Twilio.
+
+    Nothing is changed without --publish-missing. A message of Twilio's has the same identity on every way, so publishing
+    what is stored by now changes nothing. What is in the dead-letter queue is not published: `dlq redrive` brings all of it back.
+
+    Example: b2bpilot twilio reconcile -e prod --since 24h --exit-code
+    """
+    pilot = pilot_of(ctx)
+    _check_number(to)
+    limits = _limits(since, late, fresh, now=pilot.now())
+    order = Order(
+        wait=parse_duration(wait, "--wait", may_be_zero=True),
+        even_if_queued=even_if_queued,
+        dry_run=dry_run,
+        reason=reason,
+        yes=yes,
+    )
+    twilio = twilio_access_of(pilot).connect()
+    with pilot.database() as database, _notes() as notes:
+        work = Work(pilot=pilot, twilio=twilio, database=database)
+        _compare(work, notes, limits, to)
+        missing, dead_letters = _not_stored(notes)
+        if publish_missing:
+            missing = recover(work, notes, limits, order)
+    if exit_code and (missing or dead_letters):
+        raise typer.Exit(FOUND)
+
+
+def _limits(since: str, late: str, fresh: str, *, now: datetime) -> Limits:
+    from b2bpilot.ops.reconcile.verdict import Limits
+
+    begin = parse_since(since, "--since", now=now)
+    if begin >= now:
+        raise UsageError(f"--since: {since!r} is not in the past")
+    return Limits(
+        since=begin,
+        until=now,
+        late_after=parse_duration(late, "--late"),
+        fresh_for=parse_duration(fresh, "--fresh", may_be_zero=True),
+    )
+
+
+def _check_number(to: str | None) -> None:
+    """Raises UsageError for what Twilio would find nothing to: that must not look like nothing missing."""
+    if to is not None and not NUMBER.fullmatch(to):
+        raise UsageError(f"--to: {to!r} is not a number as Twilio writes it", hint="such as +15005550001")
+
+
+def _notes() -> Notes:
+    from b2bpilot.ops.reconcile.notes import Notes
+
+    return Notes()
+
+
+def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
+    """Fill the notes, and show what was found."""
+    from b2bpilot.ops.reconcile.comparison import Comparison
+    from b2bpilot.ops.reconcile.queues import ask_queues
+
+    pilot = work.pilot
+    with pilot.output.progress("Comparing Twilio's messages with the table") as tell:
+        Comparison(
+            twilio=work.twilio,
+            database=work.database,
+            limits=limits,
+            ask_queues=lambda: ask_queues(pilot.environment, now=limits.until, fresh_for=limits.fresh_for),
+            to=to,
+            observe=tell,
+        ).run(notes)
+    show_counts(pilot, notes, limits)
+    show_findings(pilot, notes, now=limits.until)
+
+
+def _not_stored(notes: Notes) -> tuple[int, int]:
+    """Return how many messages are missing, and how many are in the dead-letter queue only."""
+    from b2bpilot.ops.reconcile.verdict import Verdict
+
+    counts = notes.counts()
+    return counts[Verdict.MISSING], counts[Verdict.DEAD_LETTER]

@@ -1,0 +1,66 @@
+"""What became of missing messages that were published again, as it is shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
+from b2bpilot.cli.text.privacy import mask_numbers
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.recovery import Problem, Recovered
+
+SHOWN = 20
+"""So many problems are in a table; all of them are in the journal."""
+
+
+def show_end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
+    from b2bpilot.ops.reconcile.run import require_everything_stored
+
+    fields = {
+        "run_id": run_id,
+        **recovered.counts(),
+        "rebuilt_from": {origin.value: count for origin, count in recovered.origins.items()},
+        "lost_parameters": dict(recovered.lost),
+        "stopped": recovered.is_stopped,
+    }
+    pilot.output.record({"recovered": fields}, text=["", *_told(recovered)])
+    shown = recovered.problems if pilot.output.format is not Format.TABLE else recovered.problems[:SHOWN]
+    pilot.output.rows("problems", (_problem_row(problem) for problem in shown))
+    if len(shown) < len(recovered.problems):
+        pilot.output.notice(f"{len(recovered.problems) - len(shown):,} more: b2bpilot runs show {run_id}")
+    require_everything_stored(recovered, run_id)
+
+
+def _told(recovered: Recovered) -> Iterator[str]:
+    from b2bpilot.ops.reconcile.rebuild import Origin
+
+    yield f"Published {recovered.published:,}; {recovered.proven:,} proven to be stored"
+    if recovered.stored_meanwhile:
+        yield f"{recovered.stored_meanwhile:,} had a row by then and were not published"
+    if alert := recovered.origins[Origin.ALERT]:
+        yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
+    if rest := recovered.origins[Origin.REST]:
+        yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
+        for count, names in sorted(_by_count(recovered.lost).items()):
+            yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
+
+
+def _by_count(lost: Counter[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name, count in lost.items():
+        found.setdefault(count, []).append(name)
+    return found
+
+
+def _problem_row(problem: Problem) -> Row:
+    reason = mask_numbers(problem.reason)
+    fields = {"message_sid": problem.sid, "message_id": problem.message_id, "reason": reason}
+    return Row(
+        fields=fields,
+        columns={"message sid": problem.sid, "message id": problem.message_id, "why": reason},
+    )

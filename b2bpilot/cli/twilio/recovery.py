@@ -1,0 +1,147 @@
+"""Publishing what a comparison with Twilio found missing, and going on with it after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.cli.twilio.account import twilio_access_of
+from b2bpilot.cli.twilio.recovered import show_end
+from b2bpilot.pipeline.message import format_time
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.notes import Notes
+    from b2bpilot.ops.reconcile.recovery import Recovery
+    from b2bpilot.ops.reconcile.verdict import Limits
+    from b2bpilot.ops.runs.journal import Journal
+    from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.pipeline.database import DatabaseManager
+    from b2bpilot.twilio.rest import Twilio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a reconciliation works with."""
+
+    pilot: Pilot
+    twilio: Twilio
+    database: DatabaseManager
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How what is missing shall be published. `wait` is how long the proof of each window may take."""
+
+    wait: timedelta
+    even_if_queued: bool
+    dry_run: bool
+    reason: str | None
+    yes: bool
+
+
+def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
+    """Publish what is missing; return how many messages are left. Raises Refused, or PartlyFailed."""
+    from b2bpilot.ops.reconcile.run import require_no_doubt
+    from b2bpilot.ops.reconcile.verdict import Verdict
+
+    missing = notes.counts()[Verdict.MISSING]
+    output = work.pilot.output
+    if not missing:
+        output.notice("There is nothing to publish.")
+        return 0
+    _tell_plan(work.pilot, missing)
+    if not order.even_if_queued:
+        require_no_doubt(notes.doubts)
+    elif notes.doubts:
+        output.notice("  Some may be in a queue of ours: what it has of them besides will be skipped.")
+    if order.dry_run:
+        output.notice("Dry run: nothing was published.")
+        return missing
+    with _the_only_one(work.pilot):
+        _publish(work, notes, limits, order)
+    return 0
+
+
+def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
+    """Publish what an interrupted run left, and prove the rest."""
+    from b2bpilot.ops.reconcile import run
+
+    left = run.require_plan(record)
+    if not left and record.counts is not None:
+        pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
+        return
+    twilio = twilio_access_of(pilot).connect()
+    with _the_only_one(pilot), pilot.database() as database:
+        work = Work(pilot=pilot, twilio=twilio, database=database)
+        if left:
+            _tell_plan(pilot, left)
+            pilot.confirmation(yes=yes).ask([], "Go on?")
+        with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
+            recovered = run.resume(_recovery(work, journal, wait=run.DEFAULT_WAIT, observe=tell), record)
+            run.finish(journal, recovered)
+    pilot.output.notice("With what was done before:")
+    show_end(pilot, journal.run_id, recovered)
+
+
+RESUMERS["reconcile"] = resume
+
+
+def _tell_plan(pilot: Pilot, missing: int) -> None:
+    for line in (
+        "",
+        f"Publish {missing:,} missing message{'s'[: missing != 1]} to the topic, and prove by the rows that they are stored:",
+        f"  {pilot.environment}",
+        "  They are real messages: if a reply is configured, each sender gets it now.",
+    ):
+        pilot.output.notice(line)
+
+
+def _publish(work: Work, notes: Notes, limits: Limits, order: Order) -> None:
+    from b2bpilot.ops.reconcile import run
+    from b2bpilot.ops.reconcile.recovery import Recovered
+    from b2bpilot.ops.reconcile.verdict import Verdict
+
+    pilot = work.pilot
+    pilot.confirmation(yes=order.yes).ask([], "Go on?")
+    parameters = {
+        "since": format_time(limits.since),
+        "until": format_time(limits.until),
+        "missing": notes.counts()[Verdict.MISSING],
+        "even_if_queued": order.even_if_queued,
+    }
+    with new_run(pilot, run.COMMAND, reason=order.reason, parameters=parameters) as journal:
+        run.write_plan(journal, notes)
+        with pilot.output.progress("Publishing") as tell:
+            recovery = _recovery(work, journal, wait=order.wait, observe=tell)
+            recovered = recovery.run(notes.findings(Verdict.MISSING), Recovered())
+        run.finish(journal, recovered)
+    show_end(pilot, journal.run_id, recovered)
+
+
+def _recovery(work: Work, journal: Journal, *, wait: timedelta, observe: Callable[[str], None]) -> Recovery:
+    from b2bpilot.ops.reconcile.recovery import Recovery
+
+    return Recovery(
+        twilio=work.twilio,
+        database=work.database,
+        publisher=work.pilot.environment.topic(),
+        journal=journal,
+        wait=wait,
+        observe=observe,
+    )
+
+
+@contextmanager
+def _the_only_one(pilot: Pilot) -> Iterator[None]:
+    """Two at a time would do no harm, but work for nothing."""
+    from b2bpilot.ops.runs.durable import exclusive
+    from b2bpilot.ops.runs.journal import FOLDER
+
+    with exclusive(pilot.runs_home / FOLDER / "reconcile.lock", "another reconciliation"):
+        yield

@@ -1,0 +1,105 @@
+"""`b2bpilot twilio rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.runs import run_record
+from b2bpilot.cli.runs.app import RUN, early, in_environment_of
+from b2bpilot.cli.runs.running import new_run
+from b2bpilot.cli.twilio.account import twilio_access_of
+from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
+from b2bpilot.errors import PartlyFailed, Refused, UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.cutover.change import Change
+    from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.twilio.rest import Twilio
+
+
+def rollback(
+    ctx: typer.Context,
+    run: RUN,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also overwrite what somebody has set to something else since.")
+    ] = False,
+    dry_run: DRY_RUN = False,
+    reason: REASON = None,
+    yes: YES = False,
+) -> None:
+    """Set what a cut-over changed back to the letter, also after one that failed half-way.
+
+    Nothing is probed: in an emergency the old URL is better than none. A rollback is a run, too, and can be rolled back.
+
+    Example: b2bpilot twilio rollback 20261123T194501Z-cutover-3f9a
+    """
+    from b2bpilot.ops.cutover import switch
+    from b2bpilot.ops.runs.runs import find, require_ended
+
+    record = find(early(ctx).runs_home, run)
+    pilot = in_environment_of(ctx, record)
+    require_ended(record)
+    if record.command not in (switch.CUTOVER, switch.ROLLBACK):
+        raise UsageError(f"run {record.run_id} is a {record.command}, not a cut-over")
+    run_record.require_same_place(pilot, record)
+    twilio = twilio_access_of(pilot).connect()
+    _require_same_account(record, twilio)
+    with the_only_switch(pilot):
+        undone = switch.undone(record)
+        left = switch.remaining(twilio, undone, force=force)
+        blank = switch.without_url(twilio, undone)
+        if left or not blank:
+            show_changes(pilot, left)
+        if left and dry_run:
+            pilot.output.notice("Dry run: nothing was changed.")
+        elif left:
+            pilot.confirmation(yes=yes).ask(
+                ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Go on?"
+            )
+            _restore(pilot, record, twilio, left, reason=reason)
+    _require_none_blank(blank, is_some_restored=bool(left) and not dry_run)
+
+
+def _restore(
+    pilot: Pilot, record: RunRecord, twilio: Twilio, left: Sequence[Change], *, reason: str | None
+) -> None:
+    from b2bpilot.ops.cutover import switch
+
+    parameters = {
+        "of": record.run_id,
+        "twilio_account": twilio.account_sid,
+        "things": [each.sid for each in left],
+    }
+    with new_run(pilot, switch.ROLLBACK, reason=reason, parameters=parameters) as journal:
+        switch.write_plan(journal, left)
+        switch.switch(twilio, left, journal)
+        journal.finish({"changed": len(left)})
+    text = ["", f"Restored {len(left)}; read back and found as it was"]
+    pilot.output.record({"restored": len(left), "run_id": journal.run_id}, text=text)
+
+
+def _require_same_account(record: RunRecord, twilio: Twilio) -> None:
+    known = record.parameters.get("twilio_account")
+    if known != twilio.account_sid:
+        raise Refused(
+            f"run {record.run_id} changed Twilio account {known}; this environment uses {twilio.account_sid}. "
+            "Nothing was changed"
+        )
+
+
+def _require_none_blank(blank: Sequence[Change], *, is_some_restored: bool) -> None:
+    """Raises PartlyFailed, or Refused where there was nothing else to restore."""
+    if not blank:
+        return
+    names = ", ".join(f"{each.level.value} {each.sid}" for each in blank)
+    told = f"{names} had no URL before and keeps the new one: without a URL messages are lost for good"
+    hint = "point it elsewhere with `b2bpilot twilio cutover --to URL`"
+    if is_some_restored:
+        raise PartlyFailed(told, hint=hint)
+    raise Refused(f"{told}. Nothing was changed", hint=hint)

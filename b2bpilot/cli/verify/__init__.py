@@ -1,0 +1,1 @@
+"""`b2bpilot verify`, and the permissions that each command needs."""

@@ -1,0 +1,38 @@
+"""`b2bpilot verify --print-iam`: the least policy for each command."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import LOCAL, Pilot
+from b2bpilot.errors import PilotError
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.verify.iam import Names
+
+
+def show(pilot: Pilot) -> None:
+    """Print them; with an environment that can be found, its names are in them."""
+    from b2bpilot.ops.verify.iam import COMMANDS, policy
+
+    names = _names(pilot)
+    policies = {command: policy(actions, names) for command, actions in COMMANDS.items()}
+    text = [
+        f"b2bpilot {command}\n{json.dumps(document, indent=2)}\n" for command, document in policies.items()
+    ]
+    pilot.output.record({"policies": policies}, text=text)
+
+
+def _names(pilot: Pilot) -> Names:
+    """Who asks for permissions may have none yet: then the names are left open."""
+    from b2bpilot.ops.verify.iam import Names
+
+    name = pilot.settings.environment
+    if name is None or name == LOCAL:
+        return Names()
+    try:
+        return Names.of(pilot.environment.stack)
+    except PilotError as exc:
+        pilot.output.notice(f"{exc}: replace REGION, ACCOUNT, SECRET_ARN and API_ID yourself.")
+        return Names(environment=name, region=pilot.settings.region or "REGION")

@@ -1,0 +1,210 @@
+"""Running `b2bpilot verify`: asking first where it matters, showing results as they come, leaving nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from time import sleep
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.errors import PilotError, Refused, UsageError
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.stack import StackOutputs
+    from b2bpilot.cli.output import Row
+    from b2bpilot.ops.verify.check import Check, Result
+    from b2bpilot.ops.verify.world import Choices, World
+
+SHORT, JUNIT = "short", "junit"
+VIEWS = (SHORT, JUNIT)
+NAME_SECONDS = 5.0
+"""How long it may take to see that a name is nobody's; an AWS that is slower is what the checks tell of."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line."""
+
+    checks: Sequence[Check]
+    wait: timedelta
+    check_seconds: float
+    strict: bool
+    end_to_end: bool
+    keep: bool
+    with_twilio: bool
+    yes: bool
+
+
+def run(pilot: Pilot, request: Request) -> list[Result]:
+    """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet."""
+    stack = None if request.wait else _stack(pilot)
+    choices = _choices(pilot, request)
+    with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
+        if stack:
+            world.ask("stack", lambda: stack)
+        return _show(pilot, _results(request, world, tell), strict=request.strict)
+
+
+def _stack(pilot: Pilot) -> StackOutputs | None:
+    """None where something else keeps it from being found: the checks say what."""
+    from b2bpilot.aws.stack import describe
+    from b2bpilot.ops.status.asking import Question
+
+    name, access = pilot.environment_name, pilot.access
+    try:
+        return Question(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
+    except UsageError:
+        raise
+    except PilotError:
+        return None
+
+
+def _choices(pilot: Pilot, request: Request) -> Choices:
+    from b2bpilot.ops.verify.world import Choices
+
+    because = _refusal(pilot, request)
+    return Choices(
+        end_to_end=because is None,
+        because=because or "",
+        keep=request.keep,
+        with_twilio=request.with_twilio,
+        row_seconds=max(1.0, request.check_seconds * 0.75),
+    )
+
+
+def _refusal(pilot: Pilot, request: Request) -> str | None:
+    """Return why no test message may be sent; ask for it in production."""
+    from b2bpilot.ops.environment import is_production
+    from b2bpilot.ops.verify.check import Category
+
+    name = pilot.environment_name
+    is_wanted = any(check.category is Category.END_TO_END for check in request.checks)
+    if not request.end_to_end:
+        return "left out with --no-e2e"
+    if not is_wanted or not is_production(name):
+        return None
+    plan = [f"The last checks send a test message through {name}, and delete its row. Nobody gets a reply."]
+    try:
+        pilot.confirmation(yes=request.yes).ask(plan, "Send it?")
+    except Refused as exc:
+        pilot.output.notice("It is left out.")
+        return f"{str(exc).removesuffix('. Nothing was changed')}; --yes sends it"
+    return None
+
+
+@contextmanager
+def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
+    """Give the world, and remove what a test left in it however the block ends."""
+    from b2bpilot.cli.twilio.account import api_url_of
+    from b2bpilot.ops.verify.world import World
+
+    world = World(
+        name=pilot.environment_name,
+        access=pilot.access,
+        now=pilot.now(),
+        given_database_url=pilot.settings.database_url,
+        twilio_api_url=api_url_of(pilot) if choices.with_twilio else None,
+        choices=choices,
+        clock=pilot.now,
+        tell=tell,
+    )
+    try:
+        yield world
+    finally:
+        _clean_up(pilot, world)
+
+
+def _clean_up(pilot: Pilot, world: World) -> None:
+    if world.choices.keep:
+        return
+    for trial in world.trials:
+        try:
+            is_certain = trial.remove().is_certain
+        except PilotError as exc:
+            pilot.output.notice(f"The row of test message {trial.message_id} was not removed: {exc}")
+        else:
+            if not is_certain:
+                pilot.output.notice(
+                    f"Test message {trial.message_id} was still on its way: its row may come back. It is marked as a test."
+                )
+
+
+@contextmanager
+def _progress(pilot: Pilot, total: int) -> Iterator[Tell]:
+    """On a terminal one line says what is going on; elsewhere only what is being waited for is told."""
+    with pilot.output.progress(
+        f"Checking {pilot.environment_name}: {total} check{'s'[: total != 1]}"
+    ) as tell:
+        yield tell
+
+
+def _results(request: Request, world: World, tell: Tell) -> Iterator[Result]:
+    from b2bpilot.cli.verify.verify_view import waiting_line
+    from b2bpilot.ops.verify.runner import Runner
+    from b2bpilot.ops.verify.waiting import run_until
+
+    runner = Runner(request.checks, check_seconds=request.check_seconds)
+    return run_until(
+        runner,
+        world,
+        wait=request.wait,
+        strict=request.strict,
+        observe=lambda results, left: tell(waiting_line(results, left)),
+        pause=sleep,
+    )
+
+
+def _show(pilot: Pilot, results: Iterator[Result], *, strict: bool) -> list[Result]:
+    match pilot.settings.view, pilot.settings.output:
+        case (view, _) if view == JUNIT:
+            return _as_junit(pilot, list(results), strict=strict)
+        case (view, _) if view == SHORT:
+            return _as_lines(pilot, results, short=True)
+        case _, Format.TABLE:
+            return _as_lines(pilot, results, short=False)
+    return _as_rows(pilot, results)
+
+
+def _as_lines(pilot: Pilot, results: Iterator[Result], *, short: bool) -> list[Result]:
+    from b2bpilot.cli.verify.verify_view import Page, short_lines
+    from b2bpilot.ops.verify.report import summary
+
+    page, shown = Page(pilot.output), []
+    for result in results:
+        shown.append(result)
+        lines = short_lines(result, pilot.output) if short else page.lines(result)
+        pilot.output.record({}, text=list(lines))
+    gap = [] if short else [""]
+    pilot.output.record({}, text=[*gap, summary(shown)])
+    return shown
+
+
+def _as_rows(pilot: Pilot, results: Iterator[Result]) -> list[Result]:
+    from b2bpilot.cli.output import Row
+    from b2bpilot.cli.verify.verify_view import fields
+    from b2bpilot.ops.verify.report import counts
+
+    shown: list[Result] = []
+
+    def rows() -> Iterator[Row]:
+        for result in results:
+            shown.append(result)
+            yield Row(fields=fields(result), columns={})
+
+    pilot.output.rows("checks", rows())
+    found = {status.value: count for status, count in counts(shown).items()}
+    pilot.output.record({"environment": pilot.environment_name, "summary": found}, text=[])
+    return shown
+
+
+def _as_junit(pilot: Pilot, results: list[Result], *, strict: bool) -> list[Result]:
+    from b2bpilot.cli.verify.junit import document
+
+    pilot.output.record({}, text=[document(pilot.environment_name, results, at=pilot.now(), strict=strict)])
+    return results

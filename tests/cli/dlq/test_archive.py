@@ -1,0 +1,365 @@
+"""`b2bpilot dlq export`, `discard`, `restore` and `edit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+from b2bpilot.ops.runs.durable import exclusive
+from b2bpilot.ops.runs.record import Stage, read
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.processing import submission_fields
+from tests.cli.conftest import REGION, Run, Staging
+from tests.cli.dlq.dead_letters import Letters, at_a_terminal, editor
+from tests.events import message
+
+NUMBER = "15005550006"
+SAVE = "path.write_text(json.dumps(document))"
+
+
+@pytest.fixture
+def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+    monkeypatch.setenv("B2BPILOT_ENV", "staging")
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
+    return Letters()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "pilot"
+
+
+@pytest.fixture
+def three(letters: Letters) -> list[str]:
+    """The ids of two letters with one cause and of one that is no message."""
+    return [letters.put(message()), letters.put(message()), letters.put("hello", error="other")]
+
+
+@pytest.fixture
+def complete(database_url: str) -> Callable[[PilotMessage], None]:
+    def complete(of: PilotMessage) -> None:
+        with DatabaseManager(database_url) as database:
+            claim = database.claim(of, lease=timedelta(seconds=60))
+            assert claim is not None
+            database.complete(claim, submission_fields(of))
+
+    return complete
+
+
+def the_journal(home: Path, command: str) -> Path:
+    (path,) = (home / "runs").glob(f"*-{command}-*.jsonl")
+    return path
+
+
+def test_an_export_says_what_it_wrote(run: Run, letters: Letters, three: list[str], tmp_path: Path) -> None:
+    before = letters.contents()
+    result = run("dlq", "export", str(tmp_path / "x.jsonl"), "--error", "customer")
+    assert (result.exit_code, result.stdout) == (0, f"Exported 2 dead letters to {tmp_path / 'x.jsonl'}\n")
+    assert len((tmp_path / "x.jsonl").read_text().splitlines()) == 2
+    assert letters.contents() == before
+
+
+def test_an_export_of_a_group_names_its_cause(run: Run, three: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    result = run("dlq", "export", str(path), "--group", "G1")
+    assert result.stdout == f"Exported 2 dead letters of group G1 (exception: no customer) to {path}\n"
+    result = run("dlq", "export", str(tmp_path / "y.jsonl"), "--group", "g2", "-o", "json")
+    assert result.document["exported"]["group"] == {
+        "group": "G2",
+        "kind": "unreadable",
+        "error": "the body is not JSON",
+    }
+
+
+@pytest.mark.parametrize("format_", ["table", "jsonl"])
+def test_an_export_that_could_not_see_all_letters_says_so_and_keeps_what_it_saw(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path, format_: str
+) -> None:
+    held = letters.hold_one()
+    path = tmp_path / "x.jsonl"
+    result = run("dlq", "export", str(path))
+    assert result.exit_code == 4
+    assert "perhaps not all of them: 2 of about 3 dead letters could be seen" in result.stderr
+    seen = {json.loads(line)["queue_message_id"] for line in path.read_text().splitlines()}
+    assert seen == set(three) - {held}
+
+    result = run("dlq", "export", "-", "-o", format_)
+    assert result.exit_code == 4
+    assert {line["queue_message_id"] for line in result.lines} == seen
+    assert "error: perhaps not all of them" in result.stderr
+
+    result = run("dlq", "export", "-", "--limit", "2")
+    assert result.exit_code == 0
+
+
+def test_an_export_to_stdout_is_lines_and_nothing_else(run: Run, three: list[str]) -> None:
+    result = run("dlq", "export", "-")
+    assert {line["queue_message_id"] for line in result.lines} == set(three)
+    assert result.stderr.endswith("Exported 3 dead letters\n")
+    assert run("dlq", "export", "-", "-o", "json").exit_code == 2
+
+
+def test_an_export_is_not_printed_on_a_terminal(
+    run: Run, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    result = run("dlq", "export", "-")
+    assert result.exit_code == 2
+    assert "in full" in result.stderr
+
+
+def test_a_discard_archives_deletes_and_can_be_taken_back(
+    run: Run, letters: Letters, three: list[str], home: Path
+) -> None:
+    before = letters.contents()
+    result = run("dlq", "discard", "--group", "G1", "--yes", "--reason", "agreed with Ana")
+    assert result.exit_code == 0
+    assert "G1  2 exception: no customer" in result.stdout
+    assert "Archive and delete 2 dead letters of group G1 (exception: no customer):" in result.stderr
+    assert "Discarded 2 dead letters" in result.stdout
+    assert [each["MessageId"] for each in letters.all()] == three[2:]
+    record = read(the_journal(home, "discard"))
+    assert (record.reason, record.counts) == ("agreed with Ana", {"deleted": 2, "not deleted": 0})
+    assert record.parameters["selection"] == {"group": "G1", "cause": "exception: no customer"}
+    assert NUMBER not in record.path.read_text()
+
+    result = run("dlq", "restore", record.run_id, "--yes", "-o", "json")
+    assert result.exit_code == 0
+    assert result.document["restored"]["put_back"] == 2
+    assert letters.contents() == before
+
+    result = run("dlq", "restore", record.run_id, "--yes")
+    assert result.exit_code == 0
+    assert result.stdout == "2 dead letters: put back before\n"
+    assert letters.contents() == before
+
+
+def test_a_dry_run_stops_after_the_plan(run: Run, letters: Letters, three: list[str], home: Path) -> None:
+    result = run("dlq", "discard", "--dry-run", "-o", "json")
+    assert result.exit_code == 0
+    assert result.document["plan"] == {
+        "environment": "staging",
+        "account_id": "123456789012",
+        "letters": 3,
+        "dry_run": True,
+    }
+    assert len(letters.all()) == 3
+    assert not home.exists()
+
+
+def test_without_a_terminal_and_yes_nothing_is_changed(run: Run, letters: Letters, three: list[str]) -> None:
+    result = run("dlq", "discard", "--group", "G1")
+    assert result.exit_code == 5
+    assert "--yes" in result.stderr
+    assert len(letters.all()) == 3
+
+
+def test_the_whole_queue_needs_the_environments_name(run: Run, letters: Letters, three: list[str]) -> None:
+    result = run("dlq", "discard", "--yes")
+    assert result.exit_code == 5
+    assert "--confirm staging" in result.stderr
+    assert run("dlq", "discard", "--yes", "--confirm", "prod").exit_code == 5
+    assert len(letters.all()) == 3
+    assert run("dlq", "discard", "--confirm", "staging").exit_code == 0
+    assert letters.all() == []
+
+
+def test_the_name_is_typed_at_a_terminal(
+    run: Run, letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = at_a_terminal(monkeypatch, "stagin", "staging")
+    assert run("dlq", "discard").exit_code == 5
+    assert "'stagin' is not 'staging'" in screen.getvalue()
+    assert run("dlq", "discard").exit_code == 0
+    assert (
+        "Archive and delete 3 dead letters:\n  environment staging (account 123456789012" in screen.getvalue()
+    )
+
+
+def test_a_no_at_the_terminal_is_a_no(
+    run: Run, letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_terminal(monkeypatch, "n")
+    assert run("dlq", "discard", "--group", "G1").exit_code == 5
+    assert len(letters.all()) == 3
+
+
+def test_no_letter_is_no_run(run: Run, letters: Letters, home: Path) -> None:
+    result = run("dlq", "discard", "--yes", "--error", "x")
+    assert result.exit_code == 0
+    assert "empty" in result.stderr
+    assert not (home / "runs").exists()
+
+
+def test_an_export_comes_back_where_it_is_missing(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path
+) -> None:
+    before = letters.contents()
+    file = tmp_path / "x.jsonl"
+    run("dlq", "export", str(file))
+    run("dlq", "discard", "--group", "G1", "--yes")
+    result = run("dlq", "restore", str(file), "--yes")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "Put 2 dead letters back into the queue"
+    assert "1 dead letter: still in the queue" in result.stdout
+    assert letters.contents() == before
+
+
+def test_letters_of_another_environment_are_refused(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "x.jsonl"
+    run("dlq", "export", str(file))
+    file.write_text(file.read_text().replace('"environment": "staging"', '"environment": "prod"'))
+    result = run("dlq", "restore", str(file), "--yes")
+    assert result.exit_code == 5
+    assert "environment prod" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["nothing", "2026", "/nonexistent/letters.jsonl", "letters.jsonl", "."])
+def test_a_restore_of_nothing_is_wrong_usage(run: Run, letters: Letters, home: Path, source: str) -> None:
+    result = run("dlq", "restore", source, "--yes")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: {source!r} is neither a file nor a run in {home / 'runs'}\n"
+        "hint: name a file of `dlq export`, or a run of `b2bpilot runs list`\n"
+    )
+
+
+def test_two_restores_at_a_time_are_refused(run: Run, letters: Letters, three: list[str], home: Path) -> None:
+    run("dlq", "discard", "--group", "G1", "--yes")
+    with exclusive(home / "runs" / "restore.lock", "another restore"):
+        result = run("dlq", "restore", the_journal(home, "discard").stem, "--yes")
+    assert result.exit_code == 5
+    assert "another restore is running" in result.stderr
+
+
+def test_an_edit_shows_the_difference_and_replaces_the_letter(
+    run: Run, letters: Letters, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = message()
+    letters.put(one)
+    before = letters.contents()
+    editor(monkeypatch, tmp_path, f"document['params']['Body'] = 'three'; {SAVE}")
+    result = run("dlq", "edit", one.message_id, "--yes", "--reason", "typo")
+    assert result.exit_code == 0
+    assert '+    "Body": "three",' in result.stdout
+    assert NUMBER not in result.stdout + result.stderr
+    (new,) = letters.all()
+    assert "three" in new["Body"]
+    assert new["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no customer"
+    record = read(the_journal(home, "edit"))
+    assert (record.reason, record.stages()) == ("typo", {Stage.DELETED: 1})
+
+    assert run("dlq", "restore", record.run_id, "--yes").exit_code == 0
+    assert before[0] in letters.contents()
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "says"),
+    [
+        ("pass", 0, "Nothing was changed"),
+        ("path.write_text('{')", 1, "not JSON"),
+        (f"document['message_id'] = 'x'; {SAVE}", 1, "message_id is locked"),
+        ("sys.exit(3)", 5, "ended with 3"),
+        (f"document['params']['Body'] = 'three'; {SAVE}", 5, "no terminal"),
+    ],
+)
+def test_an_edit_that_is_none_changes_nothing_and_says_so(  # noqa: PLR0917  # fixtures
+    run: Run,
+    letters: Letters,
+    tmp_path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    exit_code: int,
+    says: str,
+) -> None:
+    one = message()
+    letters.put(one)
+    before = letters.contents()
+    editor(monkeypatch, tmp_path, code)
+    result = run("dlq", "edit", one.message_id)
+    assert result.exit_code == exit_code
+    assert says in result.stdout + result.stderr
+    assert letters.contents() == before
+    assert not (home / "runs").exists()
+
+
+def test_a_completed_message_is_not_edited(
+    run: Run,
+    letters: Letters,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    complete: Callable[[PilotMessage], None],
+) -> None:
+    one = message()
+    letters.put(one)
+    complete(one)
+    editor(monkeypatch, tmp_path, "raise SystemExit('the editor must not be started')")
+    result = run("dlq", "edit", one.message_id, "--yes")
+    assert result.exit_code == 5
+    assert "is completed" in result.stderr
+    assert "dlq discard" in result.stderr
+
+
+def test_an_editor_that_is_missing_is_said(
+    run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = message()
+    letters.put(one)
+    monkeypatch.setenv("VISUAL", "no-such-editor --wait")
+    result = run("dlq", "edit", one.message_id)
+    assert result.exit_code == 2
+    assert "no-such-editor" in result.stderr
+
+
+def test_without_a_terminal_no_editor_is_guessed(
+    run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vi, started by cron, would wait for ever."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    one = message()
+    letters.put(one)
+    before = letters.contents()
+    result = run("dlq", "edit", one.message_id, "--yes")
+    assert result.exit_code == 5
+    assert result.stderr.endswith(
+        "error: there is no terminal to edit at. Nothing was changed\nhint: set EDITOR to a program\n"
+    )
+    assert letters.contents() == before
+
+
+def test_the_journal_of_a_restore_names_what_is_not_known(
+    run: Run, letters: Letters, three: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue went away between the plan and the sending."""
+    run("dlq", "discard", "--group", "G1", "--yes")
+    journal = the_journal(home, "discard")
+    (home / "archives" / journal.name).write_text(
+        "".join(
+            json.dumps(
+                {**json.loads(line), "attributes": {"x": {"DataType": "Nonsense", "StringValue": "1"}}}
+            )
+            + "\n"
+            for line in (home / "archives" / journal.name).read_text().splitlines()
+        )
+    )
+    result = run("dlq", "restore", journal.stem, "--yes", "-o", "json")
+    assert result.exit_code == 4
+    assert len(result.document["problems"]) == 2
+    assert result.document["error"]["code"] == "partly_failed"
+    assert (
+        boto3.client("sqs", region_name=REGION).get_queue_attributes(
+            QueueUrl=letters.url, AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]["ApproximateNumberOfMessages"]
+        == "1"
+    )
