@@ -27,10 +27,14 @@ class Rows:
         return NOW
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
-        failed = {one: progress(one, SubmissionStatus.FAILED, last_error="boom") for one in self.world.failed}
-        done = {one: progress(one, SubmissionStatus.COMPLETED) for one in self.world.processed}
-        rows = {**self.rows, **failed, **done}
-        return {one: rows[one] for one in message_ids if one in rows}
+        return {one: found for one in message_ids if (found := self._row(one)) is not None}
+
+    def _row(self, message_id: str) -> Progress | None:
+        if message_id in self.world.processed:
+            return progress(message_id, SubmissionStatus.COMPLETED)
+        if message_id in self.world.failed:
+            return progress(message_id, SubmissionStatus.FAILED, last_error="boom")
+        return self.rows.get(message_id)
 
 
 class Lines(list[Mapping[str, object]]):
