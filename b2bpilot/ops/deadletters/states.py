@@ -35,18 +35,20 @@ class RowState(StrEnum):
 
 class OwnRows:
     """The rows of letters' messages, without those in which another message of the same id is stored: a test message never
-    stands for a real one, nor the reverse."""
+    stands for a real one, nor the reverse. Where there are letters of both, a row stands for neither."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._is_test: dict[str, bool] = {}
+        self._tests: set[str] = set()
+        self._real: set[str] = set()
 
     def know(self, letters: Iterable[DeadLetter]) -> None:
-        self._is_test |= {one.message.message_id: one.message.test for one in letters if one.message}
+        for message in (one.message for one in letters if one.message):
+            (self._tests if message.test else self._real).add(message.message_id)
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
         rows = self._table.progress_of(message_ids)
-        return {id_: row for id_, row in rows.items() if row.test == self._is_test.get(id_, row.test)}
+        return {id_: row for id_, row in rows.items() if id_ not in (self._real if row.test else self._tests)}
 
 
 def row_states(table: Table, message_ids: Iterable[str], *, now: datetime) -> dict[str, RowState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -226,3 +227,16 @@ def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(r
 
     assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
     assert id_of(real) in world.safe()
+
+
+@pytest.mark.parametrize("real_first", [True, False])
+def test_a_row_stands_for_no_letter_where_a_test_has_the_id_of_a_real_message(*, real_first: bool) -> None:
+    """Who may send a test may choose its id: its completed row must not remove the real message's letter."""
+    real = letter()
+    assert real.message is not None
+    test = replace(real, queue_message_id="test", message=replace(real.message, test=True))
+    letters = [real, test] if real_first else [test, real]
+    world = World(letters)
+    rows = Rows(world, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
+
+    assert decisions(letters, world, rows) == [Decision.SEND, Decision.SEND]
