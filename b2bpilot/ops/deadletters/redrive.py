@@ -163,7 +163,7 @@ class Redrive:
         while taken.more and self._left > 0 and not summary.stopped:
             taken, plan = self.take()
             summary += self.run(plan, journal, watch)
-        return summary
+        return replace(summary, has_more=taken.more and self._left > 0)
 
     def run(self, plan: Plan, journal: Journal, watch: Watch) -> Summary:
         """Send what the plan says, delete what was confirmed, and prove it by the rows."""

@@ -220,7 +220,8 @@ def require_everything_completed(summary: Summary) -> None:
     hint = "`b2bpilot dlq list` shows what is in the queue now"
     if not summary.is_certain:
         hint = "another consumer hides letters of this run: resume it again when they are visible"
-    raise PartlyFailed(f"{summary.completed + summary.removed:,} completed, {rest:,} not", hint=hint)
+    more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
+    raise PartlyFailed(f"{summary.completed + summary.removed:,} completed, {rest:,} not{more}", hint=hint)
 
 
 def _limit(asked: int | None, *, force: bool) -> int:

@@ -35,6 +35,8 @@ class Summary:
     unfinished: tuple[Unfinished, ...] = ()
     stopped: bool = False
     """A stage had too many failures."""
+    has_more: bool = False
+    """It stopped before it took all the letters that it is about; nobody knows how many there are."""
 
     def counts(self) -> dict[str, int]:
         return {
@@ -52,7 +54,7 @@ class Summary:
 
     @property
     def everything_completed(self) -> bool:
-        return not self.unfinished and not self.not_sent and not self.set_aside
+        return not (self.unfinished or self.not_sent or self.set_aside or self.has_more)
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -62,6 +64,7 @@ class Summary:
             set_aside=self.set_aside + other.set_aside,
             unfinished=self.unfinished + other.unfinished,
             stopped=self.stopped or other.stopped,
+            has_more=self.has_more or other.has_more,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.errors import AwsError
+from b2bpilot.errors import AwsError, PartlyFailed
 from b2bpilot.ops.deadletters.engine import Rules
+from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
+from b2bpilot.ops.deadletters.redriving import require_everything_completed
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
-from tests.ops.deadletters.a_run import SOON, whole
+from b2bpilot.pipeline.models import Progress
+from tests.ops.deadletters.a_run import SOON, Lines, Rows, redrive, whole
 from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
 
 
@@ -87,3 +92,21 @@ def test_no_message_is_lost_by_a_proved_run_whatever_fails(
     for one in world.letters:
         assert id_of(one) in world.safe() or world.processed[id_of(one)] >= 1
     assert not world.hidden & world.waiting.keys()
+
+
+def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though_rows_came_late() -> None:
+    world = World([letter() for _ in range(WINDOW + 200)])
+    judged = threading.Event()
+
+    class Late(Rows):
+        def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+            return super().progress_of(message_ids) if judged.is_set() else {}
+
+    request = Request(wait=SOON, rules=Rules(stages=(WINDOW,)), limit=10**9)
+    with redrive(world, Late(world), route=TopicRoute(world), request=request) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch(stage=lambda _: judged.set()))
+
+    assert (summary.completed, summary.unfinished, len(world.waiting)) == (WINDOW, (), 200)
+    assert not summary.everything_completed
+    with pytest.raises(PartlyFailed, match="before it came to the others"):
+        require_everything_completed(summary)
