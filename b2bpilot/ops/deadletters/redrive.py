@@ -82,10 +82,12 @@ class Redrive:
         failed_before: Mapping[str, int] = MappingProxyType({}),
         run_id: str | None = None,
         started_at: datetime,
+        check: Callable[[Plan], None] = lambda _: None,
     ) -> None:
         """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the letter's
         id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
-        id. Letters written after `started_at` are not taken."""
+        id. Letters written after `started_at` are not taken. `check` raises when the plan of a window that nobody was asked
+        about must not be carried out."""
         self.seen: set[str] = set()
         """The ids in the queue of all letters that were taken."""
         self.left_alone: Counter[Decision] = Counter()
@@ -99,6 +101,7 @@ class Redrive:
         self._known = known
         self._failed_before = failed_before
         self._started_at = started_at
+        self._check = check
         self._held = Holding(queue)
         self._left = request.limit
         self._next_stage = 1
@@ -157,11 +160,15 @@ class Redrive:
                 raise
 
     def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
-        """Run the window that was confirmed and, if there is more, the ones after it under the same rules."""
+        """Run the window that was confirmed and, if there is more, the ones after it under the same rules.
+
+        Raises what `check` raises of one of those; what was sent before it stays done.
+        """
         taken, plan = first
         summary = Summary(set_aside=self.left_alone.total()) + self.run(plan, journal, watch)
         while taken.more and self._left > 0 and not summary.stopped:
             taken, plan = self.take()
+            self._check(plan)
             summary += self.run(plan, journal, watch)
         return replace(summary, has_more=taken.more and self._left > 0)
 

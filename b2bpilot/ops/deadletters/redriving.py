@@ -176,6 +176,7 @@ def prepare(
         wanted=order.wants,
         failed_before=failed_before,
         started_at=order.choice.now,
+        check=lambda plan: check_reach(environment, order, plan),
     )
 
 

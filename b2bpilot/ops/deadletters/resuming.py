@@ -18,6 +18,7 @@ from b2bpilot.ops.deadletters.redriving import (
     COMMAND,
     NO_LIMIT,
     Order,
+    check_reach,
     limits_for,
     processor_of,
     route_of,
@@ -101,6 +102,7 @@ def prepare(
         known=rest.sent(route),
         run_id=record.run_id,
         started_at=record.started_at,
+        check=lambda plan: check_reach(environment, order, plan),
     )
     return order, redrive, rest
 

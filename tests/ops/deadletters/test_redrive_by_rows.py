@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.errors import AwsError, PartlyFailed
+from b2bpilot.errors import AwsError, PartlyFailed, Refused
 from b2bpilot.ops.deadletters.engine import Rules
+from b2bpilot.ops.deadletters.plan import Decision, Plan
 from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.deadletters.redriving import require_everything_completed
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
@@ -110,3 +111,23 @@ def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though
     assert not summary.everything_completed
     with pytest.raises(PartlyFailed, match="before it came to the others"):
         require_everything_completed(summary)
+
+
+def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
+    """With `--wait 0s` the filter policy is the only guard, and the letters that it rejects may come late."""
+    letters = [letter() for _ in range(WINDOW + 200)]
+    world = World(letters)
+    last = letters[-1]
+
+    def refuse_the_last(plan: Plan) -> None:
+        if last.queue_message_id in {one.queue_message_id for one in plan.letters(Decision.SEND)}:
+            raise Refused("the filter policy rejects 1 letter")
+
+    request = Request(wait=timedelta(), limit=10**9)
+    with redrive(world, Rows(world), route=TopicRoute(world), request=request, check=refuse_the_last) as run:
+        first = run.take_first()
+        with pytest.raises(Refused):
+            run.run_all(first, Lines(), Watch())
+
+    assert (sum(world.processed.values()), len(world.waiting)) == (WINDOW, 200)
+    assert not world.hidden & world.waiting.keys()
