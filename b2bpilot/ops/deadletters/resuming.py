@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.deadletters.choice import Choice
+from b2bpilot.ops.deadletters.earlier import failures
 from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.plan import Decision, Options
@@ -85,7 +87,8 @@ def prepare(
 ) -> tuple[Order, Redrive, Rest]:
     """Return an interrupted run, ready to take what it had not finished, by the rules that it began with.
 
-    What its journal knows to have been sent successfully is only removed; of what was being sent, the rows decide.
+    What its journal knows to have been sent successfully is only removed; of what was being sent, the rows decide. What
+    failed in three runs from here stays set aside.
     Raises UsageError for a run of another kind or environment, Refused for one that never began to send, and AwsError.
     """
     _require_resumable(environment, record)
@@ -100,11 +103,18 @@ def prepare(
         request=order.request,
         wanted=rest.wants,
         known=rest.sent(route),
+        failed_before=_failed_before(record, now=now),
         run_id=record.run_id,
         started_at=record.started_at,
         check=lambda plan: check_reach(environment, order, plan),
     )
     return order, redrive, rest
+
+
+def _failed_before(record: RunRecord, *, now: datetime) -> Mapping[str, int]:
+    """The run's own failures count, too: its letters may be sent once more all the same."""
+    home = record.path.parent.parent
+    return failures(home, environment=record.environment, account_id=record.account_id, now=now)
 
 
 def _require_resumable(environment: Environment, record: RunRecord) -> None:

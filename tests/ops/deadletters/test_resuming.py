@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from moto import mock_aws
 
+from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.deadletters.choice import Choice
 from b2bpilot.ops.deadletters.earlier import failures
 from b2bpilot.ops.deadletters.entries import entry
 from b2bpilot.ops.deadletters.plan import Decision, Plan
-from b2bpilot.ops.deadletters.redrive import WINDOW, Watch
-from b2bpilot.ops.deadletters.resuming import Rest
+from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE, WINDOW, Watch
+from b2bpilot.ops.deadletters.resuming import Rest, prepare
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
 from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.survey import queue_of
+from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import read
 from tests.ops.deadletters.a_run import NOW, Lines, Rows, decisions, redrive
 from tests.ops.deadletters.world import World, id_of, letter
+from tests.ops.status.readings import STACK
 
 
 def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
@@ -120,3 +126,50 @@ def test_a_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(t
 
     assert (found, elsewhere) == ({bad.queue_message_id: 3}, {})
     assert decisions([bad, good], world, Rows(world), failed_before=found) == [Decision.POISON, Decision.SEND]
+
+
+@pytest.fixture
+def staging() -> Iterator[Environment]:
+    """A stack with one dead letter."""
+    with mock_aws():
+        access = AwsAccess(region="eu-west-1", access_key_id="x", secret_access_key="y")
+        trust = '{"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}'
+        role = access.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
+        access.client("lambda").create_function(
+            FunctionName=STACK.processor_function_name,
+            Runtime="python3.13",
+            Role=role["Role"]["Arn"],
+            Handler="h.h",
+            Code={"ZipFile": b"x"},
+        )
+        sqs = access.client("sqs")
+        url = sqs.create_queue(QueueName="letters")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=letter().body)
+        yield Environment(name="staging", access=access, stack=replace(STACK, dead_letter_queue_url=url))
+
+
+def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
+    tmp_path: Path, staging: Environment
+) -> None:
+    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    (bad,) = queue_of(staging).receive(hidden_seconds=0)
+    rules = {
+        "include_completed": False,
+        "include_poison": False,
+        "max_failures": 0.2,
+        "rate": None,
+        "concurrency": None,
+    }
+    for _ in range(3):
+        with journal_of(tmp_path, everything) as journal:
+            journal.write(entry("failed", bad, verdict="failed"))
+            journal.finish({})
+    with journal_of(tmp_path, everything, **rules) as journal:
+        journal.write(entry("planned", bad, decision="set aside"), {"event": PLAN_COMPLETE})
+        path = journal.path
+
+    _, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
+    with run:
+        _, plan = run.take_first()
+
+    assert plan.by_decision() == {Decision.POISON: 1}
