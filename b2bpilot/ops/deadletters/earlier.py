@@ -10,7 +10,7 @@ from pathlib import Path
 
 from b2bpilot.ops.deadletters.routes import Verdict, Via
 from b2bpilot.ops.runs.durable import JournalFailed
-from b2bpilot.ops.runs.record import glance
+from b2bpilot.ops.runs.record import entries
 from b2bpilot.ops.runs.runs import journals
 
 COMMAND = "redrive"
@@ -28,12 +28,10 @@ def failures(home: Path, *, environment: str, account_id: str, now: datetime) ->
     counts: Counter[str] = Counter()
     for path in _recent(home, now=now):
         try:
-            record = glance(path)
-        except JournalFailed:
+            if _is_of(path, environment=environment, account_id=account_id):
+                counts.update(_failed(path))
+        except (JournalFailed, ValueError):
             continue
-        is_ours = (record.environment, record.account_id) == (environment, account_id)
-        if is_ours and record.parameters.get("via") == Via.INVOKE:
-            counts.update(_failed(path))
     return counts
 
 
@@ -42,6 +40,13 @@ def _recent(home: Path, *, now: datetime) -> Iterator[Path]:
     for path in journals(home):
         if f"-{COMMAND}-" in path.name and path.stat().st_mtime >= oldest:
             yield path
+
+
+def _is_of(path: Path, *, environment: str, account_id: str) -> bool:
+    """Tell by the first line whether a run invoked the processor of the environment."""
+    started = next(entries(path), {})
+    is_ours = (started.get("environment"), started.get("account_id")) == (environment, account_id)
+    return is_ours and (started.get("parameters") or {}).get("via") == Via.INVOKE
 
 
 def _failed(path: Path) -> set[str]:

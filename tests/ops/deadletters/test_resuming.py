@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from moto import mock_aws
@@ -173,3 +175,34 @@ def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
         _, plan = run.take_first()
 
     assert plan.by_decision() == {Decision.POISON: 1}
+
+
+def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> None:
+    """A power cut may leave anything where the lines were that are not on disk at once."""
+    bad, everything = letter(), Choice(selection=Selection(), cause=None, now=NOW)
+    with journal_of(tmp_path, everything) as spoilt, spoilt.path.open("ab") as file:
+        file.write(b'\0\0, "event": "failed", "verdict": "failed"}\n')
+    with Journal.reopen(spoilt.path, operator="me") as spoilt:
+        spoilt.finish({})
+    with journal_of(tmp_path, everything) as journal:
+        journal.write(entry("failed", bad, verdict="failed"))
+
+    found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+
+    assert found == {bad.queue_message_id: 1}
+
+
+def test_what_is_known_of_failures_costs_no_more_after_a_run_that_was_killed(tmp_path: Path) -> None:
+    """Its journal is not folded: a hundred thousand letters would take seconds, and half of the memory that a run may use."""
+    ids = [str(uuid4()) for _ in range(20_000)]
+    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
+        journal.write(*({"event": "planned", "queue_message_id": one} for one in ids))
+
+    tracemalloc.start()
+    try:
+        failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
