@@ -59,7 +59,7 @@ class MessageState:
     was_accepted: bool = False
     was_archived: bool = False
     receipt_handle: str | None = field(default=None, repr=False)
-    """Of the receive that planned it: with it a resumed run makes the letter visible at once."""
+    """Of the receive that planned it: with it a resumed run makes the letter visible at once. None when it is deleted."""
 
     @property
     def is_unknown(self) -> bool:
@@ -193,6 +193,8 @@ class _Reading:
         known.error = entry.get("error")
         known.was_accepted = known.was_accepted or known.stage is Stage.ACCEPTED
         known.was_archived = known.was_archived or known.stage is Stage.ARCHIVED
+        if known.stage is Stage.DELETED:
+            known.receipt_handle = None
 
     def record(self, path: Path, *, is_running: bool) -> RunRecord:
         started = self._started

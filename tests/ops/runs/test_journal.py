@@ -90,6 +90,17 @@ def test_the_last_thing_that_happened_to_a_letter_is_its_stage(tmp_path: Path) -
     assert found["d"].error == "no answer"
 
 
+def test_a_record_keeps_receipts_only_of_letters_that_may_be_there(tmp_path: Path) -> None:
+    """They are long, and a run may have planned 100,000."""
+    with journal(tmp_path) as run:
+        run.write(entry("planned", "a", receipt_handle="R"), entry("planned", "b", receipt_handle="S"))
+        run.write(entry("deleted", "a"), entry("proof", "a", fate="completed", reason=None))
+
+    found = read(run.path).messages
+
+    assert (found["a"].receipt_handle, found["b"].receipt_handle) == (None, "S")
+
+
 def test_a_run_is_running_as_long_as_its_journal_is_open(tmp_path: Path) -> None:
     run = journal(tmp_path)
     found = read(run.path)
