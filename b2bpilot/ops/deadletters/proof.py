@@ -93,7 +93,10 @@ class Prover:
 
 
 def has_arrived(row: Progress, *, since: datetime) -> bool:
-    """Whether the processor got the message after `since`, or needs it no more."""
+    """Whether the processor got the message after `since`, or needs it no more. A row is abandoned by the stale processor,
+    because nobody works on it."""
+    if row.status is SubmissionStatus.ABANDONED:
+        return False
     return row.status is SubmissionStatus.COMPLETED or row.updated_at >= since
 
 

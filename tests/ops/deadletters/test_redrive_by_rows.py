@@ -18,9 +18,10 @@ from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.plan import Decision, Plan
 from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.deadletters.redriving import require_everything_completed
-from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, TopicRoute
-from b2bpilot.pipeline.models import Progress
-from tests.ops.deadletters.a_run import SOON, Lines, Rows, redrive, whole
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute
+from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from tests.ops.deadletters.a_run import SOON, Lines, Rows, progress, redrive, whole
 from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
 
 
@@ -111,6 +112,24 @@ def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though
     assert not summary.everything_completed
     with pytest.raises(PartlyFailed, match="before it came to the others"):
         require_everything_completed(summary)
+
+
+def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived() -> None:
+    one = letter()
+    world = World([one], is_subscribed=False)
+    abandoned = progress(id_of(one), SubmissionStatus.ABANDONED)
+
+    class GivenUp(TopicRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            rows.rows[id_of(one)] = abandoned
+            return super().send(letters, run_id=run_id)
+
+    rows = Rows(world)
+    with redrive(world, rows, route=GivenUp(world), request=Request(wait=SOON)) as run:
+        (unfinished,) = run.run_all(run.take_first(), Lines(), Watch()).unfinished
+
+    assert unfinished.in_queue
+    assert one.queue_message_id in world.waiting
 
 
 def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
