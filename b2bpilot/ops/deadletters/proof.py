@@ -37,9 +37,6 @@ class Proof:
     fates: Mapping[str, Fate]
     reasons: Mapping[str, str] = field(default_factory=dict)
 
-    def count(self, fate: Fate) -> int:
-        return sum(found is fate for found in self.fates.values())
-
 
 class Prover:
     """Looks at rows, less and less often, until all are decided."""

@@ -210,7 +210,7 @@ class Redrive:
             for letter, message_id in sent.items()
             if proof.fates[message_id] is not Fate.COMPLETED
         ]
-        return Summary(completed=proof.count(Fate.COMPLETED), unfinished=tuple(open_))
+        return Summary(completed=len(sent) - len(open_), unfinished=tuple(open_))
 
     def _is_mine(self, letter: DeadLetter) -> bool:
         is_new = letter.sent_at is None or letter.sent_at < self._started_at

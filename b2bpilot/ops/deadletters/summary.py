@@ -25,7 +25,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run did, by the rows' word. `removed` were completed before and only deleted."""
+    """What a run did, by the rows' word, in letters: each is counted once. `removed` were completed before and only deleted."""
 
     completed: int = 0
     removed: int = 0
@@ -75,7 +75,7 @@ def summarize(
     open_ = [found for one in handled if (found := _unfinished(one, proof, deleted)) is not None]
     planned = plan.count(Decision.SEND)
     return Summary(
-        completed=proof.count(Fate.COMPLETED),
+        completed=len(handled) - len(open_),
         not_sent=planned - len(handled),
         set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
         unfinished=tuple(open_),
@@ -102,10 +102,9 @@ def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinis
     """None for what is completed and out of the queue."""
     message_id = message_id_of(one)
     is_deleted = one.letter.queue_message_id in deleted
-    fate = proof.fates.get(message_id)
-    if fate is None:
+    if not one.sent.confirmed:
         reason = one.sent.error or one.sent.verdict.value
-    elif fate is not Fate.COMPLETED:
+    elif proof.fates[message_id] is not Fate.COMPLETED:
         reason = _reason(proof, message_id)
     elif not is_deleted:
         reason = "completed, but SQS did not delete its letter"

@@ -11,11 +11,11 @@ import pytest
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied
-from b2bpilot.ops.deadletters.engine import StageDone
+from b2bpilot.ops.deadletters.engine import Rules, StageDone
 from b2bpilot.ops.deadletters.holding import Holding
 from b2bpilot.ops.deadletters.plan import Decision
 from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
-from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent, Verdict
 from b2bpilot.ops.deadletters.taking import Taker
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
@@ -240,3 +240,48 @@ def test_a_row_stands_for_no_letter_where_a_test_has_the_id_of_a_real_message(*,
     rows = Rows(world, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
 
     assert decisions(letters, world, rows) == [Decision.SEND, Decision.SEND]
+
+
+def test_each_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
+    first = letter()
+    world = World([first, letter()])
+    world.waiting["twin"] = replace(first, queue_message_id="twin")
+
+    assert whole(world, InvokeRoute(world)).counts() == {
+        "completed": 3,
+        "removed": 0,
+        "set_aside": 0,
+        "not_sent": 0,
+        "unfinished": 0,
+    }
+
+
+def test_a_letter_that_was_not_processed_says_why_although_another_of_its_message_was() -> None:
+    first = letter()
+    world = World([first])
+    world.waiting["twin"] = replace(first, queue_message_id="twin")
+
+    class Busy(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            if letters[0].queue_message_id == "twin":
+                return [Sent(verdict=Verdict.FAILED, error="another run is processing the message")]
+            return super().send(letters, run_id=run_id)
+
+    summary = whole(world, Busy(world), rules=Rules(stages=(1,)))
+
+    assert (summary.completed, [one.reason for one in summary.unfinished]) == (
+        1,
+        ["another run is processing the message"],
+    )
+
+
+def test_a_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> None:
+    class Stubborn(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(letters)
+
+    world = Stubborn([letter()])
+
+    summary = whole(world, InvokeRoute(world))
+
+    assert (summary.completed, len(summary.unfinished)) == (0, 1)
