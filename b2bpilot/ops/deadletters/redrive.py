@@ -233,12 +233,11 @@ class Redrive:
         if not letters:
             return Summary()
         journal.write(*(entry("removing", letter) for letter in letters))
-        refused = {letter.queue_message_id for letter in self._held.delete(letters)}
-        gone = [letter for letter in letters if letter.queue_message_id not in refused]
-        journal.write(*(entry("deleted", letter) for letter in gone))
-        kept = [letter for letter in letters if letter.queue_message_id in refused]
+        with Deletions(self._held, journal) as deletions:
+            deletions.put(letters)
+        kept = [letter for letter in letters if letter.queue_message_id not in deletions.deleted]
         return Summary(
-            removed=len(gone),
+            removed=len(deletions.deleted),
             unfinished=tuple(unfinished(letter, "SQS did not delete it", in_queue=True) for letter in kept),
         )
 

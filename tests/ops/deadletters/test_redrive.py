@@ -285,3 +285,22 @@ def test_a_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> N
     summary = whole(world, InvokeRoute(world))
 
     assert (summary.completed, len(summary.unfinished)) == (0, 1)
+
+
+def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
+    """One after the other, 100,000 letters take as long as 10,000 calls do."""
+    letters = [letter() for _ in range(40)]
+    together = threading.Barrier(4)
+
+    class Waiting(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            together.wait(10)
+            return super().delete(letters)
+
+    world = Waiting(letters)
+    rows = Rows(world, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in letters})
+
+    with redrive(world, rows) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert (summary.removed, world.waiting) == (40, {})
