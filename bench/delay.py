@@ -18,8 +18,11 @@ def delayed(endpoint_url: str, *, seconds: float) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    open_: set[asyncio.Task[None] | None] = set()
+    """The loop itself refers to its tasks weakly."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_.add(asyncio.current_task())
         there, back = await asyncio.open_connection(parts.hostname, parts.port)
         await asyncio.gather(_pump(reader, back, seconds), _pump(there, writer, seconds))
 
@@ -29,10 +32,10 @@ def delayed(endpoint_url: str, *, seconds: float) -> Iterator[str]:
     async def stop() -> None:
         """Connections that were kept open end here."""
         server.close()
-        open_ = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in open_:
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
             task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
+        await asyncio.gather(*rest, return_exceptions=True)
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:

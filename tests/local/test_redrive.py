@@ -215,6 +215,32 @@ def unsubscribed(pipeline: Machine) -> Iterator[None]:
         sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=found["Endpoint"], Attributes=kept)
 
 
+@contextmanager
+def filtered(pipeline: Machine) -> Iterator[None]:
+    """The processor's subscription rejects what the dead letters hold."""
+    sns, topic = pipeline.client("sns"), pipeline.stack_output("TopicArn")
+    (found,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    arn = found["SubscriptionArn"]
+    before = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy", "{}")
+    policy = {"SubscriptionArn": arn, "AttributeName": "FilterPolicy"}
+    sns.set_subscription_attributes(**policy, AttributeValue=json.dumps({"source": ["nobody"]}))
+    try:
+        yield
+    finally:
+        sns.set_subscription_attributes(**policy, AttributeValue=before)
+
+
+def test_what_the_processors_filter_policy_rejects_is_not_published(
+    cli: Any, pipeline: Machine, queue: DeadLetterQueue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not queue.send([letter(message(), ERRORS[0])])
+    with filtered(pipeline):
+        assert cli("dlq", "redrive", "--yes", "--via", "topic") == 5
+
+    assert "rejects 1 of 1, such as" in capsys.readouterr().err
+    assert queue.counters().visible == 1
+
+
 @pytest.mark.parametrize("wait", ["0s", "60s"])
 def test_a_topic_that_reaches_nobody_gets_nothing(
     cli: Any, pipeline: Machine, queue: DeadLetterQueue, wait: str, capsys: pytest.CaptureFixture[str]

@@ -114,7 +114,7 @@ def _redrive_from_here(
             if not plan.acts:
                 redriving.require_something_to_do(len(plan.items) + run.left_alone.total())
                 return
-            redriving.check_reach(pilot.environment, order, plan)
+            run.require_reach(plan)
             pilot.confirmation(yes=yes).ask([""], "Go on?")
             with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
@@ -135,7 +135,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 taken, plan = run.take_first()
             show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
             if plan.acts:
-                redriving.check_reach(pilot.environment, order, plan)
+                run.require_reach(plan)
                 pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)

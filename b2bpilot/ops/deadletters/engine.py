@@ -54,10 +54,11 @@ class Rules:
 
 
 class Judge(Protocol):
-    """Asks the rows what became of letters that AWS only accepted; returns when all are decided or its time is over."""
+    """Asks the rows what became of letters that AWS only accepted; returns when it is certain or its time is over."""
 
-    def unconfirmed(self, handled: Sequence[Handled]) -> int:
-        """Return of how many the rows do not say that they are completed, or at work."""
+    def unconfirmed(self, handled: Sequence[Handled], *, most: int) -> int:
+        """Return of how many the rows do not say that they are completed, or at work; nobody needs to know it better than
+        whether they are more than `most`."""
 
 
 Observe = Callable[[Sequence[Handled]], None]
@@ -134,10 +135,12 @@ class Engine:
     def _judged(self, sending: _Sending) -> StageDone:
         """Wait for the stage's last letter and, where there is a judge, for the rows."""
         handled = sending.handled()
+        most = self._most_failures(len(handled))
         failed = sum(not one.sent.confirmed for one in handled)
         if self._judge is not None:
-            failed += self._judge.unconfirmed([one for one in handled if one.sent.confirmed])
-        self.stopped = self.stopped or failed > self._most_failures(len(handled))
+            accepted = [one for one in handled if one.sent.confirmed]
+            failed += self._judge.unconfirmed(accepted, most=max(0, most - failed))
+        self.stopped = self.stopped or failed > most
         return StageDone(number=sending.number, handled=handled, failed=failed)
 
     def _pool(self) -> ThreadPoolExecutor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.deadletters.engine import Handled
@@ -32,20 +32,26 @@ class RowsJudge:
         self._arrived = arrived
         self._letters: defaultdict[str, dict[str, DeadLetter]] = defaultdict(dict)
         self._here: set[str] = set()
+        self._waited_for: set[str] = set()
         self._fates: dict[str, Fate] = {}
         self._reasons: dict[str, str] = {}
 
-    def unconfirmed(self, handled: Sequence[Handled]) -> int:
-        """Return how many failed again, or did not arrive within the time."""
-        self._look(handled, timeout=self._wait)
-        return sum(not self._is_well(message_id_of(one)) for one in handled)
+    def unconfirmed(self, handled: Sequence[Handled], *, most: int) -> int:
+        """Return how many failed again, or did not arrive within the time; as soon as they cannot be more than `most`,
+        only how many failed so far."""
+        ids = [message_id_of(one) for one in handled]
+        self._look(handled, timeout=self._wait, is_enough=lambda fates: self._unwell(ids, fates) <= most)
+        if (unwell := self._unwell(ids, self._fates)) > most:
+            self._waited_for |= set(ids)
+            return unwell
+        return sum(self._fates[message_id] is Fate.FAILED_AGAIN for message_id in ids)
 
     def proof(
         self, handled: Sequence[Handled], *, observe: Callable[[int, int], None] = lambda _decided, _all: None
     ) -> Proof:
-        """Return every fate at the end; who was never asked about is waited for, the others are looked at once more."""
-        new = [one for one in handled if message_id_of(one) not in self._fates]
-        self._look(new, timeout=self._wait, observe=observe)
+        """Return every fate at the end. Who had the whole time already is looked at once more."""
+        open_ = [one for one in handled if message_id_of(one) not in self._waited_for]
+        self._look(open_, timeout=self._wait, observe=observe)
         self._look(handled, timeout=timedelta(), observe=observe)
         return Proof(fates=self._fates, reasons=self._reasons)
 
@@ -55,6 +61,7 @@ class RowsJudge:
         *,
         timeout: timedelta,
         observe: Callable[[int, int], None] = lambda _decided, _all: None,
+        is_enough: Callable[[Mapping[str, Fate]], bool] = lambda _: False,
     ) -> None:
         self._add(one.letter for one in handled)
         done = self._decided()
@@ -64,6 +71,7 @@ class RowsJudge:
             timeout=timeout,
             observe=lambda decided, _: observe(len(done) + decided, len(self._letters)),
             arrived=self._note,
+            is_enough=is_enough,
         )
         self._fates |= proof.fates
         self._reasons |= proof.reasons
@@ -82,9 +90,13 @@ class RowsJudge:
     def _decided(self) -> set[str]:
         return {message_id for message_id, fate in self._fates.items() if fate is not Fate.UNKNOWN}
 
-    def _is_well(self, message_id: str) -> bool:
-        fate = self._fates[message_id]
-        return fate is Fate.COMPLETED or (fate is Fate.UNKNOWN and message_id in self._here)
+    def _unwell(self, message_ids: Sequence[str], fates: Mapping[str, Fate]) -> int:
+        """Count what is neither completed nor, as far as is known, at work. `fates` are newer than those remembered."""
+        found = [(one, fates.get(one) or self._fates[one]) for one in message_ids]
+        return sum(
+            fate is Fate.FAILED_AGAIN or (fate is Fate.UNKNOWN and one not in self._here)
+            for one, fate in found
+        )
 
     def _note(self, message_ids: Collection[str]) -> None:
         new = set(message_ids) - self._here

@@ -58,11 +58,13 @@ class Prover:
         timeout: timedelta,
         observe: Callable[[int, int], None] = lambda _decided, _all: None,
         arrived: Callable[[Collection[str]], None] = lambda _: None,
+        is_enough: Callable[[Mapping[str, Fate]], bool] = lambda _: False,
     ) -> Proof:
         """Return each message's fate. A failure counts only when the row was written after `since`, by the database's
         clock: before it, it is the old failure that the redrive answers.
 
-        `arrived` hears of messages whose rows show that the processor got them, perhaps more than once.
+        `arrived` hears of messages whose rows show that the processor got them, perhaps more than once; after it,
+        `is_enough` may end the looking before all are decided.
         """
         fates = dict.fromkeys(message_ids, Fate.UNKNOWN)
         reasons: dict[str, str] = {}
@@ -76,7 +78,8 @@ class Prover:
                     reasons[row.message_id] = row.last_error or "no error recorded"
             arrived([row.message_id for row in rows if has_arrived(row, since=since)])
             observe(sum(fate is not Fate.UNKNOWN for fate in fates.values()), len(fates))
-            if self._clock() >= deadline or Fate.UNKNOWN not in fates.values():
+            is_over = self._clock() >= deadline or Fate.UNKNOWN not in fates.values()
+            if is_over or is_enough(fates):
                 break
             self._sleep(min(pause, max(0.0, deadline - self._clock())))
             pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)

@@ -36,6 +36,13 @@ PLAN_COMPLETE = "plan complete"
 """Nothing is sent before this line is on disk: a run without it has changed nothing."""
 
 
+class Reach(Protocol):
+    """Whether what is sent gets to the processor: `look` asks AWS, `require` raises Refused or what the look raised."""
+
+    def look(self) -> None: ...
+    def require(self, letters: Sequence[DeadLetter]) -> None: ...
+
+
 class Journal(entries.Journal, Protocol):
     """A run's journal: its id is what the letters are marked with."""
 
@@ -82,12 +89,12 @@ class Redrive:
         failed_before: Mapping[str, int] = MappingProxyType({}),
         run_id: str | None = None,
         started_at: datetime,
-        check: Callable[[Plan], None] = lambda _: None,
+        reach: Reach | None = None,
     ) -> None:
         """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the letter's
         id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
-        id. Letters written after `started_at` are not taken. `check` raises when the plan of a window that nobody was asked
-        about must not be carried out."""
+        id. Letters written after `started_at` are not taken. `reach` is looked at while letters are taken, and required of
+        every window."""
         self.seen: set[str] = set()
         """The ids in the queue of all letters that were taken."""
         self.left_alone: Counter[Decision] = Counter()
@@ -101,7 +108,7 @@ class Redrive:
         self._known = known
         self._failed_before = failed_before
         self._started_at = started_at
-        self._check = check
+        self._reach = reach
         self._held = Holding(queue)
         self._left = request.limit
         self._next_stage = 1
@@ -149,26 +156,33 @@ class Redrive:
         )
 
     def _take_with(self, taker: Taker) -> Taken:
-        """Take letters, and connect to the database meanwhile."""
+        """Take letters; connect to the database and look where they would go meanwhile."""
         with ThreadPoolExecutor(1) as pool:
             taking = pool.submit(taker.take)
             try:
                 self._database.now()
+                if self._reach is not None:
+                    self._reach.look()
                 return taking.result()
             except BaseException:
                 taker.stop()
                 raise
 
+    def require_reach(self, plan: Plan) -> None:
+        """Raises Refused when what the plan sends would reach nobody, and AwsError."""
+        if self._reach is not None:
+            self._reach.require(plan.letters(Decision.SEND))
+
     def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
         """Run the window that was confirmed and, if there is more, the ones after it under the same rules.
 
-        Raises what `check` raises of one of those; what was sent before it stays done.
+        Raises what `require_reach` raises of one of those; what was sent before it stays done.
         """
         taken, plan = first
         summary = Summary(set_aside=self.left_alone.total()) + self.run(plan, journal, watch)
         while taken.more and self._left > 0 and not summary.stopped:
             taken, plan = self.take()
-            self._check(plan)
+            self.require_reach(plan)
             summary += self.run(plan, journal, watch)
         return replace(summary, has_more=taken.more and self._left > 0)
 

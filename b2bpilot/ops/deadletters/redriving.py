@@ -15,8 +15,8 @@ from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.pace import Limits
-from b2bpilot.ops.deadletters.plan import Decision, Options, Plan
-from b2bpilot.ops.deadletters.reach import require_reach
+from b2bpilot.ops.deadletters.plan import Options
+from b2bpilot.ops.deadletters.reach import Reach
 from b2bpilot.ops.deadletters.redrive import WINDOW, Redrive, Request
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
@@ -76,6 +76,11 @@ def reserve_of(function: Reserved) -> int | None:
             hint=f"aws lambda delete-function-concurrency --function-name {function.name}",
         )
     return reserve
+
+
+def reach_of(environment: Environment, order: Order) -> Reach | None:
+    """Only what is published may reach nobody."""
+    return Reach(environment, is_proved=order.request.wait > timedelta()) if order.via is Via.TOPIC else None
 
 
 def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
@@ -176,7 +181,7 @@ def prepare(
         wanted=order.wants,
         failed_before=failed_before,
         started_at=order.choice.now,
-        check=lambda plan: check_reach(environment, order, plan),
+        reach=reach_of(environment, order),
     )
 
 
@@ -195,13 +200,6 @@ def check_taken(taken: Taken, order: Order) -> None:
             f"more than {WINDOW:,} letters match. Nothing was changed",
             hint=f"take {WINDOW:,} of them with --limit {WINDOW}, or all with --force",
         )
-
-
-def check_reach(environment: Environment, order: Order, plan: Plan) -> None:
-    """Raises Refused when the route leads nowhere."""
-    if order.via is Via.TOPIC:
-        is_proved = order.request.wait > timedelta()
-        require_reach(environment, plan.letters(Decision.SEND), is_proved=is_proved)
 
 
 def require_something_to_do(left_alone: int) -> None:

@@ -20,9 +20,9 @@ from b2bpilot.ops.deadletters.redriving import (
     COMMAND,
     NO_LIMIT,
     Order,
-    check_reach,
     limits_for,
     processor_of,
+    reach_of,
     route_of,
 )
 from b2bpilot.ops.deadletters.routes import Route, Via
@@ -106,7 +106,7 @@ def prepare(
         failed_before=_failed_before(record, now=now),
         run_id=record.run_id,
         started_at=record.started_at,
-        check=lambda plan: check_reach(environment, order, plan),
+        reach=reach_of(environment, order),
     )
     return order, redrive, rest
 

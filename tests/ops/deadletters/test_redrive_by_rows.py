@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.errors import AwsError, PartlyFailed, Refused
-from b2bpilot.ops.deadletters.engine import Rules
-from b2bpilot.ops.deadletters.plan import Decision, Plan
+from b2bpilot.ops.deadletters.engine import Handled, Rules
+from b2bpilot.ops.deadletters.judging import RowsJudge
+from b2bpilot.ops.deadletters.proof import Fate
 from b2bpilot.ops.deadletters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.deadletters.redriving import require_everything_completed
-from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute
+from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
 from b2bpilot.pipeline.deadletter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
-from tests.ops.deadletters.a_run import SOON, Lines, Rows, progress, redrive, whole
+from tests.ops.deadletters.a_run import NOW, SOON, Lines, Rows, progress, redrive, whole
 from tests.ops.deadletters.world import Crash, Fault, World, id_of, letter
 
 
@@ -138,15 +139,38 @@ def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
     world = World(letters)
     last = letters[-1]
 
-    def refuse_the_last(plan: Plan) -> None:
-        if last.queue_message_id in {one.queue_message_id for one in plan.letters(Decision.SEND)}:
-            raise Refused("the filter policy rejects 1 letter")
+    class RejectsTheLast:
+        def look(self) -> None:
+            looks.append("look")
+
+        def require(self, letters: Sequence[DeadLetter]) -> None:
+            if last.queue_message_id in {one.queue_message_id for one in letters}:
+                raise Refused("the filter policy rejects 1 letter")
+
+    looks: list[str] = []
 
     request = Request(wait=timedelta(), limit=10**9)
-    with redrive(world, Rows(world), route=TopicRoute(world), request=request, check=refuse_the_last) as run:
+    with redrive(world, Rows(world), route=TopicRoute(world), request=request, reach=RejectsTheLast()) as run:
         first = run.take_first()
         with pytest.raises(Refused):
             run.run_all(first, Lines(), Watch())
 
+    assert len(looks) == 2
     assert (sum(world.processed.values()), len(world.waiting)) == (WINDOW, 200)
     assert not world.hidden & world.waiting.keys()
+
+
+def test_a_stage_that_cannot_have_too_many_failures_any_more_is_not_waited_for() -> None:
+    """One letter's row is not there yet, and the judge had an hour."""
+    *here, missing = letters = [letter() for _ in range(5)]
+    world = World(letters)
+    world.processed.update(id_of(one) for one in here)
+    arrived: list[DeadLetter] = []
+    judge = RowsJudge(Rows(world), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
+    handled = [Handled(letter=one, sent=Sent(verdict=Verdict.ACCEPTED)) for one in letters]
+
+    assert judge.unconfirmed(handled, most=1) == 0
+    assert {one.queue_message_id for one in arrived} == {one.queue_message_id for one in here}
+    world.processed[id_of(missing)] += 1
+    assert judge.proof(handled).fates[id_of(missing)] is Fate.COMPLETED
+    assert missing in arrived
