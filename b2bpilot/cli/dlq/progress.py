@@ -21,6 +21,7 @@ class RedriveDisplay:
     def __init__(self, tell: Callable[[str], None], *, pace: Pace, live: bool) -> None:
         self._tell, self._pace, self._live = tell, pace, live
         self._total = self._sent = self._failed = 0
+        self._more = False
         self._started = self._shown = time.monotonic()
         self._lock = threading.Lock()
 
@@ -28,6 +29,7 @@ class RedriveDisplay:
         from b2bpilot.ops.deadletters.redrive import Watch
 
         return Watch(
+            taking=self._taking,
             window=self._window,
             batch=self._batch,
             stage=self._stage,
@@ -38,8 +40,13 @@ class RedriveDisplay:
     def _stopping(self) -> None:
         self._tell("stopping: nothing more is sent; waiting for the calls that are under way")
 
-    def _window(self, letters: int) -> None:
+    def _taking(self) -> None:
+        if self._live:
+            self._tell("Looking at the dead-letter queue")
+
+    def _window(self, letters: int, more: bool) -> None:
         self._total += letters
+        self._more = more
 
     def _batch(self, handled: Sequence[Handled]) -> None:
         with self._lock:
@@ -56,7 +63,7 @@ class RedriveDisplay:
             return
         failed = f", {done.failed} failed" if done.failed else ""
         self._tell(
-            f"stage {done.number}: {len(done.handled):,} sent{failed}; {self._sent:,} of {self._total:,}"
+            f"stage {done.number}: {len(done.handled):,} sent{failed}; {self._sent:,} of {self._all()}"
         )
 
     def _proof(self, decided: int, all_: int) -> None:
@@ -68,7 +75,12 @@ class RedriveDisplay:
         limit = self._pace.limits.rate
         target = f"{limit:g}/s" if limit else f"{int(self._pace.allowed)} at once"
         left = (self._total - self._sent) / max(rate, 0.001)
+        remaining = "" if self._more else f"  about {left:.0f} s left"
         return (
-            f"sending {self._sent:,}/{self._total:,}  {rate:.0f}/s (limit {target})  "
-            f"{self._failed:,} failed  about {left:.0f} s left"
+            f"sending {self._sent:,}/{self._all()}  {rate:.0f}/s (limit {target})  "
+            f"{self._failed:,} failed{remaining}"
         )
+
+    def _all(self) -> str:
+        """The windows after this one are not counted yet."""
+        return f"{self._total:,}{'+' if self._more else ''}"

@@ -87,7 +87,7 @@ def _show_gone(pilot: Pilot, gone: list[str]) -> None:
 
 
 def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
-    fields = {"run_id": run_id, **summary.counts(), "stopped": summary.stopped}
+    fields = {"run_id": run_id, **summary.counts(), "stopped": summary.stopped, "has_more": summary.has_more}
     pilot.output.record({"summary": fields}, text=["", *_told(summary)])
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
@@ -105,6 +105,8 @@ def _told(summary: Summary) -> list[str]:
         told.append(
             f"{summary.not_sent:,} not sent: a stage had too many failures. They are still in the queue"
         )
+    if summary.has_more:
+        told.append("it stopped before it came to all letters: the others are in the queue as they were")
     if summary.unfinished:
         told.append(f"{len(summary.unfinished):,} not completed:")
     return told

@@ -63,10 +63,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What a display is told, possibly from other threads: how many letters each window sends, batches as they end, stages,
-    and the proof's progress."""
+    """What a display is told, possibly from other threads: that a window is being taken after the first, how many letters
+    it sends and whether more follow, batches as they end, stages, and the proof's progress."""
 
-    window: Callable[[int], None] = lambda _: None
+    taking: Callable[[], None] = lambda: None
+    window: Callable[[int, bool], None] = lambda _letters, _more: None
     batch: Observe = lambda _: None
     stage: Callable[[StageDone], None] = lambda _: None
     proof: Callable[[int, int], None] = lambda _decided, _all: None
@@ -131,7 +132,7 @@ class Redrive:
     def take_first(self) -> tuple[Taken, Plan]:
         """Take the first window in which there is something to do, else the last; those before it are `left_alone`."""
         taken, plan = self.take()
-        while taken.more and self._left > 0 and not plan.acts:
+        while self._has_more(taken) and not plan.acts:
             self.left_alone += plan.by_decision()
             taken, plan = self.take()
         return taken, plan
@@ -179,21 +180,23 @@ class Redrive:
         Raises what `require_reach` raises of one of those; what was sent before it stays done.
         """
         taken, plan = first
-        summary = Summary(set_aside=self.left_alone.total()) + self.run(plan, journal, watch)
-        while taken.more and self._left > 0 and not summary.stopped:
+        summary = Summary(set_aside=self.left_alone.total())
+        summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        while self._has_more(taken) and not summary.stopped:
+            watch.taking()
             taken, plan = self.take()
             self.require_reach(plan)
-            summary += self.run(plan, journal, watch)
-        return replace(summary, has_more=taken.more and self._left > 0)
+            summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        return replace(summary, has_more=self._has_more(taken))
 
-    def run(self, plan: Plan, journal: Journal, watch: Watch) -> Summary:
-        """Send what the plan says, delete what was confirmed, and prove it by the rows."""
+    def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
+        """Send what the plan says, delete what was confirmed, and prove it by the rows. `more`: other windows follow."""
         since = self._database.now()
         self._run_id = journal.run_id
         journal.write(
             *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
         )
-        watch.window(plan.count(Decision.SEND))
+        watch.window(plan.count(Decision.SEND), more)
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         with Deletions(self._held, journal) as deletions:
             judge = RowsJudge(
@@ -225,6 +228,9 @@ class Redrive:
             if proof.fates[message_id] is not Fate.COMPLETED
         ]
         return Summary(completed=len(sent) - len(open_), unfinished=tuple(open_))
+
+    def _has_more(self, taken: Taken) -> bool:
+        return taken.more and self._left > 0
 
     def _is_mine(self, letter: DeadLetter) -> bool:
         is_new = letter.sent_at is None or letter.sent_at < self._started_at

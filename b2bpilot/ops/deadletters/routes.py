@@ -36,6 +36,8 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     """AWS has it; what became of it, only the row can tell."""
     FAILED = "failed"
+    BUSY = "in progress"
+    """The function left it to another run that holds the lease: nothing is known of the message itself."""
     THROTTLED = "throttled"
     """Not sent; may be sent again at once, more slowly."""
     NOT_SENT = "not sent"
@@ -176,6 +178,6 @@ def _judged(answer: object) -> Sent:
         case Proof.COMPLETED:
             return Sent(verdict=Verdict.PROCESSED)
         case Proof.IN_PROGRESS as proof:
-            return Sent(verdict=Verdict.FAILED, error=proof.value)
+            return Sent(verdict=Verdict.BUSY, error=proof.value)
         case Proof.NONE as proof:
             return Sent(verdict=Verdict.UNKNOWN, error=proof.value)

@@ -140,6 +140,19 @@ def test_windows_without_anything_to_do_are_passed_and_told() -> None:
     assert (summary.completed, summary.set_aside, summary.everything_completed) == (5, WINDOW, False)
 
 
+def test_a_display_is_told_of_each_window_whether_others_follow_it() -> None:
+    world = World([letter() for _ in range(2 * WINDOW + 5)])
+    told: list[object] = []
+    watch = Watch(
+        taking=lambda: told.append("taking"), window=lambda letters, more: told.append((letters, more))
+    )
+
+    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
+        run.run_all(run.take_first(), Lines(), watch)
+
+    assert told == [(WINDOW, True), "taking", (WINDOW, False)]
+
+
 def test_no_call_is_under_way_when_letters_are_given_back_whatever_ended_the_run() -> None:
     """The display breaks while the next stage is being sent."""
     under_way, at_release, never = set[int](), list[int](), threading.Event()
