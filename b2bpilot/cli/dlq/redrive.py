@@ -105,7 +105,7 @@ def _redrive_from_here(
     with LateDatabase(pilot.database) as database:
         run = redriving.prepare(pilot.environment, database, order, failed_before=failed_before(pilot))
         with _told_what_stays_hidden(pilot, run):
-            with pilot.output.progress("reading the queue"):
+            with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()
             redriving.check_taken(taken, order)
             show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
@@ -131,7 +131,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     with LateDatabase(pilot.database) as database:
         order, run, rest = resuming.prepare(pilot.environment, database, record, now=pilot.now())
         with _told_what_stays_hidden(pilot, run):
-            with pilot.output.progress("reading the queue"):
+            with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()
             show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
             if plan.acts:
@@ -183,6 +183,6 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
 
 
 def _run(pilot: Pilot, run: Redrive, first: tuple[Taken, Plan], journal: Journal) -> Summary:
-    with pilot.output.progress("sending") as tell:
+    with pilot.output.progress("Sending") as tell:
         display = RedriveDisplay(tell, pace=run.pace, live=pilot.output.stderr.isatty())
         return run.run_all(first, journal, display.watch())

@@ -80,11 +80,11 @@ def _stock(pilot: Pilot) -> Backlog:
     from b2bpilot.ops.deadletters.remote_proof import take_stock
     from b2bpilot.ops.deadletters.survey import queue_of
 
-    with pilot.output.progress("reading the queue") as tell:
+    with pilot.output.progress("Looking at the dead-letter queue") as tell:
         return take_stock(
             queue_of(pilot.environment),
             now=pilot.now(),
-            observe=lambda saw, about: tell(f"saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
 
 
@@ -97,7 +97,7 @@ def _watched(
     from b2bpilot.ops.deadletters.survey import queue_of
 
     try:
-        with running as on, pilot.output.progress("waiting for the redriver") as tell:
+        with running as on, pilot.output.progress("Waiting for the redriver") as tell:
             ended = on.run.ended
             for reading in on.readings:
                 tell(line(reading))
@@ -105,7 +105,7 @@ def _watched(
     except KeyboardInterrupt:
         pilot.output.notice(INTERRUPTED)
         raise
-    with LateDatabase(pilot.database) as database, pilot.output.progress("looking at rows and queue"):
+    with LateDatabase(pilot.database) as database, pilot.output.progress("Looking at rows and queue"):
         outcome = conclude(queue_of(pilot.environment), database, backlog, on.run, now=pilot.now())
     journal.write(*journal_entries(outcome))
     journal.finish(outcome.counts())
