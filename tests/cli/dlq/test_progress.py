@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2bpilot.cli.dlq_progress import RedriveDisplay
+from b2bpilot.cli.dlq.progress import RedriveDisplay
 from b2bpilot.ops.deadletters.engine import Handled, StageDone
 from b2bpilot.ops.deadletters.pace import Limits, Pace
 from b2bpilot.ops.deadletters.redrive import Watch
