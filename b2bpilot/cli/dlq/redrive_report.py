@@ -30,9 +30,10 @@ EXPLAINED = {
 
 
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alone: Counter[Decision]) -> None:
-    from b2bpilot.ops.deadletters.redriving import CONSEQUENCES
+    from b2bpilot.ops.deadletters.redriving import consequence, last_stage
 
-    limits, rules = order.request.limits, order.request.rules
+    limits, wait = order.request.limits, order.request.wait
+    last = last_stage(order.via, wait=wait, max_failures=order.request.rules.max_failures)
     fields = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
@@ -48,8 +49,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alon
     text = [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
-        f"  route {order.via.value}: {CONSEQUENCES[order.via]}",
-        f"  {pace}; a stage with more than {rules.max_failures:.0%} failures is the last",
+        f"  route {order.via.value}: {consequence(order.via, wait=wait)}",
+        f"  {pace}; {last}",
         "",
     ]
     pilot.output.record({"plan": fields}, text=text if plan.items else ["No dead letter matches."])

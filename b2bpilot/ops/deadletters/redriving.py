@@ -38,6 +38,30 @@ CONSEQUENCES = {
     Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
     Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
 }
+UNPROVED_TOPIC = (
+    "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
+)
+
+
+def consequence(via: Via, *, wait: timedelta) -> str:
+    """Return what a route does, and when a letter is deleted: who does not wait for the rows cannot be told by them."""
+    return UNPROVED_TOPIC if via is Via.TOPIC and not wait else CONSEQUENCES[via]
+
+
+def last_stage(via: Via, *, wait: timedelta, max_failures: float) -> str:
+    """Return which stage ends a run. Where AWS only accepts, the rows tell, and the next stage may be under way already."""
+    if max_failures >= 1:
+        return "no stage is the last for its failures"
+    stage = f"a stage with more than {max_failures:.0%}"
+    match via:
+        case Via.INVOKE:
+            return f"{stage} failures is the last"
+        case Via.ASYNC | Via.TOPIC if not wait:
+            return f"{stage} refused by AWS is the last"
+        case Via.ASYNC | Via.TOPIC:
+            return f"{stage} failures is the last, or the one after it"
+        case _:
+            assert_never(via)
 
 
 def processor_of(environment: Environment) -> Function:
