@@ -89,28 +89,30 @@ def _show_gone(pilot: Pilot, gone: list[str]) -> None:
 
 def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
     fields = {"run_id": run_id, **summary.counts(), "stopped": summary.stopped, "has_more": summary.has_more}
-    pilot.output.record({"summary": fields}, text=["", *_told(summary)])
+    pilot.output.record({"summary": fields}, text=["", *told(summary)])
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
     if len(shown) < len(summary.unfinished):
         pilot.output.notice(f"{len(summary.unfinished) - len(shown):,} more: b2bpilot runs show {run_id}")
 
 
-def _told(summary: Summary) -> list[str]:
-    told = [f"{summary.completed:,} completed, as their rows say"]
+def told(summary: Summary) -> list[str]:
+    """Return what became of the letters, a line each."""
+    lines = [f"{summary.completed:,} completed, as their rows say"]
     if summary.removed:
-        told.append(f"{summary.removed:,} were completed before and are only removed from the queue")
+        were = "was completed before and is" if summary.removed == 1 else "were completed before and are"
+        lines.append(f"{summary.removed:,} {were} only removed from the queue")
     if summary.set_aside:
-        told.append(f"{summary.set_aside:,} left in the queue, as planned")
+        lines.append(f"{summary.set_aside:,} left in the queue, as planned")
     if summary.not_sent:
-        told.append(
+        lines.append(
             f"{summary.not_sent:,} not sent: a stage had too many failures. They are still in the queue"
         )
     if summary.has_more:
-        told.append("it stopped before it came to all letters: the others are in the queue as they were")
+        lines.append("it stopped before it came to all letters: the others are in the queue as they were")
     if summary.unfinished:
-        told.append(f"{len(summary.unfinished):,} not completed:")
-    return told
+        lines.append(f"{len(summary.unfinished):,} not completed:")
+    return lines
 
 
 def _unfinished_row(one: Unfinished) -> Row:

@@ -38,9 +38,7 @@ CONSEQUENCES = {
     Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
     Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
 }
-UNPROVED_TOPIC = (
-    "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
-)
+UNPROVED_TOPIC = "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
 
 
 def consequence(via: Via, *, wait: timedelta) -> str:
