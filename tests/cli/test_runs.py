@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.ops.deadletters.redriving import NO_LIMIT
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
 from tests.cli.conftest import Run, Staging
@@ -128,6 +129,16 @@ def test_what_the_run_was_told_is_shown_in_words(run: Run, begin: Begin) -> None
         "message ids a and b\n"
     ) in run("runs", "show", "20").stdout
     assert run("runs", "show", "20", "-o", "json").document["run"]["parameters"] == told
+
+
+def test_a_run_without_a_limit_names_none(run: Run, begin: Begin) -> None:
+    begin(via="invoke", limit=NO_LIMIT).close()
+    assert "parameters   via invoke\n" in run("runs", "show", "20").stdout
+
+
+def test_a_redrive_inside_aws_is_named_as_it_is_typed(run: Run, begin: Begin) -> None:
+    begin("redrive-lambda").close()
+    assert "command      dlq redrive --engine lambda\n" in run("runs", "show", "20").stdout
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 SECONDS = "_seconds"
+NO_LIMIT = 10**9
+"""The limit of a run that takes all there is."""
 
 
 def in_words(parameters: Mapping[str, object]) -> str:
@@ -19,7 +21,7 @@ def _parts(parameters: Mapping[str, object]) -> Iterator[str]:
             yield from _parts(value)
         elif value is True:
             yield label
-        elif value not in (None, False, "", []):
+        elif value not in (None, False, "", []) and (name, value) != ("limit", NO_LIMIT):
             yield f"{label} {_value(name, value)}"
 
 

@@ -158,6 +158,8 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
 
 
 def _command(record: RunRecord) -> str:
+    if record.command == "redrive-lambda":
+        return "dlq redrive --engine lambda"
     if record.command in OWN_COMMANDS:
         return record.command
     return f"{'twilio' if record.command in TWILIO_COMMANDS else 'dlq'} {record.command}"
