@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,14 +57,16 @@ def export(
     now = pilot.now()
     selection = selection_of(ctx, now=now)
     origin = Origin.of(pilot.environment)
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
-        wanted = Wanted(
-            selection=selection,
-            origin=origin,
-            now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
-        )
-        found = _export(pilot, file, wanted)
+    with tempfile.TemporaryFile() as lines:
+        with pilot.output.progress("Looking at the dead-letter queue") as tell:
+            wanted = Wanted(
+                selection=selection,
+                origin=origin,
+                now=now,
+                observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            )
+            found = _export(pilot, file, wanted, lines)
+        _print(pilot, lines)
     _show(pilot, file, found, selection)
     _require_all_seen(pilot, file, found, selection)
 
@@ -81,23 +83,23 @@ def _require_a_place(pilot: Pilot, file: str) -> None:
         raise UsageError("an export to stdout is JSON lines", hint="leave -o json out, or name a file")
 
 
-def _export(pilot: Pilot, file: str, wanted: Wanted) -> Look:
+def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:
+    """Write the letters into the file, or into `lines` what stdout gets."""
     from b2bpilot.ops.deadletters.export import export as write
     from b2bpilot.ops.deadletters.export import export_to_file
     from b2bpilot.ops.deadletters.whole import whole_queue_of
 
     queue = whole_queue_of(pilot.environment)
-    if file != STDOUT:
-        return export_to_file(queue, Path(file), wanted)
-    with tempfile.TemporaryFile() as lines:
-        found = write(queue, lines, wanted)
-        lines.seek(0)
-        try:
-            for line in lines:
-                pilot.output.stdout.write(line.decode())
-        except BrokenPipeError as exc:
-            raise PipeClosed from exc
-    return found
+    return write(queue, lines, wanted) if file == STDOUT else export_to_file(queue, Path(file), wanted)
+
+
+def _print(pilot: Pilot, lines: IO[bytes]) -> None:
+    lines.seek(0)
+    try:
+        for line in lines:
+            pilot.output.stdout.write(line.decode())
+    except BrokenPipeError as exc:
+        raise PipeClosed from exc
 
 
 def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.pipeline.database import DatabaseManager
@@ -21,6 +23,7 @@ from tests.cli.dlq.dead_letters import Letters, at_a_terminal, editor
 from tests.events import message
 
 NUMBER = "15005550006"
+CURSOR_SHOWN_LINE_ERASED = "\x1b[?25h\r\x1b[1A\x1b[2K"
 SAVE = "path.write_text(json.dumps(document))"
 
 
@@ -104,6 +107,30 @@ def test_an_export_to_stdout_is_lines_and_nothing_else(run: Run, three: list[str
     assert {line["queue_message_id"] for line in result.lines} == set(three)
     assert result.stderr.endswith("Exported 3 dead letters\n")
     assert run("dlq", "export", "-", "-o", "json").exit_code == 2
+
+
+def test_an_export_through_a_pipe_to_the_terminal_begins_after_the_line_of_progress_is_gone(
+    letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen: list[str] = []
+
+    class Shown(io.StringIO):
+        def write(self, text: str) -> int:
+            screen.append(text)
+            return super().write(text)
+
+    class Terminal(Shown):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Shown())
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    assert main(["dlq", "export", "-"]) == 0
+
+    before, _, _ = "".join(screen).partition('{"schema_version"')
+    assert before.endswith(CURSOR_SHOWN_LINE_ERASED)
 
 
 def test_an_export_is_not_printed_on_a_terminal(
