@@ -165,8 +165,10 @@ def _document(body: str) -> dict[str, Any]:
     document = json_object(body)
     if "Records" in document or document.get("Type") == "Notification":
         raise MessageUnreadable("the body is an SNS envelope inside an envelope")
-    if document.get("schema") != SCHEMA:
-        raise MessageUnreadable(f"schema is {shown(document.get('schema'))}; this version reads {SCHEMA}")
+    if "schema" not in document:
+        raise MessageUnreadable("the body names no schema: it is no message of ours")
+    if document["schema"] != SCHEMA:
+        raise MessageUnreadable(f"schema is {shown(document['schema'])}; this version reads {SCHEMA}")
     return document
 
 

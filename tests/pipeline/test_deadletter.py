@@ -145,7 +145,7 @@ NESTED = notification(SENT) | {"Message": json.dumps(envelope(SENT))}
 UNREADABLE: list[tuple[str | dict[str, Any], str]] = [
     ("hello, this is not JSON", "not JSON"),
     ("7", "not a JSON object"),
-    ({"hello": "world"}, "schema is None"),
+    ({"hello": "world"}, "the body names no schema"),
     (NESTED, "envelope inside an envelope"),
     ({"Records": []}, "no Records"),
     ({"Records": [{"Sns": {"Message": 7}}]}, "no Sns.Message"),

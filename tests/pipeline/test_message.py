@@ -112,7 +112,7 @@ def _body(**changes: object) -> str:
         ("null", "not a JSON object"),
         (json.dumps({"Type": "Notification", "Message": "{}"}), "envelope inside an envelope"),
         (json.dumps({"Records": []}), "envelope inside an envelope"),
-        (json.dumps({"hello": "world"}), "schema is None"),
+        (json.dumps({"hello": "world"}), "the body names no schema"),
         (_body(schema=2), "schema is 2; this version reads 1"),
         (_body(message_id="7"), "message_id '7' is not a UUID"),
         (_body(message_id=None), "is not a UUID"),
