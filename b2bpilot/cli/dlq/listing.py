@@ -51,7 +51,7 @@ def list_(
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
-    _show(pilot, found, now=now)
+    _show(pilot, found, now=pilot.now())
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
     if exit_code and (found.look.found or not found.look.is_complete):
