@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def edit(
     ctx: typer.Context,
-    letter_id: Annotated[str, typer.Argument(help="A message_id, or the id in the queue.", metavar="ID")],
+    letter_id: Annotated[
+        str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
+    ],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Edit, show the difference and stop.")] = False,
     reason: REASON = None,

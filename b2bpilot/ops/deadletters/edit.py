@@ -109,7 +109,7 @@ def edited(letter: WholeLetter, after: str) -> Edit:
     try:
         document = json.loads(after)
     except (ValueError, RecursionError) as exc:
-        raise EditInvalid(f"not JSON: {exc}. Nothing was changed") from exc
+        raise EditInvalid(f"what the editor left is not JSON: {exc}. Nothing was changed") from exc
     if not isinstance(document, dict) or document.get(LOCKED) != json.loads(before)[LOCKED]:
         raise EditInvalid(
             f"{LOCKED} is locked: it is the message's identity. Nothing was changed",
