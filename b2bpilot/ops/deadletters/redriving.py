@@ -95,7 +95,7 @@ def reserve_of(function: Reserved) -> int | None:
     if reserve == 0:
         raise Refused(
             f"{function.name} has a reserved concurrency of 0: it takes no event",
-            hint=f"aws lambda delete-function-concurrency --function-name {function.name}",
+            hint="`b2bpilot verify --only processor` gives the command that turns it on again",
         )
     return reserve
 

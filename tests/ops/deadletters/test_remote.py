@@ -327,8 +327,12 @@ def test_what_is_not_asked_for_fits(reserve: int | None, fitting: int) -> None:
 
 
 def test_a_processor_that_somebody_paused_is_refused_before_anything_is_on() -> None:
-    with pytest.raises(Refused, match="the-function has a reserved concurrency of 0: it takes no event"):
+    with pytest.raises(
+        Refused, match="the-function has a reserved concurrency of 0: it takes no event"
+    ) as caught:
         remote.concurrency_for(Function(reserve=0), 4)
+
+    assert "verify --only processor" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
