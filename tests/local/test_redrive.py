@@ -292,6 +292,22 @@ def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
     capsys.readouterr()
     assert cli("dlq", "redrive", "--plan", plan, "--dry-run", "-o", "json") == 0
     assert json.loads(capsys.readouterr().out)["gone"] == [planned.message_id]
+    assert cli("dlq", "redrive", "--plan", plan, "--yes") == 0
+
+
+def test_letters_of_a_plan_that_are_not_there_and_not_completed_are_not_called_done(
+    cli: Any, queue: DeadLetterQueue, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = message()
+    assert not queue.send([letter(one, ERRORS[0])])
+    plan = str(tmp_path / "plan.json")
+    assert cli("dlq", "redrive", "--plan", plan) == 0
+    (taken,) = queue.receive(hidden_seconds=30, wait_seconds=1)
+    queue.delete([taken])
+
+    assert cli("dlq", "redrive", "--plan", plan, "--yes") == 4
+
+    assert f"not completed, such as {one.message_id}" in capsys.readouterr().err
 
 
 def test_nothing_is_changed_without_a_confirmation(

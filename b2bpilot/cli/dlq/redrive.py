@@ -113,14 +113,16 @@ def _redrive_from_here(
                 return
             if not plan.acts:
                 redriving.require_something_to_do(len(plan.items) + run.left_alone.total())
+                redriving.require_rest_of_plan(order, plan, database)
                 return
             run.require_reach(plan)
             pilot.confirmation(yes=yes).ask([""], "Go on?")
             with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
                 journal.finish(summary.counts())
-    show_summary(pilot, journal.run_id, summary)
-    redriving.require_everything_completed(summary)
+        show_summary(pilot, journal.run_id, summary)
+        redriving.require_everything_completed(summary)
+        redriving.require_rest_of_plan(order, plan, database)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:

@@ -15,11 +15,12 @@ from b2bpilot.ops.deadletters.engine import Rules
 from b2bpilot.ops.deadletters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.deadletters.late_database import Database
 from b2bpilot.ops.deadletters.pace import Limits
-from b2bpilot.ops.deadletters.plan import Options
+from b2bpilot.ops.deadletters.plan import Options, Plan
 from b2bpilot.ops.deadletters.reach import Reach
 from b2bpilot.ops.deadletters.redrive import WINDOW, Redrive, Request
 from b2bpilot.ops.deadletters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.deadletters.states import RowState, row_states
 from b2bpilot.ops.deadletters.summary import Summary
 from b2bpilot.ops.deadletters.survey import queue_of
 from b2bpilot.ops.deadletters.taking import Taken
@@ -230,6 +231,19 @@ def require_something_to_do(left_alone: int) -> None:
         raise PartlyFailed(
             f"nothing was sent: {left_alone:,} stay in the queue as they are",
             hint="`b2bpilot dlq show ID` tells what each needs; --include-poison sends what came back three times",
+        )
+
+
+def require_rest_of_plan(order: Order, plan: Plan, database: Database) -> None:
+    """Raises PartlyFailed when letters of a frozen plan were not there, and the rows do not say that somebody saw to them."""
+    here = [item.letter.queue_message_id for item in plan.items]
+    gone = order.frozen.gone(here) if order.frozen else []
+    states = row_states(database, gone, now=database.now())
+    open_ = [message_id for message_id, state in states.items() if state is not RowState.COMPLETED]
+    if open_:
+        raise PartlyFailed(
+            f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
+            hint="another consumer may hide them: apply the plan again, or see `b2bpilot inspect`",
         )
 
 

@@ -12,9 +12,9 @@ from typing import Protocol
 from b2bpilot.ops.deadletters.holding import WORKERS
 from b2bpilot.pipeline.deadletter import DeadLetter
 
-LONG_POLL_SECONDS = 2
+LONG_POLL_SECONDS = 1
 EMPTY_POLLS = 2
-"""So many long polls in a row must come back empty before an empty queue is believed (facts B6)."""
+"""So many long polls in a row, whoever made them, must come back empty before an empty queue is believed (facts B6)."""
 
 
 class Source(Protocol):
@@ -68,6 +68,7 @@ class Taker:
         self._receiving = 0
         self._letters: list[DeadLetter] = []
         self._saw = 0
+        self._empty_polls = 0
         self._ended = False
 
     def take(self, *, workers: int = WORKERS) -> Taken:
@@ -88,10 +89,10 @@ class Taker:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        empty = 0
-        while not self._is_over(wait=empty > 0) and (empty < EMPTY_POLLS or self._is_patient()):
-            found = self._receive(wait_seconds=LONG_POLL_SECONDS if empty else 0)
-            empty = 0 if found else empty + 1
+        was_empty = False
+        while not self._is_over(wait=was_empty) and (self._empty_polls < EMPTY_POLLS or self._is_patient()):
+            found = self._receive(wait_seconds=LONG_POLL_SECONDS if was_empty else 0)
+            was_empty = not found
             if not found:
                 self._wait_for_the_others()
 
@@ -100,7 +101,7 @@ class Taker:
             self._receiving += 1
         try:
             found = self._source.receive(wait_seconds=wait_seconds)
-            self._add(found)
+            self._add(found, was_long_poll=wait_seconds > 0)
         finally:
             with self._changed:
                 self._receiving -= 1
@@ -125,9 +126,10 @@ class Taker:
         is_waiting = self._for_all or self._saw == 0
         return is_waiting and self._clock() < self._patient_until and self._source.others() > 0
 
-    def _add(self, found: Sequence[DeadLetter]) -> None:
+    def _add(self, found: Sequence[DeadLetter], *, was_long_poll: bool) -> None:
         with self._lock:
             self._saw += len(found)
+            self._empty_polls = 0 if found else self._empty_polls + was_long_poll
             self._letters += [letter for letter in found if self._wanted(letter)]
             if len(self._letters) > self._limit:
                 self._ended = True

@@ -117,7 +117,7 @@ def test_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
     taken = Taker(Source(), wanted=lambda _: True, limit=10, patience_seconds=60).take(workers=1)
 
     assert len(taken.letters) == 1
-    assert polls[:3] == [0, 2, 2]
+    assert polls[:3] == [0, 1, 1]
 
 
 def test_letters_that_stay_hidden_are_counted_not_denied() -> None:
