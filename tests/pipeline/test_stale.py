@@ -216,6 +216,12 @@ def refusing(error: PilotError, asked: list[PilotMessage]) -> Callable[[PilotMes
     return refuse
 
 
+def run_refused(database: DatabaseManager, error: PilotError, asked: list[PilotMessage]) -> StaleReport:
+    return republish_stale(
+        database, refusing(error, asked), stale_after=STALE_AFTER, is_throttled=lambda: False
+    )
+
+
 def claimed(database: DatabaseManager, count: int) -> list[PilotMessage]:
     sent = [message() for _ in range(count)]
     for one in sent:
@@ -242,9 +248,7 @@ def test_a_topic_that_takes_nothing_for_hours_is_no_reason_to_give_a_message_up(
 
     for _ in range(2 * ATTEMPT_LIMIT):
         age(admin, minutes=7 * 60)
-        report = republish_stale(
-            database, refusing(error, asked), stale_after=STALE_AFTER, is_throttled=lambda: False
-        )
+        report = run_refused(database, error, asked)
 
     assert (report.claimed, report.publish_failed, report.handed_back, report.abandoned) == (3, 1, 3, 0)
     assert stale_attempts(database, sent) == 0
@@ -259,9 +263,7 @@ def test_after_a_refusal_the_rest_of_the_batch_is_not_tried_and_need_not_wait(
     asked, published = list[PilotMessage](), list[PilotMessage]()
     age(admin)
 
-    republish_stale(
-        database, refusing(CERTAIN[0], asked), stale_after=STALE_AFTER, is_throttled=lambda: False
-    )
+    run_refused(database, CERTAIN[0], asked)
     run(database, published)
 
     (refused,) = asked
@@ -275,12 +277,7 @@ def test_a_publish_that_may_have_succeeded_keeps_its_attempt_and_ends_the_batch(
     sent, asked = claimed(database, 3), list[PilotMessage]()
     age(admin)
 
-    report = republish_stale(
-        database,
-        refusing(PublishFailed("no answer"), asked),
-        stale_after=STALE_AFTER,
-        is_throttled=lambda: False,
-    )
+    report = run_refused(database, PublishFailed("no answer"), asked)
 
     assert (len(asked), report.publish_failed, report.handed_back) == (1, 1, 2)
     assert row(database, asked[0].message_id).stale_attempts == 1
@@ -293,12 +290,7 @@ def test_a_message_that_sns_cannot_take_stops_nobody_else(
     sent, asked = claimed(database, 3), list[PilotMessage]()
     age(admin)
 
-    report = republish_stale(
-        database,
-        refusing(MessageTooLarge("262,145 bytes"), asked),
-        stale_after=STALE_AFTER,
-        is_throttled=lambda: False,
-    )
+    report = run_refused(database, MessageTooLarge("262,145 bytes"), asked)
 
     assert (len(asked), report.publish_failed, report.handed_back) == (3, 3, 0)
     assert stale_attempts(database, sent) == 3
