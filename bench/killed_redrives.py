@@ -14,7 +14,7 @@ import psycopg
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.stack import describe
 from b2bpilot.local.state import State
-from b2bpilot.ops.deadletters.redrive import PLAN_COMPLETE
+from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus

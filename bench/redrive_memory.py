@@ -21,12 +21,12 @@ from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli import app
-from b2bpilot.ops.deadletters.pace import Limits
-from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.deadletters.redriving import NO_LIMIT
-from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.dead_letters.pace import Limits
+from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
+from b2bpilot.ops.dead_letters.redriving import NO_LIMIT
+from b2bpilot.ops.dead_letters.routes import InvokeRoute
 from b2bpilot.ops.runs.journal import Journal
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from bench.redrive import new_letter
 

@@ -11,7 +11,7 @@ from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter, sqs_time
+from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter, sqs_time
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient

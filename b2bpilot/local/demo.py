@@ -23,12 +23,12 @@ from b2bpilot.errors import PilotError
 from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.deadletters.engine import Rules
-from b2bpilot.ops.deadletters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.deadletters.routes import InvokeRoute
+from b2bpilot.ops.dead_letters.engine import Rules
+from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
+from b2bpilot.ops.dead_letters.routes import InvokeRoute
 from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.twilio.samples import NUMBER, SENDER, Sample, sample_params
 from b2bpilot.twilio.webhook import Answer, WebhookClient

@@ -12,7 +12,7 @@ from pathlib import Path
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws, credentials
 from b2bpilot.local.runtime.configuration import ConfigurationCache, read_configuration
-from b2bpilot.local.runtime.deadletter import DeadLetterQueues
+from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.runtime.logs import CapturedOutput
 from b2bpilot.local.runtime.metric_filters import MetricsFromLogs, read_metric_filters

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 RUN_ID = "b2bpilot:redrive-run-id"
 STARTED_AT = "b2bpilot:redrive-started-at"

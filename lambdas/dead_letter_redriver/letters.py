@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from b2bpilot.aws.queue import Outgoing
-from b2bpilot.pipeline.deadletter import DeadLetter, dead_letter, event_for_invoke
+from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter, event_for_invoke
 
 LONGEST_ERROR = 1_000
 """Lambda keeps the first KB of an error (facts A3)."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs
 from lambdas.dead_letter_redriver.letters import failed_again
 from lambdas.dead_letter_redriver.rules import REST_SECONDS, over_by_itself, rest_seconds

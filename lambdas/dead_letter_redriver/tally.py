@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from lambdas.dead_letter_redriver.tries import Result, Try
 
 DECIDED = frozenset({Result.PROCESSED, Result.FAILED, Result.UNKNOWN})

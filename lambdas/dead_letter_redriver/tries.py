@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from b2bpilot.aws.functions import LONGEST_RUN_SECONDS, Invocation
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
-from b2bpilot.pipeline.deadletter import DeadLetter, event_for_invoke
+from b2bpilot.pipeline.dead_letter import DeadLetter, event_for_invoke
 from b2bpilot.pipeline.outcome import Proof, proof_in
 
 START_MARGIN_SECONDS = LONGEST_RUN_SECONDS + 35

@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
-from b2bpilot.ops.deadletters.restore import is_certainly_unsent
+from b2bpilot.ops.dead_letters.restore import is_certainly_unsent
 from b2bpilot.pipeline.message import encode
 from tests.aws.conftest import REGION
 from tests.events import message

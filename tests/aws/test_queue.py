@@ -13,7 +13,7 @@ from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
 from b2bpilot.aws.queue_attributes import Counters, RedrivePolicy
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.deadletters.receipts import Receipt
+from b2bpilot.ops.dead_letters.receipts import Receipt
 from tests.aws.conftest import REGION
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/letters"

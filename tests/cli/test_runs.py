@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.deadletters.redriving import NO_LIMIT
+from b2bpilot.ops.dead_letters.redriving import NO_LIMIT
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
 from tests.cli.conftest import Run, Staging

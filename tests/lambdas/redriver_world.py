@@ -18,8 +18,8 @@ from b2bpilot.aws.mappings import MappingReading, MappingState
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsThrottled, AwsUnreachable
-from b2bpilot.ops.deadletters import remote
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.ops.dead_letters import remote
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.remote_run import RemoteRun

@@ -18,7 +18,7 @@ import pytest
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.errors import Refused
-from b2bpilot.ops.deadletters import remote
+from b2bpilot.ops.dead_letters import remote
 from b2bpilot.ops.environment import Environment, discover
 from b2bpilot.pipeline.message import PilotMessage
 from tests.events import message, sns_event

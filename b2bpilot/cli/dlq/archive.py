@@ -20,9 +20,9 @@ from b2bpilot.cli.runs import app as runs
 from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.export import Wanted
-    from b2bpilot.ops.deadletters.look import Look
-    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.dead_letters.export import Wanted
+    from b2bpilot.ops.dead_letters.look import Look
+    from b2bpilot.ops.dead_letters.selection import Selection
 
 STDOUT = "-"
 
@@ -49,8 +49,8 @@ def export(
 
     Example: b2bpilot dlq export -e prod --group G1 letters.jsonl
     """
-    from b2bpilot.ops.deadletters.archive import Origin
-    from b2bpilot.ops.deadletters.export import Wanted
+    from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.export import Wanted
 
     pilot = pilot_of(ctx)
     _require_a_place(pilot, file)
@@ -85,9 +85,9 @@ def _require_a_place(pilot: Pilot, file: str) -> None:
 
 def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:
     """Write the letters into the file, or into `lines` what stdout gets."""
-    from b2bpilot.ops.deadletters.export import export as write
-    from b2bpilot.ops.deadletters.export import export_to_file
-    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.export import export as write
+    from b2bpilot.ops.dead_letters.export import export_to_file
+    from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
     queue = whole_queue_of(pilot.environment)
     return write(queue, lines, wanted) if file == STDOUT else export_to_file(queue, Path(file), wanted)
@@ -121,7 +121,7 @@ def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
 
 def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
     """Raises PartlyFailed; on stdout, where each line is a letter, no line is an error, whatever the output's form."""
-    from b2bpilot.ops.deadletters.export import require_all_seen
+    from b2bpilot.ops.dead_letters.export import require_all_seen
 
     try:
         require_all_seen(found, selection)

@@ -14,9 +14,9 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.discard import Discarded
-    from b2bpilot.ops.deadletters.selection import Selection
-    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.ops.dead_letters.discard import Discarded
+    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.survey import Survey
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
 
@@ -37,7 +37,7 @@ def discard(
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
-    from b2bpilot.ops.deadletters.discard import needs_name, parameters_of, write_plan
+    from b2bpilot.ops.dead_letters.discard import needs_name, parameters_of, write_plan
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
@@ -58,8 +58,8 @@ def discard(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
-    from b2bpilot.ops.deadletters.discard import remaining, require_whole_plan
-    from b2bpilot.ops.deadletters.naming import patience_after
+    from b2bpilot.ops.dead_letters.discard import remaining, require_whole_plan
+    from b2bpilot.ops.dead_letters.naming import patience_after
 
     require_whole_plan(record)
     left = remaining(record.messages)
@@ -74,7 +74,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _survey(pilot: Pilot, selection: Selection) -> Survey:
-    from b2bpilot.ops.deadletters.survey import queue_of, survey
+    from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     queue = queue_of(pilot.environment)
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
@@ -118,9 +118,9 @@ def _discard(
     known: Mapping[str, MessageState] | None = None,
     patience_seconds: float = 0,
 ) -> Discarded:
-    from b2bpilot.ops.deadletters.archive import Origin
-    from b2bpilot.ops.deadletters.discard import run_discard
-    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.discard import run_discard
+    from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
     with pilot.output.progress(f"Discarding {letters(len(planned))}") as tell:
         return run_discard(
@@ -136,7 +136,7 @@ def _discard(
 
 
 def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
-    from b2bpilot.ops.deadletters.discard import require_all_deleted
+    from b2bpilot.ops.dead_letters.discard import require_all_deleted
 
     fields = {"run_id": run_id, "deleted": discarded.deleted, "not_deleted": len(discarded.problems)}
     text = ["", f"Discarded {letters(discarded.deleted)}"]

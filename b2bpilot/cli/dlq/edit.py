@@ -13,8 +13,8 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.plain import one_line
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.edit import Edit
-    from b2bpilot.ops.deadletters.whole import WholeLetter
+    from b2bpilot.ops.dead_letters.edit import Edit
+    from b2bpilot.ops.dead_letters.whole import WholeLetter
     from b2bpilot.ops.runs.record import RunRecord
 
 
@@ -49,7 +49,7 @@ def edit(
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
     parameters = {"queue_message_id": change.letter.queue_message_id}
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
-        from b2bpilot.ops.deadletters.editing import replace_letter
+        from b2bpilot.ops.dead_letters.editing import replace_letter
 
         replace_letter(pilot.environment, journal, change, home=pilot.runs_home)
     _end(pilot, journal.run_id)
@@ -57,7 +57,7 @@ def edit(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Bring an interrupted edit to its end: the edited letter in the queue, the original out of it."""
-    from b2bpilot.ops.deadletters.editing import is_done, resume_edit
+    from b2bpilot.ops.dead_letters.editing import is_done, resume_edit
 
     if is_done(record):
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
@@ -70,9 +70,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 def _letter(pilot: Pilot, letter_id: str) -> WholeLetter:
     """Return the letter to edit. Raises Refused when its message is completed."""
-    from b2bpilot.ops.deadletters.edit import find_letter, require_editable
-    from b2bpilot.ops.deadletters.editing import row_state_of
-    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.edit import find_letter, require_editable
+    from b2bpilot.ops.dead_letters.editing import row_state_of
+    from b2bpilot.ops.dead_letters.whole import whole_queue_of
     from b2bpilot.ops.inspect import identify
 
     with pilot.output.progress("Looking for the dead letter"):
@@ -83,7 +83,7 @@ def _letter(pilot: Pilot, letter_id: str) -> WholeLetter:
 
 
 def _edited(pilot: Pilot, letter: WholeLetter) -> Edit:
-    from b2bpilot.ops.deadletters.edit import edited, text_for_editor
+    from b2bpilot.ops.dead_letters.edit import edited, text_for_editor
 
     return edited(letter, ask_editor(text_for_editor(letter), environ=pilot.environ))
 

@@ -12,9 +12,9 @@ from b2bpilot.cli.text.plain import one_line
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.groups import Cause, Group
-    from b2bpilot.ops.deadletters.selection import Selection
-    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.ops.dead_letters.groups import Cause, Group
+    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.survey import Survey
 
 INDENT = "    "
 
@@ -58,7 +58,7 @@ def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, 
 
 
 def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
-    from b2bpilot.ops.deadletters.groups import cause_of_group
+    from b2bpilot.ops.dead_letters.groups import cause_of_group
 
     return cause_of_group(names, selection.group) if selection.group else None
 

@@ -15,8 +15,8 @@ from b2bpilot.pipeline.message import PilotMessage, format_time
 
 if TYPE_CHECKING:
     from b2bpilot.aws.logs import LogLine
-    from b2bpilot.ops.deadletters.show import Shown
-    from b2bpilot.pipeline.deadletter import Failure
+    from b2bpilot.ops.dead_letters.show import Shown
+    from b2bpilot.pipeline.dead_letter import Failure
 
 TEXT_LENGTH = 300
 DETAIL = re.compile(r"(\bFailing row contains \().*?(?=\)\.?(?:\s|$)|$)", re.DOTALL)

@@ -17,7 +17,7 @@ from b2bpilot.cli.output import Row
 
 if TYPE_CHECKING:
     from b2bpilot.aws.queue_attributes import RedrivePolicy
-    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.ops.dead_letters.survey import Survey
 
 FOUND_SOMETHING = 3
 
@@ -33,7 +33,7 @@ def list_(
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.ops.deadletters.survey import queue_of, survey
+    from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     pilot = pilot_of(ctx)
     now = pilot.now()

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.engine import Handled, StageDone
-    from b2bpilot.ops.deadletters.pace import Pace
-    from b2bpilot.ops.deadletters.redrive import Watch
+    from b2bpilot.ops.dead_letters.engine import Handled, StageDone
+    from b2bpilot.ops.dead_letters.pace import Pace
+    from b2bpilot.ops.dead_letters.redrive import Watch
 
 SHOW_EVERY_SECONDS = 0.2
 
@@ -26,7 +26,7 @@ class RedriveDisplay:
         self._lock = threading.Lock()
 
     def watch(self) -> Watch:
-        from b2bpilot.ops.deadletters.redrive import Watch
+        from b2bpilot.ops.dead_letters.redrive import Watch
 
         return Watch(
             taking=self._taking,

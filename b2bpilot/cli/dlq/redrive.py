@@ -25,11 +25,11 @@ from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.plan import Plan
-    from b2bpilot.ops.deadletters.redrive import Redrive
-    from b2bpilot.ops.deadletters.redriving import Order
-    from b2bpilot.ops.deadletters.summary import Summary
-    from b2bpilot.ops.deadletters.taking import Taken
+    from b2bpilot.ops.dead_letters.plan import Plan
+    from b2bpilot.ops.dead_letters.redrive import Redrive
+    from b2bpilot.ops.dead_letters.redriving import Order
+    from b2bpilot.ops.dead_letters.summary import Summary
+    from b2bpilot.ops.dead_letters.taking import Taken
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -60,7 +60,7 @@ def redrive(
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
-    from b2bpilot.ops.deadletters import redriving
+    from b2bpilot.ops.dead_letters import redriving
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
@@ -99,8 +99,8 @@ def redrive(
 def _redrive_from_here(
     pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
 ) -> None:
-    from b2bpilot.ops.deadletters import redriving
-    from b2bpilot.ops.deadletters.late_database import LateDatabase
+    from b2bpilot.ops.dead_letters import redriving
+    from b2bpilot.ops.dead_letters.late_database import LateDatabase
 
     with LateDatabase(pilot.database) as database:
         run = redriving.prepare(pilot.environment, database, order, failed_before=failed_before(pilot))
@@ -127,8 +127,8 @@ def _redrive_from_here(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
-    from b2bpilot.ops.deadletters import redriving, resuming
-    from b2bpilot.ops.deadletters.late_database import LateDatabase
+    from b2bpilot.ops.dead_letters import redriving, resuming
+    from b2bpilot.ops.dead_letters.late_database import LateDatabase
 
     with LateDatabase(pilot.database) as database:
         order, run, rest = resuming.prepare(pilot.environment, database, record, now=pilot.now())
@@ -151,7 +151,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 @contextmanager
 def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
-    from b2bpilot.ops.deadletters.holding import HIDDEN_SECONDS
+    from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
 
     try:
         with run:
@@ -165,7 +165,7 @@ def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
 
 def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
     """Write the plan where a file was named that does not exist yet."""
-    from b2bpilot.ops.deadletters.frozen import freeze
+    from b2bpilot.ops.dead_letters.frozen import freeze
 
     if plan_file is None or plan_file.exists():
         return False

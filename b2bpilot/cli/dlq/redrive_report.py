@@ -11,10 +11,10 @@ from b2bpilot.cli.output import Row
 if TYPE_CHECKING:
     from collections import Counter
 
-    from b2bpilot.ops.deadletters.plan import Decision, Plan
-    from b2bpilot.ops.deadletters.redriving import Order
-    from b2bpilot.ops.deadletters.summary import Summary, Unfinished
-    from b2bpilot.ops.deadletters.taking import Taken
+    from b2bpilot.ops.dead_letters.plan import Decision, Plan
+    from b2bpilot.ops.dead_letters.redriving import Order
+    from b2bpilot.ops.dead_letters.summary import Summary, Unfinished
+    from b2bpilot.ops.dead_letters.taking import Taken
 
 SHOWN = 20
 """So many unfinished messages are listed; all of them are in the journal."""
@@ -30,7 +30,7 @@ EXPLAINED = {
 
 
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alone: Counter[Decision]) -> None:
-    from b2bpilot.ops.deadletters.redriving import consequence, last_stage
+    from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
 
     limits, wait = order.request.limits, order.request.wait
     last = last_stage(order.via, wait=wait, max_failures=order.request.rules.max_failures)

@@ -13,9 +13,9 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.remote import Running
-    from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
-    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.dead_letters.remote import Running
+    from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
+    from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -33,8 +33,8 @@ def redrive_inside_aws(
     yes: bool,
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
-    from b2bpilot.ops.deadletters.redriving import processor_of
-    from b2bpilot.ops.deadletters.remote import concurrency_for, mapping_of, redriving, require_off
+    from b2bpilot.ops.dead_letters.redriving import processor_of
+    from b2bpilot.ops.dead_letters.remote import concurrency_for, mapping_of, redriving, require_off
 
     if not selection.is_everything:
         raise UsageError(
@@ -61,8 +61,8 @@ def redrive_inside_aws(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
     """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
-    from b2bpilot.ops.deadletters.remote import rejoining, require_interrupted
-    from b2bpilot.ops.deadletters.remote_proof import Backlog
+    from b2bpilot.ops.dead_letters.remote import rejoining, require_interrupted
+    from b2bpilot.ops.dead_letters.remote_proof import Backlog
 
     require_interrupted(record)
     messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
@@ -77,8 +77,8 @@ RESUMERS[COMMAND] = resume
 
 
 def _stock(pilot: Pilot) -> Backlog:
-    from b2bpilot.ops.deadletters.remote_proof import take_stock
-    from b2bpilot.ops.deadletters.survey import queue_of
+    from b2bpilot.ops.dead_letters.remote_proof import take_stock
+    from b2bpilot.ops.dead_letters.survey import queue_of
 
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         return take_stock(
@@ -92,9 +92,9 @@ def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
 ) -> tuple[str, Outcome]:
     """Return why the run ended, and what became of the letters."""
-    from b2bpilot.ops.deadletters.late_database import LateDatabase
-    from b2bpilot.ops.deadletters.remote_proof import conclude, journal_entries
-    from b2bpilot.ops.deadletters.survey import queue_of
+    from b2bpilot.ops.dead_letters.late_database import LateDatabase
+    from b2bpilot.ops.dead_letters.remote_proof import conclude, journal_entries
+    from b2bpilot.ops.dead_letters.survey import queue_of
 
     try:
         with running as on, pilot.output.progress("Waiting for the redriver") as tell:

@@ -9,8 +9,8 @@ from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.remote_proof import Backlog, Outcome
-    from b2bpilot.ops.deadletters.remote_watch import Reading
+    from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
+    from b2bpilot.ops.dead_letters.remote_watch import Reading
 
 SET_ASIDE = "unreadable, or redriven 3 times already"
 INTERRUPTED = (

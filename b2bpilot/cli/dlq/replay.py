@@ -18,11 +18,11 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.copies import Copies
-    from b2bpilot.ops.deadletters.replay import Outcome
-    from b2bpilot.ops.deadletters.routes import Invokable
-    from b2bpilot.ops.deadletters.selection import Selection
-    from b2bpilot.ops.deadletters.spool import Spool
+    from b2bpilot.ops.dead_letters.copies import Copies
+    from b2bpilot.ops.dead_letters.replay import Outcome
+    from b2bpilot.ops.dead_letters.routes import Invokable
+    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.spool import Spool
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -53,8 +53,8 @@ def replay(
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """
-    from b2bpilot.ops.deadletters.replay import require_readable
-    from b2bpilot.ops.deadletters.spool import Spool
+    from b2bpilot.ops.dead_letters.replay import require_readable
+    from b2bpilot.ops.dead_letters.spool import Spool
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
@@ -79,10 +79,10 @@ def replay(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Process the copies of which an interrupted replay has no result, from where it had them."""
-    from b2bpilot.ops.deadletters import replay as operation
-    from b2bpilot.ops.deadletters.discard import NOT_FOUND, require_whole_plan
-    from b2bpilot.ops.deadletters.selection import Selection
-    from b2bpilot.ops.deadletters.spool import Spool
+    from b2bpilot.ops.dead_letters import replay as operation
+    from b2bpilot.ops.dead_letters.discard import NOT_FOUND, require_whole_plan
+    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.spool import Spool
 
     require_whole_plan(record)
     left = operation.remaining(record)
@@ -106,7 +106,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Counter[str]:
-    from b2bpilot.ops.deadletters.replay import unreadable, write_plan
+    from b2bpilot.ops.dead_letters.replay import unreadable, write_plan
 
     write_plan(journal, copies.chosen)
     left_out = unreadable(copies.unreadable)
@@ -117,7 +117,7 @@ def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *,
 
 
 def _parameters(copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> dict[str, object]:
-    from b2bpilot.ops.deadletters.selection import for_journal
+    from b2bpilot.ops.dead_letters.selection import for_journal
 
     return {
         "letters": len(copies.chosen),
@@ -130,10 +130,10 @@ def _parameters(copies: Copies, selection: Selection, *, file: Path | None, loca
 def _copies(
     pilot: Pilot, file: Path | None, selection: Selection, spool: Spool, *, most: int | None = None
 ) -> Copies:
-    from b2bpilot.ops.deadletters import copies
-    from b2bpilot.ops.deadletters.archive import Origin
-    from b2bpilot.ops.deadletters.export import Wanted
-    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters import copies
+    from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.export import Wanted
+    from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:
@@ -151,7 +151,7 @@ def _copies(
 
 def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]:
     from b2bpilot.aws.functions import Function
-    from b2bpilot.ops.deadletters.local_function import local_function
+    from b2bpilot.ops.dead_letters.local_function import local_function
 
     if local:
         return local_function(pilot.database_url)
@@ -160,7 +160,7 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
 
 
 def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Iterator[Outcome]:
-    from b2bpilot.ops.deadletters.replay import replay as run
+    from b2bpilot.ops.dead_letters.replay import replay as run
 
     workers = 1 if local else WORKERS
     return run(copies.letters(), function, journal, run_id=journal.run_id, workers=workers)

@@ -15,9 +15,9 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.running import SHOWN
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.copies import Copies
-    from b2bpilot.ops.deadletters.replay import Outcome
-    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.dead_letters.copies import Copies
+    from b2bpilot.ops.dead_letters.replay import Outcome
+    from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.runs.record import RunRecord
 
 
@@ -74,7 +74,7 @@ def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]
 
 def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
     """Raises PartlyFailed unless every copy was processed."""
-    from b2bpilot.ops.deadletters.replay import require_all_processed
+    from b2bpilot.ops.dead_letters.replay import require_all_processed
 
     pilot.output.record({"summary": {"run_id": run_id, "counts": dict(counts)}}, text=())
     pilot.output.notice(f"Processed copies of {counts['processed']:,}; the queue keeps its letters.")

@@ -13,8 +13,8 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.restore import Restored, RestorePlan
-    from b2bpilot.ops.deadletters.source import Source
+    from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
+    from b2bpilot.ops.dead_letters.source import Source
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -41,7 +41,7 @@ def restore(
 
     Example: b2bpilot dlq restore -e staging 20261123T194501Z-discard-3f9a
     """
-    from b2bpilot.ops.deadletters.source import source_of
+    from b2bpilot.ops.dead_letters.source import source_of
 
     pilot = pilot_of(ctx)
     found = source_of(pilot.runs_home, source)
@@ -58,7 +58,7 @@ def restore(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Put back what an interrupted restore did not."""
-    from b2bpilot.ops.deadletters.source import source_of
+    from b2bpilot.ops.dead_letters.source import source_of
 
     found = source_of(pilot.runs_home, str(record.parameters["source"]))
     with _the_only_restore(pilot):
@@ -84,10 +84,10 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
 
 def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
     """Decide and show it. Raises Refused for letters of another environment."""
-    from b2bpilot.ops.deadletters.archive import Origin
-    from b2bpilot.ops.deadletters.restore import COMMAND, plan_restore, sent_before
-    from b2bpilot.ops.deadletters.source import require_same_origin
-    from b2bpilot.ops.deadletters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
+    from b2bpilot.ops.dead_letters.source import require_same_origin
+    from b2bpilot.ops.dead_letters.whole import whole_queue_of
     from b2bpilot.ops.runs.runs import records
 
     origin = Origin.of(pilot.environment)
@@ -109,8 +109,8 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
 
 
 def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan) -> Restored:
-    from b2bpilot.ops.deadletters.restore import Restore
-    from b2bpilot.ops.deadletters.whole import sender_of
+    from b2bpilot.ops.dead_letters.restore import Restore
+    from b2bpilot.ops.dead_letters.whole import sender_of
 
     with pilot.output.progress(f"Putting back {letters(plan.to_send)}") as tell:
         restore = Restore(
@@ -124,7 +124,7 @@ def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan) -> Restored:
 
 
 def _end(pilot: Pilot, run_id: str, restored: Restored) -> None:
-    from b2bpilot.ops.deadletters.source import require_all_put_back
+    from b2bpilot.ops.dead_letters.source import require_all_put_back
 
     fields = {"run_id": run_id, "put_back": restored.put_back, "not_put_back": len(restored.problems)}
     pilot.output.record(

@@ -17,7 +17,7 @@ from b2bpilot.errors import UsageError
 if TYPE_CHECKING:
     from typer._click import Parameter
 
-    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.dead_letters.selection import Selection
 else:
     Parameter = Any
 
@@ -73,8 +73,8 @@ class SelectingCommand(Command):
 
 def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:
     """Return what the options say. Raises UsageError."""
-    from b2bpilot.ops.deadletters.expression import Expression
-    from b2bpilot.ops.deadletters.selection import Selection
+    from b2bpilot.ops.dead_letters.expression import Expression
+    from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.inspect import identify
 
     given = ctx.meta.get(KEY, {})

@@ -25,8 +25,8 @@ def show(
     Example: b2bpilot dlq show -e prod SM00000000000000000000000000000001
     """
     from b2bpilot.aws.logs import LogGroup
-    from b2bpilot.ops.deadletters import show as operation
-    from b2bpilot.ops.deadletters.survey import queue_of
+    from b2bpilot.ops.dead_letters import show as operation
+    from b2bpilot.ops.dead_letters.survey import queue_of
     from b2bpilot.ops.inspect import identify
 
     pilot = pilot_of(ctx)

@@ -138,7 +138,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) -> None:
     """Production needs its name typed; the local environment is one's own."""
-    from b2bpilot.ops.deadletters.discard import needs_name
+    from b2bpilot.ops.dead_letters.discard import needs_name
 
     name = pilot.environment.name
     if needs_name(name, is_everything=False):

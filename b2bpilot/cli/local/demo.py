@@ -16,7 +16,7 @@ from b2bpilot.cli.submissions import submission
 
 if TYPE_CHECKING:
     from b2bpilot.local.demo import Scene
-    from b2bpilot.pipeline.deadletter import DeadLetter
+    from b2bpilot.pipeline.dead_letter import DeadLetter
     from b2bpilot.pipeline.models import UserSubmission
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.pace import Pace
+    from b2bpilot.ops.dead_letters.pace import Pace
     from b2bpilot.ops.publish.sending import Result
 
 LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS = 0.2, 5.0

@@ -15,7 +15,7 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.pace import Pace
+    from b2bpilot.ops.dead_letters.pace import Pace
     from b2bpilot.ops.publish.order import Order
     from b2bpilot.ops.publish.routes import Route
     from b2bpilot.ops.publish.run import Planned
@@ -171,7 +171,7 @@ def _send(
     *,
     known: Mapping[str, MessageState] | None = None,
 ) -> Dispatch:
-    from b2bpilot.ops.deadletters.pace import Limits
+    from b2bpilot.ops.dead_letters.pace import Limits
     from b2bpilot.ops.publish import run
 
     limits = Limits(rate=request.rate, concurrency=request.concurrency or run.DEFAULT_CONCURRENCY)

@@ -12,7 +12,7 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.app import RESUMERS
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.discard import Problem
+    from b2bpilot.ops.dead_letters.discard import Problem
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -63,7 +63,7 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
 
 def failed_before(pilot: Pilot) -> Mapping[str, int]:
     """How often runs from this machine sent each letter and failed."""
-    from b2bpilot.ops.deadletters.earlier import failures
+    from b2bpilot.ops.dead_letters.earlier import failures
 
     stack = pilot.environment.stack
     return failures(

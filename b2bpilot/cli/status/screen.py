@@ -16,7 +16,7 @@ from b2bpilot.pipeline.message import format_time
 if TYPE_CHECKING:
     from b2bpilot.aws.alarms import Alarm
     from b2bpilot.aws.metrics import Point
-    from b2bpilot.ops.deadletters.remote import Switched
+    from b2bpilot.ops.dead_letters.remote import Switched
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.status.asking import Answer
     from b2bpilot.ops.status.findings import Finding

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration, FunctionMissing
-from b2bpilot.local.runtime.deadletter import NOT_INVOKED, RATE_EXCEEDED, GivenUp
+from b2bpilot.local.runtime.dead_letter import NOT_INVOKED, RATE_EXCEEDED, GivenUp
 from b2bpilot.local.runtime.events import Event, EventQueue
 from b2bpilot.local.runtime.function import Function, Throttled
 from b2bpilot.local.runtime.invocation import Invocation, Result

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from b2bpilot.local.runtime.deadletter import DeadLetterQueues
+from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.metrics import Metrics, put_metrics
 
 if TYPE_CHECKING:

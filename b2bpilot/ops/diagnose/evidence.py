@@ -18,7 +18,7 @@ from b2bpilot.ops.verify.table import APPLICATION_NAME
 from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.deadletters.survey import Survey
+    from b2bpilot.ops.dead_letters.survey import Survey
     from b2bpilot.pipeline.database import DatabaseManager
 
 SHOWN = 3
@@ -80,8 +80,8 @@ def _no_letters(world: World) -> Answer:
 
 
 def _survey(world: World) -> Survey:
-    from b2bpilot.ops.deadletters.selection import Selection
-    from b2bpilot.ops.deadletters.survey import queue_of, survey
+    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     queue = queue_of(world.environment)
     return survey(

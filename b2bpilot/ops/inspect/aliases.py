@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from b2bpilot.ops.inspect.letters import sns_message_id
 from b2bpilot.ops.logs.entry import LogEntry
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 OWN = "message_id"
 SNS = "SNS's MessageId"

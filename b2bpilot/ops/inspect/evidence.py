@@ -9,7 +9,7 @@ from datetime import datetime
 from b2bpilot.ops.inspect.attempts import Attempt
 from b2bpilot.ops.inspect.source import Asked, AtTwilio, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
 
 

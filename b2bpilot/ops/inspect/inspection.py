@@ -20,7 +20,7 @@ from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.parameters import is_message_sid
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import UserSubmission
 

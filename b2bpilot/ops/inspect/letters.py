@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.ops.deadletters.look import Queue, look
-from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.dead_letters.look import Queue, look
+from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
-from b2bpilot.pipeline.deadletter import DeadLetter, Shape
+from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 
 SECONDS = 3.0
 """So long new letters are taken; a thousand a second, about."""

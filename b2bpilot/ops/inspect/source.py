@@ -11,7 +11,7 @@ from typing import Protocol
 
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.logs.entry import LogEntry
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,12 @@ from b2bpilot.aws.functions import Function
 from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.deadletters.holding import Holding
-from b2bpilot.ops.deadletters.look import look
-from b2bpilot.ops.deadletters.naming import take_named
-from b2bpilot.ops.deadletters.selection import Selection
+from b2bpilot.ops.dead_letters.holding import Holding
+from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 LETTER_PATIENCE_SECONDS = 20.0
 METRIC_PATIENCE_SECONDS = 15.0

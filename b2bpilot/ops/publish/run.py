@@ -10,7 +10,7 @@ from pathlib import Path
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, SettingsInvalid
-from b2bpilot.ops.deadletters.pace import Limits, Pace
+from b2bpilot.ops.dead_letters.pace import Limits, Pace
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.publish.order import Item, Order
 from b2bpilot.ops.publish.outbox import Outbox

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.deadletters.pace import Pace, PaceEnded
+from b2bpilot.ops.dead_letters.pace import Pace, PaceEnded
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.deadletters.look import Queue, look
-from b2bpilot.ops.deadletters.survey import queue_of
+from b2bpilot.ops.dead_letters.look import Queue, look
+from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
 
 RECENT = timedelta(minutes=10)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, PilotError
-from b2bpilot.ops.deadletters.proof import Fate, Proof, Prover
+from b2bpilot.ops.dead_letters.proof import Fate, Proof, Prover
 from b2bpilot.ops.reconcile.rebuild import Origin, Rebuilt, rebuild
 from b2bpilot.ops.reconcile.verdict import Finding
 from b2bpilot.pipeline.arrivals import stored_without_message_id

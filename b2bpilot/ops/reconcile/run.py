@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
-from b2bpilot.ops.deadletters.proof import Fate
+from b2bpilot.ops.dead_letters.proof import Fate
 from b2bpilot.ops.reconcile.comparison import missing
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.rebuild import Origin

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.ops.deadletters.look import look
-from b2bpilot.pipeline.deadletter import DeadLetter
+from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 SOON = timedelta(days=2)
 LOOK_SECONDS = 4.0

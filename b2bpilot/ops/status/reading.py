@@ -18,7 +18,7 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.deadletters.remote import Switched, switched
+from b2bpilot.ops.dead_letters.remote import Switched, switched
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord

@@ -63,7 +63,7 @@ def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Letters:
 
 @pytest.fixture(autouse=True)
 def an_sqs_that_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("b2bpilot.ops.deadletters.look.LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from b2bpilot.aws.queue import History
 from b2bpilot.cli.dlq import group_view, letter_view
 from b2bpilot.cli.text import plain
-from b2bpilot.ops.deadletters import timeline
-from b2bpilot.ops.deadletters.groups import Group, cause_of
-from b2bpilot.ops.deadletters.plan import Options, decide
-from b2bpilot.ops.deadletters.show import LogFound, RowFound, Shown
-from b2bpilot.pipeline.deadletter import dead_letter
+from b2bpilot.ops.dead_letters import timeline
+from b2bpilot.ops.dead_letters.groups import Group, cause_of
+from b2bpilot.ops.dead_letters.plan import Options, decide
+from b2bpilot.ops.dead_letters.show import LogFound, RowFound, Shown
+from b2bpilot.pipeline.dead_letter import dead_letter
 from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import Letters, editor
 from tests.events import message, received
@@ -36,7 +36,7 @@ UNREADABLE = {
 def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    monkeypatch.setattr("b2bpilot.ops.deadletters.look.LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
     return Letters()
 
 

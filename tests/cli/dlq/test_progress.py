@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from b2bpilot.cli.dlq.progress import RedriveDisplay
-from b2bpilot.ops.deadletters.engine import Handled, StageDone
-from b2bpilot.ops.deadletters.pace import Limits, Pace
-from b2bpilot.ops.deadletters.redrive import Watch
-from b2bpilot.ops.deadletters.routes import Sent, Verdict
-from tests.ops.deadletters.world import letter
+from b2bpilot.ops.dead_letters.engine import Handled, StageDone
+from b2bpilot.ops.dead_letters.pace import Limits, Pace
+from b2bpilot.ops.dead_letters.redrive import Watch
+from b2bpilot.ops.dead_letters.routes import Sent, Verdict
+from tests.ops.dead_letters.world import letter
 
 
 def watched(*, live: bool) -> tuple[list[str], Watch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from b2bpilot.cli.dlq.redrive_report import told
-from b2bpilot.ops.deadletters.summary import Summary
+from b2bpilot.ops.dead_letters.summary import Summary
 
 
 @pytest.mark.parametrize(

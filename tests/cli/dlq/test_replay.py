@@ -24,7 +24,7 @@ HERE = ("--local", "--yes")
 def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    monkeypatch.setattr("b2bpilot.ops.deadletters.look.LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
     return Letters()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration, FunctionMissing
-from b2bpilot.local.runtime.deadletter import GivenUp
+from b2bpilot.local.runtime.dead_letter import GivenUp
 from b2bpilot.local.runtime.events import Event, EventQueue
 from b2bpilot.local.runtime.metrics import Metrics
 from b2bpilot.local.runtime.service import LambdaRuntime

@@ -15,9 +15,9 @@ from b2bpilot.ops.inspect.journals import Journals
 from b2bpilot.ops.inspect.letters import DeadLetters, sns_message_id
 from b2bpilot.ops.inspect.source import Answer, Question, Unasked, ask_all
 from b2bpilot.ops.runs.journal import Journal
-from b2bpilot.pipeline.deadletter import dead_letter
+from b2bpilot.pipeline.dead_letter import dead_letter
 from tests.events import message
-from tests.ops.deadletters.fake_queue import FakeQueue, dead
+from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
 NOW = datetime.now(UTC)
 WANTED = message(params={"From": "whatsapp:+491701234567"})

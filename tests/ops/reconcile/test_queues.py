@@ -14,7 +14,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.reconcile.queues import dead_letters, waiting
 from tests.events import received
-from tests.ops.deadletters.fake_queue import FakeQueue, Fault, dead
+from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, dead
 
 PROCESSOR = "b2b-pilot-background-processor-staging"
 FRESH = timedelta(minutes=5)

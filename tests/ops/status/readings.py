@@ -12,7 +12,7 @@ from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.deadletters.remote import Switched
+from b2bpilot.ops.dead_letters.remote import Switched
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.status.asking import Answer

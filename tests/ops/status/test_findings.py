@@ -11,7 +11,7 @@ import pytest
 
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
-from b2bpilot.ops.deadletters.remote import Switched
+from b2bpilot.ops.dead_letters.remote import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.asking import Answer

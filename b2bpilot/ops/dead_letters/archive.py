@@ -1,0 +1,211 @@
+"""Dead letters on disk: one JSON line each, complete enough to put it back byte for byte, or to replay it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from b2bpilot.aws.queue import Outgoing
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.dead_letters.whole import WholeLetter
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
+from b2bpilot.pipeline.message import format_time
+
+SCHEMA_VERSION = 1
+FOLDER = "archives"
+LETTER, REPLACEMENT = "letter", "replacement"
+
+
+class ArchiveInvalid(PilotError):
+    """A file does not hold exported dead letters; the text says where."""
+
+    code = "archive_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which environment's queue a letter was in."""
+
+    environment: str
+    account_id: str
+    region: str
+
+    @classmethod
+    def of(cls, environment: Environment) -> Self:
+        stack = environment.stack
+        return cls(environment=environment.name, account_id=stack.account_id, region=stack.region)
+
+    def __str__(self) -> str:
+        return f"environment {self.environment} (account {self.account_id}, {self.region})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """One line: a letter, or what `dlq edit` made of it."""
+
+    kind: str = LETTER
+    origin: Origin
+    queue_message_id: str
+    body: str = field(repr=False)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    system_attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        return Outgoing(body=self.body, attributes=self.attributes)
+
+    @property
+    def letter(self) -> DeadLetter:
+        """The letter as it was received, without a receipt."""
+        return dead_letter(
+            {
+                "MessageId": self.queue_message_id,
+                "Body": self.body,
+                "Attributes": self.system_attributes,
+                "MessageAttributes": self.attributes,
+            }
+        )
+
+
+def archived(letter: WholeLetter, origin: Origin) -> Archived:
+    return Archived(
+        origin=origin,
+        queue_message_id=letter.queue_message_id,
+        body=letter.body,
+        attributes=letter.attributes,
+        system_attributes=letter.system_attributes,
+    )
+
+
+def digest(outgoing: Outgoing) -> str:
+    """Return what tells whether two letters have the same contents."""
+    text = json.dumps([outgoing.body, _to_json(outgoing.attributes)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def archive_path(home: Path, run_id: str) -> Path:
+    return home / FOLDER / f"{run_id}.jsonl"
+
+
+def open_archive(home: Path, run_id: str) -> DurableFile:
+    """Open the archive of a run, a new one or the one it had. Raises JournalFailed, or Refused while it is in use."""
+    path = archive_path(home, run_id)
+    return DurableFile.reopen(path) if path.exists() else DurableFile.create(path)
+
+
+def line(entry: Archived, letter: DeadLetter | None = None) -> bytes:
+    """Return a line without its end. What it says beside the letter itself is for readers: of no use to a restore.
+
+    Whoever has the entry decoded gives the `letter`: decoding takes most of the time.
+    """
+    return json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": entry.kind,
+            "environment": entry.origin.environment,
+            "account_id": entry.origin.account_id,
+            "region": entry.origin.region,
+            "queue_message_id": entry.queue_message_id,
+            "summary": _summary(letter or entry.letter),
+            "system_attributes": dict(entry.system_attributes),
+            "attributes": _to_json(entry.attributes),
+            "body": entry.body,
+        }
+    ).encode()
+
+
+def read_archive(path: Path) -> Iterator[Archived]:
+    """Yield the lines of an export or an archive, one by one. A torn last line is left out: it was never finished.
+
+    Raises ArchiveInvalid.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, text in enumerate(file, start=1):
+                if text.endswith(b"\n"):
+                    yield parsed(text, f"{path}, line {number}")
+    except OSError as exc:
+        raise ArchiveInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def parsed(text: bytes, place: str) -> Archived:
+    """Read one line; `place` says which, in an error. Raises ArchiveInvalid."""
+    try:
+        found = json.loads(text)
+        if found["schema_version"] != SCHEMA_VERSION:
+            raise ArchiveInvalid(
+                f"{place}: schema_version is {found['schema_version']!r}; this version reads 1"
+            )
+        return Archived(
+            kind=str(found["kind"]),
+            origin=Origin(
+                environment=str(found["environment"]),
+                account_id=str(found["account_id"]),
+                region=str(found["region"]),
+            ),
+            queue_message_id=str(found["queue_message_id"]),
+            body=str(found["body"]),
+            attributes={name: _from_json(value) for name, value in found["attributes"].items()},
+            system_attributes={name: str(value) for name, value in found["system_attributes"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise ArchiveInvalid(
+            f"{place}: not an exported dead letter", hint="name a file that `b2bpilot dlq export` wrote"
+        ) from exc
+
+
+def letters_in(path: Path) -> Iterator[Archived]:
+    """Yield each letter of an export or an archive once: a resumed run may have written it again."""
+    seen: set[str] = set()
+    for entry in read_archive(path):
+        if entry.kind == LETTER and entry.queue_message_id not in seen:
+            seen.add(entry.queue_message_id)
+            yield entry
+
+
+def lines(letters: Sequence[WholeLetter], origin: Origin) -> list[bytes]:
+    return [line(archived(letter, origin), letter) for letter in letters]
+
+
+def _summary(letter: DeadLetter) -> Mapping[str, object]:
+    message = letter.message
+    return {
+        "message_id": message.message_id if message else None,
+        "source": message.source.value if message else None,
+        "received_at": format_time(message.received_at) if message else None,
+        "test": message.test if message else None,
+        "shape": letter.shape.value,
+        "failure": letter.failure.kind.value,
+        "error": letter.failure.text,
+        "error_code": letter.failure.code,
+        "request_id": letter.failure.request_id,
+        "unreadable": letter.unreadable,
+        "dead_since": format_time(letter.sent_at) if letter.sent_at else None,
+        "receive_count": letter.receive_count,
+        "redrives": letter.redrives,
+    }
+
+
+def _to_json(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    return {
+        name: {key: _text(part) for key, part in value.items() if isinstance(part, str | bytes)}
+        for name, value in attributes.items()
+    }
+
+
+def _text(part: str | bytes) -> str:
+    return part if isinstance(part, str) else base64.b64encode(part).decode()
+
+
+def _from_json(value: Mapping[str, str]) -> dict[str, str | bytes]:
+    return {
+        key: base64.b64decode(part, validate=True) if key == "BinaryValue" else str(part)
+        for key, part in value.items()
+    }

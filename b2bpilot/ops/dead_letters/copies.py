@@ -1,0 +1,93 @@
+"""Copies of dead letters, from the queue or from an export: chosen by the same rules, and on disk until they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from b2bpilot.ops.dead_letters.archive import archived, letters_in
+from b2bpilot.ops.dead_letters.export import Wanted
+from b2bpilot.ops.dead_letters.groups import Cause, Found
+from b2bpilot.ops.dead_letters.look import Queue, look
+from b2bpilot.ops.dead_letters.scan import Scan
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+MOST = 1_000
+"""So many are chosen where no limit was given."""
+FILE_HINT = "a file's groups are numbered by what is in it: G1 is its most frequent cause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """What was chosen, oldest first. `matching` counts what the filters match, `saw` and `about` what was looked at."""
+
+    chosen: Sequence[Found]
+    matching: int
+    names: dict[Cause, str]
+    saw: int
+    about: int
+    all_seen: bool
+    """Whether nothing that was meant can be missing."""
+    spool: Spool
+
+    @property
+    def unreadable(self) -> list[Found]:
+        return [found for found in self.chosen if found.message_id is None]
+
+    @property
+    def readable(self) -> list[Found]:
+        return [found for found in self.chosen if found.message_id is not None]
+
+    def letters(self) -> Iterator[DeadLetter]:
+        """Yield those that can be read, one at a time."""
+        return self.spool.letters(found.queue_message_id for found in self.readable)
+
+
+def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int = MOST) -> Copies:
+    """Copy what the selection matches; all is given back before. Raises UsageError for a group or a field that is not
+    there, AwsError."""
+    found = look(
+        queue,
+        now=wanted.now,
+        selection=wanted.selection,
+        visit=lambda letter: spool.put(archived(whole(letter), wanted.origin), letter),
+        observe=wanted.observe,
+    )
+    limit = wanted.selection.limit
+    return Copies(
+        chosen=found.found[: limit or most],
+        matching=len(found.found),
+        names=dict(found.names),
+        saw=found.saw,
+        about=found.about,
+        all_seen=found.is_complete or len(found.found) == limit,
+        spool=spool,
+    )
+
+
+def copies_from_file(
+    path: Path, spool: Spool, selection: Selection, *, now: datetime, most: int = MOST
+) -> Copies:
+    """Copy the letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
+    and UsageError for a group or a field that is not there."""
+    scan = Scan(selection, now=now, place="the file", hint=FILE_HINT)
+    for entry in letters_in(path):
+        letter = entry.letter
+        if scan.see(letter):
+            spool.put(entry, letter)
+    names = scan.names()
+    found = scan.found(names)
+    return Copies(
+        chosen=found[: selection.limit or most],
+        matching=len(found),
+        names=names,
+        saw=scan.saw,
+        about=scan.saw,
+        all_seen=True,
+        spool=spool,
+    )

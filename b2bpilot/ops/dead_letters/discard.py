@@ -1,0 +1,212 @@
+"""Taking dead letters out of the queue: archived first, deleted after, each by SQS's own word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
+from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
+from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.groups import Cause
+from b2bpilot.ops.dead_letters.holding import BATCH, WORKERS, Holding, Queue
+from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.selection import Selection, for_journal
+from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.journal import Journal as RunJournal
+from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+PAGE = 1_000
+FATAL = (AwsDenied, CredentialsMissing)
+NOT_FOUND = "not in the queue any more, or hidden by somebody else"
+REFUSED = "SQS did not delete it; it is still in the queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A letter with which the plan was not done, and why."""
+
+    queue_message_id: str
+    message_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """What a discard did. `problems` are the letters that it did not delete, or does not know it did."""
+
+    deleted: int
+    problems: Sequence[Problem] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"deleted": self.deleted, "not deleted": len(self.problems)}
+
+
+def require_all_deleted(discarded: Discarded) -> None:
+    """Raises PartlyFailed."""
+    if discarded.problems:
+        raise PartlyFailed(
+            f"not known to be deleted: {len(discarded.problems):,} of the dead letters",
+            hint="see `b2bpilot dlq list`, and discard again or resume the run",
+        )
+
+
+def needs_name(environment: str, *, is_everything: bool) -> bool:
+    """Tell whether the environment's name must be typed: for the whole queue, and in production for anything."""
+    return is_everything or environment.lower().startswith("prod")
+
+
+def write_plan(journal: Journal, letters: Mapping[str, str | None]) -> None:
+    """Journal the letters that a run is about: their ids in the queue, and their message_ids."""
+    for page in _pages(letters.items()):
+        journal.write(
+            *(
+                {"event": "planned", "queue_message_id": queue_message_id, "message_id": message_id}
+                for queue_message_id, message_id in page
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discard:
+    """One run. `known` is what an earlier attempt of it journalled, so that nothing is archived twice."""
+
+    queue: Queue
+    journal: Journal
+    archive: DurableFile
+    origin: Origin
+    known: Mapping[str, MessageState] = field(default_factory=dict)
+
+    def run(
+        self,
+        letters: Mapping[str, str | None],
+        *,
+        patience_seconds: float = 0,
+        observe: Callable[[int], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Discarded:
+        """Discard these letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
+        missing = set(letters)
+        problems: list[Problem] = []
+        with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
+            named = take_named(held, missing, patience_seconds=patience_seconds, monotonic=monotonic)
+            for found in named:
+                batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
+                for refused in pool.map(lambda batch: self._discard(held, batch), batches):
+                    problems += refused
+                observe(len(letters) - len(missing))
+            if missing:
+                problems += self._settle({id_: letters[id_] for id_ in missing}, others=held.others())
+        return Discarded(deleted=len(letters) - len(problems), problems=tuple(problems))
+
+    def _discard(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
+        """Archive, then delete. What an earlier attempt archived is not archived again."""
+        new = [whole(letter) for letter in batch if not self._is_archived(letter.queue_message_id)]
+        self.archive.append(lines(new, self.origin))
+        self.journal.write(*(entry("archived", letter) for letter in batch))
+        try:
+            refused = {letter.queue_message_id for letter in held.delete(batch)}
+        except FATAL:
+            raise
+        except AwsError as exc:
+            self.journal.write(*(entry("unknown", letter, error=str(exc)) for letter in batch))
+            return [_problem(letter, f"perhaps deleted: {exc}") for letter in batch]
+        self.journal.write(*(_deleted(letter, refused) for letter in batch))
+        return [_problem(letter, REFUSED) for letter in batch if letter.queue_message_id in refused]
+
+    def _settle(self, missing: Mapping[str, str | None], *, others: int) -> list[Problem]:
+        """Decide about letters that no long poll brought. What an earlier attempt archived, that attempt deleted, if
+        the queue has no other letter either: one could be it, hidden by somebody."""
+        gone = {id_ for id_ in missing if others == 0 and self._is_archived(id_)}
+        for page in _pages(missing.items()):
+            self.journal.write(*(_settled(id_, message_id, gone) for id_, message_id in page))
+        return [
+            Problem(queue_message_id=id_, message_id=message_id, reason=NOT_FOUND)
+            for id_, message_id in missing.items()
+            if id_ not in gone
+        ]
+
+    def _is_archived(self, queue_message_id: str) -> bool:
+        known = self.known.get(queue_message_id)
+        return known is not None and known.was_archived
+
+
+def require_whole_plan(record: RunRecord) -> None:
+    """Raises Refused for a run that ended while it wrote its plan: it had not begun."""
+    planned, letters = len(record.messages), record.parameters.get("letters", 0)
+    if planned < letters:
+        raise Refused(
+            f"run {record.run_id} ended when {planned:,} of its {letters:,} letters were planned. Nothing was changed",
+            hint=f"{record.command} again",
+        )
+
+
+def remaining(messages: Mapping[str, MessageState]) -> dict[str, str | None]:
+    """Return what an interrupted discard has not deleted yet."""
+    return {id_: state.message_id for id_, state in messages.items() if state.stage is not Stage.DELETED}
+
+
+def _deleted(letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
+    if letter.queue_message_id in refused:
+        return entry("failed", letter, error=REFUSED)
+    return entry("deleted", letter)
+
+
+def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> Mapping[str, object]:
+    ids = {"queue_message_id": queue_message_id, "message_id": message_id}
+    if queue_message_id in gone:
+        return {"event": "deleted", **ids, "found": "gone"}
+    return {"event": "failed", **ids, "error": NOT_FOUND}
+
+
+def _problem(letter: DeadLetter, reason: str) -> Problem:
+    return Problem(
+        queue_message_id=letter.queue_message_id,
+        message_id=letter.message.message_id if letter.message else None,
+        reason=reason,
+    )
+
+
+def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, str | None]]]:
+    left = iter(items)
+    while page := list(islice(left, PAGE)):
+        yield page
+
+
+def run_discard(
+    queue: Queue,
+    journal: RunJournal,
+    letters: Mapping[str, str | None],
+    *,
+    home: Path,
+    origin: Origin,
+    known: Mapping[str, MessageState],
+    patience_seconds: float = 0,
+    observe: Callable[[int], None] = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Discarded:
+    """Discard letters within a run, and write its end. `known` is not empty when the run is resumed; then it must wait
+    with `patience_seconds` for what its killed process still hides."""
+    with open_archive(home, journal.run_id) as archive:
+        run = Discard(queue=queue, journal=journal, archive=archive, origin=origin, known=known)
+        discarded = run.run(letters, patience_seconds=patience_seconds, observe=observe, monotonic=monotonic)
+    journal.finish(discarded.counts)
+    return discarded
+
+
+def parameters_of(
+    selection: Selection, *, letters: int, by_name: bool, names: Mapping[Cause, str]
+) -> Mapping[str, object]:
+    """Return what the journal says of how the letters were chosen."""
+    return {
+        "letters": letters,
+        "selection": for_journal(selection, names) or "everything",
+        "by_name": by_name,
+    }

@@ -1,0 +1,272 @@
+"""Correcting the message inside a dead letter: the edited letter is put into the queue before the original is deleted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from difflib import unified_diff
+from typing import Any
+
+from b2bpilot.errors import (
+    AwsDenied,
+    AwsError,
+    CredentialsMissing,
+    MessageTooLarge,
+    MessageUnreadable,
+    NotFound,
+    PartlyFailed,
+    PilotError,
+    Refused,
+    UsageError,
+)
+from b2bpilot.ops.dead_letters.archive import REPLACEMENT, Archived, Origin, archived, digest, line
+from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.holding import Holding, Queue
+from b2bpilot.ops.dead_letters.look import Queue as LookQueue
+from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.restore import Sender, is_certainly_unsent
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.states import RowState
+from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
+from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.record import MessageState
+from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
+from b2bpilot.pipeline.document import SURROGATE
+from b2bpilot.pipeline.message import decode, encode
+
+LOCKED = "message_id"
+
+
+class EditInvalid(PilotError):
+    """What came out of the editor is not a message. Nothing was changed."""
+
+    code = "edit_invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The letter, its inner message as an editor gets it, and what came back."""
+
+    letter: WholeLetter
+    before: str
+    after: str
+
+    @property
+    def is_change(self) -> bool:
+        return bool(json.loads(self.before) != json.loads(self.after))
+
+    def diff(self) -> list[str]:
+        """The changed lines only: what stands around them is not the operator's business."""
+        lines = unified_diff(self.before.split("\n"), _pretty(json.loads(self.after)).split("\n"), n=0)
+        return [text for text in lines if not text.startswith(("---", "+++", "@@"))]
+
+
+def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLetter:
+    """Return the only letter with this message_id or id in the queue; it is visible to everybody again.
+
+    Raises NotFound, UsageError when there are several, MessageUnreadable when there is no message in it, AwsError.
+    """
+    letters: list[WholeLetter] = []
+    wanted = Selection(message_ids=frozenset({letter_id}))
+    look(queue, now=now, selection=wanted, visit=lambda letter: letters.append(whole(letter)))
+    if not letters:
+        raise NotFound(f"no dead letter has the id {letter_id}", hint="see `b2bpilot dlq list`")
+    if len(letters) > 1:
+        ids = ", ".join(letter.queue_message_id for letter in letters)
+        raise UsageError(
+            f"{len(letters)} dead letters hold message {letter_id}", hint=f"name one by its id: {ids}"
+        )
+    (letter,) = letters
+    if letter.unreadable:
+        raise MessageUnreadable(f"dead letter {letter_id} cannot be edited: {letter.unreadable}")
+    return letter
+
+
+def require_editable(letter: WholeLetter, state: RowState) -> None:
+    """Raises Refused for a message that is completed, or that a run works on."""
+    message_id = letter.message.message_id if letter.message else letter.queue_message_id
+    if state is RowState.COMPLETED:
+        raise Refused(
+            f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
+            hint=f"take the letter out with `b2bpilot dlq discard --message-id {message_id}`",
+        )
+    if state is RowState.IN_PROGRESS:
+        raise Refused(f"message {message_id} is being processed now. Nothing was changed")
+
+
+def text_for_editor(letter: WholeLetter) -> str:
+    """Return the inner message as JSON for people."""
+    return _pretty(json.loads(_inner(letter)))
+
+
+def edited(letter: WholeLetter, after: str) -> Edit:
+    """Check what came out of the editor. Raises EditInvalid."""
+    before = text_for_editor(letter)
+    try:
+        document = json.loads(after)
+    except (ValueError, RecursionError) as exc:
+        raise EditInvalid(f"what the editor left is not JSON: {exc}. Nothing was changed") from exc
+    if not isinstance(document, dict) or document.get(LOCKED) != json.loads(before)[LOCKED]:
+        raise EditInvalid(
+            f"{LOCKED} is locked: it is the message's identity. Nothing was changed",
+            hint="another message is published with `b2bpilot publish`",
+        )
+    try:
+        encode(decode(json.dumps(document)))
+    except (MessageUnreadable, MessageTooLarge) as exc:
+        raise EditInvalid(f"not a message that can be sent: {exc}. Nothing was changed") from exc
+    return Edit(letter=letter, before=before, after=after)
+
+
+def replacement(edit: Edit, origin: Origin) -> Archived:
+    """Return the edited letter: the original with another inner message, and with its failure attributes."""
+    text = json.dumps(json.loads(edit.after))
+    original = archived(edit.letter, origin)
+    return replace(original, kind=REPLACEMENT, body=_with_inner(edit.letter, text))
+
+
+def _pretty(document: object) -> str:
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n"
+
+
+def _inner(letter: WholeLetter) -> str:
+    if letter.event is None:
+        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
+    return str(letter.event["Records"][0]["Sns"]["Message"])
+
+
+def _with_inner(letter: WholeLetter, text: str) -> str:
+    """Return the letter's body around another message, in the shape that it has."""
+    if letter.shape is Shape.RAW:
+        return text
+    document = json.loads(letter.body)
+    notification = _notification(letter.shape, document)
+    notification["Message"] = text
+    values = encode(decode(text)).attributes
+    for name, found in (notification.get("MessageAttributes") or {}).items():
+        if name in values and name != "priority" and isinstance(found, dict):
+            found["Value"] = values[name]["StringValue"]
+    return json.dumps(document)
+
+
+def _notification(shape: Shape, document: dict[str, Any]) -> dict[str, Any]:
+    if shape is Shape.SUBSCRIPTION:
+        return document
+    event = document["requestPayload"] if shape is Shape.DESTINATION else document
+    notification: dict[str, Any] = event["Records"][0]["Sns"]
+    return notification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """One run: archive both letters, journal, send the new one, check, delete the old one."""
+
+    queue: Queue
+    sender: Sender
+    journal: Journal
+    archive: DurableFile
+    known: MessageState | None = field(default=None)
+    patience_seconds: float = 0
+    """How long to wait for what the killed process of a resumed run still hides."""
+    monotonic: Callable[[], float] = time.monotonic
+
+    def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> None:
+        """Raises NotFound when the original is gone, AwsError when nothing was changed, and PartlyFailed when both are in
+        the queue now or nobody can tell."""
+        wanted = {original.queue_message_id}
+        with Holding(self.queue) as held:
+            named = take_named(held, wanted, patience_seconds=self.patience_seconds, monotonic=self.monotonic)
+            found = [letter for letters in named for letter in letters]
+            if not found:
+                self._gone(original, is_sent=is_sent, others=held.others())
+                return
+            if not is_sent:
+                self._send(found[0], original, new)
+            self._delete(held, found[0])
+
+    def _send(self, letter: DeadLetter, original: Archived, new: Archived) -> None:
+        if self.known is None or not self.known.was_archived:
+            self.archive.append([line(original), line(new)])
+            self.journal.write(entry("archived", letter))
+        self.journal.write(entry("sending", letter, digest=digest(new.outgoing)))
+        unsent = self.sender.send([new.outgoing])
+        if not unsent:
+            self.journal.write(entry("accepted", letter))
+            return
+        error = unsent[0].error
+        if is_certainly_unsent(error):
+            self.journal.write(entry("failed", letter, error=str(error)))
+            raise error
+        self.journal.write(entry("unknown", letter, error=str(error)))
+        raise PartlyFailed(
+            f"nobody knows whether the edited letter is in the queue; the original is: {error}",
+            hint="`b2bpilot runs resume` looks for it and goes on",
+        )
+
+    def _delete(self, held: Holding, letter: DeadLetter) -> None:
+        try:
+            refused = bool(held.delete([letter]))
+            reason = "SQS did not delete the original"
+        except (AwsDenied, CredentialsMissing):
+            raise
+        except AwsError as exc:
+            refused, reason = True, str(exc)
+        if refused:
+            raise PartlyFailed(
+                f"the edited letter is in the queue, and the original too: {reason}",
+                hint="`b2bpilot runs resume` deletes the original",
+            )
+        self.journal.write(entry("deleted", letter))
+
+    def _gone(self, original: Archived, *, is_sent: bool, others: int) -> None:
+        """After the edited letter was sent, an original that no long poll brings was deleted by us, if the queue has no
+        other letter that could be it; before, by somebody else."""
+        message = original.letter.message
+        fields = {
+            "queue_message_id": original.queue_message_id,
+            "message_id": message.message_id if message else None,
+        }
+        if is_sent and others:
+            raise PartlyFailed(
+                "the edited letter is in the queue; whether the original is, too, cannot be told: about "
+                f"{others:,} could not be received",
+                hint="`b2bpilot runs resume` looks again",
+            )
+        if is_sent:
+            self.journal.write({"event": "deleted", **fields, "found": "gone"})
+            return
+        self.journal.write(
+            {"event": "failed", **fields, "error": "the original is not in the queue any more"}
+        )
+        raise NotFound(
+            "the dead letter is not in the queue any more, or somebody else has it. Nothing was changed",
+            hint="see `b2bpilot dlq list`",
+        )
+
+
+def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datetime) -> bool:
+    """Tell whether an interrupted run's edited letter reached the queue: by the journal, else by its contents there."""
+    if state.was_accepted:
+        return True
+    if not state.is_unknown:
+        return False
+    contents: list[str] = []
+
+    def visit(letter: DeadLetter) -> None:
+        contents.append(digest(archived(whole(letter), new.origin).outgoing))
+
+    look(queue, now=now, visit=visit)
+    return digest(new.outgoing) in contents
+
+
+def archived_pair(entries: Sequence[Archived]) -> tuple[Archived, Archived]:
+    """Return the original and the edited letter of a run's archive. Raises NotFound when it did not get that far."""
+    by_kind: Mapping[str, Archived] = {each.kind: each for each in entries}
+    if len(by_kind) < 2:  # noqa: PLR2004  # both of them
+        raise NotFound("the run ended before it changed anything", hint="edit the letter again")
+    return by_kind["letter"], by_kind[REPLACEMENT]

@@ -1,0 +1,64 @@
+"""An edit in an environment: which row, which archive, and how an interrupted one goes on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from b2bpilot.ops.dead_letters import survey
+from b2bpilot.ops.dead_letters.archive import Origin, archive_path, archived, open_archive, read_archive
+from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, replacement, was_sent
+from b2bpilot.ops.dead_letters.naming import patience_after
+from b2bpilot.ops.dead_letters.states import RowState, row_states
+from b2bpilot.ops.dead_letters.whole import WholeLetter, sender_of, whole_queue_of
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+
+REPLACED = {"replaced": 1}
+
+
+def row_state_of(letter: WholeLetter, table: survey.Table) -> RowState:
+    """Return what the database says of the letter's message."""
+    message_id = letter.message.message_id if letter.message else ""
+    return row_states(table, [message_id], now=table.now())[message_id]
+
+
+def replace_letter(environment: Environment, journal: Journal, edit: Edit, *, home: Path) -> None:
+    """Put the edited letter in the original's place. Raises what Replace.run raises."""
+    origin = Origin.of(environment)
+    with open_archive(home, journal.run_id) as archive:
+        Replace(
+            queue=whole_queue_of(environment),
+            sender=sender_of(environment),
+            journal=journal,
+            archive=archive,
+        ).run(archived(edit.letter, origin), replacement(edit, origin))
+    journal.finish(REPLACED)
+
+
+def is_done(record: RunRecord) -> bool:
+    return any(state.stage is Stage.DELETED for state in record.messages.values())
+
+
+def resume_edit(
+    environment: Environment, journal: Journal, record: RunRecord, *, home: Path, now: datetime
+) -> None:
+    """Go on where an edit ended. Raises NotFound when it had changed nothing, and what Replace.run raises."""
+    path = archive_path(home, record.run_id)
+    original, new = archived_pair(list(read_archive(path)) if path.exists() else [])
+    state = record.messages.get(original.queue_message_id) or MessageState(
+        queue_message_id=original.queue_message_id
+    )
+    queue = whole_queue_of(environment)
+    is_sent = was_sent(queue, new, state, now=now)
+    with open_archive(home, record.run_id) as archive:
+        Replace(
+            queue=queue,
+            sender=sender_of(environment),
+            journal=journal,
+            archive=archive,
+            known=state,
+            patience_seconds=patience_after(record.last_at, now=now),
+        ).run(original, new, is_sent=is_sent)
+    journal.finish(REPLACED)

@@ -1,0 +1,69 @@
+"""A plan in a file: exactly these letters, decided now, sent later; nothing that came in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.dead_letters.plan import Decision, Plan
+from b2bpilot.pipeline.message import format_time, parse_time
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenPlan:
+    """The letters to send, by their id in the queue, with the message in each."""
+
+    environment: str
+    queue_url: str
+    made_at: datetime
+    letters: dict[str, str]
+
+    def gone(self, found: Iterable[str]) -> list[str]:
+        """Return the message ids of letters that are not in the queue any more."""
+        there = set(found)
+        return [message_id for letter, message_id in self.letters.items() if letter not in there]
+
+
+def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: datetime) -> FrozenPlan:
+    """Write the letters that the plan sends or removes. The file holds ids only. Raises UsageError if it exists."""
+    chosen = [item for item in plan.items if item.decision in (Decision.SEND, Decision.REMOVE)]
+    letters = {
+        item.letter.queue_message_id: item.letter.message.message_id for item in chosen if item.letter.message
+    }
+    frozen = FrozenPlan(environment=environment, queue_url=queue_url, made_at=now, letters=letters)
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment,
+        "queue_url": queue_url,
+        "made_at": format_time(now),
+        "letters": letters,
+    }
+    try:
+        with path.open("x") as file:
+            json.dump(document, file, indent=2)
+    except OSError as exc:
+        raise UsageError(f"the plan cannot be written to {path}: {exc.strerror}") from exc
+    return frozen
+
+
+def thaw(path: Path, *, environment: str, queue_url: str) -> FrozenPlan:
+    """Read a plan. Raises UsageError when it is none, or was made for another environment."""
+    try:
+        document = json.loads(path.read_text())
+        frozen = FrozenPlan(
+            environment=document["environment"],
+            queue_url=document["queue_url"],
+            made_at=parse_time(document["made_at"]),
+            letters=dict(document["letters"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise UsageError(f"{path} is not a plan of `dlq redrive --plan`") from exc
+    if (frozen.environment, frozen.queue_url) != (environment, queue_url):
+        raise UsageError(f"{path} was made for environment {frozen.environment}, not for {environment}")
+    return frozen

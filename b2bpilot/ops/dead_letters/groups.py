@@ -1,0 +1,155 @@
+"""Dead letters by cause: what kind of failure, and its text without what differs from letter to letter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from b2bpilot.ops.dead_letters.states import RowState
+from b2bpilot.ops.dead_letters.wording import without_details
+from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
+
+NOT_DELIVERED = "SNS could not deliver the message to the function"
+UNKNOWN = "no error was recorded"
+TIMED_OUT = "Task timed out"
+EXPIRING_TOGETHER = timedelta(days=1)
+
+
+class Cause(NamedTuple):
+    """What the letters of a group have in common."""
+
+    kind: FailureKind
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is remembered of a letter after a look: no body, no number."""
+
+    queue_message_id: str
+    message_id: str | None
+    """None for a letter that cannot be read."""
+    cause: Cause
+    sent_at: datetime | None
+    redrives: int
+    receive_count: int
+
+    @property
+    def kind(self) -> FailureKind:
+        return self.cause.kind
+
+    @property
+    def group_key(self) -> str:
+        return self.cause.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expiry:
+    """When SQS deletes the first letter of a group, and how many go within a day of it."""
+
+    at: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Letters with one cause. `sample` is the oldest one's message_id, or its id in the queue."""
+
+    id: str
+    cause: Cause
+    count: int
+    oldest: datetime | None
+    newest: datetime | None
+    expiry: Expiry | None
+    sample: str
+    states: Mapping[RowState, int] | None = field(default=None)
+    """What the database says of the messages; None when it was not asked."""
+
+
+def group_key(letter: DeadLetter) -> str:
+    """Return the text that letters of one cause share."""
+    return cause_of(letter).text
+
+
+def cause_of(letter: DeadLetter) -> Cause:
+    kind = letter.failure.kind
+    match kind:
+        case FailureKind.UNREADABLE:
+            text = letter.unreadable or UNKNOWN
+        case FailureKind.NOT_DELIVERED:
+            text = NOT_DELIVERED
+        case FailureKind.TIMEOUT:
+            text = TIMED_OUT + (letter.failure.text or "").rpartition(TIMED_OUT)[2]
+        case _:
+            text = letter.failure.text or UNKNOWN
+    return Cause(kind, without_details(text))
+
+
+def numbered(counts: Mapping[Cause, int]) -> dict[Cause, str]:
+    """Name the causes `G1`, `G2`, ...: the most frequent first, then by text, so that equal queues give equal names."""
+    ordered = sorted(counts, key=lambda cause: (-counts[cause], cause.text, cause.kind))
+    return {cause: f"G{place}" for place, cause in enumerate(ordered, 1)}
+
+
+def cause_of_group(names: Mapping[Cause, str], group: str) -> Cause | None:
+    """Return what a group's letters have in common. Its number holds for these letters only: with others in the queue the
+    same cause may have another one."""
+    return next((cause for cause, name in names.items() if name == group.upper()), None)
+
+
+def grouped(
+    found: Iterable[Found],
+    names: Mapping[Cause, str],
+    *,
+    retention: timedelta,
+    states: Mapping[str, RowState] | None,
+) -> list[Group]:
+    """Return the groups of what was found, in the order of their names."""
+    by_cause: dict[Cause, list[Found]] = {}
+    for letter in found:
+        by_cause.setdefault(letter.cause, []).append(letter)
+    ordered = sorted(by_cause, key=list(names).index)
+    return [_group(names[cause], by_cause[cause], retention, states) for cause in ordered]
+
+
+def _group(
+    name: str, letters: list[Found], retention: timedelta, states: Mapping[str, RowState] | None
+) -> Group:
+    times = sorted(letter.sent_at for letter in letters if letter.sent_at)
+    oldest = min(letters, key=in_order)
+    return Group(
+        id=name,
+        cause=oldest.cause,
+        count=len(letters),
+        oldest=times[0] if times else None,
+        newest=times[-1] if times else None,
+        expiry=_expiry(times, retention),
+        sample=oldest.message_id or oldest.queue_message_id,
+        states=None if states is None else _states(letters, states),
+    )
+
+
+def in_order(letter: Found) -> tuple[bool, datetime | None, str]:
+    """Sort by time; a letter without one comes last."""
+    return letter.sent_at is None, letter.sent_at, letter.queue_message_id
+
+
+def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
+    if not times:
+        return None
+    together = sum(sent_at < times[0] + EXPIRING_TOGETHER for sent_at in times)
+    return Expiry(at=times[0] + retention, count=together)
+
+
+def _states(letters: list[Found], states: Mapping[str, RowState]) -> dict[RowState, int]:
+    """Count in the order of RowState; letters that cannot be read have no row to ask for."""
+    counts = Counter(
+        states.get(letter.message_id, RowState.NOT_STORED) for letter in letters if letter.message_id
+    )
+    return {state: counts[state] for state in RowState if counts[state]}

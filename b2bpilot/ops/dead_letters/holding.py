@@ -1,0 +1,170 @@
+"""Taking letters out of sight, and giving back at the end whatever was not deleted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Protocol, Self
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.dead_letters.receipts import Batch, Receipt, Receipts
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+HIDDEN_SECONDS = 30
+"""After a kill -9 the letters are visible again this soon: short, and extended while the run lives."""
+EXTEND_AFTER = 0.5
+"""Of that time; what is left is more than a call takes as a rule."""
+RETRY_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 1.0
+
+BATCH = 10
+WORKERS = 16
+REFUSED = "SQS refused it"
+
+
+class HidingQueue(Protocol):
+    """The part of aws.queue.DeadLetterQueue that hides and gives back. Refused entries are returned, not raised."""
+
+    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
+    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
+    def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+    def counters(self) -> Counters: ...
+
+
+class Queue(HidingQueue, Protocol):
+    """The part that a run uses: it deletes, too."""
+
+    def delete(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+
+
+class Hiding:
+    """Letters that are hidden while somebody looks at them. Leaving the block gives all of them back, whatever happened.
+
+    Whoever receives in threads ends them within the block: SQS may have hidden letters for a call that is under way.
+    What a call brings is held before anybody looks at it, so that a Ctrl-C loses nothing.
+    """
+
+    def __init__(
+        self,
+        queue: HidingQueue,
+        *,
+        hidden_seconds: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.not_released = 0
+        """How many could not be given back, once the block is left."""
+        self.release_error: str | None = None
+        self._queue = queue
+        self._hidden_seconds = hidden_seconds
+        self._monotonic = monotonic
+        self._receipts = Receipts()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with ThreadPoolExecutor(WORKERS) as pool:
+                for worker in [pool.submit(self._release_until_none) for _ in range(WORKERS)]:
+                    self.not_released += worker.result()
+        finally:
+            self._receipts.close()
+
+    def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+        """Take up to ten more letters; one that is held already (its time ran out once) is only refreshed."""
+        extend_at = self._extend_at()
+        found = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
+        return self._receipts.add(found, extend_at=extend_at) if found else []
+
+    def extend_due(self) -> None:
+        """Hide for longer what would be visible soon. A letter that cannot be extended is visible for others then: a
+        duplicate at worst, which the claim absorbs, so nothing is said."""
+        due = self._monotonic()
+        if (first := self._receipts.pop_due(due)) is None:
+            return
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for worker in [pool.submit(self._extend_until, due, first)] + [
+                pool.submit(self._extend_until, due) for _ in range(WORKERS - 1)
+            ]:
+                worker.result()
+
+    def _extend_until(self, due: float, batch: Batch | None = None) -> None:
+        while batch := batch or self._receipts.pop_due(due):
+            extend_at = self._extend_at()
+            try:
+                self._queue.extend(self._receipts.held(batch), self._hidden_seconds)
+            except AwsError:
+                extend_at = self._monotonic() + RETRY_SECONDS
+            finally:
+                self._receipts.put_back(batch, extend_at=extend_at)
+            batch = None
+
+    def _extend_at(self) -> float:
+        return self._monotonic() + self._hidden_seconds * EXTEND_AFTER
+
+    def _release_until_none(self) -> int:
+        failed = 0
+        while batch := self._receipts.pop_due():
+            held = self._receipts.held(batch)
+            try:
+                failed += self._release(held)
+            except Exception as exc:  # noqa: BLE001  # whatever it is, the others are still to be given back
+                self.release_error = str(exc)
+                failed += len(held)
+        return failed
+
+    def _release(self, held: Sequence[Receipt]) -> int:
+        """Return how many SQS refused, twice: a receipt that expired is refused, too, and its letter visible already."""
+        refused = self._queue.release(held)
+        refused = self._queue.release(refused) if refused else []
+        if refused:
+            self.release_error = REFUSED
+        return len(refused)
+
+
+class Holding(Hiding):
+    """The letters of a run: hidden for as long as it lasts, by a thread that sees to it, and deleted one by one."""
+
+    def __init__(self, queue: Queue, *, hidden_seconds: int = HIDDEN_SECONDS) -> None:
+        super().__init__(queue, hidden_seconds=hidden_seconds)
+        self._deleting_queue = queue
+        self._ended = threading.Event()
+        self._extender = threading.Thread(target=self._extend_while_held, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._extender.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._extender.join()
+        super().__exit__(kind, error, trace)
+
+    def others(self) -> int:
+        """Return about how many letters the queue has that are not held here."""
+        counters = self._queue.counters()
+        return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
+
+    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Delete letters; return those that SQS refused to delete. They stay held. Raises AwsError."""
+        current = self._receipts.current(letters)
+        refused = {receipt.queue_message_id for receipt in self._deleting_queue.delete(current)}
+        self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
+        return [letter for letter in letters if letter.queue_message_id in refused]
+
+    def release(self, letters: Sequence[DeadLetter]) -> None:
+        """Give letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
+        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(letters))}
+        self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
+
+    def _extend_while_held(self) -> None:
+        while not self._ended.wait(LOOK_EVERY_SECONDS):
+            self.extend_due()

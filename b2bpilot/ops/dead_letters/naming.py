@@ -1,0 +1,54 @@
+"""Taking exactly the letters that a plan names, and nothing that came later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS, WORKERS, Holding
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+LONG_POLL_SECONDS = 1
+EMPTY_ROUNDS = 2
+"""So many rounds of long polls must bring nothing before the queue is believed to have nothing."""
+PATIENCE_SECONDS = HIDDEN_SECONDS + 10.0
+"""How long letters are waited for that a killed run still hides."""
+LONGEST_SILENCE_SECONDS = 180.0
+"""A run that lives writes a line sooner, also when AWS answers no call at all."""
+
+
+def patience_after(last_at: datetime, *, now: datetime) -> float:
+    """Return how long to wait for what a run may hide that was killed some time after the last line of its journal."""
+    left = (last_at - now).total_seconds() + LONGEST_SILENCE_SECONDS + PATIENCE_SECONDS
+    return min(max(left, 0.0), PATIENCE_SECONDS)
+
+
+def take_named(
+    held: Holding,
+    wanted: set[str],
+    *,
+    patience_seconds: float = 0,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[list[DeadLetter]]:
+    """Yield the letters with these ids in the queue as they come, and take their ids out of `wanted`.
+
+    What remains in it was not found: deleted by somebody, or hidden by them. Other letters stay held, else SQS would give
+    them again. Ends when all were found, or when the patience is over and long polls bring nothing. SQS's counters, which
+    lag (facts B6), end nothing.
+    """
+    patient_until = monotonic() + patience_seconds
+    empty = 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        while wanted:
+            wait_seconds = LONG_POLL_SECONDS if empty else 0
+            answers = [pool.submit(held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
+            found = [letter for answer in answers for letter in answer.result()]
+            named = [letter for letter in found if letter.queue_message_id in wanted]
+            wanted.difference_update(letter.queue_message_id for letter in named)
+            if named:
+                yield named
+            empty = 0 if found else empty + 1
+            if empty > EMPTY_ROUNDS and monotonic() >= patient_until:
+                return

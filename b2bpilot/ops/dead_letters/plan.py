@@ -1,0 +1,103 @@
+"""What a redrive would do with each letter, decided before anything is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from b2bpilot.ops.dead_letters.states import RowState
+from b2bpilot.pipeline.dead_letter import POISON_AFTER, DeadLetter
+
+
+class Decision(StrEnum):
+    """Only `send` sends; only `send` and `remove` may delete."""
+
+    SEND = "send"
+    REMOVE = "remove"
+    """The row is completed: the letter is only removed."""
+    POISON = "set aside"
+    """It was sent three times and failed; somebody must look at it."""
+    BUSY = "in progress"
+    """Another run holds the lease; sending now would prove nothing."""
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    include_completed: bool = False
+    include_poison: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A letter, what the database says of its message (None: it was not asked), and what is to be done."""
+
+    letter: DeadLetter
+    state: RowState | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All letters of a run with their decisions, oldest first."""
+
+    items: Sequence[Planned]
+
+    def letters(self, decision: Decision) -> list[DeadLetter]:
+        return [item.letter for item in self.items if item.decision is decision]
+
+    def count(self, decision: Decision) -> int:
+        return sum(item.decision is decision for item in self.items)
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything would be sent or removed."""
+        return self.count(Decision.SEND) + self.count(Decision.REMOVE) > 0
+
+    def by_decision(self) -> Counter[Decision]:
+        return Counter(item.decision for item in self.items)
+
+    def summary(self) -> list[tuple[tuple[Decision, str, str], int]]:
+        """Count by decision, failure and the row's state, most letters first."""
+        counts = Counter(
+            (item.decision, item.letter.failure.kind.value, item.state.value if item.state else "-")
+            for item in self.items
+        )
+        return counts.most_common()
+
+
+def make_plan(
+    letters: Sequence[DeadLetter],
+    states: Mapping[str, RowState] | None,
+    options: Options,
+    *,
+    failed_before: Mapping[str, int] = MappingProxyType({}),
+) -> Plan:
+    """Decide for every letter. Without `states` (no database) nothing is known to be completed, so nothing is removed.
+
+    `failed_before` is how often it was sent and failed, by its id in the queue, where the letter itself cannot tell.
+    """
+    items = []
+    for letter in letters:
+        message_id = letter.message.message_id if letter.message else ""
+        state = states.get(message_id, RowState.NOT_STORED) if states is not None and message_id else None
+        tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
+        decision = decide(letter, state, options, tries=tries)
+        items.append(Planned(letter=letter, state=state, decision=decision))
+    return Plan(items=items)
+
+
+def decide(letter: DeadLetter, state: RowState | None, options: Options, *, tries: int) -> Decision:
+    """`tries` is how often it was sent again and failed."""
+    if letter.event is None:
+        return Decision.UNREADABLE
+    if state is RowState.COMPLETED and not options.include_completed:
+        return Decision.REMOVE
+    if state is RowState.IN_PROGRESS:
+        return Decision.BUSY
+    if tries >= POISON_AFTER and not options.include_poison:
+        return Decision.POISON
+    return Decision.SEND

@@ -1,0 +1,77 @@
+"""Whether what a redrive publishes on the topic would reach the processor: SNS takes it all the same, and forgets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.errors import AwsDenied, AwsError, Refused
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE
+from b2bpilot.ops.subscriptions.trial import tried
+from b2bpilot.ops.subscriptions.verdict import is_processor_s
+from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
+from b2bpilot.pipeline.message import Encoded
+
+HINT = "see `b2bpilot subscriptions`, or redrive with --via invoke"
+
+
+class Reach:
+    """The way from the topic to the processor: `look` at it while the letters are taken, `require` it of them."""
+
+    def __init__(self, environment: Environment, *, is_proved: bool) -> None:
+        """A run that is proved by the rows finds out with its first letter what the subscriptions may not tell."""
+        self._environment = environment
+        self._is_proved = is_proved
+        self._found: list[Subscription] | AwsError = []
+
+    def look(self) -> None:
+        """Ask for the subscriptions. A failure is raised by `require`: nothing needs them before."""
+        try:
+            self._found = subscriptions(self._environment.access, self._environment.stack.topic_arn)
+        except AwsError as exc:
+            self._found = exc
+
+    def require(self, letters: Sequence[DeadLetter]) -> None:
+        """Raises Refused when the processor is not subscribed, or its filter policy rejects letters; and AwsError."""
+        if isinstance(self._found, AwsDenied) and self._is_proved:
+            return
+        if isinstance(self._found, AwsError):
+            raise self._found
+        stack = self._environment.stack
+        ours = [one for one in self._found if is_processor_s(one, stack)]
+        if not any(one.confirmed is not False for one in ours):
+            raise Refused(
+                f"the processor is not subscribed to {stack.topic_arn}: what is published there is lost",
+                hint=HINT,
+            )
+        if rejected := _rejected(ours, letters):
+            raise Refused(
+                f"the filter policy of the processor's subscription rejects {len(rejected):,} of {len(letters):,}, "
+                f"such as {rejected[0].queue_message_id}: published, they would be lost",
+                hint=HINT,
+            )
+
+
+def _rejected(ours: Sequence[Subscription], letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """Letters whose attributes differ in nothing that a policy looks at have one answer."""
+    answers: dict[object, bool] = {}
+    rejected = []
+    for letter in letters:
+        published = encoded_for_topic(letter, run_id="trial")
+        key = _looked_at(ours, published)
+        if key not in answers:
+            answers[key] = any(trial.delivers is not False for trial in tried(ours, published))
+        if not answers[key]:
+            rejected.append(letter)
+    return rejected
+
+
+def _looked_at(ours: Sequence[Subscription], published: Encoded) -> object:
+    """Return the attributes that a policy may look at; of one that filters on the body, all of the message."""
+    policies = "".join(one.filter_policy or "" for one in ours)
+    if any(one.filter_policy_scope == BODY_SCOPE for one in ours):
+        return published.body
+    return tuple(
+        (name, value["StringValue"]) for name, value in published.attributes.items() if name in policies
+    )

@@ -1,0 +1,311 @@
+"""A redrive from taking to proof: take, decide, send what was confirmed by a person, and look at the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType, TracebackType
+from typing import Protocol, Self
+
+from b2bpilot.ops.dead_letters import entries
+from b2bpilot.ops.dead_letters.deletions import Deletions
+from b2bpilot.ops.dead_letters.engine import Engine, Handled, Observe, Rules, StageDone
+from b2bpilot.ops.dead_letters.entries import entry
+from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS, Holding, Queue
+from b2bpilot.ops.dead_letters.judging import RowsJudge
+from b2bpilot.ops.dead_letters.late_database import Database
+from b2bpilot.ops.dead_letters.pace import Limits, Pace
+from b2bpilot.ops.dead_letters.plan import Decision, Options, Plan, Planned, make_plan
+from b2bpilot.ops.dead_letters.proof import Fate, Proof, Prover
+from b2bpilot.ops.dead_letters.routes import Route, Via
+from b2bpilot.ops.dead_letters.states import OwnRows, row_states
+from b2bpilot.ops.dead_letters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
+from b2bpilot.ops.dead_letters.taking import Taken, Taker
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+WINDOW = 1_000
+"""How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
+
+GONE = "its letter is gone from the queue"
+
+PLAN_COMPLETE = "plan complete"
+"""Nothing is sent before this line is on disk: a run without it has changed nothing."""
+
+
+class Reach(Protocol):
+    """Whether what is sent gets to the processor: `look` asks AWS, `require` raises Refused or what the look raised."""
+
+    def look(self) -> None: ...
+    def require(self, letters: Sequence[DeadLetter]) -> None: ...
+
+
+class Journal(entries.Journal, Protocol):
+    """A run's journal: its id is what the letters are marked with."""
+
+    @property
+    def run_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the operator asked for. `limit` counts letters; `wait` is how long the proof may take."""
+
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
+    rules: Rules = field(default_factory=Rules)
+    limit: int = WINDOW
+    wait: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What a display is told, possibly from other threads: that a window is being taken after the first, how many letters
+    it sends and whether more follow, batches as they end, stages, and the proof's progress."""
+
+    taking: Callable[[], None] = lambda: None
+    window: Callable[[int, bool], None] = lambda _letters, _more: None
+    batch: Observe = lambda _: None
+    stage: Callable[[StageDone], None] = lambda _: None
+    proof: Callable[[int, int], None] = lambda _decided, _all: None
+    stopping: Callable[[], None] = lambda: None
+    """It was interrupted; calls that are under way are waited for."""
+
+
+class Redrive:
+    """One run. A context: what it took and did not delete is visible again when it ends."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        route: Route,
+        database: Database,
+        request: Request,
+        wanted: Callable[[DeadLetter], bool],
+        known: Mapping[str, bool] = MappingProxyType({}),
+        failed_before: Mapping[str, int] = MappingProxyType({}),
+        run_id: str | None = None,
+        started_at: datetime,
+        reach: Reach | None = None,
+    ) -> None:
+        """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the letter's
+        id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
+        id. Letters written after `started_at` are not taken. `reach` is looked at while letters are taken, and required of
+        every window."""
+        self.seen: set[str] = set()
+        """The ids in the queue of all letters that were taken."""
+        self.left_alone: Counter[Decision] = Counter()
+        """The letters of windows in which there was nothing to do."""
+        self.request = request
+        self._run_id = run_id
+        self._route = route
+        self._database = database
+        self._rows = OwnRows(database)
+        self._wanted = wanted
+        self._known = known
+        self._failed_before = failed_before
+        self._started_at = started_at
+        self._reach = reach
+        self._held = Holding(queue)
+        self._left = request.limit
+        self._next_stage = 1
+        self.pace = Pace(request.limits)
+
+    def __enter__(self) -> Self:
+        self._held.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
+
+    @property
+    def not_released(self) -> int:
+        """How many letters could not be given back, once the block is left; they are visible again HIDDEN_SECONDS later."""
+        return self._held.not_released
+
+    def take_first(self) -> tuple[Taken, Plan]:
+        """Take the first window in which there is something to do, else the last; those before it are `left_alone`."""
+        taken, plan = self.take()
+        while self._has_more(taken) and not plan.acts:
+            self.left_alone += plan.by_decision()
+            taken, plan = self.take()
+        return taken, plan
+
+    def take(self) -> tuple[Taken, Plan]:
+        """Take the next window and decide about it. An empty window means that there is no more."""
+        taker = Taker(
+            self._held,
+            wanted=self._is_mine,
+            limit=min(WINDOW, self._left),
+            patience_seconds=HIDDEN_SECONDS + 10,
+            for_all=bool(self._known),
+        )
+        taken = self._take_with(taker)
+        self._left -= len(taken.letters)
+        self.seen |= {letter.queue_message_id for letter in taken.letters}
+        ids = [letter.message.message_id for letter in taken.letters if letter.message]
+        self._rows.know(taken.letters)
+        states = row_states(self._rows, ids, now=self._database.now())
+        return taken, self._with_known(
+            make_plan(taken.letters, states, self.request.options, failed_before=self._failed_before)
+        )
+
+    def _take_with(self, taker: Taker) -> Taken:
+        """Take letters; connect to the database and look where they would go meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            taking = pool.submit(taker.take)
+            try:
+                self._database.now()
+                if self._reach is not None:
+                    self._reach.look()
+                return taking.result()
+            except BaseException:
+                taker.stop()
+                raise
+
+    def require_reach(self, plan: Plan) -> None:
+        """Raises Refused when what the plan sends would reach nobody, and AwsError."""
+        if self._reach is not None:
+            self._reach.require(plan.letters(Decision.SEND))
+
+    def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
+        """Run the window that was confirmed and, if there is more, the ones after it under the same rules.
+
+        Raises what `require_reach` raises of one of those; what was sent before it stays done.
+        """
+        taken, plan = first
+        summary = Summary(set_aside=self.left_alone.total())
+        summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        while self._has_more(taken) and not summary.stopped:
+            watch.taking()
+            taken, plan = self.take()
+            self.require_reach(plan)
+            summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        return replace(summary, has_more=self._has_more(taken))
+
+    def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
+        """Send what the plan says, delete what was confirmed, and prove it by the rows. `more`: other windows follow."""
+        since = self._database.now()
+        self._run_id = journal.run_id
+        journal.write(
+            *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
+        )
+        watch.window(plan.count(Decision.SEND), more)
+        removed = self._remove(plan.letters(Decision.REMOVE), journal)
+        with Deletions(self._held, journal) as deletions:
+            judge = RowsJudge(
+                self._rows, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
+            )
+            handled, stopped = self._send(plan.letters(Decision.SEND), journal, watch, deletions, judge)
+            proof = judge.proof([one for one in handled if one.sent.confirmed], observe=watch.proof)
+        summary = summarize(plan, handled, proof, deleted=deletions.deleted, stopped=stopped) + removed
+        journal.write(*(_fate_entry(one, proof) for one in handled))
+        return summary
+
+    def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
+        """Look at the rows of messages whose letters this run did not see."""
+        proof = Prover(self._rows).prove(list(sent.values()), since=since, timeout=self.request.wait)
+        hidden = self._held.others()
+        reason = (
+            f"its letter was not seen: gone, or one of about {hidden:,} that somebody hides"
+            if hidden
+            else GONE
+        )
+        open_ = [
+            Unfinished(
+                message_id=message_id,
+                queue_message_id=letter,
+                reason=proof.reasons.get(message_id, f"{reason}; its row is not completed"),
+                in_queue=None if hidden else False,
+            )
+            for letter, message_id in sent.items()
+            if proof.fates[message_id] is not Fate.COMPLETED
+        ]
+        return Summary(completed=len(sent) - len(open_), unfinished=tuple(open_))
+
+    def _has_more(self, taken: Taken) -> bool:
+        return taken.more and self._left > 0
+
+    def _is_mine(self, letter: DeadLetter) -> bool:
+        is_new = letter.sent_at is None or letter.sent_at < self._started_at
+        return (
+            is_new
+            and (letter.redriven_by is None or letter.redriven_by != self._run_id)
+            and letter.queue_message_id not in self.seen
+            and self._wanted(letter)
+        )
+
+    def _with_known(self, plan: Plan) -> Plan:
+        """What this run is known to have sent successfully is only removed."""
+        items = [
+            replace(item, decision=Decision.REMOVE) if self._known.get(item.letter.queue_message_id) else item
+            for item in plan.items
+        ]
+        return Plan(items=items)
+
+    def _remove(self, letters: Sequence[DeadLetter], journal: Journal) -> Summary:
+        if not letters:
+            return Summary()
+        journal.write(*(entry("removing", letter) for letter in letters))
+        with Deletions(self._held, journal) as deletions:
+            deletions.put(letters)
+        kept = [letter for letter in letters if letter.queue_message_id not in deletions.deleted]
+        return Summary(
+            removed=len(deletions.deleted),
+            unfinished=tuple(unfinished(letter, "SQS did not delete it", in_queue=True) for letter in kept),
+        )
+
+    def _send(
+        self,
+        letters: Sequence[DeadLetter],
+        journal: Journal,
+        watch: Watch,
+        deletions: Deletions,
+        judge: RowsJudge,
+    ) -> tuple[list[Handled], bool]:
+        """Return what was sent, and whether a stage had too many failures."""
+        engine = Engine(
+            run_id=journal.run_id,
+            route=self._route,
+            journal=journal,
+            deletions=deletions,
+            pace=self.pace,
+            rules=self.request.rules.from_stage(self._next_stage),
+            judge=judge if self._is_judged_by_rows else None,
+            first_stage=self._next_stage,
+        )
+        handled: list[Handled] = []
+        with closing(engine.run(letters, observe=watch.batch, stopping=watch.stopping)) as stages:
+            for done in stages:
+                handled += done.handled
+                self._next_stage = done.number + 1
+                watch.stage(done)
+        return handled, engine.stopped
+
+    @property
+    def _is_judged_by_rows(self) -> bool:
+        """What only accepts says nothing of the result, but who does not wait for the rows cannot be told by them."""
+        return self._route.via is not Via.INVOKE and self.request.wait > timedelta()
+
+    def _deleting(self, deletions: Deletions) -> Callable[[Sequence[DeadLetter]], None]:
+        """Delete what arrived, on a route that keeps nothing; elsewhere it is deleted when AWS has it."""
+        if self._route.keeps or not self._is_judged_by_rows:
+            return lambda _: None
+        return deletions.put
+
+
+def _planned(item: Planned) -> Mapping[str, object]:
+    """With the receipt, so that a resumed run can make the letter visible without waiting for its time to end."""
+    receipt = item.letter.receipt_handle
+    return entry("planned", item.letter, decision=item.decision.value, receipt_handle=receipt)
+
+
+def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
+    fate = proof.fates.get(message_id_of(one), Fate.UNKNOWN)
+    return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(message_id_of(one)))

@@ -1,0 +1,265 @@
+"""What `dlq redrive` needs of an environment: the route with its pace, and which letters are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from b2bpilot.aws.functions import Function
+from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
+from b2bpilot.ops.dead_letters.choice import Choice
+from b2bpilot.ops.dead_letters.engine import Rules
+from b2bpilot.ops.dead_letters.frozen import FrozenPlan, thaw
+from b2bpilot.ops.dead_letters.late_database import Database
+from b2bpilot.ops.dead_letters.pace import Limits
+from b2bpilot.ops.dead_letters.plan import Options, Plan
+from b2bpilot.ops.dead_letters.reach import Reach
+from b2bpilot.ops.dead_letters.redrive import WINDOW, Redrive, Request
+from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.states import RowState, row_states
+from b2bpilot.ops.dead_letters.summary import Summary
+from b2bpilot.ops.dead_letters.survey import queue_of
+from b2bpilot.ops.dead_letters.taking import Taken
+from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+COMMAND = "redrive"
+CONCURRENCY = {Via.INVOKE: 16, Via.ASYNC: 32, Via.TOPIC: 32}
+"""Calls at once where none were asked for: a run of the function lasts, what only accepts answers at once."""
+NO_LIMIT = 10**9
+SHARE_OF_RESERVE = 0.8
+"""New messages keep coming while a redrive runs: a fifth of the function is left to them."""
+
+CONSEQUENCES = {
+    Via.INVOKE: "runs the processor now; deleted is only what it completed, the rest stays",
+    Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
+    Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
+}
+UNPROVED_TOPIC = "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
+
+
+def consequence(via: Via, *, wait: timedelta) -> str:
+    """Return what a route does, and when a letter is deleted: who does not wait for the rows cannot be told by them."""
+    return UNPROVED_TOPIC if via is Via.TOPIC and not wait else CONSEQUENCES[via]
+
+
+def last_stage(via: Via, *, wait: timedelta, max_failures: float) -> str:
+    """Return which stage ends a run. Where AWS only accepts, the rows tell, and the next stage may be under way already."""
+    if max_failures >= 1:
+        return "no stage is the last for its failures"
+    stage = f"a stage with more than {max_failures:.0%}"
+    match via:
+        case Via.INVOKE:
+            return f"{stage} failures is the last"
+        case Via.ASYNC | Via.TOPIC if not wait:
+            return f"{stage} refused by AWS is the last"
+        case Via.ASYNC | Via.TOPIC:
+            return f"{stage} failures is the last, or the one after it"
+        case _:
+            assert_never(via)
+
+
+def processor_of(environment: Environment) -> Function:
+    return Function.connect(environment.stack.processor_function_name, access=environment.access)
+
+
+def route_of(environment: Environment, order: Order) -> Route:
+    match order.via:
+        case Via.INVOKE:
+            return InvokeRoute(order.processor)
+        case Via.ASYNC:
+            return AsyncRoute(order.processor)
+        case Via.TOPIC:
+            return TopicRoute(environment.topic())
+        case _:
+            assert_never(order.via)
+
+
+class Reserved(Protocol):
+    """The part of aws.functions.Function that is asked for its reserve."""
+
+    @property
+    def name(self) -> str: ...
+    def reserved_concurrency(self) -> int | None: ...
+
+
+def reserve_of(function: Reserved) -> int | None:
+    """Return how many runs at once the function is given, as AWS says now: somebody may have paused it since the deploy.
+
+    Raises Refused when it is paused, and AwsError.
+    """
+    reserve = function.reserved_concurrency()
+    if reserve == 0:
+        raise Refused(
+            f"{function.name} has a reserved concurrency of 0: it takes no event",
+            hint="`b2bpilot verify --only processor` gives the command that turns it on again",
+        )
+    return reserve
+
+
+def reach_of(environment: Environment, order: Order) -> Reach | None:
+    """Only what is published may reach nobody."""
+    return Reach(environment, is_proved=order.request.wait > timedelta()) if order.via is Via.TOPIC else None
+
+
+def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
+    """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
+
+    Raises Refused when the function is paused, and AwsError.
+    """
+    reserve = reserve_of(function)
+    wanted = concurrency or CONCURRENCY[via]
+    if via is Via.INVOKE and reserve is not None:
+        wanted = min(wanted, max(1, int(reserve * SHARE_OF_RESERVE)))
+    return Limits(rate=rate, concurrency=wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the operator asked for, checked. `frozen` is the plan that is applied, if one was named and exists."""
+
+    via: Via
+    processor: Function
+    request: Request
+    choice: Choice
+    may_take_more: bool
+    """Whether more letters than one window holds were asked for, or a part of them."""
+    frozen: FrozenPlan | None
+
+    def wants(self, letter: DeadLetter) -> bool:
+        if self.frozen is not None:
+            return letter.queue_message_id in self.frozen.letters
+        return self.choice.matches(letter)
+
+    def parameters(self) -> dict[str, object]:
+        """What the journal keeps, so that a resumed run goes on by the same rules, with the same letters."""
+        options, limits = self.request.options, self.request.limits
+        return {
+            "via": self.via.value,
+            "include_completed": options.include_completed,
+            "include_poison": options.include_poison,
+            "max_failures": self.request.rules.max_failures,
+            "rate": limits.rate,
+            "concurrency": limits.concurrency,
+            "wait_seconds": self.request.wait.total_seconds(),
+            "limit": self.request.limit,
+            "selection": None if self.frozen else self.choice.spelled(),
+        }
+
+
+def order_of(
+    environment: Environment,
+    *,
+    via: str,
+    selection: Selection,
+    plan_file: Path | None,
+    include_completed: bool,
+    include_poison: bool,
+    max_failures: float,
+    rate: float | None,
+    concurrency: int | None,
+    wait: timedelta,
+    force: bool,
+    now: datetime,
+) -> Order:
+    """Check what was asked for. Raises UsageError, for a group that is not there among others, Refused, AwsError."""
+    frozen = None
+    if plan_file is not None and plan_file.exists():
+        if not selection.is_everything:
+            raise UsageError("a plan names its letters; leave the filters out")
+        queue_url = environment.stack.dead_letter_queue_url
+        frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
+    processor = processor_of(environment)
+    request = Request(
+        options=Options(include_completed=include_completed, include_poison=include_poison),
+        rules=Rules(max_failures=max_failures),
+        limit=_limit(selection.limit, force=force),
+        wait=wait,
+        limits=limits_for(processor, Via(via), rate=rate, concurrency=concurrency),
+    )
+    return Order(
+        via=Via(via),
+        processor=processor,
+        request=request,
+        choice=Choice.of(selection, queue_of(environment), now=now),
+        may_take_more=force or selection.limit is not None,
+        frozen=frozen,
+    )
+
+
+def prepare(
+    environment: Environment, database: Database, order: Order, *, failed_before: Mapping[str, int]
+) -> Redrive:
+    """Return the run, ready to take its letters. `failed_before`: how often runs from here failed, by the letter's id in
+    the queue. Raises AwsError."""
+    return Redrive(
+        queue=queue_of(environment),
+        route=route_of(environment, order),
+        database=database,
+        request=order.request,
+        wanted=order.wants,
+        failed_before=failed_before,
+        started_at=order.choice.now,
+        reach=reach_of(environment, order),
+    )
+
+
+def check_taken(taken: Taken, order: Order) -> None:
+    """Raises Refused when more letters match than a run takes without being told to, TimedOut when others hold all of them,
+    UsageError when the selection names a field that no letter has."""
+    if order.choice.selection.where is not None:
+        order.choice.selection.where.require_fields()
+    if taken.hidden:
+        raise TimedOut(
+            f"no dead letter could be taken: another consumer, or a run that was killed, hides about {taken.hidden:,}",
+            hint="try again when it has ended; `b2bpilot runs list` shows runs from this machine",
+        )
+    if taken.more and not order.may_take_more:
+        raise Refused(
+            f"more than {WINDOW:,} letters match. Nothing was changed",
+            hint=f"take {WINDOW:,} of them with --limit {WINDOW}, or all with --force",
+        )
+
+
+def require_something_to_do(left_alone: int) -> None:
+    """Raises PartlyFailed when letters match and nothing may be done with any of them."""
+    if left_alone:
+        raise PartlyFailed(
+            f"nothing was sent: {left_alone:,} stay in the queue as they are",
+            hint="`b2bpilot dlq show ID` tells what each needs; --include-poison sends what came back three times",
+        )
+
+
+def require_rest_of_plan(order: Order, plan: Plan, database: Database) -> None:
+    """Raises PartlyFailed when letters of a frozen plan were not there, and the rows do not say that somebody saw to them."""
+    here = [item.letter.queue_message_id for item in plan.items]
+    gone = order.frozen.gone(here) if order.frozen else []
+    states = row_states(database, gone, now=database.now())
+    open_ = [message_id for message_id, state in states.items() if state is not RowState.COMPLETED]
+    if open_:
+        raise PartlyFailed(
+            f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
+            hint="another consumer may hide them: apply the plan again, or see `b2bpilot inspect`",
+        )
+
+
+def require_everything_completed(summary: Summary) -> None:
+    """Raises PartlyFailed, with where the rest is, unless every letter's message is completed."""
+    if summary.everything_completed:
+        return
+    rest = len(summary.unfinished) + summary.not_sent + summary.set_aside
+    hint = "`b2bpilot dlq list` shows what is in the queue now"
+    if not summary.is_certain:
+        hint = "another consumer hides letters of this run: resume it again when they are visible"
+    more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
+    raise PartlyFailed(f"{summary.completed + summary.removed:,} completed, {rest:,} not{more}", hint=hint)
+
+
+def _limit(asked: int | None, *, force: bool) -> int:
+    if asked is not None and asked > WINDOW and not force:
+        raise Refused(f"a run takes at most {WINDOW:,} letters", hint="add --force, or a smaller --limit")
+    return asked or (NO_LIMIT if force else WINDOW)

@@ -1,0 +1,220 @@
+"""What a redrive inside AWS has to do, by a look at the queue before, and what became of it, by the rows and a look after.
+
+SQS's counters lag a minute (facts B6), so they prove nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from b2bpilot.errors import PartlyFailed, PilotError
+from b2bpilot.ops.dead_letters.late_database import Database
+from b2bpilot.ops.dead_letters.look import Look, Queue, look
+from b2bpilot.ops.dead_letters.states import RowState, row_states
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.remote_run import RemoteRun, belongs, can_be_tried
+
+Observe = Callable[[int, int], None]
+
+PATIENCE_SECONDS = 60.0
+"""For so long a message that neither is completed nor in sight is looked for: the counters lag, and letters rest."""
+
+PAUSE_SECONDS = 5.0
+
+
+class Place(StrEnum):
+    """What a letter that is in the queue at the end is to the run."""
+
+    FAILED_AGAIN = "failed again"
+    NOT_TRIED = "not tried"
+    """Or tried without an answer, which marks nothing."""
+    SET_ASIDE = "set aside"
+    LATER = "came during the run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What the queue held before: message ids by their letters' ids, of those that a run may try. `unseen` is about how many
+    letters could not be looked at, None when nobody knows any more."""
+
+    messages: Mapping[str, str]
+    set_aside: int = 0
+    unseen: int | None = None
+
+    def entries(self) -> Iterator[Mapping[str, object]]:
+        """Yield what the journal keeps of each letter before anything is done."""
+        for letter, message_id in self.messages.items():
+            yield {
+                "event": "planned",
+                "queue_message_id": letter,
+                "message_id": message_id,
+                "decision": "send",
+            }
+
+
+@dataclass(slots=True, kw_only=True)
+class Left:
+    """What the queue holds at the end. `why` is the failure of each message that failed again."""
+
+    places: Counter[Place] = field(default_factory=Counter)
+    messages: dict[str, Place] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+    hidden: int = 0
+    """About so many could not be looked at: somebody else holds them, or they rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of the backlog. `states` are the rows', None when no database answered, and `database_error` why."""
+
+    backlog: Backlog
+    left: Left
+    states: Mapping[str, RowState] | None
+    database_error: str | None = None
+
+    @property
+    def completed(self) -> int | None:
+        """How many messages of the backlog have a completed row."""
+        if self.states is None:
+            return None
+        return sum(state is RowState.COMPLETED for state in self.states.values())
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Messages that neither are completed nor were seen in the queue; without rows nobody can say."""
+        return frozenset(
+            message_id
+            for message_id, state in (self.states or {}).items()
+            if state is not RowState.COMPLETED and message_id not in self.left.messages
+        )
+
+    @property
+    def is_everything_completed(self) -> bool:
+        """Whether it is proven that nothing is left which the run should have handled. Letters that cannot be seen are no
+        letters of the run when all of those were seen before, and are completed."""
+        mine = self.left.places.total() - self.left.places[Place.LATER]
+        is_seen = self.left.hidden == 0 or self.backlog.unseen == 0
+        return self.states is not None and not self.missing and mine == 0 and is_seen
+
+    def counts(self) -> dict[str, int]:
+        places = self.left.places
+        return {
+            "completed": self.completed or 0,
+            "failed_again": places[Place.FAILED_AGAIN],
+            "not_tried": places[Place.NOT_TRIED],
+            "set_aside": places[Place.SET_ASIDE],
+            "later": places[Place.LATER],
+            "hidden": self.left.hidden,
+            "missing": len(self.missing),
+        }
+
+    def require_everything_completed(self) -> None:
+        """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
+        if self.is_everything_completed:
+            return
+        if self.completed is None:
+            raise PartlyFailed(
+                "nothing is proven: the database did not answer",
+                hint="`b2bpilot dlq list` shows what is left",
+            )
+        left = [
+            f"{count:,} {name.replace('_', ' ')}"
+            for name, count in self.counts().items()
+            if count and name not in ("completed", Place.LATER.name.lower())
+        ]
+        raise PartlyFailed(
+            f"{self.completed:,} completed; {', '.join(left)}",
+            hint="`b2bpilot dlq list` shows what is in the queue now",
+        )
+
+
+def take_stock(queue: Queue, *, now: datetime, observe: Observe) -> Backlog:
+    """Look at everything that is in the queue, and give it back. Raises AwsError."""
+    messages: dict[str, str] = {}
+
+    def visit(letter: DeadLetter) -> None:
+        if can_be_tried(letter) and letter.message:
+            messages[letter.queue_message_id] = letter.message.message_id
+
+    seen = look(queue, now=now, visit=visit, observe=observe)
+    return Backlog(messages=messages, set_aside=seen.saw - len(messages), unseen=_unseen(seen))
+
+
+def conclude(
+    queue: Queue,
+    database: Database,
+    backlog: Backlog,
+    run: RemoteRun,
+    *,
+    now: datetime,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Return what became of the backlog of a run that is over. Raises AwsError."""
+    deadline = clock() + PATIENCE_SECONDS
+    while True:
+        left = _look(queue, run, now)
+        states, error = _states(database, backlog)
+        outcome = Outcome(backlog=backlog, left=left, states=states, database_error=error)
+        if not (outcome.missing or left.hidden) or clock() >= deadline:
+            return outcome
+        sleep(PAUSE_SECONDS)
+
+
+def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
+    """Yield what the journal keeps of each letter of the backlog: the mapping deletes, so a letter that is gone was deleted."""
+    states = outcome.states or {}
+    for letter, message_id in outcome.backlog.messages.items():
+        ids = {"queue_message_id": letter, "message_id": message_id}
+        match outcome.left.messages.get(message_id):
+            case None if states.get(message_id) is RowState.COMPLETED:
+                yield {"event": "deleted", **ids}
+            case None:
+                yield {"event": "unknown", **ids, "error": "neither completed nor seen in the queue"}
+            case Place.FAILED_AGAIN:
+                yield {"event": "failed", **ids, "error": outcome.left.why[message_id]}
+            case place:
+                yield {"event": "released", **ids, "error": place.value}
+
+
+def _look(queue: Queue, run: RemoteRun, now: datetime) -> Left:
+    left = Left()
+
+    def visit(letter: DeadLetter) -> None:
+        place = _place(letter, run)
+        left.places[place] += 1
+        if letter.message is None:
+            return
+        message_id = letter.message.message_id
+        if place is Place.FAILED_AGAIN:
+            left.why[message_id] = letter.failure.text or "no error recorded"
+        if left.messages.setdefault(message_id, place) is Place.LATER:
+            left.messages[message_id] = place
+
+    left.hidden = _unseen(look(queue, now=now, visit=visit))
+    return left
+
+
+def _unseen(seen: Look) -> int:
+    return max(0, seen.about - seen.saw)
+
+
+def _place(letter: DeadLetter, run: RemoteRun) -> Place:
+    if letter.redriven_by == run.run_id:
+        return Place.FAILED_AGAIN
+    if belongs(letter, run):
+        return Place.NOT_TRIED
+    is_later = letter.sent_at is not None and letter.sent_at >= run.started_at
+    return Place.LATER if is_later else Place.SET_ASIDE
+
+
+def _states(database: Database, backlog: Backlog) -> tuple[Mapping[str, RowState] | None, str | None]:
+    try:
+        return row_states(database, dict.fromkeys(backlog.messages.values()), now=database.now()), None
+    except PilotError as exc:
+        return None, str(exc)

@@ -1,0 +1,293 @@
+"""Putting exported or discarded letters back into the dead-letter queue, each once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from b2bpilot.aws.failures import was_not_sent
+from b2bpilot.aws.queue import Outgoing, Unsent
+from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, AwsUnreachable, CredentialsMissing
+from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
+from b2bpilot.ops.dead_letters.discard import Problem
+from b2bpilot.ops.dead_letters.entries import Journal
+from b2bpilot.ops.dead_letters.look import Queue, look
+from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+BATCH = 10
+WORKERS = 8
+COMMAND = "restore"
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""By so much SQS's clock may be behind ours."""
+
+
+class Decision(StrEnum):
+    """What is done with a letter of the file."""
+
+    PUT_BACK = "to put back"
+    SENT_PERHAPS = "to put back: perhaps sent before, and not in the queue"
+    FOUND = "put back before without an answer; found in the queue"
+    IN_QUEUE = "still in the queue"
+    RESTORED = "put back before"
+    UNDECIDED = "undecided: whether it is in the queue cannot be told now"
+
+
+SENDING = frozenset({Decision.PUT_BACK, Decision.SENT_PERHAPS})
+DONE = frozenset({Decision.FOUND, Decision.IN_QUEUE, Decision.RESTORED})
+
+
+class Sender(Protocol):
+    """The part of DeadLetterQueue that puts messages in; it must not repeat a call by itself."""
+
+    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the journals say of a letter: who tried to put it back, when, and how far it came."""
+
+    run_id: str
+    started_at: datetime
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePlan:
+    """A decision for each letter of a file, by its id in the queue it was in."""
+
+    path: Path
+    origins: frozenset[Origin]
+    decisions: Mapping[str, Decision]
+    message_ids: Mapping[str, str | None]
+
+    def counts(self) -> Counter[Decision]:
+        return Counter(self.decisions.values())
+
+    def letters(self, *decisions: Decision) -> list[str]:
+        return [id_ for id_, decision in self.decisions.items() if decision in decisions]
+
+    @property
+    def to_send(self) -> int:
+        return len(self.letters(*SENDING))
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to send, to note or to name."""
+        return any(
+            decision not in (Decision.IN_QUEUE, Decision.RESTORED) for decision in self.decisions.values()
+        )
+
+    def problems(self) -> list[Problem]:
+        return [
+            Problem(queue_message_id=id_, message_id=self.message_ids[id_], reason=Decision.UNDECIDED.value)
+            for id_ in self.letters(Decision.UNDECIDED)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore did. A problem is a letter that is not known to be in the queue now."""
+
+    put_back: int
+    problems: Sequence[Problem] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {"put back": self.put_back, "not put back": len(self.problems)}
+
+
+def sent_before(records: Iterator[RunRecord], origin: Origin) -> dict[str, Before]:
+    """Return what restores into this queue have sent, or perhaps sent, by the letter's former id."""
+    found: dict[str, Before] = {}
+    for record in records:
+        if record.command != COMMAND or (record.environment, record.account_id, record.region) != (
+            origin.environment,
+            origin.account_id,
+            origin.region,
+        ):
+            continue
+        for id_, state in record.messages.items():
+            if (state.was_accepted or state.is_unknown) and not _is_accepted(found.get(id_)):
+                stage = Stage.ACCEPTED if state.was_accepted else Stage.UNKNOWN
+                found[id_] = Before(run_id=record.run_id, started_at=record.started_at, stage=stage)
+    return found
+
+
+def _is_accepted(before: Before | None) -> bool:
+    return before is not None and before.stage is Stage.ACCEPTED
+
+
+def plan_restore(
+    path: Path,
+    queue: Queue,
+    *,
+    before: Mapping[str, Before],
+    discarded: Mapping[str, MessageState] | None,
+    now: datetime,
+    observe: Callable[[int, int], None] = lambda _saw, _about: None,
+) -> RestorePlan:
+    """Decide about each letter of a file by the journals, and by what is in the queue now.
+
+    `discarded` is the journal of the run that the file is the archive of: what it deleted is not in the queue.
+    Raises ArchiveInvalid and AwsError.
+    """
+    contents = _Contents(before)
+    found = look(queue, now=now, visit=contents.add, observe=observe)
+    here = {letter.queue_message_id for letter in found.found}
+    judge = _Judge(
+        here=here,
+        contents=contents,
+        before=before,
+        discarded=discarded or {},
+        is_all_seen=found.saw >= found.counters.total,
+    )
+    origins, decisions, message_ids = set(), {}, {}
+    for entry in letters_in(path):
+        origins.add(entry.origin)
+        message = entry.letter.message
+        message_ids[entry.queue_message_id] = message.message_id if message else None
+        decisions[entry.queue_message_id] = judge.decide(entry)
+    return RestorePlan(path=path, origins=frozenset(origins), decisions=decisions, message_ids=message_ids)
+
+
+class _Contents:
+    """The contents of letters in the queue, asked for only where the outcome of a send is unknown."""
+
+    def __init__(self, before: Mapping[str, Before]) -> None:
+        unknown = [each.started_at for each in before.values() if each.stage is not Stage.ACCEPTED]
+        self._since = min(unknown, default=None)
+        self._digests: Counter[str] = Counter()
+
+    def add(self, letter: DeadLetter) -> None:
+        """Letters that were there long before the unknown send are not its result."""
+        if self._since is None or letter.sent_at is None:
+            return
+        if letter.sent_at >= self._since - CLOCKS_DIFFER:
+            found = whole(letter)
+            self._digests[digest(Outgoing(body=found.body, attributes=found.attributes))] += 1
+
+    def take(self, entry: Archived) -> bool:
+        """Tell whether the queue has such a letter, and use it up: each answers for one."""
+        key = digest(entry.outgoing)
+        if self._digests[key] < 1:
+            return False
+        self._digests[key] -= 1
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judge:
+    here: set[str]
+    contents: _Contents
+    before: Mapping[str, Before]
+    discarded: Mapping[str, MessageState]
+    is_all_seen: bool
+
+    def decide(self, entry: Archived) -> Decision:
+        id_ = entry.queue_message_id
+        before, state = self.before.get(id_), self.discarded.get(id_)
+        if id_ in self.here:
+            return Decision.IN_QUEUE
+        if before is not None and before.stage is Stage.ACCEPTED:
+            return Decision.RESTORED
+        if before is not None:
+            return self._after_unknown(entry)
+        was_deleted = state is not None and state.stage is Stage.DELETED
+        return Decision.PUT_BACK if was_deleted or self.is_all_seen else Decision.UNDECIDED
+
+    def _after_unknown(self, entry: Archived) -> Decision:
+        if self.contents.take(entry):
+            return Decision.FOUND
+        return Decision.SENT_PERHAPS if self.is_all_seen else Decision.UNDECIDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """One run: journal, send, check entry by entry."""
+
+    sender: Sender
+    journal: Journal
+    observe: Callable[[int], None] = field(default=lambda _: None)
+
+    def run(self, plan: RestorePlan) -> Restored:
+        """Put back what the plan says. What is not sent or not known is in `problems`. Raises what no letter can pass."""
+        self._note_found(plan)
+        problems = plan.problems()
+        done = 0
+        chosen = {id_ for id_, decision in plan.decisions.items() if decision in SENDING}
+        letters = (entry for entry in letters_in(plan.path) if entry.queue_message_id in chosen)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            while window := list(islice(letters, BATCH * WORKERS)):
+                batches = [window[start : start + BATCH] for start in range(0, len(window), BATCH)]
+                for failed in pool.map(lambda batch: self._send(batch, plan), batches):
+                    problems += failed
+                done += len(window)
+                self.observe(done)
+        return Restored(
+            put_back=len(plan.decisions) - len(problems) - self._left(plan), problems=tuple(problems)
+        )
+
+    @staticmethod
+    def _left(plan: RestorePlan) -> int:
+        return len(plan.letters(*DONE))
+
+    def _note_found(self, plan: RestorePlan) -> None:
+        """What an earlier run sent without an answer, and the queue has, is known from now on."""
+        found = plan.letters(Decision.FOUND)
+        for start in range(0, len(found), BATCH * WORKERS):
+            self.journal.write(
+                *(
+                    _entry("accepted", id_, plan, found="queue")
+                    for id_ in found[start : start + BATCH * WORKERS]
+                )
+            )
+
+    def _send(self, batch: Sequence[Archived], plan: RestorePlan) -> list[Problem]:
+        ids = [entry.queue_message_id for entry in batch]
+        self.journal.write(*(_entry("sending", id_, plan) for id_ in ids))
+        unsent = {each.place: each.error for each in self.sender.send([entry.outgoing for entry in batch])}
+        self.journal.write(*(_result(id_, plan, unsent.get(place)) for place, id_ in enumerate(ids)))
+        for error in unsent.values():
+            if isinstance(error, AwsDenied | CredentialsMissing):
+                raise error
+        return [_problem(ids[place], plan, error) for place, error in unsent.items()]
+
+
+def is_certainly_unsent(error: AwsError) -> bool:
+    """Tell whether SQS refused the message or never heard of it; otherwise it may be in the queue."""
+    if isinstance(error, AwsDenied | CredentialsMissing | AwsThrottled):
+        return True
+    if isinstance(error, AwsUnreachable):
+        return was_not_sent(error.__cause__)
+    return "refused" in str(error) or _status(error) in range(400, 500)
+
+
+def _status(error: AwsError) -> int | None:
+    """Return the HTTP status of botocore's ClientError: from 500 on SQS may have done it all the same."""
+    response = getattr(error.__cause__, "response", None) or {}
+    status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
+
+
+def _result(id_: str, plan: RestorePlan, error: AwsError | None) -> Mapping[str, object]:
+    if error is None:
+        return _entry("accepted", id_, plan)
+    return _entry("failed" if is_certainly_unsent(error) else "unknown", id_, plan, error=str(error))
+
+
+def _entry(event: str, id_: str, plan: RestorePlan, **fields: object) -> Mapping[str, object]:
+    return {"event": event, "queue_message_id": id_, "message_id": plan.message_ids[id_], **fields}
+
+
+def _problem(id_: str, plan: RestorePlan, error: AwsError) -> Problem:
+    reason = str(error) if is_certainly_unsent(error) else f"perhaps put back: {error}"
+    return Problem(queue_message_id=id_, message_id=plan.message_ids[id_], reason=reason)

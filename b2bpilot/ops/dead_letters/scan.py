@@ -1,0 +1,86 @@
+"""Going through dead letters once: which match, and how the groups of all of them are numbered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.dead_letters.groups import Cause, Found, cause_of, cause_of_group, in_order, numbered
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+LIST_HINT = "see `b2bpilot dlq list` without --group"
+
+
+class Scan:
+    """What has been seen so far of the queue, or of another `place` that holds letters; no bodies are kept."""
+
+    def __init__(
+        self, selection: Selection, *, now: datetime, place: str = "the queue", hint: str = LIST_HINT
+    ) -> None:
+        self._selection = selection
+        self._now = now
+        self._place = place
+        self._hint = hint
+        self.saw = 0
+        self._counts: Counter[Cause] = Counter()
+        self._causes: dict[Cause, Cause] = {}
+        self._found: list[Found] = []
+
+    @property
+    def matching(self) -> int:
+        """How many match every filter but the group, which is known at the end."""
+        return len(self._found)
+
+    def see(self, letter: DeadLetter) -> bool:
+        """Remember a letter, and tell whether it matches every filter but the group."""
+        self.saw += 1
+        cause = cause_of(letter)
+        cause = self._causes.setdefault(cause, cause)
+        self._counts[cause] += 1
+        if not self._selection.matches(letter, now=self._now):
+            return False
+        self._found.append(_found(letter, cause))
+        return True
+
+    def names(self) -> dict[Cause, str]:
+        """Return `G1` ... of everything that was seen, whatever the selection."""
+        return numbered(self._counts)
+
+    def found(self, names: Mapping[Cause, str]) -> list[Found]:
+        """Return all that match, oldest first; the limit is left to the caller. Raises UsageError for a group or a field
+        that is not there."""
+        if self._selection.where is not None:
+            self._selection.where.require_fields()
+        return sorted(self._of_group(names), key=in_order)
+
+    def _of_group(self, names: Mapping[Cause, str]) -> list[Found]:
+        group = self._selection.group
+        if group is None:
+            return self._found
+        cause = cause_of_group(names, group)
+        if cause is None:
+            raise UsageError(f"there is no group {group}; {self._known(names)}", hint=self._hint)
+        return [letter for letter in self._found if letter.cause == cause]
+
+    def _known(self, names: Mapping[Cause, str]) -> str:
+        match len(names):
+            case 0:
+                return "no dead letter was seen"
+            case 1:
+                return f"{self._place} has only G1"
+            case count:
+                return f"{self._place} has G1 to G{count}"
+
+
+def _found(letter: DeadLetter, cause: Cause) -> Found:
+    return Found(
+        queue_message_id=letter.queue_message_id,
+        message_id=letter.message.message_id if letter.message else None,
+        cause=cause,
+        sent_at=letter.sent_at,
+        redrives=letter.redrives,
+        receive_count=letter.receive_count,
+    )

@@ -1,0 +1,200 @@
+"""One dead letter in full: the failure, its way here, the row, the log, and what a redrive would do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, assert_never
+
+from b2bpilot.aws.logs import LogLine
+from b2bpilot.aws.queue import History
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import NotFound, PilotError
+from b2bpilot.ops.dead_letters import timeline
+from b2bpilot.ops.dead_letters.groups import cause_of
+from b2bpilot.ops.dead_letters.look import Look, look
+from b2bpilot.ops.dead_letters.plan import Decision, Options, decide
+from b2bpilot.ops.dead_letters.receipts import Receipt
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.states import RowState, row_states
+from b2bpilot.ops.dead_letters.timeline import Moment
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.models import Progress, UserSubmission
+
+LOG_LINES = 100
+LONGEST_RETRIES = timedelta(hours=6)
+"""Lambda keeps an event so long by default (facts A2)."""
+MARGIN = timedelta(minutes=1)
+
+
+class Queue(Protocol):
+    """The part of DeadLetterQueue that is used here."""
+
+    def counters(self) -> Counters: ...
+    def receive_with_history(
+        self, *, hidden_seconds: int, wait_seconds: int
+    ) -> list[tuple[DeadLetter, History]]: ...
+    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
+    def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+
+
+class Table(Protocol):
+    """The part of DatabaseManager that is asked."""
+
+    def now(self) -> datetime: ...
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
+
+
+class Log(Protocol):
+    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFound:
+    """The message's row. `error` says why the database was not asked; then nothing else is known."""
+
+    row: UserSubmission | None = None
+    state: RowState | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFound:
+    """The lines of the run that failed. `missing` says why there are none."""
+
+    lines: Sequence[LogLine] = ()
+    missing: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A dead letter, and what else is known of it."""
+
+    letter: DeadLetter
+    others: int
+    """How many more letters of the same message there are; this is the newest."""
+    group: str
+    expires_at: datetime | None
+    timeline: Sequence[Moment]
+    row: RowFound
+    log: LogFound
+    decision: Decision
+    redrive: str
+    """What a redrive would do, in words."""
+
+
+def show(
+    queue: Queue,
+    wanted: str,
+    *,
+    retention: timedelta,
+    database: Callable[[], AbstractContextManager[Table]],
+    log: Callable[[], Log],
+    failed_before: Mapping[str, int],
+    now: datetime,
+    observe: Callable[[int, int], None],
+) -> Shown:
+    """Find the letter by its message's id or its own id in the queue. Raises NotFound, and what `look` raises.
+
+    `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a letter is shown without them, too.
+    """
+    tap = _Tap(queue, wanted)
+    seen = look(tap, now=now, selection=Selection(message_ids=frozenset({wanted})), observe=observe)
+    if not tap.found:
+        raise _not_found(wanted, seen)
+    letter, history = max(
+        tap.found.values(), key=lambda found: (found[0].sent_at or now, found[0].queue_message_id)
+    )
+    row = _row(letter, database)
+    tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
+    decision = decide(letter, row.state, Options(), tries=tries)
+    return Shown(
+        letter=letter,
+        others=len(tap.found) - 1,
+        group=seen.names[cause_of(letter)],
+        expires_at=letter.sent_at + retention if letter.sent_at else None,
+        timeline=timeline.of(letter, history, row.row),
+        row=row,
+        log=_log(letter, log),
+        decision=decision,
+        redrive=_explained(decision, letter, tries=tries),
+    )
+
+
+class _Tap:
+    """A queue that keeps aside what a look receives of one message."""
+
+    def __init__(self, queue: Queue, wanted: str) -> None:
+        self.found: dict[str, tuple[DeadLetter, History]] = {}
+        self.counters, self.extend, self.release = queue.counters, queue.extend, queue.release
+        self._receive = queue.receive_with_history
+        self._wanted = wanted
+
+    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
+        letters = []
+        for letter, history in self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds):
+            letters.append(letter)
+            if self._wanted in (letter.queue_message_id, letter.message and letter.message.message_id):
+                self.found.setdefault(letter.queue_message_id, (letter, history))
+        return letters
+
+
+def _not_found(wanted: str, seen: Look) -> NotFound:
+    return NotFound(
+        f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})",
+        hint=f"`b2bpilot inspect {wanted}` shows the message's row",
+    )
+
+
+def _row(letter: DeadLetter, database: Callable[[], AbstractContextManager[Table]]) -> RowFound:
+    if letter.message is None:
+        return RowFound()
+    message_id = letter.message.message_id
+    try:
+        with database() as table:
+            state = row_states(table, [message_id], now=table.now())[message_id]
+            return RowFound(row=table.get_submission_by_message_id(message_id), state=state)
+    except PilotError as exc:
+        return RowFound(error=str(exc))
+
+
+def _log(letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
+    """The request id comes out of the queue, so it is looked at before it is put into a filter."""
+    request_id = letter.failure.request_id
+    if not request_id or not request_id.replace("-", "").isalnum():
+        return LogFound(missing="the dead letter names no request id")
+    if letter.sent_at is None:
+        return LogFound(missing="nobody knows when the dead letter was written")
+    try:
+        lines = log().lines_with(
+            request_id,
+            since=letter.sent_at - LONGEST_RETRIES - MARGIN,
+            until=letter.sent_at + MARGIN,
+            limit=LOG_LINES,
+        )
+    except PilotError as exc:
+        return LogFound(missing=str(exc))
+    return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
+
+
+def _explained(decision: Decision, letter: DeadLetter, *, tries: int) -> str:
+    match decision:
+        case Decision.SEND:
+            return f"send it again, for the {_ordinal(tries + 1)} time"
+        case Decision.REMOVE:
+            return "only remove it from the queue: the message is completed"
+        case Decision.POISON:
+            return f"set it aside: it was sent {tries} times and failed (--include-poison sends it)"
+        case Decision.BUSY:
+            return "leave it: a run is working on the message"
+        case Decision.UNREADABLE:
+            return f"leave it: {letter.unreadable}"
+        case _:
+            assert_never(decision)
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")

@@ -1,0 +1,44 @@
+"""Letters on disk for as long as a command runs, because memory must not grow with the queue."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+from b2bpilot.ops.dead_letters.archive import Archived, line, parsed
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+
+class Spool:
+    """Lines of an archive in a file that only this process sees; memory holds their places, by the id in the queue."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the block's end
+        self._end = 0
+        self._places: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def put(self, entry: Archived, letter: DeadLetter) -> None:
+        """`letter` is the entry, decoded."""
+        self._file.seek(self._end)
+        self._places[entry.queue_message_id] = self._end
+        self._end += self._file.write(line(entry, letter) + b"\n")
+
+    def lines(self, queue_message_ids: Iterable[str]) -> Iterator[bytes]:
+        """Yield the lines, with their ends, in the order of the ids."""
+        for queue_message_id in queue_message_ids:
+            self._file.seek(self._places[queue_message_id])
+            yield self._file.readline()
+
+    def letters(self, queue_message_ids: Iterable[str]) -> Iterator[DeadLetter]:
+        for text in self.lines(queue_message_ids):
+            yield parsed(text, "the copy").letter

@@ -1,0 +1,117 @@
+"""What a redrive did, by the rows' word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.ops.dead_letters.engine import Handled
+from b2bpilot.ops.dead_letters.plan import Decision, Plan
+from b2bpilot.ops.dead_letters.proof import Fate, Proof
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+NOT_COMPLETED = "sent, but its row is not completed yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A message that is not completed, why, and whether its letter is still in the queue; None: nobody can tell."""
+
+    message_id: str | None
+    queue_message_id: str
+    reason: str
+    in_queue: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did, by the rows' word, in letters: each is counted once. `removed` were completed before and only deleted."""
+
+    completed: int = 0
+    removed: int = 0
+    not_sent: int = 0
+    """Left in the queue untouched: a stage before them had too many failures."""
+    set_aside: int = 0
+    unfinished: tuple[Unfinished, ...] = ()
+    stopped: bool = False
+    """A stage had too many failures."""
+    has_more: bool = False
+    """It stopped before it took all the letters that it is about; nobody knows how many there are."""
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "completed": self.completed,
+            "removed": self.removed,
+            "set_aside": self.set_aside,
+            "not_sent": self.not_sent,
+            "unfinished": len(self.unfinished),
+        }
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether each letter is known to be in the queue or out of it."""
+        return all(one.in_queue is not None for one in self.unfinished)
+
+    @property
+    def everything_completed(self) -> bool:
+        return not (self.unfinished or self.not_sent or self.set_aside or self.has_more)
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            completed=self.completed + other.completed,
+            removed=self.removed + other.removed,
+            not_sent=self.not_sent + other.not_sent,
+            set_aside=self.set_aside + other.set_aside,
+            unfinished=self.unfinished + other.unfinished,
+            stopped=self.stopped or other.stopped,
+            has_more=self.has_more or other.has_more,
+        )
+
+
+def summarize(
+    plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str], stopped: bool
+) -> Summary:
+    """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
+    open_ = [found for one in handled if (found := _unfinished(one, proof, deleted)) is not None]
+    planned = plan.count(Decision.SEND)
+    return Summary(
+        completed=len(handled) - len(open_),
+        not_sent=planned - len(handled),
+        set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
+        unfinished=tuple(open_),
+        stopped=stopped,
+    )
+
+
+def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
+    return Unfinished(
+        message_id=letter.message.message_id if letter.message else None,
+        queue_message_id=letter.queue_message_id,
+        reason=reason,
+        in_queue=in_queue,
+    )
+
+
+def _reason(proof: Proof, message_id: str) -> str:
+    if proof.fates[message_id] is Fate.FAILED_AGAIN:
+        return f"failed again: {proof.reasons[message_id]}"
+    return NOT_COMPLETED
+
+
+def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
+    """None for what is completed and out of the queue."""
+    message_id = message_id_of(one)
+    is_deleted = one.letter.queue_message_id in deleted
+    if not one.sent.confirmed:
+        reason = one.sent.error or one.sent.verdict.value
+    elif proof.fates[message_id] is not Fate.COMPLETED:
+        reason = _reason(proof, message_id)
+    elif not is_deleted:
+        reason = "completed, but SQS did not delete its letter"
+    else:
+        return None
+    return unfinished(one.letter, reason, in_queue=not is_deleted)
+
+
+def message_id_of(one: Handled) -> str:
+    return one.letter.message.message_id if one.letter.message else ""

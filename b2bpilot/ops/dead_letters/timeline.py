@@ -1,0 +1,63 @@
+"""The way of a message into the queue, as far as its letter and its row tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from b2bpilot.aws.queue import History
+from b2bpilot.errors import MessageUnreadable
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.message import parse_time
+from b2bpilot.pipeline.models import UserSubmission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    at: datetime
+    what: str
+
+
+def of(letter: DeadLetter, history: History, row: UserSubmission | None) -> list[Moment]:
+    """Return what is known to have happened, in its order."""
+    known = [*_in_the_pipeline(letter), *_in_the_queue(letter, history), *_in_the_table(row)]
+    return sorted(known, key=lambda moment: moment.at)
+
+
+def _in_the_pipeline(letter: DeadLetter) -> Iterator[Moment]:
+    """SNS's clock is another one; still nothing is published before it is received."""
+    if letter.message:
+        yield Moment(at=letter.message.received_at, what=f"received ({letter.message.source})")
+    if letter.message and (published_at := _published_at(letter.event)):
+        yield Moment(at=max(published_at, letter.message.received_at), what="published to the topic")
+
+
+def _in_the_queue(letter: DeadLetter, history: History) -> Iterator[Moment]:
+    if letter.sent_at:
+        again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
+        by = f" (the last one by run {letter.redriven_by})" if letter.redriven_by else ""
+        yield Moment(at=letter.sent_at, what=f"dead-lettered{again}{by}")
+    if history.first_received_at:
+        times = "once" if letter.receive_count == 1 else f"{letter.receive_count} times"
+        yield Moment(at=history.first_received_at, what=f"first seen; received {times} so far")
+
+
+def _in_the_table(row: UserSubmission | None) -> Iterator[Moment]:
+    if row is None:
+        return
+    yield Moment(at=row.created_at, what="row created")
+    if row.completed_at:
+        yield Moment(at=row.completed_at, what="completed")
+    elif row.updated_at != row.created_at:
+        yield Moment(at=row.updated_at, what=f"row last changed: {row.status}")
+
+
+def _published_at(event: Mapping[str, Any] | None) -> datetime | None:
+    if event is None:
+        return None
+    try:
+        return parse_time(event["Records"][0]["Sns"]["Timestamp"])
+    except (KeyError, MessageUnreadable):
+        return None

@@ -1,0 +1,298 @@
+"""Editing the message inside a dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsError, MessageUnreadable, NotFound, PartlyFailed, Refused, UsageError
+from b2bpilot.ops.dead_letters.archive import archive_path, archived, letters_in, open_archive, read_archive
+from b2bpilot.ops.dead_letters.edit import (
+    Edit,
+    EditInvalid,
+    Replace,
+    archived_pair,
+    edited,
+    find_letter,
+    replacement,
+    require_editable,
+    text_for_editor,
+    was_sent,
+)
+from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
+from b2bpilot.ops.dead_letters.states import RowState
+from b2bpilot.ops.dead_letters.whole import WholeLetter
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import Stage, read
+from b2bpilot.pipeline.dead_letter import Shape, dead_letter
+from b2bpilot.pipeline.message import encode
+from tests.events import message, notification, received, sns_event
+from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
+
+NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
+ANY_STEP = 20
+
+
+def shapes() -> list[Any]:
+    envelope = {**notification(message()), "Subject": "x"}
+    record = {
+        "version": "1.0",
+        "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": sns_event(message()),
+        "responsePayload": {"errorMessage": "no customer"},
+    }
+    return [
+        pytest.param(dead(), Shape.LAMBDA, id="lambda"),
+        pytest.param(received(record), Shape.DESTINATION, id="destination"),
+        pytest.param(received(envelope), Shape.SUBSCRIPTION, id="subscription"),
+        pytest.param(received(encode(message()).body), Shape.RAW, id="raw"),
+    ]
+
+
+def the_letter(queue: LetterQueue) -> WholeLetter:
+    return find_letter(queue, next(iter(queue.messages)), now=NOW)
+
+
+def changed(letter: WholeLetter, **params: str) -> Edit:
+    document = json.loads(text_for_editor(letter))
+    document["params"].update(params)
+    return edited(letter, json.dumps(document))
+
+
+def replace(queue: LetterQueue, home: Path, edit: Edit) -> str:
+    SteppedJournal.steps = Steps()
+    with SteppedJournal.create(
+        home,
+        command="edit",
+        environment=ORIGIN.environment,
+        account_id=ORIGIN.account_id,
+        region=ORIGIN.region,
+        operator="ana@laptop",
+        reason=None,
+        parameters={},
+    ) as journal:
+        SteppedJournal.steps = queue.steps
+        with open_archive(home, journal.run_id) as archive:
+            Replace(queue=queue, sender=queue, journal=journal, archive=archive).run(
+                archived(edit.letter, ORIGIN), replacement(edit, ORIGIN)
+            )
+        return journal.run_id
+
+
+def resume(queue: LetterQueue, home: Path, run: Path) -> None:
+    original, new = archived_pair(list(read_archive(archive_path(home, run.stem))))
+    state = read(run).messages[original.queue_message_id]
+    is_sent = was_sent(queue, new, state, now=NOW)
+    with (
+        Journal.reopen(run, operator="ana@laptop") as journal,
+        open_archive(home, run.stem) as archive,
+    ):
+        Replace(
+            queue=queue,
+            sender=queue,
+            journal=journal,
+            archive=archive,
+            known=state,
+            patience_seconds=PATIENCE_SECONDS,
+            monotonic=queue.clock,
+        ).run(original, new, is_sent=is_sent)
+
+
+@pytest.mark.parametrize(("raw", "shape"), shapes())
+def test_every_shape_keeps_its_shape_and_its_failure(
+    tmp_path: Path, raw: dict[str, Any], shape: Shape
+) -> None:
+    queue = LetterQueue([raw])
+    edit = changed(the_letter(queue), Body="three pallets")
+    replace(queue, tmp_path, edit)
+    (found,) = queue.messages.values()
+    new = dead_letter(found)
+    old = dead_letter(raw)
+    assert new.shape is shape
+    assert new.failure == old.failure
+    assert found["MessageAttributes"] == (raw.get("MessageAttributes") or {})
+    assert new.message is not None
+    assert old.message is not None
+    assert new.message.params == {**old.message.params, "Body": "three pallets"}
+    assert new.message.message_id == old.message.message_id
+
+
+def test_the_attributes_of_the_topic_follow_the_message() -> None:
+    letter = the_letter(LetterQueue([dead()]))
+    edit = changed(letter, NumMedia="0")
+    new = json.loads(replacement(edit, ORIGIN).body)["Records"][0]["Sns"]["MessageAttributes"]
+    old = json.loads(letter.body)["Records"][0]["Sns"]["MessageAttributes"]
+    assert old["message_type"]["Value"] == "media"
+    assert new["message_type"]["Value"] == "text"
+    assert new["priority"] == old["priority"]
+
+
+def test_the_original_stays_in_the_archive(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    (raw,) = queue.messages.values()
+    run_id = replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    (entry,) = letters_in(archive_path(tmp_path, run_id))
+    assert entry.body == raw["Body"]
+    record = read(tmp_path / "runs" / f"{run_id}.jsonl")
+    assert record.stages() == {Stage.DELETED: 1}
+
+
+def test_the_editor_gets_the_inner_message_and_the_diff_only_what_changed() -> None:
+    letter = the_letter(LetterQueue([dead()]))
+    assert "🚚" in text_for_editor(letter), "readable, not escaped"
+    edit = changed(letter, Body="three pallets")
+    assert edit.is_change
+    assert edit.diff() == [
+        '-    "Body": "Two pallets, please 🚚",',
+        '+    "Body": "three pallets",',
+    ]
+
+
+def test_another_layout_is_no_change() -> None:
+    letter = the_letter(LetterQueue([dead()]))
+    edit = edited(letter, json.dumps(json.loads(text_for_editor(letter)), sort_keys=True))
+    assert not edit.is_change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda text: text[:-5], "not JSON"),
+        (lambda _: "", "not JSON"),
+        (lambda _: "[]", "message_id is locked"),
+        (lambda text: text.replace('"message_id": "', '"message_id": "x'), "message_id is locked"),
+        (lambda text: text.replace('"schema": 1', '"schema": 2'), "schema is 2"),
+        (lambda text: text.replace('"twilio"', '"fax"'), "source 'fax' is unknown"),
+        (lambda text: text.replace("Two pallets", "x" * 300_000), "bytes; SNS takes"),
+    ],
+)
+def test_what_is_no_message_is_refused(spoil: Callable[[str], str], reason: str) -> None:
+    letter = the_letter(LetterQueue([dead()]))
+    with pytest.raises(EditInvalid, match=reason):
+        edited(letter, spoil(text_for_editor(letter)))
+
+
+def test_a_completed_message_is_refused() -> None:
+    letter = the_letter(LetterQueue([dead()]))
+    with pytest.raises(Refused, match="is completed"):
+        require_editable(letter, RowState.COMPLETED)
+    with pytest.raises(Refused, match="being processed"):
+        require_editable(letter, RowState.IN_PROGRESS)
+    for state in (RowState.FAILED, RowState.NOT_STORED, RowState.STUCK, RowState.ABANDONED):
+        require_editable(letter, state)
+
+
+def test_only_one_readable_letter_can_be_meant() -> None:
+    one = message()
+    twins = [received(sns_event(one)), received(sns_event(one))]
+    with pytest.raises(UsageError, match="2 dead letters hold message"):
+        find_letter(LetterQueue(twins), one.message_id, now=NOW)
+    foreign = received("not JSON")
+    with pytest.raises(MessageUnreadable, match="the body is not JSON"):
+        find_letter(LetterQueue([foreign]), foreign["MessageId"], now=NOW)
+    with pytest.raises(NotFound, match="no dead letter has the id"):
+        find_letter(LetterQueue([]), one.message_id, now=NOW)
+
+
+def test_a_letter_that_left_the_queue_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    edit = changed(the_letter(queue), Body="three pallets")
+    queue.messages.clear()
+    with pytest.raises(NotFound, match="not in the queue any more"):
+        replace(queue, tmp_path, edit)
+    assert not queue.sent
+
+
+def test_a_refused_letter_leaves_the_original(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    bodies = queue.bodies
+    queue.refuse_send = {0}
+    with pytest.raises(AwsError, match="refused"):
+        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    assert queue.bodies == bodies
+    assert not queue.hidden
+
+
+def test_a_send_without_an_answer_keeps_both_and_the_resume_finds_it(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    queue.no_answer_after_send = True
+    with pytest.raises(PartlyFailed, match="nobody knows"):
+        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    assert len(queue.messages) == 2
+    queue.no_answer_after_send = False
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+    resume(queue, tmp_path, run)
+    assert len(queue.messages) == 1
+    assert len(queue.sent) == 1
+    assert "three pallets" in queue.bodies[0]
+
+
+def test_an_original_that_sqs_keeps_is_said_and_deleted_by_the_resume(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    queue.refuse_delete = set(queue.messages)
+    with pytest.raises(PartlyFailed, match="and the original too"):
+        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    queue.refuse_delete = set()
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+    resume(queue, tmp_path, run)
+    assert len(queue.sent) == 1
+    (body,) = queue.bodies
+    assert "three pallets" in body
+
+
+def test_an_original_that_somebody_hides_is_not_taken_for_deleted(tmp_path: Path) -> None:
+    queue = LetterQueue([dead()])
+    (original,) = queue.messages
+    queue.refuse_delete = {original}
+    with pytest.raises(PartlyFailed):
+        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+    queue.hidden_until = {original: 2_160.0}
+    (run,) = (tmp_path / "runs").glob("*.jsonl")
+    with pytest.raises(PartlyFailed, match="about 1 could not be received"):
+        resume(queue, tmp_path, run)
+    assert read(run).stages() == {Stage.ACCEPTED: 1}
+    queue.refuse_delete, queue.hidden_until = set(), {original: queue.now + 30}
+    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+    resume(queue, tmp_path, run)
+    assert read(run).stages() == {Stage.DELETED: 1}
+    assert "three pallets" in "".join(queue.bodies)
+    assert len(queue.messages) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after: bool) -> None:
+    for step in range(1, ANY_STEP):
+        home = tmp_path / str(step)
+        queue = LetterQueue([dead(), dead()])
+        original, other = queue.bodies
+        queue.steps = Steps(kill_at=step, after=after)
+        letter = the_letter(queue)
+        if letter.body != original:
+            original, other = other, original
+        edit = changed(letter, Body="three pallets")
+        new = replacement(edit, ORIGIN).body
+        try:
+            replace(queue, home, edit)
+        except Killed:
+            pass
+        else:
+            assert step > 5, "the test kills something"
+            assert queue.bodies == sorted([new, other])
+            return
+        assert original in queue.bodies or new in queue.bodies, f"killed at {step}: nothing is lost"
+        assert other in queue.bodies
+        queue.expire()
+        (run,) = (home / "runs").glob("*.jsonl")
+        if read(run).messages:
+            resume(queue, home, run)
+            assert queue.bodies == sorted([new, other]), f"killed at {step}"
+            assert len(queue.sent) == 1
+        else:
+            assert queue.bodies == sorted([original, other])
+    pytest.fail("the run has more steps than were tried")

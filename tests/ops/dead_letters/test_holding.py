@@ -1,0 +1,82 @@
+"""What is held stays hidden, is deleted by its last receipt, and is given back."""
+
+from __future__ import annotations
+
+import pytest
+
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.dead_letters.holding import Hiding, Holding
+from b2bpilot.ops.dead_letters.receipts import Receipts
+from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, dead
+from tests.ops.dead_letters.world import World, letter
+
+HIDDEN_SECONDS = 30
+
+
+def hiding(queue: FakeQueue) -> Hiding:
+    return Hiding(queue, hidden_seconds=HIDDEN_SECONDS, monotonic=queue.clock)
+
+
+def test_a_batch_is_extended_when_half_of_its_time_is_over_and_not_before() -> None:
+    queue = FakeQueue(dead() for _ in range(20))
+    with hiding(queue) as held:
+        held.receive(wait_seconds=0)
+        queue.now += 10
+        held.receive(wait_seconds=0)
+        queue.now += 6
+        held.extend_due()
+
+        assert queue.calls.count("extend") == 1
+        queue.now += 24
+        assert queue.hidden() == list(range(10))
+    assert queue.hidden() == []
+
+
+def test_an_extension_that_failed_is_tried_again_while_the_letters_are_hidden() -> None:
+    queue = FakeQueue([dead()], fault=Fault(call=2, error=AwsError("no answer")))
+    with hiding(queue) as held:
+        held.receive(wait_seconds=0)
+        for _ in range(9):
+            queue.now += 4
+            held.extend_due()
+
+        assert queue.calls.count("extend") == 3
+        assert queue.hidden() == [0]
+
+
+def test_a_letter_that_is_received_again_is_not_new_and_is_deleted_by_its_last_receipt() -> None:
+    world = World([letter()])
+    with Holding(world) as held:
+        first = held.receive(wait_seconds=0)
+        world.time_passes()
+
+        assert held.receive(wait_seconds=0) == []
+        assert held.delete(first) == []
+    assert world.waiting == {}
+
+
+@pytest.mark.parametrize("count", [1, 25, 12_000])
+def test_receipts_come_back_as_they_were_kept_also_from_the_disk(count: int) -> None:
+    letters = [letter() for _ in range(min(count, 25))] * (1 + count // 25)
+    receipts = Receipts()
+    for start in range(0, len(letters), 10):
+        receipts.add(letters[start : start + 10], extend_at=0)
+
+    found = [receipt.receipt_handle for receipt in receipts.current(letters[:25])]
+
+    assert found == [one.receipt_handle for one in letters[:25]]
+    receipts.close()
+
+
+def test_what_was_dropped_is_neither_extended_nor_given_back() -> None:
+    receipts, letters = Receipts(), [letter() for _ in range(3)]
+    receipts.add(letters, extend_at=1)
+    receipts.drop(letters[:2])
+    batch = receipts.pop_due(1)
+
+    assert batch is not None
+    assert [one.queue_message_id for one in receipts.held(batch)] == [letters[2].queue_message_id]
+    receipts.drop(letters)
+    receipts.put_back(batch, extend_at=2)
+    assert receipts.pop_due() is None
+    receipts.close()

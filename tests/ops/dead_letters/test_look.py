@@ -1,0 +1,261 @@
+"""The safe look: everything is seen once, and nothing stays hidden, whatever happens."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import AwsError, UsageError
+from b2bpilot.ops.dead_letters.expression import Expression
+from b2bpilot.ops.dead_letters.look import MOST_HELD, Look, look
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from tests.events import received
+from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, Killed, dead
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+SHORT_SECONDS = 30
+CAUSES = ("no answer", "wrong type", "no route")
+
+
+def look_at(queue: FakeQueue, selection: Selection | None = None, **more: object) -> Look:
+    return look(
+        queue,
+        now=NOW,
+        selection=selection,
+        hidden_seconds=SHORT_SECONDS,
+        monotonic=queue.clock,
+        **more,  # type: ignore[arg-type]  # visit, observe
+    )
+
+
+def queue_of(count: int, **more: object) -> FakeQueue:
+    return FakeQueue((dead(CAUSES[n % 3]) for n in range(count)), **more)  # type: ignore[arg-type]  # the fake's own
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 137])
+def test_everything_is_seen_once_and_given_back(count: int) -> None:
+    queue = queue_of(count)
+    seen = look_at(queue)
+
+    assert sorted(found.queue_message_id for found in seen.found) == sorted(
+        message["MessageId"] for message in queue.messages
+    )
+    assert (seen.saw, seen.about, seen.is_complete, seen.not_released) == (count, count, True, 0)
+    assert queue.hidden() == []
+
+
+def test_two_looks_see_the_same() -> None:
+    queue = queue_of(45)
+
+    assert look_at(queue) == look_at(queue)
+
+
+def test_what_was_seen_stays_hidden_while_a_long_look_lasts() -> None:
+    queue = queue_of(700, seconds_per_call=0.3)
+    seen = look_at(queue)
+
+    assert seen.saw == 700
+    assert "extend" in queue.calls
+    assert queue.longest_hidden == SHORT_SECONDS
+    assert queue.hidden() == []
+
+
+@given(
+    count=st.integers(0, 130),
+    call=st.integers(1, 60),
+    error=st.sampled_from([AwsError("sqs failed"), RuntimeError("a bug"), Killed()]),
+    done=st.booleans(),
+    seconds_per_call=st.sampled_from([0.01, 3.0]),
+)
+def test_whatever_call_fails_only_its_own_letters_stay_hidden_and_only_shortly(
+    count: int, call: int, error: BaseException, done: bool, seconds_per_call: float
+) -> None:
+    queue = queue_of(count, fault=Fault(call=call, error=error, done=done), seconds_per_call=seconds_per_call)
+    failed = False
+    try:
+        look_at(queue)
+    except (AwsError, RuntimeError, Killed):
+        failed = True
+
+    assert queue.longest_hidden <= SHORT_SECONDS
+    assert len(queue.hidden()) <= 10
+    if not failed and call > len(queue.calls):
+        assert queue.hidden() == []
+    queue.now += SHORT_SECONDS
+    assert queue.hidden() == []
+
+
+@given(stop_at=st.integers(1, 60))
+def test_a_ctrl_c_between_two_letters_gives_everything_back(stop_at: int) -> None:
+    queue, seen = queue_of(60), []
+
+    def visit(letter: DeadLetter) -> None:
+        seen.append(letter)
+        if len(seen) == stop_at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look_at(queue, visit=visit)
+    assert queue.hidden() == []
+
+
+def test_a_letter_that_could_not_be_given_back_is_counted() -> None:
+    whole = queue_of(20)
+    look_at(whole)
+    first_release = whole.calls.index("release") + 1
+
+    queue = queue_of(20, fault=Fault(call=first_release, error=AwsError("no")))
+    seen = look_at(queue)
+    assert (seen.not_released, seen.release_error) == (10, "no")
+    assert len(queue.hidden()) == 10
+
+
+def test_counters_that_lag_do_not_keep_a_look_going() -> None:
+    def lagging(true: Counters) -> Counters:
+        return Counters(visible=40, hidden=0, delayed=0)
+
+    seen = look_at(queue_of(37, counters_say=lagging))
+    assert (seen.saw, seen.about, seen.is_complete) == (37, 40, False)
+
+
+def test_what_another_consumer_holds_is_not_seen_but_counted() -> None:
+    queue = queue_of(40)
+    queue.visible_at[:3] = [600.0] * 3
+    seen = look_at(queue)
+
+    assert (seen.saw, seen.about, seen.is_complete) == (37, 40, False)
+    assert queue.hidden() == [0, 1, 2]
+
+
+def test_letters_that_keep_arriving_do_not_keep_a_look_going() -> None:
+    queue = queue_of(5)
+
+    def one_more(true: Counters) -> Counters:
+        queue.messages.append(dead("and another"))
+        queue.visible_at.append(0.0)
+        return true
+
+    queue._counters_say = one_more
+    assert look_at(queue).saw < 12
+
+
+def test_a_limit_ends_the_look_early() -> None:
+    queue = queue_of(500)
+    seen = look_at(queue, Selection(limit=7))
+
+    assert len(seen.found) == 7
+    assert seen.saw < 200
+    assert queue.hidden() == []
+
+
+def test_a_group_is_known_by_the_whole_queue_whatever_else_filters() -> None:
+    messages = [dead("rare"), *(dead("frequent") for _ in range(3))]
+    seen = look_at(FakeQueue(messages), Selection(group="g2", error="rare"))
+
+    assert [found.group_key for found in seen.found] == ["rare"]
+    assert [
+        found.group_key for found in look_at(FakeQueue(messages), Selection(group="G1", limit=2)).found
+    ] == ["frequent"] * 2
+
+
+@pytest.mark.parametrize(
+    ("count", "known"),
+    [(3, "the queue has G1 to G3"), (1, "the queue has only G1"), (0, "no dead letter was seen")],
+)
+def test_a_group_that_is_not_there_is_said(count: int, known: str) -> None:
+    queue = queue_of(count)
+
+    with pytest.raises(UsageError, match=f"there is no group G9; {known}"):
+        look_at(queue, Selection(group="G9"))
+    assert queue.hidden() == []
+
+
+def test_a_field_that_no_letter_has_is_said_and_everything_is_given_back() -> None:
+    queue = queue_of(12)
+
+    with pytest.raises(UsageError, match=r"none of the dead letters has params\.Statsu"):
+        look_at(queue, Selection(where=Expression.parse("params.Statsu != 'x'")))
+    assert queue.hidden() == []
+
+
+def test_what_matches_is_visited_with_its_body() -> None:
+    bodies: list[str] = []
+    queue = FakeQueue([dead("one"), dead("two")])
+    look_at(queue, Selection(error="two"), visit=lambda letter: bodies.append(letter.body))
+
+    assert bodies == [queue.messages[1]["Body"]]
+
+
+def test_what_was_found_is_sorted_by_age() -> None:
+    messages = [dead(sent_at=1_791_564_000_000 + second * 1000) for second in (3, 1, 2)]
+    del messages[0]["Attributes"]["SentTimestamp"]
+    found = look_at(FakeQueue(messages)).found
+
+    assert [letter.queue_message_id for letter in found] == [messages[n]["MessageId"] for n in (1, 2, 0)]
+
+
+def test_a_look_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    look_at(queue_of(300, seconds_per_call=0.2), observe=lambda saw, about: told.append((saw, about)))
+
+    assert told
+    assert all(saw <= 300 and about == 300 for saw, about in told)
+
+
+def test_memory_holds_no_bodies() -> None:
+    """100,000 letters at 700 bytes each are 70 MB: the process stays below 150."""
+    count = 3_000
+    queue = FakeQueue(dead(params={"Body": "x" * 1_000}) for _ in range(count))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        seen = look_at(queue)
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert seen.saw == count
+    assert (after - before) / count < 700
+
+
+def test_a_look_does_not_use_up_what_sqs_may_hide() -> None:
+    assert MOST_HELD + 80 < 120_000
+
+
+@pytest.fixture
+def sqs_queue() -> Callable[[list[str]], DeadLetterQueue]:
+    def create(bodies: list[str]) -> DeadLetterQueue:
+        client = boto3.client("sqs", region_name="eu-west-1")
+        url = client.create_queue(QueueName="letters")["QueueUrl"]
+        for body in bodies:
+            client.send_message(QueueUrl=url, MessageBody=body)
+        return DeadLetterQueue(client, url)
+
+    return create
+
+
+@mock_aws
+def test_after_a_look_at_sqs_another_consumer_receives_everything_at_once(
+    sqs_queue: Callable[[list[str]], DeadLetterQueue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    queue = sqs_queue([received({"n": n})["Body"] for n in range(23)])
+    first, second = (look(queue, now=NOW + timedelta(days=1)) for _ in range(2))
+    other = DeadLetterQueue.connect(queue.url, access=AwsAccess(region="eu-west-1"))
+
+    assert [found.queue_message_id for found in first.found] == [
+        found.queue_message_id for found in second.found
+    ]
+    assert first.saw == second.saw == sum(len(other.receive(hidden_seconds=30)) for _ in range(3)) == 23

@@ -1,0 +1,57 @@
+"""Taking exactly the letters that a plan names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.ops.dead_letters.holding import Holding
+from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS, patience_after, take_named
+from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+
+NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
+
+
+def taken(queue: LetterQueue, wanted: set[str], *, patience_seconds: float = 0) -> list[str]:
+    with Holding(queue) as held:
+        return [
+            letter.queue_message_id
+            for found in take_named(held, wanted, patience_seconds=patience_seconds, monotonic=queue.clock)
+            for letter in found
+        ]
+
+
+def test_counters_of_zero_do_not_end_the_waiting_for_what_a_killed_run_hides() -> None:
+    messages = [dead() for _ in range(3)]
+    hidden = messages[0]["MessageId"]
+    queue = LetterQueue(messages)
+    queue.hidden_until = {hidden: 30.0}
+    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+
+    assert taken(queue, {hidden}, patience_seconds=40) == [hidden]
+
+
+def test_what_is_not_there_is_believed_after_two_rounds_of_long_polls_and_the_patience() -> None:
+    wanted = {"nobody"}
+    queue = LetterQueue([dead()])
+
+    assert taken(queue, wanted) == []
+    assert 0 < queue.now < 40
+    assert taken(queue, wanted, patience_seconds=100) == []
+    assert queue.now >= 100
+    assert wanted == {"nobody"}
+
+
+@pytest.mark.parametrize(
+    ("silent_for", "seconds"),
+    [
+        (timedelta(0), PATIENCE_SECONDS),
+        (timedelta(minutes=2), PATIENCE_SECONDS),
+        (timedelta(minutes=3, seconds=20), 20.0),
+        (timedelta(hours=1), 0.0),
+    ],
+)
+def test_a_run_that_is_silent_for_long_hides_nothing_any_more(silent_for: timedelta, seconds: float) -> None:
+    assert patience_after(NOW - silent_for, now=NOW) == seconds

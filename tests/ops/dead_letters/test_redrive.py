@@ -1,0 +1,319 @@
+"""What a redrive takes, decides and sends, and what it says of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsDenied
+from b2bpilot.ops.dead_letters.engine import Rules, StageDone
+from b2bpilot.ops.dead_letters.holding import Holding
+from b2bpilot.ops.dead_letters.plan import Decision
+from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
+from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, Verdict
+from b2bpilot.ops.dead_letters.taking import Taker
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, decisions, progress, redrive, whole
+from tests.ops.dead_letters.fake_queue import FakeQueue, dead
+from tests.ops.dead_letters.world import World, id_of, letter
+
+
+def test_each_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back() -> None:
+    fresh, stored, busy, stuck, poison = letters = [*(letter() for _ in range(4)), letter(redrives=3)]
+    world = World(letters)
+    lease = {"lease_expires_at": NOW + timedelta(minutes=1)}
+    over = {"lease_expires_at": NOW - timedelta(minutes=1)}
+    rows = Rows(
+        world,
+        {
+            id_of(stored): progress(id_of(stored), SubmissionStatus.COMPLETED),
+            id_of(busy): progress(id_of(busy), SubmissionStatus.PROCESSING, **lease),
+            id_of(stuck): progress(id_of(stuck), SubmissionStatus.PROCESSING, **over),
+        },
+    )
+
+    found = decisions([fresh, stored, busy, stuck, poison], world, rows)
+
+    assert found == [Decision.SEND, Decision.REMOVE, Decision.BUSY, Decision.SEND, Decision.POISON]
+
+
+def test_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kept() -> None:
+    world = World([letter()])
+
+    with redrive(world, Rows(world), started_at=datetime(2020, 1, 1, tzinfo=UTC)) as run:
+        taken, plan = run.take()
+
+    assert (list(taken.letters), list(plan.items)) == ([], [])
+    assert world.counters().visible == 1
+
+
+def test_what_the_run_itself_sent_and_came_back_is_not_taken_again() -> None:
+    world = World([letter(), letter(redrives=1, redriven_by="run-1")])
+    journal = Lines()
+
+    with redrive(world, Rows(world)) as run:
+        run.run(run.take()[1], journal, Watch())
+        world.waiting = {one.queue_message_id: one for one in [letter(redrives=1, redriven_by="run-1")]}
+        world.time_passes()
+        taken, _ = run.take()
+
+    assert list(taken.letters) == []
+
+
+def test_what_was_known_to_be_sent_before_an_interruption_is_only_removed() -> None:
+    sent, unsent = letters = [letter(), letter()]
+    world = World(letters)
+    known = {sent.queue_message_id: True, unsent.queue_message_id: False}
+
+    with redrive(world, Rows(world), known=known) as run:
+        summary = run.run(run.take()[1], Lines(), Watch())
+
+    assert (summary.removed, summary.completed) == (1, 1)
+    assert world.processed.keys() == {id_of(unsent)}
+    assert world.waiting == {}
+
+
+def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
+    one = letter()
+    world = World([one])
+
+    class Forgetful(Rows):
+        def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+            return {}
+
+    with redrive(world, Forgetful(world)) as run:
+        summary = run.run(run.take()[1], Lines(), Watch())
+
+    assert summary.completed == 0
+    assert not summary.everything_completed
+    assert summary.unfinished[0].reason == "sent, but its row is not completed yet"
+
+
+def test_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
+    """Another receiver holds the letter at first; it is given back while the taker looks."""
+    world = World([letter()])
+    held_by_the_dead = world.receive(hidden_seconds=20, wait_seconds=0)
+    polls = []
+
+    class Source:
+        def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+            polls.append(wait_seconds)
+            if len(polls) == 5:
+                world.release(held_by_the_dead)
+            return world.receive(hidden_seconds=20, wait_seconds=wait_seconds)
+
+        def release(self, letters: Sequence[DeadLetter]) -> None:
+            world.release(letters)
+
+        def others(self) -> int:
+            return 0 if len(polls) > 5 else 1
+
+    taken = Taker(Source(), wanted=lambda _: True, limit=10, patience_seconds=60).take(workers=1)
+
+    assert len(taken.letters) == 1
+    assert polls[:3] == [0, 1, 1]
+
+
+def test_letters_that_stay_hidden_are_counted_not_denied() -> None:
+    world = World([letter() for _ in range(3)])
+    world.receive(hidden_seconds=20, wait_seconds=0)
+
+    with Holding(world) as held:
+        taken = Taker(held, wanted=lambda _: True, limit=10).take(workers=1)
+
+    assert (list(taken.letters), taken.hidden) == ([], 3)
+
+
+def test_windows_without_anything_to_do_are_passed_and_told() -> None:
+    poison = [letter(redrives=3) for _ in range(WINDOW)]
+    good = [letter() for _ in range(5)]
+    world = World([*poison, *good])
+
+    summary = whole(world, InvokeRoute(world), wait=timedelta(), limit=10 * WINDOW)
+
+    assert (summary.completed, summary.set_aside, summary.everything_completed) == (5, WINDOW, False)
+
+
+def test_a_display_is_told_of_each_window_whether_others_follow_it() -> None:
+    world = World([letter() for _ in range(2 * WINDOW + 5)])
+    told: list[object] = []
+    watch = Watch(
+        taking=lambda: told.append("taking"), window=lambda letters, more: told.append((letters, more))
+    )
+
+    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
+        run.run_all(run.take_first(), Lines(), watch)
+
+    assert told == [(WINDOW, True), "taking", (WINDOW, False)]
+
+
+def test_no_call_is_under_way_when_letters_are_given_back_whatever_ended_the_run() -> None:
+    """The display breaks while the next stage is being sent."""
+    under_way, at_release, never = set[int](), list[int](), threading.Event()
+
+    class Watched(World):
+        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            at_release.append(len(under_way))
+            return super().release(letters)
+
+    class Slow(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            under_way.add(threading.get_ident())
+            never.wait(0.05 if world.processed else 0)
+            sent = super().send(letters, run_id=run_id)
+            under_way.discard(threading.get_ident())
+            return sent
+
+    def broken(_: StageDone) -> None:
+        raise BrokenPipeError
+
+    world, journal = Watched([letter() for _ in range(60)]), Lines()
+    with redrive(world, Rows(world), route=Slow(world)) as run:
+        _, plan = run.take()
+        with pytest.raises(BrokenPipeError):
+            run.run(plan, journal, Watch(stage=broken))
+
+    accepted = [one for one in journal if one["event"] == "accepted"]
+    assert set(at_release) == {0}
+    assert len(accepted) == sum(world.processed.values()) == 60 - len(world.waiting)
+
+
+def test_what_was_accepted_before_a_call_was_refused_is_journalled_and_deleted() -> None:
+    class ExpiringCredentials(World):
+        def invoke_later(self, event: Mapping[str, object]) -> None:
+            if sum(self.processed.values()) >= 30:
+                raise AwsDenied("the security token is expired")
+            super().invoke_later(event)
+
+    world, journal = ExpiringCredentials([letter() for _ in range(60)]), Lines()
+
+    with pytest.raises(AwsDenied):
+        whole(world, AsyncRoute(world), journal, wait=timedelta())
+
+    accepted = {one["queue_message_id"] for one in journal if one["event"] == "accepted"}
+    assert len(accepted) == sum(world.processed.values())
+    assert world.deleted == accepted
+
+
+def test_counters_that_promise_nothing_are_not_believed_before_the_queue_was_asked() -> None:
+    queue = FakeQueue(
+        [dead() for _ in range(37)], counters_say=lambda _: Counters(visible=0, hidden=0, delayed=0)
+    )
+
+    with Holding(queue) as held:
+        taken = Taker(held, wanted=lambda _: True, limit=100).take()
+
+    assert len(taken.letters) == 37
+
+
+def test_what_sqs_refuses_to_give_back_is_counted() -> None:
+    class Stubborn(World):
+        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(letters)
+
+    world = Stubborn([letter() for _ in range(3)])
+    with redrive(world, Rows(world)) as run:
+        run.take()
+
+    assert run.not_released == 3
+
+
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute])
+def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(route: type) -> None:
+    """The processor refuses such a message, so the letter stays."""
+    real = letter()
+    world = World([real], poison=frozenset({id_of(real)}))
+    row = progress(id_of(real), SubmissionStatus.COMPLETED, test=True)
+
+    class Kept(Rows):
+        def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+            return {id_of(real): row}
+
+    with redrive(world, Kept(world), route=route(world), request=Request(wait=SOON)) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
+    assert id_of(real) in world.safe()
+
+
+@pytest.mark.parametrize("real_first", [True, False])
+def test_a_row_stands_for_no_letter_where_a_test_has_the_id_of_a_real_message(*, real_first: bool) -> None:
+    """Who may send a test may choose its id: its completed row must not remove the real message's letter."""
+    real = letter()
+    assert real.message is not None
+    test = replace(real, queue_message_id="test", message=replace(real.message, test=True))
+    letters = [real, test] if real_first else [test, real]
+    world = World(letters)
+    rows = Rows(world, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
+
+    assert decisions(letters, world, rows) == [Decision.SEND, Decision.SEND]
+
+
+def test_each_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
+    first = letter()
+    world = World([first, letter()])
+    world.waiting["twin"] = replace(first, queue_message_id="twin")
+
+    assert whole(world, InvokeRoute(world)).counts() == {
+        "completed": 3,
+        "removed": 0,
+        "set_aside": 0,
+        "not_sent": 0,
+        "unfinished": 0,
+    }
+
+
+def test_a_letter_that_was_not_processed_says_why_although_another_of_its_message_was() -> None:
+    first = letter()
+    world = World([first])
+    world.waiting["twin"] = replace(first, queue_message_id="twin")
+
+    class Busy(InvokeRoute):
+        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            if letters[0].queue_message_id == "twin":
+                return [Sent(verdict=Verdict.FAILED, error="another run is processing the message")]
+            return super().send(letters, run_id=run_id)
+
+    summary = whole(world, Busy(world), rules=Rules(stages=(1,)))
+
+    assert (summary.completed, [one.reason for one in summary.unfinished]) == (
+        1,
+        ["another run is processing the message"],
+    )
+
+
+def test_a_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> None:
+    class Stubborn(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(letters)
+
+    world = Stubborn([letter()])
+
+    summary = whole(world, InvokeRoute(world))
+
+    assert (summary.completed, len(summary.unfinished)) == (0, 1)
+
+
+def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
+    """One after the other, 100,000 letters take as long as 10,000 calls do."""
+    letters = [letter() for _ in range(40)]
+    together = threading.Barrier(4)
+
+    class Waiting(World):
+        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            together.wait(10)
+            return super().delete(letters)
+
+    world = Waiting(letters)
+    rows = Rows(world, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in letters})
+
+    with redrive(world, rows) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert (summary.removed, world.waiting) == (40, {})

@@ -1,0 +1,193 @@
+"""What a redrive inside AWS proves: by the rows and by looks, never by the counters alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from b2bpilot.errors import DatabaseUnreachable, PartlyFailed
+from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome, conclude, journal_entries, take_stock
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.remote_run import RemoteRun
+from tests.events import message, received, sns_event
+from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+
+NOW = datetime(2026, 11, 23, 19, 45, tzinfo=UTC)
+LATER = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int((NOW.timestamp() + 60) * 1000))}
+RUN = RemoteRun(run_id="run-1", started_at=NOW, ends_at=NOW + timedelta(hours=6), max_failures=0.2)
+
+
+class Rows:
+    """The rows of these messages are completed; those of `failed` are not. Without both no database answers."""
+
+    def __init__(self, completed: Sequence[str] | None, failed: Sequence[str] = ()) -> None:
+        self._completed, self._failed = completed, failed
+
+    def now(self) -> datetime:
+        if self._completed is None:
+            raise DatabaseUnreachable("no connection to localhost")
+        return NOW
+
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+        found = dict.fromkeys(self._completed or (), SubmissionStatus.COMPLETED)
+        found |= dict.fromkeys(self._failed, SubmissionStatus.FAILED)
+        return {
+            id_: Progress(
+                message_id=id_,
+                status=found[id_],
+                attempts=1,
+                lease_expires_at=None,
+                last_error=None,
+                completed_at=None,
+                updated_at=NOW,
+            )
+            for id_ in message_ids
+            if id_ in found
+        }
+
+
+class Clock:
+    """`later` happens in the first pause."""
+
+    def __init__(self, later: Callable[[], None] = lambda: None) -> None:
+        self.now, self._later = 0.0, later
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._later()
+
+
+def stock(queue: LetterQueue) -> Backlog:
+    return take_stock(queue, now=NOW, observe=lambda _saw, _about: None)
+
+
+def proven(queue: LetterQueue, rows: Rows, backlog: Backlog, clock: Clock | None = None) -> Outcome:
+    clock = clock or Clock()
+    return conclude(queue, rows, backlog, RUN, now=NOW, clock=lambda: clock.now, sleep=clock.sleep)
+
+
+def letter_of_run(run_id: str = "run-1", attempt: int = 1) -> dict[str, Any]:
+    event = sns_event(message(), redrive={"run_id": run_id, "attempt": attempt})
+    return received(event, ErrorMessage=("String", "no customer"))
+
+
+def message_ids(*letters: dict[str, Any]) -> list[str]:
+    return [
+        json.loads(json.loads(letter["Body"])["Records"][0]["Sns"]["Message"])["message_id"]
+        for letter in letters
+    ]
+
+
+def told(outcome: Outcome) -> dict[str, int]:
+    return {name: count for name, count in outcome.counts().items() if count}
+
+
+def test_the_stock_tells_what_can_be_sent_from_what_stays() -> None:
+    good, poison = dead(), letter_of_run("earlier", attempt=3)
+    queue = LetterQueue([good, poison, received("not JSON")])
+    backlog = stock(queue)
+    assert backlog.messages == {good["MessageId"]: message_ids(good)[0]}
+    assert (backlog.set_aside, backlog.unseen) == (2, 0)
+    assert not queue.hidden
+
+
+def test_letters_that_somebody_holds_are_known_to_be_unseen() -> None:
+    held = dead()
+    queue = LetterQueue([dead(), held])
+    queue.hidden.add(held["MessageId"])
+    assert stock(queue).unseen == 1
+
+
+def test_all_is_proven_when_each_row_is_completed_and_the_queue_is_empty() -> None:
+    letters = [dead() for _ in range(12)]
+    backlog = stock(LetterQueue(letters))
+    outcome = proven(LetterQueue([]), Rows(message_ids(*letters)), backlog)
+    assert told(outcome) == {"completed": 12}
+    outcome.require_everything_completed()
+
+
+def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_later() -> None:
+    completed, untried, again = dead(), dead(), letter_of_run()
+    later = dead() | {"Attributes": LATER}
+    poison = letter_of_run("earlier", attempt=3)
+    backlog = stock(LetterQueue([completed, untried, poison]))
+    queue = LetterQueue([untried, again, later, poison])
+    outcome = proven(queue, Rows(message_ids(completed)), backlog)
+    assert told(outcome) == {
+        "completed": 1,
+        "failed_again": 1,
+        "not_tried": 1,
+        "set_aside": 1,
+        "later": 1,
+    }
+    with pytest.raises(PartlyFailed, match="1 completed; 1 failed again, 1 not tried, 1 set aside") as caught:
+        outcome.require_everything_completed()
+    assert caught.value.exit_code == 4
+
+
+def test_what_came_during_the_run_is_no_failure_of_it() -> None:
+    done = dead()
+    later = dead() | {"Attributes": LATER}
+    outcome = proven(LetterQueue([later]), Rows(message_ids(done)), stock(LetterQueue([done])))
+    assert told(outcome) == {"completed": 1, "later": 1}
+    outcome.require_everything_completed()
+
+
+def test_an_empty_queue_proves_nothing_about_a_message_whose_row_is_not_completed() -> None:
+    """Somebody purged the queue, or the letter expired."""
+    gone = dead()
+    backlog = stock(LetterQueue([gone]))
+    outcome = proven(LetterQueue([]), Rows([]), backlog)
+    assert told(outcome) == {"missing": 1}
+    with pytest.raises(PartlyFailed, match="0 completed; 1 missing"):
+        outcome.require_everything_completed()
+
+
+def test_without_a_database_nothing_is_proven() -> None:
+    backlog = stock(LetterQueue([dead()]))
+    outcome = proven(LetterQueue([]), Rows(None), backlog)
+    assert (outcome.completed, outcome.database_error) == (None, "no connection to localhost")
+    with pytest.raises(PartlyFailed, match="nothing is proven: the database did not answer"):
+        outcome.require_everything_completed()
+
+
+def test_a_letter_that_rests_is_waited_for() -> None:
+    again = letter_of_run()
+    queue = LetterQueue([again])
+    queue.hidden.add(again["MessageId"])
+    clock = Clock(later=queue.expire)
+    outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0), clock)
+    assert told(outcome) == {"failed_again": 1}
+    assert clock.now == 5
+
+
+def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known_to_be_completed() -> None:
+    done, hidden = dead(), dead() | {"Attributes": LATER}
+    queue = LetterQueue([hidden])
+    queue.hidden.add(hidden["MessageId"])
+    rows = Rows(message_ids(done))
+    all_seen, some_seen = (
+        Backlog(messages={done["MessageId"]: message_ids(done)[0]}, unseen=unseen) for unseen in (0, 1)
+    )
+    assert proven(queue, rows, all_seen).is_everything_completed
+    with pytest.raises(PartlyFailed, match="1 completed; 1 hidden"):
+        proven(queue, rows, some_seen).require_everything_completed()
+
+
+def test_the_journal_says_what_became_of_each_letter() -> None:
+    done, untried, gone, failing = dead(), dead(), dead(), dead()
+    event = json.loads(failing["Body"]) | {"redrive": {"run_id": "run-1", "attempt": 1}}
+    again = received(event, ErrorMessage=("String", "no customer"))
+    backlog = stock(LetterQueue([done, untried, gone, failing]))
+    outcome = proven(LetterQueue([untried, again]), Rows(message_ids(done)), backlog)
+    entries = {one["queue_message_id"]: (one["event"], one.get("error")) for one in journal_entries(outcome)}
+    assert entries == {
+        done["MessageId"]: ("deleted", None),
+        untried["MessageId"]: ("released", "not tried"),
+        gone["MessageId"]: ("unknown", "neither completed nor seen in the queue"),
+        failing["MessageId"]: ("failed", "no customer"),
+    }

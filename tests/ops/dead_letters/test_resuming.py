@@ -1,0 +1,208 @@
+"""A redrive that is taken up again by its journal."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from moto import mock_aws
+
+from b2bpilot.aws.session import AwsAccess
+from b2bpilot.errors import PartlyFailed
+from b2bpilot.ops.dead_letters.choice import Choice
+from b2bpilot.ops.dead_letters.earlier import failures
+from b2bpilot.ops.dead_letters.entries import entry
+from b2bpilot.ops.dead_letters.plan import Decision, Plan
+from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, WINDOW, Watch
+from b2bpilot.ops.dead_letters.resuming import Rest, prepare
+from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, TopicRoute
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.survey import queue_of
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import read
+from tests.ops.dead_letters.a_run import NOW, Lines, Rows, decisions, redrive
+from tests.ops.dead_letters.world import World, id_of, letter
+from tests.ops.status.readings import STACK
+
+
+def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
+    return Journal.create(
+        home,
+        command="redrive",
+        environment="staging",
+        account_id="123456789012",
+        region="eu-west-1",
+        operator="me",
+        reason=None,
+        parameters={
+            "via": "invoke",
+            "selection": choice.spelled(),
+            "limit": 10**9,
+            "wait_seconds": 0,
+            **parameters,
+        },
+    )
+
+
+def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tmp_path: Path) -> None:
+    letters = [letter() for _ in range(WINDOW + 300)]
+    world = World(letters)
+    choice = Choice(selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC))
+    with journal_of(tmp_path, choice) as journal:
+        with redrive(world, Rows(world), wanted=choice.matches, started_at=choice.now) as run:
+            run.run(run.take()[1], journal, Watch())
+        path = journal.path
+    later = replace(letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
+    world.waiting[later.queue_message_id] = later
+
+    record = read(path)
+    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=choice.now))
+    with redrive(
+        world,
+        Rows(world),
+        wanted=rest.wants,
+        known=rest.sent(InvokeRoute(world)),
+        run_id=record.run_id,
+        started_at=record.started_at,
+    ) as run:
+        summary = run.run_all(run.take_first(), Lines(), Watch())
+
+    assert summary.completed == 300
+    assert set(world.processed.values()) == {1}
+    assert world.waiting.keys() == {later.queue_message_id}
+
+
+def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_path: Path) -> None:
+    choice = Choice(selection=Selection(from_number="+15005550006"), cause=None, now=NOW)
+    with journal_of(tmp_path, choice) as journal:
+        path = journal.path
+    assert "+15005550006" not in path.read_text()
+
+    record = read(path)
+    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=NOW))
+
+    assert rest.choice is None
+    with pytest.raises(PartlyFailed, match="no journal keeps"):
+        rest.require_known()
+
+
+def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp_path: Path) -> None:
+    one = letter()
+    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    with journal_of(tmp_path, everything, wait_seconds=60) as journal:
+        journal.write(entry("planned", one, decision="send"), entry("sending", one), entry("accepted", one))
+        path = journal.path
+
+    rest = Rest(record=read(path), choice=everything)
+
+    assert rest.sent(AsyncRoute(World([]))) == {one.queue_message_id: True}
+    assert rest.sent(TopicRoute(World([]))) == {one.queue_message_id: False}
+
+
+def test_a_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(tmp_path: Path) -> None:
+    bad, good = letters = [letter(), letter()]
+    world = World(letters, poison=frozenset({id_of(bad)}))
+    for _ in range(3):
+        everything = Choice(selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW)
+        with journal_of(tmp_path, everything) as journal, redrive(world, Rows(world)) as run:
+            run.run(
+                Plan(
+                    items=[
+                        one
+                        for one in run.take()[1].items
+                        if one.letter.queue_message_id == bad.queue_message_id
+                    ]
+                ),
+                journal,
+                Watch(),
+            )
+    world.rows = {}
+    found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+    elsewhere = failures(tmp_path, environment="prod", account_id="123456789012", now=datetime.now(UTC))
+
+    assert (found, elsewhere) == ({bad.queue_message_id: 3}, {})
+    assert decisions([bad, good], world, Rows(world), failed_before=found) == [Decision.POISON, Decision.SEND]
+
+
+@pytest.fixture
+def staging() -> Iterator[Environment]:
+    """A stack with one dead letter."""
+    with mock_aws():
+        access = AwsAccess(region="eu-west-1", access_key_id="x", secret_access_key="y")
+        trust = '{"Statement": [{"Principal": {"Service": "lambda.amazonaws.com"}}]}'
+        role = access.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
+        access.client("lambda").create_function(
+            FunctionName=STACK.processor_function_name,
+            Runtime="python3.13",
+            Role=role["Role"]["Arn"],
+            Handler="h.h",
+            Code={"ZipFile": b"x"},
+        )
+        sqs = access.client("sqs")
+        url = sqs.create_queue(QueueName="letters")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=letter().body)
+        yield Environment(name="staging", access=access, stack=replace(STACK, dead_letter_queue_url=url))
+
+
+def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
+    tmp_path: Path, staging: Environment
+) -> None:
+    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    (bad,) = queue_of(staging).receive(hidden_seconds=0)
+    rules = {
+        "include_completed": False,
+        "include_poison": False,
+        "max_failures": 0.2,
+        "rate": None,
+        "concurrency": None,
+    }
+    for _ in range(3):
+        with journal_of(tmp_path, everything) as journal:
+            journal.write(entry("failed", bad, verdict="failed"))
+            journal.finish({})
+    with journal_of(tmp_path, everything, **rules) as journal:
+        journal.write(entry("planned", bad, decision="set aside"), {"event": PLAN_COMPLETE})
+        path = journal.path
+
+    _, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
+    with run:
+        _, plan = run.take_first()
+
+    assert plan.by_decision() == {Decision.POISON: 1}
+
+
+def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> None:
+    """A power cut may leave anything where the lines were that are not on disk at once."""
+    bad, everything = letter(), Choice(selection=Selection(), cause=None, now=NOW)
+    with journal_of(tmp_path, everything) as spoilt, spoilt.path.open("ab") as file:
+        file.write(b'\0\0, "event": "failed", "verdict": "failed"}\n')
+    with Journal.reopen(spoilt.path, operator="me") as spoilt:
+        spoilt.finish({})
+    with journal_of(tmp_path, everything) as journal:
+        journal.write(entry("failed", bad, verdict="failed"))
+
+    found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+
+    assert found == {bad.queue_message_id: 1}
+
+
+def test_what_is_known_of_failures_costs_no_more_after_a_run_that_was_killed(tmp_path: Path) -> None:
+    """Its journal is not folded: a hundred thousand letters would take seconds, and half of the memory that a run may use."""
+    ids = [str(uuid4()) for _ in range(20_000)]
+    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
+        journal.write(*({"event": "planned", "queue_message_id": one} for one in ids))
+
+    tracemalloc.start()
+    try:
+        failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
