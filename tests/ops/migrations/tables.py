@@ -11,7 +11,12 @@ import psycopg
 from b2bpilot import resources
 from b2bpilot.ops.migrations.files import read_migrations
 
-FILES = ["create_user_submissions.sql", "add_message_id_column.sql", "add_processing_columns.sql"]
+FILES = [
+    "create_user_submissions.sql",
+    "add_message_id_column.sql",
+    "add_processing_columns.sql",
+    "add_recovery_columns.sql",
+]
 TABLE = "b2b_pilot_user_submissions"
 INDEX = "idx_user_submissions_message_id"
 
