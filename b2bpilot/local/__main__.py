@@ -24,6 +24,8 @@ def main() -> int:
             fresh=arguments.fresh,
             time_scale=arguments.time_scale,
             reply_text=arguments.reply_text,
+            parameters=dict(arguments.parameter),
+            variables=dict(arguments.variable),
             progress=_Report("progress"),
         ) as environment:
             _Report("ready")(environment.state.webhook_url)
@@ -58,8 +60,31 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--reply-text", help="answer every message with it; the answers land in the double of Twilio"
     )
+    parser.add_argument(
+        "--parameter",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the template; repeatable",
+    )
+    parser.add_argument(
+        "--variable",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the functions' environment; repeatable",
+    )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     return parser.parse_args()
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 if __name__ == "__main__":

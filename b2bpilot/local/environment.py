@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from b2bpilot import resources
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess, free_port
-from b2bpilot.local.functions import process_environment, serving, without_user_settings
+from b2bpilot.local.functions import serving, without_user_settings
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.runtime.server import RuntimeServer
@@ -58,9 +58,14 @@ def running(
     fresh: bool = False,
     time_scale: float = TIME_SCALE,
     reply_text: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
     """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home.
+
+    `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
+    the functions and the database, AWS or Twilio.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
     """
@@ -96,10 +101,16 @@ def running(
 
         progress("deploying template.yaml")
         aws = LocalAws(emulator.endpoint_url, identity.account_id)
-        stack = deploy(aws, resources.template(), _parameters(identity, aws, postgres, reply_text))
+        stack = deploy(
+            aws,
+            resources.template(),
+            _parameters(identity, aws, postgres, reply_text) | dict(parameters or {}),
+        )
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
-        cleanup.enter_context(process_environment({"TWILIO_API_URL": double.url}))
-        cleanup.enter_context(serving(server, aws, stack, home / EVENTS, time_scale=time_scale))
+        neighbours = {"TWILIO_API_URL": double.url, **(variables or {})}
+        cleanup.enter_context(
+            serving(server, aws, stack, home / EVENTS, time_scale=time_scale, variables=neighbours)
+        )
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")

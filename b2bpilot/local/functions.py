@@ -28,9 +28,18 @@ SWITCH_SECONDS = 0.001
 
 @contextmanager
 def serving(
-    server: RuntimeServer, aws: LocalAws, stack: Stack, events_path: Path, *, time_scale: float
+    server: RuntimeServer,
+    aws: LocalAws,
+    stack: Stack,
+    events_path: Path,
+    *,
+    time_scale: float,
+    variables: Mapping[str, str],
 ) -> Iterator[None]:
-    """Answer invocations, and take up the events that an earlier process left, until the block ends."""
+    """Answer invocations, and take up the events that an earlier process left, until the block ends.
+
+    The functions have the template's variables, and `variables` before these.
+    """
     read = ConfigurationCache(lambda name: read_configuration(aws.functions, name))
     changed = threading.Event()
     metrics = Metrics(changed=changed.set)
@@ -48,14 +57,13 @@ def serving(
         time_scale=time_scale,
     )
     background = Background(changed, logs, metrics, queues, aws.cloudwatch)
-    variables = credentials(aws.endpoint_url, aws.account_id) | merged_environment(
-        read(name).environment for name in stack.functions
-    )
+    deployed = merged_environment(read(name).environment for name in stack.functions)
+    environment = credentials(aws.endpoint_url, aws.account_id) | deployed | dict(variables)
     with ExitStack() as cleanup:
         cleanup.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(SWITCH_SECONDS)
         cleanup.callback(events.close)
-        cleanup.enter_context(process_environment(variables))
+        cleanup.enter_context(process_environment(environment))
         cleanup.enter_context(CapturedOutput())
         background.start()
         cleanup.callback(background.stop)
