@@ -87,8 +87,8 @@ def table_missing(on: Broken) -> None:
 
 def migration_pending(on: Broken) -> None:
     on.sql(
-        f"ALTER TABLE {TABLE} DROP COLUMN reply_error",
-        "DELETE FROM b2bpilot_migrations WHERE name = 'add_processing_columns.sql'",
+        f"ALTER TABLE {TABLE} DROP COLUMN republished_at",
+        "DELETE FROM b2bpilot_migrations WHERE name = 'add_recovery_columns.sql'",
     )
 
 

@@ -121,7 +121,7 @@ def test_status_says_who_applied_what_when_and_why(run: Run, old: str) -> None:
     run("migrate", "--yes", "--reason", "release 7")
     text, rows = run("migrate", "--status"), run("migrate", "--status", "-o", "jsonl").lines
     assert "create_user_submissions.sql  adopted (by hand)  20" in text.stdout
-    assert [row["state"] for row in rows] == ["adopted", "applied", "applied"]
+    assert [row["state"] for row in rows] == ["adopted"] + ["applied"] * len(FILES[1:])
     assert rows[1]["reason"] == "release 7"
     assert "@" in rows[1]["operator"]
     assert rows[1]["applied_at"].endswith("Z")
@@ -133,14 +133,18 @@ def test_a_database_migrated_by_hand_is_adopted(run: Run, old: str) -> None:
     with connect(old) as connection:
         migrate_by_hand(connection, *FILES)
     before = run("migrate", "--status", "--exit-code")
-    assert (before.exit_code, before.stdout.count("adopted (by hand)")) == (0, 3)
-    assert before.stderr == "Made by hand and not recorded yet: 3; `b2bpilot migrate` records them.\n"
+    assert (before.exit_code, before.stdout.count("adopted (by hand)")) == (0, len(FILES))
+    assert before.stderr == (
+        f"Made by hand and not recorded yet: {len(FILES)}; `b2bpilot migrate` records them.\n"
+    )
     assert run("migrate").exit_code == 5
     result = run("migrate", "--yes")
     assert result.exit_code == 0
-    assert result.stdout.startswith("Recorded 3 migrations in ")
+    assert result.stdout.startswith(f"Recorded {len(FILES)} migrations in ")
     after = run("migrate", "--status", "-o", "json").document
-    assert [(row["state"], row["recorded"]) for row in after["migrations"]] == [("adopted", True)] * 3
+    assert [(row["state"], row["recorded"]) for row in after["migrations"]] == [("adopted", True)] * len(
+        FILES
+    )
 
 
 def test_drift_is_reported_and_nothing_is_run(run: Run, migrated: str) -> None:
@@ -153,7 +157,7 @@ def test_drift_is_reported_and_nothing_is_run(run: Run, migrated: str) -> None:
     )
     checked = run("migrate", "--status", "--exit-code", "-o", "json")
     assert (checked.exit_code, checked.document["error"]["code"]) == (1, "migration_drift")
-    assert states(checked.document) == ["applied", "drift", "applied"]
+    assert states(checked.document) == ["applied", "drift"] + ["applied"] * len(FILES[2:])
     result = run("migrate", "--yes")
     assert result.exit_code == 1
     assert (
@@ -286,7 +290,9 @@ def test_an_old_transaction_is_named_and_nothing_is_changed(
         "; still there after 0 s\nhint: let it end, end it with SELECT pg_terminate_backend(PID)"
         in result.stderr
     )
-    assert states(run("migrate", "--status", "-o", "json").document) == ["adopted", "pending", "pending"]
+    assert states(run("migrate", "--status", "-o", "json").document) == ["adopted"] + ["pending"] * len(
+        FILES[1:]
+    )
 
 
 def test_a_pooler_that_lends_sessions_is_refused(run: Run, old: str) -> None:
@@ -333,6 +339,7 @@ def test_what_came_before_a_failure_is_told_with_exit_code_4(run: Run, empty: st
             "applied",
             "applied",
             "interrupted",
+            *["pending"] * len(FILES[3:]),
         ]
         connection.execute("DROP EVENT TRIGGER stop")
         assert run("migrate", "--yes").exit_code == 0

@@ -29,7 +29,7 @@ def test_our_files_come_in_the_order_in_which_they_depend() -> None:
 
 
 def test_what_each_of_our_statements_makes_is_understood() -> None:
-    table, message_id, index, columns, unfinished = (
+    table, message_id, index, columns, unfinished, recovery = (
         statement.makes for file in read_migrations(resources.migrations()) for statement in file.statements
     )
     assert isinstance(table, NewTable)
@@ -43,6 +43,8 @@ def test_what_each_of_our_statements_makes_is_understood() -> None:
     assert len(columns.columns) == 15
     assert isinstance(unfinished, NewIndex)
     assert (unfinished.unique, unfinished.partial) == (False, True)
+    assert isinstance(recovery, NewColumns)
+    assert recovery.columns == ("discarded_by", "republished_at")
 
 
 def test_only_the_concurrent_builds_run_without_limits() -> None:
@@ -103,4 +105,4 @@ def test_psql_runs_the_files_and_runs_them_again(empty_database_url: str) -> Non
         command = ["psql", empty_database_url, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file)]
         subprocess.run(command, check=True, capture_output=True)
     plan = migrations.plan(empty_database_url)
-    assert [migration.state for migration in plan.migrations] == [migrations.State.ADOPTED] * 3
+    assert [migration.state for migration in plan.migrations] == [migrations.State.ADOPTED] * len(FILES)

@@ -43,7 +43,7 @@ def test_the_second_goes_on_when_the_first_has_ended(old_database_url: str) -> N
 def test_of_two_that_start_together_each_migration_is_run_by_one(old_database_url: str) -> None:
     with ThreadPoolExecutor(2) as threads:
         outcomes = list(threads.map(migrations.apply, [old_database_url] * 2))
-    assert sorted(len(outcome.applied) for outcome in outcomes) == [0, 2]
+    assert sorted(len(outcome.applied) for outcome in outcomes) == [0, len(FILES[1:])]
     assert not migrations.plan(old_database_url).pending
 
 

@@ -157,11 +157,11 @@ def test_an_index_that_lets_duplicates_in_is_found(database_url: str, definition
 def test_a_pending_migration_is_found(database_url: str) -> None:
     found = broken(
         database_url,
-        f"ALTER TABLE {TABLE} DROP COLUMN reply_error",
-        "DELETE FROM b2bpilot_migrations WHERE name = 'add_processing_columns.sql'",
+        f"ALTER TABLE {TABLE} DROP COLUMN republished_at",
+        "DELETE FROM b2bpilot_migrations WHERE name = 'add_recovery_columns.sql'",
     )
 
-    assert (found.check.code, found.seen) == ("B2B082", "add_processing_columns.sql is pending")
+    assert (found.check.code, found.seen) == ("B2B082", "add_recovery_columns.sql is pending")
 
 
 @breaks("B2B082")
@@ -177,7 +177,7 @@ def test_a_column_that_was_dropped_later_is_found(database_url: str) -> None:
     [
         ("UPDATE b2bpilot_migrations SET checksum = repeat('0', 64)", "has changed since b2bpilot"),
         (
-            "UPDATE b2bpilot_migrations SET name = 'later.sql' WHERE name LIKE 'add_p%'",
+            "UPDATE b2bpilot_migrations SET name = 'later.sql' WHERE name LIKE 'add_r%'",
             "ahead of this version",
         ),
     ],
