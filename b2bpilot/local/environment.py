@@ -18,6 +18,7 @@ from b2bpilot.local.emulator_process import EmulatorProcess, free_port
 from b2bpilot.local.functions import serving, without_user_settings
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
+from b2bpilot.local.readiness import wait_until_settled
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
@@ -62,7 +63,8 @@ def running(
     variables: Mapping[str, str] | None = None,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
-    """Start everything, and end it with the block. Raises LocalEnvironmentError when one already runs in this home.
+    """Start everything, wait until it is ready, and end it with the block. Raises LocalEnvironmentError when one already
+    runs in this home.
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
     the functions and the database, AWS or Twilio.
@@ -111,6 +113,7 @@ def running(
         cleanup.enter_context(
             serving(server, aws, stack, home / EVENTS, time_scale=time_scale, variables=neighbours)
         )
+        wait_until_settled(aws, stack)
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws, credentials
-from b2bpilot.local.runtime.configuration import ConfigurationCache, read_configuration
+from b2bpilot.local.readiness import wait_until_answering
+from b2bpilot.local.runtime.configuration import ConfigurationCache, FunctionConfiguration, read_configuration
 from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.runtime.logs import CapturedOutput
@@ -20,7 +21,7 @@ from b2bpilot.local.runtime.metrics import Metrics
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import LambdaRuntime
 from b2bpilot.local.runtime.shipping import Background, LogShipper
-from b2bpilot.local.stack import Stack
+from b2bpilot.local.stack import Stack, webhook_url
 
 SWITCH_SECONDS = 0.001
 """All functions share one interpreter: with the default of 5 ms, one that computes holds up every other by as much."""
@@ -36,7 +37,8 @@ def serving(
     time_scale: float,
     variables: Mapping[str, str],
 ) -> Iterator[None]:
-    """Answer invocations, and take up the events that an earlier process left, until the block ends.
+    """Answer invocations, and take up the events that an earlier process left, until the block ends. The webhook
+    answers when it begins.
 
     The functions have the template's variables, and `variables` before these.
     """
@@ -65,14 +67,22 @@ def serving(
         cleanup.callback(events.close)
         cleanup.enter_context(process_environment(environment))
         cleanup.enter_context(CapturedOutput())
-        background.start()
         cleanup.callback(background.stop)
         runtime.start()
         cleanup.callback(runtime.stop)
         server.start(runtime)
         cleanup.callback(server.server_close)
         cleanup.callback(server.shutdown)
+        wait_until_answering(webhook_url(aws.endpoint_url))
+        _forget_the_question(logs, metrics, read(stack.outputs["WebhookFunctionName"]))
+        background.start()
         yield
+
+
+def _forget_the_question(logs: LogShipper, metrics: Metrics, webhook: FunctionConfiguration) -> None:
+    """Whoever looks for refused requests must not find ours."""
+    logs.forget(webhook.log_group)
+    metrics.forget(webhook.name)
 
 
 def merged_environment(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:

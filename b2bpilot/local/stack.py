@@ -50,7 +50,9 @@ def deploy(aws: LocalAws, template: Path, parameters: Mapping[str, str]) -> Stac
     digest = hashlib.sha256(json.dumps([body, dict(parameters)]).encode()).hexdigest()
     found = _describe(aws)
     if found and found["StackStatus"].endswith("_COMPLETE") and _tags(found).get(DIGEST_TAG) == digest:
-        return _stack(found)
+        stack = _stack(found)
+        update_again(aws, stack)
+        return stack
     tags: list[TagTypeDef] = [{"Key": "ms-custom-id", "Value": API_ID}, {"Key": DIGEST_TAG, "Value": digest}]
     try:
         _create_or_update(aws, body, parameters, tags, exists=found is not None)
@@ -58,6 +60,7 @@ def deploy(aws: LocalAws, template: Path, parameters: Mapping[str, str]) -> Stac
         raise LocalEnvironmentError(f"the template could not be deployed: {refused}") from refused
     stack = _stack(_wait(aws))
     settle(aws, stack)
+    update_again(aws, stack)
     return stack
 
 
@@ -88,6 +91,13 @@ def settle(aws: LocalAws, stack: Stack) -> None:
     # It keeps AWS::Lambda::EventInvokeConfig under the qualifier $LATEST only; on AWS that is the same as none.
     for function in stack.functions:
         _copy_event_invoke_config(aws, function)
+
+
+def update_again(aws: LocalAws, stack: Stack) -> None:
+    """Let functions become Active that were Pending when an earlier emulator ended: it forgets that they are on their way."""
+    for function in stack.functions:
+        if aws.functions.get_function_configuration(FunctionName=function)["State"] == "Pending":
+            aws.functions.update_function_configuration(FunctionName=function)
 
 
 def _copy_event_invoke_config(aws: LocalAws, function: str) -> None:

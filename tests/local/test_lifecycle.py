@@ -29,6 +29,10 @@ INSERT = (
 )
 
 
+WEBHOOK = "b2b-pilot-webhook-handler-local"
+ACTIVE = {("Active", "Successful")}
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
@@ -69,16 +73,21 @@ def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> 
     with machine(home) as first:
         execute(first, INSERT)
         first.client("sqs").send_message(QueueUrl=dead_letters(first), MessageBody="kept")
+        first.client("lambda").update_function_configuration(
+            FunctionName=WEBHOOK
+        )  # Pending for half a second
         first_url = first.state.webhook_url
     assert not processes_of(home)
 
     with machine(home) as second:
+        assert states(second) == ACTIVE
         assert second.state.webhook_url == first_url
         assert count(second) == 1
         assert depth(second) == 1
         assert subscriptions(second) == 1
 
     with machine(home, "--fresh") as third:
+        assert states(third) == ACTIVE
         assert count(third) == 0
         assert depth(third) == 0
         assert subscriptions(third) == 1
@@ -160,6 +169,11 @@ def processes_of(home: Path) -> list[str]:
 def listens(port: int | None) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port or 0)) == 0
+
+
+def states(environment: Machine) -> set[tuple[str, str]]:
+    functions = environment.client("lambda").list_functions()["Functions"]
+    return {(function["State"], function["LastUpdateStatus"]) for function in functions}
 
 
 def execute(environment: Machine, statement: str) -> None:

@@ -65,6 +65,14 @@ class Metrics:
         with self._lock:
             self._values[metric].append(value)
 
+    def forget(self, function: str) -> None:
+        """Drop what was not taken yet."""
+        with self._lock:
+            for metric in [
+                metric for metric in self._values if metric.dimension == ("FunctionName", function)
+            ]:
+                del self._values[metric]
+
     def take(self) -> dict[Metric, list[float]]:
         with self._lock:
             values, self._values = self._values, defaultdict(list)

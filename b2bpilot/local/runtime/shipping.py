@@ -49,6 +49,12 @@ class LogShipper:
             self._lines[group, stream].append({"timestamp": int(time.time() * 1000), "message": message})
         self._changed()
 
+    def forget(self, group: str) -> None:
+        """Drop what was not flushed yet."""
+        with self._lock:
+            for key in [key for key in self._lines if key[0] == group]:
+                del self._lines[key]
+
     def flush(self) -> None:
         with self._lock:
             lines, self._lines = self._lines, defaultdict(list)
@@ -100,7 +106,8 @@ class Background:
         """Flush once more and end."""
         self._stopped.set()
         self._changed.set()
-        self._thread.join(timeout=STOP_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=STOP_SECONDS)
 
     def _work(self) -> None:
         while not self._stopped.is_set():
