@@ -13,6 +13,7 @@ from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.status_callback import reported_state
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ def _mistaken(delivery: Delivery, submission: UserSubmission) -> MessageInvalid:
 
 
 def _reply_once(delivery: Delivery, claim: Claim, database: DatabaseManager, replier: Replier | None) -> None:
-    """Send the reply unless one was sent, or may have been: `sending` without an answer is for a person."""
+    """Send the reply unless one was sent, or may have been: `sending` without an answer is for a person. A status
+    callback, which an earlier version's webhook published, is answered to nobody: its sender is our own number."""
     message = delivery.message
     if claim.reply_state is ReplyState.SENDING:
         database.end_reply(
@@ -100,6 +102,8 @@ def _reply_once(delivery: Delivery, claim: Claim, database: DatabaseManager, rep
         return
     to, from_ = message.params.get("From"), message.params.get("To")
     if replier is None or message.test or not to or not from_ or claim.reply_state is not None:
+        return
+    if reported_state(message.params):
         return
     if database.begin_reply(claim):
         _send(delivery, claim, database, replier, to=to, from_=from_)

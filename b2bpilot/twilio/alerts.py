@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
+from b2bpilot.pipeline.several_values import parameters
 from b2bpilot.twilio.failures import translated
 from b2bpilot.twilio.rest import PAGE, Twilio
 
@@ -29,7 +30,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRequest:
-    """The request that failed: `variables` are the webhook's parameters to the letter, blank ones included."""
+    """The request that failed: `variables` are the webhook's parameters to the letter, blank ones and all values included."""
 
     variables: dict[str, str] = field(repr=False)
 
@@ -44,7 +45,9 @@ def alert_request(twilio: Twilio, sid: str) -> AlertRequest:
     """Read what only a single Alert tells. Raises TwilioFailed."""
     with translated(f"read alert {sid}"):
         found = twilio.client.monitor.v1.alerts(sid).fetch()
-    return AlertRequest(variables=dict(parse_qsl(found.request_variables or "", keep_blank_values=True)))
+    return AlertRequest(
+        variables=parameters(parse_qsl(found.request_variables or "", keep_blank_values=True))
+    )
 
 
 def _of_level(twilio: Twilio, level: str, since: datetime, until: datetime) -> Iterator[Alert]:

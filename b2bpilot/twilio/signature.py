@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urldefrag, urlsplit, urlunsplit
 
 from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_algorithm
+
+from b2bpilot.pipeline.several_values import pairs_of
 
 SIGNATURE_HEADER = "x-twilio-signature"
 SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
@@ -32,14 +34,21 @@ class SigningSecrets:
 
 
 class Parameters(dict[str, str]):
-    """Form parameters that keep a repeated name's values, as the signature covers all of them."""
+    """Form parameters that keep a repeated name's values, as the signature covers all of them: of each name sorted, each
+    different value once.
 
-    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        super().__init__(pairs)
-        self._pairs = pairs
+    Whoever calls the webhook may send any number of names, so they are sorted out once.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.pairs = tuple(pairs)
+        super().__init__(self.pairs)
+        self._values: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            self._values.setdefault(name, []).append(value)
 
     def getlist(self, name: str) -> list[str]:
-        return [value for key, value in self._pairs if key == name]
+        return self._values.get(name, [])
 
 
 def is_signed_form(
@@ -77,7 +86,8 @@ def is_signed_body(
 
 def signature_for(token: str, url: str, parameters: Mapping[str, str]) -> str:
     """Return the signature that Twilio would send with these form parameters."""
-    signature: str = RequestValidator(token).compute_signature(url, dict(parameters), HMAC_SHA1)
+    form = Parameters(pairs_of(parameters))
+    signature: str = RequestValidator(token).compute_signature(url, form, HMAC_SHA1)
     return signature
 
 

@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import urldefrag, urlencode, urlsplit
 
 from b2bpilot.errors import PilotError
+from b2bpilot.pipeline.several_values import pairs_of
 from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for, url_for_body
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -64,7 +65,7 @@ class WebhookClient:
     def post(self, params: Mapping[str, str], *, signature: str | None = None) -> Answer:
         """Send the parameters as Twilio does, signed unless a signature is given. Raises WebhookUnreachable."""
         signed = signature or signature_for(self._auth_token, self._url, params)
-        return self._send(self._path, urlencode(params).encode(), FORM, signed)
+        return self._send(self._path, urlencode(list(pairs_of(params))).encode(), FORM, signed)
 
     def post_test(self, message_id: str, params: Mapping[str, str]) -> Answer:
         """Send a test message under this id: the form in which nothing is answered to anybody.

@@ -1,4 +1,4 @@
-"""Twilio's webhook: verify, publish, answer. Only a message that SNS accepted gets a 200."""
+"""Twilio's webhook: verify, publish, answer. Only a message that SNS accepted gets a 200, and what is no message."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from lambdas.webhook_handler.config import Renewing, WebhookConfig, webhook_conf
 from lambdas.webhook_handler.request import (
     RejectedRequest,
     SignatureUnknown,
+    StatusCallback,
     WebhookRequest,
     identity,
     message_from_request,
@@ -58,6 +59,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
         request = read_request(event)
         named = identity(request.parameters)
         message = _message(request)
+        if isinstance(message, StatusCallback):
+            return _noted(message)
         named = {**identity(message.params), "message_id": message.message_id}
         sns_message_id = _publish(message)
     except RejectedRequest as exc:
@@ -73,7 +76,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     return _answer(HTTPStatus.OK, EMPTY_TWIML, content_type="text/xml", message_id=message.message_id)
 
 
-def _message(request: WebhookRequest) -> PilotMessage:
+def _noted(callback: StatusCallback) -> dict[str, Any]:
+    """It has nothing to publish; an error would only make Twilio send it again."""
+    extra = {"event": "status_callback", **identity(callback.params), "state": callback.state}
+    logger.info("Status callback received", extra=extra)
+    return _answer(HTTPStatus.OK, EMPTY_TWIML, content_type="text/xml")
+
+
+def _message(request: WebhookRequest) -> PilotMessage | StatusCallback:
     received_at = datetime.now(UTC)
     try:
         return message_from_request(request, _configuration.current(), received_at=received_at)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl
 
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, new_message_id, parse_message_id
+from b2bpilot.pipeline.several_values import parameters
+from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.signature import (
     SETTINGS_HEADER,
     SIGNATURE_HEADER,
@@ -65,6 +67,14 @@ class WebhookRequest:
         return form_parameters(self.body) if self.content_type == FORM else Parameters(())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusCallback:
+    """Twilio's report about a message that was sent: nothing to store, and nobody to answer."""
+
+    params: Mapping[str, str] = field(repr=False)
+    state: str
+
+
 def read_request(event: Mapping[str, Any]) -> WebhookRequest:
     """Header names are folded to lower case: API Gateway's kinds differ in it."""
     headers = event.get("headers") or {}
@@ -77,12 +87,12 @@ def read_request(event: Mapping[str, Any]) -> WebhookRequest:
 
 def message_from_request(
     request: WebhookRequest, config: WebhookConfig, *, received_at: datetime
-) -> PilotMessage:
-    """Return the message that Twilio, or a test that holds the token, sent. Raises RejectedRequest; SignatureUnknown
-    among them where another secret could make the difference."""
+) -> PilotMessage | StatusCallback:
+    """Return what Twilio, or a test that holds the token, sent. Raises RejectedRequest; SignatureUnknown among them
+    where another secret could make the difference."""
     _require(bool(request.signature), HTTPStatus.FORBIDDEN, "there is no signature")
-    parameters = request.parameters
-    if not _is_signed(request, config, parameters):
+    form = request.parameters
+    if not _is_signed(request, config, form):
         raise SignatureUnknown
     if request.content_type == JSON:
         return _from_json(request.body, received_at)
@@ -91,7 +101,7 @@ def message_from_request(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"the content type must be {FORM} or {JSON}",
     )
-    return _from_twilio(parameters, received_at)
+    return _from_twilio(form.pairs, received_at)
 
 
 def form_parameters(body: bytes) -> Parameters:
@@ -112,7 +122,7 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
         ) from exc
 
 
-def _is_signed(request: WebhookRequest, config: WebhookConfig, parameters: Parameters) -> bool:
+def _is_signed(request: WebhookRequest, config: WebhookConfig, form: Parameters) -> bool:
     settings_header = request.headers.get(SETTINGS_HEADER)
     if request.content_type == JSON:
         return is_signed_body(
@@ -127,45 +137,54 @@ def _is_signed(request: WebhookRequest, config: WebhookConfig, parameters: Param
         config.secrets,
         urls=config.public_urls,
         query=request.query,
-        parameters=parameters,
+        parameters=form,
         signature=request.signature,
         settings_header=settings_header,
     )
 
 
-def _from_json(body: bytes, received_at: datetime) -> PilotMessage:
-    """`{"test": "text", ...}` is a test message; any other object holds Twilio's parameters."""
+def _from_json(body: bytes, received_at: datetime) -> PilotMessage | StatusCallback:
+    """`{"test": "text", ...}` is a test message; any other object holds Twilio's parameters. A name may come twice."""
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=_Members)
     except (ValueError, RecursionError) as exc:
         raise RejectedRequest(HTTPStatus.BAD_REQUEST, "the body is not JSON") from exc
-    _require(isinstance(document, dict), HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
-    if "test" not in document:
-        return _from_twilio({name: _text(value) for name, value in document.items()}, received_at)
-    return _test_message(document, received_at)
+    if not isinstance(document, _Members):
+        raise RejectedRequest(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+    if "test" in document:
+        return _test_message(document, received_at)
+    return _from_twilio(((name, _text(value)) for name, value in document.pairs), received_at)
 
 
-def _test_message(document: Mapping[str, Any], received_at: datetime) -> PilotMessage:
+class _Members(dict[str, Any]):
+    """A JSON object that keeps what its text says of a repeated name."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def _test_message(document: _Members, received_at: datetime) -> PilotMessage:
     wanted = document.get("message_id")
     try:
         message_id = parse_message_id(str(wanted)) if wanted else new_message_id()
     except MessageUnreadable as exc:
         raise RejectedRequest(HTTPStatus.BAD_REQUEST, "message_id is not a UUID") from exc
-    others = {name: _text(value) for name, value in document.items() if name not in ("test", "message_id")}
+    others = ((name, value) for name, value in document.pairs if name not in ("test", "message_id"))
+    texts = {"Body": _text(document["test"])} | parameters((name, _text(value)) for name, value in others)
     return PilotMessage(
-        message_id=message_id,
-        source=Source.CLI,
-        received_at=received_at,
-        params={"Body": _text(document["test"]), **others},
-        test=True,
+        message_id=message_id, source=Source.CLI, received_at=received_at, params=texts, test=True
     )
 
 
-def _from_twilio(params: Mapping[str, str], received_at: datetime) -> PilotMessage:
+def _from_twilio(pairs: Iterable[tuple[str, str]], received_at: datetime) -> PilotMessage | StatusCallback:
+    params = parameters(pairs)
+    if state := reported_state(params):
+        return StatusCallback(params=params, state=state)
     sid = params.get("MessageSid", "")
     _require(bool(SID.fullmatch(sid)), HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
     return PilotMessage(
-        message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=dict(params)
+        message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=params
     )
 
 

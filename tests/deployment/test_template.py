@@ -409,6 +409,7 @@ def test_a_stale_processor_that_has_not_run_for_15_minutes_is_heard_of(of_type: 
         ("MessagesFailed", "BackgroundProcessor", "failed", "1"),
         ("EndToEndLatency", "BackgroundProcessor", "stored", "$.latency_ms"),
         ("WebhookRejected", "WebhookHandler", "rejected", "1"),
+        ("StatusCallbacks", "WebhookHandler", "status_callback", "1"),
         ("StaleBacklog", "StaleMessageProcessor", "stale_run", "$.backlog"),
         ("MessagesAbandoned", "StaleMessageProcessor", "stale_run", "$.abandoned"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -65,8 +67,21 @@ def form(sent: dict[str, str], signature: str | None = None, *, encoded: bool = 
     return event(urlencode(sent), headers, encoded=encoded)
 
 
+def signed_form(pairs: Iterable[tuple[str, str]], *, url: str = URL) -> dict[str, Any]:
+    """As Twilio signs it: of each name sorted, each different value once. Spelled out, not with our own signature."""
+    pairs = list(pairs)
+    text = url + "".join(name + value for name, value in sorted(set(pairs)))
+    digest = hmac.new(TOKEN.encode(), text.encode(), "sha1").digest()
+    return event(
+        urlencode(pairs), {"content-type": FORM, "x-twilio-signature": base64.b64encode(digest).decode()}
+    )
+
+
 def json_event(document: object, token: str = TOKEN) -> dict[str, Any]:
-    body = json.dumps(document)
+    return json_text_event(json.dumps(document), token)
+
+
+def json_text_event(body: str, token: str = TOKEN) -> dict[str, Any]:
     url = url_for_body(URL, body.encode())
     headers = {"content-type": "application/json", "x-twilio-signature": signature_for(token, url, {})}
     return event(body, headers, query=url.partition("?")[2])

@@ -261,6 +261,18 @@ def test_a_reply_is_sent_once_from_our_number_to_the_sender(database: DatabaseMa
     assert (stored.reply_state, stored.reply_sid) == (ReplyState.SENT, "SM1")
 
 
+def test_a_status_callback_that_an_earlier_version_published_is_answered_to_nobody(
+    database: DatabaseManager,
+) -> None:
+    """A redrive or the stale processor brings it here; its sender is our own number."""
+    twilio, sent = Twilio(), message(params={"MessageStatus": "delivered", "SmsStatus": "delivered"})
+
+    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.STORED
+
+    assert twilio.sent == []
+    assert row(database, sent.message_id).reply_state is None
+
+
 def test_a_test_message_is_never_replied_to(database: DatabaseManager) -> None:
     twilio, sent = Twilio(), message(test=True)
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit
 
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.book import Book, Filter, Resource
+from b2bpilot.pipeline.several_values import pairs_of
 from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for
 
 HTTP_FAILED, NO_CONNECTION = 11200, 11205
@@ -79,7 +80,7 @@ class Delivery:
         }
         try:
             path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            connection.request("POST", path, urlencode(params), headers)
+            connection.request("POST", path, urlencode(list(pairs_of(params))), headers)
             response = connection.getresponse()
             return Answered(status=response.status, body=response.read().decode("utf-8", "replace"))
         except (OSError, http.client.HTTPException):
@@ -126,7 +127,7 @@ def _alert(url: str, params: Mapping[str, str], answered: Answered) -> dict[str,
         "alert_text": urlencode({"ErrorCode": answered.error_code, "httpResponse": answered.status}),
         "error_code": str(answered.error_code),
         "request_url": urldefrag(url).url,
-        "request_variables": urlencode(params),
+        "request_variables": urlencode(list(pairs_of(params))),
         "resource_sid": params["MessageSid"],
         "response_body": answered.body,
     }

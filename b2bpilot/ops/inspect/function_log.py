@@ -76,6 +76,9 @@ TELLERS: Mapping[tuple[str, str], Callable[[Mapping[str, object]], str]] = {
     ("webhook", "published"): _published,
     ("webhook", "rejected"): lambda line: f"refused a request that claims to be it: {line.get('reason')}",
     ("webhook", "publish_failed"): lambda line: f"could not publish it, answered 503: {line.get('error')}",
+    ("webhook", "status_callback"): lambda line: (
+        f"took Twilio's report that it was {line.get('state')}; stored nothing"
+    ),
     ("stale", "republished"): lambda line: f"published it again, it was stale{_accepted(line)}",
     ("stale", "publish_failed"): lambda line: f"could not publish it again: {line.get('error')}",
     ("redriver", "redrive_failed"): lambda line: f"run {line.get('run_id')} tried it: {line.get('error')}",

@@ -55,6 +55,7 @@ def findings(reading: Reading) -> list[Finding]:
         *_of(reading.traffic, lambda traffic: _traffic(traffic, env)),
         *_of(reading.traffic, lambda traffic: _client_errors(traffic, env)),
         *_of(reading.traffic, lambda traffic: _standing_still(traffic, env)),
+        *_of(reading.traffic, lambda traffic: _status_callbacks(traffic, env)),
         *_refused(reading, env),
         *_capacity(reading, env),
         *_of(reading.rows, lambda rows: _rows(rows, env)),
@@ -168,6 +169,15 @@ def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
             text=f"{_many(many, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
             "again",
             command=f"b2bpilot diagnose not-processed {env} --with-twilio",
+        )
+
+
+def _status_callbacks(traffic: Traffic, env: str) -> Iterator[Finding]:
+    if many := traffic.total(Count.STATUS_CALLBACKS):
+        yield Finding(
+            gravity=Gravity.NOTICE,
+            text=f"{_many(many, 'status callback')} of sent messages reached the URL for what comes in: answered, not stored",
+            command=f"b2bpilot logs webhook {env} --since 1d --filter event=status_callback",
         )
 
 

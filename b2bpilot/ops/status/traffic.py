@@ -31,6 +31,8 @@ class Count(StrEnum):
     """Runs of the processor, those among them that wrote nothing into their log."""
     REJECTED = "rejected"
     MESSAGES_REFUSED = "messages_refused"
+    STATUS_CALLBACKS = "status_callbacks"
+    """Reports about messages that were sent: answered, and not stored."""
     WEBHOOK_4XX = "webhook_4xx"
     WEBHOOK_5XX = "webhook_5xx"
     INVOCATIONS = "invocations"
@@ -123,6 +125,7 @@ def _counts(environment: Environment) -> dict[Count, Metric]:
         Count.FAILED: ("AWS/Lambda", "Errors", processor),
         Count.REJECTED: (ours, "WebhookRejected", {}),
         Count.MESSAGES_REFUSED: (ours, "MessagesRefused", {}),
+        Count.STATUS_CALLBACKS: (ours, "StatusCallbacks", {}),
         Count.WEBHOOK_4XX: (ours, "WebhookClientErrors", {}),
         Count.WEBHOOK_5XX: ("AWS/ApiGateway", "5xx", {"ApiId": stack.api_id}),
         Count.INVOCATIONS: ("AWS/Lambda", "Invocations", processor),

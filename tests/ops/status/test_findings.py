@@ -99,6 +99,11 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
             "b2bpilot diagnose errors -e prod",
         ),
         (
+            {"traffic": traffic({Count.STATUS_CALLBACKS: 2})},
+            "2 status callbacks of sent messages reached the URL for what comes in: answered, not stored",
+            "b2bpilot logs webhook -e prod --since 1d --filter event=status_callback",
+        ),
+        (
             {"traffic": traffic({Count.WEBHOOK_4XX: 1})},
             "1 request answered with a 4xx, Twilio's or above the API's limit: Twilio does not try again",
             "b2bpilot diagnose not-processed -e prod --with-twilio",
