@@ -13,6 +13,7 @@ from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SchemaOutdated, SettingsInvalid
+from b2bpilot.pipeline import queries
 
 WAITS: Mapping[str, str | int] = {
     "connect_timeout": 5,
@@ -48,6 +49,8 @@ class Connection:
         self._monotonic = monotonic
         self._connection: psycopg.Connection | None = None
         self._used_at = 0.0
+        self.identity: str | None = None
+        """Which database was connected to last, as the server itself says; None before the first time."""
 
     @contextmanager
     def use(self) -> Iterator[psycopg.Connection]:
@@ -74,6 +77,7 @@ class Connection:
             self._connection = connect(
                 self._dsn, application_name=self._application_name, read_write=self._read_write
             )
+            self.identity = identity_of(self._connection)
         return self._connection
 
     def _is_idle(self) -> bool:
@@ -85,6 +89,20 @@ class Connection:
             connection.execute("SELECT 1")
         except psycopg.OperationalError:
             connection.close()
+
+
+def identity_of(connection: psycopg.Connection) -> str | None:
+    """Return which database this is; None when the server does not tell, which is no reason not to use it.
+
+    Raises psycopg's errors for a connection that is lost.
+    """
+    try:
+        row = connection.execute(queries.IDENTITY).fetchone()
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
+    return str(row[0]) if row and row[0] else None
 
 
 def has_unasked_input(connection: psycopg.Connection) -> bool:

@@ -32,6 +32,11 @@ class DatabaseManager:
     def __init__(self, dsn: str, *, application_name: str = "b2bpilot", read_write: bool = False) -> None:
         self.connection = Connection(dsn, application_name=application_name, read_write=read_write)
 
+    @property
+    def identity(self) -> str | None:
+        """Which database was connected to last: its oid and its server's start (see queries.IDENTITY)."""
+        return self.connection.identity
+
     def __enter__(self) -> Self:
         return self
 

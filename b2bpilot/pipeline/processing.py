@@ -49,7 +49,14 @@ def process(
         raise
     if latency_ms is None:
         return _skipped(delivery, database)
-    _log("stored", delivery, "Message stored", latency_ms=round(latency_ms, 1), attempts=claim.attempts)
+    _log(
+        "stored",
+        delivery,
+        "Message stored",
+        latency_ms=round(latency_ms, 1),
+        attempts=claim.attempts,
+        database_identity=database.identity,
+    )
     return Outcome.STORED
 
 
@@ -74,7 +81,8 @@ def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
     if submission is not None and submission.test is not delivery.message.test:
         raise _mistaken(delivery, submission)
     if submission is not None and submission.status is SubmissionStatus.COMPLETED:
-        _log("duplicate", delivery, f"Message {message_id} already processed")
+        text = f"Message {message_id} already processed"
+        _log("duplicate", delivery, text, database_identity=database.identity)
         return Outcome.DUPLICATE
     _log("in_progress", delivery, "Message is being processed by another run")
     return Outcome.IN_PROGRESS

@@ -137,6 +137,14 @@ PROGRESS: Final[LiteralString] = """
 
 NOW: Final[LiteralString] = "SELECT now()"
 
+IDENTITY: Final[LiteralString] = """
+    SELECT oid::bigint || '/' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+    FROM pg_catalog.pg_database
+    WHERE datname = current_database()
+"""
+"""Which database this is, whatever it is called and however it was reached. A copy that was made in the same server has
+another oid, one that was restored into another server another start. The system identifier would be the same in both."""
+
 COUNT_BY_STATUS: Final[LiteralString] = """
     SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
 """

@@ -21,6 +21,8 @@ from b2bpilot.errors import LocalEnvironmentError, UsageError
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
     from b2bpilot.ops.environment import Environment
+    from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.ops.table.database_proof import DatabaseProof, Given
     from b2bpilot.pipeline.database import DatabaseManager
 
 LOCAL = "local"
@@ -73,30 +75,68 @@ class Pilot:
         """How to reach the environment's account. Raises UsageError, LocalEnvironmentError."""
         return self._access(self.environment_name)
 
-    @cached_property
+    @property
     def database_url(self) -> str:
+        return self.given_database.url
+
+    @cached_property
+    def given_database(self) -> Given:
         """The named one, else the environment's; the shell's DATABASE_URL only where no environment is named: it
         may be another project's."""
-        from b2bpilot.ops import environment
+        from b2bpilot.ops.table.database_proof import Given
 
         settings = self.settings
-        url = settings.database_url
+        url, origin = settings.database_url, settings.database_url_from or ""
         if url is None and settings.environment is None:
-            url = self.environ.get("DATABASE_URL")
+            url, origin = self.environ.get("DATABASE_URL"), "DATABASE_URL"
         if not url and settings.environment is None:
             raise UsageError(
                 "neither an environment nor a database was named",
                 hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
             )
         if not url:
-            url = environment.database_url(self.environment)
+            return Given(url=self._secret_s_database_url, origin="the stack's secret", is_secret_s=True)
+        self._keep_secret(url)
+        return Given(url=url, origin=origin, is_secret_s=False)
+
+    @cached_property
+    def _secret_s_database_url(self) -> str:
+        from b2bpilot.ops import environment
+
+        url = environment.database_url(self.environment)
         self._keep_secret(url)
         return url
 
     def database(self) -> DatabaseManager:
+        """The table without a word on whose it is: for commands that claim nothing of messages."""
         from b2bpilot.pipeline.database import DatabaseManager
 
         return DatabaseManager(self.database_url, application_name="b2bpilot/cli")
+
+    def table(self) -> AskedTable:
+        """The table as commands ask it that judge messages by it: it knows whether it is proven to be the processor's."""
+        from b2bpilot.ops.table.asked import AskedTable
+
+        return AskedTable(self.database, self._proof)
+
+    def _proof(self, database: DatabaseManager) -> DatabaseProof:
+        from b2bpilot.aws.logs import LogGroup
+        from b2bpilot.ops.table.database_proof import prove_database, unproven
+        from b2bpilot.ops.table.processor_log import last_written
+
+        given = self.given_database
+        if self.settings.environment is None:
+            return unproven(given, "no environment was named whose processor could write it")
+        name = self.environment.stack.processor_function_name
+        return prove_database(
+            database,
+            given,
+            secret=lambda: self._secret_s_database_url,
+            log=lambda: last_written(
+                LogGroup.of_function(name, access=self.environment.access), now=self.now()
+            ),
+            is_here=self.environment_name == LOCAL,
+        )
 
     def confirmation(self, *, yes: bool) -> Confirmation:
         return Confirmation(stdin=sys.stdin, output=self.output, yes=yes)

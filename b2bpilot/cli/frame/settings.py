@@ -109,6 +109,8 @@ class GlobalSettings:
     profile: str | None = None
     endpoint_url: str | None = None
     database_url: str | None = field(default=None, repr=False)
+    database_url_from: str | None = None
+    """The option, variable or file that named it."""
     output: Format = Format.TABLE
     view: str | None = None
     """A form that only the command of this line has, such as `junit`; errors and notices are text then."""
@@ -146,6 +148,7 @@ def resolve(
         profile=_text(merged.get("profile")),
         endpoint_url=_text(merged.get("endpoint_url")),
         database_url=_text(merged.get("database_url")),
+        database_url_from=found.place if (found := merged.get("database_url")) and found.value else None,
         output=Format.TABLE if view else _choice(Format, output, Format.TABLE, views),
         view=view,
         color=_choice(Color, merged.get("color"), Color.NEVER if plain else Color.AUTO),

@@ -1,0 +1,1 @@
+"""The table of submissions, as an operator's command may believe it."""

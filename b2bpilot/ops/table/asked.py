@@ -1,0 +1,69 @@
+"""The table that a command asks: opened by the first question to it, so that this can go on beside something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.models import Progress, UserSubmission
+
+
+class Table(Protocol):
+    """What row_state and row_proof ask. Nobody else asks for rows: a row alone proves nothing."""
+
+    @property
+    def proof(self) -> DatabaseProof: ...
+    def now(self) -> datetime: ...
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
+
+
+class AskedTable:
+    """`connect` may read a secret and import the driver, `prove` may ask AWS; the block's end closes what was opened.
+
+    Everything raises DatabaseError, and AwsError when nothing names the database.
+    """
+
+    def __init__(
+        self, connect: Callable[[], DatabaseManager], prove: Callable[[DatabaseManager], DatabaseProof]
+    ) -> None:
+        self._connect, self._prove = connect, prove
+        self._opened: DatabaseManager | None = None
+        self._proof: DatabaseProof | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        self._opened = None
+
+    @property
+    def proof(self) -> DatabaseProof:
+        """Whether it is the processor's, asked once."""
+        if self._proof is None:
+            self._proof = self._prove(self.database)
+        return self._proof
+
+    @property
+    def database(self) -> DatabaseManager:
+        """The table itself, for what is no question about a message."""
+        if self._opened is None:
+            self._opened = self._open.enter_context(self._connect())
+        return self._opened
+
+    def now(self) -> datetime:
+        return self.database.now()
+
+    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
+        return self.database.progress_of(message_ids)
+
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None:
+        return self.database.get_submission_by_message_id(message_id)
