@@ -57,6 +57,8 @@ class Problem(StrEnum):
     """Claimed, or recorded, and nobody works on it."""
     REPLY_UNKNOWN = "reply unknown"
     REPLY_UNFINISHED = "reply unfinished"
+    UNREADABLE = "unreadable"
+    """Another version wrote a status that this one does not know."""
 
 
 ADVICE = {
@@ -65,6 +67,7 @@ ADVICE = {
     Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter",
     Problem.STUCK: "its run died: Lambda's retry or the stale processor takes it over; see that one runs",
     Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
+    Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with `b2bpilot submissions republish`",
     Problem.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",
 }
 
@@ -107,6 +110,8 @@ def problem_of(row: UserSubmission, *, now: datetime) -> Problem:
             if row.reply_state is ReplyState.UNKNOWN:
                 return Problem.REPLY_UNKNOWN
             return Problem.REPLY_UNFINISHED if row.reply_state is ReplyState.SENDING else Problem.STUCK
+        case str():
+            return Problem.UNREADABLE
         case _:
             assert_never(row.status)
 

@@ -20,7 +20,7 @@ class Claim:
 
     message_id: str
     attempts: int
-    reply_state: ReplyState | None
+    reply_state: ReplyState | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,17 @@ from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.claim import Claim, SubmissionFields, claim_values, fence, storable
 from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.models import Progress, ReplyState, SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.models import (
+    Progress,
+    ReplyState,
+    SubmissionStatus,
+    UserSubmission,
+    known_reply_state,
+    known_status,
+)
 from b2bpilot.pipeline.rows import fetch_submissions, number_pattern, progress
 from b2bpilot.pipeline.stale_row import StaleRow
+from b2bpilot.pipeline.statement import Statement
 
 ERROR_LENGTH = 2_000
 
@@ -49,16 +57,16 @@ class DatabaseManager:
         self.connection.close()
 
     def claim(self, message: PilotMessage, *, lease: timedelta) -> Claim | None:
-        """Record the message and take the lease; None when it is completed, when another run holds the lease, and
+        """Record the message and take the lease; None when it is completed or discarded, when a lease on it holds, and
         when the row is a test's and the message is none, or the reverse.
 
         PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
         """
         with self.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = cursor.execute(queries.CLAIM, claim_values(message, lease)).fetchone()
+            row = queries.CLAIM.run(cursor, claim_values(message, lease)).fetchone()
         if row is None:
             return None
-        state = ReplyState(row["reply_state"]) if row["reply_state"] else None
+        state = known_reply_state(row["reply_state"])
         return Claim(message_id=message.message_id, attempts=row["attempts"], reply_state=state)
 
     def complete(self, claim: Claim, fields: SubmissionFields) -> float | None:
@@ -157,7 +165,7 @@ class DatabaseManager:
             self.connection.use() as connection,
             connection.cursor(row_factory=kwargs_row(progress)) as cursor,
         ):
-            return {row.message_id: row for row in cursor.execute(queries.PROGRESS, values)}
+            return {row.message_id: row for row in queries.PROGRESS.run(cursor, values)}
 
     def now(self) -> datetime:
         """Return the database's clock, to compare with what it writes."""
@@ -167,11 +175,11 @@ class DatabaseManager:
             raise LookupError("PostgreSQL gave no time")
         return moment
 
-    def count_by_status(self) -> dict[SubmissionStatus, int]:
+    def count_by_status(self) -> dict[SubmissionStatus | str, int]:
         """Return how many rows each status has; a status without rows is absent."""
         with self.connection.use() as connection:
             rows = connection.execute(queries.COUNT_BY_STATUS).fetchall()
-        return {SubmissionStatus(status): count for status, count in rows}
+        return {known_status(status): count for status, count in rows}
 
     @contextmanager
     def lock_stale(self, *, stale_after: timedelta, batch: int) -> Iterator[tuple[StaleRow, ...]]:
@@ -200,6 +208,6 @@ class DatabaseManager:
         with self.connection.use() as connection:
             return connection.execute(query, values).rowcount
 
-    def _submissions(self, query: LiteralString, values: Mapping[str, Any]) -> list[UserSubmission]:
+    def _submissions(self, statement: Statement, values: Mapping[str, Any]) -> list[UserSubmission]:
         with self.connection.use() as connection:
-            return fetch_submissions(connection, query, values)
+            return fetch_submissions(connection, statement, values)

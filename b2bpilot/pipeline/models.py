@@ -32,6 +32,22 @@ class ReplyState(StrEnum):
     """A run ended between `sending` and the answer. Nothing is sent again; a person decides."""
 
 
+def known_status(stored: str) -> SubmissionStatus | str:
+    """Return the status that the table holds; what another version wrote, and this one does not know, stays text."""
+    try:
+        return SubmissionStatus(stored)
+    except ValueError:
+        return stored
+
+
+def known_reply_state(stored: str | None) -> ReplyState | str | None:
+    """As `known_status`, of a reply."""
+    try:
+        return ReplyState(stored) if stored else None
+    except ValueError:
+        return stored
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSubmission:
     """One row of `b2b_pilot_user_submissions`. Times are aware; rows older than the migration lack most fields."""
@@ -43,7 +59,7 @@ class UserSubmission:
     to_number: str | None = field(repr=False)
     body: str | None = field(repr=False)
     num_media: int
-    status: SubmissionStatus
+    status: SubmissionStatus | str
     source: str | None
     message_type: str | None
     priority: str | None
@@ -52,13 +68,17 @@ class UserSubmission:
     attempts: int
     lease_expires_at: datetime | None
     last_error: str | None
-    reply_state: ReplyState | None
+    reply_state: ReplyState | str | None
     reply_sid: str | None
     stale_attempts: int
     received_at: datetime | None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    discarded_by: str | None = None
+    """The run in which a person discarded the message: a delivery does not store it any more."""
+    republished_at: datetime | None = None
+    """When SNS accepted it again, from the stale processor or `submissions republish`."""
 
     @property
     def sender(self) -> str | None:
@@ -77,11 +97,7 @@ class UserSubmission:
         return self.params.get(parameter) if self.params else None
 
     def is_leased(self, *, now: datetime) -> bool:
-        return (
-            self.status is SubmissionStatus.PROCESSING
-            and self.lease_expires_at is not None
-            and self.lease_expires_at > now
-        )
+        return _is_leased(self, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +105,20 @@ class Progress:
     """How far one message is: the part of its row that says so."""
 
     message_id: str
-    status: SubmissionStatus
+    status: SubmissionStatus | str
     test: bool = False
     attempts: int
     lease_expires_at: datetime | None
     last_error: str | None
     completed_at: datetime | None
     updated_at: datetime
+    discarded_by: str | None = None
+    republished_at: datetime | None = None
+
+    def is_leased(self, *, now: datetime) -> bool:
+        return _is_leased(self, now=now)
+
+
+def _is_leased(row: UserSubmission | Progress, *, now: datetime) -> bool:
+    is_at_work = row.status is SubmissionStatus.PROCESSING
+    return is_at_work and row.lease_expires_at is not None and row.lease_expires_at > now

@@ -6,11 +6,14 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a delivery. All three are a success: raising would dead-letter a healthy message."""
+    """What became of a delivery. Each is a success for Lambda: raising would dead-letter a healthy message."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
     IN_PROGRESS = "in_progress"
+    """A lease on the message holds: another run is at work on it, or one died a moment ago."""
+    DISCARDED = "discarded"
+    """A person discarded the message, so it is not stored."""
 
 
 class Proof(StrEnum):
@@ -18,7 +21,8 @@ class Proof(StrEnum):
 
     COMPLETED = "completed"
     """Every message of the event has a completed row: only then may its letter go."""
-    IN_PROGRESS = "another run is processing the message"
+    IN_PROGRESS = "a lease on the message holds: a run is at work on it, or died a moment ago"
+    DISCARDED = "the message was discarded, so it is not stored"
     NONE = "the processor did not say what it did; is it this version?"
 
 
@@ -27,5 +31,6 @@ def proof_in(answer: object) -> Proof:
     outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
     if not isinstance(outcomes, list) or not outcomes:
         return Proof.NONE
-    is_completed = all(outcome in (Outcome.STORED, Outcome.DUPLICATE) for outcome in outcomes)
-    return Proof.COMPLETED if is_completed else Proof.IN_PROGRESS
+    if all(outcome in (Outcome.STORED, Outcome.DUPLICATE) for outcome in outcomes):
+        return Proof.COMPLETED
+    return Proof.DISCARDED if Outcome.DISCARDED in outcomes else Proof.IN_PROGRESS

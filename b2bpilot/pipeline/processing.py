@@ -10,7 +10,7 @@ from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRe
 from b2bpilot.pipeline.claim import Claim, SubmissionFields, storable
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
-from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.message import PilotMessage, format_time
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.outcome import Outcome
 from b2bpilot.pipeline.status_callback import reported_state
@@ -84,8 +84,17 @@ def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
         text = f"Message {message_id} already processed"
         _log("duplicate", delivery, text, database_identity=database.identity)
         return Outcome.DUPLICATE
-    _log("in_progress", delivery, "Message is being processed by another run")
+    if submission is not None and submission.discarded_by:
+        _log("discarded", delivery, "Message was discarded", discarded_by=submission.discarded_by)
+        return Outcome.DISCARDED
+    _log("in_progress", delivery, "A lease on the message holds", leased_until=_lease_end(submission))
     return Outcome.IN_PROGRESS
+
+
+def _lease_end(submission: UserSubmission | None) -> str | None:
+    """Return when another delivery may take the message: whether the run that leased it lives, nothing here tells."""
+    lease = submission.lease_expires_at if submission else None
+    return format_time(lease) if lease else None
 
 
 def _mistaken(delivery: Delivery, submission: UserSubmission) -> MessageInvalid:

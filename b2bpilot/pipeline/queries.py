@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from b2bpilot.pipeline.statement import Statement, reading
+
 COLUMNS: Final[LiteralString] = """
     id, message_id, message_sid, from_number, to_number, body, num_media, status, source, message_type, priority,
     test, params, attempts, lease_expires_at, last_error, reply_state, reply_sid, stale_attempts, received_at,
     created_at, updated_at, completed_at
 """
 
-CLAIM: Final[LiteralString] = """
+_CLAIM: Final[LiteralString] = """
     INSERT INTO b2b_pilot_user_submissions AS submission
         (message_id, message_sid, source, message_type, priority, test, params, received_at,
          status, attempts, lease_expires_at)
@@ -34,9 +36,14 @@ CLAIM: Final[LiteralString] = """
     WHERE submission.status <> 'completed'
         AND submission.test = excluded.test
         AND (submission.lease_expires_at IS NULL OR submission.lease_expires_at < now())
-    RETURNING attempts, reply_state
 """
-"""Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse."""
+_CLAIMED: Final[LiteralString] = " RETURNING attempts, reply_state"
+
+CLAIM: Final = Statement(
+    query=_CLAIM + " AND submission.discarded_by IS NULL" + _CLAIMED, before=_CLAIM + _CLAIMED
+)
+"""Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse.
+What a person discarded is not stored by a delivery that comes later."""
 
 COMPLETE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
@@ -78,14 +85,11 @@ CREATE: Final[LiteralString] = """
 """
 
 
-GET: Final[LiteralString] = (
-    "SELECT" + COLUMNS + "FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s"
-)
+GET: Final = reading(COLUMNS, " FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s")
 
-LIST: Final[LiteralString] = (
-    "SELECT"
-    + COLUMNS
-    + """
+LIST: Final = reading(
+    COLUMNS,
+    """
     FROM b2b_pilot_user_submissions
     WHERE (%(status)s::text IS NULL OR status = %(status)s)
         AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
@@ -97,43 +101,42 @@ LIST: Final[LiteralString] = (
         AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
     ORDER BY id DESC
     LIMIT %(limit)s
-"""
+    """,
 )
 """The sender is a column once the message is completed. Before, it stands in `params` only, which is searched as text:
 to take a field out of json fails on what a message may hold (\\u0000)."""
 
-LIST_STUCK: Final[LiteralString] = (
-    "SELECT"
-    + COLUMNS
-    + """
+_STUCK: Final[LiteralString] = """
     FROM b2b_pilot_user_submissions
-    WHERE (status IN ('failed', 'abandoned')
+    WHERE (status NOT IN ('pending', 'processing', 'completed')
             OR (status IN ('pending', 'processing') AND (lease_expires_at IS NULL OR lease_expires_at < now()))
             OR reply_state = 'unknown'
             OR (reply_state = 'sending' AND (lease_expires_at IS NULL OR lease_expires_at < now())))
         AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s)
         AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
-    ORDER BY id DESC
-    LIMIT %(limit)s
 """
-)
+_NEWEST: Final[LiteralString] = " ORDER BY id DESC LIMIT %(limit)s"
 
-GET_BY_SID: Final[LiteralString] = (
-    "SELECT"
-    + COLUMNS
-    + """
+LIST_STUCK: Final = Statement(
+    query=reading(COLUMNS, _STUCK + " AND discarded_by IS NULL" + _NEWEST).query,
+    before=reading(COLUMNS, _STUCK + _NEWEST).before,
+)
+"""A message that a person discarded needs nobody any more."""
+
+GET_BY_SID: Final = reading(
+    COLUMNS,
+    """
     FROM b2b_pilot_user_submissions
     WHERE message_sid = %(message_sid)s
     ORDER BY message_id IS NULL, id DESC
     LIMIT 1
-"""
+    """,
 )
 
-PROGRESS: Final[LiteralString] = """
-    SELECT message_id, status, test, attempts, lease_expires_at, last_error, completed_at, updated_at
-    FROM b2b_pilot_user_submissions
-    WHERE message_id = ANY(%(message_ids)s)
-"""
+PROGRESS: Final = reading(
+    " message_id, status, test, attempts, lease_expires_at, last_error, completed_at, updated_at",
+    " FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(message_ids)s)",
+)
 
 NOW: Final[LiteralString] = "SELECT now()"
 
@@ -149,10 +152,9 @@ COUNT_BY_STATUS: Final[LiteralString] = """
     SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
 """
 
-LOCK_STALE: Final[LiteralString] = (
-    "SELECT"
-    + COLUMNS
-    + """
+LOCK_STALE: Final = reading(
+    COLUMNS,
+    """
     FROM b2b_pilot_user_submissions
     WHERE status IN ('pending', 'processing', 'failed')
         AND updated_at < now() - %(stale_after)s
@@ -161,7 +163,7 @@ LOCK_STALE: Final[LiteralString] = (
     ORDER BY updated_at
     LIMIT %(batch)s
     FOR UPDATE SKIP LOCKED
-"""
+    """,
 )
 
 COUNT_STALE: Final[LiteralString] = """

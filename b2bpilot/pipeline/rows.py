@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from psycopg.rows import kwargs_row
 
-from b2bpilot.pipeline.models import Progress, ReplyState, SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.models import Progress, UserSubmission, known_reply_state, known_status
+from b2bpilot.pipeline.statement import Statement
 
 
 def fetch_submissions(
-    connection: psycopg.Connection, query: LiteralString, values: Mapping[str, Any]
+    connection: psycopg.Connection, statement: Statement, values: Mapping[str, Any]
 ) -> list[UserSubmission]:
     """Run a statement that gives all columns."""
     with connection.cursor(row_factory=kwargs_row(_submission)) as cursor:
-        return cursor.execute(query, values).fetchall()
+        return statement.run(cursor, values).fetchall()
 
 
 def _submission(**row: Any) -> UserSubmission:
-    row["status"] = SubmissionStatus(row["status"])
-    row["reply_state"] = ReplyState(row["reply_state"]) if row["reply_state"] else None
+    row["status"] = known_status(row["status"])
+    row["reply_state"] = known_reply_state(row["reply_state"])
     return UserSubmission(**row)
 
 
 def progress(**row: Any) -> Progress:
     """Make the value from the columns, as psycopg's `kwargs_row` wants it."""
-    row["status"] = SubmissionStatus(row["status"])
+    row["status"] = known_status(row["status"])
     return Progress(**row)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, LiteralString
 from psycopg.rows import dict_row
 
 from b2bpilot.pipeline.connection import Connection
-from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.models import SubmissionStatus, known_status
 
 NEWEST: Final = 1_000
 
@@ -61,7 +61,7 @@ class TableSummary:
     """`stuck` rows have no lease that holds: nobody works on them. `stale` ones have been so for so long that the
     stale processor takes them; failed ones are among those. `latency` is None when nothing was completed."""
 
-    by_status: Mapping[SubmissionStatus, int]
+    by_status: Mapping[SubmissionStatus | str, int]
     stuck: int
     stale: int
     replies_unknown: int
@@ -76,7 +76,7 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
     counts = _rows(connection, COUNTS, {"stale_after": stale_after})
     (newest,) = _rows(connection, LATENCY, {"newest": NEWEST, "since": since})
     return TableSummary(
-        by_status={SubmissionStatus(row["status"]): row["rows"] for row in counts},
+        by_status={known_status(row["status"]): row["rows"] for row in counts},
         stuck=sum(row["stuck"] for row in counts),
         stale=sum(row["stale"] for row in counts),
         replies_unknown=sum(row["replies_unknown"] for row in counts),

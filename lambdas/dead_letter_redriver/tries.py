@@ -34,6 +34,7 @@ class Result(StrEnum):
 RESULTS = {
     Proof.COMPLETED: Result.PROCESSED,
     Proof.IN_PROGRESS: Result.BUSY,
+    Proof.DISCARDED: Result.UNKNOWN,
     Proof.NONE: Result.UNKNOWN,
 }
 

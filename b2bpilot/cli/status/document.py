@@ -98,7 +98,7 @@ def _rejections(found: Rejections) -> dict[str, object]:
 
 def _rows(rows: TableSummary) -> dict[str, object]:
     return {
-        "by_status": {status.value: count for status, count in rows.by_status.items()},
+        "by_status": {str(status): count for status, count in rows.by_status.items()},
         "stuck": rows.stuck,
         "stale": rows.stale,
         "replies_unknown": rows.replies_unknown,

@@ -22,7 +22,7 @@ def fields(row: UserSubmission, *, reveal: bool) -> dict[str, object]:
         "to": _number(row.receiver, reveal=reveal),
         "body": _text(row, reveal=reveal),
         "num_media": row.num_media,
-        "status": row.status.value,
+        "status": str(row.status),
         "source": row.source,
         "message_type": row.message_type,
         "priority": row.priority,
@@ -31,12 +31,14 @@ def fields(row: UserSubmission, *, reveal: bool) -> dict[str, object]:
         "stale_attempts": row.stale_attempts,
         "lease_expires_at": _time(row.lease_expires_at),
         "last_error": _error(row, reveal=reveal),
-        "reply_state": row.reply_state.value if row.reply_state else None,
+        "reply_state": str(row.reply_state) if row.reply_state else None,
         "reply_sid": row.reply_sid,
         "received_at": _time(row.received_at),
         "created_at": _time(row.created_at),
         "updated_at": _time(row.updated_at),
         "completed_at": _time(row.completed_at),
+        "discarded_by": row.discarded_by,
+        "republished_at": _time(row.republished_at),
     }
 
 
@@ -51,7 +53,7 @@ def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, st
     return {
         "received": relative(row.received_at or row.created_at, now=now),
         "message id": row.message_id or NONE,
-        "status": row.status.value,
+        "status": str(row.status),
         "from": _number(row.sender, reveal=reveal) or NONE,
         "text or error": _error(row, reveal=reveal) or _text(row, reveal=reveal) or NONE,
     }
@@ -86,7 +88,7 @@ def _text(row: UserSubmission, *, reveal: bool) -> str | None:
 
 
 def _status(row: UserSubmission, *, now: datetime) -> str:
-    parts = [row.status.value, f"attempts: {row.attempts}"]
+    parts = [str(row.status), f"attempts: {row.attempts}"]
     if row.stale_attempts:
         parts.append(f"published again as stale: {row.stale_attempts}")
     if row.is_leased(now=now) and row.lease_expires_at:
@@ -104,7 +106,7 @@ def _kind(row: UserSubmission) -> str | None:
 def _reply(row: UserSubmission) -> str | None:
     if row.reply_state is None:
         return None
-    return f"{row.reply_state.value} {row.reply_sid}" if row.reply_sid else row.reply_state.value
+    return f"{row.reply_state} {row.reply_sid}" if row.reply_sid else str(row.reply_state)
 
 
 def _completed(row: UserSubmission, *, now: datetime) -> str | None:

@@ -21,7 +21,7 @@ class Decision(StrEnum):
     POISON = "set aside"
     """It was sent three times and failed; somebody must look at it."""
     BUSY = "in progress"
-    """Another run holds the lease; sending now would prove nothing."""
+    """A lease on the message holds; sending now would prove nothing."""
     UNREADABLE = "unreadable"
 
 

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     """AWS has it; what became of it, only the row can tell."""
     FAILED = "failed"
     BUSY = "in progress"
-    """The function left it to another run that holds the lease: nothing is known of the message itself."""
+    """The function left it alone, because a lease on it holds: nothing is known of the message itself."""
     THROTTLED = "throttled"
     """Not sent; may be sent again at once, more slowly."""
     NOT_SENT = "not sent"
@@ -179,5 +179,7 @@ def _judged(answer: object) -> Sent:
             return Sent(verdict=Verdict.PROCESSED)
         case Proof.IN_PROGRESS as proof:
             return Sent(verdict=Verdict.BUSY, error=proof.value)
+        case Proof.DISCARDED as proof:
+            return Sent(verdict=Verdict.FAILED, error=proof.value)
         case Proof.NONE as proof:
             return Sent(verdict=Verdict.UNKNOWN, error=proof.value)

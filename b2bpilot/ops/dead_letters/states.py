@@ -31,6 +31,8 @@ class RowState(StrEnum):
     STUCK = "stuck"
     """Nobody works on it: its lease is over, or it was never claimed."""
     ABANDONED = "abandoned"
+    UNREADABLE = "unreadable"
+    """The status is another version's."""
 
 
 class OwnRows:
@@ -70,11 +72,10 @@ def row_state(row: Progress | None, *, now: datetime) -> RowState:
             return RowState.FAILED
         case SubmissionStatus.ABANDONED:
             return RowState.ABANDONED
-        case SubmissionStatus.PENDING:
-            return RowState.STUCK
-        case SubmissionStatus.PROCESSING:
-            is_leased = row.lease_expires_at is not None and row.lease_expires_at > now
-            return RowState.IN_PROGRESS if is_leased else RowState.STUCK
+        case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING:
+            return RowState.IN_PROGRESS if row.is_leased(now=now) else RowState.STUCK
+        case str():
+            return RowState.UNREADABLE
         case _:
             assert_never(row.status)
 

@@ -12,6 +12,7 @@ from b2bpilot.ops.logs.entry import Level, LogEntry
 
 BEGAN, ENDED = "platform.start", "platform.report"
 CLAIMED = frozenset({"stored", "failed"})
+NOT_CLAIMED = frozenset({"duplicate", "in_progress", "discarded"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Attempt:
     @property
     def has_claimed(self) -> bool:
         """Whether the row counted it."""
-        return bool(self.events & CLAIMED) or not self.events & {"duplicate", "in_progress"}
+        return bool(self.events & CLAIMED) or not self.events & NOT_CLAIMED
 
     def ids(self, name: str) -> frozenset[str]:
         return frozenset(str(line.value(name)) for line in self.lines if line.value(name))
@@ -97,6 +98,9 @@ def _because(line: Mapping[str, Any]) -> str:
 TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "stored": lambda line: f"stored it, {line.get('latency_ms')} ms after it was received",
     "duplicate": lambda _: "skipped it as a duplicate: it was completed before",
-    "in_progress": lambda _: "left it alone: another run was working on it",
+    "in_progress": lambda line: (
+        f"left it alone: a lease on it held until {line.get('leased_until', 'later')}"
+    ),
+    "discarded": lambda line: f"did not store it: it was discarded in {line.get('discarded_by')}",
     "reply_sent": lambda line: f"sent the reply {line.get('reply_sid')}",
 }

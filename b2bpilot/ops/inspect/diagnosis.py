@@ -122,6 +122,8 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
             found = Verdict.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
         case SubmissionStatus.PROCESSING:
             found = Verdict.STUCK, "the run that worked on it died, and its lease is over"
+        case str():
+            found = Verdict.STUCK, f"its status {row.status!r} is another version's"
         case _:
             assert_never(row.status)
     return found

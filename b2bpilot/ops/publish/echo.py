@@ -14,7 +14,7 @@ from b2bpilot.aws.logs import LogGroup, LogLine
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 
-EVENTS = frozenset({"stored", "duplicate", "in_progress", "failed"})
+EVENTS = frozenset({"stored", "duplicate", "in_progress", "discarded", "failed"})
 MOST_LINES = 200
 MOST_MESSAGES = 20
 """One query each: what is asked of the log is about a handful of messages."""
@@ -86,7 +86,8 @@ def sentence(events: Mapping[str, int], deliveries: int) -> str:
     known: Sequence[tuple[str, str]] = (
         ("stored", "stored"),
         ("duplicate", "skipped as a duplicate"),
-        ("in_progress", "skipped while another run had it"),
+        ("in_progress", "left alone, because a lease on it held"),
+        ("discarded", "not stored, because it was discarded"),
         ("failed", "failed"),
     )
     parts = [f"{events[event]} {text}" for event, text in known if events.get(event)]

@@ -147,14 +147,18 @@ def _is_decided(row: Progress) -> bool:
     return False
 
 
+VERDICTS: Mapping[str, Verdict] = {
+    SubmissionStatus.COMPLETED: Verdict.STORED,
+    SubmissionStatus.ABANDONED: Verdict.ABANDONED,
+    SubmissionStatus.FAILED: Verdict.FAILED,
+}
+"""By status; any other has not come to an end."""
+
+
 def _proven(message_id: str, row: Progress | None, before: frozenset[str]) -> Proven:
     verdict = Verdict.NOT_STORED
     if row is not None:
-        verdict = {
-            SubmissionStatus.COMPLETED: Verdict.STORED,
-            SubmissionStatus.ABANDONED: Verdict.ABANDONED,
-            SubmissionStatus.FAILED: Verdict.FAILED,
-        }.get(row.status, Verdict.NOT_STORED)
+        verdict = VERDICTS.get(row.status, Verdict.NOT_STORED)
     if verdict is Verdict.STORED and message_id in before:
         verdict = Verdict.STORED_BEFORE
     return Proven(message_id=message_id, verdict=verdict, row=row)

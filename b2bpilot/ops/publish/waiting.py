@@ -126,10 +126,9 @@ def wait_until_stored(
 
 
 def _verdict(row: UserSubmission | None) -> Verdict:
-    if row is None:
-        return Verdict.NOT_STORED
-    return {
+    verdicts: dict[str, Verdict] = {
         SubmissionStatus.COMPLETED: Verdict.STORED,
         SubmissionStatus.ABANDONED: Verdict.ABANDONED,
         SubmissionStatus.FAILED: Verdict.FAILED,
-    }.get(row.status, Verdict.NOT_STORED)
+    }
+    return verdicts.get(row.status, Verdict.NOT_STORED) if row else Verdict.NOT_STORED

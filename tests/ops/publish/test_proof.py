@@ -111,5 +111,5 @@ def test_a_database_that_stays_away_is_an_error() -> None:
 def test_deliveries_are_told_in_one_phrase() -> None:
     events = {"stored": 1, "duplicate": 2, "in_progress": 1}
     assert sentence(events, 5) == (
-        "1 stored, 2 skipped as a duplicate, 1 skipped while another run had it, 1 not in the log yet"
+        "1 stored, 2 skipped as a duplicate, 1 left alone, because a lease on it held, 1 not in the log yet"
     )
