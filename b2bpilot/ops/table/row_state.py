@@ -28,6 +28,8 @@ class RowState(StrEnum):
     STUCK = "stuck"
     """Nobody works on it: its lease is over, or it was never claimed."""
     ABANDONED = "abandoned"
+    UNREADABLE = "unreadable"
+    """The row's status is another version's."""
     OTHER_KIND = "id taken"
     """A test has the id of a real message, or the reverse: the row is not this message's, and the processor refuses it."""
     UNKNOWN = "unknown"
@@ -89,11 +91,10 @@ def _state(row: Progress, *, now: datetime) -> RowState:
             return RowState.FAILED
         case SubmissionStatus.ABANDONED:
             return RowState.ABANDONED
-        case SubmissionStatus.PENDING:
-            return RowState.STUCK
-        case SubmissionStatus.PROCESSING:
-            is_leased = row.lease_expires_at is not None and row.lease_expires_at > now
-            return RowState.IN_PROGRESS if is_leased else RowState.STUCK
+        case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING:
+            return RowState.IN_PROGRESS if row.is_leased(now=now) else RowState.STUCK
+        case str():
+            return RowState.UNREADABLE
         case _:
             assert_never(row.status)
 
