@@ -7,11 +7,10 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from b2bpilot import resources
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess, free_port
@@ -19,13 +18,13 @@ from b2bpilot.local.functions import serving, without_user_settings
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.readiness import wait_until_settled
+from b2bpilot.local.release import Release
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import Identity, State, read_state, write_state
 from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops import migrations
 
 Progress = Callable[[str], None]
 
@@ -40,6 +39,14 @@ class LocalEnvironment:
     stack: Stack
     emulator: EmulatorProcess
     twilio: TwilioDouble
+    aws: LocalAws
+    parameters: Mapping[str, str] = field(repr=False)
+
+    def deploy(self, template: Path) -> Stack:
+        """Update the stack to another template, with the parameters that it has, and wait until that is done."""
+        stack = deploy(self.aws, template, self.parameters)
+        wait_until_settled(self.aws, stack)
+        return stack
 
     def serve(self) -> None:
         """Return at Ctrl-C or SIGTERM; raise when the emulator ends by itself."""
@@ -61,6 +68,7 @@ def running(
     reply_text: str | None = None,
     parameters: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
+    release: Release | None = None,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
     """Start everything, wait until it is ready, and end it with the block. Raises LocalEnvironmentError when one already
@@ -73,6 +81,7 @@ def running(
     """
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    release = release or Release()
     with ExitStack() as cleanup:
         cleanup.enter_context(sigterm_interrupts())
         lock = HomeLock(home)
@@ -98,26 +107,33 @@ def running(
         postgres = Postgres(home / "postgres", lock=lock.fileno())
         cleanup.callback(postgres.stop)
         postgres.start()
-        migrations.apply(postgres.url)
+        release.migrate(postgres.url)
         emulator.wait_until_ready()
 
         progress("deploying template.yaml")
         aws = LocalAws(emulator.endpoint_url, identity.account_id)
-        stack = deploy(
-            aws,
-            resources.template(),
-            _parameters(identity, aws, postgres, reply_text) | dict(parameters or {}),
-        )
+        given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
+        stack = deploy(aws, release.template, given)
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
         neighbours = {"TWILIO_API_URL": double.url, **(variables or {})}
         cleanup.enter_context(
-            serving(server, aws, stack, home / EVENTS, time_scale=time_scale, variables=neighbours)
+            serving(
+                server,
+                aws,
+                stack,
+                home / EVENTS,
+                time_scale=time_scale,
+                variables=neighbours,
+                load=release.load,
+            )
         )
         wait_until_settled(aws, stack)
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)
         progress(f"ready: {state.webhook_url}")
-        yield LocalEnvironment(state=state, stack=stack, emulator=emulator, twilio=double)
+        yield LocalEnvironment(
+            state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
+        )
 
 
 @contextmanager

@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws, credentials
 from b2bpilot.local.readiness import wait_until_answering
+from b2bpilot.local.runtime.code import Load, load_here
 from b2bpilot.local.runtime.configuration import ConfigurationCache, FunctionConfiguration, read_configuration
 from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.events import EventQueue
@@ -36,13 +38,20 @@ def serving(
     *,
     time_scale: float,
     variables: Mapping[str, str],
+    load: Load = load_here,
 ) -> Iterator[None]:
     """Answer invocations, and take up the events that an earlier process left, until the block ends. The webhook
     answers when it begins.
 
     The functions have the template's variables, and `variables` before these.
     """
-    read = ConfigurationCache(lambda name: read_configuration(aws.functions, name))
+    account = credentials(aws.endpoint_url, aws.account_id)
+
+    def configuration(name: str) -> FunctionConfiguration:
+        found = read_configuration(aws.functions, name)
+        return replace(found, environment={**account, **found.environment, **variables})
+
+    read = ConfigurationCache(configuration)
     changed = threading.Event()
     metrics = Metrics(changed=changed.set)
     filters = MetricsFromLogs(read_metric_filters(aws.logs), metrics)
@@ -56,11 +65,11 @@ def serving(
         events=events,
         logs=logs,
         metrics=metrics,
+        load=load,
         time_scale=time_scale,
     )
     background = Background(changed, logs, metrics, queues, aws.cloudwatch)
-    deployed = merged_environment(read(name).environment for name in stack.functions)
-    environment = credentials(aws.endpoint_url, aws.account_id) | deployed | dict(variables)
+    environment = merged_environment(read(name).environment for name in stack.functions)
     with ExitStack() as cleanup:
         cleanup.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(SWITCH_SECONDS)

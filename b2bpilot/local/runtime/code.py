@@ -8,7 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from b2bpilot.local.runtime.configuration import FunctionConfiguration
+
 Handler = Callable[[Any, Any], Any]
+Load = Callable[[FunctionConfiguration], Handler]
+"""Return the handler of a new container: its own, which nobody else calls."""
 
 INSTANCE = "#"
 """Stands between a module's name and the number of its instance."""
@@ -18,6 +22,11 @@ _instances = itertools.count(1)
 
 class HandlerMissing(Exception):
     """The function's Handler setting names nothing that can be imported."""
+
+
+def load_here(configuration: FunctionConfiguration) -> Handler:
+    """Load from this process's own code, whatever code was uploaded."""
+    return load_handler(configuration.handler)
 
 
 def load_handler(setting: str) -> Handler:
@@ -55,11 +64,9 @@ def _origin(module_name: str) -> str:
 
 
 def unload_handler(handler: Handler) -> None:
-    """Let the module instance that `load_handler` made end what it holds, where it has an `end` for that, and forget it."""
+    """Let what a container loaded end what it holds, where it has an `end` for that: the handler itself, or the module
+    instance that `load_handler` made, which is forgotten."""
     name = getattr(handler, "__module__", "")
-    if INSTANCE not in name:
-        return
-    module = sys.modules.pop(name, None)
-    end = getattr(module, "end", None)
+    end = getattr(sys.modules.pop(name) if INSTANCE in name else handler, "end", None)
     if end is not None:
         end()

@@ -34,6 +34,7 @@ class FunctionConfiguration:
     maximum_retry_attempts: int = MAXIMUM_RETRY_ATTEMPTS
     maximum_event_age_seconds: int = MAXIMUM_EVENT_AGE_SECONDS
     environment: Mapping[str, str] = field(default_factory=dict)
+    code_sha256: str = ""
 
 
 Configurations = Callable[[str], FunctionConfiguration]
@@ -62,6 +63,7 @@ def read_configuration(client: LambdaClient, name: str) -> FunctionConfiguration
         maximum_retry_attempts=retries,
         maximum_event_age_seconds=age,
         environment=configuration.get("Environment", {}).get("Variables", {}),
+        code_sha256=configuration.get("CodeSha256", ""),
     )
 
 

@@ -11,21 +11,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from b2bpilot.local.runtime.code import Handler, load_handler, unload_handler
+from b2bpilot.local.runtime.code import Handler, Load, load_here, unload_handler
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
 from b2bpilot.local.runtime.invocation import Invocation, LambdaContext, Result, describe
 from b2bpilot.local.runtime.logs import Logs, LogSink, current
 
 Done = Callable[[Result], None]
-Load = Callable[[str], Handler]
 
 
 class Container:
     """Warm, it keeps its thread and its module; closed, it ends after the event it is running."""
 
-    def __init__(
-        self, configuration: FunctionConfiguration, logs: Logs, *, load: Load = load_handler
-    ) -> None:
+    def __init__(self, configuration: FunctionConfiguration, logs: Logs, *, load: Load = load_here) -> None:
         self.configuration = configuration
         self._log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
         self._load = load
@@ -36,7 +33,7 @@ class Container:
         self._thread.start()
 
     def serves(self, configuration: FunctionConfiguration) -> bool:
-        """A changed setting needs a new container, as on AWS; a changed limit does not."""
+        """A changed setting or code needs a new container, as on AWS; a changed limit does not."""
         ours = self.configuration
         return replace(
             configuration,
@@ -82,7 +79,7 @@ class Container:
 
     def _call(self, invocation: Invocation, deadline: float) -> Result:
         if self._handler is None:
-            self._handler = self._load(self.configuration.handler)
+            self._handler = self._load(self.configuration)
         answer = self._handler(json.loads(invocation.payload), self._context(invocation, deadline))
         return Result(payload=json.dumps(answer, ensure_ascii=False).encode())
 

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
-from b2bpilot.local.runtime.code import load_handler
+from b2bpilot.local.runtime.code import Load, load_here
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
-from b2bpilot.local.runtime.container import Container, Load
+from b2bpilot.local.runtime.container import Container
 from b2bpilot.local.runtime.deadlines import Deadlines
 from b2bpilot.local.runtime.invocation import Invocation, Result, timed_out
 from b2bpilot.local.runtime.logs import Logs
@@ -55,7 +55,7 @@ class Function:
         logs: Logs,
         metrics: Metrics,
         deadlines: Deadlines,
-        load: Load = load_handler,
+        load: Load = load_here,
     ) -> None:
         self._configuration = configuration
         self._logs = logs

@@ -6,9 +6,8 @@ import threading
 from concurrent.futures import Future
 
 from b2bpilot.local.runtime.asynchronous import AsynchronousInvocations, SendDeadLetter
-from b2bpilot.local.runtime.code import load_handler
+from b2bpilot.local.runtime.code import Load, load_here
 from b2bpilot.local.runtime.configuration import Configurations
-from b2bpilot.local.runtime.container import Load
 from b2bpilot.local.runtime.deadlines import Deadlines
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.runtime.function import Function, Throttled
@@ -34,7 +33,7 @@ class LambdaRuntime:
         events: EventQueue,
         logs: Logs,
         metrics: Metrics,
-        load: Load = load_handler,
+        load: Load = load_here,
         time_scale: float = TIME_SCALE,
     ) -> None:
         self._configurations = configurations

@@ -86,9 +86,9 @@ class Laboratory:
             raise FunctionMissing(name)
         return self.configurations[name]
 
-    def _load(self, setting: str) -> Handler:
+    def _load(self, configuration: FunctionConfiguration) -> Handler:
         self.loads += 1
-        return self.handlers[setting]
+        return self.handlers[configuration.handler]
 
     def _send(self, arn: str, event: Event, reason: GivenUp) -> None:
         if self.queue_is_broken:

@@ -65,6 +65,24 @@ def test_only_what_was_loaded_is_unloaded() -> None:
     assert __name__ in sys.modules
 
 
+def test_a_handler_that_is_an_object_ends_itself(laboratory: Laboratory) -> None:
+    """One that stands for code elsewhere, in a process of its own."""
+
+    class Elsewhere:
+        ended = 0
+
+        def __call__(self, event: object, context: object) -> None: ...
+
+        def end(self) -> None:
+            self.ended += 1
+
+    handler = Elsewhere()
+    laboratory.function("f", handler)
+    laboratory.runtime.invoke("f", b"{}", "id-1")
+    laboratory.runtime.stop()
+    assert handler.ended == 1
+
+
 def test_a_runtime_that_stops_ends_its_containers(module: str, laboratory: Laboratory) -> None:
     """A handler holds a connection to the database, which must not outlive the environment."""
     handler = load_handler(f"{module}.handler")

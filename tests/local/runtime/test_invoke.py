@@ -152,6 +152,14 @@ def test_a_changed_setting_gets_a_new_container_a_changed_limit_does_not(laborat
     assert laboratory.loads == 2
 
 
+def test_changed_code_gets_a_new_container(laboratory: Laboratory) -> None:
+    laboratory.function("f", lambda *_: None)
+    laboratory.runtime.invoke("f", b"{}", "id-1")
+    laboratory.change("f", code_sha256="another")
+    laboratory.runtime.invoke("f", b"{}", "id-2")
+    assert laboratory.loads == 2
+
+
 def test_runs_that_last_get_containers_of_their_own(laboratory: Laboratory) -> None:
     barrier = threading.Barrier(3)
     laboratory.function("f", lambda *_: barrier.wait(10) is not None)
