@@ -9,7 +9,7 @@ WORKERS ?= 2
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format build docs bench clean
+.PHONY: help demo test faults check format build docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages trav
 
 test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, import rules, migrations, template
 	$(BIN)/ruff format --check .

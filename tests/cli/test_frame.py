@@ -338,3 +338,23 @@ def test_a_reader_that_leaves_is_no_error_to_talk_about(monkeypatch: pytest.Monk
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert result.stderr == ""
     assert result.stdout.strip() in ("2", "141")
+
+
+def test_an_interrupt_while_the_program_is_loaded_shows_no_traceback() -> None:
+    interrupted = (
+        "import runpy, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'b2bpilot.cli.app':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "runpy.run_module('b2bpilot', run_name='__main__')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", interrupted],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

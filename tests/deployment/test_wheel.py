@@ -58,4 +58,4 @@ def test_the_functions_are_there(installed: Path, function: str) -> None:
 def test_the_console_script_is_declared(installed: Path) -> None:
     (entry_points,) = installed.glob("b2bpilot-*.dist-info/entry_points.txt")
 
-    assert "b2bpilot = b2bpilot.cli.app:run" in entry_points.read_text()
+    assert "b2bpilot = b2bpilot.__main__:main" in entry_points.read_text()

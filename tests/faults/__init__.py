@@ -1,0 +1,1 @@
+"""The harness of faults: traffic, faults and commands side by side, then books that must balance. `make faults` runs it."""

@@ -1,0 +1,146 @@
+"""The command line as a process: its calls led through the proxies, sometimes killed, always written down."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.deployment import Deployment
+from tests.local.conftest import ROOT
+
+LONGEST_SECONDS = 240.0
+END_SECONDS = 60.0
+KILLED = "killed"
+STUCK = "stuck"
+"""It did not end when it was told to, or ran for too long."""
+DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 130})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    after_seconds: float
+    signal: signal.Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One command that ended. `how` is empty when it ended by itself."""
+
+    number: int
+    arguments: tuple[str, ...]
+    code: int
+    how: str
+    began_at: float
+    seconds: float
+    output: str = field(repr=False)
+    errors: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return " ".join(itertools.takewhile(lambda part: not part.startswith("-"), self.arguments[:2]))
+
+    @property
+    def document(self) -> Any:
+        """What it said with -o json; None when that is no JSON."""
+        try:
+            return json.loads(self.output)
+        except ValueError:
+            return None
+
+
+class CommandLine:
+    """Runs commands as several people on one machine would. Safe for threads."""
+
+    def __init__(self, deployment: Deployment, home: Path) -> None:
+        self.ran: list[Ran] = []
+        self._deployment = deployment
+        self._folder = home / "commands"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._environ = _environment(deployment)
+
+    def run(
+        self,
+        *arguments: str,
+        tunnel: bool = True,
+        kill: Kill | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> Ran:
+        """Run to the end. With `tunnel` the database is named, else it is the one in the functions' secret."""
+        ran = self._finished(arguments, self._words(arguments, tunnel=tunnel), kill, variables or {})
+        self._keep(ran)
+        return ran
+
+    def _words(self, arguments: Sequence[str], *, tunnel: bool) -> list[str]:
+        aws = self._deployment.proxies.commands_aws.url
+        named = ["--database-url", self._deployment.tunnel] if tunnel else []
+        return [*arguments, "-e", "local", "--endpoint-url", aws, *named, "-o", "json"]
+
+    def _finished(
+        self, arguments: tuple[str, ...], words: list[str], kill: Kill | None, variables: dict[str, str]
+    ) -> Ran:
+        began_at, started = time.time(), time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "b2bpilot", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environ | variables,
+        )
+        how, output, errors = _communicate(process, kill)
+        return Ran(
+            number=next(self._numbers),
+            arguments=arguments,
+            code=process.returncode,
+            how=how,
+            began_at=began_at,
+            seconds=time.monotonic() - started,
+            output=output,
+            errors=errors,
+        )
+
+    def _keep(self, ran: Ran) -> None:
+        with self._lock:
+            self.ran.append(ran)
+        (self._folder / f"{ran.number}.json").write_text(json.dumps(asdict(ran), indent=1))
+
+
+def _communicate(process: subprocess.Popen[str], kill: Kill | None) -> tuple[str, str, str]:
+    try:
+        output, errors = process.communicate(timeout=kill.after_seconds if kill else LONGEST_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(kill.signal if kill else signal.SIGTERM)
+    else:
+        return "", output, errors
+    how = KILLED if kill else STUCK
+    try:
+        output, errors = process.communicate(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        how = STUCK
+        output, errors = process.communicate()
+    return how, output, errors
+
+
+def _environment(deployment: Deployment) -> dict[str, str]:
+    """Nothing of the shell's but what a program needs to start."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "B2BPILOT_HOME": str(deployment.machine.home),
+        "TWILIO_API_URL": deployment.proxies.commands_twilio.url,
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+    }

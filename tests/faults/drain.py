@@ -1,0 +1,67 @@
+"""What people do when the causes are gone: resume, restore, redrive, correct, and leave what cannot be helped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from tests.faults.commands import CommandLine, Ran
+from tests.faults.deployment import Deployment
+from tests.faults.evidence import letters
+from tests.faults.operators import editor
+
+ROUTES = ("invoke", "topic", "invoke", "async")
+REDRIVE = (
+    "dlq",
+    "redrive",
+    "--yes",
+    "--force",
+    "--include-poison",
+    "--max-failures",
+    "100%",
+    "--wait",
+    "20s",
+)
+
+
+def drain(
+    deployment: Deployment,
+    line: CommandLine,
+    rest: Callable[[], object],
+    *,
+    poison: Collection[str],
+    corrected: int,
+) -> None:
+    """Leave nothing in the queue but `poison`, of which so many are corrected. `rest` returns when nothing is under way."""
+    _resume(line)
+    _restore(deployment, line)
+    for route in ROUTES:
+        rest()
+        if not letters(deployment).message_ids - set(poison):
+            break
+        line.run(*REDRIVE, "--via", route)
+    rest()
+    _correct(sorted(letters(deployment).message_ids & set(poison))[:corrected], line)
+    rest()
+
+
+def _resume(line: CommandLine) -> None:
+    for run_id in _interrupted(line.run("runs", "list", "--limit", "1000")):
+        line.run("runs", "resume", run_id, "--yes")
+
+
+def _interrupted(listed: Ran) -> list[str]:
+    document = listed.document
+    runs = document.get("runs", []) if isinstance(document, dict) else []
+    return [run["run_id"] for run in runs if run.get("state") == "interrupted"]
+
+
+def _restore(deployment: Deployment, line: CommandLine) -> None:
+    for path in sorted((deployment.machine.home / "runs").glob("*-discard-*.jsonl")):
+        line.run("dlq", "restore", path.stem, "--yes")
+
+
+def _correct(message_ids: list[str], line: CommandLine) -> None:
+    """As a person would, one by one, and send each."""
+    for message_id in message_ids:
+        line.run("dlq", "edit", message_id, "--yes", variables={"EDITOR": editor()})
+        line.run("dlq", "redrive", "--yes", "--include-poison", "--message-id", message_id, "--wait", "20s")

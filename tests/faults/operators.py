@@ -1,0 +1,171 @@
+"""People who run commands while all of that happens, and at times pull the plug."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.faults.commands import CommandLine, Kill, Ran
+from tests.faults.deployment import Deployment
+
+KILLED_SHARE = 0.3
+SHORTEST_LIFE_SECONDS, LONGEST_LIFE_SECONDS = 0.6, 5.0
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+TUNNEL_SHARE = 0.6
+LONGEST_PAUSE_SECONDS = 3.0
+EDITOR = Path(__file__).parent / "correct.py"
+
+Command = Callable[["Operator"], Sequence[str] | None]
+"""Draw the arguments; None when there is nothing to do."""
+
+
+class Operator:
+    """Draws commands one after another. Two of them know nothing of each other."""
+
+    def __init__(self, deployment: Deployment, line: CommandLine, seed: str, sids: Sequence[str]) -> None:
+        self.chance = random.Random(seed)
+        self.deployment = deployment
+        self.line = line
+        self.sids = sids
+        """Of the messages so far; others add to it."""
+
+    def run(self, healing: threading.Event) -> None:
+        while not healing.is_set():
+            self._one()
+            healing.wait(self.chance.uniform(0.2, LONGEST_PAUSE_SECONDS))
+
+    def ask(self, *arguments: str) -> Ran:
+        return self.line.run(*arguments, tunnel=self._is_tunnelled())
+
+    def journals(self, command: str) -> list[str]:
+        """The runs of a command, by their journals."""
+        folder = self.deployment.machine.home / "runs"
+        return sorted(path.stem for path in folder.glob(f"*-{command}-*.jsonl"))
+
+    def _one(self) -> None:
+        commands = [command for command, _ in COMMANDS]
+        weights = [weight for _, weight in COMMANDS]
+        arguments = self.chance.choices(commands, weights)[0](self)
+        kill, tunnel = self._kill(), self._is_tunnelled()
+        if arguments:
+            self.line.run(*arguments, kill=kill, tunnel=tunnel, variables={"EDITOR": editor()})
+
+    def _is_tunnelled(self) -> bool:
+        return self.chance.random() < TUNNEL_SHARE
+
+    def _kill(self) -> Kill | None:
+        if self.chance.random() >= KILLED_SHARE:
+            return None
+        after = self.chance.uniform(SHORTEST_LIFE_SECONDS, LONGEST_LIFE_SECONDS)
+        return Kill(after_seconds=after, signal=self.chance.choice(SIGNALS))
+
+
+def editor() -> str:
+    """A program that corrects what makes a message poison, as a person with an editor would."""
+    return shlex.join([sys.executable, str(EDITOR)])
+
+
+def redrive(operator: Operator) -> Sequence[str]:
+    route = operator.chance.choice(["invoke", "invoke", "async", "topic"])
+    wait = operator.chance.choice(["0s", "5s", "15s"])
+    most = operator.chance.choice(["20%", "100%"])
+    return ("dlq", "redrive", "--yes", "--via", route, "--wait", wait, "--max-failures", most)
+
+
+def redrive_in_aws(operator: Operator) -> Sequence[str]:
+    return ("dlq", "redrive", "--yes", "--engine", "lambda")
+
+
+def replay(operator: Operator) -> Sequence[str]:
+    return ("dlq", "replay", "--yes", "--limit", "15")
+
+
+def publish(operator: Operator) -> Sequence[str]:
+    count = str(operator.chance.choice([1, 5, 30]))
+    route = operator.chance.choice(["topic", "topic", "webhook"])
+    return ("publish", "--count", count, "--wait", "20s", "--yes", "--via", route)
+
+
+def discard(operator: Operator) -> Sequence[str]:
+    return ("dlq", "discard", "--yes", "--confirm", "local", "--limit", "6")
+
+
+def restore(operator: Operator) -> Sequence[str] | None:
+    runs = operator.journals("discard") + operator.journals("edit")
+    return ("dlq", "restore", operator.chance.choice(runs), "--yes") if runs else None
+
+
+def resume(operator: Operator) -> Sequence[str] | None:
+    document = operator.ask("runs", "list").document
+    runs = document.get("runs", []) if isinstance(document, dict) else []
+    interrupted = [run["run_id"] for run in runs if run.get("state") == "interrupted"]
+    return ("runs", "resume", operator.chance.choice(interrupted), "--yes") if interrupted else None
+
+
+def show(operator: Operator) -> Sequence[str] | None:
+    return ("dlq", "show", operator.chance.choice(operator.sids)) if operator.sids else None
+
+
+def inspect(operator: Operator) -> Sequence[str] | None:
+    return ("inspect", operator.chance.choice(operator.sids)) if operator.sids else None
+
+
+def edit(operator: Operator) -> Sequence[str] | None:
+    """A letter of the queue as `dlq list` groups them: the poison, as a rule."""
+    ids = message_ids(operator.ask("dlq", "list").document)
+    return ("dlq", "edit", operator.chance.choice(ids), "--yes") if ids else None
+
+
+def export(operator: Operator) -> Sequence[str]:
+    file = operator.deployment.machine.home / f"export-{operator.chance.getrandbits(40):x}.jsonl"
+    return ("dlq", "export", str(file))
+
+
+def reconcile(operator: Operator) -> Sequence[str]:
+    more = ("--publish-missing", "--yes", "--wait", "15s") if operator.chance.random() < 0.5 else ()
+    return ("twilio", "reconcile", "--since", "1h", *more)
+
+
+def look(operator: Operator) -> Sequence[str]:
+    return operator.chance.choice(
+        [
+            ("dlq", "list"),
+            ("status",),
+            ("submissions", "list"),
+            ("submissions", "stuck"),
+            ("verify",),
+            ("subscriptions", "list"),
+        ]
+    )
+
+
+COMMANDS: Sequence[tuple[Command, float]] = (
+    (redrive, 40),
+    (redrive_in_aws, 5),
+    (replay, 6),
+    (publish, 12),
+    (discard, 8),
+    (restore, 8),
+    (resume, 12),
+    (edit, 4),
+    (export, 3),
+    (reconcile, 4),
+    (show, 3),
+    (inspect, 4),
+    (look, 8),
+)
+
+
+def message_ids(document: object) -> list[str]:
+    """Find every message_id in a document, wherever it stands."""
+    if isinstance(document, list):
+        return [found for part in document for found in message_ids(part)]
+    if not isinstance(document, dict):
+        return []
+    own = [document["message_id"]] if isinstance(document.get("message_id"), str) else []
+    return own + [found for part in document.values() for found in message_ids(part)]

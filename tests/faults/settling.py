@@ -1,0 +1,47 @@
+"""After healing everything must come to rest by itself: completed, ended, or a dead letter that waits for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.faults.deployment import Deployment
+from tests.faults.evidence import letters, rows
+
+PAUSE_SECONDS = 2.0
+HIDDEN_SECONDS = 400.0
+"""Longer than a redriver's run: what it has taken comes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """`seconds` after healing the last message came to rest; `unsettled` did not in time."""
+
+    seconds: float
+    unsettled: tuple[str, ...]
+
+
+def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float, within: float) -> Settled:
+    """Wait until nothing is under way, or the time is over. Letters that somebody hides are waited for: they were written
+    before, and say when."""
+    wanted = set(expected)
+    while True:
+        asked_at = time.time()
+        unsettled = _under_way(deployment, wanted, until=healed_at + within)
+        late = asked_at - healed_at > within
+        if (
+            not unsettled
+            or (late and not letters(deployment).hidden)
+            or asked_at - healed_at > HIDDEN_SECONDS
+        ):
+            return Settled(seconds=asked_at - healed_at, unsettled=tuple(sorted(unsettled)))
+        time.sleep(PAUSE_SECONDS)
+
+
+def _under_way(deployment: Deployment, wanted: set[str], *, until: float) -> set[str]:
+    """Read the letters first: what becomes a letter between the two reads counts as under way, and never the reverse."""
+    dead = {letter.message_id for letter in letters(deployment).found if letter.sent_at <= until}
+    found = rows(deployment)
+    resting = {row.message_id for row in found if row.is_ended}
+    return (wanted | {row.message_id for row in found}) - resting - dead
