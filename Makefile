@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 ARGS ?=
 WORKERS ?= 2
+SEED ?= $(shell date +%s)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults check format build docs bench clean
+.PHONY: help demo test faults fuzz check format build docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +23,9 @@ test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template 
 
 faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(STAMP) ## Run the property tests with 20 times as many examples (SEED=7 for the same ones again)
+	B2BPILOT_FUZZ=20 $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, import rules, migrations, template
 	$(BIN)/ruff format --check .

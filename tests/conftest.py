@@ -18,9 +18,12 @@ from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.ops import migrations
+from tests.fuzz import examples
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
-settings.register_profile("b2bpilot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "b2bpilot", deadline=None, max_examples=examples(), suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("b2bpilot")
 
 # A folder of this run's own: a pytest that starts closes the one that runs share to other users, and under root

@@ -21,6 +21,7 @@ from b2bpilot.pipeline.remote_run import ended_tags, remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
 from tests.events import message, sns_event
+from tests.fuzz import examples
 from tests.lambdas.redriver_world import Crash, Fault, World, error_of
 from tests.odd_letters import odd_letters
 
@@ -383,7 +384,7 @@ def test_a_second_run_is_refused() -> None:
         world.begin(run_id="second")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faults=SOME_FAULTS, size=st.integers(1, 45), poison=st.integers(0, 5))
 def test_no_fault_loses_a_message_and_every_run_ends(faults: list[Fault], size: int, poison: int) -> None:
     found = messages(size)
