@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from b2bpilot.errors import PilotError
-from b2bpilot.local.environment import running
+from b2bpilot.local.environment import Neighbours, running
 from b2bpilot.local.lifeline import end_when_input_closes
 from b2bpilot.local.runtime.service import TIME_SCALE
 
@@ -27,6 +29,7 @@ def main() -> int:
             parameters=dict(arguments.parameter),
             variables=dict(arguments.variable),
             progress=_Report("progress"),
+            meet=_Report("neighbours").addresses,
         ) as environment:
             _Report("ready")(environment.state.webhook_url)
             environment.serve()
@@ -45,7 +48,13 @@ class _Report:
         self._kind = kind
 
     def __call__(self, text: str, *, hint: str | None = None) -> None:
-        line = {"kind": self._kind, "text": text, "hint": hint}
+        self._write({"text": text, "hint": hint})
+
+    def addresses(self, neighbours: Neighbours) -> None:
+        self._write({"text": "the neighbours of the functions run", **dataclasses.asdict(neighbours)})
+
+    def _write(self, fact: Mapping[str, object]) -> None:
+        line = {"kind": self._kind, **fact}
         try:
             print(json.dumps(line), flush=True)  # noqa: T201  a protocol between two of our processes
         except BrokenPipeError:

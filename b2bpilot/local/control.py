@@ -114,7 +114,7 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
                     return status(home)
                 case "error":
                     raise LocalEnvironmentError(report["text"], hint=report["hint"])
-                case _:
+                case "progress":
                     progress(report["text"])
     raise LocalEnvironmentError("the local environment did not start", hint=f"see {home / LOG_FILE}")
 

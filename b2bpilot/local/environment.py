@@ -32,6 +32,15 @@ EVENTS = "events.sqlite3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """Where what the functions talk to is, whatever the functions were told."""
+
+    database_url: str
+    aws_endpoint_url: str
+    twilio_api_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEnvironment:
     """A running environment, seen from the process that runs it."""
 
@@ -70,12 +79,13 @@ def running(
     variables: Mapping[str, str] | None = None,
     release: Release | None = None,
     progress: Progress = lambda _: None,
+    meet: Callable[[Neighbours], None] = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
     """Start everything, wait until it is ready, and end it with the block. Raises LocalEnvironmentError when one already
     runs in this home.
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
-    the functions and the database, AWS or Twilio.
+    the functions and the database, AWS or Twilio. `meet` is told where these are before the first function runs.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
     """
@@ -115,7 +125,11 @@ def running(
         given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
         stack = deploy(aws, release.template, given)
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
-        neighbours = {"TWILIO_API_URL": double.url, **(variables or {})}
+        meet(
+            Neighbours(
+                database_url=postgres.url, aws_endpoint_url=aws.endpoint_url, twilio_api_url=double.url
+            )
+        )
         cleanup.enter_context(
             serving(
                 server,
@@ -123,7 +137,7 @@ def running(
                 stack,
                 home / EVENTS,
                 time_scale=time_scale,
-                variables=neighbours,
+                variables={"TWILIO_API_URL": double.url, **(variables or {})},
                 load=release.load,
             )
         )

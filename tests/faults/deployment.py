@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -76,8 +77,9 @@ def deployed(home: Path, options: Options) -> Iterator[Deployment]:
     """Start everything; the proxies are harmless. They end with the block."""
     proxies = _proxies(options.seed)
     try:
-        with machine(home, *_arguments(proxies, options)) as found:
-            _lead(proxies, found)
+        with machine(
+            home, *_arguments(proxies, options), hear=lambda report: _lead(proxies, report)
+        ) as found:
             yield Deployment(machine=found, proxies=proxies)
     finally:
         for proxy in proxies.all.values():
@@ -115,14 +117,17 @@ def _arguments(proxies: Proxies, options: Options) -> list[str]:
     ]
 
 
-def _lead(proxies: Proxies, found: Machine) -> None:
-    address = _socket_of(found.state.database_url)
+def _lead(proxies: Proxies, report: dict[str, Any]) -> None:
+    """The functions ask before the environment is ready: that is a part of being ready."""
+    if report["kind"] != "neighbours":
+        return
+    address = _socket_of(report["database_url"])
     for database in (proxies.functions_database, proxies.commands_database):
         database.lead_to(lambda: _connect(address))
     for aws in (proxies.functions_aws, proxies.commands_aws):
-        aws.lead_to(found.state.endpoint_url)
+        aws.lead_to(report["aws_endpoint_url"])
     for twilio in (proxies.functions_twilio, proxies.commands_twilio):
-        twilio.lead_to(found.state.twilio_api_url)
+        twilio.lead_to(report["twilio_api_url"])
 
 
 def _socket_of(url: str) -> str:

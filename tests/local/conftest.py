@@ -11,7 +11,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,10 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(home: Path, *arguments: str) -> Iterator[Machine]:
-    """Start an environment, wait until it is ready, and end it with the block."""
+def machine(
+    home: Path, *arguments: str, hear: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Iterator[Machine]:
+    """Start an environment, wait until it is ready, and end it with the block. `hear` gets what it reports until then."""
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), "--until-eof", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "AWS_PROFILE": "a-profile-that-does-not-exist"}
     with subprocess.Popen(
@@ -66,6 +68,7 @@ def machine(home: Path, *arguments: str) -> Iterator[Machine]:
             for line in process.stdout:
                 report = json.loads(line)
                 assert report["kind"] != "error", report
+                hear(report)
                 if report["kind"] == "ready":
                     break
             assert process.poll() is None, "the environment ended while it started"
