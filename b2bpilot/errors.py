@@ -83,9 +83,16 @@ class Refused(PilotError):
 
 
 class AwsError(PilotError):
-    """A call to AWS failed."""
+    """A call to AWS failed. `is_unknown` where AWS may have done it all the same; else it certainly did not.
+
+    The seams of `aws` set it, from the error's class, the HTTP status and what the action does; nobody reads the text.
+    """
 
     code = "aws_failed"
+
+    def __init__(self, message: str, *, hint: str | None = None, is_unknown: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_unknown = is_unknown
 
 
 class CredentialsMissing(AwsError):
@@ -118,7 +125,7 @@ class AwsThrottled(AwsError):
 
 
 class PublishFailed(AwsError):
-    """SNS did not accept a message, or the answer is unknown."""
+    """SNS refused a message, or `is_unknown`."""
 
     code = "publish_failed"
 

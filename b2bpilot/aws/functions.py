@@ -6,21 +6,27 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from b2bpilot.aws.failures import translated
+from b2bpilot.aws.failures import DOUBT, translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.errors import AwsError
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
+ACTION = "lambda:InvokeFunction"
 LONGEST_RUN_SECONDS = 300
 """The processor's timeout. boto3's default of 60 s with retries would run a slow event twice (facts H3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """How a synchronous run ended. `error` is the function's own message; None means that it returned `result`."""
+    """How a synchronous run ended. `error` is the function's own message; None means that it returned `result`.
+
+    Whether it may have run when no such answer came, the AwsError says that is raised then.
+    """
 
     error: str | None
     result: object
@@ -40,8 +46,11 @@ class Function:
         return cls((access or AwsAccess()).client("lambda", timeouts), name)
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
-        """Run the function now and wait for it. A failure goes to no dead-letter queue (facts H2). Raises AwsError."""
-        with translated("lambda:InvokeFunction"):
+        """Run the function now and wait for it. A failure goes to no dead-letter queue (facts H2).
+
+        Raises AwsError, which says whether it may have run.
+        """
+        with translated(ACTION):
             answer = self._client.invoke(
                 FunctionName=self.name,
                 InvocationType="RequestResponse",
@@ -50,21 +59,24 @@ class Function:
             )
             payload = answer["Payload"].read()
         log_tail = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
-        document = _document(payload)
-        if not answer.get("FunctionError"):
-            return Invocation(error=None, result=document, log_tail=log_tail)
-        return Invocation(error=_error_message(document), result=None, log_tail=log_tail)
+        if answer.get("FunctionError"):
+            return Invocation(error=_error_message(payload), result=None, log_tail=log_tail)
+        if answer["StatusCode"] != HTTPStatus.OK:
+            raise _unclear(f"HTTP status {answer['StatusCode']}")
+        return Invocation(error=None, result=_result(payload), log_tail=log_tail)
 
     def invoke_later(self, event: Mapping[str, Any]) -> None:
         """Put the event into the function's own queue. What fails there becomes a new dead letter (facts H2).
 
-        Raises AwsError.
+        Raises AwsError, which says whether Lambda may have taken it.
         """
-        with translated("lambda:InvokeFunction"):
+        with translated(ACTION):
             answer = self._client.invoke(
                 FunctionName=self.name, InvocationType="Event", Payload=json.dumps(event).encode()
             )
             answer["Payload"].read()  # it is empty; left unread, the connection is not used again
+        if answer["StatusCode"] != HTTPStatus.ACCEPTED:
+            raise _unclear(f"HTTP status {answer['StatusCode']}")
 
     def reserved_concurrency(self) -> int | None:
         """Return how many runs at once the function is given; None when it has no reserve. Raises AwsError."""
@@ -73,13 +85,22 @@ class Function:
         return answer.get("ReservedConcurrentExecutions")
 
 
-def _document(payload: bytes) -> object:
+def _unclear(answer: str) -> AwsError:
+    return AwsError(f"{ACTION}: no answer of Lambda's ({answer}), so {DOUBT}", is_unknown=True)
+
+
+def _result(payload: bytes) -> object:
+    """Lambda gives JSON, also for a function that returned nothing. Raises AwsError for anything else."""
     try:
         return json.loads(payload)
+    except ValueError as exc:
+        raise _unclear("it is not JSON") from exc
+
+
+def _error_message(payload: bytes) -> str:
+    try:
+        document = json.loads(payload)
     except ValueError:
-        return None
-
-
-def _error_message(document: object) -> str:
+        document = None
     message = document.get("errorMessage") if isinstance(document, dict) else None
     return str(message or "the function failed without saying why")

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from b2bpilot.aws.attempts import THROTTLED, may_be_done_in_batch
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.errors import AwsError
+from b2bpilot.errors import AwsError, AwsThrottled
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter, sqs_time
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.type_defs import MessageTypeDef
+    from types_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
 
 BATCH = 10
+SILENCE = "SQS did not say what became of the message"
 SENDABLE = ("DataType", "StringValue", "BinaryValue")
 BATCH_BYTES = 262_144
 """SQS takes 1 MiB together (facts B3), older endpoints a quarter; a longer message goes alone."""
@@ -56,6 +58,11 @@ class Unsent:
     place: int
     message: Outgoing
     error: AwsError
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the message may be in the queue all the same."""
+        return self.error.is_unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,18 +180,20 @@ class DeadLetterQueue:
         except AwsError as exc:
             return [Unsent(place=place, message=message, error=exc) for place, message in batch]
         sent = {entry["Id"] for entry in answer.get("Successful", [])}
-        reasons = {
-            failed[
-                "Id"
-            ]: f"SQS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
-            for failed in answer.get("Failed", [])
-        }
-        silence = "SQS did not say what became of the message"
+        errors = {failed["Id"]: _refusal(failed) for failed in answer.get("Failed", [])}
+        silence = AwsError(SILENCE, is_unknown=True)
         return [
-            Unsent(place=place, message=message, error=AwsError(reasons.get(str(n), silence)))
+            Unsent(place=place, message=message, error=errors.get(str(n), silence))
             for n, (place, message) in enumerate(batch)
             if str(n) not in sent
         ]
+
+
+def _refusal(failed: BatchResultErrorEntryTypeDef) -> AwsError:
+    text = f"SQS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
+    if failed["Code"] in THROTTLED:
+        return AwsThrottled(text)
+    return AwsError(text, is_unknown=may_be_done_in_batch(failed))
 
 
 def _history(message: MessageTypeDef) -> History:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.attempts import error_code
+from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import SettingsInvalid
 

@@ -16,6 +16,7 @@ from botocore.exceptions import InvalidRegionError
 from botocore.loaders import Loader
 
 from b2bpilot import __version__
+from b2bpilot.aws.attempts import hear_attempts
 from b2bpilot.aws.failures import translated
 from b2bpilot.errors import SettingsInvalid
 
@@ -87,9 +88,9 @@ class AwsAccess:
 
         Raises SettingsInvalid for a profile, region or endpoint that cannot be used, and CredentialsMissing.
         """
-        with translated(f"{service}: create a client"), self._sessions.of(self.profile) as session:
+        with translated(f"create a client of {service}"), self._sessions.of(self.profile) as session:
             try:
-                return session.create_client(
+                client = session.create_client(
                     service,
                     region_name=self.region,
                     endpoint_url=self.endpoint_url,
@@ -104,6 +105,8 @@ class AwsAccess:
                     f"the endpoint {self.endpoint_url!r} cannot be used: {exc}",
                     hint="write it as http://HOST:PORT or https://HOST",
                 ) from exc
+        hear_attempts(client)
+        return client
 
 
 def client_config(timeouts: Timeouts) -> Config:

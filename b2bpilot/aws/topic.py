@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlencode
 
-from botocore import exceptions as boto
-
-from b2bpilot.aws.failures import THROTTLED, error_code, translated, was_not_sent
+from b2bpilot.aws.attempts import THROTTLED, may_be_done_in_batch
+from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, AwsThrottled, PublishFailed
 from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded
@@ -19,10 +16,11 @@ from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
     from types_boto3_sns import SNSClient
-    from types_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+    from types_boto3_sns.type_defs import BatchResultErrorEntryTypeDef, PublishBatchRequestEntryTypeDef
 
+ACTION = "sns:Publish"
 BATCH_ENTRIES = 10
-SERVER_ERROR = 500
+SILENCE = "SNS did not say what became of the message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +29,11 @@ class Published:
 
     sns_message_id: str | None = None
     error: AwsError | None = None
-    is_unknown: bool = False
-    """Whether SNS may have taken it all the same: no answer came, or one that says nothing of it."""
 
-
-class _Heard(threading.local):
-    """What a thread's call came to so far: boto3 raises the last attempt's end alone, which says nothing of the others."""
-
-    is_unclear = False
+    @property
+    def is_unknown(self) -> bool:
+        """Whether SNS may have taken it all the same: no answer came, or one that says nothing of it."""
+        return self.error is not None and self.error.is_unknown
 
 
 class Topic:
@@ -47,27 +42,26 @@ class Topic:
     def __init__(self, client: SNSClient, arn: str) -> None:
         self.arn = arn
         self._client = client
-        self._heard = _Heard()
 
     @classmethod
     def connect(cls, arn: str, *, access: AwsAccess | None = None, timeouts: Timeouts | None = None) -> Self:
         client: SNSClient = (access or AwsAccess()).client("sns", timeouts)
         client.meta.events.register_first("request-created.sns", _encode_once)
-        topic = cls(client, arn)
-        client.meta.events.register("response-received.sns", topic._note)
-        return topic
+        return cls(client, arn)
 
     def publish(self, message: Encoded) -> str:
         """Return SNS's id of the message: it is for logs, never a key (facts C13).
 
-        Raises AwsError; PublishFailed among them also where nobody can tell whether SNS took it.
+        Raises AwsError, which says whether SNS may have taken it; then it is a PublishFailed.
         """
-        with self._call():
+        with translated(ACTION, otherwise=PublishFailed):
             response = self._client.publish(
                 TopicArn=self.arn,
                 Message=message.body,
                 MessageAttributes=message.attributes,  # type: ignore[arg-type]  # a TypedDict per attribute
             )
+        if not response.get("MessageId"):
+            raise PublishFailed(SILENCE, is_unknown=True)
         return response["MessageId"]
 
     def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
@@ -78,47 +72,27 @@ class Topic:
     def _publish_one_batch(self, batch: Sequence[Encoded]) -> list[Published]:
         """SNS answers 200 with some entries failed, and in any order: entries are matched by their Id (facts C1)."""
         try:
-            with self._call():
+            with translated(ACTION, otherwise=PublishFailed):
                 response = self._client.publish_batch(
                     TopicArn=self.arn,
                     PublishBatchRequestEntries=[_entry(str(n), message) for n, message in enumerate(batch)],
                 )
         except AwsError as exc:
-            return [Published(error=exc, is_unknown=self._heard.is_unclear)] * len(batch)
+            return [Published(error=exc)] * len(batch)
         results = {
             entry["Id"]: Published(sns_message_id=entry["MessageId"])
             for entry in response.get("Successful", [])
         }
-        for failed in response.get("Failed", []):
-            text = f"SNS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
-            kind = AwsThrottled if failed["Code"] in THROTTLED else PublishFailed
-            results[failed["Id"]] = Published(error=kind(text))
-        silence = PublishFailed("SNS did not say what became of the message")
-        unanswered = Published(error=silence, is_unknown=True)
-        return [results.get(str(n), unanswered) for n in range(len(batch))]
+        results |= {failed["Id"]: _refused(failed) for failed in response.get("Failed", [])}
+        silence = Published(error=PublishFailed(SILENCE, is_unknown=True))
+        return [results.get(str(n), silence) for n in range(len(batch))]
 
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Translate what is raised. After an attempt without a clear answer no later one makes sure that nothing was sent."""
-        self._heard.is_unclear = False
-        try:
-            with translated("sns:Publish", otherwise=PublishFailed):
-                yield
-        except PublishFailed as exc:
-            self._heard.is_unclear |= _is_unclear(exc.__cause__)
-            raise
-        except AwsError as exc:
-            if not self._heard.is_unclear:
-                raise
-            text = "sns:Publish: an attempt got no answer, so nobody knows whether AWS did it; the last one"
-            raise PublishFailed(f"{text}: {exc}", hint=exc.hint) from exc
 
-    def _note(
-        self, exception: Exception | None, parsed_response: Mapping[str, Any] | None, **_: object
-    ) -> None:
-        """Hear how one attempt ended."""
-        answer = boto.ClientError(parsed_response, "Publish") if parsed_response else None  # type: ignore[arg-type]
-        self._heard.is_unclear |= _is_unclear(exception or answer)
+def _refused(failed: BatchResultErrorEntryTypeDef) -> Published:
+    text = f"SNS refused the message: {failed['Code']}: {failed.get('Message', 'no reason given')}"
+    if failed["Code"] in THROTTLED:
+        return Published(error=AwsThrottled(text))
+    return Published(error=PublishFailed(text, is_unknown=may_be_done_in_batch(failed)))
 
 
 def batches(messages: Sequence[Encoded]) -> Iterator[list[Encoded]]:
@@ -133,14 +107,6 @@ def batches(messages: Sequence[Encoded]) -> Iterator[list[Encoded]]:
         size_bytes += message.size_bytes
     if batch:
         yield batch
-
-
-def _is_unclear(cause: BaseException | None) -> bool:
-    """No answer after the request was sent, or one that blames the service itself, is no refusal."""
-    if isinstance(cause, boto.ClientError):
-        status = int(cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return status >= SERVER_ERROR and error_code(cause) not in THROTTLED
-    return isinstance(cause, boto.HTTPClientError | boto.SSLError) and not was_not_sent(cause)
 
 
 def _encode_once(request: AWSRequest, **_: object) -> None:

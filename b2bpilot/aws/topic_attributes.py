@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.attempts import error_code
+from b2bpilot.aws.failures import translated
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from b2bpilot.errors import MessageTooLarge, PilotError, PublishFailed
+from b2bpilot.errors import AwsError, MessageTooLarge, PilotError
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import (
     PilotMessage,
@@ -155,7 +155,8 @@ def _hand_back(
     report: StaleReport,
 ) -> StaleReport:
     """Uncount what was certainly not published: nobody is to be given up for what was never tried."""
-    refused = [] if isinstance(error, PublishFailed) else [failed.message_id]
+    is_unknown = isinstance(error, AwsError) and error.is_unknown
+    refused = [] if is_unknown else [failed.message_id]
     handed_back = database.hand_back_stale_attempts(
         refused=refused, untried=[message.message_id for message in untried]
     )

@@ -74,7 +74,8 @@ def _try(processor: Processor, letter: DeadLetter, run_id: str) -> Try:
     except (AwsDenied, CredentialsMissing) as exc:
         return Try(letter=letter, result=Result.REFUSED, error=str(exc))
     except AwsError as exc:
-        return Try(letter=letter, result=Result.UNKNOWN, error=str(exc))
+        result = Result.UNKNOWN if exc.is_unknown else Result.NOT_TRIED
+        return Try(letter=letter, result=result, error=str(exc))
     except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the letters beside this one
         return Try(letter=letter, result=Result.UNKNOWN, error=f"it cannot be tried: {type(exc).__name__}")
     if invocation.error is not None:

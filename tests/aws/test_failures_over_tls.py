@@ -11,7 +11,6 @@ import pytest
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
-from b2bpilot.ops.dead_letters.restore import is_certainly_unsent
 from b2bpilot.pipeline.message import encode
 from tests.aws.conftest import REGION
 from tests.events import message
@@ -49,7 +48,7 @@ def test_a_letter_is_perhaps_put_back_when_tls_breaks_after_it_was_sent(
     (unsent,) = queue(server.port).send([Outgoing(body=BODY, attributes={})])
 
     assert BODY.encode() in server.received
-    assert not is_certainly_unsent(unsent.error)
+    assert unsent.is_unknown
 
 
 def test_a_message_is_perhaps_published_when_tls_breaks_after_it_was_sent(
@@ -70,4 +69,4 @@ def test_nothing_was_sent_to_a_server_whose_certificate_is_not_trusted(server: B
     (unsent,) = queue(server.port).send([Outgoing(body=BODY, attributes={})])
 
     assert server.received == b""
-    assert is_certainly_unsent(unsent.error)
+    assert not unsent.is_unknown

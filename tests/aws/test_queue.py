@@ -122,7 +122,7 @@ def test_a_call_that_fails_beside_others_leaves_its_letters_refused(method: str)
 def test_when_no_call_is_answered_that_is_raised() -> None:
     queue, stub = stubbed()
     stub.add_client_error("delete_message_batch", "InternalError", "sorry", 500)
-    with stub, pytest.raises(AwsError, match="sqs:DeleteMessage failed: InternalError: sorry"):
+    with stub, pytest.raises(AwsError, match="sqs:DeleteMessage failed: InternalError: sorry; nobody knows"):
         queue.delete(receipts(3))
 
 
@@ -143,7 +143,7 @@ def test_what_is_not_sent_is_returned_with_its_place_and_reason() -> None:
     assert [(one.place, one.message.body, str(one.error)) for one in unsent] == [
         (0, "body 0", "SQS did not say what became of the message"),
         (1, "body 1", "SQS refused the message: InvalidMessageContents: NUL"),
-        (10, "body 10", "sqs:SendMessage failed: InternalError: sorry"),
+        (10, "body 10", "sqs:SendMessage failed: InternalError: sorry; nobody knows whether AWS did it"),
     ]
 
 

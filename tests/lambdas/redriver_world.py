@@ -182,7 +182,7 @@ class World:
             self.partial_sends -= 1
             fault = Fault.PARTIAL
         unsent = [
-            Unsent(place=place, message=one, error=AwsUnreachable("no answer"))
+            Unsent(place=place, message=one, error=AwsUnreachable("no answer", is_unknown=True))
             for place, one in enumerate(messages)
             if fault in (Fault.THROTTLED, Fault.LOST_REQUEST, Fault.LOST_ANSWER)
             or (fault is Fault.PARTIAL and place % 2)
@@ -242,9 +242,9 @@ class World:
             case Fault.THROTTLED if before:
                 raise AwsThrottled("slow down")
             case Fault.LOST_REQUEST if before:
-                raise AwsUnreachable("no answer")
+                raise AwsUnreachable("no answer", is_unknown=True)
             case Fault.LOST_ANSWER if not before:
-                raise AwsUnreachable("no answer")
+                raise AwsUnreachable("no answer", is_unknown=True)
             case Fault.CRASH if before:
                 raise Crash
 

@@ -277,7 +277,7 @@ def test_a_publish_that_may_have_succeeded_keeps_its_attempt_and_ends_the_batch(
     sent, asked = claimed(database, 3), list[PilotMessage]()
     age(admin)
 
-    report = run_refused(database, PublishFailed("no answer"), asked)
+    report = run_refused(database, PublishFailed("no answer", is_unknown=True), asked)
 
     assert (len(asked), report.publish_failed, report.handed_back) == (1, 1, 2)
     assert row(database, asked[0].message_id).stale_attempts == 1

@@ -28,7 +28,7 @@ from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.look import Queue as LookQueue
 from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.naming import take_named
-from b2bpilot.ops.dead_letters.restore import Sender, is_certainly_unsent
+from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
@@ -199,7 +199,7 @@ class Replace:
             self.journal.write(entry("accepted", letter))
             return
         error = unsent[0].error
-        if is_certainly_unsent(error):
+        if not error.is_unknown:
             self.journal.write(entry("failed", letter, error=str(error)))
             raise error
         self.journal.write(entry("unknown", letter, error=str(error)))

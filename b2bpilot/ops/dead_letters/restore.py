@@ -12,9 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from b2bpilot.aws.failures import was_not_sent
 from b2bpilot.aws.queue import Outgoing, Unsent
-from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, AwsUnreachable, CredentialsMissing
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
 from b2bpilot.ops.dead_letters.discard import Problem
 from b2bpilot.ops.dead_letters.entries import Journal
@@ -262,26 +261,10 @@ class Restore:
         return [_problem(ids[place], plan, error) for place, error in unsent.items()]
 
 
-def is_certainly_unsent(error: AwsError) -> bool:
-    """Tell whether SQS refused the message or never heard of it; otherwise it may be in the queue."""
-    if isinstance(error, AwsDenied | CredentialsMissing | AwsThrottled):
-        return True
-    if isinstance(error, AwsUnreachable):
-        return was_not_sent(error.__cause__)
-    return "refused" in str(error) or _status(error) in range(400, 500)
-
-
-def _status(error: AwsError) -> int | None:
-    """Return the HTTP status of botocore's ClientError: from 500 on SQS may have done it all the same."""
-    response = getattr(error.__cause__, "response", None) or {}
-    status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status
-
-
 def _result(id_: str, plan: RestorePlan, error: AwsError | None) -> Mapping[str, object]:
     if error is None:
         return _entry("accepted", id_, plan)
-    return _entry("failed" if is_certainly_unsent(error) else "unknown", id_, plan, error=str(error))
+    return _entry("unknown" if error.is_unknown else "failed", id_, plan, error=str(error))
 
 
 def _entry(event: str, id_: str, plan: RestorePlan, **fields: object) -> Mapping[str, object]:
@@ -289,5 +272,5 @@ def _entry(event: str, id_: str, plan: RestorePlan, **fields: object) -> Mapping
 
 
 def _problem(id_: str, plan: RestorePlan, error: AwsError) -> Problem:
-    reason = str(error) if is_certainly_unsent(error) else f"perhaps put back: {error}"
+    reason = f"perhaps put back: {error}" if error.is_unknown else str(error)
     return Problem(queue_message_id=id_, message_id=plan.message_ids[id_], reason=reason)

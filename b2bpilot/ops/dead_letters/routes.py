@@ -147,14 +147,14 @@ class TopicRoute:
         return [_published(result) for result in published]
 
 
-def sent_after(error: AwsError, *, is_unknown: bool = True) -> Sent:
-    """Judge a call that failed; `is_unknown` when it may have been done all the same."""
+def sent_after(error: AwsError) -> Sent:
+    """Judge a call that failed."""
     match error:
         case AwsThrottled():
             return Sent(verdict=Verdict.THROTTLED, error=str(error))
         case _ if isinstance(error, FATAL):
             return Sent(verdict=Verdict.NOT_SENT, error=str(error), fatal=error)
-    return Sent(verdict=Verdict.UNKNOWN if is_unknown else Verdict.NOT_SENT, error=str(error))
+    return Sent(verdict=Verdict.UNKNOWN if error.is_unknown else Verdict.NOT_SENT, error=str(error))
 
 
 def _one_by_one(letters: Sequence[DeadLetter], send: Callable[[DeadLetter], Sent]) -> list[Sent]:
@@ -170,7 +170,7 @@ def _one_by_one(letters: Sequence[DeadLetter], send: Callable[[DeadLetter], Sent
 def _published(result: Published) -> Sent:
     if result.error is None:
         return Sent(verdict=Verdict.ACCEPTED)
-    return sent_after(result.error, is_unknown=result.is_unknown)
+    return sent_after(result.error)
 
 
 def _judged(answer: object) -> Sent:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
@@ -46,7 +44,6 @@ from b2bpilot.ops.dead_letters.restore import (
     Restore,
     Restored,
     RestorePlan,
-    is_certainly_unsent,
     plan_restore,
     sent_before,
 )
@@ -476,21 +473,6 @@ def test_an_edited_letter_is_no_letter_to_restore(tmp_path: Path) -> None:
     path.write_bytes(b"".join(line(each) + b"\n" for each in (new, entry, entry)))
     assert list(letters_in(path)) == [entry]
     assert cause_of(entry.letter) == cause_of(letter)
-
-
-@pytest.mark.parametrize(
-    ("error", "certain"),
-    [
-        (ClientError({"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "Send"), True),
-        (ClientError({"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "Send"), False),
-        (EndpointConnectionError(endpoint_url="http://x"), True),
-        (ReadTimeoutError(endpoint_url="http://x"), False),
-    ],
-)
-def test_only_what_sqs_refused_or_never_heard_is_certainly_unsent(error: Exception, certain: bool) -> None:
-    with pytest.raises(AwsError) as caught, translated("sqs:SendMessage"):
-        raise error
-    assert is_certainly_unsent(caught.value) is certain
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class World:
         try:
             self._fail(fault, before=True)
         except AwsError as exc:
-            return [Published(error=exc, is_unknown=isinstance(exc, AwsUnreachable))] * len(messages)
+            return [Published(error=exc)] * len(messages)
         results = []
         for n, encoded in enumerate(messages):
             if fault is Fault.PARTIAL and n % 2:
@@ -136,7 +136,7 @@ class World:
         try:
             self._fail(fault, before=False)
         except AwsError as exc:
-            return [Published(error=exc, is_unknown=True)] * len(messages)
+            return [Published(error=exc)] * len(messages)
         return results
 
     def _run_later(self, found: DeadLetter) -> None:
@@ -160,6 +160,6 @@ class World:
             case Fault.THROTTLED if before:
                 raise AwsThrottled("Rate Exceeded")
             case Fault.LOST_REQUEST if before:
-                raise AwsUnreachable("connection refused")
+                raise AwsUnreachable("connection refused", is_unknown=True)
             case Fault.LOST_ANSWER if not before:
-                raise AwsUnreachable("read timeout")
+                raise AwsUnreachable("read timeout", is_unknown=True)

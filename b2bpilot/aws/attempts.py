@@ -1,0 +1,173 @@
+"""Whether AWS may have done a call that failed: judged for every attempt, since boto3 raises the last one's end alone."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from botocore import exceptions as boto
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+CREDENTIALS_REFUSED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "UnauthorizedOperation",
+    }
+)
+THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+CERTAIN = CREDENTIALS_REFUSED | DENIED | THROTTLED
+"""Refusals that come before anything is done, whatever HTTP status they have."""
+TIMED_OUT = frozenset({"RequestTimeout", "RequestTimeoutException"})
+NO_CREDENTIALS: tuple[type[Exception], ...] = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    *(
+        getattr(boto, name)
+        for name in ("TokenRetrievalError", "SSOError", "LoginError")
+        if hasattr(boto, name)
+    ),
+)
+"""Lambda brings a botocore of AWS's choice: an older one lacks the last ones, and the functions must start all the same."""
+NOT_SENT: tuple[type[Exception], ...] = (
+    boto.EndpointConnectionError,
+    boto.ConnectTimeoutError,
+    boto.ProxyConnectionError,
+    boto.ParamValidationError,
+    boto.NoRegionError,
+    boto.ProfileNotFound,
+    *NO_CREDENTIALS,
+)
+JSON = ("json", "rest-json")
+PARSERS = "botocore.parsers"
+
+
+class AnswerUnreadable(boto.BotoCoreError):
+    """A success that the service did not write. Of one that is not JSON, botocore would make an empty answer."""
+
+    fmt = "the answer cannot be read: {answer!r}"
+
+
+class _Call(threading.local):
+    """What a thread's call came to so far."""
+
+    is_unclear = False
+
+
+call = _Call()
+
+
+def hear_attempts(client: BaseClient) -> None:
+    """Note in `call` how each attempt of this client ends, and raise AnswerUnreadable for what is no answer."""
+    events, model = client.meta.events, client.meta.service_model
+    events.register("response-received", _note)
+    if getattr(model, "resolved_protocol", model.protocol) in JSON:
+        events.register("response-received", _require_json)
+
+
+def may_be_done(exc: BaseException) -> bool:
+    """Tell whether AWS may have done what failed with this: only a refusal, or a request that never left, is certain."""
+    if not isinstance(exc, boto.ClientError):
+        return not was_not_sent(exc)
+    code, status = error_code(exc), _status(exc.response)
+    is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    is_timeout = status == HTTPStatus.REQUEST_TIMEOUT or code in TIMED_OUT
+    return code not in CERTAIN and (is_timeout or not is_refusal)
+
+
+def may_be_done_in_batch(failed: Mapping[str, Any]) -> bool:
+    """Tell the same of one entry that a batch's answer calls failed."""
+    return not failed.get("SenderFault") and failed.get("Code") not in CERTAIN
+
+
+def was_not_sent(exc: BaseException) -> bool:
+    """Tell whether no request left: of TLS failures, only a distrusted certificate is certain to come before it."""
+    if isinstance(exc, boto.SSLError):
+        return any(isinstance(one, ssl.SSLCertVerificationError) for one in _causes(exc))
+    return isinstance(exc, NOT_SENT)
+
+
+def is_unreadable(exc: BaseException) -> bool:
+    """Tell whether botocore failed to read an answer: its parsers raise errors of their own, and Python's."""
+    frame = exc.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_globals.get("__name__") == PARSERS:
+            return True
+        frame = frame.tb_next
+    return False
+
+
+def error_code(exc: boto.ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def _note(
+    *, exception: Exception | None = None, parsed_response: Mapping[str, Any] | None = None, **_: object
+) -> None:
+    is_answer = parsed_response is not None and _status(parsed_response) < HTTPStatus.MULTIPLE_CHOICES
+    if exception is not None or not is_answer:
+        ended = exception or boto.ClientError(parsed_response or {}, "")  # type: ignore[arg-type]  # a TypedDict
+        call.is_unclear |= may_be_done(ended)
+
+
+def _require_json(
+    *,
+    parsed_response: Mapping[str, Any] | None = None,
+    response_dict: Mapping[str, Any] | None = None,
+    **_: object,
+) -> None:
+    body = (response_dict or {}).get("body")
+    if not isinstance(body, bytes) or not body or set(parsed_response or {}) != {"ResponseMetadata"}:
+        return
+    try:
+        json.loads(body)
+    except ValueError:
+        raise AnswerUnreadable(answer=body[:60].decode("utf-8", "replace")) from None
+
+
+def _status(response: Mapping[str, Any]) -> int:
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and what it came from; botocore and urllib3 keep it in an argument, too."""
+    waiting: list[object] = [exc]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            kept = getattr(one, "kwargs", {}).get("error")
+            waiting += [one.__cause__, one.__context__, kept, getattr(one, "reason", None), *one.args]
