@@ -9,15 +9,17 @@ from datetime import UTC, datetime, timedelta
 from b2bpilot.aws.topic import Topic
 from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.recovery import Recovered, Recovery
+from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
 from b2bpilot.ops.reconcile.run import finish, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.twilio.rest import TwilioAccess
+from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
 WRONG_URL = "http://127.0.0.1:9/webhook"
 """Port 9 is nobody's: the connection is refused."""
@@ -41,6 +43,12 @@ def lose(double: TwilioDouble, messages: Sequence[Mapping[str, str]]) -> None:
     double.book.change("number", number["sid"], {"sms_url": number["sms_url"]})
 
 
+def _routing(double: TwilioDouble, twilio: Twilio) -> Routing:
+    """The number delivers here again: its URL is the environment's."""
+    (number,) = double.book.all(Filter(kind="number"))
+    return routing_of(routes(twilio), VerifiedUrls(urls=(number["sms_url"],)))
+
+
 def find(double: TwilioDouble, database: DatabaseManager, topic: Topic, journal: Journal) -> Loss:
     """Compare Twilio's messages of the last hour with the table, and publish what is missing.
 
@@ -53,7 +61,13 @@ def find(double: TwilioDouble, database: DatabaseManager, topic: Topic, journal:
     now = datetime.now(UTC)
     limits = Limits(since=now - timedelta(hours=1), until=now, fresh_for=timedelta())
     with Notes() as notes:
-        Comparison(twilio=twilio, database=database, limits=limits, ask_queues=Queues).run(notes)
+        Comparison(
+            twilio=twilio,
+            database=database,
+            limits=limits,
+            ask_queues=Queues,
+            ask_routing=lambda: _routing(double, twilio),
+        ).run(notes)
         write_plan(journal, notes)
         missing = list(notes.findings(Verdict.MISSING))
     recovery = Recovery(twilio=twilio, database=database, publisher=topic, journal=journal, wait=WAIT)

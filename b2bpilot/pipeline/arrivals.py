@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 from psycopg.rows import DictRow, dict_row, scalar_row
 
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.status_callback import reported_state
 
 PAGE = 1_000
 OUT_OF_ORDER = timedelta(days=1)
@@ -31,9 +32,18 @@ NEWEST: Final[LiteralString] = """
 """The parameters are taken apart here: to take a field out of json fails on what a message may hold (\\u0000)."""
 
 
+NEWEST_TO: Final[LiteralString] = """
+    SELECT to_number, max(coalesce(received_at, created_at)) AS received_at
+    FROM b2b_pilot_user_submissions
+    WHERE to_number = ANY(%(numbers)s) AND NOT test AND coalesce(source, 'twilio') IN ('twilio', 'stale')
+    GROUP BY to_number
+"""
+"""What a reconciliation or a person published proves nothing of where Twilio delivered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A row: which message of which account came when."""
+    """A row: which message of which account came when; `reported_state` of a status callback that was stored as one."""
 
     id: int
     message_id: str | None
@@ -43,6 +53,7 @@ class Arrival:
     created_at: datetime
     account_sid: str | None
     to_number: str | None = field(repr=False)
+    reported_state: str | None = None
 
 
 def stored_without_message_id(database: DatabaseManager, message_sids: Sequence[str]) -> set[str]:
@@ -53,6 +64,12 @@ def stored_without_message_id(database: DatabaseManager, message_sids: Sequence[
     ):
         values = {"message_sids": list(message_sids)}
         return {str(sid) for sid in cursor.execute(WITHOUT_MESSAGE_ID, values)}
+
+
+def newest_by_number(database: DatabaseManager, numbers: Sequence[str]) -> dict[str, datetime]:
+    """Return when the last message to each number came in through the webhook. Reads the whole table."""
+    with database.connection.use() as connection:
+        return dict(connection.execute(NEWEST_TO, {"numbers": list(numbers)}).fetchall())
 
 
 def arrivals_since(database: DatabaseManager, since: datetime) -> Iterator[list[Arrival]]:
@@ -90,4 +107,5 @@ def _arrival(row: DictRow) -> Arrival:
         created_at=row["created_at"],
         account_sid=params.get("AccountSid"),
         to_number=row["to_number"] or params.get("To"),
+        reported_state=reported_state(params),
     )

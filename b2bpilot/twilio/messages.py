@@ -9,11 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from b2bpilot.twilio.failures import TwilioUnreadable, translated
+from b2bpilot.twilio.redaction import Content, is_masked
 from b2bpilot.twilio.rest import PAGE, Twilio
 
 INBOUND = "inbound"
 PADDING = timedelta(days=1)
 """Twilio's filter knows whole GMT days only (facts D6); one more on each side leaves nothing to its interpretation."""
+
+
+CHANGED_AFTER = timedelta(minutes=5)
+"""Twilio updates a message itself while it calls the webhook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,7 @@ class InboundMessage:
     sid: str
     sent_at: datetime
     to: str = field(repr=False)
+    content: Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,7 @@ class MessageDetails:
     num_segments: str
     api_version: str
     media: tuple[Media, ...] = ()
+    content: Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ def message_details(twilio: Twilio, sid: str) -> MessageDetails:
     with translated(f"read message {sid}"):
         context = twilio.client.messages(sid)
         found = context.fetch()
-        media = list(context.media.stream(page_size=PAGE)) if found.num_media not in (None, "0") else []
+        media = list(context.media.stream(page_size=PAGE)) if _has_media(found) else []
     return MessageDetails(
         sid=sid,
         account_sid=str(found.account_sid),
@@ -86,6 +93,7 @@ def message_details(twilio: Twilio, sid: str) -> MessageDetails:
         num_segments=str(found.num_segments or "1"),
         api_version=str(found.api_version or ""),
         media=tuple(_media(each) for each in media),
+        content=_content(found),
     )
 
 
@@ -97,7 +105,27 @@ def _read_page(read: Callable[[], Any]) -> tuple[list[InboundMessage], Any]:
 
 
 def _inbound(found: Any) -> InboundMessage:
-    return InboundMessage(sid=str(found.sid), sent_at=_sent_at(found), to=str(found.to or ""))
+    return InboundMessage(
+        sid=str(found.sid), sent_at=_sent_at(found), to=str(found.to or ""), content=_content(found)
+    )
+
+
+def _content(found: Any) -> Content:
+    if is_masked(str(found.from_ or "")) or is_masked(str(found.to or "")):
+        return Content.MASKED
+    if found.body:
+        return Content.TEXT
+    return Content.MEDIA_ONLY if _has_media(found) and not _was_changed(found) else Content.BLANK
+
+
+def _has_media(found: Any) -> bool:
+    return found.num_media not in (None, "", "0")
+
+
+def _was_changed(found: Any) -> bool:
+    """Redacting one message is an update of it."""
+    updated = found.date_updated
+    return isinstance(updated, datetime) and updated - _sent_at(found) > CHANGED_AFTER
 
 
 def _sent_at(found: Any) -> datetime:

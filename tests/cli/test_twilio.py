@@ -51,7 +51,9 @@ def use_token(staging: Staging, database_url: str, token: str) -> None:
 
 
 def receive(double: TwilioDouble, count: int = 1) -> list[str]:
-    """Let messages come in that no webhook ever gets."""
+    """Let messages come in that no webhook ever gets, to a number that delivers to the environment unless it is set."""
+    if not double.book.all(Filter(kind="number")):
+        add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
     found = [sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=ACCOUNT_SID) for _ in range(count)]
     for params in found:
         double.receive(params, at=double.clock() - timedelta(hours=2), deliver=False)
@@ -281,8 +283,8 @@ def test_trouble_with_twilio_is_one_clear_line_and_changes_nothing(
     command: tuple[str, ...],
     trouble: str,
 ) -> None:
-    receive(double)
     add_number(double, NUMBER, sms_url="https://old.example/")
+    receive(double)
     before = settings(double)
     expected = {
         "token": "refused the token",
@@ -641,3 +643,100 @@ def test_a_run_that_has_ended_has_nothing_left(run: Run, double: TwilioDouble, t
 
     assert found.exit_code == 0
     assert "nothing left to do" in found.stderr
+
+
+def put(double: TwilioDouble, **changes: str) -> str:
+    """Let one message come in that no webhook ever gets."""
+    params = sample_params(
+        Sample.TEXT, **{"From": SENDER, "To": NUMBER, "AccountSid": ACCOUNT_SID, **changes}
+    )
+    double.receive(params, at=double.clock() - timedelta(hours=2), deliver=False)
+    return params["MessageSid"]
+
+
+def test_a_redacted_message_is_lost_and_published_only_with_allow_partial(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    receive(double)
+    sid = put(double, Body="", From="+1500555XXXX")
+
+    looked = run("twilio", "reconcile", "--exit-code", "-o", "json")
+    whole = run(*PUBLISH)
+    part = run(*PUBLISH, "--allow-partial", "-o", "json")
+
+    assert looked.exit_code == 3
+    assert (looked.document["reconciled"]["missing"], looked.document["reconciled"]["lost_at_twilio"]) == (
+        1,
+        1,
+    )
+    by_verdict = {each["verdict"]: each for each in looked.document["messages"]}
+    assert by_verdict["lost_at_twilio"]["message_sid"] == sid
+    assert by_verdict["lost_at_twilio"]["why"] == "redacted at Twilio: a number is masked"
+    assert "1 lost: redacted at Twilio, or they may be, and the table does not have them" in whole.stdout
+    assert "Publish 1 missing message" in whole.stderr
+    assert "1 lost at Twilio is not published. --allow-partial publishes what is left of them" in whole.stderr
+    assert "a full copy that arrives later will be skipped" in part.stderr
+    assert part.document["recovered"]["partial"] == 1
+    published = [each["body"]["params"] for each in staging.messages()]
+    assert [each["From"] for each in published].count("") == 1
+
+
+def test_where_all_is_lost_at_twilio_nothing_is_published_and_that_is_found(
+    run: Run, double: TwilioDouble, staging: Staging, tmp_path: Path
+) -> None:
+    add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
+    put(double, Body="")
+
+    found = run(*PUBLISH, "--exit-code")
+
+    assert found.exit_code == 3
+    assert "There is nothing to publish." in found.stderr
+    assert staging.messages() == []
+    assert not list((tmp_path / "state").rglob("*.jsonl"))
+
+
+def test_a_message_to_another_systems_number_is_not_counted_and_not_published(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    sid = add_number(double, NUMBER, sms_url="https://crm.example/sms")
+    receive(double)
+
+    looked = run("twilio", "reconcile", "--exit-code", "-o", "json")
+    table = run(*PUBLISH, "--allow-partial", "--even-if-queued", "--exit-code")
+
+    assert (looked.exit_code, table.exit_code) == (0, 0)
+    assert looked.document["reconciled"]["missing"] == 0
+    assert looked.document["reconciled"]["not_routed_here"] == 1
+    (message,) = looked.document["messages"]
+    assert message["verdict"] == "not_routed_here"
+    assert message["why"] == f"number {sid} delivers to crm.example"
+    assert "1 to numbers that do not deliver here: not counted as missing, never published" in table.stdout
+    assert staging.messages() == []
+
+
+def test_a_route_that_twilio_does_not_tell_is_unknown_and_nothing_is_published(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    receive(double)
+    double.faults.plan(
+        Planned(fault=Fault.REFUSE, matching="IncomingPhoneNumbers", status=403, code=20003, times=99)
+    )
+
+    found = run(*PUBLISH, "--exit-code", "-o", "json")
+
+    assert found.exit_code == 0
+    assert (found.document["reconciled"]["missing"], found.document["reconciled"]["route_unknown"]) == (0, 1)
+    assert found.document["messages"][0]["why"].startswith("the numbers' routes could not be read: ")
+    assert staging.messages() == []
+
+
+def test_a_resumed_run_publishes_parts_only_when_it_was_asked_to(
+    run: Run, double: TwilioDouble, staging: Staging
+) -> None:
+    add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
+    put(double, Body="")
+    run(*PUBLISH, "--allow-partial")
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+
+    assert record["parameters"]["allow_partial"] is True
+    assert len(staging.messages()) == 1

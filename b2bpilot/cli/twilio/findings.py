@@ -30,10 +30,14 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
     stored = counts[Verdict.STORED] + counts[Verdict.LATE]
     told = [
         f"{counts[Verdict.MISSING]:,} missing: Twilio has them, the table does not",
+        f"{counts[Verdict.LOST_AT_TWILIO]:,} lost: redacted at Twilio, or they may be, and the table does not have them",
         f"{counts[Verdict.DEAD_LETTER]:,} in the dead-letter queue: b2bpilot dlq redrive",
         f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
         f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
         f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} have a row, but Twilio does not know them",
+        f"{counts[Verdict.ROUTE_UNKNOWN]:,} not stored, and whether they were to come here is not known",
+        f"{counts[Verdict.NOT_ROUTED_HERE]:,} to numbers that do not deliver here: not counted as missing, never published",
+        f"{counts[Verdict.STATUS_CALLBACK]:,} rows are status callbacks, which an earlier version stored as messages",
         f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
     ]
     text = [
@@ -44,7 +48,7 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
     ]
     pilot.output.record({"reconciled": {**period, **fields, "doubts": list(notes.doubts)}}, text=text)
-    if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO]:
+    if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO] + counts[Verdict.STATUS_CALLBACK]:
         pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
 
 

@@ -55,10 +55,19 @@ def reconcile(
             "queue has besides (buttons, profile, geography) is skipped.",
         ),
     ] = False,
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial",
+            help="Publish also what is left of messages that are redacted at Twilio, or may be: a full copy that arrives "
+            "later will be skipped.",
+        ),
+    ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
-            "--exit-code", help="End with 3 when something is missing, or in the dead-letter queue only."
+            "--exit-code",
+            help="End with 3 when something is missing, lost at Twilio, or in the dead-letter queue only.",
         ),
     ] = False,
     dry_run: DRY_RUN = False,
@@ -66,6 +75,8 @@ def reconcile(
     yes: YES = False,
 ) -> None:
     """Compare Twilio's inbound messages with the table: what is missing, late, failed, or unknown to Twilio.
+
+    Only messages to numbers that deliver to this environment count, or whose rows are in the table; the others are told apart.
 
     Nothing is changed without --publish-missing. A message of Twilio's has the same identity on every way, so publishing
     what is stored by now changes nothing. What is in the dead-letter queue is not published: `dlq redrive` brings all of it back.
@@ -78,6 +89,7 @@ def reconcile(
     order = Order(
         wait=parse_duration(wait, "--wait", may_be_zero=True),
         even_if_queued=even_if_queued,
+        allow_partial=allow_partial,
         dry_run=dry_run,
         reason=reason,
         yes=yes,
@@ -86,10 +98,10 @@ def reconcile(
     with pilot.database() as database, _notes() as notes:
         work = Work(pilot=pilot, twilio=twilio, database=database)
         _compare(work, notes, limits, to)
-        missing, dead_letters = _not_stored(notes)
+        left = _not_stored(notes)
         if publish_missing:
-            missing = recover(work, notes, limits, order)
-    if exit_code and (missing or dead_letters):
+            left -= recover(work, notes, limits, order)
+    if exit_code and left:
         raise typer.Exit(FOUND)
 
 
@@ -123,6 +135,7 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
     """Fill the notes, and show what was found."""
     from b2bpilot.ops.reconcile.comparison import Comparison
     from b2bpilot.ops.reconcile.queues import ask_queues
+    from b2bpilot.ops.reconcile.routing import ask_routing
 
     pilot = work.pilot
     with pilot.output.progress("Comparing Twilio's messages with the table") as tell:
@@ -131,6 +144,7 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
             database=work.database,
             limits=limits,
             ask_queues=lambda: ask_queues(pilot.environment, now=limits.until, fresh_for=limits.fresh_for),
+            ask_routing=lambda: ask_routing(pilot.environment, work.twilio),
             to=to,
             observe=tell,
         ).run(notes)
@@ -138,9 +152,9 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
     show_findings(pilot, notes, now=limits.until)
 
 
-def _not_stored(notes: Notes) -> tuple[int, int]:
-    """Return how many messages are missing, and how many are in the dead-letter queue only."""
+def _not_stored(notes: Notes) -> int:
+    """Return how many of this environment's messages have no row."""
     from b2bpilot.ops.reconcile.verdict import Verdict
 
     counts = notes.counts()
-    return counts[Verdict.MISSING], counts[Verdict.DEAD_LETTER]
+    return counts[Verdict.MISSING] + counts[Verdict.LOST_AT_TWILIO] + counts[Verdict.DEAD_LETTER]

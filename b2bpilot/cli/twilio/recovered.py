@@ -24,6 +24,7 @@ def show_end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
     fields = {
         "run_id": run_id,
         **recovered.counts(),
+        "partial": recovered.partial,
         "rebuilt_from": {origin.value: count for origin, count in recovered.origins.items()},
         "lost_parameters": dict(recovered.lost),
         "stopped": recovered.is_stopped,
@@ -42,12 +43,14 @@ def _told(recovered: Recovered) -> Iterator[str]:
     yield f"Published {recovered.published:,}; {recovered.proven:,} proven to be stored"
     if recovered.stored_meanwhile:
         yield f"{recovered.stored_meanwhile:,} had a row by then and were not published"
-    if alert := recovered.origins[Origin.ALERT]:
+    if alert := recovered.whole:
         yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
+    if recovered.partial:
+        yield f"{recovered.partial:,} in part: the rest is redacted or deleted at Twilio, or may be"
     if rest := recovered.origins[Origin.REST]:
         yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
-        for count, names in sorted(_by_count(recovered.lost).items()):
-            yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
+    for count, names in sorted(_by_count(recovered.lost).items()):
+        yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
 
 
 def _by_count(lost: Counter[str]) -> dict[int, list[str]]:

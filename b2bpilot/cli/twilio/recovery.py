@@ -40,32 +40,51 @@ class Order:
 
     wait: timedelta
     even_if_queued: bool
+    allow_partial: bool
     dry_run: bool
     reason: str | None
     yes: bool
 
 
 def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
-    """Publish what is missing; return how many messages are left. Raises Refused, or PartlyFailed."""
-    from b2bpilot.ops.reconcile.run import require_no_doubt
+    """Publish what is missing; return how many messages were. Raises Refused, or PartlyFailed."""
+    from b2bpilot.ops.reconcile.run import published_verdicts, require_no_doubt
     from b2bpilot.ops.reconcile.verdict import Verdict
 
-    missing = notes.counts()[Verdict.MISSING]
-    output = work.pilot.output
-    if not missing:
+    counts, output = notes.counts(), work.pilot.output
+    count = sum(counts[verdict] for verdict in published_verdicts(allow_partial=order.allow_partial))
+    if count:
+        _tell_plan(work.pilot, count)
+    else:
         output.notice("There is nothing to publish.")
+    _tell_lost(work.pilot, counts[Verdict.LOST_AT_TWILIO], allow_partial=order.allow_partial)
+    if not count:
         return 0
-    _tell_plan(work.pilot, missing)
+    for warning in notes.warnings:
+        output.notice(f"  {warning}")
     if not order.even_if_queued:
         require_no_doubt(notes.doubts)
     elif notes.doubts:
         output.notice("  Some may be in a queue of ours: what it has of them besides will be skipped.")
     if order.dry_run:
         output.notice("Dry run: nothing was published.")
-        return missing
+        return 0
     with _the_only_one(work.pilot):
         _publish(work, notes, limits, order)
-    return 0
+    return count
+
+
+def _tell_lost(pilot: Pilot, lost: int, *, allow_partial: bool) -> None:
+    if lost and allow_partial:
+        pilot.output.notice(
+            f"  Of {lost:,} of them Twilio has a part only: once that is stored, a full copy that arrives later will be "
+            "skipped."
+        )
+    elif lost:
+        pilot.output.notice(
+            f"  {lost:,} lost at Twilio {'is' if lost == 1 else 'are'} not published. --allow-partial publishes what is left "
+            "of them: a full copy that arrives later will then be skipped."
+        )
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -83,7 +102,11 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             _tell_plan(pilot, left)
             pilot.confirmation(yes=yes).ask([], "Go on?")
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
-            recovered = run.resume(_recovery(work, journal, wait=run.DEFAULT_WAIT, observe=tell), record)
+            allow_partial = record.parameters.get("allow_partial") is True
+            recovery = _recovery(
+                work, journal, wait=run.DEFAULT_WAIT, allow_partial=allow_partial, observe=tell
+            )
+            recovered = run.resume(recovery, record)
             run.finish(journal, recovered)
     pilot.output.notice("With what was done before:")
     show_end(pilot, journal.run_id, recovered)
@@ -105,26 +128,31 @@ def _tell_plan(pilot: Pilot, missing: int) -> None:
 def _publish(work: Work, notes: Notes, limits: Limits, order: Order) -> None:
     from b2bpilot.ops.reconcile import run
     from b2bpilot.ops.reconcile.recovery import Recovered
-    from b2bpilot.ops.reconcile.verdict import Verdict
 
     pilot = work.pilot
+    published = run.published_verdicts(allow_partial=order.allow_partial)
     pilot.confirmation(yes=order.yes).ask([], "Go on?")
     parameters = {
         "since": format_time(limits.since),
         "until": format_time(limits.until),
-        "missing": notes.counts()[Verdict.MISSING],
+        "missing": sum(notes.counts()[verdict] for verdict in published),
         "even_if_queued": order.even_if_queued,
+        "allow_partial": order.allow_partial,
     }
     with new_run(pilot, run.COMMAND, reason=order.reason, parameters=parameters) as journal:
-        run.write_plan(journal, notes)
+        run.write_plan(journal, notes, allow_partial=order.allow_partial)
         with pilot.output.progress("Publishing") as tell:
-            recovery = _recovery(work, journal, wait=order.wait, observe=tell)
-            recovered = recovery.run(notes.findings(Verdict.MISSING), Recovered())
+            recovery = _recovery(
+                work, journal, wait=order.wait, allow_partial=order.allow_partial, observe=tell
+            )
+            recovered = recovery.run(notes.findings(*published), Recovered())
         run.finish(journal, recovered)
     show_end(pilot, journal.run_id, recovered)
 
 
-def _recovery(work: Work, journal: Journal, *, wait: timedelta, observe: Callable[[str], None]) -> Recovery:
+def _recovery(
+    work: Work, journal: Journal, *, wait: timedelta, allow_partial: bool, observe: Callable[[str], None]
+) -> Recovery:
     from b2bpilot.ops.reconcile.recovery import Recovery
 
     return Recovery(
@@ -133,6 +161,7 @@ def _recovery(work: Work, journal: Journal, *, wait: timedelta, observe: Callabl
         publisher=work.pilot.environment.topic(),
         journal=journal,
         wait=wait,
+        allow_partial=allow_partial,
         observe=observe,
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.api import Account, Refusal, Request, answer
 from b2bpilot.local.twilio.book import Book, Entry, Resource
 from b2bpilot.local.twilio.delivery import Delivery
@@ -73,6 +74,11 @@ class TwilioDouble(ThreadingHTTPServer):
         """Let a message come in from the outside; returns whether a webhook took it."""
         delivery = Delivery(book=self.book, account_sid=self.account.sid, auth_token=self.account.auth_token)
         return delivery.receive(params, at=at or self.clock(), deliver=deliver)
+
+    def redact(self, message_sid: str) -> None:
+        """Take the text of one message away, as an empty `Body` written to it does, a while after it came."""
+        now = resources.rfc2822(self.clock())
+        self.book.change("message", message_sid, {"body": "", "date_updated": now})
 
     def set_status(self, status: str) -> None:
         """Make the account active, suspended or closed."""

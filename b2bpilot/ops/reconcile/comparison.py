@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
 
 from b2bpilot.ops.parameters import is_message_sid
-from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.queues import Queues
+from b2bpilot.ops.reconcile.routing import AskRouting
+from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_what_is_not_ours
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
 from b2bpilot.pipeline.arrivals import Arrival, arrivals_since, stored_without_message_id
 from b2bpilot.pipeline.database import DatabaseManager
@@ -18,17 +19,21 @@ from b2bpilot.pipeline.models import Progress
 from b2bpilot.twilio.alerts import KEPT, alerts
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
+from b2bpilot.twilio.redaction import Content
 from b2bpilot.twilio.rest import Twilio
 
-CHUNK = 1_000
 CLOCKS_DIFFER = timedelta(minutes=5)
 """Twilio may refuse to list alerts from 30 days ago to the second by our clock."""
 SHOWN_VERDICTS = (
     Verdict.MISSING,
+    Verdict.LOST_AT_TWILIO,
     Verdict.DEAD_LETTER,
     Verdict.FAILED,
     Verdict.UNFINISHED,
     Verdict.LATE,
+    Verdict.ROUTE_UNKNOWN,
+    Verdict.NOT_ROUTED_HERE,
+    Verdict.STATUS_CALLBACK,
     Verdict.UNKNOWN_TO_TWILIO,
 )
 """The kinds that are listed, the worst first; the others are only counted."""
@@ -38,13 +43,14 @@ SHOWN_VERDICTS = (
 class Comparison:
     """What is compared: an account, a table, a period; perhaps only what came `to` one number.
 
-    `ask_queues` is called when something has no row.
+    `ask_queues` and `ask_routing` are called when something has no row.
     """
 
     twilio: Twilio
     database: DatabaseManager
     limits: Limits
     ask_queues: Callable[[], Queues]
+    ask_routing: AskRouting
     to: str | None = None
     observe: Callable[[str], None] = lambda _: None
 
@@ -59,10 +65,17 @@ class Comparison:
         self._take_back_old_rows(notes)
         self._set_dead_letters_apart(notes)
         self._explain(notes)
+        if notes.counts()[Verdict.MISSING]:
+            self.observe("Reading where the numbers deliver")
+            set_apart_what_is_not_ours(notes, self.ask_routing(), self.database)
+            set_apart_what_is_lost(notes)
+        if not notes.counts()[Verdict.MISSING] + notes.counts()[Verdict.LOST_AT_TWILIO]:
+            notes.doubts = ()
         self._look_back(notes)
 
     def _judged(self, page: list[InboundMessage], notes: Notes) -> Iterator[Finding]:
         by_id = {message_id_for(message.sid): message for message in page}
+        notes.has_text = notes.has_text or any(each.content is Content.TEXT for each in page)
         new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
         rows: dict[str, Progress] = self.database.progress_of(new) if new else {}
         for message_id in new:
@@ -70,7 +83,7 @@ class Comparison:
 
     def _take_back_old_rows(self, notes: Notes) -> None:
         """Rows from before the migration have no message_id; their MessageSid tells."""
-        for chunk in missing(notes):
+        for chunk in chunks(notes, Verdict.MISSING):
             notes.take_back(stored_without_message_id(self.database, [each.sid for each in chunk]))
 
     def _set_dead_letters_apart(self, notes: Notes) -> None:
@@ -79,7 +92,7 @@ class Comparison:
             return
         self.observe("Looking at the dead-letter queue")
         queues = self.ask_queues()
-        for chunk in missing(notes):
+        for chunk in chunks(notes, Verdict.MISSING):
             dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)
             notes.turn(dead, Verdict.DEAD_LETTER)
         notes.doubts = queues.doubts if notes.counts()[Verdict.MISSING] else ()
@@ -102,7 +115,7 @@ class Comparison:
         self.observe("Looking for rows that Twilio does not know")
         for page in arrivals_since(self.database, self.limits.since):
             unknown = [row for row in page if self._should_be_at_twilio(row) and not _is_seen(row, notes)]
-            notes.add(_unknown(row) for row in unknown)
+            notes.add(_callback(row) if row.reported_state else _unknown(row) for row in unknown)
 
     def _should_be_at_twilio(self, row: Arrival) -> bool:
         return (
@@ -138,13 +151,6 @@ def _why_missing(finding: Finding, *, now: datetime, alerts_failure: str | None)
     return "not known: Twilio has no alert of it"
 
 
-def missing(notes: Notes) -> Iterator[list[Finding]]:
-    """Yield the missing messages in chunks."""
-    found = notes.findings(Verdict.MISSING)
-    while chunk := list(islice(found, CHUNK)):
-        yield chunk
-
-
 def _is_seen(row: Arrival, notes: Notes) -> bool:
     return notes.has_seen(message_id_for(row.message_sid or ""))
 
@@ -155,3 +161,9 @@ def _unknown(row: Arrival) -> Finding:
         verdict=Verdict.UNKNOWN_TO_TWILIO, sid=sid, message_id=row.message_id, sent_at=row.received_at
     )
     return replace(finding, why="deleted there, or never Twilio's")
+
+
+def _callback(row: Arrival) -> Finding:
+    """The sender of such a row is a number of ours, and a reply may have been sent to it."""
+    why = f"no message: Twilio's report that one was {row.reported_state}, stored by an earlier version"
+    return replace(_unknown(row), verdict=Verdict.STATUS_CALLBACK, why=why)

@@ -7,11 +7,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.twilio.alerts import Alert
+from b2bpilot.twilio.redaction import Content
 
 CACHE_KIBIBYTES = 16_384
 PAGE = 1_000
@@ -22,10 +24,10 @@ SCHEMA = f"""
     CREATE TABLE seen (message_id BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE finding (
         sid TEXT PRIMARY KEY, verdict TEXT NOT NULL, message_id TEXT, sent_at REAL NOT NULL, late_seconds REAL,
-        why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT) WITHOUT ROWID;
+        why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT, to_number TEXT, content TEXT NOT NULL) WITHOUT ROWID;
     CREATE INDEX finding_by_verdict ON finding (verdict, sent_at, sid);
 """
-COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code"
+COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to_number, content"
 
 
 class Notes:
@@ -40,6 +42,10 @@ class Notes:
         """Why what is missing may be in a queue of ours all the same."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
+        self.has_text = False
+        """Some message of the account shows its text at Twilio: texts are not redacted there."""
+        self.warnings: tuple[str, ...] = ()
+        """What speaks against publishing what is missing, a sentence each."""
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +76,7 @@ class Notes:
             else:
                 rows.append(_row(finding))
         self._database.executemany(
-            f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
+            f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
             rows,
         )
 
@@ -80,11 +86,17 @@ class Notes:
             deleted = self._database.execute("DELETE FROM finding WHERE sid = ?", (sid,))
             self._stored += deleted.rowcount
 
-    def turn(self, sids: Iterable[str], verdict: Verdict) -> None:
-        """These deserve another verdict."""
+    def turn(self, sids: Iterable[str], verdict: Verdict, *, why: str | None = None) -> None:
+        """These deserve another verdict, and perhaps another reason."""
         self._database.executemany(
-            "UPDATE finding SET verdict = ? WHERE sid = ?", ((verdict.value, sid) for sid in sids)
+            "UPDATE finding SET verdict = ?, why = coalesce(?, why) WHERE sid = ?",
+            ((verdict.value, why, sid) for sid in sids),
         )
+
+    def numbers(self, verdict: Verdict) -> list[str]:
+        """Return the numbers that messages with this verdict were sent to."""
+        query = "SELECT DISTINCT coalesce(to_number, '') FROM finding WHERE verdict = ?"
+        return [row[0] for row in self._database.execute(query, (verdict.value,))]
 
     def explain(self, alert: Alert) -> None:
         """Note the alert of a missing message; the earliest one, which the primary URL caused, is the reason."""
@@ -116,6 +128,13 @@ class Notes:
         return [_finding(row) for row in rows]
 
 
+def chunks(notes: Notes, *verdicts: Verdict) -> Iterator[list[Finding]]:
+    """Yield what was found in chunks."""
+    found = notes.findings(*verdicts)
+    while chunk := list(islice(found, PAGE)):
+        yield chunk
+
+
 def _key(message_id: str) -> bytes:
     return uuid.UUID(message_id).bytes
 
@@ -130,11 +149,13 @@ def _row(finding: Finding) -> Sequence[Any]:
         finding.why,
         finding.alert_sid,
         finding.error_code,
+        finding.to,
+        finding.content.value,
     )
 
 
 def _finding(row: Sequence[Any]) -> Finding:
-    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code = row
+    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to, content = row
     return Finding(
         verdict=Verdict(verdict),
         sid=sid,
@@ -144,4 +165,6 @@ def _finding(row: Sequence[Any]) -> Finding:
         why=why,
         alert_sid=alert_sid,
         error_code=error_code,
+        to=to,
+        content=Content(content),
     )

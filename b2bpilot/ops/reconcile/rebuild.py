@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from b2bpilot.ops.reconcile.verdict import Finding
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
+from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.alerts import alert_request
 from b2bpilot.twilio.failures import TwilioNotFound
 from b2bpilot.twilio.messages import MessageDetails, message_details
+from b2bpilot.twilio.redaction import TEXT, Content, is_without_text, masked_names
 from b2bpilot.twilio.rest import Twilio
 
 GEOGRAPHY = tuple(f"{side}{part}" for side in ("From", "To") for part in ("City", "State", "Zip", "Country"))
@@ -24,6 +27,8 @@ WHATSAPP = (
 )
 """Only a webhook tells these; whether a message had them, nobody can say afterwards (facts D6)."""
 ADDED_FOR_FALLBACK = ("ErrorCode", "ErrorUrl")
+MOST_MEDIA = 10
+"""Twilio takes no more in one message."""
 
 
 class Origin(StrEnum):
@@ -35,23 +40,55 @@ class Origin(StrEnum):
     """The Message resource: what is in `lost` is gone for good."""
 
 
+class LostAtTwilio(PilotError):
+    """What Twilio still has of a message is not all that its webhook said."""
+
+    code = "lost_at_twilio"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """A message to publish. `lost` names what the webhook had and the origin has not."""
+    """A message to publish. `lost` names what the webhook had, or may have had, and the origin has not. `is_partial`: some of
+    it was redacted or deleted, or may have been."""
 
     message: PilotMessage = field(repr=False)
     origin: Origin
     lost: Sequence[str]
+    is_partial: bool = False
 
 
-def rebuild(twilio: Twilio, finding: Finding) -> Rebuilt:
-    """Return the message again. It counts as received when Twilio first sent it. Raises TwilioFailed."""
-    params = _from_alert(twilio, finding)
-    if params is not None:
-        return Rebuilt(message=_message(finding, params), origin=Origin.ALERT, lost=())
-    details = message_details(twilio, finding.sid)
+def rebuild(twilio: Twilio, finding: Finding, *, allow_partial: bool = False) -> Rebuilt:
+    """Return the message again. It counts as received when Twilio first sent it. Raises TwilioFailed, and LostAtTwilio
+    unless a part will do."""
+    variables = _from_alert(twilio, finding)
+    try:
+        details = message_details(twilio, finding.sid)
+    except TwilioNotFound as exc:
+        return _deleted(finding, variables if allow_partial else None, exc)
+    params = params_of(details) if variables is None else _completed(variables, details)
+    gaps = _gaps(finding, params, details)
+    if gaps and not allow_partial:
+        raise LostAtTwilio(
+            f"redacted or deleted at Twilio, or it may have been: {', '.join(gaps)}; --allow-partial publishes the rest"
+        )
     return Rebuilt(
-        message=_message(finding, params_of(details)), origin=Origin.REST, lost=lost_fields(details)
+        message=_message(finding, _without_masks(params)),
+        origin=Origin.REST if variables is None else Origin.ALERT,
+        lost=(*gaps, *(lost_fields(details) if variables is None else ())),
+        is_partial=bool(gaps),
+    )
+
+
+def _deleted(finding: Finding, variables: Mapping[str, str] | None, error: TwilioNotFound) -> Rebuilt:
+    """Only an alert may still hold a message that was deleted; its files are gone with it."""
+    if variables is None:
+        raise LostAtTwilio(f"deleted at Twilio: {error}") from error
+    gone = tuple(name for name in variables if name.startswith("MediaUrl"))
+    return Rebuilt(
+        message=_message(finding, _without_masks(variables)),
+        origin=Origin.ALERT,
+        lost=(*masked_names(variables), *gone),
+        is_partial=True,
     )
 
 
@@ -80,10 +117,48 @@ def params_of(details: MessageDetails) -> dict[str, str]:
 
 def lost_fields(details: MessageDetails) -> tuple[str, ...]:
     """Name what the webhook may have had besides."""
-    lost = WHATSAPP if details.from_.startswith("whatsapp:") else GEOGRAPHY
-    expected = int(details.num_media) if details.num_media.isdigit() else 0
-    gone = tuple(f"MediaUrl{place}" for place in range(len(details.media), expected))
-    return (*lost, *gone)
+    return WHATSAPP if details.from_.startswith("whatsapp:") else GEOGRAPHY
+
+
+def _completed(variables: Mapping[str, str], details: MessageDetails) -> Mapping[str, str]:
+    """Alert and message may be redacted apart; what one of them still shows is known."""
+    known = params_of(details)
+    redacted = [*masked_names(variables), *([TEXT] if is_without_text(variables) else [])]
+    return {**variables, **{name: known[name] for name in redacted if known.get(name)}}
+
+
+def _gaps(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> tuple[str, ...]:
+    """Name what was taken away at Twilio, or may have been: masked numbers, a blank text, files that are gone."""
+    text = (TEXT,) if _may_lack_text(finding, params, details) else ()
+    return (*masked_names(params), *text, *_gone_media(params, details))
+
+
+def _may_lack_text(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> bool:
+    """Media without a text is whole where the comparison found that the account's texts are kept."""
+    if not is_without_text(params):
+        return False
+    is_whole = details.content is Content.MEDIA_ONLY and finding.verdict is Verdict.MISSING
+    return not is_whole or bool(masked_names(params))
+
+
+def _gone_media(params: Mapping[str, str], details: MessageDetails) -> tuple[str, ...]:
+    """An alert keeps the URL of a file that was deleted since."""
+    count = params.get("NumMedia", "")
+    expected = min(int(count), MOST_MEDIA) if count.isdecimal() else 0
+    if len(details.media) >= expected:
+        return ()
+    kept = {_sid(each.url) for each in details.media}
+    names = [f"MediaUrl{place}" for place in range(expected)]
+    return tuple(name for name in names if _sid(params.get(name, "")) not in kept)
+
+
+def _sid(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+def _without_masks(params: Mapping[str, str]) -> Mapping[str, str]:
+    """A masked number is nobody's, and must not be answered."""
+    return {**params, **dict.fromkeys(masked_names(params), "")}
 
 
 def _from_alert(twilio: Twilio, finding: Finding) -> Mapping[str, str] | None:
@@ -95,6 +170,8 @@ def _from_alert(twilio: Twilio, finding: Finding) -> Mapping[str, str] | None:
     except TwilioNotFound:
         return None
     if variables.get("MessageSid") != finding.sid or not {"From", "To"} <= variables.keys():
+        return None
+    if reported_state(variables):
         return None
     return {name: value for name, value in variables.items() if name not in ADDED_FOR_FALLBACK}
 

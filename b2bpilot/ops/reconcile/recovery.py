@@ -55,15 +55,21 @@ class Recovered:
     stored_meanwhile: int = 0
     published: int = 0
     proven: int = 0
+    partial: int = 0
+    """Published with parts that are redacted or deleted at Twilio, or may be."""
+    whole: int = 0
+    """Published with all parameters that the webhook had."""
     origins: Counter[Origin] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     is_stopped: bool = False
     """Nothing of a whole window was stored: the rest, which there is, was not published."""
 
-    def count(self, origin: Origin, lost: Iterable[str]) -> None:
+    def count(self, origin: Origin, lost: Iterable[str], *, is_partial: bool = False) -> None:
         """One more was published."""
         self.published += 1
+        self.partial += is_partial
+        self.whole += origin is Origin.ALERT and not is_partial
         self.origins[origin] += 1
         self.lost.update(lost)
 
@@ -78,13 +84,15 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """One run. `wait` is how long the proof of each window may take."""
+    """One run. `wait` is how long the proof of each window may take; `allow_partial` publishes also what is left of redacted
+    messages."""
 
     twilio: Twilio
     database: DatabaseManager
     publisher: Publisher
     journal: Journal
     wait: timedelta
+    allow_partial: bool = False
     observe: Callable[[str], None] = lambda _: None
 
     def run(self, findings: Iterable[Finding], recovered: Recovered) -> Recovered:
@@ -120,7 +128,7 @@ class Recovery:
 
     def _rebuild(self, finding: Finding) -> tuple[str, Rebuilt | PilotError]:
         try:
-            return finding.sid, rebuild(self.twilio, finding)
+            return finding.sid, rebuild(self.twilio, finding, allow_partial=self.allow_partial)
         except HOPELESS:
             raise
         except PilotError as exc:
@@ -140,7 +148,7 @@ class Recovery:
                 raise result.error
             each = rebuilt[sid]
             if result.error is None and isinstance(each, Rebuilt):
-                recovered.count(each.origin, each.lost)
+                recovered.count(each.origin, each.lost, is_partial=each.is_partial)
         proven = recovered.proven
         # One whose outcome is unknown may have been published: its row tells.
         errors = {sid: result.error for sid, result in results.items() if result.error}
@@ -204,7 +212,13 @@ def _entry(event: str, sid: str, **fields: object) -> Mapping[str, object]:
 def _sending(sid: str, rebuilt: Rebuilt | PilotError) -> Mapping[str, object]:
     if isinstance(rebuilt, PilotError):
         return _entry("sending", sid)
-    return _entry("sending", sid, rebuilt_from=rebuilt.origin.value, lost=list(rebuilt.lost))
+    return _entry(
+        "sending",
+        sid,
+        rebuilt_from=rebuilt.origin.value,
+        lost=list(rebuilt.lost),
+        partial=rebuilt.is_partial,
+    )
 
 
 def _result(sid: str, result: Published) -> Mapping[str, object]:

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.proof import Fate
-from b2bpilot.ops.reconcile.comparison import missing
-from b2bpilot.ops.reconcile.notes import Notes
+from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import Origin
 from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
@@ -22,9 +21,14 @@ STORED = Fate.COMPLETED.value
 DEFAULT_WAIT = timedelta(seconds=60)
 
 
-def write_plan(journal: Journal, notes: Notes) -> None:
+def published_verdicts(*, allow_partial: bool) -> tuple[Verdict, ...]:
+    """Return what is published: what is missing, and what is left of redacted messages only when that was asked for."""
+    return (Verdict.MISSING, Verdict.LOST_AT_TWILIO) if allow_partial else (Verdict.MISSING,)
+
+
+def write_plan(journal: Journal, notes: Notes, *, allow_partial: bool = False) -> None:
     """Write down what is going to be published: identities and alerts, nothing about people."""
-    for chunk in missing(notes):
+    for chunk in chunks(notes, *published_verdicts(allow_partial=allow_partial)):
         journal.write(*(_planned(finding) for finding in chunk), durable=False)
     journal.write({"event": PLAN_COMPLETE})
 
@@ -85,13 +89,14 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
 def _recovered_before(record: RunRecord) -> Recovered:
     """Count what the journal says of the run so far; what was not proven is looked at again."""
     recovered = Recovered()
-    sent: dict[str, tuple[Origin, list[str]]] = {}
+    sent: dict[str, tuple[Origin, list[str], bool]] = {}
     for entry in entries(record.path):
         sid = str(entry.get("queue_message_id", ""))
         if entry.get("event") == "sending":
-            sent[sid] = Origin(entry["rebuilt_from"]), entry["lost"]
+            sent[sid] = Origin(entry["rebuilt_from"]), entry["lost"], bool(entry.get("partial"))
         if entry.get("event") == "accepted":
-            recovered.count(*sent[sid])
+            origin, lost, is_partial = sent[sid]
+            recovered.count(origin, lost, is_partial=is_partial)
     stored = [sid for sid, state in record.messages.items() if state.fate == STORED]
     recovered.proven = len(stored)
     recovered.stored_meanwhile = sum(sid not in sent for sid in stored)
@@ -107,7 +112,7 @@ def _left(record: RunRecord) -> Iterator[Finding]:
         state = record.messages[sid]
         if not state.was_accepted and state.fate != STORED:
             yield Finding(
-                verdict=Verdict.MISSING,
+                verdict=Verdict(entry.get("verdict", Verdict.MISSING)),
                 sid=sid,
                 message_id=message_id_for(sid),
                 sent_at=parse_time(entry["sent_at"]),
@@ -122,6 +127,7 @@ def _planned(finding: Finding) -> dict[str, object]:
         "queue_message_id": finding.sid,
         "message_id": finding.message_id,
         "decision": "send",
+        "verdict": finding.verdict.value,
         "sent_at": format_time(finding.sent_at),
         "alert_sid": finding.alert_sid,
         "error_code": finding.error_code,

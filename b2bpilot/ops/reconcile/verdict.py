@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.twilio.messages import InboundMessage
+from b2bpilot.twilio.redaction import Content
 
 
 class Verdict(StrEnum):
@@ -15,6 +16,8 @@ class Verdict(StrEnum):
     LATE = "late"
     """Stored, long after Twilio had it."""
     MISSING = "missing"
+    LOST_AT_TWILIO = "lost at Twilio"
+    """It has no row, and Twilio's copy is redacted, or may be: what is left of it is not the message."""
     DEAD_LETTER = "dead letter"
     """It has no row and is in the dead-letter queue: a redrive brings it back with all that the webhook said."""
     FAILED = "failed"
@@ -22,6 +25,12 @@ class Verdict(StrEnum):
     UNFINISHED = "unfinished"
     """Its row is waiting, or a run works on it: the stale processor looks after it."""
     FRESH = "not judged yet"
+    ROUTE_UNKNOWN = "route unknown"
+    """It has no row, and nobody can tell whether it was to come here."""
+    NOT_ROUTED_HERE = "not routed here"
+    """It has no row, and its number delivers to another system: that one's, as far as anybody can tell."""
+    STATUS_CALLBACK = "status callback"
+    """A row that is no message: an earlier version stored a delivery report."""
     UNKNOWN_TO_TWILIO = "unknown to Twilio"
     """A row says that it came from this Twilio account, and Twilio does not have it: deleted there, or never Twilio's."""
 
@@ -54,6 +63,9 @@ class Finding:
     why: str | None = None
     alert_sid: str | None = None
     error_code: str | None = None
+    to: str | None = field(default=None, repr=False)
+    content: Content = Content.TEXT
+    """What Twilio's copy shows."""
 
 
 def judge(message: InboundMessage, message_id: str, row: Progress | None, limits: Limits) -> Finding:
@@ -66,6 +78,8 @@ def judge(message: InboundMessage, message_id: str, row: Progress | None, limits
         sent_at=message.sent_at,
         late_seconds=late_by.total_seconds() if late_by is not None and late_by > limits.late_after else None,
         why=row.last_error if row else None,
+        to=message.to,
+        content=message.content,
     )
 
 

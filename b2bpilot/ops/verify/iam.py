@@ -121,7 +121,12 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "twilio route": ROWS,
     "twilio cutover": ROWS,
     "twilio rollback": ROWS,
-    "twilio reconcile": (*LOOK, "cloudwatch:GetMetricData", "sns:Publish"),
+    "twilio reconcile": (
+        *LOOK,
+        "cloudwatch:GetMetricData",
+        "lambda:GetFunctionConfiguration",
+        "sns:Publish",
+    ),
 }
 """What a command asks with any of its options; `runs resume` needs what the resumed command does."""
 

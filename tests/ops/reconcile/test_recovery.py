@@ -20,9 +20,10 @@ from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import read
 from b2bpilot.pipeline.message import Encoded
+from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.failures import TwilioDenied
 from b2bpilot.twilio.samples import Sample, sample_params
-from tests.ops.reconcile.world import DAY, World
+from tests.ops.reconcile.world import DAY, OURS, THEIRS, World
 from tests.twilio.double import ACCOUNT_SID
 
 
@@ -127,7 +128,7 @@ def test_a_run_that_was_killed_before_its_plan_was_complete_is_not_resumed(
 def test_the_failed_webhook_request_gives_all_parameters_back_to_the_letter(
     world: World, tmp_path: Path
 ) -> None:
-    params = sample_params(Sample.BUTTON, AccountSid=ACCOUNT_SID, Body="50 % & mehr+ü", FromCity="")
+    params = sample_params(Sample.BUTTON, AccountSid=ACCOUNT_SID, To=OURS, Body="50 % & mehr+ü", FromCity="")
     world.double.receive(params, at=world.now - DAY / 2, deliver=False)
     added = {**params, "ErrorCode": "11200", "ErrorUrl": "https://hooks.example/"}
     world.alert(params["MessageSid"], variables=urlencode(added))
@@ -137,13 +138,29 @@ def test_the_failed_webhook_request_gives_all_parameters_back_to_the_letter(
     assert world.params_of(params["MessageSid"]) == params
     assert recovered.lost == {}
     assert recovered.origins == {"alert": 1}
+    assert (recovered.whole, recovered.partial) == (1, 0)
+
+
+def test_the_failed_webhook_request_gives_all_values_of_a_parameter_back(
+    world: World, tmp_path: Path
+) -> None:
+    pairs = [*sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, To=OURS).items(), ("Tag", "b"), ("Tag", "a")]
+    sid = dict(pairs)["MessageSid"]
+    world.double.receive(dict(pairs), at=world.now - DAY / 2, deliver=False)
+    world.alert(sid, variables=urlencode(pairs))
+
+    world.recover(tmp_path)
+
+    assert values_of(world.params_of(sid), "Tag") == ["b", "a"]
 
 
 def test_without_an_alert_the_rest_resource_gives_what_it_has_and_the_rest_is_named(
     world: World, tmp_path: Path
 ) -> None:
-    whatsapp = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, MessagingServiceSid="MG" + "1" * 32)
-    sms = sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, From="+15005550006", To="+15005550009")
+    whatsapp = sample_params(
+        Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, MessagingServiceSid="MG" + "1" * 32
+    )
+    sms = sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, From="+15005550006", To=OURS)
     for params in (whatsapp, sms):
         world.double.receive(params, at=world.now - DAY / 2, deliver=False)
 
@@ -157,15 +174,37 @@ def test_without_an_alert_the_rest_resource_gives_what_it_has_and_the_rest_is_na
     assert recovered.origins == {"rest": 2}
 
 
-def test_media_that_twilio_deleted_is_named(world: World, tmp_path: Path) -> None:
-    params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID)
+def test_a_message_whose_file_twilio_deleted_is_named_and_published_only_when_a_part_will_do(
+    world: World, tmp_path: Path
+) -> None:
+    params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, Body="the plan")
     world.double.receive(params, at=world.now - DAY / 2, deliver=False)
     world.double.book.remove("media", "ME1")
 
-    recovered = world.recover(tmp_path)
+    refused = world.recover(tmp_path / "first")
+    (problem,) = refused.problems
+    assert (world.published, problem.sid) == ({}, params["MessageSid"])
+    assert problem.reason == (
+        "not published: redacted or deleted at Twilio, or it may have been: MediaUrl0; --allow-partial publishes the rest"
+    )
 
-    assert recovered.lost["MediaUrl0"] == 1
+    recovered = world.recover(tmp_path / "second", allow_partial=True)
+    assert (recovered.lost["MediaUrl0"], recovered.partial) == (1, 1)
     assert "MediaUrl0" not in world.params_of(params["MessageSid"])
+
+
+def test_a_file_that_was_deleted_since_makes_a_part_of_what_an_alert_holds(
+    world: World, tmp_path: Path
+) -> None:
+    """The alert has its URL, which leads to nothing."""
+    params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, Body="the plan")
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+    world.double.book.remove("media", "ME1")
+    world.alert(params["MessageSid"], variables=urlencode(params))
+
+    assert "MediaUrl0" in world.recover(tmp_path / "first").problems[0].reason
+    recovered = world.recover(tmp_path / "second", allow_partial=True)
+    assert (recovered.whole, recovered.partial, recovered.lost) == (0, 1, {"MediaUrl0": 1})
 
 
 @pytest.mark.parametrize(
@@ -173,6 +212,7 @@ def test_media_that_twilio_deleted_is_named(world: World, tmp_path: Path) -> Non
     [
         "",
         "CallSid=CA1&From=%2B15005550006",
+        "MessageSid={sid}&From=%2B15005550009&To=%2B15005550006&MessageStatus=delivered&Body=no",
         "garbage",
         f"MessageSid=SM{'2' * 32}&From=%2B1500&To=%2B1500&Body=other",
     ],
@@ -181,7 +221,7 @@ def test_an_alert_about_something_else_is_not_taken_for_the_webhook(
     world: World, tmp_path: Path, variables: str
 ) -> None:
     (sid,) = world.receive(1)
-    world.alert(sid, variables=variables)
+    world.alert(sid, variables=variables.replace("{sid}", sid))
 
     assert world.recover(tmp_path).origins == {"rest": 1}
     assert world.params_of(sid)["Body"] == "order 0"
@@ -207,7 +247,24 @@ def test_a_message_that_was_deleted_at_twilio_is_a_problem_of_its_own(world: Wor
     assert set(world.published) == {other}
     (problem,) = recovered.problems
     assert problem.sid == gone
-    assert "no such thing" in problem.reason
+    assert problem.reason.startswith("not published: deleted at Twilio: ")
+
+
+def test_a_deleted_message_comes_back_from_its_alert_only_when_a_part_will_do(
+    world: World, tmp_path: Path
+) -> None:
+    (sid,) = world.receive(1)
+    variables = {"MessageSid": sid, "From": THEIRS, "To": OURS, "Body": "two", "NumMedia": "0"}
+    world.alert(sid, variables=urlencode(variables), ago=timedelta(hours=1))
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        found = list(notes.findings(Verdict.MISSING))
+        world.double.book.remove("message", sid)
+        refused = world.recovery(journal).run(found, Recovered())
+        recovered = world.recovery(journal, allow_partial=True).run(found, Recovered())
+
+    assert "deleted at Twilio" in refused.problems[0].reason
+    assert (recovered.published, recovered.partial, recovered.whole) == (1, 1, 0)
+    assert world.params_of(sid)["Body"] == "two"
 
 
 def test_a_token_that_was_revoked_stops_everything(world: World, tmp_path: Path) -> None:

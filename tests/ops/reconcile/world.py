@@ -14,11 +14,13 @@ from b2bpilot.aws.topic import Published
 from b2bpilot.errors import MessageInvalid, PublishFailed
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.recovery import Recovered, Recovery
-from b2bpilot.ops.reconcile.run import finish, write_plan
+from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
+from b2bpilot.ops.reconcile.run import finish, published_verdicts, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.database import DatabaseManager
@@ -26,17 +28,19 @@ from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import Encoded, PilotMessage, Source, decode, message_id_for
 from b2bpilot.pipeline.processing import process
 from b2bpilot.twilio.rest import Twilio
-from tests.twilio.double import ACCOUNT_SID, connected
+from tests.twilio.double import ACCOUNT_SID, add_number, connected
 
 OURS, THEIRS = "+15005550009", "+15005550006"
+WEBHOOK = "https://hooks.example/prod/webhook"
 DAY = timedelta(days=1)
 WAIT = timedelta(seconds=5)
 
 INSERT = """
     INSERT INTO b2b_pilot_user_submissions
-        (message_id, message_sid, to_number, status, source, params, received_at, created_at, completed_at, attempts)
-    SELECT message_id, message_sid, %(to)s, %(status)s, 'twilio', %(params)s::json, sent_at, sent_at,
-        CASE WHEN %(status)s = 'completed' THEN sent_at + %(took)s END, %(attempts)s
+        (message_id, message_sid, to_number, status, source, params, received_at, created_at, completed_at, attempts,
+        test)
+    SELECT message_id, message_sid, %(to)s, %(status)s, %(source)s, %(params)s::json, sent_at, sent_at,
+        CASE WHEN %(status)s = 'completed' THEN sent_at + %(took)s END, %(attempts)s, %(test)s
     FROM unnest(%(ids)s::text[], %(sids)s::text[], %(times)s::timestamptz[]) AS row(message_id, message_sid, sent_at)
 """
 
@@ -53,6 +57,11 @@ class World:
     queues: Queues = field(default_factory=Queues)
     """What our queues hold; `asked` counts how often they were looked at."""
     asked: int = 0
+    routing: Routing | None = None
+    """Where the numbers deliver; without it, as the double's numbers are set."""
+
+    def __post_init__(self) -> None:
+        add_number(self.double, OURS, sms_url=WEBHOOK)
 
     @property
     def twilio(self) -> Twilio:
@@ -84,6 +93,9 @@ class World:
         attempts: int = 1,
         ago: timedelta = timedelta(hours=12),
         account_sid: str = ACCOUNT_SID,
+        to: str = OURS,
+        source: str = "twilio",
+        test: bool = False,
     ) -> None:
         """Write rows, as if the messages had come through the webhook."""
         sent = {sid: self._sent_at(sid, ago) for sid in sids}
@@ -91,7 +103,9 @@ class World:
             connection.execute(
                 INSERT,
                 {
-                    "to": OURS,
+                    "to": to,
+                    "source": source,
+                    "test": test,
                     "status": status,
                     "params": json.dumps({"AccountSid": account_sid}),
                     "took": took,
@@ -134,7 +148,14 @@ class World:
     def compared(self, *, since: timedelta = DAY, to: str | None = None) -> Iterator[Notes]:
         limits = Limits(since=self.now - since, until=self.now)
         comparison = Comparison(
-            twilio=self.twilio, database=self.database, limits=limits, ask_queues=self._ask_queues, to=to
+            twilio=self.twilio,
+            database=self.database,
+            limits=limits,
+            ask_queues=self._ask_queues,
+            ask_routing=lambda: (
+                self.routing or routing_of(routes(self.twilio), VerifiedUrls(urls=(WEBHOOK,)))
+            ),
+            to=to,
         )
         with Notes() as notes:
             comparison.run(notes)
@@ -178,16 +199,22 @@ class World:
             parameters={},
         )
 
-    def recovery(self, journal: Journal) -> Recovery:
+    def recovery(self, journal: Journal, *, allow_partial: bool = False) -> Recovery:
         return Recovery(
-            twilio=self.twilio, database=self.database, publisher=self, journal=journal, wait=WAIT
+            twilio=self.twilio,
+            database=self.database,
+            publisher=self,
+            journal=journal,
+            wait=WAIT,
+            allow_partial=allow_partial,
         )
 
-    def recover(self, home: Path) -> Recovered:
+    def recover(self, home: Path, *, allow_partial: bool = False) -> Recovered:
         """A whole run: compare, plan, publish, prove."""
         with self.compared() as notes, self.journal(home) as journal:
-            write_plan(journal, notes)
-            recovered = self.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+            write_plan(journal, notes, allow_partial=allow_partial)
+            found = notes.findings(*published_verdicts(allow_partial=allow_partial))
+            recovered = self.recovery(journal, allow_partial=allow_partial).run(found, Recovered())
             finish(journal, recovered)
         return recovered
 

@@ -1,0 +1,168 @@
+"""Whose are the messages to a number: this environment's, another system's, or nobody can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from urllib.parse import urlsplit
+
+from b2bpilot.aws.function_settings import function_settings
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.cutover.route import Route, is_same_url, routes
+from b2bpilot.ops.environment import Environment
+from b2bpilot.twilio.failures import TwilioFailed
+from b2bpilot.twilio.rest import Twilio
+from b2bpilot.twilio.webhook_setting import WebhookSetting
+
+VERIFIED_URLS = ("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL")
+"""The webhook function's variables: the URLs over which it verifies signatures."""
+
+
+class Place(Enum):
+    """Where Twilio delivers what is sent to a number."""
+
+    HERE = auto()
+    AFTER_ANOTHER = auto()
+    """This environment is the fallback of another system: what comes here is what that one did not take."""
+    ELSEWHERE = auto()
+    NOWHERE = auto()
+    """There is no URL: no other system takes it either."""
+    UNKNOWN = auto()
+
+
+class Whose(Enum):
+    """Whom a message belongs to, by the number that it was sent to."""
+
+    OURS = auto()
+    OTHERS = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """`told` says it in words, without what may be a secret of a URL."""
+
+    place: Place
+    told: str
+    has_other_fallback: bool = False
+    """What failed here may have been taken there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedUrls:
+    """The URLs of this environment's webhook; `doubt` where there may be more of them."""
+
+    urls: tuple[str, ...]
+    doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Where each number of the account delivers, as it is set now. `failure`: that could not be read."""
+
+    by_number: Mapping[str, Destination] = field(default_factory=dict)
+    failure: str | None = None
+
+    def of(self, address: str) -> Destination:
+        """Senders of channels such as whatsapp have a setting of their own, which is not read: facts K3."""
+        if address in self.by_number:
+            return self.by_number[address]
+        if self.failure:
+            return _unknown(f"the numbers' routes could not be read: {self.failure}")
+        if ":" in address:
+            channel = address.partition(":")[0]
+            return _unknown(f"the setting of {channel} senders is not read")
+        return _unknown("it is none of the account's phone numbers")
+
+
+def whose(
+    destination: Destination, *, sent_at: datetime, has_alert: bool, newest_row: datetime | None
+) -> Whose:
+    """Judge one message. `newest_row` is when the last message to its number came in here, through the webhook.
+
+    Where another system has the number now, only a row that is no older proves that it came here when this one was sent.
+    """
+    match destination.place:
+        case Place.HERE:
+            return Whose.OURS
+        case Place.AFTER_ANOTHER if has_alert:
+            return Whose.OURS
+        case Place.AFTER_ANOTHER | Place.ELSEWHERE:
+            return Whose.OURS if newest_row is not None and newest_row >= sent_at else Whose.OTHERS
+        case Place.NOWHERE:
+            return Whose.OURS if newest_row is not None else Whose.OTHERS
+        case _:
+            return Whose.OURS if newest_row is not None else Whose.UNKNOWN
+
+
+def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
+    """Read the routes of the account's numbers. What does not answer makes them unknown, it is no error."""
+    try:
+        found = routes(twilio)
+    except TwilioFailed as exc:
+        return Routing(failure=str(exc))
+    return routing_of(found, verified_urls(environment))
+
+
+def routing_of(found: Iterable[Route], verified: VerifiedUrls) -> Routing:
+    return Routing(by_number={each.number.phone_number: _destination(each, verified) for each in found})
+
+
+def verified_urls(environment: Environment) -> VerifiedUrls:
+    """Return the stack's URL and those that the webhook verifies beside it."""
+    stack = environment.stack
+    try:
+        function = function_settings(environment.access.client("lambda"), stack.webhook_function_name)
+    except AwsError as exc:
+        return VerifiedUrls(urls=(stack.webhook_url,), doubt=f"the webhook's other URLs were not read: {exc}")
+    others = [function.environment.get(name) for name in VERIFIED_URLS] if function else []
+    return VerifiedUrls(urls=tuple(dict.fromkeys([stack.webhook_url, *(url for url in others if url)])))
+
+
+def _destination(route: Route, verified: VerifiedUrls) -> Destination:
+    webhook, decider = route.effective.webhook, f"{route.effective.level.value} {route.effective.sid}"
+    if route.is_broken:
+        return Destination(place=Place.NOWHERE, told=f"{decider} does not exist: Twilio cannot deliver")
+    if not webhook.url:
+        return Destination(place=Place.NOWHERE, told=f"{decider} has no URL: Twilio does not deliver")
+    told = f"{decider} delivers to {urlsplit(webhook.url).hostname or 'another URL'}"
+    if _is_any(webhook.url, verified.urls):
+        other = bool(webhook.fallback_url) and not _is_any(webhook.fallback_url, verified.urls)
+        return Destination(place=Place.HERE, told=told, has_other_fallback=other)
+    return _elsewhere(webhook, told, verified)
+
+
+def _elsewhere(webhook: WebhookSetting, told: str, verified: VerifiedUrls) -> Destination:
+    if _is_any(webhook.fallback_url, verified.urls):
+        return Destination(place=Place.AFTER_ANOTHER, told=f"{told}, and only what fails there comes here")
+    if _is_near(webhook.url, verified.urls):
+        return _unknown(f"{told}, as this environment's webhook is, but to another path")
+    if verified.doubt:
+        return _unknown(f"{told}, and {verified.doubt}")
+    return Destination(place=Place.ELSEWHERE, told=told)
+
+
+def _unknown(told: str) -> Destination:
+    return Destination(place=Place.UNKNOWN, told=told)
+
+
+def _is_any(url: str, ours: Iterable[str]) -> bool:
+    return bool(url) and any(is_same_url(_spelled(url), _spelled(each)) for each in ours)
+
+
+def _is_near(url: str, ours: Iterable[str]) -> bool:
+    """A misspelled path loses messages of ours; another system may live there as well."""
+    return urlsplit(url).hostname in {urlsplit(each).hostname for each in ours}
+
+
+def _spelled(url: str) -> str:
+    """Twilio may write the host and the default port otherwise."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    is_default = parts.port in (None, {"https": 443, "http": 80}.get(parts.scheme))
+    return parts._replace(netloc=host if is_default else f"{host}:{parts.port}").geturl()
+
+
+AskRouting = Callable[[], Routing]

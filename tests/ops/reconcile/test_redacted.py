@@ -1,0 +1,129 @@
+"""What Twilio redacted, or may have: named as lost, and published only when a part of it will do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from b2bpilot.ops.reconcile.queues import Queues
+from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.twilio.samples import Sample, sample_params
+from tests.ops.reconcile.world import DAY, OURS, THEIRS, World
+from tests.twilio.double import ACCOUNT_SID
+
+MASKED = "+1500555XXXX"
+
+
+def receive(world: World, kind: Sample = Sample.TEXT, **changes: str) -> dict[str, str]:
+    """Let a message come in that no webhook ever gets."""
+    params = sample_params(kind, **{"AccountSid": ACCOUNT_SID, "From": THEIRS, "To": OURS, **changes})
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+    return params
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"Body": "", "From": MASKED}, "redacted at Twilio: a number is masked"),
+        ({"Body": "two pallets", "From": MASKED}, "redacted at Twilio: a number is masked"),
+        ({"Body": "", "From": f"whatsapp:{MASKED}"}, "redacted at Twilio: a number is masked"),
+        ({"Body": ""}, "no text at Twilio: it may have been redacted"),
+    ],
+)
+def test_a_redacted_message_is_lost_and_not_missing(
+    world: World, tmp_path: Path, changes: dict[str, str], why: str
+) -> None:
+    receive(world)
+    sid = receive(world, **changes)["MessageSid"]
+
+    (finding,) = world.findings(Verdict.LOST_AT_TWILIO).values()
+    recovered = world.recover(tmp_path)
+
+    assert (finding.sid, finding.why) == (sid, why)
+    assert sid not in world.published
+    assert recovered.counts() == {"published": 1, "stored": 1, "stored_meanwhile": 0, "not_proven": 0}
+
+
+def test_what_is_left_is_published_only_when_a_part_will_do_and_nobody_masked_is_answered(
+    world: World, tmp_path: Path
+) -> None:
+    sid = receive(world, Body="", From=MASKED)["MessageSid"]
+
+    recovered = world.recover(tmp_path, allow_partial=True)
+
+    assert (recovered.published, recovered.partial, recovered.whole) == (1, 1, 0)
+    assert {"From", "Body"} <= recovered.lost.keys()
+    stored = world.params_of(sid)
+    assert (stored["From"], stored["Body"], stored["To"]) == ("", "", OURS)
+
+
+def test_a_redacted_alert_is_not_all_parameters(world: World, tmp_path: Path) -> None:
+    """The message was redacted after the comparison, or only in the debugger."""
+    params = receive(world)
+    sid = params["MessageSid"]
+    world.alert(sid, variables=urlencode({**params, "Body": "", "From": MASKED, "WaId": "1500555XXXX"}))
+
+    refused = world.recover(tmp_path / "first")
+    (problem,) = refused.problems
+    assert (world.published, "WaId" in problem.reason) == ({}, True)
+
+    recovered = world.recover(tmp_path / "second", allow_partial=True)
+    assert (recovered.whole, recovered.partial, recovered.lost) == (0, 1, {"WaId": 1})
+    stored = world.params_of(sid)
+    assert (stored["From"], stored["Body"], stored["WaId"]) == (THEIRS, params["Body"], "")
+
+
+def test_media_without_a_text_is_whole_where_the_account_keeps_texts(world: World, tmp_path: Path) -> None:
+    sid = receive(world, Sample.MEDIA)["MessageSid"]
+    assert set(world.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+
+    receive(world)
+
+    assert sid in world.findings(Verdict.MISSING)
+    assert world.recover(tmp_path).published == 2
+
+
+def test_media_whose_message_was_changed_since_may_have_had_a_text(world: World) -> None:
+    receive(world)
+    sid = receive(world, Sample.MEDIA)["MessageSid"]
+    world.double.redact(sid)
+
+    assert set(world.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+
+
+def test_a_place_has_no_text_to_be_redacted(world: World, tmp_path: Path) -> None:
+    receive(world)
+    params = receive(world, Sample.LOCATION)
+    world.alert(params["MessageSid"], variables=urlencode(params))
+
+    recovered = world.recover(tmp_path, allow_partial=True)
+
+    assert (recovered.published, recovered.whole, recovered.partial) == (2, 1, 0)
+    assert world.params_of(params["MessageSid"])["Latitude"] == params["Latitude"]
+
+
+def test_a_full_copy_that_arrives_later_is_skipped_as_the_plan_says(world: World, tmp_path: Path) -> None:
+    sid = receive(world, Body="")["MessageSid"]
+    world.recover(tmp_path, allow_partial=True)
+
+    world.process(sid, To=OURS, Body="the whole text")
+
+    assert world.params_of(sid)["Body"] == ""
+
+
+def test_what_is_in_the_dead_letter_queue_is_not_lost_though_it_is_redacted(world: World) -> None:
+    sid = receive(world, Body="", From=MASKED)["MessageSid"]
+    world.queues = Queues(dead_letters=frozenset({message_id_for(sid)}))
+
+    assert world.counts() == {Verdict.DEAD_LETTER: 1}
+
+
+def test_what_is_stored_is_stored_though_it_is_redacted(world: World) -> None:
+    sid = receive(world, Body="", From=MASKED)["MessageSid"]
+    world.store([sid], took=timedelta(seconds=1))
+
+    assert world.counts() == {Verdict.STORED: 1}

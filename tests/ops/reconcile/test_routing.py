@@ -1,0 +1,202 @@
+"""Whose a missing message is: only what Twilio was to deliver here, or what came here before, is published."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.ops.cutover.route import routes
+from b2bpilot.ops.reconcile.routing import Place, Routing, VerifiedUrls, routing_of
+from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.twilio.failures import TwilioFailed
+from tests.ops.reconcile.world import OURS, THEIRS, WEBHOOK, World, sids_of
+from tests.twilio.double import add_application, add_number, add_service
+
+NUMBER, ELSEWHERE = "+15005550008", "https://crm.example/sms"
+API, PREVIOUS = "https://abc.execute-api.eu-west-1.amazonaws.com/prod/webhook", "https://old.example/hook"
+GONE = "AP" + "0" * 32
+
+
+def number(world: World, url: str = ELSEWHERE, **settings: str) -> str:
+    return add_number(world.double, NUMBER, sms_url=url, **settings)
+
+
+def place(world: World, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> Place:
+    return routing_of(routes(world.twilio), VerifiedUrls(urls=urls)).of(NUMBER).place
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (WEBHOOK, Place.HERE),
+        (f"{WEBHOOK}#rc=3&rp=5xx", Place.HERE),
+        (API, Place.HERE),
+        (PREVIOUS, Place.HERE),
+        ("https://HOOKS.example:443/prod/webhook", Place.HERE),
+        ("https://hooks.example/prod/webhoook", Place.UNKNOWN),
+        ("https://hooks.example/prod/webhook/", Place.UNKNOWN),
+        (ELSEWHERE, Place.ELSEWHERE),
+        ("https://hooks.example.evil.example/prod/webhook", Place.ELSEWHERE),
+        ("", Place.NOWHERE),
+    ],
+)
+def test_a_number_delivers_where_its_url_leads(world: World, url: str, expected: Place) -> None:
+    number(world, url)
+
+    assert place(world) is expected
+
+
+def test_the_application_and_the_service_win_over_the_number(world: World) -> None:
+    sid = number(world, WEBHOOK)
+    service = add_service(world.double, sid, inbound_request_url=ELSEWHERE)
+    assert place(world) is Place.ELSEWHERE
+    world.double.book.change("service", service, {"use_inbound_webhook_on_number": True})
+    assert place(world) is Place.HERE
+    application = add_application(world.double, sms_url=ELSEWHERE)
+    world.double.book.change("number", sid, {"sms_application_sid": application})
+    assert place(world) is Place.ELSEWHERE
+    world.double.book.change("number", sid, {"sms_application_sid": GONE})
+    assert place(world) is Place.NOWHERE
+
+
+def test_a_message_to_a_number_of_another_system_is_never_published(world: World, tmp_path: Path) -> None:
+    sid = number(world)
+    (ours,) = world.receive(1)
+    (theirs,) = world.receive(1, to=NUMBER)
+
+    with world.compared() as notes:
+        (finding,) = notes.findings(Verdict.NOT_ROUTED_HERE)
+        assert sids_of(notes.findings(Verdict.MISSING)) == {ours}
+    world.recover(tmp_path, allow_partial=True)
+
+    assert (finding.sid, finding.why) == (theirs, f"number {sid} delivers to crm.example")
+    assert set(world.published) == {ours}
+
+
+def test_a_number_that_was_here_when_the_message_came_counts_by_its_rows(world: World) -> None:
+    """It was cut over to another system since: what came after its last row is that one's."""
+    number(world)
+    early, middle = world.receive(2, ago=timedelta(hours=12), to=NUMBER)
+    late = world.receive(1, ago=timedelta(hours=2), to=NUMBER)
+    world.store([middle], to=NUMBER)
+
+    with world.compared() as notes:
+        assert sids_of(notes.findings(Verdict.MISSING)) == {early}
+        assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == set(late)
+        assert "1 of 1 numbers count as this environment's only because" in notes.warnings[0]
+
+
+@pytest.mark.parametrize("url", ["", None])
+def test_a_number_that_nobody_takes_counts_by_any_row(world: World, url: str | None) -> None:
+    """It lost its URL, or is none of the account's any more: no other system answers."""
+    if url is not None:
+        number(world, url)
+    (stored,) = world.receive(1, ago=timedelta(hours=12), to=NUMBER)
+    (lost,) = world.receive(1, ago=timedelta(hours=2), to=NUMBER)
+    world.store([stored], to=NUMBER)
+
+    assert set(world.findings(Verdict.MISSING)) == {lost}
+
+
+@pytest.mark.parametrize("kind", [{"source": "reconcile"}, {"source": "cli"}, {"test": True}])
+def test_what_was_published_by_hand_proves_no_route(world: World, kind: dict[str, object]) -> None:
+    """An earlier version published other systems' messages: their rows must not justify more of it."""
+    number(world)
+    stored, other = world.receive(2, to=NUMBER)
+    world.store([stored], to=NUMBER, **kind)  # type: ignore[arg-type]  # one of the two
+
+    assert other in world.findings(Verdict.NOT_ROUTED_HERE)
+
+
+def test_an_environment_that_is_only_the_fallback_takes_only_what_failed_before(world: World) -> None:
+    number(world, sms_fallback_url=WEBHOOK)
+    taken, failed = world.receive(2, to=NUMBER)
+    world.alert(failed, variables=urlencode({"MessageSid": failed, "From": THEIRS, "To": NUMBER}))
+
+    with world.compared() as notes:
+        assert sids_of(notes.findings(Verdict.MISSING)) == {failed}
+        assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == {taken}
+
+
+def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(world: World) -> None:
+    number(world, WEBHOOK, sms_fallback_url=ELSEWHERE)
+    world.receive(1, to=NUMBER)
+
+    with world.compared() as notes:
+        assert notes.counts()[Verdict.MISSING] == 1
+        assert notes.warnings == (
+            "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there",
+        )
+
+
+@pytest.mark.parametrize("to", ["whatsapp:+15005550001", "messenger:1234", "rcs:agent", "12345", NUMBER, ""])
+def test_an_address_whose_route_is_not_read_is_unknown_and_not_published(
+    world: World, tmp_path: Path, to: str
+) -> None:
+    (sid,) = world.receive(1, to=to)
+
+    assert set(world.findings(Verdict.ROUTE_UNKNOWN)) == {sid}
+    world.recover(tmp_path)
+    assert world.published == {}
+
+
+def test_a_whatsapp_sender_whose_rows_are_in_the_table_is_ours(world: World) -> None:
+    sender = "whatsapp:+15005550001"
+    stored, missing = world.receive(2, to=sender)
+    world.store([stored], to=sender)
+
+    assert set(world.findings(Verdict.MISSING)) == {missing}
+
+
+@pytest.mark.parametrize("matching", ["IncomingPhoneNumbers", "Services", "Applications"])
+def test_routes_that_cannot_be_read_are_unknown_and_nothing_is_published_on_them(
+    world: World, tmp_path: Path, matching: str
+) -> None:
+    add_number(world.double, NUMBER, sms_application_sid=add_application(world.double, sms_url=WEBHOOK))
+    (sid,) = world.receive(1)
+    world.double.faults.plan(Planned(fault=Fault.REFUSE, matching=matching, status=403, code=20003, times=99))
+
+    def ask() -> Routing:
+        try:
+            return routing_of(routes(world.twilio), VerifiedUrls(urls=(WEBHOOK,)))
+        except TwilioFailed as exc:
+            return Routing(failure=str(exc))
+
+    world.routing = ask()
+    (finding,) = world.findings(Verdict.ROUTE_UNKNOWN).values()
+    world.recover(tmp_path)
+
+    assert finding.sid == sid
+    assert (finding.why or "").startswith("the numbers' routes could not be read: ")
+    assert world.published == {}
+
+
+def test_with_urls_that_could_not_be_read_another_url_is_unknown_and_ours_is_ours(world: World) -> None:
+    number(world)
+    doubted = VerifiedUrls(urls=(WEBHOOK,), doubt="the webhook's other URLs were not read: AWS denied it")
+    found = routing_of(routes(world.twilio), doubted)
+
+    assert (found.of(OURS).place, found.of(NUMBER).place) == (Place.HERE, Place.UNKNOWN)
+    assert "AWS denied it" in found.of(NUMBER).told
+
+
+def test_routes_are_only_read_when_something_is_missing(world: World) -> None:
+    world.store(world.receive(5))
+
+    assert world.counts() == {Verdict.STORED: 5}
+    assert not any("IncomingPhoneNumbers" in request for request in world.double.requests)
+
+
+def test_a_status_callback_that_was_stored_is_named_as_one(world: World) -> None:
+    """An earlier version's webhook took it for a message; Twilio lists it among what was sent."""
+    callback = "SM" + "7" * 32
+    world.process(callback, To=THEIRS, MessageStatus="delivered", SmsStatus="delivered")
+
+    (finding,) = world.findings(Verdict.STATUS_CALLBACK).values()
+
+    assert (finding.sid, world.findings(Verdict.UNKNOWN_TO_TWILIO)) == (callback, {})
+    assert finding.why == "no message: Twilio's report that one was delivered, stored by an earlier version"
