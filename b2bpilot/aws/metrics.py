@@ -74,15 +74,32 @@ def total(points: Iterable[Point]) -> float:
     return sum(point.value for point in points)
 
 
-def is_throttled(function_name: str, *, access: AwsAccess | None = None, now: datetime | None = None) -> bool:
-    """Tell whether the function was throttled in the last five minutes: then Lambda still holds events of it.
+def throttled_share(
+    function_name: str,
+    *,
+    access: AwsAccess | None = None,
+    timeouts: Timeouts | None = None,
+    now: datetime | None = None,
+) -> float:
+    """Return which share of the function's executions was throttled in the last five minutes: 0 is none, 1 is all.
 
     Raises AwsError.
     """
     end = now or datetime.now(UTC)
-    throttles = Metric(namespace="AWS/Lambda", name="Throttles", dimensions={"FunctionName": function_name})
-    found = read(access or AwsAccess(), [throttles], since=end - RECENT, until=end, period_seconds=60)
-    return any(point.value > 0 for point in found[throttles])
+    throttles, started = (
+        Metric(namespace="AWS/Lambda", name=name, dimensions={"FunctionName": function_name})
+        for name in ("Throttles", "Invocations")
+    )
+    found = read(
+        access or AwsAccess(),
+        [throttles, started],
+        since=end - RECENT,
+        until=end,
+        period_seconds=60,
+        timeouts=timeouts,
+    )
+    refused = total(found[throttles])
+    return refused / (refused + total(found[started])) if refused else 0.0
 
 
 def _results(

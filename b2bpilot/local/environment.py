@@ -25,6 +25,7 @@ from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook
 from b2bpilot.local.state import Identity, State, read_state, write_state
 from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.pipeline.lease import LONGEST_LEASE
 
 Progress = Callable[[str], None]
 
@@ -137,7 +138,11 @@ def running(
                 stack,
                 home / EVENTS,
                 time_scale=time_scale,
-                variables={"TWILIO_API_URL": double.url, **(variables or {})},
+                variables={
+                    "TWILIO_API_URL": double.url,
+                    "LONGEST_LEASE_SECONDS": f"{LONGEST_LEASE.total_seconds() / max(1, time_scale):g}",
+                    **(variables or {}),
+                },
                 load=release.load,
             )
         )

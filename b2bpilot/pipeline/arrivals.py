@@ -97,7 +97,7 @@ def _newest(database: DatabaseManager, before_id: int | None) -> list[Arrival]:
 
 def _arrival(row: DictRow) -> Arrival:
     """The column of the number is filled with the completion, the parameters with the claim."""
-    params = row["params"] or {}
+    params = row["params"] if isinstance(row["params"], dict) else {}
     return Arrival(
         id=row["id"],
         message_id=row["message_id"],

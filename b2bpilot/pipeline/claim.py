@@ -11,6 +11,9 @@ from typing import Any
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import ReplyState
 
+ERROR_LENGTH = 2_000
+"""So much of an error is kept in the row."""
+
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 

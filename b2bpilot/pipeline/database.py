@@ -12,7 +12,7 @@ from typing import Any, LiteralString, Self
 from psycopg.rows import dict_row, kwargs_row, scalar_row
 
 from b2bpilot.pipeline import queries
-from b2bpilot.pipeline.claim import Claim, SubmissionFields, claim_values, fence, storable
+from b2bpilot.pipeline.claim import ERROR_LENGTH, Claim, SubmissionFields, claim_values, fence, storable
 from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import (
@@ -26,8 +26,6 @@ from b2bpilot.pipeline.models import (
 from b2bpilot.pipeline.rows import fetch_submissions, number_pattern, progress
 from b2bpilot.pipeline.stale_row import StaleRow
 from b2bpilot.pipeline.statement import Statement
-
-ERROR_LENGTH = 2_000
 
 
 class DatabaseManager:
@@ -97,7 +95,7 @@ class DatabaseManager:
         self._execute(
             queries.END_REPLY,
             {
-                "message_id": claim.message_id,
+                **fence(claim),
                 "state": state.value if state else None,
                 "sid": sid,
                 "error": storable(error),
@@ -182,12 +180,15 @@ class DatabaseManager:
         return {known_status(status): count for status, count in rows}
 
     @contextmanager
-    def lock_stale(self, *, stale_after: timedelta, batch: int) -> Iterator[tuple[StaleRow, ...]]:
-        """Lock rows that nobody works on any more, oldest first, for the block; other runs skip them.
+    def lock_stale(
+        self, *, stale_after: timedelta, batch: int, held_for: timedelta = timedelta(0)
+    ) -> Iterator[tuple[StaleRow, ...]]:
+        """Lock rows that nobody works on any more, oldest first, for the block; other runs skip them. `held_for` leaves
+        those alone that may be in Lambda's hands for so long.
 
         What the block writes to the rows is committed when it ends, and lost when it raises.
         """
-        values = {"stale_after": stale_after, "batch": batch}
+        values = {"stale_after": stale_after, "held_for": held_for, "batch": batch}
         with self.connection.use() as connection, connection.transaction():
             rows = fetch_submissions(connection, queries.LOCK_STALE, values)
             yield tuple(StaleRow(connection, row) for row in rows)
@@ -198,11 +199,22 @@ class DatabaseManager:
             count: int | None = cursor.execute(queries.COUNT_STALE, {"stale_after": stale_after}).fetchone()
         return count or 0
 
-    def hand_back_stale_attempts(self, *, refused: Sequence[str], untried: Sequence[str]) -> int:
-        """Uncount republications that certainly did not happen, and return how many. The refused messages keep their rest,
-        the untried ones are due again at once."""
-        values = {"refused": list(refused), "untried": list(untried)}
-        return self._execute(queries.HAND_BACK_STALE_ATTEMPTS, values)
+    def note_republished(self, message_id: str, *, rest: timedelta) -> None:
+        """Write down that SNS accepted the message again, and leave it alone for a while."""
+        self._run(queries.NOTE_REPUBLISHED, {"message_id": message_id, "rest": rest})
+
+    def hand_back_stale_attempts(self, message_ids: Sequence[str]) -> int:
+        """Uncount attempts that were not made, and return how many: the rows are due again at once."""
+        return self._run(queries.HAND_BACK_STALE_ATTEMPTS, {"message_ids": list(message_ids)})
+
+    def abandon(self, message_id: str, error: str) -> None:
+        """Give a row up that no run works on: from now on only a person brings it back."""
+        values = {"message_id": message_id, "error": storable(error[:ERROR_LENGTH])}
+        self._execute(queries.ABANDON_STALE, values)
+
+    def _run(self, statement: Statement, values: Mapping[str, Any]) -> int:
+        with self.connection.use() as connection, connection.cursor() as cursor:
+            return statement.run(cursor, values).rowcount
 
     def _execute(self, query: LiteralString, values: Mapping[str, Any]) -> int:
         with self.connection.use() as connection:

@@ -94,7 +94,8 @@ class UserSubmission:
         return self.body if self.body is not None else self._said("Body")
 
     def _said(self, parameter: str) -> str | None:
-        return self.params.get(parameter) if self.params else None
+        said = self.params.get(parameter) if isinstance(self.params, dict) else None
+        return said if isinstance(said, str) else None
 
     def is_leased(self, *, now: datetime) -> bool:
         return _is_leased(self, now=now)

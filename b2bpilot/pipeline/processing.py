@@ -34,7 +34,8 @@ def process(
     """Store one delivery. Whatever goes wrong after the claim is written to the row and raised, so that Lambda
     tries again and then dead-letters the event.
 
-    `lease` is the time that the invocation has left: a run that is killed is taken over after it.
+    `lease` is how long nobody else may claim the message: a run that died is taken over after it, and one that lived
+    longer finds that it lost its claim.
     """
     message = delivery.message
     claim = database.claim(message, lease=lease)

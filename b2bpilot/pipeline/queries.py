@@ -72,8 +72,11 @@ END_REPLY: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
     SET reply_state = %(state)s, reply_sid = %(sid)s, reply_error = %(error)s, updated_at = now()
     WHERE message_id = %(message_id)s
-        AND (reply_state = 'sending' OR (reply_state = 'unknown' AND %(state)s = 'sent'))
+        AND (reply_state = 'sending' OR (reply_state = 'unknown' AND %(state)s IN ('sent', 'refused')))
+        AND (%(state)s::text IS NOT NULL OR attempts = %(attempts)s)
 """
+"""A run that outlived its lease still knows what Twilio answered. Only `not sent` is not its to say any more: it would let
+nobody send the reply, where the next run has found it begun."""
 
 CREATE: Final[LiteralString] = """
     INSERT INTO b2b_pilot_user_submissions
@@ -152,19 +155,37 @@ COUNT_BY_STATUS: Final[LiteralString] = """
     SELECT status, count(*) FROM b2b_pilot_user_submissions GROUP BY status
 """
 
-LOCK_STALE: Final = reading(
-    COLUMNS,
-    """
+_STALE: Final[LiteralString] = """
     FROM b2b_pilot_user_submissions
     WHERE status IN ('pending', 'processing', 'failed')
         AND updated_at < now() - %(stale_after)s
         AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
         AND (next_stale_at IS NULL OR next_stale_at <= now())
-    ORDER BY updated_at
-    LIMIT %(batch)s
-    FOR UPDATE SKIP LOCKED
-    """,
+"""
+_TAKEN: Final[LiteralString] = " ORDER BY stale_attempts, updated_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED"
+
+LOCK_STALE: Final = Statement(
+    query="SELECT"
+    + COLUMNS
+    + ", discarded_by, republished_at"
+    + _STALE
+    + """
+        AND (message_id IS NULL OR republished_at IS NOT NULL OR updated_at < now() - %(held_for)s)
+    """
+    + _TAKEN,
+    before="SELECT"
+    + COLUMNS
+    + ", NULL::text AS discarded_by, CASE WHEN stale_attempts > 0 THEN updated_at END AS republished_at"
+    + _STALE
+    + """
+        AND (message_id IS NULL OR stale_attempts > 0 OR updated_at < now() - %(held_for)s)
+    """
+    + _TAKEN,
 )
+"""The rows that SNS refused most often come last: they hold up no other. A row without a message_id was never in SNS, and one
+that SNS has accepted again is not published any more, so that neither has to be out of Lambda's hands for sure.
+
+Without its own column `stale_attempts` tells what SNS accepted; the statements below keep it so."""
 
 COUNT_STALE: Final[LiteralString] = """
     SELECT count(*) FROM b2b_pilot_user_submissions
@@ -173,25 +194,52 @@ COUNT_STALE: Final[LiteralString] = """
         AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
 """
 
-COUNT_STALE_ATTEMPT: Final[LiteralString] = """
+COUNT_STALE_ATTEMPT: Final = Statement(
+    query="""
     UPDATE b2b_pilot_user_submissions
-    SET stale_attempts = stale_attempts + 1, next_stale_at = now() + %(back_off)s
+    SET stale_attempts = stale_attempts + 1, next_stale_at = now() + %(back_off)s, republished_at = NULL
     WHERE id = %(id)s
-"""
+    """,
+    before="""
+    UPDATE b2b_pilot_user_submissions SET next_stale_at = now() + %(back_off)s WHERE id = %(id)s
+    """,
+)
 
-HAND_BACK_STALE_ATTEMPTS: Final[LiteralString] = """
+NOTE_REPUBLISHED: Final = Statement(
+    query="""
+    UPDATE b2b_pilot_user_submissions SET republished_at = now(), next_stale_at = now() + %(rest)s
+    WHERE message_id = %(message_id)s
+    """,
+    before="""
     UPDATE b2b_pilot_user_submissions
-    SET stale_attempts = stale_attempts - 1,
-        next_stale_at = CASE WHEN message_id = ANY(%(untried)s::text[]) THEN now() ELSE next_stale_at END
-    WHERE message_id = ANY(%(refused)s::text[] || %(untried)s::text[]) AND stale_attempts > 0
-"""
+    SET stale_attempts = stale_attempts + 1, next_stale_at = now() + %(rest)s
+    WHERE message_id = %(message_id)s
+    """,
+)
+
+HAND_BACK_STALE_ATTEMPTS: Final = Statement(
+    query="""
+    UPDATE b2b_pilot_user_submissions SET stale_attempts = stale_attempts - 1, next_stale_at = now()
+    WHERE message_id = ANY(%(message_ids)s) AND stale_attempts > 0 AND republished_at IS NULL
+    """,
+    before="""
+    UPDATE b2b_pilot_user_submissions SET next_stale_at = now() WHERE message_id = ANY(%(message_ids)s)
+    """,
+)
 
 IDENTIFY: Final[LiteralString] = """
-    UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s AND message_id IS NULL
+    UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s
 """
 
 ABANDON: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
     SET status = 'abandoned', last_error = %(error)s, lease_expires_at = NULL, updated_at = now()
     WHERE id = %(id)s
+"""
+
+ABANDON_STALE: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions
+    SET status = 'abandoned', last_error = %(error)s, lease_expires_at = NULL, updated_at = now()
+    WHERE message_id = %(message_id)s AND status IN ('pending', 'processing', 'failed')
+        AND (lease_expires_at IS NULL OR lease_expires_at < now())
 """

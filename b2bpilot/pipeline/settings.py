@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.pipeline.lease import LONGEST_LEASE
 
 SecretReader = Callable[[str], Mapping[str, str]]
 """Given the ARN of a secret, returns its fields."""
@@ -23,7 +24,11 @@ class Settings:
     """What Twilio may call beside it: the API's own URL, and the public one before it was moved."""
     reply_text: str | None
     stale_after: timedelta
+    longest_lease: timedelta
+    """Shorter than Lambda's first pause between two tries, which the local environment shortens."""
     processor_function_name: str | None
+    processor_concurrency: int
+    """How many of its executions the account reserves for it."""
     twilio_account_sid: str | None
     twilio_api_url: str | None
     """Where Twilio's hosts are, if not at Twilio: the double of the local environment."""
@@ -49,7 +54,9 @@ class Settings:
             other_webhook_urls=tuple(url for url in others if url),
             reply_text=values.get("REPLY_TEXT"),
             stale_after=_minutes(values.get("STALE_AFTER_MINUTES", "15")),
+            longest_lease=_lease(values.get("LONGEST_LEASE_SECONDS")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),
+            processor_concurrency=_count(values.get("PROCESSOR_CONCURRENCY", "10"), "PROCESSOR_CONCURRENCY"),
             twilio_account_sid=values.get("TWILIO_ACCOUNT_SID"),
             twilio_api_url=values.get("TWILIO_API_URL"),
             database_url=values.get("DATABASE_URL"),
@@ -75,6 +82,25 @@ def _minutes(text: str) -> timedelta:
     if not minutes > 0:
         raise SettingsInvalid(f"STALE_AFTER_MINUTES is {text!r}; it must be more than 0")
     return timedelta(minutes=minutes)
+
+
+def _count(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise SettingsInvalid(f"{name} is {text!r}; it must be a whole number")
+    return int(text)
+
+
+def _lease(text: str | None) -> timedelta:
+    try:
+        seconds = float(text) if text else LONGEST_LEASE.total_seconds()
+    except ValueError as exc:
+        raise SettingsInvalid(f"LONGEST_LEASE_SECONDS is {text!r}; it must be a number") from exc
+    if not 0 < seconds <= LONGEST_LEASE.total_seconds():
+        raise SettingsInvalid(
+            f"LONGEST_LEASE_SECONDS is {text!r}; it must be more than 0, and at most"
+            f" {LONGEST_LEASE.total_seconds():g}: a longer lease outlives Lambda's retries"
+        )
+    return timedelta(seconds=seconds)
 
 
 def _shared_keys(value: object) -> Mapping[str, str]:

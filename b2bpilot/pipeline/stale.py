@@ -1,26 +1,22 @@
-"""The stale processor: messages that nobody works on any more are published again, a few times, and then given up.
+"""The stale processor: a message that nobody works on any more is published again until SNS has accepted it once. One that
+is not completed after that is abandoned, and waits for a person (docs/decisions/0014-stale-messages.md).
 
-Order: lock, write to the rows, commit, publish. A crash between commit and publish leaves the row for a later round;
-publishing inside the transaction would be a dual write. An attempt that certainly published nothing is uncounted.
+Order: lock, write to the rows, commit, publish, write down what SNS accepted. A crash in between leaves the row for a
+later run; publishing inside the transaction would be a dual write.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
-from b2bpilot.errors import AwsError, MessageTooLarge, PilotError
+from b2bpilot.errors import MessageTooLarge, MessageUnreadable, PilotError
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import (
-    PilotMessage,
-    Priority,
-    Source,
-    message_id_for,
-    new_message_id,
-)
-from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.reserve import Answered, Reserve
+from b2bpilot.pipeline.stale_message import identity_of, message_from
 from b2bpilot.pipeline.stale_row import StaleRow
 
 logger = logging.getLogger(__name__)
@@ -29,137 +25,162 @@ Publish = Callable[[PilotMessage], object]
 """Publishes one message to the topic and returns SNS's id for it, which is logged. Raises PublishFailed when
 SNS may have accepted it all the same, MessageTooLarge, or another PilotError when it certainly did not."""
 
-ATTEMPT_LIMIT = 5
 BATCH = 100
-LONGEST_BACK_OFF = timedelta(hours=6)
-"""As long as Lambda may hold an event: a longer pause gains nothing (facts A2)."""
+FIRST_REST = timedelta(minutes=1)
+
+IN_LAMBDAS_HANDS = timedelta(hours=6, minutes=10)
+"""An event is six hours old at most when its last run begins (the template's MaximumEventAgeInSeconds), and that run lasts five
+minutes at most. A row that nobody has touched for longer is in no event of Lambda's any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleReport:
-    """What one run did. `handed_back` counts the attempts that published nothing and do not count; `backlog` what is stale
-    after it, messages in their back-off included."""
+    """What one run did, in rows. `publish_failed` are those of which SNS did not say that it took them; `handed_back` those
+    that it was not asked about. `backlog` is what is stale after it, rows in their rest included."""
 
     claimed: int = 0
     identified: int = 0
+    unreadable: int = 0
     abandoned: int = 0
     published: int = 0
     publish_failed: int = 0
     handed_back: int = 0
     backlog: int = 0
-    stood_still: bool = False
+    reserve: int = 0
+    is_reserve_known: bool = True
+    kept_up: bool = True
+    """Whether the processor took what was published before more was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleRules:
+    """When a message is stale, and how many of them one run takes."""
+
+    stale_after: timedelta
+    reserve: Reserve
+    batch: int = BATCH
+
+    @property
+    def held_for(self) -> timedelta:
+        """How long a row must have been left alone: while nobody knows whether the processor is throttled, Lambda may hold
+        its message for hours."""
+        return timedelta(0) if self.reserve.is_known else IN_LAMBDAS_HANDS
 
 
 def republish_stale(
-    database: DatabaseManager,
-    publish: Publish,
-    *,
-    stale_after: timedelta,
-    is_throttled: Callable[[], bool],
-    batch: int = BATCH,
-    attempt_limit: int = ATTEMPT_LIMIT,
+    database: DatabaseManager, publish: Publish, rules: StaleRules, *, has_answered: Answered
 ) -> StaleReport:
-    """Publish one batch of stale messages again and return what was done.
-
-    While the processor is throttled the messages are not stale, Lambda still holds them: publishing again would only
-    make its queue longer (facts E13), so nothing is touched.
-    """
-    if is_throttled():
-        return StaleReport(stood_still=True, backlog=database.count_stale(stale_after=stale_after))
+    """Publish stale messages again, no more at a time than the reserve takes, and return what was done."""
+    report = StaleReport(reserve=rules.reserve.runs, is_reserve_known=rules.reserve.is_known)
     messages: list[PilotMessage] = []
-    report = StaleReport()
-    with database.lock_stale(stale_after=stale_after, batch=batch) as rows:
+    stale_after = rules.stale_after
+    with database.lock_stale(stale_after=stale_after, held_for=rules.held_for, batch=rules.batch) as rows:
         for row in rows:
-            message, report = _take(row, report, stale_after=stale_after, attempt_limit=attempt_limit)
+            message, report = _take(row, report, stale_after=stale_after)
             messages += [message] if message else []
-    report = _publish_all(messages, publish, database, report)
+    report = _publish_all(messages, publish, database, rules=rules, report=report, has_answered=has_answered)
     return replace(report, backlog=database.count_stale(stale_after=stale_after))
 
 
 def _take(
-    row: StaleRow, report: StaleReport, *, stale_after: timedelta, attempt_limit: int
+    row: StaleRow, report: StaleReport, *, stale_after: timedelta
 ) -> tuple[PilotMessage | None, StaleReport]:
-    """Write to one row what this run makes of it; return the message to publish, if any."""
+    """Write to one row what this run makes of it; return the message to publish, if any. A row that cannot be read stops
+    no other."""
     submission = row.submission
     report = replace(report, claimed=report.claimed + 1)
-    message_id = submission.message_id or _new_identity(submission)
-    if submission.message_id is None:
-        if not row.identify(message_id):
-            row.abandon(f"the same Twilio message is stored as {message_id}")
-            return None, replace(report, abandoned=report.abandoned + 1)
-        report = replace(report, identified=report.identified + 1)
-    if submission.stale_attempts >= attempt_limit:
-        row.abandon(
-            f"given up after {attempt_limit} tries to publish it again: {submission.last_error or 'no error recorded'}"
+    try:
+        message_id = identity_of(submission)
+        message = message_from(submission, message_id)
+    except MessageUnreadable as exc:
+        logger.warning(
+            "Stale message unreadable",
+            extra={"event": "stale_unreadable", "message_id": submission.message_id, "error": str(exc)},
         )
-        return None, replace(report, abandoned=report.abandoned + 1)
-    row.count_attempt(back_off=back_off(submission.stale_attempts, stale_after=stale_after))
-    return message_from(submission, message_id), report
+        report = replace(report, unreadable=report.unreadable + 1)
+        return _abandon(row, f"it cannot be published again: {exc}", report)
+    if submission.message_id != message_id:
+        if not row.identify(message_id):
+            return _abandon(row, f"the same message is stored as {message_id}", report)
+        report = replace(report, identified=report.identified + 1)
+    if submission.republished_at is not None:
+        error = submission.last_error or "no error recorded"
+        return _abandon(row, f"published again once, and not completed since: {error}", report)
+    row.count_attempt(back_off=back_off(submission.stale_attempts, longest=stale_after))
+    return message, report
 
 
-def back_off(attempts: int, *, stale_after: timedelta) -> timedelta:
-    """Return how long to leave a message alone after its republication number `attempts` + 1."""
-    return min(stale_after * (1 << attempts), LONGEST_BACK_OFF)
+def _abandon(row: StaleRow, error: str, report: StaleReport) -> tuple[None, StaleReport]:
+    row.abandon(error)
+    return None, replace(report, abandoned=report.abandoned + 1)
 
 
-def message_from(submission: UserSubmission, message_id: str) -> PilotMessage:
-    """Return the message that a row was made from; a row of the old system has only its columns to tell."""
-    return PilotMessage(
-        message_id=message_id,
-        source=Source.STALE,
-        received_at=submission.received_at or submission.created_at,
-        params=submission.params if submission.params is not None else _params_from_columns(submission),
-        test=submission.test,
-        priority=Priority(submission.priority or "normal"),
-    )
-
-
-def _params_from_columns(submission: UserSubmission) -> dict[str, str]:
-    params = {
-        "MessageSid": submission.message_sid,
-        "From": submission.from_number,
-        "To": submission.to_number,
-        "Body": submission.body,
-        "NumMedia": str(submission.num_media),
-    }
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def _new_identity(submission: UserSubmission) -> str:
-    return message_id_for(submission.message_sid) if submission.message_sid else new_message_id()
+def back_off(attempts: int, *, longest: timedelta) -> timedelta:
+    """Return how long to leave a message alone after attempt `attempts` + 1 to publish it, if SNS does not accept it. Never
+    longer than a message takes to be stale: no outage is followed by a rest that nobody waits for."""
+    return min(FIRST_REST * (1 << min(attempts, 10)), longest)
 
 
 def _publish_all(
-    messages: Sequence[PilotMessage], publish: Publish, database: DatabaseManager, report: StaleReport
+    messages: Sequence[PilotMessage],
+    publish: Publish,
+    database: DatabaseManager,
+    *,
+    rules: StaleRules,
+    report: StaleReport,
+    has_answered: Answered,
 ) -> StaleReport:
-    """Publish until the topic takes no more: the next message would meet the same. One that is too large is alone with that."""
-    for count, message in enumerate(messages, 1):
-        try:
-            accepted = publish(message)
-        except PilotError as exc:
-            _log_not_published(message, exc)
-            report = replace(report, publish_failed=report.publish_failed + 1)
-            if not isinstance(exc, MessageTooLarge):
-                return _hand_back(message, messages[count:], exc, database, report)
-        else:
-            _log_published(message, accepted)
-            report = replace(report, published=report.published + 1)
+    """Publish a wave at a time, until the topic takes no more or the processor does not keep up."""
+    waves = list(_waves(messages, rules.reserve.runs))
+    for number, wave in enumerate(waves, 1):
+        untried = [message for later in waves[number:] for message in later]
+        accepted, failed, rest = _publish_wave(wave, publish, database, rules.stale_after)
+        report = replace(
+            report,
+            published=report.published + len(accepted),
+            publish_failed=report.publish_failed + failed,
+        )
+        if rest is not None:
+            return _hand_back([*rest, *untried], database, report)
+        if untried and not has_answered([message.message_id for message in accepted]):
+            return _hand_back(untried, database, replace(report, kept_up=False))
     return report
 
 
+def _waves(messages: Sequence[PilotMessage], size: int) -> Iterator[Sequence[PilotMessage]]:
+    for start in range(0, len(messages), size):
+        yield messages[start : start + size]
+
+
+def _publish_wave(
+    wave: Sequence[PilotMessage], publish: Publish, database: DatabaseManager, stale_after: timedelta
+) -> tuple[list[PilotMessage], int, Sequence[PilotMessage] | None]:
+    """Return which were accepted, how many were not, and, when the topic takes no more, the untried ones: the next would
+    meet the same. A message that is too large is alone with that, and never will be accepted."""
+    accepted: list[PilotMessage] = []
+    failed = 0
+    for number, message in enumerate(wave, 1):
+        try:
+            sns_message_id = publish(message)
+        except MessageTooLarge as exc:
+            failed += 1
+            _log_not_published(message, exc)
+            database.abandon(message.message_id, f"it cannot be published again: {exc}")
+        except PilotError as exc:
+            _log_not_published(message, exc)
+            return accepted, failed + 1, wave[number:]
+        else:
+            _log_published(message, sns_message_id)
+            database.note_republished(message.message_id, rest=stale_after)
+            accepted.append(message)
+    return accepted, failed, None
+
+
 def _hand_back(
-    failed: PilotMessage,
-    untried: Sequence[PilotMessage],
-    error: PilotError,
-    database: DatabaseManager,
-    report: StaleReport,
+    untried: Sequence[PilotMessage], database: DatabaseManager, report: StaleReport
 ) -> StaleReport:
-    """Uncount what was certainly not published: nobody is to be given up for what was never tried."""
-    is_unknown = isinstance(error, AwsError) and error.is_unknown
-    refused = [] if is_unknown else [failed.message_id]
-    handed_back = database.hand_back_stale_attempts(
-        refused=refused, untried=[message.message_id for message in untried]
-    )
+    """Uncount what SNS was not asked about: it is due again at once."""
+    handed_back = database.hand_back_stale_attempts([message.message_id for message in untried])
     return replace(report, handed_back=handed_back)
 
 

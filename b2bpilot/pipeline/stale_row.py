@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.claim import ERROR_LENGTH, storable
 from b2bpilot.pipeline.models import UserSubmission
 
 
@@ -20,7 +21,7 @@ class StaleRow:
         self.submission = submission
 
     def identify(self, message_id: str) -> bool:
-        """Give a row from before the migration its message_id; False when another row is that message already."""
+        """Give a row its message_id, or the canonical spelling of it; False when another row is that message already."""
         try:
             with self._connection.transaction():
                 self._write(queries.IDENTIFY, {"message_id": message_id})
@@ -29,12 +30,13 @@ class StaleRow:
         return True
 
     def count_attempt(self, *, back_off: timedelta) -> None:
-        """Count one republication, and keep the row out of `lock_stale` for a while."""
-        self._write(queries.COUNT_STALE_ATTEMPT, {"back_off": back_off})
+        """Count one attempt to publish it, and keep the row out of `lock_stale` for a while."""
+        with self._connection.cursor() as cursor:
+            queries.COUNT_STALE_ATTEMPT.run(cursor, {"id": self.submission.id, "back_off": back_off})
 
     def abandon(self, error: str) -> None:
         """Give the row up: from now on only a person brings it back."""
-        self._write(queries.ABANDON, {"error": error})
+        self._write(queries.ABANDON, {"error": storable(error[:ERROR_LENGTH])})
 
     def _write(self, query: LiteralString, values: Mapping[str, Any]) -> None:
         self._connection.execute(query, {"id": self.submission.id, **values})

@@ -12,6 +12,7 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery, deliveries
+from b2bpilot.pipeline.lease import lease
 from b2bpilot.pipeline.outcome import Outcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.settings import Settings, required
@@ -58,8 +59,9 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
 
 
 def _process(delivery: Delivery, context: Context) -> Outcome:
-    lease = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return process(delivery, database=_database(), replier=_replier(), lease=lease)
+    remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    held = lease(remaining=remaining, longest=_settings().longest_lease)
+    return process(delivery, database=_database(), replier=_replier(), lease=held)
 
 
 def end() -> None:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from b2bpilot.aws.metrics import is_throttled
+from b2bpilot.aws.metrics import throttled_share
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
+from b2bpilot.pipeline.reserve import Reserve, Watch
 from b2bpilot.pipeline.settings import Settings, required
-from b2bpilot.pipeline.stale import log_report, republish_stale
+from b2bpilot.pipeline.stale import StaleRules, log_report, republish_stale
+
+logger = logging.getLogger(__name__)
+
+CLOUDWATCH = Timeouts(connect_seconds=2, read_seconds=3, attempts=1)
+"""It is asked every minute, and nothing depends on its answer that cannot do without."""
+TOPIC = Timeouts(connect_seconds=2, read_seconds=4, attempts=2)
+"""A topic that does not answer ends the batch; the function must live to uncount what it did not publish."""
 
 
 @functools.cache
@@ -32,9 +41,21 @@ def _database() -> DatabaseManager:
 
 @functools.cache
 def _topic() -> Topic:
-    """A topic that does not answer ends the batch; the function must live to uncount what it did not publish."""
-    timeouts = Timeouts(connect_seconds=2, read_seconds=10, attempts=2)
-    return Topic.connect(required(_settings().topic_arn, "SNS_TOPIC_ARN"), timeouts=timeouts)
+    return Topic.connect(required(_settings().topic_arn, "SNS_TOPIC_ARN"), timeouts=TOPIC)
+
+
+def _throttled(settings: Settings) -> float | None:
+    """Return the share of the processor's executions that was throttled, or None: what CloudWatch does not say, in whichever
+    way it does not, must not keep the function from its work."""
+    function_name = required(settings.processor_function_name, "PROCESSOR_FUNCTION_NAME")
+    try:
+        return throttled_share(function_name, timeouts=CLOUDWATCH)
+    except Exception as exc:  # noqa: BLE001  # see above
+        logger.warning(
+            "CloudWatch does not say whether the processor is throttled",
+            extra={"event": "throttles_unknown", "error": f"{type(exc).__name__}: {exc}"},
+        )
+        return None
 
 
 def _publish(message: PilotMessage) -> str:
@@ -51,14 +72,12 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 
 
 def _run() -> dict[str, Any]:
-    settings = _settings()
-    function_name = required(settings.processor_function_name, "PROCESSOR_FUNCTION_NAME")
-    report = republish_stale(
-        _database(),
-        _publish,
+    settings, database = _settings(), _database()
+    rules = StaleRules(
         stale_after=settings.stale_after,
-        is_throttled=lambda: is_throttled(function_name),
+        reserve=Reserve.of(settings.processor_concurrency, _throttled(settings)),
     )
+    report = republish_stale(database, _publish, rules, has_answered=Watch(database).has_answered)
     log_report(report)
     return asdict(report)
 

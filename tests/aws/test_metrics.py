@@ -99,3 +99,23 @@ def test_the_failure_of_one_metric_is_raised_instead_of_read_as_none(
     access.aws.add_response("get_metric_data", answer(result("m0", status=status)))
     with access.aws, pytest.raises(error, match="Errors"):
         asked(access, ERRORS)
+
+
+@pytest.mark.parametrize(
+    ("throttles", "invocations", "share"),
+    [([], [], 0), ([], [70.0], 0), ([30.0, 60.0], [10.0], 0.9), ([5.0], [], 1)],
+)
+def test_the_throttled_share_counts_every_execution_that_was_asked_for(
+    throttles: list[float], invocations: list[float], share: float
+) -> None:
+    access = Stubbed()
+    access.aws.add_response(
+        "get_metric_data",
+        answer(
+            {"Id": "m0", "Values": throttles, "Timestamps": [NOW] * len(throttles)},
+            {"Id": "m1", "Values": invocations, "Timestamps": [NOW] * len(invocations)},
+        ),
+    )
+
+    with access.aws:
+        assert metrics.throttled_share("processor", access=access, now=NOW) == share

@@ -21,7 +21,8 @@ from b2bpilot.aws.topic import Topic
 from b2bpilot.cli.app import main
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import encode
-from b2bpilot.pipeline.stale import republish_stale
+from b2bpilot.pipeline.reserve import Reserve
+from b2bpilot.pipeline.stale import StaleRules, republish_stale
 from tests.local.conftest import ROOT, Machine, machine
 from tests.local.polling import eventually
 
@@ -132,8 +133,7 @@ def test_a_load_survives_the_death_of_the_whole_environment(
 
 
 def give_back_what_the_dead_held(pipeline: Machine) -> None:
-    """An hour passes for what a killed run held, and with it the throttling for which the stale processor stands still:
-    then it publishes the messages again."""
+    """An hour passes for what a killed run held, and the stale processor publishes the messages again."""
     with psycopg.connect(pipeline.state.database_url, autocommit=True) as connection:
         held = connection.execute(AN_HOUR_LATER).rowcount
     if held:
@@ -142,8 +142,8 @@ def give_back_what_the_dead_held(pipeline: Machine) -> None:
             republish_stale(
                 database,
                 lambda message: topic.publish(encode(message)),
-                stale_after=timedelta(minutes=15),
-                is_throttled=lambda: False,
+                StaleRules(stale_after=timedelta(minutes=15), reserve=Reserve(runs=10)),
+                has_answered=lambda _: True,
             )
 
 

@@ -205,6 +205,29 @@ def test_a_processor_that_is_killed_after_its_claim_leaves_a_message_that_ends_c
         assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
 
 
+def test_a_run_that_dies_without_a_word_is_taken_over_by_lambdas_own_retry(
+    pipeline: Machine, webhook: WebhookClient, database: DatabaseManager
+) -> None:
+    """It could neither complete its row nor say that it failed, so its lease stands when the retry comes."""
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute(
+            "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'the first run writes nothing more'; END $$"
+        )
+        admin.execute(
+            "CREATE TRIGGER first_run_dies BEFORE UPDATE ON b2b_pilot_user_submissions"
+            " FOR EACH ROW WHEN (OLD.attempts = 1 AND NEW.attempts = 1) EXECUTE FUNCTION die()"
+        )
+        try:
+            message_id = webhook.post(sample_params(Sample.TEXT)).message_id
+            stored = row(database, message_id, SubmissionStatus.COMPLETED)
+        finally:
+            admin.execute("DROP FUNCTION die CASCADE")
+
+    assert stored.attempts == 2
+    assert stored.stale_attempts == 0
+
+
 def _block_completion(admin: psycopg.Connection) -> None:
     """The processor claims its message and then waits for ever."""
     admin.execute(

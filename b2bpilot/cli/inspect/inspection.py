@@ -99,9 +99,9 @@ def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:
 def _about(found: Inspection, *, reveal: bool) -> str:
     row = found.row
     assert row  # noqa: S101  # the caller looked
-    number = row.from_number or (row.params or {}).get("From")
+    number = row.sender
     shown = (number if reveal else mask_number(number)) if number else None
-    body = row.body or (row.params or {}).get("Body")
+    body = row.text
     parts = [
         row.message_type,
         f"from {shown}" if shown else None,

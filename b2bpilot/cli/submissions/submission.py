@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from b2bpilot.cli.text.durations import relative
@@ -43,9 +44,12 @@ def fields(row: UserSubmission, *, reveal: bool) -> dict[str, object]:
 
 
 def params(row: UserSubmission, *, reveal: bool) -> dict[str, str] | None:
-    if row.params is None:
+    if not isinstance(row.params, dict):
         return None
-    return dict(row.params) if reveal else shown_params(row.params)
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in row.params.items()
+    }
+    return texts if reveal else shown_params(texts)
 
 
 def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, str]:

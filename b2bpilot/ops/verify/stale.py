@@ -147,6 +147,7 @@ def _allowed(world: World) -> Answer:
     own = [
         Grant(action="sns:Publish", resource=world.stack.topic_arn),
         Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn),
+        Grant(action="cloudwatch:GetMetricData", resource="*"),
     ]
     answer = is_allowed(world, function.role_arn, own, policy="b2bpilot-stale")
     if schedule is None or not answer.is_true:
@@ -201,8 +202,8 @@ CHECKS = (
     Check(
         code="B2B074",
         category=Category.STALE,
-        statement="the stale processor's role may publish and read the secret, and the schedule's may call it",
-        why="Else each of its runs fails, or none begins.",
+        statement="the stale processor's role may publish, read the secret and the metrics, and the schedule's may call it",
+        why="Else each of its runs fails, or none begins; without the metrics it leaves a message alone for six hours.",
         mend="",
         probe=_allowed,
         actions=(*SIMULATE, *READ_SCHEDULE),
