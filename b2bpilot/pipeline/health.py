@@ -10,17 +10,19 @@ from typing import Final, LiteralString
 from psycopg.rows import dict_row
 
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.statement import Statement
 
 LAMBDA_RETRIES = timedelta(minutes=5)
-"""Lambda tries a failed run again after one minute and after two more (facts A2)."""
+"""Lambda tries a failed run again after one minute and after two more (facts A2); no run lasts longer either."""
 STALE_RUNS_MISSED = timedelta(minutes=5)
 """The stale processor comes every minute; what it has not taken up after five, it does not take up."""
 
-COUNT: Final[LiteralString] = """
+_COUNT: Final[LiteralString] = """
     WITH problems AS (
         SELECT message_id, test, updated_at, last_error,
             CASE
                 WHEN status = 'abandoned' THEN 'abandoned'
+                WHEN status NOT IN ('pending', 'processing', 'failed', 'completed') THEN 'unreadable'
                 WHEN status IN ('pending', 'processing', 'failed')
                     AND updated_at < now() - %(overdue)s
                     AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(overdue)s)
@@ -28,14 +30,16 @@ COUNT: Final[LiteralString] = """
                     THEN 'overdue'
                 WHEN status = 'failed' AND updated_at < now() - %(retries)s THEN 'failed'
                 WHEN status IN ('pending', 'processing')
-                    AND coalesce(lease_expires_at, updated_at + %(retries)s) < now()
+                    AND coalesce(lease_expires_at, updated_at) < now() AND updated_at < now() - %(retries)s
                     THEN 'interrupted'
                 WHEN reply_state = 'unknown'
                     OR (reply_state = 'sending' AND coalesce(lease_expires_at, updated_at) < now())
                     THEN 'reply_unknown'
             END AS problem
         FROM b2b_pilot_user_submissions
-        WHERE status <> 'completed' OR reply_state IN ('unknown', 'sending')
+        WHERE (status <> 'completed' OR reply_state IN ('unknown', 'sending'))
+"""
+_BY_PROBLEM: Final[LiteralString] = """
     )
     SELECT problem,
         count(*) FILTER (WHERE NOT test) AS messages,
@@ -48,18 +52,25 @@ COUNT: Final[LiteralString] = """
     GROUP BY problem
 """
 
+COUNT: Final = Statement(
+    query=_COUNT + " AND discarded_by IS NULL" + _BY_PROBLEM, before=_COUNT + _BY_PROBLEM
+)
+"""A message that a person discarded has no problem any more."""
+
 
 class RowProblem(StrEnum):
     """Why a row did not get through, the worst first."""
 
     ABANDONED = "abandoned"
     """Nobody tries again."""
+    UNREADABLE = "unreadable"
+    """Another version wrote a status that this one does not know; no part of it takes such a row up."""
     OVERDUE = "overdue"
     """The stale processor should have taken it up and has not."""
     FAILED = "failed"
-    """Lambda's tries are over: it is a dead letter, and the stale processor takes it up later."""
+    """Lambda's tries are over: it is a dead letter as a rule, and the stale processor takes it up later."""
     INTERRUPTED = "interrupted"
-    """Its run died; Lambda's retry or the stale processor takes it over."""
+    """Its lease is over, and its run's time as well: it died; the stale processor takes it over."""
     REPLY_UNKNOWN = "reply_unknown"
 
 
@@ -82,19 +93,21 @@ def count_problems(database: DatabaseManager, *, stale_after: timedelta) -> dict
         "retries": LAMBDA_RETRIES,
     }
     with database.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(COUNT, values).fetchall()
+        rows = COUNT.run(cursor, values).fetchall()
     found = {RowProblem(row.pop("problem")): ProblemCount(**row) for row in rows}
     return {problem: found.get(problem, ProblemCount()) for problem in RowProblem}
 
 
-COUNT_ERRORS: Final[LiteralString] = """
+_ERRORS: Final[LiteralString] = """
     SELECT coalesce(left(last_error, 200), 'no error recorded'), count(*)
     FROM b2b_pilot_user_submissions
     WHERE status IN ('failed', 'abandoned')
-    GROUP BY 1
-    ORDER BY 2 DESC, 1
-    LIMIT %(most)s
 """
+_MOST_FREQUENT: Final[LiteralString] = " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s"
+
+COUNT_ERRORS: Final = Statement(
+    query=_ERRORS + " AND discarded_by IS NULL" + _MOST_FREQUENT, before=_ERRORS + _MOST_FREQUENT
+)
 
 COUNT_DOUBLED: Final[LiteralString] = """
     SELECT count(*), min(message_sid)
@@ -122,8 +135,8 @@ class Doubled:
 
 def count_errors(database: DatabaseManager, *, most: int) -> list[tuple[str, int]]:
     """Return the most frequent errors of rows that did not get through, test messages among them."""
-    with database.connection.use() as connection:
-        return connection.execute(COUNT_ERRORS, {"most": most}).fetchall()
+    with database.connection.use() as connection, connection.cursor() as cursor:
+        return COUNT_ERRORS.run(cursor, {"most": most}).fetchall()
 
 
 def count_doubled(database: DatabaseManager) -> Doubled:

@@ -19,7 +19,7 @@ class SubmissionStatus(StrEnum):
     """The last run raised; `last_error` says what."""
     COMPLETED = "completed"
     ABANDONED = "abandoned"
-    """The stale processor gave up; only a redrive by a person brings it back."""
+    """The stale processor gave it up, or a person discarded it; only a person brings it back."""
 
 
 class ReplyState(StrEnum):

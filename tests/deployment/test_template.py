@@ -84,7 +84,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
             assert values.setdefault(name, value) == value
     assert set(values) == {
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
-        "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL",
+        "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
     }  # fmt: skip
 
 
@@ -92,6 +92,8 @@ def test_the_processor_is_bounded(template: dict[str, Any], functions: dict[str,
     processor = functions["BackgroundProcessorFunction"]
     assert (processor["Timeout"], processor["ReservedConcurrentExecutions"]) == (300, 10)
     assert template["Outputs"]["ProcessorReservedConcurrency"]["Value"] == "10"
+    stale = functions["StaleMessageProcessorFunction"]["Environment"]["Variables"]
+    assert stale["PROCESSOR_CONCURRENCY"] == "10"
 
 
 def test_the_webhook_ends_before_twilio_gives_up(functions: dict[str, Properties]) -> None:

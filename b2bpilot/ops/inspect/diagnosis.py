@@ -112,7 +112,7 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
         case SubmissionStatus.COMPLETED:
             found = Verdict.STORED, _stored(evidence, row)
         case SubmissionStatus.ABANDONED:
-            found = Verdict.ABANDONED, f"the stale processor gave it up: {row.last_error}"
+            found = Verdict.ABANDONED, _abandoned(row)
         case SubmissionStatus.FAILED:
             found = _failed(evidence, row)
         case SubmissionStatus.PENDING:
@@ -127,6 +127,12 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
         case _:
             assert_never(row.status)
     return found
+
+
+def _abandoned(row: UserSubmission) -> str:
+    if row.discarded_by:
+        return f"a person discarded it in run {row.discarded_by}: no delivery stores it any more"
+    return f"the stale processor abandoned it: {row.last_error}"
 
 
 def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:

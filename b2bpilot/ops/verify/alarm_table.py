@@ -186,7 +186,7 @@ ALARMS = (
     ),
     AlarmDefinition(
         name="messages-abandoned",
-        description="A message reached its attempt limit and waits for a person",
+        description="A message was published again and not completed after that, or cannot be read; it waits for a person",
         namespace=OURS,
         metric="MessagesAbandoned",
         period_seconds=300,

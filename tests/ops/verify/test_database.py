@@ -271,11 +271,25 @@ def test_a_failed_message_that_will_be_tried_later_is_a_warning(
     assert found["B2B100"].status is Status.WARNING
 
 
+@breaks("B2B115")
+def test_a_row_with_the_status_of_another_version_is_a_warning_and_hides_nothing(database_url: str) -> None:
+    add_row(database_url, status="'parked'")
+    add_row(database_url, status="'abandoned'", message_id="'c0ffee00-6a2b-5b0f-8f43-0f9b6f1f3c11'")
+
+    assert sorted(red(database_url)) == ["B2B084", "B2B115"]
+
+
+def test_a_message_that_a_person_discarded_is_no_problem(database_url: str) -> None:
+    add_row(database_url, status="'abandoned'", discarded_by="'20261130T010000Z-discard-0a1b'")
+
+    assert red(database_url) == {}
+
+
 @breaks("B2B101")
 @pytest.mark.parametrize(
     "columns",
     [
-        {"lease_expires_at": "now() - interval '1 minute'"},
+        {"lease_expires_at": "now() - interval '1 minute'", "updated_at": "now() - interval '6 minutes'"},
         {"status": "'pending'", "updated_at": "now() - interval '10 minutes'"},
     ],
 )
@@ -300,7 +314,8 @@ def test_a_reply_of_which_nobody_knows_is_a_warning(database_url: str, state: st
 @pytest.mark.parametrize(
     "columns",
     [
-        {"lease_expires_at": "now() + interval '4 minutes'"},
+        {"lease_expires_at": "now() + interval '40 seconds'"},
+        {"lease_expires_at": "now() - interval '1 minute'", "updated_at": "now() - interval '2 minutes'"},
         {"status": "'failed'", "updated_at": "now()"},
         {"status": "'pending'", "updated_at": "now()"},
         {"status": "'completed'"},
