@@ -1,4 +1,7 @@
-"""Fixtures that all tests share: a real PostgreSQL, and a fresh migrated database in it for each test."""
+"""Fixtures that all tests share: a real PostgreSQL, and a fresh migrated database in it for each test.
+
+The shell's settings are gone before a test runs (`b2bpilot/local/shell.py`): what a test needs, it sets.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import gc
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 
+from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
 from tests.fuzz import examples
 
@@ -31,6 +36,12 @@ settings.load_profile("b2bpilot")
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
+
+FOR_THE_TOOLS = ("PYTEST_", "HYPOTHESIS_", "PIP_", "UV_", "VIRTUAL_ENV", "SAM_CLI_TELEMETRY")
+for name in os.environ.keys() - of_the_shell(os.environ).keys():
+    if not name.startswith(FOR_THE_TOOLS):
+        del os.environ[name]
+time.tzset()
 
 TEMPLATE = "b2bpilot_template"
 

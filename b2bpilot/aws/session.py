@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore
 import botocore.session
 from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from botocore.exceptions import InvalidRegionError
 from botocore.loaders import Loader
 
@@ -63,24 +66,37 @@ class _Sessions:
         self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, profile: str | None) -> Iterator[botocore.session.Session]:
+    def of(self, profile: str | None, *, is_told_all: bool) -> Iterator[botocore.session.Session]:
         """botocore's own: boto3 around it only adds transfers and resources, and 0.2 s of imports."""
         with self._lock:
             if self._session is None:
                 self._session = botocore.session.Session(profile=profile)
                 self._session.register_component("data_loader", _loader())
+                if is_told_all:
+                    _forget_the_machine(self._session)
             yield self._session
+
+
+def _forget_the_machine(session: botocore.session.Session) -> None:
+    """Take botocore's defaults, not the AWS_* variables and files of whoever is logged in: they are about another AWS."""
+    settings = session.get_component("config_store")
+    for name, (_, _, default, _) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items():
+        settings.set_config_variable(name, default)
+    for name in ("config_file", "credentials_file"):
+        settings.set_config_variable(name, os.devnull)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsAccess:
-    """Whom to ask as whom. What is None, boto3 finds where it always does (variables, profile, role)."""
+    """Whom to ask as whom. What is None, boto3 finds where it always does (variables, profile, role), unless the access
+    `is_told_all`: then the machine is asked for nothing."""
 
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
+    is_told_all: bool = False
     _sessions: _Sessions = field(default_factory=_Sessions, init=False, repr=False, compare=False)
 
     def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
@@ -88,7 +104,7 @@ class AwsAccess:
 
         Raises SettingsInvalid for a profile, region or endpoint that cannot be used, and CredentialsMissing.
         """
-        with translated(f"create a client of {service}"), self._sessions.of(self.profile) as session:
+        with translated(f"create a client of {service}"), self._session() as session:
             try:
                 client = session.create_client(
                     service,
@@ -96,11 +112,18 @@ class AwsAccess:
                     endpoint_url=self.endpoint_url,
                     aws_access_key_id=self.access_key_id,
                     aws_secret_access_key=self.secret_access_key,
-                    config=client_config(timeouts or Timeouts()),
+                    config=client_config(timeouts or Timeouts(), endpoint_url=self.endpoint_url),
                 )
             except InvalidRegionError as exc:
                 raise SettingsInvalid(f"region {self.region!r} is not a region's name") from exc
-            except ValueError as exc:  # botocore's answer to an endpoint that is no URL
+            except (
+                ValueError
+            ) as exc:  # botocore's answer to an endpoint that is no URL, and to files that it cannot read
+                if self.endpoint_url is None:
+                    raise SettingsInvalid(
+                        f"boto3 cannot use its settings: {exc}",
+                        hint="look at AWS_ENDPOINT_URL and its like, and at ~/.aws/config",
+                    ) from exc
                 raise SettingsInvalid(
                     f"the endpoint {self.endpoint_url!r} cannot be used: {exc}",
                     hint="write it as http://HOST:PORT or https://HOST",
@@ -108,12 +131,25 @@ class AwsAccess:
         hear_attempts(client)
         return client
 
+    def _session(self) -> AbstractContextManager[botocore.session.Session]:
+        return self._sessions.of(self.profile, is_told_all=self.is_told_all)
 
-def client_config(timeouts: Timeouts) -> Config:
+
+def client_config(timeouts: Timeouts, *, endpoint_url: str | None = None) -> Config:
     return Config(
+        proxies={} if is_on_this_machine(endpoint_url) else None,
         connect_timeout=timeouts.connect_seconds,
         read_timeout=timeouts.read_seconds,
         retries={"mode": "standard", "total_max_attempts": timeouts.attempts},
         max_pool_connections=MOST_CONNECTIONS,
         user_agent=USER_AGENT,
     )
+
+
+def is_on_this_machine(url: str | None) -> bool:
+    """No proxy leads there: it would look on its own machine."""
+    try:
+        host = urlsplit(url or "").hostname or ""
+    except ValueError:
+        return False
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -35,6 +35,7 @@ class LocalAws:
             endpoint_url=self.endpoint_url,
             access_key_id=self.account_id,
             secret_access_key=SECRET_KEY,
+            is_told_all=True,
         )
 
     @cached_property

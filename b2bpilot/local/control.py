@@ -18,6 +18,7 @@ import psutil
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
+from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import Identity, State, read_state
 
 Progress = Callable[[str], None]
@@ -100,7 +101,12 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
     with _log_of_the_owner(home / LOG_FILE) as log:
         process = subprocess.Popen(  # noqa: S603  # our own module
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            command,
+            env=for_a_child(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
         )
     process.returncode = (
         0  # it is meant to outlive us; subprocess warns about children that it loses sight of

@@ -17,9 +17,9 @@ import psycopg
 
 from b2bpilot.aws.functions import Function
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import PilotError
+from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -29,6 +29,7 @@ from b2bpilot.ops.dead_letters.routes import InvokeRoute
 from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.libpq import pinned
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.twilio.samples import NUMBER, SENDER, Sample, sample_params
 from b2bpilot.twilio.webhook import Answer, WebhookClient
@@ -111,16 +112,11 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
 @contextmanager
 def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
     state, outputs = environment.state, environment.stack.outputs
-    access = AwsAccess(
-        region=state.region,
-        endpoint_url=state.endpoint_url,
-        access_key_id=state.account_id,
-        secret_access_key="local",  # noqa: S106  # the emulator takes any
-    )
+    access = LocalAws(state.endpoint_url, state.account_id).access
     with (
         WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
         DatabaseManager(state.database_url, application_name="b2bpilot/demo") as database,
-        psycopg.connect(state.database_url, autocommit=True) as admin,
+        psycopg.connect(pinned(state.database_url), autocommit=True) as admin,
     ):
         yield Stage(
             webhook=webhook,

@@ -14,6 +14,7 @@ import urllib3
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION
 from b2bpilot.local.emulator import EVENTS_PATH, RUNTIME_URL
+from b2bpilot.local.shell import for_a_child
 
 HOST = "127.0.0.1"
 READY_SECONDS = 30
@@ -89,8 +90,7 @@ def free_port(preferred: int) -> int:
 
 def _settings(directory: Path, port: int, account_id: str) -> dict[str, str]:
     """ministack's own variables; the user's must not reach it, least of all credentials."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {
+    return for_a_child(os.environ) | {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,

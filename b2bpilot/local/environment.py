@@ -14,13 +14,14 @@ from pathlib import Path
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
 from b2bpilot.local.emulator_process import EmulatorProcess, free_port
-from b2bpilot.local.functions import serving, without_user_settings
+from b2bpilot.local.functions import serving
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.readiness import wait_until_settled
 from b2bpilot.local.release import Release
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
+from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import Identity, State, read_state, write_state
 from b2bpilot.local.twilio.account import BOOK, twilio_double
@@ -98,7 +99,7 @@ def running(
         lock = HomeLock(home)
         cleanup.callback(lock.close)
         lock.acquire()
-        cleanup.enter_context(without_user_settings())
+        cleanup.enter_context(only_what_is_kept())
         if fresh:
             _forget(home)
         identity = Identity.of(read_state(home))

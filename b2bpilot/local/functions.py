@@ -25,6 +25,9 @@ from b2bpilot.local.runtime.service import LambdaRuntime
 from b2bpilot.local.runtime.shipping import Background, LogShipper
 from b2bpilot.local.stack import Stack, webhook_url
 
+NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+"""The functions see no more of the user's AWS settings in files than in variables."""
+
 SWITCH_SECONDS = 0.001
 """All functions share one interpreter: with the default of 5 ms, one that computes holds up every other by as much."""
 
@@ -45,7 +48,7 @@ def serving(
 
     The functions have the template's variables, and `variables` before these.
     """
-    account = credentials(aws.endpoint_url, aws.account_id)
+    account = credentials(aws.endpoint_url, aws.account_id) | NO_FILES
 
     def configuration(name: str) -> FunctionConfiguration:
         found = read_configuration(aws.functions, name)
@@ -102,16 +105,6 @@ def merged_environment(environments: Iterable[Mapping[str, str]]) -> dict[str, s
             if merged.setdefault(name, value) != value:
                 raise LocalEnvironmentError(f"two functions of the template set {name} to different values")
     return merged
-
-
-@contextmanager
-def without_user_settings() -> Iterator[None]:
-    """Keep the user's AWS variables (profiles, regions, endpoints, credentials) away from everything in the block."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
 
 
 @contextmanager

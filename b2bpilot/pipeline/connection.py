@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SchemaOutdated, SettingsInvalid
 from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.libpq import pinned
 
 WAITS: Mapping[str, str | int] = {
     "connect_timeout": 5,
@@ -122,7 +123,7 @@ def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psy
     named = conninfo_to_dict(dsn)
     wanted = {**WAITS, **READ_WRITE} if read_write else WAITS
     return psycopg.connect(
-        make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named}),
+        pinned(make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named})),
         autocommit=True,
         prepare_threshold=None,
         application_name=application_name,

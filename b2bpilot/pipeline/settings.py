@@ -13,6 +13,28 @@ from b2bpilot.pipeline.lease import LONGEST_LEASE
 SecretReader = Callable[[str], Mapping[str, str]]
 """Given the ARN of a secret, returns its fields."""
 
+VARIABLES = (
+    *(
+        "SECRET_ARN",
+        "DATABASE_URL",
+        "SNS_TOPIC_ARN",
+        "PROCESSOR_FUNCTION_NAME",
+        "STALE_AFTER_MINUTES",
+        "LONGEST_LEASE_SECONDS",
+        "PROCESSOR_CONCURRENCY",
+        "REPLY_TEXT",
+    ),
+    *("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL"),
+    *(
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_SECONDARY_AUTH_TOKEN",
+        "TWILIO_SHARED_KEYS",
+        "TWILIO_API_URL",
+    ),
+)
+"""Every name that is read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -40,12 +62,13 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, read_secret: SecretReader) -> Settings:
-        """Read the environment and the secret that SECRET_ARN names; a variable wins over the secret's field.
+        """Read the environment and the secret that SECRET_ARN names. What the secret holds wins, also where that is empty:
+        a variable of the same name is somebody else's, or of before the secret.
 
         Raises SettingsInvalid for what cannot be used, and whatever `read_secret` raises.
         """
         arn = environ.get("SECRET_ARN")
-        values = {**(read_secret(arn) if arn else {}), **{k: v for k, v in environ.items() if v}}
+        values = {**{k: v for k, v in environ.items() if v}, **(read_secret(arn) if arn else {})}
         others = (values.get("API_WEBHOOK_URL"), values.get("PREVIOUS_WEBHOOK_URL"))
         tokens = (values.get("TWILIO_AUTH_TOKEN"), values.get("TWILIO_SECONDARY_AUTH_TOKEN"))
         return cls(
@@ -53,7 +76,7 @@ class Settings:
             public_webhook_url=values.get("PUBLIC_WEBHOOK_URL"),
             other_webhook_urls=tuple(url for url in others if url),
             reply_text=values.get("REPLY_TEXT"),
-            stale_after=_minutes(values.get("STALE_AFTER_MINUTES", "15")),
+            stale_after=_minutes(values.get("STALE_AFTER_MINUTES") or "15"),
             longest_lease=_lease(values.get("LONGEST_LEASE_SECONDS")),
             processor_function_name=values.get("PROCESSOR_FUNCTION_NAME"),
             processor_concurrency=_count(values.get("PROCESSOR_CONCURRENCY", "10"), "PROCESSOR_CONCURRENCY"),

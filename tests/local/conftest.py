@@ -21,6 +21,7 @@ import pytest
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import State, read_state
 from tests.local.polling import eventually
+from tests.poison import FOR_A_PROCESS
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,9 +57,10 @@ class Machine:
 def machine(
     home: Path, *arguments: str, hear: Callable[[dict[str, Any]], None] = lambda _: None
 ) -> Iterator[Machine]:
-    """Start an environment, wait until it is ready, and end it with the block. `hear` gets what it reports until then."""
+    """Start an environment from a shell full of poison, wait until it is ready, and end it with the block. `hear` gets
+    what it reports until then."""
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), "--until-eof", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "AWS_PROFILE": "a-profile-that-does-not-exist"}
+    environment = os.environ | FOR_A_PROCESS | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/"
     ) as process:

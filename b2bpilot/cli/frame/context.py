@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.frame.confirm import Confirmation
-from b2bpilot.cli.frame.settings import GlobalSettings, config_files, resolve, state_home
+from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, resolve, state_home
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
 from b2bpilot.errors import LocalEnvironmentError, UsageError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.database_proof import DatabaseProof, Given
     from b2bpilot.pipeline.database import DatabaseManager
-
-LOCAL = "local"
 
 
 @dataclass
@@ -48,7 +46,7 @@ class Pilot:
 
     def resolve(self, more: Mapping[str, str | bool]) -> GlobalSettings:
         """Return the settings with `more` options. Raises SettingsInvalid."""
-        files = config_files(self.environ, directory=Path.cwd(), home=Path.home())
+        files = config_files(self.environ)
         return resolve({**self.given, **more}, self.environ, files, views=self.views)
 
     @cached_property
@@ -148,7 +146,7 @@ class Pilot:
 
     @property
     def local_home(self) -> Path:
-        return state_home(self.environ, home=Path.home())
+        return state_home(self.environ)
 
     @property
     def runs_home(self) -> Path:
@@ -179,8 +177,7 @@ class Pilot:
             raise UsageError(
                 f"--{conflicting[0]} has no meaning for the local environment", hint="leave it out"
             )
-        named = self.settings.endpoint_url if "endpoint_url" in self.given else None
-        found = control.export(self.local_home, endpoint_url=named)
+        found = control.export(self.local_home, endpoint_url=self.settings.endpoint_url)
         if found is None:
             raise LocalEnvironmentError(
                 "the local environment is not running", hint="start it with `b2bpilot local up`"
@@ -190,6 +187,7 @@ class Pilot:
             endpoint_url=found["AWS_ENDPOINT_URL"],
             access_key_id=found["AWS_ACCESS_KEY_ID"],
             secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
+            is_told_all=True,
         )
 
     def _keep_secret(self, url: str | None) -> None:

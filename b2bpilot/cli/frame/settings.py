@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,8 @@ from b2bpilot.errors import SettingsInvalid
 Choice = TypeVar("Choice", bound=StrEnum)
 
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
+LOCAL = "local"
+ITS_OWN = frozenset({"region", "profile", "endpoint_url", "database_url"})
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -66,9 +69,9 @@ SETTINGS = (
     Setting(
         name="endpoint_url",
         flags=("--endpoint-url",),
-        variables=("B2BPILOT_ENDPOINT_URL", "AWS_ENDPOINT_URL"),
+        variables=("B2BPILOT_ENDPOINT_URL",),
         metavar="URL",
-        help="Where AWS is, if not on AWS.",
+        help="Where AWS is, if not on AWS: of all services, before AWS_ENDPOINT_URL and its like.",
     ),
     Setting(
         name="database_url",
@@ -134,12 +137,15 @@ def resolve(
     views: Collection[str] = (),
 ) -> GlobalSettings:
     """Merge what was given; `files` come with the strongest first. `views` are further forms of the output that the
-    command has. Raises SettingsInvalid."""
+    command has. The local environment has an AWS and a database of its own, whatever variables and files say of others.
+    Raises SettingsInvalid."""
     levels = [_from_options(given), _from_variables(environ), *(_from_file(path) for path in files)]
     plain = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
     merged: dict[str, Origin] = {}
     for level in reversed(levels):
         merged.update(level)
+    if (named := merged.get("env")) and named.value == LOCAL:
+        merged = {name: found for name, found in merged.items() if name in given or name not in ITS_OWN}
     output = merged.get("output")
     view = output.value if output and output.value in views else None
     return GlobalSettings(
@@ -156,19 +162,40 @@ def resolve(
     )
 
 
-def config_files(environ: Mapping[str, str], *, directory: Path, home: Path) -> list[Path]:
-    """Return where settings may be written down, the strongest first."""
-    base = environ.get("XDG_CONFIG_HOME")
-    user = Path(base) if base else home / ".config"
-    return [directory / "b2bpilot.toml", user / "b2bpilot" / "config.toml"]
+def config_files(environ: Mapping[str, str]) -> list[Path]:
+    """Return where settings may be written down, the strongest first: folders that are not there hold none."""
+    with suppress(SettingsInvalid):
+        return [*_here(), user_config(environ) / "config.toml"]
+    return _here()
 
 
-def state_home(environ: Mapping[str, str], *, home: Path) -> Path:
-    """Return the folder of the local environment."""
+def user_config(environ: Mapping[str, str]) -> Path:
+    """Return the user's folder for settings. Raises SettingsInvalid when nobody can tell where it is."""
+    return _user_folder(environ.get("XDG_CONFIG_HOME"), ".config")
+
+
+def state_home(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the local environment. Raises SettingsInvalid when nobody can tell where it is."""
     if chosen := environ.get("B2BPILOT_HOME"):
         return Path(chosen).absolute()
-    base = environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else home / ".local" / "state") / "b2bpilot" / "local"
+    return _user_folder(environ.get("XDG_STATE_HOME"), ".local/state") / "local"
+
+
+def _here() -> list[Path]:
+    try:
+        return [Path.cwd() / "b2bpilot.toml"]
+    except FileNotFoundError:  # somebody deleted the working directory
+        return []
+
+
+def _user_folder(chosen: str | None, usual: str) -> Path:
+    try:
+        return (Path(chosen) if chosen else Path.home() / usual) / "b2bpilot"
+    except RuntimeError as exc:
+        raise SettingsInvalid(
+            "there is no home directory: HOME is not set, and the system does not know this user",
+            hint="set HOME, or B2BPILOT_HOME for the folder of runs and of the local environment",
+        ) from exc
 
 
 def _from_options(given: Mapping[str, str | bool]) -> dict[str, Origin]:

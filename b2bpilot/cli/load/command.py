@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.confirm_name import ask_for_name
-from b2bpilot.cli.frame.context import LOCAL, Pilot, pilot_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.cli.runs.app import RESUMERS
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.frame.context import LOCAL, Pilot, pilot_of
-from b2bpilot.cli.frame.settings import config_files
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import LOCAL, user_config
 from b2bpilot.cli.runs.app import RESUMERS
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import cut, mask_number
@@ -163,7 +163,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def fixtures_folder(pilot: Pilot) -> Path:
-    return config_files(pilot.environ, directory=Path.cwd(), home=Path.home())[-1].parent / "fixtures"
+    return user_config(pilot.environ) / "fixtures"
 
 
 def _changes(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.frame.context import LOCAL, Pilot
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import LOCAL
 
 if TYPE_CHECKING:
     from b2bpilot.twilio.rest import TwilioAccess
@@ -24,11 +25,10 @@ def twilio_access_of(pilot: Pilot) -> TwilioAccess:
 
 
 def api_url_of(pilot: Pilot) -> str | None:
-    """The local environment has a double of Twilio; elsewhere only the variable leads away from Twilio."""
-    if pilot.environ.get(API_URL):
-        return pilot.environ[API_URL]
+    """The local environment has a double of Twilio, whatever the variable says; elsewhere only that leads away from
+    Twilio."""
     if pilot.settings.environment != LOCAL or "endpoint_url" in pilot.given:
-        return None
+        return pilot.environ.get(API_URL) or None
     from b2bpilot.local.control import running
 
     state = running(pilot.local_home)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.frame.context import LOCAL, Pilot
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.errors import PilotError
 
 if TYPE_CHECKING:

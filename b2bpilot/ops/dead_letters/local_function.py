@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from b2bpilot.aws.functions import Invocation
+from b2bpilot.pipeline.settings import VARIABLES
 
 HANDLER = "lambdas.background_processor.handler"
 TIMEOUT_MILLISECONDS = 300_000
-UNSET = ("SECRET_ARN", "REPLY_TEXT")
-"""Without them the handler knows no Twilio token and no text: a replay on a workplace replies to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,9 @@ def local_function(database_url: str) -> Iterator[LocalFunction]:
     before = dict(os.environ)
     module = importlib.import_module(HANDLER)
     try:
-        for name in UNSET:
+        for (
+            name
+        ) in VARIABLES:  # no Twilio token and no text either: a replay on a workplace replies to nobody
             os.environ.pop(name, None)
         os.environ["DATABASE_URL"] = database_url
         yield LocalFunction(module.handler)

@@ -28,6 +28,7 @@ def shared(world: World) -> AwsAccess:
         profile=access.profile,
         endpoint_url=access.endpoint_url,
         access_key_id=access.access_key_id,
+        is_told_all=access.is_told_all,
         secret_access_key=access.secret_access_key,
         world=world,
     )

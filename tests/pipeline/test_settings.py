@@ -1,0 +1,48 @@
+"""What a function believes: its secret before a variable of the same name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from b2bpilot.pipeline.settings import VARIABLES, Settings
+
+ENVIRONMENT = {
+    "SECRET_ARN": "arn",
+    "DATABASE_URL": "postgresql://shell/other",
+    "TWILIO_AUTH_TOKEN": "the shell's",
+}
+
+
+def test_what_the_secret_holds_wins_over_a_variable_of_the_same_name() -> None:
+    secret = {"DATABASE_URL": "postgresql://ours/pilot", "TWILIO_AUTH_TOKEN": "ours"}
+    settings = Settings.from_env(ENVIRONMENT, read_secret=lambda _: secret)
+    assert (settings.database_url, settings.twilio_auth_tokens) == ("postgresql://ours/pilot", ("ours",))
+
+
+def test_a_field_of_the_secret_that_is_empty_is_not_filled_from_a_variable() -> None:
+    """An old token that was taken out of the secret must not sign for anybody any more."""
+    environment = {**ENVIRONMENT, "TWILIO_SECONDARY_AUTH_TOKEN": "old"}
+    secret = {"TWILIO_AUTH_TOKEN": "ours", "TWILIO_SECONDARY_AUTH_TOKEN": ""}
+    settings = Settings.from_env(environment, read_secret=lambda _: secret)
+    assert settings.twilio_auth_tokens == ("ours",)
+
+
+def test_variables_say_what_the_secret_does_not_hold() -> None:
+    environment = {
+        "SECRET_ARN": "arn",
+        "REPLY_TEXT": "Thanks",
+        "STALE_AFTER_MINUTES": "1",
+        "DATABASE_URL": "a",
+    }
+    settings = Settings.from_env(environment, read_secret=lambda _: {})
+    assert (settings.reply_text, settings.stale_after.total_seconds(), settings.database_url) == (
+        "Thanks",
+        60,
+        "a",
+    )
+
+
+def test_every_name_that_is_read_is_in_the_list() -> None:
+    source = inspect.getsource(Settings.from_env)
+    assert set(re.findall(r"\"([A-Z][A-Z_]+)\"", source)) == set(VARIABLES)
