@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.evidence import Letters, Row, message_id_of
@@ -31,6 +31,8 @@ class Evidence:
     rows: Sequence[Row]
     letters: Letters
     replies: Counter[str]
+    archived: Mapping[str, set[str]] = field(default_factory=dict)
+    """The messages in the archive of each run."""
 
     def rows_of(self) -> dict[str, list[Row]]:
         found: dict[str, list[Row]] = defaultdict(list)
@@ -52,18 +54,25 @@ def nothing_lost(evidence: Evidence) -> Book:
     accepted = [sent for sent in evidence.sent if sent.is_accepted]
     by_id, dead = evidence.rows_of(), evidence.letters.message_ids
     book = Book(
-        promise="every 200 is one completed row, or a dead letter that nobody could correct",
+        promise="every 200 is one completed row, a dead letter that nobody could correct, or discarded by a command",
         looked_at=f"{len(accepted):,} messages answered 200",
     )
     for sent in accepted:
         message_id = message_id_of(sent.sid)
         rows = by_id.get(message_id, [])
-        if any(row.is_completed for row in rows) or (sent.kind is Kind.POISON and message_id in dead):
+        if any(row.is_completed or _is_discarded(row, evidence) for row in rows):
+            continue
+        if sent.kind is Kind.POISON and message_id in dead:
             continue
         told = f"row {rows[0].status}: {rows[0].last_error}" if rows else "no row"
         letter = "a dead letter" if message_id in dead else "no dead letter"
         book.broken.append(f"{message_id} ({sent.kind}): {told}; {letter}")
     return book
+
+
+def _is_discarded(row: Row, evidence: Evidence) -> bool:
+    """Marked with a run whose archive has it."""
+    return row.discarded_by is not None and row.message_id in evidence.archived.get(row.discarded_by, set())
 
 
 def nothing_twice(evidence: Evidence) -> Book:

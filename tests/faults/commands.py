@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,13 @@ class Kill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """One command that ended. `how` is empty when it ended by itself."""
+    """One command that ended. `how` is empty when it ended by itself; `signal` is what it was sent."""
 
     number: int
     arguments: tuple[str, ...]
     code: int
     how: str
+    signal: str | None
     began_at: float
     seconds: float
     output: str = field(repr=False)
@@ -105,6 +107,7 @@ class CommandLine:
             arguments=arguments,
             code=process.returncode,
             how=how,
+            signal=kill.signal.name if kill and how else None,
             began_at=began_at,
             seconds=time.monotonic() - started,
             output=output,
@@ -132,6 +135,17 @@ def _communicate(process: subprocess.Popen[str], kill: Kill | None) -> tuple[str
         how = STUCK
         output, errors = process.communicate()
     return how, output, errors
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let commands hear Ctrl-C also when this process was started in the background, where a shell has it ignored, and what
+    is ignored children inherit. For the main thread."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _environment(deployment: Deployment) -> dict[str, str]:

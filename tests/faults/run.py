@@ -11,17 +11,18 @@ from pathlib import Path
 
 from tests.faults import evidence, settling
 from tests.faults.books import Book, Evidence, message_books
-from tests.faults.commands import CommandLine
+from tests.faults.commands import CommandLine, interruptible
 from tests.faults.deployment import Deployment, deployed
 from tests.faults.drain import drain
 from tests.faults.episodes import EPISODES, Episode, Faults
-from tests.faults.journals import journal_book, published
+from tests.faults.journals import archived, journal_book, published, runs_of
 from tests.faults.operators import Operator
 from tests.faults.options import Options
 from tests.faults.settling import Settled
 from tests.faults.summaries import command_book
 from tests.faults.summary import Summary
 from tests.faults.traffic import Kind, Sent, Traffic
+from tests.faults.truths import truth_book
 
 Progress = Callable[[str], None]
 
@@ -34,7 +35,7 @@ def run(
     progress: Progress = lambda _: None,
 ) -> Summary:
     progress("starting the local environment behind proxies")
-    with deployed(home, options) as deployment:
+    with interruptible(), deployed(home, options) as deployment:
         return _Run(deployment, options, episodes, progress).all()
 
 
@@ -95,20 +96,22 @@ class _Run:
 
     def _expected(self) -> set[str]:
         accepted = {evidence.message_id_of(sent.sid) for sent in self._traffic.sent if sent.is_accepted}
-        return accepted | published(self._deployment.machine.home / "runs")
+        return accepted | published(runs_of(self._deployment.machine.home))
 
     def _poison(self) -> set[str]:
         return {evidence.message_id_of(sent.sid) for sent in self._traffic.sent if sent.kind is Kind.POISON}
 
     def _summary(self, settled: Settled) -> Summary:
+        home = self._deployment.machine.home
+        runs = runs_of(home)
         found = Evidence(
             sent=self._traffic.sent,
             rows=evidence.rows(self._deployment),
             letters=evidence.letters(self._deployment),
             replies=evidence.replies(self._deployment),
+            archived=archived(home),
         )
         self._keep()
-        journals = self._deployment.machine.home / "runs"
         return Summary(
             options=self._options,
             sent=self._traffic.sent,
@@ -119,7 +122,8 @@ class _Run:
             books=[
                 *message_books(found),
                 _settled_book(settled, self._options),
-                journal_book(journals, list(found.rows), found.letters),
+                journal_book(runs, found),
+                truth_book(self._line.ran, runs, found),
                 command_book(self._line.ran),
             ],
             not_made=self._faults.failures,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.faults.proxies.batches import with_failure, without_one
 from tests.faults.proxies.dialect import Answer, Call, Dialect
 from tests.faults.proxies.stream import HOST
 from tests.faults.proxies.trouble import NONE, CallFault, Control
 
 UPSTREAM_SECONDS = 400
 """Longer than the longest function runs."""
+POLL_SECONDS = 0.05
 HOP_BY_HOP = frozenset({"content-length", "connection", "expect", "transfer-encoding"})
 
 NOT_DONE = frozenset({CallFault.ERROR_BEFORE, CallFault.UNAVAILABLE, CallFault.THROTTLED, CallFault.DENIED})
@@ -34,7 +35,12 @@ class CallProxy(ThreadingHTTPServer):
         self.dialect = dialect
         self._address = ""
         self._known = threading.Event()
-        threading.Thread(target=self.serve_forever, name=f"proxy {seed}", daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever,
+            name=f"proxy {seed}",
+            kwargs={"poll_interval": POLL_SECONDS},
+            daemon=True,
+        ).start()
 
     @property
     def url(self) -> str:
@@ -145,33 +151,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def _without_one_entry(server: CallProxy, call: Call) -> Answer:
     """Pass a batch on without the entry in its middle, and say of that one that it failed. Other calls pass whole."""
-    document = _batch(call)
-    if document is None:
+    found = without_one(call)
+    if found is None:
         return server.forward(call)
-    entries = document["Entries"]
-    failed = {
-        "Id": entries.pop(len(entries) // 2)["Id"],
-        "Code": "InternalError",
-        "Message": "injected",
-        "SenderFault": False,
-    }
-    if not entries:
-        return _batch_answer({"Successful": [], "Failed": [failed]})
-    body = json.dumps(document).encode()
-    answer = server.forward(Call(method=call.method, path=call.path, headers=call.headers, body=body))
-    if answer.status != 200:
-        return answer
-    said = json.loads(answer.body)
-    return _batch_answer({**said, "Failed": [*said.get("Failed", []), failed]})
-
-
-def _batch(call: Call) -> dict[str, Any] | None:
-    if "x-amz-target" not in call.headers:
-        return None
-    document = json.loads(call.body or b"{}")
-    return document if document.get("Entries") else None
-
-
-def _batch_answer(document: dict[str, Any]) -> Answer:
-    headers = (("Content-Type", "application/x-amz-json-1.0"),)
-    return Answer(status=200, headers=headers, body=json.dumps(document).encode())
+    rest, entry_id = found
+    return with_failure(call, server.forward(rest) if rest else None, entry_id)
