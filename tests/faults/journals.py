@@ -107,6 +107,11 @@ def published(runs: Sequence[Run]) -> set[str]:
     return {message_id for run in runs if run.command == "publish" for message_id in run.messages("accepted")}
 
 
+def helped(runs: Sequence[Run]) -> set[str]:
+    """Return the messages that any command has named: what became of these is not the pipeline's work alone."""
+    return {str(entry["message_id"]) for run in runs for entry in run.entries if entry.get("message_id")}
+
+
 def journal_book(runs: Sequence[Run], evidence: Evidence) -> Book:
     by_id = {row.message_id: row for row in evidence.rows}
     dead = evidence.letters.message_ids

@@ -15,16 +15,19 @@ from tests.faults.commands import CommandLine, interruptible
 from tests.faults.deployment import Deployment, deployed
 from tests.faults.drain import drain
 from tests.faults.episodes import EPISODES, Episode, Faults
-from tests.faults.journals import archived, journal_book, published, runs_of
+from tests.faults.journals import archived, helped, journal_book, published, runs_of
+from tests.faults.last_words import last_words
 from tests.faults.operators import Operator
 from tests.faults.options import Options
-from tests.faults.settling import Settled
+from tests.faults.settling import Settled, slowest_unhelped
 from tests.faults.summaries import command_book
 from tests.faults.summary import Summary
 from tests.faults.traffic import Kind, Sent, Traffic
 from tests.faults.truths import truth_book
 
 Progress = Callable[[str], None]
+
+TELL_SECONDS = 30.0
 
 
 def run(
@@ -57,7 +60,7 @@ class _Run:
         healed_at = time.time()
         self._progress(f"healed; waiting at most {self._options.settle_seconds:.0f} s until everything rests")
         settled = self._settle(healed_at)
-        self._progress(f"at rest after {settled.seconds:.0f} s; draining the dead-letter queue")
+        self._progress(f"{settled}; draining the dead-letter queue")
         drain(
             self._deployment,
             self._line,
@@ -80,11 +83,19 @@ class _Run:
         for thread in threads:
             thread.start()
         try:
-            self._healing.wait(options.seconds)
+            self._tell_until(time.monotonic() + options.seconds)
         finally:
             self._healing.set()
             for thread in threads:
                 thread.join()
+
+    def _tell_until(self, end: float) -> None:
+        while (left := end - time.monotonic()) > 0:
+            self._healing.wait(min(left, TELL_SECONDS))
+            self._progress(
+                f"{len(self._traffic.sent):,} messages, {self._faults.counts.total()} episodes of faults, "
+                f"{len(self._line.ran)} commands"
+            )
 
     def _settle(self, healed_at: float) -> Settled:
         within = self._options.settle_seconds
@@ -119,8 +130,10 @@ class _Run:
             injected={name: proxy.control.injected for name, proxy in self._deployment.proxies.all.items()},
             commands=self._line.ran,
             settled=settled,
+            slowest_seconds=slowest_unhelped(found, helped(runs)),
             books=[
                 *message_books(found),
+                last_words(self._line, found, self._options.seed),
                 _settled_book(settled, self._options),
                 journal_book(runs, found),
                 truth_book(self._line.ran, runs, found),

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tests.faults.books import Evidence
 from tests.faults.deployment import Deployment
-from tests.faults.evidence import letters, rows
+from tests.faults.evidence import letters, message_id_of, rows
 
 PAUSE_SECONDS = 2.0
 HIDDEN_SECONDS = 400.0
@@ -20,6 +21,11 @@ class Settled:
 
     seconds: float
     unsettled: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.unsettled:
+            return f"{len(self.unsettled)} messages not at rest {self.seconds:.0f} s after healing"
+        return f"everything at rest {self.seconds:.0f} s after healing"
 
 
 def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float, within: float) -> Settled:
@@ -37,6 +43,17 @@ def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float,
         ):
             return Settled(seconds=asked_at - healed_at, unsettled=tuple(sorted(unsettled)))
         time.sleep(PAUSE_SECONDS)
+
+
+def slowest_unhelped(evidence: Evidence, helped: set[str]) -> float | None:
+    """Return the longest time from a 200 to the completed row, of the messages that no command touched."""
+    accepted = {message_id_of(sent.sid): sent.accepted_at for sent in evidence.sent if sent.accepted_at}
+    seconds = [
+        row.completed_at - accepted[row.message_id]
+        for row in evidence.rows
+        if row.completed_at and row.message_id in accepted and row.message_id not in helped
+    ]
+    return max(seconds, default=None)
 
 
 def _under_way(deployment: Deployment, wanted: set[str], *, until: float) -> set[str]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tests.faults.books import Book
 from tests.faults.commands import DOCUMENTED, KILLED, STUCK, Ran
 
-UNEXPECTED = ("Traceback", "unexpected")
+UNEXPECTED = "unexpected"
+"""The code of an error that the program has no words for."""
 
 
 def command_book(commands: Sequence[Ran]) -> Book:
@@ -25,8 +26,8 @@ def _wrong(ran: Ran) -> list[str]:
     found = []
     if ran.how == STUCK:
         found.append(f"did not end, {ran.seconds:.0f} s")
-    if any(word in ran.errors or word in ran.output for word in UNEXPECTED) and not _is_start(ran):
-        found.append(f"an error that nobody expected: {ran.errors.strip()[-300:]}")
+    if _is_unexpected(ran) and not _is_start(ran):
+        found.append(f"an error that nobody expected: {(ran.errors + ran.output).strip()[-500:]}")
     if ran.how:
         return found
     if ran.code not in DOCUMENTED:
@@ -34,6 +35,11 @@ def _wrong(ran: Ran) -> list[str]:
     elif ran.document is None:
         found.append(f"exit code {ran.code} and no JSON: {ran.output[:200]!r} {ran.errors.strip()[-200:]!r}")
     return found
+
+
+def _is_unexpected(ran: Ran) -> bool:
+    error = ran.document.get("error") if isinstance(ran.document, dict) else None
+    return "Traceback (most recent" in ran.errors or (error or {}).get("code") == UNEXPECTED
 
 
 def _is_start(ran: Ran) -> bool:

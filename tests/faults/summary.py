@@ -25,6 +25,8 @@ class Summary:
     injected: Mapping[str, Mapping[str, int]]
     commands: Sequence[Ran]
     settled: Settled
+    slowest_seconds: float | None
+    """From a 200 to the row, of those that no command touched."""
     books: Sequence[Book]
     not_made: Sequence[str] = ()
     """Episodes that could not be made."""
@@ -40,20 +42,28 @@ class Summary:
 
 
 def as_text(summary: Summary) -> str:
-    lines = [
-        f"seed {summary.options.seed}: {_traffic(summary)}",
-        f"{_faults(summary)}; {_commands(summary)}",
-        _settling(summary),
-        "",
-    ]
+    facts = [_traffic(summary), _faults(summary), _commands(summary), str(summary.settled), _slowest(summary)]
+    lines = [f"seed {summary.options.seed}", *(part for fact in facts for part in _wrapped("  ", fact)), ""]
     for book in summary.books:
-        mark = "ok " if book.balances else "BAD"
-        lines += textwrap.wrap(f"{mark} {book.promise} ({book.looked_at})", WIDTH, subsequent_indent="    ")
-        lines += [f"      {text}" for text in book.broken[:LISTED]]
+        mark = "ok  " if book.balances else "BAD "
+        lines += _wrapped(mark, f"{book.promise} ({book.looked_at})")
+        lines += [part for text in book.broken[:LISTED] for part in _wrapped("    - ", text)]
         if len(book.broken) > LISTED:
-            lines.append(f"      and {len(book.broken) - LISTED} more")
-    lines += [f"not made: {text}" for text in summary.not_made[:LISTED]]
+            lines.append(f"    - and {len(book.broken) - LISTED} more")
+    lines += [part for text in summary.not_made[:LISTED] for part in _wrapped("not made: ", text)]
     return "\n".join(lines)
+
+
+def _wrapped(begin: str, text: str) -> list[str]:
+    """Lines for a terminal of 80 columns; ids stay whole."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=begin,
+        subsequent_indent=" " * len(begin),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def as_markdown(summary: Summary) -> str:
@@ -66,7 +76,8 @@ def as_markdown(summary: Summary) -> str:
         f"- {_traffic(summary)}",
         f"- {_faults(summary)}",
         f"- {_commands(summary)}",
-        f"- {_settling(summary)}",
+        f"- {summary.settled}",
+        f"- {_slowest(summary)}",
     ]
     return "\n".join([*parts, "", *_books(summary.books), "", *_table(summary.episodes), ""])
 
@@ -105,8 +116,7 @@ def _commands(summary: Summary) -> str:
     return f"{len(summary.commands)} commands, {killed} of them killed ({most}, ...)"
 
 
-def _settling(summary: Summary) -> str:
-    settled = summary.settled
-    if settled.unsettled:
-        return f"{len(settled.unsettled)} messages unsettled {settled.seconds:.0f} s after healing"
-    return f"everything at rest {settled.seconds:.0f} s after healing"
+def _slowest(summary: Summary) -> str:
+    if summary.slowest_seconds is None:
+        return "no message was stored without help"
+    return f"{summary.slowest_seconds:.0f} s from 200 to row at most, where no command helped"
