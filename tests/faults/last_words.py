@@ -9,18 +9,18 @@ from typing import Any
 from tests.faults.books import Book, Evidence
 from tests.faults.commands import CommandLine
 from tests.faults.evidence import message_id_of
+from tests.faults.options import Options
 
-INSPECTED = 5
 STORED = "stored"
 
 Wrong = list[str]
 
 
-def last_words(line: CommandLine, evidence: Evidence, seed: int) -> Book:
+def last_words(line: CommandLine, evidence: Evidence, options: Options) -> Book:
     asked: list[Callable[[CommandLine, Evidence], Wrong]] = [_list, _reconcile]
     wrong = [text for ask in asked for text in ask(line, evidence)]
-    chosen = random.Random(f"{seed} inspected").sample(
-        list(evidence.sent), min(INSPECTED, len(evidence.sent))
+    chosen = random.Random(f"{options.seed} inspected").sample(
+        list(evidence.sent), min(options.samples, len(evidence.sent))
     )
     for sent in chosen:
         wrong += _inspect(line, evidence, sent.sid)

@@ -21,8 +21,8 @@ class Options:
     time_scale: float = 20.0
     """Lambda's retries come after 3 and 6 s."""
     settle_seconds: float = 180.0
-    corrected: int = 3
-    """How many poisoned messages are corrected in an editor at the end."""
+    samples: int = 5
+    """How many poisoned messages are corrected in an editor at the end, and how many messages are inspected."""
     keep: Path | None = None
     write: Path | None = None
 

@@ -28,6 +28,8 @@ from tests.faults.truths import truth_book
 Progress = Callable[[str], None]
 
 TELL_SECONDS = 30.0
+REST_SECONDS = 60.0
+"""What a redrive sent has become a row or a dead letter again by then."""
 
 
 def run(
@@ -59,14 +61,14 @@ class _Run:
         self._deployment.proxies.heal()
         healed_at = time.time()
         self._progress(f"healed; waiting at most {self._options.settle_seconds:.0f} s until everything rests")
-        settled = self._settle(healed_at)
+        settled = self._settle(healed_at, within=self._options.settle_seconds)
         self._progress(f"{settled}; draining the dead-letter queue")
         drain(
             self._deployment,
             self._line,
-            lambda: self._settle(time.time()),
+            lambda: self._settle(time.time(), within=REST_SECONDS),
             poison=self._poison(),
-            corrected=self._options.corrected,
+            corrected=self._options.samples,
         )
         self._progress("balancing the books")
         return self._summary(settled)
@@ -97,8 +99,7 @@ class _Run:
                 f"{len(self._line.ran)} commands"
             )
 
-    def _settle(self, healed_at: float) -> Settled:
-        within = self._options.settle_seconds
+    def _settle(self, healed_at: float, *, within: float) -> Settled:
         return settling.settle(self._deployment, self._expected(), healed_at=healed_at, within=within)
 
     def _operator(self, number: int) -> Operator:
@@ -133,7 +134,7 @@ class _Run:
             slowest_seconds=slowest_unhelped(found, helped(runs)),
             books=[
                 *message_books(found),
-                last_words(self._line, found, self._options.seed),
+                last_words(self._line, found, self._options),
                 _settled_book(settled, self._options),
                 journal_book(runs, found),
                 truth_book(self._line.ran, runs, found),
