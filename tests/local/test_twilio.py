@@ -23,6 +23,7 @@ from b2bpilot.ops.runs.record import read
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import ReplyState, UserSubmission
+from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from tests.local.conftest import Machine, machine
@@ -127,6 +128,47 @@ def test_a_reply_lands_at_twilio_once_though_the_message_came_twice(
     assert [(each.sid, each.body) for each in twilio.client.messages.list(to=sender)] == [
         (row.reply_sid, REPLY)
     ]
+
+
+def test_a_delivery_report_at_the_url_for_messages_is_neither_stored_nor_answered(
+    pipeline: Machine,
+    database: DatabaseManager,
+    twilio: Twilio,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    (sid,) = receive(pipeline, sender="+15005550012")
+    reply = replied(database, sid).reply_sid
+    assert reply is not None
+
+    report = {"message_sid": reply, "state": "delivered", "url": pipeline.state.webhook_url}
+    assert back_door(pipeline, "report", report) == {"taken": True}
+
+    (later,) = receive(pipeline, sender="+15005550012")
+    replied(database, later)
+    assert database.get_submission_by_message_id(message_id_for(reply)) is None
+    assert twilio.client.messages.list(to=NUMBER, from_="+15005550012", limit=9)[0].direction == "inbound"
+    assert [each for each in twilio.client.messages.list(to=NUMBER) if each.direction != "inbound"] == []
+
+    def logged() -> bool:
+        main(["logs", "webhook", "-e", "local", "--filter", "event=status_callback", "-o", "jsonl"])
+        return reply in capsys.readouterr().out
+
+    eventually(logged, "the log line of the report")
+
+
+def test_a_parameter_with_several_values_keeps_all_of_them_in_its_row(
+    pipeline: Machine, database: DatabaseManager
+) -> None:
+    sent = sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=pipeline.state.twilio_account_sid)
+    values = ["24", "48", "9", "48"]
+    pairs = [*sent.items(), *(("Field_n_Value", value) for value in values)]
+
+    assert back_door(pipeline, "inbound", {"messages": [{"pairs": pairs}]}) == {"taken": [True]}
+
+    stored = replied(database, sent["MessageSid"]).params or {}
+    assert (values_of(stored, "Field_n_Value"), stored["Field_n_Value"]) == (values, "48")
 
 
 def test_a_reply_of_which_nobody_knows_is_listed_for_a_person(
@@ -268,3 +310,41 @@ def logs(pipeline: Machine) -> list[str]:
         return lines if any("reply_refused" in line for line in lines) else []
 
     return eventually(look, "the functions' logs")
+
+
+def test_a_redacted_message_is_published_only_when_a_part_of_it_will_do(
+    pipeline: Machine, database: DatabaseManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    publish = ["twilio", "reconcile", "-e", "local", "--publish-missing", "--yes", ALL_THE_SAME]
+    back_door(pipeline, "redaction", {"on": True})
+    (sid,) = receive(pipeline, deliver=False, ago=timedelta(hours=1))
+    back_door(pipeline, "redaction", {"on": False})
+
+    assert main([*publish, "--exit-code"]) == 3
+    assert database.get_submission_by_message_id(message_id_for(sid)) is None
+    assert main([*publish, "--allow-partial", "--exit-code"]) == 0
+
+    row = replied(database, sid)
+    assert (row.source, row.from_number, row.body, row.reply_state) == ("reconcile", "", "", None)
+
+
+def test_messages_of_another_systems_number_are_left_alone(
+    pipeline: Machine,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    theirs = "+15005550008"
+    bought = back_door(pipeline, "number", {"phone_number": theirs, "sms_url": "https://crm.example/sms"})
+    params = sample_params(Sample.TEXT, From=SENDER, To=theirs, AccountSid=pipeline.state.twilio_account_sid)
+    at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    back_door(pipeline, "inbound", {"messages": [{"params": params, "at": at, "deliver": False}]})
+
+    command = ["twilio", "reconcile", "-e", "local", "--to", theirs, "--publish-missing", "--yes"]
+    assert main([*command, ALL_THE_SAME, "--allow-partial", "--exit-code"]) == 0
+    back_door(pipeline, "no_number", bought)
+
+    assert "1 to numbers that do not deliver here" in capsys.readouterr().out
+    assert database.get_submission_by_message_id(message_id_for(params["MessageSid"])) is None

@@ -1,4 +1,5 @@
-"""A message comes in: Twilio keeps it, calls the webhook that decides, again and then the fallback, and notes failures."""
+"""A message comes in: Twilio keeps it, calls the webhook that decides, again and then the fallback, and notes failures.
+What becomes of a message that was sent is reported to a status callback."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from b2bpilot.pipeline.several_values import pairs_of
 from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for
 
 HTTP_FAILED, NO_CONNECTION = 11200, 11205
+OTHERS_NUMBERS = ("From", "WaId")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +37,20 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Delivers messages to one account's numbers."""
+    """Delivers messages to one account's numbers. `redacts`: nothing is kept of texts, nor of the others' numbers."""
 
     book: Book
     account_sid: str
     auth_token: str = field(repr=False)
+    redacts: bool = False
 
     def receive(self, params: Mapping[str, str], *, at: datetime, deliver: bool) -> bool:
         """Keep the message, unless its service has no URL (facts D5), and deliver it. Returns whether it was taken."""
         url, fallback_url, is_kept = self._urls(params.get("To", ""))
         if not is_kept:
             return False
-        kept = resources.message(self.account_sid, params, direction="inbound", at=at, status="received")
+        shown = self._shown(params)
+        kept = resources.message(self.account_sid, shown, direction="inbound", at=at, status="received")
         self.book.put([kept, *self._media(params, at)])
         if not deliver or not url:
             return False
@@ -58,6 +62,20 @@ class Delivery:
         more = {"ErrorCode": str(failed.error_code), "ErrorUrl": urldefrag(url).url}
         return self._call(fallback_url, {**params, **more}, at=at) is None
 
+    def report(self, message_sid: str, state: str, url: str, *, at: datetime) -> bool:
+        """Call the status callback of a message that was sent. Returns whether it was taken."""
+        message = self.book.change("message", message_sid, {"status": state})
+        if message is None:
+            return False
+        return self._call(url, _callback(message, state), at=at) is None
+
+    def _shown(self, params: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what the API and the debugger show of a webhook's parameters."""
+        if not self.redacts:
+            return params
+        masked = {name: f"{params[name][:-4]}XXXX" for name in OTHERS_NUMBERS if params.get(name)}
+        return {**params, "Body": "", **masked}
+
     def _call(self, url: str, params: Mapping[str, str], *, at: datetime) -> Answered | None:
         """Return None when it was taken, else the last failure, with an Alert of it."""
         for _ in range(1 + _retries(url)):
@@ -66,7 +84,7 @@ class Delivery:
                 return None
             if not _is_retried(url, answered):
                 break
-        self.book.put([resources.alert(self.account_sid, _alert(url, params, answered), at=at)])
+        self.book.put([resources.alert(self.account_sid, _alert(url, self._shown(params), answered), at=at)])
         return answered
 
     def _post(self, url: str, params: Mapping[str, str]) -> Answered:
@@ -120,6 +138,13 @@ class Delivery:
             )
             for place in reversed(range(count))
         ]
+
+
+def _callback(message: Resource, state: str) -> dict[str, str]:
+    """Without a text: a report is about a message, not one itself."""
+    names = {"MessageSid": "sid", "SmsSid": "sid", "AccountSid": "account_sid", "ApiVersion": "api_version"}
+    said = {name: str(message[field]) for name, field in {**names, "From": "from", "To": "to"}.items()}
+    return {**said, "MessageStatus": state, "SmsStatus": state}
 
 
 def _alert(url: str, params: Mapping[str, str], answered: Answered) -> dict[str, Any]:

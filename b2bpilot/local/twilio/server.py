@@ -22,6 +22,7 @@ from b2bpilot.local.twilio.book import Book, Entry, Resource
 from b2bpilot.local.twilio.delivery import Delivery
 from b2bpilot.local.twilio.faults import Fault, Faults, Planned
 from b2bpilot.local.twilio.sending import OPTED_OUT
+from b2bpilot.pipeline.several_values import parameters
 
 BACK_DOOR = "/_double/"
 POLL_SECONDS = 0.05
@@ -50,6 +51,7 @@ class TwilioDouble(ThreadingHTTPServer):
         self.book = Book(path or ":memory:")
         self.faults = Faults()
         self.clock = clock
+        self.redacts = False
         self.requests: list[str] = []
         """Every `METHOD /product/path` that was asked for, without queries: those hold numbers."""
 
@@ -72,8 +74,19 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def receive(self, params: Mapping[str, str], *, at: datetime | None = None, deliver: bool = True) -> bool:
         """Let a message come in from the outside; returns whether a webhook took it."""
-        delivery = Delivery(book=self.book, account_sid=self.account.sid, auth_token=self.account.auth_token)
-        return delivery.receive(params, at=at or self.clock(), deliver=deliver)
+        return self._delivery().receive(params, at=at or self.clock(), deliver=deliver)
+
+    def report(self, message_sid: str, state: str, url: str) -> bool:
+        """Tell a status callback what became of a message that was sent; returns whether it was taken."""
+        return self._delivery().report(message_sid, state, url, at=self.clock())
+
+    def _delivery(self) -> Delivery:
+        return Delivery(
+            book=self.book,
+            account_sid=self.account.sid,
+            auth_token=self.account.auth_token,
+            redacts=self.redacts,
+        )
 
     def redact(self, message_sid: str) -> None:
         """Take the text of one message away, as an empty `Body` written to it does, a while after it came."""
@@ -83,6 +96,16 @@ class TwilioDouble(ThreadingHTTPServer):
     def set_status(self, status: str) -> None:
         """Make the account active, suspended or closed."""
         self.account = replace(self.account, status=status)
+
+    def add_number(self, phone_number: str, sms_url: str) -> str:
+        """Buy a number; returns its SID."""
+        entry = resources.number(self.account.sid, phone_number, at=self.clock(), sms_url=sms_url)
+        self.book.put([entry])
+        return entry.sid
+
+    def redact_from_now_on(self, *, on: bool) -> None:
+        """Redact what comes in from now on, in messages and in alerts, or do so no more."""
+        self.redacts = on
 
     def opt_out(self, number: str) -> None:
         """Let a number have answered STOP."""
@@ -132,21 +155,25 @@ class Handler(BaseHTTPRequestHandler):
             return refusal.status, refusal.document()
 
     def _back_door(self, name: str, body: str) -> tuple[int, Resource]:
-        order = json.loads(body or "{}")
-        match name:
-            case "inbound":
-                return 200, {"taken": [self._receive(each) for each in order["messages"]]}
-            case "faults":
-                self.server.faults.plan(Planned(**{**order, "fault": Fault(order["fault"])}))
-                return 200, {}
-            case "opt_out":
-                self.server.opt_out(order["number"])
-                return 200, {}
-        return 404, {}
+        orders: dict[str, Callable[[Any], Resource | None]] = {
+            "inbound": lambda order: {"taken": [self._receive(each) for each in order["messages"]]},
+            "faults": lambda order: self.server.faults.plan(
+                Planned(**{**order, "fault": Fault(order["fault"])})
+            ),
+            "opt_out": lambda order: self.server.opt_out(order["number"]),
+            "report": lambda order: {"taken": self.server.report(**order)},
+            "redaction": lambda order: self.server.redact_from_now_on(on=order["on"]),
+            "number": lambda order: {"sid": self.server.add_number(**order)},
+            "no_number": lambda order: self.server.book.remove("number", order["sid"]),
+        }
+        if name not in orders:
+            return 404, {}
+        return 200, orders[name](json.loads(body or "{}")) or {}
 
     def _receive(self, message: Mapping[str, Any]) -> bool:
         at = datetime.fromisoformat(message["at"]) if message.get("at") else None
-        return self.server.receive(message["params"], at=at, deliver=message.get("deliver", True))
+        params = parameters((name, value) for name, value in message["pairs"]) if "pairs" in message else None
+        return self.server.receive(params or message["params"], at=at, deliver=message.get("deliver", True))
 
     def _send(self, status: int, document: Resource, *, fault: Fault | None = None) -> None:
         data = json.dumps(document).encode()
