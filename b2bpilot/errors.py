@@ -82,6 +82,12 @@ class Refused(PilotError):
     exit_code = 5
 
 
+class NotOurs(Refused):
+    """A dead letter is another subscriber's, or nobody can tell whose: it is left as it is."""
+
+    code = "not_ours"
+
+
 class AwsError(PilotError):
     """A call to AWS failed. `is_unknown` where AWS may have done it all the same; else it certainly did not.
 

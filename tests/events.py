@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.message import PilotMessage, Source, encode, message_id_for
+from b2bpilot.pipeline.owner import OURS
 
 TOPIC_ARN = "arn:aws:sns:us-east-1:123456789012:b2b-pilot-messages-prod"
+SUBSCRIPTION_ARN = f"{TOPIC_ARN}:21be56ed-a058-49f5-8c98-aedd2564c486"
 TWILIO_PARAMS = {
     "MessageSid": "SM0123456789abcdef0123456789abcdef",
     "SmsSid": "SM0123456789abcdef0123456789abcdef",
@@ -71,10 +75,15 @@ def sns_event(of: PilotMessage, **beside: Any) -> dict[str, Any]:
     record = {
         "EventSource": "aws:sns",
         "EventVersion": "1.0",
-        "EventSubscriptionArn": f"{TOPIC_ARN}:21be56ed-a058-49f5-8c98-aedd2564c486",
+        "EventSubscriptionArn": SUBSCRIPTION_ARN,
         "Sns": notification(of),
     }
     return {"Records": [record], **beside}
+
+
+def ours(letter: DeadLetter) -> DeadLetter:
+    """The dead letter, known to be this environment's: what a queue of ours says of one that names our subscription."""
+    return replace(letter, owner=OURS)
 
 
 def delivery(of: PilotMessage) -> Delivery:

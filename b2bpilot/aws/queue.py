@@ -32,6 +32,7 @@ class Received(Protocol):
     def receipt_handle(self) -> str: ...
 
 
+Judge = Callable[[DeadLetter], DeadLetter]
 Letter = TypeVar("Letter", bound=Received)
 
 
@@ -76,13 +77,17 @@ class History:
 class DeadLetterQueue:
     """One queue by its URL. boto3's clients may be shared by threads, so this may too."""
 
-    def __init__(self, client: SQSClient, url: str) -> None:
+    def __init__(self, client: SQSClient, url: str, *, judge: Judge = lambda letter: letter) -> None:
+        """`judge` tells whose each dead letter is; without it they are nobody's, and nothing can be done with them."""
         self.url = url
         self._client = client
+        self._judge = judge
 
     @classmethod
-    def connect(cls, url: str, *, access: AwsAccess | None = None) -> Self:
-        return cls((access or AwsAccess()).client("sqs"), url)
+    def connect(
+        cls, url: str, *, access: AwsAccess | None = None, judge: Judge = lambda letter: letter
+    ) -> Self:
+        return cls((access or AwsAccess()).client("sqs"), url, judge=judge)
 
     def counters(self) -> Counters:
         """Return about how many messages there are: SQS's counters lag a minute (facts B6). Raises AwsError."""
@@ -95,14 +100,14 @@ class DeadLetterQueue:
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
         received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [dead_letter(dict(message)) for message in received]
+        return [self._judge(dead_letter(dict(message))) for message in received]
 
     def receive_with_history(
         self, *, hidden_seconds: int, wait_seconds: int = 1
     ) -> list[tuple[DeadLetter, History]]:
         """Do as `receive` does, and tell what SQS knows of each letter besides."""
         received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [(dead_letter(dict(message)), _history(message)) for message in received]
+        return [(self._judge(dead_letter(dict(message))), _history(message)) for message in received]
 
     def _receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[MessageTypeDef]:
         with translated("sqs:ReceiveMessage"):

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from b2bpilot.aws.failures import translated
+from botocore.exceptions import ClientError
+
+from b2bpilot.aws.failures import error_code, translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 NO_ARN = frozenset({"PendingConfirmation", "pending confirmation"})
 """What the list has in place of an unconfirmed subscription's ARN."""
+
+NOT_FOUND = frozenset({"NotFound", "NotFoundException"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +68,69 @@ def subscriptions(
     return [_subscription(client, found) for found in listed]
 
 
-def _subscription(client: SNSClient, listed: SubscriptionTypeDef) -> Subscription:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A subscription as the list has it: one call for a hundred, without their attributes. No ARN while unconfirmed."""
+
+    arn: str | None
+    protocol: str
+    endpoint: str
+
+
+def listed(access: AwsAccess, topic_arn: str, *, timeouts: Timeouts | None = None) -> list[Listed]:
+    """Return the topic's subscriptions without asking for the attributes of each. Raises AwsError."""
+    client: SNSClient = access.client("sns", timeouts)
+    with translated("sns:ListSubscriptionsByTopic"):
+        pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
+        return [_listed(found) for page in pages for found in page.get("Subscriptions", [])]
+
+
+def _listed(found: SubscriptionTypeDef) -> Listed:
+    arn = found.get("SubscriptionArn", "")
+    return Listed(
+        arn=None if not arn or arn in NO_ARN else arn,
+        protocol=found.get("Protocol", ""),
+        endpoint=found.get("Endpoint", ""),
+    )
+
+
+def subscription_of(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> Subscription | None:
+    """Return one subscription by its ARN; None when it does not exist. Raises AwsError."""
+    client: SNSClient = access.client("sns", timeouts)
+    with translated("sns:GetSubscriptionAttributes"):
+        try:
+            attributes = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+        except ClientError as exc:
+            if error_code(exc) not in NOT_FOUND:
+                raise
+            return None
+    topic_arn = attributes.get("TopicArn", "")
+    found: SubscriptionTypeDef = {
+        "SubscriptionArn": arn,
+        "TopicArn": topic_arn,
+        "Protocol": attributes.get("Protocol") or _protocol(attributes.get("Endpoint", "")),
+        "Endpoint": attributes.get("Endpoint", ""),
+    }
+    return _made(found, attributes, None)
+
+
+def _protocol(endpoint: str) -> str:
+    """Not every endpoint says it."""
+    service = endpoint.split(":")[2:3]
+    return service[0] if endpoint.startswith("arn:") and service else ""
+
+
+def _subscription(client: SNSClient, found: SubscriptionTypeDef) -> Subscription:
     """An unconfirmed one may have no ARN in the list, and then cannot be asked for its attributes (facts C8)."""
-    arn = listed.get("SubscriptionArn", "")
+    arn = found.get("SubscriptionArn", "")
     if arn in NO_ARN:
-        return _made(listed, {"PendingConfirmation": "true"}, None)
+        return _made(found, {"PendingConfirmation": "true"}, None)
     try:
         with translated("sns:GetSubscriptionAttributes"):
             attributes = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     except AwsError as exc:
-        return _made(listed, {}, exc)
-    return _made(listed, attributes, None)
+        return _made(found, {}, exc)
+    return _made(found, attributes, None)
 
 
 def _made(listed: SubscriptionTypeDef, attributes: Mapping[str, str], error: AwsError | None) -> Subscription:

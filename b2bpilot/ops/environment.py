@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from b2bpilot.aws import stack
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.dead_letters.owner import LiveSubscribers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,11 @@ class Environment:
     name: str
     access: AwsAccess
     stack: stack.StackOutputs
+    subscribers: LiveSubscribers = field(init=False, repr=False, compare=False)
+    """Who is subscribed to the topic: asked once, when the first command needs it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subscribers", LiveSubscribers(self.access, self.stack))
 
     def topic(self, timeouts: Timeouts | None = None) -> Topic:
         return Topic.connect(self.stack.topic_arn, access=self.access, timeouts=timeouts)

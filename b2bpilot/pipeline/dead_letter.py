@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -10,12 +11,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from b2bpilot.errors import MessageUnreadable
-from b2bpilot.pipeline.delivery import Delivery, attribute_values, deliveries
+from b2bpilot.errors import MessageUnreadable, NotOurs
+from b2bpilot.pipeline.addressee import NOBODY, Addressee, addressee_of
+from b2bpilot.pipeline.delivery import Delivery, deliveries, sns_attributes
 from b2bpilot.pipeline.document import is_text, json_object
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
+from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
 
 POISON_AFTER = 3
+MOST_ATTRIBUTES = 10
+"""SNS discards what has more for a subscription with raw delivery (facts J8)."""
+ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
+"""The attributes in which Lambda says why it gave up."""
+Attributes = Mapping[str, Mapping[str, Any]]
+"""SQS's own form: {name: {"DataType", "StringValue" or "BinaryValue"}}."""
 COUNT = re.compile("[0-9]{1,9}")
 
 
@@ -29,7 +38,7 @@ class Shape(StrEnum):
     SUBSCRIPTION = "subscription"
     """SNS could not deliver: its envelope."""
     RAW = "raw"
-    """One of our messages, sent by hand or by raw delivery."""
+    """One of our messages, sent by hand or by raw delivery; also one that was redriven and came back."""
     UNREADABLE = "unreadable"
 
 
@@ -72,6 +81,10 @@ class DeadLetter:
     """How often it was redriven before it came back."""
     redriven_by: str | None = None
     """The run that redrove it last: that run must not take it again."""
+    addressee: Addressee = NOBODY
+    """What it says itself of whom it was for; also of one that cannot be read."""
+    owner: Owner = NOBODY_ASKED
+    """Whose it is. What is not ours is not sent, not judged by rows and not deleted, by whoever has it."""
 
     @property
     def is_poison(self) -> bool:
@@ -87,7 +100,9 @@ def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
     attributes = _sqs_attributes(received.get("MessageAttributes"))
     letter = _undecoded(received, attributes)
     try:
-        return _decoded(letter, attributes)
+        document = json_object(letter.body)
+        letter = replace(letter, addressee=addressee_of(document))
+        return _decoded(letter, document, attributes)
     except MessageUnreadable as exc:
         return replace(letter, unreadable=str(exc))
     except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the letters beside this one
@@ -102,31 +117,43 @@ def sqs_time(milliseconds: object) -> datetime | None:
         return None
 
 
+def with_owner(letter: DeadLetter, subscribers: Subscribers) -> DeadLetter:
+    """Return the dead letter with whose it is."""
+    return replace(letter, owner=owner_of(letter.addressee, subscribers))
+
+
 def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
     """Return the event that the processor is invoked with again, marked with the run and the attempt.
 
-    Raises MessageUnreadable for a letter that must not be sent.
+    Raises MessageUnreadable for a letter that must not be sent, and NotOurs.
     """
-    if letter.event is None:
-        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
-    return {**letter.event, "redrive": {"run_id": run_id, "attempt": letter.redrives + 1}}
+    event = _sendable(letter)
+    mark: dict[str, Any] = {"run_id": run_id, "attempt": letter.redrives + 1}
+    if letter.shape is Shape.RAW:
+        mark["shape"] = Shape.RAW.value
+    return {**event, "redrive": mark}
 
 
 def encoded_for_topic(letter: DeadLetter, *, run_id: str) -> Encoded:
-    """Return what to publish on the topic: the inner message with all its attributes, unwrapped exactly once.
+    """Return what to publish on the topic: the inner message with all its attributes and their types, unwrapped exactly once.
 
-    A redrive that forgets the attributes is filtered out silently (facts C7). Raises MessageUnreadable.
+    A redrive that forgets the attributes is filtered out silently (facts C7). Raises MessageUnreadable, and NotOurs.
     """
+    notification = _sendable(letter)["Records"][0]["Sns"]
+    marks = {"redrive_run_id": run_id, "redrive_attempt": str(letter.redrives + 1)}
+    attributes = sns_attributes(notification.get("MessageAttributes")) | {
+        name: {"DataType": "String", "StringValue": value} for name, value in marks.items()
+    }
+    return Encoded(body=_publishable(notification["Message"]), attributes=attributes)
+
+
+def _sendable(letter: DeadLetter) -> Mapping[str, Any]:
+    """The processor is told only of what is its own, whoever asks for it."""
     if letter.event is None:
         raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
-    notification = letter.event["Records"][0]["Sns"]
-    values = {
-        **attribute_values(notification.get("MessageAttributes")),
-        "redrive_run_id": run_id,
-        "redrive_attempt": str(letter.redrives + 1),
-    }
-    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
-    return Encoded(body=_publishable(notification["Message"]), attributes=attributes)
+    if not letter.owner.is_ours:
+        raise NotOurs(f"dead letter {letter.queue_message_id} is not this environment's: {letter.owner}")
+    return letter.event
 
 
 def _publishable(body: str) -> str:
@@ -134,9 +161,10 @@ def _publishable(body: str) -> str:
     return body if is_text(body) else json.dumps(json_object(body))
 
 
-def _decoded(letter: DeadLetter, attributes: Mapping[str, str]) -> DeadLetter:
-    shape, event, failure = _unwrap(letter.body, attributes)
+def _decoded(letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes) -> DeadLetter:
+    shape, event, failure = _unwrap(letter, document, attributes)
     delivery = _only(deliveries(event))
+    sns_attributes(event["Records"][0]["Sns"].get("MessageAttributes"))
     return replace(
         letter,
         shape=shape,
@@ -148,16 +176,21 @@ def _decoded(letter: DeadLetter, attributes: Mapping[str, str]) -> DeadLetter:
     )
 
 
-def _unwrap(body: str, attributes: Mapping[str, str]) -> tuple[Shape, Mapping[str, Any], Failure]:
-    document = json_object(body)
+def _unwrap(
+    letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes
+) -> tuple[Shape, Mapping[str, Any], Failure]:
+    texts = _texts(attributes)
     if "Records" in document:
-        return Shape.LAMBDA, document, _lambda_failure(attributes)
+        mark = document.get("redrive")
+        was_raw = isinstance(mark, dict) and mark.get("shape") == Shape.RAW
+        return Shape.RAW if was_raw else Shape.LAMBDA, document, _lambda_failure(texts)
     if "requestPayload" in document and "requestContext" in document:
         return Shape.DESTINATION, _object(document, "requestPayload"), _destination_failure(document)
     if document.get("Type") == "Notification":
-        return Shape.SUBSCRIPTION, _event_from_envelope(document), Failure(kind=FailureKind.NOT_DELIVERED)
-    decode(body)
-    return Shape.RAW, _event_from_raw(body, document, attributes), _lambda_failure(attributes)
+        event = _event_from_envelope(document, letter.addressee)
+        return Shape.SUBSCRIPTION, event, Failure(kind=FailureKind.NOT_DELIVERED)
+    decode(letter.body)
+    return Shape.RAW, _event_from_raw(letter.body, document, attributes), _lambda_failure(texts)
 
 
 def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -167,15 +200,14 @@ def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def _event_from_envelope(envelope: Mapping[str, Any]) -> dict[str, Any]:
+def _event_from_envelope(envelope: Mapping[str, Any], addressee: Addressee) -> dict[str, Any]:
     """Lambda spells two fields differently from SQS and wants a Subject (facts A1)."""
     renamed = {"SigningCertURL": "SigningCertUrl", "UnsubscribeURL": "UnsubscribeUrl"}
     notification = {"Subject": None, **{renamed.get(name, name): value for name, value in envelope.items()}}
-    return _event(notification, subscription_arn=str(envelope.get("TopicArn", "")))
+    return _event(notification, subscription_arn=addressee.subscription_arn)
 
 
-def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Mapping[str, str]) -> dict[str, Any]:
-    errors = {"RequestID", "ErrorCode", "ErrorMessage"}
+def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Attributes) -> dict[str, Any]:
     return _event(
         {
             "Type": "Notification",
@@ -183,23 +215,25 @@ def _event_from_raw(body: str, document: Mapping[str, Any], attributes: Mapping[
             "Subject": None,
             "Message": body,
             "MessageAttributes": {
-                name: {"Type": "String", "Value": value}
-                for name, value in attributes.items()
-                if name not in errors
+                name: _as_sns_has_it(value) for name, value in attributes.items() if name not in ERRORS
             },
         },
-        subscription_arn="",
+        subscription_arn=None,
     )
 
 
-def _event(notification: Mapping[str, Any], *, subscription_arn: str) -> dict[str, Any]:
-    record = {
-        "EventSource": "aws:sns",
-        "EventVersion": "1.0",
-        "EventSubscriptionArn": subscription_arn,
-        "Sns": dict(notification),
-    }
+def _event(notification: Mapping[str, Any], *, subscription_arn: str | None) -> dict[str, Any]:
+    """Where no subscription is known none is named: an empty name, or the topic's, would be somebody's word."""
+    named = {"EventSubscriptionArn": subscription_arn} if subscription_arn else {}
+    record = {"EventSource": "aws:sns", "EventVersion": "1.0", **named, "Sns": dict(notification)}
     return {"Records": [record]}
+
+
+def _as_sns_has_it(attribute: Mapping[str, Any]) -> dict[str, str]:
+    """SNS writes bytes in base64 (facts A5)."""
+    data_type, binary = str(attribute.get("DataType") or "String"), attribute.get("BinaryValue")
+    value = base64.b64encode(binary).decode() if isinstance(binary, bytes) else attribute.get("StringValue")
+    return {"Type": data_type, "Value": str(value)}
 
 
 def _lambda_failure(attributes: Mapping[str, str]) -> Failure:
@@ -246,16 +280,21 @@ def _kind(text: str | None, code: str | None) -> FailureKind:
     return FailureKind.EXCEPTION
 
 
-def _sqs_attributes(attributes: object) -> dict[str, str]:
+def _sqs_attributes(attributes: object) -> Attributes:
+    """Return those that hold anything."""
     found = attributes if isinstance(attributes, dict) else {}
-    return {
-        name: entry["StringValue"]
-        for name, entry in found.items()
-        if isinstance(entry, dict) and isinstance(entry.get("StringValue"), str)
-    }
+    return {name: entry for name, entry in found.items() if isinstance(entry, dict) and _holds(entry)}
 
 
-def _undecoded(received: Mapping[str, Any], attributes: Mapping[str, str]) -> DeadLetter:
+def _holds(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("StringValue"), str) or isinstance(entry.get("BinaryValue"), bytes)
+
+
+def _texts(attributes: Attributes) -> dict[str, str]:
+    return {name: entry["StringValue"] for name, entry in attributes.items() if "BinaryValue" not in entry}
+
+
+def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLetter:
     """What SQS itself says of a message, whatever its body is."""
     given = received.get("Attributes")
     system = given if isinstance(given, dict) else {}
@@ -267,7 +306,7 @@ def _undecoded(received: Mapping[str, Any], attributes: Mapping[str, str]) -> De
         sent_at=sqs_time(system.get("SentTimestamp")),
         receive_count=int(count) if COUNT.fullmatch(count) else 0,
         shape=Shape.UNREADABLE,
-        failure=replace(_lambda_failure(attributes), kind=FailureKind.UNREADABLE),
+        failure=replace(_lambda_failure(_texts(attributes)), kind=FailureKind.UNREADABLE),
         event=None,
         message=None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,6 +86,26 @@ def attribute_values(attributes: object) -> dict[str, str]:
     if not isinstance(attributes, dict):
         raise MessageUnreadable("MessageAttributes is not an object")
     return {name: _attribute_value(name, entry) for name, entry in attributes.items()}
+
+
+def sns_attributes(attributes: object) -> dict[str, dict[str, Any]]:
+    """Return SNS attributes in the form in which they are published again, each with its type.
+
+    Of a Lambda event the type may be SNS's word only: it hands a Number over as a String (facts A1), and nothing tells.
+    Raises MessageUnreadable as `attribute_values` does, and for a Binary one that is no base64.
+    """
+    values = attribute_values(attributes)
+    entries: Mapping[str, Any] = attributes if isinstance(attributes, dict) else {}
+    return {name: _typed(name, str(entries[name].get("Type") or "String"), values[name]) for name in values}
+
+
+def _typed(name: str, data_type: str, value: str) -> dict[str, Any]:
+    if data_type.partition(".")[0] != "Binary":
+        return {"DataType": data_type, "StringValue": value}
+    try:
+        return {"DataType": data_type, "BinaryValue": base64.b64decode(value, validate=True)}
+    except (binascii.Error, ValueError) as exc:
+        raise MessageUnreadable(f"the attribute {shown(name)} is Binary and holds no base64") from exc
 
 
 def _attribute_value(name: str, entry: object) -> str:

@@ -77,18 +77,21 @@ class PilotMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A message as SNS's Publish takes it: `Message` and `MessageAttributes`."""
+    """A message as SNS's Publish takes it: `Message` and `MessageAttributes`, a Binary one's value as bytes."""
 
     body: str
-    attributes: dict[str, dict[str, str]]
+    attributes: dict[str, dict[str, Any]]
 
     @property
     def size_bytes(self) -> int:
         attributes = sum(
-            len(name) + len(value["DataType"]) + len(value["StringValue"].encode())
-            for name, value in self.attributes.items()
+            len(name) + len(value["DataType"]) + _length(value) for name, value in self.attributes.items()
         )
         return len(self.body.encode()) + attributes
+
+
+def _length(value: Mapping[str, Any]) -> int:
+    return len(value["BinaryValue"]) if "BinaryValue" in value else len(value["StringValue"].encode())
 
 
 def message_id_for(message_sid: str) -> str:

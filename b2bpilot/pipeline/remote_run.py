@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -14,8 +14,53 @@ STARTED_AT = "b2bpilot:redrive-started-at"
 ENDS_AT = "b2bpilot:redrive-ends-at"
 MAX_FAILURES = "b2bpilot:redrive-max-failures"
 ENDED = "b2bpilot:redrive-ended"
+NAMELESS = "b2bpilot:redrive-nameless"
+GONE = "b2bpilot:redrive-gone"
+ADOPTED = "b2bpilot:redrive-adopted"
 
 LONGEST_VALUE = 256
+MOST_ARNS = 18
+"""A mapping has fifty tags at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the command saw of who is subscribed, and the function cannot ask: whose dead letters are those that name none of
+    the stack's own subscriptions. What is not here is left in the queue."""
+
+    gone: frozenset[str] = frozenset()
+    """Subscriptions that no longer exist: what carries a redrive's mark and names one of them is ours."""
+    adopted: frozenset[str] = frozenset()
+    """Those of which somebody said that they were the processor's."""
+    nameless_are_ours: bool = False
+    """Whether no other live subscriber sends its dead letters into the queue."""
+
+    def tags(self) -> dict[str, str]:
+        nameless = {NAMELESS: "ours" if self.nameless_are_ours else "unknown"}
+        return nameless | _arn_tags(GONE, self.gone) | _arn_tags(ADOPTED, self.adopted)
+
+
+def evidence_in(tags: Mapping[str, str]) -> Evidence:
+    return Evidence(
+        gone=_arns(tags, GONE),
+        adopted=_arns(tags, ADOPTED),
+        nameless_are_ours=tags.get(NAMELESS) == "ours",
+    )
+
+
+def _arn_tags(key: str, arns: frozenset[str]) -> dict[str, str]:
+    """Tags of an earlier run stay, so the number of those that count is said. One that is too long is left out: then its dead
+    letters are given back."""
+    kept = sorted(arn for arn in arns if len(arn) <= LONGEST_VALUE)[:MOST_ARNS]
+    return {key: str(len(kept)), **{f"{key}-{n}": arn for n, arn in enumerate(kept, 1)}}
+
+
+def _arns(tags: Mapping[str, str], key: str) -> frozenset[str]:
+    count = tags.get(key, "0")
+    known = int(count) if count.isascii() and count.isdigit() else 0
+    return frozenset(
+        tags[name] for n in range(1, min(known, MOST_ARNS) + 1) if (name := f"{key}-{n}") in tags
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +75,7 @@ class RemoteRun:
     ends_at: datetime
     max_failures: float
     ended: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
 
     def tags(self) -> dict[str, str]:
         return {
@@ -38,6 +84,7 @@ class RemoteRun:
             ENDS_AT: self.ends_at.isoformat(),
             MAX_FAILURES: str(self.max_failures),
             **ended_tags(self.ended),
+            **self.evidence.tags(),
         }
 
 
@@ -55,14 +102,15 @@ def remote_run(tags: Mapping[str, str]) -> RemoteRun | None:
             ends_at=datetime.fromisoformat(tags[ENDS_AT]),
             max_failures=float(tags[MAX_FAILURES]),
             ended=tags.get(ENDED, ""),
+            evidence=evidence_in(tags),
         )
     except (KeyError, ValueError):
         return None
 
 
 def can_be_tried(letter: DeadLetter) -> bool:
-    """Whether any run may try the letter: it can be read, and did not come back too often."""
-    return letter.event is not None and not letter.is_poison
+    """Whether any run may try the letter: it is ours, it can be read, and did not come back too often."""
+    return letter.owner.is_ours and letter.event is not None and not letter.is_poison
 
 
 def belongs(letter: DeadLetter, run: RemoteRun) -> bool:

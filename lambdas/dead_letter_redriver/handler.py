@@ -13,6 +13,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.pipeline.settings import required
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.redriver import Redriver
+from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Switch
 
 
@@ -33,6 +34,7 @@ def _redriver(function_name: str) -> Redriver:
         queue=DeadLetterQueue.connect(queue_url),
         processor=Function.connect(processor),
         switch=Switch(EventSourceMapping.of_function(function_name)),
+        own=KnownSubscribers.of_environment(os.environ),
     )
 
 

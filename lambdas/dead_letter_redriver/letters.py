@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -27,12 +29,20 @@ def letter_of(record: Mapping[str, Any]) -> DeadLetter:
             "Body": record.get("body", ""),
             "Attributes": record.get("attributes"),
             "MessageAttributes": {
-                name: {"DataType": entry.get("dataType"), "StringValue": entry.get("stringValue")}
-                for name, entry in attributes.items()
-                if isinstance(entry, dict)
+                name: _attribute(entry) for name, entry in attributes.items() if isinstance(entry, dict)
             },
         }
     )
+
+
+def _attribute(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping hands bytes over in base64."""
+    found = {"DataType": entry.get("dataType"), "StringValue": entry.get("stringValue")}
+    try:
+        binary = base64.b64decode(entry.get("binaryValue") or "", validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        return found
+    return {"DataType": entry.get("dataType"), "BinaryValue": binary} if binary else found
 
 
 def failed_again(letter: DeadLetter, *, run_id: str, error: str) -> Outgoing:

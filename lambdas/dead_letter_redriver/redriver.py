@@ -6,16 +6,18 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
-from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.dead_letter import DeadLetter, with_owner
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs
 from lambdas.dead_letter_redriver.letters import failed_again
 from lambdas.dead_letter_redriver.rules import REST_SECONDS, over_by_itself, rest_seconds
+from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Position
 from lambdas.dead_letter_redriver.tally import DECIDED, Tally
 from lambdas.dead_letter_redriver.tries import Processor, Result, Try, try_all
@@ -56,18 +58,24 @@ class Redriver:
         queue: Queue,
         processor: Processor,
         switch: RunSwitch,
+        own: KnownSubscribers,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue, self._processor, self._switch = queue, processor, switch
-        self._now, self._clock = now, clock
+        self._own, self._now, self._clock = own, now, clock
         self._tally = Tally(run_id="", met_at=clock())
 
     def redrive(
         self, letters: Sequence[DeadLetter], *, seconds_left: Callable[[], float]
     ) -> list[DeadLetter]:
-        """Try the letters of the run and return those that stay in the queue; the mapping deletes the others."""
+        """Try the letters of the run and return those that stay in the queue; the mapping deletes the others.
+
+        What is another subscriber's stays as it is: with its id, its body and its attributes.
+        """
         run = self._begin()
+        subscribers = replace(self._own, evidence=run.evidence) if run else self._own
+        letters = [with_owner(letter, subscribers) for letter in letters]
         mine = [letter for letter in letters if run and belongs(letter, run)]
         tries = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
         gone = {one.letter.queue_message_id for one in tries if one.result is Result.PROCESSED}

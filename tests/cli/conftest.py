@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
+from tests.events import SUBSCRIPTION_ARN
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 OUTPUTS = {
@@ -28,7 +29,7 @@ OUTPUTS = {
     "RedriverMappingId": "14e0db71-5d35-4eb5-b481-8945cf9d10c2",
     "WebhookUrl": "https://hooks.example.com/webhook",
     "ApiId": "a1b2c3",
-    "SubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging:1",
+    "SubscriptionArn": SUBSCRIPTION_ARN,
     "ScheduleName": "b2b-pilot-stale-staging",
     "DashboardName": "b2b-pilot-staging",
     "ProcessorReservedConcurrency": "10",

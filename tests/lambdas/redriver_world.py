@@ -22,13 +22,15 @@ from b2bpilot.ops.dead_letters import remote
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.remote_run import RemoteRun
+from b2bpilot.pipeline.remote_run import Evidence, RemoteRun
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.redriver import Redriver
+from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Switch
-from tests.events import sns_event
+from tests.events import SUBSCRIPTION_ARN, sns_event
 
 QUEUES_OWN_SECONDS = 2160
+PROCESSOR_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
 
 
 class Fault(StrEnum):
@@ -84,6 +86,8 @@ class World:
     containers: int = 3
     throttles: int = 0
     """So many calls of the processor are refused at first."""
+    evidence: Evidence = field(default_factory=lambda: Evidence(nameless_are_ours=True))
+    """What the command saw of who is subscribed."""
 
     def __post_init__(self) -> None:
         self.time = 1_790_000_000.0
@@ -109,7 +113,7 @@ class World:
 
     def begin(self, *, run_id: str = "run-1", longest: timedelta = timedelta(hours=6)) -> RemoteRun:
         self.time += 2
-        run = remote.announce(self, run_id=run_id, max_failures=0.2, longest=longest)
+        run = remote.announce(self, run_id=run_id, max_failures=0.2, longest=longest, evidence=self.evidence)
         self.enable(max_concurrency=2)
         self.time += 2
         return run
@@ -159,6 +163,9 @@ class World:
             queue=self,
             processor=self,
             switch=Switch(self, clock=lambda: self.time),
+            own=KnownSubscribers(
+                subscription_arns=frozenset({SUBSCRIPTION_ARN}), function_arns=frozenset({PROCESSOR_ARN})
+            ),
             now=self.now,
             clock=lambda: self.time,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
@@ -32,6 +33,7 @@ def fields(group: Group) -> dict[str, object]:
         "expires_at": _time(expiry.at) if expiry else None,
         "expiring": expiry.count if expiry else 0,
         "sample": group.sample,
+        "owners": owner_view.fields(group.owners),
         "rows": None if group.states is None else {str(state): n for state, n in group.states.items()},
     }
 
@@ -41,6 +43,8 @@ def lines(group: Group, *, now: datetime) -> Iterator[str]:
     yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
     facts = [_ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
+    for line in owner_view.lines(group.owners):
+        yield f"{INDENT}{line}"
     yield f"{INDENT}for example {group.sample}"
 
 

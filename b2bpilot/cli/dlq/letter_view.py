@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.privacy import cut, mask_numbers, shown_params
@@ -30,6 +31,7 @@ def fields(shown: Shown, *, reveal: bool) -> dict[str, object]:
         "id": letter.queue_message_id,
         "message_id": letter.message.message_id if letter.message else None,
         "shape": letter.shape.value,
+        **{name: value for name, value in owner_view.owner_fields(letter.owner).items() if name != "adopted"},
         "group": shown.group,
         "others": shown.others,
         "failure": {
@@ -63,6 +65,7 @@ def story(shown: Shown, *, reveal: bool, now: datetime) -> list[tuple[str, str]]
     letter = shown.letter
     lines = [
         ("letter", f"{letter.queue_message_id} ({letter.shape}, group {shown.group})"),
+        ("owner", str(letter.owner)),
         ("failure", _failure(letter.failure, reveal=reveal)),
         ("unreadable", letter.unreadable),
         ("body", (letter.body if reveal else cut(letter.body)) if letter.unreadable else None),

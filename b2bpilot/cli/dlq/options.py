@@ -24,6 +24,16 @@ CONFIRM = Annotated[
 ]
 
 
+ADOPT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adopt",
+        help="Take the dead letters of this subscription, which is gone, for the processor's; may be given again.",
+        metavar="ARN",
+    ),
+]
+
+
 def confirm(pilot: Pilot, action: str, *, yes: bool) -> None:
     """Name the environment and ask. Raises Refused."""
     pilot.confirmation(yes=yes).ask(_plan(pilot, action), "Go on?")

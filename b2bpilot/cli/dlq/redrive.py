@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.dlq import redrive_options as options
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
 from b2bpilot.cli.dlq.progress import RedriveDisplay
 from b2bpilot.cli.dlq.redrive_options import Engine, Via
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
@@ -50,13 +50,15 @@ def redrive(
     concurrency: options.CONCURRENCY = None,
     wait: options.WAIT = "60s",
     force: options.FORCE = False,
+    adopt: ADOPT = None,
     reason: REASON = None,
     yes: YES = False,
 ) -> None:
     """Send dead letters back to the processor, and prove by the rows what became of each.
 
     What is already completed is only removed. Letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
-    last, or with --via async and topic the one after it. Exit code 0: all completed; 4: some are not, and where they are.
+    last, or with --via async and topic the one after it. What is for another subscriber of the topic is left as it is. Exit
+    code 0: all completed; 4: some are not, and where they are.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
@@ -74,6 +76,7 @@ def redrive(
             selection,
             concurrency=concurrency,
             max_failures=failures,
+            adopt=adopt or (),
             dry_run=dry_run,
             reason=reason,
             yes=yes,
@@ -91,6 +94,7 @@ def redrive(
         concurrency=concurrency,
         wait=parse_duration(wait, "--wait", may_be_zero=True),
         force=force,
+        adopt=adopt or (),
         now=pilot.now(),
     )
     _redrive_from_here(pilot, order, plan_file=plan_file, dry_run=dry_run, reason=reason, yes=yes)
@@ -108,11 +112,13 @@ def _redrive_from_here(
             with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()
             redriving.check_taken(taken, order)
-            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
+            show_plan(pilot, order, taken, plan, run)
             if _froze(pilot, plan, plan_file) or dry_run:
                 return
             if not plan.acts:
-                redriving.require_something_to_do(len(plan.items) + run.left_alone.total())
+                redriving.require_something_to_do(
+                    len(plan.items) + run.left_alone.total(), run.left_owners + plan.owners()
+                )
                 redriving.require_rest_of_plan(order, plan, database)
                 return
             run.require_reach(plan)
@@ -135,7 +141,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()
-            show_plan(pilot, order, taken, plan, left_alone=run.left_alone)
+            show_plan(pilot, order, taken, plan, run)
             if plan.acts:
                 run.require_reach(plan)
                 pilot.confirmation(yes=yes).ask([""], "Go on?")

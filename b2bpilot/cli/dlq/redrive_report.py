@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 
 if TYPE_CHECKING:
-    from collections import Counter
-
-    from b2bpilot.ops.dead_letters.plan import Decision, Plan
+    from b2bpilot.ops.dead_letters.plan import Plan
+    from b2bpilot.ops.dead_letters.redrive import Redrive
     from b2bpilot.ops.dead_letters.redriving import Order
     from b2bpilot.ops.dead_letters.summary import Summary, Unfinished
     from b2bpilot.ops.dead_letters.taking import Taken
@@ -26,13 +26,17 @@ EXPLAINED = {
     "set aside": "leave: sent 3 times already, and failed (--include-poison)",
     "in progress": "leave: a run is processing it",
     "unreadable": "leave: it cannot be read",
+    "somebody else's": "leave: it is for another subscriber",
+    "subscription gone": "leave: it names a subscription that no longer exists",
+    "owner unknown": "leave: nobody can tell whose it is",
 }
 
 
-def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alone: Counter[Decision]) -> None:
+def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
     from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
 
     limits, wait = order.request.limits, order.request.wait
+    owners, left_alone = run.left_owners + plan.owners(), run.left_alone
     last = last_stage(order.via, wait=wait, max_failures=order.request.rules.max_failures)
     fields = {
         "environment": pilot.environment.name,
@@ -43,6 +47,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alon
         "more": taken.more,
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
         "left_alone": {decision.value: count for decision, count in left_alone.items()},
+        "owners": owner_view.fields(owners),
+        "adopted": sorted(order.adopted),
     }
     pace = f"at most {limits.concurrency} calls at once"
     pace += f" and {limits.rate:g} letters a second" if limits.rate else ""
@@ -69,6 +75,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, *, left_alon
     pilot.output.rows("planned", rows)
     if order.frozen is not None:
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
+    for line in owner_view.lines(owners):
+        pilot.output.notice(line)
     for decision, count in left_alone.most_common():
         pilot.output.notice(f"{count:,} before them: {EXPLAINED[decision]}")
     if taken.more and order.frozen is None and order.request.limit > len(plan.items):

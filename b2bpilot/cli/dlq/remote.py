@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def redrive_inside_aws(
     *,
     concurrency: int | None,
     max_failures: float,
+    adopt: Sequence[str] = (),
     dry_run: bool,
     reason: str | None,
     yes: bool,
@@ -35,24 +37,39 @@ def redrive_inside_aws(
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
     from b2bpilot.ops.dead_letters.redriving import processor_of
     from b2bpilot.ops.dead_letters.remote import concurrency_for, mapping_of, redriving, require_off
+    from b2bpilot.ops.dead_letters.remote_proof import require_not_only_others
+    from b2bpilot.pipeline.remote_run import Evidence
 
     if not selection.is_everything:
         raise UsageError(
             "--engine lambda redrives everything that is in the queue; leave the filters out",
             hint="use the engine of this terminal for a part of it",
         )
+    adopted = pilot.environment.subscribers.adopt(adopt)
     at_once = concurrency_for(processor_of(pilot.environment), concurrency)
     require_off(mapping_of(pilot.environment))
     backlog = _stock(pilot)
     show_plan(pilot, backlog, concurrency=at_once, max_failures=max_failures)
-    if dry_run or not backlog.messages:
+    if dry_run:
+        return
+    if not backlog.messages:
+        require_not_only_others(backlog)
         return
     pilot.confirmation(yes=yes).ask([""], "Go on?")
-    parameters = {"concurrency": at_once, "max_failures": max_failures}
+    parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}
+    evidence = Evidence(
+        gone=backlog.gone,
+        adopted=adopted,
+        nameless_are_ours=pilot.environment.subscribers.owner_of_nameless().is_ours,
+    )
     with new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal:
         journal.write(*backlog.entries())
         running = redriving(
-            pilot.environment, run_id=journal.run_id, max_concurrency=at_once, max_failures=max_failures
+            pilot.environment,
+            run_id=journal.run_id,
+            max_concurrency=at_once,
+            max_failures=max_failures,
+            evidence=evidence,
         )
         ended, outcome = _watched(pilot, running, backlog, journal)
     show_outcome(pilot, journal.run_id, ended, outcome)
@@ -65,6 +82,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG0
     from b2bpilot.ops.dead_letters.remote_proof import Backlog
 
     require_interrupted(record)
+    pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
     with resumed_run(pilot, record) as journal:
         running = rejoining(pilot.environment, record)
@@ -85,6 +103,7 @@ def _stock(pilot: Pilot) -> Backlog:
             queue_of(pilot.environment),
             now=pilot.now(),
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            subscribers=pilot.environment.subscribers,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 
@@ -27,6 +28,7 @@ def show_plan(pilot: Pilot, backlog: Backlog, *, concurrency: int, max_failures:
         "concurrency": concurrency,
         "max_failures": max_failures,
         "decisions": {"send": len(backlog.messages), "left": backlog.set_aside},
+        "owners": owner_view.fields(backlog.owners),
         "unseen": backlog.unseen,
     }
     pilot.output.record({"plan": fields}, text=_planned(pilot, backlog, concurrency, max_failures))
@@ -62,8 +64,9 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
         yield "  each is tried once: deleted is only what the processor completed, what fails stays in the queue"
         yield f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed,"
         yield "  when the processor takes nothing for two minutes, and after six hours at the latest"
-    if backlog.set_aside:
-        yield f"{letters(backlog.set_aside)} left alone: {SET_ASIDE}"
+    yield from owner_view.lines(backlog.owners)
+    if (own := backlog.set_aside - backlog.others) > 0:
+        yield f"{letters(own)} left alone: {SET_ASIDE}"
     if backlog.unseen:
         yield f"About {letters(backlog.unseen)} more could not be looked at; what is not hidden is redriven, too"
 
@@ -79,6 +82,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",
         "set_aside": "{} left in the queue: " + SET_ASIDE,
+        "not_ours": "{} left in the queue: they are not this environment's",
         "missing": "{} neither completed nor seen in the queue",
         "hidden": "about {} hidden, by a consumer or because they rest: they could not be looked at",
         "later": "{} came during the run, and were not tried",

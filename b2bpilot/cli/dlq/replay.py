@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import replay_view as view
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run
@@ -42,12 +42,13 @@ def replay(
         typer.Option("--local", help="Run the handler in this process; it replies to nobody."),
     ] = False,
     dry_run: DRY_RUN = False,
+    adopt: ADOPT = None,
     reason: REASON = None,
     yes: YES = False,
 ) -> None:
     """Process copies of dead letters; the queue keeps them all.
 
-    What is completed already is skipped by the processor as a duplicate. Without --limit the oldest 1,000 are taken. With
+    What is for another subscriber of the topic is left out. What is completed already is skipped by the processor as a duplicate. Without --limit the oldest 1,000 are taken. With
     --local a breakpoint in the handler works: put `breakpoint()` into it, or run this command under your debugger.
     Exit code 4: some were not processed.
 
@@ -58,6 +59,7 @@ def replay(
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
+    adopted = pilot.environment.subscribers.adopt(adopt or ())
     with Spool() as spool:
         copies = _copies(pilot, file, selection, spool)
         plan = view.plan(pilot, copies, selection, file=file, local=local)
@@ -68,7 +70,7 @@ def replay(
             return
         require_readable(copies)
         pilot.confirmation(yes=yes).ask(plan, "Go on?")
-        parameters = _parameters(copies, selection, file=file, local=local)
+        parameters = _parameters(copies, selection, file=file, local=local) | {"adopt": sorted(adopted)}
         with (
             _function(pilot, local=local) as function,
             new_run(pilot, COMMAND, reason=reason, parameters=parameters) as journal,
@@ -89,6 +91,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     if not left:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
+    pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     file, local = record.parameters["file"], bool(record.parameters["local"])
     with Spool() as spool:
         selection = Selection(message_ids=frozenset(left))
@@ -106,10 +109,10 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Counter[str]:
-    from b2bpilot.ops.dead_letters.replay import unreadable, write_plan
+    from b2bpilot.ops.dead_letters.replay import not_ours, unreadable, write_plan
 
     write_plan(journal, copies.chosen)
-    left_out = unreadable(copies.unreadable)
+    left_out = chain(unreadable(copies.unreadable), not_ours(copies.others))
     outcomes = chain(left_out, _outcomes(copies, function, journal, local=local))
     counts = view.show(pilot, journal.run_id, outcomes)
     journal.finish(counts)
@@ -137,7 +140,9 @@ def _copies(
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:
-        return copies.copies_from_file(file, spool, selection, now=now, most=most)
+        return copies.copies_from_file(
+            file, spool, selection, judge=pilot.environment.subscribers.judge, now=now, most=most
+        )
     origin, queue = Origin.of(pilot.environment), whole_queue_of(pilot.environment)
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         wanted = Wanted(

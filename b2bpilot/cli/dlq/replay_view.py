@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.dlq import group_view
+from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bool) -> None:
     """Tell programs what is meant; people read it where they are asked."""
+    from b2bpilot.ops.dead_letters.groups import owners_of
+
     plan = {
         "letters": len(copies.chosen),
         "matching": copies.matching,
         "unreadable": len(copies.unreadable),
+        "owners": owner_view.fields(owners_of(copies.chosen)),
         "group": group_view.cause_fields(copies.names, selection),
         "saw": copies.saw,
         "about": copies.about,
@@ -92,8 +95,11 @@ def _place(pilot: Pilot, *, local: bool) -> str:
 
 
 def _left_out(copies: Copies) -> Iterator[str]:
+    from b2bpilot.ops.dead_letters.groups import owners_of
+
     if copies.unreadable:
         yield f"{len(copies.unreadable):,} cannot be read and are left out."
+    yield from owner_view.lines(owners_of(copies.chosen))
 
 
 def _unseen(copies: Copies) -> Iterator[str]:

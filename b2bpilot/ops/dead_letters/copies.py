@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from b2bpilot.aws.queue import Judge
 from b2bpilot.ops.dead_letters.archive import archived, letters_in
 from b2bpilot.ops.dead_letters.export import Wanted
 from b2bpilot.ops.dead_letters.groups import Cause, Found
@@ -37,11 +38,17 @@ class Copies:
 
     @property
     def unreadable(self) -> list[Found]:
-        return [found for found in self.chosen if found.message_id is None]
+        return [found for found in self.chosen if found.owner.is_ours and found.message_id is None]
 
     @property
     def readable(self) -> list[Found]:
-        return [found for found in self.chosen if found.message_id is not None]
+        """What can be processed: ours, and with a message in it."""
+        return [found for found in self.chosen if found.owner.is_ours and found.message_id is not None]
+
+    @property
+    def others(self) -> list[Found]:
+        """What is not ours: it is left out."""
+        return [found for found in self.chosen if not found.owner.is_ours]
 
     def letters(self) -> Iterator[DeadLetter]:
         """Yield those that can be read, one at a time."""
@@ -71,13 +78,13 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
 
 
 def copies_from_file(
-    path: Path, spool: Spool, selection: Selection, *, now: datetime, most: int = MOST
+    path: Path, spool: Spool, selection: Selection, *, judge: Judge, now: datetime, most: int = MOST
 ) -> Copies:
     """Copy the letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
     and UsageError for a group or a field that is not there."""
     scan = Scan(selection, now=now, place="the file", hint=FILE_HINT)
     for entry in letters_in(path):
-        letter = entry.letter
+        letter = judge(entry.letter)
         if scan.see(letter):
             spool.put(entry, letter)
     names = scan.names()

@@ -17,6 +17,7 @@ from b2bpilot.errors import (
     MessageTooLarge,
     MessageUnreadable,
     NotFound,
+    NotOurs,
     PartlyFailed,
     PilotError,
     Refused,
@@ -87,15 +88,24 @@ def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLett
 
 
 def require_editable(letter: WholeLetter, state: RowState) -> None:
-    """Raises Refused for a message that is completed, or that a run works on."""
+    """Raises Refused for a message that is completed, or that a run works on, and NotOurs."""
+    require_ours(letter)
     message_id = letter.message.message_id if letter.message else letter.queue_message_id
-    if state is RowState.COMPLETED:
+    if state is RowState.COMPLETED and letter.owner.rows_count:
         raise Refused(
             f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
             hint=f"take the letter out with `b2bpilot dlq discard --message-id {message_id}`",
         )
     if state is RowState.IN_PROGRESS:
         raise Refused(f"message {message_id} is being processed now. Nothing was changed")
+
+
+def require_ours(letter: DeadLetter) -> None:
+    """Raises NotOurs."""
+    if not letter.owner.is_ours:
+        raise NotOurs(
+            f"dead letter {letter.queue_message_id} is not this environment's: {letter.owner}. Nothing was changed"
+        )
 
 
 def text_for_editor(letter: WholeLetter) -> str:
@@ -142,9 +152,9 @@ def _inner(letter: WholeLetter) -> str:
 
 def _with_inner(letter: WholeLetter, text: str) -> str:
     """Return the letter's body around another message, in the shape that it has."""
-    if letter.shape is Shape.RAW:
-        return text
     document = json.loads(letter.body)
+    if letter.shape is Shape.RAW and "Records" not in document:
+        return text
     notification = _notification(letter.shape, document)
     notification["Message"] = text
     values = encode(decode(text)).attributes

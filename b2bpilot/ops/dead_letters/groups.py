@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.wording import without_details
 from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
+from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Ownership
 
 NOT_DELIVERED = "SNS could not deliver the message to the function"
 UNKNOWN = "no error was recorded"
@@ -39,6 +41,7 @@ class Found:
     sent_at: datetime | None
     redrives: int
     receive_count: int
+    owner: Owner = NOBODY_ASKED
 
     @property
     def kind(self) -> FailureKind:
@@ -69,7 +72,9 @@ class Group:
     expiry: Expiry | None
     sample: str
     states: Mapping[RowState, int] | None = field(default=None)
-    """What the database says of the messages; None when it was not asked."""
+    """What the database says of the messages of those that are ours; None when it was not asked."""
+    owners: Mapping[Owner, int] = field(default_factory=dict)
+    """Whose those are that are not ours, or were adopted."""
 
 
 def group_key(letter: DeadLetter) -> str:
@@ -132,12 +137,32 @@ def _group(
         expiry=_expiry(times, retention),
         sample=oldest.message_id or oldest.queue_message_id,
         states=None if states is None else _states(letters, states),
+        owners=owners_of(letters),
     )
+
+
+def owners_of(found: Iterable[Found]) -> dict[Owner, int]:
+    """Count those that are not simply ours by whose they are, most first."""
+    counts = Counter(one.owner for one in found if not one.owner.rows_count)
+    return dict(counts.most_common())
 
 
 def in_order(letter: Found) -> tuple[bool, datetime | None, str]:
     """Sort by time; a letter without one comes last."""
     return letter.sent_at is None, letter.sent_at, letter.queue_message_id
+
+
+def all_others(owners: Mapping[Owner, int]) -> PartlyFailed:
+    """Return the error of a command that found nothing but what is not this environment's."""
+    named = "; ".join(
+        f"{count:,} for {owner}" if owner.ownership is Ownership.OTHER else f"{count:,}: {owner}"
+        for owner, count in owners.items()
+    )
+    gone = [owner.subscription_arn for owner in owners if owner.ownership is Ownership.GONE]
+    hint = "their owners send them again; nothing of theirs is touched from here"
+    if gone:
+        hint = f"--adopt {gone[0]} takes those for the processor's"
+    return PartlyFailed(f"nothing there is this environment's. {named}", hint=hint)
 
 
 def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
@@ -148,8 +173,11 @@ def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
 
 
 def _states(letters: list[Found], states: Mapping[str, RowState]) -> dict[RowState, int]:
-    """Count in the order of RowState; letters that cannot be read have no row to ask for."""
+    """Count in the order of RowState; letters that cannot be read have no row to ask for, and of what is not ours no row
+    says anything."""
     counts = Counter(
-        states.get(letter.message_id, RowState.NOT_STORED) for letter in letters if letter.message_id
+        states.get(letter.message_id, RowState.NOT_STORED)
+        for letter in letters
+        if letter.message_id and letter.owner.rows_count
     )
     return {state: counts[state] for state in RowState if counts[state]}

@@ -154,9 +154,15 @@ class Holding(Hiding):
         return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
 
     def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Delete letters; return those that SQS refused to delete. They stay held. Raises AwsError."""
-        current = self._receipts.current(letters)
-        refused = {receipt.queue_message_id for receipt in self._deleting_queue.delete(current)}
+        """Delete letters; return those that SQS refused to delete. They stay held. Raises AwsError.
+
+        What is not ours is never deleted, whoever asks for it.
+        """
+        kept = {letter.queue_message_id for letter in letters if not letter.owner.is_ours}
+        current = self._receipts.current([one for one in letters if one.queue_message_id not in kept])
+        refused = kept | {
+            one.queue_message_id for one in (self._deleting_queue.delete(current) if current else [])
+        }
         self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
         return [letter for letter in letters if letter.queue_message_id in refused]
 

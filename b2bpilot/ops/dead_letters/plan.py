@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import assert_never
 
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.pipeline.dead_letter import POISON_AFTER, DeadLetter
+from b2bpilot.pipeline.owner import Owner, Ownership
 
 
 class Decision(StrEnum):
@@ -23,6 +25,14 @@ class Decision(StrEnum):
     BUSY = "in progress"
     """A lease on the message holds; sending now would prove nothing."""
     UNREADABLE = "unreadable"
+    OTHER = "somebody else's"
+    """It is for another subscriber."""
+    GONE = "subscription gone"
+    """It names a subscription that no longer exists; adopted, it is the processor's."""
+    UNOWNED = "owner unknown"
+
+
+NOT_OURS = frozenset({Decision.OTHER, Decision.GONE, Decision.UNOWNED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,11 @@ class Plan:
     def by_decision(self) -> Counter[Decision]:
         return Counter(item.decision for item in self.items)
 
+    def owners(self) -> Counter[Owner]:
+        """Count what is not ours, and what was adopted, by whose it is."""
+        owners = (item.letter.owner for item in self.items)
+        return Counter(owner for owner in owners if not owner.is_ours or owner.is_adopted)
+
     def summary(self) -> list[tuple[tuple[Decision, str, str], int]]:
         """Count by decision, failure and the row's state, most letters first."""
         counts = Counter(
@@ -83,7 +98,8 @@ def make_plan(
     items = []
     for letter in letters:
         message_id = letter.message.message_id if letter.message else ""
-        state = states.get(message_id, RowState.NOT_STORED) if states is not None and message_id else None
+        is_asked = states is not None and message_id and letter.owner.rows_count
+        state = states.get(message_id, RowState.NOT_STORED) if states is not None and is_asked else None
         tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
         decision = decide(letter, state, options, tries=tries)
         items.append(Planned(letter=letter, state=state, decision=decision))
@@ -91,13 +107,28 @@ def make_plan(
 
 
 def decide(letter: DeadLetter, state: RowState | None, options: Options, *, tries: int) -> Decision:
-    """`tries` is how often it was sent again and failed."""
+    """`tries` is how often it was sent again and failed. What is not ours is left, whatever else is known of it."""
+    if not letter.owner.is_ours:
+        return decision_about_owner(letter.owner)
     if letter.event is None:
         return Decision.UNREADABLE
-    if state is RowState.COMPLETED and not options.include_completed:
+    if state is RowState.COMPLETED and letter.owner.rows_count and not options.include_completed:
         return Decision.REMOVE
     if state is RowState.IN_PROGRESS:
         return Decision.BUSY
     if tries >= POISON_AFTER and not options.include_poison:
         return Decision.POISON
     return Decision.SEND
+
+
+def decision_about_owner(owner: Owner) -> Decision:
+    """Return why what is not ours is left."""
+    match owner.ownership:
+        case Ownership.OTHER:
+            return Decision.OTHER
+        case Ownership.GONE:
+            return Decision.GONE
+        case Ownership.UNKNOWN | Ownership.OURS:
+            return Decision.UNOWNED
+        case _:
+            assert_never(owner.ownership)

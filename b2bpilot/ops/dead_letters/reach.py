@@ -72,6 +72,4 @@ def _looked_at(ours: Sequence[Subscription], published: Encoded) -> object:
     policies = "".join(one.filter_policy or "" for one in ours)
     if any(one.filter_policy_scope == BODY_SCOPE for one in ours):
         return published.body
-    return tuple(
-        (name, value["StringValue"]) for name, value in published.attributes.items() if name in policies
-    )
+    return tuple((name, *value.items()) for name, value in published.attributes.items() if name in policies)

@@ -26,6 +26,7 @@ from b2bpilot.ops.dead_letters.states import OwnRows, row_states
 from b2bpilot.ops.dead_letters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
 from b2bpilot.ops.dead_letters.taking import Taken, Taker
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
 
 WINDOW = 1_000
 """How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
@@ -100,6 +101,8 @@ class Redrive:
         """The ids in the queue of all letters that were taken."""
         self.left_alone: Counter[Decision] = Counter()
         """The letters of windows in which there was nothing to do."""
+        self.left_owners: Counter[Owner] = Counter()
+        """Whose those of them are that are not ours."""
         self.request = request
         self._run_id = run_id
         self._route = route
@@ -134,6 +137,7 @@ class Redrive:
         taken, plan = self.take()
         while self._has_more(taken) and not plan.acts:
             self.left_alone += plan.by_decision()
+            self.left_owners += plan.owners()
             taken, plan = self.take()
         return taken, plan
 
@@ -244,7 +248,9 @@ class Redrive:
     def _with_known(self, plan: Plan) -> Plan:
         """What this run is known to have sent successfully is only removed."""
         items = [
-            replace(item, decision=Decision.REMOVE) if self._known.get(item.letter.queue_message_id) else item
+            replace(item, decision=Decision.REMOVE)
+            if item.letter.owner.is_ours and self._known.get(item.letter.queue_message_id)
+            else item
             for item in plan.items
         ]
         return Plan(items=items)

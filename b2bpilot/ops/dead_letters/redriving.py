@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.engine import Rules
 from b2bpilot.ops.dead_letters.frozen import FrozenPlan, thaw
+from b2bpilot.ops.dead_letters.groups import all_others
 from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.pace import Limits
 from b2bpilot.ops.dead_letters.plan import Options, Plan
@@ -26,6 +27,7 @@ from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.dead_letters.taking import Taken
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
 
 COMMAND = "redrive"
 CONCURRENCY = {Via.INVOKE: 16, Via.ASYNC: 32, Via.TOPIC: 32}
@@ -129,6 +131,8 @@ class Order:
     may_take_more: bool
     """Whether more letters than one window holds were asked for, or a part of them."""
     frozen: FrozenPlan | None
+    adopted: frozenset[str] = frozenset()
+    """Subscriptions that are gone, and whose dead letters are taken for the processor's."""
 
     def wants(self, letter: DeadLetter) -> bool:
         if self.frozen is not None:
@@ -148,6 +152,7 @@ class Order:
             "wait_seconds": self.request.wait.total_seconds(),
             "limit": self.request.limit,
             "selection": None if self.frozen else self.choice.spelled(),
+            "adopt": sorted(self.adopted),
         }
 
 
@@ -164,6 +169,7 @@ def order_of(
     concurrency: int | None,
     wait: timedelta,
     force: bool,
+    adopt: Sequence[str] = (),
     now: datetime,
 ) -> Order:
     """Check what was asked for. Raises UsageError, for a group that is not there among others, Refused, AwsError."""
@@ -173,6 +179,7 @@ def order_of(
             raise UsageError("a plan names its letters; leave the filters out")
         queue_url = environment.stack.dead_letter_queue_url
         frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
+    adopted = environment.subscribers.adopt(adopt)
     processor = processor_of(environment)
     request = Request(
         options=Options(include_completed=include_completed, include_poison=include_poison),
@@ -188,6 +195,7 @@ def order_of(
         choice=Choice.of(selection, queue_of(environment), now=now),
         may_take_more=force or selection.limit is not None,
         frozen=frozen,
+        adopted=adopted,
     )
 
 
@@ -225,8 +233,11 @@ def check_taken(taken: Taken, order: Order) -> None:
         )
 
 
-def require_something_to_do(left_alone: int) -> None:
-    """Raises PartlyFailed when letters match and nothing may be done with any of them."""
+def require_something_to_do(left_alone: int, owners: Mapping[Owner, int]) -> None:
+    """Raises PartlyFailed when letters match and nothing may be done with any of them; with the owners' names when none is
+    this environment's."""
+    if left_alone and left_alone == sum(count for owner, count in owners.items() if not owner.is_ours):
+        raise all_others(owners)
     if left_alone:
         raise PartlyFailed(
             f"nothing was sent: {left_alone:,} stay in the queue as they are",

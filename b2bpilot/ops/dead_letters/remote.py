@@ -28,13 +28,15 @@ from b2bpilot.ops.dead_letters.remote_watch import (
 )
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.record import RunRecord, RunState
-from b2bpilot.pipeline.remote_run import RemoteRun, remote_run
+from b2bpilot.pipeline.remote_run import Evidence, RemoteRun, remote_run
 
 LEAST_CONCURRENCY = 2
 """Lambda's own least for a mapping."""
 
 CONCURRENCY = 8
 LONGEST = timedelta(hours=6)
+NO_EVIDENCE = Evidence()
+"""Then the function touches what names the stack's own subscription, and nothing else."""
 
 
 class StillOn(PilotError):
@@ -105,6 +107,7 @@ def redriving(
     max_concurrency: int,
     max_failures: float = 0.2,
     longest: timedelta = LONGEST,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Iterator[Running]:
     """Redrive everything that is in the queue now. Leaving the block ends the run, and waits until it is over.
 
@@ -114,7 +117,7 @@ def redriving(
     concurrency_for(processor_of(environment), max_concurrency)
     require_start(Function.connect(environment.stack.redriver_function_name, access=environment.access))
     mapping = mapping_of(environment)
-    run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest)
+    run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest, evidence=evidence)
     with ended_by(mapping, run):
         patiently(lambda: mapping.enable(max_concurrency=max_concurrency), REAL_TIME)
         yield _running(environment, mapping, run)
@@ -145,12 +148,23 @@ def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
     yield Running(run=_as_recorded(record), readings=iter(()))
 
 
-def announce(mapping: Mapping, *, run_id: str, max_failures: float, longest: timedelta) -> RemoteRun:
+def announce(
+    mapping: Mapping,
+    *,
+    run_id: str,
+    max_failures: float,
+    longest: timedelta,
+    evidence: Evidence = NO_EVIDENCE,
+) -> RemoteRun:
     """Write the run to the mapping, which stays off. A letter of the second that AWS's clock shows still belongs to it."""
     reading = require_off(mapping)
     started_at = reading.read_at + timedelta(seconds=1)
     run = RemoteRun(
-        run_id=run_id, started_at=started_at, ends_at=started_at + longest, max_failures=max_failures
+        run_id=run_id,
+        started_at=started_at,
+        ends_at=started_at + longest,
+        max_failures=max_failures,
+        evidence=evidence,
     )
     mapping.write_tags(run.tags())
     return run

@@ -13,10 +13,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from b2bpilot.errors import PartlyFailed, PilotError
+from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
 from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner, Ownership, Subscribers
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs, can_be_tried
 
 Observe = Callable[[int, int], None]
@@ -34,6 +36,8 @@ class Place(StrEnum):
     NOT_TRIED = "not tried"
     """Or tried without an answer, which marks nothing."""
     SET_ASIDE = "set aside"
+    NOT_OURS = "not ours"
+    """Another subscriber's, or nobody knows whose: the redriver does not touch it."""
     LATER = "came during the run"
 
 
@@ -44,7 +48,17 @@ class Backlog:
 
     messages: Mapping[str, str]
     set_aside: int = 0
+    """How many others were seen, those of `owners` among them."""
+    owners: Mapping[Owner, int] = field(default_factory=dict)
+    """Whose those are that are not this environment's, or were adopted."""
+    gone: frozenset[str] = frozenset()
+    """The subscriptions that are named and exist no longer."""
     unseen: int | None = None
+
+    @property
+    def others(self) -> int:
+        """How many are not this environment's."""
+        return sum(count for owner, count in self.owners.items() if not owner.is_ours)
 
     def entries(self) -> Iterator[Mapping[str, object]]:
         """Yield what the journal keeps of each letter before anything is done."""
@@ -108,6 +122,7 @@ class Outcome:
             "failed_again": places[Place.FAILED_AGAIN],
             "not_tried": places[Place.NOT_TRIED],
             "set_aside": places[Place.SET_ASIDE],
+            "not_ours": places[Place.NOT_OURS],
             "later": places[Place.LATER],
             "hidden": self.left.hidden,
             "missing": len(self.missing),
@@ -133,16 +148,32 @@ class Outcome:
         )
 
 
-def take_stock(queue: Queue, *, now: datetime, observe: Observe) -> Backlog:
+def take_stock(
+    queue: Queue, *, now: datetime, observe: Observe, subscribers: Subscribers | None = None
+) -> Backlog:
     """Look at everything that is in the queue, and give it back. Raises AwsError."""
     messages: dict[str, str] = {}
+    named: set[str] = set()
 
     def visit(letter: DeadLetter) -> None:
+        named.update(letter.addressee.subscription_arns)
         if can_be_tried(letter) and letter.message:
             messages[letter.queue_message_id] = letter.message.message_id
 
     seen = look(queue, now=now, visit=visit, observe=observe)
-    return Backlog(messages=messages, set_aside=seen.saw - len(messages), unseen=_unseen(seen))
+    return Backlog(
+        messages=messages,
+        set_aside=seen.saw - len(messages),
+        owners=owners_of(seen.found),
+        gone=frozenset(arn for arn in named if subscribers and _is_gone(subscribers, arn)),
+        unseen=_unseen(seen),
+    )
+
+
+def require_not_only_others(backlog: Backlog) -> None:
+    """Raises PartlyFailed, with the owners' names, when all that was seen is not this environment's."""
+    if backlog.others and backlog.others == backlog.set_aside:
+        raise all_others(backlog.owners)
 
 
 def conclude(
@@ -188,7 +219,7 @@ def _look(queue: Queue, run: RemoteRun, now: datetime) -> Left:
     def visit(letter: DeadLetter) -> None:
         place = _place(letter, run)
         left.places[place] += 1
-        if letter.message is None:
+        if letter.message is None or place is Place.NOT_OURS:
             return
         message_id = letter.message.message_id
         if place is Place.FAILED_AGAIN:
@@ -198,6 +229,10 @@ def _look(queue: Queue, run: RemoteRun, now: datetime) -> Left:
 
     left.hidden = _unseen(look(queue, now=now, visit=visit))
     return left
+
+
+def _is_gone(subscribers: Subscribers, arn: str) -> bool:
+    return subscribers.owner_of_subscription(arn).ownership is Ownership.GONE
 
 
 def _unseen(seen: Look) -> int:
@@ -210,6 +245,8 @@ def _place(letter: DeadLetter, run: RemoteRun) -> Place:
     if belongs(letter, run):
         return Place.NOT_TRIED
     is_later = letter.sent_at is not None and letter.sent_at >= run.started_at
+    if not letter.owner.is_ours and not is_later:
+        return Place.NOT_OURS
     return Place.LATER if is_later else Place.SET_ASIDE
 
 

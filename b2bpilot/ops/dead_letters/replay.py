@@ -11,15 +11,20 @@ from itertools import islice
 from b2bpilot.errors import MessageUnreadable, PartlyFailed
 from b2bpilot.ops.dead_letters.copies import Copies
 from b2bpilot.ops.dead_letters.entries import Journal, entry
-from b2bpilot.ops.dead_letters.groups import Found
-from b2bpilot.ops.dead_letters.plan import Decision
+from b2bpilot.ops.dead_letters.groups import Found, all_others, owners_of
+from b2bpilot.ops.dead_letters.plan import NOT_OURS as NOT_OURS_DECISIONS
+from b2bpilot.ops.dead_letters.plan import Decision, decision_about_owner
 from b2bpilot.ops.dead_letters.routes import Invokable, InvokeRoute, Verdict
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 PROCESSED, FAILED = Verdict.PROCESSED.value, Verdict.FAILED.value
-UNREADABLE, GONE = "unreadable", "gone"
-IN_WORDS = {UNREADABLE: "cannot be read", Verdict.UNKNOWN.value: "without an answer"}
+UNREADABLE, GONE, NOT_OURS = "unreadable", "gone", "not ours"
+IN_WORDS = {
+    UNREADABLE: "cannot be read",
+    NOT_OURS: "for other subscribers",
+    Verdict.UNKNOWN.value: "without an answer",
+}
 PAGE = 1_000
 AHEAD = 2
 """So many letters for each worker are in memory, run or waiting."""
@@ -83,8 +88,21 @@ def unreadable(found: Iterable[Found]) -> Iterator[Outcome]:
         )
 
 
+def not_ours(found: Iterable[Found]) -> Iterator[Outcome]:
+    """Return what becomes of dead letters that are not this environment's: the processor gets none of them."""
+    for one in found:
+        yield Outcome(
+            queue_message_id=one.queue_message_id,
+            message_id=one.message_id,
+            verdict=NOT_OURS,
+            error=str(one.owner),
+        )
+
+
 def require_readable(copies: Copies) -> None:
-    """Raises MessageUnreadable when nothing that was chosen can be processed."""
+    """Raises PartlyFailed when all that was chosen is others', MessageUnreadable when nothing of ours can be processed."""
+    if len(copies.others) == len(copies.chosen):
+        raise all_others(owners_of(copies.others))
     if not copies.readable:
         raise MessageUnreadable(
             f"none of the {len(copies.chosen):,} dead letters can be read",
@@ -112,7 +130,7 @@ def remaining(record: RunRecord) -> dict[str, MessageState]:
     return {
         id_: state
         for id_, state in record.messages.items()
-        if state.stage in no_result and state.decision != Decision.UNREADABLE
+        if state.stage in no_result and state.decision not in (Decision.UNREADABLE, *NOT_OURS_DECISIONS)
     }
 
 
@@ -122,6 +140,7 @@ def earlier(record: RunRecord) -> Counter[str]:
     states = record.messages.values()
     counts = Counter(verdicts[state.stage] for state in states if state.stage in verdicts)
     counts[UNREADABLE] = sum(state.decision == Decision.UNREADABLE for state in states)
+    counts[NOT_OURS] = sum(state.decision in NOT_OURS_DECISIONS for state in states)
     return counts
 
 
@@ -158,6 +177,7 @@ def note_gone(journal: Journal, missing: Sequence[Outcome], left: Mapping[str, M
 
 def _planned(found: Found) -> Mapping[str, object]:
     decision = Decision.SEND if found.message_id is not None else Decision.UNREADABLE
+    decision = decision if found.owner.is_ours else decision_about_owner(found.owner)
     return {
         "event": "planned",
         "queue_message_id": found.queue_message_id,

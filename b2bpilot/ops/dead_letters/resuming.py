@@ -165,6 +165,7 @@ def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: date
         choice=rest.choice or Choice(selection=Selection(), cause=None, now=now),
         may_take_more=True,
         frozen=None,
+        adopted=environment.subscribers.adopt(parameters.get("adopt") or ()),
     )
 
 

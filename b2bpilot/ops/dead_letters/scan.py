@@ -83,4 +83,5 @@ def _found(letter: DeadLetter, cause: Cause) -> Found:
         sent_at=letter.sent_at,
         redrives=letter.redrives,
         receive_count=letter.receive_count,
+        owner=letter.owner,
     )

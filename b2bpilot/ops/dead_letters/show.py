@@ -150,7 +150,7 @@ def _not_found(wanted: str, seen: Look) -> NotFound:
 
 
 def _row(letter: DeadLetter, database: Callable[[], AbstractContextManager[Table]]) -> RowFound:
-    if letter.message is None:
+    if letter.message is None or not letter.owner.rows_count:
         return RowFound()
     message_id = letter.message.message_id
     try:
@@ -192,6 +192,9 @@ def _explained(decision: Decision, letter: DeadLetter, *, tries: int) -> str:
             return "leave it: a run is working on the message"
         case Decision.UNREADABLE:
             return f"leave it: {letter.unreadable}"
+        case Decision.OTHER | Decision.GONE | Decision.UNOWNED:
+            adopt = " (--adopt sends it to the processor)" if decision is Decision.GONE else ""
+            return f"leave it: it is not this environment's but of {letter.owner}{adopt}"
         case _:
             assert_never(decision)
 

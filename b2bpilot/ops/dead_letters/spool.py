@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from b2bpilot.ops.dead_letters.archive import Archived, line, parsed
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
 
 
 class Spool:
@@ -18,6 +20,7 @@ class Spool:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the block's end
         self._end = 0
         self._places: dict[str, int] = {}
+        self._owners: dict[str, Owner] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -28,7 +31,8 @@ class Spool:
         self._file.close()
 
     def put(self, entry: Archived, letter: DeadLetter) -> None:
-        """`letter` is the entry, decoded."""
+        """`letter` is the entry, decoded; whose it is stays known."""
+        self._owners[entry.queue_message_id] = letter.owner
         self._file.seek(self._end)
         self._places[entry.queue_message_id] = self._end
         self._end += self._file.write(line(entry, letter) + b"\n")
@@ -41,4 +45,5 @@ class Spool:
 
     def letters(self, queue_message_ids: Iterable[str]) -> Iterator[DeadLetter]:
         for text in self.lines(queue_message_ids):
-            yield parsed(text, "the copy").letter
+            letter = parsed(text, "the copy").letter
+            yield replace(letter, owner=self._owners[letter.queue_message_id])

@@ -45,7 +45,7 @@ class OwnRows:
         self._real: set[str] = set()
 
     def know(self, letters: Iterable[DeadLetter]) -> None:
-        for message in (one.message for one in letters if one.message):
+        for message in (one.message for one in letters if one.message and one.owner.is_ours):
             (self._tests if message.test else self._real).add(message.message_id)
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:

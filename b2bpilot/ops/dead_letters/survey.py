@@ -38,8 +38,13 @@ class Survey:
 
 
 def queue_of(environment: Environment) -> DeadLetterQueue:
-    """Return the environment's dead-letter queue."""
-    return DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    """Return the environment's dead-letter queue. It tells of each dead letter whose it is."""
+    environment.subscribers.begin()
+    return DeadLetterQueue.connect(
+        environment.stack.dead_letter_queue_url,
+        access=environment.access,
+        judge=environment.subscribers.judge,
+    )
 
 
 def survey(
@@ -59,7 +64,8 @@ def survey(
 
 
 def _states(seen: Look, database: Database) -> tuple[dict[str, RowState] | None, str | None]:
-    message_ids = dict.fromkeys(letter.message_id for letter in seen.found if letter.message_id)
+    ours = [letter for letter in seen.found if letter.owner.rows_count]
+    message_ids = dict.fromkeys(letter.message_id for letter in ours if letter.message_id)
     if not message_ids:
         return {}, None
     try:

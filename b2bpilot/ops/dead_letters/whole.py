@@ -30,7 +30,12 @@ class WholeQueue(DeadLetterQueue):
 
 
 def whole_queue_of(environment: Environment) -> WholeQueue:
-    return WholeQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    environment.subscribers.begin()
+    return WholeQueue.connect(
+        environment.stack.dead_letter_queue_url,
+        access=environment.access,
+        judge=environment.subscribers.judge,
+    )
 
 
 def sender_of(environment: Environment) -> DeadLetterQueue:

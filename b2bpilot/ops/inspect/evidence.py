@@ -35,6 +35,15 @@ class Evidence:
 
     @property
     def letters(self) -> list[DeadLetter]:
+        """The dead letters of the message that are ours: those of another subscriber say nothing of what became of it here."""
+        return [letter for letter in self._all_letters() if letter.owner.is_ours]
+
+    @property
+    def other_letters(self) -> list[DeadLetter]:
+        """Those of another subscriber, and those of which nobody knows whose they are."""
+        return [letter for letter in self._all_letters() if not letter.owner.is_ours]
+
+    def _all_letters(self) -> list[DeadLetter]:
         return [letter for one in self.asked for letter in one.answer.letters]
 
     @property

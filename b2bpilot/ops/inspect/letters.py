@@ -98,5 +98,6 @@ def _moment(letter: DeadLetter, question: Question) -> Moment:
     by = "SNS" if letter.shape is Shape.SUBSCRIPTION else "Lambda"
     text = letter.unreadable or letter.failure.text
     again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
-    what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}"
+    whose = "" if letter.owner.rows_count else f" (a dead letter of {letter.owner})"
+    what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}{whose}"
     return Moment(at=letter.sent_at or question.until, source="queue", what=what, step=Step.GIVEN_UP)

@@ -50,7 +50,11 @@ def unasked(reason: str) -> Sources:
 
 def _letters(environment: Environment) -> DeadLetters:
     client = environment.access.client("sqs", TIMEOUTS)
-    return DeadLetters(queue=DeadLetterQueue(client, environment.stack.dead_letter_queue_url), name=QUEUE)
+    environment.subscribers.begin()
+    queue = DeadLetterQueue(
+        client, environment.stack.dead_letter_queue_url, judge=environment.subscribers.judge
+    )
+    return DeadLetters(queue=queue, name=QUEUE)
 
 
 def _subscriptions(environment: Environment, published: Mapping[str, object]) -> Source:

@@ -128,7 +128,7 @@ def _attributes(message: Encoded) -> Leaves:
     """SNS compares attributes of these types only, and leaves Binary ones out."""
     found: dict[str, Sequence[Value]] = {}
     for name, attribute in message.attributes.items():
-        text = attribute["StringValue"]
+        text = str(attribute.get("StringValue", ""))
         match attribute["DataType"].partition(".")[::2]:
             case "String", "Array":
                 found[name] = _array(text)

@@ -11,7 +11,7 @@ from typing import Any
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
-from tests.events import message, received, sns_event
+from tests.events import message, ours, received, sns_event
 
 
 class Killed(BaseException):
@@ -93,7 +93,7 @@ class FakeQueue:
         handle = f"handle-{next(self._numbers)}"
         self._handles[handle] = n
         self._hide(n, hidden_seconds)
-        return dead_letter({**self.messages[n], "ReceiptHandle": handle})
+        return ours(dead_letter({**self.messages[n], "ReceiptHandle": handle}))
 
     def _hide(self, n: int, seconds: float) -> None:
         self.longest_hidden = max(self.longest_hidden, seconds)

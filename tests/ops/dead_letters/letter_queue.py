@@ -16,7 +16,7 @@ from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.whole import whole_letter
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
-from tests.events import message, received, sns_event
+from tests.events import message, ours, received, sns_event
 
 ORIGIN = Origin(environment="staging", account_id="123456789012", region="eu-west-1")
 
@@ -154,7 +154,7 @@ class LetterQueue:
         self._handles[handle] = id_
         raw = self.messages[id_]
         history = History(first_received_at=None, attributes=raw.get("MessageAttributes") or {})
-        return whole_letter(dead_letter({**raw, "ReceiptHandle": handle}), history)
+        return whole_letter(ours(dead_letter({**raw, "ReceiptHandle": handle})), history)
 
 
 class SteppedJournal(Journal):

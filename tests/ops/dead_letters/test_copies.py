@@ -16,7 +16,7 @@ from b2bpilot.ops.dead_letters.copies import Copies, copies_from_file, copies_fr
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.spool import Spool
-from tests.events import received
+from tests.events import ours, received
 from tests.ops.dead_letters.letter_queue import ORIGIN, LetterQueue, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ def copies(
             return copies_from_queue(queue, spool, wanted, **more)
         if not path.exists():
             export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
-        return copies_from_file(path, spool, selection, now=NOW, **more)
+        return copies_from_file(path, spool, selection, judge=ours, now=NOW, **more)
 
     return copies
 
@@ -112,7 +112,7 @@ def test_memory_holds_no_bodies(tmp_path: Path, spool: Spool) -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        found = copies_from_file(path, spool, Selection(), now=NOW)
+        found = copies_from_file(path, spool, Selection(), judge=ours, now=NOW)
         assert sum(1 for _ in found.letters()) == 1_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -17,6 +17,7 @@ from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.wording import without_details
 from b2bpilot.pipeline.dead_letter import FailureKind, dead_letter
+from b2bpilot.pipeline.owner import OURS
 from tests.events import message, notification, received, sns_event
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
@@ -151,6 +152,7 @@ def found(number: int, *, days_ago: float = 0, message_id: str | None = "") -> F
         sent_at=NOW - days_ago * DAY,
         redrives=0,
         receive_count=1,
+        owner=OURS,
     )
 
 

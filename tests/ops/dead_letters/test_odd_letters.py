@@ -24,7 +24,7 @@ from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter, whole_letter
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
-from tests.events import received
+from tests.events import ours, received
 from tests.odd_letters import KNOWN, odd_letters
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 from tests.ops.dead_letters.letter_queue import ORIGIN
@@ -61,7 +61,7 @@ def test_every_odd_letter_is_grouped_chosen_and_told_of(found: dict[str, Any]) -
 
 @given(odd_letters())
 def test_a_redrive_leaves_every_letter_that_cannot_be_read_where_it_is(found: dict[str, Any]) -> None:
-    letter = dead_letter(found)
+    letter = ours(dead_letter(found))
     everything = Options(include_completed=True, include_poison=True)
 
     for state in (None, *RowState):

@@ -26,6 +26,7 @@ from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import read
+from tests.events import SUBSCRIPTION_ARN
 from tests.ops.dead_letters.a_run import NOW, Lines, Rows, decisions, redrive
 from tests.ops.dead_letters.world import World, id_of, letter
 from tests.ops.status.readings import STACK
@@ -147,7 +148,11 @@ def staging() -> Iterator[Environment]:
         sqs = access.client("sqs")
         url = sqs.create_queue(QueueName="letters")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody=letter().body)
-        yield Environment(name="staging", access=access, stack=replace(STACK, dead_letter_queue_url=url))
+        yield Environment(
+            name="staging",
+            access=access,
+            stack=replace(STACK, dead_letter_queue_url=url, subscription_arn=SUBSCRIPTION_ARN),
+        )
 
 
 def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(

@@ -16,7 +16,7 @@ from b2bpilot.errors import AwsError, AwsThrottled, AwsUnreachable, PublishFaile
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
 from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.pipeline.message import Encoded
-from tests.events import message, received, sns_event
+from tests.events import message, ours, received, sns_event
 
 
 class Fault(StrEnum):
@@ -35,7 +35,7 @@ class Crash(BaseException):
 
 def letter(*, redrives: int = 0, redriven_by: str = "an-earlier-run") -> DeadLetter:
     beside = {"redrive": {"run_id": redriven_by, "attempt": redrives}} if redrives else {}
-    return dead_letter(received(sns_event(message(), **beside)))
+    return ours(dead_letter(received(sns_event(message(), **beside))))
 
 
 def id_of(found: DeadLetter) -> str:
@@ -116,7 +116,7 @@ class World:
     def invoke_later(self, event: Mapping[str, object]) -> None:
         fault = next(self.faults)
         self._fail(fault, before=True)
-        self._run_later(dead_letter(received(dict(event))))
+        self._run_later(ours(dead_letter(received(dict(event)))))
         self._fail(fault, before=False)
 
     def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
@@ -131,7 +131,7 @@ class World:
                 results.append(Published(error=PublishFailed("InternalError")))
             else:
                 if self.is_subscribed:
-                    self._run_later(dead_letter(received(encoded.body)))
+                    self._run_later(ours(dead_letter(received(encoded.body))))
                 results.append(Published(sns_message_id="x"))
         try:
             self._fail(fault, before=False)

@@ -1,0 +1,45 @@
+"""Whose dead letters are, as it is shown: what is not this environment's, and what was adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from b2bpilot.cli.dlq.options import letters
+
+if TYPE_CHECKING:
+    from b2bpilot.pipeline.owner import Owner
+
+
+def fields(owners: Mapping[Owner, int]) -> list[dict[str, object]]:
+    """Return for programs whose they are, and how many."""
+    return [{**owner_fields(owner), "count": count} for owner, count in owners.items()]
+
+
+def owner_fields(owner: Owner) -> dict[str, object]:
+    return {
+        "ownership": owner.ownership.value,
+        "owner": str(owner),
+        "subscription_arn": owner.subscription_arn,
+        "adopted": owner.is_adopted,
+    }
+
+
+def lines(owners: Mapping[Owner, int]) -> Iterator[str]:
+    """Return for people a line each; what may be adopted with the option that does it."""
+    for owner, count in owners.items():
+        yield line(owner, count)
+
+
+def line(owner: Owner, count: int) -> str:
+    from b2bpilot.pipeline.owner import Ownership
+
+    match owner.ownership:
+        case Ownership.OTHER:
+            return f"{letters(count)} for {owner}: left as they are"
+        case Ownership.GONE:
+            return f"{letters(count)} of {owner}. --adopt {owner.name} takes them for the processor's"
+        case Ownership.OURS:
+            return f"{letters(count)} {owner}"
+        case Ownership.UNKNOWN:
+            return f"{letters(count)} of an owner who is {owner}"
