@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
+from b2bpilot.aws.queue import DeadLetterQueue, Outgoing, Unsent
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.record import RunState
@@ -24,7 +25,7 @@ from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import SubmissionStatus
-from tests.events import message, sns_event
+from tests.events import SUBSCRIPTION_ARN, message, sns_event
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 
@@ -43,6 +44,18 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield found
 
 
+class OwnQueue(DeadLetterQueue):
+    """What is put into it names this environment's subscription, as what Lambda writes does."""
+
+    subscription_arn = ""
+
+    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]:
+        named = [
+            replace(one, body=one.body.replace(SUBSCRIPTION_ARN, self.subscription_arn)) for one in messages
+        ]
+        return super().send(named)
+
+
 @pytest.fixture
 def queue(pipeline: Machine) -> DeadLetterQueue:
     access = AwsAccess(
@@ -51,7 +64,8 @@ def queue(pipeline: Machine) -> DeadLetterQueue:
         access_key_id=pipeline.state.account_id,
         secret_access_key="local",
     )
-    found = DeadLetterQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
+    found = OwnQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
+    found.subscription_arn = pipeline.stack_output("SubscriptionArn")
     while letters := found.receive(hidden_seconds=30, wait_seconds=0):
         found.delete(letters)
     return found

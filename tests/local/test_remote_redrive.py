@@ -21,7 +21,7 @@ from b2bpilot.errors import Refused
 from b2bpilot.ops.dead_letters import remote
 from b2bpilot.ops.environment import Environment, discover
 from b2bpilot.pipeline.message import PilotMessage
-from tests.events import message, sns_event
+from tests.events import SUBSCRIPTION_ARN, message, sns_event
 from tests.local.conftest import ROOT, Machine
 from tests.local.polling import eventually
 
@@ -76,7 +76,9 @@ def _put(client: Any, deployed: Environment, messages: list[PilotMessage]) -> No
         entries = [
             {
                 "Id": str(number),
-                "MessageBody": json.dumps(sns_event(one)),
+                "MessageBody": json.dumps(sns_event(one)).replace(
+                    SUBSCRIPTION_ARN, deployed.stack.subscription_arn
+                ),
                 "MessageAttributes": {"ErrorMessage": {"DataType": "String", "StringValue": "boom"}},
             }
             for number, one in enumerate(messages[start : start + 10])

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.dlq import discard, edit, group_view
+from b2bpilot.cli.dlq import discard, edit, group_view, owner_view
 from b2bpilot.cli.dlq import restore as dlq_restore
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.dlq.selection import SelectingCommand, selection_of
@@ -103,6 +103,8 @@ def _print(pilot: Pilot, lines: IO[bytes]) -> None:
 
 
 def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+    from b2bpilot.ops.dead_letters.groups import owners_of
+
     what = f"{letters(len(found.found))}{group_view.of_group(found.names, selection)}"
     if file == STDOUT:
         pilot.output.notice(f"Exported {what}")
@@ -113,8 +115,11 @@ def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
             "group": group_view.cause_fields(found.names, selection),
             "saw": found.saw,
             "about": found.about,
+            "owners": owner_view.fields(owners_of(found.found)),
         }
         pilot.output.record({"exported": fields}, text=[f"Exported {what} to {file}"])
+    for owner, count in owners_of(found.found).items():
+        pilot.output.notice(f"{letters(count)} of them: {owner}")
     if found.not_released:
         pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from b2bpilot.cli.dlq import group_view
-from b2bpilot.cli.dlq.options import CONFIRM, DRY_RUN, REASON, YES, confirm, confirm_by_name, letters
+from b2bpilot.cli.dlq import group_view, owner_view
+from b2bpilot.cli.dlq.options import ADOPT, CONFIRM, DRY_RUN, REASON, YES, confirm, confirm_by_name, letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
@@ -29,27 +29,34 @@ def discard(
     dry_run: DRY_RUN = False,
     reason: REASON = None,
     confirm_name: CONFIRM = None,
+    adopt: ADOPT = None,
     yes: YES = False,
 ) -> None:
     """Take dead letters out of the queue. They are archived first: `dlq restore RUN` puts them back.
 
-    Exactly the letters of the plan are taken, none that arrives later. Exit code 4: some were not deleted.
+    Exactly the letters of the plan are taken, none that arrives later, and none of another subscriber. Exit code 4: some were
+    not deleted.
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
     from b2bpilot.ops.dead_letters.discard import needs_name, parameters_of, write_plan
+    from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, now=pilot.now())
+    adopted = pilot.environment.subscribers.adopt(adopt or ())
     found = _survey(pilot, selection)
     _show_plan(pilot, found, selection, dry_run=dry_run)
     if dry_run or not found.look.found:
         return
-    planned = {letter.queue_message_id: letter.message_id for letter in found.look.found}
+    planned = {one.queue_message_id: one.message_id for one in found.look.found if one.owner.is_ours}
+    if not planned:
+        raise all_others(owners_of(found.look.found))
     by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
     what = f"{letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
     _confirm(pilot, f"Archive and delete {what}", by_name=by_name, typed=confirm_name, yes=yes)
-    parameters = parameters_of(selection, letters=len(planned), names=found.look.names, by_name=by_name)
+    parameters = dict(parameters_of(selection, letters=len(planned), names=found.look.names, by_name=by_name))
+    parameters["adopt"] = sorted(adopted)
     with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
         write_plan(journal, planned)
         discarded = _discard(pilot, journal, planned)
@@ -62,6 +69,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     from b2bpilot.ops.dead_letters.naming import patience_after
 
     require_whole_plan(record)
+    pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     left = remaining(record.messages)
     if not left:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
@@ -89,10 +97,13 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
 
 
 def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bool) -> None:
+    from b2bpilot.ops.dead_letters.groups import owners_of
+
     plan = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
-        "letters": len(found.look.found),
+        "letters": sum(one.owner.is_ours for one in found.look.found),
+        "owners": owner_view.fields(owners_of(found.look.found)),
         "dry_run": dry_run,
     }
     text = [line for group in found.groups for line in group_view.lines(group, now=pilot.now())]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq.editor import ask_editor
-from b2bpilot.cli.dlq.options import REASON, YES, confirm
+from b2bpilot.cli.dlq.options import ADOPT, REASON, YES, confirm
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.plain import one_line
@@ -25,6 +25,7 @@ def edit(
     ],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Edit, show the difference and stop.")] = False,
+    adopt: ADOPT = None,
     reason: REASON = None,
     yes: YES = False,
 ) -> None:
@@ -35,6 +36,7 @@ def edit(
     Example: b2bpilot dlq edit -e staging 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc
     """
     pilot = pilot_of(ctx)
+    adopted = pilot.environment.subscribers.adopt(adopt or ())
     change = _edited(pilot, _letter(pilot, letter_id))
     if not change.is_change:
         pilot.output.record(
@@ -47,7 +49,7 @@ def edit(
     if dry_run:
         return
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
-    parameters = {"queue_message_id": change.letter.queue_message_id}
+    parameters = {"queue_message_id": change.letter.queue_message_id, "adopt": sorted(adopted)}
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
         from b2bpilot.ops.dead_letters.editing import replace_letter
 
@@ -62,6 +64,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     if is_done(record):
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
+    pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     confirm(pilot, f"Go on with replacing the dead letter of run {record.run_id}", yes=yes)
     with resumed_run(pilot, record) as journal, pilot.output.progress("Looking at the dead-letter queue"):
         resume_edit(pilot.environment, journal, record, home=pilot.runs_home, now=pilot.now())

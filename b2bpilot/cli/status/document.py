@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.subscriptions.subscription import runnable
 from b2bpilot.pipeline.message import format_time
@@ -87,6 +88,7 @@ def _letters(letters: Letters) -> dict[str, object]:
         "complete": look.is_complete if look else None,
         "oldest": format_time(look.oldest) if look and look.oldest else None,
         "expiring_within_2_days": look.expiring if look else None,
+        "others": owner_view.fields(look.others) if look else None,
         "not_looked_because": letters.no_look,
     }
 

@@ -45,9 +45,17 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         f"messages since {period['since']}",
         f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
         *(line for line in told if not line.startswith("0 ")),
+        *(
+            f"dead letters that are not counted, of {owner}: {count:,}"
+            for owner, count in notes.other_dead_letters.items()
+        ),
         *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
     ]
-    pilot.output.record({"reconciled": {**period, **fields, "doubts": list(notes.doubts)}}, text=text)
+    others = notes.other_dead_letters
+    pilot.output.record(
+        {"reconciled": {**period, **fields, "doubts": list(notes.doubts), "other_dead_letters": others}},
+        text=text,
+    )
     if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO] + counts[Verdict.STATUS_CALLBACK]:
         pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
 

@@ -190,6 +190,9 @@ def _summary(letter: DeadLetter) -> Mapping[str, object]:
         "dead_since": format_time(letter.sent_at) if letter.sent_at else None,
         "receive_count": letter.receive_count,
         "redrives": letter.redrives,
+        "owner": str(letter.owner),
+        "ownership": letter.owner.ownership.value,
+        "subscription_arn": letter.addressee.subscription_arn,
     }
 
 

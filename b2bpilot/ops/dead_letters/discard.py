@@ -107,7 +107,18 @@ class Discard:
         return Discarded(deleted=len(letters) - len(problems), problems=tuple(problems))
 
     def _discard(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
-        """Archive, then delete. What an earlier attempt archived is not archived again."""
+        """Archive, then delete. What an earlier attempt archived is not archived again; what is not ours is left alone."""
+        others, batch = (
+            [one for one in batch if not one.owner.is_ours],
+            [one for one in batch if one.owner.is_ours],
+        )
+        if others:
+            self.journal.write(*(entry("failed", one, error=_others(one)) for one in others))
+        return [_problem(one, _others(one)) for one in others] + (
+            self._discard_ours(held, batch) if batch else []
+        )
+
+    def _discard_ours(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
         new = [whole(letter) for letter in batch if not self._is_archived(letter.queue_message_id)]
         self.archive.append(lines(new, self.origin))
         self.journal.write(*(entry("archived", letter) for letter in batch))
@@ -164,6 +175,10 @@ def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> M
     if queue_message_id in gone:
         return {"event": "deleted", **ids, "found": "gone"}
     return {"event": "failed", **ids, "error": NOT_FOUND}
+
+
+def _others(letter: DeadLetter) -> str:
+    return f"not this environment's, so it is still in the queue: {letter.owner}"
 
 
 def _problem(letter: DeadLetter, reason: str) -> Problem:

@@ -67,7 +67,7 @@ class LiveSubscribers:
             return self._known[arn]
 
     def is_own_function(self, arn: str) -> bool:
-        return function_name(arn) in _own_endpoints(self._stack)
+        return is_own_endpoint(self._stack, arn)
 
     def owner_of_nameless(self) -> Owner:
         """A live subscriber that sends its dead letters here may do so raw: then nothing tells them from ours."""
@@ -111,7 +111,7 @@ class LiveSubscribers:
         return _gone(arn) if found is None else self._owner(arn, found.protocol, found.endpoint)
 
     def _owner(self, arn: str, protocol: str, endpoint: str) -> Owner:
-        if function_name(endpoint) in _own_endpoints(self._stack):
+        if is_own_endpoint(self._stack, endpoint):
             return OURS
         return Owner(ownership=Ownership.OTHER, name=endpoint_name(protocol, endpoint), subscription_arn=arn)
 
@@ -154,7 +154,8 @@ def endpoint_name(protocol: str, endpoint: str) -> str:
     return f"a subscriber by {protocol}"
 
 
-def _own_endpoints(stack: StackOutputs) -> frozenset[str]:
+def is_own_endpoint(stack: StackOutputs, arn: str) -> bool:
+    """Whether it is a function of the stack, through an alias or a version, too, or its queue."""
     partition = stack.topic_arn.split(":")[1]
     names = (
         stack.webhook_function_name,
@@ -165,7 +166,7 @@ def _own_endpoints(stack: StackOutputs) -> frozenset[str]:
     functions = {
         f"arn:{partition}:lambda:{stack.region}:{stack.account_id}:function:{name}" for name in names
     }
-    return frozenset(functions | {stack.dead_letter_queue_arn})
+    return function_name(arn) in functions or arn == stack.dead_letter_queue_arn
 
 
 def _gone(arn: str) -> Owner:

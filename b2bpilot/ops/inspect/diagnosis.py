@@ -160,6 +160,8 @@ def _stored(evidence: Evidence, row: UserSubmission) -> str:
 def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     row = evidence.row
     yield from _undelivered(evidence)
+    for letter in evidence.other_letters:
+        yield f"dead letter {letter.queue_message_id} says nothing of it here: its owner is {letter.owner}"
     yield from at_twilio.gaps(evidence, is_lost=verdict is Verdict.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.ops.reconcile.notes import Notes, chunks
-from b2bpilot.ops.reconcile.queues import Queues
+from b2bpilot.ops.reconcile.queues import Queues, doubts_about
 from b2bpilot.ops.reconcile.routing import AskRouting
 from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_what_is_not_ours
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
@@ -95,7 +95,9 @@ class Comparison:
         for chunk in chunks(notes, Verdict.MISSING):
             dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)
             notes.turn(dead, Verdict.DEAD_LETTER)
-        notes.doubts = queues.doubts if notes.counts()[Verdict.MISSING] else ()
+        notes.other_dead_letters = {str(owner): count for owner, count in queues.others.items()}
+        left = [each.message_id for chunk in chunks(notes, Verdict.MISSING) for each in chunk if each.message_id]
+        notes.doubts = (*queues.doubts, *doubts_about(left, queues)) if left else ()
 
     def _explain(self, notes: Notes) -> None:
         """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them. What is missing

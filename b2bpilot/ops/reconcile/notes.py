@@ -40,6 +40,8 @@ class Notes:
         self._stored = 0
         self.doubts: tuple[str, ...] = ()
         """Why what is missing may be in a queue of ours all the same."""
+        self.other_dead_letters: dict[str, int] = {}
+        """How many dead letters are not this environment's, by their owners: they stand for no message of ours."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
         self.has_text = False

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
+from b2bpilot.ops.dead_letters.groups import owners_of
 from b2bpilot.ops.dead_letters.look import Queue, look
 from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.owner import Owner, Ownership
 
 RECENT = timedelta(minutes=10)
 """Lambda tries a throttled event again after five minutes at most (facts A2), and CloudWatch is late by some."""
@@ -25,9 +28,22 @@ class Queues:
     """What our queues hold. While there is a doubt, what has no row may be in one of them."""
 
     dead_letters: frozenset[str] = frozenset()
-    """The message_ids of those that were seen and can be read."""
+    """The message_ids of those that were seen, can be read, and are this environment's."""
+    others: Mapping[Owner, int] = field(default_factory=dict)
+    """How many more there are that are not this environment's, by their owners."""
+    unowned: Mapping[str, Owner] = field(default_factory=dict)
+    """By message_id, those that may be this environment's and may not: their subscription is gone, or nobody can tell."""
     doubts: tuple[str, ...] = ()
     """What is not known, or speaks for waiting messages, a sentence each."""
+
+
+def doubts_about(message_ids: Iterable[str], queues: Queues) -> tuple[str, ...]:
+    """Return what is not known of these messages alone, a sentence for each owner. A live subscriber's dead letter is no copy
+    of ours, so it is no doubt."""
+    owners = Counter(queues.unowned[one] for one in message_ids if one in queues.unowned)
+    return tuple(
+        f"dead letters of {count:,} of them, whose owner is {owner}" for owner, count in owners.items()
+    )
 
 
 def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
@@ -35,7 +51,7 @@ def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta)
     seen = dead_letters(queue_of(environment), now=now)
     function = environment.stack.processor_function_name
     held_back = waiting(environment.access, function, now=now, fresh_for=fresh_for)
-    return Queues(dead_letters=seen.dead_letters, doubts=(*seen.doubts, *held_back))
+    return replace(seen, doubts=(*seen.doubts, *held_back))
 
 
 def dead_letters(queue: Queue, *, now: datetime) -> Queues:
@@ -44,10 +60,17 @@ def dead_letters(queue: Queue, *, now: datetime) -> Queues:
         seen = look(queue, now=now)
     except AwsError as exc:
         return Queues(doubts=(f"the dead-letter queue was not asked: {exc}",))
-    partly = f"of about {seen.about:,} dead letters, {seen.saw:,} were seen"
+    partly = [f"of about {seen.about:,} dead letters, {seen.saw:,} were seen"] if not seen.is_complete else []
+    ours = [letter for letter in seen.found if letter.owner.is_ours]
     return Queues(
-        dead_letters=frozenset(letter.message_id for letter in seen.found if letter.message_id),
-        doubts=() if seen.is_complete else (partly,),
+        dead_letters=frozenset(letter.message_id for letter in ours if letter.message_id),
+        others=owners_of(seen.found),
+        unowned={
+            letter.message_id: letter.owner
+            for letter in seen.found
+            if letter.message_id and letter.owner.ownership in (Ownership.GONE, Ownership.UNKNOWN)
+        },
+        doubts=tuple(partly),
     )
 
 

@@ -90,7 +90,15 @@ def _letters(letters: Letters, env: str) -> Iterator[Finding]:
             text=f"{least}{_many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
             command=f"b2bpilot dlq redrive {env}",
         )
-    if letters.depth:
+    others = sum(look.others.values()) if look else 0
+    if others:
+        names = ", ".join(str(owner) for owner in look.others) if look else ""
+        yield Finding(
+            gravity=Gravity.WAITING,
+            text=f"{_many(others, 'dead letter')} in the queue not for this environment: {names}",
+            command=f"b2bpilot subscriptions {env}",
+        )
+    if letters.depth > others:
         yield Finding(
             gravity=Gravity.WAITING,
             text=f"{_many(letters.depth, 'dead letter')} in the queue",

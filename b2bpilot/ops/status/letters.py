@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
 
 SOON = timedelta(days=2)
 LOOK_SECONDS = 4.0
@@ -29,6 +31,8 @@ class Look:
     oldest: datetime | None
     expiring: int
     is_complete: bool
+    others: Mapping[Owner, int] = field(default_factory=dict)
+    """How many of them are not this environment's, by their owners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ def _look(
         oldest=min((at for at in seen.times if at), default=None),
         expiring=sum(at is not None and at + retention <= now + SOON for at in seen.times),
         is_complete=is_complete,
+        others=dict(seen.others.most_common()),
     )
 
 
@@ -89,11 +94,14 @@ class _Seen:
 
     def __init__(self, *, stop: threading.Event, monotonic: Callable[[], float]) -> None:
         self.times: list[datetime | None] = []
+        self.others: Counter[Owner] = Counter()
         self._stop = stop
         self._monotonic = monotonic
         self._deadline = monotonic() + LOOK_SECONDS
 
     def visit(self, letter: DeadLetter) -> None:
         self.times.append(letter.sent_at)
+        if not letter.owner.is_ours:
+            self.others[letter.owner] += 1
         if self._stop.is_set() or self._monotonic() > self._deadline:
             raise _EnoughError

@@ -94,7 +94,9 @@ def reading(
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
     queue = Question(
         lambda: letters(
-            DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access),
+            DeadLetterQueue.connect(
+                stack.dead_letter_queue_url, access=access, judge=environment.subscribers.judge
+            ),
             wants_look=wanted.looks_at_letters,
             now=now,
             stop=stop,

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.ops.dead_letters.owner import is_own_endpoint
 from b2bpilot.ops.subscriptions.samples import rejected
 
 
@@ -162,8 +163,12 @@ def _filtered(subscription: Subscription, *, certain: bool) -> Iterator[Reason]:
 
 
 def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
+    """This environment's queue is for what ends in this environment: another's dead letters would lie there for good."""
+    text = "it has no redrive policy: what SNS cannot deliver is lost"
+    if not is_own_endpoint(stack, subscription.endpoint):
+        return Reason(text=f"{text}. Its owner can name a queue of its own")
     return Reason(
-        text="it has no redrive policy: what SNS cannot deliver is lost",
+        text=text,
         command=f"aws sns set-subscription-attributes --subscription-arn {subscription.arn} "
         "--attribute-name RedrivePolicy "
         f'--attribute-value \'{{"deadLetterTargetArn": "{stack.dead_letter_queue_arn}"}}\'',
@@ -172,5 +177,11 @@ def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
 
 def _remarks(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
     target = subscription.redrive_target_arn
-    if target is not None and target != stack.dead_letter_queue_arn:
+    is_ours = is_own_endpoint(stack, subscription.endpoint)
+    if target == stack.dead_letter_queue_arn and not is_ours:
+        yield Reason(
+            text="what SNS cannot deliver goes to this environment's queue, where nobody redrives it: "
+            "its owner has to name a queue of its own"
+        )
+    if is_ours and target is not None and target != stack.dead_letter_queue_arn:
         yield Reason(text=f"what SNS cannot deliver goes to {target}, not to this environment's queue")

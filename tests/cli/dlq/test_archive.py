@@ -175,6 +175,7 @@ def test_a_dry_run_stops_after_the_plan(run: Run, letters: Letters, three: list[
         "environment": "staging",
         "account_id": "123456789012",
         "letters": 3,
+        "owners": [],
         "dry_run": True,
     }
     assert len(letters.all()) == 3

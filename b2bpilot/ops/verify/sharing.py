@@ -1,0 +1,36 @@
+"""A check of the category `dead-letters`: whether other subscribers send theirs into this environment's queue."""
+
+from __future__ import annotations
+
+from b2bpilot.ops.dead_letters.owner import endpoint_name, is_own_endpoint
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.subscription import READ, all_of
+from b2bpilot.ops.verify.world import World
+
+
+def _unshared(world: World) -> Answer:
+    stack = world.stack
+    others = [one for one in all_of(world) if not is_own_endpoint(stack, one.endpoint)]
+    for one in others:
+        if one.attributes_error is not None:
+            raise one.attributes_error
+    sharing = [one for one in others if one.redrive_target_arn == stack.dead_letter_queue_arn]
+    if not sharing:
+        return holds("no other subscription of the topic does")
+    told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)
+    return fails(f"{told}: its owner has to give it a queue of its own", mend="")
+
+
+CHECKS = (
+    Check(
+        code="B2B105",
+        category=Category.DEAD_LETTERS,
+        statement="no other subscriber sends its dead letters into the queue",
+        why="Nobody redrives them from there, and of those that name no subscription nobody can tell whose they are.",
+        mend="",
+        probe=_unshared,
+        severity=Severity.WARNING,
+        actions=READ,
+        needs=("B2B030",),
+    ),
+)
