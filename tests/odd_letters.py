@@ -71,7 +71,7 @@ DESTINATION = {
     "timestamp": "2026-10-01T12:48:16.568Z",
     "requestContext": {
         "requestId": "e4b4",
-        "functionArn": "arn:aws:lambda:us-east-1:123456789012:function:processor:$LATEST",
+        "functionArn": "arn:aws:lambda:eu-west-1:123456789012:function:b2b-pilot-background-processor-staging:$LATEST",
         "condition": "RetriesExhausted",
         "approximateInvokeCount": 3,
     },

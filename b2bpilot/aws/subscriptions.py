@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from b2bpilot.aws.failures import error_code, translated
+from b2bpilot.aws.attempts import error_code
+from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError
 

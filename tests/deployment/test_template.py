@@ -85,6 +85,7 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
     assert set(values) == {
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
         "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
+        "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS",
     }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from lambdas.dead_letter_redriver.switch import Switch
 from tests.events import SUBSCRIPTION_ARN, sns_event
 
 QUEUES_OWN_SECONDS = 2160
-PROCESSOR_ARN = "arn:aws:lambda:us-east-1:123456789012:function:processor"
+PROCESSOR_ARN = "arn:aws:lambda:eu-west-1:123456789012:function:b2b-pilot-background-processor-staging"
 
 
 class Fault(StrEnum):

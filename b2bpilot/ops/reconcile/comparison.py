@@ -96,7 +96,9 @@ class Comparison:
             dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)
             notes.turn(dead, Verdict.DEAD_LETTER)
         notes.other_dead_letters = {str(owner): count for owner, count in queues.others.items()}
-        left = [each.message_id for chunk in chunks(notes, Verdict.MISSING) for each in chunk if each.message_id]
+        left = [
+            each.message_id for chunk in chunks(notes, Verdict.MISSING) for each in chunk if each.message_id
+        ]
         notes.doubts = (*queues.doubts, *doubts_about(left, queues)) if left else ()
 
     def _explain(self, notes: Notes) -> None:
