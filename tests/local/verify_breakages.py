@@ -94,6 +94,17 @@ def unsubscribe_others(stage: Stage) -> None:
             stage.aws("sns").unsubscribe(SubscriptionArn=one["SubscriptionArn"])
 
 
+def another_s_dead_letters_come_here(stage: Stage) -> None:
+    queue = stage.aws("sqs").create_queue(QueueName="somebody-elses")["QueueUrl"]
+    arn = stage.aws("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    policy = json.dumps({"deadLetterTargetArn": stage.stack.dead_letter_queue_arn})
+    stage.aws("sns").subscribe(
+        TopicArn=stage.stack.topic_arn, Protocol="sqs", Endpoint=arn, Attributes={"RedrivePolicy": policy}
+    )
+
+
 def subscription_pending(stage: Stage) -> None:
     stage.aws("sns").subscribe(
         TopicArn=stage.stack.topic_arn, Protocol="http", Endpoint="http://127.0.0.1:9/nobody?key=secret"
@@ -286,6 +297,13 @@ BREAKAGES = (
     Breakage("B2B062", "DLQ with a redrive policy", queue_with_redrive_policy),
     Breakage("B2B063", "retention 60 s", lambda s: s.queue(MessageRetentionPeriod="60")),
     Breakage("B2B065", "a dead letter", dead_letter, no_dead_letters, mended=False),
+    Breakage(
+        "B2B105",
+        "another subscriber's dead letters",
+        another_s_dead_letters_come_here,
+        unsubscribe_others,
+        mended=False,
+    ),
     Breakage("B2B066", "queue not encrypted", lambda s: s.queue(SqsManagedSseEnabled="false")),
     Breakage("B2B066", "plain HTTP taken", plain_http_into_the_queue),
     Breakage("B2B067", "queue public", everybody_may_receive),

@@ -61,11 +61,18 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
 
 FIND = ("cloudformation:DescribeStacks",)
 ROWS = (*FIND, "secretsmanager:GetSecretValue")
-LETTERS = (*FIND, "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
+LETTERS = (
+    *FIND,
+    *OWNERS,
+    "sqs:ReceiveMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+)
 LOOK = (*LETTERS, *ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "logs:FilterLogEvents")
-SUBSCRIPTIONS_OF_TOPIC = (*FIND, "sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
+SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
 ADMISSION = (
     "lambda:GetPolicy",
     "lambda:GetFunctionConfiguration",
