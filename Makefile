@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults fuzz check format build docs bench clean
+.PHONY: help demo test faults upgrade fuzz check format build docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template 
 
 faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+upgrade: $(STAMP) ## Update the last release to this version under traffic, go back, and balance the books (ARGS="--seconds 60 --seed 7")
+	@$(BIN)/python -m tests.upgrade $(ARGS)
 
 fuzz: $(STAMP) ## Run the property tests with 20 times as many examples (SEED=7 for the same ones again)
 	B2BPILOT_FUZZ=20 $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)

@@ -59,7 +59,7 @@ def deploy(aws: LocalAws, template: Path, parameters: Mapping[str, str]) -> Stac
     except ClientError as refused:
         raise LocalEnvironmentError(f"the template could not be deployed: {refused}") from refused
     stack = _stack(_wait(aws))
-    settle(aws, stack)
+    settle(aws, stack, before=_stack(found) if found else None)
     update_again(aws, stack)
     return stack
 
@@ -70,18 +70,19 @@ def for_emulator(template: str) -> str:
     return re.sub(r"(?m)^( +)CodeUri: .*$", r"\1CodeUri: s3://b2bpilot-local/unused.zip", without_rules)
 
 
-def settle(aws: LocalAws, stack: Stack) -> None:
+def settle(aws: LocalAws, stack: Stack, *, before: Stack | None = None) -> None:
     """Set what the emulator's CloudFormation drops (facts I3)."""
     processor = stack.outputs["ProcessorFunctionName"]
     # DeadLetterConfig of the function.
     aws.functions.update_function_configuration(
         FunctionName=processor, DeadLetterConfig={"TargetArn": stack.outputs["DeadLetterQueueArn"]}
     )
-    # ReservedConcurrentExecutions of the function.
-    aws.functions.put_function_concurrency(
-        FunctionName=processor,
-        ReservedConcurrentExecutions=int(stack.outputs["ProcessorReservedConcurrency"]),
-    )
+    # ReservedConcurrentExecutions of the function. An update leaves what somebody set beside the template, unless that changed.
+    reserved = stack.outputs["ProcessorReservedConcurrency"]
+    if before is None or before.outputs.get("ProcessorReservedConcurrency") != reserved:
+        aws.functions.put_function_concurrency(
+            FunctionName=processor, ReservedConcurrentExecutions=int(reserved)
+        )
     # KmsMasterKeyId of the topic; nothing is encrypted here, but what is deployed can be checked.
     aws.sns.set_topic_attributes(
         TopicArn=stack.outputs["TopicArn"], AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns"

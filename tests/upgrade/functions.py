@@ -1,0 +1,149 @@
+"""The functions of two versions: each container asks the process of the code that is deployed for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
+
+from b2bpilot.local.runtime.configuration import FunctionConfiguration
+from tests.upgrade.version import Version, clean_environment
+
+RUNNER = Path(__file__).with_name("function_process.py")
+END_SECONDS = 10
+POLL_SECONDS = 0.05
+
+
+class Functions:
+    """Loads a function's code from the version that was uploaded last, as Lambda does, and counts who ran."""
+
+    def __init__(self, folder: Path, first: Version) -> None:
+        self._folder = folder
+        self._uploaded = {"": first}
+        self._first = first
+        self._lock = threading.Lock()
+        self._processes: dict[tuple[object, ...], FunctionProcess] = {}
+        self.runs: Counter[tuple[str, str]] = Counter()
+
+    def upload(self, client: Any, function: str, version: Version) -> bool:
+        """Do what `sam deploy` does with a function's code; return when Lambda says that it is in use, False when it was
+        already."""
+        package = _package(version)
+        checksum = base64.b64encode(hashlib.sha256(package).digest()).decode()
+        if client.get_function_configuration(FunctionName=function)["CodeSha256"] == checksum:
+            return False
+        self._uploaded[checksum] = version
+        client.update_function_code(FunctionName=function, ZipFile=package)
+        while client.get_function_configuration(FunctionName=function)["LastUpdateStatus"] == "InProgress":
+            time.sleep(POLL_SECONDS)
+        return True
+
+    def load(self, configuration: FunctionConfiguration) -> RemoteHandler:
+        version = self._uploaded.get(configuration.code_sha256, self._first)
+        key = (version.name, configuration.handler, frozenset(configuration.environment.items()))
+        with self._lock:
+            if key not in self._processes:
+                address = self._folder / str(len(self._processes))
+                self._processes[key] = FunctionProcess(address, version, configuration)
+            process = self._processes[key]
+        return RemoteHandler(process.connect(), self, (version.name, configuration.handler.split(".")[1]))
+
+    def ran(self, who: tuple[str, str]) -> None:
+        with self._lock:
+            self.runs[who] += 1
+
+    def close(self) -> None:
+        with self._lock:
+            processes = list(self._processes.values())
+        for process in processes:
+            process.close()
+
+
+class FunctionProcess:
+    """The code of one version with one environment. It ends when its standard input does."""
+
+    def __init__(self, address: Path, version: Version, configuration: FunctionConfiguration) -> None:
+        self._address = str(address)
+        self._lock = threading.Lock()
+        self._is_ready = False
+        self._process = subprocess.Popen(
+            [sys.executable, str(RUNNER), self._address, configuration.handler, str(version.root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=clean_environment(version.root) | dict(configuration.environment),
+            cwd=version.root,
+        )
+
+    def connect(self) -> Connection:
+        assert self._process.stdout
+        with self._lock:
+            if not self._is_ready and self._process.stdout.readline() != "ready\n":
+                raise RuntimeError("the function's process ended before it was ready; its error stands above")
+            self._is_ready = True
+        return Client(self._address, family="AF_UNIX")
+
+    def close(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(END_SECONDS)
+        self._process.stdout.close()
+
+
+class RemoteHandler:
+    """A container's handler, which runs in the process of its version."""
+
+    def __init__(self, connection: Connection, functions: Functions, who: tuple[str, str]) -> None:
+        self._connection = connection
+        self._functions = functions
+        self._who = who
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        request = {"event": event, "context": _facts(context)}
+        self._connection.send_bytes(json.dumps(request).encode())
+        self._functions.ran(self._who)
+        while True:
+            reply = json.loads(self._connection.recv_bytes())
+            if "log" in reply:
+                logging.getLogger().handle(logging.makeLogRecord(reply["log"]))
+            elif "error" in reply:
+                raise _named(reply["error"])
+            else:
+                return reply["answer"]
+
+    def end(self) -> None:
+        self._connection.close()
+
+
+def _facts(context: Any) -> Mapping[str, Any]:
+    names = ("aws_request_id", "function_name", "invoked_function_arn", "memory_limit_in_mb")
+    more = ("log_group_name", "log_stream_name", "function_version")
+    facts = {name: getattr(context, name) for name in names + more}
+    return facts | {"remaining_seconds": context.get_remaining_time_in_millis() / 1000}
+
+
+def _named(error: Mapping[str, str]) -> Exception:
+    """An exception that Lambda would describe as it does the one of the other process."""
+    kind: type[Exception] = type(error["type"], (Exception,), {})
+    return kind(error["message"])
+
+
+def _package(version: Version) -> bytes:
+    """Stands for the artifact: its checksum tells which version was uploaded."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("version"), version.name)
+    return buffer.getvalue()

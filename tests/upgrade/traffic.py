@@ -1,0 +1,83 @@
+"""Webhooks at a steady rate, as Twilio posts them, while everything behind them changes."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
+from tests.upgrade.messages import Drawing, Kind, Message
+
+SENDERS = 8
+SOON_SECONDS = 2.0
+LATE = 5
+"""One of so many second deliveries comes in another phase."""
+
+
+class Traffic:
+    """Posts until `stop`. What is in `phase` when a message is sent first is the message's phase."""
+
+    def __init__(
+        self, url: str, auth_token: str, *, rate: float, drawing: Drawing, phase_seconds: float
+    ) -> None:
+        self._url, self._auth_token = url, auth_token
+        self._rate = rate
+        self._drawing = drawing
+        self._phase_seconds = phase_seconds
+        self._clients = threading.local()
+        self._opened: list[WebhookClient] = []
+        self._again: list[tuple[float, int, Message]] = []
+        self._order = itertools.count()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="traffic")
+        self.messages: list[Message] = []
+        self.phase = ""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when everything was posted, the second deliveries included."""
+        self._ending.set()
+        self._thread.join()
+        for client in self._opened:
+            client.close()
+
+    def _work(self) -> None:
+        with ThreadPoolExecutor(SENDERS) as senders:
+            due = time.monotonic()
+            while not self._ending.wait(max(0.0, due - time.monotonic())):
+                message = self._drawing.message(self.phase, at=time.time())
+                self.messages.append(message)
+                senders.submit(self._post, message)
+                self._draw_second(message)
+                self._post_seconds(senders, until=time.monotonic())
+                due += 1 / self._rate
+            self._post_seconds(senders, until=float("inf"))
+
+    def _draw_second(self, message: Message) -> None:
+        if message.kind is Kind.TWICE:
+            drawn = self._drawing.random
+            longest = self._phase_seconds * 2 if not drawn.randrange(LATE) else SOON_SECONDS
+            due = time.monotonic() + drawn.uniform(0, longest)
+            heapq.heappush(self._again, (due, next(self._order), message))
+
+    def _post_seconds(self, senders: ThreadPoolExecutor, *, until: float) -> None:
+        while self._again and self._again[0][0] <= until:
+            senders.submit(self._post, heapq.heappop(self._again)[2])
+
+    def _post(self, message: Message) -> None:
+        try:
+            message.answers.append(self._client().post(message.params).status)
+        except WebhookUnreachable:
+            message.answers.append(0)
+
+    def _client(self) -> WebhookClient:
+        found: WebhookClient | None = getattr(self._clients, "client", None)
+        if found is None:
+            found = self._clients.client = WebhookClient(self._url, auth_token=self._auth_token)
+            self._opened.append(found)
+        return found
