@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.message import PilotMessage, spellings
 from b2bpilot.pipeline.models import ReplyState
 
 ERROR_LENGTH = 2_000
@@ -38,8 +38,10 @@ class SubmissionFields:
 
 def claim_values(message: PilotMessage, lease: timedelta) -> dict[str, Any]:
     """Return the parameters of the statement that claims the message."""
+    message_id, *others = spellings(message.message_id)
     return {
-        "message_id": message.message_id,
+        "message_id": message_id,
+        "other_spellings": others,
         "message_sid": storable(message.params.get("MessageSid")),
         "source": message.source.value,
         "message_type": message.message_type.value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, LiteralString, Self
@@ -14,7 +14,7 @@ from psycopg.rows import dict_row, kwargs_row, scalar_row
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.claim import ERROR_LENGTH, Claim, SubmissionFields, claim_values, fence, storable
 from b2bpilot.pipeline.connection import Connection
-from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.message import PilotMessage, canonical, spellings
 from b2bpilot.pipeline.models import (
     Progress,
     ReplyState,
@@ -60,12 +60,15 @@ class DatabaseManager:
 
         PostgreSQL decides the race: a second INSERT waits for the first and then sees its lease.
         """
+        values = claim_values(message, lease)
         with self.connection.use() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            row = queries.CLAIM.run(cursor, claim_values(message, lease)).fetchone()
+            row = queries.CLAIM.run(cursor, values).fetchone()
+            if row is None and cursor.execute(queries.RESPELL, values).rowcount:
+                row = queries.CLAIM.run(cursor, values).fetchone()
         if row is None:
             return None
         state = known_reply_state(row["reply_state"])
-        return Claim(message_id=message.message_id, attempts=row["attempts"], reply_state=state)
+        return Claim(message_id=values["message_id"], attempts=row["attempts"], reply_state=state)
 
     def complete(self, claim: Claim, fields: SubmissionFields) -> float | None:
         """Store what the message says and end it, in one statement.
@@ -103,18 +106,21 @@ class DatabaseManager:
         )
 
     def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None:
-        return next(iter(self._submissions(queries.GET, {"message_id": message_id})), None)
+        """Return the row of a message, however the id or the row spells it."""
+        found, *_ = known = spellings(message_id)
+        return next(iter(self._submissions(queries.GET, {"message_id": found, "spellings": known})), None)
 
     def create_submission(
         self, message_id: str, fields: SubmissionFields, *, message_sid: str | None = None
     ) -> UserSubmission:
         """Insert a pending row unless the message has one; return the row either way."""
         values = {
-            "message_id": message_id,
+            "message_id": canonical(message_id),
             "message_sid": message_sid,
             **asdict(fields),
         }
-        self._execute(queries.CREATE, values)
+        if self.get_submission_by_message_id(message_id) is None:
+            self._execute(queries.CREATE, values)
         submission = self.get_submission_by_message_id(message_id)
         if submission is None:
             raise LookupError(f"row of message {message_id} was deleted while it was created")
@@ -157,13 +163,17 @@ class DatabaseManager:
         return self._submissions(queries.LIST_STUCK, {"since": since, "before_id": before_id, "limit": limit})
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
-        """Return how far messages are, by message_id; one without a row is absent. Meant for a thousand at a time."""
-        values = {"message_ids": list(message_ids)}
+        """Return how far messages are, by the message_id that was asked for; one without a row is absent. Meant for a
+        thousand at a time."""
+        asked = {spelling: message_id for message_id in message_ids for spelling in spellings(message_id)}
+        values = {"spellings": list(asked)}
         with (
             self.connection.use() as connection,
             connection.cursor(row_factory=kwargs_row(progress)) as cursor,
         ):
-            return {row.message_id: row for row in queries.PROGRESS.run(cursor, values)}
+            rows = queries.PROGRESS.run(cursor, values).fetchall()
+        in_order = sorted(rows, key=lambda row: row.message_id == canonical(row.message_id))
+        return {id_: replace(row, message_id=id_) for row in in_order if (id_ := asked[row.message_id])}
 
     def now(self) -> datetime:
         """Return the database's clock, to compare with what it writes."""

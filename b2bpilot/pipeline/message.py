@@ -113,6 +113,25 @@ def parse_message_id(text: str) -> str:
         raise MessageUnreadable(f"message_id {shown(text)} is not a UUID") from exc
 
 
+def canonical(message_id: str) -> str:
+    """Return a message_id as it is spelled everywhere; what is no UUID stays as it is, and is nobody's id."""
+    try:
+        return parse_message_id(message_id)
+    except MessageUnreadable:
+        return message_id
+
+
+def spellings(message_id: str) -> list[str]:
+    """Return how other systems spell an id, the canonical spelling first: it is text to the table, and a row is the same
+    message's whichever of them it has."""
+    try:
+        found = uuid.UUID(message_id)
+    except ValueError:
+        return [message_id]
+    plain = [str(found), found.hex]
+    return [*plain, *(text.upper() for text in plain), f"{{{found}}}", f"{{{found}}}".upper(), found.urn]
+
+
 def encode(message: PilotMessage) -> Encoded:
     """Return what to publish. User text goes into the body only: SNS refuses some of it in attributes.
 

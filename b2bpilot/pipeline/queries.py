@@ -20,9 +20,10 @@ _CLAIM: Final[LiteralString] = """
     INSERT INTO b2b_pilot_user_submissions AS submission
         (message_id, message_sid, source, message_type, priority, test, params, received_at,
          status, attempts, lease_expires_at)
-    VALUES
-        (%(message_id)s, %(message_sid)s, %(source)s, %(message_type)s, %(priority)s, %(test)s, %(params)s,
-         %(received_at)s, 'processing', 1, now() + %(lease)s)
+    SELECT %(message_id)s::text, %(message_sid)s, %(source)s, %(message_type)s, %(priority)s, %(test)s::boolean,
+        %(params)s::json, %(received_at)s::timestamptz, 'processing', 1, now() + %(lease)s
+    WHERE NOT EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(other_spellings)s))
+        OR EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s::text)
     ON CONFLICT (message_id) DO UPDATE SET
         status = 'processing',
         attempts = submission.attempts + 1,
@@ -43,7 +44,14 @@ CLAIM: Final = Statement(
     query=_CLAIM + " AND submission.discarded_by IS NULL" + _CLAIMED, before=_CLAIM + _CLAIMED
 )
 """Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse.
-What a person discarded is not stored by a delivery that comes later."""
+What a person discarded is not stored by a delivery that comes later. Nor does a message get a second row beside one whose
+message_id is spelled otherwise: RESPELL comes first."""
+
+RESPELL: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s::text
+    WHERE id = (SELECT id FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(other_spellings)s) LIMIT 1)
+        AND NOT EXISTS (SELECT FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s::text)
+"""
 
 COMPLETE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
@@ -88,7 +96,15 @@ CREATE: Final[LiteralString] = """
 """
 
 
-GET: Final = reading(COLUMNS, " FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s")
+GET: Final = reading(
+    COLUMNS,
+    """
+    FROM b2b_pilot_user_submissions
+    WHERE message_id = ANY(%(spellings)s)
+    ORDER BY message_id <> %(message_id)s
+    LIMIT 1
+    """,
+)
 
 LIST: Final = reading(
     COLUMNS,
@@ -138,7 +154,7 @@ GET_BY_SID: Final = reading(
 
 PROGRESS: Final = reading(
     " message_id, status, test, attempts, lease_expires_at, last_error, completed_at, updated_at",
-    " FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(message_ids)s)",
+    " FROM b2b_pilot_user_submissions WHERE message_id = ANY(%(spellings)s)",
 )
 
 NOW: Final[LiteralString] = "SELECT now()"

@@ -96,8 +96,8 @@ def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -
     leases = [row.lease_expires_at for row in rows if row.lease_expires_at and row.lease_expires_at > now]
     if leases:
         return (
-            f"{len(leases):,} are held by runs that may have died, until {max(leases):%H:%M:%S} UTC; after that the stale "
-            f"processor publishes them again: {_examples(unfinished)}"
+            f"{len(leases):,} are leased by runs that may have died, until {max(leases):%H:%M:%S} UTC; after that Lambda or the stale "
+            f"processor runs them again: {_examples(unfinished)}"
         )
     errors = sorted({row.last_error for row in rows if row.last_error})
     return "; ".join([*errors[:EXAMPLES], _examples(unfinished)])

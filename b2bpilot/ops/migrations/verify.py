@@ -18,6 +18,14 @@ EXPLAIN: LiteralString = """
     INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('verify') ON CONFLICT (message_id) DO NOTHING
 """
 
+SPELLED_OTHERWISE: LiteralString = """
+    SELECT id, message_id, count(*) OVER () FROM b2b_pilot_user_submissions
+    WHERE message_id !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    ORDER BY id
+    LIMIT %(shown)s
+"""
+SHOWN = 5
+
 
 def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
     """Return what was found to be right, a line each. Raises MigrationFailed for the first thing that is not."""
@@ -29,6 +37,7 @@ def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
     facts = [
         "column message_id holds text",
         f"index {UNIQUE_INDEX} is valid, unique, and on message_id alone",
+        spelling(connection),
     ]
     found = arbiters(connection)
     if found is None:
@@ -39,6 +48,21 @@ def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
             hint="run `b2bpilot migrate --status`",
         )
     return [*facts, "INSERT ... ON CONFLICT (message_id) uses it"]
+
+
+def spelling(connection: psycopg.Connection) -> str:
+    """Say whether each message_id is spelled as a message spells it, and name rows where it is not. Reads the whole table."""
+    found = connection.execute(SPELLED_OTHERWISE, {"shown": SHOWN}).fetchall()
+    if not found:
+        return "every message_id is a UUID in its canonical spelling"
+    count = found[0][2]
+    named = ", ".join(f"{message_id!r} (id {row_id})" for row_id, message_id, _ in found)
+    rows = "1 row has a message_id that is" if count == 1 else f"{count:,} rows have a message_id that is"
+    more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
+    return (
+        f"but {rows} not a UUID in its canonical spelling: {named}{more}. The message's next delivery "
+        "corrects a known other spelling, unless the canonical one has a row as well; no message has an id that is no UUID"
+    )
 
 
 def arbiters(connection: psycopg.Connection) -> list[str] | None:

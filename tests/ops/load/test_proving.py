@@ -65,7 +65,7 @@ def test_a_row_that_a_dead_run_holds_is_neither_lost_nor_stored() -> None:
     found = replace(all_well(), rows={**all_well().rows, PLAIN.message_id: held})
     assert verdicts(found)["none lost"] is Verdict.UNKNOWN
     assert verdicts(found)["stored once"] is Verdict.BROKEN
-    assert "until 00:04:00 UTC; after that the stale processor" in checks(found, now=NOW)[1].detail
+    assert "until 00:04:00 UTC; after that Lambda or the stale processor" in checks(found, now=NOW)[1].detail
 
 
 def test_two_rows_of_one_message_break_two_promises() -> None:

@@ -146,10 +146,28 @@ def test_only_what_is_missing_is_run(old_database_url: str) -> None:
     assert not any("ALTER TABLE" in line for line in heard)
 
 
+def test_the_outcome_names_rows_whose_message_id_is_spelled_otherwise(database_url: str) -> None:
+    """At e623749 a delivery of such a message was stored beside its row, and answered again."""
+    canonical = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
+    ids = [canonical, canonical.upper(), canonical.replace("-", ""), "order-7", f" {canonical}", "a", "b"]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for message_id in ids:
+            connection.execute(
+                "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES (%s)", (message_id,)
+            )
+
+    (found,) = (line for line in migrations.apply(database_url).verified if "canonical" in line)
+
+    assert found.startswith("but 6 rows have a message_id that is not a UUID in its canonical spelling: ")
+    assert f"{canonical.upper()!r} (id 2), {canonical.replace('-', '')!r} (id 3), 'order-7' (id 4)" in found
+    assert "'a' (id 6) and 1 more." in found
+
+
 def test_the_outcome_says_what_was_verified(database_url: str) -> None:
     assert migrations.apply(database_url).verified == [
         "column message_id holds text",
         "index idx_user_submissions_message_id is valid, unique, and on message_id alone",
+        "every message_id is a UUID in its canonical spelling",
         "INSERT ... ON CONFLICT (message_id) uses it",
     ]
 
