@@ -150,7 +150,7 @@ def test_the_outcome_names_rows_whose_message_id_is_spelled_otherwise(database_u
     """At e623749 a delivery of such a message was stored beside its row, and answered again."""
     canonical = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
     ids = [canonical, canonical.upper(), canonical.replace("-", ""), "order-7", f" {canonical}", "a", "b"]
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with connect(database_url) as connection:
         for message_id in ids:
             connection.execute(
                 "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES (%s)", (message_id,)
