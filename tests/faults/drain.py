@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from tests.faults.commands import CommandLine, Ran
 from tests.faults.deployment import Deployment
-from tests.faults.evidence import letters
+from tests.faults.evidence import letters, rows
 from tests.faults.operators import editor
 
 ROUTES = ("invoke", "topic", "invoke", "async")
@@ -40,8 +40,19 @@ def drain(
             break
         line.run(*REDRIVE, "--via", route)
     rest()
+    if _abandoned(deployment):
+        line.run("submissions", "republish", "--abandoned", "--yes")
+        rest()
     _correct(sorted(letters(deployment).message_ids & set(poison))[:corrected], line)
     rest()
+
+
+def _abandoned(deployment: Deployment) -> set[str]:
+    """The rows that wait for a person and have no dead letter."""
+    waiting = {
+        row.message_id for row in rows(deployment) if row.status == "abandoned" and not row.discarded_by
+    }
+    return waiting - letters(deployment).message_ids
 
 
 def _resume(line: CommandLine) -> None:

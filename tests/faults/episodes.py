@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -89,6 +90,10 @@ def server_process_killed(scene: Scene) -> None:
     server.kill_backend(scene.deployment)
 
 
+def server_restarted(scene: Scene) -> None:
+    server.restart(scene.deployment)
+
+
 def functions_database_black_hole(scene: Scene) -> None:
     _troubled(scene.deployment.proxies.functions_database.control, Trouble(hold=True), scene)
 
@@ -139,6 +144,10 @@ def commands_aws(scene: Scene) -> None:
     _troubled(scene.deployment.proxies.commands_aws.control, COMMANDS_AWS, scene)
 
 
+def commands_aws_black_hole(scene: Scene) -> None:
+    _troubled(scene.deployment.proxies.commands_aws.control, Trouble(hold=True), scene)
+
+
 def commands_twilio(scene: Scene) -> None:
     _troubled(scene.deployment.proxies.commands_twilio.control, Trouble(calls=TWILIO), scene)
 
@@ -151,6 +160,7 @@ def commands_database(scene: Scene) -> None:
 EPISODES: Mapping[str, Episode] = {
     "backends terminated": backends_terminated,
     "a server process killed -9": server_process_killed,
+    "the server restarted": server_restarted,
     "database: black hole for the functions": functions_database_black_hole,
     "database: refuses the functions": functions_database_refused,
     "database: connections of the functions cut now and then": functions_database_cut,
@@ -162,6 +172,7 @@ EPISODES: Mapping[str, Episode] = {
     "AWS: black hole for the functions": functions_aws_black_hole,
     "Twilio: late, silent, failing": twilio,
     "AWS: calls of the commands fail": commands_aws,
+    "AWS: black hole for the commands": commands_aws_black_hole,
     "Twilio: calls of the commands fail": commands_twilio,
     "database: connections of the commands cut or held": commands_database,
 }
@@ -205,5 +216,5 @@ class Faults:
         self.counts[name] += 1
         try:
             self._episodes[name](scene)
-        except (psycopg.Error, OSError) as exc:
+        except (psycopg.Error, OSError, subprocess.SubprocessError) as exc:
             self.failures.append(f"{name}: {exc}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psycopg
 
@@ -34,6 +37,31 @@ def kill_backend(deployment: Deployment) -> None:
     if found:
         with suppress(ProcessLookupError):
             os.kill(found[0], 9)
+
+
+def restart(deployment: Deployment) -> None:
+    """The server dies and starts again: another start time, by which commands prove which database they ask."""
+    data = deployment.machine.home / "postgres"
+    program = Path(shlex.split((data / "postmaster.opts").read_text())[0])
+    subprocess.run(
+        [
+            program.with_name("pg_ctl"),
+            "-D",
+            data,
+            "-m",
+            "immediate",
+            "-w",
+            "-l",
+            data / "restarted.log",
+            "restart",
+        ],
+        user=data.stat().st_uid,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
 
 
 @contextmanager
