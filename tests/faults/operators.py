@@ -108,7 +108,8 @@ def resume(operator: Operator) -> Sequence[str] | None:
 
 
 def show(operator: Operator) -> Sequence[str] | None:
-    return ("dlq", "show", operator.chance.choice(operator.sids)) if operator.sids else None
+    ids = samples(operator.ask("dlq", "list").document)
+    return ("dlq", "show", operator.chance.choice(ids)) if ids else None
 
 
 def inspect(operator: Operator) -> Sequence[str] | None:
@@ -116,8 +117,8 @@ def inspect(operator: Operator) -> Sequence[str] | None:
 
 
 def edit(operator: Operator) -> Sequence[str] | None:
-    """A letter of the queue as `dlq list` groups them: the poison, as a rule."""
-    ids = message_ids(operator.ask("dlq", "list").document)
+    """A dead letter that `dlq list` shows: poison, as a rule."""
+    ids = samples(operator.ask("dlq", "list").document)
     return ("dlq", "edit", operator.chance.choice(ids), "--yes") if ids else None
 
 
@@ -161,11 +162,7 @@ COMMANDS: Sequence[tuple[Command, float]] = (
 )
 
 
-def message_ids(document: object) -> list[str]:
-    """Find every message_id in a document, wherever it stands."""
-    if isinstance(document, list):
-        return [found for part in document for found in message_ids(part)]
-    if not isinstance(document, dict):
-        return []
-    own = [document["message_id"]] if isinstance(document.get("message_id"), str) else []
-    return own + [found for part in document.values() for found in message_ids(part)]
+def samples(listed: object) -> list[str]:
+    """Return a message of each group that `dlq list` shows."""
+    groups = listed.get("groups", []) if isinstance(listed, dict) else []
+    return [group["sample"] for group in groups if group.get("sample")]
