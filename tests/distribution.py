@@ -1,0 +1,54 @@
+"""How a run's tests are shared among its workers: the longest first, a file as a whole unless its tests stand alone.
+
+Most of the long ones wait (for a timeout of SQS, a lock, another process), so a run has more workers than the machine has
+cores, and the waiting of one is the work of the others. A file is one unit, because its fixtures (an environment of its own,
+above all) are started once for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+LONG = (
+    "tests/cli/dlq/test_archive_killed.py",
+    "tests/local/test_lifecycle.py",
+    "tests/local/test_verify_aws.py",
+    "tests/upgrade/",
+    "tests/faults/",
+    "tests/deployment/test_artifacts.py",
+    "tests/local/test_load.py",
+    "tests/local/test_inspect.py",
+    "tests/local/test_redrive.py",
+    "tests/local/test_remote_redrive.py",
+    "tests/local/test_verify_database.py",
+    "tests/local/test_poisoned_shell.py",
+    "tests/test_poisoned_suite.py",
+    "tests/local/",
+    "tests/deployment/",
+    "tests/cli/dlq/",
+    "tests/cli/migrate/",
+    "tests/cli/test_twilio.py",
+    "tests/cli/test_verify.py",
+)
+"""In the order in which they begin; a new file that takes long belongs here, else it may begin last and end alone."""
+
+EACH_ALONE = ("tests/local/test_lifecycle.py", "tests/cli/migrate/test_interrupted.py")
+"""Files whose tests start all that they need themselves: each is a unit."""
+
+
+class LongestFirst(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file in EACH_ALONE else file
+
+
+def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Stable: within a file, and among files that are not long, the order stays."""
+    return sorted(items, key=lambda item: _place(item.nodeid))
+
+
+def _place(nodeid: str) -> int:
+    return next((place for place, name in enumerate(LONG) if nodeid.startswith(name)), len(LONG))
