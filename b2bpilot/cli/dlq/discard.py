@@ -65,16 +65,20 @@ def discard(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
-    from b2bpilot.ops.dead_letters.discard import remaining, require_whole_plan
+    from b2bpilot.ops.dead_letters.discard import is_to_be_marked, remaining, require_whole_plan
     from b2bpilot.ops.dead_letters.naming import patience_after
 
     require_whole_plan(record)
     pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     left = remaining(record.messages)
-    if not left:
+    unmarked = sum(is_to_be_marked(state) for state in record.messages.values())
+    if not left and not unmarked:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
-    confirm(pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left", yes=yes)
+    rows = f", and mark {unmarked:,} rows of messages that it deleted" if unmarked else ""
+    confirm(
+        pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left{rows}", yes=yes
+    )
     with resumed_run(pilot, record) as journal:
         patience_seconds = patience_after(record.last_at, now=pilot.now())
         discarded = _discard(pilot, journal, left, known=record.messages, patience_seconds=patience_seconds)
@@ -104,6 +108,7 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         "account_id": pilot.environment.stack.account_id,
         "letters": sum(one.owner.is_ours for one in found.look.found),
         "owners": owner_view.fields(owners_of(found.look.found)),
+        "copies_left": found.look.copies_left,
         "dry_run": dry_run,
     }
     text = [line for group in found.groups for line in group_view.lines(group, now=pilot.now())]
@@ -112,6 +117,11 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
     )
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
+    if copies := found.look.copies_left:
+        pilot.output.notice(
+            f"{letters(copies)} of the same messages are in the queue and are not discarded. Their messages would "
+            "not be stored any more; discard them, too."
+        )
 
 
 def _confirm(pilot: Pilot, action: str, *, by_name: bool, typed: str | None, yes: bool) -> None:
@@ -133,13 +143,14 @@ def _discard(
     from b2bpilot.ops.dead_letters.discard import run_discard
     from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
-    with pilot.output.progress(f"Discarding {letters(len(planned))}") as tell:
+    with pilot.output.progress(f"Discarding {letters(len(planned))}") as tell, pilot.table() as table:
         return run_discard(
             whole_queue_of(pilot.environment),
             journal,
             planned,
             home=pilot.runs_home,
             origin=Origin.of(pilot.environment),
+            table=table,
             known=known or {},
             patience_seconds=patience_seconds,
             observe=lambda done: tell(f"Discarded {done:,} of {len(planned):,}"),
@@ -147,12 +158,18 @@ def _discard(
 
 
 def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
-    from b2bpilot.ops.dead_letters.discard import require_all_deleted
+    from b2bpilot.ops.dead_letters.discard import require_all_done
 
-    fields = {"run_id": run_id, "deleted": discarded.deleted, "not_deleted": len(discarded.problems)}
-    text = ["", f"Discarded {letters(discarded.deleted)}"]
+    fields = {
+        "run_id": run_id,
+        "deleted": discarded.deleted,
+        "not_deleted": len(discarded.problems),
+        "rows_marked": discarded.marked,
+        "rows_not_marked": len(discarded.unmarked),
+    }
+    text = ["", f"Discarded {letters(discarded.deleted)}; {discarded.marked:,} rows marked as discarded"]
     pilot.output.record({"discarded": fields}, text=text)
-    show_problems(pilot, run_id, discarded.problems)
+    show_problems(pilot, run_id, [*discarded.problems, *discarded.unmarked])
     if discarded.deleted:
         pilot.output.notice(f"Put back what was deleted: b2bpilot dlq restore {run_id}")
-    require_all_deleted(discarded)
+    require_all_done(discarded, run_id=run_id)

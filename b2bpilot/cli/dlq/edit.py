@@ -53,7 +53,8 @@ def edit(
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
         from b2bpilot.ops.dead_letters.editing import replace_letter
 
-        replace_letter(pilot.environment, journal, change, home=pilot.runs_home)
+        with pilot.table() as table:
+            replace_letter(pilot.environment, journal, change, table=table, home=pilot.runs_home)
     _end(pilot, journal.run_id)
 
 
@@ -66,8 +67,12 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         return
     pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     confirm(pilot, f"Go on with replacing the dead letter of run {record.run_id}", yes=yes)
-    with resumed_run(pilot, record) as journal, pilot.output.progress("Looking at the dead-letter queue"):
-        resume_edit(pilot.environment, journal, record, home=pilot.runs_home, now=pilot.now())
+    with (
+        resumed_run(pilot, record) as journal,
+        pilot.table() as table,
+        pilot.output.progress("Looking at the dead-letter queue"),
+    ):
+        resume_edit(pilot.environment, journal, record, table=table, home=pilot.runs_home, now=pilot.now())
     _end(pilot, record.run_id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,10 @@ from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
     from b2bpilot.ops.dead_letters.source import Source
+    from b2bpilot.ops.dead_letters.unmarking import Marks
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.table.asked import AskedTable
 
 
 def restore(
@@ -45,15 +48,16 @@ def restore(
 
     pilot = pilot_of(ctx)
     found = source_of(pilot.runs_home, source)
-    with _the_only_restore(pilot):
+    with _the_only_restore(pilot), pilot.table() as table:
         plan = _plan(pilot, found, force=force)
-        if dry_run or not plan.acts:
+        marks = _marks(pilot, plan, found, table)
+        if dry_run or not (plan.acts or marks.acts):
             return
         confirm(pilot, f"Put {letters(plan.to_send)} back into the dead-letter queue", yes=yes)
         parameters = {"source": str(found.path), "letters": plan.to_send, "force": force}
         with new_run(pilot, "restore", reason=reason, parameters=parameters) as journal:
-            restored = _restore(pilot, journal, plan)
-    _end(pilot, journal.run_id, restored)
+            done = _restore(pilot, journal, plan, marks, table)
+    _end(pilot, journal.run_id, done, marks)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -61,15 +65,16 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     from b2bpilot.ops.dead_letters.source import source_of
 
     found = source_of(pilot.runs_home, str(record.parameters["source"]))
-    with _the_only_restore(pilot):
+    with _the_only_restore(pilot), pilot.table() as table:
         plan = _plan(pilot, found, force=bool(record.parameters.get("force")))
-        if not plan.acts:
+        marks = _marks(pilot, plan, found, table)
+        if not (plan.acts or marks.acts):
             pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
             return
         confirm(pilot, f"Put the {letters(plan.to_send)} back that run {record.run_id} left", yes=yes)
         with resumed_run(pilot, record) as journal:
-            restored = _restore(pilot, journal, plan)
-    _end(pilot, journal.run_id, restored)
+            done = _restore(pilot, journal, plan, marks, table)
+    _end(pilot, journal.run_id, done, marks)
 
 
 @contextmanager
@@ -108,8 +113,37 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
     return plan
 
 
-def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan) -> Restored:
+def _marks(pilot: Pilot, plan: RestorePlan, found: Source, table: AskedTable) -> Marks:
+    """Ask which messages are discarded, and say what becomes of that."""
+    from b2bpilot.ops.dead_letters.unmarking import marks_of
+
+    marks = marks_of(plan, found.record, table)
+    rows = [row.message_id for row in marks.own.values()]
+    if rows:
+        pilot.output.notice(
+            f"{len(set(rows)):,} rows that run {marks.run_id} marked as discarded get their former status back."
+        )
+    for run_id, count in marks.others.items():
+        pilot.output.notice(
+            f"{count:,} of these messages were discarded in run {run_id} and stay so: no delivery of them is stored. "
+            f"To take that back: b2bpilot dlq restore {run_id}"
+        )
+    if marks.error:
+        pilot.output.notice(f"Whether messages are marked as discarded is unknown: {marks.error}")
+    return marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    restored: Restored
+    rows_back: int
+    error: str | None
+    """Why rows may still be marked as discarded."""
+
+
+def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: Marks, table: AskedTable) -> Done:
     from b2bpilot.ops.dead_letters.restore import Restore
+    from b2bpilot.ops.dead_letters.unmarking import take_back
     from b2bpilot.ops.dead_letters.whole import sender_of
 
     with pilot.output.progress(f"Putting back {letters(plan.to_send)}") as tell:
@@ -119,16 +153,26 @@ def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan) -> Restored:
             observe=lambda done: tell(f"Sent {done:,} of {plan.to_send:,}"),
         )
         restored = restore.run(plan)
-    journal.finish(restored.counts)
-    return restored
+    missing = {problem.queue_message_id for problem in restored.problems}
+    rows_back, error = take_back(marks, table, journal, not_in_queue=missing)
+    journal.finish({**restored.counts, "rows taken back": rows_back})
+    return Done(restored=restored, rows_back=rows_back, error=error)
 
 
-def _end(pilot: Pilot, run_id: str, restored: Restored) -> None:
+def _end(pilot: Pilot, run_id: str, done: Done, marks: Marks) -> None:
     from b2bpilot.ops.dead_letters.source import require_all_put_back
+    from b2bpilot.ops.dead_letters.unmarking import require_all_taken_back
 
-    fields = {"run_id": run_id, "put_back": restored.put_back, "not_put_back": len(restored.problems)}
+    restored = done.restored
+    fields = {
+        "run_id": run_id,
+        "put_back": restored.put_back,
+        "not_put_back": len(restored.problems),
+        "rows_taken_back": done.rows_back,
+    }
     pilot.output.record(
         {"restored": fields}, text=["", f"Put {letters(restored.put_back)} back into the queue"]
     )
     show_problems(pilot, run_id, restored.problems)
     require_all_put_back(restored)
+    require_all_taken_back(marks, done.error)

@@ -1,7 +1,8 @@
-"""Taking dead letters out of the queue: archived first, deleted after, each by SQS's own word."""
+"""Taking dead letters out of the queue: archived first, then marked in the table, deleted last, by SQS's own word."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,18 +15,21 @@ from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.groups import Cause
 from b2bpilot.ops.dead_letters.holding import BATCH, WORKERS, Holding, Queue
+from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.selection import Selection, for_journal
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 PAGE = 1_000
 FATAL = (AwsDenied, CredentialsMissing)
 NOT_FOUND = "not in the queue any more, or hidden by somebody else"
-REFUSED = "SQS did not delete it; it is still in the queue"
+REFUSED = "SQS did not confirm that it deleted it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +47,32 @@ class Discarded:
 
     deleted: int
     problems: Sequence[Problem] = ()
+    unmarked: Sequence[Problem] = ()
+    """Dead letters whose message may be published again, as its row could not be marked."""
+    marked: int = 0
+    """Rows of messages that are not stored any more."""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return {"deleted": self.deleted, "not deleted": len(self.problems)}
+        return {
+            "deleted": self.deleted,
+            "not deleted": len(self.problems),
+            "rows marked": self.marked,
+            "rows not marked": len(self.unmarked),
+        }
 
 
-def require_all_deleted(discarded: Discarded) -> None:
+def require_all_done(discarded: Discarded, *, run_id: str) -> None:
     """Raises PartlyFailed."""
     if discarded.problems:
         raise PartlyFailed(
             f"not known to be deleted: {len(discarded.problems):,} of the dead letters",
-            hint="see `b2bpilot dlq list`, and discard again or resume the run",
+            hint=f"see `b2bpilot dlq list`, and discard again, or `b2bpilot runs resume {run_id}`",
+        )
+    if discarded.unmarked:
+        raise PartlyFailed(
+            f"{len(discarded.unmarked):,} messages: {NOT_MARKED}",
+            hint=f"`b2bpilot runs resume {run_id}` marks them once the processor's database can be asked",
         )
 
 
@@ -82,7 +100,9 @@ class Discard:
     journal: Journal
     archive: DurableFile
     origin: Origin
+    marker: Marker
     known: Mapping[str, MessageState] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(
         self,
@@ -93,35 +113,81 @@ class Discard:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Discarded:
         """Discard these letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
+        marks = self._mark_deleted()
         missing = set(letters)
         problems: list[Problem] = []
         with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
             named = take_named(held, missing, patience_seconds=patience_seconds, monotonic=monotonic)
             for found in named:
                 batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
-                for refused in pool.map(lambda batch: self._discard(held, batch), batches):
+                for refused, marked in pool.map(lambda batch: self._discard(held, batch), batches):
                     problems += refused
+                    marks |= marked
                 observe(len(letters) - len(missing))
             if missing:
                 problems += self._settle({id_: letters[id_] for id_ in missing}, others=held.others())
-        return Discarded(deleted=len(letters) - len(problems), problems=tuple(problems))
+        return self._discarded(letters, problems, marks)
 
-    def _discard(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
-        """Archive, then delete. What an earlier attempt archived is not archived again; what is not ours is left alone."""
-        others, batch = (
-            [one for one in batch if not one.owner.is_ours],
-            [one for one in batch if one.owner.is_ours],
+    def _discarded(
+        self, letters: Mapping[str, str | None], problems: Sequence[Problem], marks: Mapping[str, Marking]
+    ) -> Discarded:
+        kept = {problem.queue_message_id for problem in problems}
+        message_ids = {**{id_: state.message_id for id_, state in self.known.items()}, **letters}
+        return Discarded(
+            deleted=len(letters) - len(problems),
+            problems=tuple(problems),
+            unmarked=tuple(
+                Problem(queue_message_id=id_, message_id=message_ids.get(id_), reason=marking.why)
+                for id_, marking in marks.items()
+                if marking.mark is Mark.NOT_MARKED and id_ not in kept
+            ),
+            marked=sum(marking.mark is Mark.MARKED for marking in marks.values()),
         )
+
+    def _discard(
+        self, held: Holding, batch: Sequence[DeadLetter]
+    ) -> tuple[list[Problem], dict[str, Marking]]:
+        """What is not ours is left alone."""
+        others = [one for one in batch if not one.owner.is_ours]
+        ours = [one for one in batch if one.owner.is_ours]
         if others:
             self.journal.write(*(entry("failed", one, error=_others(one)) for one in others))
-        return [_problem(one, _others(one)) for one in others] + (
-            self._discard_ours(held, batch) if batch else []
-        )
+        problems, marks = self._discard_ours(held, ours) if ours else ([], {})
+        return [_problem(one, _others(one)) for one in others] + problems, marks
 
-    def _discard_ours(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
+    def _discard_ours(
+        self, held: Holding, batch: Sequence[DeadLetter]
+    ) -> tuple[list[Problem], dict[str, Marking]]:
+        """Archive, mark, delete. What an earlier attempt archived is not archived again."""
         new = [whole(letter) for letter in batch if not self._is_archived(letter.queue_message_id)]
         self.archive.append(lines(new, self.origin))
         self.journal.write(*(entry("archived", letter) for letter in batch))
+        marks = self._mark([Doomed.of(letter) for letter in batch])
+        busy = [letter for letter in batch if marks[letter.queue_message_id].mark is Mark.BUSY]
+        kept = [_problem(letter, marks[letter.queue_message_id].why) for letter in busy]
+        if busy:
+            self.journal.write(
+                *(entry("failed", letter, error=marks[letter.queue_message_id].why) for letter in busy)
+            )
+        return kept + self._delete(held, [letter for letter in batch if letter not in busy]), marks
+
+    def _mark(self, doomed: Sequence[Doomed]) -> dict[str, Marking]:
+        """A connection is for one thread at a time."""
+        with self._lock:
+            return self.marker.mark(self.journal, doomed)
+
+    def _mark_deleted(self) -> dict[str, Marking]:
+        """Mark what an earlier attempt could not; of its last letters nobody knows yet whether it deleted them."""
+        left = (state for state in self.known.values() if state.mark == Mark.NOT_MARKED)
+        doomed = [doomed_by(state) for state in left if state.message_id]
+        marks: dict[str, Marking] = {}
+        for start in range(0, len(doomed), PAGE):
+            marks |= self._mark(doomed[start : start + PAGE])
+        return marks
+
+    def _delete(self, held: Holding, batch: Sequence[DeadLetter]) -> list[Problem]:
+        if not batch:
+            return []
         try:
             refused = {letter.queue_message_id for letter in held.delete(batch)}
         except FATAL:
@@ -164,6 +230,17 @@ def remaining(messages: Mapping[str, MessageState]) -> dict[str, str | None]:
     return {id_: state.message_id for id_, state in messages.items() if state.stage is not Stage.DELETED}
 
 
+def is_to_be_marked(state: MessageState) -> bool:
+    """Tell whether a letter was deleted, and the row of its message not marked."""
+    return state.stage is Stage.DELETED and state.mark == Mark.NOT_MARKED and state.message_id is not None
+
+
+def doomed_by(state: MessageState) -> Doomed:
+    """Return what a journal knows of a letter."""
+    asked = Asked(state.message_id, state.test) if state.message_id else None
+    return Doomed(queue_message_id=state.queue_message_id, asked=asked)
+
+
 def _deleted(letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
     if letter.queue_message_id in refused:
         return entry("failed", letter, error=REFUSED)
@@ -202,6 +279,7 @@ def run_discard(
     *,
     home: Path,
     origin: Origin,
+    table: ChangedTable,
     known: Mapping[str, MessageState],
     patience_seconds: float = 0,
     observe: Callable[[int], None] = lambda _: None,
@@ -210,7 +288,10 @@ def run_discard(
     """Discard letters within a run, and write its end. `known` is not empty when the run is resumed; then it must wait
     with `patience_seconds` for what its killed process still hides."""
     with open_archive(home, journal.run_id) as archive:
-        run = Discard(queue=queue, journal=journal, archive=archive, origin=origin, known=known)
+        marker = Marker(table=table, run_id=journal.run_id)
+        run = Discard(
+            queue=queue, journal=journal, archive=archive, origin=origin, marker=marker, known=known
+        )
         discarded = run.run(letters, patience_seconds=patience_seconds, observe=observe, monotonic=monotonic)
     journal.finish(discarded.counts)
     return discarded

@@ -28,6 +28,7 @@ from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.look import Queue as LookQueue
 from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
@@ -180,29 +181,48 @@ class Replace:
     sender: Sender
     journal: Journal
     archive: DurableFile
+    marker: Marker
     known: MessageState | None = field(default=None)
     patience_seconds: float = 0
     """How long to wait for what the killed process of a resumed run still hides."""
     monotonic: Callable[[], float] = time.monotonic
 
-    def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> None:
-        """Raises NotFound when the original is gone, AwsError when nothing was changed, and PartlyFailed when both are in
-        the queue now or nobody can tell."""
+    def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> str | None:
+        """Return why the row was not abandoned, if it had to be: then the stale processor may publish the original.
+
+        Raises NotFound when the original is gone, Refused and AwsError when nothing was sent, and PartlyFailed when both
+        are in the queue now or nobody can tell.
+        """
         wanted = {original.queue_message_id}
         with Holding(self.queue) as held:
             named = take_named(held, wanted, patience_seconds=self.patience_seconds, monotonic=self.monotonic)
             found = [letter for letters in named for letter in letters]
             if not found:
                 self._gone(original, is_sent=is_sent, others=held.others())
-                return
+                return None
             if not is_sent:
-                self._send(found[0], original, new)
+                self._archive(found[0], original, new)
+            not_abandoned = self._abandon(found[0], is_sent=is_sent)
+            if not is_sent:
+                self._send(found[0], new)
             self._delete(held, found[0])
+            return not_abandoned
 
-    def _send(self, letter: DeadLetter, original: Archived, new: Archived) -> None:
+    def _archive(self, letter: DeadLetter, original: Archived, new: Archived) -> None:
         if self.known is None or not self.known.was_archived:
             self.archive.append([line(original), line(new)])
             self.journal.write(entry("archived", letter))
+
+    def _abandon(self, letter: DeadLetter, *, is_sent: bool) -> str | None:
+        """Take the row out of the stale processor's hands: it would publish what the original says."""
+        marking = self.marker.mark(self.journal, [Doomed.of(letter)])[letter.queue_message_id]
+        if marking.mark in (Mark.BUSY, Mark.COMPLETED, Mark.EARLIER) and not is_sent:
+            why = marking.why or "the message is completed"
+            self.journal.write(entry("failed", letter, error=why))
+            raise Refused(f"the dead letter cannot be replaced now: {why}. Nothing was sent")
+        return marking.why if marking.mark is Mark.NOT_MARKED else None
+
+    def _send(self, letter: DeadLetter, new: Archived) -> None:
         self.journal.write(entry("sending", letter, digest=digest(new.outgoing)))
         unsent = self.sender.send([new.outgoing])
         if not unsent:

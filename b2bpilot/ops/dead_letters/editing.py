@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters import survey
 from b2bpilot.ops.dead_letters.archive import Origin, archive_path, archived, open_archive, read_archive
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, replacement, was_sent
+from b2bpilot.ops.dead_letters.marks import Marker
 from b2bpilot.ops.dead_letters.naming import patience_after
 from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.ops.dead_letters.whole import WholeLetter, sender_of, whole_queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.ops.table.asked import ChangedTable
 
 REPLACED = {"replaced": 1}
 
@@ -24,17 +27,30 @@ def row_state_of(letter: WholeLetter, table: survey.Table) -> RowState:
     return row_states(table, [message_id], now=table.now())[message_id]
 
 
-def replace_letter(environment: Environment, journal: Journal, edit: Edit, *, home: Path) -> None:
-    """Put the edited letter in the original's place. Raises what Replace.run raises."""
+def replace_letter(
+    environment: Environment, journal: Journal, edit: Edit, *, table: ChangedTable, home: Path
+) -> None:
+    """Put the edited letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row was not
+    abandoned."""
     origin = Origin.of(environment)
     with open_archive(home, journal.run_id) as archive:
-        Replace(
+        not_abandoned = Replace(
             queue=whole_queue_of(environment),
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
+            marker=Marker(table=table, run_id=journal.run_id, is_replaced=True),
         ).run(archived(edit.letter, origin), replacement(edit, origin))
     journal.finish(REPLACED)
+    _require_abandoned(not_abandoned)
+
+
+def _require_abandoned(not_abandoned: str | None) -> None:
+    if not_abandoned is not None:
+        raise PartlyFailed(
+            f"the dead letter is replaced, but the stale processor may publish the original: {not_abandoned}",
+            hint="redrive the edited dead letter before it does",
+        )
 
 
 def is_done(record: RunRecord) -> bool:
@@ -42,7 +58,13 @@ def is_done(record: RunRecord) -> bool:
 
 
 def resume_edit(
-    environment: Environment, journal: Journal, record: RunRecord, *, home: Path, now: datetime
+    environment: Environment,
+    journal: Journal,
+    record: RunRecord,
+    *,
+    table: ChangedTable,
+    home: Path,
+    now: datetime,
 ) -> None:
     """Go on where an edit ended. Raises NotFound when it had changed nothing, and what Replace.run raises."""
     path = archive_path(home, record.run_id)
@@ -53,12 +75,14 @@ def resume_edit(
     queue = whole_queue_of(environment)
     is_sent = was_sent(queue, new, state, now=now)
     with open_archive(home, record.run_id) as archive:
-        Replace(
+        not_abandoned = Replace(
             queue=queue,
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
+            marker=Marker(table=table, run_id=record.run_id, is_replaced=True),
             known=state,
             patience_seconds=patience_after(record.last_at, now=now),
         ).run(original, new, is_sent=is_sent)
     journal.finish(REPLACED)
+    _require_abandoned(not_abandoned)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +46,14 @@ class Look:
     """So many could not be given back; they are visible again when their short time is over."""
     release_error: str | None = None
     """Why, for one of them."""
+    copies: Mapping[str, int] = field(default_factory=dict)
+    """How many dead letters of a message were seen, selected or not, where they are more than one."""
+
+    @property
+    def copies_left(self) -> int:
+        """How many dead letters of the selected messages were seen that the selection leaves in the queue."""
+        selected = Counter(one.message_id for one in self.found if one.message_id in self.copies)
+        return sum(self.copies[message_id] - count for message_id, count in selected.items() if message_id)
 
     @property
     def about(self) -> int:
@@ -89,6 +98,7 @@ def look(
         counters=counters,
         not_released=held.not_released,
         release_error=held.release_error,
+        copies=scan.copies(),
     )
 
 

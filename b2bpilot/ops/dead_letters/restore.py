@@ -20,6 +20,7 @@ from b2bpilot.ops.dead_letters.entries import Journal
 from b2bpilot.ops.dead_letters.look import Queue, look
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 BATCH = 10
@@ -67,6 +68,8 @@ class RestorePlan:
     origins: frozenset[Origin]
     decisions: Mapping[str, Decision]
     message_ids: Mapping[str, str | None]
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """The messages of those that hold one."""
 
     def counts(self) -> Counter[Decision]:
         return Counter(self.decisions.values())
@@ -149,13 +152,17 @@ def plan_restore(
         discarded=discarded or {},
         is_all_seen=found.saw >= found.counters.total,
     )
-    origins, decisions, message_ids = set(), {}, {}
+    origins, decisions, message_ids, asked = set(), {}, {}, {}
     for entry in letters_in(path):
         origins.add(entry.origin)
         message = entry.letter.message
         message_ids[entry.queue_message_id] = message.message_id if message else None
+        if message:
+            asked[entry.queue_message_id] = Asked.of(message)
         decisions[entry.queue_message_id] = judge.decide(entry)
-    return RestorePlan(path=path, origins=frozenset(origins), decisions=decisions, message_ids=message_ids)
+    return RestorePlan(
+        path=path, origins=frozenset(origins), decisions=decisions, message_ids=message_ids, asked=asked
+    )
 
 
 class _Contents:

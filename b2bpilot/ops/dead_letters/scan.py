@@ -28,6 +28,7 @@ class Scan:
         self._counts: Counter[Cause] = Counter()
         self._causes: dict[Cause, Cause] = {}
         self._found: list[Found] = []
+        self._by_message: Counter[str] = Counter()
 
     @property
     def matching(self) -> int:
@@ -40,10 +41,16 @@ class Scan:
         cause = cause_of(letter)
         cause = self._causes.setdefault(cause, cause)
         self._counts[cause] += 1
+        if letter.message:
+            self._by_message[letter.message.message_id] += 1
         if not self._selection.matches(letter, now=self._now):
             return False
         self._found.append(_found(letter, cause))
         return True
+
+    def copies(self) -> dict[str, int]:
+        """Return how many letters each message has that has several."""
+        return {message_id: count for message_id, count in self._by_message.items() if count > 1}
 
     def names(self) -> dict[Cause, str]:
         """Return `G1` ... of everything that was seen, whatever the selection."""

@@ -58,6 +58,12 @@ class MessageState:
     """What its row said afterwards."""
     was_accepted: bool = False
     was_archived: bool = False
+    test: bool = False
+    """Whether it holds a test message."""
+    former_status: str | None = None
+    """What the row's status was before the run wrote over it."""
+    mark: str | None = None
+    """What the run did with the row: see marks.Mark."""
     receipt_handle: str | None = field(default=None, repr=False)
     """Of the receive that planned it: with it a resumed run makes the letter visible at once. None when it is deleted."""
 
@@ -182,8 +188,12 @@ class _Reading:
             queue_message_id,
             MessageState(queue_message_id=queue_message_id, message_id=entry.get("message_id")),
         )
+        known.message_id = known.message_id or entry.get("message_id")
         known.decision = entry.get("decision", known.decision)
         known.receipt_handle = entry.get("receipt_handle", known.receipt_handle)
+        known.test = bool(entry.get("test", known.test))
+        known.former_status = entry.get("former_status", known.former_status)
+        known.mark = entry.get("mark", known.mark)
         if event == "proof":
             known.fate, known.error = entry.get("fate"), entry.get("reason") or known.error
         if event not in STAGES:

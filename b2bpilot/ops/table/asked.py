@@ -22,6 +22,13 @@ class Table(Protocol):
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
 
 
+class ChangedTable(Table, Protocol):
+    """What a discard, a restore and an edit need beside: where a row is marked."""
+
+    @property
+    def database(self) -> DatabaseManager: ...
+
+
 class AskedTable:
     """`connect` may read a secret and import the driver, `prove` may ask AWS; the block's end closes what was opened.
 

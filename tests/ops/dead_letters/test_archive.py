@@ -55,6 +55,7 @@ from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.events import received
+from tests.ops.dead_letters.asked_table import NoRows
 from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -81,7 +82,9 @@ def new_journal(home: Path, command: str, steps: Steps) -> Journal:
 def discard(queue: LetterQueue, home: Path, letters: dict[str, str | None]) -> tuple[str, Discarded]:
     with new_journal(home, "discard", queue.steps) as journal:
         write_plan(journal, letters)
-        return journal.run_id, run_discard(queue, journal, letters, home=home, origin=ORIGIN, known={})
+        return journal.run_id, run_discard(
+            queue, journal, letters, home=home, origin=ORIGIN, table=NoRows(), known={}
+        )
 
 
 def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_seconds: float = 0) -> Discarded:
@@ -93,6 +96,7 @@ def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_second
             remaining(record.messages),
             home=home,
             origin=ORIGIN,
+            table=NoRows(),
             known=record.messages,
             patience_seconds=patience_seconds,
             monotonic=queue.clock,
@@ -132,7 +136,7 @@ def test_a_discard_takes_exactly_the_planned_letters(tmp_path: Path, messages: l
     assert found == {each["MessageId"]: each["Body"] for each in messages[:20]}
     record = read(tmp_path / "runs" / f"{run_id}.jsonl")
     assert record.stages() == {Stage.DELETED: 20}
-    assert record.counts == {"deleted": 20, "not deleted": 0}
+    assert record.counts == {"deleted": 20, "not deleted": 0, "rows marked": 0, "rows not marked": 0}
 
 
 def test_the_archive_is_as_private_as_the_journal(tmp_path: Path, messages: list[dict[str, Any]]) -> None:

@@ -25,6 +25,7 @@ from b2bpilot.ops.dead_letters.edit import (
     text_for_editor,
     was_sent,
 )
+from b2bpilot.ops.dead_letters.marks import Marker
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter
@@ -33,6 +34,7 @@ from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.pipeline.dead_letter import Shape, dead_letter
 from b2bpilot.pipeline.message import encode
 from tests.events import message, notification, received, sns_event
+from tests.ops.dead_letters.asked_table import NoRows
 from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -59,6 +61,9 @@ def the_letter(queue: LetterQueue) -> WholeLetter:
     return find_letter(queue, next(iter(queue.messages)), now=NOW)
 
 
+MARKER = Marker(table=NoRows(), run_id="r", is_replaced=True)
+
+
 def changed(letter: WholeLetter, **params: str) -> Edit:
     document = json.loads(text_for_editor(letter))
     document["params"].update(params)
@@ -79,7 +84,7 @@ def replace(queue: LetterQueue, home: Path, edit: Edit) -> str:
     ) as journal:
         SteppedJournal.steps = queue.steps
         with open_archive(home, journal.run_id) as archive:
-            Replace(queue=queue, sender=queue, journal=journal, archive=archive).run(
+            Replace(queue=queue, sender=queue, journal=journal, archive=archive, marker=MARKER).run(
                 archived(edit.letter, ORIGIN), replacement(edit, ORIGIN)
             )
         return journal.run_id
@@ -98,6 +103,7 @@ def resume(queue: LetterQueue, home: Path, run: Path) -> None:
             sender=queue,
             journal=journal,
             archive=archive,
+            marker=MARKER,
             known=state,
             patience_seconds=PATIENCE_SECONDS,
             monotonic=queue.clock,

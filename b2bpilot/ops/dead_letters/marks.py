@@ -1,0 +1,166 @@
+"""What a discard writes beside its deletions: a mark on each row, so that nobody publishes or stores the message again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.dead_letters.entries import Journal
+from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.row_state import Asked, rows_of
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.discards import SeenRow, abandon_seen, mark_discarded
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+
+TRIES = 3
+"""So often a row is looked at again that changed between the look and the mark."""
+ASK_AGAIN_SECONDS = 30
+NOT_MARKED = "row not marked: the stale processor may publish it again"
+
+
+class Mark(StrEnum):
+    """What a run did with the row of a dead letter's message."""
+
+    MARKED = "marked"
+    NO_ROW = "no row"
+    """The message has no row of its own: nobody publishes it again by itself, and nothing is written (decision 15)."""
+    COMPLETED = "completed"
+    EARLIER = "marked by another run"
+    BUSY = "in progress"
+    """A run is at work on it. Its dead letter stays, for what this run will have done is not known."""
+    NOT_MARKED = "not marked"
+    """The table could not be asked, or is not proven to be the processor's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doomed:
+    """A dead letter whose row is to be marked."""
+
+    queue_message_id: str
+    asked: Asked | None
+    """None when it holds no message."""
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> Doomed:
+        asked = Asked.of(letter.message) if letter.message else None
+        return cls(queue_message_id=letter.queue_message_id, asked=asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marking:
+    """What became of one row, and why if it is not what was wanted."""
+
+    mark: Mark
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Outage:
+    """A table that does not answer is not asked again for a while: the letters of a whole queue would wait for it."""
+
+    until: float = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """Marks rows for one run. What a row's status was, the journal says before it is written over.
+
+    With `is_replaced` another dead letter of the message takes this one's place: then the row is only abandoned, so that
+    nobody publishes what it holds, and the new dead letter can be stored.
+    """
+
+    table: ChangedTable
+    run_id: str
+    is_replaced: bool = False
+    monotonic: Callable[[], float] = time.monotonic
+    _outage: _Outage = field(default_factory=_Outage)
+
+    def mark(self, journal: Journal, doomed: Sequence[Doomed]) -> dict[str, Marking]:
+        """Return what became of each row, by the dead letter's id in the queue. Raises nothing of the database's."""
+        found = {one.queue_message_id: Marking(mark=Mark.NO_ROW) for one in doomed if one.asked is None}
+        asked = {one: one.asked for one in doomed if one.asked is not None}
+        marks = self._marks(journal, list(asked))
+        found |= {one.queue_message_id: marks[each] for one, each in asked.items()}
+        journal.write(*(_marked(one, found[one.queue_message_id]) for one in doomed))
+        return found
+
+    def _marks(self, journal: Journal, doomed: Sequence[Doomed]) -> dict[Asked, Marking]:
+        wanted = dict.fromkeys(one.asked for one in doomed if one.asked)
+        if self.monotonic() < self._outage.until:
+            return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=self._outage.why))
+        try:
+            if wanted and not self.table.proof.is_proven:
+                why = f"{NOT_MARKED}; {self.table.proof.told()}"
+                return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=why))
+            return self._marks_of_rows(journal, doomed, list(wanted))
+        except PilotError as exc:
+            self._outage.why = f"{NOT_MARKED}; {exc}"
+            self._outage.until = self.monotonic() + ASK_AGAIN_SECONDS
+            return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=self._outage.why))
+
+    def _marks_of_rows(
+        self, journal: Journal, doomed: Sequence[Doomed], wanted: Sequence[Asked]
+    ) -> dict[Asked, Marking]:
+        marks: dict[Asked, Marking] = {}
+        for _ in range(TRIES):
+            rows = rows_of(self.table, [one for one in wanted if one not in marks])
+            marks |= {
+                one: decided
+                for one in wanted
+                if one not in marks and (decided := self._decided(rows.get(one))) is not None
+            }
+            seen = {one: row for one, row in rows.items() if one not in marks}
+            if not seen:
+                return marks
+            journal.write(*(_marking(one, seen[one.asked]) for one in doomed if one.asked in seen))
+            done = self._change([seen_row(row) for row in seen.values()])
+            marks |= {one: Marking(mark=Mark.MARKED) for one in seen if one.message_id in done}
+        busy = Marking(mark=Mark.BUSY, why="a run is at work on the message; it is still in the queue")
+        return {one: marks.get(one, busy) for one in wanted}
+
+    def _change(self, rows: Sequence[SeenRow]) -> set[str]:
+        if self.is_replaced:
+            return abandon_seen(self.table.database, rows)
+        return mark_discarded(self.table.database, rows, run_id=self.run_id)
+
+    def _decided(self, row: Progress | None) -> Marking | None:
+        """Return what is known without a change; None for a row that is to be marked."""
+        if row is None:
+            return Marking(mark=Mark.NO_ROW)
+        if row.status is SubmissionStatus.COMPLETED:
+            return Marking(mark=Mark.COMPLETED)
+        if row.discarded_by is None:
+            is_done = self.is_replaced and row.status is SubmissionStatus.ABANDONED
+            return Marking(mark=Mark.MARKED) if is_done else None
+        if row.discarded_by == self.run_id:
+            return Marking(mark=Mark.MARKED)
+        return Marking(mark=Mark.EARLIER, why=f"discarded in run {row.discarded_by}")
+
+
+def seen_row(row: Progress) -> SeenRow:
+    return SeenRow(message_id=row.message_id, test=row.test, status=str(row.status))
+
+
+def _marking(one: Doomed, row: Progress) -> Mapping[str, object]:
+    return {
+        "event": "marking",
+        "queue_message_id": one.queue_message_id,
+        "message_id": row.message_id,
+        "test": row.test,
+        "former_status": str(row.status),
+    }
+
+
+def _marked(one: Doomed, marking: Marking) -> Mapping[str, object]:
+    return {
+        "event": "marked",
+        "queue_message_id": one.queue_message_id,
+        "message_id": one.asked.message_id if one.asked else None,
+        "test": one.asked.test if one.asked else None,
+        "mark": marking.mark.value,
+        **({"why": marking.why} if marking.why else {}),
+    }

@@ -1,0 +1,83 @@
+"""The marks of what a person took out of the queue: a discarded message is not stored by a later delivery, and nobody
+publishes it again; one whose dead letter is being replaced is not published meanwhile (decision 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+from psycopg.rows import scalar_row
+
+from b2bpilot.pipeline.database import DatabaseManager
+
+_DISCARD: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions AS submission
+    SET status = 'abandoned', discarded_by = %(run_id)s, lease_expires_at = NULL, updated_at = now()
+"""
+_ABANDON: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions AS submission
+    SET status = 'abandoned', lease_expires_at = NULL, updated_at = now()
+"""
+_GIVE_BACK: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions AS submission
+    SET status = seen.status, discarded_by = NULL, updated_at = now()
+"""
+_SEEN: Final[LiteralString] = """
+    FROM unnest(%(message_ids)s::text[], %(tests)s::boolean[], %(statuses)s::text[]) AS seen (message_id, test, status)
+    WHERE submission.message_id = seen.message_id AND submission.test = seen.test
+"""
+_UNCHANGED: Final[LiteralString] = """
+        AND submission.status = seen.status AND submission.status <> 'completed'
+        AND submission.discarded_by IS NULL
+        AND (submission.lease_expires_at IS NULL OR submission.lease_expires_at < now())
+"""
+_MARKED_BY_RUN: Final[LiteralString] = """
+        AND submission.status = 'abandoned' AND submission.discarded_by = %(run_id)s
+"""
+_CHANGED: Final[LiteralString] = " RETURNING submission.message_id"
+
+MARK: Final = _DISCARD + _SEEN + _UNCHANGED + _CHANGED
+"""A row that changed since it was seen is left: what its status was is in a journal before it is written over."""
+ABANDON_SEEN: Final = _ABANDON + _SEEN + _UNCHANGED + _CHANGED
+TAKE_BACK: Final = _GIVE_BACK + _SEEN + _MARKED_BY_RUN + _CHANGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRow:
+    """A message's own row as it was seen: only that row, and only while it is still so, is changed."""
+
+    message_id: str
+    test: bool
+    status: str
+    """As the table has it, also one that only another version knows."""
+
+
+def mark_discarded(database: DatabaseManager, rows: Sequence[SeenRow], *, run_id: str) -> set[str]:
+    """Mark rows as discarded in a run and return the message_ids of those that are. Raises DatabaseError."""
+    return _run(database, MARK, rows, run_id=run_id)
+
+
+def abandon_seen(database: DatabaseManager, rows: Sequence[SeenRow]) -> set[str]:
+    """Abandon rows, so that only a delivery works on them; return their message_ids. Raises DatabaseError."""
+    return _run(database, ABANDON_SEEN, rows)
+
+
+def take_back_marks(database: DatabaseManager, rows: Sequence[SeenRow], *, run_id: str) -> set[str]:
+    """Give rows that this run marked the status named; return the message_ids of those that had its mark.
+
+    Raises DatabaseError.
+    """
+    return _run(database, TAKE_BACK, rows, run_id=run_id)
+
+
+def _run(database: DatabaseManager, query: LiteralString, rows: Sequence[SeenRow], **values: Any) -> set[str]:
+    if not rows:
+        return set()
+    arrays: Mapping[str, list[Any]] = {
+        "message_ids": [row.message_id for row in rows],
+        "tests": [row.test for row in rows],
+        "statuses": [row.status for row in rows],
+    }
+    with database.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+        return set(cursor.execute(query, {**arrays, **values}))

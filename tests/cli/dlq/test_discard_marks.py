@@ -1,0 +1,141 @@
+"""`b2bpilot dlq discard`, `restore` and `edit`, and the rows of the messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from b2bpilot.ops.runs.record import read
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import PilotMessage
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from tests.cli.conftest import Run, Staging
+from tests.cli.dlq.dead_letters import Letters, editor
+from tests.events import message
+
+NOBODY_THERE = "postgresql://me@127.0.0.1:9/none"
+
+
+@pytest.fixture
+def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+    monkeypatch.setenv("B2BPILOT_ENV", "staging")
+    monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
+    return Letters()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[DatabaseManager]:
+    with DatabaseManager(database_url) as manager:
+        yield manager
+
+
+@pytest.fixture
+def failed(letters: Letters, database: DatabaseManager) -> PilotMessage:
+    """A message that failed: its row, and its dead letter."""
+    one = message()
+    claim = database.claim(one, lease=timedelta(seconds=60))
+    assert claim is not None
+    database.fail(claim, "no customer")
+    letters.put(one)
+    return one
+
+
+def row(database: DatabaseManager, of: PilotMessage) -> UserSubmission:
+    found = database.get_submission_by_message_id(of.message_id)
+    assert found is not None
+    return found
+
+
+def the_run(tmp_path: Path, command: str) -> str:
+    (path,) = (tmp_path / "pilot" / "runs").glob(f"*-{command}-*.jsonl")
+    return path.stem
+
+
+def test_a_discarded_message_is_discarded_until_its_run_is_restored(
+    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+) -> None:
+    result = run("dlq", "discard", "--group", "G1", "--yes", "-o", "json")
+    assert result.exit_code == 0
+    run_id = the_run(tmp_path, "discard")
+    done = json.loads(result.stdout.splitlines()[-1]) if "\n{" in result.stdout else result.document
+    assert done["discarded"]["rows_marked"] == 1
+    assert (row(database, failed).status, row(database, failed).discarded_by) == (
+        SubmissionStatus.ABANDONED,
+        run_id,
+    )
+    assert database.claim(failed, lease=timedelta(seconds=60)) is None
+    assert database.count_stale(stale_after=timedelta()) == 0
+    assert run("submissions", "stuck", "-o", "json").document["submissions"] == []
+
+    result = run("dlq", "restore", run_id, "--yes")
+    assert result.exit_code == 0
+    assert "1 rows that run" in result.stderr
+    assert (row(database, failed).status, row(database, failed).discarded_by) == (
+        SubmissionStatus.FAILED,
+        None,
+    )
+    assert len(letters.all()) == 1
+
+
+def test_without_a_database_the_letter_is_deleted_and_the_end_says_what_may_follow(
+    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+) -> None:
+    result = run("dlq", "discard", "--group", "G1", "--yes", "--database-url", NOBODY_THERE)
+    assert result.exit_code == 4
+    assert "1 messages: row not marked: the stale processor may publish it again" in result.stderr
+    assert letters.all() == []
+    run_id = the_run(tmp_path, "discard")
+
+    result = run("runs", "resume", run_id, "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert row(database, failed).discarded_by == run_id
+    assert run("runs", "resume", run_id, "--yes").exit_code == 0
+
+
+def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_said(
+    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.jsonl"
+    assert run("dlq", "export", str(copy)).exit_code == 0
+    assert run("dlq", "discard", "--group", "G1", "--yes").exit_code == 0
+    run_id = the_run(tmp_path, "discard")
+    result = run("dlq", "restore", str(copy), "--yes")
+    assert result.exit_code == 0
+    assert f"1 of these messages were discarded in run {run_id} and stay so" in result.stderr
+    assert row(database, failed).discarded_by == run_id
+
+
+def test_the_plan_names_other_letters_of_the_same_messages(
+    run: Run, letters: Letters, failed: PilotMessage
+) -> None:
+    letters.put(failed, error="another cause")
+    result = run("dlq", "discard", "--group", "G1", "--dry-run")
+    assert result.exit_code == 0
+    assert "1 dead letter of the same messages are in the queue and are not discarded" in result.stderr
+
+
+def test_an_edited_message_is_out_of_the_stale_processors_hands_and_can_be_stored(  # noqa: PLR0917  # fixtures
+    run: Run,
+    letters: Letters,
+    failed: PilotMessage,
+    database: DatabaseManager,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = "document['params']['Body'] = 'three'; path.write_text(json.dumps(document))"
+    editor(monkeypatch, tmp_path, save)
+    assert run("dlq", "edit", failed.message_id, "--yes").exit_code == 0
+    assert (row(database, failed).status, row(database, failed).discarded_by) == (
+        SubmissionStatus.ABANDONED,
+        None,
+    )
+    assert database.count_stale(stale_after=timedelta()) == 0
+    state = next(
+        iter(read(tmp_path / "pilot" / "runs" / f"{the_run(tmp_path, 'edit')}.jsonl").messages.values())
+    )
+    assert state.former_status == "failed"
+    assert database.claim(failed, lease=timedelta(seconds=60)) is not None
