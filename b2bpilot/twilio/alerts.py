@@ -26,6 +26,7 @@ class Alert:
     resource_sid: str
     error_code: str
     generated_at: datetime
+    request_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def _of_level(twilio: Twilio, level: str, since: datetime, until: datetime) -> I
                     resource_sid=str(found.resource_sid or ""),
                     error_code=str(found.error_code or ""),
                     generated_at=found.date_generated,
+                    request_url=str(found.request_url or ""),
                 )
     if count >= MOST and until - since > SHORTEST:
         middle = since + (until - since) / 2

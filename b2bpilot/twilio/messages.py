@@ -75,6 +75,13 @@ def inbound_pages(
             found, page = following.result()
 
 
+def inbound_message(twilio: Twilio, sid: str) -> InboundMessage | None:
+    """Return one message as the list would show it; None when it was sent. Raises TwilioFailed."""
+    with translated(f"read message {sid}"):
+        found = twilio.client.messages(sid).fetch()
+        return _inbound(found) if found.direction == INBOUND else None
+
+
 def message_details(twilio: Twilio, sid: str) -> MessageDetails:
     """Read one message and its list of media. Raises TwilioFailed."""
     with translated(f"read message {sid}"):

@@ -19,6 +19,8 @@ class Content(StrEnum):
     """A number is masked: the text was taken away with it, if there was one."""
     MEDIA_ONLY = "media only"
     """It has media and no text. Where the account's other messages have theirs, it never had one."""
+    DELETED = "deleted"
+    """There is none. An alert may still hold what its webhook was told."""
     BLANK = "blank"
     """Nothing, or nothing any more."""
 

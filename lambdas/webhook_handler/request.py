@@ -29,6 +29,7 @@ from lambdas.webhook_handler.config import WebhookConfig
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+SID_FIELDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 
 
 class RejectedRequest(Exception):
@@ -181,7 +182,7 @@ def _from_twilio(pairs: Iterable[tuple[str, str]], received_at: datetime) -> Pil
     params = parameters(pairs)
     if state := reported_state(params):
         return StatusCallback(params=params, state=state)
-    sid = params.get("MessageSid", "")
+    sid = _sid(params)
     _require(bool(SID.fullmatch(sid)), HTTPStatus.BAD_REQUEST, "MessageSid is missing or not a SID")
     return PilotMessage(
         message_id=message_id_for(sid), source=Source.TWILIO, received_at=received_at, params=params
@@ -190,10 +191,15 @@ def _from_twilio(pairs: Iterable[tuple[str, str]], received_at: datetime) -> Pil
 
 def identity(params: Mapping[str, str]) -> dict[str, str | None]:
     """Return what log lines call the message with these parameters. Before they are verified it is only what they claim."""
-    sid = params.get("MessageSid", "")
+    sid = _sid(params)
     if not SID.fullmatch(sid):
         return {"message_id": None, "message_sid": None}
     return {"message_id": message_id_for(sid), "message_sid": sid}
+
+
+def _sid(params: Mapping[str, str]) -> str:
+    """The older names say the same, where the newer one is missing."""
+    return next((params[name] for name in SID_FIELDS if params.get(name)), "")
 
 
 def _text(value: object) -> str:

@@ -120,6 +120,14 @@ def test_a_status_callback_without_the_newer_sid_is_one_all_the_same(topic: Topi
     assert topic.published() == []
 
 
+@pytest.mark.parametrize("name", ["SmsSid", "SmsMessageSid"])
+def test_a_message_that_has_only_an_older_sid_is_published_under_it(topic: Topic, name: str) -> None:
+    sid = new_sid()
+
+    assert call(signed_form([(name, sid), ("SmsStatus", "received"), ("Body", "hi")]))["statusCode"] == 200
+    assert decode(topic.published()[0]["Message"]).message_id == message_id_for(sid)
+
+
 def test_only_a_signed_request_is_taken_for_a_status_callback(
     topic: Topic, caplog: pytest.LogCaptureFixture
 ) -> None:

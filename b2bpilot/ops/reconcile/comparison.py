@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,12 +12,13 @@ from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.queues import Queues, doubts_about
 from b2bpilot.ops.reconcile.routing import AskRouting
 from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_what_is_not_ours
+from b2bpilot.ops.reconcile.unlisted import is_not_listed, unlisted
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
 from b2bpilot.pipeline.arrivals import Arrival, arrivals_since, stored_without_message_id
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import Progress
-from b2bpilot.twilio.alerts import KEPT, alerts
+from b2bpilot.twilio.alerts import KEPT, Alert, alerts
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
 from b2bpilot.twilio.redaction import Content
@@ -43,7 +45,7 @@ SHOWN_VERDICTS = (
 class Comparison:
     """What is compared: an account, a table, a period; perhaps only what came `to` one number.
 
-    `ask_queues` and `ask_routing` are called when something has no row.
+    `ask_queues` and `ask_routing` are called when something has no row, or is not in Twilio's list.
     """
 
     twilio: Twilio
@@ -62,12 +64,13 @@ class Comparison:
             notes.add(self._judged(page, notes))
             saw += len(page)
             self.observe(f"Compared {saw:,} inbound messages")
+        ask_routing = functools.cache(self.ask_routing)
+        self._read_alerts(notes, ask_routing)
         self._take_back_old_rows(notes)
         self._set_dead_letters_apart(notes)
-        self._explain(notes)
         if notes.counts()[Verdict.MISSING]:
             self.observe("Reading where the numbers deliver")
-            set_apart_what_is_not_ours(notes, self.ask_routing(), self.database)
+            set_apart_what_is_not_ours(notes, ask_routing(), self.database)
             set_apart_what_is_lost(notes)
         if not notes.counts()[Verdict.MISSING] + notes.counts()[Verdict.LOST_AT_TWILIO]:
             notes.doubts = ()
@@ -101,18 +104,24 @@ class Comparison:
         ]
         notes.doubts = (*queues.doubts, *doubts_about(left, queues)) if left else ()
 
-    def _explain(self, notes: Notes) -> None:
-        """Ask for alerts only where something is missing, and only for as long ago as Twilio keeps them. What is missing
-        is missing, also when the reason cannot be read."""
-        if not notes.counts()[Verdict.MISSING]:
-            return
+    def _read_alerts(self, notes: Notes, ask_routing: AskRouting) -> None:
+        """Find what the list lacks, and why what is missing is missing, for as long ago as Twilio keeps alerts. What is
+        missing is missing, also when the reason cannot be read."""
         since = max(self.limits.since, self.limits.until - KEPT + CLOCKS_DIFFER)
         self.observe("Reading Twilio's alerts")
+        not_listed: dict[str, Alert] = {}
         try:
             for alert in alerts(self.twilio, since=since, until=self.limits.until):
                 notes.explain(alert)
+                if is_not_listed(alert, notes, self.limits):
+                    not_listed[alert.resource_sid] = alert
+            if not_listed:
+                more = list(unlisted(self.twilio, not_listed.values(), ask_routing(), to=self.to))
+                notes.add(self._judged(more, notes))
         except TwilioFailed as exc:
             notes.alerts_failure = str(exc)
+        for alert in not_listed.values():
+            notes.explain(alert)
 
     def _look_back(self, notes: Notes) -> None:
         """Find rows that say they are this account's and that Twilio does not have."""

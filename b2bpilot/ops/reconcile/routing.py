@@ -63,7 +63,12 @@ class Routing:
     """Where each number of the account delivers, as it is set now. `failure`: that could not be read."""
 
     by_number: Mapping[str, Destination] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
     failure: str | None = None
+
+    def is_webhook(self, url: str) -> bool:
+        """Tell whether a request to this URL was one to this environment."""
+        return _is_any(url, self.urls)
 
     def of(self, address: str) -> Destination:
         """Senders of channels such as whatsapp have a setting of their own, which is not read: facts K3."""
@@ -99,15 +104,16 @@ def whose(
 
 def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
     """Read the routes of the account's numbers. What does not answer makes them unknown, it is no error."""
+    verified = verified_urls(environment)
     try:
-        found = routes(twilio)
+        return routing_of(routes(twilio), verified)
     except TwilioFailed as exc:
-        return Routing(failure=str(exc))
-    return routing_of(found, verified_urls(environment))
+        return Routing(urls=verified.urls, failure=str(exc))
 
 
 def routing_of(found: Iterable[Route], verified: VerifiedUrls) -> Routing:
-    return Routing(by_number={each.number.phone_number: _destination(each, verified) for each in found})
+    by_number = {each.number.phone_number: _destination(each, verified) for each in found}
+    return Routing(by_number=by_number, urls=verified.urls)
 
 
 def verified_urls(environment: Environment) -> VerifiedUrls:

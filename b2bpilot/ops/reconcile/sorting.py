@@ -72,6 +72,8 @@ def _why_lost(content: Content, *, texts_are_kept: bool) -> str | None:
     match content:
         case Content.MASKED:
             return "redacted at Twilio: a number is masked"
+        case Content.DELETED:
+            return "deleted at Twilio; its webhook had failed"
         case Content.BLANK:
             return "no text at Twilio: it may have been redacted"
         case Content.MEDIA_ONLY if not texts_are_kept:

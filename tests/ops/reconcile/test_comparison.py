@@ -221,11 +221,11 @@ def test_the_queues_are_only_asked_when_something_has_no_row(world: World) -> No
         assert (world.asked, notes.doubts) == (1, ("nothing is known",))
 
 
-def test_alerts_are_only_asked_for_when_something_is_missing(world: World) -> None:
+def test_where_nothing_is_missing_twilio_is_asked_for_its_messages_and_alerts_only(world: World) -> None:
     world.store(world.receive(5))
 
     assert world.counts() == {Verdict.STORED: 5}
-    assert not any("Alerts" in request for request in world.double.requests)
+    assert {request.rpartition("/")[2] for request in world.double.requests} == {"Messages.json", "Alerts"}
 
 
 @pytest.mark.parametrize("fault", [Fault.GARBAGE, Fault.CUT])

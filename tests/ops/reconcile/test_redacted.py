@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from b2bpilot.local.twilio import resources
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.samples import Sample, sample_params
-from tests.ops.reconcile.world import DAY, OURS, THEIRS, World
+from tests.ops.reconcile.world import DAY, OURS, THEIRS, WEBHOOK, World
 from tests.twilio.double import ACCOUNT_SID
 
 MASKED = "+1500555XXXX"
@@ -125,5 +127,56 @@ def test_what_is_in_the_dead_letter_queue_is_not_lost_though_it_is_redacted(worl
 def test_what_is_stored_is_stored_though_it_is_redacted(world: World) -> None:
     sid = receive(world, Body="", From=MASKED)["MessageSid"]
     world.store([sid], took=timedelta(seconds=1))
+
+    assert world.counts() == {Verdict.STORED: 1}
+
+
+@pytest.mark.parametrize("url", [WEBHOOK, "https://crm.example/sms"])
+def test_a_message_that_was_deleted_is_lost_where_an_alert_says_that_its_webhook_failed_here(
+    world: World, tmp_path: Path, url: str
+) -> None:
+    params = receive(world, Body="two pallets")
+    sid = params["MessageSid"]
+    world.alert(sid, variables=urlencode(params), url=url)
+    world.double.book.remove("message", sid)
+
+    found = world.findings(Verdict.LOST_AT_TWILIO)
+    refused = world.recover(tmp_path / "first")
+
+    assert (set(found), refused.published) == ({sid} if url == WEBHOOK else set(), 0)
+    assert {each.why for each in found.values()} <= {"deleted at Twilio; its webhook had failed"}
+    recovered = world.recover(tmp_path / "second", allow_partial=True)
+    assert (recovered.partial, recovered.whole) == (int(url == WEBHOOK), 0)
+
+
+def test_a_message_that_twilio_lists_late_is_missing_where_an_alert_knows_it(world: World) -> None:
+    """The list can lag by hours (facts K2); the message itself can be read."""
+    params = receive(world)
+    sid = params["MessageSid"]
+    world.alert(sid, variables=urlencode(params), url=WEBHOOK)
+    listed = world.double.book.get("message", sid)
+    assert listed is not None
+    world.double.book.remove("message", sid)
+    late = resources.message(
+        ACCOUNT_SID, params, direction="inbound", at=world.now - DAY / 2, status="received"
+    )
+    world.double.book.put([replace(late, at=0)])
+
+    assert world.findings(Verdict.MISSING)[sid].error_code == "11200"
+
+
+def test_an_alert_about_a_status_callback_is_no_message(world: World) -> None:
+    sent = "SM" + "4" * 32
+    variables = {"MessageSid": sent, "From": OURS, "To": THEIRS, "MessageStatus": "delivered"}
+    world.alert(sent, variables=urlencode(variables), url=WEBHOOK)
+
+    assert world.counts() == {}
+
+
+def test_a_deleted_message_that_is_stored_is_stored(world: World) -> None:
+    params = receive(world)
+    world.alert(params["MessageSid"], variables=urlencode(params), url=WEBHOOK)
+    world.store([params["MessageSid"]])
+    world.double.book.remove("message", params["MessageSid"])
 
     assert world.counts() == {Verdict.STORED: 1}

@@ -134,11 +134,19 @@ class World:
             return self.now - ago
         return datetime.strptime(found["date_sent"], "%a, %d %b %Y %H:%M:%S %z").astimezone(UTC)
 
-    def alert(self, sid: str, *, variables: str = "", code: str = "11200", ago: timedelta = DAY / 2) -> None:
+    def alert(
+        self,
+        sid: str,
+        *,
+        variables: str = "",
+        code: str = "11200",
+        ago: timedelta = DAY / 2,
+        url: str = "https://hooks.example/",
+    ) -> None:
         """Let Twilio have noted that the webhook of a message failed."""
         fields = {
             "error_code": code,
-            "request_url": "https://hooks.example/",
+            "request_url": url,
             "request_variables": variables,
             "resource_sid": sid,
         }
