@@ -18,6 +18,10 @@ NAMELESS = "b2bpilot:redrive-nameless"
 GONE = "b2bpilot:redrive-gone"
 ADOPTED = "b2bpilot:redrive-adopted"
 
+KNOWS_OWNERS = "knows_owners"
+"""In the function's answer to a call that only makes it stand guard: it tells whose a dead letter is. One of a version before
+that took every dead letter for the processor's, and deleted it on the processor's word."""
+
 LONGEST_VALUE = 256
 MOST_ARNS = 18
 """A mapping has fifty tags at most."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from b2bpilot.aws.functions import Function
 from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.pipeline.remote_run import KNOWS_OWNERS
 from b2bpilot.pipeline.settings import required
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.redriver import Redriver
@@ -38,7 +39,7 @@ def _redriver(function_name: str) -> Redriver:
     )
 
 
-def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Redrive a batch of the mapping, or stand guard when the schedule calls, which sends no Records.
 
     A letter that is not named in the answer is deleted; an answer without names, or none, deletes all (Lambda's rule).
@@ -46,7 +47,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[dict[s
     redriver = _redriver(context.function_name)
     if "Records" not in event:
         redriver.guard()
-        return {"batchItemFailures": []}
+        return {"batchItemFailures": [], KNOWS_OWNERS: True}
     stay = redriver.redrive(
         [letter_of(record) for record in event["Records"]],
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,

@@ -86,7 +86,7 @@ def _notes(summary: Summary) -> list[str]:
     total = summary.books.total
     return [
         f"{total.poison} of the messages were poisoned: {total.dead_letters_of_poison} dead letters, which are not counted above",
-        f"{total.left} rows were left by runs that died, one or two in each phase: they count as completed, too",
+        f"{total.left} rows were left by runs that died, two in each phase in which nothing changed: they count as completed, too",
         f"Runs: {', '.join(f'{name} {count:,}' for name, count in _runs(summary).items())}",
     ]
 

@@ -19,7 +19,7 @@ from tests.upgrade.traffic import Traffic
 from tests.upgrade.version import Version, migrate
 
 SETTLE_SECONDS = 30
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = 60
 STALE_EVERY_SECONDS = 2.0
 POLL_SECONDS = 0.1
 LEFT_ROWS = 2

@@ -28,7 +28,7 @@ from b2bpilot.ops.dead_letters.remote_watch import (
 )
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.record import RunRecord, RunState
-from b2bpilot.pipeline.remote_run import Evidence, RemoteRun, remote_run
+from b2bpilot.pipeline.remote_run import KNOWS_OWNERS, Evidence, RemoteRun, remote_run
 
 LEAST_CONCURRENCY = 2
 """Lambda's own least for a mapping."""
@@ -179,19 +179,31 @@ def require_off(mapping: Mapping) -> MappingReading:
 
 
 def require_start(redriver: Redriver) -> None:
-    """Let the function stand guard once, which changes nothing while no run is on: one that cannot start would hide letters
-    for 36 minutes at a time. Raises Refused, AwsDenied, CredentialsMissing."""
+    """Let the function stand guard once, which changes nothing while no run is on: one that cannot start would hide dead
+    letters for 36 minutes at a time, and one of an earlier version would delete other subscribers'.
+
+    Raises Refused, AwsDenied, CredentialsMissing."""
     try:
-        error = redriver.invoke({}).error
+        answer = redriver.invoke({})
     except (AwsDenied, CredentialsMissing):
         raise
     except AwsError as exc:
-        error = str(exc)
-    if error is not None:
+        raise _does_not_run(redriver, str(exc)) from exc
+    if answer.error is not None:
+        raise _does_not_run(redriver, answer.error)
+    if not isinstance(answer.result, dict) or answer.result.get(KNOWS_OWNERS) is not True:
         raise Refused(
-            f"{redriver.name} does not run: {error}. Nothing was changed",
-            hint="`b2bpilot verify` says whether it is set up; or use the engine of this terminal",
+            f"{redriver.name} is of an earlier version, which takes every dead letter for the processor's. "
+            "Nothing was changed",
+            hint="deploy this version first; or use the engine of this terminal",
         )
+
+
+def _does_not_run(redriver: Redriver, error: str) -> Refused:
+    return Refused(
+        f"{redriver.name} does not run: {error}. Nothing was changed",
+        hint="`b2bpilot verify` says whether it is set up; or use the engine of this terminal",
+    )
 
 
 @contextmanager

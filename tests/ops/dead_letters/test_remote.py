@@ -93,7 +93,9 @@ class Function:
 
     reserve: int | None = 10
     answer: Invocation | AwsError = field(
-        default_factory=lambda: Invocation(error=None, result=None, log_tail="")
+        default_factory=lambda: Invocation(
+            error=None, result={"batchItemFailures": [], "knows_owners": True}, log_tail=""
+        )
     )
     name: str = "the-function"
 
@@ -345,6 +347,16 @@ def test_a_processor_that_somebody_paused_is_refused_before_anything_is_on() -> 
 def test_a_function_that_does_not_run_is_refused_before_anything_is_on(answer: Invocation | AwsError) -> None:
     with pytest.raises(Refused, match=r"the-function does not run: .*\. Nothing was changed"):
         remote.require_start(Function(answer=answer))
+
+
+@pytest.mark.parametrize("result", [{"batchItemFailures": []}, {"knows_owners": "yes"}, None])
+def test_a_function_that_knows_no_owners_is_refused_before_anything_is_on(result: object) -> None:
+    """The command line is newer than the stack, or the stack was rolled back: it would delete other subscribers' dead letters."""
+    with pytest.raises(
+        Refused, match=r"the-function is of an earlier version.* Nothing was changed"
+    ) as caught:
+        remote.require_start(Function(answer=Invocation(error=None, result=result, log_tail="")))
+    assert "deploy this version first" in (caught.value.hint or "")
 
 
 def test_a_function_that_runs_is_started() -> None:
