@@ -23,7 +23,7 @@ from b2bpilot.local.state import Identity, State, read_state
 
 Progress = Callable[[str], None]
 
-DOWN_SECONDS = 30
+DOWN_SECONDS = 120
 LOG_FILE = "up.log"
 
 

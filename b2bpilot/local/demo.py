@@ -36,7 +36,7 @@ from b2bpilot.twilio.webhook import Answer, WebhookClient
 
 Found = TypeVar("Found")
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 180
 HIDDEN_SECONDS = 30
 POLL_SECONDS = 0.05
 CONSTRAINT = "bodies_are_short"

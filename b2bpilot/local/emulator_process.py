@@ -17,9 +17,9 @@ from b2bpilot.local.emulator import EVENTS_PATH, RUNTIME_URL
 from b2bpilot.local.shell import for_a_child
 
 HOST = "127.0.0.1"
-READY_SECONDS = 30
+READY_SECONDS = 120
 POLL_SECONDS = 0.02
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 class EmulatorProcess:

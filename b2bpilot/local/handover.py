@@ -24,7 +24,7 @@ ACCEPT_CONNECTIONS = 32
 """So many events are handed over at once, however many wait: more would only wait in the runtime."""
 
 CONNECTIONS = 256
-END_SECONDS = 10
+END_SECONDS = 30
 
 log = logging.getLogger(__name__)
 

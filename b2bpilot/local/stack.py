@@ -24,7 +24,7 @@ STACK_NAME = f"b2b-pilot-{ENVIRONMENT}"
 API_ID = "b2bpilot"
 """Pinned (ministack's `ms-custom-id` tag), so that the public URL is known before the deploy and one deploy is enough."""
 
-DEPLOY_SECONDS = 60
+DEPLOY_SECONDS = 180
 POLL_SECONDS = 0.05
 DIGEST_TAG = "b2bpilot-digest"
 

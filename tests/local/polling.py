@@ -9,8 +9,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, *, within: float = 20) -> T:
-    """Return the first true value of `look`, or fail saying what did not happen."""
+def eventually(look: Callable[[], T], what: str, *, within: float = 60) -> T:
+    """Return the first true value of `look`, or fail saying what did not happen. The limit only ends a test that has failed:
+    a busy machine takes its time."""
     deadline = time.monotonic() + within
     while not (found := look()):
         if time.monotonic() > deadline:

@@ -125,7 +125,7 @@ def wait_for_runs(pipeline: Machine, message_id: str, count: int) -> None:
         ]
         return len(reports) >= count
 
-    eventually(ended, f"{count} runs in the log", within=40)
+    eventually(ended, f"{count} runs in the log")
 
 
 def wait_for_webhook(pipeline: Machine, message_id: str, count: int = 1) -> None:

@@ -135,7 +135,7 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
     queue.send_message(QueueUrl=deployed.stack.dead_letter_queue_url, MessageBody="not JSON")
     run_id = _killed_when_on(environment)
     _wait_until_off(deployed)
-    eventually(lambda: _counts(deployed, queue) == (21, 0), "21 letters, all visible", within=30)
+    eventually(lambda: _counts(deployed, queue) == (21, 0), "21 letters, all visible")
     found = remote.switched(deployed).run
     assert found is not None
     assert (found.run_id, found.ended) == (run_id, "nothing is left to try")

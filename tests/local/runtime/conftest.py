@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Laboratory:
     logs: RecordedLogs = field(default_factory=RecordedLogs)
     metrics: Metrics = field(default_factory=Metrics)
     dead_letters: list[tuple[Event, GivenUp]] = field(default_factory=list)
+    time_scale: float = TIME_SCALE
     queue_is_broken: bool = False
     configurations: dict[str, FunctionConfiguration] = field(default_factory=dict)
     handlers: dict[str, Handler] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Laboratory:
             logs=self.logs,
             metrics=self.metrics,
             load=self._load,
-            time_scale=TIME_SCALE,
+            time_scale=self.time_scale,
         )
 
     def function(self, name: str, handler: Handler, **settings: Any) -> None:
@@ -96,10 +98,15 @@ class Laboratory:
         self.dead_letters.append((event, reason))
 
 
+@contextmanager
+def started(laboratory: Laboratory) -> Iterator[Laboratory]:
+    laboratory.runtime.start()
+    yield laboratory
+    laboratory.runtime.stop()
+    laboratory.events.close()
+
+
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
-    found = Laboratory(tmp_path / "events.sqlite3")
-    found.runtime.start()
-    yield found
-    found.runtime.stop()
-    found.events.close()
+    with started(Laboratory(tmp_path / "events.sqlite3")) as found:
+        yield found

@@ -121,13 +121,13 @@ def test_a_timed_out_run_frees_its_place_and_its_container_is_never_used_again(
 ) -> None:
     gate = threading.Event()
     laboratory.function(
-        "f", lambda event, _: event and gate.wait(10), timeout_seconds=0.1, reserved_concurrency=1
+        "f", lambda event, _: event and gate.wait(60), timeout_seconds=0.5, reserved_concurrency=1
     )
     late = laboratory.runtime.invoke("f", b"1", "id-1")
     assert late.status == "timeout"
     assert json.loads(late.payload) == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": "RequestId: id-1 Error: Task timed out after 0.10 seconds",
+        "errorMessage": "RequestId: id-1 Error: Task timed out after 0.50 seconds",
     }
     assert laboratory.runtime.invoke("f", b"0", "id-2").error is None
     assert laboratory.loads == 2
