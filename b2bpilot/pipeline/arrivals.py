@@ -32,8 +32,8 @@ NEWEST: Final[LiteralString] = """
 """The parameters are taken apart here: to take a field out of json fails on what a message may hold (\\u0000)."""
 
 
-NEWEST_TO: Final[LiteralString] = """
-    SELECT to_number, max(coalesce(received_at, created_at)) AS received_at
+PERIOD_TO: Final[LiteralString] = """
+    SELECT to_number, min(coalesce(received_at, created_at)), max(coalesce(received_at, created_at))
     FROM b2b_pilot_user_submissions
     WHERE to_number = ANY(%(numbers)s) AND NOT test AND coalesce(source, 'twilio') IN ('twilio', 'stale')
     GROUP BY to_number
@@ -66,10 +66,13 @@ def stored_without_message_id(database: DatabaseManager, message_sids: Sequence[
         return {str(sid) for sid in cursor.execute(WITHOUT_MESSAGE_ID, values)}
 
 
-def newest_by_number(database: DatabaseManager, numbers: Sequence[str]) -> dict[str, datetime]:
-    """Return when the last message to each number came in through the webhook. Reads the whole table."""
+def periods_by_number(
+    database: DatabaseManager, numbers: Sequence[str]
+) -> dict[str, tuple[datetime, datetime]]:
+    """Return when the first and the last message to each number came in through the webhook. Reads the whole table."""
     with database.connection.use() as connection:
-        return dict(connection.execute(NEWEST_TO, {"numbers": list(numbers)}).fetchall())
+        rows = connection.execute(PERIOD_TO, {"numbers": list(numbers)}).fetchall()
+    return {number: (first, last) for number, first, last in rows}
 
 
 def arrivals_since(database: DatabaseManager, since: datetime) -> Iterator[list[Arrival]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from b2bpilot.twilio.failures import translated
@@ -19,6 +20,8 @@ class Number:
     phone_number: str = field(repr=False)
     webhook: WebhookSetting
     application_sid: str | None
+    changed_at: datetime | None = None
+    """When anything about it was changed last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Application:
 
     sid: str
     webhook: WebhookSetting
+    changed_at: datetime | None = None
 
 
 def numbers(twilio: Twilio, *, phone_number: str | None = None) -> Iterator[Number]:
@@ -54,7 +58,8 @@ def set_number_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> Non
 def application(twilio: Twilio, sid: str) -> Application:
     """Raises TwilioFailed."""
     with translated(f"read application {sid}"):
-        return Application(sid=sid, webhook=_setting(twilio.client.applications(sid).fetch()))
+        found = twilio.client.applications(sid).fetch()
+        return Application(sid=sid, webhook=_setting(found), changed_at=moment(found.date_updated))
 
 
 def set_application_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> None:
@@ -70,7 +75,13 @@ def _number(found: Any) -> Number:
         phone_number=str(found.phone_number),
         webhook=_setting(found),
         application_sid=found.sms_application_sid or None,
+        changed_at=moment(found.date_updated),
     )
+
+
+def moment(found: Any) -> datetime | None:
+    """Return what the SDK read as a time; it leaves alone what it cannot read."""
+    return found if isinstance(found, datetime) else None
 
 
 def _setting(found: Any) -> WebhookSetting:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from b2bpilot.twilio.failures import translated
+from b2bpilot.twilio.numbers import moment
 from b2bpilot.twilio.rest import PAGE, Twilio
 from b2bpilot.twilio.webhook_setting import WebhookSetting, require_url
 
@@ -21,6 +23,7 @@ class Service:
     name: str
     webhook: WebhookSetting
     uses_number_webhook: bool
+    changed_at: datetime | None = None
 
 
 def services(twilio: Twilio) -> Iterator[Service]:
@@ -67,4 +70,5 @@ def _service(found: Any) -> Service:
             fallback_method=found.fallback_method or "POST",
         ),
         uses_number_webhook=bool(found.use_inbound_webhook_on_number),
+        changed_at=moment(found.date_updated),
     )

@@ -191,6 +191,8 @@ def _update_sms(kind: str) -> Callable[[Call], tuple[int, Resource]]:
 
 
 def _changed(call: Call, kind: str, changes: Resource) -> tuple[int, Resource]:
+    written = resources.iso8601 if kind == "service" else resources.rfc2822
+    changes["date_updated"] = written(call.now)
     found = call.book.change(kind, call.sids["sid"], changes)
     if found is None:
         raise _missing(call.request)

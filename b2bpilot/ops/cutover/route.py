@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urldefrag, urlsplit
 
@@ -31,6 +32,8 @@ class Target:
     level: Level
     sid: str
     webhook: WebhookSetting
+    changed_at: datetime | None = None
+    """When anything about it was changed last; Twilio does not say what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +52,27 @@ class Route:
     @property
     def levels(self) -> tuple[Target, ...]:
         """All that are there, in the order in which Twilio looks."""
-        found = [Target(level=Level.NUMBER, sid=self.number.sid, webhook=self.number.webhook)]
+        found = [
+            Target(
+                level=Level.NUMBER,
+                sid=self.number.sid,
+                webhook=self.number.webhook,
+                changed_at=self.number.changed_at,
+            )
+        ]
         if self.service is not None:
-            service = Target(level=Level.SERVICE, sid=self.service.sid, webhook=self.service.webhook)
+            service = Target(
+                level=Level.SERVICE,
+                sid=self.service.sid,
+                webhook=self.service.webhook,
+                changed_at=self.service.changed_at,
+            )
             found.insert(1 if self.service.uses_number_webhook else 0, service)
         if self.number.application_sid:
             webhook = self.application.webhook if self.application else NOWHERE
             sid = self.number.application_sid
-            found.insert(0, Target(level=Level.APPLICATION, sid=sid, webhook=webhook))
+            changed_at = self.application.changed_at if self.application else None
+            found.insert(0, Target(level=Level.APPLICATION, sid=sid, webhook=webhook, changed_at=changed_at))
         return tuple(found)
 
     @property

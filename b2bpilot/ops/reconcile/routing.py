@@ -48,6 +48,8 @@ class Destination:
     told: str
     has_other_fallback: bool = False
     """What failed here may have been taken there."""
+    changed_at: datetime | None = None
+    """What decides about it was changed then; before, it may have delivered elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,8 @@ def _destination(route: Route, verified: VerifiedUrls) -> Destination:
     told = f"{decider} delivers to {urlsplit(webhook.url).hostname or 'another URL'}"
     if _is_any(webhook.url, verified.urls):
         other = bool(webhook.fallback_url) and not _is_any(webhook.fallback_url, verified.urls)
-        return Destination(place=Place.HERE, told=told, has_other_fallback=other)
+        changed_at = route.effective.changed_at
+        return Destination(place=Place.HERE, told=told, has_other_fallback=other, changed_at=changed_at)
     return _elsewhere(webhook, told, verified)
 
 

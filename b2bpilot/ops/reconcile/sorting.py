@@ -9,7 +9,7 @@ from datetime import datetime
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.routing import Destination, Place, Routing, Whose, whose
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
-from b2bpilot.pipeline.arrivals import newest_by_number
+from b2bpilot.pipeline.arrivals import periods_by_number
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.redaction import Content
 
@@ -17,15 +17,24 @@ VERDICTS = {Whose.OTHERS: Verdict.NOT_ROUTED_HERE, Whose.UNKNOWN: Verdict.ROUTE_
 
 
 def set_apart_what_is_not_ours(notes: Notes, routing: Routing, database: DatabaseManager) -> None:
-    """Leave missing only what Twilio was to deliver here. Raises DatabaseError."""
+    """Leave missing only what Twilio was to deliver here; something is. Raises DatabaseError."""
+    first = next(notes.findings(Verdict.MISSING)).sent_at
     found = {number: routing.of(number) for number in notes.numbers(Verdict.MISSING)}
-    doubtful = [number for number, destination in found.items() if destination.place is not Place.HERE]
-    newest = newest_by_number(database, doubtful) if doubtful else {}
+    doubtful = [
+        number
+        for number, each in found.items()
+        if each.place is not Place.HERE or (each.changed_at is not None and each.changed_at > first)
+    ]
+    periods = periods_by_number(database, doubtful) if doubtful else {}
+    before_a_change = 0
     for chunk in chunks(notes, Verdict.MISSING):
-        for (whose_it_is, told), sids in _by_owner(chunk, found, newest).items():
-            notes.turn(sids, VERDICTS[whose_it_is], why=told)
-    ours = notes.numbers(Verdict.MISSING)
-    notes.warnings = tuple(_warnings([found[number] for number in ours]))
+        groups = _by_owner(chunk, found, periods)
+        for (whose_it_is, told), sids in groups.items():
+            if whose_it_is is not Whose.OURS:
+                notes.turn(sids, VERDICTS[whose_it_is], why=told)
+        before_a_change += sum(_is_before_a_change(each, found, periods) for each in chunk)
+    ours = [found[number] for number in notes.numbers(Verdict.MISSING)]
+    notes.warnings = tuple(_warnings(ours, before_a_change))
 
 
 def set_apart_what_is_lost(notes: Notes) -> None:
@@ -37,9 +46,9 @@ def set_apart_what_is_lost(notes: Notes) -> None:
 
 
 def _by_owner(
-    chunk: list[Finding], found: Mapping[str, Destination], newest: Mapping[str, datetime]
+    chunk: list[Finding], found: Mapping[str, Destination], periods: Mapping[str, tuple[datetime, datetime]]
 ) -> dict[tuple[Whose, str], list[str]]:
-    """Group those that are not ours, with the reason."""
+    """Group messages by whose they are, and why."""
     groups: dict[tuple[Whose, str], list[str]] = defaultdict(list)
     for each in chunk:
         number = each.to or ""
@@ -47,19 +56,37 @@ def _by_owner(
             found[number],
             sent_at=each.sent_at,
             has_alert=each.alert_sid is not None,
-            newest_row=newest.get(number),
+            newest_row=periods[number][1] if number in periods else None,
         )
-        if owner is not Whose.OURS:
-            groups[owner, found[number].told].append(each.sid)
+        groups[owner, found[number].told].append(each.sid)
     return groups
 
 
-def _warnings(ours: list[Destination]) -> Iterator[str]:
+def _is_before_a_change(
+    finding: Finding,
+    found: Mapping[str, Destination],
+    periods: Mapping[str, tuple[datetime, datetime]],
+) -> bool:
+    """Tell whether its number delivers here since a change that came after the message, with nothing to show that it did
+    so before."""
+    number = finding.to or ""
+    changed_at = found[number].changed_at
+    if changed_at is None or changed_at <= finding.sent_at:
+        return False
+    return number not in periods or periods[number][0] > finding.sent_at
+
+
+def _warnings(ours: list[Destination], before_a_change: int) -> Iterator[str]:
     """Say what is believed of the numbers whose messages are published."""
     if by_rows := sum(each.place not in (Place.HERE, Place.AFTER_ANOTHER) for each in ours):
         yield (
             f"{by_rows:,} of {len(ours):,} numbers count as this environment's only because the table has messages to them: "
             "they deliver elsewhere now, or nobody can tell where"
+        )
+    if before_a_change:
+        yield (
+            f"{before_a_change:,} came before the last change of what decides about their number, and before the first message "
+            "to it in the table: if another system had the number then, that one has them"
         )
     if with_fallback := sum(each.has_other_fallback for each in ours):
         yield (

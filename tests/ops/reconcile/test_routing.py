@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.routing import Place, Routing, VerifiedUrls, routing_of
@@ -128,9 +129,30 @@ def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(wo
 
     with world.compared() as notes:
         assert notes.counts()[Verdict.MISSING] == 1
-        assert notes.warnings == (
-            "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there",
+        assert (
+            "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there"
+            in notes.warnings
         )
+
+
+def test_what_came_before_the_number_was_changed_may_be_another_systems_and_that_is_said(
+    world: World,
+) -> None:
+    """Twilio says when something about a number was changed, and not where it delivered before."""
+    sid = number(world, WEBHOOK)
+    early = world.receive(1, ago=timedelta(hours=9), to=NUMBER)
+    late = world.receive(1, ago=timedelta(hours=1), to=NUMBER)
+    changed = resources.rfc2822(world.now - timedelta(hours=4))
+    world.double.book.change("number", sid, {"date_updated": changed})
+
+    with world.compared() as notes:
+        assert sids_of(notes.findings(Verdict.MISSING)) == {*early, *late}
+        (warning,) = notes.warnings
+    assert warning.startswith("1 came before the last change of what decides about their number")
+
+    world.store(world.receive(1, ago=timedelta(hours=10), to=NUMBER), to=NUMBER)
+    with world.compared() as notes:
+        assert notes.warnings == ()
 
 
 @pytest.mark.parametrize("to", ["whatsapp:+15005550001", "messenger:1234", "rcs:agent", "12345", NUMBER, ""])
