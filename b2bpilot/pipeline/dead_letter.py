@@ -21,6 +21,7 @@ from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
 POISON_AFTER = 3
 MOST_ATTRIBUTES = 10
 """SNS discards what has more for a subscription with raw delivery (facts J8)."""
+TOPIC_MARKS = frozenset({"redrive_run_id", "redrive_attempt"})
 ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
 """The attributes in which Lambda says why it gave up."""
 Attributes = Mapping[str, Mapping[str, Any]]
@@ -145,6 +146,12 @@ def encoded_for_topic(letter: DeadLetter, *, run_id: str) -> Encoded:
         name: {"DataType": "String", "StringValue": value} for name, value in marks.items()
     }
     return Encoded(body=_publishable(notification["Message"]), attributes=attributes)
+
+
+def attributes_on_topic(letter: DeadLetter) -> int:
+    """Return how many attributes it has once it is published again, the redrive's own two among them."""
+    notification = letter.event["Records"][0]["Sns"] if letter.event else {}
+    return len((notification.get("MessageAttributes") or {}).keys() | TOPIC_MARKS)
 
 
 def _sendable(letter: DeadLetter) -> Mapping[str, Any]:

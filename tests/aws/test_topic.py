@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -46,6 +47,25 @@ def texts(results: list[Published]) -> list[str | None]:
 def test_publish_returns_the_id_that_sns_gave(access: AwsAccess) -> None:
     arn = boto3.client("sns", region_name=REGION).create_topic(Name="messages")["TopicArn"]
     assert len(Topic.connect(arn, access=access).publish(message())) == 36
+
+
+def test_a_subscriber_gets_each_attribute_with_its_type_and_its_bytes(access: AwsAccess) -> None:
+    sns, sqs = (boto3.client(name, region_name=REGION) for name in ("sns", "sqs"))
+    arn, url = sns.create_topic(Name="messages")["TopicArn"], sqs.create_queue(QueueName="raw")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+    typed = {
+        "amount": {"DataType": "Number", "StringValue": "111"},
+        "photo": {"DataType": "Binary", "BinaryValue": b"\x02\x03\x04"},
+        "tags": {"DataType": "String.Array", "StringValue": '["a"]'},
+    }
+    Topic.connect(arn, access=access).publish_batch([Encoded(body="hello", attributes=typed)])
+    (got,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(got["Body"])["MessageAttributes"] == {
+        "amount": {"Type": "Number", "Value": "111"},
+        "photo": {"Type": "Binary", "Value": "AgME"},
+        "tags": {"Type": "String.Array", "Value": '["a"]'},
+    }
 
 
 def test_a_refused_publish_is_a_failed_one(access: AwsAccess) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.mappings import MappingState
 from b2bpilot.errors import AwsError, Refused
-from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.remote_run import ended_tags, remote_run
+from b2bpilot.pipeline.dead_letter import Shape
+from b2bpilot.pipeline.message import PilotMessage, encode
+from b2bpilot.pipeline.remote_run import Evidence, ended_tags, remote_run
 from lambdas.dead_letter_redriver.letters import letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
-from tests.events import message, ours, sns_event
+from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, ours, sns_event
 from tests.fuzz import examples
 from tests.lambdas.redriver_world import Crash, Fault, World, error_of
 from tests.odd_letters import odd_letters
@@ -34,6 +36,9 @@ def messages(number: int) -> list[PilotMessage]:
 
 def ids(of: list[PilotMessage]) -> set[str]:
     return {one.message_id for one in of}
+
+
+GONE_ARN = f"{TOPIC_ARN}:was-made-anew"
 
 
 def world_with(found: list[PilotMessage], *, poison: int = 0, every: int = 1) -> World:
@@ -450,3 +455,69 @@ def test_a_crash_in_the_middle_of_a_batch_leaves_its_letters_to_the_same_run() -
     world.run(seconds=3600)
     assert world.completed == ids(found)
     assert not world.state.is_on
+
+
+def test_what_is_another_subscriber_s_stays_with_its_id_its_body_and_its_attributes() -> None:
+    world = world_with(messages(3))
+    own = set(world.letters)
+    theirs = sns_event(message())
+    theirs["Records"][0]["EventSubscriptionArn"] = f"{SUBSCRIPTION_ARN[:-1]}0"
+    kept = world.put_body(json.dumps(theirs), {"ErrorMessage": {"DataType": "String", "StringValue": "boom"}})
+    before = (kept.id, kept.body, dict(kept.attributes))
+    world.begin()
+    world.run()
+
+    assert not own & set(world.letters)
+    assert [(one.id, one.body, dict(one.attributes)) for one in world.letters.values()] == [before]
+    assert kept.message_id not in world.tries
+
+
+@pytest.mark.parametrize(
+    "evidence", [Evidence(), Evidence(gone=frozenset({GONE_ARN}), nameless_are_ours=True)]
+)
+def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence: Evidence) -> None:
+    gone = sns_event(message())
+    gone["Records"][0]["EventSubscriptionArn"] = GONE_ARN
+    for adopted in (frozenset[str](), frozenset({GONE_ARN})):
+        world = World(evidence=replace(evidence, adopted=adopted))
+        world.put_body(json.dumps(gone))
+        world.begin()
+        world.run()
+        assert bool(world.letters) is not bool(adopted)
+
+
+def test_what_names_nothing_is_tried_only_when_the_command_saw_that_nobody_shares_the_queue() -> None:
+    for is_ours in (False, True):
+        world = World(evidence=Evidence(nameless_are_ours=is_ours))
+        world.put_body(encode(message()).body)
+        world.begin()
+        world.run()
+        assert bool(world.letters) is not is_ours
+
+
+def test_what_an_earlier_run_adopted_is_not_adopted_for_the_next() -> None:
+    """The mapping keeps the tags of every run."""
+    gone = sns_event(message())
+    gone["Records"][0]["EventSubscriptionArn"] = GONE_ARN
+    world = World(evidence=Evidence(adopted=frozenset({GONE_ARN})))
+    world.put(messages(1))
+    world.begin()
+    world.run()
+    world.evidence = Evidence()
+    world.put_body(json.dumps(gone))
+    world.begin(run_id="run-2")
+    world.run()
+
+    assert world.letters
+
+
+def test_a_raw_dead_letter_that_fails_again_stays_what_it_is() -> None:
+    sent = message()
+    world = World(poison=frozenset({sent.message_id}))
+    world.put_body(encode(sent).body)
+    world.begin()
+    world.run()
+
+    (again,) = (letter_of(one.record()) for one in world.letters.values())
+    assert (again.shape, again.redrives) == (Shape.RAW, 1)
+    assert again.addressee.subscription_arn is None

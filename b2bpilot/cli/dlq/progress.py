@@ -26,6 +26,7 @@ class RedriveDisplay:
         self._lock = threading.Lock()
 
     def watch(self) -> Watch:
+        from b2bpilot.cli.dlq.redrive_report import too_many_attributes
         from b2bpilot.ops.dead_letters.redrive import Watch
 
         return Watch(
@@ -34,6 +35,7 @@ class RedriveDisplay:
             batch=self._batch,
             stage=self._stage,
             proof=self._proof,
+            too_many_attributes=lambda count: self._tell(too_many_attributes(count)),
             stopping=self._stopping,
         )
 

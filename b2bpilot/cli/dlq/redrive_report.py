@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
+from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -48,6 +49,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
         "left_alone": {decision.value: count for decision, count in left_alone.items()},
         "owners": owner_view.fields(owners),
+        "too_many_attributes": run.too_many_attributes(plan),
         "adopted": sorted(order.adopted),
     }
     pace = f"at most {limits.concurrency} calls at once"
@@ -77,12 +79,22 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
     for line in owner_view.lines(owners):
         pilot.output.notice(line)
+    if too_many := run.too_many_attributes(plan):
+        pilot.output.notice(too_many_attributes(too_many))
     for decision, count in left_alone.most_common():
         pilot.output.notice(f"{count:,} before them: {EXPLAINED[decision]}")
     if taken.more and order.frozen is None and order.request.limit > len(plan.items):
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
         )
+
+
+def too_many_attributes(count: int) -> str:
+    """Return what SNS does not say: it takes the message, and no subscriber with raw delivery gets it."""
+    return (
+        f"{letters(count)} would have more than 10 attributes with the redrive's own two: SNS delivers "
+        f"{'it' if count == 1 else 'them'}, but not to subscribers with raw delivery"
+    )
 
 
 def _show_gone(pilot: Pilot, gone: list[str]) -> None:

@@ -25,7 +25,7 @@ from b2bpilot.ops.dead_letters.routes import Route, Via
 from b2bpilot.ops.dead_letters.states import OwnRows, row_states
 from b2bpilot.ops.dead_letters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
 from b2bpilot.ops.dead_letters.taking import Taken, Taker
-from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES, DeadLetter, attributes_on_topic
 from b2bpilot.pipeline.owner import Owner
 
 WINDOW = 1_000
@@ -72,6 +72,8 @@ class Watch:
     batch: Observe = lambda _: None
     stage: Callable[[StageDone], None] = lambda _: None
     proof: Callable[[int, int], None] = lambda _decided, _all: None
+    too_many_attributes: Callable[[int], None] = lambda _letters: None
+    """How many of a window after the first have more attributes than raw delivery takes; before they are sent."""
     stopping: Callable[[], None] = lambda: None
     """It was interrupted; calls that are under way are waited for."""
 
@@ -178,6 +180,12 @@ class Redrive:
         if self._reach is not None:
             self._reach.require(plan.letters(Decision.SEND))
 
+    def too_many_attributes(self, plan: Plan) -> int:
+        """Return how many of what is published would have more attributes than SNS takes for raw delivery (facts J8)."""
+        if self._route.via is not Via.TOPIC:
+            return 0
+        return sum(attributes_on_topic(letter) > MOST_ATTRIBUTES for letter in plan.letters(Decision.SEND))
+
     def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
         """Run the window that was confirmed and, if there is more, the ones after it under the same rules.
 
@@ -190,6 +198,8 @@ class Redrive:
             watch.taking()
             taken, plan = self.take()
             self.require_reach(plan)
+            if too_many := self.too_many_attributes(plan):
+                watch.too_many_attributes(too_many)
             summary += self.run(plan, journal, watch, more=self._has_more(taken))
         return replace(summary, has_more=self._has_more(taken))
 
