@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ STUCK = "stuck"
 DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 130})
 
 
+class Database(StrEnum):
+    """Which one a command is told to ask."""
+
+    SECRET = "the functions'"
+    """It is told nothing, and reads the functions' secret."""
+    TUNNEL = "the functions', through a tunnel"
+    COPY = "a copy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
     after_seconds: float
@@ -41,6 +51,7 @@ class Ran:
 
     number: int
     arguments: tuple[str, ...]
+    database: Database
     code: int
     how: str
     signal: str | None
@@ -77,27 +88,32 @@ class CommandLine:
     def run(
         self,
         *arguments: str,
-        tunnel: bool = True,
+        database: Database = Database.TUNNEL,
         kill: Kill | None = None,
         variables: dict[str, str] | None = None,
     ) -> Ran:
-        """Run to the end. With `tunnel` the database is named, else it is the one in the functions' secret."""
+        """Run to the end, or until it is killed."""
         kill = kill or _out_of_patience(arguments)
-        ran = self._finished(arguments, self._words(arguments, tunnel=tunnel), kill, variables or {})
+        ran = self._finished(arguments, database, kill, variables or {})
         self._keep(ran)
         return ran
 
-    def _words(self, arguments: Sequence[str], *, tunnel: bool) -> list[str]:
+    def _words(self, arguments: Sequence[str], database: Database) -> list[str]:
         aws = self._deployment.proxies.commands_aws.url
-        named = ["--database-url", self._deployment.tunnel] if tunnel else []
+        url = {
+            Database.SECRET: None,
+            Database.TUNNEL: self._deployment.tunnel,
+            Database.COPY: self._deployment.wrong_database,
+        }[database]
+        named = ["--database-url", url] if url else []
         return [*arguments, "-e", "local", "--endpoint-url", aws, *named, "-o", "json"]
 
     def _finished(
-        self, arguments: tuple[str, ...], words: list[str], kill: Kill | None, variables: dict[str, str]
+        self, arguments: tuple[str, ...], database: Database, kill: Kill | None, variables: dict[str, str]
     ) -> Ran:
         began_at, started = time.time(), time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "b2bpilot", *words],
+            [sys.executable, "-m", "b2bpilot", *self._words(arguments, database)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -108,6 +124,7 @@ class CommandLine:
         return Ran(
             number=next(self._numbers),
             arguments=arguments,
+            database=database,
             code=process.returncode,
             how=how,
             signal=kill.signal.name if kill and how else None,

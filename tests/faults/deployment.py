@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.options import Options
 from tests.faults.proxies.calls import CallProxy
@@ -20,6 +20,8 @@ from tests.faults.proxies.trouble import NONE, Control
 from tests.local.conftest import Machine, machine
 
 DATABASE = "b2bpilot"
+COPY = "b2bpilot_copy"
+"""Not the one that the processor writes to, on the same server."""
 REPLY = "Thank you"
 STALE_AFTER_MINUTES = 1
 WRITES = "-c default_transaction_read_only=off"
@@ -65,11 +67,14 @@ class Deployment:
         """The database as a command reaches it that names it: by another host and port than the functions' secret."""
         return database_url(self.proxies.commands_database)
 
-    def connect(self) -> psycopg.Connection:
+    @property
+    def wrong_database(self) -> str:
+        return database_url(self.proxies.commands_database, COPY)
+
+    def connect(self, database: str = DATABASE) -> psycopg.Connection:
         """Ask the database itself, past all proxies."""
-        return psycopg.connect(
-            self.machine.state.database_url, autocommit=True, connect_timeout=3, options=WRITES
-        )
+        url = make_conninfo(self.machine.state.database_url, dbname=database)
+        return psycopg.connect(url, autocommit=True, connect_timeout=3, options=WRITES)
 
 
 @contextmanager
@@ -86,8 +91,8 @@ def deployed(home: Path, options: Options) -> Iterator[Deployment]:
             proxy.close()
 
 
-def database_url(proxy: StreamProxy) -> str:
-    return f"postgresql://postgres@{HOST}:{proxy.port}/{DATABASE}"
+def database_url(proxy: StreamProxy, database: str = DATABASE) -> str:
+    return f"postgresql://postgres@{HOST}:{proxy.port}/{database}"
 
 
 def _proxies(seed: int) -> Proxies:

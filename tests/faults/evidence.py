@@ -13,6 +13,7 @@ from typing import Any
 from tests.faults.deployment import Deployment
 
 MESSAGE_ID = re.compile(r'message_id\\*"\s*:\s*\\*"([0-9a-fA-F-]{36})')
+SUBSCRIPTION = re.compile(r"SubscriptionArn(?:=|\\*\"\s*:\s*\\*\")(arn:[^\"&\\]+)")
 HIDDEN_SECONDS = 60
 BATCH = 10
 ROWS = """
@@ -51,6 +52,8 @@ class Letter:
     queue_message_id: str
     message_id: str | None
     sent_at: float
+    subscription: str | None = None
+    """Of another subscriber; None for ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,13 @@ class Letters:
 
     @property
     def message_ids(self) -> set[str]:
-        return {letter.message_id for letter in self.found if letter.message_id}
+        """The messages that wait for us."""
+        return {each.message_id for each in self.found if each.message_id and not each.subscription}
+
+    @property
+    def strangers(self) -> set[str]:
+        """The messages that wait for another subscriber."""
+        return {each.message_id for each in self.found if each.message_id and each.subscription}
 
 
 def message_id_of(sid: str) -> str:
@@ -79,7 +88,9 @@ def letters(deployment: Deployment) -> Letters:
     queue = _Queue(deployment)
     received = queue.receive_all()
     try:
-        return Letters(found=tuple(map(_letter, received)), hidden=queue.hidden() - len(received))
+        ours = deployment.machine.stack_output("SubscriptionArn")
+        found = tuple(_letter(message, ours) for message in received)
+        return Letters(found=found, hidden=queue.hidden() - len(received))
     finally:
         queue.release(received)
 
@@ -130,10 +141,12 @@ class _Queue:
         return list(answer.get("Messages", []))
 
 
-def _letter(message: dict[str, Any]) -> Letter:
+def _letter(message: dict[str, Any], ours: str) -> Letter:
+    subscription = SUBSCRIPTION.search(message["Body"])
     found = MESSAGE_ID.search(message["Body"])
     return Letter(
         queue_message_id=message["MessageId"],
         message_id=found[1].lower() if found else None,
         sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+        subscription=subscription[1] if subscription and subscription[1] != ours else None,
     )

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.faults.commands import CommandLine, Kill, Ran
+from tests.faults.commands import CommandLine, Database, Kill, Ran
 from tests.faults.deployment import Deployment
 
 KILLED_SHARE = 0.3
 SHORTEST_LIFE_SECONDS, LONGEST_LIFE_SECONDS = 0.6, 5.0
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
-TUNNEL_SHARE = 0.6
+DATABASES = ((Database.SECRET, 3), (Database.TUNNEL, 6), (Database.COPY, 1))
 LONGEST_PAUSE_SECONDS = 3.0
 EDITOR = Path(__file__).parent / "correct.py"
 
@@ -40,7 +40,7 @@ class Operator:
             healing.wait(self.chance.uniform(0.2, LONGEST_PAUSE_SECONDS))
 
     def ask(self, *arguments: str) -> Ran:
-        return self.line.run(*arguments, tunnel=self._is_tunnelled())
+        return self.line.run(*arguments, database=self._database())
 
     def journals(self, command: str) -> list[str]:
         """The runs of a command, by their journals."""
@@ -51,12 +51,13 @@ class Operator:
         commands = [command for command, _ in COMMANDS]
         weights = [weight for _, weight in COMMANDS]
         arguments = self.chance.choices(commands, weights)[0](self)
-        kill, tunnel = self._kill(), self._is_tunnelled()
+        kill, database = self._kill(), self._database()
         if arguments:
-            self.line.run(*arguments, kill=kill, tunnel=tunnel, variables={"EDITOR": editor()})
+            self.line.run(*arguments, kill=kill, database=database, variables={"EDITOR": editor()})
 
-    def _is_tunnelled(self) -> bool:
-        return self.chance.random() < TUNNEL_SHARE
+    def _database(self) -> Database:
+        kinds, weights = zip(*DATABASES, strict=True)
+        return self.chance.choices(kinds, weights)[0]
 
     def _kill(self) -> Kill | None:
         if self.chance.random() >= KILLED_SHARE:

@@ -30,6 +30,11 @@ class Options:
     def seconds(self) -> float:
         return self.minutes * 60
 
+    @property
+    def messages(self) -> int:
+        """More than are sent."""
+        return round(self.seconds * self.rate) + 100
+
 
 def options_of(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)

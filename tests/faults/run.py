@@ -20,9 +20,10 @@ from tests.faults.last_words import last_words
 from tests.faults.operators import Operator
 from tests.faults.options import Options
 from tests.faults.settling import Settled, slowest_unhelped
+from tests.faults.strangers import copy_database, subscribe, theirs_book
 from tests.faults.summaries import command_book
 from tests.faults.summary import Summary
-from tests.faults.traffic import Kind, Sent, Traffic
+from tests.faults.traffic import Kind, Sent, Traffic, sid_of
 from tests.faults.truths import truth_book
 
 Progress = Callable[[str], None]
@@ -41,6 +42,8 @@ def run(
 ) -> Summary:
     progress("starting the local environment behind proxies")
     with interruptible(), deployed(home, options) as deployment:
+        subscribe(deployment)
+        copy_database(deployment, (sid_of(options.seed, number) for number in range(options.messages)))
         return _Run(deployment, options, episodes, progress).all()
 
 
@@ -134,6 +137,7 @@ class _Run:
             slowest_seconds=slowest_unhelped(found, helped(runs)),
             books=[
                 *message_books(found),
+                theirs_book(self._traffic.sent, found),
                 last_words(self._line, found, self._options),
                 _settled_book(settled, self._options),
                 journal_book(runs, found),

@@ -24,6 +24,7 @@ CALLS = 8
 PAUSE_SECONDS = 0.5
 TWICE = 0.1
 LONG_BODY = "x" * 60
+PLACE = {"Latitude": "52.5200", "Longitude": "13.4050"}
 NO_ANSWER = 0
 
 
@@ -31,11 +32,13 @@ class Kind(StrEnum):
     TEXT = "text"
     LONG = "long"
     """A constraint of some episodes refuses it."""
+    LOCATION = "location"
+    """Another subscriber of the topic wants it, too."""
     POISON = "poison"
     """No row can hold it until somebody corrects it."""
 
 
-SHARES = ((0.02, Kind.POISON), (0.35, Kind.LONG), (1.0, Kind.TEXT))
+SHARES = ((0.02, Kind.POISON), (0.03, Kind.LOCATION), (0.35, Kind.LONG), (1.0, Kind.TEXT))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,11 +108,16 @@ class Traffic:
             pass
 
 
+def sid_of(seed: int, number: int) -> str:
+    """Return the SID of a run's message by its place: also of one that is still to come."""
+    return f"SM{hashlib.md5(f'{seed} {number}'.encode(), usedforsecurity=False).hexdigest()}"
+
+
 def _drawn(chance: random.Random, seed: int, number: int) -> Sent:
     drawn = chance.random()
     kind = next(kind for share, kind in SHARES if drawn < share)
     return Sent(
-        sid=f"SM{hashlib.md5(f'{seed} {number}'.encode(), usedforsecurity=False).hexdigest()}",
+        sid=sid_of(seed, number),
         sender=f"+1{2_000_000_000 + number}",
         kind=kind,
         twice=chance.random() < TWICE,
@@ -128,6 +136,7 @@ def _params(message: Sent, account_sid: str) -> dict[str, str]:
         "Body": body,
         "NumMedia": "two" if message.kind is Kind.POISON else "0",
         "NumSegments": "1",
+        **(PLACE if message.kind is Kind.LOCATION else {}),
     }
 
 

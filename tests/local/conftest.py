@@ -114,7 +114,7 @@ class Deployment:
             "Runtime": "python3.13",
             "Role": f"arn:aws:iam::{self.environment.state.account_id}:role/any",
             "Handler": "tests.local.functions.handler",
-            "Code": {"ZipFile": _empty_zip()},
+            "Code": {"ZipFile": empty_zip()},
             "Timeout": 30,
             "DeadLetterConfig": {"TargetArn": self.queue_arn},
         }
@@ -173,7 +173,7 @@ def deployment(environment: Machine, tmp_path: Path) -> Deployment:
     return Deployment(environment, tmp_path / "diary")
 
 
-def _empty_zip() -> bytes:
+def empty_zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("empty.py", "")
