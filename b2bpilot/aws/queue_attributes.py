@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
 
 from b2bpilot.aws.attempts import error_code
+from b2bpilot.aws.clock import answered_at
 from b2bpilot.aws.failures import translated
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class QueueAttributes:
     policy: str | None = None
     is_encrypted: bool = False
     longest_message_bytes: int = 262_144
+    read_at: datetime | None = None
+    """By AWS's clock."""
 
 
 def counters(client: SQSClient, url: str) -> Counters:
@@ -87,7 +90,7 @@ def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
     """Raises AwsError."""
     with translated("sqs:GetQueueAttributes"):
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    return _attributes(answer["Attributes"])
+    return _attributes(answer["Attributes"], read_at=answered_at(answer))
 
 
 def existing_queue(client: SQSClient, url: str) -> QueueAttributes | None:
@@ -99,10 +102,10 @@ def existing_queue(client: SQSClient, url: str) -> QueueAttributes | None:
             if error_code(exc) not in NO_QUEUE:
                 raise
             return None
-    return _attributes(answer["Attributes"])
+    return _attributes(answer["Attributes"], read_at=answered_at(answer))
 
 
-def _attributes(values: Mapping[Any, str]) -> QueueAttributes:
+def _attributes(values: Mapping[Any, str], *, read_at: datetime | None) -> QueueAttributes:
     return QueueAttributes(
         arn=values["QueueArn"],
         retention=timedelta(seconds=int(values["MessageRetentionPeriod"])),
@@ -110,4 +113,5 @@ def _attributes(values: Mapping[Any, str]) -> QueueAttributes:
         policy=values.get("Policy") or None,
         is_encrypted=values.get("SqsManagedSseEnabled") == "true" or bool(values.get("KmsMasterKeyId")),
         longest_message_bytes=int(values.get("MaximumMessageSize", 262_144)),
+        read_at=read_at,
     )

@@ -403,3 +403,41 @@ def kill_after(command: list[str], pipeline: Machine, *, lines: int) -> None:
         for _ in range(lines):
             process.stderr.readline()
         process.send_signal(signal.SIGKILL)
+
+
+def test_a_discarded_message_is_published_and_stored_by_nobody_until_it_is_restored(
+    cli: Any,
+    pipeline: Machine,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The real stale processor, and a delivery that comes all the same once the cause is mended."""
+    failed = message(params={"NumMedia": "two"})
+    publish(pipeline, failed)
+    eventually(lambda: queue.counters().visible, "the dead letter")
+    assert cli("dlq", "discard", "--message-id", failed.message_id, "--yes") == 0
+    assert queue.counters().total == 0
+
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute("UPDATE b2b_pilot_user_submissions SET updated_at = now() - interval '1 hour'")
+    stale = pipeline.client("lambda").invoke(FunctionName=pipeline.stack_output("StaleFunctionName"))
+    assert "FunctionError" not in stale
+    publish(pipeline, replace(failed, params={**failed.params, "NumMedia": "0"}))
+    live = message()
+    publish(pipeline, live)
+    eventually(lambda: is_completed(database, live), "the row of a message that came later")
+    row = database.progress_of([failed.message_id])[failed.message_id]
+    assert (row.status, row.attempts, row.republished_at) == (SubmissionStatus.ABANDONED, row.attempts, None)
+    assert row.discarded_by is not None
+
+    assert cli("dlq", "restore", row.discarded_by, "--yes") == 0
+    capsys.readouterr()
+    row = database.progress_of([failed.message_id])[failed.message_id]
+    assert (row.status, row.discarded_by) == (SubmissionStatus.FAILED, None)
+    assert queue.counters().visible == 1
+
+
+def is_completed(database: DatabaseManager, of: PilotMessage) -> bool:
+    row = database.progress_of([of.message_id]).get(of.message_id)
+    return row is not None and row.status is SubmissionStatus.COMPLETED

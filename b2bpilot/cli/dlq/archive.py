@@ -11,6 +11,7 @@ import typer
 from b2bpilot.cli.dlq import discard, edit, group_view, owner_view
 from b2bpilot.cli.dlq import restore as dlq_restore
 from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.scheduled import export_scheduled
 from b2bpilot.cli.dlq.selection import SelectingCommand, selection_of
 from b2bpilot.cli.frame.commands import Command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
@@ -40,12 +41,24 @@ def register(app: typer.Typer) -> None:
 
 def export(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="A new file, or - for stdout.", metavar="FILE")],
+    file: Annotated[
+        str | None,
+        typer.Argument(help="A new file, or - for stdout; with --scheduled a folder.", metavar="FILE"),
+    ] = None,
+    *,
+    scheduled: Annotated[
+        bool,
+        typer.Option(
+            "--scheduled", help="For cron: copy what no earlier archive of the folder holds; quiet without."
+        ),
+    ] = False,
 ) -> None:
     """Copy dead letters into a file, whole: JSON lines, readable by you alone. They stay in the queue.
 
     What was exported can be put back with `dlq restore`, and processed with `dlq replay`. Exit code 4: perhaps not all could
     be seen; the others are written.
+
+    With --scheduled exit code 0 is also said when nothing is new, 5 while another one runs; see README, "Day 14".
 
     Example: b2bpilot dlq export -e prod --group G1 letters.jsonl
     """
@@ -53,9 +66,13 @@ def export(
     from b2bpilot.ops.dead_letters.export import Wanted
 
     pilot = pilot_of(ctx)
-    _require_a_place(pilot, file)
     now = pilot.now()
     selection = selection_of(ctx, now=now)
+    if scheduled:
+        _require_everything(file, selection)
+        export_scheduled(pilot, file)
+        return
+    file = _require_a_place(pilot, file)
     origin = Origin.of(pilot.environment)
     with tempfile.TemporaryFile() as lines:
         with pilot.output.progress("Looking at the dead-letter queue") as tell:
@@ -71,9 +88,19 @@ def export(
     _require_all_seen(pilot, file, found, selection)
 
 
-def _require_a_place(pilot: Pilot, file: str) -> None:
+def _require_everything(folder: str | None, selection: Selection) -> None:
+    if folder == STDOUT or not selection.is_everything:
+        raise UsageError(
+            "--scheduled copies every new dead letter into a folder",
+            hint="leave filters and - out, or export without --scheduled",
+        )
+
+
+def _require_a_place(pilot: Pilot, file: str | None) -> str:
+    if file is None:
+        raise UsageError("no file was named", hint="name a new file, - for stdout, or --scheduled")
     if file != STDOUT:
-        return
+        return file
     if pilot.output.stdout.isatty():
         raise UsageError(
             "an export holds numbers and texts in full: it is not printed on a terminal",
@@ -81,6 +108,7 @@ def _require_a_place(pilot: Pilot, file: str) -> None:
         )
     if pilot.output.format is Format.JSON:
         raise UsageError("an export to stdout is JSON lines", hint="leave -o json out, or name a file")
+    return file
 
 
 def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:

@@ -108,6 +108,7 @@ def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
         name=pilot.environment_name,
         access=pilot.access,
         now=pilot.now(),
+        home=pilot.runs_home,
         given_database_url=pilot.settings.database_url,
         twilio_api_url=api_url_of(pilot) if choices.with_twilio else None,
         choices=choices,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from b2bpilot.ops.verify import (
     access,
     alarms,
+    archives,
     asynchronous,
     database,
     dead_letters,
@@ -40,7 +41,7 @@ CHECKS: tuple[Check, ...] = (
     *subscription.CHECKS,
     *deliveries.CHECKS,
     *_by_code(processor.CHECKS, asynchronous.CHECKS, processing.CHECKS),
-    *_by_code(dead_letters.CHECKS, letters.CHECKS, sharing.CHECKS),
+    *_by_code(dead_letters.CHECKS, letters.CHECKS, sharing.CHECKS, archives.CHECKS),
     *stale.CHECKS,
     *database.CHECKS,
     *rows.CHECKS,

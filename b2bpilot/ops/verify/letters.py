@@ -25,7 +25,7 @@ TIME_TO_ACT = timedelta(days=3)
 LATELY = timedelta(hours=1)
 
 
-def _counters(world: World) -> Counters:
+def counters_of(world: World) -> Counters:
     client: SQSClient = world.client("sqs")
     found: Counters = world.ask("counters", lambda: counters(client, world.stack.dead_letter_queue_url))
     return found
@@ -33,7 +33,7 @@ def _counters(world: World) -> Counters:
 
 def _nothing_expires(world: World) -> Answer:
     """SQS names no age itself, CloudWatch the oldest one's; the clock of each begins when it was written (facts B7)."""
-    retention, waiting = queue_of(world).retention, _counters(world).total
+    retention, waiting = queue_of(world).retention, counters_of(world).total
     if not waiting:
         return holds("it is empty")
     ages = points(world, letter_age(world), within=LATELY)
@@ -45,7 +45,7 @@ def _nothing_expires(world: World) -> Answer:
 
 
 def _empty(world: World) -> Answer:
-    found = _counters(world)
+    found = counters_of(world)
     if not found.total:
         return holds("no dead letters")
     hidden = f", {found.hidden:,} of them taken by somebody" if found.hidden else ""

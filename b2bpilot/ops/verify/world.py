@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from b2bpilot.aws import stack
@@ -46,6 +47,8 @@ class World:
     now: datetime
     given_database_url: str | None = field(default=None, repr=False)
     twilio_api_url: str | None = None
+    home: Path | None = None
+    """Where this machine keeps its journals and archives."""
     choices: Choices = field(default_factory=Choices)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tell: Callable[[str], None] = lambda _: None

@@ -1,0 +1,66 @@
+"""The check of the category `dead-letters` about their copies: SQS deletes what is older than its retention."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from b2bpilot.ops.dead_letters.archive import Origin
+from b2bpilot.ops.dead_letters.scheduled import Last, folder_of, read_last
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
+from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
+from b2bpilot.ops.verify.letters import LATELY, counters_of
+from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
+from b2bpilot.ops.verify.measured import letter_age, points
+from b2bpilot.ops.verify.world import World
+
+
+def _archived_in_time(world: World) -> Answer:
+    waiting = counters_of(world).total
+    if not waiting:
+        return holds("the queue is empty")
+    if world.home is None:
+        return unanswered("no folder of this machine's archives was named")
+    folder = folder_of(world.home, Origin.of(world.environment))
+    last = read_last(folder)
+    if last is None:
+        return silent(
+            f"no scheduled archive is known on this machine ({folder}); another one may have them",
+            may_change=False,
+        )
+    if last.complete_at is None:
+        return fails(f"no scheduled export on this machine saw all dead letters yet ({folder})")
+    return _judged(world, last, last.complete_at, waiting)
+
+
+def _judged(world: World, last: Last, complete_at: datetime, waiting: int) -> Answer:
+    """Every time is AWS's. A look counts as a receive, and CloudWatch leaves out what was received three times: so what the
+    export saw counts, too, though that may be gone by now."""
+    queue = queue_of(world)
+    now = queue.read_at or world.now
+    measured = [
+        timedelta(seconds=each.value) for each in points(world, letter_age(world), within=LATELY)[-1:]
+    ]
+    seen = [now - last.oldest_sent_at] if last.oldest_sent_at else []
+    if not (ages := measured + seen):
+        return unanswered(f"nobody says yet how old the oldest of {waiting:,} is")
+    left, age = queue.retention - max(ages), now - complete_at
+    told = (
+        f"the newest archive on this machine that saw everything is {in_words(age)} old; the oldest dead letter that "
+        f"CloudWatch or that archive knows of has {in_words(max(left, timedelta()))} left to live"
+    )
+    return holds(told) if age < left else fails(told)
+
+
+CHECKS = (
+    Check(
+        code="B2B120",
+        category=Category.DEAD_LETTERS,
+        statement="the newest archive is younger than the oldest dead letter has left to live",
+        why="SQS deletes a dead letter after its retention, unless a copy is made before. Archives of another machine are not seen.",
+        mend="b2bpilot dlq export -e {environment} --scheduled",
+        probe=_archived_in_time,
+        severity=Severity.WARNING,
+        actions=(*READ, *METRIC_ACTIONS),
+        needs=("B2B060",),
+    ),
+)
