@@ -137,10 +137,12 @@ def _count_webhooks(message: Message, figures: Figures, faults: _Faults, name: s
     figures.sent += 1
     figures.posts += len(message.answers)
     figures.accepted += message.is_accepted
-    refusals = [status for status in message.answers if status != 200]
-    figures.refused += len(refusals)
-    for status in refusals:
-        faults.add(f"webhooks answered {status or 'not at all'}", name)
+    for answer in message.answers:
+        if answer.is_refused:
+            figures.refused += 1
+            faults.add(f"webhooks answered {answer.status or 'not at all'}", name)
+    if not message.is_accepted:
+        faults.add("messages that the webhook never accepted", name)
 
 
 def _time(message: Message, completed_at: float, figures: Figures) -> None:

@@ -11,6 +11,7 @@ from b2bpilot.twilio.samples import Sample, sample_params
 
 PER_CENT_TWICE = 20
 PER_CENT_POISON = 2
+QUICK_SECONDS = 0.9
 KINDS = (Sample.TEXT, Sample.MEDIA, Sample.BUTTON, Sample.LOCATION, Sample.EMOJI, Sample.EMPTY, Sample.LONG)
 
 
@@ -26,16 +27,33 @@ class Kind(StrEnum):
     """No webhook: the row of a run that died, which the stale processor must find."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the webhook said; status 0 for nothing at all."""
+
+    status: int
+    seconds: float
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status == 200
+
+    @property
+    def is_refused(self) -> bool:
+        """Not accepted, and not because something took too long: each of the webhook's limits is a second or more."""
+        return not self.is_accepted and self.seconds < QUICK_SECONDS
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Message:
-    """`phase` is the one in which it was sent first; `answers` are the webhook's statuses, 0 for none at all."""
+    """`phase` is the one in which it was sent first."""
 
     sid: str
     kind: Kind
     phase: str
     params: Mapping[str, str]
     sent_at: float
-    answers: list[int] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
     @property
     def sender(self) -> str:
@@ -43,7 +61,7 @@ class Message:
 
     @property
     def is_accepted(self) -> bool:
-        return 200 in self.answers or self.kind is Kind.LEFT
+        return self.kind is Kind.LEFT or any(answer.is_accepted for answer in self.answers)
 
 
 class Drawing:

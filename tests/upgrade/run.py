@@ -17,7 +17,7 @@ from b2bpilot.local.release import Release
 from tests.upgrade.books import Books, balance
 from tests.upgrade.functions import Functions
 from tests.upgrade.messages import Drawing
-from tests.upgrade.table import Table, look, wait_until_idle
+from tests.upgrade.table import Table, events_of_lambda, look, wait_until
 from tests.upgrade.traffic import Traffic
 from tests.upgrade.upgrade import PHASES, Upgrade
 from tests.upgrade.version import Version, migrate, migrations
@@ -66,6 +66,7 @@ def run(old: Version, new: Version, options: Options, *, progress: Callable[[str
             running(folder / "home", reply_text=REPLY, release=release, progress=progress)
         )
         connection = cleanup.enter_context(psycopg.connect(environment.state.database_url, autocommit=True))
+        is_idle = cleanup.enter_context(events_of_lambda(folder / "home"))
         table = Table(connection, Drawing(Random(f"{options.seed} left"), first_number=LEFT_ROWS_BEGIN))
         phase_seconds = options.seconds / PHASES
         traffic = Traffic(
@@ -85,10 +86,11 @@ def run(old: Version, new: Version, options: Options, *, progress: Callable[[str
             phase_seconds=phase_seconds,
             home=folder,
             random=Random(f"{options.seed} order"),
+            is_idle=is_idle,
             progress=progress,
         )
         upgrade.run()
-        wait_until_idle(folder / "home", seconds=IDLE_SECONDS)
+        wait_until(is_idle, seconds=IDLE_SECONDS)
         return Summary(
             options=options,
             old=old.name,

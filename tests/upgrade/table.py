@@ -6,6 +6,8 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from b2bpilot.twilio.samples import Sample
 from tests.upgrade.books import Found, Row
 from tests.upgrade.messages import Drawing, Kind, Message
 
+POLL_SECONDS = 0.1
 SID = re.compile(r"SM[0-9a-f]{32}")
 LEAVE = """
     INSERT INTO b2b_pilot_user_submissions
@@ -59,15 +62,21 @@ class Table:
         return completed, {row.sid for row in rows if row.status in ("failed", "abandoned")}
 
 
-def wait_until_idle(home: Path, *, seconds: float) -> None:
-    """Return when Lambda holds no event any more, or after so many seconds: what still comes would miss the books."""
+@contextmanager
+def events_of_lambda(home: Path) -> Iterator[Callable[[], bool]]:
+    """Give what tells whether Lambda holds no event any more."""
     queue = EventQueue(home / EVENTS)
-    deadline = time.monotonic() + seconds
     try:
-        while queue.unfinished() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        yield lambda: not queue.unfinished()
     finally:
         queue.close()
+
+
+def wait_until(is_idle: Callable[[], bool], *, seconds: float) -> None:
+    """What comes later would miss the books."""
+    deadline = time.monotonic() + seconds
+    while not is_idle() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def look(environment: LocalEnvironment, table: Table) -> Found:

@@ -8,13 +8,13 @@ import pytest
 
 from b2bpilot.twilio.samples import Sample
 from tests.upgrade.books import Found, Row, balance
-from tests.upgrade.messages import Drawing, Kind, Message
+from tests.upgrade.messages import Answer, Drawing, Kind, Message
 
 
 def message(kind: Kind = Kind.ONCE, *answers: int) -> Message:
     sample = Sample.POISON if kind is Kind.POISON else Sample.TEXT
     drawn = Drawing(Random(1)).of(kind, sample, "updating", at=100.0)
-    drawn.answers = list(answers or (200,))
+    drawn.answers = [Answer(status, 0.1) for status in answers or (200,)]
     return drawn
 
 
@@ -45,7 +45,20 @@ def test_a_poisoned_message_balances_with_its_dead_letters() -> None:
 def test_a_message_that_was_refused_is_not_lost_and_does_not_balance() -> None:
     books = balance([message(Kind.ONCE, 503)], found(replies={}))
     assert books.total.lost == 0
-    assert [fault.partition(":")[0] for fault in books.faults] == ["1 webhooks answered 503"]
+    assert [fault.partition(":")[0] for fault in books.faults] == [
+        "1 webhooks answered 503",
+        "1 messages that the webhook never accepted",
+    ]
+
+
+def test_a_webhook_that_took_too_long_and_was_tried_again_balances() -> None:
+    """A busy machine is no fault of an upgrade; what is wrong with the code is said at once."""
+    late = message()
+    late.answers = [Answer(503, 2.5), Answer(200, 0.1)]
+    books = balance(
+        [late], found(Row(sid=late.sid, status="completed", reply_state="sent", completed_at=103.0))
+    )
+    assert (books.faults, books.total.refused, books.total.accepted) == ([], 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from tests.upgrade.table import Table
 from tests.upgrade.traffic import Traffic
 from tests.upgrade.version import Version, migrate
 
-SETTLE_SECONDS = 30
-DRAIN_SECONDS = 60
+SETTLE_SECONDS = 60
+IDLE_SECONDS = 10
 STALE_EVERY_SECONDS = 2.0
 POLL_SECONDS = 0.1
 LEFT_ROWS = 2
@@ -43,6 +43,7 @@ class Upgrade:
     phase_seconds: float
     home: Path
     random: Random
+    is_idle: Callable[[], bool]
     progress: Progress
     left: list[Message] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Upgrade:
         finally:
             self.traffic.stop()
         self.progress("waiting until everything is settled")
-        self._wait(lambda: self.messages, DRAIN_SECONDS, "at the end")
+        self._wait(lambda: self.messages, "at the end")
         self._ran_by_both()
 
     @property
@@ -88,7 +89,7 @@ class Upgrade:
             self.left.append(self.table.leave(phase))
         pause(self.phase_seconds)
         sent = [message for message in self.messages if message.phase == phase]
-        self._wait(lambda: sent, SETTLE_SECONDS, f"in phase `{phase}`")
+        self._wait(lambda: sent, f"in phase `{phase}`")
 
     def _deploy(self, version: Version, phase: str) -> None:
         """Update the template and the code of each function at moments of their own, in an order that the seed drew."""
@@ -136,23 +137,27 @@ class Upgrade:
         except CalledProcessError as failed:
             self._incident(f"the migration failed: {failed.stderr.strip()}")
 
-    def _wait(self, messages: Callable[[], Sequence[Message]], seconds: float, when: str) -> None:
-        """Return when the messages are settled; ask the stale processor now and then, as its schedule does."""
-        deadline, ask_at = time.monotonic() + seconds, 0.0
+    def _wait(self, messages: Callable[[], Sequence[Message]], when: str) -> None:
+        """Return when the messages are settled, or nothing moves any more; ask the stale processor now and then, as its
+        schedule does."""
+        began = idle_since = time.monotonic()
+        ask_at = 0.0
         while open_ := self._open(messages()):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            idle_since = idle_since if self.is_idle() else now
+            if now - began > SETTLE_SECONDS or now - idle_since > IDLE_SECONDS:
                 shown = ", ".join(message.sid for message in open_[:3])
                 self._incident(
-                    f"{len(open_)} messages were not settled within {seconds:.0f} s {when}: {shown}"
+                    f"{len(open_)} messages were not settled {when}, after {now - began:.0f} s: {shown}"
                 )
                 return
-            if time.monotonic() >= ask_at:
+            if now >= ask_at:
                 self._ask_the_stale_processor(when)
-                ask_at = time.monotonic() + STALE_EVERY_SECONDS
+                ask_at = now + STALE_EVERY_SECONDS
             pause(POLL_SECONDS)
 
     def _open(self, messages: Sequence[Message]) -> list[Message]:
-        """What is neither completed nor poison that Lambda gave up."""
+        """What was accepted, and is neither completed nor poison that failed."""
         completed, failed = self.table.settled()
         return [
             message
