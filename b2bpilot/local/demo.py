@@ -26,6 +26,8 @@ from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.dead_letters.engine import Rules
 from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
 from b2bpilot.ops.dead_letters.routes import InvokeRoute
+from b2bpilot.ops.dead_letters.survey import queue_of
+from b2bpilot.ops.environment import discover
 from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -122,7 +124,7 @@ def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
             webhook=webhook,
             database=database,
             admin=admin,
-            queue=DeadLetterQueue.connect(outputs["DeadLetterQueueUrl"], access=access),
+            queue=queue_of(discover(outputs["Environment"], access)),
             processor=Function.connect(outputs["ProcessorFunctionName"], access=access),
             topic=Topic.connect(outputs["TopicArn"], access=access),
             twilio=environment.twilio,

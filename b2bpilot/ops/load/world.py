@@ -15,6 +15,7 @@ from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
@@ -101,13 +102,11 @@ class World:
         found: dict[str, str] = {}
 
         def visit(letter: DeadLetter) -> None:
-            if letter.message is not None and letter.message.test:
+            if letter.message is not None and letter.message.test and letter.owner.is_ours:
                 found[letter.queue_message_id] = letter.message.message_id
 
         look(self._queue(), now=self.clock(), selection=Selection(message_ids=message_ids), visit=visit)
         return found
 
     def _queue(self) -> DeadLetterQueue:
-        return DeadLetterQueue.connect(
-            self.environment.stack.dead_letter_queue_url, access=self.environment.access
-        )
+        return queue_of(self.environment)
