@@ -76,7 +76,7 @@ def test_where_something_is_gone_nothing_more_is_asked_of_it(
     assert {one.status for one in found.values() if code in one.check.needs} == {Status.SKIPPED}
 
 
-@breaks("B2B029", "B2B038", "B2B039", "B2B055", "B2B056", "B2B057", "B2B058", "B2B059")
+@breaks("B2B029", "B2B038", "B2B039", "B2B055", "B2B056", "B2B057", "B2B058", "B2B059", "B2B125")
 @pytest.mark.parametrize(
     ("code", "namespace", "metric", "value"),
     [
@@ -89,6 +89,7 @@ def test_where_something_is_gone_nothing_more_is_asked_of_it(
         ("B2B057", "AWS/Lambda", "Errors", 1),
         ("B2B058", "AWS/Lambda", "Throttles", 1),
         ("B2B059", "AWS/Lambda", "AsyncEventAge", 700_000),
+        ("B2B125", "B2BPilot/local", "StatusCallbacks", 1),
     ],
 )
 def test_what_cloudwatch_counted_in_the_last_day_is_found(

@@ -92,15 +92,20 @@ class Stage:
         return self.times * timedelta(hours=30)
 
     def count(self, namespace: str, metric: str, value: float, *, at: datetime) -> None:
-        """As AWS does it for the topic, the queue, the API or the processor."""
+        """As AWS does it for the topic, the queue, the API or the processor, and for the stack's own metrics."""
         stack = self.stack
-        name, subject = {
+        known = {
             "AWS/ApiGateway": ("ApiId", stack.api_id),
             "AWS/Lambda": ("FunctionName", stack.processor_function_name),
             "AWS/SNS": ("TopicName", stack.topic_arn.rpartition(":")[2]),
             "AWS/SQS": ("QueueName", stack.dead_letter_queue_arn.rpartition(":")[2]),
-        }[namespace]
-        datum = {"MetricName": metric, "Dimensions": [{"Name": name, "Value": subject}], "Timestamp": at}
+        }
+        dimensions = (
+            [{"Name": name, "Value": subject} for name, subject in [known[namespace]]]
+            if namespace in known
+            else []
+        )
+        datum = {"MetricName": metric, "Dimensions": dimensions, "Timestamp": at}
         self.aws("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum | {"Value": value}])
 
     def settle(self) -> None:

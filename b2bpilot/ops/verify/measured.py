@@ -32,6 +32,11 @@ def of_api(world: World, name: str) -> Metric:
     return Metric(namespace="AWS/ApiGateway", name=name, dimensions={"ApiId": world.stack.api_id})
 
 
+def of_stack(world: World, name: str) -> Metric:
+    """One of ours, made of the functions' log lines."""
+    return Metric(namespace=f"B2BPilot/{world.stack.environment}", name=name)
+
+
 def event_age(world: World) -> Metric:
     return of_function(world.stack.processor_function_name, "AsyncEventAge", "Maximum")
 
@@ -68,6 +73,7 @@ def _wanted(world: World) -> list[Metric]:
         of_function(stack.webhook_function_name, "Invocations"),
         of_function(stack.stale_function_name, "Invocations"),
         *(of_api(world, name) for name in ("Count", "5xx")),
+        of_stack(world, "StatusCallbacks"),
         event_age(world),
         letter_age(world),
     ]

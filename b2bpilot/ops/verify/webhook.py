@@ -28,7 +28,7 @@ from b2bpilot.ops.verify.functions import (
 from b2bpilot.ops.verify.log_groups import ACTIONS as LOG_ACTIONS
 from b2bpilot.ops.verify.log_groups import are_kept
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
-from b2bpilot.ops.verify.measured import count, of_api, of_function
+from b2bpilot.ops.verify.measured import count, of_api, of_function, of_stack
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
 from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
@@ -169,6 +169,15 @@ def _no_server_errors(world: World) -> Answer:
     return holds(f"none in {requests:,} requests of the last day")
 
 
+def _no_status_callbacks(world: World) -> Answer:
+    reports = count(world, of_stack(world, "StatusCallbacks"))
+    if reports:
+        return fails(
+            f"{reports:,} status callbacks in the last day: a number, a service or a sent message names this URL for them"
+        )
+    return holds("none in the last day")
+
+
 CHECKS = (
     Check(
         code="B2B020",
@@ -271,6 +280,18 @@ CHECKS = (
         why="Twilio loses such a message unless its retries or the fallback URL take it.",
         mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
         probe=_no_server_errors,
+        severity=Severity.WARNING,
+        actions=METRIC_ACTIONS,
+        needs=("B2B010",),
+    ),
+    Check(
+        code="B2B125",
+        category=Category.WEBHOOK,
+        statement="no status callbacks reached the webhook in the last day",
+        why="They are reports about sent messages: answered and not stored. They cost a request each, and whoever waits for "
+        "them gets none.",
+        mend="b2bpilot logs webhook -e {environment} --since 24h --filter event=status_callback",
+        probe=_no_status_callbacks,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
         needs=("B2B010",),
