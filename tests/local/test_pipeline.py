@@ -23,6 +23,7 @@ from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
+from tests.poison import FOR_A_PROCESS
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +238,11 @@ def _empty(pipeline: Machine) -> None:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def test_the_demonstration_holds_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demonstration_holds_in_a_poisoned_shell_and_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in FOR_A_PROCESS.items():
+        monkeypatch.setenv(name, value)
     before = set(threading.enumerate())
     assert main(["demo", "-o", "json"]) == 0
     left = set(threading.enumerate()) - before
