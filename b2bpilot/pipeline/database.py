@@ -213,6 +213,16 @@ class DatabaseManager:
         """Write down that SNS accepted the message again, and leave it alone for a while."""
         self._run(queries.NOTE_REPUBLISHED, {"message_id": message_id, "rest": rest})
 
+    def take_for_republication(
+        self, message_ids: Sequence[str], *, discarded: bool, rest: timedelta
+    ) -> set[str]:
+        """Keep the stale processor off rows that a person publishes again, and return which of them it can be: neither
+        completed nor leased. With `discarded` the mark of a discarded message is taken back."""
+        asked = {spelling: message_id for message_id in message_ids for spelling in spellings(message_id)}
+        values = {"spellings": list(asked), "discarded": discarded, "rest": rest}
+        with self.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
+            return {asked[found] for found in queries.TAKE_FOR_REPUBLICATION.run(cursor, values)}
+
     def hand_back_stale_attempts(self, message_ids: Sequence[str]) -> int:
         """Uncount attempts that were not made, and return how many: the rows are due again at once."""
         return self._run(queries.HAND_BACK_STALE_ATTEMPTS, {"message_ids": list(message_ids)})

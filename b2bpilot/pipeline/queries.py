@@ -243,6 +243,25 @@ HAND_BACK_STALE_ATTEMPTS: Final = Statement(
     """,
 )
 
+_TAKE: Final[LiteralString] = """
+    UPDATE b2b_pilot_user_submissions SET next_stale_at = now() + %(rest)s
+"""
+_WAITING: Final[LiteralString] = """
+    WHERE message_id = ANY(%(spellings)s) AND status <> 'completed'
+        AND (lease_expires_at IS NULL OR lease_expires_at < now())
+"""
+_NAMED: Final[LiteralString] = " RETURNING message_id"
+
+TAKE_FOR_REPUBLICATION: Final = Statement(
+    query=_TAKE
+    + ", discarded_by = NULL"
+    + _WAITING
+    + " AND (discarded_by IS NULL OR %(discarded)s)"
+    + _NAMED,
+    before=_TAKE + _WAITING + _NAMED,
+)
+"""A mark that stays would keep the delivery from being stored."""
+
 IDENTIFY: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s WHERE id = %(id)s
 """

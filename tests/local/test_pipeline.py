@@ -252,3 +252,65 @@ def test_the_demonstration_holds_in_a_poisoned_shell_and_leaves_nothing_behind(
     assert story["held"] is True
     assert story["scene_5"]["recovered"] == story["scene_5"]["missing"] == 2
     assert story["scene_6"]["rows"] == story["scene_6"]["accepted"] == 12
+
+
+def test_an_abandoned_message_waits_for_a_person_who_publishes_it_again(
+    pipeline: Machine,
+    webhook: WebhookClient,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A failed message is published again once, then abandoned: two dead letters at most, where there were up to six."""
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    stale = pipeline.stack_output("StaleFunctionName")
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute(
+            "ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT crm_is_down CHECK (status <> 'completed') NOT VALID"
+        )
+        try:
+            message_id = webhook.post(sample_params(Sample.TEXT)).message_id
+            letters(pipeline, 1)
+            row(database, message_id, SubmissionStatus.FAILED)
+            _an_hour_passes(admin)
+            pipeline.client("lambda").invoke(FunctionName=stale, Payload=b"{}")
+            _all_runs_ended(database, message_id, 6)
+            for _ in range(4):
+                _an_hour_passes(admin)
+                pipeline.client("lambda").invoke(FunctionName=stale, Payload=b"{}")
+            abandoned = row(database, message_id, SubmissionStatus.ABANDONED)
+        finally:
+            admin.execute("ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT crm_is_down")
+    assert len(letters(pipeline, 2)) == 2
+    assert abandoned.attempts == 6
+    assert abandoned.republished_at is not None
+
+    assert main(["submissions", "republish", "--abandoned", "--yes", "-e", "local", "-o", "json"]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["plan"]["messages"] == document["republished"]["completed"] == 1
+    assert document["plan"]["database"]["proven"]
+    assert row(database, message_id, SubmissionStatus.COMPLETED).attempts == 7
+    assert main(["submissions", "republish", str(message_id), "--yes", "-e", "local"]) == 5
+    assert "it is completed. Nothing was published" in capsys.readouterr().err
+    assert main(["submissions", "republish", "--abandoned", "--yes", "-e", "local"]) == 0
+    run_id = document["republished"]["run_id"]
+    assert main(["runs", "resume", run_id, "--yes", "-e", "local"]) == 0
+    assert "nothing left to do" in capsys.readouterr().err
+    _empty(pipeline)
+
+
+def _an_hour_passes(admin: psycopg.Connection) -> None:
+    admin.execute(
+        "UPDATE b2b_pilot_user_submissions SET updated_at = updated_at - interval '1 hour',"
+        " lease_expires_at = lease_expires_at - interval '1 hour', next_stale_at = next_stale_at - interval '1 hour'"
+        " WHERE status <> 'completed'"
+    )
+
+
+def _all_runs_ended(database: DatabaseManager, message_id: str | None, attempts: int) -> None:
+    def look() -> bool:
+        found = database.get_submission_by_message_id(str(message_id))
+        return found is not None and found.attempts == attempts and found.lease_expires_at is None
+
+    eventually(look, f"the end of run {attempts}")

@@ -20,7 +20,7 @@ NONE = "-"
 OWN_COMMANDS = frozenset({"publish", "load"})
 TWILIO_COMMANDS = frozenset({"reconcile", "cutover", "rollback"})
 """Commands of their own and those of `twilio`; the others are the dead-letter queue's."""
-WELL = dict.fromkeys(("restore", "replay", "publish", "load", *TWILIO_COMMANDS), "accepted")
+WELL = dict.fromkeys(("restore", "replay", "publish", "load", "republish", *TWILIO_COMMANDS), "accepted")
 """The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 
 
@@ -160,6 +160,8 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
 def _command(record: RunRecord) -> str:
     if record.command == "redrive-lambda":
         return "dlq redrive --engine lambda"
+    if record.command == "republish":
+        return "submissions republish"
     if record.command in OWN_COMMANDS:
         return record.command
     return f"{'twilio' if record.command in TWILIO_COMMANDS else 'dlq'} {record.command}"

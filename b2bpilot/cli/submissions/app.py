@@ -10,14 +10,16 @@ from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.submissions import submission
+from b2bpilot.cli.submissions import republish, submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
 FOUND = 3
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, help="Read the table of submissions.")
+app = typer.Typer(
+    cls=Group, rich_markup_mode=None, help="Read the table of submissions, and publish rows of it again."
+)
 
 STATUSES = ", ".join(SubmissionStatus)
 Since = Annotated[
@@ -157,6 +159,9 @@ def show(
         row = find(message_id, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
     pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=pilot.now()))
+
+
+app.command("republish", cls=Command)(republish.republish)
 
 
 def _limit(limit: int | None, *, all_: bool) -> int | None:

@@ -1,0 +1,238 @@
+"""Publishing rows again: look again, journal, publish, and prove by the rows; a few first, and no more when that was in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from b2bpilot.aws.topic import Published
+from b2bpilot.errors import AwsDenied, CredentialsMissing, MessageTooLarge, PartlyFailed
+from b2bpilot.ops.dead_letters.proof import Fate, Prover
+from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
+from b2bpilot.ops.runs.record import MessageState, RunRecord
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import Encoded, encode
+
+COMMAND = "republish"
+FIRST_WINDOW, WINDOW = 10, 100
+DEFAULT_WAIT = timedelta(seconds=60)
+REST = timedelta(minutes=15)
+"""How long the stale processor leaves alone what was published here."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+A_LITTLE = timedelta(seconds=10)
+HOPELESS = (AwsDenied, CredentialsMissing)
+"""What one message meets, all of them will meet."""
+
+
+class Publisher(Protocol):
+    """The part of Topic that is used here: a failure is a result, never raised."""
+
+    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
+
+
+class Journal(Protocol):
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A message that is not proven to be stored, and why."""
+
+    message_id: str
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Republished:
+    """What a run did, in messages."""
+
+    accepted: int = 0
+    completed: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    left: int = 0
+    """Not published, because nothing of what was published last was completed."""
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "accepted": self.accepted,
+            "completed": self.completed,
+            "not_proven": len(self.problems),
+            "left": self.left,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Republication:
+    """One run. `wait` is how long the proof of each window may take; `discarded` takes marks of discarded messages back."""
+
+    database: DatabaseManager
+    publisher: Publisher
+    journal: Journal
+    wait: timedelta
+    discarded: bool = False
+    observe: Callable[[str], None] = lambda _: None
+
+    def run(self, message_ids: Sequence[str], done: Republished) -> Republished:
+        """Publish window by window. Raises what no message can pass; what was done is in the journal then."""
+        remaining = list(message_ids)
+        size = FIRST_WINDOW
+        while remaining:
+            window, remaining = remaining[:size], remaining[size:]
+            before = done.completed
+            self._publish(window, done)
+            self.observe(f"{done.accepted:,} published again, {done.completed:,} proven to be completed")
+            if done.completed == before:
+                done.left = len(remaining)
+                break
+            size = WINDOW
+        return done
+
+    def prove(self, message_ids: Sequence[str], done: Republished, *, since: datetime) -> None:
+        """Look for the rows of what was published. `completed` and `problems` grow."""
+        if not message_ids:
+            return
+        proof = Prover(self.database).prove(message_ids, since=since, timeout=self.wait)
+        self.journal.write(
+            *(
+                _entry("proof", id_, fate=fate.value, reason=proof.reasons.get(id_))
+                for id_, fate in proof.fates.items()
+            )
+        )
+        for message_id, fate in proof.fates.items():
+            if fate is Fate.COMPLETED:
+                done.completed += 1
+            else:
+                done.problems.append(
+                    Problem(message_id=message_id, reason=_reason(fate, proof.reasons, message_id))
+                )
+
+    def _publish(self, window: Sequence[str], done: Republished) -> None:
+        """The rows are read and judged again: since the plan, a delivery or another person may have been faster."""
+        messages = {one.message_id: one for one in self._still_waiting(window, done)}
+        encoded = dict(self._encoded(messages, done))
+        if not encoded:
+            return
+        self.journal.write(*(_sending(messages[id_]) for id_ in encoded))
+        since = self.database.now()
+        taken = self.database.take_for_republication(list(encoded), discarded=self.discarded, rest=REST)
+        for message_id in encoded.keys() - taken:
+            self._leave(message_id, "a delivery took it meanwhile", done)
+        sent = [message_id for message_id in encoded if message_id in taken]
+        results = dict(zip(sent, self.publisher.publish_batch([encoded[id_] for id_ in sent]), strict=True))
+        self.journal.write(*(_result(id_, result) for id_, result in results.items()))
+        accepted = [id_ for id_, result in results.items() if result.error is None]
+        for message_id in accepted:
+            self.database.note_republished(message_id, rest=REST)
+        done.accepted += len(accepted)
+        for message_id, result in results.items():
+            if isinstance(result.error, HOPELESS):
+                raise result.error
+            if result.error is not None:
+                perhaps = "perhaps published" if result.is_unknown else "not published"
+                done.problems.append(Problem(message_id=message_id, reason=f"{perhaps}: {result.error}"))
+        self.prove(accepted, done, since=since)
+
+    def _still_waiting(self, window: Sequence[str], done: Republished) -> Iterable[Planned]:
+        now = self.database.now()
+        for message_id in window:
+            row = self.database.get_submission_by_message_id(message_id)
+            one = decide(row, now=now, discarded=self.discarded) if row else None
+            if one is not None and one.decision is Decision.SEND:
+                yield one
+            elif one is not None and one.decision is Decision.COMPLETED:
+                self.journal.write(_entry("proof", message_id, fate=Fate.COMPLETED.value))
+                done.completed += 1
+            else:
+                self._leave(message_id, one.why or "" if one else "its row is gone", done)
+
+    def _leave(self, message_id: str, why: str, done: Republished) -> None:
+        self.journal.write(_entry("failed", message_id, error=f"not published: {why}"))
+        done.problems.append(Problem(message_id=message_id, reason=f"not published: {why}"))
+
+    def _encoded(self, messages: Mapping[str, Planned], done: Republished) -> Iterable[tuple[str, Encoded]]:
+        for message_id, one in messages.items():
+            if one.message is None:
+                continue
+            try:
+                yield message_id, encode(one.message)
+            except MessageTooLarge as exc:
+                self._leave(message_id, str(exc), done)
+
+
+def write_plan(journal: Journal, plan: Plan) -> None:
+    """Write down each row of the plan, also those that are left."""
+    journal.write(
+        *(
+            _entry("planned", one.message_id, decision=one.decision.value, error=one.why)
+            for one in plan.items
+            if one.message_id
+        )
+    )
+
+
+def resume(republication: Republication, record: RunRecord) -> Republished:
+    """Prove what the run published, and publish what is not known to be accepted: a second copy is stored once."""
+    done = Republished()
+    planned = {id_: state for id_, state in record.messages.items() if state.decision == Decision.SEND.value}
+    done.accepted = sum(state.was_accepted for state in planned.values())
+    done.completed = sum(_is_completed(state) for state in planned.values())
+    unproven = [id_ for id_, state in planned.items() if state.was_accepted and not _is_completed(state)]
+    republication.prove(unproven, done, since=_published_at(republication.database, unproven))
+    left = [id_ for id_, state in planned.items() if not state.was_accepted and not _is_completed(state)]
+    return republication.run(left, done)
+
+
+def remaining(record: RunRecord) -> int:
+    """Return how many messages of the run are not proven to be completed."""
+    states = record.messages.values()
+    return sum(state.decision == Decision.SEND.value and not _is_completed(state) for state in states)
+
+
+def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> None:
+    """Raise PartlyFailed unless all that was asked for is completed; `left` are rows that the plan left out."""
+    if done.left:
+        raise PartlyFailed(
+            f"nothing of what was published last was completed, so {done.left:,} more were not published",
+            hint=f"mend the cause, then: b2bpilot runs resume {run_id}",
+        )
+    if done.problems:
+        count = len(done.problems)
+        raise PartlyFailed(
+            f"{count:,} message{'s are' if count != 1 else ' is'} not proven to be completed",
+            hint=f"see `b2bpilot runs show {run_id}`, and `b2bpilot dlq list` for new dead letters",
+        )
+    if left:
+        raise PartlyFailed(f"{left:,} of the named rows could not be published again")
+
+
+def _published_at(database: DatabaseManager, message_ids: Sequence[str]) -> datetime:
+    """By the database's clock, a little before the first of them: a run may fail before its acceptance is written down."""
+    times = [row.republished_at for row in database.progress_of(message_ids).values() if row.republished_at]
+    return min(times, default=LONG_AGO + A_LITTLE) - A_LITTLE
+
+
+def _is_completed(state: MessageState) -> bool:
+    return state.fate == Fate.COMPLETED.value
+
+
+def _reason(fate: Fate, reasons: Mapping[str, str], message_id: str) -> str:
+    if fate is Fate.FAILED_AGAIN:
+        return f"published, and its run failed: {reasons[message_id]}"
+    return "published, not completed within the time"
+
+
+def _entry(event: str, message_id: str, **fields: object) -> Mapping[str, object]:
+    return {"event": event, "queue_message_id": message_id, "message_id": message_id, **fields}
+
+
+def _sending(one: Planned) -> Mapping[str, object]:
+    taken_back = {"discarded_by": one.row.discarded_by} if one.row.discarded_by else {}
+    return _entry("sending", one.message_id, **taken_back)
+
+
+def _result(message_id: str, result: Published) -> Mapping[str, object]:
+    if result.error is None:
+        return _entry("accepted", message_id, sns_message_id=result.sns_message_id)
+    return _entry("unknown" if result.is_unknown else "failed", message_id, error=str(result.error))
