@@ -11,10 +11,11 @@ from psycopg.rows import dict_row
 
 from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.models import SubmissionStatus, known_status
+from b2bpilot.pipeline.statement import Statement
 
 NEWEST: Final = 1_000
 
-COUNTS: Final[LiteralString] = """
+_COUNTS: Final[LiteralString] = """
     SELECT status,
         count(*) AS rows,
         count(*) FILTER (
@@ -25,12 +26,19 @@ COUNTS: Final[LiteralString] = """
                 AND updated_at < now() - %(stale_after)s
                 AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
         ) AS stale,
-        count(*) FILTER (WHERE reply_state = 'unknown') AS replies_unknown
+        count(*) FILTER (WHERE reply_state = 'unknown') AS replies_unknown,
+"""
+_BY_STATUS: Final[LiteralString] = """
     FROM b2b_pilot_user_submissions
     GROUP BY status
 """
 
-LATENCY: Final[LiteralString] = """
+COUNTS: Final = Statement(
+    query=_COUNTS + "count(*) FILTER (WHERE discarded_by IS NOT NULL) AS discarded" + _BY_STATUS,
+    before=_COUNTS + "0 AS discarded" + _BY_STATUS,
+)
+
+_LATENCY: Final[LiteralString] = """
     SELECT count(*) AS rows,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
@@ -45,6 +53,7 @@ LATENCY: Final[LiteralString] = """
         WHERE status = 'completed' AND created_at >= %(since)s AND completed_at >= received_at
     ) AS stored
 """
+LATENCY: Final = Statement(query=_LATENCY, before=_LATENCY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +67,15 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
-    """`stuck` rows have no lease that holds: nobody works on them. `stale` ones have been so for so long that the
-    stale processor takes them; failed ones are among those. `latency` is None when nothing was completed."""
+    """In rows. `stuck` ones have no lease that holds: their run died, or takes long. `stale` ones have been so for so long
+    that the stale processor takes them; failed ones are among those. `discarded` ones are abandoned because a person wanted it.
+    `latency` is None when nothing was completed."""
 
     by_status: Mapping[SubmissionStatus | str, int]
     stuck: int
     stale: int
     replies_unknown: int
+    discarded: int = 0
     latency: Latency | None
 
 
@@ -80,6 +91,7 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
         stuck=sum(row["stuck"] for row in counts),
         stale=sum(row["stale"] for row in counts),
         replies_unknown=sum(row["replies_unknown"] for row in counts),
+        discarded=sum(row["discarded"] for row in counts if row["status"] == SubmissionStatus.ABANDONED),
         latency=_latency(newest),
     )
 
@@ -90,6 +102,6 @@ def _latency(row: Mapping[str, Any]) -> Latency | None:
     return Latency(rows=row["rows"], p50_ms=row["p50"] * 1_000, p95_ms=row["p95"] * 1_000)
 
 
-def _rows(connection: Connection, query: LiteralString, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(connection: Connection, statement: Statement, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     with connection.use() as live, live.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, values).fetchall()
+        return statement.run(cursor, values).fetchall()

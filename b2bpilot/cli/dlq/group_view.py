@@ -28,6 +28,7 @@ def fields(group: Group) -> dict[str, object]:
         "kind": group.cause.kind.value,
         "error": group.cause.text,
         "count": group.count,
+        "messages": group.count - group.repeated,
         "oldest": _time(group.oldest),
         "newest": _time(group.newest),
         "expires_at": _time(expiry.at) if expiry else None,
@@ -41,7 +42,7 @@ def fields(group: Group) -> dict[str, object]:
 def lines(group: Group, *, now: datetime) -> Iterator[str]:
     """Return a group for people: what it is, its times and rows, and a letter to look at."""
     yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
-    facts = [_ages(group, now=now), _expiry(group, now=now), _rows(group)]
+    facts = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
     for line in owner_view.lines(group.owners):
         yield f"{INDENT}{line}"
@@ -117,6 +118,14 @@ def _expiry(group: Group, *, now: datetime) -> str:
         return ""
     verb = "expired" if group.expiry.at <= now else "expires" if group.expiry.count == 1 else "expire"
     return f"{group.expiry.count:,} {verb} {relative(group.expiry.at, now=now)}"
+
+
+def _repeated(group: Group) -> str:
+    """A number of dead letters is no number of messages where one has several."""
+    if not group.repeated:
+        return ""
+    messages = group.count - group.repeated
+    return f"{letters(group.count)} of {messages:,} message{'s'[: messages != 1]}"
 
 
 def _rows(group: Group) -> str:

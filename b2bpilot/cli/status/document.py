@@ -100,6 +100,7 @@ def _rejections(found: Rejections) -> dict[str, object]:
 
 def _rows(rows: TableSummary) -> dict[str, object]:
     return {
+        "discarded": rows.discarded,
         "by_status": {str(status): count for status, count in rows.by_status.items()},
         "stuck": rows.stuck,
         "stale": rows.stale,

@@ -72,6 +72,9 @@ class Group:
     expiry: Expiry | None
     sample: str
     states: Mapping[RowState, int] | None = field(default=None)
+    """In messages."""
+    repeated: int = 0
+    """Dead letters of a message that has another one in the group."""
     """What the database says of the messages of those that are ours; None when it was not asked."""
     owners: Mapping[Owner, int] = field(default_factory=dict)
     """Whose those are that are not ours, or were adopted."""
@@ -138,7 +141,13 @@ def _group(
         sample=oldest.message_id or oldest.queue_message_id,
         states=None if states is None else _states(letters, states),
         owners=owners_of(letters),
+        repeated=_repeated(letters),
     )
+
+
+def _repeated(letters: list[Found]) -> int:
+    named = [letter.message_id for letter in letters if letter.message_id]
+    return len(named) - len(set(named))
 
 
 def owners_of(found: Iterable[Found]) -> dict[Owner, int]:
@@ -173,11 +182,8 @@ def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
 
 
 def _states(letters: list[Found], states: Mapping[str, RowState]) -> dict[RowState, int]:
-    """Count in the order of RowState; letters that cannot be read have no row to ask for, and of what is not ours no row
-    says anything."""
-    counts = Counter(
-        states.get(letter.message_id, RowState.NOT_STORED)
-        for letter in letters
-        if letter.message_id and letter.owner.rows_count
-    )
+    """Count messages, in the order of RowState: one may have several dead letters, and has one row. Letters that cannot be
+    read have no row to ask for, and of what is not ours no row says anything."""
+    messages = {letter.message_id for letter in letters if letter.message_id and letter.owner.rows_count}
+    counts = Counter(states.get(message_id, RowState.NOT_STORED) for message_id in messages)
     return {state: counts[state] for state in RowState if counts[state]}

@@ -222,15 +222,31 @@ def _capacity(reading: Reading, env: str) -> Iterator[Finding]:
 
 
 def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
-    for status, text in (
-        (SubmissionStatus.ABANDONED, "{} abandoned: nothing tries {} again but a redrive by a person"),
-        (SubmissionStatus.FAILED, "{} whose last run failed; Lambda or the stale processor tries {} again"),
+    for status, many, text in (
+        (
+            SubmissionStatus.ABANDONED,
+            rows.by_status.get(SubmissionStatus.ABANDONED, 0) - rows.discarded,
+            "{} abandoned: nothing tries {} again but a person, with a redrive or `submissions republish`",
+        ),
+        (
+            SubmissionStatus.FAILED,
+            rows.by_status.get(SubmissionStatus.FAILED, 0),
+            "{} whose last run failed; Lambda or the stale processor tries {} again",
+        ),
     ):
-        if many := rows.by_status.get(status, 0):
+        if many > 0:
             yield Finding(
                 gravity=Gravity.WAITING,
                 text=text.format(_many(many, "message"), "it" if many == 1 else "them"),
                 command=f"b2bpilot submissions list {env} --status {status}",
+            )
+    for stored, count in rows.by_status.items():
+        if not isinstance(stored, SubmissionStatus):
+            yield Finding(
+                gravity=Gravity.WAITING,
+                text=f"{_many(count, 'message')} with the status {stored!r} of another version: nothing of this one takes "
+                f"{'it' if count == 1 else 'them'} up",
+                command=f"b2bpilot submissions stuck {env}",
             )
     if rows.stuck:
         stale = (
@@ -238,7 +254,7 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
         )
         yield Finding(
             gravity=Gravity.WAITING,
-            text=f"{_many(rows.stuck, 'message')} that nobody works on any more{stale}",
+            text=f"{_many(rows.stuck, 'message')} on which no run holds a lease{stale}",
             command=f"b2bpilot submissions stuck {env}",
         )
     if rows.replies_unknown:

@@ -108,6 +108,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "submissions list": ROWS,
     "submissions stuck": ROWS,
     "submissions show": ROWS,
+    "submissions republish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
     "subscriptions": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
     "subscriptions test": SUBSCRIPTIONS_OF_TOPIC,
     "dlq list": LOOK,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2bpilot.cli.dlq import group_view
 from b2bpilot.ops.dead_letters.groups import Cause, Expiry, Found, cause_of, group_key, grouped, numbered
 from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.states import RowState
@@ -176,3 +177,18 @@ def test_letters_that_cannot_be_read_have_no_row_and_are_named_by_the_queue() ->
     (group,) = grouped([found(1, message_id=None)], {CAUSE: "G1"}, retention=DAY, states={})
 
     assert (group.states, group.sample) == ({}, "queue-1")
+
+
+def test_states_are_counted_in_messages_and_not_in_dead_letters() -> None:
+    """At e623749 `dlq list` said "rows: 7 failed" of five rows: a message may have several dead letters."""
+    ids = ["a", "a", "a", "b", "c", "d", "e"]
+    letters = [found(number, message_id=id_) for number, id_ in enumerate(ids)]
+    states = dict.fromkeys(ids, RowState.FAILED)
+
+    (group,) = grouped(letters, {CAUSE: "G1"}, retention=DAY, states=states)
+
+    assert group.states == {RowState.FAILED: 5}
+    shown = [line.strip() for line in group_view.lines(group, now=NOW)]
+    assert "7 dead letters of 5 messages" in shown[1]
+    assert "rows: 5 failed" in shown[1]
+    assert group_view.fields(group)["messages"] == 5

@@ -106,7 +106,7 @@ def letters(depth: int = 0, *, expiring: int = 0, is_complete: bool = True, hidd
     )
 
 
-def rows(counts: Mapping[SubmissionStatus, int] | None = None, **values: Any) -> TableSummary:
+def rows(counts: Mapping[SubmissionStatus | str, int] | None = None, **values: Any) -> TableSummary:
     usual: dict[str, Any] = {"stuck": 0, "stale": 0, "replies_unknown": 0, "latency": None}
     return TableSummary(by_status=counts or {SubmissionStatus.COMPLETED: 3}, **(usual | values))
 

@@ -148,12 +148,17 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
         ),
         (
             {"rows": rows({SubmissionStatus.ABANDONED: 2})},
-            "2 messages abandoned: nothing tries them again but a redrive by a person",
+            "2 messages abandoned: nothing tries them again but a person, with a redrive or `submissions republish`",
             "b2bpilot submissions list -e prod --status abandoned",
         ),
         (
+            {"rows": rows({"parked": 2})},
+            "2 messages with the status 'parked' of another version: nothing of this one takes them up",
+            "b2bpilot submissions stuck -e prod",
+        ),
+        (
             {"rows": rows(stuck=1)},
-            "1 message that nobody works on any more",
+            "1 message on which no run holds a lease",
             "b2bpilot submissions stuck -e prod",
         ),
         (
