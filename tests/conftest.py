@@ -40,7 +40,11 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not WORKER:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
 
-FOR_THE_TOOLS = ("PYTEST_", "B2BPILOT_FUZZ", "HYPOTHESIS_", "PIP_", "UV_", "VIRTUAL_ENV", "SAM_CLI_TELEMETRY")
+FOR_THE_TOOLS = (
+    *("PYTEST_", "B2BPILOT_FUZZ", "HYPOTHESIS_", "PIP_", "UV_", "VIRTUAL_ENV", "SAM_CLI_TELEMETRY"),
+    *("SSL_CERT_", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+"""What finds packages and believes certificates, for the tests that build; a proxy for them stands in pip.conf and uv.toml."""
 for name in os.environ.keys() - of_the_shell(os.environ).keys():
     if not name.startswith(FOR_THE_TOOLS):
         del os.environ[name]
