@@ -82,6 +82,14 @@ class Refused(PilotError):
     exit_code = 5
 
 
+class NotConfirmed(Refused):
+    """Who was asked did not say yes, or nobody could be asked: `why`."""
+
+    def __init__(self, why: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{why}. Nothing was changed", hint=hint)
+        self.why = why
+
+
 class NotOurs(Refused):
     """A dead letter is another subscriber's, or nobody can tell whose: it is left as it is."""
 

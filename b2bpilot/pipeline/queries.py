@@ -116,7 +116,7 @@ LIST: Final = reading(
         AND (%(test)s::boolean IS NULL OR test = %(test)s)
         AND (%(from_pattern)s::text IS NULL
             OR from_number ~ ('^' || %(from_pattern)s || '$')
-            OR (from_number IS NULL AND params::text ~ ('"From": "' || %(from_pattern)s || '"')))
+            OR (from_number IS NULL AND params::text ~ ('"From"[[:space:]]*:[[:space:]]*"' || %(from_pattern)s || '"')))
         AND (%(before_id)s::bigint IS NULL OR id < %(before_id)s)
     ORDER BY id DESC
     LIMIT %(limit)s

@@ -194,14 +194,15 @@ def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No row needs anybody.\n")
 
 
+@pytest.mark.parametrize("colon", [": ", ":", " : ", ":\\n  "])
 def test_a_sender_is_found_in_a_row_whose_parameters_postgresql_cannot_take_apart(
-    run: Run, three_rows: str
+    run: Run, three_rows: str, colon: str
 ) -> None:
-    """Taking a field out of json fails on a NUL anywhere in it."""
+    """Taking a field out of json fails on a NUL anywhere in it; and who wrote the row may spell JSON in another way."""
     with psycopg.connect(three_rows) as connection:
         connection.execute(
             "UPDATE b2b_pilot_user_submissions SET params ="
-            """ '{"Body": "\\u0000", "From": "whatsapp:+491701234567"}'::json"""
+            f""" E'{{"Body": "\\\\u0000", "From"{colon}"whatsapp:+491701234567"}}'::json"""
             " WHERE message_sid = %s",
             [sid(0)],
         )

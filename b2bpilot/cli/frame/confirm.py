@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from b2bpilot.cli.output import Output
-from b2bpilot.errors import Refused
+from b2bpilot.errors import NotConfirmed
 
 
 def answer(question: str, *, stdin: TextIO, output: Output) -> str:
@@ -48,10 +48,9 @@ class Confirmation:
         if self.yes:
             return
         if not (self.stdin.isatty() and self.output.stderr.isatty()):
-            raise Refused(
-                "not confirmed: there is no terminal to ask at. Nothing was changed",
-                hint="run it again with --yes",
+            raise NotConfirmed(
+                "not confirmed: there is no terminal to ask at", hint="run it again with --yes"
             )
         typed = answer(f"{question} [y/N] ", stdin=self.stdin, output=self.output)
         if typed.lower() not in ("y", "yes"):
-            raise Refused("not confirmed. Nothing was changed")
+            raise NotConfirmed("not confirmed")

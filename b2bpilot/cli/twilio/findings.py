@@ -29,22 +29,28 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
     fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
     stored = counts[Verdict.STORED] + counts[Verdict.LATE]
     told = [
-        f"{counts[Verdict.MISSING]:,} missing: Twilio has them, the table does not",
-        f"{counts[Verdict.LOST_AT_TWILIO]:,} lost: redacted at Twilio, or they may be, and the table does not have them",
-        f"{counts[Verdict.DEAD_LETTER]:,} in the dead-letter queue: b2bpilot dlq redrive",
-        f"{counts[Verdict.FAILED]:,} failed: they have a row that says why",
-        f"{counts[Verdict.UNFINISHED]:,} unfinished: a run works on them, or the stale processor will",
-        f"{counts[Verdict.UNKNOWN_TO_TWILIO]:,} have a row, but Twilio does not know them",
-        f"{counts[Verdict.ROUTE_UNKNOWN]:,} not stored, and whether they were to come here is not known",
-        f"{counts[Verdict.NOT_ROUTED_HERE]:,} to numbers that do not deliver here: not counted as missing, never published",
-        f"{counts[Verdict.STATUS_CALLBACK]:,} rows are status callbacks, which an earlier version stored as messages",
-        f"{counts[Verdict.FRESH]:,} too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)",
+        (Verdict.MISSING, "missing: Twilio has them, the table does not"),
+        (
+            Verdict.LOST_AT_TWILIO,
+            "lost: redacted at Twilio, or they may be, and the table does not have them",
+        ),
+        (Verdict.DEAD_LETTER, "in the dead-letter queue: b2bpilot dlq redrive"),
+        (Verdict.FAILED, "failed: they have a row that says why"),
+        (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
+        (Verdict.UNKNOWN_TO_TWILIO, "have a row, but Twilio does not know them"),
+        (Verdict.ROUTE_UNKNOWN, "not stored, and whether they were to come here is not known"),
+        (
+            Verdict.NOT_ROUTED_HERE,
+            "to numbers that do not deliver here: not counted as missing, never published",
+        ),
+        (Verdict.STATUS_CALLBACK, "rows are status callbacks, which an earlier version stored as messages"),
+        (Verdict.FRESH, f"too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)"),
     ]
     text = [
         str(pilot.environment),
         f"messages since {period['since']}",
         f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
-        *(line for line in told if not line.startswith("0 ")),
+        *(f"{counts[verdict]:,} {what}" for verdict, what in told if counts[verdict]),
         *(
             f"dead letters that are not counted, of {owner}: {count:,}"
             for owner, count in notes.other_dead_letters.items()

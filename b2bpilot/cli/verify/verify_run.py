@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.errors import PilotError, Refused, UsageError
+from b2bpilot.errors import NotConfirmed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.aws.stack import StackOutputs
@@ -92,9 +92,9 @@ def _refusal(pilot: Pilot, request: Request) -> str | None:
     plan = [f"The last checks send a test message through {name}, and delete its row. Nobody gets a reply."]
     try:
         pilot.confirmation(yes=request.yes).ask(plan, "Send it?")
-    except Refused as exc:
+    except NotConfirmed as exc:
         pilot.output.notice("It is left out.")
-        return f"{str(exc).removesuffix('. Nothing was changed')}; --yes sends it"
+        return f"{exc.why}; --yes sends it"
     return None
 
 

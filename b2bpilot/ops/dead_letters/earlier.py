@@ -10,14 +10,15 @@ from pathlib import Path
 
 from b2bpilot.ops.dead_letters.routes import Verdict, Via
 from b2bpilot.ops.runs.durable import JournalFailed
-from b2bpilot.ops.runs.record import entries
+from b2bpilot.ops.runs.record import Stage, entries
 from b2bpilot.ops.runs.runs import journals
 
 COMMAND = "redrive"
 LONGEST_RETENTION = timedelta(days=14)
 """No letter is older (facts B4), so no older run says anything of one."""
 
-FAILED = b'"event": "failed"'
+FAILED = b"failed"
+"""Stands in every line that may matter, however JSON is spelled; what the line says is read from its fields."""
 
 
 def failures(home: Path, *, environment: str, account_id: str, now: datetime) -> Mapping[str, int]:
@@ -53,4 +54,5 @@ def _failed(path: Path) -> set[str]:
     """Journals are long and failures few: only their lines are parsed."""
     with path.open("rb") as file:
         found = [json.loads(line) for line in file if FAILED in line and line.endswith(b"\n")]
-    return {entry["queue_message_id"] for entry in found if entry.get("verdict") == Verdict.FAILED}
+    failed = [entry for entry in found if entry.get("event") == Stage.FAILED]
+    return {entry["queue_message_id"] for entry in failed if entry.get("verdict") == Verdict.FAILED}

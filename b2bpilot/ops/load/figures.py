@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from b2bpilot.ops.load.clocks import Offset
-from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
+from b2bpilot.ops.load.firing import Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.report import Latency, Second, Trouble
 from b2bpilot.pipeline.trial_rows import TrialRow
@@ -73,7 +73,7 @@ def story(fired: Fired, rows: Sequence[TrialRow], stored: Mapping[str, float]) -
 def _outages(fired: Fired) -> list[str]:
     spans: list[list[Attempt]] = []
     failed = sorted(
-        (one for one in fired.attempts if one.error not in (None, STOPPED)), key=lambda one: one.ended_at
+        (one for one in fired.attempts if one.error and not one.is_stopped), key=lambda one: one.ended_at
     )
     for attempt in failed:
         if spans and attempt.ended_at - spans[-1][-1].ended_at <= OUTAGE_GAP_SECONDS:

@@ -33,6 +33,8 @@ class Attempt:
     at: float
     seconds: float
     error: str | None = None
+    is_stopped: bool = False
+    """Whether the run ended before the answer came: then nobody knows whether it was accepted."""
 
     @property
     def ended_at(self) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from b2bpilot.ops.load.firing import STOPPED, Fired
+from b2bpilot.ops.load.firing import Fired
 from b2bpilot.ops.load.plan import Plan, Shot, shot
 
 
@@ -47,4 +47,4 @@ class Loaded:
 
     def stopped(self) -> frozenset[int]:
         """Return the numbers of messages whose answer the run did not live to hear."""
-        return frozenset(one.number for one in self.fired.attempts if one.error == STOPPED)
+        return frozenset(one.number for one in self.fired.attempts if one.is_stopped)

@@ -115,6 +115,7 @@ def fired_before(record: RunRecord) -> Fired:
             at=(at - began).total_seconds(),
             seconds=0.0,
             error=STOPPED,
+            is_stopped=True,
         )
         for (number, copy), at in open_.items()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,6 +130,21 @@ def test_a_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(t
 
     assert (found, elsewhere) == ({bad.queue_message_id: 3}, {})
     assert decisions([bad, good], world, Rows(world), failed_before=found) == [Decision.POISON, Decision.SEND]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (" ,  ", " :\t"), None])
+def test_failures_are_read_from_fields_however_the_json_is_spelled(
+    tmp_path: Path, separators: tuple[str, str] | None
+) -> None:
+    one = letter()
+    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
+        journal.write(entry("failed", one, verdict="failed"), entry("accepted", letter(), error="failed"))
+        path = journal.path
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line, separators=separators) + "\n" for line in lines))
+
+    found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
+    assert found == {one.queue_message_id: 1}
 
 
 @pytest.fixture

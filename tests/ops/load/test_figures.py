@@ -17,7 +17,7 @@ EVEN = Offset(ahead=timedelta(), error=timedelta())
 
 
 def attempt(number: int, at: float, *, error: str | None = None, seconds: float = 0.1) -> Attempt:
-    return Attempt(number=number, copy=1, at=at, seconds=seconds, error=error)
+    return Attempt(number=number, copy=1, at=at, seconds=seconds, error=error, is_stopped=error == STOPPED)
 
 
 def fired(*attempts: Attempt) -> Fired:
