@@ -9,7 +9,9 @@ import fcntl
 import gc
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -49,6 +51,10 @@ for name in os.environ.keys() - of_the_shell(os.environ).keys():
     if not name.startswith(FOR_THE_TOOLS):
         del os.environ[name]
 time.tzset()
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and with them the commands that they end with it.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "b2bpilot_template"
 
