@@ -54,7 +54,7 @@ class Problem(StrEnum):
     FAILED = "failed"
     ABANDONED = "abandoned"
     STUCK = "stuck"
-    """Claimed, or recorded, and nobody works on it."""
+    """Claimed, or recorded, and no run holds a lease on it."""
     REPLY_UNKNOWN = "reply unknown"
     REPLY_UNFINISHED = "reply unfinished"
     UNREADABLE = "unreadable"
@@ -62,10 +62,10 @@ class Problem(StrEnum):
 
 
 ADVICE = {
-    Problem.RETRYING: "nothing yet: Lambda runs it again within minutes",
+    Problem.RETRYING: "nothing yet: Lambda's own retries come within minutes",
     Problem.FAILED: "mend the cause, then redrive its dead letter; without one the stale processor takes it up",
-    Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter",
-    Problem.STUCK: "its run died: Lambda's retry or the stale processor takes it over; see that one runs",
+    Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with `b2bpilot submissions republish`",
+    Problem.STUCK: "no run holds a lease on it: its run died, or takes long; Lambda's retry or the stale processor takes it over",
     Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
     Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with `b2bpilot submissions republish`",
     Problem.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
+from tests.events import message
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
 from tests.poison import FOR_A_PROCESS
@@ -234,8 +236,8 @@ def _block_completion(admin: psycopg.Connection) -> None:
 
 def _empty(pipeline: Machine) -> None:
     sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
-    for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    for letter in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
 
 
 def test_the_demonstration_holds_in_a_poisoned_shell_and_leaves_nothing_behind(
@@ -314,3 +316,74 @@ def _all_runs_ended(database: DatabaseManager, message_id: str | None, attempts:
         return found is not None and found.attempts == attempts and found.lease_expires_at is None
 
     eventually(look, f"the end of run {attempts}")
+
+
+def test_under_load_the_stale_processor_goes_on_and_one_unreadable_row_stops_nothing(
+    pipeline: Machine,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At e623749 a throttle in the last five minutes stopped it, and so did a priority that it does not know."""
+    waiting = [message() for _ in range(3)]
+    for one in waiting:
+        database.claim(one, lease=timedelta(0))
+    urgent, parked, healthy = (one.message_id for one in waiting)
+    processor = pipeline.stack_output("ProcessorFunctionName")
+    pipeline.client("cloudwatch").put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": "Throttles",
+                "Dimensions": [{"Name": "FunctionName", "Value": processor}],
+                "Value": 1_000_000,
+            }
+        ],
+    )
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        _an_hour_passes(admin)
+        set_ = "UPDATE b2b_pilot_user_submissions SET {} WHERE message_id = %s"
+        admin.execute(set_.format("priority = 'urgent'").encode(), (urgent,))
+        admin.execute(set_.format("status = 'parked'").encode(), (parked,))
+
+    stale = pipeline.stack_output("StaleFunctionName")
+    answer = pipeline.client("lambda").invoke(FunctionName=stale, Payload=b"{}")
+
+    report = json.loads(answer["Payload"].read())
+    assert (report["published"], report["unreadable"], report["reserve"]) == (1, 1, 1)
+    row(database, healthy, SubmissionStatus.COMPLETED)
+    assert "priority 'urgent'" in str(row(database, urgent, SubmissionStatus.ABANDONED).last_error)
+    assert b2bpilot(pipeline, monkeypatch, "submissions", "list", "-o", "json") == 0
+    listed = {one["message_id"]: one["status"] for one in json.loads(capsys.readouterr().out)["submissions"]}
+    assert (listed[parked], listed[urgent], listed[healthy]) == ("parked", "abandoned", "completed")
+    assert b2bpilot(pipeline, monkeypatch, "submissions", "stuck", "-o", "json") == 0
+    stuck = {one["message_id"]: one["problem"] for one in json.loads(capsys.readouterr().out)["submissions"]}
+    assert (stuck[parked], stuck[urgent]) == ("unreadable", "abandoned")
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute(
+            "DELETE FROM b2b_pilot_user_submissions WHERE message_id = ANY(%s)", ([urgent, parked],)
+        )
+
+
+def test_a_message_whose_row_is_spelled_otherwise_is_a_duplicate_when_twilio_calls_again(
+    pipeline: Machine, webhook: WebhookClient, database: DatabaseManager
+) -> None:
+    params = sample_params(Sample.TEXT)
+    message_id = webhook.post(params).message_id
+    row(database, message_id, SubmissionStatus.COMPLETED)
+    with psycopg.connect(pipeline.state.database_url, autocommit=True) as admin:
+        admin.execute(
+            "UPDATE b2b_pilot_user_submissions SET message_id = upper(message_id) WHERE message_id = %s",
+            (message_id,),
+        )
+        count = database.count_by_status()
+
+        webhook.post(params)
+
+        eventually(lambda: _is_spelled(admin, message_id), "the second delivery")
+    assert database.count_by_status() == count
+
+
+def _is_spelled(admin: psycopg.Connection, message_id: str | None) -> bool:
+    found = admin.execute("SELECT 1 FROM b2b_pilot_user_submissions WHERE message_id = %s", (message_id,))
+    return found.fetchone() is not None

@@ -94,7 +94,11 @@ def _text(row: UserSubmission, *, reveal: bool) -> str | None:
 def _status(row: UserSubmission, *, now: datetime) -> str:
     parts = [str(row.status), f"attempts: {row.attempts}"]
     if row.stale_attempts:
-        parts.append(f"published again as stale: {row.stale_attempts}")
+        parts.append(f"tries of the stale processor to publish it: {row.stale_attempts}")
+    if row.republished_at:
+        parts.append(f"published again {relative(row.republished_at, now=now)}")
+    if row.discarded_by:
+        parts.append(f"discarded in run {row.discarded_by}")
     if row.is_leased(now=now) and row.lease_expires_at:
         parts.append(f"lease ends {relative(row.lease_expires_at, now=now)}")
     return ", ".join(parts)

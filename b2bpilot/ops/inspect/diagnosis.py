@@ -121,12 +121,19 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
             what = "a run holds the lease until %s, also if it died: a delivery before that is left alone"
             found = Verdict.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
         case SubmissionStatus.PROCESSING:
-            found = Verdict.STUCK, "the run that worked on it died, and its lease is over"
+            found = Verdict.STUCK, _without_lease(evidence, row)
         case str():
             found = Verdict.STUCK, f"its status {row.status!r} is another version's"
         case _:
             assert_never(row.status)
     return found
+
+
+def _without_lease(evidence: Evidence, row: UserSubmission) -> str:
+    """A run may outlive its lease, but not its function's timeout."""
+    if evidence.now - row.updated_at < LAMBDA_RETRIES:
+        return "its lease is over: the run that claimed it died, or takes longer than a lease"
+    return "the run that claimed it died, and its lease is over"
 
 
 def _abandoned(row: UserSubmission) -> str:
