@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
@@ -104,12 +105,18 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
             before=sent_before(runs, origin),
             discarded=found.discarded,
             now=pilot.now(),
+            with_owner=pilot.environment.subscribers.judge,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
     require_same_origin(plan, origin, force=force)
     counts = {decision.value: count for decision, count in plan.counts().items()}
     text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
-    pilot.output.record({"plan": counts}, text=text or [f"{found.path} holds no dead letter."])
+    pilot.output.record(
+        {"plan": counts, "owners": owner_view.fields(plan.owners)},
+        text=text or [f"{found.path} holds no dead letter."],
+    )
+    for owner, count in plan.owners.items():
+        pilot.output.notice(f"{letters(count)} of them: {owner}")
     return plan
 
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from b2bpilot.aws.queue import Judge as OwnerJudge
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
@@ -22,6 +23,7 @@ from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
 
 BATCH = 10
 WORKERS = 8
@@ -70,6 +72,8 @@ class RestorePlan:
     message_ids: Mapping[str, str | None]
     asked: Mapping[str, Asked] = field(default_factory=dict)
     """The messages of those that hold one."""
+    owners: Mapping[Owner, int] = field(default_factory=dict)
+    """Whose those are that are not this environment's: they were in its queue, and go back there."""
 
     def counts(self) -> Counter[Decision]:
         return Counter(self.decisions.values())
@@ -135,6 +139,7 @@ def plan_restore(
     before: Mapping[str, Before],
     discarded: Mapping[str, MessageState] | None,
     now: datetime,
+    with_owner: OwnerJudge = lambda letter: letter,
     observe: Callable[[int, int], None] = lambda _saw, _about: None,
 ) -> RestorePlan:
     """Decide about each letter of a file by the journals, and by what is in the queue now.
@@ -153,15 +158,23 @@ def plan_restore(
         is_all_seen=found.saw >= found.counters.total,
     )
     origins, decisions, message_ids, asked = set(), {}, {}, {}
+    owners: Counter[Owner] = Counter()
     for entry in letters_in(path):
         origins.add(entry.origin)
-        message = entry.letter.message
+        letter = with_owner(entry.letter)
+        message = letter.message
+        owners[letter.owner] += not letter.owner.rows_count
         message_ids[entry.queue_message_id] = message.message_id if message else None
         if message:
             asked[entry.queue_message_id] = Asked.of(message)
         decisions[entry.queue_message_id] = judge.decide(entry)
     return RestorePlan(
-        path=path, origins=frozenset(origins), decisions=decisions, message_ids=message_ids, asked=asked
+        path=path,
+        origins=frozenset(origins),
+        decisions=decisions,
+        message_ids=message_ids,
+        asked=asked,
+        owners=+owners,
     )
 
 

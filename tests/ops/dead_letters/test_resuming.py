@@ -227,3 +227,25 @@ def test_what_is_known_of_failures_costs_no_more_after_a_run_that_was_killed(tmp
         tracemalloc.stop()
 
     assert peak < 1_000_000
+
+
+def test_a_resumed_run_keeps_what_was_adopted(tmp_path: Path, staging: Environment) -> None:
+    gone = f"{STACK.topic_arn}:was-made-anew"
+    rules = {
+        "include_completed": False,
+        "include_poison": False,
+        "max_failures": 0.2,
+        "rate": None,
+        "concurrency": None,
+        "adopt": [gone],
+    }
+    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW), **rules) as journal:
+        journal.write({"event": PLAN_COMPLETE})
+        path = journal.path
+
+    order, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
+    with run:
+        pass
+
+    assert order.adopted == staging.subscribers.adopted == {gone}
+    assert staging.subscribers.owner_of_subscription(gone).is_adopted

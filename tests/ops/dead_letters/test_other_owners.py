@@ -1,0 +1,107 @@
+"""Dead letters of other subscribers in a redrive and a discard: whatever fails, none is sent, judged or deleted."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from b2bpilot.errors import AwsError, PartlyFailed
+from b2bpilot.ops.dead_letters.holding import Holding
+from b2bpilot.ops.dead_letters.plan import Decision
+from b2bpilot.ops.dead_letters.redriving import require_something_to_do
+from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
+from tests.fuzz import examples
+from tests.ops.dead_letters.a_run import Rows, decisions, progress, redrive, whole
+from tests.ops.dead_letters.world import Crash, Fault, World, id_of, letter
+
+ARN = "arn:aws:sns:us-east-1:123456789012:b2b-pilot-messages-prod:billing"
+BILLING = Owner(ownership=Ownership.OTHER, name="function billing", subscription_arn=ARN)
+GONE = Owner(ownership=Ownership.GONE, name=ARN, subscription_arn=ARN)
+ADOPTED = Owner(ownership=Ownership.OURS, name=ARN, subscription_arn=ARN, is_adopted=True)
+NOT_OURS = (BILLING, GONE, NOBODY_ASKED)
+
+
+def of(owner: Owner) -> DeadLetter:
+    return replace(letter(), owner=owner)
+
+
+def completed(found: DeadLetter, world: World) -> Rows:
+    return Rows(world, {id_of(found): progress(id_of(found), SubmissionStatus.COMPLETED)})
+
+
+@pytest.mark.parametrize(
+    ("owner", "expected"),
+    [
+        (OURS, Decision.REMOVE),
+        (ADOPTED, Decision.SEND),
+        (BILLING, Decision.OTHER),
+        (GONE, Decision.GONE),
+        (NOBODY_ASKED, Decision.UNOWNED),
+    ],
+)
+def test_a_completed_row_removes_only_what_is_ours(owner: Owner, expected: Decision) -> None:
+    found = of(owner)
+    world = World([found])
+
+    assert decisions([found], world, completed(found, world)) == [expected]
+
+
+@given(
+    owners=st.lists(st.sampled_from((OURS, ADOPTED, *NOT_OURS)), min_size=1, max_size=12),
+    faults=st.lists(st.sampled_from(Fault), max_size=30),
+    via=st.sampled_from([InvokeRoute, AsyncRoute, TopicRoute]),
+)
+@settings(max_examples=examples(60), deadline=None)
+def test_no_fault_sends_or_deletes_what_is_not_ours(
+    owners: list[Owner], faults: list[Fault], via: type[Route]
+) -> None:
+    letters = [of(owner) for owner in owners]
+    drawn = iter(faults)
+    world = World(letters, faults=iter(lambda: next(drawn, Fault.NONE), None))
+    with contextlib.suppress(AwsError, Crash, PartlyFailed):
+        whole(world, via(world))  # type: ignore[call-arg]
+
+    for one in letters:
+        if not one.owner.is_ours:
+            assert one.queue_message_id not in world.deleted
+            assert id_of(one) not in world.processed
+            assert id_of(one) not in world.failed
+    assert {id_of(one) for one in letters} <= world.safe() | world.processed.keys()
+
+
+def test_what_an_earlier_attempt_sent_is_not_removed_when_it_turns_out_to_be_somebody_else_s() -> None:
+    found = of(BILLING)
+    world = World([found])
+
+    assert decisions([found], world, Rows(world), known={found.queue_message_id: True}) == [Decision.OTHER]
+
+
+@pytest.mark.parametrize("owner", NOT_OURS)
+def test_nobody_can_delete_what_is_not_ours(owner: Owner) -> None:
+    ours, theirs = of(OURS), of(owner)
+    world = World([ours, theirs])
+    with Holding(world) as held:
+        found = held.receive(wait_seconds=0)
+        assert [one.queue_message_id for one in held.delete(found)] == [theirs.queue_message_id]
+    assert world.deleted == {ours.queue_message_id}
+
+
+def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
+    world = World([of(BILLING), of(BILLING)])
+    with redrive(world, Rows(world)) as run:
+        _, plan = run.take_first()
+        with pytest.raises(PartlyFailed, match="2 for function billing"):
+            require_something_to_do(len(plan.items), run.left_owners + plan.owners())
+
+
+def test_what_may_be_adopted_is_said_with_the_option() -> None:
+    with pytest.raises(PartlyFailed) as raised:
+        require_something_to_do(1, {GONE: 1})
+    assert f"--adopt {ARN}" in str(raised.value.hint)
