@@ -125,7 +125,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "dlq replay": (*LOOK, "lambda:InvokeFunction"),
     "dlq discard": TAKE,
     "dlq edit": (*TAKE, "sqs:SendMessage"),
-    "dlq restore": (*LETTERS, "sqs:SendMessage"),
+    "dlq restore": (*LOOK, "sqs:SendMessage"),
     "twilio route": ROWS,
     "twilio cutover": ROWS,
     "twilio rollback": ROWS,
