@@ -26,6 +26,7 @@ from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
 from b2bpilot.ops.dead_letters.redriving import NO_LIMIT
 from b2bpilot.ops.dead_letters.routes import InvokeRoute
 from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from bench.redrive import new_letter
@@ -54,7 +55,7 @@ def measure(case: str) -> None:
     run = Redrive(
         queue=DeadLetterQueue(queue, "https://queue"),  # type: ignore[arg-type]  # the calls that a run makes
         route=InvokeRoute(queue),
-        database=queue,
+        table=queue,
         request=request,
         wanted=CASES[case],
         started_at=datetime.now(UTC),
@@ -82,6 +83,7 @@ class MadeUp:
             "message_id"
         ]
         self._next = 0
+        self.proof = THE_FUNCTIONS_OWN
         self._asked: set[str] = set()
 
     def receive_message(self, **_: object) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from b2bpilot.ops.dead_letters.routes import InvokeRoute
 from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import discover
 from b2bpilot.ops.runs.journal import Journal, operator_name
+from b2bpilot.ops.table.asked import KnownTable
+from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.libpq import pinned
@@ -200,7 +202,7 @@ def _redrive(stage: Stage) -> Scene:
     run = Redrive(
         queue=stage.queue,
         route=InvokeRoute(stage.processor),
-        database=stage.database,
+        table=KnownTable(stage.database, THE_FUNCTIONS_OWN),
         request=Request(rules=Rules(max_failures=1.0), wait=timedelta(seconds=10)),
         wanted=lambda _: True,
         started_at=datetime.now(UTC),

@@ -18,6 +18,8 @@ from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
 from b2bpilot.ops.reconcile.run import finish, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.table.asked import KnownTable
+from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
@@ -60,17 +62,18 @@ def find(double: TwilioDouble, database: DatabaseManager, topic: Topic, journal:
     ).connect()
     now = datetime.now(UTC)
     limits = Limits(since=now - timedelta(hours=1), until=now, fresh_for=timedelta())
+    table = KnownTable(database, THE_FUNCTIONS_OWN)
     with Notes() as notes:
         Comparison(
             twilio=twilio,
-            database=database,
+            table=table,
             limits=limits,
             ask_queues=Queues,
             ask_routing=lambda: _routing(double, twilio),
         ).run(notes)
         write_plan(journal, notes)
         missing = list(notes.findings(Verdict.MISSING))
-    recovery = Recovery(twilio=twilio, database=database, publisher=topic, journal=journal, wait=WAIT)
+    recovery = Recovery(twilio=twilio, table=table, publisher=topic, journal=journal, wait=WAIT)
     recovered = recovery.run(missing, Recovered())
     finish(journal, recovered)
     return Loss(missing=missing, recovered=recovered)

@@ -18,7 +18,7 @@ OUT_OF_ORDER = timedelta(days=1)
 
 WITHOUT_MESSAGE_ID: Final[LiteralString] = """
     SELECT message_sid FROM b2b_pilot_user_submissions
-    WHERE message_id IS NULL AND message_sid = ANY(%(message_sids)s)
+    WHERE message_id IS NULL AND message_sid = ANY(%(message_sids)s) AND NOT test
 """
 
 NEWEST: Final[LiteralString] = """

@@ -15,7 +15,7 @@ READ: Final[LiteralString] = """
     SELECT message_id, count(*) AS rows, bool_and(status = 'completed') AS is_completed, max(attempts) AS attempts,
         max(completed_at) AS completed_at, max(last_error) AS last_error, max(lease_expires_at) AS lease_expires_at
     FROM b2b_pilot_user_submissions
-    WHERE message_id = ANY(%(message_ids)s)
+    WHERE message_id = ANY(%(message_ids)s) AND test
     GROUP BY message_id
 """
 

@@ -90,6 +90,7 @@ def _world(pilot: Pilot, *, with_twilio: bool) -> World:
         access=pilot.access,
         now=pilot.now(),
         given_database_url=pilot.settings.database_url,
+        given_database_from=pilot.settings.database_url_from or "",
         twilio_api_url=api_url_of(pilot) if with_twilio else None,
         choices=Choices(end_to_end=False, with_twilio=with_twilio),
         clock=pilot.now,

@@ -94,7 +94,7 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
             queue,
             selection=selection,
             retention=queue.attributes().retention,
-            database=pilot.database,
+            table=pilot.table,
             now=pilot.now(),
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
@@ -110,11 +110,14 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         "owners": owner_view.fields(owners_of(found.look.found)),
         "copies_left": found.look.copies_left,
         "dry_run": dry_run,
+        "database": found.database.fields() if found.database else None,
     }
     text = [line for group in found.groups for line in group_view.lines(group, now=pilot.now())]
     pilot.output.record(
         {"plan": plan, "groups": [group_view.fields(group) for group in found.groups]}, text=text
     )
+    if found.database and found.database.is_proven:
+        pilot.output.notice(found.database.told())
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
     if copies := found.look.copies_left:

@@ -85,8 +85,10 @@ def _letter(pilot: Pilot, letter_id: str) -> WholeLetter:
 
     with pilot.output.progress("Looking for the dead letter"):
         letter = find_letter(whole_queue_of(pilot.environment), identify(letter_id), now=pilot.now())
-    with pilot.database() as database:
-        require_editable(letter, row_state_of(letter, database))
+    with pilot.table() as table:
+        require_editable(letter, row_state_of(letter, table))
+        is_known = "" if table.proof.is_proven else "Whether it is stored already is unknown: "
+        pilot.output.notice(f"{is_known}{table.proof.told()}")
     return letter
 
 

@@ -92,6 +92,8 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         )
     if found.database_error:
         yield f"The database could not be asked: {found.database_error}"
+    if found.database and not found.database.is_proven:
+        yield f"What the rows say is unknown: {found.database.told()}"
 
 
 def summary_fields(found: Survey) -> dict[str, object]:
@@ -102,6 +104,7 @@ def summary_fields(found: Survey) -> dict[str, object]:
         "about": look.about,
         "complete": look.is_complete,
         "not_released": look.not_released,
+        "database": found.database.fields() if found.database else None,
         "database_error": found.database_error,
     }
 

@@ -50,6 +50,7 @@ def fields(shown: Shown, *, reveal: bool) -> dict[str, object]:
         "message": _message(letter.message, reveal=reveal) if letter.message else None,
         "row_state": row.state.value if row.state else None,
         "row": submission.fields(row.row, reveal=reveal) if row.row else None,
+        "database": row.database.fields() if row.database else None,
         "database_error": row.error,
         "log": [
             {"at": format_time(line.at), "line": _text(line.text, reveal=reveal)} for line in shown.log.lines
@@ -105,6 +106,8 @@ def _of_message(message: PilotMessage | None, *, reveal: bool) -> Iterator[tuple
 
 
 def _of_row(shown: Shown, *, reveal: bool) -> Iterator[tuple[str, str]]:
+    from b2bpilot.ops.table.row_state import RowState
+
     found = shown.row
     if found.error:
         yield "row", f"unknown, the database could not be asked: {found.error}"
@@ -112,8 +115,12 @@ def _of_row(shown: Shown, *, reveal: bool) -> Iterator[tuple[str, str]]:
         state = f"{found.state}, attempts: {found.row.attempts}"
         error = _text(found.row.last_error, reveal=reveal)
         yield "row", f"{state}; last error: {error}" if error else state
+    elif found.database and not found.database.is_proven:
+        yield "row", f"unknown: {found.database.told()}"
     elif found.state:
-        yield "row", "none: the message is not stored"
+        other = "a real" if shown.letter.message and shown.letter.message.test else "a test"
+        taken = f"; the row with its id is {other} message's" if found.state is RowState.OTHER_KIND else ""
+        yield "row", f"none: the message is not stored{taken}"
 
 
 def _message(message: PilotMessage, *, reveal: bool) -> dict[str, object]:

@@ -47,7 +47,7 @@ def list_(
             queue,
             selection=selection,
             retention=attributes.retention,
-            database=pilot.database,
+            table=pilot.table,
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )

@@ -104,10 +104,9 @@ def _redrive_from_here(
     pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
 ) -> None:
     from b2bpilot.ops.dead_letters import redriving
-    from b2bpilot.ops.dead_letters.late_database import LateDatabase
 
-    with LateDatabase(pilot.database) as database:
-        run = redriving.prepare(pilot.environment, database, order, failed_before=failed_before(pilot))
+    with pilot.table() as table:
+        run = redriving.prepare(pilot.environment, table, order, failed_before=failed_before(pilot))
         with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()
@@ -119,7 +118,7 @@ def _redrive_from_here(
                 redriving.require_something_to_do(
                     len(plan.items) + run.left_alone.total(), run.left_owners + plan.owners()
                 )
-                redriving.require_rest_of_plan(order, plan, database)
+                redriving.require_rest_of_plan(order, plan, table)
                 return
             run.require_reach(plan)
             pilot.confirmation(yes=yes).ask([""], "Go on?")
@@ -128,16 +127,15 @@ def _redrive_from_here(
                 journal.finish(summary.counts())
         show_summary(pilot, journal.run_id, summary)
         redriving.require_everything_completed(summary)
-        redriving.require_rest_of_plan(order, plan, database)
+        redriving.require_rest_of_plan(order, plan, table)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
     from b2bpilot.ops.dead_letters import redriving, resuming
-    from b2bpilot.ops.dead_letters.late_database import LateDatabase
 
-    with LateDatabase(pilot.database) as database:
-        order, run, rest = resuming.prepare(pilot.environment, database, record, now=pilot.now())
+    with pilot.table() as table:
+        order, run, rest = resuming.prepare(pilot.environment, table, record, now=pilot.now())
         with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("Looking at the dead-letter queue"):
                 taken, plan = run.take_first()

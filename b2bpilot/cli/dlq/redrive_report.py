@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.redriving import Order
     from b2bpilot.ops.dead_letters.summary import Summary, Unfinished
     from b2bpilot.ops.dead_letters.taking import Taken
+    from b2bpilot.ops.table.row_state import Asked
 
 SHOWN = 20
 """So many unfinished messages are listed; all of them are in the journal."""
 
 PLACES = {True: "in the queue", False: "sent, out of the queue", None: "not seen"}
+UNPROVEN = "so nothing is removed on a row's word, and nothing is called stored"
 EXPLAINED = {
     "send": "send",
     "remove": "only remove: it is completed",
@@ -36,13 +39,15 @@ EXPLAINED = {
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
     from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
 
-    limits, wait = order.request.limits, order.request.wait
+    limits, wait, database = order.request.limits, order.request.wait, run.table.proof
     owners, left_alone = run.left_owners + plan.owners(), run.left_alone
-    last = last_stage(order.via, wait=wait, max_failures=order.request.rules.max_failures)
+    proof = wait if database.is_proven else timedelta()
+    last = last_stage(order.via, wait=proof, max_failures=order.request.rules.max_failures)
     fields = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
         "via": order.via.value,
+        "database": database.fields(),
         "cause": list(cause) if (cause := order.choice.cause) else None,
         "saw": taken.saw,
         "more": taken.more,
@@ -57,7 +62,9 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
     text = [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
-        f"  route {order.via.value}: {consequence(order.via, wait=wait)}",
+        f"  route {order.via.value}: {consequence(order.via, wait=wait, is_proven=database.is_proven)}",
+        f"  {database.told()}",
+        *([] if database.is_proven else [f"  {UNPROVEN}"]),
         f"  {pace}; {last}",
         "",
     ]
@@ -97,9 +104,9 @@ def too_many_attributes(count: int) -> str:
     )
 
 
-def _show_gone(pilot: Pilot, gone: list[str]) -> None:
+def _show_gone(pilot: Pilot, messages: list[Asked]) -> None:
     """A plan that was frozen a while ago may name letters that somebody has taken care of since."""
-    if gone:
+    if gone := [message.message_id for message in messages]:
         shown = ", ".join(gone[:SHOWN]) + (", ..." if len(gone) > SHOWN else "")
         pilot.output.record(
             {"gone": gone},

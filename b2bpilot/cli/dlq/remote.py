@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.table.asked import Named
 
 COMMAND = "redrive-lambda"
 
@@ -48,8 +50,8 @@ def redrive_inside_aws(
     adopted = pilot.environment.subscribers.adopt(adopt)
     at_once = concurrency_for(processor_of(pilot.environment), concurrency)
     require_off(mapping_of(pilot.environment))
-    backlog = _stock(pilot)
-    show_plan(pilot, backlog, concurrency=at_once, max_failures=max_failures)
+    backlog, database = _stock(pilot)
+    show_plan(pilot, backlog, database, concurrency=at_once, max_failures=max_failures)
     if dry_run:
         return
     if not backlog.messages:
@@ -80,10 +82,13 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG0
     """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
     from b2bpilot.ops.dead_letters.remote import rejoining, require_interrupted
     from b2bpilot.ops.dead_letters.remote_proof import Backlog
+    from b2bpilot.ops.table.row_state import Asked
 
     require_interrupted(record)
     pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
-    messages = {id_: one.message_id for id_, one in record.messages.items() if one.message_id}
+    messages = {
+        id_: Asked(one.message_id, one.test) for id_, one in record.messages.items() if one.message_id
+    }
     with resumed_run(pilot, record) as journal:
         running = rejoining(pilot.environment, record)
         ended, outcome = _watched(pilot, running, Backlog(messages=messages), journal)
@@ -94,24 +99,28 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG0
 RESUMERS[COMMAND] = resume
 
 
-def _stock(pilot: Pilot) -> Backlog:
+def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
+    """Look at the queue, and meanwhile at the database that proves it at the end."""
     from b2bpilot.ops.dead_letters.remote_proof import take_stock
     from b2bpilot.ops.dead_letters.survey import queue_of
+    from b2bpilot.ops.table.asked import named
 
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
-        return take_stock(
-            queue_of(pilot.environment),
-            now=pilot.now(),
+    queue, now = queue_of(pilot.environment), pilot.now()
+    with pilot.output.progress("Looking at the dead-letter queue") as tell, ThreadPoolExecutor(1) as pool:
+        naming = pool.submit(named, pilot.table)
+        backlog = take_stock(
+            queue,
+            now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
             subscribers=pilot.environment.subscribers,
         )
+        return backlog, naming.result()
 
 
 def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
 ) -> tuple[str, Outcome]:
     """Return why the run ended, and what became of the letters."""
-    from b2bpilot.ops.dead_letters.late_database import LateDatabase
     from b2bpilot.ops.dead_letters.remote_proof import conclude, journal_entries
     from b2bpilot.ops.dead_letters.survey import queue_of
 
@@ -124,8 +133,8 @@ def _watched(
     except KeyboardInterrupt:
         pilot.output.notice(INTERRUPTED)
         raise
-    with LateDatabase(pilot.database) as database, pilot.output.progress("Looking at rows and queue"):
-        outcome = conclude(queue_of(pilot.environment), database, backlog, on.run, now=pilot.now())
+    with pilot.table() as table, pilot.output.progress("Looking at rows and queue"):
+        outcome = conclude(queue_of(pilot.environment), table, backlog, on.run, now=pilot.now())
     journal.write(*journal_entries(outcome))
     journal.finish(outcome.counts())
     return ended, outcome

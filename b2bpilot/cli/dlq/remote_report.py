@@ -12,6 +12,7 @@ from b2bpilot.cli.frame.context import Pilot
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
     from b2bpilot.ops.dead_letters.remote_watch import Reading
+    from b2bpilot.ops.table.asked import Named
 
 SET_ASIDE = "unreadable, or redriven 3 times already"
 INTERRUPTED = (
@@ -20,7 +21,9 @@ INTERRUPTED = (
 )
 
 
-def show_plan(pilot: Pilot, backlog: Backlog, *, concurrency: int, max_failures: float) -> None:
+def show_plan(
+    pilot: Pilot, backlog: Backlog, database: Named, *, concurrency: int, max_failures: float
+) -> None:
     fields = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
@@ -30,8 +33,10 @@ def show_plan(pilot: Pilot, backlog: Backlog, *, concurrency: int, max_failures:
         "decisions": {"send": len(backlog.messages), "left": backlog.set_aside},
         "owners": owner_view.fields(backlog.owners),
         "unseen": backlog.unseen,
+        "database": database.fields(),
     }
-    pilot.output.record({"plan": fields}, text=_planned(pilot, backlog, concurrency, max_failures))
+    text = [*_planned(pilot, backlog, concurrency, max_failures), f"  {database.told()}"]
+    pilot.output.record({"plan": fields}, text=text)
 
 
 def line(reading: Reading) -> str:
@@ -46,6 +51,7 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> Non
         "ended": why,
         **outcome.counts(),
         "completed": outcome.completed,
+        "database": outcome.database.fields() if outcome.database else None,
         "database_error": outcome.database_error,
         "proven": outcome.is_everything_completed,
     }

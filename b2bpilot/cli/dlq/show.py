@@ -38,7 +38,7 @@ def show(
             queue,
             wanted,
             retention=queue.attributes().retention,
-            database=pilot.database,
+            table=pilot.table,
             log=lambda: LogGroup.of_function(
                 environment.stack.processor_function_name, access=environment.access
             ),

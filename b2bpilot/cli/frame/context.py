@@ -81,7 +81,7 @@ class Pilot:
     def given_database(self) -> Given:
         """The named one, else the environment's; the shell's DATABASE_URL only where no environment is named: it
         may be another project's."""
-        from b2bpilot.ops.table.database_proof import Given
+        from b2bpilot.ops.table.database_proof import OF_THE_STACK, Given
 
         settings = self.settings
         url, origin = settings.database_url, settings.database_url_from or ""
@@ -93,7 +93,7 @@ class Pilot:
                 hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
             )
         if not url:
-            return Given(url=self._secret_s_database_url, origin="the stack's secret", is_secret_s=True)
+            return Given(url=self._secret_s_database_url, origin=OF_THE_STACK, is_secret_s=True)
         self._keep_secret(url)
         return Given(url=url, origin=origin, is_secret_s=False)
 
@@ -118,22 +118,14 @@ class Pilot:
         return AskedTable(self.database, self._proof)
 
     def _proof(self, database: DatabaseManager) -> DatabaseProof:
-        from b2bpilot.aws.logs import LogGroup
-        from b2bpilot.ops.table.database_proof import prove_database, unproven
-        from b2bpilot.ops.table.processor_log import last_written
+        from b2bpilot.ops.table.database_proof import unproven
+        from b2bpilot.ops.table.processor_log import prove_for
 
         given = self.given_database
         if self.settings.environment is None:
             return unproven(given, "no environment was named whose processor could write it")
-        name = self.environment.stack.processor_function_name
-        return prove_database(
-            database,
-            given,
-            secret=lambda: self._secret_s_database_url,
-            log=lambda: last_written(
-                LogGroup.of_function(name, access=self.environment.access), now=self.now()
-            ),
-            is_here=self.environment_name == LOCAL,
+        return prove_for(
+            self.environment, database, given, secret=lambda: self._secret_s_database_url, now=self.now()
         )
 
     def confirmation(self, *, yes: bool) -> Confirmation:

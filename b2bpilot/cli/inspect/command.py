@@ -52,7 +52,7 @@ def inspect(
     with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
         around = Surroundings(
             environment=pilot.settings.environment,
-            database=pilot.database,
+            table=pilot.table,
             sources=_sources(pilot),
             since=begin,
             now=now,

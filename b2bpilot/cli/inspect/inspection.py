@@ -70,6 +70,7 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
         "sources": [
             {"name": asked.name, "problem": asked.problem, "note": asked.answer.note} for asked in found.asked
         ],
+        "database": found.database.fields() if found.database else None,
         "since": format_time(found.since),
         "until": format_time(found.until),
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.world import World
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.pipeline.database import DatabaseManager
+    from b2bpilot.ops.table.asked import AskedTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
 
     with (
         closing(route_of(pilot.environment, plan.via, clock=pilot.now)) as route,
-        pilot.database() as database,
+        pilot.table() as table,
     ):
-        _require_answer(database)
+        _require_answer(table)
         with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
             firing = Firing(plan, journal.run_id, route, journal, clock=pilot.now)
             fired = _fire(pilot, plan, firing)
-            report = _prove(pilot, database, _loaded(journal.run_id, plan, fired), ending, journal)
+            report = _prove(pilot, table, _loaded(journal.run_id, plan, fired), ending, journal)
     _show(pilot, report, ending)
     run.require_proved(report)
 
@@ -57,20 +57,23 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
 def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
     from b2bpilot.ops.load import run
     from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.table.database_proof import require_proven
 
     loaded = _loaded(record.run_id, Plan.of_parameters(record.parameters), run.fired_before(record))
-    with pilot.database() as database:
-        database.now()
+    with pilot.table() as table:
+        require_proven(table.proof, "nothing is proved or removed")
         with resumed_run(pilot, record) as journal:
-            report = _prove(pilot, database, loaded, ending, journal)
+            report = _prove(pilot, table, loaded, ending, journal)
     _show(pilot, report, ending)
     run.require_proved(report)
 
 
-def _require_answer(database: DatabaseManager) -> None:
-    """A load that could not be proved is not sent. Raises DatabaseError."""
+def _require_answer(table: AskedTable) -> None:
+    """A load that could not be proved is not sent. Raises DatabaseError, Refused."""
+    from b2bpilot.ops.table.database_proof import require_proven
+
     try:
-        database.now()
+        require_proven(table.proof, "nothing was sent, as it could not be proved")
     except DatabaseError as exc:
         raise type(exc)(f"{exc}. Nothing was sent", hint=exc.hint) from exc
 
@@ -102,21 +105,19 @@ def _told_when_interrupted(pilot: Pilot, firing: Firing) -> Iterator[None]:
         raise
 
 
-def _prove(
-    pilot: Pilot, database: DatabaseManager, loaded: Loaded, ending: Ending, journal: Journal
-) -> Report:
+def _prove(pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal) -> Report:
     from b2bpilot.ops.load import run
     from b2bpilot.ops.load.world import World
 
     world = World(environment=pilot.environment, clock=pilot.now)
     with pilot.output.progress(f"Waiting for {len(loaded.accepted_ids()):,} rows") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
-        run.wait_for_rows(database, loaded, timeout=ending.wait, observe=display)
+        run.wait_for_rows(table, loaded, timeout=ending.wait, observe=display)
         tell("Asking the dead-letter queue and CloudWatch")
-        report = run.judge(loaded, database, world, clock=pilot.now)
+        report = run.judge(loaded, table, world, clock=pilot.now)
         if not ending.keep:
             tell("Removing the test messages")
-            report = _clean(database, world, loaded, report)
+            report = _clean(table, world, loaded, report)
     journal.finish(
         {
             "accepted": report.accepted,
@@ -128,7 +129,7 @@ def _prove(
     return report
 
 
-def _clean(database: DatabaseManager, world: World, loaded: Loaded, report: Report) -> Report:
+def _clean(table: AskedTable, world: World, loaded: Loaded, report: Report) -> Report:
     """Only what was proved is removed: what is not is needed to find out why."""
     from b2bpilot.ops.load.cleaning import clean
     from b2bpilot.ops.load.report import Cleaning
@@ -136,7 +137,7 @@ def _clean(database: DatabaseManager, world: World, loaded: Loaded, report: Repo
     if not report.is_proved:
         left = f"everything, to find out why; afterwards: b2bpilot runs resume {loaded.run_id}"
         return replace(report, cleaning=Cleaning(left=[left]))
-    return replace(report, cleaning=clean(database, world, loaded.message_ids(), loaded.poison_ids()))
+    return replace(report, cleaning=clean(table, world, loaded.message_ids(), loaded.poison_ids()))
 
 
 def _show(pilot: Pilot, report: Report, ending: Ending) -> None:

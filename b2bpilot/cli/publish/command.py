@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
     from b2bpilot.ops.publish.order import Order, Wanted
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.table.asked import Named
     from b2bpilot.pipeline.message import PilotMessage
 
 MOST = 1_000_000
@@ -151,8 +152,20 @@ def publish(
     request = publishing.Request(
         via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
     )
+    _warn_of_twilio_ids(pilot, order)
     if _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
         publishing.publish(pilot, order, request)
+
+
+def _warn_of_twilio_ids(pilot: Pilot, order: Order) -> None:
+    """Such ids are UUIDs of version 5, made of a MessageSid."""
+    if not (found := order.of_twilio(now=pilot.now())):
+        return
+    example = found[0] + (f", and {len(found) - 1:,} more," if len(found) > 1 else "")
+    happens = "is skipped as a duplicate" if order.real else "is refused, and becomes a dead letter"
+    pilot.output.notice(
+        f"Warning: {example} may be the id of a message of Twilio: stored under it, that message {happens} when it comes"
+    )
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -219,18 +232,29 @@ def _confirmed(
 ) -> bool:
     """Show the plan where it matters, and ask: for real messages, and for many anywhere but in the local environment."""
     from b2bpilot.ops.publish.run import ASK_ABOVE
+    from b2bpilot.ops.table.asked import named
 
-    plan = _plan(pilot, order, first, request)
+    must_ask = order.real or (order.items > ASK_ABOVE and pilot.environment.name != LOCAL)
+    is_waited_for = getattr(request, "timeout", None) is not None
+    database = named(pilot.table) if is_waited_for and (must_ask or dry_run) else None
+    plan = _plan(pilot, order, first, request, database)
     if dry_run:
-        fields = {"environment": pilot.environment.name, "messages": order.messages, "items": order.items}
+        fields: dict[str, object] = {
+            "environment": pilot.environment.name,
+            "messages": order.messages,
+            "items": order.items,
+            **({"database": database.fields()} if database else {}),
+        }
         pilot.output.record({"plan": {**fields, "test": not order.real}}, text=[*plan, "Nothing was sent."])
         return False
-    if order.real or (order.items > ASK_ABOVE and pilot.environment.name != LOCAL):
+    if must_ask:
         pilot.confirmation(yes=yes).ask(plan, "Publish it?" if order.items == 1 else "Publish them?")
     return True
 
 
-def _plan(pilot: Pilot, order: Order, first: PilotMessage, request: object) -> list[str]:
+def _plan(
+    pilot: Pilot, order: Order, first: PilotMessage, request: object, database: Named | None
+) -> list[str]:
     via = getattr(request, "via", Via.TOPIC.value)
     kind = "real" if order.real else "test"
     what = f"1 {kind} message" if order.messages == 1 else f"{order.messages:,} {kind} messages"
@@ -242,4 +266,6 @@ def _plan(pilot: Pilot, order: Order, first: PilotMessage, request: object) -> l
     if order.real:
         who = "that number gets it" if order.messages == 1 else "each sender gets it"
         lines.append(f"If the environment has a reply configured, {who}.")
+    if database is not None:
+        lines.append(f"What is stored tells the {database.told()}.")
     return lines

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
-    from b2bpilot.pipeline.database import DatabaseManager
+    from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.ops.table.row_state import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +55,19 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
     from b2bpilot.ops.publish.outbox import Outbox
 
     is_one = order.items == 1
-    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
+    with closing(_route(pilot, request)) as route, _table(pilot, request) as table:
         began = pilot.now()
         with _run(pilot, request, order, is_quiet=is_one) as journal:
             with _nothing_published():
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
-                before = _completed_before(database, planned, is_test=not order.real)
+                before = _completed_before(table, planned, is_test=not order.real)
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
             results.show_one(pilot, journal.run_id, dispatch, is_test=not order.real)
         else:
             results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
-        _prove(pilot, request, dispatch, database, before, since=began)
+        _prove(pilot, request, dispatch, table, before, since=began, is_test=not order.real)
     if not is_one:
         run.require_all_accepted(dispatch, journal.run_id)
 
@@ -90,16 +91,16 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         ],
         "Publish them?",
     )
-    with closing(_route(pilot, request)) as route, _database(pilot, request) as database:
+    with closing(_route(pilot, request)) as route, _table(pilot, request) as table:
         began = pilot.now()
         is_test = bool(record.parameters.get("test", True))
         with resumed_run(pilot, record) as journal:
             with _nothing_published():
-                before = _completed_before(database, planned, is_test=is_test)
+                before = _completed_before(table, planned, is_test=is_test)
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
         results.show_many(pilot, record.run_id, dispatch, request, is_test=is_test)
-        _prove(pilot, request, dispatch, database, before, since=began)
+        _prove(pilot, request, dispatch, table, before, since=began, is_test=is_test)
     run.require_all_accepted(dispatch, record.run_id)
 
 
@@ -123,15 +124,17 @@ def _route(pilot: Pilot, request: Request) -> Route:
 
 
 @contextmanager
-def _database(pilot: Pilot, request: Request) -> Iterator[DatabaseManager | None]:
-    """The database that the proof asks; it must answer before anything is published."""
+def _table(pilot: Pilot, request: Request) -> Iterator[AskedTable | None]:
+    """The table that the proof asks; it must answer before anything is published."""
     if request.timeout is None:
         yield None
         return
-    with pilot.database() as database:
+    with pilot.table() as table:
         with _nothing_published():
-            database.now()
-        yield database
+            proof = table.proof
+        if not proof.is_proven:
+            pilot.output.notice(f"What is stored will not be known: {proof.told()}")
+        yield table
 
 
 @contextmanager
@@ -152,14 +155,14 @@ def _run(pilot: Pilot, request: Request, order: Order, *, is_quiet: bool) -> Ite
         yield journal
 
 
-def _completed_before(database: DatabaseManager | None, planned: Planned, *, is_test: bool) -> frozenset[str]:
+def _completed_before(table: AskedTable | None, planned: Planned, *, is_test: bool) -> frozenset[Asked]:
     """Raises Refused when an id is that of a real message and these are tests, or the reverse."""
-    from b2bpilot.ops.publish.proof import completed_before, require_same_kind
+    from b2bpilot.ops.publish.proof import completed_before
+    from b2bpilot.ops.table.row_state import Asked
 
-    if database is None:
+    if table is None:
         return frozenset()
-    require_same_kind(database, planned.message_ids, test=is_test)
-    return completed_before(database, planned.message_ids)
+    return completed_before(table, (Asked(message_id, is_test) for message_id in planned.message_ids))
 
 
 def _send(
@@ -208,42 +211,43 @@ def _prove(
     pilot: Pilot,
     request: Request,
     dispatch: Dispatch,
-    database: DatabaseManager | None,
-    before: frozenset[str],
+    table: AskedTable | None,
+    before: frozenset[Asked],
     *,
     since: datetime,
+    is_test: bool,
 ) -> None:
     """Look at the rows of what was sent, also of what perhaps was. Raises TimedOut or PartlyFailed."""
-    if database is None or request.timeout is None:
+    if table is None or request.timeout is None:
         return
-    from b2bpilot.ops.publish.proof import prove
+    from b2bpilot.ops.publish.proof import prove_stored, require_all_stored
     from b2bpilot.ops.publish.routes import Verdict
+    from b2bpilot.ops.table.row_proof import RowProof
+    from b2bpilot.ops.table.row_state import Asked
 
     sent = [one for one in dispatch.results if one.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN)]
     if not sent:
         return
+    messages = list(dict.fromkeys(Asked(one.message_id, is_test) for one in sent))
     if dispatch.total == 1:
-        _wait_for_one(pilot, sent[0].message_id, request.timeout, database, before)
+        _wait_for_one(pilot, messages[0], request.timeout, table, before)
         return
-    message_ids = list(dict.fromkeys(one.message_id for one in sent))
-    with pilot.output.progress(f"Waiting for {len(message_ids):,} rows") as tell:
+    with pilot.output.progress(f"Waiting for {len(messages):,} rows") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
-        proof = prove(database, message_ids, timeout=request.timeout, before=before, observe=display)
+        proof = prove_stored(
+            RowProof(table), messages, timeout=request.timeout, before=before, observe=display
+        )
     results.show_proof(pilot, proof)
     results.show_echo(pilot, dispatch, since=since)
-    results.require_stored(proof, request.timeout)
+    require_all_stored(proof, timeout=request.timeout)
 
 
 def _wait_for_one(
-    pilot: Pilot, message_id: str, timeout: timedelta, database: DatabaseManager, before: frozenset[str]
+    pilot: Pilot, message: Asked, timeout: timedelta, table: AskedTable, before: frozenset[Asked]
 ) -> None:
-    from b2bpilot.ops import publish as operation
+    from b2bpilot.ops.publish.proof import require_one_stored, wait_for_one
 
-    if message_id in before:
-        row = database.get_submission_by_message_id(message_id)
-        waited = operation.Waited(verdict=operation.Verdict.STORED_BEFORE, submission=row)
-    else:
-        with pilot.output.progress("Waiting for the row") as observe:
-            waited = operation.wait_until_stored(message_id, database, timeout=timeout, observe=observe)
+    with pilot.output.progress("Waiting for the row") as tell:
+        waited = wait_for_one(table, message, timeout=timeout, before=before, attempt=tell)
     results.show_waited(pilot, waited)
-    operation.require_stored(message_id, waited, timeout=timeout)
+    require_one_stored(waited, timeout=timeout)

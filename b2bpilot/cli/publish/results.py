@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.errors import PartlyFailed, TimedOut
 
 if TYPE_CHECKING:
     from b2bpilot.cli.publish.publishing import Request
-    from b2bpilot.ops.publish import Waited
-    from b2bpilot.ops.publish.proof import Proof, Proven
+    from b2bpilot.ops.publish.proof import Judged, Stored, Waited
     from b2bpilot.ops.publish.sending import Dispatch, Result
 
 FEW = 50
@@ -123,7 +121,7 @@ def _row(result: Result) -> Row:
     )
 
 
-def show_proof(pilot: Pilot, proof: Proof) -> None:
+def show_proof(pilot: Pilot, proof: Stored) -> None:
     text = [f"Stored {proof.stored:,} of {len(proof.messages):,}, as their rows say"]
     before = proof.counts().get("stored_before", 0)
     if before:
@@ -134,12 +132,12 @@ def show_proof(pilot: Pilot, proof: Proof) -> None:
     pilot.output.rows("rows", (_proven_row(one) for one in shown))
 
 
-def _proven_row(one: Proven) -> Row:
+def _proven_row(one: Judged) -> Row:
     return Row(
         fields={
             "message_id": one.message_id,
             "verdict": one.verdict.value,
-            "attempts": one.row.attempts if one.row else None,
+            "attempts": one.proven.row.attempts if one.proven.row else None,
             "why": one.why,
         },
         columns={
@@ -180,21 +178,9 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
         )
 
 
-def require_stored(proof: Proof, timeout: timedelta) -> None:
-    """Raises TimedOut when no row is there, PartlyFailed when some are missing."""
-    left = proof.not_stored
-    if not left:
-        return
-    kind = PartlyFailed if proof.stored else TimedOut
-    raise kind(
-        f"{len(left):,} of {len(proof.messages):,} messages are not stored after {timeout.total_seconds():g} s",
-        hint=f"look at one with `b2bpilot inspect {left[0].message_id}`",
-    )
-
-
 def show_waited(pilot: Pilot, waited: Waited) -> None:
     """Show what the row of the only message says."""
-    from b2bpilot.ops.publish import Verdict
+    from b2bpilot.ops.publish.proof import Verdict
 
     row, latency = waited.submission, waited.latency
     latency_ms = latency / timedelta(milliseconds=1) if latency else None

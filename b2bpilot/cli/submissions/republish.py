@@ -191,7 +191,7 @@ def _republication(
     from b2bpilot.ops.republish.run import Republication
 
     return Republication(
-        database=table.database,
+        table=table,
         publisher=pilot.environment.topic(),
         journal=journal,
         wait=wait,

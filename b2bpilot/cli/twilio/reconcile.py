@@ -83,6 +83,8 @@ def reconcile(
 
     Example: b2bpilot twilio reconcile -e prod --since 24h --exit-code
     """
+    from b2bpilot.ops.table.database_proof import require_proven
+
     pilot = pilot_of(ctx)
     _check_number(to)
     limits = _limits(since, late, fresh, now=pilot.now())
@@ -95,8 +97,9 @@ def reconcile(
         yes=yes,
     )
     twilio = twilio_access_of(pilot).connect()
-    with pilot.database() as database, _notes() as notes:
-        work = Work(pilot=pilot, twilio=twilio, database=database)
+    with pilot.table() as table, _notes() as notes:
+        require_proven(table.proof, "without the processor's own table nothing is stored or missing")
+        work = Work(pilot=pilot, twilio=twilio, table=table)
         _compare(work, notes, limits, to)
         left = _not_stored(notes)
         if publish_missing:
@@ -141,7 +144,7 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
     with pilot.output.progress("Comparing Twilio's messages with the table") as tell:
         Comparison(
             twilio=work.twilio,
-            database=work.database,
+            table=work.table,
             limits=limits,
             ask_queues=lambda: ask_queues(pilot.environment, now=limits.until, fresh_for=limits.fresh_for),
             ask_routing=lambda: ask_routing(pilot.environment, work.twilio),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.verdict import Limits
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.pipeline.database import DatabaseManager
+    from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.twilio.rest import Twilio
 
 
@@ -31,7 +31,7 @@ class Work:
 
     pilot: Pilot
     twilio: Twilio
-    database: DatabaseManager
+    table: AskedTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
     counts, output = notes.counts(), work.pilot.output
     count = sum(counts[verdict] for verdict in published_verdicts(allow_partial=order.allow_partial))
     if count:
-        _tell_plan(work.pilot, count)
+        _tell_plan(work, count)
     else:
         output.notice("There is nothing to publish.")
     _tell_lost(work.pilot, counts[Verdict.LOST_AT_TWILIO], allow_partial=order.allow_partial)
@@ -90,16 +90,18 @@ def _tell_lost(pilot: Pilot, lost: int, *, allow_partial: bool) -> None:
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Publish what an interrupted run left, and prove the rest."""
     from b2bpilot.ops.reconcile import run
+    from b2bpilot.ops.table.database_proof import require_proven
 
     left = run.require_plan(record)
     if not left and record.counts is not None:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
     twilio = twilio_access_of(pilot).connect()
-    with _the_only_one(pilot), pilot.database() as database:
-        work = Work(pilot=pilot, twilio=twilio, database=database)
+    with _the_only_one(pilot), pilot.table() as table:
+        require_proven(table.proof, "nothing was published")
+        work = Work(pilot=pilot, twilio=twilio, table=table)
         if left:
-            _tell_plan(pilot, left)
+            _tell_plan(work, left)
             pilot.confirmation(yes=yes).ask([], "Go on?")
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             allow_partial = record.parameters.get("allow_partial") is True
@@ -115,11 +117,13 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 RESUMERS["reconcile"] = resume
 
 
-def _tell_plan(pilot: Pilot, missing: int) -> None:
+def _tell_plan(work: Work, missing: int) -> None:
+    pilot = work.pilot
     for line in (
         "",
         f"Publish {missing:,} missing message{'s'[: missing != 1]} to the topic, and prove by the rows that they are stored:",
         f"  {pilot.environment}",
+        f"  {work.table.proof.told()}",
         "  They are real messages: if a reply is configured, each sender gets it now.",
     ):
         pilot.output.notice(line)
@@ -157,7 +161,7 @@ def _recovery(
 
     return Recovery(
         twilio=work.twilio,
-        database=work.database,
+        table=work.table,
         publisher=work.pilot.environment.topic(),
         journal=journal,
         wait=wait,

@@ -110,6 +110,7 @@ def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
         now=pilot.now(),
         home=pilot.runs_home,
         given_database_url=pilot.settings.database_url,
+        given_database_from=pilot.settings.database_url_from or "",
         twilio_api_url=api_url_of(pilot) if choices.with_twilio else None,
         choices=choices,
         clock=pilot.now,

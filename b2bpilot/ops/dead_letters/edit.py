@@ -32,10 +32,10 @@ from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
+from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 from b2bpilot.pipeline.document import SURROGATE
 from b2bpilot.pipeline.message import decode, encode

@@ -6,25 +6,25 @@ from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters import survey
 from b2bpilot.ops.dead_letters.archive import Origin, archive_path, archived, open_archive, read_archive
+from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, replacement, was_sent
 from b2bpilot.ops.dead_letters.marks import Marker
 from b2bpilot.ops.dead_letters.naming import patience_after
-from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.ops.dead_letters.whole import WholeLetter, sender_of, whole_queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
-from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.asked import ChangedTable, Table
+from b2bpilot.ops.table.row_state import RowState, row_states
 
 REPLACED = {"replaced": 1}
 
 
-def row_state_of(letter: WholeLetter, table: survey.Table) -> RowState:
+def row_state_of(letter: WholeLetter, table: Table) -> RowState:
     """Return what the database says of the letter's message."""
-    message_id = letter.message.message_id if letter.message else ""
-    return row_states(table, [message_id], now=table.now())[message_id]
+    message = asked_of(letter)
+    return row_states(table, [message])[message]
 
 
 def replace_letter(

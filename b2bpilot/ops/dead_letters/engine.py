@@ -76,11 +76,12 @@ class Engine:
         deletions: Deletions,
         pace: Pace,
         rules: Rules,
+        deletes_accepted: bool,
         judge: Judge | None = None,
         first_stage: int = 1,
     ) -> None:
-        """Without a judge, or on a route that gives results, stages are judged by what the route says. What AWS does not
-        keep is deleted by the judge, when the rows show that it arrived."""
+        """Without a judge, or on a route that gives results, stages are judged by what the route says. What AWS only
+        accepted is deleted with `deletes_accepted`; else by the judge, when the rows show that it arrived."""
         self._run_id = run_id
         self._route = route
         self._journal = journal
@@ -89,7 +90,7 @@ class Engine:
         self._rules = rules
         self._judge = judge
         self._first_stage = first_stage
-        self._deletes_accepted = route.keeps or judge is None
+        self._deletes_accepted = deletes_accepted
         self.stopped = False
         """A stage had too many failures."""
 

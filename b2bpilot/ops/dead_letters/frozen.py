@@ -10,6 +10,7 @@ from pathlib import Path
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.plan import Decision, Plan
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import format_time, parse_time
 
 SCHEMA_VERSION = 1
@@ -23,11 +24,17 @@ class FrozenPlan:
     queue_url: str
     made_at: datetime
     letters: dict[str, str]
+    tests: frozenset[str] = frozenset()
+    """The letters of test messages; a plan of a version that did not write them names none."""
 
-    def gone(self, found: Iterable[str]) -> list[str]:
-        """Return the message ids of letters that are not in the queue any more."""
+    def gone(self, found: Iterable[str]) -> list[Asked]:
+        """Return the messages of letters that are not in the queue any more."""
         there = set(found)
-        return [message_id for letter, message_id in self.letters.items() if letter not in there]
+        return [
+            Asked(message_id, letter in self.tests)
+            for letter, message_id in self.letters.items()
+            if letter not in there
+        ]
 
 
 def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: datetime) -> FrozenPlan:
@@ -36,13 +43,19 @@ def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: dat
     letters = {
         item.letter.queue_message_id: item.letter.message.message_id for item in chosen if item.letter.message
     }
-    frozen = FrozenPlan(environment=environment, queue_url=queue_url, made_at=now, letters=letters)
+    tests = frozenset(
+        item.letter.queue_message_id for item in chosen if item.letter.message and item.letter.message.test
+    )
+    frozen = FrozenPlan(
+        environment=environment, queue_url=queue_url, made_at=now, letters=letters, tests=tests
+    )
     document = {
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "queue_url": queue_url,
         "made_at": format_time(now),
         "letters": letters,
+        "tests": sorted(tests),
     }
     try:
         with path.open("x") as file:
@@ -61,6 +74,7 @@ def thaw(path: Path, *, environment: str, queue_url: str) -> FrozenPlan:
             queue_url=document["queue_url"],
             made_at=parse_time(document["made_at"]),
             letters=dict(document["letters"]),
+            tests=frozenset(document.get("tests", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise UsageError(f"{path} is not a plan of `dlq redrive --plan`") from exc

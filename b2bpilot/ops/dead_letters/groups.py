@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.wording import without_details
+from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
 from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Ownership
 
@@ -42,10 +42,16 @@ class Found:
     redrives: int
     receive_count: int
     owner: Owner = NOBODY_ASKED
+    test: bool = False
 
     @property
     def kind(self) -> FailureKind:
         return self.cause.kind
+
+    @property
+    def asked(self) -> Asked | None:
+        """What the table is asked about; None for a letter that cannot be read, or is not ours."""
+        return Asked(self.message_id, self.test) if self.message_id and self.owner.rows_count else None
 
     @property
     def group_key(self) -> str:
@@ -116,7 +122,7 @@ def grouped(
     names: Mapping[Cause, str],
     *,
     retention: timedelta,
-    states: Mapping[str, RowState] | None,
+    states: Mapping[Asked, RowState] | None,
 ) -> list[Group]:
     """Return the groups of what was found, in the order of their names."""
     by_cause: dict[Cause, list[Found]] = {}
@@ -127,7 +133,7 @@ def grouped(
 
 
 def _group(
-    name: str, letters: list[Found], retention: timedelta, states: Mapping[str, RowState] | None
+    name: str, letters: list[Found], retention: timedelta, states: Mapping[Asked, RowState] | None
 ) -> Group:
     times = sorted(letter.sent_at for letter in letters if letter.sent_at)
     oldest = min(letters, key=in_order)
@@ -181,9 +187,9 @@ def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
     return Expiry(at=times[0] + retention, count=together)
 
 
-def _states(letters: list[Found], states: Mapping[str, RowState]) -> dict[RowState, int]:
+def _states(letters: list[Found], states: Mapping[Asked, RowState]) -> dict[RowState, int]:
     """Count messages, in the order of RowState: one may have several dead letters, and has one row. Letters that cannot be
     read have no row to ask for, and of what is not ours no row says anything."""
-    messages = {letter.message_id for letter in letters if letter.message_id and letter.owner.rows_count}
-    counts = Counter(states.get(message_id, RowState.NOT_STORED) for message_id in messages)
+    messages = {letter.asked for letter in letters if letter.asked}
+    counts = Counter(states.get(message, RowState.UNKNOWN) for message in messages)
     return {state: counts[state] for state in RowState if counts[state]}

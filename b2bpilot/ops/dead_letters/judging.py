@@ -6,10 +6,22 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.engine import Handled
-from b2bpilot.ops.dead_letters.proof import Fate, Proof, Prover, Rows
-from b2bpilot.ops.dead_letters.summary import message_id_of
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_proof import (
+    Proof,
+    Proven,
+    RowOutcome,
+    RowProof,
+    Watched,
+    failed_since,
+    has_arrived,
+)
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
+
+Observe = Callable[[int, int], None]
 
 
 class RowsJudge:
@@ -20,85 +32,91 @@ class RowsJudge:
 
     def __init__(
         self,
-        rows: Rows,
+        table: Table,
         *,
         since: datetime,
         wait: timedelta,
         arrived: Callable[[Sequence[DeadLetter]], None] = lambda _: None,
     ) -> None:
-        self._prover = Prover(rows)
+        self._proof = RowProof(table, failure_counts=failed_since(since))
         self._since = since
         self._wait = wait
         self._arrived = arrived
-        self._letters: defaultdict[str, dict[str, DeadLetter]] = defaultdict(dict)
-        self._here: set[str] = set()
-        self._waited_for: set[str] = set()
-        self._fates: dict[str, Fate] = {}
-        self._reasons: dict[str, str] = {}
+        self._letters: defaultdict[Asked, dict[str, DeadLetter]] = defaultdict(dict)
+        self._here: set[Asked] = set()
+        self._written: set[Asked] = set()
+        """Those whose rows the processor wrote since the run began."""
+        self._waited_for: set[Asked] = set()
+        self._found: dict[Asked, Proven] = {}
 
     def unconfirmed(self, handled: Sequence[Handled], *, most: int) -> int:
         """Return how many failed again, or did not arrive within the time; as soon as they cannot be more than `most`,
         only how many failed so far."""
-        ids = [message_id_of(one) for one in handled]
-        self._look(handled, timeout=self._wait, is_enough=lambda fates: self._unwell(ids, fates) <= most)
-        if (unwell := self._unwell(ids, self._fates)) > most:
-            self._waited_for |= set(ids)
+        asked = [asked_of(one.letter) for one in handled]
+        self._look(handled, timeout=self._wait, is_enough=lambda found: self._unwell(asked, found) <= most)
+        if (unwell := self._unwell(asked, self._found)) > most:
+            self._waited_for |= set(asked)
             return unwell
-        return sum(self._fates[message_id] is Fate.FAILED_AGAIN for message_id in ids)
+        return sum(_has_failed(self._found[message]) for message in asked)
 
-    def proof(
-        self, handled: Sequence[Handled], *, observe: Callable[[int, int], None] = lambda _decided, _all: None
-    ) -> Proof:
-        """Return every fate at the end. Who had the whole time already is looked at once more."""
-        open_ = [one for one in handled if message_id_of(one) not in self._waited_for]
+    def proof(self, handled: Sequence[Handled], *, observe: Observe = lambda _decided, _all: None) -> Proof:
+        """Return every outcome at the end. Who had the whole time already is looked at once more."""
+        open_ = [one for one in handled if asked_of(one.letter) not in self._waited_for]
         self._look(open_, timeout=self._wait, observe=observe)
         self._look(handled, timeout=timedelta(), observe=observe)
-        return Proof(fates=self._fates, reasons=self._reasons)
+        return Proof(messages=self._found)
 
     def _look(
         self,
         handled: Sequence[Handled],
         *,
         timeout: timedelta,
-        observe: Callable[[int, int], None] = lambda _decided, _all: None,
-        is_enough: Callable[[Mapping[str, Fate]], bool] = lambda _: False,
+        observe: Observe = lambda _decided, _all: None,
+        is_enough: Callable[[Mapping[Asked, Proven]], bool] = lambda _: False,
     ) -> None:
         self._add(one.letter for one in handled)
-        done = self._decided()
-        proof = self._prover.prove(
-            list({message_id_of(one): None for one in handled if message_id_of(one) not in done}),
-            since=self._since,
-            timeout=timeout,
+        done = {message for message, one in self._found.items() if one.outcome is not RowOutcome.OPEN}
+        watched = Watched(
             observe=lambda decided, _: observe(len(done) + decided, len(self._letters)),
-            arrived=self._note,
+            rows=self._note,
             is_enough=is_enough,
         )
-        self._fates |= proof.fates
-        self._reasons |= proof.reasons
+        asked = (asked_of(one.letter) for one in handled)
+        proof = self._proof.prove(
+            [message for message in asked if message not in done], timeout=timeout, watched=watched
+        )
+        self._found |= proof.messages
 
     def _add(self, letters: Iterable[DeadLetter]) -> None:
         """Several letters may hold one message: what shows that it is here serves all of them."""
         for letter in letters:
-            message_id = letter.message.message_id if letter.message else ""
-            known = self._letters[message_id]
+            message = asked_of(letter)
+            known = self._letters[message]
             if letter.queue_message_id in known:
                 continue
             known[letter.queue_message_id] = letter
-            if message_id in self._here:
+            if message in self._here and self._may_go(letter):
                 self._arrived([letter])
 
-    def _decided(self) -> set[str]:
-        return {message_id for message_id, fate in self._fates.items() if fate is not Fate.UNKNOWN}
+    def _unwell(self, messages: Sequence[Asked], found: Mapping[Asked, Proven]) -> int:
+        """Count what is neither completed nor, as far as is known, at work. `found` is newer than what is remembered."""
+        return sum(self._is_unwell(found.get(message) or self._found[message]) for message in messages)
 
-    def _unwell(self, message_ids: Sequence[str], fates: Mapping[str, Fate]) -> int:
-        """Count what is neither completed nor, as far as is known, at work. `fates` are newer than those remembered."""
-        found = [(one, fates.get(one) or self._fates[one]) for one in message_ids]
-        return sum(
-            fate is Fate.FAILED_AGAIN or (fate is Fate.UNKNOWN and one not in self._here)
-            for one, fate in found
-        )
+    def _is_unwell(self, one: Proven) -> bool:
+        return _has_failed(one) or (one.outcome is RowOutcome.OPEN and one.message not in self._here)
 
-    def _note(self, message_ids: Collection[str]) -> None:
-        new = set(message_ids) - self._here
+    def _note(self, read: Collection[Proven]) -> None:
+        here = {one.message for one in read if one.row and has_arrived(one.row, since=self._since)}
+        self._written |= {one.message for one in read if one.row and one.row.updated_at >= self._since}
+        new = here - self._here
         self._here |= new
-        self._arrived([letter for message_id in new for letter in self._letters[message_id].values()])
+        letters = [letter for message in new for letter in self._letters[message].values()]
+        self._arrived([letter for letter in letters if self._may_go(letter)])
+
+    def _may_go(self, letter: DeadLetter) -> bool:
+        """Of an adopted letter an old row says nothing: it may be another's message."""
+        return letter.owner.rows_count or asked_of(letter) in self._written
+
+
+def _has_failed(one: Proven) -> bool:
+    return one.outcome in (RowOutcome.FAILED, RowOutcome.ABANDONED)

@@ -9,7 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import assert_never
 
-from b2bpilot.ops.dead_letters.states import RowState
+from b2bpilot.ops.dead_letters.asked import asked_of, has_row
+from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import POISON_AFTER, DeadLetter
 from b2bpilot.pipeline.owner import Owner, Ownership
 
@@ -86,20 +87,18 @@ class Plan:
 
 def make_plan(
     letters: Sequence[DeadLetter],
-    states: Mapping[str, RowState] | None,
+    states: Mapping[Asked, RowState],
     options: Options,
     *,
     failed_before: Mapping[str, int] = MappingProxyType({}),
 ) -> Plan:
-    """Decide for every letter. Without `states` (no database) nothing is known to be completed, so nothing is removed.
+    """Decide for every letter. Of which nothing is known, that is not known to be completed, and so not removed.
 
     `failed_before` is how often it was sent and failed, by its id in the queue, where the letter itself cannot tell.
     """
     items = []
     for letter in letters:
-        message_id = letter.message.message_id if letter.message else ""
-        is_asked = states is not None and message_id and letter.owner.rows_count
-        state = states.get(message_id, RowState.NOT_STORED) if states is not None and is_asked else None
+        state = states.get(asked_of(letter), RowState.UNKNOWN) if has_row(letter) else None
         tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
         decision = decide(letter, state, options, tries=tries)
         items.append(Planned(letter=letter, state=state, decision=decision))

@@ -12,19 +12,20 @@ from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
 from b2bpilot.ops.dead_letters import entries
+from b2bpilot.ops.dead_letters.asked import asked_of, has_row
 from b2bpilot.ops.dead_letters.deletions import Deletions
 from b2bpilot.ops.dead_letters.engine import Engine, Handled, Observe, Rules, StageDone
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS, Holding, Queue
 from b2bpilot.ops.dead_letters.judging import RowsJudge
-from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.pace import Limits, Pace
 from b2bpilot.ops.dead_letters.plan import Decision, Options, Plan, Planned, make_plan
-from b2bpilot.ops.dead_letters.proof import Fate, Proof, Prover
 from b2bpilot.ops.dead_letters.routes import Route, Via
-from b2bpilot.ops.dead_letters.states import OwnRows, row_states
-from b2bpilot.ops.dead_letters.summary import Summary, Unfinished, message_id_of, summarize, unfinished
+from b2bpilot.ops.dead_letters.summary import Summary, Unfinished, summarize, unfinished
 from b2bpilot.ops.dead_letters.taking import Taken, Taker
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
+from b2bpilot.ops.table.row_state import Asked, row_states
 from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES, DeadLetter, attributes_on_topic
 from b2bpilot.pipeline.owner import Owner
 
@@ -86,7 +87,7 @@ class Redrive:
         *,
         queue: Queue,
         route: Route,
-        database: Database,
+        table: Table,
         request: Request,
         wanted: Callable[[DeadLetter], bool],
         known: Mapping[str, bool] = MappingProxyType({}),
@@ -108,8 +109,7 @@ class Redrive:
         self.request = request
         self._run_id = run_id
         self._route = route
-        self._database = database
-        self._rows = OwnRows(database)
+        self.table = table
         self._wanted = wanted
         self._known = known
         self._failed_before = failed_before
@@ -155,19 +155,17 @@ class Redrive:
         taken = self._take_with(taker)
         self._left -= len(taken.letters)
         self.seen |= {letter.queue_message_id for letter in taken.letters}
-        ids = [letter.message.message_id for letter in taken.letters if letter.message]
-        self._rows.know(taken.letters)
-        states = row_states(self._rows, ids, now=self._database.now())
+        states = row_states(self.table, (asked_of(letter) for letter in taken.letters if has_row(letter)))
         return taken, self._with_known(
             make_plan(taken.letters, states, self.request.options, failed_before=self._failed_before)
         )
 
     def _take_with(self, taker: Taker) -> Taken:
-        """Take letters; connect to the database and look where they would go meanwhile."""
+        """Take letters; prove the database and look where they would go meanwhile."""
         with ThreadPoolExecutor(1) as pool:
             taking = pool.submit(taker.take)
             try:
-                self._database.now()
+                _ = self.table.proof
                 if self._reach is not None:
                     self._reach.look()
                 return taking.result()
@@ -205,7 +203,7 @@ class Redrive:
 
     def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
         """Send what the plan says, delete what was confirmed, and prove it by the rows. `more`: other windows follow."""
-        since = self._database.now()
+        since = self.table.now()
         self._run_id = journal.run_id
         journal.write(
             *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
@@ -214,7 +212,7 @@ class Redrive:
         removed = self._remove(plan.letters(Decision.REMOVE), journal)
         with Deletions(self._held, journal) as deletions:
             judge = RowsJudge(
-                self._rows, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
+                self.table, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
             )
             handled, stopped = self._send(plan.letters(Decision.SEND), journal, watch, deletions, judge)
             proof = judge.proof([one for one in handled if one.sent.confirmed], observe=watch.proof)
@@ -222,9 +220,10 @@ class Redrive:
         journal.write(*(_fate_entry(one, proof) for one in handled))
         return summary
 
-    def prove_earlier(self, sent: Mapping[str, str], *, since: datetime) -> Summary:
+    def prove_earlier(self, sent: Mapping[str, Asked], *, since: datetime) -> Summary:
         """Look at the rows of messages whose letters this run did not see."""
-        proof = Prover(self._rows).prove(list(sent.values()), since=since, timeout=self.request.wait)
+        row_proof = RowProof(self.table, failure_counts=failed_since(since))
+        proof = row_proof.prove(sent.values(), timeout=self.request.wait)
         hidden = self._held.others()
         reason = (
             f"its letter was not seen: gone, or one of about {hidden:,} that somebody hides"
@@ -233,13 +232,13 @@ class Redrive:
         )
         open_ = [
             Unfinished(
-                message_id=message_id,
+                message_id=message.message_id,
                 queue_message_id=letter,
-                reason=proof.reasons.get(message_id, f"{reason}; its row is not completed"),
+                reason=_why_open(proof, message, reason),
                 in_queue=None if hidden else False,
             )
-            for letter, message_id in sent.items()
-            if proof.fates[message_id] is not Fate.COMPLETED
+            for letter, message in sent.items()
+            if proof.outcome(message) is not RowOutcome.COMPLETED
         ]
         return Summary(completed=len(sent) - len(open_), unfinished=tuple(open_))
 
@@ -294,6 +293,7 @@ class Redrive:
             pace=self.pace,
             rules=self.request.rules.from_stage(self._next_stage),
             judge=judge if self._is_judged_by_rows else None,
+            deletes_accepted=self._route.keeps or not self.request.wait,
             first_stage=self._next_stage,
         )
         handled: list[Handled] = []
@@ -307,7 +307,8 @@ class Redrive:
     @property
     def _is_judged_by_rows(self) -> bool:
         """What only accepts says nothing of the result, but who does not wait for the rows cannot be told by them."""
-        return self._route.via is not Via.INVOKE and self.request.wait > timedelta()
+        is_waited_for = self.request.wait > timedelta() and self.table.proof.is_proven
+        return self._route.via is not Via.INVOKE and is_waited_for
 
     def _deleting(self, deletions: Deletions) -> Callable[[Sequence[DeadLetter]], None]:
         """Delete what arrived, on a route that keeps nothing; elsewhere it is deleted when AWS has it."""
@@ -318,10 +319,19 @@ class Redrive:
 
 def _planned(item: Planned) -> Mapping[str, object]:
     """With the receipt, so that a resumed run can make the letter visible without waiting for its time to end."""
-    receipt = item.letter.receipt_handle
-    return entry("planned", item.letter, decision=item.decision.value, receipt_handle=receipt)
+    letter = item.letter
+    is_test = {"test": True} if letter.message and letter.message.test else {}
+    return entry(
+        "planned", letter, decision=item.decision.value, receipt_handle=letter.receipt_handle, **is_test
+    )
 
 
 def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
-    fate = proof.fates.get(message_id_of(one), Fate.UNKNOWN)
-    return entry("proof", one.letter, fate=fate.value, reason=proof.reasons.get(message_id_of(one)))
+    message = asked_of(one.letter)
+    return entry("proof", one.letter, fate=proof.outcome(message).value, reason=proof.error(message))
+
+
+def _why_open(proof: Proof, message: Asked, reason: str) -> str:
+    if proof.outcome(message) is RowOutcome.UNPROVEN:
+        return f"{reason}; no row was asked, as the database is not proven to be the processor's"
+    return proof.error(message) or f"{reason}; its row is not completed"

@@ -14,18 +14,18 @@ from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.engine import Rules
 from b2bpilot.ops.dead_letters.frozen import FrozenPlan, thaw
 from b2bpilot.ops.dead_letters.groups import all_others
-from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.pace import Limits
 from b2bpilot.ops.dead_letters.plan import Options, Plan
 from b2bpilot.ops.dead_letters.reach import Reach
 from b2bpilot.ops.dead_letters.redrive import WINDOW, Redrive, Request
 from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.ops.dead_letters.summary import Summary
 from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.dead_letters.taking import Taken
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_state import RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
 
@@ -41,11 +41,17 @@ CONSEQUENCES = {
     Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
     Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
 }
+UNPROVEN_TOPIC = (
+    "publishes the message again, to every subscriber; nothing is deleted, as no row can tell what arrived"
+)
 UNPROVED_TOPIC = "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
 
 
-def consequence(via: Via, *, wait: timedelta) -> str:
-    """Return what a route does, and when a letter is deleted: who does not wait for the rows cannot be told by them."""
+def consequence(via: Via, *, wait: timedelta, is_proven: bool = True) -> str:
+    """Return what a route does, and when a letter is deleted: who does not wait for the rows cannot be told by them, nor
+    who asks a database that is not proven to be the processor's."""
+    if via is Via.TOPIC and wait and not is_proven:
+        return UNPROVEN_TOPIC
     return UNPROVED_TOPIC if via is Via.TOPIC and not wait else CONSEQUENCES[via]
 
 
@@ -200,14 +206,14 @@ def order_of(
 
 
 def prepare(
-    environment: Environment, database: Database, order: Order, *, failed_before: Mapping[str, int]
+    environment: Environment, table: Table, order: Order, *, failed_before: Mapping[str, int]
 ) -> Redrive:
     """Return the run, ready to take its letters. `failed_before`: how often runs from here failed, by the letter's id in
     the queue. Raises AwsError."""
     return Redrive(
         queue=queue_of(environment),
         route=route_of(environment, order),
-        database=database,
+        table=table,
         request=order.request,
         wanted=order.wants,
         failed_before=failed_before,
@@ -245,12 +251,12 @@ def require_something_to_do(left_alone: int, owners: Mapping[Owner, int]) -> Non
         )
 
 
-def require_rest_of_plan(order: Order, plan: Plan, database: Database) -> None:
+def require_rest_of_plan(order: Order, plan: Plan, table: Table) -> None:
     """Raises PartlyFailed when letters of a frozen plan were not there, and the rows do not say that somebody saw to them."""
     here = [item.letter.queue_message_id for item in plan.items]
     gone = order.frozen.gone(here) if order.frozen else []
-    states = row_states(database, gone, now=database.now())
-    open_ = [message_id for message_id, state in states.items() if state is not RowState.COMPLETED]
+    states = row_states(table, gone)
+    open_ = [message.message_id for message, state in states.items() if state is not RowState.COMPLETED]
     if open_:
         raise PartlyFailed(
             f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",

@@ -14,9 +14,10 @@ from enum import StrEnum
 
 from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.dead_letters.groups import all_others, owners_of
-from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
-from b2bpilot.ops.dead_letters.states import RowState, row_states
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import Asked, RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner, Ownership, Subscribers
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs, can_be_tried
@@ -43,10 +44,10 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What the queue held before: message ids by their letters' ids, of those that a run may try. `unseen` is about how many
+    """What the queue held before: messages by their letters' ids, of those that a run may try. `unseen` is about how many
     letters could not be looked at, None when nobody knows any more."""
 
-    messages: Mapping[str, str]
+    messages: Mapping[str, Asked]
     set_aside: int = 0
     """How many others were seen, those of `owners` among them."""
     owners: Mapping[Owner, int] = field(default_factory=dict)
@@ -62,12 +63,13 @@ class Backlog:
 
     def entries(self) -> Iterator[Mapping[str, object]]:
         """Yield what the journal keeps of each letter before anything is done."""
-        for letter, message_id in self.messages.items():
+        for letter, message in self.messages.items():
             yield {
                 "event": "planned",
                 "queue_message_id": letter,
-                "message_id": message_id,
+                "message_id": message.message_id,
                 "decision": "send",
+                **({"test": True} if message.test else {}),
             }
 
 
@@ -76,19 +78,20 @@ class Left:
     """What the queue holds at the end. `why` is the failure of each message that failed again."""
 
     places: Counter[Place] = field(default_factory=Counter)
-    messages: dict[str, Place] = field(default_factory=dict)
-    why: dict[str, str] = field(default_factory=dict)
+    messages: dict[Asked, Place] = field(default_factory=dict)
+    why: dict[Asked, str] = field(default_factory=dict)
     hidden: int = 0
     """About so many could not be looked at: somebody else holds them, or they rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of the backlog. `states` are the rows', None when no database answered, and `database_error` why."""
+    """What became of the backlog. `states` are the rows', None when no database could tell, and `database_error` why."""
 
     backlog: Backlog
     left: Left
-    states: Mapping[str, RowState] | None
+    states: Mapping[Asked, RowState] | None
+    database: DatabaseProof | None = None
     database_error: str | None = None
 
     @property
@@ -99,12 +102,12 @@ class Outcome:
         return sum(state is RowState.COMPLETED for state in self.states.values())
 
     @property
-    def missing(self) -> frozenset[str]:
+    def missing(self) -> frozenset[Asked]:
         """Messages that neither are completed nor were seen in the queue; without rows nobody can say."""
         return frozenset(
-            message_id
-            for message_id, state in (self.states or {}).items()
-            if state is not RowState.COMPLETED and message_id not in self.left.messages
+            message
+            for message, state in (self.states or {}).items()
+            if state is not RowState.COMPLETED and message not in self.left.messages
         )
 
     @property
@@ -134,7 +137,7 @@ class Outcome:
             return
         if self.completed is None:
             raise PartlyFailed(
-                "nothing is proven: the database did not answer",
+                f"nothing is proven: {self.database_error}",
                 hint="`b2bpilot dlq list` shows what is left",
             )
         left = [
@@ -152,13 +155,13 @@ def take_stock(
     queue: Queue, *, now: datetime, observe: Observe, subscribers: Subscribers | None = None
 ) -> Backlog:
     """Look at everything that is in the queue, and give it back. Raises AwsError."""
-    messages: dict[str, str] = {}
+    messages: dict[str, Asked] = {}
     named: set[str] = set()
 
     def visit(letter: DeadLetter) -> None:
         named.update(letter.addressee.subscription_arns)
         if can_be_tried(letter) and letter.message:
-            messages[letter.queue_message_id] = letter.message.message_id
+            messages[letter.queue_message_id] = Asked.of(letter.message)
 
     seen = look(queue, now=now, visit=visit, observe=observe)
     return Backlog(
@@ -178,7 +181,7 @@ def require_not_only_others(backlog: Backlog) -> None:
 
 def conclude(
     queue: Queue,
-    database: Database,
+    table: Table,
     backlog: Backlog,
     run: RemoteRun,
     *,
@@ -190,8 +193,8 @@ def conclude(
     deadline = clock() + PATIENCE_SECONDS
     while True:
         left = _look(queue, run, now)
-        states, error = _states(database, backlog)
-        outcome = Outcome(backlog=backlog, left=left, states=states, database_error=error)
+        states, proof, error = _states(table, backlog)
+        outcome = Outcome(backlog=backlog, left=left, states=states, database=proof, database_error=error)
         if not (outcome.missing or left.hidden) or clock() >= deadline:
             return outcome
         sleep(PAUSE_SECONDS)
@@ -200,15 +203,16 @@ def conclude(
 def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
     """Yield what the journal keeps of each letter of the backlog: the mapping deletes, so a letter that is gone was deleted."""
     states = outcome.states or {}
-    for letter, message_id in outcome.backlog.messages.items():
-        ids = {"queue_message_id": letter, "message_id": message_id}
-        match outcome.left.messages.get(message_id):
-            case None if states.get(message_id) is RowState.COMPLETED:
+    for letter, message in outcome.backlog.messages.items():
+        ids = {"queue_message_id": letter, "message_id": message.message_id}
+        match outcome.left.messages.get(message):
+            case None if states.get(message) is RowState.COMPLETED:
                 yield {"event": "deleted", **ids}
             case None:
-                yield {"event": "unknown", **ids, "error": "neither completed nor seen in the queue"}
+                said = "neither completed" if outcome.states is not None else "neither asked for by its row"
+                yield {"event": "unknown", **ids, "error": f"{said} nor seen in the queue"}
             case Place.FAILED_AGAIN:
-                yield {"event": "failed", **ids, "error": outcome.left.why[message_id]}
+                yield {"event": "failed", **ids, "error": outcome.left.why[message]}
             case place:
                 yield {"event": "released", **ids, "error": place.value}
 
@@ -221,11 +225,11 @@ def _look(queue: Queue, run: RemoteRun, now: datetime) -> Left:
         left.places[place] += 1
         if letter.message is None or place is Place.NOT_OURS:
             return
-        message_id = letter.message.message_id
+        message = Asked.of(letter.message)
         if place is Place.FAILED_AGAIN:
-            left.why[message_id] = letter.failure.text or "no error recorded"
-        if left.messages.setdefault(message_id, place) is Place.LATER:
-            left.messages[message_id] = place
+            left.why[message] = letter.failure.text or "no error recorded"
+        if left.messages.setdefault(message, place) is Place.LATER:
+            left.messages[message] = place
 
     left.hidden = _unseen(look(queue, now=now, visit=visit))
     return left
@@ -250,8 +254,12 @@ def _place(letter: DeadLetter, run: RemoteRun) -> Place:
     return Place.LATER if is_later else Place.SET_ASIDE
 
 
-def _states(database: Database, backlog: Backlog) -> tuple[Mapping[str, RowState] | None, str | None]:
+def _states(
+    table: Table, backlog: Backlog
+) -> tuple[Mapping[Asked, RowState] | None, DatabaseProof | None, str | None]:
     try:
-        return row_states(database, dict.fromkeys(backlog.messages.values()), now=database.now()), None
+        if not table.proof.is_proven:
+            return None, table.proof, table.proof.told()
+        return row_states(table, backlog.messages.values()), table.proof, None
     except PilotError as exc:
-        return None, str(exc)
+        return None, None, str(exc)

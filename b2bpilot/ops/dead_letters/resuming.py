@@ -12,7 +12,6 @@ from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.earlier import failures
 from b2bpilot.ops.dead_letters.engine import Rules
-from b2bpilot.ops.dead_letters.late_database import Database
 from b2bpilot.ops.dead_letters.plan import Decision, Options
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, Redrive, Request
@@ -30,6 +29,8 @@ from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage, entries
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 
@@ -58,11 +59,11 @@ class Rest:
             if one.stage is not Stage.DELETED
         }
 
-    def settled_elsewhere(self, seen: set[str]) -> dict[str, str]:
-        """Return what the resumed run did not see, whoever took it out: message ids by the letter's id in the queue. Only
+    def settled_elsewhere(self, seen: set[str]) -> dict[str, Asked]:
+        """Return what the resumed run did not see, whoever took it out: messages by the letter's id in the queue. Only
         their rows can tell what became of them."""
         return {
-            key: one.message_id
+            key: Asked(one.message_id, one.test)
             for key, one in self.record.messages.items()
             if key not in seen and one.message_id and one.decision in (Decision.SEND, Decision.REMOVE)
         }
@@ -83,7 +84,7 @@ class Rest:
 
 
 def prepare(
-    environment: Environment, database: Database, record: RunRecord, *, now: datetime
+    environment: Environment, table: Table, record: RunRecord, *, now: datetime
 ) -> tuple[Order, Redrive, Rest]:
     """Return an interrupted run, ready to take what it had not finished, by the rules that it began with.
 
@@ -99,7 +100,7 @@ def prepare(
     redrive = Redrive(
         queue=queue,
         route=route,
-        database=database,
+        table=table,
         request=order.request,
         wanted=rest.wants,
         known=rest.sent(route),

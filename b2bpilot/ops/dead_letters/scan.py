@@ -84,6 +84,7 @@ class Scan:
 
 def _found(letter: DeadLetter, cause: Cause) -> Found:
     return Found(
+        test=letter.message is not None and letter.message.test,
         queue_message_id=letter.queue_message_id,
         message_id=letter.message.message_id if letter.message else None,
         cause=cause,

@@ -13,15 +13,18 @@ from b2bpilot.aws.queue import History
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import NotFound, PilotError
 from b2bpilot.ops.dead_letters import timeline
+from b2bpilot.ops.dead_letters.asked import has_row
 from b2bpilot.ops.dead_letters.groups import cause_of
 from b2bpilot.ops.dead_letters.look import Look, look
 from b2bpilot.ops.dead_letters.plan import Decision, Options, decide
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.ops.dead_letters.timeline import Moment
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import Asked, RowState, submission_of
 from b2bpilot.pipeline.dead_letter import DeadLetter
-from b2bpilot.pipeline.models import Progress, UserSubmission
+from b2bpilot.pipeline.models import UserSubmission
 
 LOG_LINES = 100
 LONGEST_RETRIES = timedelta(hours=6)
@@ -40,14 +43,6 @@ class Queue(Protocol):
     def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
 
 
-class Table(Protocol):
-    """The part of DatabaseManager that is asked."""
-
-    def now(self) -> datetime: ...
-    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
-    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
-
-
 class Log(Protocol):
     def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
 
@@ -58,6 +53,7 @@ class RowFound:
 
     row: UserSubmission | None = None
     state: RowState | None = None
+    database: DatabaseProof | None = None
     error: str | None = None
 
 
@@ -91,7 +87,7 @@ def show(
     wanted: str,
     *,
     retention: timedelta,
-    database: Callable[[], AbstractContextManager[Table]],
+    table: Callable[[], AbstractContextManager[WholeTable]],
     log: Callable[[], Log],
     failed_before: Mapping[str, int],
     now: datetime,
@@ -108,7 +104,7 @@ def show(
     letter, history = max(
         tap.found.values(), key=lambda found: (found[0].sent_at or now, found[0].queue_message_id)
     )
-    row = _row(letter, database)
+    row = _row(letter, table)
     tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
     decision = decide(letter, row.state, Options(), tries=tries)
     return Shown(
@@ -149,14 +145,13 @@ def _not_found(wanted: str, seen: Look) -> NotFound:
     )
 
 
-def _row(letter: DeadLetter, database: Callable[[], AbstractContextManager[Table]]) -> RowFound:
-    if letter.message is None or not letter.owner.rows_count:
+def _row(letter: DeadLetter, open_table: Callable[[], AbstractContextManager[WholeTable]]) -> RowFound:
+    if letter.message is None or not has_row(letter):
         return RowFound()
-    message_id = letter.message.message_id
     try:
-        with database() as table:
-            state = row_states(table, [message_id], now=table.now())[message_id]
-            return RowFound(row=table.get_submission_by_message_id(message_id), state=state)
+        with open_table() as table:
+            state, row = submission_of(table, Asked.of(letter.message))
+            return RowFound(row=row, state=state, database=table.proof)
     except PilotError as exc:
         return RowFound(error=str(exc))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.engine import Handled
 from b2bpilot.ops.dead_letters.plan import Decision, Plan
-from b2bpilot.ops.dead_letters.proof import Fate, Proof
+from b2bpilot.ops.table.row_proof import Proof, RowOutcome
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 NOT_COMPLETED = "sent, but its row is not completed yet"
+UNPROVEN = "sent; no row was asked, as the database is not proven to be the processor's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +95,27 @@ def unfinished(letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished
     )
 
 
-def _reason(proof: Proof, message_id: str) -> str:
-    if proof.fates[message_id] is Fate.FAILED_AGAIN:
-        return f"failed again: {proof.reasons[message_id]}"
+def _reason(proof: Proof, message: Asked) -> str:
+    match proof.outcome(message):
+        case RowOutcome.FAILED:
+            return f"failed again: {proof.error(message)}"
+        case RowOutcome.ABANDONED:
+            return f"abandoned: {proof.error(message)}"
+        case RowOutcome.UNPROVEN:
+            return UNPROVEN
     return NOT_COMPLETED
 
 
 def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
     """None for what is completed and out of the queue."""
-    message_id = message_id_of(one)
+    message = asked_of(one.letter)
     is_deleted = one.letter.queue_message_id in deleted
     if not one.sent.confirmed:
         reason = one.sent.error or one.sent.verdict.value
-    elif proof.fates[message_id] is not Fate.COMPLETED:
-        reason = _reason(proof, message_id)
+    elif proof.outcome(message) is not RowOutcome.COMPLETED:
+        reason = _reason(proof, message)
     elif not is_deleted:
         reason = "completed, but SQS did not delete its letter"
     else:
         return None
     return unfinished(one.letter, reason, in_queue=not is_deleted)
-
-
-def message_id_of(one: Handled) -> str:
-    return one.letter.message.message_id if one.letter.message else ""

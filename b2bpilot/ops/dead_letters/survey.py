@@ -6,34 +6,28 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.dead_letters import states
 from b2bpilot.ops.dead_letters.groups import Group, grouped
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.states import RowState, row_states
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import Asked, RowState, row_states
 
-
-class Table(states.Table, Protocol):
-    """The part of DatabaseManager that is asked."""
-
-    def now(self) -> datetime: ...
-
-
-Database = Callable[[], AbstractContextManager[Table]]
-"""Opens the database when it is needed; a reading of the queue does without when it cannot."""
+OpenTable = Callable[[], AbstractContextManager[Table]]
+"""Gives the table when it is needed; a reading of the queue does without when it cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A look with its groups. `database_error` says why the database was not asked."""
+    """A look with its groups. `database` is what was asked, if anything had to be; `database_error` says why it was not."""
 
     look: Look
     groups: Sequence[Group]
+    database: DatabaseProof | None
     database_error: str | None
 
 
@@ -52,24 +46,25 @@ def survey(
     *,
     selection: Selection,
     retention: timedelta,
-    database: Database,
+    table: OpenTable,
     now: datetime,
     observe: Callable[[int, int], None],
 ) -> Survey:
     """Look at the queue and ask the database about what was found. Raises what `look` raises."""
     seen = look(queue, now=now, selection=selection, observe=observe)
-    found, error = _states(seen, database)
+    found, proof, error = _states(seen, table)
     groups = grouped(seen.found, seen.names, retention=retention, states=found)
-    return Survey(look=seen, groups=groups, database_error=error)
+    return Survey(look=seen, groups=groups, database=proof, database_error=error)
 
 
-def _states(seen: Look, database: Database) -> tuple[dict[str, RowState] | None, str | None]:
-    ours = [letter for letter in seen.found if letter.owner.rows_count]
-    message_ids = dict.fromkeys(letter.message_id for letter in ours if letter.message_id)
-    if not message_ids:
-        return {}, None
+def _states(
+    seen: Look, open_table: OpenTable
+) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None]:
+    messages = [letter.asked for letter in seen.found if letter.asked]
+    if not messages:
+        return {}, None, None
     try:
-        with database() as table:
-            return row_states(table, message_ids, now=table.now()), None
+        with open_table() as table:
+            return row_states(table, messages), table.proof, None
     except PilotError as exc:
-        return None, str(exc)
+        return None, None, str(exc)

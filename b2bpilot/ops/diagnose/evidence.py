@@ -88,7 +88,7 @@ def _survey(world: World) -> Survey:
         queue,
         selection=Selection(),
         retention=queue.attributes().retention,
-        database=lambda: _database(world),
+        table=world.table,
         now=world.now,
         observe=lambda _saw, _about: None,
     )

@@ -68,6 +68,8 @@ def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
         return Verdict.UNCLEAR, "the processor says that it stored it"
     if evidence.attempts:
         return Verdict.UNCLEAR, "the processor worked on it and nothing says how that ended"
+    if evidence.other_row is not None and not any(one.answer.moments for one in evidence.asked):
+        return Verdict.UNCLEAR, f"only a row knows it, which is {evidence.other_row_is}"
     return _before_the_processor(evidence)
 
 
@@ -166,6 +168,10 @@ def _stored(evidence: Evidence, row: UserSubmission) -> str:
 
 def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     row = evidence.row
+    if evidence.row is not None and evidence.database and not evidence.database.is_proven:
+        yield f"so says the row of a {evidence.database.told()}"
+    if evidence.other_row is not None:
+        yield f"the row with this id ({evidence.other_row.status}) proves nothing of it: it is {evidence.other_row_is}"
     yield from _undelivered(evidence)
     for letter in evidence.other_letters:
         yield f"dead letter {letter.queue_message_id} says nothing of it here: its owner is {letter.owner}"
@@ -173,7 +179,7 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:
         yield f"the row counts {row.attempts} attempts, the log shows {claims}: the others are older than the log, or were killed"
-    if row is None and not evidence.row_problem and "stored" in evidence.events():
+    if row is None and not (evidence.row_problem or evidence.other_row) and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
     if verdict is Verdict.FAILED and evidence.was_asked("dead-letter queue"):
         yield f"every try failed and there is no dead letter: look at {codes.LETTER_MISSING}"

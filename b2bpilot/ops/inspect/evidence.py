@@ -9,17 +9,25 @@ from datetime import datetime
 from b2bpilot.ops.inspect.attempts import Attempt
 from b2bpilot.ops.inspect.source import Asked, AtTwilio, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """`row_problem` says why the database was not asked: then nothing is known of the row, not even that there is none."""
+    """`row_problem` says why the database was not asked: then nothing is known of the row, not even that there is none.
+
+    `other_row` has the message's id and proves nothing: it is another message's, or of a database that is not proven to be
+    the processor's; `other_row_is` says which.
+    """
 
     message_id: str
     row: UserSubmission | None
     row_problem: str | None
+    other_row: UserSubmission | None = None
+    other_row_is: str = ""
+    database: DatabaseProof | None = None
     asked: Sequence[Asked]
     attempts: Sequence[Attempt]
     now: datetime
@@ -35,16 +43,20 @@ class Evidence:
 
     @property
     def letters(self) -> list[DeadLetter]:
-        """The dead letters of the message that are ours: those of another subscriber say nothing of what became of it here."""
-        return [letter for letter in self._all_letters() if letter.owner.is_ours]
+        """The dead letters of the message that are ours: those of another subscriber say nothing of what became of it here, nor
+        do those of a test that has a real message's id, or the reverse."""
+        return [letter for letter in self._own_kind() if letter.owner.is_ours]
 
     @property
     def other_letters(self) -> list[DeadLetter]:
         """Those of another subscriber, and those of which nobody knows whose they are."""
-        return [letter for letter in self._all_letters() if not letter.owner.is_ours]
+        return [letter for letter in self._own_kind() if not letter.owner.is_ours]
 
-    def _all_letters(self) -> list[DeadLetter]:
-        return [letter for one in self.asked for letter in one.answer.letters]
+    def _own_kind(self) -> list[DeadLetter]:
+        found = [letter for one in self.asked for letter in one.answer.letters]
+        if self.row is None:
+            return found
+        return [letter for letter in found if not letter.message or letter.message.test is self.row.test]
 
     @property
     def rejections(self) -> list[Rejection]:
@@ -64,7 +76,7 @@ class Evidence:
     @property
     def is_known(self) -> bool:
         """Whether anything knows the message."""
-        return self.row is not None or any(one.answer.moments for one in self.asked)
+        return bool(self.row or self.other_row) or any(one.answer.moments for one in self.asked)
 
     def was_asked(self, name: str) -> bool:
         """Whether a source answered, and looked at everything it has."""

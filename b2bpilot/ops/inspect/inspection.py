@@ -7,19 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from b2bpilot.errors import NotFound, PilotError
+from b2bpilot.errors import NotFound
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
+from b2bpilot.ops.inspect.identity import Clue, Kind
 from b2bpilot.ops.inspect.numbers import clue_of, messages_of
+from b2bpilot.ops.inspect.row_found import RowFound, find_row
 from b2bpilot.ops.inspect.source import Asked, Moment, Question, ask_all
-from b2bpilot.ops.inspect.surroundings import Database, Surroundings
+from b2bpilot.ops.inspect.surroundings import Surroundings
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.parameters import is_message_sid
+from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.models import UserSubmission
@@ -34,6 +36,8 @@ class Inspection:
     message_id: str
     found_as: str | None
     row: UserSubmission | None
+    """The message's own, in a database that is proven to be the processor's."""
+    database: DatabaseProof | None
     asked: Sequence[Asked]
     moments: Sequence[Moment]
     attempts: Sequence[runs.Attempt]
@@ -63,7 +67,8 @@ def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspect
     question = _question(clue, None, around)
     with ThreadPoolExecutor(1) as early:
         letters = early.submit(ask_all, [sources.queue], question)
-        row, problem = _row(clue, around.database)
+        found = find_row(clue, around)
+        row = found.any
         question = _question(clue, row, around)
         is_sid_known = question.message_sid is not None
         asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
@@ -76,7 +81,9 @@ def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspect
         question = replace(question, message_sid=_sid(message_id, _letters(asked), _entries(asked)))
         asked += ask_all([sources.twilio], question)
     asked += _about_requests(question, asked, around)
-    return _told(question, row, problem, asked, around, found_as=found_as)
+    return _told(
+        question, found.among(clue, _letters(asked), _entries(asked)), asked, around, found_as=found_as
+    )
 
 
 def _question(clue: Clue, row: UserSubmission | None, around: Surroundings) -> Question:
@@ -103,17 +110,20 @@ def _sid(message_id: str, letters: Sequence[DeadLetter], lines: Sequence[LogEntr
 
 def _told(
     question: Question,
-    row: UserSubmission | None,
-    problem: str | None,
+    found: RowFound,
     asked: Sequence[Asked],
     around: Surroundings,
     *,
     found_as: str | None,
 ) -> Inspection:
+    row, problem = found.row, found.problem
     evidence = Evidence(
         message_id=question.message_id,
         row=row,
         row_problem=problem,
+        other_row=found.other,
+        other_row_is=found.other_is,
+        database=found.database,
         asked=asked,
         attempts=_attempts(question.message_id, asked),
         now=around.now,
@@ -125,6 +135,7 @@ def _told(
         message_id=question.message_id,
         found_as=found_as,
         row=row,
+        database=found.database,
         asked=_once_each([_database(problem), *evidence.asked]),
         moments=timeline(evidence.asked, evidence.attempts, row),
         attempts=evidence.attempts,
@@ -132,14 +143,6 @@ def _told(
         since=question.since,
         until=question.until,
     )
-
-
-def _row(clue: Clue, database: Database) -> tuple[UserSubmission | None, str | None]:
-    try:
-        with database() as table:
-            return row_of(clue.text, clue.message_id or "", table), None
-    except PilotError as exc:
-        return None, str(exc)
 
 
 def _by_alias(

@@ -18,8 +18,8 @@ def messages_of(number: str, around: Surroundings) -> dict[str, UserSubmission |
     """
     if around.since is None:
         raise UsageError("a phone number leads to many messages", hint="say since when: --since 2h")
-    with around.database() as table:
-        rows = table.list_submissions(from_number=number, since=around.since, limit=MOST)
+    with around.table() as table:
+        rows = table.database.list_submissions(from_number=number, since=around.since, limit=MOST)
     found: dict[str, UserSubmission | None] = {
         row.message_id or row.message_sid or str(row.id): row for row in rows
     }

@@ -11,13 +11,23 @@ from typing import Protocol
 from b2bpilot.ops.inspect.identity import Submissions
 from b2bpilot.ops.inspect.source import Source
 from b2bpilot.ops.submissions import Listing
+from b2bpilot.ops.table.database_proof import DatabaseProof
 
 
-class Table(Submissions, Listing, Protocol):
+class Rows(Submissions, Listing, Protocol):
     """The part of DatabaseManager that is asked."""
 
 
-Database = Callable[[], AbstractContextManager[Table]]
+class Table(Protocol):
+    """Rows, and the word on whose they are."""
+
+    @property
+    def proof(self) -> DatabaseProof: ...
+    @property
+    def database(self) -> Rows: ...
+
+
+OpenTable = Callable[[], AbstractContextManager[Table]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ class Surroundings:
     """`environment` is the name for the commands that are proposed; `since` is where the operator wants to begin."""
 
     environment: str | None
-    database: Database
+    table: OpenTable
     sources: Sources
     since: datetime | None
     now: datetime

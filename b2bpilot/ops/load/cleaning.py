@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.load.report import Cleaning
 from b2bpilot.ops.load.world import World
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.trial_rows import delete_trial_rows, trial_rows
 
@@ -17,9 +19,12 @@ SECOND_LOOK_SECONDS = 1.0
 
 
 def clean(
-    database: DatabaseManager, world: World, message_ids: Sequence[str], poison_ids: frozenset[str]
+    table: WholeTable, world: World, message_ids: Sequence[str], poison_ids: frozenset[str]
 ) -> Cleaning:
-    """Delete rows and letters of these test messages. Raises DatabaseError; what AWS refuses is said instead."""
+    """Delete rows and letters of these test messages. Raises DatabaseError, Refused for a table that is not proven to be the
+    processor's; what AWS refuses is said instead."""
+    require_proven(table.proof, "nothing is removed")
+    database = table.database
     left: list[str] = []
     letters = _letters(world, poison_ids, left)
     rows = _delete(database, message_ids)

@@ -14,9 +14,11 @@ from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
 from b2bpilot.ops.load.report import Cleaning, Report, Verdict
 from b2bpilot.ops.load.world import World
-from b2bpilot.ops.publish.proof import prove
 from b2bpilot.ops.runs.record import RunRecord, entries
-from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.database_proof import require_proven
+from b2bpilot.ops.table.row_proof import RowProof, Watched
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.trial_rows import TrialRow, trial_rows
 
@@ -31,26 +33,27 @@ class LoadFailed(PilotError):
 
 
 def wait_for_rows(
-    database: DatabaseManager, loaded: Loaded, *, timeout: timedelta, observe: Callable[[int, int], None]
+    table: WholeTable, loaded: Loaded, *, timeout: timedelta, observe: Callable[[int, int], None]
 ) -> None:
     """Return when every accepted message is decided, or the time is over. Raises DatabaseUnreachable at its end."""
-    prove(database, loaded.accepted_ids(), timeout=timeout, observe=observe)
+    asked = (Asked(message_id, test=True) for message_id in loaded.accepted_ids())
+    RowProof(table).prove(asked, timeout=timeout, watched=Watched(observe=observe))
 
 
-def read_rows(database: DatabaseManager, message_ids: Sequence[str]) -> dict[str, TrialRow]:
+def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, TrialRow]:
+    """Raises Refused for a table that is not proven to be the processor's, and DatabaseError."""
+    require_proven(table.proof, "nothing is proved")
     found: dict[str, TrialRow] = {}
     for start in range(0, len(message_ids), CHUNK):
-        found |= trial_rows(database, message_ids[start : start + CHUNK])
+        found |= trial_rows(table.database, message_ids[start : start + CHUNK])
     return found
 
 
-def judge(
-    loaded: Loaded, database: DatabaseManager, world: World, *, clock: Callable[[], datetime]
-) -> Report:
-    """Read everything that decides, and decide. Raises DatabaseError; what AWS does not tell is unknown."""
+def judge(loaded: Loaded, table: WholeTable, world: World, *, clock: Callable[[], datetime]) -> Report:
+    """Read everything that decides, and decide. Raises DatabaseError, Refused; what AWS does not tell is unknown."""
     fired, stack = loaded.fired, world.environment.stack
-    offset = compare(database, clock=clock)
-    rows = read_rows(database, loaded.message_ids())
+    offset = compare(table, clock=clock)
+    rows = read_rows(table, loaded.message_ids())
     found = _evidence(loaded, rows, world)
     stored = figures.stored_at(fired, rows.values(), offset)
     return Report(
@@ -70,7 +73,7 @@ def judge(
         clock_error_ms=offset.error / timedelta(milliseconds=1),
         troubles=figures.troubles(fired),
         timeline=figures.timeline(fired, stored),
-        checks=checks(found, now=database.now()),
+        checks=checks(found, now=table.now()),
         story=figures.story(fired, list(rows.values()), stored),
         cleaning=Cleaning(),
     )

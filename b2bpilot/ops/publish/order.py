@@ -11,7 +11,7 @@ from datetime import datetime
 from b2bpilot.errors import MessageTooLarge, UsageError
 from b2bpilot.ops.publish.compose import compose
 from b2bpilot.ops.publish.fixtures import Fixture, fixture_of
-from b2bpilot.pipeline.message import PilotMessage, Priority, encode
+from b2bpilot.pipeline.message import PilotMessage, Priority, encode, is_derived
 
 CONTROLS = frozenset({"fixture", "params", "message_id", "priority"})
 
@@ -72,6 +72,12 @@ class Order:
         for one, message in zip(self.wanted, composed, strict=True):
             _check_size(one, message)
         return composed[0]
+
+    def of_twilio(self, *, now: datetime) -> list[str]:
+        """Return the ids that look like those of Twilio's messages, and that were named by hand or are a test's: under one
+        of them the message of Twilio can not be stored any more."""
+        ids = [(one, self._compose(one, now=now).message_id) for one in self.wanted]
+        return [id_ for one, id_ in ids if is_derived(id_) and (one.message_id or not self.real)]
 
     def each(self, *, clock: Callable[[], datetime]) -> Iterator[Item]:
         """Yield what to send: all messages, then all of them again for each duplicate."""

@@ -1,164 +1,221 @@
-"""The proof, row by row: what the database says of messages that were sent, until each is decided or the time is over."""
+"""What `publish --wait` says of its messages: the row proof, and what was stored before."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from enum import StrEnum
+from typing import assert_never
 
-from b2bpilot.errors import DatabaseUnreachable, Refused
-from b2bpilot.ops.publish.waiting import ATTEMPTS, Verdict
-from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.errors import PartlyFailed, Refused, TimedOut
+from b2bpilot.ops.table.asked import Table, WholeTable
+from b2bpilot.ops.table.row_proof import ATTEMPTS, Proven, RowOutcome, RowProof, Watched
+from b2bpilot.ops.table.row_state import Asked, RowState, row_states, submission_of
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
-CHUNK = 1_000
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
+class Verdict(StrEnum):
+    """What the row says when the waiting ends, in the words of `publish`."""
 
-class Rows(Protocol):
-    """The part of DatabaseManager that the proof uses."""
-
-    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
+    STORED = "stored"
+    STORED_BEFORE = "stored_before"
+    """The message was completed before it was published now; the processor skips it as a duplicate."""
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+    NOT_STORED = "not_stored"
+    """No row, or one that a run still works on."""
+    UNKNOWN = "unknown"
+    """The database is not proven to be the processor's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
-    """What a message's row said last. `row` is None when there was none."""
+class Judged:
+    """One published message. `was_before`: it was completed before it was published."""
 
-    message_id: str
-    verdict: Verdict
-    row: Progress | None = None
+    proven: Proven
+    was_before: bool = False
+
+    @property
+    def message_id(self) -> str:
+        return self.proven.message_id
+
+    @property
+    def verdict(self) -> Verdict:
+        match self.proven.outcome:
+            case RowOutcome.COMPLETED:
+                return Verdict.STORED_BEFORE if self.was_before else Verdict.STORED
+            case RowOutcome.FAILED:
+                return Verdict.FAILED
+            case RowOutcome.ABANDONED:
+                return Verdict.ABANDONED
+            case RowOutcome.UNPROVEN:
+                return Verdict.UNKNOWN
+            case RowOutcome.OPEN:
+                return Verdict.FAILED if self._has_failed_attempt else Verdict.NOT_STORED
+            case _:
+                assert_never(self.proven.outcome)
 
     @property
     def is_stored(self) -> bool:
-        return self.verdict in (Verdict.STORED, Verdict.STORED_BEFORE)
+        return self.proven.is_completed
 
     @property
     def why(self) -> str | None:
         """Why it is not stored, in one phrase."""
-        row = self.row
+        row = self.proven.row
         match self.verdict:
             case Verdict.STORED | Verdict.STORED_BEFORE:
                 return None
             case Verdict.FAILED if row:
                 return f"attempt {row.attempts} failed: {row.last_error}"
             case Verdict.ABANDONED if row:
-                return f"abandoned: {row.last_error}"
+                return f"it was abandoned: {row.last_error}"
+            case Verdict.UNKNOWN:
+                return "the database is not proven to be the processor's"
         return "a run still works on it" if row else "it has no row"
+
+    @property
+    def _has_failed_attempt(self) -> bool:
+        return self.proven.row is not None and self.proven.row.status is SubmissionStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Stored:
     """The verdicts of all messages, in the order in which they were asked for."""
 
-    messages: Sequence[Proven] = field(repr=False)
-
-    def count(self, *verdicts: Verdict) -> int:
-        return sum(one.verdict in verdicts for one in self.messages)
+    messages: Sequence[Judged] = field(repr=False)
 
     @property
     def stored(self) -> int:
-        return self.count(Verdict.STORED, Verdict.STORED_BEFORE)
+        return sum(one.is_stored for one in self.messages)
 
     @property
-    def not_stored(self) -> Sequence[Proven]:
+    def not_stored(self) -> Sequence[Judged]:
         return [one for one in self.messages if not one.is_stored]
 
     def counts(self) -> dict[str, int]:
-        return {verdict.value: self.count(verdict) for verdict in Verdict if self.count(verdict)}
+        counts = {verdict.value: self._count(verdict) for verdict in Verdict}
+        return {name: count for name, count in counts.items() if count}
+
+    def _count(self, verdict: Verdict) -> int:
+        return sum(one.verdict is verdict for one in self.messages)
 
 
-def completed_before(rows: Rows, message_ids: Iterable[str]) -> frozenset[str]:
-    """Return which of the messages are completed already: what is sent now is no new success for them."""
-    return frozenset(
-        row.message_id
-        for page in _pages(list(message_ids))
-        for row in rows.progress_of(page).values()
-        if row.status is SubmissionStatus.COMPLETED
+def completed_before(table: Table, messages: Iterable[Asked]) -> frozenset[Asked]:
+    """Return which of the messages are completed already: what is sent now is no new success for them.
+
+    Raises Refused when one has the id of a real message and is a test, or the reverse: it would become a dead letter.
+    """
+    states = row_states(table, messages)
+    for message, state in states.items():
+        if state is RowState.OTHER_KIND:
+            raise _other_kind(message)
+    return frozenset(message for message, state in states.items() if state is RowState.COMPLETED)
+
+
+def prove_stored(
+    row_proof: RowProof,
+    messages: Iterable[Asked],
+    *,
+    timeout: timedelta,
+    before: Collection[Asked] = (),
+    observe: Callable[[int, int], None] = lambda _decided, _all: None,
+    attempt: Callable[[str], None] = lambda _: None,
+) -> Stored:
+    """Wait for the rows. `attempt` is told of each failed attempt that is not Lambda's last."""
+    told: set[tuple[Asked, int]] = set()
+
+    def tell(read: Collection[Proven]) -> None:
+        for one in read:
+            row = one.row
+            is_failure = one.outcome is RowOutcome.OPEN and row and row.status is SubmissionStatus.FAILED
+            if row and is_failure and (one.message, row.attempts) not in told:
+                told.add((one.message, row.attempts))
+                attempt(f"Attempt {row.attempts} failed: {row.last_error}; waiting for Lambda's next one")
+
+    proof = row_proof.prove(messages, timeout=timeout, watched=Watched(observe=observe, rows=tell))
+    return Stored(
+        messages=[Judged(proven=one, was_before=one.message in before) for one in proof.messages.values()]
     )
 
 
-def require_same_kind(rows: Rows, message_ids: Iterable[str], *, test: bool) -> None:
-    """Raise Refused when a message has the id of a real one and is a test, or the reverse: it would become a dead letter."""
-    for page in _pages(list(message_ids)):
-        for row in rows.progress_of(page).values():
-            if row.test is not test:
-                kind, other = ("test", "real") if test else ("real", "test")
-                raise Refused(
-                    f"{row.message_id} is the id of a {other} message: a {kind} message cannot have it. Nothing was published",
-                    hint=f"leave the id out, or look at that one: `b2bpilot inspect {row.message_id}`",
-                )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """What became of the only message, and its own row. `latency` is from received to completed, by the row's clock."""
+
+    judged: Judged
+    submission: UserSubmission | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judged.verdict
+
+    @property
+    def latency(self) -> timedelta | None:
+        row = self.submission
+        if self.verdict is not Verdict.STORED or not (row and row.received_at and row.completed_at):
+            return None
+        return row.completed_at - row.received_at
 
 
-def prove(
-    rows: Rows,
-    message_ids: Sequence[str],
+def wait_for_one(
+    table: WholeTable,
+    message: Asked,
     *,
     timeout: timedelta,
-    before: frozenset[str] = frozenset(),
-    observe: Callable[[int, int], None] = lambda _decided, _all: None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Proof:
-    """Look at the rows, less and less often, until all are decided. A failed attempt is not the end before the last one.
-
-    A database that goes away meanwhile is asked again until the time is over; then DatabaseUnreachable is raised.
-    """
-    decided: dict[str, Proven] = {}
-    last: Mapping[str, Progress] = {}
-    deadline = clock() + timeout.total_seconds()
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        open_ = [message_id for message_id in message_ids if message_id not in decided]
-        try:
-            last = _look(rows, open_)
-        except DatabaseUnreachable:
-            if clock() >= deadline:
-                raise
-        decided |= {id_: _proven(id_, row, before) for id_, row in last.items() if _is_decided(row)}
-        observe(len(decided), len(message_ids))
-        remaining = deadline - clock()
-        if len(decided) == len(message_ids) or remaining <= 0:
-            break
-        sleep(min(pause, remaining))
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
-    return Proof(messages=[decided.get(id_) or _proven(id_, last.get(id_), before) for id_ in message_ids])
+    before: Collection[Asked] = (),
+    attempt: Callable[[str], None] = lambda _: None,
+) -> Waited:
+    """Wait for the row of one message. Raises DatabaseError."""
+    stored = prove_stored(RowProof(table), [message], timeout=timeout, before=before, attempt=attempt)
+    (judged,) = stored.messages
+    return Waited(judged=judged, submission=submission_of(table, message)[1])
 
 
-def _look(rows: Rows, message_ids: Sequence[str]) -> dict[str, Progress]:
-    found: dict[str, Progress] = {}
-    for page in _pages(message_ids):
-        found |= rows.progress_of(page)
-    return found
+def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:
+    """Raise TimedOut unless the message is stored, and say what its row says instead; PartlyFailed when nobody can tell."""
+    judged, row = waited.judged, waited.judged.proven.row
+    message_id = judged.message_id
+    if judged.is_stored:
+        return
+    if judged.verdict is Verdict.UNKNOWN:
+        raise _unknown(f"message {message_id} was published; whether it is stored is unknown")
+    if judged.verdict is Verdict.FAILED and row and row.attempts >= ATTEMPTS:
+        raise TimedOut(
+            f"message {message_id} was published and failed {row.attempts} times: {row.last_error}",
+            hint=f"Lambda makes it a dead letter: `b2bpilot dlq show {message_id}`",
+        )
+    raise TimedOut(
+        f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {judged.why}",
+        hint=f"look again with `b2bpilot inspect {message_id}`",
+    )
 
 
-def _pages(message_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(message_ids), CHUNK):
-        yield message_ids[start : start + CHUNK]
+def require_all_stored(stored: Stored, *, timeout: timedelta) -> None:
+    """Raises TimedOut when no row is there, PartlyFailed when some are missing or nobody can tell."""
+    left = stored.not_stored
+    if not left:
+        return
+    if all(one.verdict is Verdict.UNKNOWN for one in left):
+        raise _unknown(f"whether the {len(left):,} messages are stored is unknown")
+    kind = PartlyFailed if stored.stored else TimedOut
+    raise kind(
+        f"{len(left):,} of {len(stored.messages):,} messages are not stored after {timeout.total_seconds():g} s",
+        hint=f"look at one with `b2bpilot inspect {left[0].message_id}`",
+    )
 
 
-def _is_decided(row: Progress) -> bool:
-    match row.status:
-        case SubmissionStatus.COMPLETED | SubmissionStatus.ABANDONED:
-            return True
-        case SubmissionStatus.FAILED:
-            return row.attempts >= ATTEMPTS
-    return False
+def _unknown(what: str) -> PartlyFailed:
+    return PartlyFailed(
+        f"{what}: the database is not proven to be the processor's",
+        hint="leave --database-url out, so that the one of the stack's secret is asked",
+    )
 
 
-VERDICTS: Mapping[str, Verdict] = {
-    SubmissionStatus.COMPLETED: Verdict.STORED,
-    SubmissionStatus.ABANDONED: Verdict.ABANDONED,
-    SubmissionStatus.FAILED: Verdict.FAILED,
-}
-"""By status; any other has not come to an end."""
-
-
-def _proven(message_id: str, row: Progress | None, before: frozenset[str]) -> Proven:
-    verdict = Verdict.NOT_STORED
-    if row is not None:
-        verdict = VERDICTS.get(row.status, Verdict.NOT_STORED)
-    if verdict is Verdict.STORED and message_id in before:
-        verdict = Verdict.STORED_BEFORE
-    return Proven(message_id=message_id, verdict=verdict, row=row)
+def _other_kind(message: Asked) -> Refused:
+    kind, other = ("test", "real") if message.test else ("real", "test")
+    return Refused(
+        f"{message.message_id} is the id of a {other} message: a {kind} message cannot have it. Nothing was published",
+        hint=f"leave the id out, or look at that one: `b2bpilot inspect {message.message_id}`",
+    )

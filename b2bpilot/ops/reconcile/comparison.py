@@ -14,10 +14,10 @@ from b2bpilot.ops.reconcile.routing import AskRouting
 from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_what_is_not_ours
 from b2bpilot.ops.reconcile.unlisted import is_not_listed, unlisted
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
-from b2bpilot.pipeline.arrivals import Arrival, arrivals_since, stored_without_message_id
-from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_of
+from b2bpilot.pipeline.arrivals import Arrival, arrivals_since
 from b2bpilot.pipeline.message import message_id_for
-from b2bpilot.pipeline.models import Progress
 from b2bpilot.twilio.alerts import KEPT, Alert, alerts
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
@@ -49,7 +49,7 @@ class Comparison:
     """
 
     twilio: Twilio
-    database: DatabaseManager
+    table: WholeTable
     limits: Limits
     ask_queues: Callable[[], Queues]
     ask_routing: AskRouting
@@ -70,7 +70,7 @@ class Comparison:
         self._set_dead_letters_apart(notes)
         if notes.counts()[Verdict.MISSING]:
             self.observe("Reading where the numbers deliver")
-            set_apart_what_is_not_ours(notes, ask_routing(), self.database)
+            set_apart_what_is_not_ours(notes, ask_routing(), self.table.database)
             set_apart_what_is_lost(notes)
         if not notes.counts()[Verdict.MISSING] + notes.counts()[Verdict.LOST_AT_TWILIO]:
             notes.doubts = ()
@@ -80,14 +80,14 @@ class Comparison:
         by_id = {message_id_for(message.sid): message for message in page}
         notes.has_text = notes.has_text or any(each.content is Content.TEXT for each in page)
         new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
-        rows: dict[str, Progress] = self.database.progress_of(new) if new else {}
+        rows = rows_of(self.table, map(Asked, new))
         for message_id in new:
-            yield judge(by_id[message_id], message_id, rows.get(message_id), self.limits)
+            yield judge(by_id[message_id], message_id, rows.get(Asked(message_id)), self.limits)
 
     def _take_back_old_rows(self, notes: Notes) -> None:
         """Rows from before the migration have no message_id; their MessageSid tells."""
         for chunk in chunks(notes, Verdict.MISSING):
-            notes.take_back(stored_without_message_id(self.database, [each.sid for each in chunk]))
+            notes.take_back(old_rows_of(self.table, [each.sid for each in chunk]))
 
     def _set_dead_letters_apart(self, notes: Notes) -> None:
         """A dead letter is all of the message; what Twilio still has of it is less."""
@@ -126,7 +126,7 @@ class Comparison:
     def _look_back(self, notes: Notes) -> None:
         """Find rows that say they are this account's and that Twilio does not have."""
         self.observe("Looking for rows that Twilio does not know")
-        for page in arrivals_since(self.database, self.limits.since):
+        for page in arrivals_since(self.table.database, self.limits.since):
             unknown = [row for row in page if self._should_be_at_twilio(row) and not _is_seen(row, notes)]
             notes.add(_callback(row) if row.reported_state else _unknown(row) for row in unknown)
 

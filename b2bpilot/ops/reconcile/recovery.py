@@ -13,11 +13,11 @@ from typing import Protocol
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, PilotError
-from b2bpilot.ops.dead_letters.proof import Fate, Proof, Prover
 from b2bpilot.ops.reconcile.rebuild import Origin, Rebuilt, rebuild
 from b2bpilot.ops.reconcile.verdict import Finding
-from b2bpilot.pipeline.arrivals import stored_without_message_id
-from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
+from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_of
 from b2bpilot.pipeline.message import Encoded, encode, message_id_for
 from b2bpilot.twilio.failures import TwilioDenied, TwilioUnreachable
 from b2bpilot.twilio.rest import IN_FLIGHT, Twilio
@@ -88,7 +88,7 @@ class Recovery:
     messages."""
 
     twilio: Twilio
-    database: DatabaseManager
+    table: WholeTable
     publisher: Publisher
     journal: Journal
     wait: timedelta
@@ -116,13 +116,13 @@ class Recovery:
 
     def _still_missing(self, window: Sequence[Finding], recovered: Recovered) -> list[Finding]:
         """The webhook, Twilio's retry or an earlier attempt of this run may have been faster: then the row tells."""
-        rows = self.database.progress_of([message_id_for(each.sid) for each in window])
-        old = stored_without_message_id(self.database, [each.sid for each in window])
-        here = [each.sid for each in window if message_id_for(each.sid) in rows]
+        rows = rows_of(self.table, (_asked(each.sid) for each in window))
+        old = old_rows_of(self.table, [each.sid for each in window])
+        here = [each.sid for each in window if _asked(each.sid) in rows]
         recovered.stored_meanwhile += len(here) + len(old)
         recovered.proven += len(old)
         if old:
-            self.journal.write(*(_entry("proof", sid, fate=Fate.COMPLETED.value) for sid in old))
+            self.journal.write(*(_entry("proof", sid, fate=RowOutcome.COMPLETED.value) for sid in old))
         self.prove(here, recovered)
         return [each for each in window if each.sid not in old and each.sid not in here]
 
@@ -140,7 +140,7 @@ class Recovery:
         if not encoded:
             return False
         self.journal.write(*(_sending(sid, rebuilt[sid]) for sid in encoded))
-        since = self.database.now()
+        since = self.table.now()
         results = dict(zip(encoded, self.publisher.publish_batch(list(encoded.values())), strict=True))
         self.journal.write(*(_result(sid, result) for sid, result in results.items()))
         for sid, result in results.items():
@@ -175,33 +175,35 @@ class Recovery:
         since: datetime,
         errors: Mapping[str, PilotError] = MappingProxyType({}),
     ) -> None:
-        ids = {message_id_for(sid): sid for sid in sids}
-        accepted = [message_id for message_id, sid in ids.items() if sid not in errors]
-        doubtful = [message_id for message_id, sid in ids.items() if sid in errors]
-        prover = Prover(self.database)
-        proof = _joined(
-            prover.prove(accepted, since=since, timeout=self.wait),
-            prover.prove(doubtful, since=since, timeout=timedelta()),
+        asked = {_asked(sid): sid for sid in sids}
+        row_proof = RowProof(self.table, failure_counts=failed_since(since))
+        accepted = (message for message, sid in asked.items() if sid not in errors)
+        doubtful = (message for message, sid in asked.items() if sid in errors)
+        proof = Proof(
+            messages={
+                **row_proof.prove(accepted, timeout=self.wait).messages,
+                **row_proof.prove(doubtful, timeout=timedelta()).messages,
+            }
         )
-        if proof.fates:
-            self.journal.write(*(_proven(ids[id_], proof, id_) for id_ in proof.fates))
-        for message_id, fate in proof.fates.items():
-            if fate is Fate.COMPLETED:
+        if proof.messages:
+            self.journal.write(*(_proven(asked[message], proof, message) for message in proof.messages))
+        for message, one in proof.messages.items():
+            if one.is_completed:
                 recovered.proven += 1
             else:
-                reason = _reason(proof, message_id, errors.get(ids[message_id]))
-                recovered.problems.append(_problem(ids[message_id], reason))
+                reason = _reason(proof, message, errors.get(asked[message]))
+                recovered.problems.append(_problem(asked[message], reason))
 
 
-def _joined(one: Proof, other: Proof) -> Proof:
-    return Proof(fates={**one.fates, **other.fates}, reasons={**one.reasons, **other.reasons})
+def _asked(sid: str) -> Asked:
+    return Asked(message_id_for(sid))
 
 
-def _reason(proof: Proof, message_id: str, error: PilotError | None) -> str:
+def _reason(proof: Proof, message: Asked, error: PilotError | None) -> str:
     if error is not None:
         return f"not published: {error}"
-    if proof.fates[message_id] is Fate.FAILED_AGAIN:
-        return f"published, processing failed: {proof.reasons[message_id]}"
+    if cause := proof.error(message):
+        return f"published, processing failed: {cause}"
     return "published, not stored within the time"
 
 
@@ -227,8 +229,8 @@ def _result(sid: str, result: Published) -> Mapping[str, object]:
     return _entry("unknown", sid, error=str(result.error))
 
 
-def _proven(sid: str, proof: Proof, message_id: str) -> Mapping[str, object]:
-    return _entry("proof", sid, fate=proof.fates[message_id].value, reason=proof.reasons.get(message_id))
+def _proven(sid: str, proof: Proof, message: Asked) -> Mapping[str, object]:
+    return _entry("proof", sid, fate=proof.outcome(message).value, reason=proof.error(message))
 
 
 def _problem(sid: str, reason: str) -> Problem:

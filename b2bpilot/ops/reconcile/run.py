@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
-from b2bpilot.ops.dead_letters.proof import Fate
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import Origin
 from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import RunRecord, entries
+from b2bpilot.ops.table.row_proof import RowOutcome
 from b2bpilot.pipeline.message import format_time, message_id_for, parse_time
 
 COMMAND = "reconcile"
 PLAN_COMPLETE = "plan_complete"
-STORED = Fate.COMPLETED.value
+STORED = RowOutcome.COMPLETED.value
 DEFAULT_WAIT = timedelta(seconds=60)
 
 

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, MessageTooLarge, PartlyFailed
-from b2bpilot.ops.dead_letters.proof import Fate, Prover
 from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
 from b2bpilot.ops.runs.record import MessageState, RunRecord
-from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof, failed_since
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import Encoded, encode
 
 COMMAND = "republish"
@@ -67,7 +68,7 @@ class Republished:
 class Republication:
     """One run. `wait` is how long the proof of each window may take; `discarded` takes marks of discarded messages back."""
 
-    database: DatabaseManager
+    table: WholeTable
     publisher: Publisher
     journal: Journal
     wait: timedelta
@@ -93,20 +94,21 @@ class Republication:
         """Look for the rows of what was published. `completed` and `problems` grow."""
         if not message_ids:
             return
-        proof = Prover(self.database).prove(message_ids, since=since, timeout=self.wait)
+        row_proof = RowProof(self.table, failure_counts=failed_since(since))
+        found = row_proof.prove(self._asked(message_ids), timeout=self.wait).messages.values()
         self.journal.write(
-            *(
-                _entry("proof", id_, fate=fate.value, reason=proof.reasons.get(id_))
-                for id_, fate in proof.fates.items()
-            )
+            *(_entry("proof", one.message_id, fate=one.outcome.value, reason=one.error) for one in found)
         )
-        for message_id, fate in proof.fates.items():
-            if fate is Fate.COMPLETED:
+        for one in found:
+            if one.is_completed:
                 done.completed += 1
             else:
-                done.problems.append(
-                    Problem(message_id=message_id, reason=_reason(fate, proof.reasons, message_id))
-                )
+                done.problems.append(Problem(message_id=one.message_id, reason=_reason(one)))
+
+    def _asked(self, message_ids: Sequence[str]) -> list[Asked]:
+        """What is published is the row's own message, so it is of the row's kind."""
+        rows = self.table.progress_of(message_ids)
+        return [Asked(id_, rows[id_].test if id_ in rows else False) for id_ in message_ids]
 
     def _publish(self, window: Sequence[str], done: Republished) -> None:
         """The rows are read and judged again: since the plan, a delivery or another person may have been faster."""
@@ -115,8 +117,8 @@ class Republication:
         if not encoded:
             return
         self.journal.write(*(_sending(messages[id_]) for id_ in encoded))
-        since = self.database.now()
-        taken = self.database.take_for_republication(list(encoded), discarded=self.discarded, rest=REST)
+        since = self.table.now()
+        taken = self.table.database.take_for_republication(list(encoded), discarded=self.discarded, rest=REST)
         for message_id in encoded.keys() - taken:
             self._leave(message_id, "a delivery took it meanwhile", done)
         sent = [message_id for message_id in encoded if message_id in taken]
@@ -124,7 +126,7 @@ class Republication:
         self.journal.write(*(_result(id_, result) for id_, result in results.items()))
         accepted = [id_ for id_, result in results.items() if result.error is None]
         for message_id in accepted:
-            self.database.note_republished(message_id, rest=REST)
+            self.table.database.note_republished(message_id, rest=REST)
         done.accepted += len(accepted)
         for message_id, result in results.items():
             if isinstance(result.error, HOPELESS):
@@ -135,14 +137,14 @@ class Republication:
         self.prove(accepted, done, since=since)
 
     def _still_waiting(self, window: Sequence[str], done: Republished) -> Iterable[Planned]:
-        now = self.database.now()
+        now = self.table.now()
         for message_id in window:
-            row = self.database.get_submission_by_message_id(message_id)
+            row = self.table.get_submission_by_message_id(message_id)
             one = decide(row, now=now, discarded=self.discarded) if row else None
             if one is not None and one.decision is Decision.SEND:
                 yield one
             elif one is not None and one.decision is Decision.COMPLETED:
-                self.journal.write(_entry("proof", message_id, fate=Fate.COMPLETED.value))
+                self.journal.write(_entry("proof", message_id, fate=RowOutcome.COMPLETED.value))
                 done.completed += 1
             else:
                 self._leave(message_id, one.why or "" if one else "its row is gone", done)
@@ -179,7 +181,7 @@ def resume(republication: Republication, record: RunRecord) -> Republished:
     done.accepted = sum(state.was_accepted for state in planned.values())
     done.completed = sum(_is_completed(state) for state in planned.values())
     unproven = [id_ for id_, state in planned.items() if state.was_accepted and not _is_completed(state)]
-    republication.prove(unproven, done, since=_published_at(republication.database, unproven))
+    republication.prove(unproven, done, since=_published_at(republication.table, unproven))
     left = [id_ for id_, state in planned.items() if not state.was_accepted and not _is_completed(state)]
     return republication.run(left, done)
 
@@ -207,19 +209,19 @@ def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> N
         raise PartlyFailed(f"{left:,} of the named rows could not be published again")
 
 
-def _published_at(database: DatabaseManager, message_ids: Sequence[str]) -> datetime:
+def _published_at(table: WholeTable, message_ids: Sequence[str]) -> datetime:
     """By the database's clock, a little before the first of them: a run may fail before its acceptance is written down."""
-    times = [row.republished_at for row in database.progress_of(message_ids).values() if row.republished_at]
+    times = [row.republished_at for row in table.progress_of(message_ids).values() if row.republished_at]
     return min(times, default=LONG_AGO + A_LITTLE) - A_LITTLE
 
 
 def _is_completed(state: MessageState) -> bool:
-    return state.fate == Fate.COMPLETED.value
+    return state.fate == RowOutcome.COMPLETED.value
 
 
-def _reason(fate: Fate, reasons: Mapping[str, str], message_id: str) -> str:
-    if fate is Fate.FAILED_AGAIN:
-        return f"published, and its run failed: {reasons[message_id]}"
+def _reason(one: Proven) -> str:
+    if one.error:
+        return f"published, and its run failed: {one.error}"
     return "published, not completed within the time"
 
 

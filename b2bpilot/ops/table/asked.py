@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+from b2bpilot.errors import PilotError
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import Progress, UserSubmission
@@ -27,6 +29,23 @@ class ChangedTable(Table, Protocol):
 
     @property
     def database(self) -> DatabaseManager: ...
+
+
+class WholeTable(Table, Protocol):
+    """A table that gives whole rows, too. `database` is for what is no question about a message."""
+
+    @property
+    def database(self) -> DatabaseManager: ...
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
+
+
+class KnownTable:
+    """A table that is open already, with the word on whose it is."""
+
+    def __init__(self, database: DatabaseManager, proof: DatabaseProof) -> None:
+        self.database, self.proof = database, proof
+        self.now, self.progress_of = database.now, database.progress_of
+        self.get_submission_by_message_id = database.get_submission_by_message_id
 
 
 class AskedTable:
@@ -74,3 +93,26 @@ class AskedTable:
 
     def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None:
         return self.database.get_submission_by_message_id(message_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A database as a plan names it that can do without it: `error` says why nobody could ask."""
+
+    proof: DatabaseProof | None = None
+    error: str | None = None
+
+    def fields(self) -> Mapping[str, object]:
+        return self.proof.fields() if self.proof else {"proven": False, "why": self.error}
+
+    def told(self) -> str:
+        return self.proof.told() if self.proof else f"database: not asked, {self.error}"
+
+
+def named(open_table: Callable[[], AskedTable]) -> Named:
+    """Open the table for nothing but its name."""
+    try:
+        with open_table() as table:
+            return Named(proof=table.proof)
+    except PilotError as exc:
+        return Named(error=str(exc))

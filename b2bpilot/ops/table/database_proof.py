@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from b2bpilot.errors import PilotError
+from b2bpilot.errors import PilotError, Refused
 from b2bpilot.ops.table.address import Address, address_in_use, address_of
-from b2bpilot.ops.table.processor_log import Written
 from b2bpilot.pipeline.connection import place
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import format_time
+
+OF_THE_STACK = "the stack's secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,25 @@ class DatabaseProof:
     def told(self) -> str:
         """Return it in a line, for every plan."""
         kind = "the processor's" if self.is_proven else "not proven to be the processor's"
-        return f"database {self.place} (from {self.origin}): {kind}: {self.why}"
+        is_plain = self.is_proven and self.origin == OF_THE_STACK
+        return f"database {self.place} (from {self.origin}): {kind}{'' if is_plain else f': {self.why}'}"
+
+
+THE_FUNCTIONS_OWN = DatabaseProof(
+    place="the local environment's database",
+    origin="the local environment",
+    is_proven=True,
+    why="it was handed to the functions",
+)
+"""Of who made functions and database in this process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The identity (see queries.IDENTITY) that the processor wrote into its log last, and when."""
+
+    at: datetime
+    identity: str
 
 
 class Secret(Protocol):
@@ -70,6 +90,15 @@ def prove_database(
         is_proven, of_log = _by_log(database.identity, log)
         why = of_log if is_proven else f"{why}, and {of_log}"
     return DatabaseProof(place=place(given.url), origin=given.origin, is_proven=is_proven, why=why)
+
+
+def require_proven(proof: DatabaseProof, refused: str) -> None:
+    """Raises Refused, which says what is `refused`, for what makes no sense without the processor's own table."""
+    if not proof.is_proven:
+        raise Refused(
+            f"{refused}: {proof.told()}",
+            hint="leave --database-url out, so that the one of the stack's secret is asked; or name one that leads to it",
+        )
 
 
 def unproven(given: Given, why: str) -> DatabaseProof:

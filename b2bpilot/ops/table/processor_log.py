@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from b2bpilot.aws.logs import LogEvent
+from b2bpilot.aws.logs import LogEvent, LogGroup
+from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.logs.entry import entry
+from b2bpilot.ops.table.database_proof import DatabaseProof, Given, Secret, Written, prove_database
+from b2bpilot.pipeline.database import DatabaseManager
 
 FIELD = "database_identity"
+LOCAL = "local"
+"""The environment whose functions run on this machine."""
 WINDOWS = (timedelta(minutes=15), timedelta(days=1), timedelta(days=14))
 """CloudWatch gives the oldest line first, so that the last one is looked for in a short time before a long one."""
 
@@ -21,14 +25,6 @@ class Log(Protocol):
     def events(
         self, *, since: datetime, until: datetime | None = None, pattern: str | None = None
     ) -> Iterator[LogEvent]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """The identity (see queries.IDENTITY) that the processor wrote, and when."""
-
-    at: datetime
-    identity: str
 
 
 def last_written(log: Log, *, now: datetime) -> Written | None:
@@ -42,3 +38,17 @@ def last_written(log: Log, *, now: datetime) -> Written | None:
         if found is not None:
             return found
     return None
+
+
+def prove_for(
+    environment: Environment, database: DatabaseManager, given: Given, *, secret: Secret, now: datetime
+) -> DatabaseProof:
+    """Prove that a database is the one of the environment's processor. Raises DatabaseError."""
+    name = environment.stack.processor_function_name
+    return prove_database(
+        database,
+        given,
+        secret=secret,
+        log=lambda: last_written(LogGroup.of_function(name, access=environment.access), now=now),
+        is_here=environment.name == LOCAL,
+    )

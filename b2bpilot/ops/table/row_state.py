@@ -3,16 +3,17 @@ only in a database that is proven to be the processor's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import assert_never
 
-from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.asked import Table, WholeTable
+from b2bpilot.pipeline.arrivals import stored_without_message_id
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.models import Progress, SubmissionStatus, UserSubmission
 
 PAGE = 1_000
 
@@ -76,6 +77,19 @@ def rows_of(table: Table, messages: Iterable[Asked]) -> dict[Asked, Progress]:
     return found
 
 
+def submission_of(table: WholeTable, message: Asked) -> tuple[RowState, UserSubmission | None]:
+    """Return the state of one message, and its own row with all columns. Raises DatabaseError."""
+    state = row_states(table, [message])[message]
+    if state in (RowState.UNKNOWN, RowState.OTHER_KIND, RowState.NOT_STORED):
+        return state, None
+    return state, table.get_submission_by_message_id(message.message_id)
+
+
+def old_rows_of(table: WholeTable, message_sids: Sequence[str]) -> set[str]:
+    """Return which of Twilio's messages have a row from before rows had a message_id. Raises DatabaseError."""
+    return stored_without_message_id(table.database, message_sids) if table.proof.is_proven else set()
+
+
 def row_state(row: Progress | None, asked: Asked, *, now: datetime) -> RowState:
     """Return what a row in a proven database says of the message."""
     if row is None:
@@ -97,11 +111,6 @@ def _state(row: Progress, *, now: datetime) -> RowState:
             return RowState.UNREADABLE
         case _:
             assert_never(row.status)
-
-
-def by_id(states: Mapping[Asked, RowState]) -> dict[str, RowState]:
-    """Return states by message_id, for messages of one kind."""
-    return {one.message_id: state for one, state in states.items()}
 
 
 def ids_of(messages: Iterable[Asked]) -> list[str]:

@@ -24,8 +24,14 @@ SECRET = ("secretsmanager:GetSecretValue",)
 
 def _answers(world: World) -> Answer:
     found = table(world)
-    origin = ", as --database-url names it" if world.given_database_url else ""
+    origin = f", as {world.given_database_from} names it" if world.given_database_url else ""
     return holds(f"PostgreSQL {found.server_version}, {found.place}{origin}")
+
+
+def _is_the_processor_s(world: World) -> Answer:
+    with world.table() as asked:
+        proof = asked.proof
+    return holds(proof.why) if proof.is_proven else fails(proof.told())
 
 
 def _is_private(world: World) -> Answer:
@@ -113,6 +119,17 @@ CHECKS = (
         probe=_answers,
         actions=SECRET,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
+    ),
+    Check(
+        code="B2B110",
+        category=Category.DATABASE,
+        statement="the database that is asked is the processor's",
+        why="A row in another one, such as a restored copy, says nothing of a message: what it calls stored may be lost.",
+        mend="",
+        probe=_is_the_processor_s,
+        severity=Severity.WARNING,
+        actions=(*SECRET, "logs:FilterLogEvents"),
+        needs=("B2B075",),
     ),
     Check(
         code="B2B076",

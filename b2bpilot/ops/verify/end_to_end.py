@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from b2bpilot.ops.publish.echo import sentence
+from b2bpilot.ops.publish.proof import Verdict as Found
 from b2bpilot.ops.publish.routes import Verdict
-from b2bpilot.ops.publish.waiting import Verdict as Found
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.trial import First, Second, Trial
 from b2bpilot.ops.verify.world import World
@@ -53,8 +53,7 @@ def _stored(world: World) -> Answer:
     if waited.verdict is Found.STORED and waited.latency is not None:
         latency_ms = waited.latency.total_seconds() * 1000
         return holds(f"stored after {latency_ms:.0f} ms, through the {first.via}; message {message_id}")
-    row = waited.submission
-    found = f"attempt {row.attempts} failed: {row.last_error}" if row and row.last_error else "it has no row"
+    found = waited.judged.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",
         mend=f"b2bpilot inspect -e {{environment}} {message_id}",
@@ -103,7 +102,7 @@ CHECKS = (
         mend="b2bpilot diagnose not-processed -e {environment}",
         probe=_stored,
         actions=PERMISSIONS,
-        needs=("B2B010", "B2B075"),
+        needs=("B2B010", "B2B075", "B2B110"),
         unless_failed=WITHOUT_WHICH_IT_FAILS,
         extra_seconds=20,
     ),

@@ -61,6 +61,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
 
 FIND = ("cloudformation:DescribeStacks",)
 ROWS = (*FIND, "secretsmanager:GetSecretValue")
+PROVEN_ROWS = (*ROWS, "logs:FilterLogEvents")
+"""The processor's log proves a database that is reached by another address than the secret's."""
 OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 LETTERS = (
     *FIND,
@@ -69,9 +71,9 @@ LETTERS = (
     "sqs:ChangeMessageVisibility",
     "sqs:GetQueueAttributes",
 )
-LOOK = (*LETTERS, *ROWS)
+LOOK = (*LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
-STORY = (*LOOK, "logs:FilterLogEvents")
+STORY = LOOK
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
 ADMISSION = (
     "lambda:GetPolicy",
@@ -90,7 +92,7 @@ CAPACITY = ("lambda:GetFunctionConcurrency", "cloudwatch:GetMetricData")
 CHECKED = tuple(sorted({action for check in CHECKS for action in check.actions}))
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "publish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
+    "publish": (*PROVEN_ROWS, "sns:Publish"),
     "load": (*TAKE, *CAPACITY, "sns:Publish"),
     "inspect": STORY,
     "logs": (*FIND, "logs:FilterLogEvents"),

@@ -15,16 +15,17 @@ from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import listen, log_of
 from b2bpilot.ops.publish.order import Item
+from b2bpilot.ops.publish.proof import Waited, wait_for_one
 from b2bpilot.ops.publish.routes import Sent, TopicRoute, Verdict, Via, WebhookRoute
-from b2bpilot.ops.publish.waiting import Verdict as Found
-from b2bpilot.ops.publish.waiting import Waited, wait_until_stored
+from b2bpilot.ops.table.database_proof import require_proven
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import PilotMessage, new_message_id
 from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.routes import Route
+    from b2bpilot.ops.table.asked import WholeTable
     from b2bpilot.ops.verify.world import World
-    from b2bpilot.pipeline.database import DatabaseManager
 
 SETTLE = timedelta(seconds=5)
 """How long the removal waits for what is still on its way."""
@@ -82,19 +83,16 @@ class Trial:
             return Via.TOPIC
 
     def send(self) -> First:
-        """Send it and wait for its row. Raises DatabaseError before anything is sent."""
-        with self._database() as database:
-            database.now()
+        """Send it and wait for its row. Raises DatabaseError or Refused before anything is sent."""
+        with self._world.table() as table:
+            require_proven(table.proof, "no test message was sent, as its row could not be looked for")
+            table.now()
             sent = self._send(self.via)
             if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
                 return First(via=self.via, sent=sent)
-            waited = wait_until_stored(
-                self.message_id,
-                database,
-                timeout=timedelta(seconds=self._world.choices.row_seconds),
-                observe=lambda _: None,
-            )
-        self._is_stored = waited.verdict is Found.STORED
+            seconds = self._world.choices.row_seconds
+            waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds))
+        self._is_stored = waited.judged.is_stored
         return First(via=self.via, sent=sent, waited=waited)
 
     def send_again(self) -> Second:
@@ -108,8 +106,8 @@ class Trial:
         )
         events: Counter[str] = Counter(echo.events[self.message_id])
         self._heard = events["stored"] + events["duplicate"]
-        with self._database() as database:
-            rows = count_rows(database, self.message_id)
+        with self._world.table() as table:
+            rows = count_rows(table.database, self.message_id)
         return Second(sent=sent, rows=rows, events=None if echo.error else events, log_error=echo.error)
 
     def remove(self) -> Removal:
@@ -119,19 +117,22 @@ class Trial:
             deliveries = self._deliveries
         if not deliveries:
             return Removal(rows=0, is_certain=True)
-        with self._database() as database:
-            is_certain = self._has_settled(database, deliveries)
-            rows = remove_test_row(database, self.message_id)
+        with self._world.table() as table:
+            is_certain = self._has_settled(table, deliveries)
+            rows = remove_test_row(table.database, self.message_id)
             if not is_certain:
                 self._sleep(LATE_SECONDS)
-                rows += remove_test_row(database, self.message_id)
+                rows += remove_test_row(table.database, self.message_id)
         return Removal(rows=rows, is_certain=is_certain)
 
-    def _has_settled(self, database: DatabaseManager, deliveries: int) -> bool:
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self.message_id, test=True)
+
+    def _has_settled(self, table: WholeTable, deliveries: int) -> bool:
         """A delivery that comes after the row was removed would make it again."""
         if not self._is_stored:
-            waited = wait_until_stored(self.message_id, database, timeout=SETTLE, observe=lambda _: None)
-            self._is_stored = waited.verdict is Found.STORED
+            self._is_stored = wait_for_one(table, self._asked, timeout=SETTLE).judged.is_stored
         return self._is_stored and (deliveries == 1 or self._heard >= deliveries)
 
     def _send(self, via: Via) -> Sent:
@@ -162,8 +163,3 @@ class Trial:
     def _composed(self) -> PilotMessage:
         body = {"Body": "Test message of b2bpilot verify"}
         return compose(body, message_id=self.message_id, real=False, now=self._since)
-
-    def _database(self) -> DatabaseManager:
-        from b2bpilot.pipeline.database import DatabaseManager
-
-        return DatabaseManager(self._world.database_url, application_name="b2bpilot/verify")

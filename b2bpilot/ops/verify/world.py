@@ -17,7 +17,10 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.verify.once import Once
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.ops.table.database_proof import DatabaseProof
     from b2bpilot.ops.verify.trial import Trial
+    from b2bpilot.pipeline.database import DatabaseManager
 
 PROBE_TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=6, attempts=2)
 """Tight, so that a source that hangs is told from a slow one within a check's time."""
@@ -46,6 +49,7 @@ class World:
     access: AwsAccess
     now: datetime
     given_database_url: str | None = field(default=None, repr=False)
+    given_database_from: str = "--database-url"
     twilio_api_url: str | None = None
     home: Path | None = None
     """Where this machine keeps its journals and archives."""
@@ -79,6 +83,34 @@ class World:
         url = self.given_database_url or self.secret.get("DATABASE_URL")
         if not url:
             raise SettingsInvalid("the secret has no DATABASE_URL", hint="name it with --database-url")
+        return url
+
+    def table(self) -> AskedTable:
+        """Return the table of that database, which knows whether it is the processor's. Each probe opens its own."""
+        from b2bpilot.ops.table.asked import AskedTable
+        from b2bpilot.pipeline.database import DatabaseManager
+
+        return AskedTable(
+            lambda: DatabaseManager(self.database_url, application_name="b2bpilot/verify"), self._proof
+        )
+
+    def _proof(self, database: DatabaseManager) -> DatabaseProof:
+        from b2bpilot.ops.table.database_proof import OF_THE_STACK, Given
+        from b2bpilot.ops.table.processor_log import prove_for
+
+        is_secret_s = not self.given_database_url
+        origin = OF_THE_STACK if is_secret_s else self.given_database_from
+        given = Given(url=self.database_url, origin=origin, is_secret_s=is_secret_s)
+        return self.once.ask(
+            "database proof",
+            lambda: prove_for(
+                self.environment, database, given, secret=self._secret_s_database_url, now=self.now
+            ),
+        )
+
+    def _secret_s_database_url(self) -> str:
+        if not (url := self.secret.get("DATABASE_URL")):
+            raise SettingsInvalid("the secret has no DATABASE_URL")
         return url
 
     def client(self, service: str) -> Any:

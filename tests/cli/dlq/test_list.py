@@ -122,7 +122,8 @@ def test_json_is_one_document(run: Run, three_causes: list[PilotMessage]) -> Non
     document = run("dlq", "list", "-o", "json").document
     group = document["groups"][0]
 
-    assert {name: value for name, value in document.items() if name != "groups"} == {
+    assert document["database"]["proven"] is True
+    assert {name: value for name, value in document.items() if name not in ("groups", "database")} == {
         "schema_version": 1,
         "matched": 5,
         "saw": 5,

@@ -236,3 +236,23 @@ def test_a_real_message_is_no_test(run: Run, staging: Staging) -> None:
     assert "test" not in result.stdout
     assert sent["body"]["test"] is False
     assert sent["attributes"]["message_type"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("options", "happens"),
+    [
+        (["--message-id", message_id_for(SID)], "is refused, and becomes a dead letter"),
+        (["--set", f"MessageSid={SID}"], "is refused, and becomes a dead letter"),
+        (["--message-id", MESSAGE_ID], None),
+        ([], None),
+    ],
+)
+def test_an_id_that_may_be_a_message_of_twilio_is_warned_of(
+    run: Run, staging: Staging, options: list[str], happens: str | None
+) -> None:
+    """Stored under it, the test would keep Twilio's own message out of the table."""
+    result = run("publish", "-e", "staging", "--dry-run", *options)
+
+    assert result.exit_code == 0
+    assert ("Warning: " in result.stderr) is (happens is not None)
+    assert happens is None or happens in result.stderr

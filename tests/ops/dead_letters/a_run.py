@@ -12,6 +12,7 @@ from b2bpilot.ops.dead_letters.summary import Summary
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.world import World
+from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SOON = timedelta(milliseconds=30)
@@ -22,6 +23,8 @@ class Rows:
 
     def __init__(self, world: World, rows: Mapping[str, Progress] | None = None) -> None:
         self.world, self.rows = world, dict(rows or {})
+
+    proof = PROVEN
 
     def now(self) -> datetime:
         return NOW
@@ -61,7 +64,7 @@ def redrive(world: World, rows: Rows, **options: object) -> Redrive:
     values = {
         "queue": world,
         "route": InvokeRoute(world),
-        "database": rows,
+        "table": rows,
         "request": Request(wait=timedelta()),
         "wanted": lambda _: True,
         "started_at": NOW,

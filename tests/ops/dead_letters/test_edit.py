@@ -27,10 +27,10 @@ from b2bpilot.ops.dead_letters.edit import (
 )
 from b2bpilot.ops.dead_letters.marks import Marker
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
-from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
+from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import Shape, dead_letter
 from b2bpilot.pipeline.message import encode
 from tests.events import message, notification, received, sns_event

@@ -49,7 +49,13 @@ def prepared(
         letters = Taker(held, wanted=lambda _: True, limit=1000).take(workers=1).letters
         with Deletions(held, journal) as deletions:
             engine = Engine(
-                run_id="run-1", route=route, journal=journal, deletions=deletions, pace=pace, rules=rules
+                run_id="run-1",
+                route=route,
+                journal=journal,
+                deletions=deletions,
+                pace=pace,
+                rules=rules,
+                deletes_accepted=True,
             )
             yield engine, letters
 

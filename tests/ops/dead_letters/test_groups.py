@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from b2bpilot.cli.dlq import group_view
 from b2bpilot.ops.dead_letters.groups import Cause, Expiry, Found, cause_of, group_key, grouped, numbered
 from b2bpilot.ops.dead_letters.look import look
-from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.wording import without_details
+from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import FailureKind, dead_letter
 from b2bpilot.pipeline.owner import OURS
 from tests.events import message, notification, received, sns_event
@@ -167,10 +167,16 @@ def test_a_group_says_how_many_expire_together_and_when() -> None:
 
 
 def test_a_group_counts_what_the_database_says() -> None:
-    states = {"message-1": RowState.COMPLETED, "message-2": RowState.FAILED, "message-3": RowState.FAILED}
-    (group,) = grouped([found(n) for n in range(1, 5)], {CAUSE: "G1"}, retention=DAY, states=states)
+    """Each row once, however many letters its message has."""
+    states = {
+        Asked("message-1"): RowState.COMPLETED,
+        Asked("message-2"): RowState.FAILED,
+        Asked("message-3"): RowState.FAILED,
+    }
+    letters = [found(1), found(2), found(3), found(3)]
+    (group,) = grouped(letters, {CAUSE: "G1"}, retention=DAY, states=states)
 
-    assert group.states == {RowState.NOT_STORED: 1, RowState.FAILED: 2, RowState.COMPLETED: 1}
+    assert group.states == {RowState.FAILED: 2, RowState.COMPLETED: 1}
 
 
 def test_letters_that_cannot_be_read_have_no_row_and_are_named_by_the_queue() -> None:

@@ -21,8 +21,8 @@ from b2bpilot.ops.dead_letters.groups import cause_of, numbered
 from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.plan import Decision, Options, decide
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.states import RowState
 from b2bpilot.ops.dead_letters.whole import WholeLetter, whole_letter
+from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
 from tests.events import ours, received
 from tests.odd_letters import KNOWN, odd_letters

@@ -243,7 +243,9 @@ def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(r
 
 
 @pytest.mark.parametrize("real_first", [True, False])
-def test_a_row_stands_for_no_letter_where_a_test_has_the_id_of_a_real_message(*, real_first: bool) -> None:
+def test_a_test_s_row_stands_for_the_test_s_letter_and_not_for_the_real_message_s(
+    *, real_first: bool
+) -> None:
     """Who may send a test may choose its id: its completed row must not remove the real message's letter."""
     real = letter()
     assert real.message is not None
@@ -252,7 +254,8 @@ def test_a_row_stands_for_no_letter_where_a_test_has_the_id_of_a_real_message(*,
     world = World(letters)
     rows = Rows(world, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
 
-    assert decisions(letters, world, rows) == [Decision.SEND, Decision.SEND]
+    wanted = [Decision.SEND, Decision.REMOVE]
+    assert decisions([real, test], world, rows) == wanted
 
 
 def test_each_letter_is_counted_once_also_of_a_message_that_has_two() -> None:

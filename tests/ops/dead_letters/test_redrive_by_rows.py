@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from b2bpilot.errors import AwsError, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.engine import Handled, Rules
 from b2bpilot.ops.dead_letters.judging import RowsJudge
-from b2bpilot.ops.dead_letters.proof import Fate
 from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.dead_letters.redriving import require_everything_completed
 from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.table.row_proof import RowOutcome
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, progress, redrive, whole
@@ -172,5 +173,5 @@ def test_a_stage_that_cannot_have_too_many_failures_any_more_is_not_waited_for()
     assert judge.unconfirmed(handled, most=1) == 0
     assert {one.queue_message_id for one in arrived} == {one.queue_message_id for one in here}
     world.processed[id_of(missing)] += 1
-    assert judge.proof(handled).fates[id_of(missing)] is Fate.COMPLETED
+    assert judge.proof(handled).outcome(Asked(id_of(missing))) is RowOutcome.COMPLETED
     assert missing in arrived

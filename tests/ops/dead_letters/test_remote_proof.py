@@ -11,10 +11,13 @@ import pytest
 
 from b2bpilot.errors import DatabaseUnreachable, PartlyFailed
 from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome, conclude, journal_entries, take_stock
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.events import message, received, sns_event
 from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 11, 23, 19, 45, tzinfo=UTC)
 LATER = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int((NOW.timestamp() + 60) * 1000))}
@@ -27,9 +30,13 @@ class Rows:
     def __init__(self, completed: Sequence[str] | None, failed: Sequence[str] = ()) -> None:
         self._completed, self._failed = completed, failed
 
-    def now(self) -> datetime:
+    @property
+    def proof(self) -> DatabaseProof:
         if self._completed is None:
             raise DatabaseUnreachable("no connection to localhost")
+        return PROVEN
+
+    def now(self) -> datetime:
         return NOW
 
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
@@ -90,7 +97,7 @@ def test_the_stock_tells_what_can_be_sent_from_what_stays() -> None:
     good, poison = dead(), letter_of_run("earlier", attempt=3)
     queue = LetterQueue([good, poison, received("not JSON")])
     backlog = stock(queue)
-    assert backlog.messages == {good["MessageId"]: message_ids(good)[0]}
+    assert backlog.messages == {good["MessageId"]: Asked(message_ids(good)[0])}
     assert (backlog.set_aside, backlog.unseen) == (2, 0)
     assert not queue.hidden
 
@@ -151,7 +158,7 @@ def test_without_a_database_nothing_is_proven() -> None:
     backlog = stock(LetterQueue([dead()]))
     outcome = proven(LetterQueue([]), Rows(None), backlog)
     assert (outcome.completed, outcome.database_error) == (None, "no connection to localhost")
-    with pytest.raises(PartlyFailed, match="nothing is proven: the database did not answer"):
+    with pytest.raises(PartlyFailed, match="nothing is proven: no connection to localhost"):
         outcome.require_everything_completed()
 
 
@@ -171,7 +178,7 @@ def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known
     queue.hidden.add(hidden["MessageId"])
     rows = Rows(message_ids(done))
     all_seen, some_seen = (
-        Backlog(messages={done["MessageId"]: message_ids(done)[0]}, unseen=unseen) for unseen in (0, 1)
+        Backlog(messages={done["MessageId"]: Asked(message_ids(done)[0])}, unseen=unseen) for unseen in (0, 1)
     )
     assert proven(queue, rows, all_seen).is_everything_completed
     with pytest.raises(PartlyFailed, match="1 completed; 1 hidden"):

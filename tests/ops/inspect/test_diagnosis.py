@@ -18,7 +18,7 @@ from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejecti
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
-from tests.ops.publish.test_waiting import row as a_row
+from tests.ops.table.rows import submission as a_row
 
 NOW = datetime(2026, 10, 9, 13, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -13,10 +13,12 @@ from b2bpilot.ops.inspect.inspection import Inspection, inspect
 from b2bpilot.ops.inspect.source import Answer, AtTwilio, Moment, Question
 from b2bpilot.ops.inspect.surroundings import Sources, Surroundings, Table
 from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import message_id_for
 from tests.events import new_sid
 from tests.ops.inspect.test_diagnosis import NOW, line
+from tests.ops.table.databases import PROVEN
 
 SID = new_sid()
 MESSAGE_ID = message_id_for(SID)
@@ -56,10 +58,11 @@ def test_the_webhooks_log_tells_what_twilio_calls_a_message_without_a_row(
     moment = Moment(at=found.at, source="webhook", what="refused a request that claims to be it")
     log = Known("webhook log", Answer(moments=[moment], entries=[found]))
     twilio = Known("Twilio", Answer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
-    with DatabaseManager(database_url) as table:
+    with DatabaseManager(database_url) as database:
+        table = KnownTable(database, PROVEN)
         around = Surroundings(
             environment="prod",
-            database=lambda: nullcontext[Table](table),
+            table=lambda: nullcontext[Table](table),
             sources=Sources(queue=Known("dead-letter queue"), others=(log,), twilio=twilio),
             since=None,
             now=NOW,

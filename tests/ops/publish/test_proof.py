@@ -1,111 +1,125 @@
-"""The proof of many messages, by a table and a clock that the test moves."""
+"""What `publish --wait` says of the row proof."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from b2bpilot.errors import DatabaseUnreachable
+from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
+from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import sentence
-from b2bpilot.ops.publish.proof import Proof, completed_before, prove
-from b2bpilot.ops.publish.waiting import Verdict
+from b2bpilot.ops.publish.proof import (
+    Judged,
+    Stored,
+    Verdict,
+    Waited,
+    completed_before,
+    prove_stored,
+    require_all_stored,
+    require_one_stored,
+)
+from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from tests.ops.table.databases import UNPROVEN
+from tests.ops.table.rows import NOW, ChangingTable, progress, submission
 
-NOW = datetime(2026, 10, 1, tzinfo=UTC)
-
-
-def row(
-    message_id: str, status: SubmissionStatus, *, attempts: int = 1, error: str | None = None
-) -> Progress:
-    return Progress(
-        message_id=message_id,
-        status=status,
-        attempts=attempts,
-        lease_expires_at=None,
-        last_error=error,
-        completed_at=None,
-        updated_at=NOW,
-    )
+A, B = Asked("a"), Asked("b")
+HALF_MINUTE = timedelta(seconds=30)
 
 
-@dataclass
-class Rows:
-    """(second, row), in order; unreachable until `down_until`."""
-
-    history: Sequence[tuple[float, Progress]] = ()
-    down_until: float = -1
-    time: float = 0
-    asked: list[int] = field(default_factory=list)
-
-    def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
-        self.asked.append(len(message_ids))
-        if self.time < self.down_until:
-            raise DatabaseUnreachable("gone")
-        return {
-            row.message_id: row
-            for since, row in self.history
-            if since <= self.time and row.message_id in message_ids
-        }
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
-
-
-def proof_of(
-    rows: Rows, *message_ids: str, seconds: float = 30, before: frozenset[str] = frozenset()
-) -> Proof:
-    return prove(
-        rows,
-        message_ids,
+def stored(
+    table: ChangingTable, *messages: Asked, seconds: float = 30, said: list[str] | None = None
+) -> Stored:
+    row_proof = RowProof(table, clock=lambda: table.time, sleep=table.sleep)
+    before = completed_before(table, messages) if said is None else frozenset()
+    return prove_stored(
+        row_proof,
+        messages,
         timeout=timedelta(seconds=seconds),
         before=before,
-        clock=lambda: rows.time,
-        sleep=rows.sleep,
+        attempt=[].append if said is None else said.append,
     )
 
 
-def test_it_ends_when_all_are_decided_and_asks_only_about_the_rest() -> None:
-    rows = Rows([(0, row("a", SubmissionStatus.COMPLETED)), (3, row("b", SubmissionStatus.COMPLETED))])
-    assert proof_of(rows, "a", "b").stored == 2
-    assert rows.time < 6
-    assert rows.asked[1:] == [1] * (len(rows.asked) - 1)
-
-
-def test_a_failed_attempt_is_waited_for_and_the_last_one_is_not() -> None:
+def test_a_failed_attempt_is_told_once_and_the_next_one_waited_for() -> None:
     history = [
-        (0, row("a", SubmissionStatus.FAILED, attempts=1, error="no CRM")),
-        (2, row("a", SubmissionStatus.COMPLETED, attempts=2)),
-        (0, row("b", SubmissionStatus.FAILED, attempts=3, error="no CRM")),
+        (1.0, progress("a", SubmissionStatus.FAILED, attempts=1, error="no CRM")),
+        (5.0, progress("a", SubmissionStatus.FAILED, attempts=2, error="still no CRM")),
+        (9.0, progress("a", SubmissionStatus.COMPLETED, attempts=3)),
     ]
-    stored, failed = proof_of(Rows(history), "a", "b").messages
-    assert stored.verdict is Verdict.STORED
-    assert (failed.verdict, failed.why) == (Verdict.FAILED, "attempt 3 failed: no CRM")
+    said: list[str] = []
 
+    (judged,) = stored(ChangingTable(history), A, said=said).messages
 
-def test_what_is_not_decided_in_time_is_not_stored() -> None:
-    rows = Rows([(0, row("a", SubmissionStatus.PROCESSING))])
-    proof = proof_of(rows, "a", "b", seconds=5)
-    assert [one.why for one in proof.not_stored] == ["a run still works on it", "it has no row"]
-    assert rows.time == pytest.approx(5)
+    assert judged.verdict is Verdict.STORED
+    assert said == [
+        "Attempt 1 failed: no CRM; waiting for Lambda's next one",
+        "Attempt 2 failed: still no CRM; waiting for Lambda's next one",
+    ]
 
 
 def test_what_was_completed_before_is_no_new_success() -> None:
-    rows = Rows([(0, row("a", SubmissionStatus.COMPLETED))])
-    before = completed_before(rows, ["a", "b"])
-    assert proof_of(rows, "a", before=before).counts() == {"stored_before": 1}
+    table = ChangingTable([(0, progress("a", SubmissionStatus.COMPLETED))])
+
+    assert stored(table, A).counts() == {"stored_before": 1}
 
 
-def test_a_database_that_comes_back_in_time_is_asked_again() -> None:
-    rows = Rows([(0, row("a", SubmissionStatus.COMPLETED))], down_until=4)
-    assert proof_of(rows, "a").stored == 1
+def test_an_id_that_a_test_has_is_refused_for_a_real_message_and_the_reverse() -> None:
+    completed = SubmissionStatus.COMPLETED
+    table = ChangingTable([(0, progress("a", completed, test=True)), (0, progress("b", completed))])
+
+    with pytest.raises(Refused, match="a is the id of a test message: a real message cannot have it"):
+        completed_before(table, [A])
+    with pytest.raises(Refused, match="b is the id of a real message: a test message cannot have it"):
+        completed_before(table, [Asked("b", test=True)])
 
 
-def test_a_database_that_stays_away_is_an_error() -> None:
-    with pytest.raises(DatabaseUnreachable):
-        proof_of(Rows(down_until=100), "a", seconds=5)
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (None, "it has no row"),
+        (progress("a", SubmissionStatus.PROCESSING), "a run still works on it"),
+        (progress("a", SubmissionStatus.FAILED, attempts=2, error="no CRM"), "attempt 2 failed: no CRM"),
+        (progress("a", SubmissionStatus.ABANDONED, error="no CRM"), "it was abandoned: no CRM"),
+    ],
+)
+def test_what_is_not_stored_is_an_error_that_says_what_the_row_says(row: Progress | None, said: str) -> None:
+    table = ChangingTable([(0, row)] if row else [])
+    found = stored(table, A, seconds=30)
+
+    assert table.time == pytest.approx(30) or row is not None
+    with pytest.raises(TimedOut, match=f"not stored within 30 s: {said}"):
+        require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
+    with pytest.raises(TimedOut, match="1 of 1 messages are not stored after 30 s"):
+        require_all_stored(found, timeout=HALF_MINUTE)
+
+
+def test_some_that_are_not_stored_are_a_part() -> None:
+    table = ChangingTable([(0, progress("a", SubmissionStatus.COMPLETED))])
+
+    with pytest.raises(PartlyFailed, match="1 of 2 messages"):
+        require_all_stored(stored(table, A, B), timeout=HALF_MINUTE)
+
+
+def test_a_database_that_is_not_proven_tells_of_nothing() -> None:
+    table = ChangingTable([(0, progress("a", SubmissionStatus.COMPLETED))], proof=UNPROVEN)
+    found = stored(table, A)
+
+    assert (found.stored, found.counts()) == (0, {"unknown": 1})
+    with pytest.raises(PartlyFailed, match="whether it is stored is unknown"):
+        require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
+    with pytest.raises(PartlyFailed, match="whether the 1 messages are stored is unknown"):
+        require_all_stored(found, timeout=HALF_MINUTE)
+
+
+def test_the_latency_is_the_row_s_and_of_a_new_success_only() -> None:
+    row = submission(SubmissionStatus.COMPLETED)
+    proven = Proven(message=A, outcome=RowOutcome.COMPLETED)
+
+    assert Waited(judged=Judged(proven=proven), submission=row).latency == timedelta(milliseconds=12)
+    assert Waited(judged=Judged(proven=proven, was_before=True), submission=row).latency is None
 
 
 def test_deliveries_are_told_in_one_phrase() -> None:
@@ -113,3 +127,8 @@ def test_deliveries_are_told_in_one_phrase() -> None:
     assert sentence(events, 5) == (
         "1 stored, 2 skipped as a duplicate, 1 left alone, because a lease on it held, 1 not in the log yet"
     )
+
+
+def test_a_real_message_is_not_filled_up_with_test_numbers() -> None:
+    with pytest.raises(UsageError, match="needs its own To"):
+        compose({"From": "+1", "Body": "x"}, message_id=None, real=True, now=NOW)

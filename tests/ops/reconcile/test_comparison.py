@@ -108,6 +108,19 @@ def test_a_row_from_before_the_migration_counts_as_stored(world: World) -> None:
     assert world.counts() == {Verdict.STORED: 2, Verdict.MISSING: 1}
 
 
+def test_a_tests_row_does_not_stand_for_a_message_of_twilio(world: World) -> None:
+    """Who may publish a test may give it any id."""
+    stored, taken = world.receive(2)
+    world.store([stored, taken])
+    with world.database.connection.use() as connection:
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET test = true WHERE message_sid = %s", (taken,)
+        )
+
+    assert world.counts() == {Verdict.STORED: 1, Verdict.MISSING: 1}
+    assert set(world.findings(Verdict.MISSING)) == {taken}
+
+
 def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
     known, unknown = world.receive(1), [resources.new_sid("SM"), resources.new_sid("MM")]
     world.store([*known, *unknown])

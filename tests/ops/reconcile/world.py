@@ -23,11 +23,13 @@ from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
 from b2bpilot.ops.reconcile.run import finish, published_verdicts, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import Encoded, PilotMessage, Source, decode, message_id_for
 from b2bpilot.pipeline.processing import process
 from b2bpilot.twilio.rest import Twilio
+from tests.ops.table.databases import PROVEN
 from tests.twilio.double import ACCOUNT_SID, add_number, connected
 
 OURS, THEIRS = "+15005550009", "+15005550006"
@@ -62,6 +64,10 @@ class World:
 
     def __post_init__(self) -> None:
         add_number(self.double, OURS, sms_url=WEBHOOK)
+
+    @property
+    def table(self) -> KnownTable:
+        return KnownTable(self.database, PROVEN)
 
     @property
     def twilio(self) -> Twilio:
@@ -157,7 +163,7 @@ class World:
         limits = Limits(since=self.now - since, until=self.now)
         comparison = Comparison(
             twilio=self.twilio,
-            database=self.database,
+            table=self.table,
             limits=limits,
             ask_queues=self._ask_queues,
             ask_routing=lambda: (
@@ -210,7 +216,7 @@ class World:
     def recovery(self, journal: Journal, *, allow_partial: bool = False) -> Recovery:
         return Recovery(
             twilio=self.twilio,
-            database=self.database,
+            table=self.table,
             publisher=self,
             journal=journal,
             wait=WAIT,

@@ -17,12 +17,14 @@ from b2bpilot.ops.republish.plan import Decision, plan, require_proven, require_
 from b2bpilot.ops.republish.run import Republication, Republished, require_all_completed
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, read
+from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import Encoded, PilotMessage, decode
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
+from tests.ops.table.databases import PROVEN
 
 LEASE = timedelta(seconds=50)
 RUN = "20261130T010000Z-discard-0a1b"
@@ -97,7 +99,7 @@ def republish(
     with journal(home) as book:
         run.write_plan(book, found)
         republication = Republication(
-            database=database, publisher=topic, journal=book, wait=wait, discarded=discarded
+            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=wait, discarded=discarded
         )
         done = republication.run([one.message_id for one in found.to_send], Republished())
         book.finish(done.counts())
@@ -175,7 +177,9 @@ def test_what_was_discarded_after_the_plan_is_not_published(
     message_id = abandoned(database)
     admin.execute("UPDATE b2b_pilot_user_submissions SET discarded_by = %s", (RUN,))
     with journal(tmp_path) as book:
-        republication = Republication(database=database, publisher=topic, journal=book, wait=NONE)
+        republication = Republication(
+            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE
+        )
         done = republication.run([message_id], Republished())
 
     assert topic.taken == []
@@ -243,7 +247,10 @@ def resumed(database: DatabaseManager, topic: Topic, home: Path) -> Republished:
     (path,) = (home / "runs").glob("*.jsonl")
     record = read(path)
     with Journal.reopen(path, operator="ana") as book:
-        return run.resume(Republication(database=database, publisher=topic, journal=book, wait=NONE), record)
+        return run.resume(
+            Republication(table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE),
+            record,
+        )
 
 
 class Killed(BaseException):
@@ -282,7 +289,9 @@ def test_a_message_that_another_delivery_completed_meanwhile_is_not_published(
     database.claim(sent, lease=NONE)
     database.abandon(sent.message_id, "given up")
     with journal(tmp_path) as book:
-        republication = Republication(database=database, publisher=topic, journal=book, wait=NONE)
+        republication = Republication(
+            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE
+        )
         process(delivery(sent), database=database, replier=None, lease=LEASE)
         done = republication.run([sent.message_id], Republished())
 

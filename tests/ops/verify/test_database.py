@@ -16,6 +16,7 @@ from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.table import Table
 from b2bpilot.ops.verify.world import World
 from tests.breaking import breaks
+from tests.ops.table.databases import PROVEN, UNPROVEN
 from tests.ops.verify.worlds import look, seen, world
 
 CODES = [check.code for check in (*database.CHECKS, *rows.CHECKS)]
@@ -29,7 +30,7 @@ def looked_at(url: str) -> dict[str, Result]:
 
 
 def at(url: str) -> World:
-    return world(given_database_url=url)
+    return world(given_database_url=url, known={"database proof": PROVEN})
 
 
 def red(url: str) -> dict[str, Result]:
@@ -65,6 +66,16 @@ def test_a_migrated_database_is_all_right(database_url: str) -> None:
 
     assert {one.status for one in found.values()} == {Status.OK}
     assert "as --database-url names it" in found["B2B075"].seen
+
+
+@breaks("B2B110")
+def test_a_database_that_is_not_proven_to_be_the_processors_is_a_warning(database_url: str) -> None:
+    at_a_copy = world(given_database_url=database_url, known={"database proof": UNPROVEN})
+
+    found = look(["B2B075", "B2B110"], at_a_copy)["B2B110"]
+
+    assert found.status is Status.WARNING
+    assert UNPROVEN.place in found.seen
 
 
 @breaks("B2B075")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import AwsError, DatabaseUnreachable, PublishFailed
+from b2bpilot.ops.publish.proof import Judged, Waited
 from b2bpilot.ops.publish.routes import Sent, Verdict, Via
-from b2bpilot.ops.publish.waiting import Verdict as Found
-from b2bpilot.ops.publish.waiting import Waited
+from b2bpilot.ops.table.row_proof import Proven, RowOutcome
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
 from b2bpilot.ops.verify.world import Choices
@@ -49,7 +50,8 @@ def test_a_message_that_nobody_took_is_found() -> None:
 
 @breaks("B2B096")
 def test_a_message_without_a_row_is_found_with_its_id() -> None:
-    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(verdict=Found.NOT_STORED))
+    nothing = Judged(proven=Proven(message=Asked("x", test=True), outcome=RowOutcome.OPEN))
+    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(judged=nothing))
 
     found = at_end_to_end("B2B096", first_sending=first)
 

@@ -1,0 +1,58 @@
+"""The row that has a message's id, and whether it is the message's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
+from b2bpilot.ops.inspect.surroundings import Surroundings
+from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.models import UserSubmission
+
+A_TEST_S = "a test message's that has the same id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFound:
+    """`row` is the message's own; `other` proves nothing of it, and `other_is` says why. `problem` says why nothing is known
+    of the message's row."""
+
+    row: UserSubmission | None = None
+    other: UserSubmission | None = None
+    other_is: str = ""
+    problem: str | None = None
+    database: DatabaseProof | None = None
+
+    @property
+    def any(self) -> UserSubmission | None:
+        return self.row or self.other
+
+    def among(self, clue: Clue, letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> RowFound:
+        """Return what it is beside what else is known: a test's row is not a real message's, of which Twilio's SID, a dead
+        letter or a function's log tells."""
+        is_real = (
+            clue.kind is Kind.MESSAGE_SID
+            or any(letter.message and not letter.message.test for letter in letters)
+            or any(line.message_id == clue.message_id and line.value("test") is False for line in lines)
+        )
+        if self.row is None or not self.row.test or not is_real:
+            return self
+        return replace(self, row=None, other=self.row, other_is=A_TEST_S)
+
+
+def find_row(clue: Clue, around: Surroundings) -> RowFound:
+    """Ask the table. What cannot be asked is a problem, not an error. Who names a database and no environment is told of
+    that database."""
+    try:
+        with around.table() as table:
+            proof = table.proof
+            row = row_of(clue.text, clue.message_id or "", table.database)
+    except PilotError as exc:
+        return RowFound(problem=str(exc))
+    if proof.is_proven or around.environment is None:
+        return RowFound(row=row, database=proof)
+    return RowFound(other=row, other_is=f"of a {proof.told()}", problem=proof.told(), database=proof)

@@ -1,0 +1,170 @@
+"""The row proof: what the rows say of messages that were sent, until each is decided or the time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from b2bpilot.errors import DatabaseUnreachable
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_state import Asked, rows_of
+from b2bpilot.pipeline.models import Progress, SubmissionStatus
+
+ATTEMPTS = 3
+"""As template.yaml has it: one, and two retries."""
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 1.0
+
+
+class RowOutcome(StrEnum):
+    """What became of a message, by its row."""
+
+    COMPLETED = "completed"
+    FAILED = "failed again"
+    ABANDONED = "abandoned"
+    OPEN = "unknown"
+    """Not decided within the time: no row of its own yet, or a run still works on it."""
+    UNPROVEN = "unproven"
+    """Nobody was asked: the database is not proven to be the processor's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """What a message's row said last. `row` is None when there was none, or none of its own."""
+
+    message: Asked
+    outcome: RowOutcome
+    row: Progress | None = None
+
+    @property
+    def message_id(self) -> str:
+        return self.message.message_id
+
+    @property
+    def is_completed(self) -> bool:
+        return self.outcome is RowOutcome.COMPLETED
+
+    @property
+    def error(self) -> str | None:
+        """Why the run failed, by the row."""
+        is_failure = self.outcome in (RowOutcome.FAILED, RowOutcome.ABANDONED)
+        return (self.row.last_error if self.row else None) or "no error recorded" if is_failure else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """The outcomes of all messages, in the order in which they were asked for."""
+
+    messages: Mapping[Asked, Proven] = field(repr=False)
+
+    def outcome(self, message: Asked) -> RowOutcome:
+        found = self.messages.get(message)
+        return found.outcome if found else RowOutcome.OPEN
+
+    def error(self, message: Asked) -> str | None:
+        found = self.messages.get(message)
+        return found.error if found else None
+
+    def count(self, outcome: RowOutcome) -> int:
+        return sum(one.outcome is outcome for one in self.messages.values())
+
+
+FailureCounts = Callable[[Progress], bool]
+"""Whether a failure that stands in a row is the end: Lambda tries again."""
+
+
+def failed_since(moment: datetime) -> FailureCounts:
+    """A failure counts when the row was written after `moment`, by the database's clock: before it, it is the old failure
+    that a redrive answers."""
+    return lambda row: row.updated_at >= moment
+
+
+def failed_for_good(row: Progress) -> bool:
+    """A failed attempt is not the end before Lambda's last one; nor is it one after which the row was abandoned."""
+    return row.status is SubmissionStatus.ABANDONED or row.attempts >= ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What is told while rows are looked at: how many are decided of how many, and each row as it is read."""
+
+    observe: Callable[[int, int], None] = lambda _decided, _all: None
+    rows: Callable[[Collection[Proven]], None] = lambda _: None
+    is_enough: Callable[[Mapping[Asked, Proven]], bool] = lambda _: False
+    """May end the looking before all are decided."""
+
+
+QUIET = Watched()
+
+
+class RowProof:
+    """Looks at rows, less and less often, until all are decided. A database that goes away meanwhile is asked again until
+    the time is over; then DatabaseUnreachable is raised."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        failure_counts: FailureCounts = failed_for_good,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table, self._failure_counts = table, failure_counts
+        self._clock, self._sleep = clock, sleep
+
+    def prove(self, messages: Iterable[Asked], *, timeout: timedelta, watched: Watched = QUIET) -> Proof:
+        found = {one: Proven(message=one, outcome=RowOutcome.OPEN) for one in messages}
+        if not found or not self._table.proof.is_proven:
+            return _unproven(found) if found else Proof(messages={})
+        deadline = self._clock() + timeout.total_seconds()
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            read = self._look(
+                [one.message for one in found.values() if one.outcome is RowOutcome.OPEN], deadline
+            )
+            found |= {one.message: one for one in read}
+            watched.rows(read)
+            decided = sum(one.outcome is not RowOutcome.OPEN for one in found.values())
+            watched.observe(decided, len(found))
+            remaining = deadline - self._clock()
+            if remaining <= 0 or decided == len(found) or watched.is_enough(found):
+                return Proof(messages=found)
+            self._sleep(min(pause, remaining))
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+
+    def _look(self, messages: Iterable[Asked], deadline: float) -> list[Proven]:
+        try:
+            rows = rows_of(self._table, messages)
+        except DatabaseUnreachable:
+            if self._clock() >= deadline:
+                raise
+            return []
+        return [Proven(message=one, outcome=self._outcome(row), row=row) for one, row in rows.items()]
+
+    def _outcome(self, row: Progress) -> RowOutcome:
+        match row.status:
+            case SubmissionStatus.COMPLETED:
+                return RowOutcome.COMPLETED
+            case SubmissionStatus.FAILED:
+                return RowOutcome.FAILED if self._failure_counts(row) else RowOutcome.OPEN
+            case SubmissionStatus.ABANDONED:
+                return RowOutcome.ABANDONED if self._failure_counts(row) else RowOutcome.OPEN
+            case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING | str():
+                return RowOutcome.OPEN
+            case _:
+                assert_never(row.status)
+
+
+def has_arrived(row: Progress, *, since: datetime) -> bool:
+    """Whether the processor got the message after `since`, or needs it no more. A row is abandoned by the stale processor,
+    because nobody works on it."""
+    if row.status is SubmissionStatus.ABANDONED:
+        return False
+    return row.status is SubmissionStatus.COMPLETED or row.updated_at >= since
+
+
+def _unproven(messages: Iterable[Asked]) -> Proof:
+    return Proof(messages={one: Proven(message=one, outcome=RowOutcome.UNPROVEN) for one in messages})
