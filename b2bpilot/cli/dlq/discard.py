@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.dlq import group_view, owner_view
-from b2bpilot.cli.dlq.options import ADOPT, CONFIRM, DRY_RUN, REASON, YES, confirm, confirm_by_name, letters
+from b2bpilot.cli.dlq.options import (
+    ADOPT,
+    CONFIRM,
+    DRY_RUN,
+    REASON,
+    YES,
+    confirm,
+    confirm_by_name,
+    letters,
+    rows,
+)
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
@@ -75,9 +85,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     if not left and not unmarked:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
-    rows = f", and mark {unmarked:,} rows of messages that it deleted" if unmarked else ""
+    more = f", and mark {rows(unmarked)} of messages that it deleted" if unmarked else ""
     confirm(
-        pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left{rows}", yes=yes
+        pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left{more}", yes=yes
     )
     with resumed_run(pilot, record) as journal:
         patience_seconds = patience_after(record.last_at, now=pilot.now())
@@ -122,8 +132,8 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         pilot.output.notice(line)
     if copies := found.look.copies_left:
         pilot.output.notice(
-            f"{letters(copies)} of the same messages are in the queue and are not discarded. Their messages would "
-            "not be stored any more; discard them, too."
+            f"{letters(copies)} more of the same messages in the queue, not discarded: no delivery of their messages "
+            "will be stored. Discard them, too."
         )
 
 
@@ -170,7 +180,7 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
         "rows_marked": discarded.marked,
         "rows_not_marked": len(discarded.unmarked),
     }
-    text = ["", f"Discarded {letters(discarded.deleted)}; {discarded.marked:,} rows marked as discarded"]
+    text = ["", f"Discarded {letters(discarded.deleted)}; {rows(discarded.marked)} marked as discarded"]
     pilot.output.record({"discarded": fields}, text=text)
     show_problems(pilot, run_id, [*discarded.problems, *discarded.unmarked])
     if discarded.deleted:

@@ -45,6 +45,10 @@ def confirm_by_name(pilot: Pilot, action: str, *, typed: str | None) -> None:
     ask_for_name(pilot.confirmation(yes=False), _plan(pilot, action), name=environment.name, typed=typed)
 
 
+def rows(count: int) -> str:
+    return f"{count:,} row{'s'[: count != 1]}"
+
+
 def letters(count: int) -> str:
     return f"{count:,} dead letter{'s'[: count != 1]}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import owner_view
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters, rows
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
@@ -125,14 +125,13 @@ def _marks(pilot: Pilot, plan: RestorePlan, found: Source, table: AskedTable) ->
     from b2bpilot.ops.dead_letters.unmarking import marks_of
 
     marks = marks_of(plan, found.record, table)
-    rows = [row.message_id for row in marks.own.values()]
-    if rows:
+    if marked := {row.message_id for row in marks.own.values()}:
         pilot.output.notice(
-            f"{len(set(rows)):,} rows that run {marks.run_id} marked as discarded get their former status back."
+            f"{rows(len(marked))} that run {marks.run_id} marked as discarded: the former status comes back."
         )
     for run_id, count in marks.others.items():
         pilot.output.notice(
-            f"{count:,} of these messages were discarded in run {run_id} and stay so: no delivery of them is stored. "
+            f"Discarded in run {run_id} and still so: {count:,} of these messages. No delivery of them is stored. "
             f"To take that back: b2bpilot dlq restore {run_id}"
         )
     if marks.error:

@@ -71,7 +71,7 @@ def require_all_done(discarded: Discarded, *, run_id: str) -> None:
         )
     if discarded.unmarked:
         raise PartlyFailed(
-            f"{len(discarded.unmarked):,} messages: {NOT_MARKED}",
+            f"of {len(discarded.unmarked):,} of the messages: {NOT_MARKED}",
             hint=f"`b2bpilot runs resume {run_id}` marks them once the processor's database can be asked",
         )
 

@@ -73,7 +73,7 @@ def test_a_discarded_message_is_discarded_until_its_run_is_restored(
 
     result = run("dlq", "restore", run_id, "--yes")
     assert result.exit_code == 0
-    assert "1 rows that run" in result.stderr
+    assert "1 row that run" in result.stderr
     assert (row(database, failed).status, row(database, failed).discarded_by) == (
         SubmissionStatus.FAILED,
         None,
@@ -86,7 +86,7 @@ def test_without_a_database_the_letter_is_deleted_and_the_end_says_what_may_foll
 ) -> None:
     result = run("dlq", "discard", "--group", "G1", "--yes", "--database-url", NOBODY_THERE)
     assert result.exit_code == 4
-    assert "1 messages: row not marked: the stale processor may publish it again" in result.stderr
+    assert "of 1 of the messages: row not marked: the stale processor may publish it again" in result.stderr
     assert letters.all() == []
     run_id = the_run(tmp_path, "discard")
 
@@ -105,7 +105,7 @@ def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_s
     run_id = the_run(tmp_path, "discard")
     result = run("dlq", "restore", str(copy), "--yes")
     assert result.exit_code == 0
-    assert f"1 of these messages were discarded in run {run_id} and stay so" in result.stderr
+    assert f"Discarded in run {run_id} and still so: 1 of these messages" in result.stderr
     assert row(database, failed).discarded_by == run_id
 
 
@@ -115,7 +115,7 @@ def test_the_plan_names_other_letters_of_the_same_messages(
     letters.put(failed, error="another cause")
     result = run("dlq", "discard", "--group", "G1", "--dry-run")
     assert result.exit_code == 0
-    assert "1 dead letter of the same messages are in the queue and are not discarded" in result.stderr
+    assert "1 dead letter more of the same messages in the queue, not discarded" in result.stderr
 
 
 def test_an_edited_message_is_out_of_the_stale_processors_hands_and_can_be_stored(  # noqa: PLR0917  # fixtures

@@ -144,7 +144,7 @@ class LetterQueue:
                     "Attributes": {"SentTimestamp": "4102444800000", "ApproximateReceiveCount": "0"},
                 }
             if self.no_answer_after_send:
-                error = AwsError("SQS did not say what became of the message", is_unknown=True)
+                error = AwsError("sqs:SendMessage failed: 500: upstream connection refused", is_unknown=True)
                 unsent = [Unsent(place=n, message=each, error=error) for n, each in enumerate(messages)]
             self.steps.done()
             return unsent
