@@ -25,7 +25,7 @@ faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance 
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 upgrade: $(STAMP) ## Update the last release to this version under traffic, go back, and balance the books (ARGS="--seconds 60 --seed 7")
-	@$(BIN)/python -m tests.upgrade $(ARGS)
+	@$(BIN)/python -E -m tests.upgrade $(ARGS)
 
 fuzz: $(STAMP) ## Run the property tests with 20 times as many examples (SEED=7 for the same ones again)
 	B2BPILOT_FUZZ=20 $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)
