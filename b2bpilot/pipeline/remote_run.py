@@ -17,13 +17,14 @@ ENDED = "b2bpilot:redrive-ended"
 NAMELESS = "b2bpilot:redrive-nameless"
 GONE = "b2bpilot:redrive-gone"
 ADOPTED = "b2bpilot:redrive-adopted"
+OWN = "b2bpilot:redrive-own"
 
 KNOWS_OWNERS = "knows_owners"
 """In the function's answer to a call that only makes it stand guard: it tells whose a dead letter is. One of a version before
 that took every dead letter for the processor's, and deleted it on the processor's word."""
 
 LONGEST_VALUE = 256
-MOST_ARNS = 18
+MOST_ARNS = 12
 """A mapping has fifty tags at most."""
 
 
@@ -32,6 +33,8 @@ class Evidence:
     """What the command saw of who is subscribed, and the function cannot ask: whose dead letters are those that name none of
     the stack's own subscriptions. What is not here is left in the queue."""
 
+    own: frozenset[str] = frozenset()
+    """Subscriptions that end in the stack although the template did not make them: a repair did, or somebody by hand."""
     gone: frozenset[str] = frozenset()
     """Subscriptions that no longer exist: what carries a redrive's mark and names one of them is ours."""
     adopted: frozenset[str] = frozenset()
@@ -41,11 +44,13 @@ class Evidence:
 
     def tags(self) -> dict[str, str]:
         nameless = {NAMELESS: "ours" if self.nameless_are_ours else "unknown"}
-        return nameless | _arn_tags(GONE, self.gone) | _arn_tags(ADOPTED, self.adopted)
+        arns = _arn_tags(OWN, self.own) | _arn_tags(GONE, self.gone) | _arn_tags(ADOPTED, self.adopted)
+        return nameless | arns
 
 
 def evidence_in(tags: Mapping[str, str]) -> Evidence:
     return Evidence(
+        own=_arns(tags, OWN),
         gone=_arns(tags, GONE),
         adopted=_arns(tags, ADOPTED),
         nameless_are_ours=tags.get(NAMELESS) == "ours",

@@ -27,7 +27,7 @@ class KnownSubscribers:
         )
 
     def owner_of_subscription(self, arn: str) -> Owner:
-        if arn in self.subscription_arns:
+        if arn in self.subscription_arns or arn in self.evidence.own:
             return OURS
         if arn in self.evidence.adopted:
             return Owner(ownership=Ownership.OURS, name=arn, subscription_arn=arn, is_adopted=True)

@@ -486,6 +486,17 @@ def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence:
         assert bool(world.letters) is not bool(adopted)
 
 
+def test_a_subscription_that_a_repair_made_anew_is_ours_by_the_command_s_word() -> None:
+    made_anew = sns_event(message())
+    made_anew["Records"][0]["EventSubscriptionArn"] = GONE_ARN
+    world = World(evidence=Evidence(own=frozenset({GONE_ARN})))
+    world.put_body(json.dumps(made_anew))
+    world.begin()
+    world.run()
+
+    assert not world.letters
+
+
 def test_what_names_nothing_is_tried_only_when_the_command_saw_that_nobody_shares_the_queue() -> None:
     for is_ours in (False, True):
         world = World(evidence=Evidence(nameless_are_ours=is_ours))

@@ -213,6 +213,25 @@ def test_the_redriver_gives_the_other_subscriber_s_back_as_they_are(
     assert left.items() <= before.items()
 
 
+def test_the_processor_s_subscription_that_a_repair_made_anew_is_ours_for_both_engines(
+    environment: Machine, deployed: Environment, queue: Queue, cli: Callable[..., Any]
+) -> None:
+    sns, stack = environment.client("sns"), deployed.stack
+    function = (
+        f"arn:aws:lambda:{stack.region}:{stack.account_id}:function:{stack.processor_function_name}:$LATEST"
+    )
+    anew = sns.subscribe(
+        TopicArn=stack.topic_arn, Protocol="lambda", Endpoint=function, ReturnSubscriptionArn=True
+    )["SubscriptionArn"]
+    try:
+        for engine in ("terminal", "lambda"):
+            queue.put(event(message(), anew))
+            exit_code, out, err = cli("dlq", "redrive", "--yes", "--engine", engine)
+            assert (exit_code, queue.all()) == (0, {}), out + err
+    finally:
+        sns.unsubscribe(SubscriptionArn=anew)
+
+
 def test_what_was_sent_raw_is_of_an_unknown_owner_as_long_as_another_subscriber_shares_the_queue(
     environment: Machine, queue: Queue, billing: str, database: DatabaseManager, cli: Callable[..., Any]
 ) -> None:

@@ -60,6 +60,7 @@ def redrive_inside_aws(
     pilot.confirmation(yes=yes).ask([""], "Go on?")
     parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}
     evidence = Evidence(
+        own=backlog.own,
         gone=backlog.gone,
         adopted=adopted,
         nameless_are_ours=pilot.environment.subscribers.owner_of_nameless().is_ours,

@@ -54,6 +54,8 @@ class Backlog:
     """Whose those are that are not this environment's, or were adopted."""
     gone: frozenset[str] = frozenset()
     """The subscriptions that are named and exist no longer."""
+    own: frozenset[str] = frozenset()
+    """Those that are named and end in the stack."""
     unseen: int | None = None
 
     @property
@@ -169,6 +171,9 @@ def take_stock(
         set_aside=seen.saw - len(messages),
         owners=owners_of(seen.found),
         gone=frozenset(arn for arn in named if subscribers and _is_gone(subscribers, arn)),
+        own=frozenset(
+            arn for arn in named if subscribers and subscribers.owner_of_subscription(arn).rows_count
+        ),
         unseen=_unseen(seen),
     )
 
