@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 from botocore import exceptions as boto
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ def was_not_sent(exc: BaseException) -> bool:
 
 
 def is_unreadable(exc: BaseException) -> bool:
-    """Tell whether botocore failed to read an answer: its parsers raise errors of their own, and Python's."""
+    """Tell whether botocore failed to read an answer: its parsers raise errors of their own, and Python's; urllib3's come
+    through where the error of a streaming operation is cut short."""
+    if isinstance(exc, urllib3.exceptions.HTTPError):
+        return True
     frame = exc.__traceback__
     while frame is not None:
         if frame.tb_frame.f_globals.get("__name__") == PARSERS:

@@ -62,9 +62,11 @@ def server(*answers: Answer) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_port}"
+        finally:
+            httpd.shutdown()
+            thread.join()
 
 
 def access(url: str) -> AwsAccess:
@@ -125,6 +127,8 @@ RUNS = [
     Answer(status=202, body=b""),
     Answer(status=500, body=b"upstream connection refused"),
     Answer(status=200, body=b'{"outcomes"', is_cut=True),
+    Answer(status=429, body=b'{"Reason": "Reserved', is_cut=True),
+    Answer(status=503, body=b"upstream", is_cut=True),
 ]
 
 
@@ -132,6 +136,14 @@ RUNS = [
 def test_an_answer_that_is_no_result_leaves_a_run_unknown(answer: Answer) -> None:
     with server(answer) as url, pytest.raises(AwsError) as raised:
         Function.connect("processor", access=access(url)).invoke({})
+    assert raised.value.is_unknown
+
+
+def test_a_refusal_that_is_cut_short_leaves_an_event_perhaps_taken() -> None:
+    """botocore reads the body of a streaming operation's error outside of what translates the network's."""
+    cut = Answer(status=429, body=b'{"Reason": "Reserved', is_cut=True)
+    with server(cut) as url, pytest.raises(AwsError) as raised:
+        Function.connect("processor", access=access(url)).invoke_later({})
     assert raised.value.is_unknown
 
 

@@ -141,7 +141,7 @@ def look(operator: Operator) -> Sequence[str]:
             ("submissions", "list"),
             ("submissions", "stuck"),
             ("verify",),
-            ("subscriptions", "list"),
+            ("subscriptions",),
         ]
     )
 
