@@ -43,7 +43,7 @@ def drain(
     if _abandoned(deployment):
         line.run("submissions", "republish", "--abandoned", "--yes")
         rest()
-    _correct(sorted(letters(deployment).message_ids & set(poison))[:corrected], line)
+    _correct(_some(deployment, poison, corrected), line)
     rest()
 
 
@@ -67,12 +67,20 @@ def _interrupted(listed: Ran) -> list[str]:
 
 
 def _restore(deployment: Deployment, line: CommandLine) -> None:
-    for path in sorted((deployment.machine.home / "runs").glob("*-discard-*.jsonl")):
+    """Every second discard was a mistake; the others stay what they are."""
+    for path in sorted((deployment.machine.home / "runs").glob("*-discard-*.jsonl"))[::2]:
         line.run("dlq", "restore", path.stem, "--yes")
 
 
-def _correct(message_ids: list[str], line: CommandLine) -> None:
+def _some(deployment: Deployment, poison: Collection[str], count: int) -> dict[str, str]:
+    """Return poisoned messages with one dead letter each: a message may have several."""
+    found = letters(deployment).found
+    ours = {each.message_id: each.queue_message_id for each in found if not each.subscription}
+    return {message_id: ours[message_id] for message_id in sorted(ours.keys() & set(poison))[:count]}
+
+
+def _correct(messages: dict[str, str], line: CommandLine) -> None:
     """As a person would, one by one, and send each."""
-    for message_id in message_ids:
-        line.run("dlq", "edit", message_id, "--yes", variables={"EDITOR": editor()})
+    for message_id, queue_message_id in messages.items():
+        line.run("dlq", "edit", queue_message_id, "--yes", variables={"EDITOR": editor()})
         line.run("dlq", "redrive", "--yes", "--include-poison", "--message-id", message_id, "--wait", "20s")

@@ -124,8 +124,14 @@ def edit(operator: Operator) -> Sequence[str] | None:
 
 
 def export(operator: Operator) -> Sequence[str]:
+    if operator.chance.random() < 0.5:
+        return ("dlq", "export", "--scheduled", str(operator.deployment.machine.home / "exports"))
     file = operator.deployment.machine.home / f"export-{operator.chance.getrandbits(40):x}.jsonl"
     return ("dlq", "export", str(file))
+
+
+def republish(operator: Operator) -> Sequence[str]:
+    return ("submissions", "republish", "--abandoned", "--yes", "--wait", "15s")
 
 
 def reconcile(operator: Operator) -> Sequence[str]:
@@ -157,6 +163,7 @@ COMMANDS: Sequence[tuple[Command, float]] = (
     (edit, 4),
     (export, 3),
     (reconcile, 4),
+    (republish, 4),
     (show, 3),
     (inspect, 4),
     (look, 8),

@@ -39,6 +39,9 @@ def run_id_in(document: Any) -> str | None:
 
 def _not_done(ran: Ran, run: Run, completed: set[str]) -> list[str]:
     match run.command:
+        case "republish":
+            wanted = run.messages("accepted")
+            return [f"{message_id} is not completed" for message_id in sorted(wanted - completed)]
         case "redrive" | "redrive-lambda":
             wanted = run.messages("sending", "removing", "accepted", "deleted")
             return [f"{message_id} is not completed" for message_id in sorted(wanted - completed)]
