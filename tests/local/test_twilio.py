@@ -39,9 +39,9 @@ ALL_THE_SAME = "--even-if-queued"
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """An environment that answers every message."""
+    """An environment that answers every message. A lease is 50 s by the scale: the first reply imports for a second or two."""
     home = tmp_path_factory.mktemp("twilio") / "home"
-    with machine(home, "--time-scale", "300", "--reply-text", REPLY) as found:
+    with machine(home, "--time-scale", "20", "--reply-text", REPLY) as found:
         yield found
 
 
