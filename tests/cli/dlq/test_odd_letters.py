@@ -149,7 +149,7 @@ def test_a_letter_that_cannot_be_read_is_discarded_and_comes_back_as_it_was(
 ) -> None:
     before = letters.contents()
     result = run("dlq", "discard", "--error", "cannot be", "--yes")
-    assert "Discarded 1 dead letter\n" in result.stdout
+    assert "Discarded 1 dead letter;" in result.stdout
     assert len(letters.contents()) == 17
 
     (archive,) = (tmp_path / "pilot" / "archives").glob("*.jsonl")
