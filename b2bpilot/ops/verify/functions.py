@@ -22,7 +22,10 @@ OURS = frozenset(
     {
         "API_WEBHOOK_URL",
         "DEAD_LETTER_QUEUE_URL",
+        "OWN_FUNCTION_ARNS",
+        "OWN_SUBSCRIPTION_ARNS",
         "PREVIOUS_WEBHOOK_URL",
+        "PROCESSOR_CONCURRENCY",
         "PROCESSOR_FUNCTION_NAME",
         "PUBLIC_WEBHOOK_URL",
         "REPLY_TEXT",

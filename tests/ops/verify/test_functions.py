@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
+from b2bpilot import resources
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.functions import OURS
 from tests.ops.verify.settings import function
 from tests.ops.verify.worlds import STACK, seen, world
 
@@ -97,3 +100,13 @@ def test_a_runtime_is_judged_by_the_date_until_which_aws_supports_it(
     at = world(known={("function", name): function(name, runtime=runtime) for name in names})
     result = seen("B2B052", at)
     assert (result.status, result.seen) == (status, told)
+
+
+def test_the_variables_of_the_template_are_those_that_a_command_may_repeat() -> None:
+    """A new one of which verify does not know would take the repair away from every check of that function."""
+    template = yaml_parse(resources.template().read_text())["Resources"]
+    functions = [one["Properties"] for one in template.values() if one["Type"] == "AWS::Serverless::Function"]
+    set_there = {name for one in functions for name in one.get("Environment", {}).get("Variables", {})}
+    common = yaml_parse(resources.template().read_text()).get("Globals", {}).get("Function", {})
+    set_there |= set(common.get("Environment", {}).get("Variables", {}))
+    assert set_there == OURS
