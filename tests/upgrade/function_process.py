@@ -30,10 +30,10 @@ instances = itertools.count(1)
 def main() -> None:
     """Arguments: the socket, the handler as `package.module.function`, and the root that its code must come from."""
     address, setting, root = sys.argv[1:]
+    must_come_from(Path(root))
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     logging.getLogger().addHandler(SentLog())
     logging.getLogger().setLevel(logging.INFO)
-    must_come_from(Path(root))
     with Listener(address, family="AF_UNIX", backlog=64) as listener:
         print("ready", flush=True)
         while True:

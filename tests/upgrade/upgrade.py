@@ -77,6 +77,9 @@ class Upgrade:
     def messages(self) -> list[Message]:
         return [*self.traffic.messages, *self.left]
 
+    def _sent_in(self, phase: str) -> list[Message]:
+        return [message for message in self.traffic.messages if message.phase == phase]
+
     def _begin(self, phase: str) -> None:
         self.progress(phase)
         self.traffic.phase = phase
@@ -88,8 +91,12 @@ class Upgrade:
         for _ in range(LEFT_ROWS):
             self.left.append(self.table.leave(phase))
         pause(self.phase_seconds)
-        sent = [message for message in self.messages if message.phase == phase]
-        self._wait(lambda: sent, f"in phase `{phase}`")
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not (sent := self._sent_in(phase)) and time.monotonic() < deadline:
+            pause(POLL_SECONDS)
+        if not sent:
+            self._incident(f"nothing was sent in phase `{phase}`: this run proves nothing of it")
+        self._wait(lambda: [*sent, *self.left], f"in phase `{phase}`")
 
     def _deploy(self, version: Version, phase: str) -> None:
         """Update the template and the code of each function at moments of their own, in an order that the seed drew."""
