@@ -38,7 +38,7 @@ class Kind(StrEnum):
     """No row can hold it until somebody corrects it."""
 
 
-SHARES = ((0.02, Kind.POISON), (0.03, Kind.LOCATION), (0.35, Kind.LONG), (1.0, Kind.TEXT))
+SHARES = ((0.01, Kind.POISON), (0.02, Kind.LOCATION), (0.35, Kind.LONG), (1.0, Kind.TEXT))
 
 
 @dataclass(slots=True, kw_only=True)
