@@ -195,6 +195,30 @@ def test_what_is_ours_is_redriven_and_the_other_subscriber_s_stays_beside_it(
     assert database.get_submission_by_message_id(theirs.message_id) is None
 
 
+@pytest.mark.parametrize("command", ["discard", "replay", "redrive"])
+def test_a_limit_counts_only_what_is_ours(
+    command: str, deployed: Environment, queue: Queue, billing: str, cli: Callable[..., Any]
+) -> None:
+    """The first round found `dlq discard --limit 6` say that nothing there is ours, with six of theirs in front."""
+    theirs = {queue.put(event(message(), billing)) for _ in range(6)}
+    ours = [queue.put(event(message(), deployed.stack.subscription_arn)) for _ in range(3)]
+
+    confirmed = ["--confirm", "local"] if command == "discard" else ["--yes"]
+    _, out, err = cli("dlq", command, "--limit", "2", "-o", "json", *confirmed)
+
+    document = json.loads(out)
+    assert sum(one["count"] for one in document["plan"]["owners"]) == 6, err
+    done = {
+        "discard": lambda: document["discarded"]["deleted"],
+        "replay": lambda: document["summary"]["counts"]["processed"],
+        "redrive": lambda: document["summary"]["completed"],
+    }
+    assert done[command]() == 2, out + err
+    left = queue.all().keys()
+    assert theirs <= left
+    assert len(left & set(ours)) == (3 if command == "replay" else 1)
+
+
 def test_the_redriver_gives_the_other_subscriber_s_back_as_they_are(
     deployed: Environment, queue: Queue, billing: str, database: DatabaseManager, cli: Callable[..., Any]
 ) -> None:

@@ -96,6 +96,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _survey(pilot: Pilot, selection: Selection) -> Survey:
+    from b2bpilot.ops.dead_letters.scan import ours
     from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     queue = queue_of(pilot.environment)
@@ -103,6 +104,7 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
         return survey(
             queue,
             selection=selection,
+            counts=ours,
             retention=queue.attributes().retention,
             table=pilot.table,
             now=pilot.now(),

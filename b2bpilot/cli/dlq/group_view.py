@@ -76,8 +76,8 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         yield "The dead-letter queue is empty."
     elif not look.found:
         yield f"No dead letters match ({seen})." if look.saw else f"No dead letters were seen ({seen})."
-    elif len(look.found) == selection.limit:
-        yield f"{look.saw and len(look.found):,} as --limit says; there may be more ({seen})."
+    elif look.counted == selection.limit:
+        yield f"{look.counted:,} as --limit says; there may be more ({seen})."
     else:
         matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
         yield f"S{seen[1:]}{matching} in {groups} group{'s'[: groups != 1]}."

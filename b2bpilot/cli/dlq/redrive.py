@@ -109,7 +109,7 @@ def _redrive_from_here(
         run = redriving.prepare(pilot.environment, table, order, failed_before=failed_before(pilot))
         with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("Looking at the dead-letter queue"):
-                taken, plan = run.take_first()
+                taken, plan = run.take()
             redriving.check_taken(taken, order)
             show_plan(pilot, order, taken, plan, run)
             if _froze(pilot, plan, plan_file) or dry_run:
@@ -138,7 +138,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         order, run, rest = resuming.prepare(pilot.environment, table, record, now=pilot.now())
         with _told_what_stays_hidden(pilot, run):
             with pilot.output.progress("Looking at the dead-letter queue"):
-                taken, plan = run.take_first()
+                taken, plan = run.take()
             show_plan(pilot, order, taken, plan, run)
             if plan.acts:
                 run.require_reach(plan)

@@ -89,8 +89,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
     if too_many := run.too_many_attributes(plan):
         pilot.output.notice(too_many_attributes(too_many))
     for decision, count in left_alone.most_common():
-        pilot.output.notice(f"{count:,} before them: {EXPLAINED[decision]}")
-    if taken.more and order.frozen is None and order.request.limit > len(plan.items):
+        pilot.output.notice(f"{count:,} more: {EXPLAINED[decision]}")
+    if taken.more and order.frozen is None and order.request.limit > plan.acting:
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
         )

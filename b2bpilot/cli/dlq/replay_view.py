@@ -28,6 +28,7 @@ def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bo
     plan = {
         "letters": len(copies.chosen),
         "matching": copies.matching,
+        "processable": copies.processable,
         "unreadable": len(copies.unreadable),
         "owners": owner_view.fields(owners_of(copies.chosen)),
         "group": group_view.cause_fields(copies.names, selection),
@@ -45,9 +46,9 @@ def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | Non
     what = f"{_chosen(copies)}{group_view.of_group(copies.names, selection)}"
     source = f" from {file}" if file else ""
     lines = [f"Process copies of {what}{source} {_place(pilot, local=local)}:", f"  {pilot.environment}"]
-    if len(copies.chosen) < copies.matching and selection.limit is None:
+    if len(copies.readable) < copies.processable and selection.limit is None:
         lines.append("The oldest are taken; --limit takes more of them.")
-    if len(copies.chosen) == copies.matching == selection.limit:
+    if len(copies.readable) == copies.processable == selection.limit:
         lines.append("As many as --limit says; there may be more.")
     return [*lines, *_left_out(copies), *_unseen(copies)]
 
@@ -85,8 +86,8 @@ def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
 
 
 def _chosen(copies: Copies) -> str:
-    if len(copies.chosen) < copies.matching:
-        return f"the first {len(copies.chosen):,} of {letters(copies.matching)}"
+    if len(copies.readable) < copies.processable:
+        return f"the first {len(copies.readable):,} of {letters(copies.processable)}"
     return letters(len(copies.readable))
 
 

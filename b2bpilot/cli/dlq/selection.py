@@ -51,7 +51,7 @@ FILTERS = (
     ),
     Filter(name="error", metavar="TEXT", help="Only those with this in the error's text or code."),
     Filter(name="from", metavar="NUMBER", help="Only those from this sender, such as +15005550006."),
-    Filter(name="limit", metavar="N", help="At most so many."),
+    Filter(name="limit", metavar="N", help="At most so many. What the command leaves alone does not count."),
     Filter(
         name="where",
         metavar="EXPR",

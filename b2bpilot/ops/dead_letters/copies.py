@@ -12,7 +12,7 @@ from b2bpilot.ops.dead_letters.archive import archived, letters_in
 from b2bpilot.ops.dead_letters.export import Wanted
 from b2bpilot.ops.dead_letters.groups import Cause, Found
 from b2bpilot.ops.dead_letters.look import Queue, look
-from b2bpilot.ops.dead_letters.scan import Scan
+from b2bpilot.ops.dead_letters.scan import Scan, ours_to_process, within
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.spool import Spool
 from b2bpilot.ops.dead_letters.whole import whole
@@ -25,10 +25,12 @@ FILE_HINT = "a file's groups are numbered by what is in it: G1 is its most frequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """What was chosen, oldest first. `matching` counts what the filters match, `saw` and `about` what was looked at."""
+    """What was chosen, oldest first: what can be processed within the limit, and what is left out beside it. `matching`
+    counts what the filters match, `processable` what of it can be processed, `saw` and `about` what was looked at."""
 
     chosen: Sequence[Found]
     matching: int
+    processable: int
     names: dict[Cause, str]
     saw: int
     about: int
@@ -62,17 +64,19 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
         queue,
         now=wanted.now,
         selection=wanted.selection,
+        counts=ours_to_process,
         visit=lambda letter: spool.put(archived(whole(letter), wanted.origin), letter),
         observe=wanted.observe,
     )
     limit = wanted.selection.limit
     return Copies(
-        chosen=found.found[: limit or most],
+        chosen=within(found.found, limit or most, ours_to_process),
         matching=len(found.found),
+        processable=found.counted,
         names=dict(found.names),
         saw=found.saw,
         about=found.about,
-        all_seen=found.is_complete or len(found.found) == limit,
+        all_seen=found.is_complete or found.counted == limit,
         spool=spool,
     )
 
@@ -90,8 +94,9 @@ def copies_from_file(
     names = scan.names()
     found = scan.found(names)
     return Copies(
-        chosen=found[: selection.limit or most],
+        chosen=within(found, selection.limit or most, ours_to_process),
         matching=len(found),
+        processable=sum(map(ours_to_process, found)),
         names=names,
         saw=scan.saw,
         about=scan.saw,

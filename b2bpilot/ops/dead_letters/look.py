@@ -13,7 +13,7 @@ from typing import Protocol
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.groups import Cause, Found
 from b2bpilot.ops.dead_letters.holding import Hiding, HidingQueue
-from b2bpilot.ops.dead_letters.scan import Scan
+from b2bpilot.ops.dead_letters.scan import Counts, Scan, every, within
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
@@ -48,6 +48,8 @@ class Look:
     """Why, for one of them."""
     copies: Mapping[str, int] = field(default_factory=dict)
     """How many dead letters of a message were seen, selected or not, where they are more than one."""
+    counted: int = 0
+    """How many of what was found a limit counts."""
 
     @property
     def copies_left(self) -> int:
@@ -71,6 +73,7 @@ def look(
     *,
     now: datetime,
     selection: Selection | None = None,
+    counts: Counts = every,
     visit: Callable[[DeadLetter], None] = lambda _: None,
     observe: Callable[[int, int], None] = lambda _saw, _about: None,
     hidden_seconds: int = HIDDEN_SECONDS,
@@ -80,19 +83,21 @@ def look(
 
     What was seen stays hidden until the end, else SQS would give the same ones again; `hidden_seconds` at most if this
     process dies. `visit` gets each letter that matches, with its body, before `group` and `limit` are applied;
-    `observe` gets how many were seen of about how many, once a second.
+    `counts` tells what the limit counts: what the command leaves alone is found beside it. `observe` gets how many were seen of about how many, once a second.
 
     Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
     """
     wanted = selection or Selection()
-    scan = Scan(wanted, now=now)
+    scan = Scan(wanted, now=now, counts=counts)
     watch = _Watch(observe=observe, monotonic=monotonic)
     held = Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
     with held, ThreadPoolExecutor(WORKERS) as pool:
         counters = _see_all(queue, _Seeing(scan, wanted, visit), _Receiver(held, pool), watch)
     names = scan.names()
+    found = within(scan.found(names), wanted.limit, counts)
     return Look(
-        found=scan.found(names)[: wanted.limit],
+        found=found,
+        counted=sum(map(counts, found)),
         names=names,
         saw=scan.saw,
         counters=counters,
@@ -137,7 +142,7 @@ class _Seeing:
     @property
     def is_enough(self) -> bool:
         """With a group the limit counts its letters only, and which they are is known at the end."""
-        return self.saw >= MOST_HELD or (self._limit is not None and self._scan.matching >= self._limit)
+        return self.saw >= MOST_HELD or (self._limit is not None and self._scan.counted >= self._limit)
 
     def add(self, letters: Sequence[DeadLetter]) -> int:
         """See letters that were not seen before, and return how many they are."""

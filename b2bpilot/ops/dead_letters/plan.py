@@ -33,6 +33,7 @@ class Decision(StrEnum):
     UNOWNED = "owner unknown"
 
 
+ACTS = frozenset({Decision.SEND, Decision.REMOVE})
 NOT_OURS = frozenset({Decision.OTHER, Decision.GONE, Decision.UNOWNED})
 
 
@@ -50,6 +51,10 @@ class Planned:
     state: RowState | None
     decision: Decision
 
+    @property
+    def acts(self) -> bool:
+        return self.decision in ACTS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -66,7 +71,27 @@ class Plan:
     @property
     def acts(self) -> bool:
         """Whether anything would be sent or removed."""
-        return self.count(Decision.SEND) + self.count(Decision.REMOVE) > 0
+        return any(item.acts for item in self.items)
+
+    @property
+    def acting(self) -> int:
+        """How many are sent or removed: what a limit counts."""
+        return sum(item.acts for item in self.items)
+
+    def left_alone(self) -> Plan:
+        return Plan(items=[item for item in self.items if not item.acts])
+
+    def with_acting_of(self, later: Plan) -> Plan:
+        """Return the plan with what is done with others, too."""
+        items = [*self.items, *(item for item in later.items if item.acts)]
+        return Plan(items=sorted(items, key=lambda item: (item.letter.sent_at is None, item.letter.sent_at)))
+
+    def within(self, limit: int) -> tuple[Plan, list[DeadLetter]]:
+        """Return the plan of the first with which something is done, beside what is left alone; and the surplus."""
+        acting = [item for item in self.items if item.acts]
+        surplus = {id(item) for item in acting[limit:]}
+        kept = [item for item in self.items if id(item) not in surplus]
+        return Plan(items=kept), [item.letter for item in acting[limit:]]
 
     def by_decision(self) -> Counter[Decision]:
         return Counter(item.decision for item in self.items)

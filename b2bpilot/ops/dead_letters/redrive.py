@@ -54,7 +54,8 @@ class Journal(entries.Journal, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the operator asked for. `limit` counts letters; `wait` is how long the proof may take."""
+    """What the operator asked for. `limit` counts letters that are sent or removed, not what is left alone beside them;
+    `wait` is how long the proof may take."""
 
     options: Options = field(default_factory=Options)
     limits: Limits = field(default_factory=Limits)
@@ -103,7 +104,7 @@ class Redrive:
         self.seen: set[str] = set()
         """The ids in the queue of all letters that were taken."""
         self.left_alone: Counter[Decision] = Counter()
-        """The letters of windows in which there was nothing to do."""
+        """What was passed on the way to letters with which something is done, beside what the plans hold."""
         self.left_owners: Counter[Owner] = Counter()
         """Whose those of them are that are not ours."""
         self.request = request
@@ -134,26 +135,33 @@ class Redrive:
         """How many letters could not be given back, once the block is left; they are visible again HIDDEN_SECONDS later."""
         return self._held.not_released
 
-    def take_first(self) -> tuple[Taken, Plan]:
-        """Take the first window in which there is something to do, else the last; those before it are `left_alone`."""
-        taken, plan = self.take()
-        while self._has_more(taken) and not plan.acts:
-            self.left_alone += plan.by_decision()
-            self.left_owners += plan.owners()
-            taken, plan = self.take()
-        return taken, plan
-
     def take(self) -> tuple[Taken, Plan]:
-        """Take the next window and decide about it. An empty window means that there is no more."""
+        """Take the next window: as many letters as the limit allows with which something is done, and no more of the others
+        than stand before them. An empty window means that there is no more."""
+        limit = min(WINDOW, self._left)
+        taken, plan = self._take_some(limit)
+        while taken.more and not _is_full(taken, plan, limit):
+            next_taken, next_plan = self._take_some(WINDOW)
+            self.left_alone += next_plan.left_alone().by_decision()
+            self.left_owners += next_plan.left_alone().owners()
+            taken, plan = replace(next_taken, saw=taken.saw + next_taken.saw), plan.with_acting_of(next_plan)
+        plan, surplus = plan.within(limit)
+        self._held.release(surplus)
+        self.seen -= {letter.queue_message_id for letter in surplus}
+        self._left -= plan.acting
+        letters = [item.letter for item in plan.items]
+        return replace(taken, letters=letters, more=taken.more or bool(surplus)), plan
+
+    def _take_some(self, limit: int) -> tuple[Taken, Plan]:
+        """Take as many letters, whatever is done with them, and decide about them."""
         taker = Taker(
             self._held,
             wanted=self._is_mine,
-            limit=min(WINDOW, self._left),
+            limit=limit,
             patience_seconds=HIDDEN_SECONDS + 10,
             for_all=bool(self._known),
         )
         taken = self._take_with(taker)
-        self._left -= len(taken.letters)
         self.seen |= {letter.queue_message_id for letter in taken.letters}
         states = row_states(self.table, (asked_of(letter) for letter in taken.letters if has_row(letter)))
         return taken, self._with_known(
@@ -190,8 +198,7 @@ class Redrive:
         Raises what `require_reach` raises of one of those; what was sent before it stays done.
         """
         taken, plan = first
-        summary = Summary(set_aside=self.left_alone.total())
-        summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        summary = self.run(plan, journal, watch, more=self._has_more(taken))
         while self._has_more(taken) and not summary.stopped:
             watch.taking()
             taken, plan = self.take()
@@ -199,6 +206,7 @@ class Redrive:
             if too_many := self.too_many_attributes(plan):
                 watch.too_many_attributes(too_many)
             summary += self.run(plan, journal, watch, more=self._has_more(taken))
+        summary += Summary(set_aside=self.left_alone.total())
         return replace(summary, has_more=self._has_more(taken))
 
     def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
@@ -315,6 +323,12 @@ class Redrive:
         if self._route.keeps or not self._is_judged_by_rows:
             return lambda _: None
         return deletions.put
+
+
+def _is_full(taken: Taken, plan: Plan, limit: int) -> bool:
+    """Whether the limit is reached, and it is told whether there is more to be done: others' letters are not more."""
+    is_more_ours = any(letter.owner.is_ours and letter.event is not None for letter in taken.surplus)
+    return plan.acting > limit or (plan.acting == limit and is_more_ours)
 
 
 def _planned(item: Planned) -> Mapping[str, object]:

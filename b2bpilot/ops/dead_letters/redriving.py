@@ -234,7 +234,7 @@ def check_taken(taken: Taken, order: Order) -> None:
         )
     if taken.more and not order.may_take_more:
         raise Refused(
-            f"more than {WINDOW:,} letters match. Nothing was changed",
+            f"more than {WINDOW:,} letters match that are to be sent or removed. Nothing was changed",
             hint=f"take {WINDOW:,} of them with --limit {WINDOW}, or all with --force",
         )
 

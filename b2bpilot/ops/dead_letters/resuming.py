@@ -12,7 +12,7 @@ from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.earlier import failures
 from b2bpilot.ops.dead_letters.engine import Rules
-from b2bpilot.ops.dead_letters.plan import Decision, Options
+from b2bpilot.ops.dead_letters.plan import ACTS, Decision, Options
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, Redrive, Request
 from b2bpilot.ops.dead_letters.redriving import (
@@ -70,7 +70,7 @@ class Rest:
 
     def require_known(self) -> None:
         """Raises PartlyFailed when letters may match that the run never came to and nobody can tell which."""
-        parameters, planned = self.record.parameters, len(self.record.messages)
+        parameters, planned = self.record.parameters, len(_acted_on(self.record))
         had_filters = parameters.get("selection") is not None
         if had_filters and self.choice is None and planned < parameters["limit"]:
             raise PartlyFailed(
@@ -171,8 +171,13 @@ def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: date
 
 
 def _limit(record: RunRecord) -> int:
-    """What is open was counted already; beside it, as many as the run had left."""
+    """What is open was counted already; beside it, as many as the run had left. What was left alone does not count."""
     if (limit := record.parameters["limit"]) >= NO_LIMIT:
         return NO_LIMIT
-    open_ = sum(one.stage is not Stage.DELETED for one in record.messages.values())
-    return int(open_ + max(0, limit - len(record.messages)))
+    acted_on = _acted_on(record)
+    open_ = sum(one.stage is not Stage.DELETED for one in acted_on)
+    return int(open_ + max(0, limit - len(acted_on)))
+
+
+def _acted_on(record: RunRecord) -> list[MessageState]:
+    return [one for one in record.messages.values() if one.decision is None or one.decision in ACTS]

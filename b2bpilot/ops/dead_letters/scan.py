@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from b2bpilot.errors import UsageError
@@ -14,13 +14,44 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 LIST_HINT = "see `b2bpilot dlq list` without --group"
 
 
+Counts = Callable[[Found], bool]
+"""Whether a limit counts it: only what the command can act on."""
+
+
+def every(_: Found) -> bool:
+    return True
+
+
+def ours(found: Found) -> bool:
+    return found.owner.is_ours
+
+
+def ours_to_process(found: Found) -> bool:
+    return found.owner.is_ours and found.message_id is not None
+
+
+def within(found: Sequence[Found], limit: int | None, counts: Counts) -> list[Found]:
+    """Return the first that count, as many as the limit says, and beside them all that do not."""
+    counted = {id(one) for one in [one for one in found if counts(one)][:limit]}
+    return [one for one in found if id(one) in counted or not counts(one)]
+
+
 class Scan:
     """What has been seen so far of the queue, or of another `place` that holds letters; no bodies are kept."""
 
     def __init__(
-        self, selection: Selection, *, now: datetime, place: str = "the queue", hint: str = LIST_HINT
+        self,
+        selection: Selection,
+        *,
+        now: datetime,
+        place: str = "the queue",
+        hint: str = LIST_HINT,
+        counts: Counts = every,
     ) -> None:
         self._selection = selection
+        self._counts_for_limit = counts
+        self.counted = 0
+        """How many match every filter but the group, which is known at the end, and count for a limit."""
         self._now = now
         self._place = place
         self._hint = hint
@@ -29,11 +60,6 @@ class Scan:
         self._causes: dict[Cause, Cause] = {}
         self._found: list[Found] = []
         self._by_message: Counter[str] = Counter()
-
-    @property
-    def matching(self) -> int:
-        """How many match every filter but the group, which is known at the end."""
-        return len(self._found)
 
     def see(self, letter: DeadLetter) -> bool:
         """Remember a letter, and tell whether it matches every filter but the group."""
@@ -45,7 +71,9 @@ class Scan:
             self._by_message[letter.message.message_id] += 1
         if not self._selection.matches(letter, now=self._now):
             return False
-        self._found.append(_found(letter, cause))
+        found = _found(letter, cause)
+        self._found.append(found)
+        self.counted += self._counts_for_limit(found)
         return True
 
     def copies(self) -> dict[str, int]:

@@ -11,6 +11,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.groups import Group, grouped
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
+from b2bpilot.ops.dead_letters.scan import Counts, every
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.table.asked import Table
@@ -45,13 +46,14 @@ def survey(
     queue: Queue,
     *,
     selection: Selection,
+    counts: Counts = every,
     retention: timedelta,
     table: OpenTable,
     now: datetime,
     observe: Callable[[int, int], None],
 ) -> Survey:
     """Look at the queue and ask the database about what was found. Raises what `look` raises."""
-    seen = look(queue, now=now, selection=selection, observe=observe)
+    seen = look(queue, now=now, selection=selection, counts=counts, observe=observe)
     found, proof, error = _states(seen, table)
     groups = grouped(seen.found, seen.names, retention=retention, states=found)
     return Survey(look=seen, groups=groups, database=proof, database_error=error)

@@ -32,6 +32,8 @@ class Taken:
     letters: Sequence[DeadLetter]
     saw: int
     more: bool
+    surplus: Sequence[DeadLetter] = ()
+    """What exceeded the limit, and was given back: the next taking may bring it again."""
     hidden: int = 0
     """When nothing was seen: about how many letters somebody else holds."""
 
@@ -80,7 +82,9 @@ class Taker:
         kept, surplus = ordered[: self._limit], ordered[self._limit :]
         self._source.release(surplus)
         hidden = 0 if self._saw else self._source.others()
-        return Taken(letters=kept, saw=self._saw, more=bool(surplus), hidden=hidden)
+        return Taken(
+            letters=kept, saw=self._saw - len(surplus), more=bool(surplus), surplus=surplus, hidden=hidden
+        )
 
     def stop(self) -> None:
         """Receive nothing more: `take` ends when the calls that are under way do."""

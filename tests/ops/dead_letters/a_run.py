@@ -83,4 +83,4 @@ def decisions(found: Sequence[DeadLetter], world: World, rows: Rows, **options: 
 def whole(world: World, route: Route, journal: Lines | None = None, **request: object) -> Summary:
     """A run of one window, to its end."""
     with redrive(world, Rows(world), route=route, request=Request(**request)) as run:
-        return run.run_all(run.take_first(), Lines() if journal is None else journal, Watch())
+        return run.run_all(run.take(), Lines() if journal is None else journal, Watch())

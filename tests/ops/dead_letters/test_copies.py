@@ -75,12 +75,24 @@ def test_a_group_that_is_not_there_is_said(copies: Any) -> None:
 
 def test_the_oldest_are_chosen_and_counted_among_all_that_match(copies: Any, messages: Any) -> None:
     found = copies(Selection(error="e"), most=3)
-    assert (len(found.chosen), found.matching) == (3, 8)
-    assert [one.queue_message_id for one in found.chosen] == [messages[n]["MessageId"] for n in (6, 5, 4)]
+    assert (len(found.readable), found.processable, found.matching) == (3, 7, 8)
+    assert [one.queue_message_id for one in found.readable] == [messages[n]["MessageId"] for n in (6, 5, 4)]
 
 
 def test_a_limit_above_the_usual_is_kept_to(copies: Any) -> None:
-    assert len(copies(Selection(limit=7), most=3).chosen) == 7
+    assert len(copies(Selection(limit=7), most=3).readable) == 7
+
+
+def test_a_limit_does_not_count_what_cannot_be_processed(spool: Spool, messages: Any) -> None:
+    """The first round found `dlq replay --limit 15` take 12 of another subscriber, and say so of no other."""
+    unreadable = [{**received("hello"), "Attributes": {"SentTimestamp": "1"}} for _ in range(3)]
+    queue = LetterQueue([*messages[:7], *unreadable])
+    wanted = Wanted(selection=Selection(limit=2), origin=ORIGIN, now=NOW)
+
+    found = copies_from_queue(queue, spool, wanted)
+
+    assert [one.queue_message_id for one in found.readable] == [messages[n]["MessageId"] for n in (6, 5)]
+    assert len(found.unreadable) == 3
 
 
 def test_what_cannot_be_read_is_counted_and_not_among_the_letters(copies: Any, messages: Any) -> None:

@@ -189,7 +189,7 @@ def test_states_are_counted_in_messages_and_not_in_dead_letters() -> None:
     """At e623749 `dlq list` said "rows: 7 failed" of five rows: a message may have several dead letters."""
     ids = ["a", "a", "a", "b", "c", "d", "e"]
     letters = [found(number, message_id=id_) for number, id_ in enumerate(ids)]
-    states = dict.fromkeys(ids, RowState.FAILED)
+    states = {Asked(one): RowState.FAILED for one in ids}
 
     (group,) = grouped(letters, {CAUSE: "G1"}, retention=DAY, states=states)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from b2bpilot.errors import AwsError, PartlyFailed
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.plan import Decision
+from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
 from b2bpilot.ops.dead_letters.redriving import require_something_to_do
 from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
 from tests.fuzz import examples
-from tests.ops.dead_letters.a_run import Rows, decisions, progress, redrive, whole
+from tests.ops.dead_letters.a_run import Lines, Rows, decisions, progress, redrive, whole
 from tests.ops.dead_letters.world import Crash, Fault, World, id_of, letter
 
 ARN = "arn:aws:sns:us-east-1:123456789012:b2b-pilot-messages-prod:billing"
@@ -96,9 +98,38 @@ def test_nobody_can_delete_what_is_not_ours(owner: Owner) -> None:
 def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
     world = World([of(BILLING), of(BILLING)])
     with redrive(world, Rows(world)) as run:
-        _, plan = run.take_first()
+        _, plan = run.take()
         with pytest.raises(PartlyFailed, match="2 for function billing"):
             require_something_to_do(len(plan.items), run.left_owners + plan.owners())
+
+
+@pytest.mark.parametrize("in_front", [6, WINDOW, WINDOW + 7])
+def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int) -> None:
+    """The first round found that `--limit 6` reached none of ours behind six of theirs, and a window none behind 1,000."""
+    theirs = [of(BILLING) for _ in range(in_front - 3)]
+    poison = [letter(redrives=3) for _ in range(3)]
+    ours = [letter() for _ in range(8)]
+    world, journal = World([*theirs, *poison, *ours]), Lines()
+
+    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=6)) as run:
+        taken, plan = run.take()
+        owners = run.left_owners + plan.owners()
+        summary = run.run_all((taken, plan), journal, Watch())
+
+    assert (plan.acting, taken.more, summary.completed) == (6, True, 6)
+    assert owners == {BILLING: in_front - 3}
+    assert summary.set_aside == in_front
+    assert len(world.waiting) == in_front + 2
+
+
+def test_others_behind_the_last_of_ours_are_not_more_to_do() -> None:
+    world = World([*(letter() for _ in range(6)), *(of(BILLING) for _ in range(6))])
+
+    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=6)) as run:
+        taken, plan = run.take()
+
+    assert (plan.acting, taken.more) == (6, False)
+    assert run.left_owners + plan.owners() == {BILLING: 6}
 
 
 def test_what_may_be_adopted_is_said_with_the_option() -> None:

@@ -148,7 +148,7 @@ def test_a_display_is_told_of_each_window_whether_others_follow_it() -> None:
     )
 
     with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
-        run.run_all(run.take_first(), Lines(), watch)
+        run.run_all(run.take(), Lines(), watch)
 
     assert told == [(WINDOW, True), "taking", (WINDOW, False)]
 
@@ -236,7 +236,7 @@ def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(r
             return {id_of(real): row}
 
     with redrive(world, Kept(world), route=route(world), request=Request(wait=SOON)) as run:
-        summary = run.run_all(run.take_first(), Lines(), Watch())
+        summary = run.run_all(run.take(), Lines(), Watch())
 
     assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
     assert id_of(real) in world.safe()
@@ -317,6 +317,6 @@ def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
     rows = Rows(world, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in letters})
 
     with redrive(world, rows) as run:
-        summary = run.run_all(run.take_first(), Lines(), Watch())
+        summary = run.run_all(run.take(), Lines(), Watch())
 
     assert (summary.removed, world.waiting) == (40, {})

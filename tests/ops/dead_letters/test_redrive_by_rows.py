@@ -108,7 +108,7 @@ def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though
 
     request = Request(wait=SOON, rules=Rules(stages=(WINDOW,)), limit=10**9)
     with redrive(world, Late(world), route=TopicRoute(world), request=request) as run:
-        summary = run.run_all(run.take_first(), Lines(), Watch(stage=lambda _: judged.set()))
+        summary = run.run_all(run.take(), Lines(), Watch(stage=lambda _: judged.set()))
 
     assert (summary.completed, summary.unfinished, len(world.waiting)) == (WINDOW, (), 200)
     assert not summary.everything_completed
@@ -128,7 +128,7 @@ def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived
 
     rows = Rows(world)
     with redrive(world, rows, route=GivenUp(world), request=Request(wait=SOON)) as run:
-        (unfinished,) = run.run_all(run.take_first(), Lines(), Watch()).unfinished
+        (unfinished,) = run.run_all(run.take(), Lines(), Watch()).unfinished
 
     assert unfinished.in_queue
     assert one.queue_message_id in world.waiting
@@ -152,7 +152,7 @@ def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
 
     request = Request(wait=timedelta(), limit=10**9)
     with redrive(world, Rows(world), route=TopicRoute(world), request=request, reach=RejectsTheLast()) as run:
-        first = run.take_first()
+        first = run.take()
         with pytest.raises(Refused):
             run.run_all(first, Lines(), Watch())
 

@@ -73,7 +73,7 @@ def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tm
         run_id=record.run_id,
         started_at=record.started_at,
     ) as run:
-        summary = run.run_all(run.take_first(), Lines(), Watch())
+        summary = run.run_all(run.take(), Lines(), Watch())
 
     assert summary.completed == 300
     assert set(world.processed.values()) == {1}
@@ -193,7 +193,7 @@ def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
 
     _, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
     with run:
-        _, plan = run.take_first()
+        _, plan = run.take()
 
     assert plan.by_decision() == {Decision.POISON: 1}
 
