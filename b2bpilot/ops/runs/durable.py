@@ -39,7 +39,7 @@ class DurableFile:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make a new file (0600) in a folder of ours (0700). Raises FileExistsError, or JournalFailed."""
+        """Make a new file (0600), and its folder (0700) if it is not there. Raises FileExistsError, or JournalFailed."""
         try:
             _private_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -193,9 +193,8 @@ def _cut_torn_line(descriptor: int) -> None:
 
 
 def _private_folder(folder: Path) -> None:
+    """Make it (0700) if it is not there. One that is there may be others' to use, too: its files are closed, not it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -143,3 +143,16 @@ def test_archives_may_be_kept_in_a_folder_of_ones_own(run: Run, letters: Letters
     own = tmp_path / "kept"
     assert run("dlq", "export", "--scheduled", str(own)).exit_code == 0
     assert len(archived(own)) == 1
+
+
+def test_a_folder_that_the_export_did_not_make_keeps_its_mode(
+    run: Run, letters: Letters, tmp_path: Path
+) -> None:
+    """An operator names /var/backups: the first round found it closed to everybody else."""
+    letters.put(message())
+    own = tmp_path / "backups"
+    own.mkdir()
+    own.chmod(0o775)
+    assert run("dlq", "export", "--scheduled", str(own)).exit_code == 0
+    assert own.stat().st_mode & 0o777 == 0o775
+    assert {each.stat().st_mode & 0o777 for each in own.iterdir()} == {0o600}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -42,10 +43,18 @@ def test_only_the_owner_can_read_the_file_and_its_folder(path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_that_others_could_read_is_closed_to_them(path: Path) -> None:
-    path.parent.mkdir(mode=0o755)
+@pytest.mark.parametrize("mode", [0o755, 0o1777])
+def test_a_folder_that_was_there_keeps_its_mode_and_the_file_is_closed_to_others(
+    path: Path, mode: int
+) -> None:
+    """The first round found a folder of the operator's closed to everybody else, such as /var/backups."""
+    path.parent.mkdir()
+    path.parent.chmod(mode)
     DurableFile.create(path).close()
-    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with exclusive(path.parent / "a.lock", "this"):
+        pass
+    assert stat.S_IMODE(path.parent.stat().st_mode) == mode
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
 
 
 def test_ten_thousand_lines_of_sixteen_threads_are_all_there_and_share_their_fsyncs(
