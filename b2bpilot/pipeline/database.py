@@ -211,7 +211,7 @@ class DatabaseManager:
 
     def note_republished(self, message_id: str, *, rest: timedelta) -> None:
         """Write down that SNS accepted the message again, and leave it alone for a while."""
-        self._run(queries.NOTE_REPUBLISHED, {"message_id": message_id, "rest": rest})
+        self._run(queries.NOTE_REPUBLISHED, {"spellings": spellings(message_id), "rest": rest})
 
     def take_for_republication(
         self, message_ids: Sequence[str], *, discarded: bool, rest: timedelta
@@ -225,11 +225,12 @@ class DatabaseManager:
 
     def hand_back_stale_attempts(self, message_ids: Sequence[str]) -> int:
         """Uncount attempts that were not made, and return how many: the rows are due again at once."""
-        return self._run(queries.HAND_BACK_STALE_ATTEMPTS, {"message_ids": list(message_ids)})
+        known = [spelling for message_id in message_ids for spelling in spellings(message_id)]
+        return self._run(queries.HAND_BACK_STALE_ATTEMPTS, {"spellings": known})
 
     def abandon(self, message_id: str, error: str) -> None:
         """Give a row up that no run works on: from now on only a person brings it back."""
-        values = {"message_id": message_id, "error": storable(error[:ERROR_LENGTH])}
+        values = {"spellings": spellings(message_id), "error": storable(error[:ERROR_LENGTH])}
         self._execute(queries.ABANDON_STALE, values)
 
     def _run(self, statement: Statement, values: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final, LiteralString
 from psycopg.rows import scalar_row
 
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.message import spellings
 
 _DISCARD: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions AS submission
@@ -24,8 +25,9 @@ _GIVE_BACK: Final[LiteralString] = """
     SET status = seen.status, discarded_by = NULL, updated_at = now()
 """
 _SEEN: Final[LiteralString] = """
-    FROM unnest(%(message_ids)s::text[], %(tests)s::boolean[], %(statuses)s::text[]) AS seen (message_id, test, status)
-    WHERE submission.message_id = seen.message_id AND submission.test = seen.test
+    FROM unnest(%(message_ids)s::text[], %(spellings)s::text[], %(tests)s::boolean[], %(statuses)s::text[])
+        AS seen (message_id, spelling, test, status)
+    WHERE submission.message_id = seen.spelling AND submission.test = seen.test
 """
 _UNCHANGED: Final[LiteralString] = """
         AND submission.status = seen.status AND submission.status <> 'completed'
@@ -35,7 +37,7 @@ _UNCHANGED: Final[LiteralString] = """
 _MARKED_BY_RUN: Final[LiteralString] = """
         AND submission.status = 'abandoned' AND submission.discarded_by = %(run_id)s
 """
-_CHANGED: Final[LiteralString] = " RETURNING submission.message_id"
+_CHANGED: Final[LiteralString] = " RETURNING seen.message_id"
 
 MARK: Final = _DISCARD + _SEEN + _UNCHANGED + _CHANGED
 """A row that changed since it was seen is left: what its status was is in a journal before it is written over."""
@@ -45,7 +47,8 @@ TAKE_BACK: Final = _GIVE_BACK + _SEEN + _MARKED_BY_RUN + _CHANGED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRow:
-    """A message's own row as it was seen: only that row, and only while it is still so, is changed."""
+    """A message's own row as it was seen: only that row, however it spells the message_id, and only while it is still so, is
+    changed."""
 
     message_id: str
     test: bool
@@ -74,10 +77,12 @@ def take_back_marks(database: DatabaseManager, rows: Sequence[SeenRow], *, run_i
 def _run(database: DatabaseManager, query: LiteralString, rows: Sequence[SeenRow], **values: Any) -> set[str]:
     if not rows:
         return set()
+    spelled = [(row, spelling) for row in rows for spelling in spellings(row.message_id)]
     arrays: Mapping[str, list[Any]] = {
-        "message_ids": [row.message_id for row in rows],
-        "tests": [row.test for row in rows],
-        "statuses": [row.status for row in rows],
+        "message_ids": [row.message_id for row, _ in spelled],
+        "spellings": [spelling for _, spelling in spelled],
+        "tests": [row.test for row, _ in spelled],
+        "statuses": [row.status for row, _ in spelled],
     }
     with database.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
         return set(cursor.execute(query, {**arrays, **values}))

@@ -224,22 +224,22 @@ COUNT_STALE_ATTEMPT: Final = Statement(
 NOTE_REPUBLISHED: Final = Statement(
     query="""
     UPDATE b2b_pilot_user_submissions SET republished_at = now(), next_stale_at = now() + %(rest)s
-    WHERE message_id = %(message_id)s
+    WHERE message_id = ANY(%(spellings)s)
     """,
     before="""
     UPDATE b2b_pilot_user_submissions
     SET stale_attempts = stale_attempts + 1, next_stale_at = now() + %(rest)s
-    WHERE message_id = %(message_id)s
+    WHERE message_id = ANY(%(spellings)s)
     """,
 )
 
 HAND_BACK_STALE_ATTEMPTS: Final = Statement(
     query="""
     UPDATE b2b_pilot_user_submissions SET stale_attempts = stale_attempts - 1, next_stale_at = now()
-    WHERE message_id = ANY(%(message_ids)s) AND stale_attempts > 0 AND republished_at IS NULL
+    WHERE message_id = ANY(%(spellings)s) AND stale_attempts > 0 AND republished_at IS NULL
     """,
     before="""
-    UPDATE b2b_pilot_user_submissions SET next_stale_at = now() WHERE message_id = ANY(%(message_ids)s)
+    UPDATE b2b_pilot_user_submissions SET next_stale_at = now() WHERE message_id = ANY(%(spellings)s)
     """,
 )
 
@@ -275,6 +275,6 @@ ABANDON: Final[LiteralString] = """
 ABANDON_STALE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions
     SET status = 'abandoned', last_error = %(error)s, lease_expires_at = NULL, updated_at = now()
-    WHERE message_id = %(message_id)s AND status IN ('pending', 'processing', 'failed')
+    WHERE message_id = ANY(%(spellings)s) AND status IN ('pending', 'processing', 'failed')
         AND (lease_expires_at IS NULL OR lease_expires_at < now())
 """

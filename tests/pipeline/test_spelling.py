@@ -11,6 +11,7 @@ import pytest
 
 from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.discards import SeenRow, abandon_seen, mark_discarded, take_back_marks
 from b2bpilot.pipeline.message import spellings
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.outcome import Outcome
@@ -160,3 +161,36 @@ def test_a_claim_before_the_migration_keeps_to_one_row_as_well(
 
     assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.DUPLICATE
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
+
+
+@spelled
+def test_a_row_that_is_spelled_otherwise_is_marked_as_discarded_and_given_back(
+    database: DatabaseManager, spell: Callable[[str], str]
+) -> None:
+    """The first round found that such a row was not marked: the stale processor would have published its message again."""
+    message_id = message().message_id
+    database.create_submission(message_id, FIELDS)
+    respell(database, message_id, spell(message_id))
+    pending = SeenRow(message_id=message_id, test=False, status="pending")
+
+    assert mark_discarded(database, [pending], run_id="r1") == {message_id}
+    assert database.count_by_status() == {SubmissionStatus.ABANDONED: 1}
+    assert take_back_marks(database, [pending], run_id="r1") == {message_id}
+    assert abandon_seen(database, [pending]) == {message_id}
+
+
+@spelled
+def test_a_republication_is_written_to_a_row_that_is_spelled_otherwise(
+    database: DatabaseManager, spell: Callable[[str], str]
+) -> None:
+    message_id = message().message_id
+    database.create_submission(message_id, FIELDS)
+    respell(database, message_id, spell(message_id))
+
+    database.note_republished(message_id, rest=LEASE)
+    with database.connection.use() as connection:
+        (noted,) = connection.execute("SELECT republished_at IS NOT NULL FROM b2b_pilot_user_submissions")
+    assert noted == (True,)
+
+    database.abandon(message_id, "too large")
+    assert database.count_by_status() == {SubmissionStatus.ABANDONED: 1}
