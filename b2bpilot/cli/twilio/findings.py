@@ -34,6 +34,7 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
             Verdict.LOST_AT_TWILIO,
             "lost: redacted at Twilio, or they may be, and the table does not have them",
         ),
+        (Verdict.ID_TAKEN, "not stored, and not to be published: a test's row has their id"),
         (Verdict.DEAD_LETTER, "in the dead-letter queue: b2bpilot dlq redrive"),
         (Verdict.FAILED, "failed: they have a row that says why"),
         (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),

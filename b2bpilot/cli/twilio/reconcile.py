@@ -67,7 +67,8 @@ def reconcile(
         bool,
         typer.Option(
             "--exit-code",
-            help="End with 3 when something is missing, lost at Twilio, or in the dead-letter queue only.",
+            help="End with 3 when something is missing, lost at Twilio, in the dead-letter queue only, or its id is "
+            "taken by a test.",
         ),
     ] = False,
     dry_run: DRY_RUN = False,
@@ -160,4 +161,5 @@ def _not_stored(notes: Notes) -> int:
     from b2bpilot.ops.reconcile.verdict import Verdict
 
     counts = notes.counts()
-    return counts[Verdict.MISSING] + counts[Verdict.LOST_AT_TWILIO] + counts[Verdict.DEAD_LETTER]
+    no_row = (Verdict.MISSING, Verdict.LOST_AT_TWILIO, Verdict.ID_TAKEN, Verdict.DEAD_LETTER)
+    return sum(counts[verdict] for verdict in no_row)

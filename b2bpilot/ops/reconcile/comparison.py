@@ -15,7 +15,7 @@ from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_wha
 from b2bpilot.ops.reconcile.unlisted import is_not_listed, unlisted
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
 from b2bpilot.ops.table.asked import WholeTable
-from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_of
+from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
 from b2bpilot.pipeline.arrivals import Arrival, arrivals_since
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.alerts import KEPT, Alert, alerts
@@ -29,6 +29,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 SHOWN_VERDICTS = (
     Verdict.MISSING,
     Verdict.LOST_AT_TWILIO,
+    Verdict.ID_TAKEN,
     Verdict.DEAD_LETTER,
     Verdict.FAILED,
     Verdict.UNFINISHED,
@@ -80,9 +81,12 @@ class Comparison:
         by_id = {message_id_for(message.sid): message for message in page}
         notes.has_text = notes.has_text or any(each.content is Content.TEXT for each in page)
         new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
-        rows = rows_of(self.table, map(Asked, new))
+        rows, taken = rows_and_taken(self.table, map(Asked, new))
         for message_id in new:
-            yield judge(by_id[message_id], message_id, rows.get(Asked(message_id)), self.limits)
+            asked = Asked(message_id)
+            yield judge(
+                by_id[message_id], message_id, rows.get(asked), self.limits, is_id_taken=asked in taken
+            )
 
     def _take_back_old_rows(self, notes: Notes) -> None:
         """Rows from before the migration have no message_id; their MessageSid tells."""

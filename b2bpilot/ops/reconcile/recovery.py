@@ -14,10 +14,10 @@ from typing import Protocol
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, PilotError
 from b2bpilot.ops.reconcile.rebuild import Origin, Rebuilt, rebuild
-from b2bpilot.ops.reconcile.verdict import Finding
+from b2bpilot.ops.reconcile.verdict import ID_TAKEN, Finding
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
-from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_of
+from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
 from b2bpilot.pipeline.message import Encoded, encode, message_id_for
 from b2bpilot.twilio.failures import TwilioDenied, TwilioUnreachable
 from b2bpilot.twilio.rest import IN_FLIGHT, Twilio
@@ -116,7 +116,7 @@ class Recovery:
 
     def _still_missing(self, window: Sequence[Finding], recovered: Recovered) -> list[Finding]:
         """The webhook, Twilio's retry or an earlier attempt of this run may have been faster: then the row tells."""
-        rows = rows_of(self.table, (_asked(each.sid) for each in window))
+        rows, taken = rows_and_taken(self.table, (_asked(each.sid) for each in window))
         old = old_rows_of(self.table, [each.sid for each in window])
         here = [each.sid for each in window if _asked(each.sid) in rows]
         recovered.stored_meanwhile += len(here) + len(old)
@@ -124,7 +124,11 @@ class Recovery:
         if old:
             self.journal.write(*(_entry("proof", sid, fate=RowOutcome.COMPLETED.value) for sid in old))
         self.prove(here, recovered)
-        return [each for each in window if each.sid not in old and each.sid not in here]
+        refused = [each.sid for each in window if _asked(each.sid) in taken and each.sid not in old]
+        recovered.problems += [_problem(sid, f"not published: {ID_TAKEN}") for sid in refused]
+        if refused:
+            self.journal.write(*(_entry("failed", sid, error=ID_TAKEN) for sid in refused))
+        return [each for each in window if each.sid not in {*old, *here, *refused}]
 
     def _rebuild(self, finding: Finding) -> tuple[str, Rebuilt | PilotError]:
         try:

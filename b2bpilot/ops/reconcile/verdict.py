@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     """It has no row, and Twilio's copy is redacted, or may be: what is left of it is not the message."""
     DEAD_LETTER = "dead letter"
     """It has no row and is in the dead-letter queue: a redrive brings it back with all that the webhook said."""
+    ID_TAKEN = "id taken"
+    """It has no row, and a test's row has its message_id: the processor refuses it, so it is never published."""
     FAILED = "failed"
     """It has a row, which failed or was given up: a dead letter, as a rule."""
     UNFINISHED = "unfinished"
@@ -68,30 +70,45 @@ class Finding:
     """What Twilio's copy shows."""
 
 
-def judge(message: InboundMessage, message_id: str, row: Progress | None, limits: Limits) -> Finding:
-    """Return the verdict about one message; a row from before the migration is not seen here."""
+ID_TAKEN = "a test's row has its message_id, so the processor refuses it: only once that row is deleted can it be stored"
+
+
+def judge(
+    message: InboundMessage,
+    message_id: str,
+    row: Progress | None,
+    limits: Limits,
+    *,
+    is_id_taken: bool = False,
+) -> Finding:
+    """Return the verdict about one message; a row from before the migration is not seen here. `is_id_taken`: by a test."""
     late_by = _lateness(message, row)
     return Finding(
-        verdict=_verdict(message, row, limits, late_by),
+        verdict=_verdict(message, row, limits, late_by, is_id_taken=is_id_taken),
         sid=message.sid,
         message_id=message_id,
         sent_at=message.sent_at,
         late_seconds=late_by.total_seconds() if late_by is not None and late_by > limits.late_after else None,
-        why=row.last_error if row else None,
+        why=ID_TAKEN if is_id_taken else row.last_error if row else None,
         to=message.to,
         content=message.content,
     )
 
 
 def _verdict(
-    message: InboundMessage, row: Progress | None, limits: Limits, late_by: timedelta | None
+    message: InboundMessage,
+    row: Progress | None,
+    limits: Limits,
+    late_by: timedelta | None,
+    *,
+    is_id_taken: bool,
 ) -> Verdict:
     if row is not None and row.status is SubmissionStatus.COMPLETED:
         return Verdict.LATE if late_by is not None and late_by > limits.late_after else Verdict.STORED
     if limits.is_fresh(message.sent_at):
         return Verdict.FRESH
     if row is None:
-        return Verdict.MISSING
+        return Verdict.ID_TAKEN if is_id_taken else Verdict.MISSING
     if row.status in (SubmissionStatus.FAILED, SubmissionStatus.ABANDONED):
         return Verdict.FAILED
     return Verdict.UNFINISHED

@@ -68,13 +68,20 @@ def row_states(
 
 def rows_of(table: Table, messages: Iterable[Asked]) -> dict[Asked, Progress]:
     """Return the rows that are these messages' own; none where the database is not proven. Raises DatabaseError."""
+    return rows_and_taken(table, messages)[0]
+
+
+def rows_and_taken(table: Table, messages: Iterable[Asked]) -> tuple[dict[Asked, Progress], frozenset[Asked]]:
+    """Return the rows that are these messages' own, and the messages whose id a row of the other kind has: the processor
+    refuses them. Neither where the database is not proven. Raises DatabaseError."""
     found: dict[Asked, Progress] = {}
     if not table.proof.is_proven:
-        return found
+        return found, frozenset()
     for page in pages(messages):
         rows = table.progress_of(ids_of(page))
-        found |= {one: row for one in page if (row := rows.get(one.message_id)) and row.test is one.test}
-    return found
+        found |= {one: row for one in page if (row := rows.get(one.message_id))}
+    taken = frozenset(one for one, row in found.items() if row.test is not one.test)
+    return {one: row for one, row in found.items() if one not in taken}, taken
 
 
 def submission_of(table: WholeTable, message: Asked) -> tuple[RowState, UserSubmission | None]:

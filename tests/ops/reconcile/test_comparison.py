@@ -117,8 +117,10 @@ def test_a_tests_row_does_not_stand_for_a_message_of_twilio(world: World) -> Non
             "UPDATE b2b_pilot_user_submissions SET test = true WHERE message_sid = %s", (taken,)
         )
 
-    assert world.counts() == {Verdict.STORED: 1, Verdict.MISSING: 1}
-    assert set(world.findings(Verdict.MISSING)) == {taken}
+    assert world.counts() == {Verdict.STORED: 1, Verdict.ID_TAKEN: 1}
+    ((sid, finding),) = world.findings(Verdict.ID_TAKEN).items()
+    assert sid == taken
+    assert "a test's row has its message_id" in explanation(finding, now=world.now)
 
 
 def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:

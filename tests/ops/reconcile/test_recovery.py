@@ -45,6 +45,32 @@ def test_everything_missing_is_published_and_proven_and_a_second_run_finds_nothi
     assert world.published == dict.fromkeys(sids[:137], 1)
 
 
+def test_a_message_whose_id_a_test_has_is_named_and_never_published(world: World, tmp_path: Path) -> None:
+    """The first round found it published all the same: the processor refuses it, so it became a dead letter."""
+    before, meanwhile, missing = world.receive(3)
+    world.store([before])
+    _make_tests(world)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        assert world.findings(Verdict.ID_TAKEN).keys() == {before}
+        world.store([meanwhile])
+        _make_tests(world)
+
+        recovered = world.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+
+    assert world.published == {missing: 1}
+    assert recovered.counts() == {"published": 1, "stored": 1, "stored_meanwhile": 0, "not_proven": 1}
+    (problem,) = recovered.problems
+    assert (problem.sid, "not published: a test's row has its message_id" in problem.reason) == (
+        meanwhile,
+        True,
+    )
+
+
+def _make_tests(world: World) -> None:
+    with world.database.connection.use() as connection:
+        connection.execute("UPDATE b2b_pilot_user_submissions SET test = true")
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_killed_anywhere_and_resumed_it_comes_to_the_same_end(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
