@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
 
+from b2bpilot.ops.table.row_proof import ATTEMPTS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 
 PAGE = 1_000
@@ -50,7 +51,8 @@ class Query:
 class Problem(StrEnum):
     """Why a row needs somebody, or soon may."""
 
-    RETRYING = "failed, will be retried"
+    RECENT = "failed lately"
+    """So lately, and so seldom, that Lambda may try it again by itself. A row does not say whether it does."""
     FAILED = "failed"
     ABANDONED = "abandoned"
     STUCK = "stuck"
@@ -62,7 +64,7 @@ class Problem(StrEnum):
 
 
 ADVICE = {
-    Problem.RETRYING: "nothing yet: Lambda's own retries come within minutes",
+    Problem.RECENT: "failed within the last five minutes: Lambda may try again by itself, unless it is a dead letter already, which no row tells; `b2bpilot inspect` looks",
     Problem.FAILED: "mend the cause, then redrive its dead letter; without one the stale processor takes it up",
     Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with `b2bpilot submissions republish`",
     Problem.STUCK: "no run holds a lease on it: its run died, or takes long; Lambda's retry or the stale processor takes it over",
@@ -104,8 +106,8 @@ def problem_of(row: UserSubmission, *, now: datetime) -> Problem:
         case SubmissionStatus.ABANDONED:
             return Problem.ABANDONED
         case SubmissionStatus.FAILED:
-            is_recent = row.updated_at + LAMBDA_RETRIES > now
-            return Problem.RETRYING if is_recent and not row.stale_attempts else Problem.FAILED
+            is_recent = row.updated_at + LAMBDA_RETRIES > now and row.attempts < ATTEMPTS
+            return Problem.RECENT if is_recent and not row.stale_attempts else Problem.FAILED
         case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING | SubmissionStatus.COMPLETED:
             if row.reply_state is ReplyState.UNKNOWN:
                 return Problem.REPLY_UNKNOWN

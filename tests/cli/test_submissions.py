@@ -166,7 +166,8 @@ def test_stuck_lists_what_may_need_a_person_and_says_what_to_do(run: Run, three_
 @pytest.mark.parametrize(
     ("change", "problem", "exit_code"),
     [
-        ("status = 'failed', reply_state = NULL", "failed, will be retried", 0),
+        ("status = 'failed', reply_state = NULL, attempts = 1", "failed lately", 0),
+        ("status = 'failed', reply_state = NULL, attempts = 3", "failed", 3),
         ("status = 'failed', stale_attempts = 1", "failed", 3),
         ("status = 'abandoned'", "abandoned", 3),
         ("status = 'pending', lease_expires_at = NULL", "stuck", 3),
@@ -185,6 +186,16 @@ def test_each_problem_has_a_name(
     result = run("submissions", "stuck", "--exit-code")
     assert (result.exit_code, result.stdout.count("\n")) == (exit_code, 2)
     assert problem in result.stdout
+
+
+def test_of_what_failed_lately_only_what_is_known_is_said(run: Run, three_rows: str) -> None:
+    """The first round was told that Lambda runs it again of rows that were dead letters already: no row tells that."""
+    with psycopg.connect(three_rows) as connection:
+        connection.execute(
+            "UPDATE b2b_pilot_user_submissions SET status = 'failed', reply_state = NULL, attempts = 1"
+        )
+    told = run("submissions", "stuck").stderr
+    assert "Lambda may try again by itself, unless it is a dead letter already, which no row tells" in told
 
 
 def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:

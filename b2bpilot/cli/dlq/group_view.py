@@ -11,6 +11,7 @@ from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
 from b2bpilot.pipeline.message import format_time
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.groups import Cause, Group
@@ -80,7 +81,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         yield f"{look.counted:,} as --limit says; there may be more ({seen})."
     else:
         matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
-        yield f"S{seen[1:]}{matching} in {groups} group{'s'[: groups != 1]}."
+        yield f"S{seen[1:]}{matching} in {many(groups, 'group')}."
     if not look.is_complete and selection.limit is None:
         yield (
             "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."
@@ -128,7 +129,7 @@ def _repeated(group: Group) -> str:
     if not group.repeated:
         return ""
     messages = group.count - group.repeated
-    return f"{letters(group.count)} of {messages:,} message{'s'[: messages != 1]}"
+    return f"{letters(group.count)} of {many(messages, 'message')}"
 
 
 def _rows(group: Group) -> str:

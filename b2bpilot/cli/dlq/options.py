@@ -8,6 +8,7 @@ import typer
 
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.plural import many
 
 DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
 REASON = Annotated[
@@ -46,11 +47,11 @@ def confirm_by_name(pilot: Pilot, action: str, *, typed: str | None) -> None:
 
 
 def rows(count: int) -> str:
-    return f"{count:,} row{'s'[: count != 1]}"
+    return many(count, "row")
 
 
 def letters(count: int) -> str:
-    return f"{count:,} dead letter{'s'[: count != 1]}"
+    return many(count, "dead letter")
 
 
 def _plan(pilot: Pilot, action: str) -> list[str]:

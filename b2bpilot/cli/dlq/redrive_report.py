@@ -10,6 +10,7 @@ from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.plan import Plan
@@ -57,7 +58,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         "too_many_attributes": run.too_many_attributes(plan),
         "adopted": sorted(order.adopted),
     }
-    pace = f"at most {limits.concurrency} calls at once"
+    pace = f"at most {many(limits.concurrency, 'call')} at once"
     pace += f" and {limits.rate:g} letters a second" if limits.rate else ""
     text = [
         f"Redrive of dead letters of {pilot.environment}",

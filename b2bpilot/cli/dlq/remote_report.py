@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
@@ -83,7 +84,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
         yield f"What was completed is unknown: {outcome.database_error}"
     else:
         total = len(set(outcome.backlog.messages.values()))
-        yield f"{outcome.completed:,} of {total:,} messages completed, as their rows say"
+        yield f"{outcome.completed:,} of {many(total, 'message')} completed, as their rows say"
     lines = {
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",

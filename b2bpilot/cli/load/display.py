@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.publish.progress import LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.load.firing import Attempt
@@ -63,8 +64,8 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[str]:
     """Return the report for people."""
     yield ""
     yield (
-        f"{report.accepted:,} requests accepted in {report.seconds:.1f} s: {report.requests_per_second:,.0f} a second, "
-        f"from {report.plan.clients:,} clients"
+        f"{many(report.accepted, 'request')} accepted in {report.seconds:.1f} s: {report.requests_per_second:,.0f} a second, "
+        f"from {many(report.plan.clients, 'client')}"
     )
     yield ""
     yield f"{'':17}{'p50':>10}{'p95':>10}{'p99':>10}{'max':>10}"
@@ -97,8 +98,8 @@ def verdicts(checks: Sequence[Check]) -> Iterator[str]:
 def cleaned(report: Report) -> Iterator[str]:
     done = report.cleaning
     if done.rows or done.letters:
-        letters = f" and {done.letters:,} dead letters" if done.letters else ""
-        yield f"Removed {done.rows:,} rows{letters}"
+        letters = f" and {many(done.letters, 'dead letter')}" if done.letters else ""
+        yield f"Removed {many(done.rows, 'row')}{letters}"
     for line in done.left:
         yield f"Left there: {line}"
 

@@ -14,6 +14,7 @@ from b2bpilot.cli.load import display as load_display
 from b2bpilot.cli.publish.progress import ProofDisplay
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import DatabaseError
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.load.firing import Fired, Firing
@@ -99,7 +100,7 @@ def _told_when_interrupted(pilot: Pilot, firing: Firing) -> Iterator[None]:
         attempts = firing.attempts
         accepted = sum(attempt.error is None for attempt in attempts)
         pilot.output.notice(
-            f"Stopped: {accepted:,} requests were accepted, {len(attempts) - accepted:,} were not. "
+            f"Stopped: {many(accepted, 'request was', 'requests were')} accepted, {len(attempts) - accepted:,} not. "
             "`runs resume` proves what became of them and removes it"
         )
         raise
@@ -110,7 +111,7 @@ def _prove(pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, jour
     from b2bpilot.ops.load.world import World
 
     world = World(environment=pilot.environment, clock=pilot.now)
-    with pilot.output.progress(f"Waiting for {len(loaded.accepted_ids()):,} rows") as tell:
+    with pilot.output.progress(f"Waiting for {many(len(loaded.accepted_ids()), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         run.wait_for_rows(table, loaded, timeout=ending.wait, observe=display)
         tell("Asking the dead-letter queue and CloudWatch")

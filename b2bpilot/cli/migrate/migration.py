@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from b2bpilot.cli.output import Row
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Migration, Outcome, Plan, Step, Survey
@@ -169,7 +170,7 @@ def _described_step(step: Step, survey: Survey) -> Iterator[str]:
     if step.presence is Presence.INVALID:
         yield "    It is there and not valid: unless that changes before its turn, it is dropped and built again"
     if count and _is_unique(step):
-        yield f"    message_id: NULL in {count.nulls:,} of {count.rows:,} rows, no duplicates among the others"
+        yield f"    message_id: NULL in {count.nulls:,} of {many(count.rows, 'row')}, no duplicates among the others"
 
 
 def _step_fields(step: Step, *, table_is_new: bool) -> dict[str, object]:
@@ -204,7 +205,9 @@ def _table(survey: Survey) -> str:
     if server.owner is None:
         return f"{TABLE} is not there yet"
     rows = (
-        f"about {server.rows:,} rows" if server.rows is not None else "rows not counted yet (never analyzed)"
+        f"about {many(server.rows, 'row')}"
+        if server.rows is not None
+        else "rows not counted yet (never analyzed)"
     )
     return f"{TABLE}, {rows}, {_size(server.bytes)}, owned by {server.owner}"
 

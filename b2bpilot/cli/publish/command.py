@@ -17,6 +17,7 @@ from b2bpilot.cli.runs.app import RESUMERS
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.errors import UsageError
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
@@ -257,8 +258,8 @@ def _plan(
 ) -> list[str]:
     via = getattr(request, "via", Via.TOPIC.value)
     kind = "real" if order.real else "test"
-    what = f"1 {kind} message" if order.messages == 1 else f"{order.messages:,} {kind} messages"
-    again = f", each {order.duplicates} times again" if order.duplicates else ""
+    what = many(order.messages, f"{kind} message")
+    again = f", each {many(order.duplicates, 'time')} again" if order.duplicates else ""
     example = f"from {mask_number(first.params['From'])}, {cut(first.params['Body'])!r}"
     more = "" if order.messages == 1 else "the first "
     route = " through the webhook" if via == Via.WEBHOOK.value else ""

@@ -13,6 +13,7 @@ from b2bpilot.cli.publish import results
 from b2bpilot.cli.publish.progress import ProofDisplay, SendingDisplay
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import DatabaseError
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.pace import Pace
@@ -87,7 +88,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     )
     pilot.confirmation(yes=yes).ask(
         [
-            f"Publish {left:,} of the {planned.items:,} messages of run {record.run_id} to {pilot.environment}{perhaps}."
+            f"Publish {left:,} of the {many(planned.items, 'message')} of run {record.run_id} to {pilot.environment}{perhaps}."
         ],
         "Publish them?",
     )
@@ -181,7 +182,9 @@ def _send(
     is_one = planned.items == 1
     left = planned.items - sum(run.is_sent(state) for state in (known or {}).values())
     shown = (
-        nullcontext(pilot.output.notice) if is_one else pilot.output.progress(f"Publishing {left:,} messages")
+        nullcontext(pilot.output.notice)
+        if is_one
+        else pilot.output.progress(f"Publishing {many(left, 'message')}")
     )
     with shown as tell, _told_when_interrupted(pilot) as sendings:
 
@@ -232,7 +235,7 @@ def _prove(
     if dispatch.total == 1:
         _wait_for_one(pilot, messages[0], request.timeout, table, before)
         return
-    with pilot.output.progress(f"Waiting for {len(messages):,} rows") as tell:
+    with pilot.output.progress(f"Waiting for {many(len(messages), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         proof = prove_stored(
             RowProof(table), messages, timeout=request.timeout, before=before, observe=display

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.cli.publish.publishing import Request
@@ -69,12 +70,12 @@ def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, request: Request, *
 def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
     """The first of a limited run goes at once, so that a short one measures more than its limit."""
     speed = f"{rate:,.0f} a second" if limit is None or rate < limit else f"at most {limit:g} a second"
-    what = "1 message" if dispatch.accepted == 1 else f"{dispatch.accepted:,} messages"
+    what = many(dispatch.accepted, "message")
     lines = [f"Published {what} in {dispatch.seconds:.1f} s ({speed})"]
     if not dispatch.is_complete:
         counts = dispatch.counts()
         lines = [
-            f"Published {counts['accepted']:,} of {dispatch.total:,} messages in {dispatch.seconds:.1f} s"
+            f"Published {counts['accepted']:,} of {many(dispatch.total, 'message')} in {dispatch.seconds:.1f} s"
         ]
         lines += [
             f"  {counts[name]:,} {text}"
@@ -174,7 +175,7 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
     pilot.output.rows("deliveries", rows)
     if len(asked) < len(deliveries):
         pilot.output.notice(
-            f"The log was asked about the first {len(asked)} of {len(deliveries):,} messages."
+            f"The log was asked about the first {len(asked)} of {many(len(deliveries), 'message')}."
         )
 
 

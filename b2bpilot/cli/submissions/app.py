@@ -95,7 +95,10 @@ def stuck(
     limit: Limit = None,
     all_: All = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when there is a row, retried ones left out.")
+        bool,
+        typer.Option(
+            "--exit-code", help="End with 3 when there is a row, except what failed within the last minutes."
+        ),
     ] = False,
     reveal: Reveal = False,
 ) -> None:
@@ -135,7 +138,7 @@ def stuck(
         pilot.output.notice("`b2bpilot inspect MESSAGE_ID` tells the whole story of one")
     if count == wanted:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
-    if exit_code and problems.keys() - {Problem.RETRYING}:
+    if exit_code and problems.keys() - {Problem.RECENT}:
         raise typer.Exit(FOUND)
 
 

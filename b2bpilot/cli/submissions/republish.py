@@ -17,6 +17,7 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import mask_numbers
 from b2bpilot.errors import UsageError
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.republish.plan import Plan
@@ -231,4 +232,4 @@ def _show_end(pilot: Pilot, run_id: str, done: Republished) -> None:
 
 
 def _messages(count: int) -> str:
-    return f"{count:,} message{'s'[: count != 1]}"
+    return many(count, "message")

@@ -10,6 +10,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_numbers
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.recovery import Problem, Recovered
@@ -50,7 +51,7 @@ def _told(recovered: Recovered) -> Iterator[str]:
     if rest := recovered.origins[Origin.REST]:
         yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
     for count, names in sorted(_by_count(recovered.lost).items()):
-        yield f"  of {count:,} message{'s'[: count != 1]}: {', '.join(names)}"
+        yield f"  of {many(count, 'message')}: {', '.join(names)}"
 
 
 def _by_count(lost: Counter[str]) -> dict[int, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from b2bpilot.ops.cost.usage import Usage
+from b2bpilot.plural import many
 
 SUSPICIOUS_RATIO = 1.5
 LEAST_EXCESS = 50
@@ -32,25 +33,36 @@ def _found(used: Usage, env: str) -> Iterator[Loop]:
     if pair := _excess(processor.invocations, used.received_events):
         yield _loop(
             pair,
-            "the processor ran {:,} times for {:,} events: Lambda repeats runs that fail",
+            ("time", "times"),
+            ("event", "events"),
+            "the processor ran {} for {}: Lambda repeats runs that fail",
             f"b2bpilot diagnose errors {env}",
         )
     if pair := _excess(used.published, used.webhook_requests):
         yield _loop(
             pair,
-            "{:,} messages were published for {:,} requests to the webhook: the stale processor, a redrive through the "
+            ("message was", "messages were"),
+            ("request", "requests"),
+            "{} published for {} to the webhook: the stale processor, a redrive through the "
             "topic or a command published the others",
             f"b2bpilot logs {env}",
         )
     if pair := _excess(_sum(used.stored, used.duplicates), used.stored):
         yield _loop(
-            pair, "{:,} messages arrived, and only {:,} were new", f"b2bpilot diagnose duplicates {env}"
+            pair,
+            ("message", "messages"),
+            ("was", "were"),
+            "{} arrived, and only {} new",
+            f"b2bpilot diagnose duplicates {env}",
         )
 
 
-def _loop(pair: tuple[int, int], text: str, command: str) -> Loop:
+def _loop(
+    pair: tuple[int, int], actually: tuple[str, str], expectedly: tuple[str, str], text: str, command: str
+) -> Loop:
     actual, expected = pair
-    return Loop(text=text.format(actual, expected), actual=actual, expected=expected, command=command)
+    told = text.format(many(actual, *actually), many(expected, *expectedly))
+    return Loop(text=told, actual=actual, expected=expected, command=command)
 
 
 def _excess(actual: float | None, expected: float | None) -> tuple[int, int] | None:

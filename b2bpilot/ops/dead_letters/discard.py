@@ -25,6 +25,7 @@ from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.asked import ChangedTable
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.plural import many
 
 PAGE = 1_000
 FATAL = (AwsDenied, CredentialsMissing)
@@ -49,6 +50,8 @@ class Discarded:
     problems: Sequence[Problem] = ()
     unmarked: Sequence[Problem] = ()
     """Dead letters whose message may be published again, as its row could not be marked."""
+    mark_hint: str = ""
+    """What comes before those can be marked."""
     marked: int = 0
     """Rows of messages that are not stored any more."""
 
@@ -70,9 +73,13 @@ def require_all_done(discarded: Discarded, *, run_id: str) -> None:
             hint=f"see `b2bpilot dlq list`, and discard again, or `b2bpilot runs resume {run_id}`",
         )
     if discarded.unmarked:
+        then = f"`b2bpilot runs resume {run_id}` marks them"
+        first = discarded.mark_hint
         raise PartlyFailed(
             f"of {len(discarded.unmarked):,} of the messages: {NOT_MARKED}",
-            hint=f"`b2bpilot runs resume {run_id}` marks them once the processor's database can be asked",
+            hint=f"{first} first; then {then}"
+            if first
+            else f"{then} once the processor's database can be asked",
         )
 
 
@@ -141,6 +148,7 @@ class Discard:
                 for id_, marking in marks.items()
                 if marking.mark is Mark.NOT_MARKED and id_ not in kept
             ),
+            mark_hint=next((marking.hint for marking in marks.values() if marking.hint), ""),
             marked=sum(marking.mark is Mark.MARKED for marking in marks.values()),
         )
 
@@ -220,7 +228,7 @@ def require_whole_plan(record: RunRecord) -> None:
     planned, letters = len(record.messages), record.parameters.get("letters", 0)
     if planned < letters:
         raise Refused(
-            f"run {record.run_id} ended when {planned:,} of its {letters:,} letters were planned. Nothing was changed",
+            f"run {record.run_id} ended when {planned:,} of its {many(letters, 'letter')} were planned. Nothing was changed",
             hint=f"{record.command} again",
         )
 

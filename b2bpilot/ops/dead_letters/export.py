@@ -16,6 +16,7 @@ from b2bpilot.ops.dead_letters.look import Look, Queue, look
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.spool import Spool
 from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.plural import many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def require_all_seen(found: Look, selection: Selection) -> None:
     if found.is_complete or len(found.found) == selection.limit:
         return
     raise PartlyFailed(
-        f"perhaps not all of them: {found.saw:,} of about {found.about:,} dead letters could be seen, and what was seen "
+        f"perhaps not all of them: {found.saw:,} of about {many(found.about, 'dead letter')} could be seen, and what was seen "
         "is written",
         hint="another consumer holds the others, or SQS's counters lag by a minute: export again, to another file",
     )

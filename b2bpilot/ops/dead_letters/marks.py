@@ -55,6 +55,8 @@ class Marking:
 
     mark: Mark
     why: str = ""
+    hint: str = ""
+    """What lets the table be asked again, as far as its own error says."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class _Outage:
     """A table that does not answer is not asked again for a while: the letters of a whole queue would wait for it."""
 
     until: float = 0
-    why: str = ""
+    marking: Marking = field(default_factory=lambda: Marking(mark=Mark.NOT_MARKED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +93,17 @@ class Marker:
     def _marks(self, journal: Journal, doomed: Sequence[Doomed]) -> dict[Asked, Marking]:
         wanted = dict.fromkeys(one.asked for one in doomed if one.asked)
         if self.monotonic() < self._outage.until:
-            return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=self._outage.why))
+            return dict.fromkeys(wanted, self._outage.marking)
         try:
             if wanted and not self.table.proof.is_proven:
                 why = f"{NOT_MARKED}; {self.table.proof.told()}"
                 return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=why))
             return self._marks_of_rows(journal, doomed, list(wanted))
         except PilotError as exc:
-            self._outage.why = f"{NOT_MARKED}; {exc}"
+            why, hint = f"{NOT_MARKED}; {exc}", exc.hint or ""
+            self._outage.marking = Marking(mark=Mark.NOT_MARKED, why=why, hint=hint)
             self._outage.until = self.monotonic() + ASK_AGAIN_SECONDS
-            return dict.fromkeys(wanted, Marking(mark=Mark.NOT_MARKED, why=self._outage.why))
+            return dict.fromkeys(wanted, self._outage.marking)
 
     def _marks_of_rows(
         self, journal: Journal, doomed: Sequence[Doomed], wanted: Sequence[Asked]

@@ -17,6 +17,7 @@ from b2bpilot.ops.dead_letters.plan import Decision, decision_about_owner
 from b2bpilot.ops.dead_letters.routes import Invokable, InvokeRoute, Verdict
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.plural import many
 
 PROCESSED, FAILED = Verdict.PROCESSED.value, Verdict.FAILED.value
 UNREADABLE, GONE, NOT_OURS = "unreadable", "gone", "not ours"
@@ -105,7 +106,7 @@ def require_readable(copies: Copies) -> None:
         raise all_others(owners_of(copies.others))
     if not copies.readable:
         raise MessageUnreadable(
-            f"none of the {len(copies.chosen):,} dead letters can be read",
+            f"of {many(len(copies.chosen), 'dead letter')}, none can be read",
             hint="`b2bpilot dlq list` shows why",
         )
 

@@ -25,6 +25,7 @@ from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import format_time, parse_time
+from b2bpilot.plural import many
 
 FOLDER = "scheduled"
 LAST = "last.json"
@@ -118,7 +119,7 @@ def require_all_seen(done: Scheduled) -> None:
     """Raises PartlyFailed when a letter may be in the queue that no archive holds."""
     if not done.look.is_complete:
         raise PartlyFailed(
-            f"perhaps not all of them: {done.look.saw:,} of about {done.look.about:,} dead letters could be seen; what "
+            f"perhaps not all of them: {done.look.saw:,} of about {many(done.look.about, 'dead letter')} could be seen; what "
             "was seen is archived",
             hint="another consumer holds the others, or SQS's counters lag by a minute: the next export takes them",
         )

@@ -12,6 +12,7 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.plural import many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ def _in_the_pipeline(letter: DeadLetter) -> Iterator[Moment]:
 
 def _in_the_queue(letter: DeadLetter, history: History) -> Iterator[Moment]:
     if letter.sent_at:
-        again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
+        again = f", after {many(letter.redrives, 'redrive')}" if letter.redrives else ""
         by = f" (the last one by run {letter.redriven_by})" if letter.redriven_by else ""
         yield Moment(at=letter.sent_at, what=f"dead-lettered{again}{by}")
     if history.first_received_at:

@@ -11,6 +11,7 @@ from typing import assert_never
 from b2bpilot.ops.inspect import at_twilio, codes
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.submissions import LAMBDA_RETRIES
+from b2bpilot.ops.table.row_proof import ATTEMPTS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 
 GRACE = timedelta(seconds=30)
@@ -22,7 +23,8 @@ class Verdict(StrEnum):
 
     STORED = "stored"
     IN_PROGRESS = "in progress"
-    RETRYING = "failed, Lambda tries again"
+    RETRYING = "failed lately"
+    """No dead letter of it was seen, and Lambda may try it again."""
     FAILED = "failed"
     DEAD_LETTER = "dead letter"
     STUCK = "stuck"
@@ -148,7 +150,9 @@ def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
     if evidence.letters:
         return Verdict.DEAD_LETTER, f"every try failed: {row.last_error}"
     is_recent = evidence.now - row.updated_at < LAMBDA_RETRIES and not row.stale_attempts
-    return Verdict.RETRYING if is_recent else Verdict.FAILED, f"{row.last_error}"
+    if is_recent and row.attempts < ATTEMPTS:
+        return Verdict.RETRYING, f"{row.last_error}; Lambda may try again"
+    return Verdict.FAILED, f"{row.last_error}"
 
 
 def _stored(evidence: Evidence, row: UserSubmission) -> str:

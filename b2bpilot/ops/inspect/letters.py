@@ -13,6 +13,7 @@ from b2bpilot.ops.dead_letters.look import Queue, look
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
+from b2bpilot.plural import many
 
 SECONDS = 3.0
 """So long new letters are taken; a thousand a second, about."""
@@ -32,7 +33,7 @@ class DeadLetters:
             tap, now=datetime.now(UTC), selection=Selection(message_ids=frozenset({question.message_id}))
         )
         letters = sorted(tap.found.values(), key=lambda letter: letter.sent_at or question.until)
-        note = None if seen.is_complete else f"saw {seen.saw:,} of about {seen.about:,} letters"
+        note = None if seen.is_complete else f"saw {seen.saw:,} of about {many(seen.about, 'letter')}"
         return Answer(moments=[_moment(letter, question) for letter in letters], letters=letters, note=note)
 
 
@@ -97,7 +98,7 @@ def _is_about(letter: DeadLetter, question: Question) -> bool:
 def _moment(letter: DeadLetter, question: Question) -> Moment:
     by = "SNS" if letter.shape is Shape.SUBSCRIPTION else "Lambda"
     text = letter.unreadable or letter.failure.text
-    again = f", after {letter.redrives} redrive{'s'[: letter.redrives != 1]}" if letter.redrives else ""
+    again = f", after {many(letter.redrives, 'redrive')}" if letter.redrives else ""
     whose = "" if letter.owner.rows_count else f" (a dead letter of {letter.owner})"
     what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}{whose}"
     return Moment(at=letter.sent_at or question.until, source="queue", what=what, step=Step.GIVEN_UP)

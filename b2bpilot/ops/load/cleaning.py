@@ -12,6 +12,7 @@ from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.trial_rows import delete_trial_rows, trial_rows
+from b2bpilot.plural import many
 
 CHUNK = 1_000
 SECOND_LOOK_SECONDS = 1.0
@@ -34,7 +35,7 @@ def clean(
     remaining = _remaining(database, message_ids)
     if remaining:
         left.append(
-            f"{len(remaining):,} rows that a run holds, such as {remaining[0]}: resume the load when its lease has ended"
+            f"{many(len(remaining), 'row')} that a run holds, such as {remaining[0]}: resume the load when its lease has ended"
         )
     return Cleaning(rows=len(rows), letters=letters, left=left)
 
@@ -48,11 +49,11 @@ def _letters(world: World, poison_ids: frozenset[str], left: list[str]) -> int:
     except AwsError as exc:
         some = next(iter(poison_ids))
         left.append(
-            f"up to {len(poison_ids):,} dead letters ({exc}): b2bpilot dlq discard --message-id {some} ..."
+            f"up to {many(len(poison_ids), 'dead letter')} ({exc}): b2bpilot dlq discard --message-id {some} ..."
         )
         return 0
     if deleted < len(found):
-        left.append(f"{len(found) - deleted:,} dead letters that SQS did not delete: b2bpilot dlq list")
+        left.append(f"{many(len(found) - deleted, 'dead letter')} that SQS did not delete: b2bpilot dlq list")
     return deleted
 
 

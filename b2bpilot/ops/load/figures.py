@@ -12,6 +12,7 @@ from b2bpilot.ops.load.firing import Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.report import Latency, Second, Trouble
 from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.plural import many
 
 STANDSTILL_SECONDS = 2.0
 """Shorter pauses happen on any machine."""
@@ -89,7 +90,7 @@ def _outage(fired: Fired, span: Sequence[Attempt], finally_accepted: set[tuple[i
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in Counter(one.error for one in span).most_common())
     given_up = {(one.number, one.copy) for one in span} - finally_accepted
     ended = f"{len(given_up):,} of them were given up" if given_up else "all were made again and accepted"
-    return f"{_time(first)} to {_time(last)}: {len(span):,} requests were not accepted ({kinds}); {ended}"
+    return f"{_time(first)} to {_time(last)}: {many(len(span), 'request was', 'requests were')} not accepted ({kinds}); {ended}"
 
 
 def _standstills(fired: Fired, stored: Mapping[str, float]) -> list[str]:
@@ -108,7 +109,7 @@ def _takeovers(rows: Sequence[TrialRow]) -> list[str]:
         return []
     return [
         (
-            f"{len(again):,} messages needed more than one attempt (up to {max(row.attempts for row in again)}): "
+            f"{many(len(again), 'message')} needed more than one attempt (up to {max(row.attempts for row in again)}): "
             "a run before had failed or died"
         )
     ]

@@ -7,6 +7,7 @@ from html import escape
 
 from b2bpilot.ops.load.plots import duration, histogram_plot, timeline_plot
 from b2bpilot.ops.load.report import PERCENTILES, Latency, Report, Verdict
+from b2bpilot.plural import many
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2330; --muted: #5b6678; --paper: #ffffff; --panel: #f5f7fa; --line: #dde3ea;
@@ -84,7 +85,7 @@ def _banner(report: Report) -> str:
 
 
 def _stored(report: Report) -> str:
-    return f"{report.stored:,} messages stored, each exactly once; none lost."
+    return f"{many(report.stored, 'message')} stored, each exactly once; none lost."
 
 
 def _tiles(report: Report) -> str:
@@ -174,7 +175,10 @@ def _sent(report: Report) -> str:
         ["Sent twice", f"{plan.duplicates:.1%}"],
         ["Poison", f"{plan.poison:.1%}"],
         ["Requests", f"{report.requests:,} in {report.seconds:.1f} s, those that were made again included"],
-        ["Removed again", f"{report.cleaning.rows:,} rows, {report.cleaning.letters:,} dead letters"],
+        [
+            "Removed again",
+            f"{many(report.cleaning.rows, 'row')}, {many(report.cleaning.letters, 'dead letter')}",
+        ],
         *[["Left there", line] for line in report.cleaning.left],
     ]
     return _table([], rows, numbers=False)

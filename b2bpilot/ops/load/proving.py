@@ -10,6 +10,7 @@ from b2bpilot.ops.load.plan import Shot
 from b2bpilot.ops.load.report import Check, Verdict
 from b2bpilot.ops.load.world import Concurrency
 from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.plural import many
 
 EXAMPLES = 3
 
@@ -54,9 +55,9 @@ def _stored_once(found: Evidence) -> Check:
     healthy = found.healthy()
     stored = [one for one in healthy if found.is_stored(one)]
     twice = [one for one in healthy if (row := found.rows.get(one.message_id)) and row.rows > 1]
-    detail = f"{len(stored):,} of {len(healthy):,} accepted messages have one completed row each"
+    detail = f"{len(stored):,} of {many(len(healthy), 'accepted message has', 'accepted messages have')} one completed row each"
     if twice:
-        detail = f"{len(twice):,} messages have more than one row: {_examples(twice)}"
+        detail = f"{many(len(twice), 'message has', 'messages have')} more than one row: {_examples(twice)}"
     is_kept = healthy and len(stored) == len(healthy) and not twice
     return Check(
         promise="each message is stored exactly once",
@@ -105,7 +106,7 @@ def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -
 
 def _all_accepted(found: Evidence) -> Check:
     promise = "each message is accepted"
-    detail = f"{len(found.accepted):,} of {len(found.shots):,} messages were accepted"
+    detail = f"{len(found.accepted):,} of {many(len(found.shots), 'message was', 'messages were')} accepted"
     refused = [one for one in found.shots.values() if one.number not in found.accepted]
     given_up = [one for one in refused if one.number not in found.stopped]
     if given_up:
@@ -131,7 +132,7 @@ def _duplicates(found: Evidence) -> Check:
     if twice:
         text = f"{len(twice):,} of {len(doubled):,} have a second row: {_examples(twice)}"
         return Check(promise=promise, verdict=Verdict.BROKEN, detail=text)
-    detail = f"{len(doubled):,} messages were accepted more than once and have one row each"
+    detail = f"{many(len(doubled), 'message was', 'messages were')} accepted more than once, one row each"
     if len(once) < len(doubled):
         detail += f"; {len(doubled) - len(once):,} of them took more than one attempt, as one that failed or died does"
     return Check(promise=promise, verdict=Verdict.PROVED, detail=detail)
@@ -159,12 +160,12 @@ def _within_reserve(found: Evidence) -> Check:
     if seen.most is None:
         return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=seen.why or "CloudWatch has no figure")
     if seen.reserve is None:
-        detail = f"at most {seen.most} runs at once; the function has no reserve"
+        detail = f"at most {many(seen.most, 'run')} at once; the function has no reserve"
         return Check(promise=promise, verdict=Verdict.NOTHING, detail=detail)
     return Check(
         promise=promise,
         verdict=Verdict.PROVED if seen.most <= seen.reserve else Verdict.BROKEN,
-        detail=f"at most {seen.most} runs at once, by CloudWatch; the reserve is {seen.reserve}",
+        detail=f"at most {many(seen.most, 'run')} at once, by CloudWatch; the reserve is {seen.reserve}",
     )
 
 

@@ -13,6 +13,7 @@ from b2bpilot.ops.table.asked import Table, WholeTable
 from b2bpilot.ops.table.row_proof import ATTEMPTS, Proven, RowOutcome, RowProof, Watched
 from b2bpilot.ops.table.row_state import Asked, RowState, row_states, submission_of
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.plural import many
 
 
 class Verdict(StrEnum):
@@ -183,7 +184,7 @@ def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:
         raise _unknown(f"message {message_id} was published; whether it is stored is unknown")
     if judged.verdict is Verdict.FAILED and row and row.attempts >= ATTEMPTS:
         raise TimedOut(
-            f"message {message_id} was published and failed {row.attempts} times: {row.last_error}",
+            f"message {message_id} was published and failed {many(row.attempts, 'time')}: {row.last_error}",
             hint=f"Lambda makes it a dead letter: `b2bpilot dlq show {message_id}`",
         )
     raise TimedOut(
@@ -198,10 +199,10 @@ def require_all_stored(stored: Stored, *, timeout: timedelta) -> None:
     if not left:
         return
     if all(one.verdict is Verdict.UNKNOWN for one in left):
-        raise _unknown(f"whether the {len(left):,} messages are stored is unknown")
+        raise _unknown(f"whether {many(len(left), 'message is', 'messages are')} stored is unknown")
     kind = PartlyFailed if stored.stored else TimedOut
     raise kind(
-        f"{len(left):,} of {len(stored.messages):,} messages are not stored after {timeout.total_seconds():g} s",
+        f"{len(left):,} of {many(len(stored.messages), 'message is', 'messages are')} not stored after {timeout.total_seconds():g} s",
         hint=f"look at one with `b2bpilot inspect {left[0].message_id}`",
     )
 

@@ -15,6 +15,7 @@ from b2bpilot.ops.dead_letters.look import Queue, look
 from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.owner import Owner, Ownership
+from b2bpilot.plural import many
 
 RECENT = timedelta(minutes=10)
 """Lambda tries a throttled event again after five minutes at most (facts A2), and CloudWatch is late by some."""
@@ -60,7 +61,11 @@ def dead_letters(queue: Queue, *, now: datetime) -> Queues:
         seen = look(queue, now=now)
     except AwsError as exc:
         return Queues(doubts=(f"the dead-letter queue was not asked: {exc}",))
-    partly = [f"of about {seen.about:,} dead letters, {seen.saw:,} were seen"] if not seen.is_complete else []
+    partly = (
+        [f"of about {many(seen.about, 'dead letter')}, {seen.saw:,} were seen"]
+        if not seen.is_complete
+        else []
+    )
     ours = [letter for letter in seen.found if letter.owner.is_ours]
     return Queues(
         dead_letters=frozenset(letter.message_id for letter in ours if letter.message_id),

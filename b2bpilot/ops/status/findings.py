@@ -18,6 +18,7 @@ from b2bpilot.ops.status.traffic import Count, Level, Traffic
 from b2bpilot.ops.subscriptions.verdict import is_processor_s
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary
+from b2bpilot.plural import many
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ def _letters(letters: Letters, env: str) -> Iterator[Finding]:
         least = "" if look.is_complete else "at least "
         yield Finding(
             gravity=Gravity.LOST,
-            text=f"{least}{_many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
+            text=f"{least}{many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
             command=f"b2bpilot dlq redrive {env}",
         )
     others = sum(look.others.values()) if look else 0
@@ -95,13 +96,13 @@ def _letters(letters: Letters, env: str) -> Iterator[Finding]:
         names = ", ".join(str(owner) for owner in look.others) if look else ""
         yield Finding(
             gravity=Gravity.WAITING,
-            text=f"{_many(others, 'dead letter')} in the queue not for this environment: {names}",
+            text=f"{many(others, 'dead letter')} in the queue not for this environment: {names}",
             command=f"b2bpilot subscriptions {env}",
         )
     if letters.depth > others:
         yield Finding(
             gravity=Gravity.WAITING,
-            text=f"{_many(letters.depth, 'dead letter')} in the queue",
+            text=f"{many(letters.depth, 'dead letter')} in the queue",
             command=f"b2bpilot dlq list {env}",
         )
 
@@ -146,8 +147,8 @@ def _traffic(traffic: Traffic, env: str) -> Iterator[Finding]:
             f"b2bpilot subscriptions {env}",
         ),
     ):
-        if many := traffic.total(count):
-            yield Finding(gravity=gravity, text=text.format(_many(many, "message")), command=command)
+        if number := traffic.total(count):
+            yield Finding(gravity=gravity, text=text.format(many(number, "message")), command=command)
 
 
 def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
     ):
         yield Finding(
             gravity=Gravity.STOPPED,
-            text=f"{_many(failed, 'run')} of the processor failed lately, and none stored a message",
+            text=f"{many(failed, 'run')} of the processor failed lately, and none stored a message",
             command=f"b2bpilot diagnose errors {env}",
         )
     waiting = traffic.newest(Level.WAITING_MS)
@@ -170,21 +171,21 @@ def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
 
 def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
     """Those that are no more than the refused messages are these, most likely."""
-    many = traffic.total(Count.WEBHOOK_4XX)
-    if many > traffic.total(Count.MESSAGES_REFUSED):
+    number = traffic.total(Count.WEBHOOK_4XX)
+    if number > traffic.total(Count.MESSAGES_REFUSED):
         yield Finding(
             gravity=Gravity.LOST,
-            text=f"{_many(many, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
+            text=f"{many(number, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
             "again",
             command=f"b2bpilot diagnose not-processed {env} --with-twilio",
         )
 
 
 def _status_callbacks(traffic: Traffic, env: str) -> Iterator[Finding]:
-    if many := traffic.total(Count.STATUS_CALLBACKS):
+    if number := traffic.total(Count.STATUS_CALLBACKS):
         yield Finding(
             gravity=Gravity.NOTICE,
-            text=f"{_many(many, 'status callback')} of sent messages reached the URL for what comes in: answered, not stored",
+            text=f"{many(number, 'status callback')} of sent messages reached the URL for what comes in: answered, not stored",
             command=f"b2bpilot logs webhook {env} --since 1d --filter event=status_callback",
         )
 
@@ -195,10 +196,10 @@ def _refused(reading: Reading, env: str) -> Iterator[Finding]:
     if found is None or traffic is None:
         return
     all_of_others = max(found.others, traffic.total(Count.REJECTED) - found.probes)
-    if (many := all_of_others - traffic.total(Count.MESSAGES_REFUSED)) > 0:
+    if (number := all_of_others - traffic.total(Count.MESSAGES_REFUSED)) > 0:
         yield Finding(
             gravity=Gravity.NOTICE,
-            text=f"{_many(many, 'request')} that the webhook refused: not Twilio's, or signed with another token or URL",
+            text=f"{many(number, 'request')} that the webhook refused: not Twilio's, or signed with another token or URL",
             command=f"b2bpilot diagnose errors {env}",
         )
 
@@ -212,17 +213,19 @@ def _capacity(reading: Reading, env: str) -> Iterator[Finding]:
             command=f"b2bpilot verify {env} --only processor",
         )
     elif reading.traffic.value is not None and (throttles := reading.traffic.value.total(Count.THROTTLES)):
-        limit = "" if reserved is None or reserved.runs is None else f" of {reserved.runs} runs at a time"
+        limit = (
+            "" if reserved is None or reserved.runs is None else f" of {many(reserved.runs, 'run')} at a time"
+        )
         yield Finding(
             gravity=Gravity.NOTICE,
-            text=f"the processor was at its limit{limit} {_many(throttles, 'time')}; Lambda keeps such messages and "
+            text=f"the processor was at its limit{limit} {many(throttles, 'time')}; Lambda keeps such messages and "
             "tries again",
             command=f"b2bpilot diagnose not-processed {env}",
         )
 
 
 def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
-    for status, many, text in (
+    for status, number, text in (
         (
             SubmissionStatus.ABANDONED,
             rows.by_status.get(SubmissionStatus.ABANDONED, 0) - rows.discarded,
@@ -234,17 +237,17 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
             "{} whose last run failed; Lambda or the stale processor tries {} again",
         ),
     ):
-        if many > 0:
+        if number > 0:
             yield Finding(
                 gravity=Gravity.WAITING,
-                text=text.format(_many(many, "message"), "it" if many == 1 else "them"),
+                text=text.format(many(number, "message"), "it" if number == 1 else "them"),
                 command=f"b2bpilot submissions list {env} --status {status}",
             )
     for stored, count in rows.by_status.items():
         if not isinstance(stored, SubmissionStatus):
             yield Finding(
                 gravity=Gravity.WAITING,
-                text=f"{_many(count, 'message')} with the status {stored!r} of another version: nothing of this one takes "
+                text=f"{many(count, 'message')} with the status {stored!r} of another version: nothing of this one takes "
                 f"{'it' if count == 1 else 'them'} up",
                 command=f"b2bpilot submissions stuck {env}",
             )
@@ -254,11 +257,11 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
         )
         yield Finding(
             gravity=Gravity.WAITING,
-            text=f"{_many(rows.stuck, 'message')} on which no run holds a lease{stale}",
+            text=f"{many(rows.stuck, 'message')} on which no run holds a lease{stale}",
             command=f"b2bpilot submissions stuck {env}",
         )
     if rows.replies_unknown:
-        replies = _many(rows.replies_unknown, "reply", "replies")
+        replies = many(rows.replies_unknown, "reply", "replies")
         yield Finding(
             gravity=Gravity.NOTICE,
             text=f"{replies} of which nobody knows whether Twilio sent {'it' if rows.replies_unknown == 1 else 'them'}",
@@ -307,7 +310,3 @@ def _runs(reading: Reading) -> Iterator[Finding]:
                 text=f"run {run.run_id} was interrupted",
                 command=f"b2bpilot runs resume {run.run_id}",
             )
-
-
-def _many(count: int, one: str, several: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else several or one + 's'}"

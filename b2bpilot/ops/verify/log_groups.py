@@ -14,6 +14,7 @@ from b2bpilot.ops.verify.functions import READ, Grant, grant_command
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import PERIOD_SECONDS, of_function, points
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -42,7 +43,9 @@ def are_kept(world: World, settings: FunctionSettings) -> Answer:
             return holds(f"{kept}; it has the last hour's")
         case None:
             return unanswered(f"{kept}; CloudWatch has not found out whether it has lines of the last hour")
-    return fails(f"{runs} runs in the last hour wrote nothing to {group.name}", mend=_write_command(settings))
+    return fails(
+        f"{many(runs, 'run')} in the last hour wrote nothing to {group.name}", mend=_write_command(settings)
+    )
 
 
 def _runs(world: World, settings: FunctionSettings) -> int:

@@ -16,6 +16,7 @@ from b2bpilot.ops.verify.log_groups import are_kept
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, event_age, of_function, points
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -82,7 +83,7 @@ def _letters_written(world: World) -> Answer:
 
 def _no_errors(world: World) -> Answer:
     errors, runs = _count(world, "Errors"), _count(world, "Invocations")
-    told = f"{errors:,} of {runs:,} runs in the last day"
+    told = f"{errors:,} of {many(runs, 'run')} in the last day"
     return fails(told) if errors else holds(told)
 
 

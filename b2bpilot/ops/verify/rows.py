@@ -6,6 +6,7 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, 
 from b2bpilot.ops.verify.table import problems
 from b2bpilot.ops.verify.world import World
 from b2bpilot.pipeline.health import ProblemCount, RowProblem
+from b2bpilot.plural import many
 
 REDRIVE = "b2bpilot dlq redrive -e {environment}"
 RUN_STALE = "aws lambda invoke --function-name {stale_function_name} /dev/stdout"
@@ -32,7 +33,7 @@ def _tests(count: int) -> str:
 
 
 def _described(found: ProblemCount) -> str:
-    messages = "1 message" if found.messages == 1 else f"{found.messages:,} messages"
+    messages = many(found.messages, "message")
     named = found.message_id or "without a message_id"
     since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
     error = f" ({found.last_error[:LONGEST_ERROR]})" if found.last_error else ""

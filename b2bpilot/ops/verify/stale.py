@@ -26,6 +26,7 @@ from b2bpilot.ops.verify.functions import (
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import of_function, points
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -88,7 +89,9 @@ def _ran_lately(world: World) -> Answer:
         ago = (world.now - line.at).total_seconds()
         return holds(f"{max(ago, 0):,.0f} s ago{_report(line)}")
     if runs := _runs(world, function):
-        return fails(f"{runs} runs in the last 10 minutes, none of which came to its end", may_change=True)
+        return fails(
+            f"{many(runs, 'run')} in the last 10 minutes, none of which came to its end", may_change=True
+        )
     schedule = _schedule(world)
     if schedule is not None and world.now - schedule.created_at < FIRST_RUN:
         age = (world.now - schedule.created_at).total_seconds()

@@ -31,6 +31,7 @@ from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_api, of_function, of_stack
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
 
 if TYPE_CHECKING:
@@ -162,11 +163,11 @@ def _allowed(world: World) -> Answer:
 def _no_server_errors(world: World) -> Answer:
     errors, requests = count(world, of_api(world, "5xx")), count(world, of_api(world, "Count"))
     if errors:
-        return fails(f"{errors:,} of {requests:,} requests of the last day were answered 5xx")
+        return fails(f"{errors:,} of {many(requests, 'request')} of the last day were answered 5xx")
     runs = count(world, of_function(world.stack.webhook_function_name, "Invocations"))
     if runs and not requests:
         return unanswered(f"CloudWatch counts no requests of API {world.stack.api_id}, though {runs:,} came")
-    return holds(f"none in {requests:,} requests of the last day")
+    return holds(f"none in {many(requests, 'request')} of the last day")
 
 
 def _no_status_callbacks(world: World) -> Answer:

@@ -96,6 +96,17 @@ def test_without_a_database_the_letter_is_deleted_and_the_end_says_what_may_foll
     assert run("runs", "resume", run_id, "--yes").exit_code == 0
 
 
+def test_on_a_table_that_is_not_migrated_the_migration_is_named_before_the_resume(
+    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+) -> None:
+    with database.connection.use() as connection:
+        connection.execute("ALTER TABLE b2b_pilot_user_submissions DROP COLUMN discarded_by")
+    result = run("dlq", "discard", "--group", "G1", "--yes")
+    assert result.exit_code == 4
+    run_id = the_run(tmp_path, "discard")
+    assert f"run `b2bpilot migrate` first; then `b2bpilot runs resume {run_id}` marks them" in result.stderr
+
+
 def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_said(
     run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
 ) -> None:

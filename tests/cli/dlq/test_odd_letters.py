@@ -140,7 +140,7 @@ def test_a_replay_of_letters_that_cannot_be_read_begins_no_run(
     result = run("dlq", "replay", "--message-id", odd["a number without end"], "--yes")
 
     assert result.exit_code == 1
-    assert "error: none of the 1 dead letters can be read" in result.stderr
+    assert "error: of 1 dead letter, none can be read" in result.stderr
     assert not (tmp_path / "pilot" / "runs").exists()
 
 

@@ -151,7 +151,7 @@ def test_letters_of_which_none_can_be_read_are_no_run_and_no_success(
     letters.put("hello")
     result = run("dlq", "replay", *HERE)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "error: none of the 1 dead letters can be read" in result.stderr
+    assert "error: of 1 dead letter, none can be read" in result.stderr
     assert not home.exists()
 
 

@@ -85,7 +85,7 @@ def test_a_standstill_and_takeovers_are_told() -> None:
     lines = figures.story(fired(), rows, {"a": 1.0, "b": 9.0})
     assert lines == [
         "12:00:01.0 to 12:00:09.0: no row was completed for 8.0 s",
-        "1 messages needed more than one attempt (up to 2): a run before had failed or died",
+        "1 message needed more than one attempt (up to 2): a run before had failed or died",
     ]
 
 

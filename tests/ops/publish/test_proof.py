@@ -92,7 +92,7 @@ def test_what_is_not_stored_is_an_error_that_says_what_the_row_says(row: Progres
     assert table.time == pytest.approx(30) or row is not None
     with pytest.raises(TimedOut, match=f"not stored within 30 s: {said}"):
         require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
-    with pytest.raises(TimedOut, match="1 of 1 messages are not stored after 30 s"):
+    with pytest.raises(TimedOut, match="1 of 1 message is not stored after 30 s"):
         require_all_stored(found, timeout=HALF_MINUTE)
 
 
@@ -110,7 +110,7 @@ def test_a_database_that_is_not_proven_tells_of_nothing() -> None:
     assert (found.stored, found.counts()) == (0, {"unknown": 1})
     with pytest.raises(PartlyFailed, match="whether it is stored is unknown"):
         require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
-    with pytest.raises(PartlyFailed, match="whether the 1 messages are stored is unknown"):
+    with pytest.raises(PartlyFailed, match="whether 1 message is stored is unknown"):
         require_all_stored(found, timeout=HALF_MINUTE)
 
 
