@@ -32,7 +32,13 @@ def test_only_rows_of_test_messages_of_ours_are_deleted(database_url: str) -> No
         ours = store(database)
         others = [store(database, test=False), store(database, source=Source.TWILIO)]
         assert delete_trial_rows(database, [ours, *others]) == [ours]
-        assert set(trial_rows(database, [ours, *others])) == set(others)
+        assert database.progress_of([ours, *others]).keys() == set(others)
+
+
+def test_a_real_messages_row_is_none_of_a_load(database_url: str) -> None:
+    with DatabaseManager(database_url) as database:
+        tried, real = store(database), store(database, test=False)
+        assert trial_rows(database, [tried, real]).keys() == {tried}
 
 
 def test_a_row_that_a_run_is_at_work_on_stays(database_url: str) -> None:

@@ -119,8 +119,8 @@ def published(taken: Mapping[str, str], failed: Mapping[str, str]) -> str:
         for entry_id, message_id in taken.items()
     )
     failures = "".join(
-        f"<member><Id>{entry_id}</Id><Code>InternalError</Code><Message>try later</Message>"
-        "<SenderFault>false</SenderFault></member>"
+        f"<member><Id>{entry_id}</Id><Code>InvalidParameter</Code><Message>refused</Message>"
+        "<SenderFault>true</SenderFault></member>"
         for entry_id in failed
     )
     return (
