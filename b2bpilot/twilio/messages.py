@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ class Media:
 
 def inbound_pages(
     twilio: Twilio, *, since: datetime, until: datetime, to: str | None = None
-) -> Iterator[list[InboundMessage]]:
+) -> Generator[list[InboundMessage]]:
     """Yield what came in, newest first, in pages of at most a thousand; days around the period are not left out.
 
     The next page is asked for while the caller works on one. Raises TwilioFailed.

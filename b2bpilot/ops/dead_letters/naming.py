@@ -40,15 +40,20 @@ def take_named(
     """
     patient_until = monotonic() + patience_seconds
     empty = 0
+    while wanted:
+        found = _receive_round(held, wait_seconds=LONG_POLL_SECONDS if empty else 0)
+        named = [letter for letter in found if letter.queue_message_id in wanted]
+        wanted.difference_update(letter.queue_message_id for letter in named)
+        if named:
+            yield named
+        empty = 0 if found else empty + 1
+        if empty > EMPTY_ROUNDS and monotonic() >= patient_until:
+            return
+
+
+def _receive_round(held: Holding, *, wait_seconds: int) -> list[DeadLetter]:
+    """The threads end with the round: a generator that held them while nobody reads it would join them whenever it is
+    collected, perhaps in a thread that is just being started, and wait for itself."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        while wanted:
-            wait_seconds = LONG_POLL_SECONDS if empty else 0
-            answers = [pool.submit(held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
-            found = [letter for answer in answers for letter in answer.result()]
-            named = [letter for letter in found if letter.queue_message_id in wanted]
-            wanted.difference_update(letter.queue_message_id for letter in named)
-            if named:
-                yield named
-            empty = 0 if found else empty + 1
-            if empty > EMPTY_ROUNDS and monotonic() >= patient_until:
-                return
+        answers = [pool.submit(held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
+        return [letter for answer in answers for letter in answer.result()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -61,10 +62,11 @@ class Comparison:
         """Fill the notes. Raises TwilioFailed or DatabaseError; a part of the answer is never given for all of it."""
         saw = 0
         pages = inbound_pages(self.twilio, since=self.limits.since, until=self.limits.until, to=self.to)
-        for page in pages:
-            notes.add(self._judged(page, notes))
-            saw += len(page)
-            self.observe(f"Compared {saw:,} inbound messages")
+        with closing(pages):
+            for page in pages:
+                notes.add(self._judged(page, notes))
+                saw += len(page)
+                self.observe(f"Compared {saw:,} inbound messages")
         ask_routing = functools.cache(self.ask_routing)
         self._read_alerts(notes, ask_routing)
         self._take_back_old_rows(notes)
