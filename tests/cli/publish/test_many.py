@@ -159,7 +159,7 @@ def test_a_refused_message_alone_is_its_own_error(run: Run, aws: FakeAws) -> Non
     result = run("publish", "-e", "staging")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert "error: SNS refused the message: InternalError: try later" in result.stderr
+    assert "error: SNS refused the message: InvalidParameter: refused" in result.stderr
 
 
 def test_a_file_is_checked_to_its_end_before_anything_is_sent(run: Run, aws: FakeAws, tmp_path: Path) -> None:
