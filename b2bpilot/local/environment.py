@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 from b2bpilot.errors import LocalEnvironmentError
@@ -24,9 +25,9 @@ from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import Identity, State, read_state, write_state
+from b2bpilot.local.timing import lease_seconds, least_pause_seconds
 from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.pipeline.lease import LONGEST_LEASE
 
 Progress = Callable[[str], None]
 
@@ -139,14 +140,17 @@ def running(
                 stack,
                 home / EVENTS,
                 time_scale=time_scale,
+                least_pause_seconds=least_pause_seconds(time_scale),
                 variables={
                     "TWILIO_API_URL": double.url,
-                    "LONGEST_LEASE_SECONDS": f"{LONGEST_LEASE.total_seconds() / max(1, time_scale):g}",
+                    "LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}",
                     **(variables or {}),
                 },
                 load=release.load,
             )
         )
+        if reply_text:
+            import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
         wait_until_settled(aws, stack)
         state = _state(identity, aws, server, postgres, emulator, twilio_api_url=double.url)
         write_state(home, state)

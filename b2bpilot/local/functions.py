@@ -40,6 +40,7 @@ def serving(
     events_path: Path,
     *,
     time_scale: float,
+    least_pause_seconds: float,
     variables: Mapping[str, str],
     load: Load = load_here,
 ) -> Iterator[None]:
@@ -70,6 +71,7 @@ def serving(
         metrics=metrics,
         load=load,
         time_scale=time_scale,
+        least_pause_seconds=least_pause_seconds,
     )
     background = Background(changed, logs, metrics, queues, aws.cloudwatch)
     environment = merged_environment(read(name).environment for name in stack.functions)

@@ -30,7 +30,7 @@ from tests.poison import FOR_A_PROCESS
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """An environment of this module's own: its tests break things. Time runs fast: Lambda's retries come after 0.2 and 0.4 s."""
+    """An environment of this module's own: its tests break things. Time runs fast: Lambda's retries come after a second."""
     with machine(tmp_path_factory.mktemp("pipeline") / "home", "--time-scale", "300") as found:
         yield found
 

@@ -66,7 +66,7 @@ DOCUMENT = {
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """An environment of this module's own: others leave failures behind. Lambda's retries come after 0.2 and 0.4 s."""
+    """An environment of this module's own: others leave failures behind. Lambda's retries come after a second."""
     with machine(tmp_path_factory.mktemp("verify") / "home", "--time-scale", "300") as found:
         yield found
 

@@ -10,6 +10,7 @@ import pytest
 
 from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS
 from b2bpilot.errors import AwsThrottled, PublishFailed
+from b2bpilot.local.timing import LEAST_LEASE_SECONDS, lease_seconds, least_pause_seconds
 from b2bpilot.ops.verify import processor
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.lease import LONGEST_LEASE, RETRY_PAUSES
@@ -29,6 +30,16 @@ SETTLED = {SubmissionStatus.COMPLETED, SubmissionStatus.ABANDONED}
 
 def test_a_dead_runs_lease_is_over_before_lambda_tries_again() -> None:
     assert min(RETRY_PAUSES) > LONGEST_LEASE
+
+
+@pytest.mark.parametrize("time_scale", [0.1, 1, 20, 60, 300, 3_000])
+def test_a_dead_runs_lease_is_over_before_the_retry_of_a_local_environment_too(time_scale: float) -> None:
+    """At a scale of 300 a lease was 0.17 s: shorter than a run, so that the second delivery took over a living one."""
+    lease = lease_seconds(time_scale)
+    retry = max(min(RETRY_PAUSES).total_seconds() / time_scale, least_pause_seconds(time_scale))
+
+    assert LEAST_LEASE_SECONDS <= lease < retry
+    assert lease <= LONGEST_LEASE.total_seconds()
 
 
 def test_lambdas_own_retries_come_before_a_message_is_stale() -> None:

@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 class AsynchronousInvocations:
     """One thread that starts events in the order they came, per function, and puts the failed ones back.
 
-    `time_scale` says how many times faster than on AWS the clock of retries and of event age runs.
+    `time_scale` says how many times faster than on AWS the clock of retries and of event age runs;
+    `least_pause_seconds` is what a retry waits for however fast it runs.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class AsynchronousInvocations:
         metrics: Metrics,
         *,
         time_scale: float,
+        least_pause_seconds: float = 0,
     ) -> None:
         self._events = events
         self._functions = functions
         self._send_dead_letter = send_dead_letter
         self._metrics = metrics
         self._time_scale = time_scale
+        self._least_pause_seconds = least_pause_seconds
         self._changed = threading.Condition()
         self._waiting: defaultdict[str, deque[Event]] = defaultdict(deque)
         self._later: list[tuple[float, int, Event]] = []
@@ -164,8 +167,9 @@ class AsynchronousInvocations:
         try:
             self._events.failed(event)
         finally:
+            pause = max(delay / self._time_scale, self._least_pause_seconds)
             with self._changed:
-                heapq.heappush(self._later, (time.time() + delay / self._time_scale, event.id, event))
+                heapq.heappush(self._later, (time.time() + pause, event.id, event))
 
     def _refusal(self, event: Event, configuration: FunctionConfiguration) -> GivenUp | None:
         if configuration.reserved_concurrency == 0:

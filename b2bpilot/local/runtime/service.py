@@ -22,7 +22,8 @@ STOP_SECONDS = 5.0
 class LambdaRuntime:
     """Invokes functions synchronously, and accepts events for them.
 
-    `time_scale` says how many times faster than on AWS the waiting between retries passes, and events age.
+    `time_scale` says how many times faster than on AWS the waiting between retries passes, and events age; a
+    retry comes `least_pause_seconds` after the run at the earliest.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class LambdaRuntime:
         metrics: Metrics,
         load: Load = load_here,
         time_scale: float = TIME_SCALE,
+        least_pause_seconds: float = 0,
     ) -> None:
         self._configurations = configurations
         self._logs = logs
@@ -44,7 +46,12 @@ class LambdaRuntime:
         self._lock = threading.Lock()
         self._functions: dict[str, Function] = {}
         self._asynchronous = AsynchronousInvocations(
-            events, self._function, send_dead_letter, metrics, time_scale=time_scale
+            events,
+            self._function,
+            send_dead_letter,
+            metrics,
+            time_scale=time_scale,
+            least_pause_seconds=least_pause_seconds,
         )
 
     def start(self) -> None:

@@ -40,6 +40,7 @@ class Laboratory:
     metrics: Metrics = field(default_factory=Metrics)
     dead_letters: list[tuple[Event, GivenUp]] = field(default_factory=list)
     time_scale: float = TIME_SCALE
+    least_pause_seconds: float = 0
     queue_is_broken: bool = False
     configurations: dict[str, FunctionConfiguration] = field(default_factory=dict)
     handlers: dict[str, Handler] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class Laboratory:
             metrics=self.metrics,
             load=self._load,
             time_scale=self.time_scale,
+            least_pause_seconds=self.least_pause_seconds,
         )
 
     def function(self, name: str, handler: Handler, **settings: Any) -> None:

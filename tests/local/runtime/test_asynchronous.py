@@ -76,6 +76,16 @@ def test_the_retries_come_one_and_then_two_minutes_later_on_the_faster_clock(lab
     assert third - second >= 120 / TIME_SCALE
 
 
+def test_no_clock_is_so_fast_that_a_retry_comes_before_a_lease_is_over(tmp_path: Path) -> None:
+    with started(Laboratory(tmp_path / "events.sqlite3", least_pause_seconds=0.3)) as laboratory:
+        calls = Calls(failures=99)
+        laboratory.function("f", calls)
+        laboratory.runtime.accept("f", b"{}", "id-1")
+        eventually(lambda: laboratory.dead_letters, "a dead letter")
+    first, second, third = calls.times
+    assert min(second - first, third - second) >= 0.3
+
+
 def test_a_retry_that_succeeds_leaves_no_dead_letter(laboratory: Laboratory) -> None:
     calls = Calls(failures=1)
     laboratory.function("f", calls)
