@@ -74,10 +74,10 @@ class Order:
         return composed[0]
 
     def of_twilio(self, *, now: datetime) -> list[str]:
-        """Return the ids that look like those of Twilio's messages, and that were named by hand or are a test's: under one
-        of them the message of Twilio can not be stored any more."""
-        ids = [(one, self._compose(one, now=now).message_id) for one in self.wanted]
-        return [id_ for one, id_ in ids if is_derived(id_) and (one.message_id or not self.real)]
+        """Return the ids that look like those of Twilio's messages, and that were named by hand or come of a test's SID: under
+        one of them the message of Twilio can not be stored any more. What a fixture draws anew each time is nobody's."""
+        named = [one for one in self.wanted if one.message_id or (not self.real and self._names_one(one))]
+        return [id_ for one in named if is_derived(id_ := self._compose(one, now=now).message_id)]
 
     def each(self, *, clock: Callable[[], datetime]) -> Iterator[Item]:
         """Yield what to send: all messages, then all of them again for each duplicate."""

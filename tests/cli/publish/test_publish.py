@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -256,3 +257,23 @@ def test_an_id_that_may_be_a_message_of_twilio_is_warned_of(
     assert result.exit_code == 0
     assert ("Warning: " in result.stderr) is (happens is not None)
     assert happens is None or happens in result.stderr
+
+
+@pytest.mark.parametrize("fixture", [["text"], ["media"], ["poison"], ["text", "--count", "2"]])
+def test_a_fixtures_own_random_id_is_not_warned_of(run: Run, staging: Staging, fixture: list[str]) -> None:
+    """No message of Twilio has it, and the message that is published has another one."""
+    result = run("publish", "-e", "staging", *fixture, "--dry-run")
+
+    assert result.exit_code == 0
+    assert "Warning: " not in result.stderr
+
+
+def test_an_id_of_twilio_in_a_file_is_warned_of(run: Run, staging: Staging, tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    file.write_text(
+        f'{{"params": {{}}, "message_id": "{MESSAGE_ID}"}}\n{{"params": {{"MessageSid": "{SID}"}}}}\n'
+    )
+
+    result = run("publish", "-e", "staging", "--file", str(file), "--dry-run")
+
+    assert f"Warning: {message_id_for(SID)} may be the id of a message of Twilio" in result.stderr
