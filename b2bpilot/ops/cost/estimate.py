@@ -12,7 +12,7 @@ from b2bpilot.ops.cost.prices import PRICES, Prices
 from b2bpilot.ops.cost.usage import Usage
 
 GIGABYTE = 1_000_000_000
-ALARMS, METRICS = 16, 9
+ALARMS, METRICS = 16, 10
 """As template.yaml has them."""
 
 RUNS_A_MINUTE = 1

@@ -81,7 +81,7 @@ def test_what_has_no_data_is_charged_nothing_and_says_so() -> None:
 def test_the_month_goes_on_as_it_began_but_monthly_prices_come_once() -> None:
     found = estimate(used())
     assert found.elapsed_share == Decimal("0.5")
-    monthly = Decimal("0.40") + Decimal("1.60") + Decimal("2.70") + Decimal("3.00")
+    monthly = Decimal("0.40") + Decimal("1.60") + Decimal("3.00") + Decimal("3.00")
     assert found.pipeline_month_dollars - monthly == 2 * (found.pipeline_dollars - monthly)
 
 
