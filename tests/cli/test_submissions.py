@@ -15,6 +15,8 @@ from tests.cli.conftest import Run
 
 LONG = "Is my order 4711 on its way? I have been waiting for two weeks now."
 
+UNPROVEN = "not proven to be the processor's: no environment was named whose processor could write it"
+
 
 def sid(number: int) -> str:
     return f"SM{number:032x}"
@@ -53,7 +55,7 @@ def test_the_table_shows_the_newest_first_with_numbers_masked_and_texts_cut(
 ) -> None:
     result = run("submissions", "list")
     assert result.exit_code == 0
-    assert result.stderr == ""
+    assert UNPROVEN in result.stderr
     assert result.stdout == (
         "received  message id                            status     from                   text or error\n"
         f"1 h ago   {message_id_for(sid(2))}  completed  whatsapp:+4917***4567  \\u001b[2Jevil\\nsecond line\n"
@@ -116,12 +118,20 @@ def test_filters(run: Run, three_rows: str, options: list[str], found: list[int]
 
 def test_a_limit_that_was_reached_is_said(run: Run, three_rows: str) -> None:
     result = run("submissions", "list", "--limit", "2")
-    assert result.stderr == "The newest 2; there may be more: --limit N, or --all\n"
+    assert UNPROVEN in result.stderr
+    assert (
+        result.stderr.splitlines(keepends=True)[-1]
+        == "The newest 2; there may be more: --limit N, or --all\n"
+    )
 
 
 def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
     result = run("submissions", "list", "--status", "abandoned")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No submissions match.\n")
+    assert (result.exit_code, result.stdout, result.stderr.splitlines()[1:]) == (
+        0,
+        "",
+        ["No submissions match."],
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +212,11 @@ def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:
     with psycopg.connect(three_rows) as connection:
         connection.execute("DELETE FROM b2b_pilot_user_submissions WHERE status = 'failed'")
     result = run("submissions", "stuck", "--exit-code")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No row needs anybody.\n")
+    assert (result.exit_code, result.stdout, result.stderr.splitlines()[1:]) == (
+        0,
+        "",
+        ["No row needs anybody."],
+    )
 
 
 @pytest.mark.parametrize("colon", [": ", ":", " : ", ":\\n  "])

@@ -206,6 +206,22 @@ def test_every_command_says_that_another_database_tells_it_nothing(
     assert "proves nothing of it" in " ".join(story["inspection"]["gaps"])
 
 
+def test_what_shows_rows_says_whether_the_database_is_the_processors(
+    cli: Any, environment: Machine, copy_url: str
+) -> None:
+    shown = message()
+    for url in (environment.state.database_url, copy_url):
+        complete(url, shown)
+    for given, is_proven in ((), True), (("--database-url", copy_url), False):
+        for command in (("list",), ("stuck",), ("show", shown.message_id)):
+            code, document, said = cli("submissions", *command, *given)
+            assert (code, document["database"]["proven"]) == (0, is_proven), command
+            told = "not proven to be the processor's" if not is_proven else ": the processor's"
+            assert told in said, command
+        _, document, _ = cli("status", *given)
+        assert document["status"]["database"]["proven"] is is_proven
+
+
 def test_what_is_published_and_cannot_be_proved_is_unknown(cli: Any, copy_url: str) -> None:
     given = ("--database-url", copy_url)
 

@@ -16,7 +16,7 @@ from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, resolve, state_home
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
-from b2bpilot.errors import LocalEnvironmentError, UsageError
+from b2bpilot.errors import LocalEnvironmentError, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
@@ -106,7 +106,7 @@ class Pilot:
         return url
 
     def database(self) -> DatabaseManager:
-        """The table without a word on whose it is: for commands that claim nothing of messages."""
+        """The table without a word on whose it is: for commands that claim nothing of messages. `word_on` gives it to people."""
         from b2bpilot.pipeline.database import DatabaseManager
 
         return DatabaseManager(self.database_url, application_name="b2bpilot/cli")
@@ -116,6 +116,15 @@ class Pilot:
         from b2bpilot.ops.table.asked import AskedTable
 
         return AskedTable(self.database, self._proof)
+
+    def word_on(self, database: DatabaseManager) -> DatabaseProof:
+        """Whether what a list shows is the processor's; that nobody could be asked is an answer, too."""
+        from b2bpilot.ops.table.database_proof import unproven
+
+        try:
+            return self._proof(database)
+        except PilotError as exc:
+            return unproven(self.given_database, f"nobody could be asked ({exc})")
 
     def _proof(self, database: DatabaseManager) -> DatabaseProof:
         from b2bpilot.ops.table.database_proof import unproven

@@ -113,7 +113,7 @@ def _look(pilot: Pilot, wanted: Wanted) -> tuple[Reading, list[Finding]]:
 
     stack = Question(lambda: pilot.environment, seconds=wanted.seconds)
     environment = stack.result(what="the stack's outputs")
-    found = reading(environment, pilot.database, home=pilot.runs_home, wanted=wanted, now=pilot.now())
+    found = reading(environment, pilot.table, home=pilot.runs_home, wanted=wanted, now=pilot.now())
     return found, findings(found)
 
 

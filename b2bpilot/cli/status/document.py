@@ -40,6 +40,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "refused_requests": reading.rejections.map(_rejections),
         "dead_letters": reading.letters.map(_letters),
         "rows": reading.rows.map(_rows),
+        "database": reading.database.map(lambda proof: proof.fields()),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
         "processor_subscribed": reading.subscriptions.map(
             lambda found: any(is_processor_s(one, stack) for one in found)

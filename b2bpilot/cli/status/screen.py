@@ -128,6 +128,7 @@ def _state(reading: Reading) -> Iterator[Line]:
     now = reading.at
     yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
     yield _shown("rows", reading.rows, _rows)
+    yield _shown("database", reading.database, lambda proof: proof.told().removeprefix("database "))
     yield _shown("stuck", reading.rows, lambda rows: f"{rows.stuck:,}, stale {rows.stale:,}")
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("redriver", reading.redriver, _redriver)

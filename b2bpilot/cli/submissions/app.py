@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from b2bpilot.cli.frame.commands import Command, Group
-from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.submissions import republish, submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+
+if TYPE_CHECKING:
+    from b2bpilot.pipeline.database import DatabaseManager
 
 FOUND = 3
 
@@ -81,6 +84,7 @@ def list_(
             for row in select(database, query)
         )
         count = pilot.output.rows("submissions", rows)
+        _say_whose(pilot, database)
     if count == 0:
         pilot.output.notice("No submissions match.")
     elif count == wanted:
@@ -130,6 +134,7 @@ def stuck(
     with pilot.database() as database:
         found = operation.stuck(database, since=begin, limit=wanted)
         count = pilot.output.rows("submissions", map(shown, found))
+        _say_whose(pilot, database)
     for problem, number in problems.items():
         pilot.output.notice(f"{number} {problem}: {ADVICE[problem]}")
     if count == 0:
@@ -160,11 +165,20 @@ def show(
     pilot = pilot_of(ctx)
     with pilot.database() as database:
         row = find(message_id, database)
+        _say_whose(pilot, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
     pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=pilot.now()))
 
 
 app.command("republish", cls=Command)(republish.republish)
+
+
+def _say_whose(pilot: Pilot, database: DatabaseManager) -> None:
+    """Rows of another database look the same. A program that reads line by line gets rows and nothing else."""
+    proof = pilot.word_on(database)
+    pilot.output.notice(proof.told())
+    if pilot.output.format is Format.JSON:
+        pilot.output.record({"database": proof.fields()}, text=())
 
 
 def _limit(limit: int | None, *, all_: bool) -> int | None:

@@ -26,14 +26,15 @@ from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.asking import Answer, Question
 from b2bpilot.ops.status.letters import Letters, letters
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
-from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.ops.table.asked import AskedTable
+from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
 SOURCE_SECONDS = 8.0
 CLEANUP_SECONDS = 3.0
 LAST_RUNS = 3
 
-Database = Callable[[], AbstractContextManager[DatabaseManager]]
+OpenTable = Callable[[], AbstractContextManager[AskedTable]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Reading:
     rejections: Answer[Rejections]
     letters: Answer[Letters]
     rows: Answer[TableSummary]
+    database: Answer[DatabaseProof]
+    """Whose the rows are."""
     reserved: Answer[Reserved]
     subscriptions: Answer[Sequence[Subscription]]
     alarms: Answer[Sequence[Alarm]]
@@ -86,7 +89,7 @@ class Reserved:
 
 
 def reading(
-    environment: Environment, database: Database, *, home: Path, wanted: Wanted, now: datetime
+    environment: Environment, table: OpenTable, *, home: Path, wanted: Wanted, now: datetime
 ) -> Reading:
     """Ask all sources at once. Takes no longer than the slowest may; raises nothing that a source does."""
     stop = threading.Event()
@@ -109,7 +112,8 @@ def reading(
             lambda: traffic(environment, window=wanted.window, now=now, timeouts=timeouts), seconds=seconds
         )
         refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
-        rows = Question(lambda: _rows(database, environment, since=now - wanted.window), seconds=seconds)
+        rows = Question(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
+        proof = Question(lambda: _proof(table), seconds=seconds)
         reserved = Question(lambda: _reserved(environment), seconds=seconds)
         subscribed = Question(
             lambda: subscriptions(access, stack.topic_arn, timeouts=timeouts), seconds=seconds
@@ -123,6 +127,7 @@ def reading(
             traffic=metrics.answer(),
             rejections=refused.answer(),
             rows=rows.answer(),
+            database=proof.answer(),
             reserved=reserved.answer(),
             subscriptions=subscribed.answer(),
             alarms=ours.answer(),
@@ -142,10 +147,15 @@ def _ended(queue: Question[Letters], stop: threading.Event) -> Iterator[None]:
         queue.end(seconds=CLEANUP_SECONDS)
 
 
-def _rows(database: Database, environment: Environment, *, since: datetime) -> TableSummary:
+def _proof(open_table: OpenTable) -> DatabaseProof:
+    with open_table() as table:
+        return table.proof
+
+
+def _rows(open_table: OpenTable, environment: Environment, *, since: datetime) -> TableSummary:
     stale_after = timedelta(minutes=float(environment.stack.stale_after_minutes))
-    with database() as table:
-        return summarize(table.connection, stale_after=stale_after, since=since)
+    with open_table() as table:
+        return summarize(table.database.connection, stale_after=stale_after, since=since)
 
 
 def _rejections(counted: Answer[Traffic], environment: Environment, timeouts: Timeouts) -> Rejections:

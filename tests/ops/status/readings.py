@@ -19,11 +19,15 @@ from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters, Look
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
+from b2bpilot.ops.table.database_proof import OF_THE_STACK, DatabaseProof
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import Latency, TableSummary
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PERIOD = timedelta(minutes=5)
+PROVEN = DatabaseProof(
+    place="pilot at db:5432", origin=OF_THE_STACK, is_proven=True, why="host, port and name are those"
+)
 STACK = StackOutputs(
     stack_name="b2b-pilot-prod",
     account_id="123456789012",
@@ -57,6 +61,7 @@ def reading(**changes: Answer[Any]) -> Reading:
         rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
         letters=Answer(value=letters()),
         rows=Answer(value=rows()),
+        database=Answer(value=PROVEN),
         reserved=Answer(value=Reserved(runs=10)),
         subscriptions=Answer(value=[subscription()]),
         alarms=Answer(value=()),
