@@ -1,8 +1,9 @@
 """The marks of what a person took out of the queue: a discarded message is not stored by a later delivery, and nobody
-publishes it again; one whose dead letter is being replaced is not published meanwhile (decision 15)."""
+publishes it again; one whose dead letter was edited is published by nobody but a person, and as it was edited (decision 15)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
@@ -10,15 +11,16 @@ from typing import Any, Final, LiteralString
 from psycopg.rows import scalar_row
 
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import spellings
+from b2bpilot.pipeline.message import PilotMessage, spellings
 
 _DISCARD: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions AS submission
     SET status = 'abandoned', discarded_by = %(run_id)s, lease_expires_at = NULL, updated_at = now()
 """
-_ABANDON: Final[LiteralString] = """
+_REPLACE: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions AS submission
-    SET status = 'abandoned', lease_expires_at = NULL, updated_at = now()
+    SET status = 'abandoned', params = %(params)s::json, message_type = %(message_type)s, priority = %(priority)s,
+        from_number = NULL, to_number = NULL, body = NULL, lease_expires_at = NULL, updated_at = now()
 """
 _GIVE_BACK: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions AS submission
@@ -41,7 +43,9 @@ _CHANGED: Final[LiteralString] = " RETURNING seen.message_id"
 
 MARK: Final = _DISCARD + _SEEN + _UNCHANGED + _CHANGED
 """A row that changed since it was seen is left: what its status was is in a journal before it is written over."""
-ABANDON_SEEN: Final = _ABANDON + _SEEN + _UNCHANGED + _CHANGED
+REPLACE_SEEN: Final = _REPLACE + _SEEN + _UNCHANGED + _CHANGED
+"""A row that is not completed says what its `params` say; columns that the system before this one filled would say the
+original beside them."""
 TAKE_BACK: Final = _GIVE_BACK + _SEEN + _MARKED_BY_RUN + _CHANGED
 
 
@@ -61,9 +65,17 @@ def mark_discarded(database: DatabaseManager, rows: Sequence[SeenRow], *, run_id
     return _run(database, MARK, rows, run_id=run_id)
 
 
-def abandon_seen(database: DatabaseManager, rows: Sequence[SeenRow]) -> set[str]:
-    """Abandon rows, so that only a delivery works on them; return their message_ids. Raises DatabaseError."""
-    return _run(database, ABANDON_SEEN, rows)
+def replace_seen(database: DatabaseManager, row: SeenRow, message: PilotMessage) -> set[str]:
+    """Let the row say what the edited message says, and abandon it, so that nobody publishes it but a person; return its
+    message_id. Raises DatabaseError."""
+    return _run(
+        database,
+        REPLACE_SEEN,
+        [row],
+        params=json.dumps(dict(message.params)),
+        message_type=message.message_type.value,
+        priority=message.priority.value,
+    )
 
 
 def take_back_marks(database: DatabaseManager, rows: Sequence[SeenRow], *, run_id: str) -> set[str]:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.models import SubmissionStatus
+from tests.cli.dlq.dead_letters import editor
 from tests.events import SUBSCRIPTION_ARN, message, sns_event
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
@@ -436,6 +438,30 @@ def test_a_discarded_message_is_published_and_stored_by_nobody_until_it_is_resto
     row = database.progress_of([failed.message_id])[failed.message_id]
     assert (row.status, row.discarded_by) == (SubmissionStatus.FAILED, None)
     assert queue.counters().visible == 1
+
+
+def test_whoever_publishes_the_row_of_an_edited_dead_letter_publishes_what_was_corrected(  # noqa: PLR0917  # fixtures
+    cli: Any,
+    pipeline: Machine,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The row kept the original: published again, as `status` advised, it was stored, and a redrive deleted the correction."""
+    failed = message(params={"NumMedia": "two", "Body": "my card is 4111"})
+    publish(pipeline, failed)
+    eventually(lambda: queue.counters().visible, "the dead letter")
+    correct = "document['params'].update(NumMedia='0', Body='my card is ***')"
+    editor(monkeypatch, tmp_path, f"{correct}; path.write_text(json.dumps(document))")
+    assert cli("dlq", "edit", failed.message_id, "--yes") == 0
+
+    assert cli("submissions", "republish", "--abandoned", "--yes") == 0
+    assert cli("dlq", "redrive", "--yes") == 0
+    row = database.get_submission_by_message_id(failed.message_id)
+    assert row is not None
+    assert (row.status, row.text) == (SubmissionStatus.COMPLETED, "my card is ***")
+    assert queue.counters().total == 0
 
 
 def is_completed(database: DatabaseManager, of: PilotMessage) -> bool:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.discards import SeenRow, abandon_seen, mark_discarded, take_back_marks
+from b2bpilot.pipeline.discards import SeenRow, mark_discarded, replace_seen, take_back_marks
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.processing import submission_fields
@@ -88,7 +88,7 @@ def test_only_the_runs_own_mark_is_taken_back(database: DatabaseManager, failed:
 def test_an_abandoned_row_without_a_mark_is_nobodys_to_take_back(
     database: DatabaseManager, failed: PilotMessage
 ) -> None:
-    abandon_seen(database, [seen(failed)])
+    replace_seen(database, seen(failed), failed)
     assert take_back_marks(database, [seen(failed)], run_id="r1") == set()
     assert row(database, failed).status is SubmissionStatus.ABANDONED
 
@@ -100,7 +100,7 @@ def test_a_completed_row_is_never_marked(database: DatabaseManager) -> None:
     database.complete(claim, submission_fields(done))
     for status in ("completed", "failed"):
         assert mark_discarded(database, [seen(done, status)], run_id="r1") == set()
-        assert abandon_seen(database, [seen(done, status)]) == set()
+        assert replace_seen(database, seen(done, status), done) == set()
     assert row(database, done).status is SubmissionStatus.COMPLETED
 
 

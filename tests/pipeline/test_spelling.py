@@ -11,7 +11,7 @@ import pytest
 
 from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.discards import SeenRow, abandon_seen, mark_discarded, take_back_marks
+from b2bpilot.pipeline.discards import SeenRow, mark_discarded, replace_seen, take_back_marks
 from b2bpilot.pipeline.message import spellings
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.outcome import Outcome
@@ -176,7 +176,7 @@ def test_a_row_that_is_spelled_otherwise_is_marked_as_discarded_and_given_back(
     assert mark_discarded(database, [pending], run_id="r1") == {message_id}
     assert database.count_by_status() == {SubmissionStatus.ABANDONED: 1}
     assert take_back_marks(database, [pending], run_id="r1") == {message_id}
-    assert abandon_seen(database, [pending]) == {message_id}
+    assert replace_seen(database, pending, message(message_id=message_id)) == {message_id}
 
 
 @spelled

@@ -40,7 +40,7 @@ from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 from b2bpilot.pipeline.document import SURROGATE
 from b2bpilot.pipeline.message import decode, encode
 
-LOCKED = "message_id"
+LOCKED = ("message_id", "test")
 
 
 class EditInvalid(PilotError):
@@ -121,9 +121,11 @@ def edited(letter: WholeLetter, after: str) -> Edit:
         document = json.loads(after)
     except (ValueError, RecursionError) as exc:
         raise EditInvalid(f"what the editor left is not JSON: {exc}. Nothing was changed") from exc
-    if not isinstance(document, dict) or document.get(LOCKED) != json.loads(before)[LOCKED]:
+    for name in LOCKED:
+        if isinstance(document, dict) and document.get(name) == json.loads(before).get(name):
+            continue
         raise EditInvalid(
-            f"{LOCKED} is locked: it is the message's identity. Nothing was changed",
+            f"{name} is locked: it is the message's identity. Nothing was changed",
             hint="another message is published with `b2bpilot publish`",
         )
     try:
@@ -188,7 +190,7 @@ class Replace:
     monotonic: Callable[[], float] = time.monotonic
 
     def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> str | None:
-        """Return why the row was not abandoned, if it had to be: then the stale processor may publish the original.
+        """Return why the row does not say what the edited letter says, if it has to: then somebody may publish the original.
 
         Raises NotFound when the original is gone, Refused and AwsError when nothing was sent, and PartlyFailed when both
         are in the queue now or nobody can tell.
@@ -202,19 +204,22 @@ class Replace:
                 return None
             if not is_sent:
                 self._archive(found[0], original, new)
-            not_abandoned = self._abandon(found[0], is_sent=is_sent)
+            not_replaced = self._replace_row(found[0], is_sent=is_sent)
             if not is_sent:
                 self._send(found[0], new)
             self._delete(held, found[0])
-            return not_abandoned
+            return not_replaced
 
     def _archive(self, letter: DeadLetter, original: Archived, new: Archived) -> None:
         if self.known is None or not self.known.was_archived:
             self.archive.append([line(original), line(new)])
             self.journal.write(entry("archived", letter))
 
-    def _abandon(self, letter: DeadLetter, *, is_sent: bool) -> str | None:
-        """Take the row out of the stale processor's hands: it would publish what the original says."""
+    def _replace_row(self, letter: DeadLetter, *, is_sent: bool) -> str | None:
+        """Let the row say what the edited letter will: who publishes the row would publish what the original says. What the
+        run did before it sent is not done again: since then the edited letter may have been stored, or edited."""
+        if is_sent and self.known is not None and self.known.mark == Mark.MARKED:
+            return None
         marking = self.marker.mark(self.journal, [Doomed.of(letter)])[letter.queue_message_id]
         if marking.mark in (Mark.BUSY, Mark.COMPLETED, Mark.EARLIER) and not is_sent:
             why = marking.why or "the message is completed"

@@ -30,26 +30,29 @@ def row_state_of(letter: WholeLetter, table: Table) -> RowState:
 def replace_letter(
     environment: Environment, journal: Journal, edit: Edit, *, table: ChangedTable, home: Path
 ) -> None:
-    """Put the edited letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row was not
-    abandoned."""
+    """Put the edited letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row
+    still says what the original said."""
     origin = Origin.of(environment)
+    new = replacement(edit, origin)
     with open_archive(home, journal.run_id) as archive:
-        not_abandoned = Replace(
+        not_replaced = Replace(
             queue=whole_queue_of(environment),
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
-            marker=Marker(table=table, run_id=journal.run_id, is_replaced=True),
-        ).run(archived(edit.letter, origin), replacement(edit, origin))
+            marker=Marker(table=table, run_id=journal.run_id, replacement=new.letter.message),
+        ).run(archived(edit.letter, origin), new)
     journal.finish(REPLACED)
-    _require_abandoned(not_abandoned)
+    _require_replaced(not_replaced)
 
 
-def _require_abandoned(not_abandoned: str | None) -> None:
-    if not_abandoned is not None:
+def _require_replaced(not_replaced: str | None) -> None:
+    if not_replaced is not None:
         raise PartlyFailed(
-            f"the dead letter is replaced, but the stale processor may publish the original: {not_abandoned}",
-            hint="redrive the edited dead letter before it does",
+            "the dead letter is replaced, but the row still says what the original said: whoever publishes the row, the "
+            "stale processor or `b2bpilot submissions republish`, publishes the original, and the edited dead letter is "
+            f"removed as completed after that: {not_replaced}",
+            hint="redrive the edited dead letter before anybody does, and do not publish the row again",
         )
 
 
@@ -75,14 +78,14 @@ def resume_edit(
     queue = whole_queue_of(environment)
     is_sent = was_sent(queue, new, state, now=now)
     with open_archive(home, record.run_id) as archive:
-        not_abandoned = Replace(
+        not_replaced = Replace(
             queue=queue,
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
-            marker=Marker(table=table, run_id=record.run_id, is_replaced=True),
+            marker=Marker(table=table, run_id=record.run_id, replacement=new.letter.message),
             known=state,
             patience_seconds=patience_after(record.last_at, now=now),
         ).run(original, new, is_sent=is_sent)
     journal.finish(REPLACED)
-    _require_abandoned(not_abandoned)
+    _require_replaced(not_replaced)

@@ -12,7 +12,8 @@ from b2bpilot.ops.dead_letters.entries import Journal
 from b2bpilot.ops.table.asked import ChangedTable
 from b2bpilot.ops.table.row_state import Asked, rows_of
 from b2bpilot.pipeline.dead_letter import DeadLetter
-from b2bpilot.pipeline.discards import SeenRow, abandon_seen, mark_discarded
+from b2bpilot.pipeline.discards import SeenRow, mark_discarded, replace_seen
+from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 
 TRIES = 3
@@ -71,13 +72,13 @@ class _Outage:
 class Marker:
     """Marks rows for one run. What a row's status was, the journal says before it is written over.
 
-    With `is_replaced` another dead letter of the message takes this one's place: then the row is only abandoned, so that
-    nobody publishes what it holds, and the new dead letter can be stored.
+    With a `replacement` an edited dead letter of the message takes this one's place: then the row is abandoned without a
+    mark, so that the edited one can be stored, and says what it says, so that whoever publishes the row publishes that.
     """
 
     table: ChangedTable
     run_id: str
-    is_replaced: bool = False
+    replacement: PilotMessage | None = None
     monotonic: Callable[[], float] = time.monotonic
     _outage: _Outage = field(default_factory=_Outage)
 
@@ -126,8 +127,8 @@ class Marker:
         return {one: marks.get(one, busy) for one in wanted}
 
     def _change(self, rows: Sequence[SeenRow]) -> set[str]:
-        if self.is_replaced:
-            return abandon_seen(self.table.database, rows)
+        if self.replacement is not None:
+            return set().union(*(replace_seen(self.table.database, row, self.replacement) for row in rows))
         return mark_discarded(self.table.database, rows, run_id=self.run_id)
 
     def _decided(self, row: Progress | None) -> Marking | None:
@@ -137,8 +138,7 @@ class Marker:
         if row.status is SubmissionStatus.COMPLETED:
             return Marking(mark=Mark.COMPLETED)
         if row.discarded_by is None:
-            is_done = self.is_replaced and row.status is SubmissionStatus.ABANDONED
-            return Marking(mark=Mark.MARKED) if is_done else None
+            return None
         if row.discarded_by == self.run_id:
             return Marking(mark=Mark.MARKED)
         return Marking(mark=Mark.EARLIER, why=f"discarded in run {row.discarded_by}")

@@ -143,7 +143,7 @@ def _without_lease(evidence: Evidence, row: UserSubmission) -> str:
 def _abandoned(row: UserSubmission) -> str:
     if row.discarded_by:
         return f"a person discarded it in run {row.discarded_by}: no delivery stores it any more"
-    return f"the stale processor abandoned it: {row.last_error}"
+    return f"nothing tries it again by itself; last error: {row.last_error or 'no error recorded'}"
 
 
 def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from b2bpilot.ops.runs.record import read
 from b2bpilot.pipeline.database import DatabaseManager
@@ -149,4 +150,20 @@ def test_an_edited_message_is_out_of_the_stale_processors_hands_and_can_be_store
         iter(read(tmp_path / "pilot" / "runs" / f"{the_run(tmp_path, 'edit')}.jsonl").messages.values())
     )
     assert state.former_status == "failed"
+    assert row(database, failed).text == "three", "whoever publishes the row publishes what was corrected"
     assert database.claim(failed, lease=timedelta(seconds=60)) is not None
+
+
+def test_an_edit_that_cannot_write_the_row_says_that_the_original_may_be_published(
+    run: Run, letters: Letters, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = message()
+    letters.put(one)
+    another = make_conninfo(database_url, dbname="postgres")
+    editor(
+        monkeypatch, tmp_path, "document['params']['Body'] = 'three'; path.write_text(json.dumps(document))"
+    )
+    result = run("dlq", "edit", one.message_id, "--yes", "--database-url", another)
+    assert result.exit_code == 4
+    assert "the row still says what the original said" in result.stderr
+    assert "submissions republish" in result.stderr

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,18 @@ from b2bpilot.ops.dead_letters.edit import (
     text_for_editor,
     was_sent,
 )
-from b2bpilot.ops.dead_letters.marks import Marker
+from b2bpilot.ops.dead_letters.marks import Doomed, Marker
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.dead_letters.whole import WholeLetter
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
-from b2bpilot.ops.table.row_state import RowState
+from b2bpilot.ops.table.row_state import Asked, RowState
+from b2bpilot.pipeline.claim import SubmissionFields
+from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import Shape, dead_letter
-from b2bpilot.pipeline.message import encode
+from b2bpilot.pipeline.message import PilotMessage, decode, encode
 from tests.events import message, notification, received, sns_event
-from tests.ops.dead_letters.asked_table import NoRows
+from tests.ops.dead_letters.asked_table import NoRows, table_of
 from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -61,7 +63,7 @@ def the_letter(queue: LetterQueue) -> WholeLetter:
     return find_letter(queue, next(iter(queue.messages)), now=NOW)
 
 
-MARKER = Marker(table=NoRows(), run_id="r", is_replaced=True)
+MARKER = Marker(table=NoRows(), run_id="r", replacement=message())
 
 
 def changed(letter: WholeLetter, **params: str) -> Edit:
@@ -70,7 +72,7 @@ def changed(letter: WholeLetter, **params: str) -> Edit:
     return edited(letter, json.dumps(document))
 
 
-def replace(queue: LetterQueue, home: Path, edit: Edit) -> str:
+def replace(queue: LetterQueue, home: Path, edit: Edit, marker: Marker = MARKER) -> str:
     SteppedJournal.steps = Steps()
     with SteppedJournal.create(
         home,
@@ -84,13 +86,13 @@ def replace(queue: LetterQueue, home: Path, edit: Edit) -> str:
     ) as journal:
         SteppedJournal.steps = queue.steps
         with open_archive(home, journal.run_id) as archive:
-            Replace(queue=queue, sender=queue, journal=journal, archive=archive, marker=MARKER).run(
+            Replace(queue=queue, sender=queue, journal=journal, archive=archive, marker=marker).run(
                 archived(edit.letter, ORIGIN), replacement(edit, ORIGIN)
             )
         return journal.run_id
 
 
-def resume(queue: LetterQueue, home: Path, run: Path) -> None:
+def resume(queue: LetterQueue, home: Path, run: Path, marker: Marker = MARKER) -> None:
     original, new = archived_pair(list(read_archive(archive_path(home, run.stem))))
     state = read(run).messages[original.queue_message_id]
     is_sent = was_sent(queue, new, state, now=NOW)
@@ -103,7 +105,7 @@ def resume(queue: LetterQueue, home: Path, run: Path) -> None:
             sender=queue,
             journal=journal,
             archive=archive,
-            marker=MARKER,
+            marker=marker,
             known=state,
             patience_seconds=PATIENCE_SECONDS,
             monotonic=queue.clock,
@@ -173,6 +175,7 @@ def test_another_layout_is_no_change() -> None:
         (lambda _: "", "not JSON"),
         (lambda _: "[]", "message_id is locked"),
         (lambda text: text.replace('"message_id": "', '"message_id": "x'), "message_id is locked"),
+        (lambda text: text.replace('"test": false', '"test": true'), "test is locked"),
         (lambda text: text.replace('"schema": 1', '"schema": 2'), "schema is 2"),
         (lambda text: text.replace('"twilio"', '"fax"'), "source 'fax' is unknown"),
         (lambda text: text.replace("Two pallets", "x" * 300_000), "bytes; SNS takes"),
@@ -302,3 +305,58 @@ def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after:
         else:
             assert queue.bodies == sorted([original, other])
     pytest.fail("the run has more steps than were tried")
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_an_edit_killed_at_any_step_never_leaves_a_row_that_says_the_original_beside_the_edited_letter(
+    tmp_path: Path, after: bool, database_url: str
+) -> None:
+    for step in range(1, ANY_STEP):
+        home, one = tmp_path / str(step), message()
+        queue = LetterQueue([received(sns_event(one))], Steps(kill_at=step, after=after))
+        with DatabaseManager(database_url) as database, table_of(database_url) as table:
+            claim = database.claim(one, lease=timedelta(minutes=1))
+            assert claim is not None
+            database.fail(claim, "no customer")
+            edit = changed(the_letter(queue), Body="three pallets")
+            marker = Marker(table=table, run_id="r", replacement=decode(edit.after))
+            try:
+                replace(queue, home, edit, marker)
+            except Killed:
+                pass
+            else:
+                assert step > 5, "the test kills something"
+                return
+            assert not queue.sent or said_by_row(database, one) == "three pallets", f"killed at {step}"
+            queue.expire()
+            (run,) = (home / "runs").glob("*.jsonl")
+            if read(run).messages:
+                resume(queue, home, run, marker)
+                assert said_by_row(database, one) == "three pallets", f"killed at {step}"
+    pytest.fail("the run has more steps than were tried")
+
+
+def said_by_row(database: DatabaseManager, of: PilotMessage) -> str | None:
+    row = database.get_submission_by_message_id(of.message_id)
+    assert row is not None
+    return row.text
+
+
+def test_what_the_old_system_wrote_into_the_columns_does_not_speak_beside_the_edited_text(
+    database_url: str,
+) -> None:
+    one = message()
+    fields = SubmissionFields(from_number="+49", to_number="+48", body="my card is 4111", num_media=0)
+    with DatabaseManager(database_url) as database, table_of(database_url) as table:
+        database.create_submission(one.message_id, fields)
+        marker = Marker(table=table, run_id="r", replacement=one)
+        doomed = Doomed(queue_message_id="q", asked=Asked.of(one))
+        marker.mark(NoJournal(), [doomed])
+        row = database.get_submission_by_message_id(one.message_id)
+    assert row is not None
+    assert (row.text, row.sender) == (one.params["Body"], one.params["From"])
+
+
+class NoJournal:
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
+        """Nobody reads it."""
