@@ -177,7 +177,7 @@ ALARMS = (
     ),
     AlarmDefinition(
         name="stale-backlog",
-        description="Stale messages have been waiting for 15 minutes on end; publishing them again does not help",
+        description="Stale messages have been waiting for 15 minutes on end; the topic or the processor does not take them",
         namespace=OURS,
         metric="StaleBacklog",
         statistic="Minimum",
