@@ -50,6 +50,12 @@ class MessageInvalid(PilotError):
     code = "message_invalid"
 
 
+class MessageDiscarded(PilotError):
+    """A person discarded the message, and the only other copy of this delivery may have been deleted when AWS took it."""
+
+    code = "message_discarded"
+
+
 class MessageTooLarge(UsageError):
     """A message exceeds what SNS takes (facts: 262,144 bytes, body and attributes together)."""
 

@@ -123,7 +123,7 @@ def with_owner(letter: DeadLetter, subscribers: Subscribers) -> DeadLetter:
     return replace(letter, owner=owner_of(letter.addressee, subscribers))
 
 
-def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
+def event_for_invoke(letter: DeadLetter, *, run_id: str, is_accepted_only: bool = False) -> dict[str, Any]:
     """Return the event that the processor is invoked with again, marked with the run and the attempt.
 
     Raises MessageUnreadable for a letter that must not be sent, and NotOurs.
@@ -132,6 +132,8 @@ def event_for_invoke(letter: DeadLetter, *, run_id: str) -> dict[str, Any]:
     mark: dict[str, Any] = {"run_id": run_id, "attempt": letter.redrives + 1}
     if letter.shape is Shape.RAW:
         mark["shape"] = Shape.RAW.value
+    if is_accepted_only:
+        mark["accepted_only"] = True
     return {**event, "redrive": mark}
 
 

@@ -25,6 +25,8 @@ class Redrive:
 
     run_id: str
     attempt: int
+    is_accepted_only: bool = False
+    """Whether the run was only told that AWS has it, and may have deleted the dead letter on that word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,10 @@ def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
         attempt = int(mark["attempt"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return Redrive(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS)) if attempt > 0 else None
+    if attempt <= 0:
+        return None
+    is_accepted_only = mark.get("accepted_only") is True
+    return Redrive(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS), is_accepted_only=is_accepted_only)
 
 
 def _delivery(record: object, redrive: Redrive | None) -> Delivery:
@@ -122,6 +127,7 @@ def _redrive_in(attributes: Mapping[str, str]) -> Redrive | None:
             "redrive": {
                 "run_id": attributes.get("redrive_run_id"),
                 "attempt": attributes.get("redrive_attempt"),
+                "accepted_only": True,
             }
         }
         if "redrive_run_id" in attributes

@@ -116,6 +116,10 @@ class Progress:
     discarded_by: str | None = None
     republished_at: datetime | None = None
 
+    @property
+    def is_completed(self) -> bool:
+        return self.status is SubmissionStatus.COMPLETED
+
     def is_leased(self, *, now: datetime) -> bool:
         return _is_leased(self, now=now)
 

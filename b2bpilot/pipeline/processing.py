@@ -6,7 +6,14 @@ import logging
 from datetime import timedelta
 from typing import Protocol
 
-from b2bpilot.errors import DatabaseError, MessageInvalid, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.errors import (
+    DatabaseError,
+    MessageDiscarded,
+    MessageInvalid,
+    ReplyNotSent,
+    ReplyRefused,
+    ReplyUnknown,
+)
 from b2bpilot.pipeline.claim import Claim, SubmissionFields, storable
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
@@ -76,7 +83,8 @@ def submission_fields(message: PilotMessage) -> SubmissionFields:
 
 
 def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
-    """Say why there was nothing to claim. Raises MessageInvalid when the row is not of this message at all."""
+    """Say why there was nothing to claim. Raises MessageInvalid when the row is not of this message at all, and
+    MessageDiscarded where a success would lose a dead letter that nobody archived: so it comes back."""
     message_id = delivery.message.message_id
     submission = database.get_submission_by_message_id(message_id)
     if submission is not None and submission.test is not delivery.message.test:
@@ -87,6 +95,8 @@ def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
         return Outcome.DUPLICATE
     if submission is not None and submission.discarded_by:
         _log("discarded", delivery, "Message was discarded", discarded_by=submission.discarded_by)
+        if delivery.redrive and delivery.redrive.is_accepted_only:
+            raise MessageDiscarded(f"a person discarded the message in run {submission.discarded_by}")
         return Outcome.DISCARDED
     _log("in_progress", delivery, "A lease on the message holds", leased_until=_lease_end(submission))
     return Outcome.IN_PROGRESS

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from lambdas.dead_letter_redriver.tries import Result, Try
 
-DECIDED = frozenset({Result.PROCESSED, Result.FAILED, Result.UNKNOWN})
+COUNTED = frozenset({Result.PROCESSED, Result.FAILED, Result.UNKNOWN})
+DECIDED = COUNTED | {Result.DISCARDED}
 ANSWERED = DECIDED | {Result.BUSY}
 """A lease ends by itself, so whoever waits for one does not wait for ever; a throttle may last."""
 
@@ -29,7 +30,7 @@ class Tally:
 
     def count(self, tries: Sequence[Try], *, at: float) -> None:
         """Add what became of a batch that ended `at`."""
-        decided = [one for one in tries if one.result in DECIDED]
+        decided = [one for one in tries if one.result in COUNTED]
         self.tried += len(decided)
         self.failed += sum(one.result is not Result.PROCESSED for one in decided)
         if tries:

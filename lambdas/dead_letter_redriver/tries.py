@@ -26,6 +26,8 @@ class Result(StrEnum):
     """Perhaps processed: it stays, and the claim absorbs a second time."""
     BUSY = "busy"
     """Another run holds the message's lease."""
+    DISCARDED = "discarded"
+    """A person discarded the message, so the processor skipped it: it stays as it is, and is no failure."""
     NOT_TRIED = "not tried"
     REFUSED = "refused"
     """AWS would refuse every other letter as well."""
@@ -34,7 +36,7 @@ class Result(StrEnum):
 RESULTS = {
     Proof.COMPLETED: Result.PROCESSED,
     Proof.IN_PROGRESS: Result.BUSY,
-    Proof.DISCARDED: Result.UNKNOWN,
+    Proof.DISCARDED: Result.DISCARDED,
     Proof.NONE: Result.UNKNOWN,
 }
 

@@ -82,6 +82,7 @@ class World:
     """Time moves only by `run`. `tries` counts the runs of the processor by message, `completed` are its rows."""
 
     poison: frozenset[str] = frozenset()
+    discarded: frozenset[str] = frozenset()
     faults: Iterator[Fault] = field(default_factory=lambda: itertools.repeat(Fault.NONE))
     containers: int = 3
     throttles: int = 0
@@ -216,6 +217,8 @@ class World:
         self.tries[message_id] += 1
         if message_id in self.poison or fault is Fault.PARTIAL:
             return Invocation(error="boom \x00", result=None, log_tail="")
+        if message_id in self.discarded:
+            return Invocation(error=None, result={"outcomes": ["discarded"]}, log_tail="")
         self.completed.add(message_id)
         self._raise(fault, before=False)
         return Invocation(error=None, result={"outcomes": ["stored"]}, log_tail="")

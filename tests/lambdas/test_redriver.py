@@ -65,6 +65,20 @@ def test_what_is_processed_leaves_the_queue_and_the_run_ends() -> None:
     assert ended(world) == "nothing is left to try"
 
 
+def test_letters_of_discarded_messages_stay_as_they_are_and_are_no_failures() -> None:
+    found = messages(40)
+    world = world_with(found)
+    world.discarded = frozenset(one.message_id for one in found[:30])
+    before = set(world.letters)
+    world.begin()
+    world.run()
+    assert world.completed == ids(found[30:])
+    assert set(world.letters) < before, "the same letters, not new ones in their place"
+    assert {letter.message_id for letter in world.letters.values()} == world.discarded
+    assert not world.state.is_on
+    assert ended(world) == "nothing is left to try"
+
+
 def test_what_fails_again_is_tried_once_and_is_visible_soon_after_the_end() -> None:
     found = messages(200)
     world = world_with(found, poison=20, every=10)

@@ -440,6 +440,47 @@ def test_a_discarded_message_is_published_and_stored_by_nobody_until_it_is_resto
     assert queue.counters().visible == 1
 
 
+def test_another_dead_letter_of_a_discarded_message_stays_in_the_queue_and_names_the_run(
+    cli: Any,
+    pipeline: Machine,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The processor skipped it as discarded, and its dead letter was deleted though no archive had it."""
+    failed = message(params={"NumMedia": "two"})
+    publish(pipeline, failed)
+    eventually(lambda: queue.counters().visible, "the dead letter")
+    assert cli("dlq", "discard", "--message-id", failed.message_id, "--yes") == 0
+    run_id = database.progress_of([failed.message_id])[failed.message_id].discarded_by
+    queue.send([letter(failed, POISON)])
+
+    for arguments in (["--yes"], ["--yes", "--via", "async"], ["--yes", "--via", "topic"]):
+        capsys.readouterr()
+        assert cli("dlq", "redrive", *arguments) == 4
+        said = capsys.readouterr()
+        assert "leave: a person discarded its message" in said.out
+        assert f"dlq restore {run_id}" in said.err
+        assert queue.counters().visible == 1
+    assert cli("dlq", "list") == 0
+    assert f"Discarded in run {run_id}: 1 message" in "".join(capsys.readouterr())
+    assert cli("dlq", "show", failed.message_id) == 0
+    assert f"discarded in run {run_id}" in capsys.readouterr().out
+
+    deliver_later(pipeline, failed)
+    eventually(lambda: queue.counters().visible == 2, "what a redrive let go before the discard")
+
+
+def deliver_later(pipeline: Machine, of: PilotMessage) -> None:
+    """What `--via async` hands over, in the processor's own queue."""
+    mark = {"run_id": "20261130T010000Z-redrive-0a1b", "attempt": 1, "accepted_only": True}
+    pipeline.client("lambda").invoke(
+        FunctionName=pipeline.stack_output("ProcessorFunctionName"),
+        InvocationType="Event",
+        Payload=json.dumps({**sns_event(of), "redrive": mark}),
+    )
+
+
 def test_whoever_publishes_the_row_of_an_edited_dead_letter_publishes_what_was_corrected(  # noqa: PLR0917  # fixtures
     cli: Any,
     pipeline: Machine,

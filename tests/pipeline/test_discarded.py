@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
 
+from b2bpilot.errors import MessageDiscarded
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.delivery import Redrive
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.outcome import Outcome
 from b2bpilot.pipeline.processing import process
@@ -36,6 +39,22 @@ def mark(admin: psycopg.Connection, run: str | None) -> None:
         "UPDATE b2b_pilot_user_submissions SET status = 'abandoned', lease_expires_at = NULL, discarded_by = %s",
         (run,),
     )
+
+
+@pytest.mark.parametrize("is_accepted_only", [True, False])
+def test_a_discarded_message_that_a_redrive_let_go_comes_back_as_a_dead_letter(
+    database: DatabaseManager, admin: psycopg.Connection, is_accepted_only: bool
+) -> None:
+    """Its dead letter was deleted when AWS took it: a success would lose what no archive has."""
+    redriven = Redrive(run_id="r", attempt=1, is_accepted_only=is_accepted_only)
+    sent = replace(delivery(message()), redrive=redriven)
+    database.claim(sent.message, lease=LEASE)
+    mark(admin, RUN)
+    if is_accepted_only:
+        with pytest.raises(MessageDiscarded, match=RUN):
+            process(sent, database=database, replier=None, lease=LEASE)
+    else:
+        assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.DISCARDED
 
 
 def test_a_delivery_of_a_discarded_message_does_not_store_it_and_says_so(

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
+from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
@@ -95,6 +96,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         yield f"The database could not be asked: {found.database_error}"
     if found.database and not found.database.is_proven:
         yield f"What the rows say is unknown: {found.database.told()}"
+    yield from discarded_lines(found.discarded)
 
 
 def summary_fields(found: Survey) -> dict[str, object]:
@@ -107,6 +109,7 @@ def summary_fields(found: Survey) -> dict[str, object]:
         "not_released": look.not_released,
         "database": found.database.fields() if found.database else None,
         "database_error": found.database_error,
+        "discarded": dict(found.discarded),
     }
 
 

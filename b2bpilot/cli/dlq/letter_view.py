@@ -113,6 +113,8 @@ def _of_row(shown: Shown, *, reveal: bool) -> Iterator[tuple[str, str]]:
         yield "row", f"unknown, the database could not be asked: {found.error}"
     elif found.row:
         state = f"{found.state}, attempts: {found.row.attempts}"
+        if found.state is RowState.DISCARDED:
+            state = f"discarded in run {found.row.discarded_by}: no delivery stores it; attempts: {found.row.attempts}"
         error = _text(found.row.last_error, reveal=reveal)
         yield "row", f"{state}; last error: {error}" if error else state
     elif found.database and not found.database.is_proven:

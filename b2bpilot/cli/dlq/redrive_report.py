@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
+from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
@@ -30,6 +32,7 @@ EXPLAINED = {
     "remove": "only remove: it is completed",
     "set aside": "leave: sent 3 times already, and failed (--include-poison)",
     "in progress": "leave: a run is processing it",
+    "discarded": "leave: a person discarded its message",
     "unreadable": "leave: it cannot be read",
     "somebody else's": "leave: it is for another subscriber",
     "subscription gone": "leave: it names a subscription that no longer exists",
@@ -38,10 +41,15 @@ EXPLAINED = {
 
 
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
+    from b2bpilot.ops.dead_letters.asked import asked_of
+    from b2bpilot.ops.dead_letters.plan import Decision
     from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
+    from b2bpilot.ops.table.row_state import discarded_in
 
     limits, wait, database = order.request.limits, order.request.wait, run.table.proof
     owners, left_alone = run.left_owners + plan.owners(), run.left_alone
+    marked = discarded_in(run.table, (asked_of(letter) for letter in plan.letters(Decision.DISCARDED)))
+    discarded = Counter(marked.values())
     proof = wait if database.is_proven else timedelta()
     last = last_stage(order.via, wait=proof, max_failures=order.request.rules.max_failures)
     fields = {
@@ -55,6 +63,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
         "left_alone": {decision.value: count for decision, count in left_alone.items()},
         "owners": owner_view.fields(owners),
+        "discarded": discarded,
         "too_many_attributes": run.too_many_attributes(plan),
         "adopted": sorted(order.adopted),
     }
@@ -85,6 +94,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
     pilot.output.rows("planned", rows)
     if order.frozen is not None:
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
+    for line in discarded_lines(discarded):
+        pilot.output.notice(line)
     for line in owner_view.lines(owners):
         pilot.output.notice(line)
     if too_many := run.too_many_attributes(plan):

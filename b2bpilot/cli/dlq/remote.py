@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
 from b2bpilot.cli.frame.context import Pilot
@@ -52,6 +54,9 @@ def redrive_inside_aws(
     require_off(mapping_of(pilot.environment))
     backlog, database = _stock(pilot)
     show_plan(pilot, backlog, database, concurrency=at_once, max_failures=max_failures)
+    if database.proof and database.proof.is_proven:
+        for text in discarded_lines(_discarded(pilot, backlog)):
+            pilot.output.notice(text)
     if dry_run:
         return
     if not backlog.messages:
@@ -116,6 +121,14 @@ def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
             subscribers=pilot.environment.subscribers,
         )
         return backlog, naming.result()
+
+
+def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, int]:
+    """Count the messages that a person discarded, by run. The redriver cannot ask: the processor tells it, and they stay."""
+    from b2bpilot.ops.table.row_state import discarded_in
+
+    with pilot.table() as table:
+        return Counter(discarded_in(table, backlog.messages.values()).values())
 
 
 def _watched(

@@ -88,6 +88,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
     lines = {
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",
+        "discarded": "{} left in the queue: a person discarded their messages; `b2bpilot dlq list` names the runs",
         "set_aside": "{} left in the queue: " + SET_ASIDE,
         "not_ours": "{} left in the queue: they are not this environment's",
         "missing": "{} neither completed nor seen in the queue",

@@ -97,6 +97,11 @@ def require_editable(letter: WholeLetter, state: RowState) -> None:
             f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
             hint=f"take the letter out with `b2bpilot dlq discard --message-id {message_id}`",
         )
+    if state is RowState.DISCARDED:
+        raise Refused(
+            f"a person discarded message {message_id}: an edited one would not be stored. Nothing was changed",
+            hint=f"`b2bpilot inspect {message_id}` names the run; `b2bpilot dlq restore RUN` takes it back",
+        )
     if state is RowState.IN_PROGRESS:
         raise Refused(f"message {message_id} is being processed now. Nothing was changed")
 

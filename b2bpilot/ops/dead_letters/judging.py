@@ -119,4 +119,4 @@ class RowsJudge:
 
 
 def _has_failed(one: Proven) -> bool:
-    return one.outcome in (RowOutcome.FAILED, RowOutcome.ABANDONED)
+    return one.outcome in (RowOutcome.FAILED, RowOutcome.ABANDONED, RowOutcome.DISCARDED)

@@ -25,6 +25,8 @@ class Decision(StrEnum):
     """It was sent three times and failed; somebody must look at it."""
     BUSY = "in progress"
     """A lease on the message holds; sending now would prove nothing."""
+    DISCARDED = "discarded"
+    """A person discarded its message: the processor would skip it. It is discarded, too, or that run is restored."""
     UNREADABLE = "unreadable"
     OTHER = "somebody else's"
     """It is for another subscriber."""
@@ -34,6 +36,7 @@ class Decision(StrEnum):
 
 
 ACTS = frozenset({Decision.SEND, Decision.REMOVE})
+LEFT = {RowState.DISCARDED: Decision.DISCARDED, RowState.IN_PROGRESS: Decision.BUSY}
 NOT_OURS = frozenset({Decision.OTHER, Decision.GONE, Decision.UNOWNED})
 
 
@@ -138,8 +141,8 @@ def decide(letter: DeadLetter, state: RowState | None, options: Options, *, trie
         return Decision.UNREADABLE
     if state is RowState.COMPLETED and letter.owner.rows_count and not options.include_completed:
         return Decision.REMOVE
-    if state is RowState.IN_PROGRESS:
-        return Decision.BUSY
+    if state in LEFT:
+        return LEFT[state]
     if tries >= POISON_AFTER and not options.include_poison:
         return Decision.POISON
     return Decision.SEND

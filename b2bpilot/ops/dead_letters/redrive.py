@@ -266,7 +266,9 @@ class Redrive:
         """What this run is known to have sent successfully is only removed."""
         items = [
             replace(item, decision=Decision.REMOVE)
-            if item.letter.owner.is_ours and self._known.get(item.letter.queue_message_id)
+            if item.letter.owner.is_ours
+            and item.decision is not Decision.DISCARDED
+            and self._known.get(item.letter.queue_message_id)
             else item
             for item in plan.items
         ]

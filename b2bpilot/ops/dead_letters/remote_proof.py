@@ -36,6 +36,8 @@ class Place(StrEnum):
     FAILED_AGAIN = "failed again"
     NOT_TRIED = "not tried"
     """Or tried without an answer, which marks nothing."""
+    DISCARDED = "discarded"
+    """A person discarded its message: the processor skips it, and it stays."""
     SET_ASIDE = "set aside"
     NOT_OURS = "not ours"
     """Another subscriber's, or nobody knows whose: the redriver does not touch it."""
@@ -126,6 +128,7 @@ class Outcome:
             "completed": self.completed or 0,
             "failed_again": places[Place.FAILED_AGAIN],
             "not_tried": places[Place.NOT_TRIED],
+            "discarded": places[Place.DISCARDED],
             "set_aside": places[Place.SET_ASIDE],
             "not_ours": places[Place.NOT_OURS],
             "later": places[Place.LATER],
@@ -197,8 +200,8 @@ def conclude(
     """Return what became of the backlog of a run that is over. Raises AwsError."""
     deadline = clock() + PATIENCE_SECONDS
     while True:
-        left = _look(queue, run, now)
         states, proof, error = _states(table, backlog)
+        left = _look(queue, run, now, states or {})
         outcome = Outcome(backlog=backlog, left=left, states=states, database=proof, database_error=error)
         if not (outcome.missing or left.hidden) or clock() >= deadline:
             return outcome
@@ -222,11 +225,11 @@ def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
                 yield {"event": "released", **ids, "error": place.value}
 
 
-def _look(queue: Queue, run: RemoteRun, now: datetime) -> Left:
+def _look(queue: Queue, run: RemoteRun, now: datetime, states: Mapping[Asked, RowState]) -> Left:
     left = Left()
 
     def visit(letter: DeadLetter) -> None:
-        place = _place(letter, run)
+        place = _place(letter, run, states)
         left.places[place] += 1
         if letter.message is None or place is Place.NOT_OURS:
             return
@@ -248,11 +251,12 @@ def _unseen(seen: Look) -> int:
     return max(0, seen.about - seen.saw)
 
 
-def _place(letter: DeadLetter, run: RemoteRun) -> Place:
+def _place(letter: DeadLetter, run: RemoteRun, states: Mapping[Asked, RowState]) -> Place:
     if letter.redriven_by == run.run_id:
         return Place.FAILED_AGAIN
     if belongs(letter, run):
-        return Place.NOT_TRIED
+        is_discarded = letter.message and states.get(Asked.of(letter.message)) is RowState.DISCARDED
+        return Place.DISCARDED if is_discarded else Place.NOT_TRIED
     is_later = letter.sent_at is not None and letter.sent_at >= run.started_at
     if not letter.owner.is_ours and not is_later:
         return Place.NOT_OURS

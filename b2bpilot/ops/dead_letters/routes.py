@@ -124,7 +124,7 @@ class AsyncRoute:
 
     def _send(self, letter: DeadLetter, run_id: str) -> Sent:
         try:
-            self._function.invoke_later(event_for_invoke(letter, run_id=run_id))
+            self._function.invoke_later(event_for_invoke(letter, run_id=run_id, is_accepted_only=True))
         except AwsError as exc:
             return sent_after(exc)
         return Sent(verdict=Verdict.ACCEPTED)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, assert_never
+from typing import Literal, Protocol, assert_never
 
 from b2bpilot.aws.logs import LogLine
 from b2bpilot.aws.queue import History
@@ -116,7 +116,7 @@ def show(
         row=row,
         log=_log(letter, log),
         decision=decision,
-        redrive=_explained(decision, letter, tries=tries),
+        redrive=_explained(decision, letter, row, tries=tries),
     )
 
 
@@ -175,7 +175,7 @@ def _log(letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
     return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, letter: DeadLetter, *, tries: int) -> str:
+def _explained(decision: Decision, letter: DeadLetter, found: RowFound, *, tries: int) -> str:
     match decision:
         case Decision.SEND:
             return f"send it again, for the {_ordinal(tries + 1)} time"
@@ -183,13 +183,36 @@ def _explained(decision: Decision, letter: DeadLetter, *, tries: int) -> str:
             return "only remove it from the queue: the message is completed"
         case Decision.POISON:
             return f"set it aside: it was sent {tries} times and failed (--include-poison sends it)"
+        case _:
+            return f"leave it: {_why_left(decision, letter, found)}"
+
+
+def _why_left(
+    decision: Literal[
+        Decision.BUSY,
+        Decision.DISCARDED,
+        Decision.UNREADABLE,
+        Decision.OTHER,
+        Decision.GONE,
+        Decision.UNOWNED,
+    ],
+    letter: DeadLetter,
+    found: RowFound,
+) -> str:
+    match decision:
         case Decision.BUSY:
-            return "leave it: a run is working on the message"
+            return "a run is working on the message"
+        case Decision.DISCARDED:
+            run_id = found.row.discarded_by if found.row else None
+            return (
+                f"a person discarded its message in run {run_id} (`dlq discard` takes it out, too; "
+                f"`dlq restore {run_id}` takes that back)"
+            )
         case Decision.UNREADABLE:
-            return f"leave it: {letter.unreadable}"
+            return str(letter.unreadable)
         case Decision.OTHER | Decision.GONE | Decision.UNOWNED:
             adopt = " (--adopt sends it to the processor)" if decision is Decision.GONE else ""
-            return f"leave it: it is not this environment's but of {letter.owner}{adopt}"
+            return f"it is not this environment's but of {letter.owner}{adopt}"
         case _:
             assert_never(decision)
 

@@ -101,6 +101,8 @@ def _reason(proof: Proof, message: Asked) -> str:
             return f"failed again: {proof.error(message)}"
         case RowOutcome.ABANDONED:
             return f"abandoned: {proof.error(message)}"
+        case RowOutcome.DISCARDED:
+            return f"not stored: {proof.error(message)}"
         case RowOutcome.UNPROVEN:
             return UNPROVEN
     return NOT_COMPLETED

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
@@ -16,7 +17,7 @@ from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.database_proof import DatabaseProof
-from b2bpilot.ops.table.row_state import Asked, RowState, row_states
+from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states
 
 OpenTable = Callable[[], AbstractContextManager[Table]]
 """Gives the table when it is needed; a reading of the queue does without when it cannot."""
@@ -30,6 +31,8 @@ class Survey:
     groups: Sequence[Group]
     database: DatabaseProof | None
     database_error: str | None
+    discarded: Mapping[str, int] = field(default_factory=dict)
+    """How many of the messages a person discarded, by run."""
 
 
 def queue_of(environment: Environment) -> DeadLetterQueue:
@@ -54,19 +57,21 @@ def survey(
 ) -> Survey:
     """Look at the queue and ask the database about what was found. Raises what `look` raises."""
     seen = look(queue, now=now, selection=selection, counts=counts, observe=observe)
-    found, proof, error = _states(seen, table)
+    found, proof, error, discarded = _states(seen, table)
     groups = grouped(seen.found, seen.names, retention=retention, states=found)
-    return Survey(look=seen, groups=groups, database=proof, database_error=error)
+    return Survey(look=seen, groups=groups, database=proof, database_error=error, discarded=discarded)
 
 
 def _states(
     seen: Look, open_table: OpenTable
-) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None]:
+) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None, Mapping[str, int]]:
     messages = [letter.asked for letter in seen.found if letter.asked]
     if not messages:
-        return {}, None, None
+        return {}, None, None, {}
     try:
         with open_table() as table:
-            return row_states(table, messages), table.proof, None
+            states = row_states(table, messages)
+            marked = [one for one, state in states.items() if state is RowState.DISCARDED]
+            return states, table.proof, None, Counter(discarded_in(table, marked).values())
     except PilotError as exc:
-        return None, None, str(exc)
+        return None, None, str(exc), {}

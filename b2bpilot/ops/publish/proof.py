@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     """The message was completed before it was published now; the processor skips it as a duplicate."""
     FAILED = "failed"
     ABANDONED = "abandoned"
+    DISCARDED = "discarded"
     NOT_STORED = "not_stored"
     """No row, or one that a run still works on."""
     UNKNOWN = "unknown"
@@ -50,6 +51,8 @@ class Judged:
                 return Verdict.FAILED
             case RowOutcome.ABANDONED:
                 return Verdict.ABANDONED
+            case RowOutcome.DISCARDED:
+                return Verdict.DISCARDED
             case RowOutcome.UNPROVEN:
                 return Verdict.UNKNOWN
             case RowOutcome.OPEN:
@@ -72,6 +75,8 @@ class Judged:
                 return f"attempt {row.attempts} failed: {row.last_error}"
             case Verdict.ABANDONED if row:
                 return f"it was abandoned: {row.last_error}"
+            case Verdict.DISCARDED:
+                return self.proven.error
             case Verdict.UNKNOWN:
                 return "the database is not proven to be the processor's"
         return "a run still works on it" if row else "it has no row"

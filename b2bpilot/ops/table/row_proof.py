@@ -25,6 +25,8 @@ class RowOutcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed again"
     ABANDONED = "abandoned"
+    DISCARDED = "discarded"
+    """A person discarded it: the processor skips it, and nothing is stored."""
     OPEN = "unknown"
     """Not decided within the time: no row of its own yet, or a run still works on it."""
     UNPROVEN = "unproven"
@@ -49,7 +51,9 @@ class Proven:
 
     @property
     def error(self) -> str | None:
-        """Why the run failed, by the row."""
+        """Why the run failed, or stored nothing, by the row."""
+        if self.outcome is RowOutcome.DISCARDED and self.row:
+            return f"a person discarded the message in run {self.row.discarded_by}"
         is_failure = self.outcome in (RowOutcome.FAILED, RowOutcome.ABANDONED)
         return (self.row.last_error if self.row else None) or "no error recorded" if is_failure else None
 
@@ -145,6 +149,8 @@ class RowProof:
         return [Proven(message=one, outcome=self._outcome(row), row=row) for one, row in rows.items()]
 
     def _outcome(self, row: Progress) -> RowOutcome:
+        if row.discarded_by and not row.is_completed:
+            return RowOutcome.DISCARDED
         match row.status:
             case SubmissionStatus.COMPLETED:
                 return RowOutcome.COMPLETED
@@ -160,8 +166,8 @@ class RowProof:
 
 def has_arrived(row: Progress, *, since: datetime) -> bool:
     """Whether the processor got the message after `since`, or needs it no more. A row is abandoned by the stale processor,
-    because nobody works on it."""
-    if row.status is SubmissionStatus.ABANDONED:
+    because nobody works on it, or by a person; what a person discarded is skipped."""
+    if row.status is SubmissionStatus.ABANDONED or (row.discarded_by and not row.is_completed):
         return False
     return row.status is SubmissionStatus.COMPLETED or row.updated_at >= since
 

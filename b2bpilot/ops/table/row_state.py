@@ -29,6 +29,8 @@ class RowState(StrEnum):
     STUCK = "stuck"
     """Nobody works on it: its lease is over, or it was never claimed."""
     ABANDONED = "abandoned"
+    DISCARDED = "discarded"
+    """A person discarded the message: no delivery of it is stored, until the run that did it is restored."""
     UNREADABLE = "unreadable"
     """The row's status is another version's."""
     OTHER_KIND = "id taken"
@@ -92,6 +94,12 @@ def submission_of(table: WholeTable, message: Asked) -> tuple[RowState, UserSubm
     return state, table.get_submission_by_message_id(message.message_id)
 
 
+def discarded_in(table: Table, messages: Iterable[Asked]) -> dict[Asked, str]:
+    """Return the messages that a person discarded, each with the run that did it. Raises DatabaseError."""
+    rows = rows_of(table, dict.fromkeys(messages))
+    return {one: row.discarded_by for one, row in rows.items() if row.discarded_by and not row.is_completed}
+
+
 def old_rows_of(table: WholeTable, message_sids: Sequence[str]) -> set[str]:
     """Return which of Twilio's messages have a row from before rows had a message_id. Raises DatabaseError."""
     return stored_without_message_id(table.database, message_sids) if table.proof.is_proven else set()
@@ -105,6 +113,8 @@ def row_state(row: Progress | None, asked: Asked, *, now: datetime) -> RowState:
 
 
 def _state(row: Progress, *, now: datetime) -> RowState:
+    if row.discarded_by and not row.is_completed:
+        return RowState.DISCARDED
     match row.status:
         case SubmissionStatus.COMPLETED:
             return RowState.COMPLETED

@@ -131,6 +131,7 @@ def test_json_is_one_document(run: Run, three_causes: list[PilotMessage]) -> Non
         "complete": True,
         "not_released": 0,
         "database_error": None,
+        "discarded": {},
     }
     assert group["rows"] == {"failed": 2, "completed": 1}
     assert (group["group"], group["kind"], group["count"], group["expiring"]) == ("G1", "exception", 3, 3)

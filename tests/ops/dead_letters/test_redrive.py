@@ -15,7 +15,7 @@ from b2bpilot.ops.dead_letters.engine import Rules, StageDone
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.plan import Decision
 from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
-from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, Verdict
+from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
 from b2bpilot.ops.dead_letters.taking import Taker
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
@@ -41,6 +41,23 @@ def test_each_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back(
     found = decisions([fresh, stored, busy, stuck, poison], world, rows)
 
     assert found == [Decision.SEND, Decision.REMOVE, Decision.BUSY, Decision.SEND, Decision.POISON]
+
+
+@pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
+def test_a_letter_whose_message_a_person_discarded_is_neither_sent_nor_deleted(route: type) -> None:
+    """The processor skips it: taken for processed, the letter was deleted and in no archive."""
+    one = letter()
+    world = World([one])
+    mark = progress(id_of(one), SubmissionStatus.ABANDONED, discarded_by="run-0")
+    rows = Rows(world, {id_of(one): mark})
+    assert decisions([one], world, rows) == [Decision.DISCARDED]
+    world.time_passes()
+
+    with redrive(world, rows, route=route(world), known={one.queue_message_id: True}) as run:
+        summary = run.run_all(run.take(), Lines(), Watch())
+    assert (summary.completed, summary.removed, summary.set_aside) == (0, 0, 1)
+    assert not world.processed
+    assert one.queue_message_id in world.waiting
 
 
 def test_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kept() -> None:

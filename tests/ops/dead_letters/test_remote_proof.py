@@ -27,8 +27,10 @@ RUN = RemoteRun(run_id="run-1", started_at=NOW, ends_at=NOW + timedelta(hours=6)
 class Rows:
     """The rows of these messages are completed; those of `failed` are not. Without both no database answers."""
 
-    def __init__(self, completed: Sequence[str] | None, failed: Sequence[str] = ()) -> None:
-        self._completed, self._failed = completed, failed
+    def __init__(
+        self, completed: Sequence[str] | None, failed: Sequence[str] = (), discarded: Sequence[str] = ()
+    ) -> None:
+        self._completed, self._failed, self._discarded = completed, failed, discarded
 
     @property
     def proof(self) -> DatabaseProof:
@@ -42,6 +44,7 @@ class Rows:
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
         found = dict.fromkeys(self._completed or (), SubmissionStatus.COMPLETED)
         found |= dict.fromkeys(self._failed, SubmissionStatus.FAILED)
+        found |= dict.fromkeys(self._discarded, SubmissionStatus.ABANDONED)
         return {
             id_: Progress(
                 message_id=id_,
@@ -51,6 +54,7 @@ class Rows:
                 last_error=None,
                 completed_at=None,
                 updated_at=NOW,
+                discarded_by="run-0" if id_ in self._discarded else None,
             )
             for id_ in message_ids
             if id_ in found
@@ -170,6 +174,15 @@ def test_a_letter_that_rests_is_waited_for() -> None:
     outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0), clock)
     assert told(outcome) == {"failed_again": 1}
     assert clock.now == 5
+
+
+def test_a_letter_whose_message_a_person_discarded_is_counted_as_such() -> None:
+    one = dead()
+    queue = LetterQueue([one])
+    outcome = proven(queue, Rows([], discarded=message_ids(one)), stock(queue))
+    assert told(outcome) == {"discarded": 1}
+    assert not outcome.is_everything_completed
+    assert [entry["error"] for entry in journal_entries(outcome)] == ["discarded"]
 
 
 def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known_to_be_completed() -> None:
