@@ -34,6 +34,7 @@ def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bo
         "group": group_view.cause_fields(copies.names, selection),
         "saw": copies.saw,
         "about": copies.about,
+        "cut_line": copies.cut,
         "dry_run": dry_run,
     }
     pilot.output.record({"plan": plan}, text=())
@@ -104,6 +105,8 @@ def _left_out(copies: Copies) -> Iterator[str]:
 
 
 def _unseen(copies: Copies) -> Iterator[str]:
+    if copies.cut:
+        yield f"{copies.cut} is cut: the dead letter in it cannot be read, and is left out."
     if not copies.all_seen:
         yield (
             f"Saw {copies.saw:,} of about {letters(copies.about)}: the others are held by another consumer, "

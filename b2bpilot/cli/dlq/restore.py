@@ -45,6 +45,7 @@ def restore(
 
     Example: b2bpilot dlq restore -e staging 20261123T194501Z-discard-3f9a
     """
+    from b2bpilot.ops.dead_letters.archive import require_whole
     from b2bpilot.ops.dead_letters.source import source_of
 
     pilot = pilot_of(ctx)
@@ -52,17 +53,22 @@ def restore(
     with _the_only_restore(pilot), pilot.table() as table:
         plan = _plan(pilot, found, force=force)
         marks = _marks(pilot, plan, found, table)
-        if dry_run or not (plan.acts or marks.acts):
+        if dry_run:
+            return
+        if not (plan.acts or marks.acts):
+            require_whole(plan.cut)
             return
         confirm(pilot, f"Put {letters(plan.to_send)} back into the dead-letter queue", yes=yes)
         parameters = {"source": str(found.path), "letters": plan.to_send, "force": force}
         with new_run(pilot, "restore", reason=reason, parameters=parameters) as journal:
             done = _restore(pilot, journal, plan, marks, table)
     _end(pilot, journal.run_id, done, marks)
+    require_whole(plan.cut)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Put back what an interrupted restore did not."""
+    from b2bpilot.ops.dead_letters.archive import require_whole
     from b2bpilot.ops.dead_letters.source import source_of
 
     found = source_of(pilot.runs_home, str(record.parameters["source"]))
@@ -76,6 +82,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         with resumed_run(pilot, record) as journal:
             done = _restore(pilot, journal, plan, marks, table)
     _end(pilot, journal.run_id, done, marks)
+    require_whole(plan.cut)
 
 
 @contextmanager
@@ -90,7 +97,7 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
 
 def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
     """Decide and show it. Raises Refused for letters of another environment."""
-    from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.archive import Origin, require_readable
     from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
     from b2bpilot.ops.dead_letters.source import require_same_origin
     from b2bpilot.ops.dead_letters.whole import whole_queue_of
@@ -108,15 +115,18 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
             with_owner=pilot.environment.subscribers.judge,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
         )
+    require_readable(plan.cut, read=len(plan.decisions))
     require_same_origin(plan, origin, force=force)
     counts = {decision.value: count for decision, count in plan.counts().items()}
     text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
     pilot.output.record(
-        {"plan": counts, "owners": owner_view.fields(plan.owners)},
+        {"plan": counts, "owners": owner_view.fields(plan.owners), "cut_line": plan.cut},
         text=text or [f"{found.path} holds no dead letter."],
     )
     for owner, count in plan.owners.items():
         pilot.output.notice(f"{letters(count)} of them: {owner}")
+    if plan.cut:
+        pilot.output.notice(f"{plan.cut} is cut: the dead letter in it cannot be read, and is not put back.")
     return plan
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from b2bpilot.aws.queue import Outgoing
-from b2bpilot.errors import PilotError
+from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.dead_letters.whole import WholeLetter
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
@@ -21,6 +21,7 @@ from b2bpilot.pipeline.message import format_time
 SCHEMA_VERSION = 1
 FOLDER = "archives"
 LETTER, REPLACEMENT = "letter", "replacement"
+OTHER_COPY = "take another copy of the file, or export again if the dead letter is still in the queue"
 
 
 class ArchiveInvalid(PilotError):
@@ -121,18 +122,30 @@ def line(entry: Archived, letter: DeadLetter | None = None) -> bytes:
     ).encode()
 
 
-def read_archive(path: Path) -> Iterator[Archived]:
-    """Yield the lines of an export or an archive, one by one. A torn last line is left out: it was never finished.
+def read_archive(path: Path, cut: Callable[[str], None] | None = None) -> Iterator[Archived]:
+    """Yield the lines of an export or an archive, one by one. Raises ArchiveInvalid.
 
-    Raises ArchiveInvalid.
+    A last line without an end is left out: the run that writes the archive never finished it. A reader of a file that may
+    have been copied gives `cut`: it hears of such a line, unless the line is whole but for its end.
     """
     try:
         with path.open("rb") as file:
             for number, text in enumerate(file, start=1):
+                place = f"{path}, line {number}"
                 if text.endswith(b"\n"):
-                    yield parsed(text, f"{path}, line {number}")
+                    yield parsed(text, place)
+                elif cut is not None:
+                    yield from _last(text, place, cut)
     except OSError as exc:
         raise ArchiveInvalid(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _last(text: bytes, place: str, cut: Callable[[str], None]) -> Iterator[Archived]:
+    """Yield what a last line without an end holds, or say that it is cut."""
+    try:
+        yield parsed(text, place)
+    except ArchiveInvalid:
+        cut(place)
 
 
 def parsed(text: bytes, place: str) -> Archived:
@@ -161,13 +174,27 @@ def parsed(text: bytes, place: str) -> Archived:
         ) from exc
 
 
-def letters_in(path: Path) -> Iterator[Archived]:
-    """Yield each letter of an export or an archive once: a resumed run may have written it again."""
+def letters_in(path: Path, cut: Callable[[str], None] | None = None) -> Iterator[Archived]:
+    """Yield each letter of an export or an archive once: a resumed run may have written it again. Raises ArchiveInvalid."""
     seen: set[str] = set()
-    for entry in read_archive(path):
+    for entry in read_archive(path, cut):
         if entry.kind == LETTER and entry.queue_message_id not in seen:
             seen.add(entry.queue_message_id)
             yield entry
+
+
+def require_readable(cut: str | None, *, read: int) -> None:
+    """Raise ArchiveInvalid for a file of which a cut line is all there is."""
+    if cut and not read:
+        raise ArchiveInvalid(
+            f"{cut} is cut, and there is no other: no dead letter can be read", hint=OTHER_COPY
+        )
+
+
+def require_whole(cut: str | None) -> None:
+    """Raise PartlyFailed for a file whose last line is cut, once what can be read is dealt with."""
+    if cut:
+        raise PartlyFailed(f"{cut} is cut: the dead letter in it could not be read", hint=OTHER_COPY)
 
 
 def lines(letters: Sequence[WholeLetter], origin: Origin) -> list[bytes]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.aws.queue import Judge
-from b2bpilot.ops.dead_letters.archive import archived, letters_in
+from b2bpilot.ops.dead_letters.archive import archived, letters_in, require_readable
 from b2bpilot.ops.dead_letters.export import Wanted
 from b2bpilot.ops.dead_letters.groups import Cause, Found
 from b2bpilot.ops.dead_letters.look import Queue, look
@@ -37,6 +37,8 @@ class Copies:
     all_seen: bool
     """Whether nothing that was meant can be missing."""
     spool: Spool
+    cut: str | None = None
+    """Which line of a file ends before its dead letter does."""
 
     @property
     def unreadable(self) -> list[Found]:
@@ -87,10 +89,12 @@ def copies_from_file(
     """Copy the letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
     and UsageError for a group or a field that is not there."""
     scan = Scan(selection, now=now, place="the file", hint=FILE_HINT)
-    for entry in letters_in(path):
+    cut: list[str] = []
+    for entry in letters_in(path, cut.append):
         letter = judge(entry.letter)
         if scan.see(letter):
             spool.put(entry, letter)
+    require_readable(cut[0] if cut else None, read=scan.saw)
     names = scan.names()
     found = scan.found(names)
     return Copies(
@@ -102,4 +106,5 @@ def copies_from_file(
         about=scan.saw,
         all_seen=True,
         spool=spool,
+        cut=cut[0] if cut else None,
     )

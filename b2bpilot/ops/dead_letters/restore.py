@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,6 +74,8 @@ class RestorePlan:
     """The messages of those that hold one."""
     owners: Mapping[Owner, int] = field(default_factory=dict)
     """Whose those are that are not this environment's: they were in its queue, and go back there."""
+    cut: str | None = None
+    """Which line ends before its dead letter does: it cannot be put back."""
 
     def counts(self) -> Counter[Decision]:
         return Counter(self.decisions.values())
@@ -159,7 +161,8 @@ def plan_restore(
     )
     origins, decisions, message_ids, asked = set(), {}, {}, {}
     owners: Counter[Owner] = Counter()
-    for entry in letters_in(path):
+    cut: list[str] = []
+    for entry in letters_in(path, cut.append):
         origins.add(entry.origin)
         letter = with_owner(entry.letter)
         message = letter.message
@@ -168,6 +171,7 @@ def plan_restore(
         if message:
             asked[entry.queue_message_id] = Asked.of(message)
         decisions[entry.queue_message_id] = judge.decide(entry)
+    lost = _is_lost(discarded, decisions)
     return RestorePlan(
         path=path,
         origins=frozenset(origins),
@@ -175,7 +179,18 @@ def plan_restore(
         message_ids=message_ids,
         asked=asked,
         owners=+owners,
+        cut=cut[0] if cut and lost else None,
     )
+
+
+def _is_lost(discarded: Mapping[str, MessageState] | None, read: Collection[str]) -> bool:
+    """Tell whether a cut line held a dead letter that is nowhere else.
+
+    A run that was killed leaves the line of one that it did not delete; of another file nothing is known.
+    """
+    if discarded is None:
+        return True
+    return any(state.stage is Stage.DELETED and id_ not in read for id_, state in discarded.items())
 
 
 class _Contents:
@@ -243,7 +258,7 @@ class Restore:
         problems = plan.problems()
         done = 0
         chosen = {id_ for id_, decision in plan.decisions.items() if decision in SENDING}
-        letters = (entry for entry in letters_in(plan.path) if entry.queue_message_id in chosen)
+        letters = (entry for entry in letters_in(plan.path, _told) if entry.queue_message_id in chosen)
         with ThreadPoolExecutor(WORKERS) as pool:
             while window := list(islice(letters, BATCH * WORKERS)):
                 batches = [window[start : start + BATCH] for start in range(0, len(window), BATCH)]
@@ -279,6 +294,10 @@ class Restore:
             if isinstance(error, AwsDenied | CredentialsMissing):
                 raise error
         return [_problem(ids[place], plan, error) for place, error in unsent.items()]
+
+
+def _told(_place: str) -> None:
+    """The plan says which line is cut."""
 
 
 def _result(id_: str, plan: RestorePlan, error: AwsError | None) -> Mapping[str, object]:

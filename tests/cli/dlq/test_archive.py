@@ -244,6 +244,64 @@ def test_an_export_comes_back_where_it_is_missing(
     assert letters.contents() == before
 
 
+def test_a_cut_last_line_is_said_and_what_can_be_read_is_put_back(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "x.jsonl"
+    run("dlq", "export", str(file))
+    run("dlq", "discard", "--confirm", "staging")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
+    planned = run("dlq", "restore", str(file), "--dry-run", "-o", "json").document
+    assert planned["plan"] == {"to put back": 2}, planned
+    assert planned["cut_line"] == f"{file}, line 3"
+    result = run("dlq", "restore", str(file), "--yes")
+    assert result.exit_code == 4
+    assert result.stdout.splitlines()[-1] == "Put 2 dead letters back into the queue"
+    assert f"error: {file}, line 3 is cut: the dead letter in it could not be read\n" in result.stderr
+    assert len(letters.contents()) == 2
+    assert run("dlq", "restore", str(file), "--yes").exit_code == 4
+    file.write_bytes(whole.removesuffix(b"\n"))
+    assert run("dlq", "restore", str(file), "--yes").exit_code == 0
+    assert len(letters.contents()) == 3
+
+
+@pytest.mark.parametrize("command", [["restore"], ["replay", "--local", "--file"]])
+def test_a_file_with_nothing_but_a_cut_line_is_no_success(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path, command: list[str]
+) -> None:
+    file = tmp_path / "x.jsonl"
+    run("dlq", "export", str(file), "--limit", "1")
+    file.write_bytes(file.read_bytes()[:100])
+    result = run("dlq", *command, str(file), "--yes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{file}, line 1 is cut, and there is no other: no dead letter can be read" in result.stderr
+
+
+def test_a_replay_of_a_file_says_that_its_last_line_is_cut(
+    run: Run, letters: Letters, three: list[str], tmp_path: Path, database_url: str
+) -> None:
+    file = tmp_path / "x.jsonl"
+    run("dlq", "export", str(file), "--error", "customer")
+    file.write_bytes(file.read_bytes()[:-40])
+    result = run("dlq", "replay", "--local", "--file", str(file), "--yes")
+    assert result.exit_code == 4
+    assert "Processed copies of 1;" in result.stderr
+    assert f"error: {file}, line 2 is cut: the dead letter in it could not be read\n" in result.stderr
+
+
+def test_an_archive_that_lost_a_discarded_dead_letter_says_so(
+    run: Run, letters: Letters, three: list[str], home: Path
+) -> None:
+    run("dlq", "discard", "--confirm", "staging")
+    run_id = the_journal(home, "discard").stem
+    archive = home / "archives" / f"{run_id}.jsonl"
+    archive.write_bytes(archive.read_bytes()[:-40])
+    result = run("dlq", "restore", run_id, "--yes")
+    assert result.exit_code == 4
+    assert f"error: {archive}, line 3 is cut: the dead letter in it could not be read\n" in result.stderr
+
+
 def test_letters_of_another_environment_are_refused(
     run: Run, letters: Letters, three: list[str], tmp_path: Path
 ) -> None:
