@@ -76,14 +76,17 @@ class Redriver:
         run = self._begin()
         subscribers = replace(self._own, evidence=run.evidence) if run else self._own
         letters = [with_owner(letter, subscribers) for letter in letters]
-        mine = [letter for letter in letters if run and belongs(letter, run)]
+        mine = [
+            letter for letter in letters if run and belongs(letter, run) and not self._tally.skips(letter)
+        ]
         tries = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
+        self._tally.skip(one.letter for one in tries if one.result is Result.DISCARDED)
         gone = {one.letter.queue_message_id for one in tries if one.result is Result.PROCESSED}
         gone |= self._replace([one for one in tries if one.result is Result.FAILED])
         stay = [letter for letter in letters if letter.queue_message_id not in gone]
         if run and not self._tally.over:
             self._tally.over = self._over_after(tries, run, batch=letters)
-        self._give_back(stay, mine, run)
+        self._give_back(stay, [letter for letter in mine if not self._tally.skips(letter)], run)
         _log(self._tally, tries, stay)
         if self._tally.over:
             self._end()

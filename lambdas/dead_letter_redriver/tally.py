@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -26,6 +26,7 @@ class Tally:
     failed: int = 0
     over: str = ""
     """Why nothing is tried any more; empty while the run goes on."""
+    _skipped: set[str] = field(default_factory=set)
     _resting: dict[str, float] = field(default_factory=dict)
 
     def count(self, tries: Sequence[Try], *, at: float) -> None:
@@ -39,6 +40,13 @@ class Tally:
             self.throttled_since = None
         elif tries and self.throttled_since is None:
             self.throttled_since = at
+
+    def skip(self, letters: Iterable[DeadLetter]) -> None:
+        """Remember letters whose messages were discarded: once is enough, or a run with one of them would not end."""
+        self._skipped |= {letter.queue_message_id for letter in letters}
+
+    def skips(self, letter: DeadLetter) -> bool:
+        return letter.queue_message_id in self._skipped
 
     def rest(self, letters: Sequence[DeadLetter], *, until: float) -> None:
         """Remember letters that are not for the run and that nobody can receive for a while."""
