@@ -36,6 +36,9 @@ class Pilot:
     views: tuple[str, ...] = ()
     """Forms of the output that only this command has."""
 
+    def __post_init__(self) -> None:
+        self.output.given = self.given
+
     @cached_property
     def settings(self) -> GlobalSettings:
         """Raises SettingsInvalid."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from b2bpilot.cli.logs.log_line import safe
 from b2bpilot.cli.output import Output, Row
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text import plain
+from b2bpilot.cli.text.follow_up import completed
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
 
@@ -24,6 +26,8 @@ SOURCE_WIDTH = 9
 
 def show(output: Output, found: Inspection, *, reveal: bool) -> None:
     """One document for programs; for people the verdict first, then the story, then what to do."""
+    steps = [completed(step, output.given) for step in found.diagnosis.next_steps]
+    found = replace(found, diagnosis=replace(found.diagnosis, next_steps=steps))
     output.record(
         {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)},
         text=story(found, reveal=reveal),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO, assert_never
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import drawing
 from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
-from b2bpilot.cli.text import plain
+from b2bpilot.cli.text import follow_up, plain
 from b2bpilot.cli.text.privacy import without_secrets
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Output:
     format: Format = Format.TABLE
     color: Color = Color.AUTO
     secrets: list[str] = field(default_factory=list, repr=False)
+    given: Mapping[str, str | bool] = field(default_factory=dict, repr=False)
+    """The global options of the command line: the commands that we print carry them."""
     document: dict[str, object] = field(default_factory=dict, repr=False)
     status: Status | None = field(default=None, repr=False)
     """The line that shows progress on a terminal; it makes room for whatever else is printed."""
@@ -48,12 +50,12 @@ class Output:
         match self.format:
             case Format.TABLE:
                 for line in text:
-                    self._write(line)
+                    self._write(follow_up.completed(line, self.given, is_whole=False))
             case Format.JSON:
-                self.document.update(fields)
+                self.document.update(follow_up.completed_fields(fields, self.given))
             case Format.JSONL:
                 if fields:
-                    self._write_row(fields)
+                    self._write_row(follow_up.completed_fields(fields, self.given))
             case _:
                 assert_never(self.format)
 
@@ -74,7 +76,7 @@ class Output:
                 console.print(self._drawn(lines, width=console.width))
         else:
             for line in lines:
-                self._write(self._safe(line.text))
+                self._write(self._said(line.text))
 
     @contextmanager
     def screen(self) -> Iterator[Callable[[Sequence[Line]], None]]:
@@ -111,17 +113,17 @@ class Output:
     def rows(self, name: str, rows: Iterable[Row]) -> int:
         """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
         if self.format is Format.JSONL:
-            return sum(self._write_row(row.fields) for row in rows)
+            return sum(self._write_row(follow_up.completed_fields(row.fields, self.given)) for row in rows)
         found = list(rows)
         if self.format is Format.JSON:
-            self.document[name] = [row.fields for row in found]
+            self.document[name] = [follow_up.completed_fields(row.fields, self.given) for row in found]
         elif found:
             self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
         return len(found)
 
     def painted(self, text: str, style: str) -> str:
         """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES, or "plain"."""
-        safe = plain.one_line(text)
+        safe = plain.one_line(follow_up.completed(text, self.given))
         is_painted = style in STYLES and safe.strip() and self._is_styled(self.stdout)
         return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if is_painted else safe
 
@@ -135,7 +137,7 @@ class Output:
     def notice(self, text: str) -> None:
         """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
         with contextlib.suppress(BrokenPipeError), self._above_progress():
-            self.stderr.write(f"{self._safe(text)}\n")
+            self.stderr.write(f"{self._said(text)}\n")
             self.stderr.flush()
 
     def ask(self, question: str) -> None:
@@ -164,7 +166,8 @@ class Output:
         """Show an error: in the document where a program reads it, else as a line or two on stderr."""
         if failure.details:
             self.stderr.write(without_secrets(failure.details, *self.secrets))
-        error = {"code": failure.code, "message": self._safe(failure.message), "hint": failure.hint}
+        hint = self._said(failure.hint) if failure.hint else None
+        error = {"code": failure.code, "message": self._said(failure.message), "hint": hint}
         match self.format:
             case Format.TABLE:
                 self._complain(failure)
@@ -193,16 +196,16 @@ class Output:
 
     def _drawn(self, lines: Sequence[Line], *, width: int) -> Text:
         return drawing.lines(
-            ((self._safe(line.text), line.style, line.indent) for line in lines), width=width
+            ((self._said(line.text), line.style, line.indent) for line in lines), width=width
         )
 
     def _complain(self, failure: Failure) -> None:
         error, hint = "error:", "hint:"
         if self._is_styled(self.stderr):
             error, hint = f"\x1b[1;31m{error}\x1b[0m", f"\x1b[1m{hint}\x1b[0m"
-        self.stderr.write(f"{error} {self._safe(failure.message)}\n")
+        self.stderr.write(f"{error} {self._said(failure.message)}\n")
         if failure.hint:
-            self.stderr.write(f"{hint} {self._safe(failure.hint)}\n")
+            self.stderr.write(f"{hint} {self._said(failure.hint)}\n")
 
     def _is_styled(self, stream: TextIO) -> bool:
         return self.color is Color.ALWAYS or (self.color is Color.AUTO and self._is_watched(stream))
@@ -211,6 +214,10 @@ class Output:
     def _is_watched(stream: TextIO) -> bool:
         """Whether the stream is a terminal: then the layout may follow its width."""
         return stream.isatty()
+
+    def _said(self, text: str) -> str:
+        """Our own words: a command in them can be pasted as it stands."""
+        return self._safe(follow_up.completed(text, self.given))
 
     def _safe(self, text: str) -> str:
         return plain.one_line(without_secrets(text, *self.secrets))
