@@ -18,11 +18,15 @@ class Content(StrEnum):
     MASKED = "masked"
     """A number is masked: the text was taken away with it, if there was one."""
     MEDIA_ONLY = "media only"
-    """It has media and no text. Where the account's other messages have theirs, it never had one."""
+    """It has media and no text. Where the account's other messages have theirs, and none is redacted, it never had one."""
     DELETED = "deleted"
     """There is none. An alert may still hold what its webhook was told."""
     BLANK = "blank"
     """Nothing, or nothing any more."""
+
+
+REDACTED = frozenset({Content.MASKED, Content.BLANK})
+"""What shows that messages are redacted, or may be."""
 
 
 def is_masked(value: str) -> bool:

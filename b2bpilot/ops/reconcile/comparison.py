@@ -22,7 +22,7 @@ from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.alerts import KEPT, Alert, alerts
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
-from b2bpilot.twilio.redaction import Content
+from b2bpilot.twilio.redaction import REDACTED, Content
 from b2bpilot.twilio.rest import Twilio
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -82,6 +82,7 @@ class Comparison:
     def _judged(self, page: list[InboundMessage], notes: Notes) -> Iterator[Finding]:
         by_id = {message_id_for(message.sid): message for message in page}
         notes.has_text = notes.has_text or any(each.content is Content.TEXT for each in page)
+        notes.has_redacted = notes.has_redacted or any(each.content in REDACTED for each in page)
         new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
         rows, taken = rows_and_taken(self.table, map(Asked, new))
         for message_id in new:

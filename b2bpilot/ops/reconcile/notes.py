@@ -45,7 +45,9 @@ class Notes:
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
         self.has_text = False
-        """Some message of the account shows its text at Twilio: texts are not redacted there."""
+        """Some message of the account shows its text at Twilio: texts are kept there, unless some are redacted."""
+        self.has_redacted = False
+        """Some message has a masked number, or no text and nothing else: Twilio's copies are redacted, at least now and then."""
         self.warnings: tuple[str, ...] = ()
         """What speaks against publishing what is missing, a sentence each."""
 

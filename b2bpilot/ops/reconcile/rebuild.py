@@ -134,7 +134,7 @@ def _gaps(finding: Finding, params: Mapping[str, str], details: MessageDetails) 
 
 
 def _may_lack_text(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> bool:
-    """Media without a text is whole where the comparison found that the account's texts are kept."""
+    """Media without a text is whole where the comparison found that the account's texts are kept, all of them."""
     if not is_without_text(params):
         return False
     is_whole = details.content is Content.MEDIA_ONLY and finding.verdict is Verdict.MISSING

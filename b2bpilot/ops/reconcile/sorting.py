@@ -41,7 +41,7 @@ def set_apart_what_is_lost(notes: Notes) -> None:
     """Leave missing only what Twilio has the whole of, as far as its list shows."""
     for chunk in chunks(notes, Verdict.MISSING):
         for finding in chunk:
-            if why := _why_lost(finding.content, texts_are_kept=notes.has_text):
+            if why := _why_lost(finding.content, notes):
                 notes.turn([finding.sid], Verdict.LOST_AT_TWILIO, why=why)
 
 
@@ -95,7 +95,7 @@ def _warnings(ours: list[Destination], before_a_change: int) -> Iterator[str]:
         )
 
 
-def _why_lost(content: Content, *, texts_are_kept: bool) -> str | None:
+def _why_lost(content: Content, notes: Notes) -> str | None:
     match content:
         case Content.MASKED:
             return "redacted at Twilio: a number is masked"
@@ -103,7 +103,9 @@ def _why_lost(content: Content, *, texts_are_kept: bool) -> str | None:
             return "deleted at Twilio; its webhook had failed"
         case Content.BLANK:
             return "no text at Twilio: it may have been redacted"
-        case Content.MEDIA_ONLY if not texts_are_kept:
+        case Content.MEDIA_ONLY if not notes.has_text:
             return "no text at Twilio, nor in any other message of the time: it may have been redacted"
+        case Content.MEDIA_ONLY if notes.has_redacted:
+            return "no text at Twilio, and others of the time are redacted, or may be: so may this one"
         case _:
             return None

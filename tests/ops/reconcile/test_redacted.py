@@ -89,6 +89,35 @@ def test_media_without_a_text_is_whole_where_the_account_keeps_texts(world: Worl
     assert world.recover(tmp_path).published == 2
 
 
+@pytest.mark.parametrize("evidence", [{"Body": ""}, {"From": MASKED}])
+def test_media_without_a_text_is_not_whole_where_others_are_redacted(
+    world: World, tmp_path: Path, evidence: dict[str, str]
+) -> None:
+    """Its text may have been taken away too, and the full copy that comes later would be skipped."""
+    sid = receive(world, Sample.MEDIA)["MessageSid"]
+    other = receive(world)["MessageSid"]
+    receive(world, **evidence)
+
+    found = world.findings(Verdict.LOST_AT_TWILIO)
+    recovered = world.recover(tmp_path / "first")
+
+    assert (
+        found[sid].why == "no text at Twilio, and others of the time are redacted, or may be: so may this one"
+    )
+    assert (recovered.published, set(world.published)) == (1, {other})
+    again = world.recover(tmp_path / "second", allow_partial=True)
+    assert sid in world.published
+    assert again.whole == 0
+
+
+def test_a_stored_message_that_is_redacted_speaks_against_media_too(world: World) -> None:
+    sid = receive(world, Sample.MEDIA)["MessageSid"]
+    receive(world)
+    world.store([receive(world, From=MASKED)["MessageSid"]])
+
+    assert set(world.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+
+
 def test_media_whose_message_was_changed_since_may_have_had_a_text(world: World) -> None:
     receive(world)
     sid = receive(world, Sample.MEDIA)["MessageSid"]
