@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -149,10 +149,20 @@ def _abandoned(row: UserSubmission) -> str:
 def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
     if evidence.letters:
         return Verdict.DEAD_LETTER, f"every try failed: {row.last_error}"
-    is_recent = evidence.now - row.updated_at < LAMBDA_RETRIES and not row.stale_attempts
-    if is_recent and row.attempts < ATTEMPTS:
+    is_recent = evidence.now - row.updated_at < LAMBDA_RETRIES
+    if row.republished_at is not None:
+        return _failed_again(row, row.republished_at, is_recent=is_recent)
+    if is_recent and not row.stale_attempts and row.attempts < ATTEMPTS:
         return Verdict.RETRYING, f"{row.last_error}; Lambda may try again"
     return Verdict.FAILED, f"{row.last_error}"
+
+
+def _failed_again(row: UserSubmission, published_at: datetime, *, is_recent: bool) -> tuple[Verdict, str]:
+    """It is published again once. Lambda tries what was published as often as any other."""
+    told = f"{row.last_error}; it was published again at {published_at:%Y-%m-%d %H:%M:%S} UTC"
+    if is_recent and row.attempts < 2 * ATTEMPTS:
+        return Verdict.RETRYING, f"{told}, and Lambda may try that again"
+    return Verdict.FAILED, f"{told}, and is not again: the stale processor abandons it next"
 
 
 def _stored(evidence: Evidence, row: UserSubmission) -> str:
@@ -187,7 +197,7 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
     if verdict is Verdict.FAILED and evidence.was_asked("dead-letter queue"):
         yield f"every try failed and there is no dead letter: look at {codes.LETTER_MISSING}"
-    if verdict in (Verdict.STUCK, Verdict.FAILED):
+    if verdict in (Verdict.STUCK, Verdict.FAILED) and not (row and row.stale_attempts):
         yield f"nobody has taken it up: look at {codes.STALE_RUNS}"
     if (
         row
@@ -212,6 +222,12 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
             yield f"accepted by SNS {at} as {sns}, never seen by the processor: look at {code}"
 
 
+def _mend(evidence: Evidence, verdict: Verdict, where: str) -> str:
+    if verdict is Verdict.FAILED and evidence.row and evidence.row.republished_at:
+        return f"mend the cause, then: b2bpilot submissions republish{where} {evidence.message_id}"
+    return f"b2bpilot verify{where}"
+
+
 def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
     message_id, row = evidence.message_id, evidence.row
     redrive = f"b2bpilot dlq redrive{where} --message-id {message_id}"
@@ -221,7 +237,7 @@ def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
         case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.letters:
             yield f"mend the cause, then: {redrive}"
         case Verdict.FAILED | Verdict.ABANDONED | Verdict.STUCK:
-            yield f"b2bpilot verify{where}"
+            yield _mend(evidence, verdict, where)
         case Verdict.NOT_PUBLISHED:
             yield f"b2bpilot verify{where}   ({codes.WEBHOOK_ROLE}: the role that publishes)"
             yield from at_twilio.recovery(evidence, where)

@@ -234,7 +234,7 @@ def _rows(rows: TableSummary, env: str) -> Iterator[Finding]:
         (
             SubmissionStatus.FAILED,
             rows.by_status.get(SubmissionStatus.FAILED, 0),
-            "{} whose last run failed; Lambda or the stale processor tries {} again",
+            "{} whose last run failed: Lambda may try {} again within minutes; the stale processor publishes each once more at most",
         ),
     ):
         if number > 0:

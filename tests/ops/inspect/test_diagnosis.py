@@ -107,6 +107,36 @@ def test_no_gap_is_named_where_the_processors_log_was_not_asked() -> None:
     assert diagnose(evidence, environment="prod").gaps == []
 
 
+def test_a_failed_row_that_was_published_again_is_not_said_to_be_tried_again() -> None:
+    """Its tries are over: the stale processor publishes it no second time."""
+    again = row(
+        SubmissionStatus.FAILED,
+        attempts=6,
+        stale_attempts=1,
+        republished_at=NOW - 3 * MINUTE,
+        updated_at=NOW - MINUTE,
+    )
+    found = told(row=again)
+
+    at = f"{NOW - 3 * MINUTE:%Y-%m-%d %H:%M:%S} UTC"
+    told_so = f"{again.last_error}; it was published again at {at}, and is not again: the stale processor abandons it next"
+    assert (found.verdict, found.explanation) == (Verdict.FAILED, told_so)
+    assert "nobody has taken it up" not in " ".join(found.gaps)
+    assert found.next_steps == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
+
+
+def test_lambdas_tries_of_what_was_published_again_may_still_come() -> None:
+    again = row(
+        SubmissionStatus.FAILED,
+        attempts=4,
+        stale_attempts=1,
+        republished_at=NOW - MINUTE,
+        updated_at=NOW - MINUTE / 2,
+    )
+
+    assert told(row=again).verdict is Verdict.RETRYING
+
+
 def test_attempts_that_the_log_does_not_show_are_a_gap() -> None:
     found = told(line("processor", "stored"), row=row(SubmissionStatus.COMPLETED, attempts=3))
     assert found.gaps[0].startswith("the row counts 3 attempts, the log shows 1")
