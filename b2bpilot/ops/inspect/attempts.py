@@ -99,7 +99,9 @@ TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "stored": lambda line: f"stored it, {line.get('latency_ms')} ms after it was received",
     "duplicate": lambda _: "skipped it as a duplicate: it was completed before",
     "in_progress": lambda line: (
-        f"left it alone: a lease on it held until {line.get('leased_until', 'later')}"
+        f"left it alone: a lease on it held until {line['leased_until']}"
+        if line.get("leased_until")
+        else "left it alone: another run had it"
     ),
     "discarded": lambda line: f"did not store it: it was discarded in {line.get('discarded_by')}",
     "reply_sent": lambda line: f"sent the reply {line.get('reply_sid')}",

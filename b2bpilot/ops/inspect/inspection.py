@@ -14,6 +14,7 @@ from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.inspect.identity import Clue, Kind
 from b2bpilot.ops.inspect.numbers import clue_of, messages_of
+from b2bpilot.ops.inspect.real_only import is_real, without_tests
 from b2bpilot.ops.inspect.row_found import RowFound, find_row
 from b2bpilot.ops.inspect.source import Asked, Moment, Question, ask_all
 from b2bpilot.ops.inspect.surroundings import Surroundings
@@ -70,17 +71,23 @@ def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspect
         found = find_row(clue, around)
         row = found.any
         question = _question(clue, row, around)
-        is_sid_known = question.message_sid is not None
+        is_sid_known = question.message_sid is not None and not question.is_test
         asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
         asked += letters.result()
     if row is None and (others := other_messages(message_id, _entries(asked), _letters(asked))):
         return _by_alias(clue, others, asked, around)
-    if row is None:
+    found = found.among(clue, _letters(asked), _entries(asked))
+    if found.is_a_tests:
+        question = replace(question, is_test=False, reply_sid=None)
+    if row is None or found.is_a_tests:
         asked, question = _asked_around_letters(asked, question, around)
     if not is_sid_known:
-        question = replace(question, message_sid=_sid(message_id, _letters(asked), _entries(asked)))
+        sid = question.message_sid or _sid(message_id, _letters(asked), _entries(asked))
+        question = replace(question, message_sid=sid)
         asked += ask_all([sources.twilio], question)
     asked += _about_requests(question, asked, around)
+    if found.is_a_tests and is_real(message_id, asked):
+        asked = without_tests(asked, message_id)
     return _told(
         question, found.among(clue, _letters(asked), _entries(asked)), asked, around, found_as=found_as
     )

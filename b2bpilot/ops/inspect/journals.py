@@ -70,7 +70,9 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
     what = (
         f"{started.get('command')} {started.get('run_id')} by {started.get('operator')}: {said}{sns}{error}"
     )
-    return Moment(at=at, source="run", what=what)
+    parameters = started.get("parameters")
+    is_of_a_test = isinstance(parameters, dict) and parameters.get("test") is True
+    return Moment(at=at, source="run", what=what, is_of_a_test=is_of_a_test)
 
 
 def _parsed(line: bytes) -> Mapping[str, Any]:

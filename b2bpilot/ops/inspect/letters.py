@@ -87,6 +87,10 @@ def sns_message_id(letter: DeadLetter) -> str | None:
         return None
 
 
+def is_of_a_test(letter: DeadLetter) -> bool:
+    return letter.message is not None and letter.message.test
+
+
 def _is_about(letter: DeadLetter, question: Question) -> bool:
     if question.from_number is not None:
         return Selection(from_number=question.from_number).matches(letter, now=question.until)
@@ -101,4 +105,10 @@ def _moment(letter: DeadLetter, question: Question) -> Moment:
     again = f", after {many(letter.redrives, 'redrive')}" if letter.redrives else ""
     whose = "" if letter.owner.rows_count else f" (a dead letter of {letter.owner})"
     what = f"{by} gave up: {letter.failure.kind}{f', {text}' if text else ''}{again}{whose}"
-    return Moment(at=letter.sent_at or question.until, source="queue", what=what, step=Step.GIVEN_UP)
+    return Moment(
+        at=letter.sent_at or question.until,
+        source="queue",
+        what=what,
+        step=Step.GIVEN_UP,
+        is_of_a_test=is_of_a_test(letter),
+    )

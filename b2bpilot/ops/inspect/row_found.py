@@ -31,6 +31,11 @@ class RowFound:
     def any(self) -> UserSubmission | None:
         return self.row or self.other
 
+    @property
+    def is_a_tests(self) -> bool:
+        """The row with the id is a test's, and the message is none."""
+        return self.other_is == A_TEST_S
+
     def among(self, clue: Clue, letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> RowFound:
         """Return what it is beside what else is known: a test's row is not a real message's, of which Twilio's SID, a dead
         letter or a function's log tells."""

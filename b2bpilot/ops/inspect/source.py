@@ -58,6 +58,9 @@ class Moment:
     not_before: datetime | None = None
     """Where `at` is told to the second only: it happened no earlier than this, as far as its place is concerned."""
 
+    is_of_a_test: bool = False
+    """It is known to be about a test message that has the id."""
+
     @property
     def order(self) -> tuple[datetime, Step]:
         at = min(self.at, self.not_after) if self.not_after else self.at

@@ -15,6 +15,7 @@ from b2bpilot.ops.inspect.attempts import attempts
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, Verdict, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejection, WebhookFailure
+from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -227,3 +228,11 @@ def test_a_refused_request_that_twilio_does_not_know_is_perhaps_somebody_elses()
     found = told(REJECTED, at_twilio=AtTwilio(received_at=None, is_absent=True))
     assert "somebody else may have sent the request" in found.gaps[0]
     assert not any("reconcile" in step for step in found.next_steps)
+
+
+def test_a_lease_whose_end_nobody_read_has_no_end_of_none() -> None:
+    run = line("processor", "in_progress", leased_until=None)
+    asked = [Asked(name="processor log", answer=Answer(entries=[run]))]
+    told = [moment.what for moment in timeline(asked, attempts([run], ID), None)]
+
+    assert told[1] == "left it alone: another run had it"

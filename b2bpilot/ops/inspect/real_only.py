@@ -1,0 +1,47 @@
+"""What is known of a message whose id a test's row has, without the test's story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from b2bpilot.ops.inspect.letters import is_of_a_test
+from b2bpilot.ops.inspect.source import Answer, Asked
+
+
+def is_real(message_id: str, asked: Sequence[Asked]) -> bool:
+    """Whether anything but the id shows that there is a real message."""
+    answers = [one.answer for one in asked]
+    return (
+        any(letter.message and not letter.message.test for answer in answers for letter in answer.letters)
+        or any(
+            line.message_id == message_id and line.value("test") is False
+            for answer in answers
+            for line in answer.entries
+        )
+        or any(answer.at_twilio is not None and answer.at_twilio.received_at for answer in answers)
+    )
+
+
+def without_tests(asked: Sequence[Asked], message_id: str) -> list[Asked]:
+    """Leave out what is known to be the test's: its runs, with what Lambda says of them, its journals, its dead letters."""
+    requests = {
+        line.request_id
+        for one in asked
+        for line in one.answer.entries
+        if line.request_id and line.message_id == message_id and line.value("test") is True
+    }
+    return [replace(one, answer=_without(one.answer, requests)) for one in asked]
+
+
+def _without(answer: Answer, requests: set[str]) -> Answer:
+    return replace(
+        answer,
+        entries=[
+            line
+            for line in answer.entries
+            if line.request_id not in requests and line.value("test") is not True
+        ],
+        moments=[moment for moment in answer.moments if not moment.is_of_a_test],
+        letters=[letter for letter in answer.letters if not is_of_a_test(letter)],
+    )
