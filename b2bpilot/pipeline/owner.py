@@ -44,6 +44,15 @@ class Owner:
         """Whether a row of ours says what became of it. Of what was adopted on somebody's word, none does."""
         return self.is_ours and not self.is_adopted
 
+    @property
+    def whose(self) -> str:
+        """Say it behind "2 dead letters". Those of a subscription that is gone, or of nobody knows whom, may be ours."""
+        match self.ownership:
+            case Ownership.UNKNOWN:
+                return f"whose owner is {self}"
+            case _:
+                return f"of {self}"
+
     def __str__(self) -> str:
         match self.ownership:
             case Ownership.OURS:

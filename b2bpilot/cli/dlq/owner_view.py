@@ -42,4 +42,4 @@ def line(owner: Owner, count: int) -> str:
         case Ownership.OURS:
             return f"{letters(count)} {owner}"
         case Ownership.UNKNOWN:
-            return f"{letters(count)} of an owner who is {owner}"
+            return f"{letters(count)} {owner.whose}"

@@ -146,7 +146,7 @@ def _letters(letters: Letters, *, now: datetime) -> str:
         return "none"
     least = "" if look.is_complete else f"at least, of the {look.saw:,} that were seen: "
     oldest = f"the oldest {relative(look.oldest, now=now)}" if look.oldest else "the oldest unknown"
-    others = "".join(f"; {count:,} of {owner}" for owner, count in look.others.items())
+    others = "".join(f"; {count:,} {owner.whose}" for owner, count in look.others.items())
     return f"{letters.depth:,}{held}; {least}{oldest}, {look.expiring:,} expire within 2 days{others}"
 
 

@@ -15,6 +15,8 @@ from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
 from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Ownership
 
 NOT_DELIVERED = "SNS could not deliver the message to the function"
+NOT_DELIVERED_ELSEWHERE = "SNS could not deliver the message to a subscriber"
+"""Whether that was the function, nobody knows of what is not known to be ours, or was only adopted."""
 UNKNOWN = "no error was recorded"
 TIMED_OUT = "Task timed out"
 EXPIRING_TOGETHER = timedelta(days=1)
@@ -97,7 +99,7 @@ def cause_of(letter: DeadLetter) -> Cause:
         case FailureKind.UNREADABLE:
             text = letter.unreadable or UNKNOWN
         case FailureKind.NOT_DELIVERED:
-            text = NOT_DELIVERED
+            text = NOT_DELIVERED if letter.owner.rows_count else NOT_DELIVERED_ELSEWHERE
         case FailureKind.TIMEOUT:
             text = TIMED_OUT + (letter.failure.text or "").rpartition(TIMED_OUT)[2]
         case _:
@@ -169,15 +171,12 @@ def in_order(letter: Found) -> tuple[bool, datetime | None, str]:
 
 def all_others(owners: Mapping[Owner, int]) -> PartlyFailed:
     """Return the error of a command that found nothing but what is not this environment's."""
-    named = "; ".join(
-        f"{count:,} for {owner}" if owner.ownership is Ownership.OTHER else f"{count:,}: {owner}"
-        for owner, count in owners.items()
-    )
+    named = "; ".join(f"{count:,} {owner.whose}" for owner, count in owners.items())
     gone = [owner.subscription_arn for owner in owners if owner.ownership is Ownership.GONE]
     hint = "their owners send them again; nothing of theirs is touched from here"
     if gone:
         hint = f"--adopt {gone[0]} takes those for the processor's"
-    return PartlyFailed(f"nothing there is this environment's. {named}", hint=hint)
+    return PartlyFailed(f"nothing there is known to be this environment's. {named}", hint=hint)
 
 
 def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:

@@ -44,12 +44,14 @@ class LiveSubscribers:
     def adopt(self, arns: Iterable[str]) -> frozenset[str]:
         """From now on, take dead letters of these gone subscriptions for the processor's. Return them.
 
-        Raises UsageError for what is no subscription, Refused for one that is not known to be gone.
+        Raises UsageError for what is no subscription, Refused for one that is not known to be gone. Blanks around one are not
+        meant.
         """
-        for arn in arns:
+        wanted = [arn.strip() for arn in arns]
+        for arn in wanted:
             self._require_gone(arn)
         with self._lock:
-            self._adopted |= frozenset(arns)
+            self._adopted |= frozenset(wanted)
             self._known.clear()
         return self._adopted
 
@@ -140,6 +142,11 @@ class LiveSubscribers:
                 )
             case Ownership.UNKNOWN:
                 raise Refused(f"--adopt: whether {arn} is gone is unknown. Nothing was changed. {owner.name}")
+            case Ownership.OURS if not owner.is_adopted:
+                raise Refused(
+                    f"--adopt: {arn} is this environment's own subscription, and not gone. Nothing was changed",
+                    hint="leave it out: its dead letters are the processor's",
+                )
             case Ownership.OURS | Ownership.GONE:
                 return
 

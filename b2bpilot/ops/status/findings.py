@@ -17,11 +17,21 @@ from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
 from b2bpilot.ops.subscriptions.verdict import is_processor_s
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.owner import Ownership
 from b2bpilot.pipeline.summary import TableSummary
 from b2bpilot.plural import many
 
 T = TypeVar("T")
 
+NOT_OURS = (
+    (Ownership.OTHER, "of other subscribers", "subscriptions"),
+    (
+        Ownership.GONE,
+        "of subscriptions that no longer exist, which may have been the processor's",
+        "dlq list",
+    ),
+    (Ownership.UNKNOWN, "whose owner is unknown", "dlq list"),
+)
 LONG_WAIT_MS = 600_000
 """As the alarm has it; after 6 hours Lambda gives up."""
 
@@ -91,14 +101,17 @@ def _letters(letters: Letters, env: str) -> Iterator[Finding]:
             text=f"{least}{many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
             command=f"b2bpilot dlq redrive {env}",
         )
-    others = sum(look.others.values()) if look else 0
-    if others:
-        names = ", ".join(str(owner) for owner in look.others) if look else ""
-        yield Finding(
-            gravity=Gravity.WAITING,
-            text=f"{many(others, 'dead letter')} in the queue not for this environment: {names}",
-            command=f"b2bpilot subscriptions {env}",
-        )
+    owners = look.others if look else {}
+    for ownership, whose, command in NOT_OURS:
+        found = {owner: count for owner, count in owners.items() if owner.ownership is ownership}
+        if found:
+            names = ", ".join(dict.fromkeys(owner.name for owner in found if owner.name))
+            yield Finding(
+                gravity=Gravity.WAITING,
+                text=f"{many(sum(found.values()), 'dead letter')} in the queue {whose}{f': {names}' if names else ''}",
+                command=f"b2bpilot {command} {env}",
+            )
+    others = sum(owners.values())
     if letters.depth > others:
         yield Finding(
             gravity=Gravity.WAITING,

@@ -6,6 +6,7 @@ import random
 import string
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,8 +19,8 @@ from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.wording import without_details
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import FailureKind, dead_letter
-from b2bpilot.pipeline.owner import OURS
-from tests.events import message, notification, received, sns_event
+from b2bpilot.pipeline.owner import OURS, Owner, Ownership
+from tests.events import message, notification, ours, received, sns_event
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -129,8 +130,17 @@ def test_a_thousand_letters_of_five_causes_are_five_groups() -> None:
 )
 def test_each_kind_has_its_own_text(letter: dict[str, object], cause: Cause) -> None:
     decoded = dead_letter(letter)
-    assert cause_of(decoded) == cause
-    assert group_key(decoded) == cause.text
+    assert cause_of(ours(decoded)) == cause
+    assert group_key(ours(decoded)) == cause.text
+
+
+def test_what_another_subscriber_did_not_get_was_not_for_the_function() -> None:
+    billing = Owner(ownership=Ownership.OTHER, name="queue billing")
+    letter = replace(dead_letter(received(notification(message()))), owner=billing)
+
+    assert cause_of(letter) == Cause(
+        FailureKind.NOT_DELIVERED, "SNS could not deliver the message to a subscriber"
+    )
 
 
 def test_groups_are_numbered_by_count_then_text_however_they_were_met() -> None:

@@ -128,8 +128,18 @@ def test_only_a_subscription_that_is_known_to_be_gone_can_be_adopted(
         subscribers.adopt([alive])
     with pytest.raises(UsageError, match="not a subscription's ARN"):
         subscribers.adopt([sns.topic_arn])
+    with pytest.raises(Refused, match="this environment's own subscription"):
+        subscribers.adopt([STACK.subscription_arn])
     with pytest.raises(Refused, match="is gone is unknown"):
         silent.adopt([f"{STACK.topic_arn}:made-anew"])
+
+
+def test_blanks_around_what_is_adopted_are_not_meant(sns: Sns) -> None:
+    """Taken as it stood, it adopted nothing, and the hint named the same ARN again."""
+    subscribers, gone = sns.subscribers(), f"{sns.topic_arn}:gone"
+
+    assert subscribers.adopt([f" {gone} "]) == {gone}
+    assert subscribers.owner_of_subscription(gone).is_adopted
 
 
 def test_the_list_is_asked_for_once(sns: Sns) -> None:

@@ -99,7 +99,7 @@ def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
     world = World([of(BILLING), of(BILLING)])
     with redrive(world, Rows(world)) as run:
         _, plan = run.take()
-        with pytest.raises(PartlyFailed, match="2 for function billing"):
+        with pytest.raises(PartlyFailed, match="2 of function billing"):
             require_something_to_do(len(plan.items), run.left_owners + plan.owners())
 
 
@@ -136,3 +136,14 @@ def test_what_may_be_adopted_is_said_with_the_option() -> None:
     with pytest.raises(PartlyFailed) as raised:
         require_something_to_do(1, {GONE: 1})
     assert f"--adopt {ARN}" in str(raised.value.hint)
+
+
+def test_nobody_says_that_what_may_be_ours_is_not() -> None:
+    unknown = Owner(ownership=Ownership.UNKNOWN, name="it names no subscription")
+    with pytest.raises(PartlyFailed) as raised:
+        require_something_to_do(2, {BILLING: 1, unknown: 1})
+
+    assert str(raised.value) == (
+        "nothing there is known to be this environment's. 1 of function billing; "
+        "1 whose owner is unknown: it names no subscription"
+    )

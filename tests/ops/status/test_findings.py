@@ -19,6 +19,7 @@ from b2bpilot.ops.status.findings import Finding, Gravity, findings
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.ops.status.readings import NOW, letters, reading, rows, subscription, traffic
 
@@ -290,3 +291,28 @@ def test_an_interrupted_run_can_be_resumed() -> None:
         messages={},
     )
     assert only(reading(runs=value((run,)))).command == "b2bpilot runs resume R1"
+
+
+def test_what_may_be_ours_is_not_said_to_be_others() -> None:
+    """A subscription that is gone may have been the processor's, and an unknown owner may be anybody."""
+    owners = {
+        Owner(ownership=Ownership.OTHER, name="queue billing"): 2,
+        Owner(ownership=Ownership.GONE, name="arn:gone"): 1,
+        Owner(ownership=Ownership.UNKNOWN, name="it names no subscription"): 1,
+        Owner(ownership=Ownership.UNKNOWN): 1,
+    }
+    seen = letters(5)
+    assert seen.look
+    found = findings(reading(letters=value(replace(seen, look=replace(seen.look, others=owners)))))
+
+    assert [(one.text, one.command) for one in found] == [
+        ("2 dead letters in the queue of other subscribers: queue billing", "b2bpilot subscriptions -e prod"),
+        (
+            "1 dead letter in the queue of subscriptions that no longer exist, which may have been the processor's: arn:gone",
+            "b2bpilot dlq list -e prod",
+        ),
+        (
+            "2 dead letters in the queue whose owner is unknown: it names no subscription",
+            "b2bpilot dlq list -e prod",
+        ),
+    ]
