@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.processing import submission_fields
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, Staging
 
 LONG = "Is my order 4711 on its way? I have been waiting for two weeks now."
 
@@ -278,3 +278,16 @@ def test_show_refuses_what_is_no_id(run: Run, three_rows: str) -> None:
     result = run("submissions", "show", "4711", "-o", "json")
     assert result.exit_code == 2
     assert result.document["error"]["message"] == "'4711' is neither a message_id nor a MessageSid"
+
+
+@pytest.mark.parametrize("options", [["--abandoned"], [sid(1)], [sid(0), "--dry-run"], [sid(9)]])
+def test_of_a_database_that_is_not_proven_republish_says_nothing_about_any_row(
+    run: Run, staging: Staging, three_rows: str, options: list[str]
+) -> None:
+    result = run("submissions", "republish", "-e", "staging", *options, "--yes")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert "not proven to be the processor's" in result.stderr
+    assert "Nothing was published" in result.stderr
+    assert not any(
+        word in result.stderr for word in ("completed", "nothing to publish", "Left alone", "no row")
+    )

@@ -65,6 +65,7 @@ def republish(
     pilot = pilot_of(ctx)
     limit = parse_duration(wait, "--wait") if wait else DEFAULT_WAIT
     with pilot.table() as table:
+        require_proven(table.proof)
         rows = list(_rows(table, message_ids or (), discarded=discarded))
         found = plan(rows, now=table.now(), discarded=discarded)
         _show_plan(pilot, found, table, dry_run=dry_run)
@@ -72,7 +73,6 @@ def republish(
             require_something(found)
         if dry_run or not found.to_send:
             return
-        require_proven(table.proof)
         pilot.confirmation(yes=yes).ask([], "Publish them?")
         parameters = {
             "messages": len(found.to_send),
