@@ -168,7 +168,7 @@ def _discard(
             table=table,
             known=known or {},
             patience_seconds=patience_seconds,
-            observe=lambda done: tell(f"Discarded {done:,} of {len(planned):,}"),
+            observe=lambda done: tell(f"Dealt with {done:,} of {len(planned):,}"),
         )
 
 

@@ -40,6 +40,8 @@ class Problem:
     queue_message_id: str
     message_id: str | None
     reason: str
+    is_in_queue: bool = False
+    """Whether it is known that the letter is in the queue still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,12 @@ class Discarded:
 def require_all_done(discarded: Discarded, *, run_id: str) -> None:
     """Raises PartlyFailed."""
     if discarded.problems:
+        kept = sum(problem.is_in_queue for problem in discarded.problems)
+        unknown = len(discarded.problems) - kept
+        parts = [f"still in the queue: {many(kept, 'dead letter')}"] * bool(kept)
+        parts += [f"not known to be deleted: {many(unknown, 'dead letter')}"] * bool(unknown)
         raise PartlyFailed(
-            f"not known to be deleted: {len(discarded.problems):,} of the dead letters",
+            "; ".join(parts),
             hint=f"see `b2bpilot dlq list`, and discard again, or `b2bpilot runs resume {run_id}`",
         )
     if discarded.unmarked:
@@ -161,7 +167,8 @@ class Discard:
         if others:
             self.journal.write(*(entry("failed", one, error=_others(one)) for one in others))
         problems, marks = self._discard_ours(held, ours) if ours else ([], {})
-        return [_problem(one, _others(one)) for one in others] + problems, marks
+        kept = [_problem(one, _others(one), is_in_queue=True) for one in others]
+        return kept + problems, marks
 
     def _discard_ours(
         self, held: Holding, batch: Sequence[DeadLetter]
@@ -172,7 +179,7 @@ class Discard:
         self.journal.write(*(entry("archived", letter) for letter in batch))
         marks = self._mark([Doomed.of(letter) for letter in batch])
         busy = [letter for letter in batch if marks[letter.queue_message_id].mark is Mark.BUSY]
-        kept = [_problem(letter, marks[letter.queue_message_id].why) for letter in busy]
+        kept = [_problem(letter, marks[letter.queue_message_id].why, is_in_queue=True) for letter in busy]
         if busy:
             self.journal.write(
                 *(entry("failed", letter, error=marks[letter.queue_message_id].why) for letter in busy)
@@ -266,11 +273,12 @@ def _others(letter: DeadLetter) -> str:
     return f"not this environment's, so it is still in the queue: {letter.owner}"
 
 
-def _problem(letter: DeadLetter, reason: str) -> Problem:
+def _problem(letter: DeadLetter, reason: str, *, is_in_queue: bool = False) -> Problem:
     return Problem(
         queue_message_id=letter.queue_message_id,
         message_id=letter.message.message_id if letter.message else None,
         reason=reason,
+        is_in_queue=is_in_queue,
     )
 
 

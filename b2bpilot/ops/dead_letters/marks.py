@@ -160,7 +160,7 @@ def _marking(one: Doomed, row: Progress) -> Mapping[str, object]:
 
 def _marked(one: Doomed, marking: Marking) -> Mapping[str, object]:
     return {
-        "event": "marked",
+        "event": "marked" if marking.mark is Mark.MARKED else "mark",
         "queue_message_id": one.queue_message_id,
         "message_id": one.asked.message_id if one.asked else None,
         "test": one.asked.test if one.asked else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
+from b2bpilot.ops.dead_letters.marks import Mark
 from b2bpilot.ops.inspect.source import Answer, Moment, Question
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.runs import journals
@@ -65,6 +66,8 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
         return None
     verdict = entry.get("verdict")
     said = f"{event} ({verdict})" if verdict and verdict != event else str(event)
+    if mark := entry.get("mark"):
+        said = _said_of_mark(str(mark), entry.get("why"), str(started.get("command")))
     error = f": {entry['error']}" if entry.get("error") else ""
     sns = f", SNS {entry['sns_message_id']}" if entry.get("sns_message_id") else ""
     what = (
@@ -73,6 +76,23 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
     parameters = started.get("parameters")
     is_of_a_test = isinstance(parameters, dict) and parameters.get("test") is True
     return Moment(at=at, source="run", what=what, is_of_a_test=is_of_a_test)
+
+
+def _said_of_mark(mark: str, why: str | None, command: str) -> str:
+    """Journals of earlier versions call every such entry `marked`; what its mark is, only the mark says."""
+    match mark:
+        case Mark.MARKED:
+            return "row abandoned, for the edited one" if command == "edit" else "row marked as discarded"
+        case Mark.NO_ROW:
+            return "it has no row to mark"
+        case Mark.COMPLETED:
+            return "row not marked: it is completed"
+        case Mark.NOT_MARKED:
+            return why or "row not marked"
+        case Mark.BUSY:
+            return "row not marked: a lease on it held, or it kept changing"
+        case _:
+            return f"row not marked: {why or mark}"
 
 
 def _parsed(line: bytes) -> Mapping[str, Any]:

@@ -216,6 +216,7 @@ def test_in_a_database_that_is_not_proven_nothing_is_marked_and_that_is_said(
     assert problem.reason.startswith("row not marked: the stale processor may publish it again")
     assert "not proven to be the processor's" in problem.reason
     assert row(database, one).status is SubmissionStatus.FAILED
+    assert '"event": "marked"' not in (tmp_path / "runs" / f"{run_id}.jsonl").read_text()
     with pytest.raises(PartlyFailed, match="row not marked: the stale processor may publish it again"):
         require_all_done(discarded, run_id=run_id)
 

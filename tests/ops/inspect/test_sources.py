@@ -117,6 +117,29 @@ def test_journals_tell_what_was_done_with_the_message_in_this_environment(tmp_pa
     assert all("by ada@laptop" in moment.what for moment in answer.moments)
 
 
+@pytest.mark.parametrize("event", ["mark", "marked"])
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ("not marked", "row not marked: the database does not answer"),
+        ("completed", "row not marked: it is completed"),
+        ("in progress", "row not marked: a lease on it held, or it kept changing"),
+        ("no row", "it has no row to mark"),
+        ("marked", "row marked as discarded"),
+    ],
+)
+def test_a_journal_tells_whether_a_row_was_marked_whatever_version_wrote_it(
+    tmp_path: Path, event: str, mark: str, said: str
+) -> None:
+    why = {"why": "row not marked: the database does not answer"} if mark == "not marked" else {}
+    ids = {"queue_message_id": "q1", "message_id": WANTED.message_id}
+    journal(tmp_path, "prod", {"event": event, **ids, "mark": mark, **why})
+
+    answer = Journals(home=tmp_path, environment="prod", account_id="1").ask(question(WANTED.message_id))
+
+    assert [moment.what.partition(": ")[2] for moment in answer.moments] == [said]
+
+
 def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
     journal(tmp_path, "prod", {"event": "sending", "queue_message_id": "q", "message_id": WANTED.message_id})
     (tmp_path / "runs" / "20260101T000000Z-redrive-0000.jsonl").write_text("no JSON\n")
