@@ -29,6 +29,7 @@ class Verdict(StrEnum):
     DEAD_LETTER = "dead letter"
     STUCK = "stuck"
     ABANDONED = "abandoned"
+    DISCARDED = "discarded"
     ON_ITS_WAY = "on its way"
     FILTERED = "filtered out"
     NEVER_SEEN = "never seen by the processor"
@@ -112,6 +113,11 @@ def _before_the_webhook(evidence: Evidence) -> tuple[Verdict, str]:
 
 
 def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
+    if row.discarded_by and row.status is not SubmissionStatus.COMPLETED:
+        return (
+            Verdict.DISCARDED,
+            f"a person discarded it in run {row.discarded_by}: no delivery stores it any more",
+        )
     match row.status:
         case SubmissionStatus.COMPLETED:
             found = Verdict.STORED, _stored(evidence, row)
@@ -141,8 +147,6 @@ def _without_lease(evidence: Evidence, row: UserSubmission) -> str:
 
 
 def _abandoned(row: UserSubmission) -> str:
-    if row.discarded_by:
-        return f"a person discarded it in run {row.discarded_by}: no delivery stores it any more"
     return f"nothing tries it again by itself; last error: {row.last_error or 'no error recorded'}"
 
 
@@ -228,7 +232,8 @@ def _mend(evidence: Evidence, verdict: Verdict, where: str) -> str:
     return f"b2bpilot verify{where}"
 
 
-def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+def _bring_back(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+    """What a person does with a dead letter, or with a row that waits for one."""
     message_id, row = evidence.message_id, evidence.row
     redrive = f"b2bpilot dlq redrive{where} --message-id {message_id}"
     match verdict:
@@ -236,7 +241,22 @@ def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
             yield f"{redrive}   (removes the letter: it is completed)"
         case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.letters:
             yield f"mend the cause, then: {redrive}"
-        case Verdict.FAILED | Verdict.ABANDONED | Verdict.STUCK:
+        case Verdict.ABANDONED:
+            yield f"mend the cause, then: b2bpilot submissions republish{where} {message_id}"
+        case Verdict.DISCARDED if row:
+            yield f"b2bpilot dlq restore{where} {row.discarded_by}   (takes that run's discards back)"
+            yield f"b2bpilot submissions republish{where} --discarded {message_id}   (takes this one's back, and stores it)"
+            if evidence.letters:
+                yield f"b2bpilot dlq discard{where} --message-id {message_id}   (takes its dead letter out, too)"
+        case _:
+            pass
+
+
+def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+    row = evidence.row
+    yield from _bring_back(evidence, verdict, where)
+    match verdict:
+        case Verdict.FAILED | Verdict.STUCK:
             yield _mend(evidence, verdict, where)
         case Verdict.NOT_PUBLISHED:
             yield f"b2bpilot verify{where}   ({codes.WEBHOOK_ROLE}: the role that publishes)"

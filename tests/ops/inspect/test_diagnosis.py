@@ -70,6 +70,7 @@ PUBLISHED = line("webhook", "published", sns_message_id="sns-1", message_type="t
         (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), Verdict.RETRYING),
         (told(row=row(SubmissionStatus.FAILED)), Verdict.FAILED),
         (told(row=row(SubmissionStatus.ABANDONED)), Verdict.ABANDONED),
+        (told(row=row(SubmissionStatus.ABANDONED, discarded_by="run-0")), Verdict.DISCARDED),
         (told(row=row(SubmissionStatus.PENDING)), Verdict.STUCK),
         (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW + MINUTE)), Verdict.IN_PROGRESS),
         (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE)), Verdict.STUCK),
@@ -236,3 +237,14 @@ def test_a_lease_whose_end_nobody_read_has_no_end_of_none() -> None:
     told = [moment.what for moment in timeline(asked, attempts([run], ID), None)]
 
     assert told[1] == "left it alone: another run had it"
+
+
+def test_an_abandoned_or_discarded_message_is_brought_back_by_the_command_that_is_named() -> None:
+    abandoned = told(row=row(SubmissionStatus.ABANDONED))
+    assert "stale processor" not in abandoned.explanation, "an edit abandons rows, too"
+    assert [step for step in abandoned.next_steps if f"submissions republish -e prod {ID}" in step]
+
+    marked = row(SubmissionStatus.ABANDONED, discarded_by="run-0")
+    discarded = told(row=marked)
+    assert discarded.next_steps[0].startswith("b2bpilot dlq restore -e prod run-0")
+    assert discarded.next_steps[1].startswith(f"b2bpilot submissions republish -e prod --discarded {ID}")
