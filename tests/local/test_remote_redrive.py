@@ -149,7 +149,10 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
 
     exit_code, out, err = run("runs", "resume", run_id, "-o", "json")
     assert exit_code == 4, err
-    assert json.loads(out)["error"]["message"] == "180 completed; 20 failed again, 1 set aside"
+    assert (
+        json.loads(out)["error"]["message"]
+        == "180 messages completed; 20 dead letters failed again, 1 dead letter set aside"
+    )
     _, shown, _ = run("runs", "show", run_id, "-o", "json", "--all")
     outcomes = Counter(one["outcome"] for one in json.loads(shown)["messages"])
     assert outcomes == {"deleted": 180, "failed": 20}

@@ -137,20 +137,27 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the letters, a line each."""
-    lines = [f"{summary.completed:,} completed, as their rows say"]
+    lines = []
+    if summary.completed or summary.rows_asked:
+        whose = "whose message is completed, as its row says"
+        several = "whose messages are completed, as their rows say"
+        lines.append(f"{letters(summary.completed)} {whose if summary.completed == 1 else several}")
+    if summary.processed:
+        lines.append(f"{letters(summary.processed)} processed, as the function said; no row was asked")
     if summary.removed:
         were = "was completed before and is" if summary.removed == 1 else "were completed before and are"
-        lines.append(f"{summary.removed:,} {were} only removed from the queue")
+        lines.append(f"{letters(summary.removed)} {were} only removed from the queue")
     if summary.set_aside:
-        lines.append(f"{summary.set_aside:,} left in the queue, as planned")
+        lines.append(f"{letters(summary.set_aside)} left in the queue, as planned")
     if summary.not_sent:
         lines.append(
-            f"{summary.not_sent:,} not sent: a stage had too many failures. They are still in the queue"
+            f"{letters(summary.not_sent)} not sent: a stage had too many failures. They are still in the queue"
         )
     if summary.has_more:
         lines.append("it stopped before it came to all letters: the others are in the queue as they were")
     if summary.unfinished:
-        lines.append(f"{len(summary.unfinished):,} not completed:")
+        known = "not completed" if summary.rows_asked else "not known to be completed"
+        lines.append(f"{letters(len(summary.unfinished))} {known}:")
     return lines
 
 

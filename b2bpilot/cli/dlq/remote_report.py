@@ -90,11 +90,14 @@ def _told(outcome: Outcome) -> Iterator[str]:
         "not_tried": "{} not tried, or without an answer; still in the queue",
         "discarded": "{} left in the queue: a person discarded their messages; `b2bpilot dlq list` names the runs",
         "set_aside": "{} left in the queue: " + SET_ASIDE,
-        "not_ours": "{} left in the queue: they are not this environment's",
+        "not_ours": "{} left in the queue: of other subscribers",
+        "subscription_gone": "{} left in the queue: of subscriptions that no longer exist; --adopt takes them",
+        "owner_unknown": "{} left in the queue: whose they are is unknown",
         "missing": "{} neither completed nor seen in the queue",
         "hidden": "about {} hidden, by a consumer or because they rest: they could not be looked at",
         "later": "{} came during the run, and were not tried",
     }
     for name, text in lines.items():
         if counts[name]:
-            yield text.format(f"{counts[name]:,}")
+            unit = "message" if name == "missing" else "dead letter"
+            yield text.format(many(counts[name], unit))

@@ -248,7 +248,8 @@ class Redrive:
             for letter, message in sent.items()
             if proof.outcome(message) is not RowOutcome.COMPLETED
         ]
-        return Summary(completed=len(sent) - len(open_), unfinished=tuple(open_))
+        is_unproven = any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values())
+        return Summary(completed=len(sent) - len(open_), rows_asked=not is_unproven, unfinished=tuple(open_))
 
     def _has_more(self, taken: Taken) -> bool:
         return taken.more and self._left > 0

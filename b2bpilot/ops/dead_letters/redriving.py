@@ -28,6 +28,7 @@ from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_state import RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
+from b2bpilot.plural import many
 
 COMMAND = "redrive"
 CONCURRENCY = {Via.INVOKE: 16, Via.ASYNC: 32, Via.TOPIC: 32}
@@ -268,12 +269,20 @@ def require_everything_completed(summary: Summary) -> None:
     """Raises PartlyFailed, with where the rest is, unless every letter's message is completed."""
     if summary.everything_completed:
         return
-    rest = len(summary.unfinished) + summary.not_sent + summary.set_aside
+    done, rest = (
+        summary.completed + summary.removed,
+        len(summary.unfinished) + summary.not_sent + summary.set_aside,
+    )
     hint = "`b2bpilot dlq list` shows what is in the queue now"
     if not summary.is_certain:
         hint = "another consumer hides letters of this run: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
-    raise PartlyFailed(f"{summary.completed + summary.removed:,} completed, {rest:,} not{more}", hint=hint)
+    if summary.rows_asked:
+        raise PartlyFailed(f"{many(done, 'dead letter')} completed, {rest:,} not{more}", hint=hint)
+    parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []
+    parts += [f"{done:,} completed"] if done else []
+    parts += [f"{rest:,} not known to be completed"] if rest else []
+    raise PartlyFailed(f"of the dead letters, {'; '.join(parts)}; no row was asked{more}", hint=hint)
 
 
 def _limit(asked: int | None, *, force: bool) -> int:

@@ -21,6 +21,7 @@ from b2bpilot.ops.table.row_state import Asked, RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner, Ownership, Subscribers
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs, can_be_tried
+from b2bpilot.plural import many
 
 Observe = Callable[[int, int], None]
 
@@ -40,8 +41,18 @@ class Place(StrEnum):
     """A person discarded its message: the processor skips it, and it stays."""
     SET_ASIDE = "set aside"
     NOT_OURS = "not ours"
-    """Another subscriber's, or nobody knows whose: the redriver does not touch it."""
+    """Another subscriber's: the redriver does not touch it."""
+    GONE = "subscription gone"
+    """It may be ours, and nobody said so."""
+    UNOWNED = "owner unknown"
     LATER = "came during the run"
+
+
+ELSEWHERE = {
+    Ownership.OTHER: Place.NOT_OURS,
+    Ownership.GONE: Place.GONE,
+    Ownership.UNKNOWN: Place.UNOWNED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,8 @@ class Outcome:
             "discarded": places[Place.DISCARDED],
             "set_aside": places[Place.SET_ASIDE],
             "not_ours": places[Place.NOT_OURS],
+            "subscription_gone": places[Place.GONE],
+            "owner_unknown": places[Place.UNOWNED],
             "later": places[Place.LATER],
             "hidden": self.left.hidden,
             "missing": len(self.missing),
@@ -146,12 +159,12 @@ class Outcome:
                 hint="`b2bpilot dlq list` shows what is left",
             )
         left = [
-            f"{count:,} {name.replace('_', ' ')}"
+            f"{many(count, 'message' if name == 'missing' else 'dead letter')} {name.replace('_', ' ')}"
             for name, count in self.counts().items()
             if count and name not in ("completed", Place.LATER.name.lower())
         ]
         raise PartlyFailed(
-            f"{self.completed:,} completed; {', '.join(left)}",
+            f"{many(self.completed, 'message')} completed; {', '.join(left)}",
             hint="`b2bpilot dlq list` shows what is in the queue now",
         )
 
@@ -231,7 +244,7 @@ def _look(queue: Queue, run: RemoteRun, now: datetime, states: Mapping[Asked, Ro
     def visit(letter: DeadLetter) -> None:
         place = _place(letter, run, states)
         left.places[place] += 1
-        if letter.message is None or place is Place.NOT_OURS:
+        if letter.message is None or place in ELSEWHERE.values():
             return
         message = Asked.of(letter.message)
         if place is Place.FAILED_AGAIN:
@@ -259,7 +272,7 @@ def _place(letter: DeadLetter, run: RemoteRun, states: Mapping[Asked, RowState])
         return Place.DISCARDED if is_discarded else Place.NOT_TRIED
     is_later = letter.sent_at is not None and letter.sent_at >= run.started_at
     if not letter.owner.is_ours and not is_later:
-        return Place.NOT_OURS
+        return ELSEWHERE.get(letter.owner.ownership, Place.UNOWNED)
     return Place.LATER if is_later else Place.SET_ASIDE
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.engine import Handled
 from b2bpilot.ops.dead_letters.plan import Decision, Plan
+from b2bpilot.ops.dead_letters.routes import Verdict
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -31,6 +32,9 @@ class Summary:
     """What a run did, by the rows' word, in letters: each is counted once. `removed` were completed before and only deleted."""
 
     completed: int = 0
+    processed: int = 0
+    """Out of the queue on the function's word that it completed the message; no row was asked."""
+    rows_asked: bool = True
     removed: int = 0
     not_sent: int = 0
     """Left in the queue untouched: a stage before them had too many failures."""
@@ -44,6 +48,7 @@ class Summary:
     def counts(self) -> dict[str, int]:
         return {
             "completed": self.completed,
+            **({"processed": self.processed} if self.processed else {}),
             "removed": self.removed,
             "set_aside": self.set_aside,
             "not_sent": self.not_sent,
@@ -57,11 +62,13 @@ class Summary:
 
     @property
     def everything_completed(self) -> bool:
-        return not (self.unfinished or self.not_sent or self.set_aside or self.has_more)
+        return not (self.processed or self.unfinished or self.not_sent or self.set_aside or self.has_more)
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
             completed=self.completed + other.completed,
+            processed=self.processed + other.processed,
+            rows_asked=self.rows_asked and other.rows_asked,
             removed=self.removed + other.removed,
             not_sent=self.not_sent + other.not_sent,
             set_aside=self.set_aside + other.set_aside,
@@ -75,10 +82,16 @@ def summarize(
     plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str], stopped: bool
 ) -> Summary:
     """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
-    open_ = [found for one in handled if (found := _unfinished(one, proof, deleted)) is not None]
+    processed = [
+        one for one in handled if _is_processed(one, proof) and one.letter.queue_message_id in deleted
+    ]
+    rest = [one for one in handled if one not in processed]
+    open_ = [found for one in rest if (found := _unfinished(one, proof, deleted)) is not None]
     planned = plan.count(Decision.SEND)
     return Summary(
-        completed=len(handled) - len(open_),
+        completed=len(rest) - len(open_),
+        processed=len(processed),
+        rows_asked=not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
         not_sent=planned - len(handled),
         set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
         unfinished=tuple(open_),
@@ -108,12 +121,19 @@ def _reason(proof: Proof, message: Asked) -> str:
     return NOT_COMPLETED
 
 
+def _is_processed(one: Handled, proof: Proof) -> bool:
+    is_unproven = proof.outcome(asked_of(one.letter)) is RowOutcome.UNPROVEN
+    return one.sent.verdict is Verdict.PROCESSED and is_unproven
+
+
 def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
     """None for what is completed and out of the queue."""
     message = asked_of(one.letter)
     is_deleted = one.letter.queue_message_id in deleted
     if not one.sent.confirmed:
         reason = one.sent.error or one.sent.verdict.value
+    elif _is_processed(one, proof):
+        reason = "completed, as the function said; no row was asked, and SQS did not delete its letter"
     elif proof.outcome(message) is not RowOutcome.COMPLETED:
         reason = _reason(proof, message)
     elif not is_deleted:

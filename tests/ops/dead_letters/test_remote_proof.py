@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,9 @@ from b2bpilot.errors import DatabaseUnreachable, PartlyFailed
 from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome, conclude, journal_entries, take_stock
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.events import message, received, sns_event
 from tests.ops.dead_letters.letter_queue import LetterQueue, dead
@@ -135,7 +138,8 @@ def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_late
         "set_aside": 1,
         "later": 1,
     }
-    with pytest.raises(PartlyFailed, match="1 completed; 1 failed again, 1 not tried, 1 set aside") as caught:
+    said = "1 message completed; 1 dead letter failed again, 1 dead letter not tried, 1 dead letter set aside"
+    with pytest.raises(PartlyFailed, match=said) as caught:
         outcome.require_everything_completed()
     assert caught.value.exit_code == 4
 
@@ -154,7 +158,7 @@ def test_an_empty_queue_proves_nothing_about_a_message_whose_row_is_not_complete
     backlog = stock(LetterQueue([gone]))
     outcome = proven(LetterQueue([]), Rows([]), backlog)
     assert told(outcome) == {"missing": 1}
-    with pytest.raises(PartlyFailed, match="0 completed; 1 missing"):
+    with pytest.raises(PartlyFailed, match="0 messages completed; 1 message missing"):
         outcome.require_everything_completed()
 
 
@@ -194,7 +198,7 @@ def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known
         Backlog(messages={done["MessageId"]: Asked(message_ids(done)[0])}, unseen=unseen) for unseen in (0, 1)
     )
     assert proven(queue, rows, all_seen).is_everything_completed
-    with pytest.raises(PartlyFailed, match="1 completed; 1 hidden"):
+    with pytest.raises(PartlyFailed, match="1 message completed; 1 dead letter hidden"):
         proven(queue, rows, some_seen).require_everything_completed()
 
 
@@ -211,3 +215,25 @@ def test_the_journal_says_what_became_of_each_letter() -> None:
         gone["MessageId"]: ("unknown", "neither completed nor seen in the queue"),
         failing["MessageId"]: ("failed", "no customer"),
     }
+
+
+@pytest.mark.parametrize(
+    ("ownership", "name"),
+    [
+        (Ownership.OTHER, "not_ours"),
+        (Ownership.GONE, "subscription_gone"),
+        (Ownership.UNKNOWN, "owner_unknown"),
+    ],
+)
+def test_only_another_subscriber_s_letter_is_called_not_ours(ownership: Ownership, name: str) -> None:
+    done, strange = dead(), dead()
+
+    class Judging(LetterQueue):
+        def _letter(self, id_: str) -> DeadLetter:
+            owner = Owner(ownership=ownership, name="somebody")
+            found = super()._letter(id_)
+            return replace(found, owner=owner) if id_ == strange["MessageId"] else found
+
+    backlog = stock(LetterQueue([done]))
+    outcome = proven(Judging([strange]), Rows(message_ids(done)), backlog)
+    assert told(outcome) == {"completed": 1, name: 1}
