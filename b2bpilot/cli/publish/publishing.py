@@ -12,7 +12,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.publish import results
 from b2bpilot.cli.publish.progress import ProofDisplay, SendingDisplay
 from b2bpilot.cli.runs.running import new_run, resumed_run
-from b2bpilot.errors import DatabaseError
+from b2bpilot.errors import DatabaseError, Refused
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
         with _run(pilot, request, order, is_quiet=is_one) as journal:
             with _nothing_published():
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
-                before = _completed_before(table, planned, is_test=not order.real)
+                with _ended_when_refused(journal, planned):
+                    before = _completed_before(table, planned, is_test=not order.real)
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
@@ -96,7 +97,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         began = pilot.now()
         is_test = bool(record.parameters.get("test", True))
         with resumed_run(pilot, record) as journal:
-            with _nothing_published():
+            with _nothing_published(), _ended_when_refused(journal, planned, known=record.messages):
                 before = _completed_before(table, planned, is_test=is_test)
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
@@ -144,6 +145,20 @@ def _nothing_published() -> Iterator[None]:
         yield
     except DatabaseError as exc:
         raise type(exc)(f"{exc}. Nothing was published", hint=exc.hint) from exc
+
+
+@contextmanager
+def _ended_when_refused(
+    journal: Journal, planned: Planned, *, known: Mapping[str, MessageState] | None = None
+) -> Iterator[None]:
+    """What is refused before anything was sent is refused for ever: there is nothing to go on with."""
+    try:
+        yield
+    except Refused:
+        if not known:
+            journal.finish({"refused": planned.items})
+            planned.outbox.delete()
+        raise
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.errors import Refused
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.discard import Problem
@@ -45,7 +46,7 @@ def new_run(
     )
     if not is_quiet:
         pilot.output.notice(f"run {journal.run_id}")
-    with journal, _told_how_to_go_on(pilot, journal.run_id, command):
+    with journal, _told_how_to_go_on(pilot, journal, command):
         yield journal
 
 
@@ -56,7 +57,7 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
 
     with (
         Journal.reopen(record.path, operator=operator_name()) as journal,
-        _told_how_to_go_on(pilot, journal.run_id, record.command),
+        _told_how_to_go_on(pilot, journal, record.command),
     ):
         yield journal
 
@@ -83,14 +84,23 @@ def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> Non
 
 
 @contextmanager
-def _told_how_to_go_on(pilot: Pilot, run_id: str, command: str) -> Iterator[None]:
+def _told_how_to_go_on(pilot: Pilot, journal: Journal, command: str) -> Iterator[None]:
+    """A run that was refused is over: there is nothing to go on with."""
     try:
         yield
-    except BaseException:
-        pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
-        if command in RESUMERS:
-            pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
+    except Refused:
+        if not journal.is_finished:
+            _tell(pilot, journal.run_id, command)
         raise
+    except BaseException:
+        _tell(pilot, journal.run_id, command)
+        raise
+
+
+def _tell(pilot: Pilot, run_id: str, command: str) -> None:
+    pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
+    if command in RESUMERS:
+        pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
 
 
 def _row(problem: Problem) -> Row:

@@ -36,6 +36,7 @@ class Journal:
         self.run_id = run_id
         self._file = file
         self._clock = clock
+        self.is_finished = False
 
     @classmethod
     def create(
@@ -95,6 +96,7 @@ class Journal:
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write that the run came to its end; without it, it was interrupted and can be resumed."""
         self.write({"event": "finished", "counts": dict(counts)})
+        self.is_finished = True
 
     def close(self) -> None:
         self._file.close()

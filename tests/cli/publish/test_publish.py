@@ -129,7 +129,7 @@ def test_wait_that_ends_without_a_row_fails(run: Run, staging: Staging) -> None:
     assert "Stored" not in result.stdout
     assert result.stderr.endswith(
         f"error: message {MESSAGE_ID} was published, but not stored within 0.05 s: it has no row\n"
-        f"hint: look again with `b2bpilot inspect {MESSAGE_ID}`\n"
+        f"hint: look again with `b2bpilot inspect -e staging {MESSAGE_ID}`\n"
     )
 
 
@@ -166,6 +166,18 @@ def test_a_test_is_refused_the_id_of_a_real_message_before_anything_is_published
         f"error: {MESSAGE_ID} is the id of a real message: a test message cannot have it. Nothing was published\n"
         in result.stderr
     )
+    assert staging.messages() == []
+
+
+def test_a_publish_that_is_refused_is_over_and_has_no_resume(
+    run: Run, staging: Staging, database_url: str
+) -> None:
+    stored(database_url, test=False)
+    result = run("publish", "-e", "staging", "--message-id", MESSAGE_ID, "--wait")
+    assert result.exit_code == 5
+    assert "runs resume" not in result.stderr
+    (listed,) = run("runs", "list", "-o", "json").document["runs"]
+    assert (listed["state"], listed["counts"]) == ("finished", {"refused": 1})
     assert staging.messages() == []
 
 
