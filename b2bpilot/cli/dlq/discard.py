@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.survey import Survey
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
+    from b2bpilot.ops.table.asked import Named
 
 Letters = Mapping[str, str | None]
 
@@ -77,6 +78,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
     from b2bpilot.ops.dead_letters.discard import is_to_be_marked, remaining, require_whole_plan
     from b2bpilot.ops.dead_letters.naming import patience_after
+    from b2bpilot.ops.table.asked import named
 
     require_whole_plan(record)
     pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
@@ -85,6 +87,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     if not left and not unmarked:
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
         return
+    pilot.output.notice(named(pilot.table).told())
     more = f", and mark {rows(unmarked)} of messages that it deleted" if unmarked else ""
     confirm(
         pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left{more}", yes=yes
@@ -115,6 +118,7 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
 def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bool) -> None:
     from b2bpilot.ops.dead_letters.groups import owners_of
 
+    database = _database(pilot, found)
     plan = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
@@ -122,14 +126,14 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         "owners": owner_view.fields(owners_of(found.look.found)),
         "copies_left": found.look.copies_left,
         "dry_run": dry_run,
-        "database": found.database.fields() if found.database else None,
+        "database": database.fields() if database else None,
     }
     text = [line for group in found.groups for line in group_view.lines(group, now=pilot.now())]
     pilot.output.record(
         {"plan": plan, "groups": [group_view.fields(group) for group in found.groups]}, text=text
     )
-    if found.database and found.database.is_proven:
-        pilot.output.notice(found.database.told())
+    if database and (found.database is None or found.database.is_proven) and not found.database_error:
+        pilot.output.notice(database.told())
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
     if copies := found.look.copies_left:
@@ -137,6 +141,15 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
             f"{letters(copies)} more of the same messages in the queue, not discarded: no delivery of their messages "
             "will be stored. Discard them, too."
         )
+
+
+def _database(pilot: Pilot, found: Survey) -> Named | None:
+    """The database whose rows will be marked. What is listed needs none where it holds no message."""
+    from b2bpilot.ops.table.asked import Named, named
+
+    if found.database or found.database_error:
+        return Named(proof=found.database, error=found.database_error)
+    return named(pilot.table) if any(one.owner.is_ours for one in found.look.found) else None
 
 
 def _confirm(pilot: Pilot, action: str, *, by_name: bool, typed: str | None, yes: bool) -> None:

@@ -51,7 +51,7 @@ def restore(
     pilot = pilot_of(ctx)
     found = source_of(pilot.runs_home, source)
     with _the_only_restore(pilot), pilot.table() as table:
-        plan = _plan(pilot, found, force=force)
+        plan = _plan(pilot, found, table, force=force)
         marks = _marks(pilot, plan, found, table)
         if dry_run:
             return
@@ -73,7 +73,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
     found = source_of(pilot.runs_home, str(record.parameters["source"]))
     with _the_only_restore(pilot), pilot.table() as table:
-        plan = _plan(pilot, found, force=bool(record.parameters.get("force")))
+        plan = _plan(pilot, found, table, force=bool(record.parameters.get("force")))
         marks = _marks(pilot, plan, found, table)
         if not (plan.acts or marks.acts):
             pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
@@ -95,13 +95,14 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
         yield
 
 
-def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
+def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> RestorePlan:
     """Decide and show it. Raises Refused for letters of another environment."""
     from b2bpilot.ops.dead_letters.archive import Origin, require_readable
     from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
     from b2bpilot.ops.dead_letters.source import require_same_origin
     from b2bpilot.ops.dead_letters.whole import whole_queue_of
     from b2bpilot.ops.runs.runs import records
+    from b2bpilot.ops.table.asked import name_of
 
     origin = Origin.of(pilot.environment)
     runs = records(pilot.runs_home, COMMAND, unreadable=pilot.output.notice)
@@ -117,12 +118,20 @@ def _plan(pilot: Pilot, found: Source, *, force: bool) -> RestorePlan:
         )
     require_readable(plan.cut, read=len(plan.decisions))
     require_same_origin(plan, origin, force=force)
+    database = name_of(table) if plan.asked else None
     counts = {decision.value: count for decision, count in plan.counts().items()}
     text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
     pilot.output.record(
-        {"plan": counts, "owners": owner_view.fields(plan.owners), "cut_line": plan.cut},
+        {
+            "plan": counts,
+            "owners": owner_view.fields(plan.owners),
+            "cut_line": plan.cut,
+            "database": database.fields() if database else None,
+        },
         text=text or [f"{found.path} holds no dead letter."],
     )
+    if database and database.proof and database.proof.is_proven:
+        pilot.output.notice(database.told())
     for owner, count in plan.owners.items():
         pilot.output.notice(f"{letters(count)} of them: {owner}")
     if plan.cut:

@@ -113,6 +113,14 @@ def named(open_table: Callable[[], AskedTable]) -> Named:
     """Open the table for nothing but its name."""
     try:
         with open_table() as table:
-            return Named(proof=table.proof)
+            return name_of(table)
+    except PilotError as exc:
+        return Named(error=str(exc))
+
+
+def name_of(table: Table) -> Named:
+    """Return how a plan names a table that is asked later."""
+    try:
+        return Named(proof=table.proof)
     except PilotError as exc:
         return Named(error=str(exc))
