@@ -295,6 +295,11 @@ def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datet
         return True
     if not state.is_unknown:
         return False
+    return is_in_queue(queue, new, now=now)
+
+
+def is_in_queue(queue: LookQueue, new: Archived, *, now: datetime) -> bool:
+    """Tell whether a dead letter with these contents was seen."""
     contents: list[str] = []
 
     def visit(letter: DeadLetter) -> None:

@@ -6,10 +6,19 @@ from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters.archive import Origin, archive_path, archived, open_archive, read_archive
+from b2bpilot.ops.dead_letters.archive import (
+    Archived,
+    Origin,
+    archive_path,
+    archived,
+    open_archive,
+    read_archive,
+)
 from b2bpilot.ops.dead_letters.asked import asked_of
-from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, replacement, was_sent
-from b2bpilot.ops.dead_letters.marks import Marker
+from b2bpilot.ops.dead_letters.discard import is_to_be_marked
+from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, is_in_queue, replacement, was_sent
+from b2bpilot.ops.dead_letters.look import Queue as LookQueue
+from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import patience_after
 from b2bpilot.ops.dead_letters.whole import WholeLetter, sender_of, whole_queue_of
 from b2bpilot.ops.environment import Environment
@@ -43,21 +52,46 @@ def replace_letter(
             marker=Marker(table=table, run_id=journal.run_id, replacement=new.letter.message),
         ).run(archived(edit.letter, origin), new)
     journal.finish(REPLACED)
-    _require_replaced(not_replaced)
+    _require_replaced(not_replaced, run_id=journal.run_id)
 
 
-def _require_replaced(not_replaced: str | None) -> None:
+def _require_replaced(not_replaced: str | None, *, run_id: str) -> None:
     if not_replaced is not None:
         raise PartlyFailed(
             "the dead letter is replaced, but the row still says what the original said: whoever publishes the row, the "
             "stale processor or `b2bpilot submissions republish`, publishes the original, and the edited dead letter is "
             f"removed as completed after that: {not_replaced}",
-            hint="redrive the edited dead letter before anybody does, and do not publish the row again",
+            hint=f"`b2bpilot runs resume {run_id}` writes the row once the processor's database can be asked; until then do "
+            "not publish the row again",
         )
 
 
 def is_done(record: RunRecord) -> bool:
-    return any(state.stage is Stage.DELETED for state in record.messages.values())
+    """Whether the dead letter is replaced, and its row as far as it has one."""
+    return any(
+        state.stage is Stage.DELETED and not is_to_be_marked(state) for state in record.messages.values()
+    )
+
+
+def _write_row(marker: Marker, journal: Journal, queue: LookQueue, new: Archived, now: datetime) -> None:
+    """Write what an edit could not that ended without the database. Once the edited dead letter is no longer seen, it may
+    be stored, or edited again: then the row is left as it is. Raises PartlyFailed."""
+    if not is_in_queue(queue, new, now=now):
+        raise PartlyFailed(
+            "the edited dead letter was not seen in the queue: it may be stored, edited again or held by somebody. The row is "
+            "left as it is",
+            hint="compare it with the run's archive before you publish it again",
+        )
+    doomed = Doomed.of(new.letter)
+    marking = marker.mark(journal, [doomed])[doomed.queue_message_id]
+    match marking.mark:
+        case Mark.MARKED | Mark.NO_ROW:
+            journal.finish(REPLACED)
+        case Mark.NOT_MARKED:
+            _require_replaced(marking.why, run_id=marker.run_id)
+        case _:
+            why = marking.why or "the message was completed meanwhile: its row says with which text"
+            raise PartlyFailed(f"the row could not be written: {why}", hint="see `b2bpilot dlq list`")
 
 
 def resume_edit(
@@ -76,6 +110,10 @@ def resume_edit(
         queue_message_id=original.queue_message_id
     )
     queue = whole_queue_of(environment)
+    if state.stage is Stage.DELETED:
+        marker = Marker(table=table, run_id=record.run_id, replacement=new.letter.message)
+        _write_row(marker, journal, queue, new, now)
+        return
     is_sent = was_sent(queue, new, state, now=now)
     with open_archive(home, record.run_id) as archive:
         not_replaced = Replace(
@@ -88,4 +126,4 @@ def resume_edit(
             patience_seconds=patience_after(record.last_at, now=now),
         ).run(original, new, is_sent=is_sent)
     journal.finish(REPLACED)
-    _require_replaced(not_replaced)
+    _require_replaced(not_replaced, run_id=record.run_id)

@@ -16,7 +16,7 @@ from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import Letters, editor
-from tests.events import message
+from tests.events import message, sns_event
 
 NOBODY_THERE = "postgresql://me@127.0.0.1:9/none"
 
@@ -121,6 +121,37 @@ def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_s
     assert row(database, failed).discarded_by == run_id
 
 
+@pytest.mark.parametrize("command", ["restore", "discard --message-id", "runs resume"])
+def test_every_plan_that_changes_rows_names_the_database(
+    run: Run, letters: Letters, failed: PilotMessage, tmp_path: Path, command: str
+) -> None:
+    named = ["--database-url", NOBODY_THERE] if command == "runs resume" else []
+    if command != "discard --message-id":
+        run("dlq", "discard", "--group", "G1", "--yes", *named)
+    match command:
+        case "restore":
+            result = run("dlq", "restore", the_run(tmp_path, "discard"), "--yes")
+        case "runs resume":
+            result = run("runs", "resume", the_run(tmp_path, "discard"), "--yes")
+        case _:
+            result = run("dlq", "discard", "--message-id", failed.message_id, "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert sum(line.startswith("database ") for line in result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_a_dead_letter_that_somebody_adopts_is_discarded_in_a_named_database(
+    run: Run, letters: Letters, database: DatabaseManager
+) -> None:
+    gone = f"arn:aws:sns:eu-west-1:123456789012:b2b-topic-staging:{'0' * 36}"
+    event = sns_event(message())
+    event["Records"][0]["EventSubscriptionArn"] = gone
+    letters.put(json.dumps(event))
+    result = run("dlq", "discard", "--adopt", gone, "--group", "G1", "--dry-run", "-o", "json")
+    assert result.exit_code == 0, result.stderr
+    assert result.document["plan"]["letters"] == 1
+    assert result.document["plan"]["database"]["proven"] is True
+
+
 def test_the_plan_names_other_letters_of_the_same_messages(
     run: Run, letters: Letters, failed: PilotMessage
 ) -> None:
@@ -167,3 +198,49 @@ def test_an_edit_that_cannot_write_the_row_says_that_the_original_may_be_publish
     assert result.exit_code == 4
     assert "the row still says what the original said" in result.stderr
     assert "submissions republish" in result.stderr
+
+
+def test_what_an_edit_without_the_database_left_its_resume_writes(  # noqa: PLR0917  # fixtures
+    run: Run,
+    letters: Letters,
+    failed: PilotMessage,
+    database: DatabaseManager,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = "document['params']['Body'] = 'three'; path.write_text(json.dumps(document))"
+    editor(monkeypatch, tmp_path, save)
+    another = make_conninfo(database_url, dbname="postgres")
+    result = run("dlq", "edit", failed.message_id, "--yes", "--database-url", another)
+    assert result.exit_code == 4
+    run_id = the_run(tmp_path, "edit")
+    assert f"b2bpilot runs resume {run_id}` writes the row" in result.stderr
+    assert row(database, failed).status is SubmissionStatus.FAILED
+
+    assert run("runs", "resume", run_id, "--yes", "--database-url", another).exit_code == 4
+    result = run("runs", "resume", run_id, "--yes")
+    assert result.exit_code == 0, result.stderr
+    assert (row(database, failed).status, row(database, failed).text) == (SubmissionStatus.ABANDONED, "three")
+    assert len(letters.all()) == 1
+    assert "nothing left to do" in run("runs", "resume", run_id, "--yes").stderr
+
+
+def test_a_resumed_edit_leaves_the_row_when_the_edited_dead_letter_is_not_there_any_more(  # noqa: PLR0917  # fixtures
+    run: Run,
+    letters: Letters,
+    failed: PilotMessage,
+    database: DatabaseManager,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = "document['params']['Body'] = 'three'; path.write_text(json.dumps(document))"
+    editor(monkeypatch, tmp_path, save)
+    another = make_conninfo(database_url, dbname="postgres")
+    run("dlq", "edit", failed.message_id, "--yes", "--database-url", another)
+    letters.hold_one()
+    result = run("runs", "resume", the_run(tmp_path, "edit"), "--yes")
+    assert result.exit_code == 4
+    assert "The row is left as it is" in result.stderr
+    assert row(database, failed).status is SubmissionStatus.FAILED
