@@ -118,13 +118,10 @@ class Stage:
         return all(one["State"] == "Active" for one in functions)
 
     def run(self, command: str) -> None:
-        """As an operator does who copies it into a shell."""
-        access = self.world.access
+        """As an operator does who copies it into a shell that knows no AWS."""
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         variables |= {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "AWS_ACCESS_KEY_ID": access.access_key_id or "",
-            "AWS_SECRET_ACCESS_KEY": access.secret_access_key or "",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             # Compiled once: the AWS CLI starts in half the time.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from b2bpilot.aws import pasted
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
 
@@ -107,9 +107,9 @@ def why(trial: Trial, *, reveal: bool) -> str:
 
 def runnable(command: str, access: AwsAccess) -> str:
     """Return a command of `aws` that reaches the account and region that were looked at."""
-    given = {"--region": access.region, "--profile": access.profile, "--endpoint-url": access.endpoint_url}
-    options = "".join(f"{flag} {shlex.quote(value)} " for flag, value in given.items() if value)
-    return f"aws {options}{command.removeprefix('aws ')}" if command.startswith("aws ") else command
+    if not command.startswith("aws "):
+        return command
+    return f"{pasted.credentials(access)}aws {pasted.options(access)}{command.removeprefix('aws ')}"
 
 
 def name(found: Subscription) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import fields
 
+from b2bpilot.aws import pasted
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
 
 PROGRAM = re.compile(r"(?P<before>^|&& |; |\$\()(?P<name>aws|b2bpilot) ")
 MIGRATES = re.compile(r"(\bb2bpilot (?:--\S+ \S+ )*)(migrate|submissions)\b")
-SECRET_DATABASE = re.compile(r"\$\(aws [^|]* get-secret-value [^|]*\| python3 -c '[^']*'\)")
+SECRET_DATABASE = re.compile(r"\$\((?:\w+=\S+ )*aws [^|]* get-secret-value [^|]*\| python3 -c '[^']*'\)")
 """The shell's way to the database of the secret, as the checks of the database write it."""
 GIVEN_DATABASE = "${B2BPILOT_DATABASE_URL:?}"
 UNFILLED = re.compile(r"\{\w+\}")
@@ -30,7 +30,7 @@ def command(template: str, world: World) -> str | None:
     filled = _filled(template, world)
     if UNFILLED.search(filled):
         return None
-    whole = PROGRAM.sub(lambda found: f"{found[0]}{_options(world, found['name'])}", filled)
+    whole = PROGRAM.sub(lambda found: f"{found['before']}{_program(world, found['name'])}", filled)
     return _of_given_database(whole) if world.given_database_url else whole
 
 
@@ -41,13 +41,11 @@ def _of_given_database(command: str) -> str:
     return MIGRATES.sub(lambda found: f'{found[1]}--database-url "{GIVEN_DATABASE}" {found[2]}', named)
 
 
-def _options(world: World, program: str) -> str:
-    """The global options without which the command could reach another place than we looked at."""
-    if program == "b2bpilot" and world.name == LOCAL:
-        return ""
-    access = world.access
-    given = {"--region": access.region, "--profile": access.profile, "--endpoint-url": access.endpoint_url}
-    return "".join(f"{name} {shlex.quote(value)} " for name, value in given.items() if value)
+def _program(world: World, name: str) -> str:
+    """The program with what it needs to reach the place that we looked at."""
+    if name == "aws":
+        return f"{pasted.credentials(world.access)}aws {pasted.options(world.access)}"
+    return f"{name} " if world.name == LOCAL else f"{name} {pasted.options(world.access)}"
 
 
 def _filled(template: str, world: World) -> str:

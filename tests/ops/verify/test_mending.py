@@ -44,6 +44,24 @@ def test_the_local_environment_says_by_itself_where_it_is() -> None:
     assert command("b2bpilot migrate -e local --yes", made) == "b2bpilot migrate -e local --yes"
 
 
+def test_a_command_of_awss_for_the_local_environment_has_its_credentials() -> None:
+    """Pasted without them it ended with: Unable to locate credentials."""
+    access = AwsAccess(
+        region="us-east-1",
+        endpoint_url="http://127.0.0.1:1",
+        access_key_id="1",
+        secret_access_key="local",
+        is_told_all=True,
+    )
+    made = World(name="local", access=access, now=NOW)
+    made.ask("stack", lambda: STACK)
+
+    assert command("aws sns get --arn {topic_arn}", made) == (
+        "AWS_ACCESS_KEY_ID=1 AWS_SECRET_ACCESS_KEY=local aws --region us-east-1 --endpoint-url http://127.0.0.1:1 "
+        f"sns get --arn {STACK.topic_arn}"
+    )
+
+
 def test_a_brace_that_is_meant_is_doubled() -> None:
     assert command("""aws x --json '{{"a": "{api_id}"}}'""", world()) == (
         f"""aws --region eu-west-1 x --json '{{"a": "{STACK.api_id}"}}'"""
