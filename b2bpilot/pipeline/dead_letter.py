@@ -161,7 +161,7 @@ def _sendable(letter: DeadLetter) -> Mapping[str, Any]:
     if letter.event is None:
         raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
     if not letter.owner.is_ours:
-        raise NotOurs(f"dead letter {letter.queue_message_id} is not this environment's: {letter.owner}")
+        raise NotOurs(f"dead letter {letter.queue_message_id} is {letter.owner.not_ours}")
     return letter.event
 
 

@@ -53,6 +53,12 @@ class Owner:
             case _:
                 return f"of {self}"
 
+    @property
+    def not_ours(self) -> str:
+        """Say that it is left alone, and why: only of a live subscriber's it is certain."""
+        known = "not" if self.ownership is Ownership.OTHER else "not known to be"
+        return f"{known} this environment's: {self}"
+
     def __str__(self) -> str:
         match self.ownership:
             case Ownership.OURS:

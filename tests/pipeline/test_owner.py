@@ -255,3 +255,11 @@ def test_what_a_body_names_is_read_from_whatever_it_is(document: dict[str, Any])
     found = addressee_of(document)
 
     assert all(is_subscription(arn) for arn in found.subscription_arns)
+
+
+def test_only_of_a_live_subscribers_it_is_said_that_it_is_not_ours() -> None:
+    assert (
+        Owner(ownership=Ownership.OTHER, name="queue billing").not_ours
+        == "not this environment's: queue billing"
+    )
+    assert Owner(ownership=Ownership.UNKNOWN).not_ours == "not known to be this environment's: unknown"

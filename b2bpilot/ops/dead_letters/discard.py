@@ -270,7 +270,7 @@ def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> M
 
 
 def _others(letter: DeadLetter) -> str:
-    return f"not this environment's, so it is still in the queue: {letter.owner}"
+    return f"still in the queue, as it is {letter.owner.not_ours}"
 
 
 def _problem(letter: DeadLetter, reason: str, *, is_in_queue: bool = False) -> Problem:

@@ -110,7 +110,7 @@ def require_ours(letter: DeadLetter) -> None:
     """Raises NotOurs."""
     if not letter.owner.is_ours:
         raise NotOurs(
-            f"dead letter {letter.queue_message_id} is not this environment's: {letter.owner}. Nothing was changed"
+            f"dead letter {letter.queue_message_id} is {letter.owner.not_ours}. Nothing was changed"
         )
 
 

@@ -212,7 +212,7 @@ def _why_left(
             return str(letter.unreadable)
         case Decision.OTHER | Decision.GONE | Decision.UNOWNED:
             adopt = " (--adopt sends it to the processor)" if decision is Decision.GONE else ""
-            return f"it is not this environment's but of {letter.owner}{adopt}"
+            return f"it is {letter.owner.not_ours}{adopt}"
         case _:
             assert_never(decision)
 
