@@ -5,6 +5,7 @@ Times are AWS's: SQS counts a letter's age by its own clock.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -82,6 +83,30 @@ class Scheduled:
 def folder_of(home: Path, origin: Origin) -> Path:
     """Return where the archives of an environment's queue are, unless another folder is named."""
     return home / FOLDER / f"{origin.environment}-{origin.account_id}-{origin.region}"
+
+
+def folders_of(home: Path, origin: Origin) -> list[Path]:
+    """Return every folder of this machine into which this environment's dead letters were copied by schedule."""
+    default = folder_of(home, origin)
+    with contextlib.suppress(OSError, ValueError):
+        text = _named(default).read_text(encoding="utf-8")
+        return [default, *(Path(line) for line in text.splitlines() if line)]
+    return [default]
+
+
+def remember(home: Path, origin: Origin, folder: Path) -> None:
+    """Note a folder that somebody named, so that `verify` knows of it. Who cannot write there has exported all the same."""
+    if folder in folders_of(home, origin):
+        return
+    path = _named(folder_of(home, origin))
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{folder}\n")
+
+
+def _named(default: Path) -> Path:
+    return default.with_name(f"{default.name}.folders")
 
 
 def read_last(folder: Path) -> Last | None:

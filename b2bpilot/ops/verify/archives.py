@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.dead_letters.archive import Origin
-from b2bpilot.ops.dead_letters.scheduled import Last, folder_of, read_last
+from b2bpilot.ops.dead_letters.scheduled import Last, folders_of, read_last
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
 from b2bpilot.ops.verify.letters import LATELY, counters_of
@@ -20,16 +20,19 @@ def _archived_in_time(world: World) -> Answer:
         return holds("the queue is empty")
     if world.home is None:
         return unanswered("no folder of this machine's archives was named")
-    folder = folder_of(world.home, Origin.of(world.environment))
-    last = read_last(folder)
-    if last is None:
+    folders = folders_of(world.home, Origin.of(world.environment))
+    places = ", ".join(map(str, folders))
+    found = [last for folder in folders if (last := read_last(folder))]
+    if not found:
         return silent(
-            f"no scheduled archive is known on this machine ({folder}); another one may have them",
+            f"no scheduled archive is known on this machine ({places}); another one may have them",
             may_change=False,
         )
-    if last.complete_at is None:
-        return fails(f"no scheduled export on this machine saw all dead letters yet ({folder})")
-    return _judged(world, last, last.complete_at, waiting)
+    complete = [(last.complete_at, last) for last in found if last.complete_at]
+    if not complete:
+        return fails(f"no scheduled export on this machine saw all dead letters yet ({places})")
+    complete_at, last = max(complete, key=lambda one: one[0])
+    return _judged(world, last, complete_at, waiting)
 
 
 def _judged(world: World, last: Last, complete_at: datetime, waiting: int) -> Answer:

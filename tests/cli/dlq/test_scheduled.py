@@ -8,7 +8,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from b2bpilot.ops.dead_letters.scheduled import read_last
+from b2bpilot.ops.dead_letters.archive import Origin
+from b2bpilot.ops.dead_letters.scheduled import folders_of, read_last
 from b2bpilot.ops.runs.durable import exclusive
 from tests.cli.conftest import REGION, Run, Staging
 from tests.cli.dlq.dead_letters import Letters
@@ -143,6 +144,8 @@ def test_archives_may_be_kept_in_a_folder_of_ones_own(run: Run, letters: Letters
     own = tmp_path / "kept"
     assert run("dlq", "export", "--scheduled", str(own)).exit_code == 0
     assert len(archived(own)) == 1
+    origin = Origin(environment="staging", account_id="123456789012", region="eu-west-1")
+    assert folders_of(tmp_path / "pilot", origin)[1:] == [own]
 
 
 def test_a_folder_that_the_export_did_not_make_keeps_its_mode(

@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
 from b2bpilot.ops.dead_letters.archive import Origin
-from b2bpilot.ops.dead_letters.scheduled import LAST, Last, folder_of
+from b2bpilot.ops.dead_letters.scheduled import LAST, Last, folder_of, folders_of, remember
 from b2bpilot.ops.verify.archives import CHECKS
 from b2bpilot.ops.verify.check import Answer
 from b2bpilot.ops.verify.measured import letter_age
@@ -49,6 +49,19 @@ def last(*, complete: timedelta | None, oldest: timedelta | None = None) -> Last
         complete_at=None if complete is None else NOW - complete,
         oldest_sent_at=None if oldest is None else NOW - oldest,
     )
+
+
+def test_a_folder_that_somebody_named_is_known_and_the_newest_counts(tmp_path: Path) -> None:
+    origin = Origin.of(world(home=tmp_path).environment)
+    own = tmp_path / "kept"
+    own.mkdir()
+    (own / LAST).write_text(last(complete=DAY, oldest=2 * DAY).to_json())
+    assert answer(tmp_path, age=5 * DAY).is_known is False
+    remember(tmp_path, origin, own)
+    remember(tmp_path, origin, own)
+    assert folders_of(tmp_path, origin) == [folder_of(tmp_path, origin), own]
+    assert answer(tmp_path, age=5 * DAY).is_true
+    assert answer(tmp_path, last=last(complete=13 * DAY), age=5 * DAY).is_true
 
 
 def test_an_empty_queue_needs_no_archive(tmp_path: Path) -> None:
