@@ -147,7 +147,7 @@ def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
         }
         pilot.output.record({"exported": fields}, text=[f"Exported {what} to {file}"])
     for owner, count in owners_of(found.found).items():
-        pilot.output.notice(f"{letters(count)} of them: {owner}")
+        pilot.output.notice(f"{count:,} of them: {owner}")
     if found.not_released:
         pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
 

@@ -133,7 +133,7 @@ def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> Res
     if database and database.proof and database.proof.is_proven:
         pilot.output.notice(database.told())
     for owner, count in plan.owners.items():
-        pilot.output.notice(f"{letters(count)} of them: {owner}")
+        pilot.output.notice(f"{count:,} of them: {owner}")
     if plan.cut:
         pilot.output.notice(f"{plan.cut} is cut: the dead letter in it cannot be read, and is not put back.")
     return plan

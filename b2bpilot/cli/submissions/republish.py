@@ -165,13 +165,13 @@ def _told(pilot: Pilot, found: Plan, table: AskedTable) -> Iterator[str]:
     yield f"  {pilot.environment}"
     real = len(found.to_send) - found.tests - found.replies_begun
     if found.tests:
-        yield f"  {found.tests:,} of them are test messages."
+        yield f"  {many(found.tests, 'of them is a test message', 'of them are test messages')}."
     if real > 0:
-        yield f"  {real:,} have no reply yet: if one is configured, each sender gets it now."
+        yield f"  {many(real, 'message has', 'messages have')} no reply yet: if one is configured, each sender gets it now."
     if found.replies_unknown:
         yield f"  Of {found.replies_unknown:,} nobody knows whether the reply was sent; it is not sent again."
     if found.unmarked:
-        yield f"  {found.unmarked:,} were discarded by a person: the mark is taken back."
+        yield f"  {many(found.unmarked, 'message was', 'messages were')} discarded by a person: the mark is taken back."
     for priority, count in found.unknown_priorities.items():
         yield f"  {count:,} have the priority {priority!r}, which this version does not know: they are published as normal."
     yield (

@@ -247,7 +247,7 @@ def require_something_to_do(left_alone: int, owners: Mapping[Owner, int]) -> Non
         raise all_others(owners)
     if left_alone:
         raise PartlyFailed(
-            f"nothing was sent: {left_alone:,} stay in the queue as they are",
+            f"nothing was sent: {many(left_alone, 'dead letter stays', 'dead letters stay')} in the queue",
             hint="`b2bpilot dlq show ID` tells what each needs; --include-poison sends what came back three times",
         )
 

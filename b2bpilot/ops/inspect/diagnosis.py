@@ -13,6 +13,7 @@ from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.submissions import LAMBDA_RETRIES
 from b2bpilot.ops.table.row_proof import ATTEMPTS
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
+from b2bpilot.plural import many
 
 GRACE = timedelta(seconds=30)
 """A line reaches CloudWatch some seconds late: before that nothing is missing."""
@@ -196,7 +197,7 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     yield from at_twilio.gaps(evidence, is_lost=verdict is Verdict.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:
-        yield f"the row counts {row.attempts} attempts, the log shows {claims}: the others are older than the log, or were killed"
+        yield f"the row counts {many(row.attempts, 'attempt')}, the log shows {claims}: the others are older than the log, or were killed"
     if row is None and not (evidence.row_problem or evidence.other_row) and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
     if verdict is Verdict.FAILED and evidence.was_asked("dead-letter queue"):

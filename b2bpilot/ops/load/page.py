@@ -91,9 +91,9 @@ def _stored(report: Report) -> str:
 def _tiles(report: Report) -> str:
     stored = report.stored_per_second
     tiles = (
-        (f"{report.accepted:,}", "requests accepted"),
+        (f"{report.accepted:,}", "request accepted" if report.accepted == 1 else "requests accepted"),
         (f"{report.requests_per_second:,.0f}/s", "accepted, on average"),
-        (f"{report.stored:,}", "messages stored"),
+        (f"{report.stored:,}", "message stored" if report.stored == 1 else "messages stored"),
         (f"{stored:,.0f}/s" if stored is not None else "unknown", "stored, until the last row"),
         (_shown(report.accept, "p95"), "accept, 95 % within"),
         (_shown(report.store, "p95"), "accept to stored, 95 % within"),

@@ -87,7 +87,7 @@ def _none_lost(found: Evidence, *, now: datetime) -> Check:
     return Check(
         promise="none is lost",
         verdict=Verdict.PROVED,
-        detail=f"all {len(found.healthy()):,} accepted messages have their row",
+        detail=f"{many(len(found.healthy()), 'accepted message has its row', 'accepted messages have their rows')}",
     )
 
 
