@@ -31,7 +31,7 @@ EXPLAINED = {
     "send": "send",
     "remove": "only remove: it is completed",
     "set aside": "leave: sent 3 times already, and failed (--include-poison)",
-    "in progress": "leave: a run is processing it",
+    "in progress": "leave: a lease on it holds: a run is at work on it, or died a moment ago",
     "discarded": "leave: a person discarded its message",
     "unreadable": "leave: it cannot be read",
     "somebody else's": "leave: it is for another subscriber",
@@ -68,7 +68,11 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         "adopted": sorted(order.adopted),
     }
     pace = f"at most {many(limits.concurrency, 'call')} at once"
-    pace += f" and {limits.rate:g} letters a second" if limits.rate else ""
+    pace += (
+        f" and {limits.rate:g} {'dead letter' if limits.rate == 1 else 'dead letters'} a second"
+        if limits.rate
+        else ""
+    )
     text = [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),

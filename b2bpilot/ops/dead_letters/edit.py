@@ -103,7 +103,10 @@ def require_editable(letter: WholeLetter, state: RowState) -> None:
             hint=f"`b2bpilot inspect {message_id}` names the run; `b2bpilot dlq restore RUN` takes it back",
         )
     if state is RowState.IN_PROGRESS:
-        raise Refused(f"message {message_id} is being processed now. Nothing was changed")
+        raise Refused(
+            f"a lease on message {message_id} holds: a run is at work on it, or died a moment ago. Nothing was changed",
+            hint="edit it once the lease is over: `b2bpilot submissions show` names its end",
+        )
 
 
 def require_ours(letter: DeadLetter) -> None:

@@ -19,6 +19,7 @@ from b2bpilot.pipeline.models import Progress, SubmissionStatus
 TRIES = 3
 """So often a row is looked at again that changed between the look and the mark."""
 ASK_AGAIN_SECONDS = 30
+BUSY = "a lease on the message holds, or its row keeps changing: a run is at work on it, or died a moment ago"
 NOT_MARKED = "row not marked: the stale processor may publish it again"
 
 
@@ -31,7 +32,7 @@ class Mark(StrEnum):
     COMPLETED = "completed"
     EARLIER = "marked by another run"
     BUSY = "in progress"
-    """A run is at work on it. Its dead letter stays, for what this run will have done is not known."""
+    """A lease on it holds. Its dead letter stays, for what this run will have done is not known."""
     NOT_MARKED = "not marked"
     """The table could not be asked, or is not proven to be the processor's."""
 
@@ -123,7 +124,7 @@ class Marker:
             journal.write(*(_marking(one, seen[one.asked]) for one in doomed if one.asked in seen))
             done = self._change([seen_row(row) for row in seen.values()])
             marks |= {one: Marking(mark=Mark.MARKED) for one in seen if one.message_id in done}
-        busy = Marking(mark=Mark.BUSY, why="a run is at work on the message; it is still in the queue")
+        busy = Marking(mark=Mark.BUSY, why=f"{BUSY}; it is still in the queue")
         return {one: marks.get(one, busy) for one in wanted}
 
     def _change(self, rows: Sequence[SeenRow]) -> set[str]:

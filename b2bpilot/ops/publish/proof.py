@@ -79,7 +79,7 @@ class Judged:
                 return self.proven.error
             case Verdict.UNKNOWN:
                 return "the database is not proven to be the processor's"
-        return "a run still works on it" if row else "it has no row"
+        return "its row is not completed" if row else "it has no row"
 
     @property
     def _has_failed_attempt(self) -> bool:

@@ -25,7 +25,7 @@ class RowState(StrEnum):
     FAILED = "failed"
     COMPLETED = "completed"
     IN_PROGRESS = "in progress"
-    """A run holds the lease."""
+    """A lease holds: a run is at work on it, or died a moment ago."""
     STUCK = "stuck"
     """Nobody works on it: its lease is over, or it was never claimed."""
     ABANDONED = "abandoned"

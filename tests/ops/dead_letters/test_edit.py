@@ -191,7 +191,7 @@ def test_a_completed_message_is_refused() -> None:
     letter = the_letter(LetterQueue([dead()]))
     with pytest.raises(Refused, match="is completed"):
         require_editable(letter, RowState.COMPLETED)
-    with pytest.raises(Refused, match="being processed"):
+    with pytest.raises(Refused, match="a run is at work on it, or died a moment ago"):
         require_editable(letter, RowState.IN_PROGRESS)
     for state in (RowState.FAILED, RowState.NOT_STORED, RowState.STUCK, RowState.ABANDONED):
         require_editable(letter, state)

@@ -172,9 +172,7 @@ def test_a_letter_whose_message_is_at_work_stays_in_the_queue(
     with table_of(database_url) as table:
         _, discarded = discard(queue, tmp_path, table)
     assert (discarded.deleted, discarded.marked) == (1, 1)
-    assert [problem.reason for problem in discarded.problems] == [
-        "a run is at work on the message; it is still in the queue"
-    ]
+    assert [problem.reason for problem in discarded.problems] == [f"{marking.BUSY}; it is still in the queue"]
     assert len(queue.messages) == 1
     assert record_of(tmp_path).stages() == {Stage.FAILED: 1, Stage.DELETED: 1}
 

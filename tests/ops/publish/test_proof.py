@@ -80,7 +80,7 @@ def test_an_id_that_a_test_has_is_refused_for_a_real_message_and_the_reverse() -
     ("row", "said"),
     [
         (None, "it has no row"),
-        (progress("a", SubmissionStatus.PROCESSING), "a run still works on it"),
+        (progress("a", SubmissionStatus.PROCESSING), "its row is not completed"),
         (progress("a", SubmissionStatus.FAILED, attempts=2, error="no CRM"), "attempt 2 failed: no CRM"),
         (progress("a", SubmissionStatus.ABANDONED, error="no CRM"), "it was abandoned: no CRM"),
     ],
