@@ -53,6 +53,23 @@ def test_a_captured_table_is_aligned_complete_and_without_control_characters() -
     )
 
 
+def test_an_id_is_never_cut_and_a_text_without_room_beside_it_goes_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = at_a_terminal(monkeypatch, color=Color.NEVER)
+    id_ = "6a2a4cf4-5b3e-4f0e-9d62-6e9f2c4d7a10"
+    columns = {"age": "1 h ago", "message id": id_, "status": "failed", "error": "the CRM is down"}
+    output.rows("things", [Row(fields={}, columns=columns)])
+    assert [line.rstrip() for line in text(output.stdout).splitlines()] == [
+        "age  message id  status",
+        "    error",
+        "1 h ago",
+        f"    {id_}",
+        "    failed",
+        "    the CRM is down",
+    ]
+
+
 def test_a_terminals_table_keeps_to_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
     output = at_a_terminal(monkeypatch, color=Color.NEVER)
     output.rows("things", ROWS)

@@ -36,8 +36,44 @@ def lines(parts: Iterable[tuple[str, str, int]], *, width: int) -> Text:
     )
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """The last column gives way where the terminal is too narrow."""
+LEAST = 20
+"""So many columns a text must have beside the others; with less it stands below them."""
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> Table | Text:
+    """The last column gives way where the terminal is too narrow: an id is never cut."""
+    sizes = [
+        max(plain.width(plain.one_line(row[place])) for row in [headings, *rows])
+        for place in range(len(headings))
+    ]
+    left = width - sum(sizes[:-1]) - 2 * len(sizes)
+    if left < min(LEAST, sizes[-1]):
+        return _below(headings, rows, width=width)
+    return _beside(headings, rows)
+
+
+def _below(headings: Sequence[str], rows: Iterable[Sequence[str]], *, width: int) -> Text:
+    """Each row on as many lines as its cells need, whole; its last cell begins a line of its own."""
+    named = [(row, "bold" if row is headings else "") for row in (headings, *rows)]
+    parts = (
+        (part, style, 4)
+        for row, style in named
+        for part in (*_packed(row[:-1], width), "    " + plain.one_line(row[-1]))
+    )
+    return lines(parts, width=width)
+
+
+def _packed(cells: Sequence[str], width: int) -> list[str]:
+    packed: list[str] = []
+    for cell in map(plain.one_line, cells):
+        if packed and plain.width(packed[-1]) + 2 + plain.width(cell) <= width:
+            packed[-1] += f"  {cell}"
+        else:
+            packed.append(f"    {cell}" if packed else cell)
+    return packed
+
+
+def _beside(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 

@@ -235,7 +235,7 @@ class Output:
         except OSError as exc:
             raise OutputFailed(exc.strerror) from exc
 
-    def _print(self, renderable: Table) -> None:
+    def _print(self, renderable: Table | Text) -> None:
         with self._above_progress():
             self._console(self.stdout).print(renderable)
 
@@ -254,7 +254,7 @@ class Output:
             for line in plain.table(headings, rows):
                 self._write(line)
             return
-        self._print(drawing.table(headings, rows))
+        self._print(drawing.table(headings, rows, width=self._console(self.stdout).width))
 
     def _console(self, stream: TextIO) -> Console:
         return drawing.console(stream, is_styled=self._is_styled(stream))
