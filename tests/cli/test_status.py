@@ -51,6 +51,13 @@ def test_a_source_that_cannot_be_asked_is_named_in_its_place(run: Run, queue: st
     assert "Nothing wrong was seen in what could be looked at." in result.stdout
 
 
+def test_without_the_database_the_latency_is_unknown_and_not_said_to_be_none(run: Run, queue: str) -> None:
+    result = run("status", *ENV, "--database-url", "postgresql://me@127.0.0.1:9/none")
+    assert line_of(result.stdout, "latency").startswith("latency       unknown: ")
+    assert line_of(result.stdout, "no lease").startswith("no lease      unknown: ")
+    assert "nothing was stored lately" not in result.stdout
+
+
 def test_what_is_unknown_is_null_for_programs(run: Run, queue: str) -> None:
     status = run("status", *ENV, "-o", "json").document["status"]
     assert (status["redriver"], status["reserved_concurrency"]) == (None, None)

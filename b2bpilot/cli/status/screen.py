@@ -114,7 +114,7 @@ def _latency(reading: Reading) -> str:
         return _percentiles(by_metric, "message")
     if by_rows is not None:
         return _percentiles(by_rows, "newest row")
-    if reading.traffic.value is None and reading.rows.value is None:
+    if reading.rows.value is None:
         return f"unknown: {reading.rows.error}"
     return "nothing was stored lately"
 
@@ -129,7 +129,9 @@ def _state(reading: Reading) -> Iterator[Line]:
     yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
     yield _shown("rows", reading.rows, _rows)
     yield _shown("database", reading.database, lambda proof: proof.told().removeprefix("database "))
-    yield _shown("stuck", reading.rows, lambda rows: f"{rows.stuck:,}, stale {rows.stale:,}")
+    yield _shown(
+        "no lease", reading.rows, lambda rows: f"{rows.stuck:,} of those begun, stale {rows.stale:,}"
+    )
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("redriver", reading.redriver, _redriver)
     yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
