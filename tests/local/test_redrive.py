@@ -282,7 +282,7 @@ def test_a_letter_that_failed_in_three_runs_is_set_aside_and_the_exit_code_says_
 
     document = json.loads(capsys.readouterr().out)
     assert document["plan"]["decisions"] == {"set aside": 1}
-    assert document["error"]["message"] == "nothing was sent: 1 stay in the queue as they are"
+    assert document["error"]["message"] == "nothing was sent: 1 dead letter stays in the queue"
     assert database.progress_of([bad.message_id])[bad.message_id].attempts == 3
     assert cli("dlq", "show", bad.message_id) == 0
     assert "set it aside: it was sent 3 times and failed" in capsys.readouterr().out
