@@ -460,7 +460,7 @@ def test_another_dead_letter_of_a_discarded_message_stays_in_the_queue_and_names
         assert cli("dlq", "redrive", *arguments) == 4
         said = capsys.readouterr()
         assert "leave: a person discarded its message" in said.out
-        assert f"dlq restore {run_id}" in said.err
+        assert f"dlq restore -e local {run_id}" in said.err
         assert queue.counters().visible == 1
     assert cli("dlq", "list") == 0
     assert f"Discarded in run {run_id}: 1 message" in "".join(capsys.readouterr())
