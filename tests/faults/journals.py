@@ -65,9 +65,16 @@ class Run:
     def claims(self) -> Iterator[tuple[Claim, str]]:
         """Yield what it says, with the message of which it says it."""
         removed = {entry.get("queue_message_id") for entry in self.entries if _is_removal(entry)}
+        removed -= self._taken_by_lambda()
         for entry in self.entries:
             if claim := self._claim(entry, removed):
                 yield claim, str(entry.get("message_id"))
+
+    def _taken_by_lambda(self) -> set[object]:
+        """A resumed run only removes what Lambda had taken before the kill: nothing says that it is completed."""
+        if self.via != "async":
+            return set()
+        return {entry.get("queue_message_id") for entry in self.entries if entry.get("event") == "accepted"}
 
     def _claim(self, entry: Entry, removed: set[object]) -> Claim | None:
         if entry.get("event") == "proof":

@@ -115,7 +115,8 @@ def test_interrupted_it_says_what_stays_and_the_next_run_ends_well(
     with migrating(old) as migrator:
         exit_code, said = migrator.end(number)
     assert exit_code == 130
-    assert "What was done stays; run `b2bpilot migrate` again, and it goes on from there.\n" in said
+    again = 'b2bpilot migrate --database-url "${B2BPILOT_DATABASE_URL:?}"'
+    assert f"What was done stays; run `{again}` again, and it goes on from there.\n" in said
     assert said.endswith("error: interrupted\n")
     assert "Traceback" not in said
     ends_well(run, old)
