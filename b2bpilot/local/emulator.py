@@ -229,6 +229,7 @@ class TopicSeams:
         self._counted.set()
 
     def _report(self) -> None:
+        """Collect for a moment before it is told: one call for many notifications."""
         while self._counted.wait():
             time.sleep(COUNT_SECONDS)
             self._counted.clear()

@@ -48,6 +48,7 @@ class EmulatorProcess:
         return self._process.pid
 
     def wait_until_ready(self) -> None:
+        """Ask until it answers: another process says in no other way that it listens."""
         deadline = time.monotonic() + READY_SECONDS
         with urllib3.PoolManager(retries=False) as http:
             while not self._answers(http):

@@ -49,6 +49,7 @@ class HomeLock:
         return self._owner()
 
     def wait_until_free(self, *, timeout_seconds: float) -> bool:
+        """Try until it is free: flock waits for ever or not at all."""
         deadline = time.monotonic() + timeout_seconds
         while self.owner() is not None:
             if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ import pytest
 
 from b2bpilot.ops.submissions import PAGE, Query, select
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
-from tests.ops.rows import row
+from tests.ops.table.rows import submission as row
 
 
 class Table:

@@ -107,7 +107,8 @@ def _selection(
 
 
 def _follow(pilot: Pilot, follower: Follower, *, reveal: bool) -> None:
-    """What passes (no network, too many calls) is said, and tried again."""
+    """Ask again and again: CloudWatch pushes nothing to who reads by FilterLogEvents. What passes (no network, too many
+    calls) is said, and tried again."""
     while True:
         try:
             _show(pilot, follower.new(), reveal=reveal)
