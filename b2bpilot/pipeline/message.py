@@ -6,6 +6,7 @@ times out after SNS accepted it and is sent again has two of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -111,6 +112,11 @@ def is_derived(message_id: str) -> bool:
 def new_message_id() -> str:
     """Return an id for a message that did not come from Twilio."""
     return str(uuid.uuid4())
+
+
+def message_id_of(body: bytes) -> str:
+    """Return the id of a message that has only its body to be told by: the same body is the same message."""
+    return str(uuid.UUID(bytes=hashlib.sha256(body).digest()[:16], version=4))
 
 
 def parse_message_id(text: str) -> str:

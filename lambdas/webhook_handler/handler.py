@@ -57,7 +57,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     named = identity({})
     try:
         request = read_request(event)
-        named = identity(request.parameters)
+        named = identity(request.form)
         message = _message(request)
         if isinstance(message, StatusCallback):
             return _noted(message)
@@ -84,11 +84,14 @@ def _noted(callback: StatusCallback) -> dict[str, Any]:
 
 
 def _message(request: WebhookRequest) -> PilotMessage | StatusCallback:
-    received_at = datetime.now(UTC)
+    received_at, config = datetime.now(UTC), _configuration.current()
     try:
-        return message_from_request(request, _configuration.current(), received_at=received_at)
+        return message_from_request(request, config, received_at=received_at)
     except SignatureUnknown:
-        return message_from_request(request, _configuration.renewed(), received_at=received_at)
+        renewed = _configuration.renewed()
+        if renewed == config:
+            raise
+        return message_from_request(request, renewed, received_at=received_at)
 
 
 def _publish(message: PilotMessage) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from b2bpilot.errors import MessageUnreadable
-from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, new_message_id, parse_message_id
+from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for, message_id_of, parse_message_id
 from b2bpilot.pipeline.several_values import parameters
 from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.signature import (
@@ -29,6 +29,13 @@ from lambdas.webhook_handler.config import WebhookConfig
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 SID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=")
+"""Base64 of an HMAC-SHA1, or of an HMAC-SHA256: nothing else can be right, whatever the secret."""
+MAX_BODY_BYTES = 6 * 262_144
+"""SNS takes 262,144 bytes of our JSON, in which a character has at least a third of its bytes in a form, and a sixth of
+them in the JSON of a request: what is larger can't be published, so nobody computes its signature."""
+MAX_FIELDS = 2_000
+"""Twilio sends some forty. Each costs its work before anybody knows who sent it."""
 SID_FIELDS = ("MessageSid", "SmsMessageSid", "SmsSid")
 
 
@@ -51,21 +58,12 @@ class SignatureUnknown(RejectedRequest):
 class WebhookRequest:
     """A request as it came. `body` is the bytes that were sent, whatever API Gateway made of them."""
 
-    headers: Mapping[str, str] = field(repr=False)
+    content_type: str
+    signature: str
+    settings_header: str | None
     query: str
     body: bytes = field(repr=False)
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    @property
-    def signature(self) -> str:
-        return self.headers.get(SIGNATURE_HEADER, "")
-
-    @property
-    def parameters(self) -> Parameters:
-        return form_parameters(self.body) if self.content_type == FORM else Parameters(())
+    form: Parameters = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +75,18 @@ class StatusCallback:
 
 
 def read_request(event: Mapping[str, Any]) -> WebhookRequest:
-    """Header names are folded to lower case: API Gateway's kinds differ in it."""
-    headers = event.get("headers") or {}
+    """Header names are folded to lower case: API Gateway's kinds differ in it. Raises RejectedRequest for what is too
+    large to be a message: nothing is verified yet, so nothing may cost more than its bytes."""
+    headers = _headers(event.get("headers"))
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = _body_bytes(event)
     return WebhookRequest(
-        headers={str(name).lower(): str(value) for name, value in headers.items()},
-        query=str(event.get("rawQueryString") or ""),
-        body=_body_bytes(event),
+        content_type=content_type,
+        signature=headers.get(SIGNATURE_HEADER, ""),
+        settings_header=headers.get(SETTINGS_HEADER),
+        query=_utf8(event.get("rawQueryString")).decode("utf-8", "replace"),
+        body=body,
+        form=form_parameters(body) if content_type == FORM else Parameters(()),
     )
 
 
@@ -92,8 +96,10 @@ def message_from_request(
     """Return what Twilio, or a test that holds the token, sent. Raises RejectedRequest; SignatureUnknown among them
     where another secret could make the difference."""
     _require(bool(request.signature), HTTPStatus.FORBIDDEN, "there is no signature")
-    form = request.parameters
-    if not _is_signed(request, config, form):
+    _require(
+        bool(SIGNATURE.fullmatch(request.signature)), HTTPStatus.FORBIDDEN, "the signature does not match"
+    )
+    if not _is_signed(request, config):
         raise SignatureUnknown
     if request.content_type == JSON:
         return _from_json(request.body, received_at)
@@ -102,19 +108,38 @@ def message_from_request(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"the content type must be {FORM} or {JSON}",
     )
-    return _from_twilio(form.pairs, received_at)
+    return _from_twilio(request.form.pairs, received_at)
 
 
 def form_parameters(body: bytes) -> Parameters:
-    """Blank values are kept: the signature covers them, and Twilio sends `Body=` with media."""
+    """Blank values are kept: the signature covers them, and Twilio sends `Body=` with media. Raises RejectedRequest."""
     text = body.decode("utf-8", "replace")
-    return Parameters(parse_qsl(text, keep_blank_values=True, errors="replace"))
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=MAX_FIELDS)
+    except ValueError as exc:
+        raise RejectedRequest(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the form has more than {MAX_FIELDS:,} fields"
+        ) from exc
+    return Parameters(pairs)
+
+
+def _headers(headers: object) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
 
 
 def _body_bytes(event: Mapping[str, Any]) -> bytes:
-    body = str(event.get("body") or "")
-    if not event.get("isBase64Encoded"):
-        return body.encode("utf-8", "surrogatepass")
+    body = _utf8(event.get("body"))
+    if event.get("isBase64Encoded"):
+        body = _from_base64(body)
+    _require(
+        len(body) <= MAX_BODY_BYTES, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than a message"
+    )
+    return body
+
+
+def _from_base64(body: bytes) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as exc:
@@ -123,8 +148,11 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
         ) from exc
 
 
-def _is_signed(request: WebhookRequest, config: WebhookConfig, form: Parameters) -> bool:
-    settings_header = request.headers.get(SETTINGS_HEADER)
+def _utf8(text: object) -> bytes:
+    return str(text or "").encode("utf-8", "surrogatepass")
+
+
+def _is_signed(request: WebhookRequest, config: WebhookConfig) -> bool:
     if request.content_type == JSON:
         return is_signed_body(
             config.secrets,
@@ -132,15 +160,15 @@ def _is_signed(request: WebhookRequest, config: WebhookConfig, form: Parameters)
             query=request.query,
             body=request.body,
             signature=request.signature,
-            settings_header=settings_header,
+            settings_header=request.settings_header,
         )
     return is_signed_form(
         config.secrets,
         urls=config.public_urls,
         query=request.query,
-        parameters=form,
+        parameters=request.form,
         signature=request.signature,
-        settings_header=settings_header,
+        settings_header=request.settings_header,
     )
 
 
@@ -153,7 +181,7 @@ def _from_json(body: bytes, received_at: datetime) -> PilotMessage | StatusCallb
     if not isinstance(document, _Members):
         raise RejectedRequest(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
     if "test" in document:
-        return _test_message(document, received_at)
+        return _test_message(document, body, received_at)
     return _from_twilio(((name, _text(value)) for name, value in document.pairs), received_at)
 
 
@@ -165,10 +193,11 @@ class _Members(dict[str, Any]):
         self.pairs = pairs
 
 
-def _test_message(document: _Members, received_at: datetime) -> PilotMessage:
+def _test_message(document: _Members, body: bytes, received_at: datetime) -> PilotMessage:
+    """Without an id of its own it gets one of its body, or whoever sees the request could send it as often as they like."""
     wanted = document.get("message_id")
     try:
-        message_id = parse_message_id(str(wanted)) if wanted else new_message_id()
+        message_id = parse_message_id(str(wanted)) if wanted else message_id_of(body)
     except MessageUnreadable as exc:
         raise RejectedRequest(HTTPStatus.BAD_REQUEST, "message_id is not a UUID") from exc
     others = ((name, value) for name, value in document.pairs if name not in ("test", "message_id"))
