@@ -68,6 +68,12 @@ class NotFound(PilotError):
     code = "not_found"
 
 
+class NobodyAnswered(PilotError):
+    """Everybody who might know it failed to answer: nothing is known, not even that it does not exist."""
+
+    code = "nobody_answered"
+
+
 class TimedOut(PilotError):
     """What was waited for did not become true in time."""
 

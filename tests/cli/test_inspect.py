@@ -39,8 +39,8 @@ def test_a_number_leads_to_its_messages(run: Run, three_rows: str) -> None:
     [
         (["4711"], 2, "'4711' is neither a message_id, a MessageSid"),
         (["+491701234567"], 2, "a phone number leads to many messages\nhint: say since when: --since 2h"),
-        (["+15005550000", "--since", "1h"], 1, "no row and no dead letter is from that number since"),
-        ([sid(9)], 1, f"nothing knows {sid(9)} (looked from"),
+        (["+15005550000", "--since", "1h"], 1, "no row is from that number since"),
+        ([sid(9)], 1, f"no trace of {sid(9)} found. Asked: database ("),
         ([sid(1), "--since", "yesterday"], 2, "--since: 'yesterday' is neither a duration nor a time"),
     ],
 )
@@ -58,4 +58,14 @@ def test_an_unreachable_database_is_named_with_everything_else(
     monkeypatch.setenv("B2BPILOT_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     result = run("inspect", sid(1))
     assert result.exit_code == 1
-    assert "Not asked: database: no connection to none at 127.0.0.1:1" in result.stderr
+    assert f"error: nobody could be asked about {sid(1)}. Not asked: database: " in result.stderr
+    assert "no trace" not in result.stderr
+
+
+@pytest.mark.parametrize("asked", [[sid(1)], ["+15005550000", "--since", "1h"]])
+def test_who_names_neither_an_environment_nor_a_database_asks_nobody_and_is_told_so(
+    run: Run, asked: list[str]
+) -> None:
+    result = run("inspect", *asked, "-o", "json")
+    assert (result.exit_code, result.document["error"]["code"]) == (2, "usage")
+    assert result.document["error"]["message"] == "neither an environment nor a database was named"

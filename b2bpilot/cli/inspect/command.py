@@ -35,7 +35,7 @@ def inspect(
 ) -> None:
     """Tell the whole story of one message: Twilio, webhook, SNS, every run of the processor, row, dead letter, redrives.
 
-    Says why nothing happened if nothing did, what is missing, and what to do next. Ends with 1 when nothing knows it.
+    Says why nothing happened if nothing did, what is missing, and what to do next. Ends with 1 when no trace of it is found.
 
     Example: b2bpilot inspect -e prod SM00000000000000000000000000000001
     """
@@ -49,6 +49,7 @@ def inspect(
     now = pilot.now()
     wanted = clue(id_)
     begin = parse_since(since, "--since", now=now) if since else None
+    _require_somebody_to_ask(pilot)
     with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
         around = Surroundings(
             environment=pilot.settings.environment,
@@ -62,6 +63,12 @@ def inspect(
         inspection.show(pilot.output, found, reveal=reveal)
     else:
         inspection.show_several(pilot.output, found, reveal=reveal, now=now)
+
+
+def _require_somebody_to_ask(pilot: Pilot) -> None:
+    """Raises UsageError where neither an environment nor a database was named."""
+    if pilot.settings.environment is None:
+        _ = pilot.given_database
 
 
 def _sources(pilot: Pilot) -> Sources:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from b2bpilot.errors import NotFound
+from b2bpilot.errors import NobodyAnswered, NotFound, PilotError
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
@@ -57,7 +57,7 @@ class Several:
 
 
 def inspect(clue: Clue, around: Surroundings) -> Inspection | Several:
-    """Tell the message's story. Raises NotFound when nothing knows it, UsageError for a number without a time."""
+    """Tell the message's story. Raises NotFound when nobody who answered knows it, NobodyAnswered, UsageError for a number without a time."""
     if clue.kind is Kind.NUMBER:
         return _by_number(clue, around)
     return _by_id(clue, around, found_as=None)
@@ -208,12 +208,18 @@ def _attempts(message_id: str, asked: Sequence[Asked]) -> list[runs.Attempt]:
     return runs.attempts(list(lines.values()), message_id)
 
 
-def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | None) -> NotFound:
-    silent = [f"{one.name}: {one.problem}" for one in [_database(problem), *asked] if one.problem]
-    unasked = f". Not asked: {'; '.join(silent)}" if silent else ""
+def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | None) -> PilotError:
+    """Return what is to be raised where nobody who answered knows the message: who did not answer might."""
+    everybody = _once_each([_database(problem), *asked])
+    answered = ", ".join(one.name for one in everybody if not one.problem)
+    silent = "; ".join(f"{one.name}: {one.problem}" for one in everybody if one.problem)
+    id_ = question.message_sid or question.message_id
+    if not answered:
+        return NobodyAnswered(f"nobody could be asked about {id_}. Not asked: {silent}")
     looked = f"{question.since:%Y-%m-%d %H:%M} to {question.until:%Y-%m-%d %H:%M} UTC"
+    unasked = f". Not asked: {silent}" if silent else ""
     return NotFound(
-        f"nothing knows {question.message_sid or question.message_id} (looked from {looked}){unasked}",
+        f"no trace of {id_} found. Asked: {answered} ({looked}){unasked}",
         hint="look further back with --since 2d; `b2bpilot logs --level warning` shows requests that were refused",
     )
 

@@ -26,14 +26,15 @@ def messages_of(number: str, around: Surroundings) -> dict[str, UserSubmission |
     question = Question(
         message_id="", ids=frozenset(), since=around.since, until=around.now, from_number=number
     )
-    for letter in (
-        letter for one in ask_all([around.sources.queue], question) for letter in one.answer.letters
-    ):
+    (queue,) = ask_all([around.sources.queue], question)
+    for letter in queue.answer.letters:
         if letter.message and letter.message.received_at >= around.since:
             found.setdefault(letter.message.message_id, None)
     if not found:
+        what = "no row" if queue.problem else "no row and no dead letter"
+        unasked = f". Not asked: {queue.name}: {queue.problem}" if queue.problem else ""
         raise NotFound(
-            f"no row and no dead letter is from that number since {around.since:%Y-%m-%d %H:%M} UTC",
+            f"{what} is from that number since {around.since:%Y-%m-%d %H:%M} UTC{unasked}",
             hint="look further back with --since; a message that got no further than a log is found by its id only",
         )
     return found
