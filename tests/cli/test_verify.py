@@ -182,12 +182,20 @@ def test_in_production_nothing_is_sent_unless_somebody_says_so(run: Run, staging
     create_stack("prod", {**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn})
     found = run("verify", "-e", "prod", "--only", "end-to-end")
 
-    assert found.exit_code == 0
     assert (
         "B2B096  a test message becomes a row: not confirmed: there is no terminal to ask at; --yes sends it"
     ) in found.stdout
     assert "0 ok, 3 skipped" in found.stdout
     assert staging.messages() == []
+
+
+@pytest.mark.parametrize("chosen", [("--only", "twilio"), ("--only", "end-to-end", "--no-e2e")])
+def test_checks_that_are_all_left_out_are_no_success(
+    run: Run, staging: Staging, chosen: tuple[str, ...]
+) -> None:
+    found = run("verify", "-e", "staging", *chosen)
+    assert found.exit_code == 2
+    assert "error: nothing was checked: " in found.stderr
 
 
 def test_a_hopeless_state_is_not_waited_for(run: Run, staging: Staging) -> None:

@@ -47,12 +47,12 @@ def verify(
     """Check that an environment is deployed right and healthy, and say how to mend what is not.
 
     At last a test message goes through it, twice, and must be one row, which is then removed. Nobody gets a reply.
-    -o also takes `short` (only what is not ok) and `junit`. Ends with 1 when a check failed.
+    -o also takes `short` (only what is not ok) and `junit`. Ends with 1 when a check failed, with 2 when all were left out.
 
     Example: b2bpilot verify -e prod --wait 5m
     """
     from b2bpilot.ops.verify.catalogue import CHECKS
-    from b2bpilot.ops.verify.report import has_failed
+    from b2bpilot.ops.verify.report import has_failed, require_some_asked
     from b2bpilot.ops.verify.selection import select
 
     if print_iam:
@@ -72,5 +72,6 @@ def verify(
         yes=yes,
     )
     results = verify_run.run(pilot, request)
+    require_some_asked(results)
     if has_failed(results, strict=strict):
         raise typer.Exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from b2bpilot.errors import UsageError
 from b2bpilot.ops.verify.check import Check, Result, Status
 
 DOCUMENT = "docs/checks.md"
@@ -34,3 +35,10 @@ def has_failed(results: Sequence[Result], *, strict: bool) -> bool:
     return any(
         result.status is Status.FAILED or (strict and result.status is Status.WARNING) for result in results
     )
+
+
+def require_some_asked(results: Sequence[Result]) -> None:
+    """Raises UsageError when every check was left out: that none failed says nothing then."""
+    if all(result.status is Status.SKIPPED for result in results):
+        reasons = "; ".join(dict.fromkeys(result.seen for result in results))
+        raise UsageError(f"nothing was checked: {reasons}", hint="choose checks that can be asked: --only")
