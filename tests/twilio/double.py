@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.api import Account
+from b2bpilot.local.twilio.request import Account
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 from twilio.rest.api.v2010.account import AccountInstance
@@ -22,7 +23,7 @@ from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.rest import Twilio
-from tests.twilio.double import ACCOUNT_SID, NOW, add_number, add_service
+from tests.twilio.double import ACCOUNT_SID, NOW, TOKEN, add_number, add_service
 
 OURS, THEIRS = "+15005550009", "+15005550006"
 SID = "SM" + "1" * 32
@@ -167,6 +168,13 @@ def test_alerts_are_forgotten_after_thirty_days(double: TwilioDouble, twilio: Tw
         (lambda client: client.messages.create(to="+15005550004", from_=OURS, body="x"), 400, 21610),
         (lambda client: client.messages.create(to=THEIRS, from_=OURS), 400, 21602),
         (lambda client: client.messages.create(to=THEIRS, body="x"), 400, 21603),
+        (lambda client: client.messages.create(to=THEIRS, from_="+15005550008", body="x"), 400, 21660),
+        (
+            lambda client: client.messages.create(to=THEIRS, from_="whatsapp:+15005550008", body="x"),
+            400,
+            63007,
+        ),
+        (lambda client: client.messages.create(to=THEIRS, from_=OURS, body="x" * 1_601), 400, 21617),
         (lambda client: client.messages(SID).fetch(), 404, 20404),
         (
             lambda client: client.incoming_phone_numbers("PN" + "0" * 32).update(sms_url="https://x"),
@@ -184,6 +192,7 @@ def test_errors_are_those_of_twilio(
     double: TwilioDouble, twilio: Twilio, ask: Callable[[Any], Any], status: int, code: int
 ) -> None:
     double.opt_out("+15005550004")
+    add_number(double, OURS)
 
     with pytest.raises(TwilioRestException) as raised:
         ask(twilio.client)
@@ -192,6 +201,7 @@ def test_errors_are_those_of_twilio(
 
 
 def test_a_sent_message_can_be_read_afterwards(double: TwilioDouble, twilio: Twilio) -> None:
+    add_number(double, OURS)
     sent = twilio.client.messages.create(to=THEIRS, from_=OURS, body="Thank you!")
 
     (found,) = twilio.client.messages.list(to=THEIRS)
@@ -209,6 +219,7 @@ def test_an_update_changes_what_is_named_and_nothing_else(double: TwilioDouble, 
 
 
 def test_a_planned_fault_comes_as_often_as_planned(double: TwilioDouble, twilio: Twilio) -> None:
+    add_number(double, OURS)
     double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST .*Messages", status=429, code=20429))
 
     def send() -> Any:
@@ -220,3 +231,109 @@ def test_a_planned_fault_comes_as_often_as_planned(double: TwilioDouble, twilio:
         ).status_code
 
     assert [send(), send()] == [429, 201]
+
+
+def test_a_message_is_redacted_and_deleted_singly(double: TwilioDouble, twilio: Twilio) -> None:
+    redacted, deleted = inbound(double, 2)
+
+    twilio.client.messages(redacted).update(body="")
+    twilio.client.messages(deleted).delete()
+
+    assert [(each.sid, each.body) for each in twilio.client.messages.list()] == [(redacted, "")]
+    with pytest.raises(TwilioRestException, match="not found"):
+        twilio.client.messages(deleted).fetch()
+
+
+def test_an_account_that_redacts_masks_whom_it_writes_to(double: TwilioDouble, twilio: Twilio) -> None:
+    add_number(double, OURS)
+    double.redact_from_now_on(on=True)
+
+    twilio.client.messages.create(to=THEIRS, from_=OURS, body="Thank you!")
+
+    assert [(each.from_, each.to, each.body) for each in twilio.client.messages.list()] == [
+        (OURS, "+1500555XXXX", "")
+    ]
+
+
+def test_a_message_can_stay_in_receiving_without_a_date(double: TwilioDouble, twilio: Twilio) -> None:
+    params = {"MessageSid": SID, "From": THEIRS, "To": OURS, "Body": "x"}
+    double.receive(params, deliver=False, is_receiving=True)
+
+    found = twilio.client.messages(SID).fetch()
+    assert (found.status, found.date_sent, found.date_created) == ("receiving", None, NOW)
+
+
+def test_any_field_can_be_null(double: TwilioDouble, twilio: Twilio) -> None:
+    (sid,) = inbound(double, 1)
+    double.book.change(
+        "message", sid, {"date_sent": None, "date_created": None, "num_media": None, "from": None}
+    )
+
+    (found,) = twilio.client.messages.list()
+    assert (found.date_sent, found.date_created, found.num_media, found.from_) == (None, None, None, None)
+
+
+def test_a_lagging_list_lacks_what_is_young_and_a_fetch_does_not(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    (old,) = inbound(double, 1, at=NOW - timedelta(hours=2))
+    (young,) = inbound(double, 1, at=NOW - timedelta(minutes=30))
+    double.faults.plan(Planned(fault=Fault.LAG, matching=r"GET .*/Messages\.json", seconds=3600))
+
+    assert [each.sid for each in twilio.client.messages.list()] == [old]
+    assert twilio.client.messages(young).fetch().sid == young
+    assert [each.sid for each in twilio.client.messages.list()] == [young, old]
+
+
+def test_a_hidden_message_is_in_no_list_and_there_by_its_sid(double: TwilioDouble, twilio: Twilio) -> None:
+    first, second = inbound(double, 2)
+    double.hide(first)
+
+    assert [each.sid for each in twilio.client.messages.list()] == [second]
+    assert twilio.client.messages(first).fetch().sid == first
+
+
+def test_a_stale_read_shows_what_was_before_the_last_write(double: TwilioDouble, twilio: Twilio) -> None:
+    sid = add_number(double, OURS, sms_url="https://old")
+    double.faults.plan(Planned(fault=Fault.STALE, matching="GET .*PhoneNumbers", times=2))
+
+    assert twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new").sms_url == "https://new"
+
+    assert twilio.client.incoming_phone_numbers(sid).fetch().sms_url == "https://old"
+    assert [each.sms_url for each in twilio.client.incoming_phone_numbers.list()] == ["https://old"]
+    assert twilio.client.incoming_phone_numbers(sid).fetch().sms_url == "https://new"
+
+
+def test_a_late_write_gets_no_answer_and_is_made_all_the_same(double: TwilioDouble, twilio: Twilio) -> None:
+    sid = add_number(double, OURS, sms_url="https://old")
+    double.faults.plan(Planned(fault=Fault.LATE, matching="POST", seconds=0.05))
+
+    with pytest.raises(requests.ConnectionError):
+        twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new")
+
+    double.do_what_is_late()
+    assert twilio.client.incoming_phone_numbers(sid).fetch().sms_url == "https://new"
+
+
+def test_a_gateway_answers_with_a_page(double: TwilioDouble, twilio: Twilio) -> None:
+    sid = add_number(double, OURS)
+    double.faults.plan(Planned(fault=Fault.PAGE, matching="POST", status=502))
+
+    with pytest.raises(TwilioRestException) as raised:
+        twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new")
+
+    assert (raised.value.status, raised.value.code) == (502, 502)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json?DateSent=yesterday",
+        f"api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json?DateSent%3E=20-11-2026",
+        "monitor/v1/Alerts?StartDate=2026-13-01",
+    ],
+)
+def test_a_date_that_is_none_is_refused_with_a_body(double: TwilioDouble, question: str) -> None:
+    answer = requests.get(f"{double.url}/{question}", auth=(ACCOUNT_SID, TOKEN), timeout=5)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)

@@ -21,7 +21,7 @@ from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmissio
 from b2bpilot.pipeline.processing import process
 from b2bpilot.twilio.replies import TwilioReplier
 from b2bpilot.twilio.samples import Sample, sample_params
-from tests.twilio.double import ACCOUNT_SID, TOKEN
+from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number
 
 OURS, SENDER = "+15005550009", "+15005550006"
 LEASE_OVER = timedelta(0)
@@ -67,6 +67,7 @@ def database(database_url: str) -> Iterator[Mortal]:
 
 @pytest.fixture
 def replier(double: TwilioDouble) -> TwilioReplier:
+    add_number(double, OURS)
     return TwilioReplier(
         account_sid=ACCOUNT_SID,
         auth_token=TOKEN,

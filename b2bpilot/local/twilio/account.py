@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from b2bpilot.local.state import Identity
-from b2bpilot.local.twilio.api import Account
 from b2bpilot.local.twilio.book import Filter
+from b2bpilot.local.twilio.request import Account
 from b2bpilot.local.twilio.resources import number
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.samples import NUMBER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ SCHEMA = """
         parent TEXT, to_ TEXT, from_ TEXT, level TEXT, document TEXT NOT NULL, UNIQUE (kind, sid));
     CREATE INDEX IF NOT EXISTS resource_by_time ON resource (kind, at, position);
 """
+MOST_FORMER = 1_000
+UNLISTED = "unlisted"
+"""The kind under which the SIDs are noted that no list shows, for whatever reason; by its SID each is there."""
+NOT_HIDDEN = "sid NOT IN (SELECT sid FROM resource WHERE kind = ?)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class Book:
     """Safe for threads; each call is one transaction."""
 
     def __init__(self, path: Path | str = ":memory:") -> None:
+        self._former: OrderedDict[str, Resource] = OrderedDict()
         self._lock = threading.Lock()
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.executescript(f"PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; {SCHEMA}")
@@ -83,13 +89,28 @@ class Book:
         document = self.get(kind, sid)
         if document is None:
             return None
-        document.update(changes)
         with self._lock:
+            self._former[sid] = dict(document)
+            while len(self._former) > MOST_FORMER:
+                self._former.popitem(last=False)
+            document.update(changes)
             self._database.execute(
                 "UPDATE resource SET document = ? WHERE kind = ? AND sid = ?",
                 (json.dumps(document), kind, sid),
             )
         return document
+
+    def as_before(self, document: Resource) -> Resource:
+        """Return a resource, or a list of them, as one shows it that has not seen the last change of anything yet."""
+        former = self._former.get(document.get("sid", ""))
+        if former is not None and former.keys() == document.keys():
+            return former
+        return {
+            name: [self.as_before(one) for one in value]
+            if isinstance(value, list) and _is_list(value)
+            else value
+            for name, value in document.items()
+        }
 
     def remove(self, kind: str, sid: str) -> None:
         with self._lock:
@@ -113,8 +134,12 @@ class Book:
         return self.page(wanted, size=1_000_000)[0]
 
 
+def _is_list(value: list[Any]) -> bool:
+    return all(isinstance(one, dict) for one in value)
+
+
 def _clauses(wanted: Filter) -> tuple[list[str], list[Any]]:
-    clauses, values = ["kind = ?"], [wanted.kind]
+    clauses, values = ["kind = ?", NOT_HIDDEN], [wanted.kind, UNLISTED]
     for column, value in wanted.equal.items():
         clauses.append(f"{column} = ?")
         values.append(value)

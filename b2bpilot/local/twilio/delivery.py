@@ -3,127 +3,121 @@ What becomes of a message that was sent is reported to a status callback."""
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl, urldefrag, urlencode, urlsplit
+from urllib.parse import urldefrag, urlencode
 
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.book import Book, Filter, Resource
+from b2bpilot.local.twilio.calling import Answered, Webhook, call
+from b2bpilot.local.twilio.redacting import redacted
 from b2bpilot.pipeline.several_values import pairs_of
-from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for
 
-HTTP_FAILED, NO_CONNECTION = 11200, 11205
 OTHERS_NUMBERS = ("From", "WaId")
+NOWHERE = Webhook(url="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What calling a webhook led to. `status` 0 is no connection."""
+class Destination:
+    """Where a number's messages go. `is_kept`: a service without a URL makes Twilio forget them (facts D5)."""
 
-    status: int
-    body: str = field(default="", repr=False)
-
-    @property
-    def is_good(self) -> bool:
-        return 200 <= self.status < 300  # noqa: PLR2004  # HTTP's successes
-
-    @property
-    def error_code(self) -> int:
-        return HTTP_FAILED if self.status else NO_CONNECTION
+    webhook: Webhook = NOWHERE
+    fallback: Webhook = NOWHERE
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Delivers messages to one account's numbers. `redacts`: nothing is kept of texts, nor of the others' numbers."""
+    """Delivers messages to one account's numbers. `redacts`: nothing is kept of texts, nor of the others' numbers.
+
+    `service_first`: nobody could check which of an application and a Messaging Service decides where both are set.
+    """
 
     book: Book
     account_sid: str
     auth_token: str = field(repr=False)
     redacts: bool = False
+    service_first: bool = False
 
-    def receive(self, params: Mapping[str, str], *, at: datetime, deliver: bool) -> bool:
-        """Keep the message, unless its service has no URL (facts D5), and deliver it. Returns whether it was taken."""
-        url, fallback_url, is_kept = self._urls(params.get("To", ""))
-        if not is_kept:
+    def receive(
+        self, params: Mapping[str, str], *, at: datetime, deliver: bool, is_receiving: bool = False
+    ) -> bool:
+        """Keep the message, unless its service has no URL (facts D5), and deliver it. Returns whether it was taken.
+
+        While the webhook is called, and with `is_receiving` also afterwards, its status is `receiving`.
+        """
+        destination = self._destination(params.get("To", ""))
+        if not destination.is_kept:
             return False
         shown = self._shown(params)
         kept = resources.message(self.account_sid, shown, direction="inbound", at=at, status="received")
+        received = {name: kept.document[name] for name in ("date_sent", "status")}
+        kept.document.update({"date_sent": None, "status": "receiving"})
         self.book.put([kept, *self._media(params, at)])
-        if not deliver or not url:
+        try:
+            return deliver and self._delivered(destination, params, at=at)
+        finally:
+            if not is_receiving:
+                self.book.change("message", kept.sid, received)
+
+    def _delivered(self, destination: Destination, params: Mapping[str, str], *, at: datetime) -> bool:
+        if not destination.webhook.url:
             return False
-        failed = self._call(url, params, at=at)
+        failed = self._call(destination.webhook, params, at=at)
         if failed is None:
             return True
-        if not fallback_url:
+        if not destination.fallback.url:
             return False
-        more = {"ErrorCode": str(failed.error_code), "ErrorUrl": urldefrag(url).url}
-        return self._call(fallback_url, {**params, **more}, at=at) is None
+        more = {"ErrorCode": str(failed.error_code), "ErrorUrl": urldefrag(destination.webhook.url).url}
+        return self._call(destination.fallback, {**params, **more}, at=at) is None
 
     def report(self, message_sid: str, state: str, url: str, *, at: datetime) -> bool:
         """Call the status callback of a message that was sent. Returns whether it was taken."""
         message = self.book.change("message", message_sid, {"status": state})
         if message is None:
             return False
-        return self._call(url, _callback(message, state), at=at) is None
+        return self._call(Webhook(url=url, wants_twiml=False), _callback(message, state), at=at) is None
 
     def _shown(self, params: Mapping[str, str]) -> Mapping[str, str]:
         """Return what the API and the debugger show of a webhook's parameters."""
-        if not self.redacts:
-            return params
-        masked = {name: f"{params[name][:-4]}XXXX" for name in OTHERS_NUMBERS if params.get(name)}
-        return {**params, "Body": "", **masked}
+        return redacted(params, OTHERS_NUMBERS) if self.redacts else params
 
-    def _call(self, url: str, params: Mapping[str, str], *, at: datetime) -> Answered | None:
-        """Return None when it was taken, else the last failure, with an Alert of it."""
-        for _ in range(1 + _retries(url)):
-            answered = self._post(url, params)
-            if answered.is_good:
-                return None
-            if not _is_retried(url, answered):
-                break
-        self.book.put([resources.alert(self.account_sid, _alert(url, self._shown(params), answered), at=at)])
+    def _call(self, webhook: Webhook, params: Mapping[str, str], *, at: datetime) -> Answered | None:
+        """Return None when it was taken, else the failure, with an Alert of it."""
+        answered = call(webhook, params, auth_token=self.auth_token)
+        if answered.failure is None:
+            return None
+        alert = _alert(webhook, self._shown(params), answered)
+        self.book.put([resources.alert(self.account_sid, alert, at=at)])
         return answered
 
-    def _post(self, url: str, params: Mapping[str, str]) -> Answered:
-        bare = urldefrag(url).url
-        parts = urlsplit(bare)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=15)
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            SIGNATURE_HEADER: signature_for(self.auth_token, bare, params),
-        }
-        try:
-            path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            connection.request("POST", path, urlencode(list(pairs_of(params))), headers)
-            response = connection.getresponse()
-            return Answered(status=response.status, body=response.read().decode("utf-8", "replace"))
-        except (OSError, http.client.HTTPException):
-            return Answered(status=0)
-        finally:
-            connection.close()
-
-    def _urls(self, to: str) -> tuple[str, str, bool]:
-        """Return URL, fallback URL and whether the message is kept at all: application, service, number (facts D5)."""
+    def _destination(self, to: str) -> Destination:
+        """A number's application, its service unless that uses the numbers' own, or the number itself (facts D5)."""
         found = self.book.all(Filter(kind="number", equal={"to_": to.rpartition(":")[2]}))
         if not found:
-            return "", "", True
+            return Destination()
         number = found[0]
-        application = self.book.get("application", number["sms_application_sid"] or "")
-        if application is not None:
-            return application["sms_url"], application["sms_fallback_url"], True
-        service = self._service(number["sid"])
-        if service is not None and not service["use_inbound_webhook_on_number"]:
-            url = service["inbound_request_url"] or ""
-            return url, service["fallback_url"] or "", bool(url)
-        return number["sms_url"], number["sms_fallback_url"], True
+        application, service = self._of_application(number), self._of_service(number)
+        first, second = (service, application) if self.service_first else (application, service)
+        return first or second or _of_sms(number)
 
-    def _service(self, number_sid: str) -> Resource | None:
-        member = self.book.get("pool", number_sid)
-        return self.book.get("service", member["service_sid"]) if member else None
+    def _of_application(self, number: Resource) -> Destination | None:
+        """An application that does not exist makes Twilio ignore the number's URLs all the same."""
+        sid = number["sms_application_sid"]
+        return _of_sms(self.book.get("application", sid) or {}) if sid else None
+
+    def _of_service(self, number: Resource) -> Destination | None:
+        member = self.book.get("pool", number["sid"])
+        service = self.book.get("service", member["service_sid"]) if member else None
+        if service is None or service["use_inbound_webhook_on_number"]:
+            return None
+        return Destination(
+            webhook=_webhook(service["inbound_request_url"], service["inbound_method"]),
+            fallback=_webhook(service["fallback_url"], service["fallback_method"]),
+            is_kept=bool(service["inbound_request_url"]),
+        )
 
     def _media(self, params: Mapping[str, str], at: datetime) -> list[Any]:
         """In the reverse order: lists show the newest first, and MediaUrl0 is to be the first there."""
@@ -147,27 +141,24 @@ def _callback(message: Resource, state: str) -> dict[str, str]:
     return {**said, "MessageStatus": state, "SmsStatus": state}
 
 
-def _alert(url: str, params: Mapping[str, str], answered: Answered) -> dict[str, Any]:
+def _webhook(url: str | None, method: str | None) -> Webhook:
+    return Webhook(url=url or "", method=method or "POST")
+
+
+def _of_sms(settings: Resource) -> Destination:
+    return Destination(
+        webhook=_webhook(settings.get("sms_url"), settings.get("sms_method")),
+        fallback=_webhook(settings.get("sms_fallback_url"), settings.get("sms_fallback_method")),
+    )
+
+
+def _alert(webhook: Webhook, params: Mapping[str, str], answered: Answered) -> dict[str, Any]:
     return {
         "alert_text": urlencode({"ErrorCode": answered.error_code, "httpResponse": answered.status}),
         "error_code": str(answered.error_code),
-        "request_url": urldefrag(url).url,
+        "request_method": webhook.method,
+        "request_url": urldefrag(webhook.url).url,
         "request_variables": urlencode(list(pairs_of(params))),
         "resource_sid": params["MessageSid"],
         "response_body": answered.body,
     }
-
-
-def _overrides(url: str) -> dict[str, str]:
-    return dict(parse_qsl(urldefrag(url).fragment))
-
-
-def _retries(url: str) -> int:
-    count = _overrides(url).get("rc", "1")
-    return int(count) if count.isdigit() else 1
-
-
-def _is_retried(url: str, answered: Answered) -> bool:
-    policy = set(_overrides(url).get("rp", "ct").split(","))
-    kind = f"{answered.status // 100}xx" if answered.status else "ct"
-    return bool(policy & {kind, "all"})

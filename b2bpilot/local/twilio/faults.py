@@ -17,6 +17,14 @@ class Fault(StrEnum):
     """Do it, and answer with half a document that looks complete."""
     DROP = "drop"
     """Do it, and end the connection without an answer: nobody can tell."""
+    LATE = "late"
+    """End the connection without an answer, and do it `seconds` later."""
+    PAGE = "page"
+    """Answer with the status and a page of HTML, as a gateway does, and do nothing."""
+    STALE = "stale"
+    """Show everything as it was before it was written last."""
+    LAG = "lag"
+    """List nothing that is younger than `seconds`; by its SID everything is there."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +37,7 @@ class Planned:
     code: int = 20500
     times: int = 1
     after: int = 0
+    seconds: float = 0
 
 
 class Faults:

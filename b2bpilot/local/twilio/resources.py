@@ -44,7 +44,7 @@ def message(
         "from": fields.get("From"),
         "messaging_service_sid": fields.get("MessagingServiceSid"),
         "num_media": fields.get("NumMedia", "0"),
-        "num_segments": fields.get("NumSegments", "1"),
+        "num_segments": fields.get("NumSegments") or _segments(fields.get("Body", "")),
         "price": None,
         "price_unit": "USD",
         "sid": sid,
@@ -61,6 +61,12 @@ def message(
         to=fields.get("To"),
         from_=fields.get("From"),
     )
+
+
+def _segments(body: str) -> str:
+    """As many as SMS needs: 160 letters in one, 153 in each of several; 70 and 67 where a letter is not ASCII."""
+    single, each = (160, 153) if body.isascii() else (70, 67)
+    return str(1 if len(body) <= single else -(-len(body) // each))
 
 
 def media(account_sid: str, message_sid: str, media_sid: str, content_type: str, *, at: datetime) -> Entry:

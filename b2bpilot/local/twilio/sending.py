@@ -6,12 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from b2bpilot.local.twilio.book import Book, Entry
+from b2bpilot.local.twilio.book import Book, Entry, Filter
 from b2bpilot.local.twilio.resources import message, new_sid
 
 E164 = re.compile(r"(?:whatsapp:)?\+[1-9]\d{6,14}")
 INVALID = "+15005550001"
 """The number that Twilio's own test credentials call invalid (error 21211)."""
+LONGEST_BODY = 1_600
 OPTED_OUT = "opted_out"
 """The kind under which numbers are noted that have answered STOP."""
 
@@ -28,15 +29,34 @@ def send(
 
 
 def _refusal(book: Book, form: Mapping[str, str]) -> tuple[int, str] | None:
-    to = form.get("To", "")
-    if not to:
+    if not form.get("To"):
         return 21604, "A 'To' phone number is required."
     if not form.get("From") and not form.get("MessagingServiceSid"):
         return 21603, "A 'From' phone number is required."
     if not any(form.get(name) for name in ("Body", "MediaUrl", "ContentSid")):
         return 21602, "Message body is required."
+    if len(form.get("Body", "")) > LONGEST_BODY:
+        return 21617, f"The concatenated message body exceeds the {LONGEST_BODY:,} character limit"
+    return _recipient_refusal(book, form["To"]) or _sender_refusal(book, form)
+
+
+def _recipient_refusal(book: Book, to: str) -> tuple[int, str] | None:
     if not E164.fullmatch(to) or to == INVALID:
         return 21211, f"The 'To' number {to} is not a valid phone number."
     if book.get(OPTED_OUT, to) is not None:
         return 21610, f"Attempt to send to unsubscribed recipient: {to}"
+    return None
+
+
+def _sender_refusal(book: Book, form: Mapping[str, str]) -> tuple[int, str] | None:
+    """Only the account's own numbers and services send (errors 21660, 63007 and 21701)."""
+    sender, service_sid = form.get("From", ""), form.get("MessagingServiceSid", "")
+    if sender:
+        if book.all(Filter(kind="number", equal={"to_": sender.rpartition(":")[2]})):
+            return None
+        if ":" in sender:
+            return 63007, f"Twilio could not find a Channel with the specified From address {sender}"
+        return 21660, f"Mismatch between the 'From' number {sender} and the account"
+    if book.get("service", service_sid) is None:
+        return 21701, f"The Messaging Service {service_sid} does not exist"
     return None

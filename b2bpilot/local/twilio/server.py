@@ -9,23 +9,25 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import parse_qsl, urlsplit
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.api import Account, Refusal, Request, answer
-from b2bpilot.local.twilio.book import Book, Entry, Resource
+from b2bpilot.local.twilio.api import answer
+from b2bpilot.local.twilio.book import UNLISTED, Book, Entry, Resource
 from b2bpilot.local.twilio.delivery import Delivery
 from b2bpilot.local.twilio.faults import Fault, Faults, Planned
+from b2bpilot.local.twilio.request import Account, Refusal, Request
 from b2bpilot.local.twilio.sending import OPTED_OUT
 from b2bpilot.pipeline.several_values import parameters
 
 BACK_DOOR = "/_double/"
 POLL_SECONDS = 0.05
+PAGE = b"<html><body><h1>Bad Gateway</h1></body></html>"
 
 
 def _now() -> datetime:
@@ -52,6 +54,8 @@ class TwilioDouble(ThreadingHTTPServer):
         self.faults = Faults()
         self.clock = clock
         self.redacts = False
+        self.service_first = False
+        self.late: list[threading.Timer] = []
         self.requests: list[str] = []
         """Every `METHOD /product/path` that was asked for, without queries: those hold numbers."""
 
@@ -70,11 +74,28 @@ class TwilioDouble(ThreadingHTTPServer):
     def stop(self) -> None:
         self.shutdown()
         self.server_close()
+        self.do_what_is_late(wait=False)
         self.book.close()
 
-    def receive(self, params: Mapping[str, str], *, at: datetime | None = None, deliver: bool = True) -> bool:
+    def do_what_is_late(self, *, wait: bool = True) -> None:
+        """Return when all writes that were answered by nothing and are to be done later are done, or forgotten."""
+        for each in self.late:
+            if not wait:
+                each.cancel()
+            each.join()
+
+    def receive(
+        self,
+        params: Mapping[str, str],
+        *,
+        at: datetime | None = None,
+        deliver: bool = True,
+        is_receiving: bool = False,
+    ) -> bool:
         """Let a message come in from the outside; returns whether a webhook took it."""
-        return self._delivery().receive(params, at=at or self.clock(), deliver=deliver)
+        return self._delivery().receive(
+            params, at=at or self.clock(), deliver=deliver, is_receiving=is_receiving
+        )
 
     def report(self, message_sid: str, state: str, url: str) -> bool:
         """Tell a status callback what became of a message that was sent; returns whether it was taken."""
@@ -86,12 +107,21 @@ class TwilioDouble(ThreadingHTTPServer):
             account_sid=self.account.sid,
             auth_token=self.account.auth_token,
             redacts=self.redacts,
+            service_first=self.service_first,
         )
 
     def redact(self, message_sid: str) -> None:
         """Take the text of one message away, as an empty `Body` written to it does, a while after it came."""
         now = resources.rfc2822(self.clock())
         self.book.change("message", message_sid, {"body": "", "date_updated": now})
+
+    def decide_by_service(self, *, first: bool) -> None:
+        """Let a Messaging Service decide before an application, or after it."""
+        self.service_first = first
+
+    def hide(self, sid: str) -> None:
+        """Leave it out of every list; by its SID it is there."""
+        self.book.put([Entry(kind=UNLISTED, sid=sid, at=0, document={})])
 
     def set_status(self, status: str) -> None:
         """Make the account active, suspended or closed."""
@@ -127,6 +157,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._handle("POST")
 
+    def do_DELETE(self) -> None:
+        self._handle("DELETE")
+
     def _handle(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         path = urlsplit(self.path).path
@@ -135,22 +168,47 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.requests.append(f"{method} {path}")
         planned = self.server.faults.next(method, path)
-        if planned is not None and planned.fault is Fault.REFUSE:
-            refusal = Refusal(planned.status, planned.code, HTTPStatus(planned.status).phrase)
-            self._send(planned.status, refusal.document())
+        request = self._request(method, path, body)
+        if planned is None:
+            self._send(*self._answer(request))
             return
-        self._send(*self._answer(method, path, body), fault=planned.fault if planned else None)
+        self._fail(planned, request)
 
-    def _answer(self, method: str, path: str, body: str) -> tuple[int, Resource]:
-        request = Request(
+    def _fail(self, planned: Planned, request: Request) -> None:
+        match planned.fault:
+            case Fault.REFUSE:
+                refusal = Refusal(planned.status, planned.code, HTTPStatus(planned.status).phrase)
+                self._send(planned.status, refusal.document())
+            case Fault.PAGE:
+                self._write(planned.status, PAGE, "text/html")
+            case Fault.LATE:
+                self.close_connection = True
+                timer = threading.Timer(planned.seconds, self._answer, [request])
+                self.server.late.append(timer)
+                timer.start()
+            case Fault.STALE:
+                status, document = self._answer(request)
+                self._send(status, self.server.book.as_before(document))
+            case Fault.LAG:
+                self._send(*self._answer(replace(request, lag=timedelta(seconds=planned.seconds))))
+            case Fault.CUT | Fault.GARBAGE | Fault.DROP:
+                self._send(*self._answer(request), fault=planned.fault)
+            case _:
+                assert_never(planned.fault)
+
+    def _request(self, method: str, path: str, body: str) -> Request:
+        return Request(
             method=method,
             path=path,
             query=dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)),
             form=dict(parse_qsl(body, keep_blank_values=True)),
             credentials=_credentials(self.headers.get("Authorization", "")),
         )
+
+    def _answer(self, request: Request) -> tuple[int, Resource]:
+        server = self.server
         try:
-            return answer(self.server.book, self.server.account, request, now=self.server.clock())
+            return answer(server.book, server.account, request, now=server.clock(), redacts=server.redacts)
         except Refusal as refusal:
             return refusal.status, refusal.document()
 
@@ -165,6 +223,9 @@ class Handler(BaseHTTPRequestHandler):
             "redaction": lambda order: self.server.redact_from_now_on(on=order["on"]),
             "number": lambda order: {"sid": self.server.add_number(**order)},
             "no_number": lambda order: self.server.book.remove("number", order["sid"]),
+            "change": lambda order: self.server.book.change(**order),
+            "hide": lambda order: self.server.hide(order["sid"]),
+            "order": lambda order: self.server.decide_by_service(first=order["service_first"]),
         }
         if name not in orders:
             return 404, {}
@@ -173,7 +234,12 @@ class Handler(BaseHTTPRequestHandler):
     def _receive(self, message: Mapping[str, Any]) -> bool:
         at = datetime.fromisoformat(message["at"]) if message.get("at") else None
         params = parameters((name, value) for name, value in message["pairs"]) if "pairs" in message else None
-        return self.server.receive(params or message["params"], at=at, deliver=message.get("deliver", True))
+        return self.server.receive(
+            params or message["params"],
+            at=at,
+            deliver=message.get("deliver", True),
+            is_receiving=message.get("is_receiving", False),
+        )
 
     def _send(self, status: int, document: Resource, *, fault: Fault | None = None) -> None:
         data = json.dumps(document).encode()
@@ -182,11 +248,18 @@ class Handler(BaseHTTPRequestHandler):
             return
         if fault is Fault.GARBAGE:
             data = data[: len(data) // 2]
+        self._write(status, data, "application/json", cut=fault is Fault.CUT)
+
+    def _write(self, status: int, data: bytes, content_type: str, *, cut: bool = False) -> None:
+        """A 204 has no body."""
+        if status == HTTPStatus.NO_CONTENT:
+            data = b""
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
+        if data:
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if fault is Fault.CUT else data)
+        self.wfile.write(data[: len(data) // 2] if cut else data)
         with contextlib.suppress(OSError):
             self.wfile.flush()
 

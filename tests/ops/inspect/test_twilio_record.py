@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2bpilot.errors import PilotError
-from b2bpilot.local.twilio.api import Account
 from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.request import Account
 from b2bpilot.local.twilio.resources import number
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.inspect.source import Answer, Question
