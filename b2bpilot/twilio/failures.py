@@ -10,9 +10,33 @@ from typing import Any
 
 from b2bpilot.errors import PilotError
 
-CREDENTIALS_HINT = "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN in the environment's secret"
-NOT_ACTIVE = frozenset({20005, 20006})
-"""Twilio's error codes for an account that is suspended or closed, and for access that was taken away."""
+CREDENTIALS_HINT = (
+    "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN in the environment's secret; Twilio answers so for an account that is"
+    " suspended or closed, too, and for credentials of another Twilio region"
+)
+BILLING_HINT = "see the account's status and balance in Twilio's console"
+NOT_ACTIVE = "the Twilio account is not active"
+DENIALS = {
+    10001: (NOT_ACTIVE, BILLING_HINT),
+    20005: (NOT_ACTIVE, BILLING_HINT),
+    90010: (NOT_ACTIVE, BILLING_HINT),
+    20006: (
+        "the credentials have no sufficient privileges for it",
+        "use the account's own token, or an API key that may do it",
+    ),
+    20403: (
+        "the account lacks permission to use Twilio's API; typically it is suspended or closed",
+        BILLING_HINT,
+    ),
+    70051: (
+        (
+            "Twilio could not authorize the request: the account or the API key is not found or suspended, the credentials"
+            " are another account's, or a restricted key lacks the permission"
+        ),
+        "check the account's status and the credentials in the environment's secret",
+    ),
+}
+"""What Twilio's error codes mean and what to do, as its dictionary has them (twilio.com/docs/api/errors/CODE)."""
 
 
 class TwilioFailed(PilotError):
@@ -22,7 +46,7 @@ class TwilioFailed(PilotError):
 
 
 class TwilioDenied(TwilioFailed):
-    """Twilio does not accept the token, or the account is not active."""
+    """Twilio does not accept the credentials, or they may not do this, or the account is not active."""
 
     code = "twilio_denied"
 
@@ -49,6 +73,16 @@ class TwilioNotFound(TwilioFailed):
     """Twilio has no such resource in this account."""
 
     code = "not_found"
+
+
+STATUSES: dict[int, tuple[type[TwilioFailed], str, str | None]] = {
+    HTTPStatus.UNAUTHORIZED: (TwilioDenied, "Twilio refused the token", CREDENTIALS_HINT),
+    HTTPStatus.FORBIDDEN: (TwilioDenied, "Twilio does not allow it", None),
+    HTTPStatus.NOT_FOUND: (TwilioNotFound, "Twilio has no such thing in this account", None),
+    HTTPStatus.REQUEST_TIMEOUT: (TwilioUnreachable, "Twilio did not answer in time", "run it again"),
+    HTTPStatus.TOO_MANY_REQUESTS: (TwilioThrottled, "Twilio is throttling", "run it again later"),
+}
+"""What an HTTP status means where no code says more, and what to do."""
 
 
 @contextmanager
@@ -80,21 +114,21 @@ def _half(what: str) -> TwilioUnreadable:
 
 def _refusal(exc: Any, what: str) -> TwilioFailed:
     status, code = _status_and_code(exc)
+    if status is None:
+        return _half(what)
     said = f"Twilio answered {status}" + (f", error {code}" if code and code != status else "")
-    match status:
-        case _ if code in NOT_ACTIVE:
-            return TwilioDenied(
-                f"{what}: the Twilio account is not active ({said})", hint="see the console's billing page"
-            )
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return TwilioDenied(f"{what}: Twilio refused the token ({said})", hint=CREDENTIALS_HINT)
-        case HTTPStatus.NOT_FOUND:
-            return TwilioNotFound(f"{what}: Twilio has no such thing in this account ({said})")
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return TwilioThrottled(f"{what}: Twilio is throttling ({said})", hint="run it again later")
-        case None:
-            return _half(what)
-    return TwilioFailed(f"{what}: {said}", hint=f"see twilio.com/docs/api/errors/{code}" if code else None)
+    if code in DENIALS:
+        meaning, hint = DENIALS[code]
+        return TwilioDenied(f"{what}: {meaning} ({said})", hint=hint)
+    if status in STATUSES:
+        error, words, advice = STATUSES[status]
+        return error(f"{what}: {words} ({said})", hint=advice or _page_of(code, status))
+    return TwilioFailed(f"{what}: {said}", hint=_page_of(code, status))
+
+
+def _page_of(code: int | None, status: int | None) -> str | None:
+    """An HTTP status that stands for a code has no page there."""
+    return f"see twilio.com/docs/api/errors/{code}" if code and code != status else None
 
 
 def _status_and_code(exc: Any) -> tuple[int | None, int | None]:

@@ -1,4 +1,4 @@
-"""A signed request to a webhook, to see before a switch whether it answers as Twilio needs it."""
+"""A signed request to a webhook, to see before a switch whether it answers as Twilio takes it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urldefrag, urlencode, urlsplit
+from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit
 
 from b2bpilot.errors import PilotError
 from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for, url_for_body
+from b2bpilot.twilio.webhook import FORM
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
 TIMEOUT_SECONDS = 15
@@ -21,8 +22,14 @@ TWIML = re.compile(r"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<Response[\s/>]", re
 TEXT = "b2bpilot: is this webhook there?"
 
 
+UNCHANGED = "Nothing was changed at Twilio"
+FOLLOWED = frozenset({301, 302, 303, 307})
+"""The redirects that Twilio follows, as a browser does (twilio.com/docs/api/errors/11216)."""
+MOST_REDIRECTS = 5
+
+
 class ProbeFailed(PilotError):
-    """The URL did not answer a signed request with TwiML."""
+    """The URL did not answer a signed request as Twilio takes it."""
 
     code = "probe_failed"
 
@@ -32,24 +39,69 @@ class Probe:
     """A request that is ready to be sent."""
 
     url: str
-    body: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
 
 
-def probe(url: str, *, kind: ProbeKind, auth_token: str, account_sid: str) -> None:
-    """Return when the URL answered with TwiML. Raises ProbeFailed."""
-    status, content_type, body = _answer(_request(urldefrag(url).url, kind, auth_token, account_sid))
-    where = _host(url)
-    if status != HTTPStatus.OK:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    content_type: str
+    text: str = field(repr=False)
+    location: str | None = field(repr=False)
+
+
+def probe(url: str, *, kind: ProbeKind, auth_token: str, account_sid: str) -> str | None:
+    """Return when the URL answered as Twilio takes it, and what there is to say about such an answer that is no TwiML.
+
+    Twilio takes TwiML, a text, which it sends to whoever wrote, and a 204, and follows redirects. Raises ProbeFailed.
+    """
+    request = _request(urldefrag(url).url, kind, auth_token, account_sid)
+    answer = _answer(request)
+    for _ in range(MOST_REDIRECTS):
+        if answer.status not in FOLLOWED or not answer.location:
+            break
+        request = _redirected(request, answer, auth_token)
+        answer = _answer(request)
+    where = _host(request.url)
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return f"{where} answered with 204 and no TwiML: Twilio takes that as no reply."
+    if answer.status != HTTPStatus.OK:
         raise ProbeFailed(
-            f"{where} answered a signed request with {status}. Nothing was changed", hint=_hint(status, kind)
+            f"{where} answered a signed request with {answer.status}. {UNCHANGED}",
+            hint=_hint(answer.status, kind),
         )
-    if "xml" not in content_type and "html" not in content_type:
+    return _caveat(answer, where)
+
+
+def _caveat(answer: _Answer, where: str) -> str | None:
+    """Judge the content of a 200, by the types that Twilio documents (twilio.com/docs/messaging/twiml)."""
+    if "text/plain" in answer.content_type:
+        if not answer.text.strip():
+            return None
+        return f"{where} answered with text/plain: Twilio sends that text as a reply to whoever writes."
+    if "xml" not in answer.content_type and "html" not in answer.content_type:
         raise ProbeFailed(
-            f"{where} answered with {content_type or 'no content type'}, not with TwiML. Nothing was changed"
+            f"{where} answered with {answer.content_type or 'no content type'}, not with TwiML. {UNCHANGED}"
         )
-    if not TWIML.match(body):
-        raise ProbeFailed(f"{where} did not answer with TwiML: it lacks <Response>. Nothing was changed")
+    if not TWIML.match(answer.text):
+        raise ProbeFailed(f"{where} did not answer with TwiML: it lacks <Response>. {UNCHANGED}")
+    return None
+
+
+def _redirected(request: Probe, answer: _Answer, auth_token: str) -> Probe:
+    """Ask where it leads as a browser does: with the same form after a 307, with GET after the others."""
+    url = urljoin(request.url, urldefrag(answer.location or "").url)
+    if urlsplit(url).scheme not in ("https", urlsplit(request.url).scheme):
+        raise ProbeFailed(
+            f"{_host(request.url)} redirects to {_host(url)} without TLS; name the URL that it leads to. {UNCHANGED}"
+        )
+    if answer.status == HTTPStatus.TEMPORARY_REDIRECT and request.body is not None:
+        params = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        is_form = request.headers["Content-Type"] == FORM
+        signed = signature_for(auth_token, url, params if is_form else {})
+        return Probe(url=url, body=request.body, headers={**request.headers, SIGNATURE_HEADER: signed})
+    return Probe(url=url, body=None, headers={SIGNATURE_HEADER: signature_for(auth_token, url, {})})
 
 
 def _request(url: str, kind: ProbeKind, auth_token: str, account_sid: str) -> Probe:
@@ -58,7 +110,7 @@ def _request(url: str, kind: ProbeKind, auth_token: str, account_sid: str) -> Pr
         return Probe(
             url=url,
             body=urlencode(params).encode(),
-            headers=_headers("application/x-www-form-urlencoded", signature_for(auth_token, url, params)),
+            headers=_headers(FORM, signature_for(auth_token, url, params)),
         )
     body = json.dumps({"test": TEXT}).encode()
     signed = url_for_body(url, body)
@@ -71,23 +123,27 @@ def _headers(content_type: str, signature: str) -> dict[str, str]:
     return {"Content-Type": content_type, SIGNATURE_HEADER: signature}
 
 
-def _answer(request: Probe) -> tuple[int, str, str]:
+def _answer(request: Probe) -> _Answer:
     parts = urlsplit(request.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
         try:
             path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            connection.request("POST", path, request.body, dict(request.headers))
+            method = "GET" if request.body is None else "POST"
+            connection.request(method, path, request.body, dict(request.headers))
             response = connection.getresponse()
             body = response.read(LONGEST_ANSWER).decode("utf-8", "replace")
         finally:
             connection.close()
     except (OSError, ValueError, http.client.HTTPException) as exc:
-        raise ProbeFailed(
-            f"{_host(request.url)} did not answer ({_reason(exc)}). Nothing was changed"
-        ) from exc
-    return response.status, response.getheader("Content-Type", "").lower(), body
+        raise ProbeFailed(f"{_host(request.url)} did not answer ({_reason(exc)}). {UNCHANGED}") from exc
+    return _Answer(
+        status=response.status,
+        content_type=response.getheader("Content-Type", "").lower(),
+        text=body,
+        location=response.getheader("Location"),
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from twilio.rest import Client
 
 TIMEOUT_SECONDS = 10
-UNAUTHORIZED, TOO_MANY_REQUESTS = 401, 429
 QUEUE_FULL = 21611
+CUT_SHORT = frozenset({HTTPStatus.REQUEST_TIMEOUT, 499})
+"""Somebody between Twilio and us, or Twilio, stopped waiting: the request may have been carried out (499 is nginx's own)."""
 PAUSES_SECONDS = (0.5, 1.0, 2.0)
 
 
@@ -109,14 +111,19 @@ def _layers(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _judged(status: int, code: int | None) -> ReplyError:
-    """Judge an error answer. The text carries the code only: Twilio's own text repeats the phone number."""
-    what = f"Twilio answered {status}" + (f", error {code}" if code else "")
-    if status >= 500:  # noqa: PLR2004  # HTTP's server errors: it may have been queued before the failure
+    """Judge an error answer: a refusal is what Twilio refuses with an error code of its own; any other answer may be a
+    proxy's, and says nothing of a reply. The text carries the code only: Twilio's own text repeats the phone number."""
+    is_twilios = code is not None and code != status
+    what = f"Twilio answered {status}" + (f", error {code}" if is_twilios else "")
+    match status:
+        case _ if status in CUT_SHORT:
+            return ReplyUnknown(what)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return _Throttled(what)
+        case HTTPStatus.UNAUTHORIZED:
+            return TokenRefused(what)
+        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND:
+            return ReplyNotSent(what)
+    if not is_twilios or not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ReplyUnknown(what)
-    if status == TOO_MANY_REQUESTS:
-        return _Throttled(what)
-    if status == UNAUTHORIZED:
-        return TokenRefused(what)
-    if status in (403, 404) or code == QUEUE_FULL:
-        return ReplyNotSent(what)
-    return ReplyRefused(what)
+    return ReplyNotSent(what) if code == QUEUE_FULL else ReplyRefused(what)

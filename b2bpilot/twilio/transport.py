@@ -96,9 +96,8 @@ def located(url: str, api_url: str | None) -> str:
 
 
 def _is_worth_another(method: str, status: int) -> bool:
-    return status == HTTPStatus.TOO_MANY_REQUESTS or (
-        method == "GET" and status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    )
+    is_failure = status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return status == HTTPStatus.TOO_MANY_REQUESTS or (method == "GET" and is_failure)
 
 
 def _asked_pause(headers: Any) -> float:

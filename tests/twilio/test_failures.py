@@ -38,6 +38,7 @@ def page_refused(status: int, text: str) -> TwilioException:
         (refused(403, 20005), TwilioDenied),
         (refused(404, 20404), TwilioNotFound),
         (refused(429, 20429), TwilioThrottled),
+        (refused(408, 408), TwilioUnreachable),
         (refused(400, 21211), TwilioFailed),
         (page_refused(401, '{"code": 20003}'), TwilioDenied),
         (page_refused(503, "<html>"), TwilioFailed),
@@ -57,3 +58,27 @@ def test_an_error_says_what_was_asked_and_nobodys_number(
     assert type(found.value) is expected
     assert str(found.value).startswith("list messages: ")
     assert NUMBER not in "".join(traceback.format_exception(found.value))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "not_said"),
+    [
+        (401, 20003, "refused the token", "not active"),
+        (401, 20006, "no sufficient privileges", "not active"),
+        (403, 20006, "no sufficient privileges", "not active"),
+        (403, 20005, "is not active", "token"),
+        (403, 10001, "is not active", "token"),
+        (403, 20403, "lacks permission to use Twilio's API; typically it is suspended or closed", "token"),
+        (401, 70051, "could not authorize the request", "token"),
+        (403, 70051, "could not authorize the request", "token"),
+        (403, 403, "does not allow it (Twilio answered 403)", "token"),
+    ],
+)
+def test_a_denial_says_what_twilio_documents_of_its_code(
+    status: int, code: int, words: str, not_said: str
+) -> None:
+    with pytest.raises(TwilioDenied) as found, translated("read the account"):
+        raise refused(status, code)
+
+    assert words in str(found.value)
+    assert not_said not in str(found.value)

@@ -139,10 +139,16 @@ def _probe(pilot: Pilot, access: TwilioAccess, urls: Sequence[str], kind: ProbeK
     """Raises ProbeFailed: then nothing is changed."""
     from b2bpilot.twilio.probe import probe
 
-    for url in urls:
-        probe(url, kind=kind, auth_token=access.auth_token, account_sid=access.account_sid)
+    said = [
+        probe(url, kind=kind, auth_token=access.auth_token, account_sid=access.account_sid) for url in urls
+    ]
+    caveats = [each for each in said if each]
     answered = "The new URL" if len(urls) == 1 else "The new URL and the fallback URL"
-    pilot.output.record({"probed": len(urls)}, text=["", f"{answered} answered a signed request with TwiML."])
+    how = "as Twilio takes it" if caveats else "with TwiML"
+    pilot.output.record(
+        {"probed": len(urls), "probe_caveats": caveats},
+        text=["", f"{answered} answered a signed request {how}.", *caveats],
+    )
 
 
 def _switch(
