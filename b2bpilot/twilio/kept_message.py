@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
-from b2bpilot.twilio.failures import TwilioUnreadable, translated
-from b2bpilot.twilio.messages import INBOUND
+from b2bpilot.twilio.failures import translated
+from b2bpilot.twilio.messages import INBOUND, moment_of
 from b2bpilot.twilio.rest import Twilio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptMessage:
-    """`at` is when Twilio called the webhook, or sent it, to the second (facts D6)."""
+    """`at` is when Twilio called the webhook, or sent it, to the second (facts D6); Twilio need not tell."""
 
     sid: str
     direction: str
     status: str
-    at: datetime
+    at: datetime | None
     error_code: str | None
 
     @property
@@ -39,14 +39,11 @@ def kept_message(twilio: Twilio, sid: str) -> KeptMessage:
     """Raises TwilioFailed."""
     with translated(f"read message {sid}"):
         found = twilio.client.messages(sid).fetch()
-        at = found.date_sent or found.date_created
-        if not isinstance(at, datetime):
-            raise TwilioUnreadable(f"message {sid} has no date")
         return KeptMessage(
             sid=sid,
             direction=str(found.direction or "unknown direction"),
             status=str(found.status or "unknown"),
-            at=at,
+            at=moment_of(found),
             error_code=str(found.error_code) if found.error_code else None,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from b2bpilot.twilio.failures import TwilioUnreadable, translated
+from b2bpilot.twilio.failures import translated
 from b2bpilot.twilio.redaction import Content, is_masked
 from b2bpilot.twilio.rest import PAGE, Twilio
 
@@ -23,38 +23,39 @@ CHANGED_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """`sent_at` is when Twilio called the webhook, to the second (facts D6)."""
+    """`sent_at` is when Twilio called the webhook, to the second (facts D6); Twilio need not tell (facts K5)."""
 
     sid: str
-    sent_at: datetime
+    sent_at: datetime | None
     to: str = field(repr=False)
     content: Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDetails:
-    """Everything that the REST API still has of one message."""
+    """Everything that the REST API still has of one message; each of it may be null there."""
 
     sid: str
-    account_sid: str
+    account_sid: str | None
     messaging_service_sid: str | None
-    sent_at: datetime
-    from_: str = field(repr=False)
-    to: str = field(repr=False)
-    body: str = field(repr=False)
-    num_media: str
-    num_segments: str
-    api_version: str
+    """Twilio gives it a default value where no service was used."""
+    status: str | None
+    from_: str | None = field(repr=False)
+    to: str | None = field(repr=False)
+    body: str | None = field(repr=False)
+    num_media: str | None
+    num_segments: str | None
+    api_version: str | None
     media: tuple[Media, ...] = ()
     content: Content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file of a message; the URL is spelled as in the webhook's MediaUrl parameters."""
+    """A file of a message; the URL is spelled as in the webhook's MediaUrl parameters. Twilio promises no order of them."""
 
     url: str
-    content_type: str
+    content_type: str | None
 
 
 def inbound_pages(
@@ -90,16 +91,16 @@ def message_details(twilio: Twilio, sid: str) -> MessageDetails:
         media = list(context.media.stream(page_size=PAGE)) if _has_media(found) else []
     return MessageDetails(
         sid=sid,
-        account_sid=str(found.account_sid),
-        messaging_service_sid=found.messaging_service_sid or None,
-        sent_at=_sent_at(found),
-        from_=str(found.from_ or ""),
-        to=str(found.to or ""),
-        body=str(found.body or ""),
-        num_media=str(found.num_media or "0"),
-        num_segments=str(found.num_segments or "1"),
-        api_version=str(found.api_version or ""),
-        media=tuple(_media(each) for each in media),
+        account_sid=_text(found.account_sid),
+        messaging_service_sid=_text(found.messaging_service_sid),
+        status=_text(found.status),
+        from_=_text(found.from_),
+        to=_text(found.to),
+        body=_text(found.body),
+        num_media=_text(found.num_media),
+        num_segments=_text(found.num_segments),
+        api_version=_text(found.api_version),
+        media=tuple(_media(each) for each in media if each.uri),
         content=_content(found),
     )
 
@@ -113,7 +114,7 @@ def _read_page(read: Callable[[], Any]) -> tuple[list[InboundMessage], Any]:
 
 def _inbound(found: Any) -> InboundMessage:
     return InboundMessage(
-        sid=str(found.sid), sent_at=_sent_at(found), to=str(found.to or ""), content=_content(found)
+        sid=str(found.sid or ""), sent_at=moment_of(found), to=str(found.to or ""), content=_content(found)
     )
 
 
@@ -131,21 +132,23 @@ def _has_media(found: Any) -> bool:
 
 def _was_changed(found: Any) -> bool:
     """Redacting one message is an update of it."""
-    updated = found.date_updated
-    return isinstance(updated, datetime) and updated - _sent_at(found) > CHANGED_AFTER
+    updated, sent_at = found.date_updated, moment_of(found)
+    return sent_at is None or (isinstance(updated, datetime) and updated - sent_at > CHANGED_AFTER)
 
 
-def _sent_at(found: Any) -> datetime:
-    """A message that is being received has no time of its webhook call yet."""
-    moment = found.date_sent or found.date_created
-    if not isinstance(moment, datetime):
-        raise TwilioUnreadable(f"message {found.sid} has no date")
-    return moment
+def moment_of(found: Any) -> datetime | None:
+    """Return when a message was sent, or else created: one that is being received has no time of its webhook call yet.
+    Both may be null, and the SDK leaves alone what it cannot read."""
+    return next((each for each in (found.date_sent, found.date_created) if isinstance(each, datetime)), None)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _media(found: Any) -> Media:
     url = f"https://api.twilio.com{str(found.uri).removesuffix('.json')}"
-    return Media(url=url, content_type=str(found.content_type or ""))
+    return Media(url=url, content_type=_text(found.content_type))
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from b2bpilot.twilio.failures import translated
+from b2bpilot.twilio.failures import TwilioDenied, TwilioNotFound, translated
 from b2bpilot.twilio.numbers import moment
 from b2bpilot.twilio.rest import PAGE, Twilio
 from b2bpilot.twilio.webhook_setting import WebhookSetting, require_url
@@ -37,6 +37,15 @@ def service(twilio: Twilio, sid: str) -> Service:
     """Raises TwilioFailed."""
     with translated(f"read Messaging Service {sid}"):
         return _service(twilio.client.messaging.v1.services(sid).fetch())
+
+
+def is_service(twilio: Twilio, sid: str) -> bool:
+    """Tell whether the account is known to have such a service now; a key may not be allowed to ask. Raises TwilioFailed."""
+    try:
+        service(twilio, sid)
+    except (TwilioNotFound, TwilioDenied):
+        return False
+    return True
 
 
 def number_sids(twilio: Twilio, service_sid: str) -> Iterator[str]:

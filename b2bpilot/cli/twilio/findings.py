@@ -39,6 +39,7 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         (Verdict.FAILED, "failed: they have a row that says why"),
         (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
         (Verdict.UNKNOWN_TO_TWILIO, "have a row, but Twilio does not know them"),
+        (Verdict.UNDATED, "not stored, and without a date at Twilio: not judged, never published"),
         (Verdict.ROUTE_UNKNOWN, "not stored, and whether they were to come here is not known"),
         (
             Verdict.NOT_ROUTED_HERE,
@@ -99,7 +100,7 @@ def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
             "verdict": finding.verdict.name.lower(),
             "message_sid": finding.sid,
             "message_id": finding.message_id,
-            "sent_at": format_time(finding.sent_at),
+            "sent_at": format_time(finding.sent_at) if finding.is_dated else None,
             "late_seconds": finding.late_seconds,
             "twilio_error": finding.error_code,
             "why": why,
@@ -107,7 +108,7 @@ def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
         columns={
             "verdict": finding.verdict.value,
             "message sid": finding.sid,
-            "age": relative(finding.sent_at, now=now),
+            "age": relative(finding.sent_at, now=now) if finding.is_dated else "-",
             "why": why,
         },
     )

@@ -71,11 +71,13 @@ class _Told:
             self.at_twilio = AtTwilio(received_at=None, is_absent=True)
             self.notes.append("has no such message")
             return
-        self.moments.append(_received(kept) if kept.is_inbound else _sent(kept))
-        self.at_twilio = AtTwilio(received_at=kept.at if kept.is_inbound else None)
+        self._tell(kept)
+        if kept.at is not None or not kept.is_inbound:
+            self.at_twilio = AtTwilio(received_at=kept.at if kept.is_inbound else None)
         try:
             self._ask_about_reply(twilio)
-            self._ask_for_alerts(twilio, kept.at)
+            if kept.at is not None:
+                self._ask_for_alerts(twilio, kept.at)
         except TwilioFailed as exc:
             self.notes.append(str(exc))
 
@@ -88,6 +90,15 @@ class _Told:
             note="; ".join(notes) or None,
         )
 
+    def _tell(self, kept: KeptMessage, *, name: str = "") -> None:
+        """What Twilio gives no date has no place among the moments."""
+        if kept.at is None:
+            self.notes.append(f"has {name}{kept.sid} without a date ({kept.direction}, status {kept.status})")
+        elif kept.is_inbound and not name:
+            self.moments.append(_received(kept, kept.at))
+        else:
+            self.moments.append(_sent(kept, kept.at, name=name))
+
     def _ask_about_reply(self, twilio: Twilio) -> None:
         from b2bpilot.twilio.failures import TwilioNotFound
         from b2bpilot.twilio.kept_message import kept_message
@@ -95,7 +106,7 @@ class _Told:
         if self.reply_sid is None:
             return
         try:
-            self.moments.append(_sent(kept_message(twilio, self.reply_sid), name="reply "))
+            self._tell(kept_message(twilio, self.reply_sid), name="reply ")
         except TwilioNotFound:
             self.notes.append(f"has no reply {self.reply_sid}")
 
@@ -114,19 +125,19 @@ class _Told:
             self.moments.append(_failed(failure, alert_report(twilio, one.sid)))
 
 
-def _received(kept: KeptMessage) -> Moment:
+def _received(kept: KeptMessage, at: datetime) -> Moment:
     """To the second: what our own clocks know to the millisecond came after it."""
-    return Moment(at=kept.at, source="twilio", what=f"received it (status {kept.status})", step=Step.RECEIVED)
+    return Moment(at=at, source="twilio", what=f"received it (status {kept.status})", step=Step.RECEIVED)
 
 
-def _sent(kept: KeptMessage, *, name: str = "") -> Moment:
+def _sent(kept: KeptMessage, at: datetime, *, name: str) -> Moment:
     """A reply comes after what it answers, which may have been stored within the same second."""
     error = f", error {kept.error_code}" if kept.error_code else ""
     return Moment(
-        at=kept.at,
+        at=at,
         source="twilio",
         what=f"{name}{kept.sid}: {kept.status}{error} ({kept.direction})",
-        not_before=kept.at + JUST_WITHIN_A_SECOND,
+        not_before=at + JUST_WITHIN_A_SECOND,
     )
 
 

@@ -35,6 +35,7 @@ SHOWN_VERDICTS = (
     Verdict.FAILED,
     Verdict.UNFINISHED,
     Verdict.LATE,
+    Verdict.UNDATED,
     Verdict.ROUTE_UNKNOWN,
     Verdict.NOT_ROUTED_HERE,
     Verdict.STATUS_CALLBACK,
@@ -80,16 +81,21 @@ class Comparison:
         self._look_back(notes)
 
     def _judged(self, page: list[InboundMessage], notes: Notes) -> Iterator[Finding]:
-        by_id = {message_id_for(message.sid): message for message in page}
+        by_id = {message_id_for(message.sid): message for message in page if message.sid}
+        notes.without_sid += sum(not message.sid for message in page)
         notes.has_text = notes.has_text or any(each.content is Content.TEXT for each in page)
         notes.has_redacted = notes.has_redacted or any(each.content in REDACTED for each in page)
-        new = [each for each in notes.see(by_id) if self.limits.covers(by_id[each].sent_at)]
+        new = [each for each in notes.see(by_id) if self._may_cover(by_id[each].sent_at)]
         rows, taken = rows_and_taken(self.table, map(Asked, new))
         for message_id in new:
             asked = Asked(message_id)
             yield judge(
                 by_id[message_id], message_id, rows.get(asked), self.limits, is_id_taken=asked in taken
             )
+
+    def _may_cover(self, sent_at: datetime | None) -> bool:
+        """What has no date was listed for these days."""
+        return sent_at is None or self.limits.covers(sent_at)
 
     def _take_back_old_rows(self, notes: Notes) -> None:
         """Rows from before the migration have no message_id; their MessageSid tells."""

@@ -24,10 +24,11 @@ SCHEMA = f"""
     CREATE TABLE seen (message_id BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE finding (
         sid TEXT PRIMARY KEY, verdict TEXT NOT NULL, message_id TEXT, sent_at REAL NOT NULL, late_seconds REAL,
-        why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT, to_number TEXT, content TEXT NOT NULL) WITHOUT ROWID;
+        why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT, to_number TEXT, content TEXT NOT NULL,
+        is_dated INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX finding_by_verdict ON finding (verdict, sent_at, sid);
 """
-COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to_number, content"
+COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to_number, content, is_dated"
 
 
 class Notes:
@@ -44,6 +45,8 @@ class Notes:
         """How many dead letters are not this environment's, by their owners: they stand for no message of ours."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
+        self.without_sid = 0
+        """How many entries of Twilio's list have no SID: nothing can be asked about them."""
         self.has_text = False
         """Some message of the account shows its text at Twilio: texts are kept there, unless some are redacted."""
         self.has_redacted = False
@@ -80,7 +83,7 @@ class Notes:
             else:
                 rows.append(_row(finding))
         self._database.executemany(
-            f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
+            f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
             rows,
         )
 
@@ -155,11 +158,12 @@ def _row(finding: Finding) -> Sequence[Any]:
         finding.error_code,
         finding.to,
         finding.content.value,
+        finding.is_dated,
     )
 
 
 def _finding(row: Sequence[Any]) -> Finding:
-    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to, content = row
+    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to, content, is_dated = row
     return Finding(
         verdict=Verdict(verdict),
         sid=sid,
@@ -171,4 +175,5 @@ def _finding(row: Sequence[Any]) -> Finding:
         error_code=error_code,
         to=to,
         content=Content(content),
+        is_dated=bool(is_dated),
     )

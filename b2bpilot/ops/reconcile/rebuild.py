@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,8 +27,15 @@ WHATSAPP = (
 )
 """Only a webhook tells these; whether a message had them, nobody can say afterwards (facts D6)."""
 ADDED_FOR_FALLBACK = ("ErrorCode", "ErrorUrl")
+RECEIVED = "received"
+MEDIA_ORDER = "MediaUrl*'s order"
+"""Twilio promises none of its list of a message's files."""
 MOST_MEDIA = 10
 """Twilio takes no more in one message."""
+
+
+IsService = Callable[[str], bool]
+"""Whether the account has a Messaging Service of this SID. Raises TwilioFailed."""
 
 
 class Origin(StrEnum):
@@ -57,7 +64,9 @@ class Rebuilt:
     is_partial: bool = False
 
 
-def rebuild(twilio: Twilio, finding: Finding, *, allow_partial: bool = False) -> Rebuilt:
+def rebuild(
+    twilio: Twilio, finding: Finding, *, allow_partial: bool = False, is_service: IsService
+) -> Rebuilt:
     """Return the message again. It counts as received when Twilio first sent it. Raises TwilioFailed, and LostAtTwilio
     unless a part will do."""
     variables = _from_alert(twilio, finding)
@@ -65,7 +74,9 @@ def rebuild(twilio: Twilio, finding: Finding, *, allow_partial: bool = False) ->
         details = message_details(twilio, finding.sid)
     except TwilioNotFound as exc:
         return _deleted(finding, variables if allow_partial else None, exc)
-    params = params_of(details) if variables is None else _completed(variables, details)
+    params = (
+        params_of(details, is_service=is_service) if variables is None else _completed(variables, details)
+    )
     gaps = _gaps(finding, params, details)
     if gaps and not allow_partial:
         raise LostAtTwilio(
@@ -74,7 +85,7 @@ def rebuild(twilio: Twilio, finding: Finding, *, allow_partial: bool = False) ->
     return Rebuilt(
         message=_message(finding, _without_masks(params)),
         origin=Origin.REST if variables is None else Origin.ALERT,
-        lost=(*gaps, *(lost_fields(details) if variables is None else ())),
+        lost=(*gaps, *(lost_fields(details, params) if variables is None else ())),
         is_partial=bool(gaps),
     )
 
@@ -92,39 +103,53 @@ def _deleted(finding: Finding, variables: Mapping[str, str] | None, error: Twili
     )
 
 
-def params_of(details: MessageDetails) -> dict[str, str]:
-    """Return the webhook's parameters that the REST API still has."""
-    params = {
+def params_of(details: MessageDetails, *, is_service: IsService) -> dict[str, str]:
+    """Return the webhook's parameters that the REST API still has, and nothing that it does not say."""
+    known = {
         "MessageSid": details.sid,
         "SmsSid": details.sid,
         "SmsMessageSid": details.sid,
+        **{name: value for name, value in _told(details).items() if value is not None},
+    }
+    if details.messaging_service_sid and is_service(details.messaging_service_sid):
+        known["MessagingServiceSid"] = details.messaging_service_sid
+    for place, media in enumerate(details.media):
+        known[f"MediaUrl{place}"] = media.url
+        if media.content_type is not None:
+            known[f"MediaContentType{place}"] = media.content_type
+    return known
+
+
+def _told(details: MessageDetails) -> Mapping[str, str | None]:
+    """What a message has of its own, by the webhook's names: null where Twilio does not tell."""
+    return {
         "AccountSid": details.account_sid,
         "From": details.from_,
         "To": details.to,
         "Body": details.body,
         "NumMedia": details.num_media,
         "NumSegments": details.num_segments,
-        "SmsStatus": "received",
+        "SmsStatus": details.status if details.status == RECEIVED else None,
         "ApiVersion": details.api_version,
     }
-    if details.messaging_service_sid:
-        params["MessagingServiceSid"] = details.messaging_service_sid
-    for place, media in enumerate(details.media):
-        params[f"MediaUrl{place}"] = media.url
-        params[f"MediaContentType{place}"] = media.content_type
-    return params
 
 
-def lost_fields(details: MessageDetails) -> tuple[str, ...]:
+def lost_fields(details: MessageDetails, params: Mapping[str, str]) -> tuple[str, ...]:
     """Name what the webhook may have had besides."""
-    return WHATSAPP if details.from_.startswith("whatsapp:") else GEOGRAPHY
+    is_whatsapp = (details.from_ or "").startswith("whatsapp:")
+    untold = [name for name, value in _told(details).items() if value is None]
+    if details.messaging_service_sid and "MessagingServiceSid" not in params:
+        untold.append("MessagingServiceSid")
+    if len(details.media) > 1:
+        untold.append(MEDIA_ORDER)
+    return (*untold, *(WHATSAPP if is_whatsapp else GEOGRAPHY))
 
 
 def _completed(variables: Mapping[str, str], details: MessageDetails) -> Mapping[str, str]:
     """Alert and message may be redacted apart; what one of them still shows is known."""
-    known = params_of(details)
+    known = _told(details)
     redacted = [*masked_names(variables), *([TEXT] if is_without_text(variables) else [])]
-    return {**variables, **{name: known[name] for name in redacted if known.get(name)}}
+    return {**variables, **{name: value for name in redacted if (value := known.get(name))}}
 
 
 def _gaps(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, PilotError
-from b2bpilot.ops.reconcile.rebuild import Origin, Rebuilt, rebuild
+from b2bpilot.ops.reconcile.rebuild import IsService, Origin, Rebuilt, rebuild
 from b2bpilot.ops.reconcile.verdict import ID_TAKEN, Finding
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
@@ -21,6 +22,7 @@ from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
 from b2bpilot.pipeline.message import Encoded, encode, message_id_for
 from b2bpilot.twilio.failures import TwilioDenied, TwilioUnreachable
 from b2bpilot.twilio.rest import IN_FLIGHT, Twilio
+from b2bpilot.twilio.services import is_service
 
 WINDOW = 500
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,10 +101,11 @@ class Recovery:
         """Publish window by window. Raises what no message can pass; what was done is in the journal then."""
         remaining = iter(findings)
         window = list(islice(remaining, WINDOW))
+        is_known = functools.cache(functools.partial(is_service, self.twilio))
         with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="twilio") as pool:
             while window and not recovered.is_stopped:
                 still_missing = self._still_missing(window, recovered)
-                rebuilt = dict(pool.map(self._rebuild, still_missing))
+                rebuilt = dict(pool.map(functools.partial(self._rebuild, is_known), still_missing))
                 is_in_vain = self._publish(rebuilt, recovered)
                 self.observe(f"Published {recovered.published:,}, {recovered.proven:,} proven to be stored")
                 window = list(islice(remaining, WINDOW))
@@ -130,9 +133,11 @@ class Recovery:
             self.journal.write(*(_entry("failed", sid, error=ID_TAKEN) for sid in refused))
         return [each for each in window if each.sid not in {*old, *here, *refused}]
 
-    def _rebuild(self, finding: Finding) -> tuple[str, Rebuilt | PilotError]:
+    def _rebuild(self, is_known: IsService, finding: Finding) -> tuple[str, Rebuilt | PilotError]:
         try:
-            return finding.sid, rebuild(self.twilio, finding, allow_partial=self.allow_partial)
+            return finding.sid, rebuild(
+                self.twilio, finding, allow_partial=self.allow_partial, is_service=is_known
+            )
         except HOPELESS:
             raise
         except PilotError as exc:

@@ -27,6 +27,8 @@ class Verdict(StrEnum):
     UNFINISHED = "unfinished"
     """Its row is waiting, or a run works on it: the stale processor looks after it."""
     FRESH = "not judged yet"
+    UNDATED = "no date"
+    """It has no row, and Twilio's copy has no date: whether it is of the period, or fresh, is not known."""
     ROUTE_UNKNOWN = "route unknown"
     """It has no row, and nobody can tell whether it was to come here."""
     NOT_ROUTED_HERE = "not routed here"
@@ -61,6 +63,8 @@ class Finding:
     sid: str
     message_id: str | None
     sent_at: datetime
+    """Where `is_dated` is false, the beginning of the period: for the order only."""
+    is_dated: bool = True
     late_seconds: float | None = None
     why: str | None = None
     alert_sid: str | None = None
@@ -71,6 +75,9 @@ class Finding:
 
 
 ID_TAKEN = "a test's row has its message_id, so the processor refuses it: only once that row is deleted can it be stored"
+
+
+UNDATED = "Twilio's copy has no date: whether it is of this time is not known"
 
 
 def judge(
@@ -87,9 +94,16 @@ def judge(
         verdict=_verdict(message, row, limits, late_by, is_id_taken=is_id_taken),
         sid=message.sid,
         message_id=message_id,
-        sent_at=message.sent_at,
+        sent_at=message.sent_at or limits.since,
+        is_dated=message.sent_at is not None,
         late_seconds=late_by.total_seconds() if late_by is not None and late_by > limits.late_after else None,
-        why=ID_TAKEN if is_id_taken else row.last_error if row else None,
+        why=ID_TAKEN
+        if is_id_taken
+        else row.last_error
+        if row
+        else UNDATED
+        if message.sent_at is None
+        else None,
         to=message.to,
         content=message.content,
     )
@@ -105,14 +119,18 @@ def _verdict(
 ) -> Verdict:
     if row is not None and row.status is SubmissionStatus.COMPLETED:
         return Verdict.LATE if late_by is not None and late_by > limits.late_after else Verdict.STORED
-    if limits.is_fresh(message.sent_at):
+    if message.sent_at is not None and limits.is_fresh(message.sent_at):
         return Verdict.FRESH
+    if row is None and is_id_taken:
+        return Verdict.ID_TAKEN
     if row is None:
-        return Verdict.ID_TAKEN if is_id_taken else Verdict.MISSING
+        return Verdict.UNDATED if message.sent_at is None else Verdict.MISSING
     if row.status in (SubmissionStatus.FAILED, SubmissionStatus.ABANDONED):
         return Verdict.FAILED
     return Verdict.UNFINISHED
 
 
 def _lateness(message: InboundMessage, row: Progress | None) -> timedelta | None:
-    return row.completed_at - message.sent_at if row is not None and row.completed_at else None
+    if row is None or row.completed_at is None or message.sent_at is None:
+        return None
+    return row.completed_at - message.sent_at

@@ -123,6 +123,22 @@ def test_a_tests_row_does_not_stand_for_a_message_of_twilio(world: World) -> Non
     assert "a test's row has its message_id" in explanation(finding, now=world.now)
 
 
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_a_message_without_a_date_is_said_to_have_none_and_ends_nothing(
+    world: World, date: str | None
+) -> None:
+    undated, stored, missing = world.receive(3)
+    world.store([stored])
+    for sid in (undated, stored):
+        world.double.book.change("message", sid, {"date_sent": date, "date_created": date})
+
+    assert world.counts() == {Verdict.UNDATED: 1, Verdict.STORED: 1, Verdict.MISSING: 1}
+    assert set(world.findings(Verdict.MISSING)) == {missing}
+    ((sid, finding),) = world.findings(Verdict.UNDATED).items()
+    assert (sid, finding.is_dated) == (undated, False)
+    assert "has no date" in explanation(finding, now=world.now)
+
+
 def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
     known, unknown = world.receive(1), [resources.new_sid("SM"), resources.new_sid("MM")]
     world.store([*known, *unknown])

@@ -24,7 +24,7 @@ from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.failures import TwilioDenied
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.ops.reconcile.world import DAY, OURS, THEIRS, World
-from tests.twilio.double import ACCOUNT_SID
+from tests.twilio.double import ACCOUNT_SID, add_service
 
 
 class Killed(BaseException):
@@ -183,9 +183,8 @@ def test_the_failed_webhook_request_gives_all_values_of_a_parameter_back(
 def test_without_an_alert_the_rest_resource_gives_what_it_has_and_the_rest_is_named(
     world: World, tmp_path: Path
 ) -> None:
-    whatsapp = sample_params(
-        Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, MessagingServiceSid="MG" + "1" * 32
-    )
+    service = add_service(world.double)
+    whatsapp = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, MessagingServiceSid=service)
     sms = sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, From="+15005550006", To=OURS)
     for params in (whatsapp, sms):
         world.double.receive(params, at=world.now - DAY / 2, deliver=False)
@@ -198,6 +197,40 @@ def test_without_an_alert_the_rest_resource_gives_what_it_has_and_the_rest_is_na
     assert found["MediaUrl0"].endswith(f"/Messages/{whatsapp['MessageSid']}/Media/ME1")
     assert {"ProfileName", "WaId", "FromCity", "ToZip"} <= set(recovered.lost)
     assert recovered.origins == {"rest": 2}
+
+
+def test_a_messaging_service_is_rebuilt_only_where_the_account_has_one(world: World, tmp_path: Path) -> None:
+    """Twilio's REST API gives a default value where no service was used."""
+    params = sample_params(Sample.TEXT, AccountSid=ACCOUNT_SID, To=OURS, MessagingServiceSid="MG" + "1" * 32)
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+
+    recovered = world.recover(tmp_path)
+
+    assert "MessagingServiceSid" not in world.params_of(params["MessageSid"])
+    assert recovered.lost["MessagingServiceSid"] == 1
+
+
+def test_what_the_rest_resource_does_not_say_is_left_out_and_named(world: World, tmp_path: Path) -> None:
+    (sid,) = world.receive(1)
+    nulls = dict.fromkeys(("num_segments", "num_media", "api_version", "account_sid"))
+    world.double.book.change("message", sid, {**nulls, "status": "receiving"})
+
+    recovered = world.recover(tmp_path)
+
+    untold = {"NumSegments", "NumMedia", "ApiVersion", "AccountSid", "SmsStatus"}
+    assert untold.isdisjoint(world.params_of(sid))
+    assert untold <= set(recovered.lost)
+
+
+def test_of_several_files_the_order_is_said_to_be_unknown(world: World, tmp_path: Path) -> None:
+    files = {f"MediaUrl{n}": f"https://api.twilio.com/x/Media/ME{n}" for n in range(2)}
+    params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, NumMedia="2", Body="plans", **files)
+    world.double.receive(params, at=world.now - DAY / 2, deliver=False)
+
+    recovered = world.recover(tmp_path)
+
+    assert {"MediaUrl0", "MediaUrl1"} <= set(world.params_of(params["MessageSid"]))
+    assert recovered.lost["MediaUrl*'s order"] == 1
 
 
 def test_a_message_whose_file_twilio_deleted_is_named_and_published_only_when_a_part_will_do(
