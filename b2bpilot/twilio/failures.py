@@ -16,7 +16,9 @@ CREDENTIALS_HINT = (
 )
 BILLING_HINT = "see the account's status and balance in Twilio's console"
 NOT_ACTIVE = "the Twilio account is not active"
+REFUSED_TOKEN = ("Twilio refused the token", CREDENTIALS_HINT)
 DENIALS = {
+    20003: REFUSED_TOKEN,
     10001: (NOT_ACTIVE, BILLING_HINT),
     20005: (NOT_ACTIVE, BILLING_HINT),
     90010: (NOT_ACTIVE, BILLING_HINT),
@@ -76,7 +78,7 @@ class TwilioNotFound(TwilioFailed):
 
 
 STATUSES: dict[int, tuple[type[TwilioFailed], str, str | None]] = {
-    HTTPStatus.UNAUTHORIZED: (TwilioDenied, "Twilio refused the token", CREDENTIALS_HINT),
+    HTTPStatus.UNAUTHORIZED: (TwilioDenied, *REFUSED_TOKEN),
     HTTPStatus.FORBIDDEN: (TwilioDenied, "Twilio does not allow it", None),
     HTTPStatus.NOT_FOUND: (TwilioNotFound, "Twilio has no such thing in this account", None),
     HTTPStatus.REQUEST_TIMEOUT: (TwilioUnreachable, "Twilio did not answer in time", "run it again"),
