@@ -122,7 +122,7 @@ def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, stagi
         (
             {"FilterPolicy": {"source": ["twilio"]}},
             (
-                'its filter policy rejects a text message from stale and 14 other kinds: key source wants ["twilio"]',
+                "its filter policy rejects 60 of 82 kinds of message, such as a text message from stale: source is",
                 "--attribute-name FilterPolicy",
             ),
         ),
@@ -139,6 +139,27 @@ def test_what_makes_the_processor_s_subscription_unhealthy_is_said(
     assert found["verdict"] == "unhealthy"
     problem = next(one for one in found["problems"] if text in one["text"])
     assert command is None or command in problem["command"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "doubt"),
+    [
+        (
+            {"message_id": [{"prefix": "0"}]},
+            "is not provable: it looks at message_id",
+        ),
+        ({"source": ["twilio", "stale", "reconcile", "cli"]}, "rejects a message without attributes"),
+    ],
+)
+def test_a_filter_policy_that_is_not_proven_to_let_all_through_is_no_healthy_one(
+    policy: dict[str, Any], doubt: str, run: Run, staging: Staging, queue: str
+) -> None:
+    attributes = {"RedrivePolicy": {"deadLetterTargetArn": queue}, "FilterPolicy": policy}
+    subscribe(staging, "lambda", PROCESSOR, **attributes)
+    result = run("subscriptions", *ENV, "-o", "json")
+    found = only(result.document["subscriptions"], "lambda")
+    assert not any("filter policy" in one["text"] for one in found["problems"])
+    assert f"its filter policy {doubt}" in found["doubts"][0]["text"]
 
 
 def test_a_function_that_does_not_let_sns_in_is_unhealthy_with_the_command(

@@ -232,14 +232,14 @@ def unsubscribed(pipeline: Machine) -> Iterator[None]:
 
 
 @contextmanager
-def filtered(pipeline: Machine) -> Iterator[None]:
-    """The processor's subscription rejects what the dead letters hold."""
+def filtered(pipeline: Machine, source: object = "nobody") -> Iterator[None]:
+    """The processor's subscription has a filter policy; left alone, one that rejects what the dead letters hold."""
     sns, topic = pipeline.client("sns"), pipeline.stack_output("TopicArn")
     (found,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     arn = found["SubscriptionArn"]
     before = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy", "{}")
     policy = {"SubscriptionArn": arn, "AttributeName": "FilterPolicy"}
-    sns.set_subscription_attributes(**policy, AttributeValue=json.dumps({"source": ["nobody"]}))
+    sns.set_subscription_attributes(**policy, AttributeValue=json.dumps({"source": [source]}))
     try:
         yield
     finally:
@@ -254,6 +254,17 @@ def test_what_the_processors_filter_policy_rejects_is_not_published(
         assert cli("dlq", "redrive", "--yes", "--via", "topic") == 5
 
     assert "rejects 1 of 1, such as" in capsys.readouterr().err
+    assert queue.counters().visible == 1
+
+
+def test_what_a_filter_policy_may_reject_is_not_published_without_a_proof(
+    cli: Any, pipeline: Machine, queue: DeadLetterQueue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not queue.send([letter(message(), ERRORS[0])])
+    with filtered(pipeline, {"wildcard": "*"}):
+        assert cli("dlq", "redrive", "--yes", "--via", "topic", "--wait", "0s") == 5
+
+    assert "lets 1 of 1 through cannot be told, such as" in capsys.readouterr().err
     assert queue.counters().visible == 1
 
 

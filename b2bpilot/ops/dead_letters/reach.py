@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, Refused
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.subscriptions.conditions import either
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE
 from b2bpilot.ops.subscriptions.trial import tried
 from b2bpilot.ops.subscriptions.verdict import is_processor_s
@@ -45,26 +46,35 @@ class Reach:
                 f"the processor is not subscribed to {stack.topic_arn}: what is published there is lost",
                 hint=HINT,
             )
-        if rejected := _rejected(ours, letters):
+        answers = _answers(ours, letters)
+        if rejected := [letter for letter, passes in answers if passes is False]:
             raise Refused(
                 f"the filter policy of the processor's subscription rejects {len(rejected):,} of {len(letters):,}, "
                 f"such as {rejected[0].queue_message_id}: published, they would be lost",
                 hint=HINT,
             )
+        unclear = [letter for letter, passes in answers if passes is None]
+        if unclear and not self._is_proved:
+            raise Refused(
+                f"whether the filter policy of the processor's subscription lets {len(unclear):,} of {len(letters):,} "
+                f"through cannot be told, such as {unclear[0].queue_message_id}: published, they may be lost",
+                hint=HINT,
+            )
 
 
-def _rejected(ours: Sequence[Subscription], letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-    """Letters whose attributes differ in nothing that a policy looks at have one answer."""
-    answers: dict[object, bool] = {}
-    rejected = []
+def _answers(
+    ours: Sequence[Subscription], letters: Sequence[DeadLetter]
+) -> list[tuple[DeadLetter, bool | None]]:
+    """Return whether each passes. Letters whose attributes differ in nothing that a policy looks at have one answer."""
+    answers: dict[object, bool | None] = {}
+    found = []
     for letter in letters:
         published = encoded_for_topic(letter, run_id="trial")
         key = _looked_at(ours, published)
         if key not in answers:
-            answers[key] = any(trial.delivers is not False for trial in tried(ours, published))
-        if not answers[key]:
-            rejected.append(letter)
-    return rejected
+            answers[key] = either([trial.delivers for trial in tried(ours, published)])
+        found.append((letter, answers[key]))
+    return found
 
 
 def _looked_at(ours: Sequence[Subscription], published: Encoded) -> object:

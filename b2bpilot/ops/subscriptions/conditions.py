@@ -1,18 +1,31 @@
 """One condition of an SNS filter policy against the values of one key.
 
 Sources: the SNS Developer Guide, "String value matching", "Numeric value matching", "Key matching"; and the tests that
-localstack ran against AWS. A condition that is none of these answers None: nobody can tell from here.
+localstack ran against AWS. What these do not say, or say in two ways, answers None: nobody can tell from here.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from enum import Enum
 from typing import TypeAlias
 
 Value: TypeAlias = str | Decimal | bool | None
 """A leaf of JSON, numbers as Decimal."""
+
+
+class Varying(Enum):
+    """Values of a key that differ from message to message, so that nobody can try all of them."""
+
+    TEXT = "different in each message"
+    ANYTHING = "what each message has, if anything"
+
+
+Values: TypeAlias = Sequence[Value] | Varying | None
+"""What a message has under a key; None: nothing."""
 
 ACCURACY = Decimal("0.00001")
 """SNS compares five digits after the point."""
@@ -32,16 +45,15 @@ TEXT_TESTS: Mapping[str, Callable[[str, str], bool]] = {
 }
 
 
-def matches(condition: object, values: Sequence[Value] | None) -> bool | None:
-    """Tell whether one of the values meets the condition; `values` None means that the key is absent.
-
-    A value of several, in an array, is enough, for `anything-but` as well: the guide has said both of it.
-    """
+def matches(condition: object, values: Values) -> bool | None:
+    """Tell whether one of the values meets the condition. One of several, in an array, is enough."""
+    if isinstance(values, Varying):
+        return _of_varying(condition, values)
     if isinstance(condition, Mapping):
         return _operator(condition, values)
     if not _is_value(condition):
         return None
-    return any(_same(value, condition) for value in values or ())
+    return either([_same(value, condition) for value in values or ()])
 
 
 def either(answers: Sequence[bool | None]) -> bool | None:
@@ -51,12 +63,34 @@ def either(answers: Sequence[bool | None]) -> bool | None:
     return None if None in answers else False
 
 
+def wanted_to_exist(condition: object) -> bool | None:
+    """Tell whether a condition wants the key there, or absent; None where it asks for something else."""
+    operand = condition.get("exists") if isinstance(condition, Mapping) and len(condition) == 1 else None
+    return operand if isinstance(operand, bool) else None
+
+
+def both(answers: Sequence[bool | None]) -> bool | None:
+    """Return the AND of answers of which None is "unknown"."""
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def opposite(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+def _of_varying(condition: object, values: Varying) -> bool | None:
+    """That there is a text is all that is known of it."""
+    return wanted_to_exist(condition) if values is Varying.TEXT else None
+
+
 def _operator(condition: Mapping[str, object], values: Sequence[Value] | None) -> bool | None:
     if len(condition) != 1:
         return None
+    if (is_wanted := wanted_to_exist(condition)) is not None:
+        return _exists(values) if is_wanted else values is None
     ((name, operand),) = condition.items()
-    if name == "exists" and isinstance(operand, bool):
-        return _exists(values) if operand else values is None
     if name == "anything-but":
         return _anything_but(operand, values or ())
     if name == "numeric" and isinstance(operand, list):
@@ -79,14 +113,21 @@ def _exists(values: Sequence[Value] | None) -> bool:
 
 
 def _anything_but(operand: object, values: Sequence[Value]) -> bool | None:
-    present = [value for value in values if value is not None]
-    if isinstance(operand, Mapping):
-        answers = [_operator(operand, [value]) for value in present] if "prefix" in operand else [None]
-        return either([None if answer is None else not answer for answer in answers])
+    """Of an array with forbidden and other values the guide has said both: that it matches, and that it does not."""
+    if isinstance(operand, Mapping) and "prefix" in operand:
+        answers = [opposite(_operator(operand, [value])) for value in values if value is not None]
+    elif isinstance(operand, Mapping):
+        answers = [None for value in values if value is not None]
+    else:
+        answers = [_is_none_of(operand, value) for value in values if value is not None]
+    return either(answers) if len(set(answers)) < 2 else None  # noqa: PLR2004  # two different answers
+
+
+def _is_none_of(operand: object, value: Value) -> bool | None:
     forbidden = operand if isinstance(operand, list) else [operand]
     if not all(map(_is_value, forbidden)):
         return None
-    return any(not any(_same(value, other) for other in forbidden) for value in present)
+    return both([opposite(_same(value, other)) for other in forbidden])
 
 
 def _in_network(operand: str, values: Sequence[Value]) -> bool | None:
@@ -114,21 +155,41 @@ def _in_range(bounds: Sequence[object], values: Sequence[Value]) -> bool | None:
         if name not in COMPARISONS or not isinstance(bound, Decimal):
             return None
         tests.append((COMPARISONS[str(name)], _rounded(bound)))
-    return any(
-        isinstance(value, Decimal) and all(test(_rounded(value), bound) for test, bound in tests)
-        for value in values
-    )
+    return either([_meets(value, tests) for value in values])
+
+
+def _meets(value: Value, tests: Sequence[tuple[Callable[[Decimal, Decimal], bool], Decimal]]) -> bool | None:
+    if isinstance(value, Decimal):
+        return all(test(_rounded(value), bound) for test, bound in tests)
+    is_spelled = isinstance(value, str) and (number := number_in(value)) is not None and _meets(number, tests)
+    return None if is_spelled else False
 
 
 def _is_value(value: object) -> bool:
     return value is None or isinstance(value, str | Decimal | bool)
 
 
-def _same(value: Value, other: object) -> bool:
-    """JSON's types are kept apart: the attribute "true" is not true, and "5" is not 5."""
+def _same(value: Value, other: object) -> bool | None:
+    """JSON's types are kept apart. Of the text "true" and true, or "5" and 5, the guide does not say what they are to each
+    other as a String attribute's value and a policy's."""
     if isinstance(value, Decimal) and isinstance(other, Decimal):
         return _rounded(value) == _rounded(other)
-    return type(value) is type(other) and value == other
+    if type(value) is type(other):
+        return value == other
+    if isinstance(value, Decimal) and isinstance(other, str):
+        return None if number_in(other) == value else False
+    if isinstance(value, str) and isinstance(other, Decimal):
+        return None if number_in(value) == other else False
+    return None if isinstance(value, str) and value == json.dumps(other) else False
+
+
+def number_in(text: str) -> Decimal | None:
+    """Return the number that a text is; None where it is none, or no number that can be compared."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return None if number.is_nan() else number
 
 
 def _rounded(number: Decimal) -> Decimal:

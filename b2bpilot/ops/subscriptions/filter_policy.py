@@ -5,10 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from b2bpilot.ops.subscriptions.conditions import Value, either, matches
+from b2bpilot.ops.subscriptions.conditions import (
+    Value,
+    Values,
+    Varying,
+    both,
+    either,
+    matches,
+    number_in,
+    wanted_to_exist,
+)
 from b2bpilot.pipeline.message import Encoded
 
 BODY_SCOPE = "MessageBody"
@@ -18,7 +27,10 @@ OPERATORS = frozenset(
 LONGEST_WHOLE = 10**15
 """From here on a number is shown with an exponent."""
 
-Leaves = Mapping[str, Sequence[Value]]
+Leaves = Mapping[str, Sequence[Value] | Varying]
+"""What a message has to compare, by key."""
+
+NO_OBJECT = "the filter policy is not a JSON object"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +60,54 @@ def evaluate(policy: str | None, scope: str, message: Encoded) -> Evaluation:
     """Tell whether a subscription with this policy (JSON; None lets all through) gets the message as it is published."""
     if policy is None:
         return Evaluation(accepts=True)
-    wanted = _object(policy)
+    wanted = parsed(policy)
     if wanted is None:
-        return Evaluation(accepts=None, problem="the filter policy is not a JSON object")
+        return Evaluation(accepts=None, problem=NO_OBJECT)
     if scope != BODY_SCOPE:
-        return _evaluated(wanted, _attributes(message))
-    body = _object(message.body)
+        return evaluated(wanted, scope, _attributes(message))
+    body = parsed(message.body)
     if body is None:
         return Evaluation(accepts=False, problem="the policy filters on the body, which is not a JSON object")
-    return _evaluated(wanted, _leaves(body))
+    return evaluated(wanted, scope, _leaves(body))
 
 
-def _evaluated(policy: Mapping[str, Any], leaves: Leaves) -> Evaluation:
+def parsed(text: str) -> dict[str, Any] | None:
+    """Return a policy, or a body, with its numbers as Decimal; None when it is no JSON object."""
+    try:
+        document = _parsed(text)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def evaluated(policy: Mapping[str, Any], scope: str, leaves: Leaves) -> Evaluation:
     """Every key must accept; one that rejects decides, whatever is unknown of others."""
-    keys = list(_keys(policy, leaves, prefix=""))
-    accepts = _all([key.accepts for key in keys])
+    keys = list(_keys(policy, leaves, prefix="", is_nested=scope == BODY_SCOPE))
+    accepts = both([key.accepts for key in keys])
     return Evaluation(accepts=accepts, keys=tuple(key for key in keys if key.accepts is not True))
 
 
-def _keys(policy: Mapping[str, Any], leaves: Leaves, *, prefix: str) -> Iterator[KeyVerdict]:
+def keys_of(policy: Mapping[str, Any], *, prefix: str = "") -> Iterator[str]:
+    """Yield the keys that a policy looks at, those of nested objects by their path."""
+    for name, wanted in policy.items():
+        if is_or(name, wanted):
+            for part in wanted:
+                yield from keys_of(part, prefix=prefix)
+        elif isinstance(wanted, dict):
+            yield from keys_of(wanted, prefix=f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _keys(policy: Mapping[str, Any], leaves: Leaves, *, prefix: str, is_nested: bool) -> Iterator[KeyVerdict]:
+    """SNS takes nested objects for the body only: of one beside attributes nothing can be told."""
     for name, wanted in policy.items():
         key = prefix + name
         if is_or(name, wanted):
-            yield _or(key, [list(_keys(part, leaves, prefix=prefix)) for part in wanted])
-        elif isinstance(wanted, dict):
-            yield from _keys(wanted, leaves, prefix=f"{key}.")
+            parts = [list(_keys(part, leaves, prefix=prefix, is_nested=is_nested)) for part in wanted]
+            yield _or(key, parts)
+        elif isinstance(wanted, dict) and is_nested:
+            yield from _keys(wanted, leaves, prefix=f"{key}.", is_nested=True)
         else:
             yield _key(key, wanted, leaves)
 
@@ -91,7 +126,7 @@ def _or(key: str, parts: Sequence[Sequence[KeyVerdict]]) -> KeyVerdict:
     failed = [[verdict for verdict in part if verdict.accepts is not True] for part in parts]
     return KeyVerdict(
         key=key,
-        accepts=either([_all([verdict.accepts for verdict in part]) for part in parts]),
+        accepts=either([both([verdict.accepts for verdict in part]) for part in parts]),
         found="; ".join(f"{one.key} {one.found or 'absent'}" for part in failed for one in part),
         wanted=" or ".join(
             " and ".join(f"{one.key} {one.wanted}" for one in part) for part in failed if part
@@ -100,28 +135,29 @@ def _or(key: str, parts: Sequence[Sequence[KeyVerdict]]) -> KeyVerdict:
 
 
 def _key(key: str, wanted: object, leaves: Leaves) -> KeyVerdict:
-    values = leaves.get(key)
+    values = _values(leaves, key)
     conditions = wanted if isinstance(wanted, list) else None
     answers = [None] if conditions is None else [_matches(one, values, leaves) for one in conditions]
-    return KeyVerdict(
-        key=key,
-        accepts=either(answers),
-        found=None if values is None else ", ".join(map(_text, values)),
-        wanted=_text(wanted),
-    )
+    return KeyVerdict(key=key, accepts=either(answers), found=_found(values), wanted=_text(wanted))
 
 
-def _matches(condition: object, values: Sequence[Value] | None, leaves: Leaves) -> bool | None:
+def _values(leaves: Leaves, key: str) -> Values:
+    """What is below a key of which nothing is known is not known either."""
+    above = leaves.get(key.partition(".")[0])
+    return Varying.ANYTHING if above is Varying.ANYTHING else leaves.get(key)
+
+
+def _found(values: Values) -> str | None:
+    if isinstance(values, Varying):
+        return values.value
+    return None if values is None else ", ".join(map(_text, values))
+
+
+def _matches(condition: object, values: Values, leaves: Leaves) -> bool | None:
     """The guide, "Key matching": `exists: false` does not match a message without any attributes."""
-    if condition == {"exists": False} and not leaves:
+    if wanted_to_exist(condition) is False and not leaves:
         return False
     return matches(condition, values)
-
-
-def _all(answers: Sequence[bool | None]) -> bool | None:
-    if False in answers:
-        return False
-    return None if None in answers else True
 
 
 def _attributes(message: Encoded) -> Leaves:
@@ -135,7 +171,7 @@ def _attributes(message: Encoded) -> Leaves:
             case "String", _:
                 found[name] = [text]
             case "Number", _:
-                found[name] = _number(text)
+                found[name] = [] if (number := number_in(text)) is None else [number]
     return found
 
 
@@ -147,13 +183,6 @@ def _array(text: str) -> list[Value]:
     return (
         [value for value in values if not isinstance(value, dict | list)] if isinstance(values, list) else []
     )
-
-
-def _number(text: str) -> list[Value]:
-    try:
-        return [Decimal(text)]
-    except InvalidOperation:
-        return []
 
 
 def _leaves(body: Mapping[str, Any]) -> Leaves:
@@ -172,14 +201,6 @@ def _leaves(body: Mapping[str, Any]) -> Leaves:
 
     visit("", body)
     return found
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        document = _parsed(text)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _parsed(text: str) -> Any:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.dead_letters.owner import is_own_endpoint
-from b2bpilot.ops.subscriptions.samples import rejected
+from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 
 
 class Health(StrEnum):
@@ -75,8 +75,9 @@ def report(subscription: Subscription, stack: StackOutputs, *, endpoint: Looked,
     doubts = [*_unreadable(subscription), *_unknown_permissions(endpoint, redrive)]
     remarks = list(_remarks(subscription, stack))
     if is_processor:
-        problems += _filtered(subscription, certain=True)
-        doubts += _filtered(subscription, certain=False)
+        found = coverage(subscription.filter_policy, subscription.filter_policy_scope)
+        problems += _losing(subscription, found)
+        doubts += _doubtful(subscription, found)
     if subscription.redrive_policy is None and subscription.attributes_error is None:
         (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
     return Report(
@@ -144,21 +145,20 @@ def _unknown_permissions(endpoint: Looked, redrive: Looked) -> Iterator[Reason]:
             yield Reason(text=f"whether its {name} lets SNS in is unknown: {looked.error}")
 
 
-def _filtered(subscription: Subscription, *, certain: bool) -> Iterator[Reason]:
-    """Judged by messages of every kind that we publish."""
-    found = rejected(subscription.filter_policy, subscription.filter_policy_scope)
-    kept = [one for one in found if (one.evaluation.accepts is False) is certain]
-    if not kept:
-        return
-    example, others = kept[0], len(kept) - 1
-    keys = example.evaluation.keys
-    why = example.evaluation.problem or f"key {keys[0].key} wants {keys[0].wanted}"
-    verb = "rejects" if certain else "may reject"
-    more = f" and {others} other kind{'s'[: others != 1]}" if others else ""
-    yield Reason(
-        text=f"its filter policy {verb} a {example.what}{more}: {why}",
-        command=f"aws sns set-subscription-attributes --subscription-arn {subscription.arn} "
-        "--attribute-name FilterPolicy --attribute-value '{}'",
+def _losing(subscription: Subscription, found: Coverage) -> Iterator[Reason]:
+    if loss := found.loss():
+        yield Reason(text=f"its filter policy {loss}", command=_unfiltered(subscription))
+
+
+def _doubtful(subscription: Subscription, found: Coverage) -> Iterator[Reason]:
+    for doubt in found.doubts():
+        yield Reason(text=f"its filter policy {doubt}", command=_unfiltered(subscription))
+
+
+def _unfiltered(subscription: Subscription) -> str:
+    return (
+        f"aws sns set-subscription-attributes --subscription-arn {subscription.arn} "
+        "--attribute-name FilterPolicy --attribute-value '{}'"
     )
 
 

@@ -48,7 +48,8 @@ class Answer:
     """What a probe found. `is_true` None means that it could not look; `seen` then says why.
 
     `mend` replaces the check's own command where what was seen decides it. `may_change` says that waiting can make it true.
-    `is_known` False: who was asked did not answer, so that it is not known to be true, and not known to be wrong.
+    `is_known` False: who was asked did not answer, so that it is not known to be true, and not known to be wrong. `severity`
+    replaces the check's own, where what was seen is less than what the check looks for.
     """
 
     is_true: bool | None
@@ -56,6 +57,7 @@ class Answer:
     mend: str | None = None
     may_change: bool = False
     is_known: bool = True
+    severity: Severity | None = None
 
 
 def holds(seen: str) -> Answer:
@@ -64,6 +66,11 @@ def holds(seen: str) -> Answer:
 
 def fails(seen: str, *, mend: str | None = None, may_change: bool = False) -> Answer:
     return Answer(is_true=False, seen=seen, mend=mend, may_change=may_change)
+
+
+def warns(seen: str, *, mend: str | None = None) -> Answer:
+    """Nothing was seen to be wrong, and that all is well is not proven: somebody should look."""
+    return Answer(is_true=False, seen=seen, mend=mend, is_known=False, severity=Severity.WARNING)
 
 
 def silent(seen: str, *, may_change: bool) -> Answer:

@@ -165,4 +165,5 @@ def _status(check: Check, answer: Answer) -> Status:
         return Status.SKIPPED
     if answer.is_true:
         return Status.OK
-    return Status.WARNING if check.severity is Severity.WARNING else Status.FAILED
+    severity = answer.severity or check.severity
+    return Status.WARNING if severity is Severity.WARNING else Status.FAILED

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
-from b2bpilot.ops.subscriptions.samples import Rejected, rejected
+from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 from b2bpilot.ops.subscriptions.verdict import confirms_itself, is_processor_s
-from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
@@ -82,30 +82,22 @@ def _short(endpoint: str) -> str:
     return endpoint.partition("?")[0] if "://" in endpoint and "@" not in endpoint else "endpoint"
 
 
+def coverages(world: World) -> list[tuple[Subscription, Coverage]]:
+    """What the processor's subscriptions let through; raises what kept their attributes from being read."""
+    return [(one, coverage(one.filter_policy, one.filter_policy_scope)) for one in _readable(world)]
+
+
 def _unfiltered(world: World) -> Answer:
-    found = [
-        (one, kind)
-        for one in _readable(world)
-        for kind in rejected(one.filter_policy, one.filter_policy_scope)
-    ]
-    certain = [(one, kind) for one, kind in found if kind.evaluation.accepts is False]
-    if certain:
-        subscription, kind = certain[0]
-        more = f", and {_counted(len(certain) - 1, 'other kind')}" if len(certain) > 1 else ""
-        return fails(
-            f"a {kind.what}{more} is rejected: {_reason(kind)}", mend=_unfilter_command(subscription.arn)
-        )
-    if found:
-        return unanswered(f"whether a {found[0][1].what} passes cannot be told: {_reason(found[0][1])}")
-    has_policy = any(one.filter_policy for one in _readable(world))
-    return holds("every kind of message passes its policy" if has_policy else "it has no filter policy")
-
-
-def _reason(kind: Rejected) -> str:
-    keys = kind.evaluation.keys
-    return (
-        kind.evaluation.problem or f"{keys[0].key} is {keys[0].found or 'absent'}, wanted is {keys[0].wanted}"
-    )
+    found = coverages(world)
+    for one, covered in found:
+        if loss := covered.loss():
+            return fails(f"it {loss}", mend=_unfilter_command(one.arn))
+    for one, covered in found:
+        if doubts := list(covered.doubts()):
+            return warns(f"it {'; it '.join(doubts)}", mend=_unfilter_command(one.arn))
+    if any(one.filter_policy for one, _ in found):
+        return holds(f"each of {found[0][1].tried} kinds of message passes its policy")
+    return holds("it has no filter policy")
 
 
 def _unfilter_command(arn: str) -> str:

@@ -1,0 +1,95 @@
+"""What a subscription's filter policy lets through of all that the topic may be given: tried with every kind, so that
+"everything" is proven, and what nobody can try is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.ops.subscriptions.filter_policy import (
+    BODY_SCOPE,
+    NO_OBJECT,
+    Evaluation,
+    evaluated,
+    keys_of,
+    parsed,
+)
+from b2bpilot.ops.subscriptions.kinds import VARYING, Kind, kinds
+from b2bpilot.plural import many
+
+BODY = "the message's body"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A kind of message that a policy does not certainly let through."""
+
+    kind: Kind
+    evaluation: Evaluation
+
+    def why(self) -> str:
+        if self.evaluation.problem:
+            return self.evaluation.problem
+        first = next((one for one in self.evaluation.keys if one.accepts is self.evaluation.accepts), None)
+        if first is None:
+            return "it does not say why"
+        return f"{first.key} is {first.found or 'absent'}, wanted {first.wanted}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """`lost` are kinds of ours that the policy rejects; `bare` those without attributes of ours that it rejects, which nothing
+    of b2bpilot publishes; of `open` it cannot be told. `varying` is what the policy looks at that differs in each message."""
+
+    tried: int
+    lost: Sequence[Rejected] = ()
+    bare: Sequence[Rejected] = ()
+    open: Sequence[Rejected] = ()
+    varying: Sequence[str] = ()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether every message passes."""
+        return not (self.lost or self.bare or self.open or self.varying)
+
+    def loss(self) -> str | None:
+        """Return what the policy certainly does to messages of ours, in words that follow "it"."""
+        if not self.lost:
+            return None
+        first, such = self.lost[0], "a" if len(self.lost) == 1 else "such as a"
+        rejected = f"{len(self.lost)} of {many(self.tried, 'kind')} of message"
+        return f"rejects {rejected}, {such} {first.kind}: {first.why()}"
+
+    def doubts(self) -> Iterator[str]:
+        """Yield what keeps it from being proven, in words that follow "it"."""
+        if self.varying:
+            looked_at = " and ".join(self.varying)
+            yield f"is not provable: it looks at {looked_at}, different in each message"
+        elif self.open:
+            yield f"is not provable for a {self.open[0].kind}: {self.open[0].why()}"
+        if self.bare:
+            yield f"rejects a {self.bare[0].kind}: b2bpilot publishes none, but others that publish to the topic may"
+
+
+def coverage(policy: str | None, scope: str) -> Coverage:
+    """Try every kind of message with a policy (JSON; None lets all through)."""
+    tried = kinds()
+    if policy is None:
+        return Coverage(tried=len(tried))
+    wanted = parsed(policy)
+    if wanted is None:
+        unread = Evaluation(accepts=None, problem=NO_OBJECT)
+        return Coverage(tried=len(tried), open=[Rejected(kind=tried[0], evaluation=unread)])
+    found = [
+        Rejected(kind=kind, evaluation=evaluated(wanted, scope, kind.leaves(scope)))
+        for kind in tried
+        if not (scope == BODY_SCOPE and kind.source is None)
+    ]
+    certain = [one for one in found if one.evaluation.accepts is False]
+    return Coverage(
+        tried=len(found),
+        lost=[one for one in certain if one.kind.source],
+        bare=[one for one in certain if not one.kind.source],
+        open=[one for one in found if one.evaluation.accepts is None],
+        varying=[BODY] if scope == BODY_SCOPE else sorted(VARYING.intersection(keys_of(wanted))),
+    )
