@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
 
-from b2bpilot.ops.table.row_proof import ATTEMPTS
+from b2bpilot.ops.retries import RetryFacts
+from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 
 PAGE = 1_000
-LAMBDA_RETRIES = timedelta(minutes=5)
-"""Lambda tries a failed run again after one minute and after two more (facts A2)."""
+SLACK = timedelta(seconds=30)
+"""Lambda begins a run about when it is due."""
 
 
 class Listing(Protocol):
@@ -51,9 +52,14 @@ class Query:
 class Problem(StrEnum):
     """Why a row needs somebody, or soon may."""
 
-    RECENT = "failed lately"
-    """So lately, and so seldom, that Lambda may try it again by itself. A row does not say whether it does."""
+    DEAD_LETTER = "dead letter"
+    """One of it was seen in the queue: Lambda is done with it."""
+    DISCARDED = "discarded, not marked"
+    """A run of this machine deleted its dead letter, and the row does not say so."""
+    RETRY_POSSIBLE = "retry possible"
+    """Lambda runs it again if the run that failed was asynchronous. A row does not say whether it was."""
     FAILED = "failed"
+    """No run of it is due, as far as that is known."""
     ABANDONED = "abandoned"
     STUCK = "stuck"
     """Claimed, or recorded, and no run holds a lease on it."""
@@ -64,10 +70,12 @@ class Problem(StrEnum):
 
 
 ADVICE = {
-    Problem.RECENT: "failed within the last five minutes: Lambda may try again by itself, unless it is a dead letter already, which no row tells; `b2bpilot inspect` looks",
-    Problem.FAILED: "mend the cause, then redrive its dead letter; without one the stale processor takes it up",
+    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: mend the cause, then `b2bpilot dlq redrive`",
+    Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; `b2bpilot inspect` names the run, and `b2bpilot runs resume` of that run marks the row",
+    Problem.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: `b2bpilot inspect` tells what is known",
+    Problem.FAILED: "mend the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for `b2bpilot submissions republish`",
     Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with `b2bpilot submissions republish`",
-    Problem.STUCK: "no run holds a lease on it: its run died, or takes long; Lambda's retry or the stale processor takes it over",
+    Problem.STUCK: "no run holds a lease on it: its run died, or takes long; the stale processor takes it over, unless a retry of Lambda's comes first",
     Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
     Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with `b2bpilot submissions republish`",
     Problem.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",
@@ -100,22 +108,40 @@ def stuck(table: StuckListing, *, since: datetime | None, limit: int | None) -> 
     return _pages(page, limit)
 
 
-def problem_of(row: UserSubmission, *, now: datetime) -> Problem:
-    """Name what is wrong with a row that `stuck` found."""
+def problem_of(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> Problem:
+    """Name what is wrong with a row that `stuck` found. `now` is the table's clock."""
     match row.status:
         case SubmissionStatus.ABANDONED:
             return Problem.ABANDONED
         case SubmissionStatus.FAILED:
-            is_recent = row.updated_at + LAMBDA_RETRIES > now and row.attempts < ATTEMPTS
-            return Problem.RECENT if is_recent and not row.stale_attempts else Problem.FAILED
+            return _failed(row, now=now, facts=facts)
         case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING | SubmissionStatus.COMPLETED:
             if row.reply_state is ReplyState.UNKNOWN:
                 return Problem.REPLY_UNKNOWN
-            return Problem.REPLY_UNFINISHED if row.reply_state is ReplyState.SENDING else Problem.STUCK
+            if row.reply_state is ReplyState.SENDING:
+                return Problem.REPLY_UNFINISHED
+            return Problem.DEAD_LETTER if facts.has_dead_letter(row) else Problem.STUCK
         case str():
             return Problem.UNREADABLE
         case _:
             assert_never(row.status)
+
+
+def _failed(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> Problem:
+    if facts.has_dead_letter(row):
+        return Problem.DEAD_LETTER
+    if facts.discarded_in(row):
+        return Problem.DISCARDED
+    due = possible_run(row, facts)
+    return Problem.RETRY_POSSIBLE if due is not None and now < due + SLACK else Problem.FAILED
+
+
+def possible_run(row: UserSubmission, facts: RetryFacts) -> datetime | None:
+    """Return when Lambda runs a failed message again, by its attempts and if its last run was asynchronous; None where it
+    does not. One that was published again has Lambda's tries once more, and the row does not say how many are left."""
+    if row.republished_at is not None and row.attempts < 2 * facts.retries.at_most:
+        return row.updated_at + max(RETRY_PAUSES)
+    return None if row.stale_attempts else facts.next_run(row)
 
 
 def _pages(

@@ -176,7 +176,7 @@ def test_stuck_lists_what_may_need_a_person_and_says_what_to_do(run: Run, three_
 @pytest.mark.parametrize(
     ("change", "problem", "exit_code"),
     [
-        ("status = 'failed', reply_state = NULL, attempts = 1", "failed lately", 0),
+        ("status = 'failed', reply_state = NULL, attempts = 1", "retry possible", 0),
         ("status = 'failed', reply_state = NULL, attempts = 3", "failed", 3),
         ("status = 'failed', stale_attempts = 1", "failed", 3),
         ("status = 'abandoned'", "abandoned", 3),
@@ -198,14 +198,14 @@ def test_each_problem_has_a_name(
     assert problem in result.stdout
 
 
-def test_of_what_failed_lately_only_what_is_known_is_said(run: Run, three_rows: str) -> None:
-    """The first round was told that Lambda runs it again of rows that were dead letters already: no row tells that."""
+def test_of_what_a_row_alone_tells_no_run_of_lambdas_is_promised(run: Run, three_rows: str) -> None:
     with psycopg.connect(three_rows) as connection:
         connection.execute(
             "UPDATE b2b_pilot_user_submissions SET status = 'failed', reply_state = NULL, attempts = 1"
         )
     told = run("submissions", "stuck").stderr
-    assert "Lambda may try again by itself, unless it is a dead letter already, which no row tells" in told
+    assert "No row says which it was: `b2bpilot inspect` tells what is known" in told
+    assert "Whether there are dead letters of these is not known: no environment was named" in told
 
 
 def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:

@@ -12,10 +12,11 @@ from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.submissions import republish, submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
-from b2bpilot.errors import UsageError
-from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.errors import PilotError, UsageError
+from b2bpilot.pipeline.models import SubmissionStatus
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.retries import RetryFacts
     from b2bpilot.pipeline.database import DatabaseManager
 
 FOUND = 3
@@ -101,50 +102,48 @@ def stuck(
     exit_code: Annotated[
         bool,
         typer.Option(
-            "--exit-code", help="End with 3 when there is a row, except what failed within the last minutes."
+            "--exit-code", help="End with 3 when there is a row, except those that Lambda may run again."
         ),
     ] = False,
     reveal: Reveal = False,
 ) -> None:
     """List rows that may need a person: failed, abandoned, stuck, or with a reply of which nobody knows.
 
+    Of a failed row the dead-letter queue, this machine's journals and Lambda's settings are asked whether it is run again.
+
     Example: b2bpilot submissions stuck -e prod
     """
+    from b2bpilot.cli.submissions import stuck_view
     from b2bpilot.ops import submissions as operation
-    from b2bpilot.ops.submissions import ADVICE, Problem
+    from b2bpilot.ops.submissions import Problem
 
     pilot = pilot_of(ctx)
-    now = pilot.now()
     wanted = _limit(limit, all_=all_)
-    begin = parse_since(since, "--since", now=now) if since else None
-    problems: dict[Problem, int] = {}
-
-    def shown(row: UserSubmission) -> Row:
-        problem = operation.problem_of(row, now=now)
-        problems[problem] = problems.get(problem, 0) + 1
-        return Row(
-            fields={
-                **submission.fields(row, reveal=reveal),
-                "problem": problem.value,
-                "advice": ADVICE[problem],
-            },
-            columns=submission.columns(row, reveal=reveal, now=now) | {"status": problem.value},
-        )
-
+    begin = parse_since(since, "--since", now=pilot.now()) if since else None
+    view = stuck_view.StuckView(facts=lambda: _retry_facts(pilot), reveal=reveal)
     with pilot.database() as database:
+        now = database.now()
         found = operation.stuck(database, since=begin, limit=wanted)
-        count = pilot.output.rows("submissions", map(shown, found))
+        count = pilot.output.rows("submissions", (view.row(row, now=now) for row in found))
         _say_whose(pilot, database)
-    for problem, number in problems.items():
-        pilot.output.notice(f"{number} {problem}: {ADVICE[problem]}")
-    if count == 0:
-        pilot.output.notice("No row needs anybody.")
-    else:
-        pilot.output.notice("`b2bpilot inspect MESSAGE_ID` tells the whole story of one")
+    view.tell(pilot.output)
     if count == wanted:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
-    if exit_code and problems.keys() - {Problem.RECENT}:
+    if exit_code and view.problems.keys() - {Problem.RETRY_POSSIBLE}:
         raise typer.Exit(FOUND)
+
+
+def _retry_facts(pilot: Pilot) -> RetryFacts:
+    """A database can be listed without its environment: then nobody is asked, and that is said."""
+    from b2bpilot.ops.retries import retry_facts, unknown_facts
+
+    if pilot.settings.environment is None:
+        return unknown_facts("no environment was named")
+    try:
+        with pilot.output.progress("Looking at the dead-letter queue"):
+            return retry_facts(pilot.environment, home=pilot.runs_home, now=pilot.now())
+    except PilotError as exc:
+        return unknown_facts(str(exc))
 
 
 @app.command("show", cls=Command)

@@ -10,13 +10,17 @@ from typing import assert_never
 
 from b2bpilot.ops.inspect import at_twilio, codes
 from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.submissions import LAMBDA_RETRIES
-from b2bpilot.ops.table.row_proof import ATTEMPTS
+from b2bpilot.ops.inspect.outlook import Outlook, Retry, outlook
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.plural import many
 
+IN_THE_QUEUE = "its dead letter is in the queue, so Lambda does not run it again"
 GRACE = timedelta(seconds=30)
 """A line reaches CloudWatch some seconds late: before that nothing is missing."""
+STALE_AFTER = timedelta(minutes=15)
+"""As template.yaml has it."""
+LONGEST_RUN = timedelta(minutes=5)
+"""The processor's timeout, as template.yaml has it."""
 
 
 class Verdict(StrEnum):
@@ -24,8 +28,8 @@ class Verdict(StrEnum):
 
     STORED = "stored"
     IN_PROGRESS = "in progress"
-    RETRYING = "failed lately"
-    """No dead letter of it was seen, and Lambda may try it again."""
+    RETRYING = "waiting for a retry"
+    """Its last run failed, and Lambda's next one is due."""
     FAILED = "failed"
     DEAD_LETTER = "dead letter"
     STUCK = "stuck"
@@ -127,12 +131,12 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
         case SubmissionStatus.FAILED:
             found = _failed(evidence, row)
         case SubmissionStatus.PENDING:
-            found = Verdict.STUCK, "it was recorded, and no run has taken it up"
+            found = _unfinished(evidence, "it was recorded, and no run has taken it up")
         case SubmissionStatus.PROCESSING if row.is_leased(now=evidence.now):
             what = "a run holds the lease until %s, also if it died: a delivery before that is left alone"
             found = Verdict.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
         case SubmissionStatus.PROCESSING:
-            found = Verdict.STUCK, _without_lease(evidence, row)
+            found = _unfinished(evidence, _without_lease(evidence, row))
         case str():
             found = Verdict.STUCK, f"its status {row.status!r} is another version's"
         case _:
@@ -142,7 +146,7 @@ def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
 
 def _without_lease(evidence: Evidence, row: UserSubmission) -> str:
     """A run may outlive its lease, but not its function's timeout."""
-    if evidence.now - row.updated_at < LAMBDA_RETRIES:
+    if evidence.now - row.updated_at < LONGEST_RUN:
         return "its lease is over: the run that claimed it died, or takes longer than a lease"
     return "the run that claimed it died, and its lease is over"
 
@@ -151,23 +155,22 @@ def _abandoned(row: UserSubmission) -> str:
     return f"nothing tries it again by itself; last error: {row.last_error or 'no error recorded'}"
 
 
+def _unfinished(evidence: Evidence, what: str) -> tuple[Verdict, str]:
+    """A run that died leaves the row as it was; Lambda writes the dead letter all the same."""
+    if evidence.letters:
+        return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; {what}"
+    return Verdict.STUCK, what
+
+
 def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
     if evidence.letters:
-        return Verdict.DEAD_LETTER, f"every try failed: {row.last_error}"
-    is_recent = evidence.now - row.updated_at < LAMBDA_RETRIES
+        return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; its last run failed: {row.last_error}"
+    found = outlook(evidence, row)
+    told = f"{row.last_error or 'no error recorded'}"
     if row.republished_at is not None:
-        return _failed_again(row, row.republished_at, is_recent=is_recent)
-    if is_recent and not row.stale_attempts and row.attempts < ATTEMPTS:
-        return Verdict.RETRYING, f"{row.last_error}; Lambda may try again"
-    return Verdict.FAILED, f"{row.last_error}"
-
-
-def _failed_again(row: UserSubmission, published_at: datetime, *, is_recent: bool) -> tuple[Verdict, str]:
-    """It is published again once. Lambda tries what was published as often as any other."""
-    told = f"{row.last_error}; it was published again at {published_at:%Y-%m-%d %H:%M:%S} UTC"
-    if is_recent and row.attempts < 2 * ATTEMPTS:
-        return Verdict.RETRYING, f"{told}, and Lambda may try that again"
-    return Verdict.FAILED, f"{told}, and is not again: the stale processor abandons it next"
+        told += f"; it was published again at {row.republished_at:%Y-%m-%d %H:%M:%S} UTC, and the stale processor does that no second time"
+    verdict = Verdict.RETRYING if found.retry is Retry.DUE else Verdict.FAILED
+    return verdict, f"{told}; {found.why}"
 
 
 def _stored(evidence: Evidence, row: UserSubmission) -> str:
@@ -200,16 +203,25 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         yield f"the row counts {many(row.attempts, 'attempt')}, the log shows {claims}: the others are older than the log, or were killed"
     if row is None and not (evidence.row_problem or evidence.other_row) and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
-    if verdict is Verdict.FAILED and evidence.was_asked("dead-letter queue"):
-        yield f"every try failed and there is no dead letter: look at {codes.LETTER_MISSING}"
-    if verdict in (Verdict.STUCK, Verdict.FAILED) and not (row and row.stale_attempts):
-        yield f"nobody has taken it up: look at {codes.STALE_RUNS}"
+    if (
+        verdict is Verdict.FAILED
+        and evidence.was_asked("dead-letter queue")
+        and _outlook(evidence).had_all_runs
+    ):
+        yield f"every run failed and there is no dead letter: look at {codes.LETTER_MISSING}"
+    if row and verdict in (Verdict.STUCK, Verdict.FAILED) and _is_left(row, now=evidence.now):
+        yield f"the stale processor has not published it again, which it does StaleAfterMinutes after the last change: look at {codes.STALE_RUNS}"
     if (
         row
         and row.reply_state in (ReplyState.UNKNOWN, ReplyState.SENDING)
         and verdict is not Verdict.IN_PROGRESS
     ):
         yield "nobody knows whether the reply was sent"
+
+
+def _is_left(row: UserSubmission, *, now: datetime) -> bool:
+    """Whether the stale processor should have published it, as the template sets it up, and has not tried."""
+    return not row.stale_attempts and row.republished_at is None and now - row.updated_at >= STALE_AFTER
 
 
 def _undelivered(evidence: Evidence) -> Iterator[str]:
@@ -225,6 +237,11 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
         if sns and sns not in seen and is_late:
             at = line.at.isoformat(timespec="milliseconds")[11:23]
             yield f"accepted by SNS {at} as {sns}, never seen by the processor: look at {code}"
+
+
+def _outlook(evidence: Evidence) -> Outlook:
+    assert evidence.row  # noqa: S101  # the verdict is of a row
+    return outlook(evidence, evidence.row)
 
 
 def _mend(evidence: Evidence, verdict: Verdict, where: str) -> str:
@@ -256,6 +273,8 @@ def _bring_back(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[st
 def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
     row = evidence.row
     yield from _bring_back(evidence, verdict, where)
+    if verdict is Verdict.FAILED and (tells := _outlook(evidence).tells):
+        yield tells
     match verdict:
         case Verdict.FAILED | Verdict.STUCK:
             yield _mend(evidence, verdict, where)

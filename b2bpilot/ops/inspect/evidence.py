@@ -9,9 +9,12 @@ from datetime import datetime
 from b2bpilot.ops.inspect.attempts import Attempt
 from b2bpilot.ops.inspect.source import Asked, AtTwilio, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.retries import Retries
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
+
+INVOKE = "invoke"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,35 @@ class Evidence:
         """As Twilio tells of them, oldest first."""
         found = [failure for one in self.asked for failure in one.answer.webhook_failures]
         return sorted(found, key=lambda failure: failure.at)
+
+    @property
+    def discarded_in(self) -> str | None:
+        """The run of this machine that discarded a dead letter of it, which nobody put back."""
+        return next((one.answer.discarded_in for one in self.asked if one.answer.discarded_in), None)
+
+    @property
+    def retries(self) -> Retries:
+        return next((one.answer.retries for one in self.asked if one.answer.retries), Retries())
+
+    @property
+    def routes(self) -> dict[str, str | None]:
+        """By which route each known run sent it. The redriver runs the processor synchronously."""
+        remote = {str(line.value("run_id")): INVOKE for line in self.lines("redriver", "redrive_failed")}
+        return {one.run_id: one.via for said in self.asked for one in said.answer.sendings} | remote
+
+    @property
+    def accepted_ids(self) -> frozenset[str]:
+        """What SNS called the message when it accepted it, by whoever published it."""
+        told = [moment.sns_message_id for one in self.asked for moment in one.answer.moments]
+        published = [*self.lines("webhook", "published"), *self.lines("stale", "republished")]
+        told += [str(line.value("sns_message_id") or "") for line in published]
+        return frozenset(one for one in told if one)
+
+    @property
+    def unseen_deliveries(self) -> list[str]:
+        """Those of which no run is in the log."""
+        seen = {sns for run in self.attempts for sns in run.ids("sns_message_id")}
+        return sorted(self.accepted_ids - seen)
 
     @property
     def is_known(self) -> bool:

@@ -25,7 +25,7 @@ from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import message_id_for
-from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
 MOST_REQUESTS = 10
 
@@ -137,7 +137,11 @@ def _told(
     )
     if not evidence.is_known:
         raise _nobody_knows(question, asked, problem)
-    evidence = replace(evidence, asked=[*asked, *_about_subscriptions(evidence, question, around)])
+    more = [
+        *_about_subscriptions(evidence, question, around),
+        *_about_retries(evidence, question, around),
+    ]
+    evidence = replace(evidence, asked=[*asked, *more])
     return Inspection(
         message_id=question.message_id,
         found_as=found_as,
@@ -201,6 +205,13 @@ def _about_subscriptions(evidence: Evidence, question: Question, around: Surroun
     if evidence.row or evidence.attempts or not published or around.sources.subscriptions is None:
         return []
     return ask_all([around.sources.subscriptions(published[-1].document or {})], question)
+
+
+def _about_retries(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
+    failed = evidence.row is not None and evidence.row.status is SubmissionStatus.FAILED
+    if not failed or evidence.letters or around.sources.retries is None:
+        return []
+    return ask_all([around.sources.retries], question)
 
 
 def _attempts(message_id: str, asked: Sequence[Asked]) -> list[runs.Attempt]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
+from b2bpilot.ops.dead_letters.discards import discards_of
 from b2bpilot.ops.dead_letters.marks import Mark
-from b2bpilot.ops.inspect.source import Answer, Moment, Question
+from b2bpilot.ops.inspect.source import Answer, Moment, Question, Sending
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.runs import journals
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import parse_time
 
 SAID = frozenset({"planned", "proof", "started", "resumed"})
@@ -32,11 +34,17 @@ class Journals:
 
     def ask(self, question: Question) -> Answer:
         paths = journals(self.home)
-        found = [moment for path in paths[:NEWEST][::-1] for moment in self._in(path, question)]
+        seen = [one for path in paths[:NEWEST][::-1] for one in self._in(path, question)]
         note = f"the newest {NEWEST} of {len(paths):,}" if len(paths) > NEWEST else None
-        return Answer(moments=found, note=note)
+        discards = discards_of(self.home, environment=self.environment, account_id=self.account_id)
+        return Answer(
+            moments=[one for one in seen if isinstance(one, Moment)],
+            sendings=[one for one in dict.fromkeys(seen) if isinstance(one, Sending)],
+            discarded_in=discards.get(Asked(question.message_id, question.is_test)),
+            note=note,
+        )
 
-    def _in(self, path: Path, question: Question) -> Iterator[Moment]:
+    def _in(self, path: Path, question: Question) -> Iterator[Moment | Sending]:
         """A journal may hold thousands of letters: only the lines with the id are parsed."""
         wanted = [one.encode() for one in question.ids]
         started: Mapping[str, Any] = {}
@@ -47,13 +55,22 @@ class Journals:
                         started = _parsed(line)
                         if not self._is_ours(started):
                             return
-                    elif any(one in line for one in wanted) and (moment := _moment(_parsed(line), started)):
-                        yield moment
+                    elif any(one in line for one in wanted):
+                        yield from _told(_parsed(line), started)
         except OSError as exc:
             raise JournalFailed(f"{path} cannot be read: {exc.strerror}") from exc
 
     def _is_ours(self, started: Mapping[str, Any]) -> bool:
         return (started.get("environment"), started.get("account_id")) == (self.environment, self.account_id)
+
+
+def _told(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Iterator[Moment | Sending]:
+    if entry.get("event") == "sending":
+        parameters = started.get("parameters")
+        via = parameters.get("via") if isinstance(parameters, dict) else None
+        yield Sending(run_id=str(started.get("run_id")), via=str(via) if via else None)
+    if moment := _moment(entry, started):
+        yield moment
 
 
 def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | None:
@@ -75,7 +92,13 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
     )
     parameters = started.get("parameters")
     is_of_a_test = isinstance(parameters, dict) and parameters.get("test") is True
-    return Moment(at=at, source="run", what=what, is_of_a_test=is_of_a_test)
+    return Moment(
+        at=at,
+        source="run",
+        what=what,
+        is_of_a_test=is_of_a_test,
+        sns_message_id=entry.get("sns_message_id"),
+    )
 
 
 def _said_of_mark(mark: str, why: str | None, command: str) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.retries import Retries
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 
@@ -94,6 +95,14 @@ class WebhookFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A run of this machine that sent the message. `via` is its route, None where the journal names none."""
+
+    run_id: str
+    via: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a source knows. `note` says how far it looked, when that is not everything."""
 
@@ -103,6 +112,10 @@ class Answer:
     rejections: Sequence[Rejection] = ()
     at_twilio: AtTwilio | None = None
     webhook_failures: Sequence[WebhookFailure] = ()
+    sendings: Sequence[Sending] = ()
+    discarded_in: str | None = None
+    """The run of this machine that discarded a dead letter of the message, which nobody put back."""
+    retries: Retries | None = None
     note: str | None = None
 
 

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
+from b2bpilot.errors import PilotError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.journals import Journals
 from b2bpilot.ops.inspect.letters import DeadLetters
-from b2bpilot.ops.inspect.source import Late, Source, Unasked
+from b2bpilot.ops.inspect.source import Answer, Late, Question, Source, Unasked
 from b2bpilot.ops.inspect.surroundings import Sources
 from b2bpilot.ops.logs.reading import function_names
+from b2bpilot.ops.retries import retries_of
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=10, attempts=3)
 PAUSES = (0.5, 1.0)
 PROCESSOR = "processor"
 QUEUE = "dead-letter queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LambdaSettings:
+    """How often Lambda runs a failed message again. Satisfies Source."""
+
+    environment: Environment
+    name: str = "Lambda's settings"
+
+    def ask(self, question: Question) -> Answer:  # noqa: ARG002  # the protocol's
+        found = retries_of(self.environment)
+        if found.problem:
+            raise PilotError(found.problem)
+        return Answer(retries=found)
 
 
 def sources_of(environment: Environment, *, home: Path, twilio: Source) -> Sources:
@@ -37,6 +54,7 @@ def sources_of(environment: Environment, *, home: Path, twilio: Source) -> Sourc
         others=(*others, journals),
         twilio=twilio,
         subscriptions=lambda line: _subscriptions(environment, line),
+        retries=LambdaSettings(environment=environment),
     )
 
 

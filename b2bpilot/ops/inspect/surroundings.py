@@ -40,6 +40,8 @@ class Sources:
     others: tuple[Source, ...]
     twilio: Source
     subscriptions: Callable[[Mapping[str, object]], Source] | None = None
+    retries: Source | None = None
+    """Lambda's settings, asked where a row failed and no dead letter of it was seen."""
 
     @property
     def by_time(self) -> list[Source]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
 
@@ -33,6 +34,9 @@ class Look:
     is_complete: bool
     others: Mapping[Owner, int] = field(default_factory=dict)
     """How many of them are not this environment's, by their owners."""
+    messages: frozenset[Asked] = frozenset()
+    """Of which messages there are dead letters of this environment's among them."""
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,8 @@ def _look(
         expiring=sum(at is not None and at + retention <= now + SOON for at in seen.times),
         is_complete=is_complete,
         others=dict(seen.others.most_common()),
+        messages=frozenset(seen.messages),
+        newest=max((at for at in seen.times if at), default=None),
     )
 
 
@@ -95,6 +101,7 @@ class _Seen:
     def __init__(self, *, stop: threading.Event, monotonic: Callable[[], float]) -> None:
         self.times: list[datetime | None] = []
         self.others: Counter[Owner] = Counter()
+        self.messages: set[Asked] = set()
         self._stop = stop
         self._monotonic = monotonic
         self._deadline = monotonic() + LOOK_SECONDS
@@ -103,5 +110,7 @@ class _Seen:
         self.times.append(letter.sent_at)
         if not letter.owner.is_ours:
             self.others[letter.owner] += 1
+        elif letter.message:
+            self.messages.add(Asked.of(letter.message))
         if self._stop.is_set() or self._monotonic() > self._deadline:
             raise _EnoughError

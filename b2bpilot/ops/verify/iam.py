@@ -73,7 +73,7 @@ LETTERS = (
 )
 LOOK = (*LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
-STORY = LOOK
+STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
 ADMISSION = (
     "lambda:GetPolicy",
@@ -108,7 +108,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "diagnose": (*(action for action in CHECKED if action != "sns:Publish"), *STORY),
     "migrate": ROWS,
     "submissions list": ROWS,
-    "submissions stuck": ROWS,
+    "submissions stuck": STORY,
     "submissions show": ROWS,
     "submissions republish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
     "subscriptions": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),

@@ -14,11 +14,14 @@ from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.attempts import attempts
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, Verdict, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejection, WebhookFailure
+from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejection, Sending, WebhookFailure
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.logs.entry import LogEntry, entry
+from b2bpilot.ops.retries import Retries
 from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.pipeline.dead_letter import dead_letter
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
+from tests.events import message, ours, received, sns_event
 from tests.ops.table.rows import submission as a_row
 
 NOW = datetime(2026, 10, 9, 13, tzinfo=UTC)
@@ -67,7 +70,7 @@ PUBLISHED = line("webhook", "published", sns_message_id="sns-1", message_type="t
     ("found", "verdict"),
     [
         (told(row=row(SubmissionStatus.COMPLETED)), Verdict.STORED),
-        (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), Verdict.RETRYING),
+        (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), Verdict.FAILED),
         (told(row=row(SubmissionStatus.FAILED)), Verdict.FAILED),
         (told(row=row(SubmissionStatus.ABANDONED)), Verdict.ABANDONED),
         (told(row=row(SubmissionStatus.ABANDONED, discarded_by="run-0")), Verdict.DISCARDED),
@@ -109,34 +112,146 @@ def test_no_gap_is_named_where_the_processors_log_was_not_asked() -> None:
     assert diagnose(evidence, environment="prod").gaps == []
 
 
-def test_a_failed_row_that_was_published_again_is_not_said_to_be_tried_again() -> None:
-    """Its tries are over: the stale processor publishes it no second time."""
-    again = row(
-        SubmissionStatus.FAILED,
-        attempts=6,
-        stale_attempts=1,
-        republished_at=NOW - 3 * MINUTE,
-        updated_at=NOW - MINUTE,
+RETRIES = Retries(runs=3, longest_age=timedelta(hours=6))
+SECOND = timedelta(seconds=1)
+
+
+def runs_of(*ended: timedelta, request_id: str = "r1", sns: str = "sns-1", **more: Any) -> list[LogEntry]:
+    """The lines of runs that failed, each so long ago: one request, as Lambda's own retries are."""
+    return [
+        one
+        for before in ended
+        for one in (
+            line(
+                "processor",
+                None,
+                before=before + SECOND,
+                type="platform.start",
+                record={"requestId": request_id},
+            ),
+            line("processor", "failed", before=before, requestId=request_id, sns_message_id=sns, **more),
+            report("error", before=before, request_id=request_id),
+        )
+    ]
+
+
+def failed(attempts: int, *, before: timedelta, **changes: Any) -> UserSubmission:
+    values = {"attempts": attempts, "updated_at": NOW - before, "last_error": "the CRM is down"} | changes
+    return row(SubmissionStatus.FAILED, **values)
+
+
+def test_lambdas_next_run_of_what_sns_delivered_is_told_with_its_time() -> None:
+    found = told(PUBLISHED, *runs_of(10 * SECOND), row=failed(1, before=10 * SECOND), retries=RETRIES)
+    assert found.verdict is Verdict.RETRYING
+    assert found.explanation.startswith(
+        "the CRM is down; Lambda's next run of it is due at about 13:00:49 UTC (run 2 of 3)"
     )
-    found = told(row=again)
+
+
+@pytest.mark.parametrize(
+    ("lines", "attempts", "answer", "said"),
+    [
+        (runs_of(SECOND, sns="by hand"), 1, {}, "and nothing says which this was"),
+        (runs_of(SECOND), 1, {"retries": None}, "how often Lambda repeats a run could not be asked"),
+        (runs_of(SECOND), 2, {}, "the log does not show 1 attempt of those that the row counts"),
+        (runs_of(3 * MINUTE), 1, {}, "a run that was due at 12:57:59 UTC is not in the log"),
+        ([], 0, {}, "no run of it is in the log"),
+        (
+            runs_of(SECOND, redrive_run_id="run-1"),
+            1,
+            {},
+            "whether that was a synchronous run, which Lambda does not repeat, no journal here says",
+        ),
+        (
+            runs_of(SECOND, redrive_run_id="run-1"),
+            1,
+            {"sendings": [Sending(run_id="run-1", via="async")]},
+            "redrive run-1 sent it with --via async",
+        ),
+    ],
+)
+def test_where_nothing_tells_whether_lambda_runs_it_again_that_is_what_is_said(
+    lines: list[LogEntry], attempts: int, answer: dict[str, Any], said: str
+) -> None:
+    moment = runs_of(SECOND, sns="by hand")[1].at
+    known = Moment(at=moment, source="run", what="accepted", sns_message_id="sns-1")
+    moments = [known] if any(one.value("sns_message_id") == "sns-1" for one in lines) else []
+    found = told(
+        *lines, row=failed(attempts, before=SECOND), moments=moments, **{"retries": RETRIES} | answer
+    )
+    assert found.verdict is Verdict.FAILED
+    assert "whether Lambda runs it again is not known: " in found.explanation
+    assert said in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("lines", "attempts", "answer", "said"),
+    [
+        (runs_of(4 * MINUTE, 3 * MINUTE, SECOND), 3, {}, "Lambda ran it 3 times, and does not again"),
+        (
+            runs_of(4 * MINUTE, 3 * MINUTE),
+            2,
+            {"retries": Retries(runs=2)},
+            "Lambda ran it 2 times, and does not again",
+        ),
+        (
+            runs_of(SECOND),
+            1,
+            {"retries": Retries(runs=3, longest_age=timedelta(seconds=60))},
+            "it is too old for another run",
+        ),
+        (
+            runs_of(SECOND, redrive_run_id="run-1"),
+            1,
+            {"sendings": [Sending(run_id="run-1", via="invoke")]},
+            "its last run was redrive run-1's, a synchronous one, which Lambda does not repeat",
+        ),
+        (runs_of(SECOND), 1, {"discarded_in": "run-2"}, "a dead letter of it was discarded in run run-2"),
+    ],
+)
+def test_what_lambda_does_not_run_again_is_not_said_to_come_however_lately_it_failed(
+    lines: list[LogEntry], attempts: int, answer: dict[str, Any], said: str
+) -> None:
+    row = failed(attempts, before=SECOND)
+    found = told(PUBLISHED, *lines, row=row, **{"retries": RETRIES} | answer)
+    assert (found.verdict, found.next_steps[-1]) == (Verdict.FAILED, "b2bpilot verify -e prod")
+    assert said in found.explanation
+    assert "not known" not in found.explanation
+
+
+def test_a_discard_that_no_row_shows_names_the_run_that_marks_it() -> None:
+    found = told(*runs_of(SECOND), row=failed(1, before=SECOND), discarded_in="run-2")
+    assert found.next_steps[0] == "b2bpilot runs resume run-2   (marks the row)"
+
+
+def test_a_run_that_died_and_left_a_dead_letter_is_no_longer_waited_for() -> None:
+    dead = row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE, test=False)
+    found = told(row=dead, letters=[ours(dead_letter(dead_message()))])
+    assert found.verdict is Verdict.DEAD_LETTER
+
+
+def dead_message() -> dict[str, Any]:
+    return received(sns_event(message()), ErrorCode=("Number", "200"), ErrorMessage=("String", "timed out"))
+
+
+def test_a_delivery_that_sns_accepted_and_no_run_shows_may_still_come() -> None:
+    again = line("stale", "republished", before=MINUTE, sns_message_id="sns-2")
+    lines = (PUBLISHED, again, *runs_of(20 * MINUTE, 19 * MINUTE, 17 * MINUTE))
+    found = told(*lines, row=failed(3, before=17 * MINUTE, republished_at=NOW - MINUTE), retries=RETRIES)
+    assert "SNS accepted it as sns-2, and no run of that is in the log" in found.explanation
+
+
+def test_a_failed_row_that_was_published_again_is_not_said_to_be_published_a_second_time() -> None:
+    again = failed(3, before=MINUTE, republished_at=NOW - 3 * MINUTE)
+    found = told(PUBLISHED, *runs_of(4 * MINUTE, 3 * MINUTE, MINUTE), row=again, retries=RETRIES)
 
     at = f"{NOW - 3 * MINUTE:%Y-%m-%d %H:%M:%S} UTC"
-    told_so = f"{again.last_error}; it was published again at {at}, and is not again: the stale processor abandons it next"
-    assert (found.verdict, found.explanation) == (Verdict.FAILED, told_so)
-    assert "nobody has taken it up" not in " ".join(found.gaps)
-    assert found.next_steps == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
-
-
-def test_lambdas_tries_of_what_was_published_again_may_still_come() -> None:
-    again = row(
-        SubmissionStatus.FAILED,
-        attempts=4,
-        stale_attempts=1,
-        republished_at=NOW - MINUTE,
-        updated_at=NOW - MINUTE / 2,
+    assert (
+        f"it was published again at {at}, and the stale processor does that no second time"
+        in found.explanation
     )
-
-    assert told(row=again).verdict is Verdict.RETRYING
+    assert "the stale processor has not" not in " ".join(found.gaps)
+    assert found.next_steps == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
 
 
 def test_attempts_that_the_log_does_not_show_are_a_gap() -> None:
