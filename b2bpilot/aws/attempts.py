@@ -17,13 +17,28 @@ if TYPE_CHECKING:
 
 CREDENTIALS_REFUSED = frozenset(
     {
+        "AuthFailure",
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "IncompleteSignatureException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignature",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "InvalidTokenException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotSignedUp",
+        "OptInRequired",
         "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnauthorizedException",
         "UnrecognizedClientException",
     }
 )
@@ -49,6 +64,8 @@ THROTTLED = frozenset(
 )
 CERTAIN = CREDENTIALS_REFUSED | DENIED | THROTTLED
 """Refusals that come before anything is done, whatever HTTP status they have."""
+FULL = ("LimitExceeded", "OverLimit")
+"""How codes end that SNS and SQS send with 403, too: they are about a limit, not about who asks."""
 TIMED_OUT = frozenset({"RequestTimeout", "RequestTimeoutException"})
 NO_CREDENTIALS: tuple[type[Exception], ...] = (
     boto.NoCredentialsError,
@@ -70,7 +87,9 @@ NOT_SENT: tuple[type[Exception], ...] = (
     boto.ProfileNotFound,
     *NO_CREDENTIALS,
 )
+REFUSED_CALLER = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 JSON = ("json", "rest-json")
+BEGINNING = 500
 PARSERS = "botocore.parsers"
 
 
@@ -93,8 +112,11 @@ def hear_attempts(client: BaseClient) -> None:
     """Note in `call` how each attempt of this client ends, and raise AnswerUnreadable for what is no answer."""
     events, model = client.meta.events, client.meta.service_model
     events.register("response-received", _note)
-    if getattr(model, "resolved_protocol", model.protocol) in JSON:
+    protocol = getattr(model, "resolved_protocol", model.protocol)
+    if protocol in JSON:
         events.register("response-received", _require_json)
+    if protocol == "query":
+        events.register("response-received", _require_its_xml)
 
 
 def may_be_done(exc: BaseException) -> bool:
@@ -105,6 +127,17 @@ def may_be_done(exc: BaseException) -> bool:
     is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     is_timeout = status == HTTPStatus.REQUEST_TIMEOUT or code in TIMED_OUT
     return code not in CERTAIN and (is_timeout or not is_refusal)
+
+
+def is_refused_caller(exc: boto.ClientError) -> bool:
+    """Tell whether AWS refused who asks, by a code that nobody listed: HTTP has statuses for that."""
+    return _status(exc.response) in REFUSED_CALLER and is_awss(exc) and not error_code(exc).endswith(FULL)
+
+
+def is_awss(exc: boto.ClientError) -> bool:
+    """Tell whether the refusal has a code of AWS's: what stands between has a status at most, which botocore takes for one."""
+    code = error_code(exc)
+    return code != "Unknown" and not code.isdigit()
 
 
 def may_be_done_in_batch(failed: Mapping[str, Any]) -> bool:
@@ -158,6 +191,21 @@ def _require_json(
         json.loads(body)
     except ValueError:
         raise AnswerUnreadable(answer=body[:60].decode("utf-8", "replace")) from None
+
+
+def _require_its_xml(
+    *,
+    event_name: str = "",
+    parsed_response: Mapping[str, Any] | None = None,
+    response_dict: Mapping[str, Any] | None = None,
+    **_: object,
+) -> None:
+    """Where an operation gives nothing, botocore takes any XML for its answer, a login page's too."""
+    body = (response_dict or {}).get("body")
+    is_empty = set(parsed_response or {}) == {"ResponseMetadata"}
+    wanted = f"<{event_name.rpartition('.')[2]}Response".encode()
+    if is_empty and isinstance(body, bytes) and wanted not in body[:BEGINNING]:
+        raise AnswerUnreadable(answer=body[:60].decode("utf-8", "replace"))
 
 
 def _status(response: Mapping[str, Any]) -> int:

@@ -7,13 +7,17 @@ from contextlib import contextmanager
 
 from botocore import exceptions as boto
 
+from b2bpilot.aws import credentials, signature
 from b2bpilot.aws.attempts import (
     CREDENTIALS_REFUSED,
     DENIED,
     NO_CREDENTIALS,
     THROTTLED,
+    AnswerUnreadable,
     call,
     error_code,
+    is_awss,
+    is_refused_caller,
     is_unreadable,
     may_be_done,
     was_not_sent,
@@ -30,8 +34,11 @@ from b2bpilot.errors import (
 
 READS = ("Describe", "Filter", "Get", "List", "Simulate")
 """How the actions begin that change nothing."""
-CREDENTIALS_HINT = "log in (`aws sso login`, `aws configure`), or name other credentials with --profile"
 ENDPOINT_HINT = "check the network, --region and --endpoint-url"
+FOREIGN_HINT = (
+    "a proxy or another service may have answered: check the network, --endpoint-url and HTTPS_PROXY"
+)
+PROXY_HINT = "check the proxy that HTTPS_PROXY or HTTP_PROXY names, or leave the host out with NO_PROXY"
 DOUBT = "nobody knows whether AWS did it"
 
 
@@ -45,20 +52,30 @@ def translated(action: str, *, otherwise: type[AwsError] = AwsError) -> Iterator
     before, call.is_unclear = call.is_unclear, False
     try:
         yield
-    except boto.ClientError as exc:
-        raise _settled(_refusal(exc, action, otherwise), action, otherwise) from exc
-    except (boto.BotoCoreError, boto.HTTPClientError) as exc:
-        raise _settled(_client_side(exc, action, otherwise), action, otherwise) from exc
     except Exception as exc:
-        if not is_unreadable(exc):
+        error = _ours(exc, action, otherwise)
+        if error is None:
             raise
-        raise _unclear(exc, action, otherwise) from exc
+        raise _settled(error, action, otherwise) from exc
     finally:
         call.is_unclear = before
 
 
 def error_message(exc: boto.ClientError) -> str:
     return _one_line(str(exc.response.get("Error", {}).get("Message", "")) or "no reason given")
+
+
+def _ours(exc: Exception, action: str, otherwise: type[AwsError]) -> PilotError | None:
+    """Return our error for one of botocore's; None for what is not its."""
+    if isinstance(exc, boto.NoRegionError | boto.ProfileNotFound):
+        return _setting(exc)
+    if way := credentials.way_of(exc):
+        return credentials.refused(exc, way)
+    if isinstance(exc, boto.ClientError):
+        return _refusal(exc, action, otherwise)
+    if isinstance(exc, boto.BotoCoreError | boto.HTTPClientError):
+        return _client_side(exc, action, otherwise)
+    return _unreadable(exc, action, otherwise) if is_unreadable(exc) else None
 
 
 def _settled(error: PilotError, action: str, otherwise: type[AwsError]) -> PilotError:
@@ -77,37 +94,64 @@ def _refusal(exc: boto.ClientError, action: str, otherwise: type[AwsError]) -> A
             hint=f"let the role or user {action}, or use another --profile",
             action=action,
         )
-    if code in CREDENTIALS_REFUSED:
-        return CredentialsMissing(f"AWS refused the credentials ({code}): {message}", hint=CREDENTIALS_HINT)
     if code in THROTTLED:
         return AwsThrottled(f"AWS throttled {action}: {message}", hint="try again, or more slowly")
+    if refused := _refused_caller(exc, action):
+        return refused
+    text = f"{action} failed: {code}: {message}" if is_awss(exc) else _foreign(exc, action)
+    hint = None if is_awss(exc) else FOREIGN_HINT
     if may_be_done(exc) and _changes(action):
-        return otherwise(f"{action} failed: {code}: {message}; {DOUBT}", is_unknown=True)
-    return otherwise(f"{action} failed: {code}: {message}")
+        return otherwise(f"{text}; {DOUBT}", hint=hint, is_unknown=True)
+    return otherwise(text, hint=hint)
+
+
+def _refused_caller(exc: boto.ClientError, action: str) -> CredentialsMissing | None:
+    code, message = error_code(exc), error_message(exc)
+    if wrongly_signed := signature.refusal(exc, code, message):
+        return wrongly_signed
+    if code in CREDENTIALS_REFUSED:
+        return CredentialsMissing(f"AWS refused the credentials ({code}): {message}", hint=credentials.HINT)
+    if not is_refused_caller(exc):
+        return None
+    return CredentialsMissing(
+        f"AWS refused who asks for {action} ({code}): {message}",
+        hint="look at who that is with `aws sts get-caller-identity`, and name other credentials with --profile",
+    )
+
+
+def _foreign(exc: boto.ClientError, action: str) -> str:
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return f"{action} failed: HTTP {status}, with no code of AWS's: {error_message(exc)}"
 
 
 def _client_side(
     exc: boto.BotoCoreError | boto.HTTPClientError, action: str, otherwise: type[AwsError]
 ) -> PilotError:
-    text = _one_line(str(exc))
-    if isinstance(exc, boto.NoRegionError | boto.ProfileNotFound):
-        return _setting(exc)
+    text = _one_line(str(exc)) or type(exc).__name__
     if isinstance(exc, NO_CREDENTIALS):
-        are_none = isinstance(exc, boto.NoCredentialsError)
-        said = "no AWS credentials were found" if are_none else f"the AWS credentials cannot be used: {text}"
-        return CredentialsMissing(said, hint=CREDENTIALS_HINT)
+        return credentials.missing(exc, text)
     if isinstance(exc, boto.ParamValidationError):
         return otherwise(f"{action} failed: {text}")
     if was_not_sent(exc):
-        return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=ENDPOINT_HINT)
+        hint = PROXY_HINT if isinstance(exc, boto.ProxyConnectionError) else ENDPOINT_HINT
+        return AwsUnreachable(f"{action}: AWS was not reached: {text}", hint=hint)
     if isinstance(exc, boto.ConnectionClosedError | boto.HTTPClientError | boto.SSLError):
-        unclear = AwsUnreachable if otherwise is AwsError else otherwise
-        return _unanswered(f"{action}: no answer", text, action, unclear)
-    return _unclear(exc, action, otherwise)
+        return _unanswered(f"{action}: no answer", text, action, _silent(otherwise))
+    if isinstance(exc, AnswerUnreadable):
+        return _unreadable(exc, action, otherwise)
+    return _unanswered(f"{action} failed", text, action, otherwise)
 
 
-def _unclear(exc: Exception, action: str, otherwise: type[AwsError]) -> AwsError:
-    return _unanswered(f"{action} failed", _one_line(str(exc)) or type(exc).__name__, action, otherwise)
+def _unreadable(exc: Exception, action: str, otherwise: type[AwsError]) -> AwsError:
+    """Something answered, and not in the service's form: a proxy, a login page, half an answer."""
+    text = _one_line(str(exc)) or type(exc).__name__
+    return _unanswered(
+        f"{action}: no answer of AWS's", f"it cannot be read ({text})", action, _silent(otherwise)
+    )
+
+
+def _silent(otherwise: type[AwsError]) -> type[AwsError]:
+    return AwsUnreachable if otherwise is AwsError else otherwise
 
 
 def _unanswered(what: str, text: str, action: str, kind: type[AwsError]) -> AwsError:
@@ -124,9 +168,12 @@ def _changes(action: str) -> bool:
 
 def _setting(exc: boto.NoRegionError | boto.ProfileNotFound) -> SettingsInvalid:
     if isinstance(exc, boto.NoRegionError):
-        return SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
+        return SettingsInvalid(
+            f"no AWS region is set{credentials.unreadable_files()}",
+            hint="name one with --region or AWS_REGION",
+        )
     return SettingsInvalid(
-        f"AWS profile {exc.kwargs['profile']!r} does not exist",
+        f"AWS profile {exc.kwargs['profile']!r} does not exist{credentials.unreadable_files()}",
         hint="`aws configure list-profiles` names yours",
     )
 

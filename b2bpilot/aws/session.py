@@ -6,22 +6,26 @@ import functools
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import botocore
 import botocore.session
 from botocore.config import Config
 from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
-from botocore.exceptions import InvalidRegionError
+from botocore.exceptions import InvalidRegionError, NoRegionError, ProfileNotFound
 from botocore.loaders import Loader
 
 from b2bpilot import __version__
 from b2bpilot.aws.attempts import hear_attempts
+from b2bpilot.aws.credentials import ask_for_mfa_code, way_of
 from b2bpilot.aws.failures import translated
 from b2bpilot.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
 USER_AGENT = f"b2bpilot/{__version__} Botocore/{botocore.__version__}"
 """Said in full: botocore would put its own together anew for every call, a quarter of the call's CPU."""
@@ -74,7 +78,15 @@ class _Sessions:
                 self._session.register_component("data_loader", _loader())
                 if is_told_all:
                     _forget_the_machine(self._session)
+                else:
+                    _ask_at_the_terminal(self._session)
             yield self._session
+
+
+def _ask_at_the_terminal(session: botocore.session.Session) -> None:
+    """botocore has no public way to say who asks for the code of a role that wants one."""
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    provider._prompter = ask_for_mfa_code  # noqa: SLF001  # as above
 
 
 def _forget_the_machine(session: botocore.session.Session) -> None:
@@ -104,35 +116,45 @@ class AwsAccess:
 
         Raises SettingsInvalid for a profile, region or endpoint that cannot be used, and CredentialsMissing.
         """
-        with translated(f"create a client of {service}"), self._session() as session:
+        with translated(f"create a client of {service}"):
             try:
-                client = session.create_client(
-                    service,
-                    region_name=self.region,
-                    endpoint_url=self.endpoint_url,
-                    aws_access_key_id=self.access_key_id,
-                    aws_secret_access_key=self.secret_access_key,
-                    config=client_config(timeouts or Timeouts(), endpoint_url=self.endpoint_url),
-                )
-            except InvalidRegionError as exc:
-                raise SettingsInvalid(f"region {self.region!r} is not a region's name") from exc
-            except (
-                ValueError
-            ) as exc:  # botocore's answer to an endpoint that is no URL, and to files that it cannot read
-                if self.endpoint_url is None:
-                    raise SettingsInvalid(
-                        f"boto3 cannot use its settings: {exc}",
-                        hint="look at AWS_ENDPOINT_URL and its like, and at ~/.aws/config",
-                    ) from exc
-                raise SettingsInvalid(
-                    f"the endpoint {self.endpoint_url!r} cannot be used: {exc}",
-                    hint="write it as http://HOST:PORT or https://HOST",
-                ) from exc
+                client = self._created(service, timeouts or Timeouts())
+            except Exception as exc:
+                way = way_of(exc)
+                if isinstance(exc, NoRegionError | ProfileNotFound) or (way and way.method):
+                    raise
+                raise self._unusable(exc) from exc  # no call is made here: all else is about settings
         hear_attempts(client)
         return client
 
-    def _session(self) -> AbstractContextManager[botocore.session.Session]:
-        return self._sessions.of(self.profile, is_told_all=self.is_told_all)
+    def _created(self, service: str, timeouts: Timeouts) -> BaseClient:
+        with self._sessions.of(self.profile, is_told_all=self.is_told_all) as session:
+            return session.create_client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint_url,
+                aws_access_key_id=self.access_key_id,
+                aws_secret_access_key=self.secret_access_key,
+                config=client_config(timeouts, endpoint_url=self.endpoint_url),
+            )
+
+    def _unusable(self, exc: Exception) -> SettingsInvalid:
+        """Say which setting botocore cannot use: it raises ValueError for an endpoint that is no URL, and for files."""
+        if isinstance(exc, InvalidRegionError):
+            name = exc.kwargs["region_name"]
+            return SettingsInvalid(
+                f"region {name!r} is not a region's name",
+                hint="look at --region, AWS_REGION and ~/.aws/config: nothing may stand beside the name, no comment either",
+            )
+        if self.endpoint_url is not None and isinstance(exc, ValueError):
+            return SettingsInvalid(
+                f"the endpoint {self.endpoint_url!r} cannot be used: {exc}",
+                hint="write it as http://HOST:PORT or https://HOST",
+            )
+        return SettingsInvalid(
+            f"boto3 cannot use its settings: {' '.join(str(exc).split())}",
+            hint="look at the AWS_ variables, AWS_ENDPOINT_URL and its like among them, and at ~/.aws/config",
+        )
 
 
 def client_config(timeouts: Timeouts, *, endpoint_url: str | None = None) -> Config:

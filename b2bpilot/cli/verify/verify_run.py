@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.errors import NotConfirmed, PilotError, UsageError
+from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, NotConfirmed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.aws.stack import StackOutputs
@@ -42,16 +42,17 @@ class Request:
 
 
 def run(pilot: Pilot, request: Request) -> list[Result]:
-    """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet."""
-    stack = None if request.wait else _stack(pilot)
+    """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet, and
+    CredentialsMissing: no check can be made then."""
+    stack = _stack(pilot, is_waited_for=bool(request.wait))
     choices = _choices(pilot, request)
     with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
-        if stack:
+        if stack and not request.wait:
             world.ask("stack", lambda: stack)
         return _show(pilot, _results(request, world, tell), strict=request.strict)
 
 
-def _stack(pilot: Pilot) -> StackOutputs | None:
+def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
     """None where something else keeps it from being found: the checks say what."""
     from b2bpilot.aws.stack import describe
     from b2bpilot.ops.status.asking import Question
@@ -59,7 +60,11 @@ def _stack(pilot: Pilot) -> StackOutputs | None:
     name, access = pilot.environment_name, pilot.access
     try:
         return Question(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
-    except UsageError:
+    except EnvironmentUnknown:
+        if is_waited_for:
+            return None
+        raise
+    except (UsageError, CredentialsMissing):
         raise
     except PilotError:
         return None
