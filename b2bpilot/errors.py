@@ -168,6 +168,12 @@ class DatabaseUnreachable(DatabaseError):
     code = "database_unreachable"
 
 
+class DatabaseRefused(DatabaseUnreachable):
+    """The server answered and let nobody in: a wrong role or password, no such database, too many connections."""
+
+    code = "database_refused"
+
+
 class SchemaOutdated(DatabaseError):
     """The table, a column or an index that the code needs is missing."""
 

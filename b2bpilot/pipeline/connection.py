@@ -12,8 +12,10 @@ import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SchemaOutdated, SettingsInvalid
 from b2bpilot.pipeline import queries
+from b2bpilot.pipeline.adaptation import adapt
+from b2bpilot.pipeline.dsn import check_dsn
+from b2bpilot.pipeline.failures import not_connected, translated
 from b2bpilot.pipeline.libpq import pinned
 
 WAITS: Mapping[str, str | int] = {
@@ -117,70 +119,22 @@ def has_unasked_input(connection: psycopg.Connection) -> bool:
 
 def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psycopg.Connection:
     """Open a connection in autocommit mode; what the DSN names itself stays as it is. `prepare_threshold=None`: named
-    statements break behind poolers and after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none.
+    statements break behind poolers and after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none, and
+    DatabaseUnreachable.
     """
     check_dsn(dsn)
     named = conninfo_to_dict(dsn)
     wanted = {**WAITS, **READ_WRITE} if read_write else WAITS
-    return psycopg.connect(
-        pinned(make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named})),
-        autocommit=True,
-        prepare_threshold=None,
-        application_name=application_name,
-    )
-
-
-def check_dsn(dsn: str) -> None:
-    """Raise SettingsInvalid when `dsn` is not a connection string; without repeating it, for its password."""
-    if dsn.partition("://")[2].partition("?")[0].count("@") > 1:
-        raise SettingsInvalid(
-            "the database URL has more than one @", hint="write an @ in the user or the password as %40"
+    try:
+        connection = psycopg.connect(
+            pinned(
+                make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named})
+            ),
+            autocommit=True,
+            prepare_threshold=None,
+            application_name=application_name,
         )
-    try:
-        conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        raise SettingsInvalid(
-            "the database URL is not a PostgreSQL connection string",
-            hint="write it as postgresql://user:password@host:5432/database",
-        ) from None
-
-
-def place(dsn: str) -> str:
-    """Return where `dsn` points, for messages: database and host, never user or password."""
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        return "the database"
-    host = parts.get("host") or parts.get("hostaddr") or "the default socket"
-    port = f":{parts['port']}" if parts.get("port") else ""
-    return f"{parts.get('dbname') or 'the default database'} at {host}{port}"
-
-
-@contextmanager
-def translated(dsn: str) -> Iterator[None]:
-    """Turn psycopg's errors into ours."""
-    try:
-        yield
-    except (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidColumnReference) as exc:
-        raise SchemaOutdated(
-            f"the table in {place(dsn)} is not what this version needs: {first_line(exc)}",
-            hint="run `b2bpilot migrate`",
-        ) from exc
-    except (pg.QueryCanceled, pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure) as exc:
-        raise _refused(exc) from exc
-    except psycopg.OperationalError as exc:
-        raise DatabaseUnreachable(
-            f"no connection to {place(dsn)}: {first_line(exc)}",
-            hint="check that the database runs, its address, and the security group",
-        ) from exc
     except psycopg.Error as exc:
-        raise _refused(exc) from exc
-
-
-def _refused(exc: psycopg.Error) -> DatabaseError:
-    return DatabaseError(f"PostgreSQL refused a statement: {first_line(exc)}")
-
-
-def first_line(exc: BaseException) -> str:
-    """Return the first line of an error's text; psycopg adds the statement and hints below it."""
-    return (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        raise not_connected(exc, dsn) from exc
+    adapt(connection)
+    return connection

@@ -2,6 +2,10 @@
 
 A variable may complete who connects and how the line is protected (user, password, TLS). It may not say where to, with
 which options, or in which encoding and spelling of dates: what we read would be from another place, or read wrongly.
+
+Encoding, spelling of dates and time zone go with the start of each connection, where they win over the settings of the
+server, the database and the role, over PGOPTIONS and a service file. Every pooler passes these three on, as pgjdbc sends them,
+too; a SET would pin a session of RDS Proxy, or be the next client's (decision 24).
 """
 
 from __future__ import annotations
@@ -16,23 +20,26 @@ MAY_COMPLETE = frozenset(
     {"user", "password", "passfile", "channel_binding", "require_auth", "gssencmode", "krbsrvname", "gsslib"}
 )
 TLS = "ssl"
-UNTOLD = ("PGSERVICE", "PGTZ", "PGGEQO")
+UNTOLD = ("PGSERVICE", "PGGEQO")
 """libpq has no parameter that wins over these."""
-DATE_STYLE = ("PGDATESTYLE", "ISO")
-"""The spelling that psycopg reads. libpq knows it as a variable alone; it wins over the server's, the database's and the role's setting."""
+SAID_BY_VARIABLE = {"PGDATESTYLE": "ISO", "PGTZ": "UTC"}
+"""libpq knows these as variables alone."""
+ENCODING = {"client_encoding": "UTF8"}
+"""It holds every message; psycopg would give bytes for SQL_ASCII."""
 
 UNWRITTEN = {"sslcertmode": "allow", "min_protocol_version": "3.0", "max_protocol_version": "3.0"}
 """libpq's defaults that it does not tell, where it takes no empty text for them."""
 
 
 def pinned(dsn: str, environ: MutableMapping[str, str] = os.environ) -> str:
-    """Return `dsn` with everything said that a variable would say otherwise. What `dsn` names stays as it is."""
+    """Return `dsn` with everything said that a variable would say otherwise. What `dsn` names stays as it is, but for
+    the encoding."""
     for name in UNTOLD:
         environ.pop(name, None)
-    environ[DATE_STYLE[0]] = DATE_STYLE[1]
+    environ.update(SAID_BY_VARIABLE)
     named = conninfo_to_dict(dsn)
-    said = _defaults(environ, is_local=_is_socket(str(named.get("host", "")))) | {"client_encoding": "UTF8"}
-    return make_conninfo(dsn, **{name: value for name, value in said.items() if name not in named})
+    said = _defaults(environ, is_local=_is_socket(str(named.get("host", ""))))
+    return make_conninfo(dsn, **{name: value for name, value in said.items() if name not in named} | ENCODING)
 
 
 def _defaults(environ: MutableMapping[str, str], *, is_local: bool) -> dict[str, str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
+import uuid
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.errors import DatabaseError, DatabaseUnreachable, SettingsInvalid
-from b2bpilot.pipeline.connection import Connection, check_dsn, place
+from b2bpilot.errors import DatabaseError, DatabaseRefused, DatabaseUnreachable, SettingsInvalid
+from b2bpilot.pipeline.connection import Connection
+from b2bpilot.pipeline.dsn import check_dsn, place
 from tests.ops.migrations.pooler import pooling
 
 
@@ -28,6 +32,8 @@ def test_an_unescaped_at_in_a_password_is_refused_without_repeating_it() -> None
         "postgresql://u:p%40w@h:5432/d?application_name=a@b",
         "host=h dbname=d password=a@b",
         "postgresql:///d?host=/tmp",
+        "postgresql://app:S3cr?etPassw0rd=1@127.0.0.1:5432/pb?sslmode=require",
+        "host=h options='-c timezone=UTC -c search_path=pilot'",
     ],
 )
 def test_other_spellings_are_taken(dsn: str) -> None:
@@ -36,6 +42,160 @@ def test_other_spellings_are_taken(dsn: str) -> None:
 
 def test_a_place_names_neither_user_nor_password() -> None:
     assert place("postgresql://pilot:s3cret@db.example.com:5432/orders") == "orders at db.example.com:5432"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "named"),
+    [
+        (
+            "postgresql://u@h:6543/db?pgbouncer=true&connection_limit=1",
+            "parameters that libpq does not know: pgbouncer, connection_limit",
+        ),
+        ("postgresql://u@h/db?sslmode=require&schema=pilot", "a parameter that libpq does not know: schema"),
+        ("host=h dbname=d pgbouncer=true", "a parameter that libpq does not know: pgbouncer"),
+    ],
+)
+def test_a_parameter_that_libpq_does_not_know_is_named(dsn: str, named: str) -> None:
+    with pytest.raises(SettingsInvalid, match=named):
+        check_dsn(dsn)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://app:S3cr/etPassw0rd@127.0.0.1:5432/pb",
+        "postgresql://app:S3cr%etPassw0rd@127.0.0.1:5432/pb",
+        "host=h password=S3cr etPassw0rd=x",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_refused_and_no_piece_of_it_is_printed(dsn: str) -> None:
+    with pytest.raises(SettingsInvalid) as raised:
+        check_dsn(dsn)
+
+    assert "S3cr" not in f"{raised.value} {raised.value.hint}"
+    assert "etPassw0rd" not in f"{raised.value} {raised.value.hint}"
+
+
+ROLES = """
+    CREATE ROLE {0}_barred; CREATE ROLE {0}_full LOGIN CONNECTION LIMIT 0; CREATE ROLE {0}_plain LOGIN;
+    REVOKE CONNECT ON DATABASE {1} FROM PUBLIC
+"""
+
+
+@pytest.mark.parametrize(
+    ("changed", "said", "hint"),
+    [
+        ({"user": "{0}_nobody"}, '_nobody" does not exist', "check the user and the password"),
+        ({"user": "{0}_barred"}, "is not permitted to log in", "check the user and the password"),
+        ({"user": "{0}_full", "dbname": "postgres"}, "too many connections for role", "limit of connections"),
+        ({"user": "{0}_plain"}, "permission denied for database", "GRANT CONNECT"),
+        ({"dbname": "{0}_none"}, 'database ".*_none" does not exist', "check the name of the database"),
+        ({"options": "-c nonsense=1"}, "unrecognized configuration parameter", "leave that parameter out"),
+    ],
+)
+def test_a_server_that_lets_nobody_in_is_no_missing_connection(
+    database_url: str, changed: dict[str, str], said: str, hint: str
+) -> None:
+    name = str(conninfo_to_dict(database_url)["dbname"])
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for statement in ROLES.format(name, name).split(";"):
+            admin.execute(statement.encode())
+    dsn = make_conninfo(database_url, **{key: value.format(name) for key, value in changed.items()})
+
+    with pytest.raises(DatabaseRefused, match=said) as raised:
+        asks(opened(dsn))
+
+    told = f"{raised.value} {raised.value.hint}"
+    assert hint in told
+    assert "no connection" not in told
+    assert "security group" not in told
+
+
+@pytest.mark.parametrize(
+    ("changed", "hint"),
+    [
+        ({"host": "127.0.0.1", "port": "1"}, "nothing listens there"),
+        ({"host": "/nowhere"}, "nothing listens there"),
+        ({"host": "nowhere.invalid"}, "the DNS here"),
+    ],
+)
+def test_where_nobody_answers_the_hint_is_about_what_was_seen(
+    database_url: str, changed: dict[str, str], hint: str
+) -> None:
+    with pytest.raises(DatabaseUnreachable, match="no connection to") as raised:
+        asks(opened(make_conninfo(database_url, **changed)))
+
+    assert hint in str(raised.value.hint)
+    assert "security group" not in str(raised.value.hint)
+
+
+def test_silence_is_what_a_security_group_looks_like(database_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dsn = f"host=127.0.0.1 port={silent.getsockname()[1]} dbname=pilot connect_timeout=2"
+        with pytest.raises(DatabaseUnreachable, match="no connection to pilot") as raised:
+            asks(opened(dsn))
+
+    assert "security group" in str(raised.value.hint)
+
+
+def test_a_setting_that_libpq_refuses_is_no_missing_connection(database_url: str) -> None:
+    with pytest.raises(SettingsInvalid, match='invalid sslmode value: "always"'):
+        asks(opened(make_conninfo(database_url, sslmode="always")))
+
+
+def test_a_connection_that_the_server_ends_was_lost(database_url: str) -> None:
+    connection = opened(database_url)
+    with pytest.raises(DatabaseUnreachable, match=r"the connection to .* was lost"), connection.use() as live:
+        live.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    connection.close()
+
+
+REFUSED = {
+    "no replica identity": (
+        "ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT b2b_pilot_user_submissions_pkey",
+        "CREATE PUBLICATION all_of_it FOR TABLE b2b_pilot_user_submissions",
+        "UPDATE b2b_pilot_user_submissions SET body = NULL",
+    ),
+    "too long": (
+        "ALTER TABLE b2b_pilot_user_submissions ALTER body TYPE varchar(3)",
+        "INSERT INTO b2b_pilot_user_submissions (body) VALUES ('hello')",
+    ),
+    "too large for its type": ("SELECT 40000::smallint",),
+    "a deferred arbiter": (
+        "CREATE TABLE deferred (id int UNIQUE DEFERRABLE)",
+        "INSERT INTO deferred VALUES (1) ON CONFLICT (id) DO NOTHING",
+    ),
+}
+
+
+@pytest.mark.parametrize("statements", REFUSED.values(), ids=REFUSED)
+def test_a_statement_that_is_refused_is_no_missing_connection(
+    database_url: str, statements: tuple[LiteralString, ...]
+) -> None:
+    *before, refused = statements
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for statement in before:
+            admin.execute(statement)
+    connection = opened(database_url)
+    with pytest.raises(DatabaseError) as raised, connection.use() as live:
+        live.execute(refused)
+    connection.close()
+
+    assert not isinstance(raised.value, DatabaseUnreachable)
+    assert "connection" not in f"{raised.value} {raised.value.hint}"
+
+
+def test_a_message_that_the_encoding_cannot_hold_is_told_as_that(postgres_server: str) -> None:
+    name = f"latin_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0".encode())
+    connection = opened(make_conninfo(postgres_server, dbname=name))
+    with (
+        pytest.raises(DatabaseError, match=f"the encoding of {name} at .* cannot hold it"),
+        connection.use() as live,
+    ):
+        live.execute("SELECT %s::text", ["\U0001f600"])
+    connection.close()
 
 
 def opened(dsn: str, *, read_write: bool = False) -> Connection:

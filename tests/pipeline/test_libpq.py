@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from b2bpilot.errors import SchemaOutdated
 from b2bpilot.pipeline.connection import connect
 from b2bpilot.pipeline.libpq import pinned
 from tests.poison import POSTGRES
@@ -25,17 +31,78 @@ def test_no_variable_of_libpq_breaks_a_connection_to_a_server_of_this_machine(
         assert found == ("postgres", "UTF8", "ISO, MDY"), name
 
 
-def test_dates_are_read_whatever_the_database_is_set_to(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+SPELLINGS = {
+    "datestyle": "German",
+    "intervalstyle": "iso_8601",
+    "client_encoding": "LATIN1",
+    "timezone": "Asia/Kolkata",
+}
+READ = "SELECT timestamptz '2026-02-01T00:00:00Z', interval '1 day 2 seconds', U&'\\0130\\+01F600'"
+WRITTEN = (datetime(2026, 2, 1, tzinfo=UTC), timedelta(days=1, seconds=2), "\u0130\U0001f600")
+
+
+def by_the_database(url: str, _: pytest.MonkeyPatch) -> str:
+    name = str(conninfo_to_dict(url)["dbname"])
+    with connect(url, application_name="test") as connection:
+        for setting, value in SPELLINGS.items():
+            connection.execute(f"ALTER DATABASE {name} SET {setting} = '{value}'".encode())
+    return url
+
+
+def by_variables(url: str, shell: pytest.MonkeyPatch) -> str:
+    shell.setenv("PGDATESTYLE", "SQL, DMY")
+    shell.setenv("PGCLIENTENCODING", "LATIN1")
+    shell.setenv("PGTZ", "Asia/Kolkata")
+    shell.setenv("PGOPTIONS", "-c intervalstyle=sql_standard")
+    return url
+
+
+def by_the_connection_string(url: str, _: pytest.MonkeyPatch) -> str:
+    return make_conninfo(
+        url,
+        client_encoding="SQL_ASCII",
+        options="-c datestyle=SQL,DMY -c intervalstyle=postgres_verbose -c timezone=Asia/Kolkata",
+    )
+
+
+def by_a_service(url: str, shell: pytest.MonkeyPatch) -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as file:
+        file.write(
+            "[pilot]\n" + "\n".join(f"{name}={value}" for name, value in conninfo_to_dict(url).items())
+        )
+        file.write("\nclient_encoding=LATIN1\noptions=-c datestyle=German -c intervalstyle=iso_8601\n")
+    shell.setenv("PGSERVICEFILE", file.name)
+    return "service=pilot"
+
+
+def by_the_role(url: str, _: pytest.MonkeyPatch) -> str:
+    role = f"spells_{uuid.uuid4().hex}"
+    with connect(url, application_name="test") as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        for setting, value in SPELLINGS.items():
+            connection.execute(f"ALTER ROLE {role} SET {setting} = '{value}'".encode())
+    return make_conninfo(url, user=role)
+
+
+@pytest.mark.parametrize(
+    "spell", [by_the_database, by_variables, by_the_connection_string, by_a_service, by_the_role]
+)
+def test_what_is_read_does_not_depend_on_who_spells_it_how(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, spell: Callable[[str, pytest.MonkeyPatch], str]
 ) -> None:
-    monkeypatch.setenv("PGDATESTYLE", "SQL, DMY")
-    name = str(conninfo_to_dict(database_url)["dbname"])
+    spelled = spell(database_url, monkeypatch)
+
+    with connect(spelled, application_name="test") as connection:
+        assert connection.execute(READ).fetchone() == WRITTEN
+        connection.execute("SET intervalstyle = 'iso_8601'")
+        assert connection.execute(READ).fetchone() == WRITTEN
+
+
+def test_a_moment_without_a_time_zone_is_refused_and_not_guessed(database_url: str) -> None:
     with connect(database_url, application_name="test") as connection:
-        connection.execute(f"ALTER DATABASE {name} SET DateStyle = 'SQL, DMY'")
-    with connect(database_url, application_name="test") as connection:
-        found = connection.execute("SELECT timestamptz '2026-02-01T00:00:00Z'").fetchone()
-    assert found is not None
-    assert found[0].isoformat().startswith("2026-0")
+        cursor = connection.execute("SELECT timestamp '2026-02-01 00:00:00'")
+        with pytest.raises(SchemaOutdated, match="which moments they are cannot be told"):
+            cursor.fetchone()
 
 
 def test_variables_may_say_who_connects_and_how_but_not_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +129,7 @@ def test_variables_may_say_who_connects_and_how_but_not_where_to(monkeypatch: py
 def test_what_the_connection_string_says_itself_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c geqo=off")
     named = "host=db port=6432 dbname=pilot options='-c search_path=pilot' client_encoding=LATIN1"
-    assert conninfo_to_dict(pinned(named)) == conninfo_to_dict(named)
+    assert conninfo_to_dict(pinned(named)) == {**conninfo_to_dict(named), "client_encoding": "UTF8"}
 
 
 def test_the_service_that_a_variable_names_is_not_asked_for(

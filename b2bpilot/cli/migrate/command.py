@@ -124,7 +124,7 @@ def _survey(pilot: Pilot) -> Survey:
 
 def _target(pilot: Pilot) -> str:
     """Where the table is; with the environment when it was asked for the database."""
-    from b2bpilot.pipeline.connection import place
+    from b2bpilot.pipeline.dsn import place
 
     where = place(pilot.database_url)
     settings = pilot.settings

@@ -10,7 +10,8 @@ from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.ops.migrations.ledger import Author
-from b2bpilot.pipeline.connection import check_dsn, connect
+from b2bpilot.pipeline.connection import connect
+from b2bpilot.pipeline.dsn import check_dsn
 
 APPLICATION_NAME = "b2bpilot/migrate"
 LONGEST_APPLICATION_NAME = 63

@@ -11,7 +11,7 @@ import psycopg
 
 from b2bpilot.errors import Refused
 from b2bpilot.ops.migrations.lock import own_pid
-from b2bpilot.pipeline.connection import place
+from b2bpilot.pipeline.dsn import place
 
 
 def require_sessions(connection: psycopg.Connection, second: psycopg.Connection, dsn: str) -> bool:

@@ -10,6 +10,7 @@ from typing import LiteralString
 
 import psycopg
 
+from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.migrations.sessions import blocking
 
 FIRST_LOOK_SECONDS, PAUSE_SECONDS = 0.5, 1.0
@@ -55,7 +56,7 @@ class Watched:
         """Not to know how far it is must not stop it: errors end the watching only."""
         if done.wait(FIRST_LOOK_SECONDS):
             return
-        with suppress(psycopg.Error), self.connect() as second:
+        with suppress(psycopg.Error, DatabaseUnreachable), self.connect() as second:
             told = ""
             while not done.is_set():
                 text = f"{doing}: {self._look(second)}"

@@ -17,7 +17,7 @@ from b2bpilot.ops.migrations.migration import Migration, Plan, State, Step
 from b2bpilot.ops.migrations.progress import Watched
 from b2bpilot.ops.migrations.server import read_server, require_able
 from b2bpilot.ops.migrations.statements import NewIndex, Statement
-from b2bpilot.pipeline.connection import first_line
+from b2bpilot.pipeline.failures import first_line
 
 GO_ON = "mend the cause and run `b2bpilot migrate` again; it goes on where it stopped"
 

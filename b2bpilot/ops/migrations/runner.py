@@ -22,7 +22,7 @@ from b2bpilot.ops.migrations.run import Observer, Run, Session
 from b2bpilot.ops.migrations.schema import read_schema
 from b2bpilot.ops.migrations.server import Survey, take_survey
 from b2bpilot.ops.migrations.verify import verify
-from b2bpilot.pipeline.connection import translated
+from b2bpilot.pipeline.failures import translated
 
 LOCK_WAIT = timedelta(seconds=30)
 

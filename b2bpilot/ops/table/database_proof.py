@@ -13,8 +13,8 @@ from typing import Protocol
 
 from b2bpilot.errors import PilotError, Refused
 from b2bpilot.ops.table.address import Address, address_in_use, address_of
-from b2bpilot.pipeline.connection import place
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.dsn import place
 from b2bpilot.pipeline.message import format_time
 
 OF_THE_STACK = "the stack's secret"

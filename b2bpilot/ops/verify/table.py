@@ -64,8 +64,8 @@ def problems(world: World) -> dict[RowProblem, ProblemCount]:
 
 def _read(world: World) -> Table:
     from b2bpilot.ops.migrations.schema import read_schema
-    from b2bpilot.pipeline.connection import place
     from b2bpilot.pipeline.database import DatabaseManager
+    from b2bpilot.pipeline.dsn import place
 
     url = world.database_url
     with DatabaseManager(url, application_name=APPLICATION_NAME) as database:
