@@ -12,10 +12,12 @@ import pytest
 from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.cli.conftest import OUTPUTS, Run, Staging, client
 from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
+from tests.ops.reconcile.world import World
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, add_service, running_double
 
 DEAD_LETTERS = OUTPUTS["DeadLetterQueueUrl"].rpartition("/")[2]
@@ -93,12 +95,36 @@ def test_a_missing_message_is_named_and_ends_with_3_only_when_asked(run: Run, do
     assert run("twilio", "reconcile", "--exit-code").exit_code == 3
 
 
+def test_a_list_that_lags_is_said_to_and_no_stored_row_is_called_unknown_to_twilio(
+    run: Run, double: TwilioDouble, database_url: str
+) -> None:
+    with DatabaseManager(database_url) as database:
+        world = World(double, database, double.clock())
+        world.store(world.receive(3, ago=timedelta(hours=2)), ago=timedelta(hours=2))
+    double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=9))
+
+    found = run("twilio", "reconcile", "--exit-code")
+    in_json = run("twilio", "reconcile", "-o", "json").document["reconciled"]
+
+    assert found.exit_code == 0
+    assert "3 stored" in found.stdout
+    assert "Twilio's list lags: 3 messages that Twilio has by SID are not in it" in found.stdout
+    assert "never Twilio's" not in found.stdout
+    assert (in_json["unknown_to_twilio"], in_json["not_listed"]) == (0, 0)
+
+
+def test_that_the_newest_hours_may_be_incomplete_is_always_said(run: Run, double: TwilioDouble) -> None:
+    receive(double)
+
+    assert "the newest hours may not be in it yet" in run("twilio", "reconcile").stdout
+
+
 def test_nothing_missing_ends_with_0(run: Run, double: TwilioDouble) -> None:
     found = run("twilio", "reconcile", "--exit-code")
 
     assert found.exit_code == 0
     assert "0 stored" in found.stdout
-    assert "Twilio has no inbound message of this time: nothing was compared." in found.stderr
+    assert "Twilio's list has no inbound message of this time: nothing was compared." in found.stderr
 
 
 @pytest.mark.parametrize("number", [NUMBER[1:], "5", "whatsapp:4711", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.privacy import mask_numbers
 from b2bpilot.pipeline.message import format_time
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.notes import Notes
@@ -38,7 +40,15 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         (Verdict.DEAD_LETTER, "in the dead-letter queue: b2bpilot dlq redrive"),
         (Verdict.FAILED, "failed: they have a row that says why"),
         (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
-        (Verdict.UNKNOWN_TO_TWILIO, "have a row, but Twilio does not know them"),
+        (
+            Verdict.NOT_LISTED,
+            "have a row, and are not in Twilio's list: whether Twilio has them is not known",
+        ),
+        (
+            Verdict.UNKNOWN_TO_TWILIO,
+            "have a row, and are not in Twilio's list: asked for by SID, the account does not have them",
+        ),
+        (Verdict.OTHER_ACCOUNT, "have a row that names another Twilio account, which was not asked"),
         (Verdict.UNDATED, "not stored, and without a date at Twilio: not judged, never published"),
         (Verdict.ROUTE_UNKNOWN, "not stored, and whether they were to come here is not known"),
         (
@@ -57,15 +67,34 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
             f"dead letters that are not counted, of {owner}: {count:,}"
             for owner, count in notes.other_dead_letters.items()
         ),
+        *_told_of_the_list(notes),
         *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
     ]
     others = notes.other_dead_letters
-    pilot.output.record(
-        {"reconciled": {**period, **fields, "doubts": list(notes.doubts), "other_dead_letters": others}},
-        text=text,
-    )
-    if counts.total() == counts[Verdict.UNKNOWN_TO_TWILIO] + counts[Verdict.STATUS_CALLBACK]:
-        pilot.output.notice("Twilio has no inbound message of this time: nothing was compared.")
+    listed = {
+        "listed": notes.listed,
+        "asked_by_sid": notes.asked_by_sid,
+        "not_in_list_but_at_twilio": notes.listed_late_count,
+        "listed_without_sid": notes.without_sid,
+    }
+    more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
+    pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
+    if not notes.listed:
+        pilot.output.notice("Twilio's list has no inbound message of this time: nothing was compared.")
+
+
+def _told_of_the_list(notes: Notes) -> Iterator[str]:
+    """No promise of Twilio's says when its list has a message."""
+    if notes.without_sid:
+        yield f"{many(notes.without_sid, 'entry', 'entries')} of Twilio's list without a SID: not compared"
+    if notes.listed_late_count:
+        since = f", sent from {format_time(notes.listed_late_since)} on" if notes.listed_late_since else ""
+        yield (
+            f"Twilio's list lags: {many(notes.listed_late_count, 'message')} that Twilio has by SID "
+            f"{'is' if notes.listed_late_count == 1 else 'are'} not in it{since}. What is missing may not be in it either"
+        )
+    else:
+        yield "Twilio's list may lag: what came in during the newest hours may not be in it yet"
 
 
 def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:

@@ -75,7 +75,10 @@ def reconcile(
     reason: REASON = None,
     yes: YES = False,
 ) -> None:
-    """Compare Twilio's inbound messages with the table: what is missing, late, failed, or unknown to Twilio.
+    """Compare Twilio's inbound messages with the table: what is missing, late, failed, or not in Twilio's list.
+
+    The list lags: what came in during the newest hours may not be in it yet. Rows that it lacks are asked for by their SID, the
+    newest 200 of them.
 
     Only messages to numbers that deliver to this environment count, or whose rows are in the table; the others are told apart.
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.queues import Queues, doubts_about
 from b2bpilot.ops.reconcile.routing import AskRouting
 from b2bpilot.ops.reconcile.sorting import set_apart_what_is_lost, set_apart_what_is_not_ours
 from b2bpilot.ops.reconcile.unlisted import is_not_listed, unlisted
+from b2bpilot.ops.reconcile.unlisted_rows import UnlistedRows
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict, judge
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
-from b2bpilot.pipeline.arrivals import Arrival, arrivals_since
+from b2bpilot.pipeline.arrivals import arrivals_since
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.alerts import KEPT, Alert, alerts
 from b2bpilot.twilio.failures import TwilioFailed
@@ -39,7 +39,9 @@ SHOWN_VERDICTS = (
     Verdict.ROUTE_UNKNOWN,
     Verdict.NOT_ROUTED_HERE,
     Verdict.STATUS_CALLBACK,
+    Verdict.NOT_LISTED,
     Verdict.UNKNOWN_TO_TWILIO,
+    Verdict.OTHER_ACCOUNT,
 )
 """The kinds that are listed, the worst first; the others are only counted."""
 
@@ -61,13 +63,12 @@ class Comparison:
 
     def run(self, notes: Notes) -> None:
         """Fill the notes. Raises TwilioFailed or DatabaseError; a part of the answer is never given for all of it."""
-        saw = 0
         pages = inbound_pages(self.twilio, since=self.limits.since, until=self.limits.until, to=self.to)
         with closing(pages):
             for page in pages:
                 notes.add(self._judged(page, notes))
-                saw += len(page)
-                self.observe(f"Compared {saw:,} inbound messages")
+                notes.listed += len(page)
+                self.observe(f"Compared {notes.listed:,} inbound messages")
         ask_routing = functools.cache(self.ask_routing)
         self._read_alerts(notes, ask_routing)
         self._take_back_old_rows(notes)
@@ -128,6 +129,7 @@ class Comparison:
                 notes.explain(alert)
                 if is_not_listed(alert, notes, self.limits):
                     not_listed[alert.resource_sid] = alert
+            notes.alerted = frozenset(not_listed)
             if not_listed:
                 more = list(unlisted(self.twilio, not_listed.values(), ask_routing(), to=self.to))
                 notes.add(self._judged(more, notes))
@@ -137,21 +139,13 @@ class Comparison:
             notes.explain(alert)
 
     def _look_back(self, notes: Notes) -> None:
-        """Find rows that say they are this account's and that Twilio does not have."""
-        self.observe("Looking for rows that Twilio does not know")
-        for page in arrivals_since(self.table.database, self.limits.since):
-            unknown = [row for row in page if self._should_be_at_twilio(row) and not _is_seen(row, notes)]
-            notes.add(_callback(row) if row.reported_state else _unknown(row) for row in unknown)
-
-    def _should_be_at_twilio(self, row: Arrival) -> bool:
-        return (
-            not row.test
-            and is_message_sid(row.message_sid or "")
-            and self.limits.covers(row.received_at)
-            and not self.limits.is_fresh(row.received_at)
-            and row.account_sid in (None, self.twilio.account_sid)
-            and self.to in (None, row.to_number)
+        """Find rows that say they are Twilio's and that its list lacks."""
+        self.observe("Looking for rows that Twilio's list lacks")
+        rows = UnlistedRows(
+            twilio=self.twilio, limits=self.limits, notes=notes, judged=self._judged, to=self.to
         )
+        for page in arrivals_since(self.table.database, self.limits.since):
+            rows.judge(page)
 
 
 def explanation(finding: Finding, *, now: datetime, alerts_failure: str | None = None) -> str:
@@ -175,21 +169,3 @@ def _why_missing(finding: Finding, *, now: datetime, alerts_failure: str | None)
     if finding.sent_at < now - KEPT:
         return "not known: Twilio keeps alerts for 30 days"
     return "not known: Twilio has no alert of it"
-
-
-def _is_seen(row: Arrival, notes: Notes) -> bool:
-    return notes.has_seen(message_id_for(row.message_sid or ""))
-
-
-def _unknown(row: Arrival) -> Finding:
-    sid = row.message_sid or ""
-    finding = Finding(
-        verdict=Verdict.UNKNOWN_TO_TWILIO, sid=sid, message_id=row.message_id, sent_at=row.received_at
-    )
-    return replace(finding, why="deleted there, or never Twilio's")
-
-
-def _callback(row: Arrival) -> Finding:
-    """The sender of such a row is a number of ours, and a reply may have been sent to it."""
-    why = f"no message: Twilio's report that one was {row.reported_state}, stored by an earlier version"
-    return replace(_unknown(row), verdict=Verdict.STATUS_CALLBACK, why=why)

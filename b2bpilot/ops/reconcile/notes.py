@@ -45,6 +45,16 @@ class Notes:
         """How many dead letters are not this environment's, by their owners: they stand for no message of ours."""
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
+        self.listed = 0
+        """How many messages that came in Twilio's list showed."""
+        self.asked_by_sid = 0
+        """How many rows that the list lacks were asked for by their SID."""
+        self.listed_late_count = 0
+        """How many of those Twilio has: its list lags."""
+        self.listed_late_since: datetime | None = None
+        """When the first of those was sent, where Twilio says it."""
+        self.alerted: frozenset[str] = frozenset()
+        """Of which messages that the list lacks Twilio has alerts."""
         self.without_sid = 0
         """How many entries of Twilio's list have no SID: nothing can be asked about them."""
         self.has_text = False
@@ -86,6 +96,12 @@ class Notes:
             f"INSERT OR REPLACE INTO finding ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # ours
             rows,
         )
+
+    def listed_late(self, sent_at: datetime | None) -> None:
+        """Twilio has a message, sent then, that its list lacks."""
+        self.listed_late_count += 1
+        if sent_at is not None:
+            self.listed_late_since = min(self.listed_late_since or sent_at, sent_at)
 
     def take_back(self, sids: Iterable[str]) -> None:
         """These were taken for missing and are stored."""

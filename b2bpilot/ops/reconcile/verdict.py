@@ -35,8 +35,12 @@ class Verdict(StrEnum):
     """It has no row, and its number delivers to another system: that one's, as far as anybody can tell."""
     STATUS_CALLBACK = "status callback"
     """A row that is no message: an earlier version stored a delivery report."""
-    UNKNOWN_TO_TWILIO = "unknown to Twilio"
-    """A row says that it came from this Twilio account, and Twilio does not have it: deleted there, or never Twilio's."""
+    NOT_LISTED = "not in Twilio's list"
+    """A row of this Twilio account that the list lacks, and of which nothing more is known: the list lags."""
+    UNKNOWN_TO_TWILIO = "not at Twilio"
+    """The list lacks it and, asked for it by its SID, the account has none: deleted there, or never this account's."""
+    OTHER_ACCOUNT = "another account"
+    """A row that names another Twilio account than the one that was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.faults import Fault, Planned
-from b2bpilot.ops.reconcile.comparison import explanation
+from b2bpilot.ops.reconcile.comparison import SHOWN_VERDICTS, explanation
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.pipeline.message import message_id_for
@@ -148,6 +148,89 @@ def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
     world.store(["not-a-sid"])
 
     assert set(world.findings(Verdict.UNKNOWN_TO_TWILIO)) == set(unknown)
+
+
+def lag(world: World, hours: float) -> None:
+    """Let Twilio's list show nothing that is younger."""
+    world.double.faults.plan(Planned(fault=Fault.LAG, seconds=hours * 3600, times=99))
+
+
+def test_a_row_that_the_list_does_not_show_yet_is_asked_for_by_its_sid_and_is_stored(world: World) -> None:
+    stored, late, old = world.receive(3)
+    world.store([stored])
+    world.store([late], took=timedelta(minutes=7))
+    world.store([old], with_id=False)
+    lag(world, 13)
+
+    with world.compared() as notes:
+        assert {verdict: count for verdict, count in notes.counts().items() if count} == {
+            Verdict.STORED: 2,
+            Verdict.LATE: 1,
+        }
+        assert (notes.listed, notes.asked_by_sid, notes.listed_late_count) == (0, 3, 3)
+        assert notes.listed_late_since == world.now - DAY / 2
+
+
+def test_of_more_rows_than_are_asked_for_the_rest_is_only_said_not_to_be_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.ops.reconcile.unlisted_rows.MOST_ASKED", 4)
+    world.store([resources.new_sid("SM") for _ in range(7)])
+
+    with world.compared() as notes:
+        assert notes.counts()[Verdict.UNKNOWN_TO_TWILIO] == 4
+        whys = {explanation(each, now=world.now) for each in notes.findings(Verdict.NOT_LISTED)}
+        assert notes.counts()[Verdict.NOT_LISTED] == 3
+        assert whys == {"not asked for by its SID: only the newest 4 such rows are"}
+
+
+def test_what_is_said_of_a_row_that_twilio_lacks_is_what_was_seen(world: World) -> None:
+    deleted, never, foreign, sent = (resources.new_sid("SM") for _ in range(4))
+    world.store([deleted, never, sent])
+    world.store([foreign], account_sid="AC" + "b" * 32)
+    world.alert(deleted, url="https://elsewhere.example/")
+    reply = {"MessageSid": sent, "From": OURS, "To": "+15005550006"}
+    world.double.book.put(
+        [
+            resources.message(
+                ACCOUNT_SID, reply, direction="outbound-api", at=world.now - DAY / 2, status="sent"
+            )
+        ]
+    )
+
+    with world.compared() as notes:
+        said = {
+            each.sid: (each.verdict, explanation(each, now=world.now))
+            for each in notes.findings(*SHOWN_VERDICTS)
+        }
+
+    asked = f"asked for by its SID, account {ACCOUNT_SID} has no such message"
+    assert said == {
+        deleted: (Verdict.UNKNOWN_TO_TWILIO, f"{asked}: deleted there: Twilio has an alert of it"),
+        never: (Verdict.UNKNOWN_TO_TWILIO, f"{asked}: deleted there, or never this account's"),
+        foreign: (
+            Verdict.OTHER_ACCOUNT,
+            f"its row names Twilio account AC{'b' * 32}; only {ACCOUNT_SID} was asked",
+        ),
+        sent: (
+            Verdict.NOT_LISTED,
+            "Twilio has it as a message that was sent, not as one that came in",
+        ),
+    }
+
+
+def test_a_row_that_could_not_be_asked_for_is_not_said_to_be_unknown_to_twilio(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0,))
+    world.store([resources.new_sid("SM")])
+    world.double.faults.plan(
+        Planned(fault=Fault.REFUSE, matching="Messages/SM", status=503, code=20503, times=9)
+    )
+
+    ((_, finding),) = world.findings(Verdict.NOT_LISTED).items()
+
+    assert "whether Twilio has it is not known" in explanation(finding, now=world.now)
 
 
 @pytest.mark.parametrize("body", ["a\x00b", "a\ud800b"], ids=["NUL", "half a character"])
