@@ -12,7 +12,8 @@ class PilotError(Exception):
     """Something an operator can act on. `str()` is one line without secrets."""
 
     code: ClassVar[str] = "failed"
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
+    """One that was raised when a part of the work was done has that of PartlyFailed."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

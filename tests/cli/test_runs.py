@@ -71,7 +71,7 @@ def test_the_list_says_state_age_operator_result_and_reason(run: Run, begin: Beg
         [done.run_id, "finished"],
     ]
     assert lines[3].split(None, 2)[2].split("  ")[-1] == "completed 1,200, set aside 3; constraint dropped"
-    assert "deleted 1, planned 1; constraint dropped" in lines[2]
+    assert "1 deleted, 1 not begun; constraint dropped" in lines[2]
     assert "prod" in lines[1]
     assert "1 h ago" in lines[1]
     assert "ana@laptop" in lines[1]
@@ -166,6 +166,53 @@ def test_a_cut_over_names_what_it_changed_and_no_queue(run: Run, begin: Begin) -
     lines = run("runs", "show", journal.run_id, "--all").stdout.splitlines()
     assert lines[-2].split() == ["what", "was", "changed", "outcome", "why"]
     assert lines[-1].split() == ["PN1", "changed", "-"]
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "headings"),
+    [
+        ("publish", "a#2", ["message id", "message and copy", "outcome", "why"]),
+        ("load", "3.1", ["message id", "request", "outcome", "why"]),
+        ("republish", "a", ["message id", "outcome", "why"]),
+        ("reconcile", "SM1", ["message id", "message sid", "outcome", "why"]),
+        ("restore", "q1", ["message id", "former id in the queue", "outcome", "why"]),
+        ("redrive", "q1", ["message id", "id in the queue", "outcome", "why"]),
+        ("a later one", "x", ["message id", "key", "outcome", "why"]),
+    ],
+)
+def test_each_command_names_its_keys(
+    run: Run, begin: Begin, command: str, key: str, headings: list[str]
+) -> None:
+    """Old journals, too: the heading is the command's, and in no journal."""
+    with begin(command) as journal:
+        journal.write({"event": "sending", "queue_message_id": key, "message_id": "a"})
+    heading = run("runs", "show", journal.run_id).stdout.splitlines()[-2]
+    assert re.split("  +", heading) == headings
+    document = run("runs", "show", journal.run_id, "-o", "json").document
+    assert document["messages"][0]["queue_message_id"] == key
+    assert document["run"]["key"] == (headings[1] if len(headings) > 3 else None)
+    assert document["run"]["so_far"] == {"unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("command", "event", "said"),
+    [
+        ("redrive", "removing", "unknown: perhaps deleted"),
+        ("discard", "archived", "unknown: perhaps deleted"),
+        ("restore", "sending", "unknown: perhaps put back"),
+        ("cutover", "sending", "unknown: perhaps changed"),
+        ("redrive-lambda", "planned", "unknown: perhaps redriven inside AWS"),
+        ("load", "unknown", "unknown: perhaps accepted"),
+    ],
+)
+def test_what_was_under_way_when_a_run_ended_is_unknown(
+    run: Run, begin: Begin, command: str, event: str, said: str
+) -> None:
+    with begin(command) as journal:
+        journal.write(entry(event, "a"), entry("failed", "b"))
+    shown = run("runs", "show", journal.run_id).stdout
+    assert said in shown
+    assert f"result       1 {said.replace(': ', ' (')}), 1 failed\n" in shown
 
 
 def test_json_holds_all_messages(run: Run, begin: Begin) -> None:

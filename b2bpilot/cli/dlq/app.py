@@ -7,7 +7,7 @@ import typer
 from b2bpilot.cli.dlq import archive, listing, redrive, replay, show
 from b2bpilot.cli.dlq.selection import SelectingCommand
 from b2bpilot.cli.frame.commands import Command, Group
-from b2bpilot.cli.runs import app as runs
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 
 app = typer.Typer(
     cls=Group, rich_markup_mode=None, help="See the dead letters, understand them, send them back."
@@ -18,4 +18,10 @@ app.command("show", cls=Command)(show.show)
 app.command("redrive", cls=SelectingCommand)(redrive.redrive)
 app.command("replay", cls=SelectingCommand)(replay.replay)
 archive.register(app)
-runs.RESUMERS[replay.COMMAND] = replay.resume
+KINDS[replay.COMMAND] = RunKind(
+    typed="dlq replay",
+    well="accepted",
+    perhaps={"sending": "perhaps processed", "unknown": "perhaps processed"},
+    words={"accepted": "processed"},
+    resume=replay.resume,
+)

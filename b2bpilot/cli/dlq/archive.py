@@ -17,7 +17,7 @@ from b2bpilot.cli.frame.commands import Command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import PipeClosed
-from b2bpilot.cli.runs import app as runs
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +34,26 @@ def register(app: typer.Typer) -> None:
     app.command("discard", cls=SelectingCommand)(discard.discard)
     app.command("restore", cls=Command)(dlq_restore.restore)
     app.command("edit", cls=Command)(edit.edit)
-    runs.RESUMERS["discard"] = discard.resume
-    runs.RESUMERS["restore"] = dlq_restore.resume
-    runs.RESUMERS["edit"] = edit.resume
+    KINDS["discard"] = RunKind(
+        typed="dlq discard",
+        perhaps={"archived": "perhaps deleted", "unknown": "perhaps deleted"},
+        archives=True,
+        resume=discard.resume,
+    )
+    KINDS["restore"] = RunKind(
+        typed="dlq restore",
+        key="former id in the queue",
+        well="accepted",
+        perhaps={"sending": "perhaps put back", "unknown": "perhaps put back"},
+        words={"accepted": "put back"},
+        resume=dlq_restore.resume,
+    )
+    KINDS["edit"] = RunKind(
+        typed="dlq edit",
+        words={"accepted": "sent; the original perhaps deleted"},
+        archives=True,
+        resume=edit.resume,
+    )
 
 
 def export(

@@ -18,7 +18,7 @@ from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq.remote import redrive_inside_aws
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
-RESUMERS["redrive"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+KINDS["redrive"] = RunKind(
+    typed="dlq redrive", resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+)
 
 
 def redrive(

@@ -12,7 +12,7 @@ import typer
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.plan import Plan
     from b2bpilot.ops.runs.record import RunRecord
 
-RESUMERS["load"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+KINDS["load"] = RunKind(
+    typed="load",
+    key="request",
+    well="accepted",
+    perhaps={"sending": "perhaps accepted", "unknown": "perhaps accepted"},
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 MOST_CLIENTS = 1_000
 
 

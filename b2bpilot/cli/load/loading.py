@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -86,24 +85,9 @@ def _loaded(run_id: str, plan: Plan, fired: Fired) -> Loaded:
 
 
 def _fire(pilot: Pilot, plan: Plan, firing: Firing) -> Fired:
-    with pilot.output.progress("Sending") as tell, _told_when_interrupted(pilot, firing):
+    with pilot.output.progress("Sending") as tell:
         firing.observe = load_display.LoadDisplay(tell, plan, live=pilot.output.stderr.isatty())
         return firing.run()
-
-
-@contextmanager
-def _told_when_interrupted(pilot: Pilot, firing: Firing) -> Iterator[None]:
-    """Who stops a load is told what was sent by then; `runs resume` proves and removes that."""
-    try:
-        yield
-    except BaseException:
-        attempts = firing.attempts
-        accepted = sum(attempt.error is None for attempt in attempts)
-        pilot.output.notice(
-            f"Stopped: {many(accepted, 'request was', 'requests were')} accepted, {len(attempts) - accepted:,} not. "
-            "`runs resume` proves what became of them and removes it"
-        )
-        raise
 
 
 def _prove(pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal) -> Report:

@@ -13,7 +13,7 @@ import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL, user_config
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.errors import UsageError
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 
-RESUMERS["publish"] = lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
+KINDS["publish"] = RunKind(
+    typed="publish",
+    key="message and copy",
+    well="accepted",
+    perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
+    total="items",
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 
 
 class Via(StrEnum):

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.order import Order
     from b2bpilot.ops.publish.routes import Route
     from b2bpilot.ops.publish.run import Planned
-    from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending
+    from b2bpilot.ops.publish.sending import Dispatch, Observe
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.row_state import Asked
+
+
+NOTHING, NOTHING_MORE = "Nothing was published", "Nothing more was published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +62,21 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
     with closing(_route(pilot, request)) as route, _table(pilot, request) as table:
         began = pilot.now()
         with _run(pilot, request, order, is_quiet=is_one) as journal:
-            with _nothing_published():
+            with _told(NOTHING):
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
                 with _ended_when_refused(journal, planned):
                     before = _completed_before(table, planned, is_test=not order.real)
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
-            results.show_one(pilot, journal.run_id, dispatch, is_test=not order.real)
+            results.show_one(pilot, journal.run_id, dispatch.results[0], is_test=not order.real)
         else:
             results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
-        _prove(pilot, request, dispatch, table, before, since=began, is_test=not order.real)
+        is_proven = _prove(pilot, request, dispatch, table, before, since=began, is_test=not order.real)
     if not is_one:
         run.require_all_accepted(dispatch, journal.run_id)
+    elif not is_proven and (reason := run.reason_of_one(dispatch.results[0])):
+        raise reason
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -93,11 +98,11 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         ],
         "Publish them?",
     )
-    with closing(_route(pilot, request)) as route, _table(pilot, request) as table:
+    with closing(_route(pilot, request)) as route, _table(pilot, request, says=NOTHING_MORE) as table:
         began = pilot.now()
         is_test = bool(record.parameters.get("test", True))
         with resumed_run(pilot, record) as journal:
-            with _nothing_published(), _ended_when_refused(journal, planned, known=record.messages):
+            with _told(NOTHING_MORE), _ended_when_refused(journal, planned, known=record.messages):
                 before = _completed_before(table, planned, is_test=is_test)
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
@@ -126,13 +131,13 @@ def _route(pilot: Pilot, request: Request) -> Route:
 
 
 @contextmanager
-def _table(pilot: Pilot, request: Request) -> Iterator[AskedTable | None]:
+def _table(pilot: Pilot, request: Request, *, says: str = NOTHING) -> Iterator[AskedTable | None]:
     """The table that the proof asks; it must answer before anything is published."""
     if request.timeout is None:
         yield None
         return
     with pilot.table() as table:
-        with _nothing_published():
+        with _told(says):
             proof = table.proof
         if not proof.is_proven:
             pilot.output.notice(f"What is stored will not be known: {proof.told()}")
@@ -140,11 +145,12 @@ def _table(pilot: Pilot, request: Request) -> Iterator[AskedTable | None]:
 
 
 @contextmanager
-def _nothing_published() -> Iterator[None]:
+def _told(what: str) -> Iterator[None]:
+    """Say it with what is met before the first message is sent."""
     try:
         yield
-    except DatabaseError as exc:
-        raise type(exc)(f"{exc}. Nothing was published", hint=exc.hint) from exc
+    except (DatabaseError, Refused) as exc:
+        raise type(exc)(f"{exc}. {what}", hint=exc.hint) from exc
 
 
 @contextmanager
@@ -201,28 +207,12 @@ def _send(
         if is_one
         else pilot.output.progress(f"Publishing {many(left, 'message')}")
     )
-    with shown as tell, _told_when_interrupted(pilot) as sendings:
+    with shown as tell:
 
-        def watch(sending: Sending, pace: Pace) -> Observe:
-            sendings.append(sending)
+        def watch(pace: Pace) -> Observe:
             return SendingDisplay(tell, total=left, pace=pace, live=pilot.output.stderr.isatty())
 
         return run.send(planned, route, journal, limits, known=known, watch=watch)
-
-
-@contextmanager
-def _told_when_interrupted(pilot: Pilot) -> Iterator[list[Sending]]:
-    """Who stops a run is told what it had sent by then."""
-    sendings: list[Sending] = []
-    try:
-        yield sendings
-    except BaseException:
-        for sending in sendings:
-            counts = ", ".join(
-                f"{count:,} {verdict.value}" for verdict, count in sorted(sending.sent.items())
-            )
-            pilot.output.notice(f"Stopped: {counts or 'nothing was sent'}")
-        raise
 
 
 def _prove(
@@ -234,10 +224,11 @@ def _prove(
     *,
     since: datetime,
     is_test: bool,
-) -> None:
-    """Look at the rows of what was sent, also of what perhaps was. Raises TimedOut or PartlyFailed."""
+) -> bool:
+    """Look at the rows of what was sent, also of what perhaps was, and tell whether they prove all of it. Raises TimedOut or
+    PartlyFailed."""
     if table is None or request.timeout is None:
-        return
+        return False
     from b2bpilot.ops.publish.proof import prove_stored, require_all_stored
     from b2bpilot.ops.publish.routes import Verdict
     from b2bpilot.ops.table.row_proof import RowProof
@@ -245,11 +236,11 @@ def _prove(
 
     sent = [one for one in dispatch.results if one.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN)]
     if not sent:
-        return
+        return False
     messages = list(dict.fromkeys(Asked(one.message_id, is_test) for one in sent))
     if dispatch.total == 1:
-        _wait_for_one(pilot, messages[0], request.timeout, table, before)
-        return
+        is_known = sent[0].verdict is Verdict.ACCEPTED
+        return _wait_for_one(pilot, messages[0], request.timeout, table, before, is_known=is_known)
     with pilot.output.progress(f"Waiting for {many(len(messages), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         proof = prove_stored(
@@ -258,14 +249,25 @@ def _prove(
     results.show_proof(pilot, proof)
     results.show_echo(pilot, dispatch, since=since)
     require_all_stored(proof, timeout=request.timeout)
+    return True
 
 
 def _wait_for_one(
-    pilot: Pilot, message: Asked, timeout: timedelta, table: AskedTable, before: frozenset[Asked]
-) -> None:
-    from b2bpilot.ops.publish.proof import require_one_stored, wait_for_one
+    pilot: Pilot,
+    message: Asked,
+    timeout: timedelta,
+    table: AskedTable,
+    before: frozenset[Asked],
+    *,
+    is_known: bool,
+) -> bool:
+    """What was stored before proves nothing of what was sent now, and that of which nobody knows whether it was published is
+    not called published."""
+    from b2bpilot.ops.publish.proof import Verdict, require_one_stored, wait_for_one
 
     with pilot.output.progress("Waiting for the row") as tell:
         waited = wait_for_one(table, message, timeout=timeout, before=before, attempt=tell)
     results.show_waited(pilot, waited)
-    require_one_stored(waited, timeout=timeout)
+    if is_known:
+        require_one_stored(waited, timeout=timeout)
+    return waited.verdict is Verdict.STORED

@@ -28,21 +28,19 @@ OUTCOMES = {
 }
 
 
-def show_one(pilot: Pilot, run_id: str, dispatch: Dispatch, *, is_test: bool) -> None:
-    """Raises the reason why the only message is not known to be published."""
-    from b2bpilot.ops.publish.run import reason_of_one
-
-    if reason := reason_of_one(dispatch):
-        pilot.output.notice(f"Try it again under the same id: b2bpilot runs resume {run_id}")
-        raise reason
-    (result,) = dispatch.results
+def show_one(pilot: Pilot, run_id: str, result: Result, *, is_test: bool) -> None:
     published = {
         "message_id": result.message_id,
         "sns_message_id": result.sns_message_id,
+        "outcome": result.verdict.value,
         "test": is_test,
         "environment": pilot.environment.name,
         "run_id": run_id,
     }
+    if result.error is not None:
+        pilot.output.record({"published": published}, text=[])
+        pilot.output.notice(f"Try it again under the same id: b2bpilot runs resume {run_id}")
+        return
     how = f"SNS {result.sns_message_id}" if result.sns_message_id else "through the webhook"
     kind = f"test, {how}" if is_test else how
     pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
@@ -74,8 +72,9 @@ def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
     lines = [f"Published {what} in {dispatch.seconds:.1f} s ({speed})"]
     if not dispatch.is_complete:
         counts = dispatch.counts()
+        known = "Known to be published:" if counts["unknown"] else "Published"
         lines = [
-            f"Published {counts['accepted']:,} of {many(dispatch.total, 'message')} in {dispatch.seconds:.1f} s"
+            f"{known} {counts['accepted']:,} of {many(dispatch.total, 'message')} in {dispatch.seconds:.1f} s"
         ]
         lines += [
             f"  {counts[name]:,} {text}"

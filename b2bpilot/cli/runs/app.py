@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.runs import run_record
+from b2bpilot.cli.runs.kind import kind_of
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ app = typer.Typer(
 )
 
 RUN = Annotated[str, typer.Argument(help="The run's id, or its beginning or end.", metavar="RUN")]
-
-
-class Resumer(Protocol):
-    """Goes on with a run that ended early: asks, changes, tells. It finds nothing left to do for what is done."""
-
-    def __call__(self, pilot: Pilot, record: RunRecord, *, yes: bool) -> None: ...
-
-
-RESUMERS: dict[str, Resumer] = {}
-"""By the command's name as the journal has it. Each command's module enters its own."""
 
 
 @app.command("list", cls=Command)
@@ -91,7 +82,7 @@ def show(
     output.rows("messages", (run_record.message_row(message, record) for message in shown))
     if len(shown) < len(record.messages):
         output.notice(f"{len(record.messages) - len(shown):,} more went well: --all")
-    for line in run_record.advice(record, can_resume=record.command in RESUMERS):
+    for line in run_record.advice(record, can_resume=kind_of(record).resume is not None):
         output.notice(line)
 
 
@@ -111,7 +102,7 @@ def resume(
     record = find(early(ctx).runs_home, run)
     pilot = in_environment_of(ctx, record)
     require_ended(record)
-    resumer = RESUMERS.get(record.command)
+    resumer = kind_of(record).resume
     if resumer is None:
         raise UsageError(f"a run of {record.command!r} cannot be resumed", hint="run the command again")
     run_record.require_same_place(pilot, record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.output import Row
+from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
 from b2bpilot.cli.runs.run_parameters import in_words
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.errors import Refused
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import MessageState, RunRecord
 
 NONE = "-"
-OWN_COMMANDS = frozenset({"publish", "load"})
-TWILIO_COMMANDS = frozenset({"reconcile", "cutover", "rollback"})
-"""Commands of their own and those of `twilio`; the others are the dead-letter queue's."""
-WELL = dict.fromkeys(("restore", "replay", "publish", "load", "republish", *TWILIO_COMMANDS), "accepted")
-"""The last thing that the journal says of a message when all went well, where it is not that its letter was deleted."""
 
 
 def fields(record: RunRecord) -> dict[str, object]:
@@ -29,6 +25,7 @@ def fields(record: RunRecord) -> dict[str, object]:
     return {
         "run_id": record.run_id,
         "command": record.command,
+        "key": kind_of(record).key,
         "state": record.state.value,
         "environment": record.environment,
         "account_id": record.account_id,
@@ -40,6 +37,7 @@ def fields(record: RunRecord) -> dict[str, object]:
         "started_at": format_time(record.started_at),
         "last_at": format_time(record.last_at),
         "counts": dict(record.counts) if record.counts is not None else None,
+        "so_far": dict(so_far(record)) if record.counts is None else None,
         "journal": str(record.path),
     }
 
@@ -63,7 +61,7 @@ def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
     where = f"{record.environment} (account {record.account_id}, {record.region})"
     lines = [
         ("run", record.run_id),
-        ("command", _command(record)),
+        ("command", kind_of(record).typed),
         ("state", _state(record)),
         ("environment", where),
         ("operator", record.operator),
@@ -82,7 +80,7 @@ def message_row(message: MessageState, record: RunRecord) -> Row:
         fields={
             "queue_message_id": message.queue_message_id,
             "message_id": message.message_id,
-            "outcome": outcome(message),
+            "outcome": outcome(message, record),
             "stage": message.stage.value,
             "decision": message.decision,
             "fate": message.fate,
@@ -94,56 +92,46 @@ def message_row(message: MessageState, record: RunRecord) -> Row:
 
 
 def _columns(message: MessageState, record: RunRecord) -> dict[str, str]:
-    why = message.error or NONE
-    match record.command:
-        case "cutover" | "rollback":
-            return {"what was changed": message.queue_message_id, "outcome": _changed(message), "why": why}
-        case "reconcile":
-            own = "message sid"
-        case _:
-            own = "id in the queue"
+    key = kind_of(record).key
     return {
-        "message id": message.message_id or NONE,
-        own: message.queue_message_id,
-        "outcome": outcome(message),
-        "why": why,
+        **({"message id": message.message_id or NONE} if _is_about_messages(record) or key is None else {}),
+        **({key: message.queue_message_id} if key else {}),
+        "outcome": outcome(message, record),
+        "why": message.error or NONE,
     }
 
 
-def _changed(message: MessageState) -> str:
-    """Nothing was sent to a number or a service: it was changed."""
-    if message.is_unknown:
-        return "perhaps changed"
-    return "changed" if message.was_accepted else outcome(message)
+def _is_about_messages(record: RunRecord) -> bool:
+    """A cut-over changes numbers and services: there is no message in it."""
+    return any(message.message_id for message in record.messages.values())
 
 
-def outcome(message: MessageState) -> str:
-    """Return what became of a message, in one phrase: of its letter, and of its row where that was looked at."""
+def outcome(message: MessageState, record: RunRecord) -> str:
+    """Return what became of a message, in one phrase: of its dead letter, and of its row where that was looked at."""
+    perhaps = kind_of(record).perhaps_done(message)
     if message.fate is not None:
-        return f"{_stage(message)}; row {'undecided' if message.fate == 'unknown' else message.fate}"
-    return f"unknown: {_stage(message)}" if message.is_unknown else _stage(message)
+        row_says = "undecided" if message.fate == "unknown" else message.fate
+        return f"{perhaps or _stage(message, record)}; row {row_says}"
+    return f"unknown: {perhaps}" if perhaps else _stage(message, record)
 
 
-def _stage(message: MessageState) -> str:
-    if message.is_unknown:
-        return "perhaps sent"
-    if message.stage.value != "planned":
-        return message.stage.value
-    return "not begun" if message.decision in (None, "send", "remove") else f"left: {message.decision}"
+def _stage(message: MessageState, record: RunRecord) -> str:
+    stage = message.stage.value
+    if stage != "planned":
+        return kind_of(record).words.get(stage, stage)
+    return "not begun" if message.decision in TO_BE_DONE else f"left: {message.decision}"
 
 
 def is_well(message: MessageState, record: RunRecord) -> bool:
-    return message.stage.value == WELL.get(record.command, "deleted") and message.fate in (None, "completed")
+    return message.stage.value == kind_of(record).well and message.fate in (None, "completed")
 
 
 def advice(record: RunRecord, *, can_resume: bool) -> Iterator[str]:
     """Return the next command, where there is one."""
     if record.state.value == "interrupted" and can_resume:
         yield f"It was interrupted: b2bpilot runs resume {record.run_id}"
-    if record.command in ("discard", "edit") and any(
-        state.was_archived for state in record.messages.values()
-    ):
-        yield f"Its letters are archived: b2bpilot dlq restore {record.run_id} -e {record.environment}"
+    if kind_of(record).archives and any(state.was_archived for state in record.messages.values()):
+        yield f"Its dead letters are archived: b2bpilot dlq restore {record.run_id} -e {record.environment}"
 
 
 def require_same_place(pilot: Pilot, record: RunRecord) -> None:
@@ -157,16 +145,6 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
         )
 
 
-def _command(record: RunRecord) -> str:
-    if record.command == "redrive-lambda":
-        return "dlq redrive --engine lambda"
-    if record.command == "republish":
-        return "submissions republish"
-    if record.command in OWN_COMMANDS:
-        return record.command
-    return f"{'twilio' if record.command in TWILIO_COMMANDS else 'dlq'} {record.command}"
-
-
 def _state(record: RunRecord) -> str:
     return (
         f"{record.state.value} (process {record.pid})"
@@ -177,10 +155,9 @@ def _state(record: RunRecord) -> str:
 
 def _result(record: RunRecord) -> str:
     """What the run said at its end; before that, how far its messages are."""
-    counts = record.counts
-    if counts is None:
-        counts = {stage.value: count for stage, count in record.stages().items()}
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
+    if record.counts is None:
+        return ", ".join(so_far_in_words(record))
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in record.counts.items() if count)
 
 
 def _moment(moment: datetime, *, now: datetime) -> str:

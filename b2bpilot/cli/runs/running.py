@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.runs.app import RESUMERS
-from b2bpilot.errors import Refused
+from b2bpilot.cli.runs.kind import KINDS, LEFT, NOT_BEGUN, so_far, so_far_in_words
+from b2bpilot.errors import PartlyFailed, PilotError, Refused
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.discard import Problem
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
+NOTHING_DONE = frozenset({NOT_BEGUN, LEFT, "failed"})
+"""How far a message is of which certainly nothing was done."""
 SHOWN = 20
 """So many problems are listed; all of them are in the journal."""
 
@@ -85,21 +87,38 @@ def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> Non
 
 @contextmanager
 def _told_how_to_go_on(pilot: Pilot, journal: Journal, command: str) -> Iterator[None]:
-    """A run that was refused is over: there is nothing to go on with."""
+    """A run that was refused is over: there is nothing to go on with. One that failed when a part was done, or may be, has
+    failed partly."""
     try:
         yield
-    except Refused:
-        if not journal.is_finished:
+    except BaseException as exc:
+        is_over = isinstance(exc, Refused) and journal.is_finished
+        if not journal.is_finished and _tell_so_far(pilot, journal) and isinstance(exc, PilotError):
+            exc.exit_code = max(exc.exit_code, PartlyFailed.exit_code)
+        if not is_over:
             _tell(pilot, journal.run_id, command)
         raise
-    except BaseException:
-        _tell(pilot, journal.run_id, command)
-        raise
+
+
+def _tell_so_far(pilot: Pilot, journal: Journal) -> bool:
+    """Say what became of each message, and return whether anything was done, or may have been."""
+    from b2bpilot.ops.runs.durable import JournalFailed
+
+    try:
+        record = journal.so_far()
+    except JournalFailed as exc:
+        pilot.output.notice(f"Stopped; what was done is unknown: {exc}")
+        return True
+    counts, words = so_far(record), so_far_in_words(record)
+    pilot.output.record({"stopped": {"run_id": record.run_id, **counts}}, text=[])
+    if words:
+        pilot.output.notice(f"Stopped: {', '.join(words)}")
+    return bool(counts.keys() - NOTHING_DONE)
 
 
 def _tell(pilot: Pilot, run_id: str, command: str) -> None:
     pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
-    if command in RESUMERS:
+    if command in KINDS and KINDS[command].resume:
         pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
 
 

@@ -12,7 +12,7 @@ from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import mask_numbers
@@ -115,7 +115,13 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     run.require_all_completed(done, record.run_id)
 
 
-RESUMERS["republish"] = resume
+KINDS["republish"] = RunKind(
+    typed="submissions republish",
+    key=None,
+    well="accepted",
+    perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
+    resume=resume,
+)
 
 
 def _rows(
@@ -214,7 +220,11 @@ def _finish(journal: Journal, done: Republished) -> None:
 
 
 def _show_end(pilot: Pilot, run_id: str, done: Republished) -> None:
-    text = ["", f"Published {_messages(done.accepted)} again; {done.completed:,} proven to be completed"]
+    perhaps = (
+        f"; {done.unknown:,} perhaps published: no answer came, or none that says so" if done.unknown else ""
+    )
+    known = "known to be published again" if done.unknown else "published again"
+    text = ["", f"{_messages(done.accepted)} {known}{perhaps}; {done.completed:,} proven to be completed"]
     pilot.output.record({"republished": {"run_id": run_id, **done.counts()}}, text=text)
     shown = done.problems if pilot.output.format is not Format.TABLE else done.problems[:SHOWN]
     pilot.output.rows(

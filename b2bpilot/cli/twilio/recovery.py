@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.recovered import show_end
@@ -98,7 +98,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         return
     twilio = twilio_access_of(pilot).connect()
     with _the_only_one(pilot), pilot.table() as table:
-        require_proven(table.proof, "nothing was published")
+        require_proven(table.proof, "nothing is published")
         work = Work(pilot=pilot, twilio=twilio, table=table)
         if left:
             _tell_plan(work, left)
@@ -114,7 +114,13 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     show_end(pilot, journal.run_id, recovered)
 
 
-RESUMERS["reconcile"] = resume
+KINDS["reconcile"] = RunKind(
+    typed="twilio reconcile",
+    key="message sid",
+    well="accepted",
+    perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
+    resume=resume,
+)
 
 
 def _tell_plan(work: Work, missing: int) -> None:

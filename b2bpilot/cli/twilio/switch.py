@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.app import RESUMERS
+from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import resumed_run
 from b2bpilot.cli.text.privacy import without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
@@ -43,7 +43,15 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     pilot.output.notice("What decides now, and what is unsafe about it: b2bpilot twilio route")
 
 
-RESUMERS["cutover"] = RESUMERS["rollback"] = resume
+for _command in ("cutover", "rollback"):
+    KINDS[_command] = RunKind(
+        typed=f"twilio {_command}",
+        key="what was changed",
+        well="accepted",
+        perhaps={"sending": "perhaps changed", "unknown": "perhaps changed"},
+        words={"accepted": "changed"},
+        resume=resume,
+    )
 
 
 @contextmanager

@@ -247,23 +247,25 @@ class Replace:
             raise error
         self.journal.write(entry("unknown", letter, error=str(error)))
         raise PartlyFailed(
-            f"nobody knows whether the edited letter is in the queue; the original is: {error}",
+            f"nobody knows whether the edited dead letter is in the queue; the original is: {error}",
             hint="`b2bpilot runs resume` looks for it and goes on",
         )
 
     def _delete(self, held: Holding, letter: DeadLetter) -> None:
+        hint = "`b2bpilot runs resume` deletes the original"
+        sent = "the edited dead letter is in the queue"
         try:
             refused = bool(held.delete([letter]))
-            reason = "SQS did not delete the original"
         except (AwsDenied, CredentialsMissing):
             raise
         except AwsError as exc:
-            refused, reason = True, str(exc)
+            if exc.is_unknown:
+                raise PartlyFailed(
+                    f"{sent}; whether the original is, too, nobody knows: {exc}", hint=hint
+                ) from exc
+            raise PartlyFailed(f"{sent}, and the original too: {exc}", hint=hint) from exc
         if refused:
-            raise PartlyFailed(
-                f"the edited letter is in the queue, and the original too: {reason}",
-                hint="`b2bpilot runs resume` deletes the original",
-            )
+            raise PartlyFailed(f"{sent}, and the original too: SQS did not delete it", hint=hint)
         self.journal.write(entry("deleted", letter))
 
     def _gone(self, original: Archived, *, is_sent: bool, others: int) -> None:
@@ -287,7 +289,7 @@ class Replace:
             {"event": "failed", **fields, "error": "the original is not in the queue any more"}
         )
         raise NotFound(
-            "the dead letter is not in the queue any more, or somebody else has it. Nothing was changed",
+            "the dead letter is not in the queue any more, or somebody else has it; no edited one was sent",
             hint="see `b2bpilot dlq list`",
         )
 

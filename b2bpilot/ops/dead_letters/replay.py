@@ -64,10 +64,10 @@ def replay(
     def run(letter: DeadLetter) -> Outcome:
         journal.write(entry("sending", letter))
         (sent,) = route.send([letter], run_id=run_id)
+        event = "planned" if sent.fatal else "accepted" if sent.confirmed else "failed"
+        journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
         if sent.fatal:
             raise sent.fatal
-        event = "accepted" if sent.confirmed else "failed"
-        journal.write(entry(event, letter, verdict=sent.verdict.value, error=sent.error), durable=False)
         return Outcome(
             queue_message_id=letter.queue_message_id,
             message_id=letter.message.message_id if letter.message else None,

@@ -77,8 +77,8 @@ class Firing:
         """Raises what every request would meet, such as a signature that the webhook refuses."""
         started_at, self._began = self._clock(), time.monotonic()
         with ThreadPoolExecutor(self._plan.clients) as pool:
-            clients = [pool.submit(self._client, number) for number in range(self._plan.clients)]
             try:
+                clients = [pool.submit(self._client, number) for number in range(self._plan.clients)]
                 for client in clients:
                     client.result()
             except BaseException:
@@ -87,11 +87,6 @@ class Firing:
         if self._fatal is not None:
             raise self._fatal
         return Fired(started_at=started_at, seconds=self._now(), attempts=self._attempts)
-
-    @property
-    def attempts(self) -> list[Attempt]:
-        """What was done so far; an interrupted run tells it."""
-        return list(self._attempts)
 
     def _client(self, client: int) -> None:
         share = client / max(1, self._plan.clients)

@@ -44,7 +44,7 @@ class Outbox:
         """Raises Refused when there is no such file any more."""
         if not self.path.exists():
             raise Refused(
-                f"run {run_id} has nothing left to send, or its messages are gone: {self.path}. Nothing was sent",
+                f"run {run_id} has nothing left to send, or its messages are gone: {self.path}",
                 hint=f"see `b2bpilot runs show {run_id}`",
             )
 

@@ -222,6 +222,6 @@ def _unknown(what: str) -> PartlyFailed:
 def _other_kind(message: Asked) -> Refused:
     kind, other = ("test", "real") if message.test else ("real", "test")
     return Refused(
-        f"{message.message_id} is the id of a {other} message: a {kind} message cannot have it. Nothing was published",
+        f"{message.message_id} is the id of a {other} message: a {kind} message cannot have it",
         hint=f"leave the id out, or look at that one: `b2bpilot inspect {message.message_id}`",
     )

@@ -14,8 +14,8 @@ from b2bpilot.ops.dead_letters.pace import Limits, Pace
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.publish.order import Item, Order
 from b2bpilot.ops.publish.outbox import Outbox
-from b2bpilot.ops.publish.routes import Route, TopicRoute, Via, WebhookRoute
-from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending
+from b2bpilot.ops.publish.routes import Route, TopicRoute, Verdict, Via, WebhookRoute
+from b2bpilot.ops.publish.sending import Dispatch, Observe, Result, Sending
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.twilio.webhook import WebhookClient
@@ -76,13 +76,13 @@ def send(
     limits: Limits,
     *,
     known: Mapping[str, MessageState] | None = None,
-    watch: Callable[[Sending, Pace], Observe] = lambda _sending, _pace: lambda _results: None,
+    watch: Callable[[Pace], Observe] = lambda _pace: lambda _results: None,
 ) -> Dispatch:
     """Send what is not known to be sent; a run of which everything is keeps no messages on disk."""
     known = known or {}
     pace = Pace(limits)
-    sending = Sending(route=route, journal=journal, pace=pace)
-    sending.observe = watch(sending, pace)
+    perhaps = frozenset(key for key, state in known.items() if state.is_unknown and not is_sent(state))
+    sending = Sending(route=route, journal=journal, pace=pace, perhaps_before=perhaps, observe=watch(pace))
     items = (item for item in planned.outbox.items() if not is_sent(known.get(item.key)))
     earlier = sum(is_sent(state) for state in known.values())
     dispatch = sending.run(items, total=planned.items, earlier=earlier)
@@ -102,7 +102,8 @@ def planned_again(record: RunRecord, home: Path) -> Planned:
     keys = [(item.key, item.message.message_id) for item in outbox.items()]
     if len(keys) < record.parameters.get("items", 0):
         raise Refused(
-            f"run {record.run_id} ended while it wrote its plan: nothing was sent", hint="publish again"
+            f"run {record.run_id} ended while it wrote its plan, before anything was sent",
+            hint="publish again",
         )
     return Planned(
         outbox=outbox, items=len(keys), message_ids=list(dict.fromkeys(message_id for _, message_id in keys))
@@ -114,7 +115,7 @@ def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
     if dispatch.is_complete:
         return
     hint = f"send the rest: b2bpilot runs resume {run_id}"
-    if dispatch.fatal is not None and not dispatch.accepted + dispatch.earlier:
+    if dispatch.fatal is not None and not dispatch.accepted + dispatch.earlier + dispatch.unknown:
         raise dispatch.fatal
     text = ", ".join(
         f"{count:,} {name.replace('_', ' ')}" for name, count in dispatch.counts().items() if count
@@ -122,9 +123,11 @@ def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
     raise PartlyFailed(f"not all messages are known to be published: {text}", hint=hint)
 
 
-def reason_of_one(dispatch: Dispatch) -> PilotError | None:
+def reason_of_one(result: Result) -> PilotError | None:
     """Return why the only message of a run is not known to be published."""
-    if dispatch.total != 1 or dispatch.is_complete:
+    if result.verdict is Verdict.ACCEPTED:
         return None
-    (result,) = dispatch.results
-    return result.error or PublishFailed("the message was not published")
+    error = result.error or PublishFailed("the message was not published")
+    if result.verdict is not Verdict.UNKNOWN:
+        return error
+    return PartlyFailed(f"nobody knows whether the message was published: {error}", hint=error.hint)

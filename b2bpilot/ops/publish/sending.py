@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +34,8 @@ class Result:
     verdict: Verdict
     sns_message_id: str | None = None
     error: PilotError | None = None
+    is_fatal: bool = False
+    """For a reason that every other message would meet as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Dispatch:
     results: Sequence[Result] = field(repr=False)
     earlier: int = 0
     """Items that an earlier attempt of the run is known to have sent."""
+    perhaps_before: frozenset[str] = frozenset()
+    """The keys of items that an earlier attempt perhaps sent: nothing that this one meets makes sure that it did not."""
     seconds: float = 0.0
 
     def count(self, *verdicts: Verdict) -> int:
@@ -59,8 +62,14 @@ class Dispatch:
         return [result for result in self.results if result.verdict is not Verdict.ACCEPTED]
 
     @property
+    def unknown(self) -> int:
+        not_again = self.perhaps_before - {result.key for result in self.results}
+        return self.count(Verdict.UNKNOWN) + len(not_again)
+
+    @property
     def never_sent(self) -> int:
-        return self.total - self.earlier - len(self.results)
+        sent = len(self.results) - self.count(Verdict.UNKNOWN) + self.unknown
+        return self.total - self.earlier - sent
 
     @property
     def is_complete(self) -> bool:
@@ -68,14 +77,14 @@ class Dispatch:
 
     @property
     def fatal(self) -> PilotError | None:
-        return next((result.error for result in self.results if result.verdict is Verdict.FATAL), None)
+        return next((result.error for result in self.results if result.is_fatal), None)
 
     def counts(self) -> dict[str, int]:
         """What the journal says at the end."""
         return {
             "accepted": self.accepted + self.earlier,
             "failed": self.count(Verdict.FAILED, Verdict.THROTTLED, Verdict.FATAL),
-            "unknown": self.count(Verdict.UNKNOWN),
+            "unknown": self.unknown,
             "never_sent": self.never_sent,
         }
 
@@ -87,9 +96,16 @@ class Sending:
     """One run's workers: each takes the next batch, until nothing is left or nothing more may be sent."""
 
     def __init__(
-        self, *, route: Route, journal: Journal, pace: Pace, observe: Observe = lambda _: None
+        self,
+        *,
+        route: Route,
+        journal: Journal,
+        pace: Pace,
+        perhaps_before: frozenset[str] = frozenset(),
+        observe: Observe = lambda _: None,
     ) -> None:
-        self._route, self._journal, self._pace, self.observe = route, journal, pace, observe
+        self._route, self._journal, self._pace, self._observe = route, journal, pace, observe
+        self._perhaps_before = perhaps_before
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._results: list[Result] = []
@@ -100,22 +116,20 @@ class Sending:
         limits = self._pace.limits
         waiting = batches(items, most=self._route.most_items, rate=limits.rate)
         with ThreadPoolExecutor(limits.concurrency) as pool:
-            workers = [pool.submit(self._work, waiting) for _ in range(limits.concurrency)]
             try:
+                workers = [pool.submit(self._work, waiting) for _ in range(limits.concurrency)]
                 for worker in workers:
                     worker.result()
             except BaseException:
                 self._end()
                 raise
         return Dispatch(
-            total=total, results=self._results, earlier=earlier, seconds=time.monotonic() - started
+            total=total,
+            results=self._results,
+            earlier=earlier,
+            perhaps_before=self._perhaps_before,
+            seconds=time.monotonic() - started,
         )
-
-    @property
-    def sent(self) -> Mapping[Verdict, int]:
-        """How many had which end so far: what an interrupted run can say."""
-        with self._lock:
-            return Counter(result.verdict for result in self._results)
 
     def _end(self) -> None:
         self._ended.set()
@@ -139,13 +153,14 @@ class Sending:
     def _handle(self, batch: Sequence[Item]) -> None:
         """What is `sending` when the journal ends is unknown; losing that to a power cut costs a duplicate, no message."""
         self._journal.write(*(_entry("sending", item) for item in batch), durable=False)
-        results = [_result(item, sent) for item, sent in zip(batch, self._send(batch), strict=True)]
+        answers = zip(batch, self._send(batch), strict=True)
+        results = [_result(item, sent, perhaps_before=self._perhaps_before) for item, sent in answers]
         self._journal.write(*map(_outcome, results), durable=False)
         with self._lock:
             self._results += results
-        if any(result.verdict is Verdict.FATAL for result in results):
+        if any(result.is_fatal for result in results):
             self._end()
-        self.observe(results)
+        self._observe(results)
 
     def _send(self, batch: Sequence[Item]) -> list[Sent]:
         """Send, and send again what was throttled: to be slower is no failure."""
@@ -175,12 +190,14 @@ def _entry(event: str, item: Item, **fields: object) -> Mapping[str, object]:
     return {"event": event, "queue_message_id": item.key, "message_id": item.message.message_id, **fields}
 
 
-def _result(item: Item, sent: Sent) -> Result:
+def _result(item: Item, sent: Sent, *, perhaps_before: frozenset[str]) -> Result:
+    is_unknown = item.key in perhaps_before and sent.verdict is not Verdict.ACCEPTED
     return Result(
         key=item.key,
         message_id=item.message.message_id,
         copy=item.copy,
-        verdict=sent.verdict,
+        verdict=Verdict.UNKNOWN if is_unknown else sent.verdict,
+        is_fatal=sent.verdict is Verdict.FATAL,
         sns_message_id=sent.sns_message_id,
         error=sent.error,
     )

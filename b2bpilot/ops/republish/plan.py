@@ -105,7 +105,7 @@ def require_proven(proof: DatabaseProof) -> None:
     """Raise Refused when these may be another environment's rows: its messages would be stored and answered here."""
     if not proof.is_proven:
         raise Refused(
-            f"{proof.told()}. Its rows may be another environment's messages. Nothing was published",
+            f"{proof.told()}. Its rows may be another environment's messages, so nothing is published",
             hint="leave --database-url out, or name the database as the stack's secret does",
         )
 

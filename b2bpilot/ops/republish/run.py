@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -50,6 +50,8 @@ class Republished:
     """What a run did, in messages."""
 
     accepted: int = 0
+    unknown: int = 0
+    """Perhaps published: no answer came, or none that says so."""
     completed: int = 0
     problems: list[Problem] = field(default_factory=list)
     left: int = 0
@@ -58,6 +60,7 @@ class Republished:
     def counts(self) -> dict[str, int]:
         return {
             "accepted": self.accepted,
+            "unknown": self.unknown,
             "completed": self.completed,
             "not_proven": len(self.problems),
             "left": self.left,
@@ -73,6 +76,8 @@ class Republication:
     journal: Journal
     wait: timedelta
     discarded: bool = False
+    perhaps_before: frozenset[str] = frozenset()
+    """What an earlier attempt perhaps published: no later refusal makes sure that it did not."""
     observe: Callable[[str], None] = lambda _: None
 
     def run(self, message_ids: Sequence[str], done: Republished) -> Republished:
@@ -123,7 +128,10 @@ class Republication:
             self._leave(message_id, "a delivery took it meanwhile", done)
         sent = [message_id for message_id in encoded if message_id in taken]
         results = dict(zip(sent, self.publisher.publish_batch([encoded[id_] for id_ in sent]), strict=True))
-        self.journal.write(*(_result(id_, result) for id_, result in results.items()))
+        doubtful = {id_ for id_, result in results.items() if self._is_doubtful(id_, result)}
+        self.journal.write(
+            *(_result(id_, result, is_unknown=id_ in doubtful) for id_, result in results.items())
+        )
         accepted = [id_ for id_, result in results.items() if result.error is None]
         for message_id in accepted:
             self.table.database.note_republished(message_id, rest=REST)
@@ -131,10 +139,26 @@ class Republication:
         for message_id, result in results.items():
             if isinstance(result.error, HOPELESS):
                 raise result.error
-            if result.error is not None:
-                perhaps = "perhaps published" if result.is_unknown else "not published"
-                done.problems.append(Problem(message_id=message_id, reason=f"{perhaps}: {result.error}"))
+            if result.error is not None and message_id not in doubtful:
+                done.problems.append(Problem(message_id=message_id, reason=f"not published: {result.error}"))
         self.prove(accepted, done, since=since)
+        self._prove_doubtful({id_: str(results[id_].error) for id_ in doubtful}, done)
+
+    def _is_doubtful(self, message_id: str, result: Published) -> bool:
+        return result.error is not None and (result.is_unknown or message_id in self.perhaps_before)
+
+    def _prove_doubtful(self, doubtful: Mapping[str, str], done: Republished) -> None:
+        """Of what got no answer, a completed row is the proof; nothing else proves anything."""
+        done.unknown += len(doubtful)
+        found = RowProof(self.table).prove(self._asked(list(doubtful)), timeout=timedelta()).messages.values()
+        completed = [one.message_id for one in found if one.is_completed]
+        self.journal.write(*(_entry("proof", id_, fate=RowOutcome.COMPLETED.value) for id_ in completed))
+        done.completed += len(completed)
+        done.problems += [
+            Problem(message_id=id_, reason=f"perhaps published: {error}")
+            for id_, error in doubtful.items()
+            if id_ not in completed
+        ]
 
     def _still_waiting(self, window: Sequence[str], done: Republished) -> Iterable[Planned]:
         now = self.table.now()
@@ -183,7 +207,8 @@ def resume(republication: Republication, record: RunRecord) -> Republished:
     unproven = [id_ for id_, state in planned.items() if state.was_accepted and not _is_completed(state)]
     republication.prove(unproven, done, since=_published_at(republication.table, unproven))
     left = [id_ for id_, state in planned.items() if not state.was_accepted and not _is_completed(state)]
-    return republication.run(left, done)
+    perhaps = frozenset(id_ for id_ in left if planned[id_].is_unknown)
+    return replace(republication, perhaps_before=perhaps).run(left, done)
 
 
 def remaining(record: RunRecord) -> int:
@@ -234,7 +259,7 @@ def _sending(one: Planned) -> Mapping[str, object]:
     return _entry("sending", one.message_id, **taken_back)
 
 
-def _result(message_id: str, result: Published) -> Mapping[str, object]:
+def _result(message_id: str, result: Published, *, is_unknown: bool) -> Mapping[str, object]:
     if result.error is None:
         return _entry("accepted", message_id, sns_message_id=result.sns_message_id)
-    return _entry("unknown" if result.is_unknown else "failed", message_id, error=str(result.error))
+    return _entry("unknown" if is_unknown else "failed", message_id, error=str(result.error))

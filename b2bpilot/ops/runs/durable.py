@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -88,7 +89,13 @@ class DurableFile:
                     self._sync()
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """A thread that an interruption left behind can write nothing more: not into a file that has the number by then."""
+        with self._changed:
+            while self._syncing:
+                self._changed.wait()
+            if self._failure is None:
+                self._failure = OSError(errno.EBADF, "it was closed when the run ended")
+            os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self

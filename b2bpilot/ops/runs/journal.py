@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.record import ANNOUNCED, RunRecord, read
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
@@ -36,6 +37,7 @@ class Journal:
         self.run_id = run_id
         self._file = file
         self._clock = clock
+        self._unwritten: list[Mapping[str, object]] = []
         self.is_finished = False
 
     @classmethod
@@ -91,7 +93,19 @@ class Journal:
         An entry is {"event": ..., ...}; one about a letter names its `queue_message_id`.
         """
         at = format_time(self._clock())
-        self._file.append([_line({"at": at, **entry}) for entry in entries], durable=durable)
+        stamped = [{"at": at, **entry} for entry in entries]
+        try:
+            self._file.append([_line(entry) for entry in stamped], durable=durable)
+        except BaseException:
+            self._unwritten += stamped
+            raise
+
+    def so_far(self) -> RunRecord:
+        """Return what is known of the run: what the file says, and the results that could not be written there. What was only
+        announced, and could not be written, was not begun. Raises JournalFailed."""
+        return read(
+            self.path, more=[entry for entry in self._unwritten if entry.get("event") not in ANNOUNCED]
+        )
 
     def finish(self, counts: Mapping[str, int]) -> None:
         """Write that the run came to its end; without it, it was interrupted and can be resumed."""

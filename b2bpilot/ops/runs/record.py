@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Stage(StrEnum):
 
 
 STAGES = frozenset(Stage)
+ANNOUNCED = frozenset({Stage.PLANNED, Stage.ARCHIVED, Stage.SENDING, Stage.REMOVING, "marking", "unmarking"})
+"""What is written before it is done."""
 LAST_LINE_BYTES = 4_096
 
 
@@ -96,11 +99,12 @@ class RunRecord:
         return Counter(message.stage for message in self.messages.values())
 
 
-def read(path: Path) -> RunRecord:
-    """Fold a journal. A torn last line is left out: nobody was told that it was written. Raises JournalFailed."""
+def read(path: Path, *, more: Iterable[Mapping[str, Any]] = ()) -> RunRecord:
+    """Fold a journal, and `more` that should be in it. A torn last line is left out: nobody was told that it was written.
+    Raises JournalFailed."""
     is_running = _is_running(path)
     reading = _Reading()
-    for entry in entries(path):
+    for entry in chain(entries(path), more):
         reading.add(entry)
     return reading.record(path, is_running=is_running)
 

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
@@ -37,6 +37,8 @@ class FakeAws(ThreadingHTTPServer):
         self.throttle_first = 0
         self.silent_batches: frozenset[int] = frozenset()
         self.denied = False
+        self.after_taking: Callable[[int], None] = lambda _: None
+        """Hears the number of a batch that was taken, before it is answered."""
 
     @property
     def url(self) -> str:
@@ -73,6 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         taken = {entry_id: id_ for entry_id, id_ in entries.items() if entry_id not in failed}
         aws.taken.update(taken.values())
         aws.refused.update(failed.values())
+        aws.after_taking(aws.batches)
         if aws.batches in aws.silent_batches:
             aws.silent.update(entries.values())
             self.close_connection = True

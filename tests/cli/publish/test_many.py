@@ -106,7 +106,7 @@ def test_all_three_at_once_are_summed_up_exactly(run: Run, aws: FakeAws) -> None
     result = run("publish", "text", "-e", "staging", "--count", "60", "--concurrency", "2")
     assert result.exit_code == 4
     head, *rest = result.stdout.splitlines()
-    assert head.startswith("Published 45 of 60 messages in ")
+    assert head.startswith("Known to be published: 45 of 60 messages in ")
     assert rest[0] == "  5 were certainly not published"
     assert rest[1].startswith("  10 are unknown: ")
     listed = {line.split()[0] for line in rest if line.split()[0] in aws.refused | aws.silent}

@@ -110,7 +110,14 @@ def test_json_says_what_was_published(run: Run, staging: Staging) -> None:
     published = run("publish", "-e", "staging", "-o", "json").document["published"]
     assert published["environment"] == "staging"
     assert published["test"] is True
-    assert published.keys() == {"message_id", "sns_message_id", "test", "environment", "run_id"}
+    assert published.keys() == {
+        "message_id",
+        "sns_message_id",
+        "outcome",
+        "test",
+        "environment",
+        "run_id",
+    }
 
 
 def test_wait_ends_when_the_row_is_completed(run: Run, staging: Staging, database_url: str) -> None:

@@ -124,7 +124,7 @@ def test_an_abandoned_row_is_published_again_and_proven_by_its_row(
     assert row is not None
     assert (row.status, row.attempts) == (SubmissionStatus.COMPLETED, 2)
     assert row.republished_at is not None
-    assert done.counts() == {"accepted": 1, "completed": 1, "not_proven": 0, "left": 0}
+    assert done.counts() == {"accepted": 1, "unknown": 0, "completed": 1, "not_proven": 0, "left": 0}
     state = record.messages[message_id]
     assert (state.stage.value, state.fate) == ("accepted", "completed")
     require_all_completed(done, record.run_id)
@@ -239,7 +239,13 @@ def test_a_topic_that_denies_everybody_ends_the_run_with_a_journal_to_go_on_from
 
     topic.refuse = lambda _: None
     done = resumed(database, topic, tmp_path)
-    assert done.counts() == {"accepted": 2, "completed": 2, "not_proven": 0, "left": 0}
+    assert done.counts() == {
+        "accepted": 2,
+        "unknown": 0,
+        "completed": 2,
+        "not_proven": 0,
+        "left": 0,
+    }
     assert {status(database, first), status(database, second)} == {SubmissionStatus.COMPLETED}
 
 

@@ -1,0 +1,82 @@
+"""What each command that keeps a journal is about: how it is typed, what its keys name, and its own words for what it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from b2bpilot.cli.frame.context import Pilot
+    from b2bpilot.ops.runs.record import MessageState, RunRecord
+
+IN_QUEUE = "id in the queue"
+UNKNOWN, NOT_BEGUN, LEFT = "unknown", "not_begun", "left"
+DONE_AT_LAST = "deleted"
+PERHAPS = {"sending": "perhaps sent", "unknown": "perhaps sent", "removing": "perhaps deleted"}
+"""What is under way counts as unknown from the moment it begins, until its result is written."""
+TO_BE_DONE = (None, "send", "remove")
+
+
+class Resumer(Protocol):
+    """Goes on with a run that ended early: asks, changes, tells. It finds nothing left to do for what is done."""
+
+    def __call__(self, pilot: Pilot, record: RunRecord, *, yes: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKind:
+    """The runs of one command. `key` is the heading of what a journal calls `queue_message_id`, None where that is the
+    message_id once more."""
+
+    typed: str
+    key: str | None = IN_QUEUE
+    well: str = DONE_AT_LAST
+    """The last thing that the journal says of a message when all went well."""
+    perhaps: Mapping[str, str] = field(default_factory=dict)
+    """What else is unknown while the run is under way, and other words for what is."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    total: str | None = None
+    """The parameter that says how many messages the run is about, where the journal holds no plan of them."""
+    archives: bool = False
+    resume: Resumer | None = None
+
+    def perhaps_done(self, message: MessageState) -> str | None:
+        """Return what may have been done with a message, None where it is known."""
+        return {**PERHAPS, **self.perhaps}.get(message.stage.value)
+
+
+KINDS: dict[str, RunKind] = {}
+"""By the command's name as the journal has it. Each command's module declares its own."""
+
+
+def kind_of(record: RunRecord) -> RunKind:
+    """Return the command's own words; those of a command that this version does not know claim nothing."""
+    return KINDS.get(record.command) or RunKind(typed=record.command, key="key")
+
+
+def so_far(record: RunRecord) -> Counter[str]:
+    """Return how far the messages of a run are, by its journal: names for programs."""
+    kind = kind_of(record)
+    found = Counter(_place(message, kind) for message in record.messages.values())
+    planned = record.parameters.get(kind.total) if kind.total else None
+    if isinstance(planned, int) and planned > len(record.messages):
+        found[NOT_BEGUN] += planned - len(record.messages)
+    return found
+
+
+def so_far_in_words(record: RunRecord) -> list[str]:
+    """Return the same for people, the largest part of the truth first: `20 accepted`, `10 unknown: perhaps sent`."""
+    kind, counts = kind_of(record), so_far(record)
+    perhaps = sorted({text for message in record.messages.values() if (text := kind.perhaps_done(message))})
+    words = {**kind.words, UNKNOWN: f"{UNKNOWN} ({', '.join(perhaps)})", NOT_BEGUN: "not begun"}
+    return [f"{count:,} {words.get(name, name)}" for name, count in counts.most_common() if count]
+
+
+def _place(message: MessageState, kind: RunKind) -> str:
+    if kind.perhaps_done(message):
+        return UNKNOWN
+    if message.stage.value != "planned":
+        return message.stage.value
+    return NOT_BEGUN if message.decision in TO_BE_DONE else LEFT
