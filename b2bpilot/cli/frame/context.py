@@ -173,9 +173,9 @@ class Pilot:
     def _local_access(self) -> AwsAccess:
         """The local environment's own settings, whatever the shell has; --endpoint-url names another way to it."""
         from b2bpilot.aws.session import AwsAccess
-        from b2bpilot.cli.local.app import local_extra
+        from b2bpilot.local import packages
 
-        with local_extra():
+        with packages.said_when_missing():
             from b2bpilot.local import control
         if conflicting := sorted({"region", "profile"} & self.given.keys()):
             raise UsageError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ import typer
 from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.text.durations import relative
-from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.local import packages
 from b2bpilot.pipeline.message import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -38,8 +37,9 @@ def up(
     Example: b2bpilot local up --detach && b2bpilot publish -e local --wait
     """
     pilot = pilot_of(ctx)
-    with local_extra():
-        from b2bpilot.local.control import up_detached
+    packages.require()
+    from b2bpilot.local.control import up_detached
+
     if not detach:
         _up_in_foreground(pilot, fresh=fresh)
         return
@@ -55,7 +55,7 @@ def down(ctx: typer.Context) -> None:
     Example: b2bpilot local down
     """
     pilot = pilot_of(ctx)
-    with local_extra():
+    with packages.said_when_missing():
         from b2bpilot.local import control
     with pilot.output.progress("Ending the local environment"):
         ended = control.down(pilot.local_home)
@@ -70,27 +70,15 @@ def status(ctx: typer.Context) -> None:
     Example: b2bpilot local status -o json
     """
     pilot = pilot_of(ctx)
-    with local_extra():
+    with packages.said_when_missing():
         from b2bpilot.local import control
     _show(pilot, control.status(pilot.local_home))
 
 
-@contextmanager
-def local_extra() -> Iterator[None]:
-    """Say what to install when an import of the block fails: the local environment's packages are an extra."""
-    try:
-        yield
-    except ModuleNotFoundError as exc:
-        raise LocalEnvironmentError(
-            f"the local environment needs packages that are not installed ({exc.name})",
-            hint="pip install 'b2bpilot[local]'",
-        ) from exc
-
-
 def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
-    with local_extra():
-        from b2bpilot.local import control
-        from b2bpilot.local.environment import running
+    from b2bpilot.local import control
+    from b2bpilot.local.environment import running
+
     with ExitStack() as stack:
         with pilot.output.progress("Starting the local environment") as observe:
             environment = stack.enter_context(running(pilot.local_home, fresh=fresh, progress=observe))

@@ -13,6 +13,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.submissions import submission
+from b2bpilot.local import packages
 
 if TYPE_CHECKING:
     from b2bpilot.local.demo import Scene
@@ -27,6 +28,7 @@ def demo(ctx: typer.Context) -> None:
 
     Example: b2bpilot demo
     """
+    packages.require()
     from b2bpilot.local.demo import demonstrate
 
     pilot = pilot_of(ctx)

@@ -29,7 +29,9 @@ def api_url_of(pilot: Pilot) -> str | None:
     Twilio."""
     if pilot.settings.environment != LOCAL or "endpoint_url" in pilot.given:
         return pilot.environ.get(API_URL) or None
-    from b2bpilot.local.control import running
+    from b2bpilot.local import packages
 
+    with packages.said_when_missing():
+        from b2bpilot.local.control import running
     state = running(pilot.local_home)
     return state.twilio_api_url or None if state else None

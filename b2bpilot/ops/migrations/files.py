@@ -27,7 +27,9 @@ def read_migrations(folder: Path) -> list[MigrationFile]:
     """Return the files in the order in which they depend on each other. Raises MigrationFailed when there is none."""
     files = [_read(path) for path in sorted(folder.glob("*.sql"))]
     if not files:
-        raise MigrationFailed(f"{folder} holds no migrations", hint="install b2bpilot again")
+        raise MigrationFailed(
+            f"{folder} holds no migrations", hint="install b2bpilot again from its checkout"
+        )
     ordered: list[MigrationFile] = []
     last: str | None = None
     while len(ordered) < len(files):
@@ -36,7 +38,7 @@ def read_migrations(folder: Path) -> list[MigrationFile]:
             found = ", ".join(file.name for file in successors) or "none"
             raise MigrationFailed(
                 f"one migration must depend on {last or 'nothing'}; found {found} in {folder}",
-                hint="a file is missing or was added by hand: install b2bpilot again",
+                hint="a file is missing or was added by hand: install b2bpilot again from its checkout",
             )
         ordered += successors
         last = successors[0].name

@@ -145,7 +145,7 @@ def _require_known(migration: Migration) -> None:
         raise MigrationDrift(
             f"{migration.name} has changed since b2bpilot {entry.tool_version} recorded it "
             f"({entry.checksum[:12]} then, {migration.file.checksum[:12] if migration.file else ''} now). Nothing was run",
-            hint="put the recorded file back: install a released version of b2bpilot again",
+            hint=f"put the recorded file back: install b2bpilot {entry.tool_version} again from its checkout",
         )
     if entry and migration.state is State.UNKNOWN:
         raise MigrationDrift(
