@@ -6,9 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from b2bpilot.errors import PilotError
+from b2bpilot.twilio.sent import never_left
+
+if TYPE_CHECKING:
+    import requests
 
 CREDENTIALS_HINT = (
     "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN in the environment's secret; Twilio answers so for an account that is"
@@ -42,9 +46,13 @@ DENIALS = {
 
 
 class TwilioFailed(PilotError):
-    """Twilio refused a request, for a reason that is its own."""
+    """Twilio refused a request, for a reason that is its own. `is_unknown` where it may have done it all the same."""
 
     code = "twilio_failed"
+
+    def __init__(self, message: str, *, hint: str | None = None, is_unknown: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_unknown = is_unknown
 
 
 class TwilioDenied(TwilioFailed):
@@ -99,19 +107,29 @@ def translated(what: str) -> Iterator[None]:
         raise _refusal(exc, what) from None
     except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
         raise _half(what) from None
-    except requests.Timeout:
-        raise TwilioUnreachable(f"{what}: Twilio did not answer in time") from None
+    except requests.ReadTimeout:
+        raise TwilioUnreachable(f"{what}: Twilio did not answer in time", is_unknown=True) from None
     except requests.RequestException as exc:
-        raise TwilioUnreachable(
-            f"{what}: Twilio was not reached ({type(exc).__name__})",
-            hint="check the network, proxies and TWILIO_API_URL",
-        ) from None
+        raise _unanswered(exc, what) from None
     except (ValueError, AttributeError, KeyError, TypeError):
         raise _half(what) from None
 
 
+def _unanswered(exc: requests.RequestException, what: str) -> TwilioUnreachable:
+    """Only what never left is certain not to have reached Twilio."""
+    is_unsent = never_left(exc)
+    happened = "Twilio was not reached" if is_unsent else "the connection to Twilio broke before an answer"
+    return TwilioUnreachable(
+        f"{what}: {happened} ({type(exc).__name__})",
+        hint="check the network, proxies and TWILIO_API_URL",
+        is_unknown=not is_unsent,
+    )
+
+
 def _half(what: str) -> TwilioUnreadable:
-    return TwilioUnreadable(f"{what}: Twilio's answer was cut off or is not JSON", hint="run it again")
+    return TwilioUnreadable(
+        f"{what}: Twilio's answer was cut off or is not JSON", hint="run it again", is_unknown=True
+    )
 
 
 def _refusal(exc: Any, what: str) -> TwilioFailed:
@@ -122,10 +140,24 @@ def _refusal(exc: Any, what: str) -> TwilioFailed:
     if code in DENIALS:
         meaning, hint = DENIALS[code]
         return TwilioDenied(f"{what}: {meaning} ({said})", hint=hint)
+    is_unknown = not _is_refused(status, code)
     if status in STATUSES:
         error, words, advice = STATUSES[status]
-        return error(f"{what}: {words} ({said})", hint=advice or _page_of(code, status))
-    return TwilioFailed(f"{what}: {said}", hint=_page_of(code, status))
+        return error(
+            f"{what}: {words} ({said})", hint=advice or _page_of(code, status), is_unknown=is_unknown
+        )
+    return TwilioFailed(f"{what}: {said}", hint=_page_of(code, status), is_unknown=is_unknown)
+
+
+def _is_refused(status: int, code: int | None) -> bool:
+    """Only what Twilio refuses with an error code of its own was certainly not done, and what these statuses always mean:
+    any other answer may be a proxy's."""
+    if (
+        status == HTTPStatus.REQUEST_TIMEOUT
+        or not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return False
+    return status in STATUSES or (code is not None and code != status)
 
 
 def _page_of(code: int | None, status: int | None) -> str | None:

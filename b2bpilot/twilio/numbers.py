@@ -48,11 +48,11 @@ def number(twilio: Twilio, sid: str) -> Number:
         return _number(twilio.client.incoming_phone_numbers(sid).fetch())
 
 
-def set_number_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> None:
-    """Raises TwilioFailed, and Refused for a blank URL."""
+def set_number_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> WebhookSetting:
+    """Return what Twilio's answer says is set now. Raises TwilioFailed, and Refused for a blank URL."""
     require_url(setting, sid)
     with translated(f"change phone number {sid}"):
-        twilio.client.incoming_phone_numbers(sid).update(**_fields(setting))
+        return _setting(twilio.client.incoming_phone_numbers(sid).update(**_fields(setting)))
 
 
 def application(twilio: Twilio, sid: str) -> Application:
@@ -62,11 +62,11 @@ def application(twilio: Twilio, sid: str) -> Application:
         return Application(sid=sid, webhook=_setting(found), changed_at=moment(found.date_updated))
 
 
-def set_application_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> None:
-    """Raises TwilioFailed, and Refused for a blank URL."""
+def set_application_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> WebhookSetting:
+    """Return what Twilio's answer says is set now. Raises TwilioFailed, and Refused for a blank URL."""
     require_url(setting, sid)
     with translated(f"change application {sid}"):
-        twilio.client.applications(sid).update(**_fields(setting))
+        return _setting(twilio.client.applications(sid).update(**_fields(setting)))
 
 
 def _number(found: Any) -> Number:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.twilio.sent import never_left
 
 if TYPE_CHECKING:
     from twilio.http import HttpClient
@@ -61,7 +61,7 @@ class TwilioReplier:
         except TwilioRestException as exc:
             raise _judged(exc.status, exc.code) from None
         except requests.RequestException as exc:
-            if _never_left(exc):
+            if never_left(exc):
                 raise ReplyNotSent(f"no connection to Twilio ({type(exc).__name__})") from None
             raise ReplyUnknown(f"no answer from Twilio ({type(exc).__name__})") from None
         except (ValueError, TypeError, AttributeError):
@@ -88,26 +88,6 @@ class TokenRefused(ReplyNotSent):
 
 class _Throttled(ReplyNotSent):
     """Twilio answered 429: the same call may succeed in a moment."""
-
-
-def _never_left(exc: Exception) -> bool:
-    """Tell whether the request cannot have reached Twilio: there was no connection yet, or nobody was trusted at its end.
-
-    requests also raises SSLError while it reads the answer: only a certificate is judged before anything is sent.
-    """
-    import requests
-    from urllib3.exceptions import NewConnectionError
-
-    before_sending = (requests.ConnectTimeout, NewConnectionError, ssl.SSLCertVerificationError)
-    return any(isinstance(each, before_sending) for each in _layers(exc))
-
-
-def _layers(exc: BaseException) -> Iterator[BaseException]:
-    """Yield an error of requests and what it wraps: urllib3's in its arguments, ssl's own in the reason of that."""
-    yield exc
-    for inner in (*exc.args, getattr(exc, "reason", None)):
-        if isinstance(inner, BaseException):
-            yield from _layers(inner)
 
 
 def _judged(status: int, code: int | None) -> ReplyError:

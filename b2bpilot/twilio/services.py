@@ -56,28 +56,33 @@ def number_sids(twilio: Twilio, service_sid: str) -> Iterator[str]:
             yield str(found.sid)
 
 
-def set_service_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> None:
-    """Raises TwilioFailed, and Refused for a blank URL."""
+def set_service_webhook(twilio: Twilio, sid: str, setting: WebhookSetting) -> WebhookSetting:
+    """Return what Twilio's answer says is set now. Raises TwilioFailed, and Refused for a blank URL."""
     require_url(setting, sid)
     with translated(f"change Messaging Service {sid}"):
-        twilio.client.messaging.v1.services(sid).update(
+        answered = twilio.client.messaging.v1.services(sid).update(
             inbound_request_url=setting.url,
             inbound_method=setting.method,
             fallback_url=setting.fallback_url,
             fallback_method=setting.fallback_method,
         )
+        return _setting(answered)
 
 
 def _service(found: Any) -> Service:
     return Service(
         sid=str(found.sid),
         name=str(found.friendly_name or ""),
-        webhook=WebhookSetting(
-            url=found.inbound_request_url or "",
-            method=found.inbound_method or "POST",
-            fallback_url=found.fallback_url or "",
-            fallback_method=found.fallback_method or "POST",
-        ),
+        webhook=_setting(found),
         uses_number_webhook=bool(found.use_inbound_webhook_on_number),
         changed_at=moment(found.date_updated),
+    )
+
+
+def _setting(found: Any) -> WebhookSetting:
+    return WebhookSetting(
+        url=found.inbound_request_url or "",
+        method=found.inbound_method or "POST",
+        fallback_url=found.fallback_url or "",
+        fallback_method=found.fallback_method or "POST",
     )

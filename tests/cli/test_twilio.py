@@ -45,6 +45,7 @@ def account(
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("b2bpilot.ops.cutover.writing.PAUSE_SECONDS", 0.0)
 
 
 def use_token(staging: Staging, database_url: str, token: str) -> None:
@@ -493,8 +494,58 @@ def test_a_cut_over_that_cannot_be_looked_at_afterwards_was_made_all_the_same(
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
 
     assert found.exit_code == 0
-    assert "Written and read back" in found.stdout
+    assert "Written: read back and found as written." in found.stdout
     assert "What decides now could not be read" in found.stderr
+
+
+def test_a_cut_over_that_is_carried_out_later_is_unknown_until_then(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+    double.faults.plan(Planned(fault=Fault.LATE, matching="POST .*IncomingPhone", seconds=60))
+
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
+
+    assert (found.exit_code, settings(double)) == (4, before)
+    assert "may be changed, now or in a moment" in found.stderr
+    assert "othing was changed" not in found.stdout + found.stderr
+    double.do_what_is_late()
+    assert settings(double) != before
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+    assert "unknown" in run("runs", "show", record["run_id"]).stdout
+    back = run("twilio", "rollback", record["run_id"], "--yes")
+    assert (back.exit_code, settings(double)) == (0, before)
+    assert "may still be carried out" in back.stderr
+
+
+def test_a_cut_over_is_done_though_twilio_shows_the_old_setting_for_a_while(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    stale = Planned(fault=Fault.STALE, matching="GET .*IncomingPhone", times=7)
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: double.faults.plan(stale))
+
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
+
+    assert found.exit_code == 0
+    assert [each["url"].partition("#")[0] for each in found.document["after"]] == [OUTPUTS["WebhookUrl"]]
+
+
+def test_a_rollback_right_after_a_cut_over_restores_what_twilio_shows_already(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+    done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json").document["run_id"]
+    double.faults.plan(Planned(fault=Fault.STALE, matching="GET .*IncomingPhone", times=2))
+
+    back = run("twilio", "rollback", done, "--yes")
+
+    assert (back.exit_code, settings(double)) == (0, before)
+    assert "Restored 1" in back.stdout
 
 
 def test_a_cut_over_that_somebody_else_has_made_meanwhile_is_not_claimed(

@@ -73,8 +73,8 @@ def cutover(
 
     Example: b2bpilot twilio cutover -e prod --to stack --service MG0123456789abcdef0123456789abcdef
     """
-    from b2bpilot.ops.cutover.change import changes, check_url, choose
-    from b2bpilot.ops.cutover.route import routes
+    from b2bpilot.ops.cutover.change import check_url
+    from b2bpilot.ops.cutover.looking import plan
 
     pilot = pilot_of(ctx)
     url = _stack_url(pilot) if to == STACK else check_url(to, "--to")
@@ -82,8 +82,7 @@ def cutover(
     access = twilio_access_of(pilot)
     twilio = access.connect()
     with pilot.output.progress("Reading numbers, services and applications"):
-        chosen = choose(routes(twilio), number=number, service=service)
-    planned = [each for each in changes(chosen, url=url, fallback_url=fallback_url) if each.is_needed]
+        chosen, planned = plan(twilio, number=number, service=service, url=url, fallback_url=fallback_url)
     _show_plan(pilot, chosen, planned, url=url, fallback_url=fallback_url, reveal=reveal)
     if not planned:
         return
@@ -92,8 +91,10 @@ def cutover(
         return
     _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
     ask_for(pilot, chosen.name, typed=confirm)
-    run_id = _switch(pilot, twilio, planned, reason=reason)
-    if run_id is not None:
+    made = _switch(pilot, twilio, planned, reason=reason)
+    if made is not None:
+        run_id, told = made
+        pilot.output.record({"run_id": run_id}, text=["", f"Written: {told}."])
         _show_after(pilot, twilio, chosen, url=url, run_id=run_id, reveal=reveal)
 
 
@@ -157,8 +158,8 @@ def _switch(
     planned: Sequence[Change],
     *,
     reason: str | None,
-) -> str | None:
-    """Make the changes that nobody has made meanwhile; return the run, if there was anything to do."""
+) -> tuple[str, str] | None:
+    """Make the changes that nobody has made meanwhile; return the run and how it is known, if there was anything to do."""
     from b2bpilot.ops.cutover import switch
 
     parameters = {"twilio_account": twilio.account_sid, "things": [each.sid for each in planned]}
@@ -169,22 +170,20 @@ def _switch(
             return None
         with new_run(pilot, switch.CUTOVER, reason=reason, parameters=parameters) as journal:
             switch.write_plan(journal, left)
-            switch.switch(twilio, left, journal)
+            unread = switch.switch(twilio, left, journal)
             journal.finish({"changed": len(left)})
-    return journal.run_id
+    return journal.run_id, switch.in_words(left, unread)
 
 
 def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_id: str, reveal: bool) -> None:
     """Raises PartlyFailed when what was written does not decide."""
     from b2bpilot.ops.cutover.change import require_delivery
-    from b2bpilot.ops.cutover.route import routes
+    from b2bpilot.ops.cutover.looking import delivering
     from b2bpilot.twilio.failures import TwilioFailed
 
     output = pilot.output
-    output.record({"run_id": run_id}, text=["", "Written and read back."])
     try:
-        sids = {each.number.sid for each in chosen.affected}
-        found = [each for each in routes(twilio) if each.number.sid in sids]
+        found = delivering(twilio, chosen, url)
     except TwilioFailed as exc:
         output.notice(f"What decides now could not be read: {exc}")
         output.notice("See it later: b2bpilot twilio route")

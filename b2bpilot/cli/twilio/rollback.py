@@ -78,10 +78,14 @@ def _restore(
     }
     with new_run(pilot, switch.ROLLBACK, reason=reason, parameters=parameters) as journal:
         switch.write_plan(journal, left)
-        switch.switch(twilio, left, journal)
+        unread = switch.switch(twilio, left, journal)
         journal.finish({"changed": len(left)})
-    text = ["", f"Restored {len(left)}; read back and found as it was"]
+    text = ["", f"Restored {len(left)}; {switch.in_words(left, unread)}"]
     pilot.output.record({"restored": len(left), "run_id": journal.run_id}, text=text)
+    if any(each.is_contested for each in left):
+        pilot.output.notice(
+            f"What run {record.run_id} sent without an answer may still be carried out: look again with b2bpilot twilio route"
+        )
 
 
 def _require_same_account(record: RunRecord, twilio: Twilio) -> None:

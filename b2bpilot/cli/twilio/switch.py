@@ -36,9 +36,10 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 [f"Go on with {record.run_id}:", f"  {pilot.environment}"], "Go on?"
             )
         with resumed_run(pilot, record) as journal:
-            switch.switch(twilio, left, journal)
+            unread = switch.switch(twilio, left, journal, is_resumed=switch.has_begun(record))
             journal.finish({"changed": len(planned)})
-    text = f"Changed {len(left)}; read back and found as written" if left else "It was changed before."
+    told = switch.in_words(left, unread)
+    text = f"Changed {len(left)}; {told}" if left else "It was changed before."
     pilot.output.record({"changed": len(left), "run_id": record.run_id}, text=[text])
     pilot.output.notice("What decides now, and what is unsafe about it: b2bpilot twilio route")
 

@@ -74,15 +74,17 @@ class TwilioDouble(ThreadingHTTPServer):
     def stop(self) -> None:
         self.shutdown()
         self.server_close()
-        self.do_what_is_late(wait=False)
+        for each in self.late:
+            each.cancel()
+            each.join()
         self.book.close()
 
-    def do_what_is_late(self, *, wait: bool = True) -> None:
-        """Return when all writes that were answered by nothing and are to be done later are done, or forgotten."""
+    def do_what_is_late(self) -> None:
+        """Do at once what was answered by nothing and is to be done later."""
         for each in self.late:
-            if not wait:
+            if not each.finished.is_set():
                 each.cancel()
-            each.join()
+                each.function(*each.args)
 
     def receive(
         self,

@@ -16,12 +16,13 @@ from b2bpilot.twilio.webhook_setting import WebhookSetting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing at Twilio, as it is and as it shall be."""
+    """One thing at Twilio, as it is and as it shall be. `is_contested`: an earlier write to it may still be made."""
 
     level: Level
     sid: str
     before: WebhookSetting
     after: WebhookSetting
+    is_contested: bool = False
 
     @property
     def is_needed(self) -> bool:
@@ -94,13 +95,18 @@ def changes(chosen: Chosen, *, url: str, fallback_url: str | None) -> list[Chang
     return [_change(target, url, fallback_url) for target in chosen.targets]
 
 
+def astray(routes: Sequence[Route], url: str) -> list[Route]:
+    """Return the routes that something else decides than what was written."""
+    return [route for route in routes if route.is_broken or route.effective.webhook.url != url]
+
+
 def require_delivery(routes: Sequence[Route], url: str, run_id: str) -> None:
     """Raises PartlyFailed when something else decides than what was written."""
-    astray = [route for route in routes if route.is_broken or route.effective.webhook.url != url]
-    if astray:
-        names = ", ".join(route.number.sid for route in astray)
+    wrong = astray(routes, url)
+    if wrong:
+        names = ", ".join(route.number.sid for route in wrong)
         raise PartlyFailed(
-            f"written and read back, but {len(astray):,} of {len(routes):,} numbers do not deliver to the new URL: {names}",
+            f"it is written, but as Twilio shows it {len(wrong):,} of {len(routes):,} numbers do not deliver to the new URL: {names}",
             hint=f"see `b2bpilot twilio route`; back to what was: b2bpilot twilio rollback {run_id}",
         )
 

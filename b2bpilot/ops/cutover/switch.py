@@ -1,24 +1,28 @@
-"""Writing changes to Twilio: the old values journalled first, each written once, each read back."""
+"""Writing changes to Twilio: the old values journalled first, each written once, each looked at."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
+from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
 from b2bpilot.ops.cutover.route import Level
+from b2bpilot.ops.cutover.writing import make, name_of, read
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
 from b2bpilot.ops.runs.runs import records
 from b2bpilot.twilio.failures import TwilioFailed
-from b2bpilot.twilio.numbers import application, number, set_application_webhook, set_number_webhook
 from b2bpilot.twilio.rest import Twilio
-from b2bpilot.twilio.services import service, set_service_webhook
 from b2bpilot.twilio.webhook_setting import WebhookSetting
 
 CUTOVER, ROLLBACK = "cutover", "rollback"
 PLAN_COMPLETE = "plan_complete"
+STEADY = 3
+"""So many looks in a row must agree that a thing is not as it was left."""
 
 
 class Journal(Protocol):
@@ -69,8 +73,12 @@ def require_not_rolled_back(home: Path, record: RunRecord, *, unreadable: Callab
 
 def undone(record: RunRecord) -> list[Change]:
     """Return what takes a run's changes back, the last one first; what it never began is left alone."""
-    begun = {sid for sid, state in record.messages.items() if state.stage is not Stage.PLANNED}
-    return [each.reversed for each in reversed(planned(record)) if each.sid in begun]
+    begun = {sid: state for sid, state in record.messages.items() if state.stage is not Stage.PLANNED}
+    return [
+        replace(each.reversed, is_contested=begun[each.sid].is_unknown)
+        for each in reversed(planned(record))
+        if each.sid in begun
+    ]
 
 
 def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False) -> list[Change]:
@@ -78,94 +86,87 @@ def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False)
 
     Raises Refused where somebody has set something else since, unless `force`.
     """
-    left = []
+    left, shown = [], _shown_now(twilio, changes)
     for each in changes:
-        now = read(twilio, each)
-        if now == each.after or not each.after.url:
+        now = shown[each.sid]
+        if not each.after.url or (now == each.after and not each.is_contested):
             continue
-        if now != each.before and not force:
+        if now not in (each.before, each.after) and not force:
             raise Refused(
-                f"{each.level.value} {each.sid} was set to something else since. Nothing was changed",
+                f"{name_of(each)} was set to something else since. This command wrote nothing",
                 hint="see `b2bpilot twilio route`; only `twilio rollback --force` overwrites it",
             )
-        left.append(Change(level=each.level, sid=each.sid, before=now, after=each.after))
+        left.append(replace(each, before=each.before if now == each.after else now))
     return left
 
 
-def switch(twilio: Twilio, changes: Sequence[Change], journal: Journal) -> None:
-    """Make the changes, one after the other. Raises PartlyFailed, or the first one's error when nothing was changed."""
+def _shown_now(twilio: Twilio, changes: Sequence[Change]) -> dict[str, WebhookSetting]:
+    """Read everything; what is not as it was left is looked at again: a read may show what was before (facts K2)."""
+    shown = {each.sid: read(twilio, each) for each in changes}
+    for _ in range(STEADY - 1):
+        odd = [each for each in changes if shown[each.sid] != each.before]
+        if not odd:
+            break
+        time.sleep(writing.PAUSE_SECONDS)
+        shown |= {each.sid: read(twilio, each) for each in odd}
+    return shown
+
+
+def switch(
+    twilio: Twilio, changes: Sequence[Change], journal: Journal, *, is_resumed: bool = False
+) -> list[Change]:
+    """Make the changes, one after the other; return those that only Twilio's answer tells of, as they could not be read.
+
+    Raises PartlyFailed, or the first one's error when certainly nothing was changed.
+    """
+    unread = []
     for place, each in enumerate(changes):
         journal.write(_entry("sending", each))
         try:
-            _write_and_read_back(twilio, each)
+            is_read_back = make(twilio, each)
         except PilotError as exc:
-            journal.write(_entry("failed", each, error=str(exc)))
-            raise _stopped(twilio, changes, place, exc, journal.run_id) from exc
+            is_unknown = isinstance(exc, TwilioFailed) and exc.is_unknown
+            journal.write(_entry("unknown" if is_unknown else "failed", each, error=str(exc)))
+            if place == 0 and not is_unknown and not is_resumed:
+                raise type(exc)(f"{exc}. Nothing was changed", hint=exc.hint) from exc
+            raise _stopped(changes, place, exc, run_id=journal.run_id, is_unknown=is_unknown) from exc
         journal.write(_entry("accepted", each))
+        if not is_read_back:
+            unread.append(each)
+    return unread
 
 
 def without_url(twilio: Twilio, changes: Sequence[Change]) -> list[Change]:
     """Return those that would take the URL from a thing, which had none before: they are not made (facts D5). Reads only."""
-    return [each for each in changes if not each.after.url and read(twilio, each).url]
+    blanking = [each for each in changes if not each.after.url]
+    shown = _shown_now(twilio, blanking)
+    return [each for each in blanking if shown[each.sid].url]
 
 
-def _write_and_read_back(twilio: Twilio, change: Change) -> None:
-    """A write without an answer may have been made: what Twilio says afterwards counts."""
-    failure: TwilioFailed | None = None
-    try:
-        _write(twilio, change)
-    except TwilioFailed as exc:
-        failure = exc
-    try:
-        is_set = read(twilio, change) == change.after
-    except TwilioFailed as exc:
-        raise failure or exc from None
-    if not is_set:
-        raise failure or TwilioFailed(
-            f"{change.level.value} {change.sid} does not show what was written to it"
-        )
+def has_begun(record: RunRecord) -> bool:
+    """Tell whether a run may have changed anything."""
+    return any(state.stage is not Stage.PLANNED for state in record.messages.values())
 
 
-def read(twilio: Twilio, change: Change) -> WebhookSetting:
-    """Return what is set now."""
-    match change.level:
-        case Level.APPLICATION:
-            return application(twilio, change.sid).webhook
-        case Level.SERVICE:
-            return service(twilio, change.sid).webhook
-        case Level.NUMBER:
-            return number(twilio, change.sid).webhook
-        case _:
-            assert_never(change.level)
-
-
-def _write(twilio: Twilio, change: Change) -> None:
-    match change.level:
-        case Level.APPLICATION:
-            set_application_webhook(twilio, change.sid, change.after)
-        case Level.SERVICE:
-            set_service_webhook(twilio, change.sid, change.after)
-        case Level.NUMBER:
-            set_number_webhook(twilio, change.sid, change.after)
-        case _:
-            assert_never(change.level)
+def in_words(changes: Sequence[Change], unread: Sequence[Change]) -> str:
+    """Say how it is known that changes were made."""
+    if not unread:
+        return "read back and found as written"
+    names = ", ".join(each.sid for each in unread)
+    return f"as Twilio's answers say; {len(unread)} of {len(changes)} could not be read back: {names}"
 
 
 def _stopped(
-    twilio: Twilio, changes: Sequence[Change], done: int, error: PilotError, run_id: str
-) -> PilotError:
-    """Say how far it came. A write without an answer may have been made: Twilio is asked, if it answers."""
-    each = changes[done]
-    try:
-        is_untouched = read(twilio, each) == each.before
-    except PilotError:
-        is_untouched = False
-    if done == 0 and is_untouched:
-        return type(error)(f"{error}. Nothing was changed", hint=error.hint)
-    state = "is as it was" if is_untouched else "may be changed"
+    changes: Sequence[Change], done: int, error: PilotError, *, run_id: str, is_unknown: bool
+) -> PartlyFailed:
+    """Say how far it came, and what is known of the one at which it stopped."""
+    each, total = changes[done], len(changes)
+    state = "may be changed, now or in a moment" if is_unknown else "was not changed"
+    rest = f", {total - done - 1} not tried" if done + 1 < total else ""
     return PartlyFailed(
-        f"{error}; {done} of {len(changes)} were changed before, {each.sid} {state}",
-        hint=f"back to what was: b2bpilot twilio rollback {run_id}; or on: b2bpilot runs resume {run_id}",
+        f"{error}; {done} of {total} were changed before, {name_of(each)} {state}{rest}",
+        hint=f"see `b2bpilot twilio route`; back to what was: b2bpilot twilio rollback {run_id}; "
+        f"or on: b2bpilot runs resume {run_id}",
     )
 
 

@@ -13,6 +13,12 @@ from b2bpilot.twilio.rest import Twilio
 from tests.twilio.double import connected, running_double
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("b2bpilot.ops.cutover.writing.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+
+
 @pytest.fixture
 def double() -> Iterator[TwilioDouble]:
     with running_double() as found:
