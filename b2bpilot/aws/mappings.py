@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from b2bpilot.aws.clock import AWS, answered_at
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsError
 
 if TYPE_CHECKING:
@@ -45,18 +46,23 @@ class MappingReading:
 class EventSourceMapping:
     """One mapping by its id. Tags belong to its ARN, which is made from the function's."""
 
-    def __init__(self, client: LambdaClient, uuid: str, *, function_arn: str) -> None:
+    def __init__(
+        self, client: LambdaClient, uuid: str, *, function_arn: str, clock: HostClock | None = None
+    ) -> None:
         self.uuid = uuid
         self.arn = ":".join([*function_arn.split(":")[:5], "event-source-mapping", uuid])
+        self.clock = clock or HostClock(AWS)
+        """AWS's, which SentTimestamp is read from, too."""
         self._client = client
 
     @classmethod
     def connect(cls, uuid: str, *, access: AwsAccess | None = None) -> Self:
         """Raises AwsError."""
-        client: LambdaClient = (access or AwsAccess()).client("lambda")
+        access = access or AwsAccess()
+        client: LambdaClient = access.client("lambda")
         with translated("lambda:GetEventSourceMapping"):
             found = client.get_event_source_mapping(UUID=uuid)
-        return cls(client, uuid, function_arn=found["FunctionArn"])
+        return cls(client, uuid, function_arn=found["FunctionArn"], clock=access.clock)
 
     @classmethod
     def of_function(cls, name: str, *, access: AwsAccess | None = None) -> Self:
@@ -64,12 +70,13 @@ class EventSourceMapping:
 
         Raises AwsError.
         """
-        client: LambdaClient = (access or AwsAccess()).client("lambda")
+        access = access or AwsAccess()
+        client: LambdaClient = access.client("lambda")
         with translated("lambda:ListEventSourceMappings"):
             found = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
         if len(found) != 1:
             raise AwsError(f"function {name} has {len(found)} event source mappings; one is expected")
-        return cls(client, found[0]["UUID"], function_arn=found[0]["FunctionArn"])
+        return cls(client, found[0]["UUID"], function_arn=found[0]["FunctionArn"], clock=access.clock)
 
     @property
     def off_command(self) -> str:
@@ -84,7 +91,7 @@ class EventSourceMapping:
         return MappingReading(
             state=MappingState(found["State"]),
             max_concurrency=found.get("ScalingConfig", {}).get("MaximumConcurrency"),
-            read_at=_date(found["ResponseMetadata"]),
+            read_at=answered_at(found) or self.clock.now(),
         )
 
     def enable(self, *, max_concurrency: int) -> None:
@@ -108,11 +115,3 @@ class EventSourceMapping:
         """Tags of other names stay. Raises AwsError."""
         with translated("lambda:TagResource"):
             self._client.tag_resource(Resource=self.arn, Tags=tags)
-
-
-def _date(metadata: Any) -> datetime:
-    """AWS's clock, which SentTimestamp is read from too; ours when the answer does not name it."""
-    try:
-        return parsedate_to_datetime(metadata["HTTPHeaders"]["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)

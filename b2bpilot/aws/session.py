@@ -20,8 +20,10 @@ from botocore.loaders import Loader
 
 from b2bpilot import __version__
 from b2bpilot.aws.attempts import hear_attempts
+from b2bpilot.aws.clock import AWS, hear_clock
 from b2bpilot.aws.credentials import ask_for_mfa_code, way_of
 from b2bpilot.aws.failures import translated
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ class AwsAccess:
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
     is_told_all: bool = False
+    clock: HostClock = field(default_factory=lambda: HostClock(AWS), repr=False, compare=False)
+    """Hears every answer."""
     _sessions: _Sessions = field(default_factory=_Sessions, init=False, repr=False, compare=False)
 
     def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
@@ -125,6 +129,7 @@ class AwsAccess:
                     raise
                 raise self._unusable(exc) from exc  # no call is made here: all else is about settings
         hear_attempts(client)
+        hear_clock(client, self.clock)
         return client
 
     def _created(self, service: str, timeouts: Timeouts) -> BaseClient:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from botocore.exceptions import ClientError
 
 from b2bpilot.aws.clock import answered_at
+from b2bpilot.clock import machine_time
 from b2bpilot.errors import CredentialsMissing
 
 CODES = frozenset({"AuthFailure", "InvalidSignature", "InvalidSignatureException", "SignatureDoesNotMatch"})
@@ -40,7 +41,7 @@ def refusal(exc: ClientError, code: str, message: str) -> CredentialsMissing | N
 
 def _behind_aws(exc: ClientError) -> timedelta | None:
     answered = answered_at(exc.response)
-    return None if answered is None else answered - datetime.now(UTC)
+    return None if answered is None else answered - machine_time()
 
 
 def _in_words(skew: timedelta) -> str:

@@ -32,6 +32,7 @@ from b2bpilot.cli.submissions.app import app as submissions
 from b2bpilot.cli.subscriptions.app import app as subscriptions
 from b2bpilot.cli.twilio.app import app as twilio
 from b2bpilot.cli.verify.command import verify
+from b2bpilot.clock import Machine, machine_time
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
@@ -76,12 +77,15 @@ def b2bpilot(
     """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code. A SIGTERM is a Ctrl-C: what was taken is given back first."""
+def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) -> int:
+    """Run one command line and return its exit code. A SIGTERM is a Ctrl-C: what was taken is given back first.
+
+    `machine` is this machine's clock.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _escape_what_the_terminal_cannot_show()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr))
+    pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr), machine=machine)
     try:
         exit_code = _run(arguments, pilot)
         pilot.output.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from b2bpilot.aws.secrets import read_secret
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.environment import Environment
 from b2bpilot.twilio.rest import TwilioAccess
@@ -18,4 +19,5 @@ def twilio_access(environment: Environment, *, api_url: str | None) -> TwilioAcc
             f"secret {arn} has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN",
             hint="set the parameters TwilioAccountSid and TwilioAuthToken and deploy",
         )
-    return TwilioAccess(account_sid=account_sid, auth_token=token, api_url=api_url)
+    clock = HostClock("Twilio", machine=environment.access.clock.machine)
+    return TwilioAccess(account_sid=account_sid, auth_token=token, api_url=api_url, clock=clock)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.twilio.failures import translated
 
@@ -39,6 +40,7 @@ class TwilioAccess:
     account_sid: str
     auth_token: str = field(repr=False)
     api_url: str | None = None
+    clock: HostClock = field(default_factory=lambda: HostClock("Twilio"), repr=False, compare=False)
 
     def connect(self) -> Twilio:
         """Raises SettingsInvalid for an `api_url` that would carry the token in the clear. Asks nothing yet."""
@@ -47,11 +49,16 @@ class TwilioAccess:
 
         from b2bpilot.twilio.transport import Patient, Transport
 
-        transport = Transport(api_url=self.api_url, timeout_seconds=TIMEOUT_SECONDS, connections=IN_FLIGHT)
+        transport = Transport(
+            api_url=self.api_url,
+            timeout_seconds=TIMEOUT_SECONDS,
+            connections=IN_FLIGHT,
+            clock=self.clock,
+        )
         client = Client(
             self.account_sid, self.auth_token, http_client=Patient(transport), environment={"": ""}
         )
-        return Twilio(account_sid=self.account_sid, client=client)
+        return Twilio(account_sid=self.account_sid, client=client, clock=self.clock)
 
 
 def _check(api_url: str | None) -> None:
@@ -69,6 +76,8 @@ class Twilio:
 
     account_sid: str
     client: Client = field(repr=False)
+    clock: HostClock = field(default_factory=lambda: HostClock("Twilio"), repr=False, compare=False)
+    """Twilio's, by which it dates messages and alerts."""
 
     def account(self) -> Account:
         """Return the account: the cheapest proof that Twilio accepts the token. Raises TwilioFailed."""

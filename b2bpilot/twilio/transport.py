@@ -14,6 +14,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 
+from b2bpilot.clock import HostClock
+
 SILENT = logging.Logger("b2bpilot.twilio", logging.CRITICAL + 1)  # noqa: LOG001  # the SDK's own one logs numbers
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 ATTEMPTS_TO_CONNECT = 3
@@ -31,8 +33,17 @@ class Transport:
 
     is_async = False
 
-    def __init__(self, *, api_url: str | None, timeout_seconds: float, connections: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        api_url: str | None,
+        timeout_seconds: float,
+        connections: int = 1,
+        clock: HostClock | None = None,
+    ) -> None:
+        """`clock` hears every answer."""
         self._api_url = api_url
+        self._clock = clock or HostClock("Twilio")
         self._client = TwilioHttpClient(timeout=timeout_seconds, max_retries=0, logger=SILENT)
         for scheme in ("https://", "http://"):
             self._client.session.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=0))
@@ -40,7 +51,10 @@ class Transport:
             self._client.session.trust_env = False
 
     def request(self, method: str, url: str, **rest: Any) -> Any:
-        return self._client.request(method, located(url, self._api_url), **rest)
+        asked_at = self._clock.machine()
+        answer = self._client.request(method, located(url, self._api_url), **rest)
+        self._clock.hear((answer.headers or {}).get("Date"), asked_at=asked_at)
+        return answer
 
 
 class Patient:

@@ -31,10 +31,12 @@ def _redriver(function_name: str) -> Redriver:
     """Without Settings.from_env: this function may not read the secret."""
     processor = required(os.environ.get("PROCESSOR_FUNCTION_NAME"), "PROCESSOR_FUNCTION_NAME")
     queue_url = required(os.environ.get("DEAD_LETTER_QUEUE_URL"), "DEAD_LETTER_QUEUE_URL")
+    mapping = EventSourceMapping.of_function(function_name)
     return Redriver(
         queue=DeadLetterQueue.connect(queue_url),
         processor=Function.connect(processor),
-        switch=Switch(EventSourceMapping.of_function(function_name)),
+        switch=Switch(mapping),
+        now=mapping.clock.now,
         own=KnownSubscribers.of_environment(os.environ),
     )
 

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from b2bpilot.aws.queue import Outgoing, Unsent
@@ -59,9 +59,10 @@ class Redriver:
         processor: Processor,
         switch: RunSwitch,
         own: KnownSubscribers,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`now` is AWS's time: that is when a run begins and ends, and when letters were sent."""
         self._queue, self._processor, self._switch = queue, processor, switch
         self._own, self._now, self._clock = own, now, clock
         self._tally = Tally(run_id="", met_at=clock())

@@ -118,4 +118,4 @@ def test_the_throttled_share_counts_every_execution_that_was_asked_for(
     )
 
     with access.aws:
-        assert metrics.throttled_share("processor", access=access, now=NOW) == share
+        assert metrics.throttled_share("processor", access=access) == share

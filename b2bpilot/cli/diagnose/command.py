@@ -93,7 +93,6 @@ def _world(pilot: Pilot, *, with_twilio: bool) -> World:
         given_database_from=pilot.settings.database_url_from or "",
         twilio_api_url=api_url_of(pilot) if with_twilio else None,
         choices=Choices(end_to_end=False, with_twilio=with_twilio),
-        clock=pilot.now,
     )
 
 

@@ -83,8 +83,7 @@ def export(
     from b2bpilot.ops.dead_letters.export import Wanted
 
     pilot = pilot_of(ctx)
-    now = pilot.now()
-    selection = selection_of(ctx, now=now)
+    selection = selection_of(ctx, pilot)
     if scheduled:
         _require_everything(file, selection)
         export_scheduled(pilot, file)
@@ -96,7 +95,7 @@ def export(
             wanted = Wanted(
                 selection=selection,
                 origin=origin,
-                now=now,
+                now=pilot.now(),
                 observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
             )
             found = _export(pilot, file, wanted, lines)

@@ -54,7 +54,7 @@ def discard(
     from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, now=pilot.now())
+    selection = selection_of(ctx, pilot)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     found = _survey(pilot, selection)
     _show_plan(pilot, found, selection, dry_run=dry_run)

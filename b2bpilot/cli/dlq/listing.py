@@ -36,8 +36,8 @@ def list_(
     from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     pilot = pilot_of(ctx)
+    selection = selection_of(ctx, pilot)
     now = pilot.now()
-    selection = selection_of(ctx, now=now)
     queue = queue_of(pilot.environment)
     attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.taking import Taken
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.ops.table.asked import AskedTable
 
 KINDS["redrive"] = RunKind(
     typed="dlq redrive", resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes)
@@ -67,7 +69,7 @@ def redrive(
     from b2bpilot.ops.dead_letters import redriving
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, now=pilot.now())
+    selection = selection_of(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
     if rate is not None and not math.isfinite(rate):
         raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
@@ -147,12 +149,19 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, (taken, plan), journal)
-                summary += run.prove_earlier(rest.settled_elsewhere(run.seen), since=record.started_at)
+                summary += run.prove_earlier(
+                    rest.settled_elsewhere(run.seen), since=_by_the_rows(pilot, table, record)
+                )
                 if summary.is_certain:
                     journal.finish(summary.counts())
     show_summary(pilot, journal.run_id, summary)
     redriving.require_everything_completed(summary)
     rest.require_known()
+
+
+def _by_the_rows(pilot: Pilot, table: AskedTable, record: RunRecord) -> datetime:
+    """Return when the run began by the database's clock."""
+    return table.now() - (pilot.now() - record.began_at(pilot.clock))
 
 
 @contextmanager

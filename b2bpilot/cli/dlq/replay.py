@@ -59,7 +59,7 @@ def replay(
     from b2bpilot.ops.dead_letters.spool import Spool
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, now=pilot.now())
+    selection = selection_of(ctx, pilot)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     with Spool() as spool:
         copies = _copies(pilot, file, selection, spool)

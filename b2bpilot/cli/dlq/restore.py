@@ -110,7 +110,7 @@ def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> Res
         plan = plan_restore(
             found.path,
             whole_queue_of(pilot.environment),
-            before=sent_before(runs, origin),
+            before=sent_before(runs, origin, pilot.clock),
             discarded=found.discarded,
             now=pilot.now(),
             with_owner=pilot.environment.subscribers.judge,

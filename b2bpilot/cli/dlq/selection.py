@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperOption
 
 from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.errors import UsageError
 
@@ -71,14 +72,20 @@ class SelectingCommand(Command):
         return [*(parameter for parameter in own if parameter not in after), *map(_option, FILTERS), *after]
 
 
-def selection_of(ctx: typer.Context, *, now: datetime) -> Selection:
-    """Return what the options say. Raises UsageError."""
+def selection_of(ctx: typer.Context, pilot: Pilot) -> Selection:
+    """Return what the options say. Times count from AWS's now, as SQS dates what it is sent; what is wrong is refused before
+    AWS is asked. Raises UsageError."""
+    given = ctx.meta.get(KEY, {})
+    _require_values(given)
+    found = _selection(given, now=pilot.machine())
+    return _selection(given, now=pilot.now()) if found.since or found.until else found
+
+
+def _selection(given: Mapping[str, Any], *, now: datetime) -> Selection:
     from b2bpilot.ops.dead_letters.expression import Expression
     from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.inspect import identify
 
-    given = ctx.meta.get(KEY, {})
-    _require_values(given)
     since, until, older_than, where = (given.get(name) for name in ("since", "until", "older_than", "where"))
     return Selection(
         group=given.get("group"),

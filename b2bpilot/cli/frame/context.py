@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ import typer
 
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, resolve, state_home
+from b2bpilot.cli.frame.skew import Skews
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
+from b2bpilot.clock import HostClock, Machine, machine_time
 from b2bpilot.errors import LocalEnvironmentError, PilotError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Pilot:
     given: dict[str, str | bool] = field(default_factory=dict)
     views: tuple[str, ...] = ()
     """Forms of the output that only this command has."""
+    machine: Machine = machine_time
+    """This machine's time: for its own files. What another host dates is compared with `now` and `rows_now`."""
 
     def __post_init__(self) -> None:
         self.output.given = self.given
@@ -59,6 +63,7 @@ class Pilot:
 
         found = environment.discover(self.environment_name, self.access)
         self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
+        self.skews.tell_machine(self.clock)
         return found
 
     @property
@@ -158,9 +163,31 @@ class Pilot:
         chosen = self.environ.get("B2BPILOT_HOME")
         return Path(chosen).absolute() if chosen else self.local_home.parent
 
-    @staticmethod
-    def now() -> datetime:
-        return datetime.now(UTC)
+    @cached_property
+    def clock(self) -> HostClock:
+        """AWS's, which hears every answer."""
+        from b2bpilot.aws.clock import AWS
+
+        return HostClock(AWS, machine=self.machine)
+
+    @cached_property
+    def skews(self) -> Skews:
+        return Skews(self.output)
+
+    def now(self) -> datetime:
+        """AWS's time. The environment's outputs, which every command asks for, bring it; without an environment it is
+        this machine's. Raises what `environment` does."""
+        if self.settings.environment is not None:
+            _ = self.environment
+        return self.clock.now()
+
+    def rows_now(self, database: DatabaseManager) -> datetime:
+        """The database's time, which its rows are dated with. Raises DatabaseError."""
+        clock = HostClock("the database", machine=self.machine)
+        asked_at = self.machine()
+        clock.tell(database.now(), asked_at=asked_at)
+        self.skews.tell_host(clock, of=self.clock)
+        return clock.now()
 
     def _access(self, name: str) -> AwsAccess:
         from b2bpilot.aws.session import AwsAccess
@@ -168,7 +195,12 @@ class Pilot:
         settings = self.settings
         if name == LOCAL:
             return self._local_access()
-        return AwsAccess(region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url)
+        return AwsAccess(
+            region=settings.region,
+            profile=settings.profile,
+            endpoint_url=settings.endpoint_url,
+            clock=self.clock,
+        )
 
     def _local_access(self) -> AwsAccess:
         """The local environment's own settings, whatever the shell has; --endpoint-url names another way to it."""
@@ -192,6 +224,7 @@ class Pilot:
             access_key_id=found["AWS_ACCESS_KEY_ID"],
             secret_access_key=found["AWS_SECRET_ACCESS_KEY"],
             is_told_all=True,
+            clock=self.clock,
         )
 
     def _keep_secret(self, url: str | None) -> None:

@@ -46,16 +46,18 @@ def inspect(
     from b2bpilot.ops.inspect.surroundings import Surroundings
 
     pilot = pilot_of(ctx)
-    now = pilot.now()
     wanted = clue(id_)
-    begin = parse_since(since, "--since", now=now) if since else None
+    if since:
+        parse_since(since, "--since", now=pilot.machine())
     _require_somebody_to_ask(pilot)
     with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
+        sources = _sources(pilot)
+        now = pilot.clock.now()
         around = Surroundings(
             environment=pilot.settings.environment,
             table=pilot.table,
-            sources=_sources(pilot),
-            since=begin,
+            sources=sources,
+            since=parse_since(since, "--since", now=now) if since else None,
             now=now,
         )
         found = operation(wanted, around)
@@ -77,11 +79,12 @@ def _sources(pilot: Pilot) -> Sources:
     from b2bpilot.ops.inspect.sources import sources_of, unasked
     from b2bpilot.ops.inspect.twilio_record import TwilioRecord
 
-    twilio = TwilioRecord(connect=lambda: twilio_access_of(pilot).connect(), now=pilot.now())
     if pilot.settings.environment is None:
         return unasked("no environment was named")
     try:
-        return sources_of(pilot.environment, home=pilot.runs_home, twilio=twilio)
+        environment = pilot.environment
+        twilio = TwilioRecord(connect=lambda: twilio_access_of(pilot).connect(), now=pilot.now())
+        return sources_of(environment, home=pilot.runs_home, twilio=twilio)
     except AwsError as exc:
         if not pilot.settings.database_url:
             raise

@@ -110,7 +110,7 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         "export": dict(status.export or {}),
     }
     if status.running:
-        pilot.output.pairs(fields, text=_running(status, now=pilot.now()))
+        pilot.output.pairs(fields, text=_running(status, now=pilot.machine()))
         pilot.output.record({}, text=["", "For other AWS tools:", *_exports(status)])
     else:
         text = [f"No local environment is running in {status.home}", "Start one: b2bpilot local up"]

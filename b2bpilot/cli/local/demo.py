@@ -37,7 +37,7 @@ def demo(ctx: typer.Context) -> None:
         pilot.output.progress("starting") as progress,
     ):
         for number, scene in enumerate(demonstrate(Path(home), progress=progress), start=1):
-            _show(pilot, number, scene, now=pilot.now())
+            _show(pilot, number, scene, now=pilot.machine())
         progress("stopping")
     pilot.output.record({"held": True}, text=["", "Everything held. The environment is gone again."])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,12 +69,11 @@ def logs(
     from b2bpilot.ops.logs import reading
 
     pilot = pilot_of(ctx)
-    now = pilot.now()
     if follow and (until or pilot.output.format is Format.JSON):
         raise UsageError("--follow has no end", hint="leave out --until; for programs there is -o jsonl")
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
-    begin = parse_since(since, "--since", now=now)
-    _, end = parse_period(since, until, now=now)
+    _ = _period(since, until, now=pilot.machine())
+    begin, end = _period(since, until, now=pilot.now())
     logs = reading.groups(pilot.environment, functions or [])
 
     def missing(function: str, group: str) -> None:
@@ -86,6 +86,12 @@ def logs(
     if _show(pilot, found, reveal=reveal) == 0:
         until_ = f" until {end:%Y-%m-%d %H:%M:%S}" if end else ""
         pilot.output.notice(f"No lines match since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
+
+
+def _period(since: str, until: str | None, *, now: datetime) -> tuple[datetime, datetime | None]:
+    """CloudWatch's lines have AWS's time. Raises UsageError."""
+    _, end = parse_period(since, until, now=now)
+    return parse_since(since, "--since", now=now), end
 
 
 def _selection(

@@ -156,7 +156,7 @@ def publish(
         changes=chosen.changes if file is not None else {},
         real=real,
     )
-    first = order.check(now=pilot.now())
+    first = order.check(now=pilot.machine())
     request = publishing.Request(
         via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
     )
@@ -167,7 +167,7 @@ def publish(
 
 def _warn_of_twilio_ids(pilot: Pilot, order: Order) -> None:
     """Such ids are UUIDs of version 5, made of a MessageSid."""
-    if not (found := order.of_twilio(now=pilot.now())):
+    if not (found := order.of_twilio(now=pilot.machine())):
         return
     example = found[0] + (f", and {len(found) - 1:,} more," if len(found) > 1 else "")
     happens = "is skipped as a duplicate" if order.real else "is refused, and becomes a dead letter"

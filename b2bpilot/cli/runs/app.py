@@ -44,7 +44,7 @@ def list_(
         for record in list_runs(pilot.runs_home, unreadable=pilot.output.notice)
         if named is None or record.environment == named
     )
-    now = pilot.now()
+    now = pilot.machine()
     count = pilot.output.rows("runs", (run_record.row(record, now=now) for record in islice(found, limit)))
     if count == 0:
         of = f" of environment {named}" if named else ""
@@ -71,7 +71,7 @@ def show(
     pilot = pilot_of(ctx)
     record = find(pilot.runs_home, run)
     output = pilot.output
-    output.pairs({"run": run_record.fields(record)}, text=run_record.story(record, now=pilot.now()))
+    output.pairs({"run": run_record.fields(record)}, text=run_record.story(record, now=pilot.machine()))
     shown = [
         message
         for message in record.messages.values()

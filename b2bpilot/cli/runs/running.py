@@ -45,6 +45,7 @@ def new_run(
         operator=operator_name(),
         reason=reason,
         parameters=parameters,
+        dated_by=pilot.clock,
     )
     if not is_quiet:
         pilot.output.notice(f"run {journal.run_id}")
@@ -58,7 +59,7 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
     from b2bpilot.ops.runs.journal import Journal, operator_name
 
     with (
-        Journal.reopen(record.path, operator=operator_name()) as journal,
+        Journal.reopen(record.path, operator=operator_name(), clock=pilot.now) as journal,
         _told_how_to_go_on(pilot, journal, record.command),
     ):
         yield journal
@@ -73,7 +74,7 @@ def failed_before(pilot: Pilot) -> Mapping[str, int]:
         pilot.runs_home,
         environment=pilot.environment.name,
         account_id=stack.account_id,
-        now=pilot.now(),
+        now=pilot.machine(),
     )
 
 

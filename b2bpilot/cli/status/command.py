@@ -99,7 +99,7 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
 
     try:
         with pilot.output.screen() as draw:
-            for reading, found in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.now):
+            for reading, found in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.machine):
                 _show(pilot, reading, found, draw)
                 sleep(interval.total_seconds())
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,19 +65,20 @@ def list_(
     from b2bpilot.ops.submissions import Query, select
 
     pilot = pilot_of(ctx)
-    now = pilot.now()
     wanted = _limit(limit, all_=all_)
-    begin, end = parse_period(since, until, now=now)
-    query = Query(
-        status=status,
-        since=begin,
-        until=end,
-        from_number=from_number,
-        test=test,
-        limit=wanted,
-    )
+    parse_period(since, until, now=pilot.machine())
     is_table = pilot.output.format is Format.TABLE
     with pilot.database() as database:
+        now = pilot.rows_now(database)
+        begin, end = parse_period(since, until, now=now)
+        query = Query(
+            status=status,
+            since=begin,
+            until=end,
+            from_number=from_number,
+            test=test,
+            limit=wanted,
+        )
         rows = (
             Row(
                 fields=submission.fields(row, reveal=reveal),
@@ -119,11 +121,11 @@ def stuck(
 
     pilot = pilot_of(ctx)
     wanted = _limit(limit, all_=all_)
-    begin = parse_since(since, "--since", now=pilot.now()) if since else None
+    _since(since, now=pilot.machine())
     view = stuck_view.StuckView(facts=lambda: _retry_facts(pilot), reveal=reveal)
     with pilot.database() as database:
-        now = database.now()
-        found = operation.stuck(database, since=begin, limit=wanted)
+        now = pilot.rows_now(database)
+        found = operation.stuck(database, since=_since(since, now=now), limit=wanted)
         count = pilot.output.rows("submissions", (view.row(row, now=now) for row in found))
         _say_whose(pilot, database)
     view.tell(pilot.output)
@@ -163,10 +165,10 @@ def show(
 
     pilot = pilot_of(ctx)
     with pilot.database() as database:
-        row = find(message_id, database)
+        row, now = find(message_id, database), pilot.rows_now(database)
         _say_whose(pilot, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
-    pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=pilot.now()))
+    pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=now))
 
 
 app.command("republish", cls=Command)(republish.republish)
@@ -178,6 +180,11 @@ def _say_whose(pilot: Pilot, database: DatabaseManager) -> None:
     pilot.output.notice(proof.told())
     if pilot.output.format is Format.JSON:
         pilot.output.record({"database": proof.fields()}, text=())
+
+
+def _since(text: str | None, *, now: datetime) -> datetime | None:
+    """Rows are dated by the database. Raises UsageError."""
+    return parse_since(text, "--since", now=now) if text else None
 
 
 def _limit(limit: int | None, *, all_: bool) -> int | None:

@@ -63,11 +63,12 @@ def _before(now: datetime, text: str, option: str) -> datetime:
 def relative(moment: datetime, *, now: datetime) -> str:
     """Return how long ago a moment was, in its largest unit: `3 m ago`."""
     seconds = (now - moment).total_seconds()
-    text = _largest_unit(abs(seconds))
+    text = in_largest_unit(abs(seconds))
     return f"{text} ago" if seconds >= 0 else f"in {text}"
 
 
-def _largest_unit(seconds: float) -> str:
+def in_largest_unit(seconds: float) -> str:
+    """Return `3 m`: whole ones of the largest unit of which there is one."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

@@ -112,18 +112,18 @@ def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
     world = World(
         name=pilot.environment_name,
         access=pilot.access,
-        now=pilot.now(),
+        now=pilot.machine(),
         home=pilot.runs_home,
         given_database_url=pilot.settings.database_url,
         given_database_from=pilot.settings.database_url_from or "",
         twilio_api_url=api_url_of(pilot) if choices.with_twilio else None,
         choices=choices,
-        clock=pilot.now,
         tell=tell,
     )
     try:
         yield world
     finally:
+        pilot.skews.tell_machine(pilot.clock)
         _clean_up(pilot, world)
 
 
@@ -213,5 +213,7 @@ def _as_rows(pilot: Pilot, results: Iterator[Result]) -> list[Result]:
 def _as_junit(pilot: Pilot, results: list[Result], *, strict: bool) -> list[Result]:
     from b2bpilot.cli.verify.junit import document
 
-    pilot.output.record({}, text=[document(pilot.environment_name, results, at=pilot.now(), strict=strict)])
+    pilot.output.record(
+        {}, text=[document(pilot.environment_name, results, at=pilot.clock.now(), strict=strict)]
+    )
     return results

@@ -22,7 +22,8 @@ FAILED = b"failed"
 
 
 def failures(home: Path, *, environment: str, account_id: str, now: datetime) -> Mapping[str, int]:
-    """Return in how many runs each letter failed that the processor was invoked with, by its id in the queue.
+    """Return in how many runs each letter failed that the processor was invoked with, by its id in the queue. `now` is this
+    machine's, as its files are.
 
     A journal that cannot be read counts nothing: at worst a letter is sent once more.
     """

@@ -218,7 +218,7 @@ def prepare(
         request=order.request,
         wanted=order.wants,
         failed_before=failed_before,
-        started_at=order.choice.now,
+        started_at=environment.access.clock.latest(),
         reach=reach_of(environment, order),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from b2bpilot.aws.functions import Function, Invocation
@@ -145,7 +145,7 @@ def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
             yield _running(environment, mapping, known)
         return
     require_off(mapping)
-    yield Running(run=_as_recorded(record), readings=iter(()))
+    yield Running(run=_as_recorded(record, record.began_at(environment.access.clock)), readings=iter(()))
 
 
 def announce(
@@ -248,12 +248,12 @@ def _already_on(mapping: Mapping, reading: MappingReading) -> Refused:
     )
 
 
-def _as_recorded(record: RunRecord) -> RemoteRun:
+def _as_recorded(record: RunRecord, began_at: datetime) -> RemoteRun:
     """The run of a journal when the mapping tells of another one since, or when it never began."""
     return RemoteRun(
         run_id=record.run_id,
-        started_at=record.started_at,
-        ends_at=record.started_at + LONGEST,
+        started_at=began_at,
+        ends_at=began_at + LONGEST,
         max_failures=0,
         ended="the mapping tells nothing of it any more",
     )

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from b2bpilot.aws.queue import Judge as OwnerJudge
 from b2bpilot.aws.queue import Outgoing, Unsent
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
 from b2bpilot.ops.dead_letters.discard import Problem
@@ -29,7 +30,7 @@ BATCH = 10
 WORKERS = 8
 COMMAND = "restore"
 CLOCKS_DIFFER = timedelta(minutes=5)
-"""By so much SQS's clock may be behind ours."""
+"""By so much the times may differ of a run that this machine's clock dated: it may have been set since."""
 
 
 class Decision(StrEnum):
@@ -113,8 +114,8 @@ class Restored:
         return {"put back": self.put_back, "not put back": len(self.problems)}
 
 
-def sent_before(records: Iterator[RunRecord], origin: Origin) -> dict[str, Before]:
-    """Return what restores into this queue have sent, or perhaps sent, by the letter's former id."""
+def sent_before(records: Iterator[RunRecord], origin: Origin, clock: HostClock) -> dict[str, Before]:
+    """Return what restores into this queue have sent, or perhaps sent, by the letter's former id. `clock` is AWS's."""
     found: dict[str, Before] = {}
     for record in records:
         if record.command != COMMAND or (record.environment, record.account_id, record.region) != (
@@ -126,7 +127,7 @@ def sent_before(records: Iterator[RunRecord], origin: Origin) -> dict[str, Befor
         for id_, state in record.messages.items():
             if (state.was_accepted or state.is_unknown) and not _is_accepted(found.get(id_)):
                 stage = Stage.ACCEPTED if state.was_accepted else Stage.UNKNOWN
-                found[id_] = Before(run_id=record.run_id, started_at=record.started_at, stage=stage)
+                found[id_] = Before(run_id=record.run_id, started_at=record.began_at(clock), stage=stage)
     return found
 
 

@@ -93,7 +93,9 @@ def prepare(
     Raises UsageError for a run of another kind or environment, Refused for one that never began to send, and AwsError.
     """
     _require_resumable(environment, record)
-    rest = Rest(record=record, choice=_choice(record))
+    clock = environment.access.clock
+    began_at = record.began_at(clock)
+    rest = Rest(record=record, choice=_choice(record, began_at))
     order = _order(environment, record, rest, now=now)
     route, queue = route_of(environment, order), queue_of(environment)
     _show_again(queue, rest)
@@ -104,9 +106,9 @@ def prepare(
         request=order.request,
         wanted=rest.wants,
         known=rest.sent(route),
-        failed_before=_failed_before(record, now=now),
+        failed_before=_failed_before(record, now=clock.machine()),
         run_id=record.run_id,
-        started_at=record.started_at,
+        started_at=began_at,
         reach=reach_of(environment, order),
     )
     return order, redrive, rest
@@ -133,10 +135,10 @@ def _require_resumable(environment: Environment, record: RunRecord) -> None:
         )
 
 
-def _choice(record: RunRecord) -> Choice | None:
+def _choice(record: RunRecord, began_at: datetime) -> Choice | None:
     """Ages in a journal are times, so they are those of the run's beginning."""
     spelled = record.parameters.get("selection")
-    return None if spelled is None else Choice.from_journal(spelled, now=record.started_at)
+    return None if spelled is None else Choice.from_journal(spelled, now=began_at)
 
 
 def _show_again(queue: DeadLetterQueue, rest: Rest) -> None:

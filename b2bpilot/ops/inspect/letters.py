@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.look import Queue, look
@@ -30,7 +29,7 @@ class DeadLetters:
     def ask(self, question: Question) -> Answer:
         tap = _Tap(self.queue, question, until=self.monotonic() + SECONDS, monotonic=self.monotonic)
         seen = look(
-            tap, now=datetime.now(UTC), selection=Selection(message_ids=frozenset({question.message_id}))
+            tap, now=question.until, selection=Selection(message_ids=frozenset({question.message_id}))
         )
         letters = sorted(tap.found.values(), key=lambda letter: letter.sent_at or question.until)
         note = None if seen.is_complete else f"saw {seen.saw:,} of about {many(seen.about, 'letter')}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from b2bpilot.clock import HostClock, machine_time
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import ANNOUNCED, RunRecord, read
 from b2bpilot.pipeline.message import format_time
@@ -24,10 +25,6 @@ NUMBER = re.compile(r"(\+\d{4})\d+(\d{4})")
 """A phone number, wherever it stands in what is written: journals hold none in full."""
 
 Clock = Callable[[], datetime]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Journal:
@@ -52,9 +49,15 @@ class Journal:
         operator: str,
         reason: str | None,
         parameters: Mapping[str, object],
-        clock: Clock = _now,
+        clock: Clock = machine_time,
+        dated_by: HostClock | None = None,
     ) -> Self:
-        """Begin a run in `home`/runs. Raises JournalFailed; then nothing must be changed."""
+        """Begin a run in `home`/runs. Raises JournalFailed; then nothing must be changed.
+
+        `dated_by` is the host whose clock tells the times, such as AWS's: a resumed run compares them with what that host
+        dated. Without it they are `clock`'s.
+        """
+        clock = dated_by.now if dated_by else clock
         run_id, file = _new_file(home, command, clock)
         journal = cls(run_id, file, clock=clock)
         journal.write(
@@ -69,13 +72,14 @@ class Journal:
                 "operator": operator,
                 "reason": reason,
                 "parameters": dict(parameters),
+                **_dated_by(dated_by),
                 **_process(),
             }
         )
         return journal
 
     @classmethod
-    def reopen(cls, path: Path, *, operator: str, clock: Clock = _now) -> Self:
+    def reopen(cls, path: Path, *, operator: str, clock: Clock = machine_time) -> Self:
         """Go on with the run of this journal. Raises Refused while it still runs, or JournalFailed."""
         journal = cls(path.name.removesuffix(SUFFIX), DurableFile.reopen(path), clock=clock)
         journal.write({"event": "resumed", "operator": operator, **_process()})
@@ -142,6 +146,16 @@ def _new_file(home: Path, command: str, clock: Clock) -> tuple[str, DurableFile]
             return run_id, DurableFile.create(home / FOLDER / f"{run_id}{SUFFIX}")
         except FileExistsError:
             continue
+
+
+def _dated_by(host: HostClock | None) -> Mapping[str, object]:
+    """What leads back to this machine's clock."""
+    if host is None or not host.is_known:
+        return {}
+    return {
+        "dated_by": host.host,
+        "machine_ahead_seconds": round(host.machine_ahead().total_seconds(), 1),
+    }
 
 
 def _process() -> Mapping[str, object]:

@@ -7,12 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from b2bpilot.clock import HostClock
 from b2bpilot.ops.runs.durable import JournalFailed, is_in_use
 from b2bpilot.pipeline.message import parse_time
 
@@ -94,6 +95,15 @@ class RunRecord:
     state: RunState
     counts: Mapping[str, int] | None
     messages: Mapping[str, MessageState]
+    machine_ahead: timedelta | None = None
+    """By how much this machine's clock was ahead of AWS's, which told the run's times; None where this machine's told them."""
+
+    def began_at(self, clock: HostClock) -> datetime:
+        """Return when the run began by AWS's clock. Of a run that this machine dated, that is as sure as that its clock has
+        not been set since."""
+        if self.machine_ahead is not None:
+            return self.started_at
+        return self.started_at - clock.machine_ahead()
 
     def stages(self) -> Counter[Stage]:
         return Counter(message.stage for message in self.messages.values())
@@ -231,4 +241,9 @@ class _Reading:
             state=RunState.RUNNING if is_running else ended,
             counts=self._counts,
             messages=self._messages,
+            machine_ahead=_seconds(started.get("machine_ahead_seconds")),
         )
+
+
+def _seconds(given: object) -> timedelta | None:
+    return timedelta(seconds=given) if isinstance(given, int | float) else None

@@ -44,12 +44,16 @@ def _is_private(world: World) -> Answer:
 
 
 def _clock_agrees(world: World) -> Answer:
-    skew = table(world).skew
-    seconds = skew.total_seconds()
+    found = table(world)
+    skew, seconds = found.skew, found.skew.total_seconds()
     if abs(skew) <= TOLERATED_SKEW:
-        return holds(f"{abs(seconds):.1f} s apart")
+        return holds(
+            f"{abs(seconds):.1f} s from {found.skew_from}'s" if seconds else f"{found.skew_from}'s time"
+        )
     side = "ahead of" if seconds > 0 else "behind"
-    return fails(f"the database's clock is {abs(seconds):.0f} s {side} this machine's; one of them is wrong")
+    return fails(
+        f"the database's clock is {abs(seconds):.0f} s {side} {found.skew_from}'s; one of them is wrong"
+    )
 
 
 def _table_exists(world: World) -> Answer:
@@ -145,7 +149,7 @@ CHECKS = (
     Check(
         code="B2B103",
         category=Category.DATABASE,
-        statement="the database's clock agrees with this machine's",
+        statement="the database's clock agrees with AWS's",
         why="Leases, stale messages and latencies are reckoned by the database's clock.",
         mend="",
         probe=_clock_agrees,

@@ -6,26 +6,32 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.aws.clock import AWS
+from b2bpilot.clock import HostClock
 from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Plan
     from b2bpilot.ops.migrations.schema import Schema
+    from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.health import ProblemCount, RowProblem
 
 APPLICATION_NAME = "b2bpilot/verify"
+THIS_MACHINE = "this machine"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """`skew` is how far the database's clock is ahead of ours, as far as the round trip lets it be known."""
+    """`skew` is how far the database's clock is ahead of AWS's, which the functions go by, as far as both could be read;
+    `skew_from` is whose clock that is."""
 
     place: str
     server_version: str
     is_local: bool
     is_encrypted: bool
     skew: timedelta
+    skew_from: str = AWS
     schema: Schema
 
 
@@ -74,12 +80,23 @@ def _read(world: World) -> Table:
             host = connection.info.host
             is_encrypted = bool(connection.pgconn.ssl_in_use)
             version = connection.info.parameter_status("server_version")
-        before, theirs, after = world.clock(), database.now(), world.clock()
+        skew, skew_from = _skew(database, world.access.clock)
     return Table(
         place=place(url),
         server_version=version or "of an unknown version",
         is_local=host.startswith("/") or host in LOOPBACK,
         is_encrypted=is_encrypted,
-        skew=theirs - (before + (after - before) / 2),
+        skew=skew,
+        skew_from=skew_from,
         schema=schema,
     )
+
+
+def _skew(database: DatabaseManager, aws: HostClock) -> tuple[timedelta, str]:
+    """Return how far the database is ahead of AWS; where AWS told no time, of this machine."""
+    asked_at = aws.machine()
+    theirs = HostClock("the database", machine=aws.machine)
+    theirs.tell(database.now(), asked_at=asked_at)
+    if not aws.is_known:
+        return -theirs.machine_ahead(), THIS_MACHINE
+    return theirs.ahead_of(aws), aws.host

@@ -39,7 +39,7 @@ def run_until(
     while is_worth_waiting(results, strict=strict) and clock() + PAUSE_SECONDS < deadline:
         observe([one for one in results if _is_in_the_way(one, strict=strict)], deadline - clock())
         pause(PAUSE_SECONDS)
-        world = world.again(now=world.clock())
+        world = world.again()
         results = list(runner.run(world, _settled(results)))
     yield from results
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ class Choices:
 class World:
     """One look at one environment. A second look, to see whether something has become true, is `again`.
 
-    `given_database_url` is an operator's own; else the secret's is used. Everything raises AwsError and its kin.
+    `now` is this machine's time until AWS has told its own. `given_database_url` is an operator's own; else the secret's is
+    used. Everything raises AwsError and its kin.
     """
 
     name: str
@@ -54,7 +55,6 @@ class World:
     home: Path | None = None
     """Where this machine keeps its journals and archives."""
     choices: Choices = field(default_factory=Choices)
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     tell: Callable[[str], None] = lambda _: None
     """Takes what an operator has to know at once. Called from other threads."""
     once: Once = field(default_factory=Once, repr=False)
@@ -64,7 +64,17 @@ class World:
 
     @property
     def stack(self) -> StackOutputs:
-        return self.once.ask("stack", lambda: stack.describe(self.name, self.access))
+        return self.once.ask("stack", self._described)
+
+    def _described(self) -> StackOutputs:
+        """The answer tells AWS's time, which everything is counted by from here on: nothing is dated before it."""
+        found = stack.describe(self.name, self.access)
+        self.now -= self.access.clock.machine_ahead()
+        return found
+
+    def clock(self) -> datetime:
+        """Return AWS's time."""
+        return self.access.clock.now()
 
     @property
     def environment(self) -> Environment:
@@ -121,6 +131,6 @@ class World:
         """Ask a source that several probes share; the caller's annotation gives its type."""
         return self.once.ask(key, source)
 
-    def again(self, *, now: datetime) -> World:
+    def again(self) -> World:
         """Return the same environment, not looked at yet."""
-        return replace(self, now=now, once=Once())
+        return replace(self, now=self.access.clock.machine(), once=Once())

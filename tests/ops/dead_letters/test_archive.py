@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
 from b2bpilot.ops.dead_letters.archive import (
     REPLACEMENT,
@@ -105,7 +106,7 @@ def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_second
 
 def planned_restore(queue: LetterQueue, home: Path, source: str) -> RestorePlan:
     found = source_of(home, source)
-    before = sent_before(records(home, "restore", unreadable=pytest.fail), ORIGIN)
+    before = sent_before(records(home, "restore", unreadable=pytest.fail), ORIGIN, HostClock("AWS"))
     return plan_restore(found.path, queue, before=before, discarded=found.discarded, now=NOW)
 
 

@@ -220,15 +220,33 @@ def test_a_connection_in_plain_text_is_found() -> None:
 
 @breaks("B2B103")
 @pytest.mark.parametrize(
-    ("offset", "told"), [(timedelta(seconds=90), "behind this"), (timedelta(minutes=-3), "ahead of this")]
+    ("offset", "told"),
+    [(timedelta(seconds=90), "behind AWS's"), (timedelta(minutes=-3), "ahead of AWS's")],
 )
 def test_clocks_that_differ_are_found(database_url: str, offset: timedelta, told: str) -> None:
-    wrong = world(given_database_url=database_url, clock=lambda: datetime.now(UTC) + offset)
+    wrong = world(given_database_url=database_url)
+    hear(wrong, machine=timedelta(), aws=offset)
 
     found = seen("B2B103", wrong)
 
     assert found.status is Status.WARNING
     assert told in found.seen
+
+
+@breaks("B2B103")
+@pytest.mark.parametrize("offset", [timedelta(minutes=-4), timedelta(days=30)])
+def test_a_wrong_clock_of_this_machine_is_not_the_database_s(database_url: str, offset: timedelta) -> None:
+    right = world(given_database_url=database_url)
+    hear(right, machine=offset, aws=timedelta())
+
+    assert seen("B2B103", right).status is Status.OK
+
+
+def hear(world: World, *, machine: timedelta, aws: timedelta) -> None:
+    """Let AWS tell its time to a machine; both are so far ahead of the database's."""
+    clock = world.access.clock
+    clock.machine = lambda: datetime.now(UTC) + machine
+    clock.tell(datetime.now(UTC) + aws, asked_at=clock.machine())
 
 
 @breaks("B2B084")
