@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Output
-from b2bpilot.cli.text.durations import in_largest_unit
+from b2bpilot.cli.text.durations import ahead_in_words
 from b2bpilot.clock import WORTH_SAYING, HostClock
 
 THIS_MACHINE = "this machine"
@@ -40,9 +40,9 @@ class Skews:
     def _tell(self, whose: str, ahead: timedelta, *, of: str, then: str) -> None:
         if abs(ahead) < WORTH_SAYING or whose in self.said:
             return
-        amount = in_largest_unit(abs(ahead).total_seconds())
-        direction = "ahead of" if ahead > timedelta() else "behind"
-        self.output.notice(f"{whose[:1].upper()}{whose[1:]}'s clock is {amount} {direction} {of}'s: {then}.")
+        self.output.notice(
+            f"{whose[:1].upper()}{whose[1:]}'s clock is {ahead_in_words(ahead)} {of}'s: {then}."
+        )
         self.said[whose] = {
             "clock": whose,
             "compared_with": of,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +11,10 @@ import typer
 from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
+from b2bpilot.clock import WORTH_SAYING
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +47,15 @@ def list_(
         if named is None or record.environment == named
     )
     now = pilot.machine()
-    count = pilot.output.rows("runs", (run_record.row(record, now=now) for record in islice(found, limit)))
+    shown: list[RunRecord] = []
+
+    def rows() -> Iterator[Row]:
+        for record in islice(found, limit):
+            shown.append(record)
+            yield run_record.row(record, now=now)
+
+    count = pilot.output.rows("runs", rows())
+    _tell_of_the_clock(pilot, shown)
     if count == 0:
         of = f" of environment {named}" if named else ""
         pilot.output.notice(f"No runs{of} in {pilot.runs_home / 'runs'}.")
@@ -82,6 +92,7 @@ def show(
     output.rows("messages", (run_record.message_row(message, record) for message in shown))
     if len(shown) < len(record.messages):
         output.notice(f"{len(record.messages) - len(shown):,} more went well: --all")
+    _tell_of_the_clock(pilot, [record])
     for line in run_record.advice(record, can_resume=kind_of(record).resume is not None):
         output.notice(line)
 
@@ -107,6 +118,18 @@ def resume(
         raise UsageError(f"a run of {record.command!r} cannot be resumed", hint="run the command again")
     run_record.require_same_place(pilot, record)
     resumer(pilot, record, yes=yes)
+
+
+def _tell_of_the_clock(pilot: Pilot, shown: Sequence[RunRecord]) -> None:
+    """Their times are AWS's, and their ages are counted by this machine's clock, which may have been set since."""
+    off = [one for one in shown if one.machine_ahead and abs(one.machine_ahead) >= WORTH_SAYING]
+    if off:
+        told = run_record.off_by(off[0])
+        of = "that run" if len(shown) == 1 else f"run {off[0].run_id}"
+        more = f", and of {len(off) - 1:,} more" if len(off) > 1 else ""
+        pilot.output.notice(
+            f"In {of}{more}, this machine's clock was {told} AWS's, which tells the times: ages are right if it was set since."
+        )
 
 
 def early(ctx: typer.Context) -> Pilot:

@@ -10,7 +10,8 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
 from b2bpilot.cli.runs.run_parameters import in_words
-from b2bpilot.cli.text.durations import relative
+from b2bpilot.cli.text.durations import ahead_in_words, relative
+from b2bpilot.clock import NO_TIME
 from b2bpilot.errors import Refused
 from b2bpilot.pipeline.message import format_time
 
@@ -35,6 +36,9 @@ def fields(record: RunRecord) -> dict[str, object]:
         "parameters": dict(record.parameters),
         "pid": record.pid,
         "started_at": format_time(record.started_at),
+        "machine_ahead_seconds": None
+        if record.machine_ahead is None
+        else record.machine_ahead.total_seconds(),
         "last_at": format_time(record.last_at),
         "counts": dict(record.counts) if record.counts is not None else None,
         "so_far": dict(so_far(record)) if record.counts is None else None,
@@ -158,6 +162,11 @@ def _result(record: RunRecord) -> str:
     if record.counts is None:
         return ", ".join(so_far_in_words(record))
     return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in record.counts.items() if count)
+
+
+def off_by(record: RunRecord) -> str:
+    """Return `4 m behind`, of the clock of the machine that the run was on."""
+    return ahead_in_words(record.machine_ahead or NO_TIME)
 
 
 def _moment(moment: datetime, *, now: datetime) -> str:

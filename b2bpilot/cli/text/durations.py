@@ -67,6 +67,12 @@ def relative(moment: datetime, *, now: datetime) -> str:
     return f"{text} ago" if seconds >= 0 else f"in {text}"
 
 
+def ahead_in_words(ahead: timedelta) -> str:
+    """Return `4 m ahead of` or `4 m behind`."""
+    direction = "ahead of" if ahead > timedelta() else "behind"
+    return f"{in_largest_unit(abs(ahead).total_seconds())} {direction}"
+
+
 def in_largest_unit(seconds: float) -> str:
     """Return `3 m`: whole ones of the largest unit of which there is one."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
