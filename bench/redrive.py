@@ -143,16 +143,16 @@ def access_to(state: State) -> AwsAccess:
     return AwsAccess(
         region=state.region,
         endpoint_url=state.endpoint_url,
-        access_key_id=state.account_id,
-        secret_access_key="local",
+        access_key_id=state.access_key_id,
+        secret_access_key=state.secret_access_key,
     )
 
 
 def environ_of(state: State) -> dict[str, str]:
     """The variables with which a command finds the environment at any endpoint."""
     return os.environ | {
-        "AWS_ACCESS_KEY_ID": state.account_id,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": state.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
         "AWS_DEFAULT_REGION": state.region,
         "B2BPILOT_DATABASE_URL": state.database_url,
     }

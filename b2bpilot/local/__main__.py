@@ -28,6 +28,7 @@ def main() -> int:
             reply_text=arguments.reply_text,
             parameters=dict(arguments.parameter),
             variables=dict(arguments.variable),
+            handlers=arguments.handler,
             progress=_Report("progress"),
             meet=_Report("neighbours").addresses,
         ) as environment:
@@ -84,6 +85,13 @@ def _arguments() -> argparse.Namespace:
         default=[],
         metavar="NAME=VALUE",
         help="of the functions' environment; repeatable",
+    )
+    parser.add_argument(
+        "--handler",
+        action="append",
+        default=[],
+        metavar="MODULE.FUNCTION",
+        help="may be run beside the template's; repeatable",
     )
     parser.add_argument("--until-eof", action="store_true", help="end when standard input closes")
     return parser.parse_args()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,15 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 REGION = "us-east-1"
-SECRET_KEY = "local"  # noqa: S105  # the emulator checks no signature
 TIMEOUTS = Timeouts(connect_seconds=5, read_seconds=60, attempts=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """An environment's own. The emulator answers nobody who does not name the id; it checks no signature."""
+
+    access_key_id: str = field(default_factory=lambda: f"LOCAL{secrets.token_hex(16).upper()}", repr=False)
+    secret_access_key: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
 
 
 @dataclass(frozen=True)
@@ -26,15 +34,15 @@ class LocalAws:
     """One client per service, made when it is first used and kept: making one costs a tenth of a second."""
 
     endpoint_url: str
-    account_id: str
+    keys: Keys
 
     @cached_property
     def access(self) -> AwsAccess:
         return AwsAccess(
             region=REGION,
             endpoint_url=self.endpoint_url,
-            access_key_id=self.account_id,
-            secret_access_key=SECRET_KEY,
+            access_key_id=self.keys.access_key_id,
+            secret_access_key=self.keys.secret_access_key,
             is_told_all=True,
         )
 
@@ -69,12 +77,12 @@ class LocalAws:
         return client
 
 
-def credentials(endpoint_url: str, account_id: str) -> dict[str, str]:
-    """What any AWS tool needs to talk to the emulator, which tells accounts apart by the access key id."""
+def credentials(endpoint_url: str, keys: Keys) -> dict[str, str]:
+    """What any AWS tool needs to talk to the emulator."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": account_id,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
     }

@@ -74,7 +74,7 @@ def status(home: Path) -> LocalStatus:
         region=state.region,
         account_id=state.account_id,
         components=_components(state),
-        export=credentials(state.endpoint_url, state.account_id),
+        export=credentials(state.endpoint_url, state.keys),
     )
 
 
@@ -90,8 +90,8 @@ def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
     forwarded port, for instance, of an environment that runs elsewhere."""
     if endpoint_url is None:
         state = running(home)
-        return credentials(state.endpoint_url, state.account_id) if state else None
-    return credentials(endpoint_url, Identity.of(read_state(home.expanduser().resolve())).account_id)
+        return credentials(state.endpoint_url, state.keys) if state else None
+    return credentials(endpoint_url, Identity.of(read_state(home.expanduser().resolve())).keys)
 
 
 def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda _: None) -> LocalStatus:

@@ -116,7 +116,7 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
 @contextmanager
 def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
     state, outputs = environment.state, environment.stack.outputs
-    access = LocalAws(state.endpoint_url, state.account_id).access
+    access = LocalAws(state.endpoint_url, state.keys).access
     with (
         WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
         DatabaseManager(state.database_url, application_name="b2bpilot/demo") as database,

@@ -1,7 +1,7 @@
 """AWS in one process: ministack, with its Lambda replaced by our runtime. `python -m b2bpilot.local.emulator` starts it.
 
 Which seams are replaced, why, and what was measured without it: docs/decisions/0001-emulator.md. Settings come in environment
-variables (ministack's own, and the two below). It ends, saving its state, when its standard input closes: that is how it
+variables (ministack's own, and the four below). It ends, saving its state, when its standard input closes: that is how it
 notices that its parent is gone, however that died.
 """
 
@@ -26,11 +26,14 @@ from typing import Any
 import urllib3
 
 from b2bpilot.local import packages
+from b2bpilot.local.emulator_door import Door
 from b2bpilot.local.handover import Runtime
 from b2bpilot.local.lifeline import end_when_input_closes
 from b2bpilot.local.notification import dead_letter, lambda_event
 
+ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"
+RUNTIME_KEY = "B2BPILOT_LOCAL_RUNTIME_KEY"
 EVENTS_PATH = "B2BPILOT_LOCAL_EVENTS"
 
 RESPONSE_MARGIN_SECONDS = 10
@@ -47,11 +50,12 @@ class SeamMissing(RuntimeError):
 def main() -> None:
     """Run until standard input closes or a signal comes."""
     packages.require()
-    runtime = Runtime(os.environ[RUNTIME_URL], Path(os.environ[EVENTS_PATH]))
+    runtime = Runtime(os.environ[RUNTIME_URL], Path(os.environ[EVENTS_PATH]), key=os.environ.pop(RUNTIME_KEY))
     app = importlib.import_module("ministack.app")
     LambdaSeams(runtime).install()
     TopicSeams(runtime).install()
     AlarmSeam().install()
+    replace(app, "app", Door(app.app, os.environ.pop(ACCESS_KEY_ID)).answer)
     end_when_input_closes()
     del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
     try:

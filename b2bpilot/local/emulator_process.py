@@ -13,8 +13,9 @@ import urllib3
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION
-from b2bpilot.local.emulator import EVENTS_PATH, RUNTIME_URL
+from b2bpilot.local.emulator import ACCESS_KEY_ID, EVENTS_PATH, RUNTIME_KEY, RUNTIME_URL
 from b2bpilot.local.shell import for_a_child
+from b2bpilot.local.state import Identity
 
 HOST = "127.0.0.1"
 READY_SECONDS = 120
@@ -26,16 +27,29 @@ class EmulatorProcess:
     """Starts at once; `wait_until_ready` before the first call. It saves its state when it ends, however we end."""
 
     def __init__(
-        self, directory: Path, *, port: int, account_id: str, runtime_url: str, events: Path, lock: int
+        self,
+        directory: Path,
+        *,
+        identity: Identity,
+        runtime_url: str,
+        runtime_key: str,
+        events: Path,
+        lock: int,
     ) -> None:
+        port = free_port(identity.port)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.endpoint_url = f"http://{HOST}:{port}"
         self._log = directory / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
                 [sys.executable, "-m", "b2bpilot.local.emulator", str(directory)],
-                env=_settings(directory, port, account_id)
-                | {RUNTIME_URL: runtime_url, EVENTS_PATH: str(events)},
+                env=_settings(directory, port, identity.account_id)
+                | {
+                    ACCESS_KEY_ID: identity.keys.access_key_id,
+                    RUNTIME_URL: runtime_url,
+                    RUNTIME_KEY: runtime_key,
+                    EVENTS_PATH: str(events),
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

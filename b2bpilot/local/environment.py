@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
-from b2bpilot.local.emulator_process import EmulatorProcess, free_port
+from b2bpilot.local.emulator_process import EmulatorProcess
 from b2bpilot.local.functions import serving
 from b2bpilot.local.lock import HomeLock
 from b2bpilot.local.postgres import Postgres
 from b2bpilot.local.readiness import wait_until_settled
 from b2bpilot.local.release import Release
+from b2bpilot.local.runtime.code import only
 from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
@@ -81,6 +82,7 @@ def running(
     parameters: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
     release: Release | None = None,
+    handlers: Collection[str] = (),
     progress: Progress = lambda _: None,
     meet: Callable[[Neighbours], None] = lambda _: None,
 ) -> Iterator[LocalEnvironment]:
@@ -88,7 +90,7 @@ def running(
     runs in this home.
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
-    the functions and the database, AWS or Twilio. `meet` is told where these are before the first function runs.
+    the functions and the database, AWS or Twilio. `handlers` may be run beside the template's. `meet` is told where these are before the first function runs.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
     """
@@ -110,9 +112,9 @@ def running(
         progress("starting AWS (ministack) and PostgreSQL")
         emulator = EmulatorProcess(
             home / "emulator",
-            port=free_port(identity.port),
-            account_id=identity.account_id,
+            identity=identity,
             runtime_url=server.url,
+            runtime_key=server.key,
             events=home / EVENTS,
             lock=lock.fileno(),
         )
@@ -124,7 +126,7 @@ def running(
         emulator.wait_until_ready()
 
         progress("deploying template.yaml")
-        aws = LocalAws(emulator.endpoint_url, identity.account_id)
+        aws = LocalAws(emulator.endpoint_url, identity.keys)
         given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
         stack = deploy(aws, release.template, given)
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
@@ -146,7 +148,7 @@ def running(
                     "LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}",
                     **(variables or {}),
                 },
-                load=release.load,
+                load=only(release.load, {*release.handlers, *handlers}),
             )
         )
         if reply_text:
@@ -217,4 +219,6 @@ def _state(
         emulator_pid=emulator.pid,
         postgres_pid=postgres.pid,
         twilio_api_url=twilio_api_url,
+        access_key_id=identity.keys.access_key_id,
+        secret_access_key=identity.keys.secret_access_key,
     )

@@ -49,7 +49,7 @@ def serving(
 
     The functions have the template's variables, and `variables` before these.
     """
-    account = credentials(aws.endpoint_url, aws.account_id) | NO_FILES
+    account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
 
     def configuration(name: str) -> FunctionConfiguration:
         found = read_configuration(aws.functions, name)

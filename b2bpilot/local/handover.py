@@ -17,6 +17,8 @@ import urllib3
 
 from b2bpilot.local.runtime.events import EventQueue
 
+KEY_HEADER = "X-B2bpilot-Key"
+TOPIC_METRICS = "/topic-metrics"
 ACCEPT_ATTEMPTS = 3
 ACCEPT_PAUSE_SECONDS = 0.2
 ACCEPT_TIMEOUT_SECONDS = 5
@@ -36,7 +38,8 @@ class NotAccepted(Exception):
 class Runtime:
     """Safe for threads; connections are kept."""
 
-    def __init__(self, url: str, events: Path) -> None:
+    def __init__(self, url: str, events: Path, *, key: str) -> None:
+        self._key = {KEY_HEADER: key}
         self._invoking = urllib3.connection_from_url(url, maxsize=CONNECTIONS, retries=False)
         self._accepting = urllib3.connection_from_url(
             url, maxsize=ACCEPT_CONNECTIONS, block=True, retries=False
@@ -48,7 +51,7 @@ class Runtime:
         self._delivered = threading.Condition()
 
     def invoke(self, function: str, event: object, *, timeout_seconds: float) -> urllib3.BaseHTTPResponse:
-        headers = _headers("RequestResponse", str(uuid.uuid4()))
+        headers = self._key | _headers("RequestResponse", str(uuid.uuid4()))
         return self._invoking.request(
             "POST", _path(function), body=_compact(event), headers=headers, timeout=timeout_seconds
         )
@@ -82,11 +85,12 @@ class Runtime:
                 log.error("%s events were neither taken nor written down: they are lost", self._delivering)
 
     def count(self, topics: Mapping[str, Mapping[str, int]]) -> None:
-        self._invoking.request("POST", "/topic-metrics", body=json.dumps(topics).encode())
+        body = json.dumps(topics).encode()
+        self._invoking.request("POST", TOPIC_METRICS, body=body, headers=self._key)
 
     def _offer(self, function: str, payload: bytes, request_id: str) -> bool:
         """An event that is offered again under its request id is one event."""
-        headers = _headers("Event", request_id)
+        headers = self._key | _headers("Event", request_id)
         try:
             answer = self._accepting.request(
                 "POST", _path(function), body=payload, headers=headers, timeout=ACCEPT_TIMEOUT_SECONDS

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from b2bpilot.local.clients import Keys
+
 SCHEMA_VERSION = 1
 STATE_FILE = "environment.json"
 
@@ -32,7 +34,16 @@ class State:
     emulator_pid: int
     postgres_pid: int
     twilio_api_url: str = ""
+    access_key_id: str = field(default="", repr=False)
+    secret_access_key: str = field(default="", repr=False)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def keys(self) -> Keys:
+        """New ones where an older version left none."""
+        if not self.access_key_id:
+            return Keys()
+        return Keys(access_key_id=self.access_key_id, secret_access_key=self.secret_access_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,7 @@ class Identity:
     account_id: str = "000000000001"
     twilio_account_sid: str = field(default_factory=lambda: f"AC{secrets.token_hex(16)}")
     twilio_auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    keys: Keys = field(default_factory=Keys)
     port: int = 0
 
     @classmethod
@@ -52,6 +64,7 @@ class Identity:
             account_id=state.account_id,
             twilio_account_sid=state.twilio_account_sid,
             twilio_auth_token=state.twilio_auth_token,
+            keys=state.keys,
             port=urlsplit(state.endpoint_url).port or 0,
         )
 

@@ -24,6 +24,7 @@ from tests.local.polling import eventually
 from tests.poison import FOR_A_PROCESS
 
 ROOT = Path(__file__).parents[2]
+HANDLER = "tests.local.functions.handler"
 
 
 @dataclass
@@ -43,8 +44,8 @@ class Machine:
         access = AwsAccess(
             region=self.state.region,
             endpoint_url=self.state.endpoint_url,
-            access_key_id=self.state.account_id,
-            secret_access_key="local",
+            access_key_id=self.state.access_key_id,
+            secret_access_key=self.state.secret_access_key,
         )
         return access.client(service, Timeouts(attempts=1))
 
@@ -59,7 +60,8 @@ def machine(
 ) -> Iterator[Machine]:
     """Start an environment from a shell full of poison, wait until it is ready, and end it with the block. `hear` gets
     what it reports until then."""
-    command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), "--until-eof", *arguments]
+    own = ["--home", str(home), "--until-eof", "--handler", HANDLER]
+    command = [sys.executable, "-m", "b2bpilot.local", *own, *arguments]
     environment = os.environ | FOR_A_PROCESS | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/"
@@ -113,7 +115,7 @@ class Deployment:
             "FunctionName": self.name,
             "Runtime": "python3.13",
             "Role": f"arn:aws:iam::{self.environment.state.account_id}:role/any",
-            "Handler": "tests.local.functions.handler",
+            "Handler": HANDLER,
             "Code": {"ZipFile": empty_zip()},
             "Timeout": 30,
             "DeadLetterConfig": {"TargetArn": self.queue_arn},

@@ -38,8 +38,8 @@ def queue(environment: Machine) -> Iterator[DeadLetterQueue]:
     access = AwsAccess(
         region=state.region,
         endpoint_url=state.endpoint_url,
-        access_key_id=state.account_id,
-        secret_access_key="local",
+        access_key_id=state.access_key_id,
+        secret_access_key=state.secret_access_key,
     )
     found = OwnQueue.connect(environment.stack_output("DeadLetterQueueUrl"), access=access)
     found.subscription_arn = environment.stack_output("SubscriptionArn")

@@ -64,7 +64,7 @@ def numbers(count: int) -> list[bytes]:
 
 def test_who_invokes_hears_that_the_runtime_did_not_take_the_event(path: Path) -> None:
     with pytest.raises(NotAccepted, match="took no event for f"):
-        Runtime(nobody(), path).accept("f", {})
+        Runtime(nobody(), path, key="k").accept("f", {})
     assert waiting(path) == []
 
 
@@ -87,7 +87,7 @@ def test_a_delivery_goes_on_until_the_runtime_takes_it(path: Path, server: Runti
 
     laboratory.runtime.start()
     server.start(Invoker())
-    delivering(Runtime(server.url, path), OFFERS)
+    delivering(Runtime(server.url, path, key=server.key), OFFERS)
     eventually(lambda: len(ran) == OFFERS, "all were delivered")
     assert refused.is_set()
     assert sorted(ran) == list(range(OFFERS))
@@ -98,7 +98,7 @@ def test_a_delivery_goes_on_until_the_runtime_takes_it(path: Path, server: Runti
 
 def test_what_is_not_taken_when_the_emulator_ends_is_on_disk_though_the_disk_was_locked(path: Path) -> None:
     EventQueue(path).close()
-    runtime = Runtime(nobody(), path)
+    runtime = Runtime(nobody(), path, key="k")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         threads = delivering(runtime, OFFERS)

@@ -63,8 +63,8 @@ def queue(pipeline: Machine) -> DeadLetterQueue:
     access = AwsAccess(
         region=pipeline.state.region,
         endpoint_url=pipeline.state.endpoint_url,
-        access_key_id=pipeline.state.account_id,
-        secret_access_key="local",
+        access_key_id=pipeline.state.access_key_id,
+        secret_access_key=pipeline.state.secret_access_key,
     )
     found = OwnQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
     found.subscription_arn = pipeline.stack_output("SubscriptionArn")

@@ -39,8 +39,8 @@ def deployed(environment: Machine) -> Environment:
     access = AwsAccess(
         region=state.region,
         endpoint_url=state.endpoint_url,
-        access_key_id=state.account_id,
-        secret_access_key="local",
+        access_key_id=state.access_key_id,
+        secret_access_key=state.secret_access_key,
     )
     return discover("local", access)
 

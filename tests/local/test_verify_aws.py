@@ -27,8 +27,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         access = AwsAccess(
             region=state.region,
             endpoint_url=state.endpoint_url,
-            access_key_id=state.account_id,
-            secret_access_key="local",
+            access_key_id=state.access_key_id,
+            secret_access_key=state.secret_access_key,
         )
         yield opened(access, folder / "bytecode")
 

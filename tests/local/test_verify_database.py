@@ -50,8 +50,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
         access = AwsAccess(
             region=state.region,
             endpoint_url=state.endpoint_url,
-            access_key_id=state.account_id,
-            secret_access_key="local",
+            access_key_id=state.access_key_id,
+            secret_access_key=state.secret_access_key,
         )
         without_schedule(environment)
         yield Broken(opened(access, folder / "bytecode"), environment)

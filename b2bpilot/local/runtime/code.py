@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
@@ -27,6 +27,20 @@ class HandlerMissing(Exception):
 def load_here(configuration: FunctionConfiguration) -> Handler:
     """Load from this process's own code, whatever code was uploaded."""
     return load_handler(configuration.handler)
+
+
+def only(load: Load, handlers: Collection[str]) -> Load:
+    """Load these handlers and no others: whoever may set a function's Handler could run any function that Python can
+    import."""
+
+    def load_one_of_them(configuration: FunctionConfiguration) -> Handler:
+        if configuration.handler not in handlers:
+            raise HandlerMissing(
+                f"'{configuration.handler}' is no handler of the template: nothing else is run here"
+            )
+        return load(configuration)
+
+    return load_one_of_them
 
 
 def load_handler(setting: str) -> Handler:

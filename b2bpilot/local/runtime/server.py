@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import re
+import secrets
 import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
+from b2bpilot.local.door import holds_key, refusal
+from b2bpilot.local.handover import KEY_HEADER, TOPIC_METRICS
 from b2bpilot.local.runtime.configuration import FunctionMissing
 from b2bpilot.local.runtime.function import Throttled
 from b2bpilot.local.runtime.invocation import Result
 
 INVOCATIONS = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
-TOPIC_METRICS = "/topic-metrics"
 SHUTDOWN_SECONDS = 0.25
 
 
@@ -34,6 +36,8 @@ class RuntimeServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         """Take a port; requests wait in the backlog until `start`."""
         super().__init__(("127.0.0.1", 0), RequestHandler)
+        self.key = secrets.token_hex(16)
+        """Whoever has it may invoke a function: the emulator, which is told it when it starts."""
 
     @property
     def url(self) -> str:
@@ -56,6 +60,10 @@ class RequestHandler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_POST(self) -> None:
+        if refusal(self.headers.get) or not holds_key(self.server.key, self.headers.get(KEY_HEADER, "")):
+            self.close_connection = True
+            self._answer(403)
+            return
         payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         match = INVOCATIONS.fullmatch(self.path)
         if match:
