@@ -17,6 +17,7 @@ from b2bpilot.twilio.samples import NUMBER
 from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
 from tests.faults.deployment import Deployment
 from tests.faults.options import Options
+from tests.local.conftest import back_door_headers
 
 WORKERS = 32
 CALLS = 8
@@ -103,8 +104,13 @@ class Traffic:
     def _register(self, params: dict[str, str]) -> None:
         """Let the double of Twilio know the message, as Twilio does before it calls anybody."""
         message = {"params": params, "at": datetime.now(UTC).isoformat(), "deliver": False}
-        url = f"{self._deployment.machine.state.twilio_api_url}/_double/inbound"
-        with urllib.request.urlopen(url, json.dumps({"messages": [message]}).encode(), timeout=30):
+        state = self._deployment.machine.state
+        request = urllib.request.Request(
+            f"{state.twilio_api_url}/_double/inbound",
+            json.dumps({"messages": [message]}).encode(),
+            headers=back_door_headers(state),
+        )
+        with urllib.request.urlopen(request, timeout=30):
             pass
 
 

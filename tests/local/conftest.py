@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import State, read_state
@@ -52,6 +53,11 @@ class Machine:
     def stack_output(self, name: str) -> str:
         (stack,) = self.client("cloudformation").describe_stacks(StackName=self.state.stack_name)["Stacks"]
         return {output["OutputKey"]: str(output["OutputValue"]) for output in stack["Outputs"]}[name]
+
+
+def back_door_headers(state: State) -> dict[str, str]:
+    """What opens the back door of the double of Twilio."""
+    return urllib3.make_headers(basic_auth=f"{state.twilio_account_sid}:{state.twilio_auth_token}")
 
 
 @contextlib.contextmanager

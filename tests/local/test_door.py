@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import State
-from tests.local.conftest import Deployment, Machine
+from tests.local.conftest import Deployment, Machine, back_door_headers
 
 CREATE = {"Action": "CreateTopic", "Name": "theirs", "Version": "2010-03-31"}
 FORM = "application/x-www-form-urlencoded"
@@ -170,3 +170,19 @@ def test_no_key_stands_in_the_list_of_processes(environment: Machine) -> None:
 
     assert environment.state.access_key_id not in listed
     assert environment.state.secret_access_key not in listed
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": "https://evil.example.com"}, {"host": "evil.example.com"}]
+)
+@pytest.mark.parametrize("path", ["/_double/redaction", "/2010-04-01/Accounts.json"])
+def test_the_double_of_twilio_does_nothing_for_a_stranger(
+    environment: Machine, http: urllib3.PoolManager, headers: dict[str, str], path: str
+) -> None:
+    known = back_door_headers(environment.state) if headers else {}
+
+    answer = http.request(
+        "POST", environment.state.twilio_api_url + path, body=b"{}", headers=known | headers
+    )
+
+    assert answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)

@@ -26,7 +26,7 @@ from b2bpilot.pipeline.models import ReplyState, UserSubmission
 from b2bpilot.pipeline.several_values import values_of
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
-from tests.local.conftest import Machine, machine
+from tests.local.conftest import Machine, back_door_headers, machine
 from tests.local.polling import eventually
 
 REPLY = "Thank you, we are on it!"
@@ -61,7 +61,10 @@ def twilio(pipeline: Machine) -> Twilio:
 
 def back_door(pipeline: Machine, name: str, order: dict[str, Any]) -> Any:
     request = urllib.request.Request(
-        f"{pipeline.state.twilio_api_url}/_double/{name}", data=json.dumps(order).encode(), method="POST"
+        f"{pipeline.state.twilio_api_url}/_double/{name}",
+        data=json.dumps(order).encode(),
+        headers=back_door_headers(pipeline.state),
+        method="POST",
     )
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import parse_qsl, urlsplit
 
+from b2bpilot.local.door import refusal
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.api import answer
 from b2bpilot.local.twilio.book import UNLISTED, Book, Entry, Resource
@@ -165,6 +166,9 @@ class Handler(BaseHTTPRequestHandler):
     def _handle(self, method: str) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         path = urlsplit(self.path).path
+        if refused := refusal(self.headers.get):
+            self._send(HTTPStatus.FORBIDDEN, {"message": refused})
+            return
         if path.startswith(BACK_DOOR):
             self._send(*self._back_door(path.removeprefix(BACK_DOOR), body))
             return
@@ -215,6 +219,9 @@ class Handler(BaseHTTPRequestHandler):
             return refusal.status, refusal.document()
 
     def _back_door(self, name: str, body: str) -> tuple[int, Resource]:
+        account = self.server.account
+        if _credentials(self.headers.get("Authorization", "")) != (account.sid, account.auth_token):
+            return HTTPStatus.UNAUTHORIZED, {"message": "the back door asks for the account, too"}
         orders: dict[str, Callable[[Any], Resource | None]] = {
             "inbound": lambda order: {"taken": [self._receive(each) for each in order["messages"]]},
             "faults": lambda order: self.server.faults.plan(
