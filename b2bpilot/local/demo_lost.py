@@ -13,7 +13,8 @@ from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.queues import Queues
-from b2bpilot.ops.reconcile.recovery import Recovered, Recovery
+from b2bpilot.ops.reconcile.recovered import Recovered
+from b2bpilot.ops.reconcile.recovery import Recovery
 from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
 from b2bpilot.ops.reconcile.run import finish, write_plan
 from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict

@@ -15,6 +15,7 @@ from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.cli.conftest import OUTPUTS, Run, Staging, client
+from tests.cli.publish.fake_sns import fake_aws
 from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
 from tests.ops.reconcile.world import World
@@ -183,6 +184,22 @@ def test_publishing_is_asked_for_and_a_dry_run_publishes_nothing(
     assert unconfirmed.exit_code == 5
     assert staging.messages() == []
     assert not list((tmp_path / "state").rglob("*.jsonl"))
+
+
+def test_with_answers_of_sns_cut_the_run_says_how_many_are_unknown_and_of_what(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(double, 3)
+    with fake_aws() as sns:
+        sns.silent_batches = frozenset(range(99))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", sns.url)
+        found = run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")
+
+    assert len(sns.taken) == 3
+    assert "Sent 3 messages to the topic; of these" in found.stdout
+    assert "  0 published: SNS took them; 0 proven to be stored" in found.stdout
+    assert "  3 unknown: no answer says whether SNS took them; 0 proven to be stored" in found.stdout
+    assert found.exit_code == 4
 
 
 def test_what_was_published_and_not_stored_ends_with_4(

@@ -4,27 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_numbers
+from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.reconcile.recovery import Problem, Recovered
+    from b2bpilot.ops.reconcile.recovered import Problem, Recovered
 
 SHOWN = 20
 """So many problems are in a table; all of them are in the journal."""
 
 
 def show_end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
+    """Say what the run did, and raise PartlyFailed unless all of it is stored."""
     from b2bpilot.ops.reconcile.run import require_everything_stored
 
+    _show(pilot, run_id, recovered)
+    require_everything_stored(recovered, run_id)
+
+
+@contextmanager
+def shown_when_it_breaks(pilot: Pilot, run_id: str, recovered: Recovered) -> Iterator[None]:
+    """Say what a run did that something ended; what it was sending is unknown. Raises PartlyFailed where it sent anything."""
+    try:
+        yield
+    except PilotError as exc:
+        _show(pilot, run_id, recovered)
+        if recovered.sent:
+            raise PartlyFailed(f"{exc}; the rest was not published", hint=exc.hint) from exc
+        raise
+    except BaseException:
+        _show(pilot, run_id, recovered)
+        raise
+
+
+def _show(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
     fields = {
         "run_id": run_id,
         **recovered.counts(),
+        "sent": recovered.sent,
+        "refused": recovered.refused,
+        "unknown": len(recovered.unknown),
+        "unknown_stored": recovered.unknown_proven,
         "partial": recovered.partial,
         "rebuilt_from": {origin.value: count for origin, count in recovered.origins.items()},
         "lost_parameters": dict(recovered.lost),
@@ -35,15 +62,13 @@ def show_end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
     pilot.output.rows("problems", (_problem_row(problem) for problem in shown))
     if len(shown) < len(recovered.problems):
         pilot.output.notice(f"{len(recovered.problems) - len(shown):,} more: b2bpilot runs show {run_id}")
-    require_everything_stored(recovered, run_id)
 
 
 def _told(recovered: Recovered) -> Iterator[str]:
     from b2bpilot.ops.reconcile.rebuild import Origin
+    from b2bpilot.ops.reconcile.recovered import summary
 
-    yield f"Published {recovered.published:,}; {recovered.proven:,} proven to be stored"
-    if recovered.stored_meanwhile:
-        yield f"{recovered.stored_meanwhile:,} had a row by then and were not published"
+    yield from summary(recovered)
     if alert := recovered.whole:
         yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
     if recovered.partial:

@@ -12,7 +12,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.twilio.account import twilio_access_of
-from b2bpilot.cli.twilio.recovered import show_end
+from b2bpilot.cli.twilio.recovered import show_end, shown_when_it_breaks
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             recovery = _recovery(
                 work, journal, wait=run.DEFAULT_WAIT, allow_partial=allow_partial, observe=tell
             )
-            recovered = run.resume(recovery, record)
+            recovered = run.recovered_before(record)
+            with shown_when_it_breaks(pilot, journal.run_id, recovered):
+                run.resume(recovery, record, recovered)
             run.finish(journal, recovered)
     pilot.output.notice("With what was done before:")
     show_end(pilot, journal.run_id, recovered)
@@ -137,7 +139,7 @@ def _tell_plan(work: Work, missing: int) -> None:
 
 def _publish(work: Work, notes: Notes, limits: Limits, order: Order) -> None:
     from b2bpilot.ops.reconcile import run
-    from b2bpilot.ops.reconcile.recovery import Recovered
+    from b2bpilot.ops.reconcile.recovered import Recovered
 
     pilot = work.pilot
     published = run.published_verdicts(allow_partial=order.allow_partial)
@@ -155,7 +157,9 @@ def _publish(work: Work, notes: Notes, limits: Limits, order: Order) -> None:
             recovery = _recovery(
                 work, journal, wait=order.wait, allow_partial=order.allow_partial, observe=tell
             )
-            recovered = recovery.run(notes.findings(*published), Recovered())
+            recovered = Recovered()
+            with shown_when_it_breaks(pilot, journal.run_id, recovered):
+                recovery.run(notes.findings(*published), recovered)
         run.finish(journal, recovered)
     show_end(pilot, journal.run_id, recovered)
 

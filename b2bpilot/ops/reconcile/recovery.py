@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Protocol
 
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsDenied, CredentialsMissing, PilotError
-from b2bpilot.ops.reconcile.rebuild import IsService, Origin, Rebuilt, rebuild
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError
+from b2bpilot.ops.reconcile.rebuild import IsService, Rebuilt, rebuild
+from b2bpilot.ops.reconcile.recovered import Contents, Problem, Recovered
 from b2bpilot.ops.reconcile.verdict import ID_TAKEN, Finding
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
@@ -42,49 +42,6 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A message that is not proven to be stored, and why."""
-
-    sid: str
-    message_id: str
-    reason: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Recovered:
-    """What a run did. `lost` counts for how many messages a parameter is gone for good."""
-
-    stored_meanwhile: int = 0
-    published: int = 0
-    proven: int = 0
-    partial: int = 0
-    """Published with parts that are redacted or deleted at Twilio, or may be."""
-    whole: int = 0
-    """Published with all parameters that the webhook had."""
-    origins: Counter[Origin] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-    is_stopped: bool = False
-    """Nothing of a whole window was stored: the rest, which there is, was not published."""
-
-    def count(self, origin: Origin, lost: Iterable[str], *, is_partial: bool = False) -> None:
-        """One more was published."""
-        self.published += 1
-        self.partial += is_partial
-        self.whole += origin is Origin.ALERT and not is_partial
-        self.origins[origin] += 1
-        self.lost.update(lost)
-
-    def counts(self) -> dict[str, int]:
-        return {
-            "published": self.published,
-            "stored": self.proven,
-            "stored_meanwhile": self.stored_meanwhile,
-            "not_proven": len(self.problems),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """One run. `wait` is how long the proof of each window may take; `allow_partial` publishes also what is left of redacted
     messages."""
@@ -98,7 +55,7 @@ class Recovery:
     observe: Callable[[str], None] = lambda _: None
 
     def run(self, findings: Iterable[Finding], recovered: Recovered) -> Recovered:
-        """Publish window by window. Raises what no message can pass; what was done is in the journal then."""
+        """Publish window by window. Raises what no message can pass; what was done is in `recovered` and the journal then."""
         remaining = iter(findings)
         window = list(islice(remaining, WINDOW))
         is_known = functools.cache(functools.partial(is_service, self.twilio))
@@ -122,11 +79,12 @@ class Recovery:
         rows, taken = rows_and_taken(self.table, (_asked(each.sid) for each in window))
         old = old_rows_of(self.table, [each.sid for each in window])
         here = [each.sid for each in window if _asked(each.sid) in rows]
-        recovered.stored_meanwhile += len(here) + len(old)
-        recovered.proven += len(old)
         if old:
             self.journal.write(*(_entry("proof", sid, fate=RowOutcome.COMPLETED.value) for sid in old))
-        self.prove(here, recovered)
+        for sid in old:
+            recovered.stored_by_others(sid)
+        self._prove(here, recovered, since=LONG_AGO, by=Recovered.stored_by_others)
+        recovered.stored_meanwhile += sum(sid not in recovered.unknown for sid in (*old, *here))
         refused = [each.sid for each in window if _asked(each.sid) in taken and each.sid not in old]
         recovered.problems += [_problem(sid, f"not published: {ID_TAKEN}") for sid in refused]
         if refused:
@@ -148,30 +106,39 @@ class Recovery:
         encoded = dict(self._encoded(rebuilt, recovered))
         if not encoded:
             return False
-        self.journal.write(*(_sending(sid, rebuilt[sid]) for sid in encoded))
+        self.journal.write(*(_sending(sid, contents) for sid, (_, contents) in encoded.items()))
+        for sid, (_, contents) in encoded.items():
+            recovered.begin(sid, contents)
         since = self.table.now()
-        results = dict(zip(encoded, self.publisher.publish_batch(list(encoded.values())), strict=True))
-        self.journal.write(*(_result(sid, result) for sid, result in results.items()))
-        for sid, result in results.items():
-            if isinstance(result.error, HOPELESS):
-                raise result.error
-            each = rebuilt[sid]
-            if result.error is None and isinstance(each, Rebuilt):
-                recovered.count(each.origin, each.lost, is_partial=each.is_partial)
+        results = self._send({sid: each for sid, (each, _) in encoded.items()}, recovered)
         proven = recovered.proven
         # One whose outcome is unknown may have been published: its row tells.
         errors = {sid: result.error for sid, result in results.items() if result.error}
         self._prove(list(results), recovered, since=since, errors=errors)
+        for error in errors.values():
+            if isinstance(error, HOPELESS):
+                raise error
         return recovered.proven == proven
+
+    def _send(self, encoded: Mapping[str, Encoded], recovered: Recovered) -> Mapping[str, Published]:
+        results = dict(zip(encoded, self.publisher.publish_batch(list(encoded.values())), strict=True))
+        for sid, result in results.items():
+            if result.error is None:
+                recovered.accepted(sid)
+            elif not result.is_unknown:
+                recovered.not_taken(sid)
+        self.journal.write(*(_result(sid, result) for sid, result in results.items()))
+        return results
 
     def _encoded(
         self, rebuilt: Mapping[str, Rebuilt | PilotError], recovered: Recovered
-    ) -> Iterator[tuple[str, Encoded]]:
+    ) -> Iterator[tuple[str, tuple[Encoded, Contents]]]:
         for sid, each in rebuilt.items():
             try:
                 if isinstance(each, PilotError):
                     raise each
-                yield sid, encode(each.message)
+                contents = Contents(origin=each.origin, lost=each.lost, is_partial=each.is_partial)
+                yield sid, (encode(each.message), contents)
             except PilotError as exc:
                 recovered.problems.append(_problem(sid, f"not published: {exc}"))
                 self.journal.write(_entry("failed", sid, error=str(exc)))
@@ -182,12 +149,14 @@ class Recovery:
         recovered: Recovered,
         *,
         since: datetime,
-        errors: Mapping[str, PilotError] = MappingProxyType({}),
+        errors: Mapping[str, AwsError] = MappingProxyType({}),
+        by: Callable[[Recovered, str], None] = Recovered.stored,
     ) -> None:
         asked = {_asked(sid): sid for sid in sids}
         row_proof = RowProof(self.table, failure_counts=failed_since(since))
-        accepted = (message for message, sid in asked.items() if sid not in errors)
-        doubtful = (message for message, sid in asked.items() if sid in errors)
+        is_refused = {sid: not error.is_unknown for sid, error in errors.items()}
+        accepted = (message for message, sid in asked.items() if not is_refused.get(sid))
+        doubtful = (message for message, sid in asked.items() if is_refused.get(sid))
         proof = Proof(
             messages={
                 **row_proof.prove(accepted, timeout=self.wait).messages,
@@ -197,8 +166,12 @@ class Recovery:
         if proof.messages:
             self.journal.write(*(_proven(asked[message], proof, message) for message in proof.messages))
         for message, one in proof.messages.items():
-            if one.is_completed:
-                recovered.proven += 1
+            sid = asked[message]
+            if one.is_completed and is_refused.get(sid):
+                recovered.stored_by_others(sid)
+                recovered.stored_meanwhile += 1
+            elif one.is_completed:
+                by(recovered, sid)
             else:
                 reason = _reason(proof, message, errors.get(asked[message]))
                 recovered.problems.append(_problem(asked[message], reason))
@@ -208,34 +181,34 @@ def _asked(sid: str) -> Asked:
     return Asked(message_id_for(sid))
 
 
-def _reason(proof: Proof, message: Asked, error: PilotError | None) -> str:
-    if error is not None:
-        return f"not published: {error}"
+def _reason(proof: Proof, message: Asked, error: AwsError | None) -> str:
     if cause := proof.error(message):
         return f"published, processing failed: {cause}"
-    return "published, not stored within the time"
+    if error is None:
+        return "published, not stored within the time"
+    if error.is_unknown:
+        return f"unknown whether it was published, and not stored within the time: {error}"
+    return f"not published: {error}"
 
 
 def _entry(event: str, sid: str, **fields: object) -> Mapping[str, object]:
     return {"event": event, "queue_message_id": sid, "message_id": message_id_for(sid), **fields}
 
 
-def _sending(sid: str, rebuilt: Rebuilt | PilotError) -> Mapping[str, object]:
-    if isinstance(rebuilt, PilotError):
-        return _entry("sending", sid)
+def _sending(sid: str, contents: Contents) -> Mapping[str, object]:
     return _entry(
         "sending",
         sid,
-        rebuilt_from=rebuilt.origin.value,
-        lost=list(rebuilt.lost),
-        partial=rebuilt.is_partial,
+        rebuilt_from=contents.origin.value,
+        lost=list(contents.lost),
+        partial=contents.is_partial,
     )
 
 
 def _result(sid: str, result: Published) -> Mapping[str, object]:
     if result.error is None:
         return _entry("accepted", sid, sns_message_id=result.sns_message_id)
-    return _entry("unknown", sid, error=str(result.error))
+    return _entry("unknown" if result.is_unknown else "failed", sid, error=str(result.error))
 
 
 def _proven(sid: str, proof: Proof, message: Asked) -> Mapping[str, object]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import Origin
-from b2bpilot.ops.reconcile.recovery import Journal, Recovered, Recovery
+from b2bpilot.ops.reconcile.recovered import Contents, Recovered
+from b2bpilot.ops.reconcile.recovery import Journal, Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import RunRecord, entries
@@ -53,13 +55,13 @@ def require_plan(record: RunRecord) -> int:
     return sum(state.fate != STORED for state in record.messages.values())
 
 
-def resume(recovery: Recovery, record: RunRecord) -> Recovered:
-    """Publish what the run did not, and prove what it published. What it did before is counted, too.
+def resume(recovery: Recovery, record: RunRecord, recovered: Recovered | None = None) -> Recovered:
+    """Publish what the run did not, and prove what it published. What it did before (see `recovered_before`) is counted, too.
 
     The queues are not asked again: they did not hold these messages when they were planned, or did not matter, and what
     came into them since was published by this run.
     """
-    recovered = _recovered_before(record)
+    recovered = recovered or recovered_before(record)
     accepted = [sid for sid, state in record.messages.items() if state.was_accepted and state.fate != STORED]
     recovery.prove(accepted, recovered)
     return recovery.run(_left(record), recovered)
@@ -86,21 +88,34 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
         )
 
 
-def _recovered_before(record: RunRecord) -> Recovered:
+def recovered_before(record: RunRecord) -> Recovered:
     """Count what the journal says of the run so far; what was not proven is looked at again."""
-    recovered = Recovered()
-    sent: dict[str, tuple[Origin, list[str], bool]] = {}
+    recovered, sent = Recovered(), dict[str, Contents]()
     for entry in entries(record.path):
         sid = str(entry.get("queue_message_id", ""))
-        if entry.get("event") == "sending":
-            sent[sid] = Origin(entry["rebuilt_from"]), entry["lost"], bool(entry.get("partial"))
-        if entry.get("event") == "accepted":
-            origin, lost, is_partial = sent[sid]
-            recovered.count(origin, lost, is_partial=is_partial)
-    stored = [sid for sid, state in record.messages.items() if state.fate == STORED]
-    recovered.proven = len(stored)
-    recovered.stored_meanwhile = sum(sid not in sent for sid in stored)
+        match entry.get("event"):
+            case "sending":
+                sent[sid] = _contents(entry)
+                recovered.begin(sid, sent[sid])
+            case "accepted" if sid in recovered.unknown:
+                recovered.accepted(sid)
+            case "failed" if sid in recovered.unknown:
+                recovered.not_taken(sid)
+            case "unknown":
+                recovered.unknown_before.add(sid)
+    recovered.refused = 0
+    for sid, state in record.messages.items():
+        if state.fate == STORED:
+            by = Recovered.stored if sid in sent else Recovered.stored_by_others
+            by(recovered, sid)
+            recovered.stored_meanwhile += sid not in sent
     return recovered
+
+
+def _contents(entry: Mapping[str, Any]) -> Contents:
+    return Contents(
+        origin=Origin(entry["rebuilt_from"]), lost=entry["lost"], is_partial=bool(entry.get("partial"))
+    )
 
 
 def _left(record: RunRecord) -> Iterator[Finding]:

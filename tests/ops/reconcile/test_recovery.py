@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -12,9 +13,10 @@ from urllib.parse import urlencode
 import pytest
 
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.errors import PartlyFailed, PublishFailed, UsageError
 from b2bpilot.local.twilio.faults import Fault, Planned
-from b2bpilot.ops.reconcile.recovery import Recovered
+from b2bpilot.ops.reconcile.rebuild import Origin
+from b2bpilot.ops.reconcile.recovered import Contents, Recovered, summary
 from b2bpilot.ops.reconcile.run import finish, require_everything_stored, require_plan, resume, write_plan
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.ops.runs.journal import Journal
@@ -393,6 +395,85 @@ def test_a_resumed_run_tells_what_all_of_it_did(
     assert recovered.origins == {"alert": 1, "rest": 4}
     assert recovered.lost["FromCity"] == 4
     assert read(journal.path).counts == recovered.counts()
+
+
+class Cut:
+    """Takes what is published and loses the answers of all but the first `answered`; `refused` are not taken at all."""
+
+    def __init__(self, world: World, *, answered: int = 0, refused: int = 0) -> None:
+        self.world, self.answered, self.refused = world, answered, refused
+
+    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
+        taken = self.world.publish_batch(messages[self.refused :])
+        refused = Published(error=PublishFailed("SNS refused the message"))
+        lost = Published(error=PublishFailed("no answer", is_unknown=True))
+        heard = [result if place < self.answered else lost for place, result in enumerate(taken)]
+        return [refused] * self.refused + heard
+
+
+def test_with_answers_cut_the_summary_says_what_the_run_did(world: World, tmp_path: Path) -> None:
+    """All of them came, as their rows show; of most no answer said so."""
+    world.receive(8)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        write_plan(journal, notes)
+        recovery = replace(world.recovery(journal), publisher=Cut(world, answered=2, refused=1))
+        recovered = recovery.run(notes.findings(Verdict.MISSING), Recovered())
+
+    assert list(summary(recovered)) == [
+        "Sent 8 messages to the topic; of these",
+        "  2 published: SNS took them; 2 proven to be stored",
+        "  5 unknown: no answer says whether SNS took them; 5 proven to be stored",
+        "  1 certainly not published",
+    ]
+    assert recovered.counts() == {
+        "published": 2,
+        "stored": 7,
+        "stored_meanwhile": 0,
+        "not_proven": 1,
+        "unknown": 5,
+        "unknown_stored": 5,
+    }
+    assert recovered.origins == {"rest": 7}
+    assert recovered.problems[0].reason == "not published: SNS refused the message"
+
+
+def test_what_was_being_sent_when_it_ended_is_unknown_and_so_it_is_after_a_resume(
+    world: World, tmp_path: Path
+) -> None:
+    world.receive(3)
+    with world.compared() as notes, world.journal(tmp_path) as journal:
+        write_plan(journal, notes)
+
+        class Interrupted:
+            def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
+                world.publish_batch(messages)
+                raise KeyboardInterrupt
+
+        recovered = Recovered()
+        with pytest.raises(KeyboardInterrupt):
+            replace(world.recovery(journal), publisher=Interrupted()).run(
+                notes.findings(Verdict.MISSING), recovered
+            )
+    assert (recovered.published, len(recovered.unknown), recovered.proven) == (0, 3, 0)
+
+    with Journal.reopen(journal.path, operator="ana") as reopened:
+        resumed = resume(world.recovery(reopened), read(journal.path))
+
+    assert list(summary(resumed)) == [
+        "Sent 3 messages to the topic; of these",
+        "  0 published: SNS took them; 0 proven to be stored",
+        "  3 unknown: no answer says whether SNS took them; 3 proven to be stored",
+    ]
+    assert resumed.stored_meanwhile == 0
+
+
+def test_a_refusal_of_what_was_sent_before_leaves_it_unknown() -> None:
+    recovered = Recovered()
+    recovered.begin("SM1", Contents(origin=Origin.REST))
+    recovered.begin("SM1", Contents(origin=Origin.REST))
+    recovered.not_taken("SM1")
+
+    assert (recovered.refused, list(recovered.unknown)) == (0, ["SM1"])
 
 
 def test_a_published_message_that_cannot_be_processed_is_said_to_be(world: World, tmp_path: Path) -> None:
