@@ -361,6 +361,39 @@ def test_trouble_with_twilio_is_one_clear_line_and_changes_nothing(
     assert settings(double) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("reconcile",),
+        ("route",),
+        ("cutover", "--to", "https://new.example/", "--number", NUMBER, "--confirm", NUMBER),
+    ],
+)
+def test_a_secret_that_names_no_account_or_no_host_is_refused_by_name_by_all_commands(
+    run: Run, double: TwilioDouble, *, staging: Staging, database_url: str, command: tuple[str, ...]
+) -> None:
+    secret = {"DATABASE_URL": database_url, "TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": TOKEN}
+    for wrong in ({"TWILIO_ACCOUNT_SID": "SK" + "1" * 32}, {"TWILIO_REGION": "ie1"}):
+        text = json.dumps({**secret, **wrong})
+        client("secretsmanager").put_secret_value(SecretId=staging.secret_arn, SecretString=text)
+
+        found = run("twilio", *command)
+
+        assert found.exit_code == 2
+        assert f"error: {next(iter(wrong))} is" in found.stderr
+        assert double.requests == []
+
+
+def test_a_region_of_the_shell_is_not_used_and_that_is_said(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_REGION", "ie1")
+    add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
+
+    said = "TWILIO_REGION=ie1 of this shell is not used: the environment's secret names none."
+    assert said in run("twilio", "route").stderr
+
+
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:9"])
 def test_a_traceback_shows_neither_token_nor_numbers(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, url: str | None

@@ -24,13 +24,11 @@ HERE = (*SECRET, *functions.READ)
 
 def _twilio(world: World) -> Twilio:
     def connect() -> Twilio:
-        from b2bpilot.twilio.rest import TwilioAccess
+        from b2bpilot.twilio.rest import access_of
 
-        secret = world.secret
-        account_sid, token = secret.get("TWILIO_ACCOUNT_SID"), secret.get("TWILIO_AUTH_TOKEN")
-        if not account_sid or not token:
+        access = access_of(world.secret, api_url=world.twilio_api_url)
+        if access is None:
             raise SettingsInvalid("the secret has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN")
-        access = TwilioAccess(account_sid=account_sid, auth_token=token, api_url=world.twilio_api_url)
         return access.connect()
 
     found: Twilio = world.ask("twilio", connect)
@@ -60,6 +58,10 @@ def _token_accepted(world: World) -> Answer:
     if not world.choices.with_twilio:
         return unanswered("Twilio is asked with --with-twilio")
     account: Account = world.ask("twilio account", lambda: _twilio(world).account())
+    if account.status is None:
+        return holds(
+            f"account {account.sid}, with an API key that may not read the account: whether it is active was not told"
+        )
     seen = f"account {account.sid} is {account.status} ({account.kind})"
     return holds(seen) if account.is_active else fails(f"{seen}: see the billing page of Twilio's console")
 

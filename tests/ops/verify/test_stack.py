@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInva
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
+from tests.ops.verify.settings import function
 from tests.ops.verify.worlds import STACK, seen, world
 
 WHEN = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -155,6 +157,40 @@ def test_a_secret_without_a_field_is_found_and_no_value_is_shown(missing: str) -
     assert found.status is Status.FAILED
     assert missing in found.seen
     assert "postgresql://" not in seen("B2B018", world(known={"secret": FIELDS})).seen
+
+
+def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
+    processor = function(STACK.processor_function_name)
+    processor = replace(processor, environment={**processor.environment, **variables})
+    webhook = function(STACK.webhook_function_name)
+    known = {("function", each.name): each for each in (processor, webhook)}
+    return seen("B2B165", world(known={"secret": {**FIELDS, **secret}, **known}))
+
+
+@breaks("B2B165")
+@pytest.mark.parametrize(
+    ("secret", "variables", "words"),
+    [
+        ({"TWILIO_ACCOUNT_SID": "SK1"}, {}, "TWILIO_ACCOUNT_SID is the SID of an API key"),
+        ({"TWILIO_REGION": "ie1"}, {}, "TWILIO_REGION is ie1 without TWILIO_EDGE"),
+        ({}, {"TWILIO_REGION": "ie1"}, "TWILIO_REGION of b2b-pilot-background-processor-staging is not read"),
+    ],
+)
+def test_parts_that_would_not_reach_twilio_alike_are_found_by_name(
+    secret: dict[str, str], variables: dict[str, str], words: str
+) -> None:
+    found = reaching_twilio(secret, **variables)
+
+    assert found.status is Status.FAILED
+    assert words in found.seen
+
+
+def test_how_all_parts_reach_twilio_is_said_without_a_secret() -> None:
+    key = {"TWILIO_API_KEY": "SK1", "TWILIO_API_SECRET": "hush"}
+    found = reaching_twilio({**key, "TWILIO_REGION": "ie1", "TWILIO_EDGE": "dublin"})
+
+    assert found.status is Status.OK
+    assert found.seen == "TWILIO_REGION ie1, TWILIO_EDGE dublin, TWILIO_API_KEY SK1"
 
 
 @breaks("B2B012")
