@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from b2bpilot.aws.secrets import read_secret
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.twilio.rest import TwilioAccess, access_of
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.twilio.failures import TwilioDenied, translated
 
 if TYPE_CHECKING:

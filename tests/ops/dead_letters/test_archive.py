@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsDenied, AwsError, Refused, UsageError
 from b2bpilot.ops.dead_letters.archive import (
     REPLACEMENT,
@@ -54,6 +53,7 @@ from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records
+from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.events import received
 from tests.ops.dead_letters.asked_table import NoRows
