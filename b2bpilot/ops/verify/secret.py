@@ -22,7 +22,9 @@ def _exists(world: World) -> Answer:
             f"{arn} does not exist; deploy the stack anew, with its three secret parameters", mend=""
         )
     if state.deleted_at:
-        return fails(f"it is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored")
+        return fails(
+            f"the secret is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored"
+        )
     return holds(arn)
 
 
@@ -35,7 +37,7 @@ def _is_complete(world: World) -> Answer:
     if not missing:
         return holds(", ".join(sorted(world.secret)))
     return fails(
-        f"it lacks {', '.join(missing)}; add it in Secrets Manager, or deploy with the parameters of that name"
+        f"the secret lacks {', '.join(missing)}; add it in Secrets Manager, or deploy with the parameters of that name"
     )
 
 

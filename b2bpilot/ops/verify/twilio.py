@@ -10,6 +10,7 @@ from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.webhook import other_urls
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import Route
@@ -74,7 +75,10 @@ def _comes_here(world: World) -> Answer:
     if not found:
         return fails("the account has no numbers")
     elsewhere = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in found))
-    return fails(f"none of {len(found)} numbers, by {elsewhere}; {ADVICE}", mend=_command(found))
+    return fails(
+        f"the messages of none of {many(len(found), 'number')} come here, by {elsewhere}; {ADVICE}",
+        mend=_command(found),
+    )
 
 
 def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: str) -> Probe:
@@ -120,7 +124,9 @@ def _none_is_lost(world: World) -> Answer:
     if not lost:
         return holds(f"all {len(_routes(world))} have one")
     whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in lost))
-    return fails(f"{len(lost)} have none, by {whose}: what is sent there is lost for good; {ADVICE}")
+    return fails(
+        f"{many(len(lost), 'number')} without a URL, by {whose}: what is sent there is lost for good; {ADVICE}"
+    )
 
 
 CHECKS = (
