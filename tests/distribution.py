@@ -22,6 +22,7 @@ LONG = (
     "tests/local/test_load.py",
     "tests/local/test_inspect.py",
     "tests/local/test_redrive.py",
+    "tests/local/test_claims.py",
     "tests/local/test_remote_redrive.py",
     "tests/local/test_verify_database.py",
     "tests/local/test_poisoned_shell.py",

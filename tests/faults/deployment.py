@@ -126,21 +126,21 @@ def _lead(proxies: Proxies, report: dict[str, Any]) -> None:
     """The functions ask before the environment is ready: that is a part of being ready."""
     if report["kind"] != "neighbours":
         return
-    address = _socket_of(report["database_url"])
+    address = socket_of(report["database_url"])
     for database in (proxies.functions_database, proxies.commands_database):
-        database.lead_to(lambda: _connect(address))
+        database.lead_to(lambda: connect_to(address))
     for aws in (proxies.functions_aws, proxies.commands_aws):
         aws.lead_to(report["aws_endpoint_url"])
     for twilio in (proxies.functions_twilio, proxies.commands_twilio):
         twilio.lead_to(report["twilio_api_url"])
 
 
-def _socket_of(url: str) -> str:
+def socket_of(url: str) -> str:
     parts = conninfo_to_dict(url)
     return f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
 
 
-def _connect(address: str) -> socket.socket:
+def connect_to(address: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(address)

@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
     )
     KINDS["edit"] = RunKind(
         typed="dlq edit",
-        words={"accepted": "sent; the original perhaps deleted"},
+        unfinished={"accepted": "sent, the original perhaps deleted"},
         archives=True,
         resume=edit.resume,
     )

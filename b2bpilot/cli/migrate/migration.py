@@ -82,7 +82,7 @@ def described(survey: Survey, target: str) -> Iterator[str]:
         yield "A connection pooler is in between; as far as can be seen it gives whole sessions, which is enough."
     yield f"Table: {_table(survey)}"
     for migration in plan.to_record:
-        yield f"{migration.name}: made by hand; it is recorded, nothing is run"
+        yield f"{migration.name}: made by hand; it is only recorded"
     for migration in plan.pending:
         yield f"{migration.name}: {migration.state.value}"
         for step in migration.steps:

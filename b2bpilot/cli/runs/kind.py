@@ -37,6 +37,8 @@ class RunKind:
     perhaps: Mapping[str, str] = field(default_factory=dict)
     """What else is unknown while the run is under way, and other words for what is."""
     words: Mapping[str, str] = field(default_factory=dict)
+    unfinished: Mapping[str, str] = field(default_factory=dict)
+    """Words for what may go on: of a run that wrote no end."""
     total: str | None = None
     """The parameter that says how many messages the run is about, where the journal holds no plan of them."""
     archives: bool = False
@@ -45,6 +47,11 @@ class RunKind:
     def perhaps_done(self, message: MessageState) -> str | None:
         """Return what may have been done with a message, None where it is known."""
         return {**PERHAPS, **self.perhaps}.get(message.stage.value)
+
+    def word(self, stage: str, record: RunRecord) -> str:
+        """Return how a stage is called."""
+        words = {**self.words, **(self.unfinished if record.counts is None else {})}
+        return words.get(stage, stage)
 
 
 KINDS: dict[str, RunKind] = {}
@@ -70,8 +77,12 @@ def so_far_in_words(record: RunRecord) -> list[str]:
     """Return the same for people, the largest part of the truth first: `20 accepted`, `10 unknown: perhaps sent`."""
     kind, counts = kind_of(record), so_far(record)
     perhaps = sorted({text for message in record.messages.values() if (text := kind.perhaps_done(message))})
-    words = {**kind.words, UNKNOWN: f"{UNKNOWN} ({', '.join(perhaps)})", NOT_BEGUN: "not begun"}
-    return [f"{count:,} {words.get(name, name)}" for name, count in counts.most_common() if count]
+    words = {UNKNOWN: f"{UNKNOWN} ({', '.join(perhaps)})", NOT_BEGUN: "not begun"}
+    return [
+        f"{count:,} {words.get(name) or kind.word(name, record)}"
+        for name, count in counts.most_common()
+        if count
+    ]
 
 
 def _place(message: MessageState, kind: RunKind) -> str:

@@ -11,8 +11,8 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
 from b2bpilot.cli.runs.run_parameters import in_words
 from b2bpilot.cli.text.durations import ahead_in_words, relative
+from b2bpilot.clock import NO_TIME
 from b2bpilot.errors import Refused
-from b2bpilot.pipeline.clock import NO_TIME
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def outcome(message: MessageState, record: RunRecord) -> str:
 def _stage(message: MessageState, record: RunRecord) -> str:
     stage = message.stage.value
     if stage != "planned":
-        return kind_of(record).words.get(stage, stage)
+        return kind_of(record).word(stage, record)
     return "not begun" if message.decision in TO_BE_DONE else f"left: {message.decision}"
 
 

@@ -34,8 +34,8 @@ class Copies:
     names: dict[Cause, str]
     saw: int
     about: int
-    unseen: int
-    """About how many that may be meant were not seen."""
+    all_seen: bool
+    """Whether nothing that was meant can be missing."""
     spool: Spool
     cut: str | None = None
     """Which line of a file ends before its dead letter does."""
@@ -78,7 +78,7 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
         names=dict(found.names),
         saw=found.saw,
         about=found.about,
-        unseen=found.unseen_of(wanted.selection),
+        all_seen=found.is_complete or found.counted == limit,
         spool=spool,
     )
 
@@ -104,7 +104,7 @@ def copies_from_file(
         names=names,
         saw=scan.saw,
         about=scan.saw,
-        unseen=0,
+        all_seen=True,
         spool=spool,
         cut=cut[0] if cut else None,
     )

@@ -44,6 +44,13 @@ class Run:
     applied: list[str] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
     statements: int = 0
+    is_lost: bool = False
+    """The connection ended during a statement: nobody knows whether it was done."""
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the schema was changed, or may have been: what is only recorded is no change of it."""
+        return bool(self.statements or self.applied or self.is_lost)
 
     def run(self) -> None:
         """Raises what `apply` raises."""
@@ -56,7 +63,7 @@ class Run:
             for migration in self.plan.migrations:
                 self._one(migration)
         except (PilotError, psycopg.Error) as exc:
-            if not self.statements:
+            if not self.is_begun:
                 raise
             hint = exc.hint if isinstance(exc, PilotError) else GO_ON
             raise PartlyFailed(f"{first_line(exc)}. {self._so_far()}", hint=hint) from exc
@@ -89,9 +96,11 @@ class Run:
         try:
             self._execute(step.statement)
         except psycopg.Error as exc:
-            what = ": the connection was lost at" if self.session.connection.closed else " stopped at"
+            self.is_lost = self.session.connection.closed
+            what = ": the connection was lost at" if self.is_lost else " stopped at"
+            doubt = ", and nobody knows whether it was done" if self.is_lost else ""
             raise MigrationFailed(
-                f"{file.name}{what} `{title(step.statement)}`: {first_line(exc)}",
+                f"{file.name}{what} `{title(step.statement)}`{doubt}: {first_line(exc)}",
                 hint=GO_ON,
             ) from exc
 
@@ -117,4 +126,6 @@ class Run:
     def _so_far(self) -> str:
         if self.applied:
             return f"Applied before it, and kept: {', '.join(self.applied)}"
-        return "What ran before it stays"
+        if self.statements:
+            return "What ran before it stays"
+        return "The next run sees whether it was done"

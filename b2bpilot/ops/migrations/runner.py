@@ -11,6 +11,7 @@ from datetime import timedelta
 import psycopg
 
 from b2bpilot import resources
+from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.migrations import ledger, lock
 from b2bpilot.ops.migrations.connecting import open_connection, prepare
 from b2bpilot.ops.migrations.files import read_migrations
@@ -18,11 +19,11 @@ from b2bpilot.ops.migrations.ledger import Author
 from b2bpilot.ops.migrations.migration import Plan, make_plan, require_sound
 from b2bpilot.ops.migrations.pooler import require_sessions
 from b2bpilot.ops.migrations.progress import Watched
-from b2bpilot.ops.migrations.run import Observer, Run, Session
+from b2bpilot.ops.migrations.run import GO_ON, Observer, Run, Session
 from b2bpilot.ops.migrations.schema import read_schema
 from b2bpilot.ops.migrations.server import Survey, take_survey
 from b2bpilot.ops.migrations.verify import verify
-from b2bpilot.pipeline.failures import translated
+from b2bpilot.pipeline.failures import first_line, translated
 
 LOCK_WAIT = timedelta(seconds=30)
 
@@ -73,9 +74,23 @@ def apply(
         require_sound(found)
         run = Run(session=session, plan=found)
         run.run()
-        verified = verify(session.connection, read_plan(session.connection))
+        verified = _verified(session.connection, run)
     duration = timedelta(seconds=time.monotonic() - started)
     return Outcome(applied=run.applied, adopted=run.adopted, verified=verified, duration=duration)
+
+
+def _verified(connection: psycopg.Connection, run: Run) -> list[str]:
+    """Raises PartlyFailed where that fails after something was applied: that it was is no less true."""
+    try:
+        return verify(connection, read_plan(connection))
+    except (PilotError, psycopg.Error) as exc:
+        if not run.is_begun:
+            raise
+        done = ", ".join([*run.applied, *run.adopted])
+        hint = exc.hint if isinstance(exc, PilotError) else GO_ON
+        raise PartlyFailed(
+            f"applied: {done}; then, while verifying it: {first_line(exc)}", hint=hint
+        ) from exc
 
 
 def read_plan(connection: psycopg.Connection) -> Plan:

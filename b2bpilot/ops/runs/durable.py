@@ -215,5 +215,5 @@ def _sync_folder(folder: Path) -> None:
 def _failed(path: Path, error: OSError) -> JournalFailed:
     return JournalFailed(
         f"{path} cannot be used: {error.strerror or error}",
-        hint="nothing is done that cannot be written down first: make room there, or set B2BPILOT_HOME",
+        hint="each step is written down before it is done: make room there, or set B2BPILOT_HOME",
     )
