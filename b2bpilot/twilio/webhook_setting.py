@@ -1,17 +1,14 @@
-"""Where Twilio sends inbound messages, as it is set; the `#rc=...` overrides in a URL; how a URL is probed. Imports little."""
+"""Where Twilio sends inbound messages, as it is set; how a URL is probed. Imports little."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urldefrag
 
 from b2bpilot.errors import Refused
 
 RECOMMENDED_OVERRIDES = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 """Twilio's default retries nothing but a failed connect (facts D2); all attempts must fit into 15 s."""
-OVERRIDE_NAMES = frozenset({"ct", "e", "rc", "rp", "rt", "sni", "tt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +28,6 @@ class ProbeKind(StrEnum):
     """A test message that our webhook stores as one: no reply is sent."""
     FORM = "form"
     """As Twilio's own: any other system takes it for a real message from Twilio's test number."""
-
-
-def overrides_in(url: str) -> Mapping[str, str]:
-    """Return Twilio's connection overrides in a URL's fragment by their name: `#rc=3&rp=5xx` (facts D2)."""
-    parts = (part.partition("=") for part in urldefrag(url).fragment.split("&"))
-    return {name: value for name, _, value in parts if name in OVERRIDE_NAMES}
-
-
-def retries_server_errors(url: str) -> bool:
-    """Tell whether Twilio calls this URL again after a 5xx."""
-    overrides = overrides_in(url)
-    policy = set(overrides.get("rp", "ct").split(","))
-    return overrides.get("rc", "1") != "0" and bool(policy & {"5xx", "all"})
 
 
 def require_url(setting: WebhookSetting, sid: str) -> None:

@@ -404,6 +404,25 @@ def test_a_url_that_does_not_answer_with_twiml_is_refused(run: Run, double: Twil
     assert settings(double) == before
 
 
+@pytest.mark.parametrize("option", ["--to", "--fallback"])
+def test_a_url_with_what_is_no_override_is_not_written(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+    wrong = "https://new.example/#rc=9&rp=5xx,foo&ct=1&rt=99999"
+    urls = (option, wrong) if option == "--to" else ("--to", "stack", option, wrong)
+
+    found = run("twilio", "cutover", *urls, "--confirm", NUMBER)
+
+    assert (found.exit_code, settings(double)) == (2, before)
+    assert (
+        f"{option}: invalid # overrides, error 11243 at Twilio: rc=9 is not 0 to 5; rp=5xx,foo has foo"
+        in found.stderr
+    )
+
+
 def test_a_url_at_which_nobody_listens_is_told_in_words(run: Run, double: TwilioDouble) -> None:
     add_number(double, NUMBER, sms_url="https://old.example/")
 

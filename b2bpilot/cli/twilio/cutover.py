@@ -126,12 +126,15 @@ def _show_plan(
 
 
 def _warnings(planned: Sequence[Change], url: str, fallback_url: str | None) -> Iterator[str]:
-    from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, retries_server_errors
+    from b2bpilot.twilio.overrides import retries_server_errors, retries_timeouts
+    from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES
 
     if not planned:
         return
     if not retries_server_errors(url):
         yield f"Twilio will not try again after a 5xx: append #{RECOMMENDED_OVERRIDES} to the URL."
+    elif not retries_timeouts(url):
+        yield f"Twilio will not try again after a timeout: append #{RECOMMENDED_OVERRIDES} to the URL."
     if fallback_url is None and any(not each.after.fallback_url for each in planned):
         yield "There is no fallback URL: what the webhook does not take will be lost. Name one with --fallback."
 

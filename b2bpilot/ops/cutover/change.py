@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.cutover.route import Level, Route, Target
+from b2bpilot.twilio.overrides import faults_of
 from b2bpilot.twilio.rest import LOOPBACK
-from b2bpilot.twilio.webhook_setting import WebhookSetting
+from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,11 @@ def check_url(url: str, option: str) -> str:
         )
     if parts.scheme == "http" and host not in LOOPBACK:
         raise UsageError(f"{option}: messages would travel in the clear", hint="use https")
+    if faults := faults_of(url):
+        raise UsageError(
+            f"{option}: invalid # overrides, error 11243 at Twilio: {'; '.join(faults)}",
+            hint=f"behind the URL stand connection overrides or nothing, such as #{RECOMMENDED_OVERRIDES}",
+        )
     return url
 
 

@@ -10,9 +10,10 @@ from urllib.parse import urldefrag, urlsplit
 
 from b2bpilot.twilio.failures import TwilioNotFound
 from b2bpilot.twilio.numbers import Application, Number, application, numbers
+from b2bpilot.twilio.overrides import faults_of, retries_server_errors, retries_timeouts
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.services import Service, number_sids, services
-from b2bpilot.twilio.webhook_setting import WebhookSetting, retries_server_errors
+from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
 
 NOWHERE = WebhookSetting(url="")
 
@@ -119,12 +120,23 @@ def dangers(route: Route, *, expected_url: str | None = None) -> Iterator[str]:
         yield "the URL is not https"
     if webhook.method != "POST":
         yield f"Twilio calls it with {webhook.method}; the webhook takes POST only"
-    if not retries_server_errors(webhook.url):
-        yield "a 5xx answer is not tried again: add #rc=3&rp=5xx,ct,rt&ct=2000&rt=4000 to the URL"
+    yield from _dangers_of_overrides(webhook)
     if not webhook.fallback_url:
         yield "no fallback URL: what the URL does not take is lost"
     elif is_same_url(webhook.url, webhook.fallback_url):
         yield "the fallback URL is the URL itself"
+
+
+def _dangers_of_overrides(webhook: WebhookSetting) -> Iterator[str]:
+    for name, url in (("URL", webhook.url), ("fallback URL", webhook.fallback_url)):
+        if faults := faults_of(url):
+            yield f"the {name} has invalid # overrides, error 11243 at Twilio: {'; '.join(faults)}"
+    if faults_of(webhook.url):
+        return
+    if not retries_server_errors(webhook.url):
+        yield f"a 5xx answer is not tried again: add #{RECOMMENDED_OVERRIDES} to the URL"
+    elif not retries_timeouts(webhook.url):
+        yield f"an answer that does not come in time is not tried again: add #{RECOMMENDED_OVERRIDES} to the URL"
 
 
 def is_same_url(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from b2bpilot.twilio.webhook_setting import WebhookSetting
 
 CUTOVER = "b2bpilot twilio cutover -e {{environment}} --to stack --service {sid}"
+RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 ADVICE = "`b2bpilot twilio cutover --to stack` sets it"
 SECRET = ("secretsmanager:GetSecretValue",)
 HERE = (*SECRET, *functions.READ)
@@ -107,10 +108,35 @@ def _has_fallback(webhook: WebhookSetting) -> bool:
     return bool(webhook.fallback_url) and not is_same_url(webhook.url, webhook.fallback_url)
 
 
-def _is_tried_again(webhook: WebhookSetting) -> bool:
-    from b2bpilot.twilio.webhook_setting import retries_server_errors
+def _is_tried_again(world: World) -> Answer:
+    """Also the fallback's overrides are looked at."""
+    here = _here(world)
+    found = [
+        (target, _untried(target.webhook))
+        for target in {one.effective.sid: one.effective for one in here}.values()
+    ]
+    bad = [(target, problem) for target, problem in found if problem]
+    if not bad:
+        return holds(
+            "so say the URLs' # overrides; a webhook rule of the account can override them and was not read"
+        )
+    told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
+    sids = {target.sid for target, _ in bad}
+    return fails(f"{told}; {ADVICE}", mend=_command([one for one in here if one.effective.sid in sids]))
 
-    return retries_server_errors(webhook.url)
+
+def _untried(webhook: WebhookSetting) -> str:
+    from b2bpilot.twilio.overrides import faults_of, retries_server_errors, retries_timeouts
+
+    faults = [
+        *faults_of(webhook.url),
+        *(f"in the fallback URL {each}" for each in faults_of(webhook.fallback_url)),
+    ]
+    if faults:
+        return f"invalid # overrides, error 11243 at Twilio: {', '.join(faults)}"
+    if not retries_server_errors(webhook.url):
+        return f"a 5xx is not tried again: #{RECOMMENDED} is missing"
+    return "" if retries_timeouts(webhook.url) else f"a timeout is not tried again: #{RECOMMENDED} does it"
 
 
 def _none_is_lost(world: World) -> Answer:
@@ -173,11 +199,9 @@ CHECKS = (
         code="B2B094",
         category=Category.TWILIO,
         statement="Twilio tries again after a 5xx or a timeout",
-        why="By default it does not: one bad second loses messages. `#rc=3&rp=5xx,ct,rt` behind the URL makes it.",
+        why="By default it does not: one bad second loses messages. `#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000` behind the URL makes it; an invalid override is error 11243.",
         mend="",
-        probe=_of_all_here(
-            _is_tried_again, "the URL has #rc", f"#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000 is missing; {ADVICE}"
-        ),
+        probe=_is_tried_again,
         severity=Severity.WARNING,
         actions=HERE,
         needs=("B2B091",),

@@ -21,7 +21,7 @@ from tests.twilio.double import add_application, add_number, add_service
 NUMBER, OTHER = "+15005550009", "+15005550008"
 GONE = "AP" + "0" * 32
 """Of an application that nobody has."""
-GOOD = "https://new.example/hook#rc=3&rp=5xx,ct,rt"
+GOOD = "https://new.example/hook#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 
 
 @contextmanager
@@ -88,6 +88,15 @@ def test_an_application_that_is_gone_is_a_danger_and_not_a_crash(
         ({"sms_url": GOOD, "sms_method": "GET"}, "GET"),
         ({"sms_url": "https://new.example/hook"}, "5xx"),
         ({"sms_url": "https://new.example/hook#rc=0&rp=all"}, "5xx"),
+        ({"sms_url": "https://new.example/hook#rc=3&rp=5xx,ct,rt"}, "in time"),
+        (
+            {"sms_url": "https://new.example/hook#rc=9&rp=5xx,foo&ct=1&rt=99999"},
+            "rc=9 is not 0 to 5; rp=5xx,foo",
+        ),
+        (
+            {"sms_url": GOOD, "sms_fallback_url": "https://f.example/#ct=1"},
+            "the fallback URL has invalid # overrides",
+        ),
         ({"sms_url": GOOD}, "no fallback"),
         ({"sms_url": GOOD, "sms_fallback_url": "https://new.example/hook#rc=1"}, "the URL itself"),
         ({"sms_url": "https://old.example/hook"}, "elsewhere"),
@@ -199,7 +208,19 @@ def test_a_fallback_stays_unless_one_is_named(double: TwilioDouble, twilio: Twil
     assert (named.after.fallback_url, named.after.fallback_method) == ("https://g", "POST")
 
 
-@pytest.mark.parametrize("url", ["", "hook", "ftp://x/", "http://example.com/hook", "https://", "https://[x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "hook",
+        "ftp://x/",
+        "http://example.com/hook",
+        "https://",
+        "https://[x",
+        "https://x.example/#rc=9&rp=5xx,foo",
+        "https://x.example/#top",
+    ],
+)
 def test_a_url_that_twilio_should_not_call_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         check_url(url, "--to")

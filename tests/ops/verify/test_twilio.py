@@ -118,10 +118,29 @@ def test_a_missing_fallback_is_a_warning(double: TwilioDouble, fallback: str) ->
 
 
 @breaks("B2B094")
-def test_a_url_without_overrides_is_a_warning(double: TwilioDouble) -> None:
-    add_number(double, NUMBER, **{**GOOD, "sms_url": STACK.webhook_url})
+@pytest.mark.parametrize(
+    ("overrides", "seen"),
+    [
+        ("", "a 5xx is not tried again"),
+        ("#rc=3&rp=5xx,ct,rt", "a timeout is not tried again"),
+        ("#rc=9&rp=5xx,foo&ct=1&rt=99999", "rc=9 is not 0 to 5, rp=5xx,foo has foo"),
+    ],
+)
+def test_a_url_without_the_overrides_that_it_needs_is_a_warning(
+    double: TwilioDouble, overrides: str, seen: str
+) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_url": STACK.webhook_url + overrides})
 
-    assert list(red(double)) == ["B2B094"]
+    found = red(double)
+
+    assert list(found) == ["B2B094"]
+    assert seen in found["B2B094"].seen
+
+
+def test_a_fallback_url_with_what_is_no_override_is_a_warning(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **{**GOOD, "sms_fallback_url": "https://fallback.example.com/webhook#rp=foo"})
+
+    assert "in the fallback URL rp=foo has foo" in red(double)["B2B094"].seen
 
 
 @breaks("B2B095")
