@@ -175,6 +175,12 @@ class DatabaseRefused(DatabaseUnreachable):
     code = "database_refused"
 
 
+class RowsHidden(DatabaseError):
+    """Row security may keep rows from the role that asks: what it does not see is unknown, not absent."""
+
+    code = "rows_hidden"
+
+
 class SchemaOutdated(DatabaseError):
     """The table, a column or an index that the code needs is missing."""
 

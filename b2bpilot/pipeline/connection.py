@@ -14,9 +14,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.adaptation import adapt
-from b2bpilot.pipeline.dsn import check_dsn
+from b2bpilot.pipeline.dsn import check_dsn, place
 from b2bpilot.pipeline.failures import not_connected, translated
 from b2bpilot.pipeline.libpq import pinned
+from b2bpilot.pipeline.row_security import Need, RowSecurity, read_row_security, require_rows
 
 WAITS: Mapping[str, str | int] = {
     "connect_timeout": 5,
@@ -35,7 +36,8 @@ class Connection:
 
     A statement that fails is never run again here: whether a lost connection committed it, only the caller's keys can
     tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
-    With `read_write` a server that takes no writes, such as the old primary after a failover, is no server.
+    With `read_write` a server that takes no writes, such as the old primary after a failover, is no server. A role from
+    which row security may hide rows raises RowsHidden with each use, as far as `needs` says that rows are needed.
     """
 
     def __init__(
@@ -44,13 +46,16 @@ class Connection:
         *,
         application_name: str,
         read_write: bool = False,
+        needs: Need = Need.ALL_ROWS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dsn = dsn
         self._application_name = application_name
         self._read_write = read_write
+        self._needs = needs
         self._monotonic = monotonic
         self._connection: psycopg.Connection | None = None
+        self._security: RowSecurity | None = None
         self._used_at = 0.0
         self.identity: str | None = None
         """Which database was connected to last, as the server itself says; None before the first time."""
@@ -81,6 +86,9 @@ class Connection:
                 self._dsn, application_name=self._application_name, read_write=self._read_write
             )
             self.identity = identity_of(self._connection)
+            self._security = security_of(self._connection)
+        if self._security:
+            require_rows(self._security, place(self._dsn), needs=self._needs)
         return self._connection
 
     def _is_idle(self) -> bool:
@@ -106,6 +114,16 @@ def identity_of(connection: psycopg.Connection) -> str | None:
             raise
         return None
     return str(row[0]) if row and row[0] else None
+
+
+def security_of(connection: psycopg.Connection) -> RowSecurity | None:
+    """Return the row security of the table for this role; None when there is no table, or the server does not tell."""
+    try:
+        return read_row_security(connection)
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return None
 
 
 def has_unasked_input(connection: psycopg.Connection) -> bool:

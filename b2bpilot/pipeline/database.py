@@ -23,6 +23,7 @@ from b2bpilot.pipeline.models import (
     known_reply_state,
     known_status,
 )
+from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.rows import fetch_submissions, number_pattern, progress
 from b2bpilot.pipeline.stale_row import StaleRow
 from b2bpilot.pipeline.statement import Statement
@@ -32,11 +33,20 @@ class DatabaseManager:
     """The table, for one container or one command. Not for use by two threads at once.
 
     Every method raises DatabaseUnreachable, SchemaOutdated or DatabaseError. With `read_write` only a server that takes
-    writes will do; without, a standby may be asked.
+    writes will do; without, a standby may be asked. Of `needs` see Connection.
     """
 
-    def __init__(self, dsn: str, *, application_name: str = "b2bpilot", read_write: bool = False) -> None:
-        self.connection = Connection(dsn, application_name=application_name, read_write=read_write)
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        application_name: str = "b2bpilot",
+        read_write: bool = False,
+        needs: Need = Need.ALL_ROWS,
+    ) -> None:
+        self.connection = Connection(
+            dsn, application_name=application_name, read_write=read_write, needs=needs
+        )
 
     @property
     def identity(self) -> str | None:

@@ -67,6 +67,15 @@ def place(dsn: str) -> str:
     return f"{parts.get('dbname') or 'the default database'} at {host}{port}"
 
 
+def role_of(dsn: str) -> str | None:
+    """Return who connects with it, as far as it says so itself."""
+    try:
+        user = conninfo_to_dict(dsn).get("user")
+    except psycopg.ProgrammingError:
+        return None
+    return str(user) if user else None
+
+
 def _is_torn(parts: Mapping[str, object]) -> bool:
     """A password's own / or ? ends the host early: the rest of it stands where port and database should."""
     return PORTS.fullmatch(str(parts.get("port") or "")) is None

@@ -52,6 +52,8 @@ def process(
         fields = submission_fields(message)
         _reply_once(delivery, claim, database, replier)
         latency_ms = database.complete(claim, fields)
+        if latency_ms is None:
+            _require_lost(claim, database)
     except Exception as exc:
         _record_failure(delivery, claim, database, exc)
         raise
@@ -98,8 +100,26 @@ def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
         if delivery.redrive and delivery.redrive.is_accepted_only:
             raise MessageDiscarded(f"a person discarded the message in run {submission.discarded_by}")
         return Outcome.DISCARDED
+    if submission is None:
+        raise _unwritten(message_id, "no row was written for it, and none is to be seen")
     _log("in_progress", delivery, "A lease on the message holds", leased_until=_lease_end(submission))
     return Outcome.IN_PROGRESS
+
+
+def _require_lost(claim: Claim, database: DatabaseManager) -> None:
+    """Raise when the claim still holds: a success would lose the message, whose row nothing ends."""
+    submission = database.get_submission_by_message_id(claim.message_id)
+    if submission is None:
+        raise _unwritten(claim.message_id, "its row was written, and is not to be seen")
+    if submission.status is SubmissionStatus.PROCESSING and submission.attempts == claim.attempts:
+        raise _unwritten(claim.message_id, "its row is there, and an UPDATE did not change it")
+
+
+def _unwritten(message_id: str, seen: str) -> DatabaseError:
+    return DatabaseError(
+        f"message {message_id} could not be stored: {seen}",
+        hint="a trigger or row security of the table does that: `b2bpilot migrate --status` names them",
+    )
 
 
 def _lease_end(submission: UserSubmission | None) -> str | None:

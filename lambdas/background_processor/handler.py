@@ -15,6 +15,7 @@ from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.lease import lease
 from b2bpilot.pipeline.outcome import Outcome
 from b2bpilot.pipeline.processing import process
+from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
 
@@ -33,7 +34,7 @@ def _settings() -> Settings:
 @functools.cache
 def _database() -> DatabaseManager:
     url = required(_settings().database_url, "DATABASE_URL")
-    return DatabaseManager(url, application_name="b2bpilot/processor", read_write=True)
+    return DatabaseManager(url, application_name="b2bpilot/processor", read_write=True, needs=Need.ITS_ROWS)
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.reserve import Reserve, Watch
+from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.pipeline.stale import StaleRules, log_report, republish_stale
 
@@ -36,7 +37,7 @@ def _settings() -> Settings:
 @functools.cache
 def _database() -> DatabaseManager:
     url = required(_settings().database_url, "DATABASE_URL")
-    return DatabaseManager(url, application_name="b2bpilot/stale", read_write=True)
+    return DatabaseManager(url, application_name="b2bpilot/stale", read_write=True, needs=Need.ITS_ROWS)
 
 
 @functools.cache

@@ -101,12 +101,12 @@ class Pilot:
                 hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
             )
         if not url:
-            return Given(url=self._secret_s_database_url, origin=OF_THE_STACK, is_secret_s=True)
+            return Given(url=self.secret_s_database_url, origin=OF_THE_STACK, is_secret_s=True)
         self._keep_secret(url)
         return Given(url=url, origin=origin, is_secret_s=False)
 
     @cached_property
-    def _secret_s_database_url(self) -> str:
+    def secret_s_database_url(self) -> str:
         from b2bpilot.ops import environment
 
         url = environment.database_url(self.environment)
@@ -142,7 +142,7 @@ class Pilot:
         if self.settings.environment is None:
             return unproven(given, "no environment was named whose processor could write it")
         return prove_for(
-            self.environment, database, given, secret=lambda: self._secret_s_database_url, now=self.now()
+            self.environment, database, given, secret=lambda: self.secret_s_database_url, now=self.now()
         )
 
     def confirmation(self, *, yes: bool) -> Confirmation:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
 from b2bpilot.cli.text.durations import parse_duration
-from b2bpilot.errors import UsageError
+from b2bpilot.errors import PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Author, Survey
@@ -74,11 +75,15 @@ def _status(pilot: Pilot, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
     plan = migrations.plan(pilot.database_url)
+    fitness = migrations.fitness(pilot.database_url, functions_role=_functions_role(pilot))
     pilot.output.rows("migrations", map(migration.row, plan.migrations))
-    for line in migration.remarks(plan):
+    if pilot.output.format is Format.JSON:
+        pilot.output.record(migration.fitness_fields(fitness), text=[])
+    for line in (*migration.remarks(plan), *migration.told(fitness)):
         pilot.output.notice(line)
     if exit_code:
         migrations.require_sound(plan)
+        migrations.require_fit(fitness)
     if exit_code and plan.pending:
         raise typer.Exit(FOUND_SOMETHING)
 
@@ -107,11 +112,22 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
         pilot.confirmation(yes=yes).ask(list(migration.described(survey, target)), question)
     try:
         with pilot.output.progress(doing) as observe:
-            outcome = migrations.apply(pilot.database_url, observe, author=_author(reason), lock_wait=wait)
+            outcome = migrations.apply(
+                pilot.database_url,
+                observe,
+                author=_author(reason),
+                lock_wait=wait,
+                functions_role=_functions_role(pilot),
+            )
     except KeyboardInterrupt:
         pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")
         raise
     pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
+    if outcome.fitness.obstacles:
+        raise PartlyFailed(
+            "the migrations are applied, but messages would be refused as the table is now",
+            hint=outcome.fitness.remedies,
+        )
 
 
 def _survey(pilot: Pilot) -> Survey:
@@ -119,7 +135,19 @@ def _survey(pilot: Pilot) -> Survey:
     from b2bpilot.ops import migrations
 
     with pilot.output.progress(f"Looking at {_target(pilot)}"):
-        return migrations.survey(pilot.database_url)
+        return migrations.survey(pilot.database_url, functions_role=_functions_role(pilot))
+
+
+def _functions_role(pilot: Pilot) -> str | None:
+    """The role in the stack's secret; None where no environment is named, or nobody tells."""
+    from b2bpilot.pipeline.dsn import role_of
+
+    if pilot.settings.environment is None:
+        return None
+    try:
+        return role_of(pilot.secret_s_database_url)
+    except PilotError:
+        return None
 
 
 def _target(pilot: Pilot) -> str:

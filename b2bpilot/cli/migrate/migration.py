@@ -10,7 +10,7 @@ from b2bpilot.cli.output import Row
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Migration, Outcome, Plan, Step, Survey
+    from b2bpilot.ops.migrations import Finding, Fitness, Migration, Outcome, Plan, Step, Survey
 
 NONE = "-"
 CHECKSUM_LENGTH = 8
@@ -74,6 +74,23 @@ def remarks(plan: Plan) -> Iterator[str]:
         yield f"A migrator is at work: {plan.migrator}."
 
 
+def told(fitness: Fitness) -> Iterator[str]:
+    """What of the table refuses messages, or may; with what can be done about the first."""
+    for finding in fitness.obstacles:
+        yield f"Refuses messages: {finding.text}. To change that: {finding.remedy}"
+    for finding in fitness.doubts:
+        yield f"Not proven to take every message: {finding.text}"
+
+
+def fitness_fields(fitness: Fitness) -> dict[str, object]:
+    return {
+        "role": fitness.role,
+        "role_is_the_functions": fitness.is_the_functions,
+        "obstacles": [_finding_fields(finding) for finding in fitness.obstacles],
+        "doubts": [_finding_fields(finding) for finding in fitness.doubts],
+    }
+
+
 def described(survey: Survey, target: str) -> Iterator[str]:
     """What is known before anything is run."""
     plan, server = survey.plan, survey.server
@@ -87,6 +104,7 @@ def described(survey: Survey, target: str) -> Iterator[str]:
         yield f"{migration.name}: {migration.state.value}"
         for step in migration.steps:
             yield from _described_step(step, survey)
+    yield from told(survey.fitness)
     if plan.migrator:
         yield f"Another migrator is at work: {plan.migrator}"
     for text in survey.in_the_way:
@@ -118,6 +136,7 @@ def fields(survey: Survey) -> dict[str, object]:
             if count
             else None,
             "in_the_way": survey.in_the_way,
+            "fitness": fitness_fields(survey.fitness),
             "migrator": survey.plan.migrator,
             "to_record": [migration.name for migration in survey.plan.to_record],
             "pending": [
@@ -139,6 +158,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
         "applied": outcome.applied,
         "adopted": outcome.adopted,
         "verified": outcome.verified,
+        "fitness": fitness_fields(outcome.fitness),
         "duration_seconds": round(outcome.duration.total_seconds(), 3),
     }
 
@@ -156,6 +176,11 @@ def outcome_text(outcome: Outcome, plan: Plan, target: str) -> Iterator[str]:
         yield f"Nothing to do: {target} is up to date{meanwhile}"
     yield "Verified:"
     yield from (f"  {line}" for line in outcome.verified)
+    yield from told(outcome.fitness)
+
+
+def _finding_fields(finding: Finding) -> dict[str, str]:
+    return {"topic": finding.topic.value, "text": finding.text, "remedy": finding.remedy}
 
 
 def _described_step(step: Step, survey: Survey) -> Iterator[str]:

@@ -15,6 +15,7 @@ from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.migrations import ledger, lock
 from b2bpilot.ops.migrations.connecting import open_connection, prepare
 from b2bpilot.ops.migrations.files import read_migrations
+from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
 from b2bpilot.ops.migrations.ledger import Author
 from b2bpilot.ops.migrations.migration import Plan, make_plan, require_sound
 from b2bpilot.ops.migrations.pooler import require_sessions
@@ -30,11 +31,12 @@ LOCK_WAIT = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run did. `verified` says what was found right at its end."""
+    """What a run did. `verified` says what was found right at its end, `fitness` what was not, or may not be."""
 
     applied: list[str]
     adopted: list[str]
     verified: list[str]
+    fitness: Fitness
     duration: timedelta
 
 
@@ -44,7 +46,13 @@ def plan(dsn: str) -> Plan:
         return read_plan(connection)
 
 
-def survey(dsn: str) -> Survey:
+def fitness(dsn: str, *, functions_role: str | None = None) -> Fitness:
+    """Return whether the table takes every message; it only reads. Raises DatabaseUnreachable."""
+    with translated(dsn), open_connection(dsn, None) as connection:
+        return read_fitness(connection, functions_role)
+
+
+def survey(dsn: str, *, functions_role: str | None = None) -> Survey:
     """Return a plan that can be run, and what to know before; it only reads. Raises what would stop `apply`."""
     with translated(dsn), open_connection(dsn, None) as connection:
         with open_connection(dsn, None) as second:
@@ -52,7 +60,7 @@ def survey(dsn: str) -> Survey:
         prepare(connection)
         found = read_plan(connection)
         require_sound(found)
-        return take_survey(connection, found, pooled=pooled)
+        return take_survey(connection, found, pooled=pooled, functions_role=functions_role)
 
 
 def apply(
@@ -61,10 +69,12 @@ def apply(
     *,
     author: Author | None = None,
     lock_wait: timedelta = LOCK_WAIT,
+    functions_role: str | None = None,
 ) -> Outcome:
     """Run what is pending, record what was made by hand, verify; `observer` hears what is being done.
 
-    `lock_wait` bounds the waiting for another migrator, and for old transactions before an index is built. Raises
+    A table that cannot take every message is left as it is. `functions_role` is the role of the functions, where another
+    one migrates and it is known. `lock_wait` bounds the waiting for another migrator, and for old transactions before an index is built. Raises
     MigrationFailed or TimedOut when nothing was changed, PartlyFailed otherwise; what was done stays, and the next run
     goes on from there.
     """
@@ -72,17 +82,23 @@ def apply(
     with translated(dsn), _locked(dsn, observer, author=author, lock_wait=lock_wait) as session:
         found = read_plan(session.connection)
         require_sound(found)
+        require_fit(read_fitness(session.connection, functions_role))
         run = Run(session=session, plan=found)
         run.run()
-        verified = _verified(session.connection, run)
+        verified, fit = _verified(session.connection, run, functions_role)
     duration = timedelta(seconds=time.monotonic() - started)
-    return Outcome(applied=run.applied, adopted=run.adopted, verified=verified, duration=duration)
+    return Outcome(
+        applied=run.applied, adopted=run.adopted, verified=verified, fitness=fit, duration=duration
+    )
 
 
-def _verified(connection: psycopg.Connection, run: Run) -> list[str]:
+def _verified(
+    connection: psycopg.Connection, run: Run, functions_role: str | None
+) -> tuple[list[str], Fitness]:
     """Raises PartlyFailed where that fails after something was applied: that it was is no less true."""
     try:
-        return verify(connection, read_plan(connection))
+        fit = read_fitness(connection, functions_role)
+        return verify(connection, read_plan(connection), fit), fit
     except (PilotError, psycopg.Error) as exc:
         if not run.is_begun:
             raise

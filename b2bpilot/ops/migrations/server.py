@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from b2bpilot.errors import MigrationFailed, Refused
 from b2bpilot.ops.migrations import duplicates, index
 from b2bpilot.ops.migrations.duplicates import Count
+from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
 from b2bpilot.ops.migrations.migration import Plan
 from b2bpilot.ops.migrations.schema import TABLE, Presence
 from b2bpilot.ops.migrations.statements import NewIndex
@@ -24,14 +25,15 @@ SERVER: LiteralString = """
         current_setting('server_version_num')::int AS version_number,
         current_user::text AS role,
         current_setting('transaction_read_only')::boolean AS read_only,
-        coalesce(relnamespace::regnamespace, to_regnamespace(current_schema()))::text AS schema,
-        coalesce(has_schema_privilege(coalesce(relnamespace, to_regnamespace(current_schema())), 'CREATE'), false)
-            AS may_create,
+        coalesce(relnamespace, here.oid)::regnamespace::text AS schema,
+        coalesce(has_schema_privilege(coalesce(relnamespace, here.oid), 'CREATE'), false) AS may_create,
         pg_get_userbyid(relowner)::text AS owner,
         pg_has_role(relowner, 'USAGE') AS may_alter,
         CASE WHEN reltuples >= 0 THEN reltuples::bigint END AS rows,
-        coalesce(pg_table_size(oid), 0) AS bytes
-    FROM (SELECT to_regclass(%(table)s) AS found) AS named LEFT JOIN pg_class ON oid = found
+        coalesce(pg_table_size(pg_class.oid), 0) AS bytes
+    FROM (SELECT to_regclass(%(table)s) AS found) AS named
+        LEFT JOIN pg_class ON pg_class.oid = found
+        LEFT JOIN pg_namespace AS here ON here.nspname = current_schema()
 """
 
 
@@ -59,6 +61,7 @@ class Survey:
 
     plan: Plan
     server: Server
+    fitness: Fitness
     pooled: bool
     count: Count | None
     in_the_way: list[str]
@@ -94,11 +97,15 @@ def require_able(server: Server) -> None:
         )
 
 
-def take_survey(connection: psycopg.Connection, plan: Plan, *, pooled: bool) -> Survey:
+def take_survey(
+    connection: psycopg.Connection, plan: Plan, *, pooled: bool, functions_role: str | None = None
+) -> Survey:
     """Look at everything and change nothing. Raises what would stop the run, so that nobody is asked in vain."""
     server = read_server(connection)
     if plan.pending or plan.to_record:
         require_able(server)
+    fitness = read_fitness(connection, functions_role)
+    require_fit(fitness)
     count = duplicates.count(connection) if _needs_count(plan) else None
     if count:
         duplicates.require_none(count)
@@ -106,6 +113,7 @@ def take_survey(connection: psycopg.Connection, plan: Plan, *, pooled: bool) -> 
     return Survey(
         plan=plan,
         server=server,
+        fitness=fitness,
         pooled=pooled,
         count=count,
         in_the_way=index.in_the_way(connection) if builds else [],

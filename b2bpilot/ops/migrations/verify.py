@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors as pg
 
 from b2bpilot.errors import MigrationFailed
+from b2bpilot.ops.migrations.fitness import Fitness
 from b2bpilot.ops.migrations.migration import Plan
 
 UNIQUE_INDEX = "idx_user_submissions_message_id"
@@ -27,7 +28,7 @@ SPELLED_OTHERWISE: LiteralString = """
 SHOWN = 5
 
 
-def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
+def verify(connection: psycopg.Connection, plan: Plan, fitness: Fitness) -> list[str]:
     """Return what was found to be right, a line each. Raises MigrationFailed for the first thing that is not."""
     for migration in plan.pending:
         raise MigrationFailed(
@@ -38,6 +39,7 @@ def verify(connection: psycopg.Connection, plan: Plan) -> list[str]:
         "column message_id holds text",
         f"index {UNIQUE_INDEX} is valid, unique, and on message_id alone",
         spelling(connection),
+        *fitness.facts(),
     ]
     found = arbiters(connection)
     if found is None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.aws.clock import AWS
 from b2bpilot.clock import HostClock
+from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Plan
+    from b2bpilot.ops.migrations import Fitness, Plan
     from b2bpilot.ops.migrations.schema import Schema
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.health import ProblemCount, RowProblem
@@ -53,6 +54,30 @@ def plan(world: World) -> Plan:
     return found
 
 
+def fitness(world: World) -> Fitness:
+    """For the role of the functions, which the stack's secret names; where it does not, for who is asked here.
+
+    Raises DatabaseError.
+    """
+
+    def ask() -> Fitness:
+        from b2bpilot.ops import migrations
+
+        return migrations.fitness(world.database_url, functions_role=_functions_role(world))
+
+    found: Fitness = world.ask("fitness", ask)
+    return found
+
+
+def _functions_role(world: World) -> str | None:
+    from b2bpilot.pipeline.dsn import role_of
+
+    try:
+        return role_of(world.secret.get("DATABASE_URL", ""))
+    except PilotError:
+        return None
+
+
 def problems(world: World) -> dict[RowProblem, ProblemCount]:
     """Raises DatabaseError."""
 
@@ -72,9 +97,10 @@ def _read(world: World) -> Table:
     from b2bpilot.ops.migrations.schema import read_schema
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.dsn import place
+    from b2bpilot.pipeline.row_security import Need
 
     url = world.database_url
-    with DatabaseManager(url, application_name=APPLICATION_NAME) as database:
+    with DatabaseManager(url, application_name=APPLICATION_NAME, needs=Need.NO_ROWS) as database:
         with database.connection.use() as connection:
             schema = read_schema(connection)
             host = connection.info.host

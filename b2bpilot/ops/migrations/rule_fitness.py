@@ -1,0 +1,83 @@
+"""What else of a table may refuse, change or double a row: constraints, unique indexes, triggers, rewrite rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from b2bpilot.ops.migrations.finding import Finding, Topic, doubt, obstacle
+from b2bpilot.ops.migrations.schema import TABLE
+from b2bpilot.ops.migrations.table_facts import Rule
+from b2bpilot.ops.migrations.wanted import WANTED
+
+ALONE_IN_A_ROW = (["id"], ["message_id"], ["message_sid"])
+"""What two messages never share: a unique index on it refuses none."""
+
+
+def rules_of(rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Of what is there for the columns that the pipeline writes."""
+    for rule in rules:
+        if finding := _judged(rule):
+            yield finding
+
+
+def _judged(rule: Rule) -> Finding | None:
+    match rule.kind:
+        case "trigger":
+            return _doubted(rule, "what its function does to a row is not known here")
+        case "rule":
+            return _refusing(rule, "ON CONFLICT does not work beside it", f"DROP RULE {rule.name} ON {TABLE}")
+    if WANTED.keys().isdisjoint(rule.columns) and "(expression)" not in rule.columns:
+        return None
+    return _judged_constraint(rule)
+
+
+def _judged_constraint(rule: Rule) -> Finding | None:
+    match rule.kind:
+        case "check":
+            return _judged_check(rule)
+        case "unique":
+            return _judged_unique(rule)
+        case "index":
+            return _refusing(
+                rule, "a long text, of some 2,700 bytes, is refused", f"DROP INDEX CONCURRENTLY {rule.name}"
+            )
+        case "foreign key":
+            return _refusing(rule, "a message with a value that is not there is refused", _drop(rule))
+        case _:
+            return _refusing(rule, "a message that meets another one there is refused", _drop(rule))
+
+
+def _judged_check(rule: Rule) -> Finding | None:
+    """Where all values that a column can get are known, they were tried."""
+    if rule.refused:
+        return _refusing(rule, f"it refuses {', '.join(rule.refused)}", _drop(rule))
+    if rule.refused is not None:
+        return None
+    return _doubted(rule, "whether every message passes it is not known here")
+
+
+def _judged_unique(rule: Rule) -> Finding | None:
+    if rule.columns in ALONE_IN_A_ROW:
+        return None
+    if rule.is_partial or "(expression)" in rule.columns:
+        return _doubted(rule, "whether two messages meet in it is not known here")
+    drop = _drop(rule) if rule.is_constraint else f"DROP INDEX CONCURRENTLY {rule.name}"
+    return _refusing(rule, "the second of two messages with the same values is refused", drop)
+
+
+def _refusing(rule: Rule, why: str, remedy: str) -> Finding:
+    return obstacle(Topic.TABLE, f"{_named(rule)}: {why}", remedy)
+
+
+def _doubted(rule: Rule, why: str) -> Finding:
+    return doubt(Topic.TABLE, f"{_named(rule)}: {why}", "read its definition, and decide")
+
+
+def _named(rule: Rule) -> str:
+    columns = f" on {', '.join(rule.columns)}" if rule.columns else ""
+    kind = "unique index" if rule.kind == "unique" else rule.kind
+    return f"{kind} {rule.name}{columns}"
+
+
+def _drop(rule: Rule) -> str:
+    return f"ALTER TABLE {TABLE} DROP CONSTRAINT {rule.name}"

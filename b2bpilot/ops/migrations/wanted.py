@@ -1,0 +1,88 @@
+"""What the pipeline needs of each column: the types that it reads rightly, and what it writes there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.pipeline.claim import ERROR_LENGTH
+from b2bpilot.pipeline.message import MessageType, Priority, Source
+from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
+
+TEXT = frozenset({"text", "varchar"})
+"""Not char(n), which pads what it holds; not name, which cuts it; no enum, which refuses what it does not know."""
+COUNT = frozenset({"int2", "int4", "int8"})
+MOMENT = frozenset({"timestamptz"})
+"""A timestamp without a time zone does not say which moment it is."""
+SID, UUID = 34, 36
+SENDER = len("whatsapp:US.") + 128
+"""The longest that a channel names: WhatsApp's user id that hides a number, of 128 characters at most (Meta's reference)."""
+BODY = 4_096
+"""WhatsApp's longest text; an SMS has 1,600 characters."""
+RUN_ID = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """`types` are PostgreSQL's internal names, and `make` what a migration makes. `at_least` counts characters.
+
+    `is_inserted`: the claim's INSERT gives a value. `may_be_null`: what the pipeline writes may be NULL.
+    """
+
+    types: frozenset[str]
+    make: str
+    at_least: int | None = None
+    is_inserted: bool = False
+    is_updated: bool = True
+    may_be_null: bool = False
+    needs_default: bool = False
+
+
+def _longest(values: type[StrEnum]) -> int:
+    return max(map(len, values))
+
+
+def _text(at_least: int, *, is_inserted: bool = False, may_be_null: bool = True) -> Wanted:
+    return Wanted(
+        types=TEXT, make="text", at_least=at_least, is_inserted=is_inserted, may_be_null=may_be_null
+    )
+
+
+def _moment(*, is_inserted: bool = False) -> Wanted:
+    return Wanted(types=MOMENT, make="timestamptz", is_inserted=is_inserted, may_be_null=True)
+
+
+def _count(*, is_inserted: bool = False, needs_default: bool = False) -> Wanted:
+    return Wanted(types=COUNT, make="bigint", is_inserted=is_inserted, needs_default=needs_default)
+
+
+WANTED: Mapping[str, Wanted] = {
+    "id": Wanted(types=COUNT, make="bigint", is_updated=False, needs_default=True),
+    "message_id": _text(UUID, is_inserted=True, may_be_null=False),
+    "message_sid": _text(SID, is_inserted=True),
+    "from_number": _text(SENDER),
+    "to_number": _text(SENDER),
+    "body": _text(BODY),
+    "num_media": _count(),
+    "status": _text(_longest(SubmissionStatus), is_inserted=True, may_be_null=False),
+    "created_at": Wanted(types=MOMENT, make="timestamptz", is_updated=False, needs_default=True),
+    "updated_at": Wanted(types=MOMENT, make="timestamptz", needs_default=True),
+    "source": _text(_longest(Source), is_inserted=True, may_be_null=False),
+    "message_type": _text(_longest(MessageType), is_inserted=True, may_be_null=False),
+    "priority": _text(_longest(Priority), is_inserted=True, may_be_null=False),
+    "test": Wanted(types=frozenset({"bool"}), make="boolean", is_inserted=True),
+    "params": Wanted(types=frozenset({"json"}), make="json", is_inserted=True),
+    "received_at": _moment(is_inserted=True),
+    "attempts": _count(is_inserted=True),
+    "lease_expires_at": _moment(is_inserted=True),
+    "last_error": _text(ERROR_LENGTH),
+    "completed_at": _moment(),
+    "reply_state": _text(_longest(ReplyState)),
+    "reply_sid": _text(SID),
+    "reply_error": _text(ERROR_LENGTH),
+    "stale_attempts": _count(needs_default=True),
+    "next_stale_at": _moment(),
+    "discarded_by": _text(RUN_ID),
+    "republished_at": _moment(),
+}
