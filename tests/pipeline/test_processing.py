@@ -478,3 +478,26 @@ def test_create_submission_keeps_the_first_row(database: DatabaseManager) -> Non
     assert first.id == second.id
     assert first.status is SubmissionStatus.PENDING
     assert process(delivery(sent), database=database, replier=None, lease=LEASE) is Outcome.STORED
+
+
+SWALLOWING = "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ("INSERT", "no row was written for it, and none is to be seen"),
+        ("UPDATE", "its row is there, and an UPDATE did not change it"),
+    ],
+)
+def test_a_trigger_that_swallows_the_row_is_no_success(
+    database: DatabaseManager, when: LiteralString, told: str
+) -> None:
+    with database.connection.use() as connection:
+        connection.execute(SWALLOWING)
+        connection.execute(
+            f"CREATE TRIGGER swallowed BEFORE {when} ON b2b_pilot_user_submissions FOR EACH ROW EXECUTE FUNCTION swallow()"
+        )
+
+    with pytest.raises(DatabaseError, match=told):
+        process(delivery(message()), database=database, replier=None, lease=LEASE)

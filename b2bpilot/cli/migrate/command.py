@@ -33,7 +33,7 @@ def migrate(
     exit_code: Annotated[
         bool,
         typer.Option(
-            "--exit-code", help="With --status or --dry-run: exit 3 when some are pending, 1 on drift."
+            "--exit-code", help="With --status or --dry-run: exit 3 when some are pending, 1 on drift or on a table that refuses messages."
         ),
     ] = False,
     lock_wait: Annotated[
@@ -83,9 +83,10 @@ def _status(pilot: Pilot, *, exit_code: bool) -> None:
         pilot.output.notice(line)
     if exit_code:
         migrations.require_sound(plan)
-        migrations.require_fit(fitness)
     if exit_code and plan.pending:
         raise typer.Exit(FOUND_SOMETHING)
+    if exit_code:
+        migrations.require_fit(fitness)
 
 
 def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:

@@ -23,6 +23,7 @@ from b2bpilot.pipeline.row_security import Command, Reach
 UTF8 = "UTF8"
 UNCHECKED = "SQL_ASCII"
 KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table"}
+PLAIN_TABLE = "r"
 IN_PUBLIC = "public"
 SHOWN = 3
 
@@ -96,6 +97,8 @@ def judged(facts: TableFacts) -> Iterator[Finding]:
     if place.kind is None:
         return
     yield from _kind(place)
+    if place.kind != PLAIN_TABLE:
+        return
     yield from columns_of(facts.columns)
     yield from rules_of(facts.rules)
     yield from _replication(place)
@@ -145,7 +148,7 @@ def _kind(place: Place) -> Iterator[Finding]:
             "unlogged: after a crash of the server it is empty" if place.persistence == "u" else "temporary"
         )
         yield obstacle(Topic.TABLE, f"{TABLE} is {kind}", f"ALTER TABLE {TABLE} SET LOGGED")
-    for child in place.children if place.kind == "r" else ():
+    for child in place.children if place.kind == PLAIN_TABLE else ():
         yield obstacle(
             Topic.TABLE,
             f"table {child} inherits from {TABLE}: a message's row may stand in it, where no unique index sees it",

@@ -48,7 +48,7 @@ def test_it_is_migrated_and_verified(run: Run, old: str) -> None:
     result = run("migrate", "--yes", "-o", "json")
     assert result.exit_code == 0
     assert result.document["applied"] == FILES[1:]
-    assert len(result.document["verified"]) == 4
+    assert len(result.document["verified"]) == 8
     assert run("migrate", "--status", "--exit-code").exit_code == 0
 
 

@@ -168,6 +168,10 @@ def test_the_outcome_says_what_was_verified(database_url: str) -> None:
         "column message_id holds text",
         "index idx_user_submissions_message_id is valid, unique, and on message_id alone",
         "every message_id is a UUID in its canonical spelling",
+        "its columns and constraints take every message",
+        "role postgres may SELECT, INSERT and UPDATE; whether the functions have that role is not known here",
+        "no row security hides a row from role postgres",
+        "the database's encoding is UTF8",
         "INSERT ... ON CONFLICT (message_id) uses it",
     ]
 
