@@ -13,8 +13,12 @@ from psycopg import pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import Row
+from psycopg.types.string import TextBinaryLoader
 
 from b2bpilot.errors import SchemaOutdated
+
+OF_OTHER_TYPES = 0
+"""What psycopg knows no type of, such as an enum or citext: in binary that is text, too."""
 
 
 class BinaryCursor(psycopg.Cursor[Row]):
@@ -41,3 +45,4 @@ def adapt(connection: psycopg.Connection) -> None:
     """Let a connection read as it is said above."""
     connection.cursor_factory = BinaryCursor
     connection.adapters.register_loader("timestamp", MomentWithoutZone)
+    connection.adapters.register_loader(OF_OTHER_TYPES, TextBinaryLoader)

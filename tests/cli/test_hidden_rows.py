@@ -46,7 +46,12 @@ def run_as_owner(url: str, *statements: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["submissions", "list"], ["submissions", "stuck"], ["submissions", "show", MESSAGE], ["inspect", MESSAGE]],
+    [
+        ["submissions", "list"],
+        ["submissions", "stuck"],
+        ["submissions", "show", MESSAGE],
+        ["inspect", MESSAGE],
+    ],
     ids=lambda words: " ".join(words[:2]),
 )
 @pytest.mark.parametrize("policy", [None, "USING (test)"])

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from b2bpilot.errors import SchemaOutdated
 from b2bpilot.pipeline.connection import connect
 from b2bpilot.pipeline.libpq import pinned
+from tests.ops.migrations.pooler import pooling
 from tests.poison import POSTGRES
 
 SEEN = "SELECT current_database(), current_setting('client_encoding'), current_setting('DateStyle')"
@@ -96,6 +98,29 @@ def test_what_is_read_does_not_depend_on_who_spells_it_how(
         assert connection.execute(READ).fetchone() == WRITTEN
         connection.execute("SET intervalstyle = 'iso_8601'")
         assert connection.execute(READ).fetchone() == WRITTEN
+
+
+def test_what_another_client_of_a_pooler_left_in_its_session_changes_nothing(database_url: str) -> None:
+    """The path of a socket has 107 characters at most: a test's own folder may be too deep."""
+    with psycopg.connect(database_url) as found:
+        server = f"{found.info.host}/.s.PGSQL.{found.info.port}"
+    with (
+        tempfile.TemporaryDirectory(prefix="pooler-") as directory,
+        pooling(server, Path(directory), by_transaction=True) as host,
+        psycopg.connect(f"{database_url} {host}", autocommit=True) as another,
+        connect(f"{database_url} {host}", application_name="test") as connection,
+    ):
+        for _ in range(4):
+            another.execute(
+                "SELECT set_config('intervalstyle', 'iso_8601', false), set_config('datestyle', 'German', false)"
+            )
+            assert connection.execute(READ).fetchone() == WRITTEN
+
+
+def test_a_column_of_a_type_that_only_this_database_has_is_read_as_text(database_url: str) -> None:
+    with connect(database_url, application_name="test") as connection:
+        connection.execute("CREATE TYPE stage AS ENUM ('pending', 'done')")
+        assert connection.execute("SELECT 'done'::stage").fetchone() == ("done",)
 
 
 def test_a_moment_without_a_time_zone_is_refused_and_not_guessed(database_url: str) -> None:

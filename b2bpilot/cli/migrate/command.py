@@ -33,7 +33,8 @@ def migrate(
     exit_code: Annotated[
         bool,
         typer.Option(
-            "--exit-code", help="With --status or --dry-run: exit 3 when some are pending, 1 on drift or on a table that refuses messages."
+            "--exit-code",
+            help="With --status or --dry-run: exit 3 when some are pending, 1 on drift or on a table that refuses messages.",
         ),
     ] = False,
     lock_wait: Annotated[

@@ -78,5 +78,7 @@ def test_a_schema_whose_name_is_quoted_is_migrated(run: Run, legacy: str) -> Non
 
     assert result.exit_code == 0, result.stderr
     with connect(legacy) as connection:
-        found = connection.execute("""SELECT to_regclass('"My Schema".b2b_pilot_user_submissions')::text""").fetchone()
+        found = connection.execute(
+            """SELECT to_regclass('"My Schema".b2b_pilot_user_submissions')::text"""
+        ).fetchone()
     assert found == ("b2b_pilot_user_submissions",)

@@ -39,11 +39,7 @@ def looked_at(url: str, *, role: str | None = None) -> dict[str, Result]:
 
 
 def red(found: dict[str, Result]) -> dict[str, Status]:
-    return {
-        code: one.status
-        for code, one in found.items()
-        if one.status in (Status.FAILED, Status.WARNING)
-    }
+    return {code: one.status for code, one in found.items() if one.status in (Status.FAILED, Status.WARNING)}
 
 
 def test_a_role_that_may_do_what_it_has_to_is_all_right(database_url: str, role: str) -> None:
