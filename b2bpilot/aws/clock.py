@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from b2bpilot.clock import HostClock, read_date
+from b2bpilot.pipeline.clock import HostClock, read_date
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

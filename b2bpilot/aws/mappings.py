@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 from b2bpilot.aws.clock import AWS, answered_at
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsError
+from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient

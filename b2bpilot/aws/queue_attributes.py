@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +31,9 @@ class Counters:
     @property
     def total(self) -> int:
         return self.visible + self.hidden + self.delayed
+
+    def without_visible(self) -> Counters:
+        return replace(self, visible=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

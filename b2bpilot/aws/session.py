@@ -23,8 +23,8 @@ from b2bpilot.aws.attempts import hear_attempts
 from b2bpilot.aws.clock import AWS, hear_clock
 from b2bpilot.aws.credentials import ask_for_mfa_code, way_of
 from b2bpilot.aws.failures import translated
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -7,8 +7,8 @@ from datetime import timedelta
 from botocore.exceptions import ClientError
 
 from b2bpilot.aws.clock import answered_at
-from b2bpilot.clock import machine_time
 from b2bpilot.errors import CredentialsMissing
+from b2bpilot.pipeline.clock import machine_time
 
 CODES = frozenset({"AuthFailure", "InvalidSignature", "InvalidSignatureException", "SignatureDoesNotMatch"})
 OF_THE_CLOCK = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})

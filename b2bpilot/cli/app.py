@@ -32,7 +32,7 @@ from b2bpilot.cli.submissions.app import app as submissions
 from b2bpilot.cli.subscriptions.app import app as subscriptions
 from b2bpilot.cli.twilio.app import app as twilio
 from b2bpilot.cli.verify.command import verify
-from b2bpilot.clock import Machine, machine_time
+from b2bpilot.pipeline.clock import Machine, machine_time
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""

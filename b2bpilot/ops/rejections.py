@@ -19,17 +19,24 @@ PAUSES = (1.0, 2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejections:
-    """How many requests were refused. `is_complete` False: there were more than are read."""
+    """How many requests were refused. `is_complete` False: there were more than are read. `last` is when the newest of those
+    that are no probes was refused."""
 
     others: int
     probes: int
     is_complete: bool
+    last: datetime | None = None
 
 
 def rejections(group: LogGroup, *, since: datetime, until: datetime | None = None) -> Rejections:
     """Count them in the webhook's log: the metric has them all in one. Raises AwsError."""
     lines = list(islice(group.events(since=since, until=until, pattern='"rejected"'), MOST_LINES + 1))
     entries = [entry(line, "webhook") for line in lines[:MOST_LINES]]
-    refused = [found.message_id for found in entries if found.event == "rejected"]
-    probes = refused.count(PROBE_MESSAGE_ID)
-    return Rejections(others=len(refused) - probes, probes=probes, is_complete=len(lines) <= MOST_LINES)
+    refused = [found for found in entries if found.event == "rejected"]
+    others = [found.at for found in refused if found.message_id != PROBE_MESSAGE_ID]
+    return Rejections(
+        others=len(others),
+        probes=len(refused) - len(others),
+        is_complete=len(lines) <= MOST_LINES,
+        last=max(others, default=None),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
 
@@ -27,6 +27,10 @@ _COUNTS: Final[LiteralString] = """
                 AND (lease_expires_at IS NULL OR lease_expires_at < now() - %(stale_after)s)
         ) AS stale,
         count(*) FILTER (WHERE reply_state = 'unknown') AS replies_unknown,
+        max(updated_at) FILTER (
+            WHERE status IN ('pending', 'processing') AND (lease_expires_at IS NULL OR lease_expires_at < now())
+        ) AS last_stuck,
+        max(updated_at) FILTER (WHERE reply_state = 'unknown') AS last_reply_unknown,
 """
 _BY_STATUS: Final[LiteralString] = """
     FROM b2b_pilot_user_submissions
@@ -34,12 +38,15 @@ _BY_STATUS: Final[LiteralString] = """
 """
 
 COUNTS: Final = Statement(
-    query=_COUNTS + "count(*) FILTER (WHERE discarded_by IS NOT NULL) AS discarded" + _BY_STATUS,
-    before=_COUNTS + "0 AS discarded" + _BY_STATUS,
+    query=_COUNTS
+    + "count(*) FILTER (WHERE discarded_by IS NOT NULL) AS discarded,"
+    + " max(updated_at) FILTER (WHERE discarded_by IS NULL) AS last"
+    + _BY_STATUS,
+    before=_COUNTS + "0 AS discarded, max(updated_at) AS last" + _BY_STATUS,
 )
 
 _LATENCY: Final[LiteralString] = """
-    SELECT count(*) AS rows,
+    SELECT count(*) AS rows, now() AS now,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
         percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) AS p95
     FROM (
@@ -77,6 +84,12 @@ class TableSummary:
     replies_unknown: int
     discarded: int = 0
     latency: Latency | None
+    last_by_status: Mapping[SubmissionStatus | str, datetime] = field(default_factory=dict)
+    """When a row of the status was changed last, discarded ones left out."""
+    now: datetime | None = None
+    """The database's clock, by which those are."""
+    last_stuck: datetime | None = None
+    last_reply_unknown: datetime | None = None
 
 
 def summarize(connection: Connection, *, stale_after: timedelta, since: datetime) -> TableSummary:
@@ -93,6 +106,12 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
         replies_unknown=sum(row["replies_unknown"] for row in counts),
         discarded=sum(row["discarded"] for row in counts if row["status"] == SubmissionStatus.ABANDONED),
         latency=_latency(newest),
+        now=newest["now"],
+        last_by_status={known_status(row["status"]): row["last"] for row in counts if row["last"]},
+        last_stuck=max((row["last_stuck"] for row in counts if row["last_stuck"]), default=None),
+        last_reply_unknown=max(
+            (row["last_reply_unknown"] for row in counts if row["last_reply_unknown"]), default=None
+        ),
     )
 
 

@@ -52,7 +52,7 @@ class MessageDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """A file of a message; the URL is spelled as in the webhook's MediaUrl parameters. Twilio promises no order of them."""
+    """A file of a message, in the account's region; the URL is spelled as in the webhook's MediaUrl parameters. Twilio promises no order of them."""
 
     url: str
     content_type: str | None
@@ -100,7 +100,7 @@ def message_details(twilio: Twilio, sid: str) -> MessageDetails:
         num_media=_text(found.num_media),
         num_segments=_text(found.num_segments),
         api_version=_text(found.api_version),
-        media=tuple(_media(each) for each in media if each.uri),
+        media=tuple(_media(twilio, each) for each in media if each.uri),
         content=_content(found),
     )
 
@@ -146,9 +146,9 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _media(found: Any) -> Media:
+def _media(twilio: Twilio, found: Any) -> Media:
     url = f"https://api.twilio.com{str(found.uri).removesuffix('.json')}"
-    return Media(url=url, content_type=_text(found.content_type))
+    return Media(url=twilio.client.get_hostname(url), content_type=_text(found.content_type))
 
 
 def _midnight(moment: datetime) -> datetime:

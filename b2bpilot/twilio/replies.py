@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.twilio.rest import TwilioAccess
 from b2bpilot.twilio.sent import never_left
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ PAUSES_SECONDS = (0.5, 1.0, 2.0)
 
 
 class TwilioReplier:
-    """Replies with one fixed text. twilio.rest is imported at the first reply: most deployments never send one."""
+    """Replies with one fixed text. twilio.rest is imported at the first reply: most deployments never send one.
+
+    Raises SettingsInvalid for an account, key, region or edge that cannot be used: before a message is claimed.
+    """
 
     def __init__(
         self,
@@ -31,13 +35,24 @@ class TwilioReplier:
         auth_token: str,
         text: str,
         api_url: str | None = None,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        region: str | None = None,
+        edge: str | None = None,
         http_client: HttpClient | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._account_sid = account_sid
-        self._auth_token = auth_token
+        self._access = TwilioAccess(
+            account_sid=account_sid,
+            auth_token=auth_token,
+            api_url=api_url,
+            api_key=api_key,
+            api_secret=api_secret,
+            region=region,
+            edge=edge,
+        )
+        self._access.check()
         self._text = text
-        self._api_url = api_url
         self._http_client = http_client
         self._sleep = sleep
         self._client: Client | None = None
@@ -72,13 +87,10 @@ class TwilioReplier:
 
     def _connected(self) -> Client:
         if self._client is None:
-            from twilio.rest import Client
-
             from b2bpilot.twilio.transport import Transport
 
-            transport = Transport(api_url=self._api_url, timeout_seconds=TIMEOUT_SECONDS)
-            http_client = self._http_client or transport
-            self._client = Client(self._account_sid, self._auth_token, http_client=http_client)
+            transport = Transport(api_url=self._access.api_url, timeout_seconds=TIMEOUT_SECONDS)
+            self._client = self._access.client(self._http_client or transport)
         return self._client
 
 

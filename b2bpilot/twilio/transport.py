@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 
-from b2bpilot.clock import HostClock
+from b2bpilot.pipeline.clock import HostClock
 
 SILENT = logging.Logger("b2bpilot.twilio", logging.CRITICAL + 1)  # noqa: LOG001  # the SDK's own one logs numbers
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)

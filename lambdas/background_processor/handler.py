@@ -47,6 +47,10 @@ def _replier() -> TwilioReplier | None:
         auth_token=required(next(iter(settings.twilio_auth_tokens), None), "TWILIO_AUTH_TOKEN"),
         text=settings.reply_text,
         api_url=settings.twilio_api_url,
+        api_key=settings.twilio_api_key,
+        api_secret=settings.twilio_api_secret,
+        region=settings.twilio_region,
+        edge=settings.twilio_edge,
     )
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import BytesIO, TextIOWrapper
 
 import pytest
@@ -32,9 +33,9 @@ def subscribe(staging: Staging) -> str:
     return str(arn["SubscriptionArn"])
 
 
-def put(namespace: str, name: str, value: float, **dimensions: str) -> None:
+def put(namespace: str, name: str, value: float, *, at: datetime | None = None, **dimensions: str) -> None:
     named = [{"Name": key, "Value": text} for key, text in dimensions.items()]
-    datum = {"MetricName": name, "Value": value, "Dimensions": named}
+    datum = {"MetricName": name, "Value": value, "Dimensions": named} | ({"Timestamp": at} if at else {})
     client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
 
 
@@ -75,7 +76,9 @@ def test_the_numbers_are_those_of_cloudwatch_the_queue_and_the_table(run: Run, q
     assert line_of(stdout, "published").startswith("published     1,204 ")
     assert line_of(stdout, "stored").split()[:2] == ["stored", "1,190"]
     assert line_of(stdout, "dead letters").startswith("dead letters  1; the oldest ")
-    assert stdout.splitlines()[2:4] == ["1. 1 dead letter in the queue", "   b2bpilot dlq list -e staging"]
+    first, command = stdout.splitlines()[2:4]
+    assert first.startswith("1. 1 dead letter in the queue (last ")
+    assert command == "   b2bpilot dlq list -e staging"
 
 
 def test_a_topic_without_the_processor_is_the_first_thing_that_is_wrong(run: Run, staging: Staging) -> None:
@@ -90,6 +93,35 @@ def test_a_topic_without_the_processor_is_the_first_thing_that_is_wrong(run: Run
 
 def test_with_exit_code_it_ends_with_3_for_what_is_wrong_or_unknown(run: Run, queue: str) -> None:
     assert run("status", *ENV, "--exit-code").exit_code == 3
+
+
+def test_an_unreachable_database_is_a_numbered_finding_in_every_form(run: Run, queue: str) -> None:
+    away = (*ENV, "--database-url", "postgresql://me@127.0.0.1:9/none")
+    shown = run("status", *away, "--exit-code")
+    assert shown.exit_code == 3
+    assert shown.stdout.splitlines()[2].startswith("1. The database cannot be read from this machine: ")
+    assert shown.stdout.count("127.0.0.1:9") == 1
+    (wrong,) = run("status", *away, "-o", "json").document["status"]["wrong"]
+    assert (wrong["kind"], wrong["command"]) == (
+        "database_unreadable",
+        "b2bpilot verify -e staging --only database",
+    )
+    assert wrong["last_seen"] == wrong["last_seen_until"]
+
+
+def test_what_is_over_stands_under_earlier_and_does_not_count_for_the_exit_code(run: Run, queue: str) -> None:
+    topic = {"TopicName": "b2b-pilot-messages-staging"}
+    put("AWS/SNS", "NumberOfNotificationsFailed", 2, at=datetime.now(UTC) - timedelta(hours=1), **topic)
+    put("AWS/SNS", "NumberOfNotificationsDelivered", 5, **topic)
+    shown = run("status", *ENV).stdout
+    lines = shown.splitlines()
+    place = lines.index("Earlier: seen in the time that is looked at, and not lately")
+    assert lines[place + 1].startswith(
+        "1. 2 messages that SNS could not deliver; 5 delivered since (last between "
+    )
+    assert lines[place + 2] == "   b2bpilot subscriptions -e staging"
+    document = run("status", *ENV, "-o", "json").document["status"]
+    assert (document["wrong"], [one["kind"] for one in document["earlier"]]) == ([], ["not_delivered"])
 
 
 def test_another_environment_s_alarms_are_not_shown(run: Run, queue: str) -> None:
@@ -144,7 +176,9 @@ def hole() -> Iterator[str]:
 def test_a_source_that_hangs_is_given_up_without_its_password(run: Run, queue: str, hole: str) -> None:
     result = run("status", *ENV, "--database-url", hole, "--timeout", "1s")
     assert result.exit_code == 0
-    assert line_of(result.stdout, "rows") == "rows          unknown: no answer within 1 s"
+    assert line_of(result.stdout, "rows") == "rows          unknown: see 1"
+    assert "1. The database cannot be read from this machine: no answer within 1 s (now)\n" in result.stdout
+    assert result.stdout.count("no answer within 1 s") == 1
     assert "secretpassword" not in result.stdout + result.stderr
 
 

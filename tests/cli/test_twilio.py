@@ -20,6 +20,7 @@ from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
 from tests.ops.reconcile.world import World
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, add_service, running_double
+from tests.twilio.test_probe import answering
 
 DEAD_LETTERS = OUTPUTS["DeadLetterQueueUrl"].rpartition("/")[2]
 NUMBER, OTHER, SENDER = "+15005550009", "+15005550008", "+15005550006"
@@ -361,6 +362,39 @@ def test_trouble_with_twilio_is_one_clear_line_and_changes_nothing(
     assert settings(double) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("reconcile",),
+        ("route",),
+        ("cutover", "--to", "https://new.example/", "--number", NUMBER, "--confirm", NUMBER),
+    ],
+)
+def test_a_secret_that_names_no_account_or_no_host_is_refused_by_name_by_all_commands(
+    run: Run, double: TwilioDouble, *, staging: Staging, database_url: str, command: tuple[str, ...]
+) -> None:
+    secret = {"DATABASE_URL": database_url, "TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": TOKEN}
+    for wrong in ({"TWILIO_ACCOUNT_SID": "SK" + "1" * 32}, {"TWILIO_REGION": "ie1"}):
+        text = json.dumps({**secret, **wrong})
+        client("secretsmanager").put_secret_value(SecretId=staging.secret_arn, SecretString=text)
+
+        found = run("twilio", *command)
+
+        assert found.exit_code == 2
+        assert f"error: {next(iter(wrong))} is" in found.stderr
+        assert double.requests == []
+
+
+def test_a_region_of_the_shell_is_not_used_and_that_is_said(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWILIO_REGION", "ie1")
+    add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
+
+    said = "TWILIO_REGION=ie1 of this shell is not used: the environment's secret names none."
+    assert said in run("twilio", "route").stderr
+
+
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:9"])
 def test_a_traceback_shows_neither_token_nor_numbers(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, url: str | None
@@ -421,6 +455,44 @@ def test_a_url_with_what_is_no_override_is_not_written(
         f"{option}: invalid # overrides, error 11243 at Twilio: rc=9 is not 0 to 5; rp=5xx,foo has foo"
         in found.stderr
     )
+
+
+def test_a_webhook_that_answers_204_is_taken_and_that_is_said(run: Run, double: TwilioDouble) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example/")
+
+    with answering((204, {}, "")) as (url, _):
+        found = run("twilio", "cutover", "--to", url, "--confirm", NUMBER)
+
+    assert found.exit_code == 0
+    assert "answered a signed request as Twilio takes it." in found.stdout
+    assert "answered with 204 and no TwiML: Twilio takes that as no reply." in found.stdout
+    assert [each["sms_url"] for each in double.book.all(Filter(kind="number"))] == [url]
+
+
+def test_a_message_without_a_date_ends_no_reconcile(run: Run, double: TwilioDouble) -> None:
+    undated, _ = receive(double, 2)
+    double.book.change("message", undated, {"date_sent": None, "date_created": None})
+
+    found = run("twilio", "reconcile", "-o", "json").document
+
+    assert (found["reconciled"]["undated"], found["reconciled"]["missing"]) == (1, 1)
+    assert [
+        (each["message_sid"], each["sent_at"]) for each in found["messages"] if each["verdict"] == "undated"
+    ] == [(undated, None)]
+
+
+def test_what_sns_certainly_refused_is_said_and_ends_with_1(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(double, 3)
+    with fake_aws() as sns:
+        sns.denied = True
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", sns.url)
+        found = run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")
+
+    assert "  3 certainly not published" in found.stdout
+    assert "unknown" not in found.stdout
+    assert found.exit_code == 1
 
 
 def test_a_url_at_which_nobody_listens_is_told_in_words(run: Run, double: TwilioDouble) -> None:

@@ -118,6 +118,36 @@ def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_messa
     assert queue.counters().visible == 200
 
 
+def test_what_another_consumer_holds_is_told_by_plan_and_end_and_is_not_called_done(
+    cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not queue.send([letter(message(), ERRORS[0]) for _ in range(125)])
+    held = [one for _ in range(10) for one in queue.receive(hidden_seconds=600, wait_seconds=1)]
+    assert len(held) == 100
+    try:
+        assert cli("dlq", "redrive", "--dry-run") == 0
+        assert "About 100 more dead letters were not looked at (100 in flight" in capsys.readouterr().err
+        assert cli("dlq", "redrive", "--limit", "5", "--yes") == 0, "no more was asked for"
+        capsys.readouterr()
+
+        assert cli("dlq", "redrive", "--yes", "-o", "json") == 4
+        found = json.loads(capsys.readouterr().out)
+        assert (found["plan"]["unseen"], found["plan"]["unseen_in_flight"]) == (100, 100)
+        assert (found["summary"]["completed"], found["summary"]["unseen"]) == (20, 100)
+        assert "about 100 more dead letters were not looked at" in found["error"]["message"]
+
+        assert queue.send([letter(message(), ERRORS[1])]) == []
+        assert cli("dlq", "redrive", "--error", "no such error", "--yes") == 4
+        shown = capsys.readouterr()
+        assert "None of those that were looked at matches." in shown.out
+        assert cli("dlq", "discard", "--error", ERRORS[1], "--yes") == 4
+        assert "about 100 more dead letters were not looked at" in capsys.readouterr().err
+    finally:
+        queue.release(held)
+    assert cli("dlq", "redrive", "--yes", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["completed"] == 100
+
+
 def test_what_arrives_during_a_redrive_stays_untouched(
     pipeline: Machine,
     queue: DeadLetterQueue,

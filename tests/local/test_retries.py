@@ -13,6 +13,7 @@ from b2bpilot.pipeline.message import PilotMessage
 from tests.cli.conftest import Result
 from tests.events import message, sns_event
 from tests.local.conftest import Machine
+from tests.local.polling import eventually
 
 Run = Callable[..., Result]
 PROMISES = ("runs it again at", "retry possible", "waiting for a retry", "may try")
@@ -77,7 +78,11 @@ def problem(run: Run, of: PilotMessage) -> str:
 
 
 def test_of_a_synchronous_run_no_retry_is_promised(run: Run, failed: PilotMessage, queue_url: str) -> None:
-    inspection = run("inspect", failed.message_id, "-o", "json").document["inspection"]
+    def told() -> dict[str, Any] | None:
+        found: dict[str, Any] = run("inspect", failed.message_id, "-o", "json").document["inspection"]
+        return None if "the log does not show" in found["explanation"] else found
+
+    inspection = eventually(told, "the run's lines in the log")
     assert inspection["verdict"] == "failed"
     assert "whether Lambda runs it again is not known: " in inspection["explanation"]
     assert "a synchronous one (an invoke) never, and nothing says which this was" in inspection["explanation"]

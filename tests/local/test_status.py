@@ -74,7 +74,7 @@ def test_a_dead_letter_is_what_is_wrong_and_stays_visible(
     result = run("status", "--exit-code")
     assert result.exit_code == 3
     lines = result.stdout.splitlines()
-    at = next(place for place, line in enumerate(lines) if line.endswith("1 dead letter in the queue"))
+    at = next(place for place, line in enumerate(lines) if ". 1 dead letter in the queue (last " in line)
     assert lines[at + 1] == "   b2bpilot dlq list -e local"
     assert any(line.startswith("dead letters  1; the oldest ") for line in lines)
     counted = environment.client("sqs").get_queue_attributes(

@@ -109,7 +109,7 @@ def test_a_dead_letter_that_sqs_is_about_to_delete_is_found(stage: Stage) -> Non
     stage.count("AWS/SQS", "ApproximateAgeOfOldestMessage", 12 * 86_400, at=then)
     found = stage.one("B2B064", now=then + timedelta(minutes=20))
     assert found.status is Status.FAILED
-    assert found.seen == "the oldest of 1 is 12 days old and deleted after 14 days"
+    assert found.seen == "the oldest of 1 dead letter is 12 days old and deleted after 14 days"
     unknown = stage.one("B2B064", now=then - timedelta(hours=3))
     assert unknown.status is Status.SKIPPED
     stage.aws("sqs").purge_queue(QueueUrl=stage.stack.dead_letter_queue_url)
@@ -120,12 +120,13 @@ def test_a_dead_letter_that_sqs_is_about_to_delete_is_found(stage: Stage) -> Non
 def test_a_stale_processor_that_does_not_run_any_more_is_found_and_may_yet_run(stage: Stage) -> None:
     found = stage.one("B2B072", now=datetime.now(UTC) + timedelta(hours=1))
     assert (found.status, found.may_change) == (Status.FAILED, True)
-    assert found.seen == "no run in the last 10 minutes"
+    assert found.seen == "no run of the stale processor in the last 10 minutes"
 
 
 @breaks("B2B023")
 @pytest.mark.parametrize(
-    ("path", "seen"), [("/_aws/execute-api/b2bpilot/nowhere", "404 from"), ("", "did not answer")]
+    ("path", "seen"),
+    [("/_aws/execute-api/b2bpilot/nowhere", "answered 404 instead of 403"), ("", "did not answer")],
 )
 def test_a_webhook_that_does_not_answer_as_ours_is_found(stage: Stage, path: str, seen: str) -> None:
     endpoint = stage.world.access.endpoint_url if path else "http://127.0.0.1:9/webhook?key=secret"

@@ -64,8 +64,7 @@ class Stage:
 
     def look(self, checks: Sequence[Check] = LOOKED_AT, **changes: Any) -> dict[str, Result]:
         """Run checks on a world that was not looked at yet, other outputs or another time in it."""
-        world = self.world.again()
-        world.now = changes.pop("now", world.now)
+        world = dataclasses.replace(self.world.again(), now=changes.pop("now", datetime.now(UTC)))
         outputs = dataclasses.replace(self.stack, **changes)
         world.ask("stack", lambda: outputs)
         return {result.check.code: result for result in Runner(checks).run(world)}

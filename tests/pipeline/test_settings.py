@@ -43,6 +43,22 @@ def test_variables_say_what_the_secret_does_not_hold() -> None:
     )
 
 
+def test_how_twilio_is_reached_is_read_from_the_secret_alone() -> None:
+    """The commands do not know a function's variables: a region there would part replies from all else."""
+    given = {
+        "TWILIO_REGION": "ie1",
+        "TWILIO_EDGE": "dublin",
+        "TWILIO_API_KEY": "SK1",
+        "TWILIO_API_SECRET": "x",
+    }
+    settings = Settings.from_env({**ENVIRONMENT, **given}, read_secret=lambda _: {})
+    assert (settings.twilio_region, settings.twilio_edge, settings.twilio_api_key) == (None, None, None)
+
+    settings = Settings.from_env(ENVIRONMENT, read_secret=lambda _: given)
+    assert (settings.twilio_region, settings.twilio_edge, settings.twilio_api_key) == ("ie1", "dublin", "SK1")
+    assert settings.twilio_api_secret == "x"
+
+
 def test_every_name_that_is_read_is_in_the_list() -> None:
     source = inspect.getsource(Settings.from_env)
     assert set(re.findall(r"\"([A-Z][A-Z_]+)\"", source)) == set(VARIABLES)

@@ -180,6 +180,20 @@ def test_an_answer_that_got_lost_is_marked_for_a_person_and_nothing_is_sent_agai
     assert replies(double) == ["Thank you!"]
 
 
+@pytest.mark.parametrize("status", [408, 499, 502])
+def test_a_timeout_of_somebody_s_is_marked_for_a_person_and_nothing_is_sent_again(
+    double: TwilioDouble, database: Mortal, replier: TwilioReplier, *, delivery: Delivery, status: int
+) -> None:
+    double.faults.plan(Planned(fault=Fault.PAGE, matching="POST", status=status))
+
+    for _ in range(2):
+        process(delivery, database=database, replier=replier, lease=LEASE_OVER)
+
+    found = row(database, delivery)
+    assert (found.status, found.reply_state) == (SubmissionStatus.COMPLETED, ReplyState.UNKNOWN)
+    assert sum(request.startswith("POST") for request in double.requests) == 1
+
+
 def test_no_log_names_the_number_whatever_twilio_says(
     double: TwilioDouble,
     database: Mortal,

@@ -10,7 +10,7 @@ from b2bpilot.cli.text import plain
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, Verdict
 from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
 from b2bpilot.ops.verify.check import Result, Status
-from b2bpilot.ops.verify.report import anchor
+from b2bpilot.ops.verify.report import anchor, said
 
 MARKS = {Verdict.FOUND: "FOUND", Verdict.RULED_OUT: "ruled out", Verdict.UNKNOWN: "unknown"}
 STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN: "yellow"}
@@ -86,12 +86,12 @@ def _summary(found: Diagnosis) -> str:
 def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str]:
     """What is told as a cause has its reason and its command there."""
     if is_told:
-        yield from _wrapped(f"cannot be looked at unless {result.check.statement}", output, INDENT)
+        yield from _wrapped(f"not known until this is so: {result.check.statement}", output, INDENT)
         return
     named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
     is_seen = result.is_known and result.status is not Status.SKIPPED
-    verdict = "not so" if is_seen else "could not be looked at"
-    yield from _wrapped(f"{verdict}: {result.check.statement}; {result.seen}{named}", output, INDENT)
+    doubt = "" if is_seen else "not known: "
+    yield from _wrapped(f"{doubt}{said(result)}{named}", output, INDENT)
     if result.mend:
         yield f"{INDENT}  {output.painted(result.mend, 'bold')}"
 

@@ -46,10 +46,11 @@ def discard(
     """Take dead letters out of the queue. They are archived first: `dlq restore RUN` puts them back.
 
     Exactly the letters of the plan are taken, none that arrives later, and none of another subscriber. Exit code 4: some were
-    not deleted.
+    not deleted, or could not be looked at.
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
+    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.discard import needs_name, parameters_of, write_plan
     from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 
@@ -58,7 +59,10 @@ def discard(
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     found = _survey(pilot, selection)
     _show_plan(pilot, found, selection, dry_run=dry_run)
-    if dry_run or not found.look.found:
+    if dry_run:
+        return
+    if not found.look.found:
+        unseen.require_none(found.look.unseen_of(selection), what="nothing was discarded")
         return
     planned = {one.queue_message_id: one.message_id for one in found.look.found if one.owner.is_ours}
     if not planned:
@@ -71,7 +75,7 @@ def discard(
     with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
         write_plan(journal, planned)
         discarded = _discard(pilot, journal, planned)
-    _end(pilot, journal.run_id, discarded)
+    _end(pilot, journal.run_id, discarded, unseen=found.look.unseen_of(selection))
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
@@ -185,7 +189,9 @@ def _discard(
         )
 
 
-def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
+def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) -> None:
+    """Raises PartlyFailed. `unseen`: about so many that may have been meant were not looked at."""
+    from b2bpilot.ops.dead_letters import unseen as others
     from b2bpilot.ops.dead_letters.discard import require_all_done
 
     fields = {
@@ -194,6 +200,7 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
         "not_deleted": len(discarded.problems),
         "rows_marked": discarded.marked,
         "rows_not_marked": len(discarded.unmarked),
+        "unseen": unseen,
     }
     text = ["", f"Discarded {letters(discarded.deleted)}; {rows(discarded.marked)} marked as discarded"]
     pilot.output.record({"discarded": fields}, text=text)
@@ -201,3 +208,4 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded) -> None:
     if discarded.deleted:
         pilot.output.notice(f"Put back what was deleted: b2bpilot dlq restore {run_id}")
     require_all_done(discarded, run_id=run_id)
+    others.require_none(unseen, what=f"{letters(discarded.deleted)} discarded")

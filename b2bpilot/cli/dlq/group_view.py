@@ -72,6 +72,8 @@ def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
 
 def summary(found: Survey, selection: Selection) -> Iterator[str]:
     """Return what is to be said about the look itself."""
+    from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+
     look, groups = found.look, len(found.groups)
     seen = f"saw {look.saw:,} of about {letters(look.about)}"
     if look.about == 0:
@@ -84,9 +86,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[str]:
         matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
         yield f"S{seen[1:]}{matching} in {many(groups, 'group')}."
     if not look.is_complete and selection.limit is None:
-        yield (
-            "The others are held by another consumer, or SQS's counters lag by a minute. Look again for all of them."
-        )
+        yield f"{THE_OTHERS[:1].upper()}{THE_OTHERS[1:]}. Look again for all of them."
     if look.not_released:
         yield (
             f"{look.not_released:,} could not be given back; they are visible again within a minute: "

@@ -17,7 +17,7 @@ from b2bpilot.cli.dlq.progress import RedriveDisplay
 from b2bpilot.cli.dlq.redrive_options import Engine, Via
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq.remote import redrive_inside_aws
-from b2bpilot.cli.dlq.selection import selection_of
+from b2bpilot.cli.dlq.selection import checked_selection, selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
@@ -64,14 +64,14 @@ def redrive(
 
     What is already completed is only removed. Letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
     last, or with --via async and topic the one after it. What is for another subscriber of the topic is left as it is. Exit
-    code 0: all completed; 4: some are not, and where they are.
+    code 0: all completed; 4: some are not, and where they are, or could not be looked at.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
     from b2bpilot.ops.dead_letters import redriving
 
     pilot = pilot_of(ctx)
-    selection = selection_of(ctx, pilot)
+    selection = checked_selection(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
     if rate is not None and not math.isfinite(rate):
         raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
@@ -91,7 +91,7 @@ def redrive(
     order = redriving.order_of(
         pilot.environment,
         via=via.value,
-        selection=selection,
+        selection=selection_of(ctx, pilot),
         plan_file=plan_file,
         include_completed=include_completed,
         include_poison=include_poison,
@@ -109,7 +109,7 @@ def redrive(
 def _redrive_from_here(
     pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
 ) -> None:
-    from b2bpilot.ops.dead_letters import redriving
+    from b2bpilot.ops.dead_letters import redriving, unseen
 
     with pilot.table() as table:
         run = redriving.prepare(pilot.environment, table, order, failed_before=failed_before(pilot))
@@ -125,6 +125,7 @@ def _redrive_from_here(
                     len(plan.items) + run.left_alone.total(), run.left_owners + plan.owners()
                 )
                 redriving.require_rest_of_plan(order, plan, table)
+                unseen.require_none(run.still_unseen(), what="nothing was sent")
                 return
             run.require_reach(plan)
             pilot.confirmation(yes=yes).ask([""], "Go on?")

@@ -41,6 +41,7 @@ EXPLAINED = {
 
 
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
+    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.asked import asked_of
     from b2bpilot.ops.dead_letters.plan import Decision
     from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
@@ -65,6 +66,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         "owners": owner_view.fields(owners),
         "discarded": discarded,
         "too_many_attributes": run.too_many_attributes(plan),
+        **unseen.fields(run.unseen),
         "adopted": sorted(order.adopted),
     }
     pace = f"at most {many(limits.concurrency, 'call')} at once"
@@ -82,7 +84,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         f"  {pace}; {last}",
         "",
     ]
-    pilot.output.record({"plan": fields}, text=text if plan.items else ["No dead letter matches."])
+    pilot.output.record({"plan": fields}, text=text if plan.items else [_none(run)])
     rows = [
         Row(
             fields={"decision": decision.value, "failure": kind, "database": state, "count": count},
@@ -106,10 +108,16 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         pilot.output.notice(too_many_attributes(too_many))
     for decision, count in left_alone.most_common():
         pilot.output.notice(f"{count:,} more: {EXPLAINED[decision]}")
+    if run.unseen.total:
+        pilot.output.notice(unseen.told(run.unseen))
     if taken.more and order.frozen is None and order.request.limit > plan.acting:
         pilot.output.notice(
             "There are more: this is the plan of the first ones; the rest follows under the same rules."
         )
+
+
+def _none(run: Redrive) -> str:
+    return "None of those that were looked at matches." if run.unseen.total else "No dead letter matches."
 
 
 def too_many_attributes(count: int) -> str:
@@ -131,7 +139,13 @@ def _show_gone(pilot: Pilot, messages: list[Asked]) -> None:
 
 
 def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
-    fields = {"run_id": run_id, **summary.counts(), "stopped": summary.stopped, "has_more": summary.has_more}
+    fields = {
+        "run_id": run_id,
+        **summary.counts(),
+        "unseen": summary.unseen,
+        "stopped": summary.stopped,
+        "has_more": summary.has_more,
+    }
     pilot.output.record({"summary": fields}, text=["", *told(summary)])
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
@@ -141,6 +155,8 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the letters, a line each."""
+    from b2bpilot.ops.dead_letters.unseen import APPROXIMATE, counted
+
     lines = []
     if summary.completed or summary.rows_asked:
         whose = "whose message is completed, as its row says"
@@ -159,6 +175,8 @@ def told(summary: Summary) -> list[str]:
         )
     if summary.has_more:
         lines.append("it stopped before it came to all letters: the others are in the queue as they were")
+    if summary.unseen:
+        lines.append(f"{counted(summary.unseen)}: {APPROXIMATE}")
     if summary.unfinished:
         known = "not completed" if summary.rows_asked else "not known to be completed"
         lines.append(f"{letters(len(summary.unfinished))} {known}:")

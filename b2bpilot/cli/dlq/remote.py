@@ -39,6 +39,7 @@ def redrive_inside_aws(
     yes: bool,
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
+    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.redriving import processor_of
     from b2bpilot.ops.dead_letters.remote import concurrency_for, mapping_of, redriving, require_off
     from b2bpilot.ops.dead_letters.remote_proof import require_not_only_others
@@ -61,6 +62,7 @@ def redrive_inside_aws(
         return
     if not backlog.messages:
         require_not_only_others(backlog)
+        unseen.require_none(backlog.unseen or 0, what="nothing was started")
         return
     pilot.confirmation(yes=yes).ask([""], "Go on?")
     parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}

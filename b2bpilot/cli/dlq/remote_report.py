@@ -75,7 +75,10 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
     if (own := backlog.set_aside - backlog.others) > 0:
         yield f"{letters(own)} left alone: {SET_ASIDE}"
     if backlog.unseen:
-        yield f"About {letters(backlog.unseen)} more could not be looked at; what is not hidden is redriven, too"
+        yield (
+            f"About {letters(backlog.unseen)} more could not be looked at: held by a consumer, delayed, or counted by mistake, as "
+            "SQS's counters are approximate. What becomes visible is redriven, too"
+        )
 
 
 def _told(outcome: Outcome) -> Iterator[str]:

@@ -54,6 +54,7 @@ def replay(
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """
+    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.archive import require_whole
     from b2bpilot.ops.dead_letters.replay import require_readable
     from b2bpilot.ops.dead_letters.spool import Spool
@@ -70,6 +71,7 @@ def replay(
                 pilot.output.notice(line)
             if not dry_run:
                 require_whole(copies.cut)
+                unseen.require_none(copies.unseen, what="nothing was processed")
             return
         require_readable(copies)
         pilot.confirmation(yes=yes).ask(plan, "Go on?")
@@ -81,6 +83,7 @@ def replay(
             counts = _run(pilot, copies, function, journal, local=local)
     view.end(pilot, journal.run_id, counts)
     require_whole(copies.cut)
+    unseen.require_none(copies.unseen, what=f"copies of {letters(counts['processed'])} processed")
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:

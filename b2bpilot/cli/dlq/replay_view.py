@@ -105,13 +105,12 @@ def _left_out(copies: Copies) -> Iterator[str]:
 
 
 def _unseen(copies: Copies) -> Iterator[str]:
+    from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+
     if copies.cut:
         yield f"{copies.cut} is cut: the dead letter in it cannot be read, and is left out."
-    if not copies.all_seen:
-        yield (
-            f"Saw {copies.saw:,} of about {letters(copies.about)}: the others are held by another consumer, "
-            "or SQS's counters lag by a minute."
-        )
+    if copies.unseen:
+        yield f"Saw {copies.saw:,} of about {letters(copies.about)}: {THE_OTHERS}."
 
 
 def _rows(pilot: Pilot, outcomes: Iterable[Outcome], counts: Counter[str]) -> Iterator[Row]:

@@ -75,10 +75,15 @@ class SelectingCommand(Command):
 def selection_of(ctx: typer.Context, pilot: Pilot) -> Selection:
     """Return what the options say. Times count from AWS's now, as SQS dates what it is sent; what is wrong is refused before
     AWS is asked. Raises UsageError."""
+    found = checked_selection(ctx, pilot)
+    return _selection(ctx.meta.get(KEY, {}), now=pilot.now()) if found.since or found.until else found
+
+
+def checked_selection(ctx: typer.Context, pilot: Pilot) -> Selection:
+    """Return the same by this machine's clock, without asking anybody: good enough to refuse it. Raises UsageError."""
     given = ctx.meta.get(KEY, {})
     _require_values(given)
-    found = _selection(given, now=pilot.machine())
-    return _selection(given, now=pilot.now()) if found.since or found.until else found
+    return _selection(given, now=pilot.machine())
 
 
 def _selection(given: Mapping[str, Any], *, now: datetime) -> Selection:

@@ -17,8 +17,8 @@ from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, res
 from b2bpilot.cli.frame.skew import Skews
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
-from b2bpilot.clock import HostClock, Machine, machine_time
 from b2bpilot.errors import LocalEnvironmentError, PilotError, UsageError
+from b2bpilot.pipeline.clock import HostClock, Machine, machine_time
 
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess

@@ -8,7 +8,7 @@ from datetime import timedelta
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.durations import ahead_in_words
-from b2bpilot.clock import WORTH_SAYING, HostClock
+from b2bpilot.pipeline.clock import WORTH_SAYING, HostClock
 
 THIS_MACHINE = "this machine"
 

@@ -14,8 +14,8 @@ from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
-from b2bpilot.clock import WORTH_SAYING
 from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.clock import WORTH_SAYING
 
 if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import RunRecord

@@ -11,8 +11,8 @@ from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
 from b2bpilot.cli.runs.run_parameters import in_words
 from b2bpilot.cli.text.durations import ahead_in_words, relative
-from b2bpilot.clock import NO_TIME
 from b2bpilot.errors import Refused
+from b2bpilot.pipeline.clock import NO_TIME
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.finding import Finding
     from b2bpilot.ops.status.reading import Reading, Wanted
 
 FOUND_SOMETHING = 3
@@ -48,11 +48,15 @@ def status(
     ] = False,
     exit_code: Annotated[
         bool,
-        typer.Option("--exit-code", help="End with 3 when something is wrong or could not be looked at."),
+        typer.Option(
+            "--exit-code",
+            help="End with 3 when something is wrong now or could not be looked at; what is under `Earlier` does not count.",
+        ),
     ] = False,
 ) -> None:
     """Show what runs through an environment and what waits in it; what is wrong first, with the command to run next.
 
+    Causes stand before their symptoms, each with the time it was last seen; what was not seen lately stands under "Earlier".
     A source that does not answer in time, or may not be asked, is named; nothing unknown is shown as 0.
     With --watch Ctrl-C ends it, with exit code 0; where stdout is no terminal each reading is printed below the last.
 
@@ -69,9 +73,9 @@ def status(
     if watch:
         _watch(pilot, wanted, interval=_interval(pilot, interval, exit_code=exit_code))
         return
-    reading, found = _look(pilot, wanted)
-    _show(pilot, reading, found, pilot.output.lines)
-    if exit_code and (found or any(reading.unanswered)):
+    reading = _look(pilot, wanted)
+    found = _show(pilot, reading, pilot.output.lines)
+    if exit_code and (any(not one.is_over for one in found) or any(reading.unanswered)):
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -99,33 +103,32 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
 
     try:
         with pilot.output.screen() as draw:
-            for reading, found in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.machine):
-                _show(pilot, reading, found, draw)
+            for reading in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.machine):
+                _show(pilot, reading, draw)
                 sleep(interval.total_seconds())
     except KeyboardInterrupt:
         return
 
 
-def _look(pilot: Pilot, wanted: Wanted) -> tuple[Reading, list[Finding]]:
+def _look(pilot: Pilot, wanted: Wanted) -> Reading:
     from b2bpilot.ops.status.asking import Question
-    from b2bpilot.ops.status.findings import findings
     from b2bpilot.ops.status.reading import reading
 
     stack = Question(lambda: pilot.environment, seconds=wanted.seconds)
     environment = stack.result(what="the stack's outputs")
-    found = reading(environment, pilot.table, home=pilot.runs_home, wanted=wanted, now=pilot.now())
-    return found, findings(found)
+    return reading(environment, pilot.table, home=pilot.runs_home, wanted=wanted, now=pilot.now())
 
 
-def _show(
-    pilot: Pilot, reading: Reading, found: list[Finding], draw: Callable[[Sequence[Line]], None]
-) -> None:
+def _show(pilot: Pilot, reading: Reading, draw: Callable[[Sequence[Line]], None]) -> list[Finding]:
     from b2bpilot.cli.status.document import document
     from b2bpilot.cli.status.screen import screen
+    from b2bpilot.ops.status.findings import findings
 
+    found = findings(reading)
     letters = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
     if pilot.output.format is Format.TABLE:
         draw(screen(reading, found, letters=letters))
-        return
+        return found
     pilot.output.record({"status": document(reading, found)}, text=())
     pilot.output.stdout.flush()
+    return found

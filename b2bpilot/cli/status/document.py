@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from b2bpilot.aws.metrics import Point
     from b2bpilot.ops.dead_letters.remote import Switched
     from b2bpilot.ops.rejections import Rejections
-    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.finding import Finding
     from b2bpilot.ops.status.letters import Letters
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Traffic
+    from b2bpilot.ops.status.unpublished import Unpublished
     from b2bpilot.pipeline.summary import Latency, TableSummary
 
 
@@ -31,7 +32,8 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "account_id": stack.account_id,
         "region": stack.region,
         "at": format_time(reading.at),
-        "wrong": [_finding(one, reading) for one in found],
+        "wrong": [_finding(one, reading) for one in found if not one.is_over],
+        "earlier": [_finding(one, reading) for one in found if one.is_over],
         "unanswered": [
             {"source": name, "error": answer.error, "hint": answer.hint}
             for name, answer in reading.unanswered
@@ -39,7 +41,9 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "traffic": reading.traffic.map(_traffic),
         "refused_requests": reading.rejections.map(_rejections),
         "dead_letters": reading.letters.map(_letters),
+        "unpublished": reading.unpublished.map(_unpublished),
         "rows": reading.rows.map(_rows),
+        "failed_rows_with_dead_letter": reading.lettered.value,
         "database": reading.database.map(lambda proof: proof.fields()),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
         "processor_subscribed": reading.subscriptions.map(
@@ -53,9 +57,13 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
 
 def _finding(finding: Finding, reading: Reading) -> dict[str, object]:
     return {
+        "kind": finding.kind.name.lower(),
         "gravity": finding.gravity.name.lower(),
         "text": finding.text,
         "command": runnable(finding.command, reading.environment.access),
+        "hint": finding.hint,
+        "last_seen": format_time(finding.last.since),
+        "last_seen_until": format_time(finding.last.until),
     }
 
 
@@ -88,6 +96,7 @@ def _letters(letters: Letters) -> dict[str, object]:
         "saw": look.saw if look else None,
         "complete": look.is_complete if look else None,
         "oldest": format_time(look.oldest) if look and look.oldest else None,
+        "newest": format_time(look.newest) if look and look.newest else None,
         "expiring_within_2_days": look.expiring if look else None,
         "others": owner_view.fields(look.others) if look else None,
         "not_looked_because": letters.no_look,
@@ -97,6 +106,15 @@ def _letters(letters: Letters) -> dict[str, object]:
 def _rejections(found: Rejections) -> dict[str, object]:
     """What CloudWatch counts as rejected, as the log tells it apart."""
     return {"others": found.others, "probes": found.probes, "complete": found.is_complete}
+
+
+def _unpublished(found: Unpublished) -> dict[str, object]:
+    return {
+        "messages": found.messages,
+        "last": format_time(found.last) if found.last else None,
+        "error": found.error,
+        "complete": found.is_complete,
+    }
 
 
 def _rows(rows: TableSummary) -> dict[str, object]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.remote import Switched
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.status.asking import Answer
-    from b2bpilot.ops.status.findings import Finding
+    from b2bpilot.ops.status.finding import Finding, Seen
     from b2bpilot.ops.status.letters import Letters
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Count, Traffic
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SEE_ABOVE = "unknown: see 1"
 NAMED = 3
 """So many missing alarms are named; more are only counted."""
 SECOND_MS, MINUTE_MS = 1_000, 60_000
@@ -54,20 +55,39 @@ def _title(reading: Reading) -> str:
 
 
 def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
-    unanswered = list(reading.unanswered)
-    if not found:
+    unanswered = [(name, answer) for name, answer in reading.unanswered if answer is not reading.rows]
+    now = [finding for finding in found if not finding.is_over]
+    if not now:
         where = " in what could be looked at" if unanswered else ""
         yield Line(
             f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify -e {reading.environment.name}` tells.",
             HEADING,
         )
-    for place, finding in enumerate(found, start=1):
-        yield Line(f"{place}. {finding.text[:1].upper()}{finding.text[1:]}", BAD, indent=3)
-        yield Line(f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
+    yield from _numbered(now, reading, first=1, style=BAD)
     for name, answer in unanswered:
         yield Line(f"Not looked at: {name}: {answer.error}", UNKNOWN, indent=3)
         if answer.hint:
             yield Line(f"   {answer.hint}", QUIET, indent=3)
+    if earlier := found[len(now) :]:
+        yield Line()
+        yield Line("Earlier: seen in the time that is looked at, and not lately", HEADING)
+        yield from _numbered(earlier, reading, first=len(now) + 1, style=UNKNOWN)
+
+
+def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, style: str) -> Iterator[Line]:
+    for place, finding in enumerate(found, start=first):
+        text = f"{finding.text[:1].upper()}{finding.text[1:]} ({_when(finding.last, now=reading.at)})"
+        yield Line(f"{place}. {text}", style, indent=3)
+        if finding.hint:
+            yield Line(f"   {finding.hint}", QUIET, indent=3)
+        yield Line(f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
+
+
+def _when(last: Seen, *, now: datetime) -> str:
+    if last.since == last.until:
+        return "now" if last.until == now else f"last {relative(last.until, now=now)}"
+    day = "" if last.since.date() == now.date() else f"{last.since:%Y-%m-%d} "
+    return f"last between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
 
 
 def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
@@ -115,7 +135,7 @@ def _latency(reading: Reading) -> str:
     if by_rows is not None:
         return _percentiles(by_rows, "newest row")
     if reading.rows.value is None:
-        return f"unknown: {reading.rows.error}"
+        return SEE_ABOVE
     return "nothing was stored lately"
 
 
@@ -127,16 +147,25 @@ def _percentiles(latency: Latency, of: str) -> str:
 def _state(reading: Reading) -> Iterator[Line]:
     now = reading.at
     yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
-    yield _shown("rows", reading.rows, _rows)
-    yield _shown("database", reading.database, lambda proof: proof.told().removeprefix("database "))
-    yield _shown(
-        "no lease", reading.rows, lambda rows: f"{rows.stuck:,} of those begun, stale {rows.stale:,}"
-    )
+    yield from _table(reading)
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("redriver", reading.redriver, _redriver)
     yield _shown("last runs", reading.runs, lambda runs: "" if runs else "none from this machine")
     for run in reading.runs.value or ():
         yield Line(f"  {_run(run, now=now)}", indent=4)
+
+
+def _table(reading: Reading) -> Iterator[Line]:
+    """Why it cannot be read is said once, at the top."""
+    if reading.rows.value is None:
+        for name in ("rows", "no lease"):
+            yield Line(f"{name:<{NAME}}{SEE_ABOVE}", UNKNOWN, indent=NAME)
+        return
+    yield _shown("rows", reading.rows, _rows)
+    yield _shown("database", reading.database, lambda proof: proof.told().removeprefix("database "))
+    yield _shown(
+        "no lease", reading.rows, lambda rows: f"{rows.stuck:,} of those begun, stale {rows.stale:,}"
+    )
 
 
 def _letters(letters: Letters, *, now: datetime) -> str:

@@ -18,10 +18,23 @@ def twilio_access_of(pilot: Pilot) -> TwilioAccess:
     from b2bpilot.ops.twilio_account import twilio_access
 
     access = twilio_access(pilot.environment, api_url=api_url_of(pilot))
-    pilot.output.secrets.append(access.auth_token)
+    pilot.output.secrets += [each for each in (access.auth_token, access.api_secret) if each]
     where = f" at {access.api_url}" if access.api_url else ""
     pilot.tell(f"Twilio account {access.account_sid}{where}")
+    if pilot.settings.environment != LOCAL:
+        _tell_of_the_shell(pilot, access)
     return access
+
+
+def _tell_of_the_shell(pilot: Pilot, access: TwilioAccess) -> None:
+    """Twilio's own tools obey these variables; an environment's parts obey its secret, all alike."""
+    for name, used in (("TWILIO_REGION", access.region), ("TWILIO_EDGE", access.edge)):
+        given = pilot.environ.get(name)
+        if given and given != used:
+            theirs = (
+                f"the environment's secret says {used}" if used else "the environment's secret names none"
+            )
+            pilot.output.notice(f"{name}={given} of this shell is not used: {theirs}.")
 
 
 def api_url_of(pilot: Pilot) -> str | None:

@@ -76,6 +76,7 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         "asked_by_sid": notes.asked_by_sid,
         "not_in_list_but_at_twilio": notes.listed_late_count,
         "listed_without_sid": notes.without_sid,
+        "alerts_not_followed": notes.alerts_not_followed,
     }
     more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
     pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
@@ -87,6 +88,11 @@ def _told_of_the_list(notes: Notes) -> Iterator[str]:
     """No promise of Twilio's says when its list has a message."""
     if notes.without_sid:
         yield f"{many(notes.without_sid, 'entry', 'entries')} of Twilio's list without a SID: not compared"
+    if left := notes.alerts_not_followed:
+        yield (
+            f"{many(left, 'message')} more that only Twilio's alerts know, not asked for: "
+            "they may be missing; compare a shorter time with --since"
+        )
     if notes.listed_late_count:
         since = f", sent from {format_time(notes.listed_late_since)} on" if notes.listed_late_since else ""
         yield (

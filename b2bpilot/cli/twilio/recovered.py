@@ -31,12 +31,12 @@ def show_end(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
 
 @contextmanager
 def shown_when_it_breaks(pilot: Pilot, run_id: str, recovered: Recovered) -> Iterator[None]:
-    """Say what a run did that something ended; what it was sending is unknown. Raises PartlyFailed where it sent anything."""
+    """Say what a run did that something ended; what it was sending is unknown. Raises PartlyFailed where it may have published any."""
     try:
         yield
     except PilotError as exc:
         _show(pilot, run_id, recovered)
-        if recovered.sent:
+        if recovered.published or recovered.unknown:
             raise PartlyFailed(f"{exc}; the rest was not published", hint=exc.hint) from exc
         raise
     except BaseException:

@@ -9,6 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET  # nothing is read
 
+from b2bpilot.ops.verify.report import said
+
 if TYPE_CHECKING:
     from b2bpilot.ops.verify.check import Result
 
@@ -69,7 +71,7 @@ def _case(category: str, result: Result, *, strict: bool) -> ET.Element:
 
 def _seen(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
-        yield _text(f"{result.status.value} {result.check.code} {result.check.statement}: {result.seen}")
+        yield _text(f"{result.status.value} {result.check.code} {said(result)}")
 
 
 def _is_failure(result: Result, *, strict: bool) -> bool:

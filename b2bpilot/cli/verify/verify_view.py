@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text import plain
 from b2bpilot.ops.verify.check import Category, Result, Status
-from b2bpilot.ops.verify.report import anchor
+from b2bpilot.ops.verify.report import anchor, said
 
 MARKS = {Status.OK: "ok", Status.WARNING: "warning", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
 STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 MARK = "  {:<8} "
 HEAD = len(MARK.format("")) + len("B2B000  ")
-LABEL = 6
+LABEL = 7
 NARROWEST = 24
 """So much is left for text however narrow a terminal says it is."""
 SHORTEST_CUT = 12
@@ -39,9 +39,9 @@ class Page:
             case Status.OK:
                 yield from self._right(result)
             case Status.SKIPPED:
-                yield from self._headed(result, f"{result.check.statement}: {result.seen}", "dim")
+                yield from self._headed(result, said(result), "dim")
             case Status.WARNING | Status.FAILED:
-                yield from self._headed(result, result.check.statement, "bold")
+                yield from self._headed(result, result.seen, "bold")
                 yield from self._explained(result)
 
     def _right(self, result: Result) -> Iterator[str]:
@@ -72,7 +72,9 @@ class Page:
     def _explained(self, result: Result) -> Iterator[str]:
         """The command stands alone on its line, unbroken: it is there to be copied."""
         indent = " " * (HEAD - 8)
-        for name, text in (("seen", result.seen), ("why", result.check.why), ("docs", anchor(result.check))):
+        check = result.check
+        told = (("check", f"that {check.statement}"), ("why", check.why), ("docs", anchor(check)))
+        for name, text in told:
             first, *rest = self._wrapped(text, len(indent) + LABEL)
             yield f"{indent}{self._paint(name.ljust(LABEL), 'dim')}{first}"
             for line in rest:
@@ -98,7 +100,7 @@ def short_lines(result: Result, output: Output) -> Iterator[str]:
         return
     mark = output.painted(f"{MARKS[result.status]:<7}", STYLES[result.status])
     mend = f"; run: {result.mend}" if result.mend else ""
-    yield f"{mark} {result.check.code}  {plain.one_line(f'{result.check.statement}: {result.seen}{mend}')}"
+    yield f"{mark} {result.check.code}  {plain.one_line(f'{said(result)}{mend}')}"
 
 
 def fields(result: Result) -> dict[str, object]:
@@ -121,7 +123,7 @@ def fields(result: Result) -> dict[str, object]:
 def waiting_line(results: Sequence[Result], seconds_left: float) -> str:
     first, *others = results
     more = f" and {len(others)} more" if others else ""
-    return f"Waiting {seconds_left:.0f} s for {first.check.code}{more}: {first.check.statement}: {first.seen}"
+    return f"Waiting {seconds_left:.0f} s for {first.check.code}{more}: {said(first)}"
 
 
 def _cut(text: str, room: int) -> str:

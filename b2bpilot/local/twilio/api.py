@@ -34,7 +34,7 @@ def answer(
     book: Book, account: Account, request: Request, *, now: datetime, redacts: bool = False
 ) -> tuple[int, Resource]:
     """Return status and document. Raises Refusal."""
-    if request.credentials != (account.sid, account.auth_token):
+    if request.credentials not in ((account.sid, account.auth_token), account.api_key):
         raise Refusal(401, 20003, "Authenticate")
     for method, pattern, endpoint in ENDPOINTS:
         match = pattern.fullmatch(request.path)
@@ -50,6 +50,8 @@ def answer(
 
 
 def _account(call: Call) -> tuple[int, Resource]:
+    if call.request.credentials == call.account.api_key:
+        raise Refusal(401, 20003, "Authenticate")
     return HTTPStatus.OK, resources.account(call.account.sid, call.account.status)
 
 

@@ -45,11 +45,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The one account that the double has."""
+    """The one account that the double has, and perhaps an API key of it: a Standard one, which may not read the account."""
 
     sid: str
     auth_token: str = field(repr=False)
     status: str = "active"
+    api_key: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,8 +34,8 @@ class Copies:
     names: dict[Cause, str]
     saw: int
     about: int
-    all_seen: bool
-    """Whether nothing that was meant can be missing."""
+    unseen: int
+    """About how many that may be meant were not seen."""
     spool: Spool
     cut: str | None = None
     """Which line of a file ends before its dead letter does."""
@@ -78,7 +78,7 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
         names=dict(found.names),
         saw=found.saw,
         about=found.about,
-        all_seen=found.is_complete or found.counted == limit,
+        unseen=found.unseen_of(wanted.selection),
         spool=spool,
     )
 
@@ -104,7 +104,7 @@ def copies_from_file(
         names=names,
         saw=scan.saw,
         about=scan.saw,
-        all_seen=True,
+        unseen=0,
         spool=spool,
         cut=cut[0] if cut else None,
     )

@@ -32,6 +32,7 @@ from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
@@ -74,9 +75,12 @@ def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLett
     """
     letters: list[WholeLetter] = []
     wanted = Selection(message_ids=frozenset({letter_id}))
-    look(queue, now=now, selection=wanted, visit=lambda letter: letters.append(whole(letter)))
+    seen = look(queue, now=now, selection=wanted, visit=lambda letter: letters.append(whole(letter)))
     if not letters:
-        raise NotFound(f"no dead letter has the id {letter_id}", hint="see `b2bpilot dlq list`")
+        told = f"no dead letter has the id {letter_id}"
+        if not seen.is_complete:
+            told = f"none of {seen.saw:,} dead letters, of about {seen.about:,}, has the id {letter_id}: {THE_OTHERS}"
+        raise NotFound(told, hint="see `b2bpilot dlq list`")
     if len(letters) > 1:
         ids = ", ".join(letter.queue_message_id for letter in letters)
         raise UsageError(

@@ -15,6 +15,7 @@ from b2bpilot.ops.dead_letters.archive import Origin, archived
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.plural import many
 
@@ -65,5 +66,5 @@ def require_all_seen(found: Look, selection: Selection) -> None:
     raise PartlyFailed(
         f"perhaps not all of them: {found.saw:,} of about {many(found.about, 'dead letter')} could be seen, and what was seen "
         "is written",
-        hint="another consumer holds the others, or SQS's counters lag by a minute: export again, to another file",
+        hint=f"{THE_OTHERS}: export again, to another file",
     )

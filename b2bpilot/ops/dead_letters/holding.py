@@ -153,6 +153,16 @@ class Holding(Hiding):
         counters = self._queue.counters()
         return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
 
+    def beside(self) -> Counters:
+        """Return about what SQS counts beside what is held here, which it may still count as visible: its counters lag."""
+        counters, held = self._queue.counters(), len(self._receipts)
+        still_visible = max(0, held - counters.hidden)
+        return Counters(
+            visible=max(0, counters.visible - still_visible),
+            hidden=max(0, counters.hidden - held),
+            delayed=counters.delayed,
+        )
+
     def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Delete letters; return those that SQS refused to delete. They stay held. Raises AwsError.
 

@@ -62,6 +62,13 @@ class Look:
         """How many the queue holds."""
         return max(self.saw, self.counters.total)
 
+    def unseen_of(self, selection: Selection) -> int:
+        """Return about how many may be meant that were not seen; none where as many were found as were asked for."""
+        is_enough = selection.limit is not None and self.counted >= selection.limit
+        if self.is_complete or is_enough or selection.is_met_by(one.queue_message_id for one in self.found):
+            return 0
+        return max(0, self.counters.total - self.saw)
+
     @property
     def is_complete(self) -> bool:
         """Whether the counters agree that everything was seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
 
+from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters import entries
 from b2bpilot.ops.dead_letters.asked import asked_of, has_row
 from b2bpilot.ops.dead_letters.deletions import Deletions
@@ -31,6 +32,8 @@ from b2bpilot.pipeline.owner import Owner
 
 WINDOW = 1_000
 """How many letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
+
+NONE_UNSEEN = Counters(visible=0, hidden=0, delayed=0)
 
 GONE = "its letter is gone from the queue"
 
@@ -61,6 +64,8 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     rules: Rules = field(default_factory=Rules)
     limit: int = WINDOW
+    is_limit_asked: bool = False
+    """Whether somebody wanted no more than that: then what lies beyond it is none of the run's."""
     wait: timedelta = timedelta(seconds=60)
 
 
@@ -96,11 +101,14 @@ class Redrive:
         run_id: str | None = None,
         started_at: datetime,
         reach: Reach | None = None,
+        is_met: Callable[[Iterable[str]], bool] = lambda _: False,
     ) -> None:
         """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the letter's
         id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
         id. Letters written after `started_at` are not taken. `reach` is looked at while letters are taken, and required of
-        every window."""
+        every window. `is_met` tells whether no other letter can be meant, once these were taken, by their ids in the queue."""
+        self.unseen = NONE_UNSEEN
+        """About what SQS counts, after the last taking, that may be meant and that no receive brought."""
         self.seen: set[str] = set()
         """The ids in the queue of all letters that were taken."""
         self.left_alone: Counter[Decision] = Counter()
@@ -116,6 +124,7 @@ class Redrive:
         self._failed_before = failed_before
         self._started_at = started_at
         self._reach = reach
+        self._is_met = is_met
         self._held = Holding(queue)
         self._left = request.limit
         self._next_stage = 1
@@ -149,8 +158,16 @@ class Redrive:
         self._held.release(surplus)
         self.seen -= {letter.queue_message_id for letter in surplus}
         self._left -= plan.acting
+        self.unseen = self._unseen_beside(is_more=taken.more or bool(surplus))
         letters = [item.letter for item in plan.items]
         return replace(taken, letters=letters, more=taken.more or bool(surplus)), plan
+
+    def _unseen_beside(self, *, is_more: bool) -> Counters:
+        """What is visible while there is more comes with the next window."""
+        if self._is_met(self.seen) or (self.request.is_limit_asked and self._left <= 0):
+            return NONE_UNSEEN
+        found = self._held.beside()
+        return found.without_visible() if is_more else found
 
     def _take_some(self, limit: int) -> tuple[Taken, Plan]:
         """Take as many letters, whatever is done with them, and decide about them."""
@@ -206,8 +223,13 @@ class Redrive:
             if too_many := self.too_many_attributes(plan):
                 watch.too_many_attributes(too_many)
             summary += self.run(plan, journal, watch, more=self._has_more(taken))
-        summary += Summary(set_aside=self.left_alone.total())
+        summary += Summary(set_aside=self.left_alone.total(), unseen=self.still_unseen())
         return replace(summary, has_more=self._has_more(taken))
+
+    def still_unseen(self) -> int:
+        """Return about how many were not seen and are in the queue still: the counters may know only now that some are
+        gone, and count as new what came since."""
+        return min(self.unseen.total, self._held.beside().total) if self.unseen.total else 0
 
     def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
         """Send what the plan says, delete what was confirmed, and prove it by the rows. `more`: other windows follow."""

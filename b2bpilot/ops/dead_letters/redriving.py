@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Protocol, assert_never
 
 from b2bpilot.aws.functions import Function
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
+from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.engine import Rules
 from b2bpilot.ops.dead_letters.frozen import FrozenPlan, thaw
@@ -146,6 +147,10 @@ class Order:
             return letter.queue_message_id in self.frozen.letters
         return self.choice.matches(letter)
 
+    def is_met_by(self, queue_message_ids: Iterable[str]) -> bool:
+        """Tell whether no other letter can be meant. What a frozen plan names is asked for by its rows."""
+        return self.frozen is not None or self.choice.selection.is_met_by(queue_message_ids)
+
     def parameters(self) -> dict[str, object]:
         """What the journal keeps, so that a resumed run goes on by the same rules, with the same letters."""
         options, limits = self.request.options, self.request.limits
@@ -192,6 +197,7 @@ def order_of(
         options=Options(include_completed=include_completed, include_poison=include_poison),
         rules=Rules(max_failures=max_failures),
         limit=_limit(selection.limit, force=force),
+        is_limit_asked=selection.limit is not None,
         wait=wait,
         limits=limits_for(processor, Via(via), rate=rate, concurrency=concurrency),
     )
@@ -220,6 +226,7 @@ def prepare(
         failed_before=failed_before,
         started_at=environment.access.clock.latest(),
         reach=reach_of(environment, order),
+        is_met=order.is_met_by,
     )
 
 
@@ -230,7 +237,8 @@ def check_taken(taken: Taken, order: Order) -> None:
         order.choice.selection.where.require_fields()
     if taken.hidden:
         raise TimedOut(
-            f"no dead letter could be taken: another consumer, or a run that was killed, hides about {taken.hidden:,}",
+            f"no dead letter could be taken: of about {taken.hidden:,}, another consumer or a run that was killed holds all, "
+            f"or they are delayed. {unseen.APPROXIMATE}",
             hint="try again when it has ended; `b2bpilot runs list` shows runs from this machine",
         )
     if taken.more and not order.may_take_more:
@@ -277,6 +285,9 @@ def require_everything_completed(summary: Summary) -> None:
     if not summary.is_certain:
         hint = "another consumer hides letters of this run: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
+    if summary.unseen:
+        more += f"; {unseen.counted(summary.unseen)}: {unseen.APPROXIMATE}"
+        hint = unseen.HINT if summary.is_certain and not rest else hint
     if summary.rows_asked:
         raise PartlyFailed(f"{many(done, 'dead letter')} completed, {rest:,} not{more}", hint=hint)
     parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from b2bpilot.aws.queue import Judge as OwnerJudge
 from b2bpilot.aws.queue import Outgoing, Unsent
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
 from b2bpilot.ops.dead_letters.discard import Problem
@@ -23,6 +22,7 @@ from b2bpilot.ops.dead_letters.look import Queue, look
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from b2bpilot.ops.dead_letters.earlier import failures
 from b2bpilot.ops.dead_letters.engine import Rules
 from b2bpilot.ops.dead_letters.plan import ACTS, Decision, Options
 from b2bpilot.ops.dead_letters.receipts import Receipt
-from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, Redrive, Request
+from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, WINDOW, Redrive, Request
 from b2bpilot.ops.dead_letters.redriving import (
     COMMAND,
     NO_LIMIT,
@@ -49,6 +49,10 @@ class Rest:
         if planned is not None:
             return planned.stage is not Stage.DELETED
         return self.choice is not None and self.choice.matches(letter)
+
+    def is_met_by(self, queue_message_ids: Iterable[str]) -> bool:
+        """Tell whether no other letter can be meant; the rows tell of planned ones that are not seen."""
+        return self.choice is None or self.choice.selection.is_met_by(queue_message_ids)
 
     def sent(self, route: Route) -> dict[str, bool]:
         """Return of each planned letter that may be there whether it needs no sending any more: AWS accepted it and keeps
@@ -110,6 +114,7 @@ def prepare(
         run_id=record.run_id,
         started_at=began_at,
         reach=reach_of(environment, order),
+        is_met=rest.is_met_by,
     )
     return order, redrive, rest
 
@@ -158,6 +163,7 @@ def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: date
         ),
         rules=Rules(max_failures=parameters["max_failures"]),
         limit=_limit(record),
+        is_limit_asked=parameters["limit"] not in (WINDOW, NO_LIMIT),
         wait=timedelta(seconds=parameters["wait_seconds"]),
         limits=limits_for(processor, via, rate=parameters["rate"], concurrency=parameters["concurrency"]),
     )

@@ -22,6 +22,7 @@ from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, 
 from b2bpilot.ops.dead_letters.look import Look, look
 from b2bpilot.ops.dead_letters.look import Queue as LookQueue
 from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -146,7 +147,7 @@ def require_all_seen(done: Scheduled) -> None:
         raise PartlyFailed(
             f"perhaps not all of them: {done.look.saw:,} of about {many(done.look.about, 'dead letter')} could be seen; what "
             "was seen is archived",
-            hint="another consumer holds the others, or SQS's counters lag by a minute: the next export takes them",
+            hint=f"{THE_OTHERS}: the next export takes them",
         )
 
 

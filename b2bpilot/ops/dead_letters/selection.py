@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
@@ -40,6 +40,10 @@ class Selection:
     def has_filter(self) -> bool:
         """Whether it says which letters are meant. A limit only says how many: a high one means the whole queue."""
         return replace(self, limit=None) != Selection()
+
+    def is_met_by(self, queue_message_ids: Iterable[str]) -> bool:
+        """Tell whether it names dead letters by their ids in the queue, and all of them are these: no other can be meant."""
+        return bool(self.message_ids) and self.message_ids <= set(queue_message_ids)
 
     def matches(self, letter: DeadLetter, *, now: datetime) -> bool:
         """Tell whether the letter passes every filter but `group` and `limit`, which no single letter can answer.

@@ -20,6 +20,7 @@ from b2bpilot.ops.dead_letters.plan import Decision, Options, decide
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.timeline import Moment
+from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, submission_of
@@ -140,7 +141,8 @@ class _Tap:
 
 def _not_found(wanted: str, seen: Look) -> NotFound:
     return NotFound(
-        f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})",
+        f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})"
+        f"{'' if seen.is_complete else f': {THE_OTHERS}'}",
         hint=f"`b2bpilot inspect {wanted}` shows the message's row",
     )
 

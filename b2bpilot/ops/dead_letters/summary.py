@@ -44,6 +44,8 @@ class Summary:
     """A stage had too many failures."""
     has_more: bool = False
     """It stopped before it took all the letters that it is about; nobody knows how many there are."""
+    unseen: int = 0
+    """About so many may be meant, and no receive brought them: by SQS's counters."""
 
     def counts(self) -> dict[str, int]:
         return {
@@ -53,6 +55,7 @@ class Summary:
             "set_aside": self.set_aside,
             "not_sent": self.not_sent,
             "unfinished": len(self.unfinished),
+            **({"unseen": self.unseen} if self.unseen else {}),
         }
 
     @property
@@ -62,7 +65,14 @@ class Summary:
 
     @property
     def everything_completed(self) -> bool:
-        return not (self.processed or self.unfinished or self.not_sent or self.set_aside or self.has_more)
+        return not (
+            self.processed
+            or self.unfinished
+            or self.not_sent
+            or self.set_aside
+            or self.has_more
+            or self.unseen
+        )
 
     def __add__(self, other: Summary) -> Summary:
         return Summary(
@@ -75,6 +85,7 @@ class Summary:
             unfinished=self.unfinished + other.unfinished,
             stopped=self.stopped or other.stopped,
             has_more=self.has_more or other.has_more,
+            unseen=self.unseen + other.unseen,
         )
 
 

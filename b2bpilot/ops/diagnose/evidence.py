@@ -64,7 +64,7 @@ def _none_rejected(world: World) -> Answer:
         least = "" if found.is_complete else "at least "
         aside = f", besides {found.probes:,} of b2bpilot's own probes" if found.probes else ""
         return fails(
-            f"{least}{_counted(found.others, 'request')} in the last day{aside}; the log says why each"
+            f"{least}{_counted(found.others, 'request')} refused in the last day{aside}; the log says why each"
         )
     if counted > found.probes:
         return unanswered(f"{told}; the log shows {found.probes:,}, all b2bpilot's own probes")
@@ -76,7 +76,7 @@ def _no_letters(world: World) -> Answer:
     if not found.groups:
         return holds("the queue is empty")
     told = _listed([f"{group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups])
-    return fails(told)
+    return fails(f"dead letters in the queue: {told}")
 
 
 def _survey(world: World) -> Survey:
@@ -101,7 +101,9 @@ def _no_failed_rows(world: World) -> Answer:
         found = count_errors(database, most=SHOWN + 1)
     if not found:
         return holds("no message's last run failed")
-    return fails(_listed([f"{count} with: {error}" for error, count in found]))
+    return fails(
+        f"messages whose last run failed: {_listed([f'{count} with: {error}' for error, count in found])}"
+    )
 
 
 def _no_doubled_rows(world: World) -> Answer:
@@ -125,7 +127,7 @@ def _all_identified(world: World) -> Answer:
     if not found:
         return holds("every unfinished row has a message_id")
     return fails(
-        f"{_counted(found, 'unfinished row')} without one; the stale processor gives it to them before it publishes"
+        f"{_counted(found, 'unfinished row')} without a message_id; the stale processor gives it to them before it publishes"
     )
 
 

@@ -131,7 +131,9 @@ class Comparison:
                     not_listed[alert.resource_sid] = alert
             notes.alerted = frozenset(not_listed)
             if not_listed:
-                more = list(unlisted(self.twilio, not_listed.values(), ask_routing(), to=self.to))
+                more, notes.alerts_not_followed = unlisted(
+                    self.twilio, not_listed.values(), ask_routing(), to=self.to
+                )
                 notes.add(self._judged(more, notes))
         except TwilioFailed as exc:
             notes.alerts_failure = str(exc)
@@ -168,4 +170,4 @@ def _why_missing(finding: Finding, *, now: datetime, alerts_failure: str | None)
         return "not known: Twilio's alerts could not be read"
     if finding.sent_at < now - KEPT:
         return "not known: Twilio keeps alerts for 30 days"
-    return "not known: Twilio has no alert of it"
+    return "not known: Twilio lists no alert of it"

@@ -55,6 +55,8 @@ class Notes:
         """When the first of those was sent, where Twilio says it."""
         self.alerted: frozenset[str] = frozenset()
         """Of which messages that the list lacks Twilio has alerts."""
+        self.alerts_not_followed = 0
+        """Of how many more of them, whose webhook here failed, nothing was asked: they may be missing."""
         self.without_sid = 0
         """How many entries of Twilio's list have no SID: nothing can be asked about them."""
         self.has_text = False

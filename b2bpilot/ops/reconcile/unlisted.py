@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.ops.reconcile.notes import Notes
@@ -14,7 +16,10 @@ from b2bpilot.twilio.alerts import Alert, alert_request
 from b2bpilot.twilio.failures import TwilioNotFound
 from b2bpilot.twilio.messages import InboundMessage, inbound_message
 from b2bpilot.twilio.redaction import Content
-from b2bpilot.twilio.rest import Twilio
+from b2bpilot.twilio.rest import IN_FLIGHT, Twilio
+
+MOST_ASKED = 2_000
+"""So many messages that only an alert knows are asked for by their SID: each is a request, or two."""
 
 
 def is_not_listed(alert: Alert, notes: Notes, limits: Limits) -> bool:
@@ -27,13 +32,18 @@ def is_not_listed(alert: Alert, notes: Notes, limits: Limits) -> bool:
 
 def unlisted(
     twilio: Twilio, alerts: Iterable[Alert], routing: Routing, *, to: str | None
-) -> Iterator[InboundMessage]:
-    """Yield the messages whose webhook here failed. Raises TwilioFailed."""
-    for alert in alerts:
-        if routing.is_webhook(alert.request_url):
-            message = _listed_late(twilio, alert.resource_sid) or _deleted(twilio, alert)
-            if message is not None and to in (None, message.to):
-                yield message
+) -> tuple[list[InboundMessage], int]:
+    """Return the messages whose webhook here failed, and how many more there are that were not asked for. Raises
+    TwilioFailed."""
+    ours = [alert for alert in alerts if routing.is_webhook(alert.request_url)]
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="twilio") as pool:
+        found = list(pool.map(partial(_message, twilio), ours[:MOST_ASKED]))
+    wanted = [message for message in found if message is not None and to in (None, message.to)]
+    return wanted, max(len(ours) - MOST_ASKED, 0)
+
+
+def _message(twilio: Twilio, alert: Alert) -> InboundMessage | None:
+    return _listed_late(twilio, alert.resource_sid) or _deleted(twilio, alert)
 
 
 def _listed_late(twilio: Twilio, sid: str) -> InboundMessage | None:

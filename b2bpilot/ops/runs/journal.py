@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from b2bpilot.clock import HostClock, machine_time
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import ANNOUNCED, RunRecord, read
+from b2bpilot.pipeline.clock import HostClock, machine_time
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1

@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from b2bpilot.clock import HostClock
 from b2bpilot.ops.runs.durable import JournalFailed, is_in_use
+from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.pipeline.message import parse_time
 
 

@@ -17,7 +17,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
-from b2bpilot.errors import AwsError
+from b2bpilot.errors import AwsError, PilotError
 from b2bpilot.ops.dead_letters.remote import Switched, switched
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
@@ -26,13 +26,18 @@ from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.asking import Answer, Question
 from b2bpilot.ops.status.letters import Letters, letters
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
+from b2bpilot.ops.status.unpublished import Unpublished, unpublished
 from b2bpilot.ops.table.asked import AskedTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import rows_of
+from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import TableSummary, summarize
 
 SOURCE_SECONDS = 8.0
 CLEANUP_SECONDS = 3.0
 LAST_RUNS = 3
+LOG_WINDOW = timedelta(hours=3)
+"""A busy log takes longer to search than one source may."""
 
 OpenTable = Callable[[], AbstractContextManager[AskedTable]]
 
@@ -54,8 +59,12 @@ class Reading:
     at: datetime
     traffic: Answer[Traffic]
     rejections: Answer[Rejections]
+    unpublished: Answer[Unpublished]
+    """By the webhook's log, of three hours at most."""
     letters: Answer[Letters]
     rows: Answer[TableSummary]
+    lettered: Answer[int]
+    """How many failed messages have a dead letter among those that were seen."""
     database: Answer[DatabaseProof]
     """Whose the rows are."""
     reserved: Answer[Reserved]
@@ -70,6 +79,7 @@ class Reading:
         named: dict[str, Answer[object]] = {
             "CloudWatch's metrics": self.traffic,
             "the webhook's refusals": self.rejections,
+            "what the webhook could not publish": self.unpublished,
             "the dead-letter queue": self.letters,
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
@@ -112,6 +122,11 @@ def reading(
             lambda: traffic(environment, window=wanted.window, now=now, timeouts=timeouts), seconds=seconds
         )
         refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
+        failures = Question(
+            lambda: _unpublished(environment, timeouts, since=now - min(wanted.window, LOG_WINDOW)),
+            seconds=seconds,
+        )
+        lettered = Question(lambda: _lettered(queue.answer(), table), seconds=seconds)
         rows = Question(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
         proof = Question(lambda: _proof(table), seconds=seconds)
         reserved = Question(lambda: _reserved(environment), seconds=seconds)
@@ -126,6 +141,7 @@ def reading(
             at=now,
             traffic=metrics.answer(),
             rejections=refused.answer(),
+            unpublished=failures.answer(),
             rows=rows.answer(),
             database=proof.answer(),
             reserved=reserved.answer(),
@@ -134,6 +150,7 @@ def reading(
             redriver=mapping.answer(),
             runs=runs.answer(),
             letters=queue.answer(),
+            lettered=lettered.answer(),
         )
 
 
@@ -150,6 +167,26 @@ def _ended(queue: Question[Letters], stop: threading.Event) -> Iterator[None]:
 def _proof(open_table: OpenTable) -> DatabaseProof:
     with open_table() as table:
         return table.proof
+
+
+def _lettered(letters: Answer[Letters], open_table: OpenTable) -> int:
+    """Lambda runs none of these again. Nothing is said where the letters were not looked at, or the rows prove nothing."""
+    look = letters.value.look if letters.value else None
+    if look is None:
+        raise PilotError("the dead letters were not looked at")
+    if not look.messages:
+        return 0
+    with open_table() as table:
+        if not table.proof.is_proven:
+            raise PilotError("the database is not proven to be the processor's")
+        rows = rows_of(table, look.messages)
+    return sum(row.status is SubmissionStatus.FAILED for row in rows.values())
+
+
+def _unpublished(environment: Environment, timeouts: Timeouts, *, since: datetime) -> Unpublished:
+    name = environment.stack.webhook_function_name
+    group = LogGroup.of_function(name, access=environment.access, timeouts=timeouts, pauses=PAUSES)
+    return unpublished(group, since=since)
 
 
 def _rows(open_table: OpenTable, environment: Environment, *, since: datetime) -> TableSummary:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from b2bpilot.aws.metrics import Metric, Point, read, total
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.status.finding import Seen
 from b2bpilot.pipeline.summary import Latency
 
 BUCKETS = 36
@@ -67,6 +68,21 @@ class Traffic:
         """Return the sum of the last two periods."""
         since = self.until - 2 * self.period
         return round(total(point for point in self.counts[count] if point.at >= since))
+
+    @property
+    def passed_lately(self) -> int:
+        """How many messages the processor stored, or found stored, in the last two periods."""
+        return self.lately(Count.STORED) + self.lately(Count.DUPLICATES)
+
+    def after(self, count: Count, moment: datetime) -> int:
+        """Return the sum of the periods that begin later than `moment`."""
+        return round(total(point for point in self.counts[count] if point.at > moment))
+
+    def last(self, kind: Count | Level) -> Seen | None:
+        """Return the newest period in which something was counted; None where there is none."""
+        points = self.counts[kind] if isinstance(kind, Count) else self.levels[kind]
+        at = max((point.at for point in points if point.value > 0), default=None)
+        return Seen(since=at, until=min(at + self.period, self.until)) if at else None
 
     def newest(self, level: Level) -> float | None:
         """Return the level of the newest period that has one, if that is among the last two."""

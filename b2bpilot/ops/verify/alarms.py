@@ -9,6 +9,7 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, 
 from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 READ = ("cloudwatch:DescribeAlarms",)
 LONGEST_REASON = 120
@@ -52,7 +53,7 @@ def _enabled(world: World) -> Answer:
     if not silenced:
         return holds(f"all {len(there)}")
     mend = aws("cloudwatch", "enable-alarm-actions", "--alarm-names", *silenced)
-    return fails(f"{', '.join(silenced)} tell nobody", mend=mend)
+    return fails(f"disabled, so that nobody is told: {', '.join(silenced)}", mend=mend)
 
 
 def _tell_somebody(world: World) -> Answer:
@@ -62,12 +63,10 @@ def _tell_somebody(world: World) -> Answer:
     mute = sorted(alarm.name for alarm in there.values() if not alarm.actions)
     if not mute:
         return holds(f"all {len(there)}")
-    who = (
-        f"none of the {len(there)} alarms"
-        if len(mute) == len(there)
-        else f"of the alarms {', '.join(mute)} not"
-    )
-    return fails(f"{who} notifies anybody: deploy with the parameter AlarmTopicArn")
+    who = f"none of the {len(there)} alarms notifies anybody"
+    if len(mute) < len(there):
+        who = f"{many(len(mute), 'alarm')} of {len(there)} without an action: {', '.join(mute)}"
+    return fails(f"{who}; deploy with the parameter AlarmTopicArn")
 
 
 def _quiet(world: World) -> Answer:
@@ -77,7 +76,9 @@ def _quiet(world: World) -> Answer:
     ringing = [alarm for alarm in there.values() if alarm.state is AlarmState.ALARM]
     if not ringing:
         return holds(f"none of {len(there)}")
-    return fails("; ".join(f"{alarm.name}: {_cut(alarm.reason)}" for alarm in ringing), may_change=True)
+    return fails(
+        "on: " + "; ".join(f"{alarm.name}: {_cut(alarm.reason)}" for alarm in ringing), may_change=True
+    )
 
 
 def _cut(text: str) -> str:

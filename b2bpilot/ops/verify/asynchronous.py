@@ -10,6 +10,7 @@ from b2bpilot.aws.functions import Function
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.commands import document, literal
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -32,7 +33,9 @@ def _reserve(world: World) -> int | None:
 def _may_run(world: World) -> Answer:
     reserve = _reserve(world)
     if reserve == 0:
-        return fails("it is 0: Lambda runs nothing and makes every message a dead letter")
+        return fails(
+            "the processor's reserved concurrency is 0: Lambda runs nothing and makes every message a dead letter"
+        )
     return holds("no reserve of its own" if reserve is None else f"{reserve} at a time")
 
 
@@ -40,7 +43,8 @@ def _reserved_as_deployed(world: World) -> Answer:
     reserve, wanted = _reserve(world), world.stack.processor_reserved_concurrency
     if str(reserve) == wanted:
         return holds(f"{wanted} at a time")
-    return fails(f"{'nothing is reserved' if reserve is None else reserve}; the stack says {wanted}")
+    told = "nothing is reserved" if reserve is None else f"{reserve} at a time are reserved"
+    return fails(f"{told} for the processor; the stack says {wanted}")
 
 
 def _event_invoke(world: World) -> EventInvoke:
@@ -53,7 +57,10 @@ def _retries(world: World) -> Answer:
     settings = _event_invoke(world)
     if settings.retries == MOST_RETRIES:
         return holds(f"{MOST_RETRIES} more runs")
-    return fails(f"{settings.retries} instead of {MOST_RETRIES}", mend=_event_invoke_command(world))
+    return fails(
+        f"Lambda runs a failed message again {many(settings.retries, 'time')} instead of {MOST_RETRIES}",
+        mend=_event_invoke_command(world),
+    )
 
 
 def _age(world: World) -> Answer:
@@ -61,7 +68,8 @@ def _age(world: World) -> Answer:
     if settings.age_seconds == LONGEST_AGE_SECONDS:
         return holds("6 h")
     return fails(
-        f"{settings.age_seconds} s instead of {LONGEST_AGE_SECONDS} s", mend=_event_invoke_command(world)
+        f"Lambda keeps a waiting message for {settings.age_seconds} s instead of {LONGEST_AGE_SECONDS} s",
+        mend=_event_invoke_command(world),
     )
 
 

@@ -74,7 +74,7 @@ def _moves_nothing(world: World) -> Answer:
     policy = queue_of(world).redrive_policy
     if policy is None:
         return holds("it has no redrive policy of its own")
-    return fails(f"after {policy.max_receive_count} receives a letter goes to {policy.target_arn}")
+    return fails(f"after {policy.max_receive_count} receives a dead letter goes to {policy.target_arn}")
 
 
 def _keeps(world: World) -> Answer:
@@ -82,7 +82,7 @@ def _keeps(world: World) -> Answer:
     return (
         holds(in_words(retention))
         if retention == RETENTION
-        else fails(f"{in_words(retention)} instead of 14 days")
+        else fails(f"the queue keeps dead letters for {in_words(retention)} instead of 14 days")
     )
 
 
@@ -98,8 +98,8 @@ def _encrypted(world: World) -> Answer:
         statement = plain_http_refused("sqs:*", queue.arn)
         changes["Policy"] = document(with_statements(queue.policy, [statement]))
     wrong = [
-        *([] if queue.is_encrypted else ["nothing encrypts it"]),
-        *([] if is_tls_only else ["plain HTTP is taken"]),
+        *([] if queue.is_encrypted else ["nothing encrypts the queue"]),
+        *([] if is_tls_only else ["the queue takes plain HTTP"]),
     ]
     return fails("; ".join(wrong), mend=_set(world, **changes))
 
@@ -114,14 +114,14 @@ def _private(world: World) -> Answer:
     commands = [
         aws("sqs", "remove-permission", "--queue-url", url, "--label", str(name)) for name in names if name
     ]
-    return fails(f"its policy lets everybody in: {told}", mend=one_after_another(commands))
+    return fails(f"the queue's policy lets everybody in: {told}", mend=one_after_another(commands))
 
 
 def _takes_all(world: World) -> Answer:
     longest = queue_of(world).longest_message_bytes
     if longest >= LONGEST_MESSAGE_BYTES:
         return holds("1 MiB")
-    return fails(f"{longest:,} bytes instead of {LONGEST_MESSAGE_BYTES:,}")
+    return fails(f"the queue takes messages of {longest:,} bytes instead of {LONGEST_MESSAGE_BYTES:,}")
 
 
 def in_words(duration: timedelta) -> str:

@@ -78,7 +78,7 @@ def is_ready(world: World, name: str) -> Answer:
 def has_timeout(settings: FunctionSettings, seconds: int) -> Answer:
     if settings.timeout_seconds == seconds:
         return holds(f"{seconds} s")
-    return fails(f"{settings.timeout_seconds} s instead of {seconds} s")
+    return fails(f"{settings.name} has a timeout of {settings.timeout_seconds} s instead of {seconds} s")
 
 
 def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
@@ -87,7 +87,7 @@ def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
     wrong = [f"{name} is {told.get(name) or 'not set'}" for name in wanted if told.get(name) != wanted[name]]
     if not wrong:
         return holds(f"{', '.join(wanted)} as deployed")
-    return fails("; ".join(wrong), mend=environment_command(settings, wanted))
+    return fails(f"in {settings.name}, {'; '.join(wrong)}", mend=environment_command(settings, wanted))
 
 
 def environment_command(settings: FunctionSettings, wanted: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from b2bpilot.ops.verify.measured import letter_age, points
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
 from b2bpilot.pipeline.remote_run import remote_run
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -40,7 +41,7 @@ def _nothing_expires(world: World) -> Answer:
     if not ages:
         return unanswered(f"CloudWatch does not say yet how old the oldest of {waiting:,} is")
     age = timedelta(seconds=ages[-1].value)
-    told = f"the oldest of {waiting:,} is {in_words(age)} old and deleted after {in_words(retention)}"
+    told = f"the oldest of {many(waiting, 'dead letter')} is {in_words(age)} old and deleted after {in_words(retention)}"
     return holds(told) if retention - age > TIME_TO_ACT else fails(told)
 
 
@@ -49,8 +50,8 @@ def _empty(world: World) -> Answer:
     if not found.total:
         return holds("no dead letters")
     hidden = f", {found.hidden:,} of them taken by somebody" if found.hidden else ""
-    letters = "dead letter" if found.total == 1 else "dead letters"
-    return fails(f"about {found.total:,} {letters}{hidden}", may_change=found.visible == 0)
+    told = f"about {many(found.total, 'dead letter')} in the queue{hidden}"
+    return fails(told, may_change=found.visible == 0)
 
 
 def _redriver_is_off(world: World) -> Answer:
@@ -61,7 +62,9 @@ def _redriver_is_off(world: World) -> Answer:
     run = remote_run(mapping.tags())
     if run and not run.ended and reading.read_at < run.ends_at:
         return holds(f"run {run.run_id} is on, until {run.ends_at:%H:%M} UTC at most")
-    return fails(f"{reading.state.value.lower()}, though no redrive is on", may_change=True)
+    return fails(
+        f"the redriver's mapping is {reading.state.value.lower()}, though no redrive is on", may_change=True
+    )
 
 
 def _redriver_is_ready(world: World) -> Answer:

@@ -43,7 +43,7 @@ def _memory(world: World) -> Answer:
         return holds(f"{function.memory_megabytes} MB; no run in the last hour")
     if not used:
         return unanswered(f"the {len(reports):,} reports of the last hour do not say how much was used")
-    told = f"at most {max(used)} of {function.memory_megabytes} MB in the last hour"
+    told = f"the processor used at most {max(used)} of {function.memory_megabytes} MB in the last hour"
     return (
         holds(told)
         if max(used) <= MOST_MEMORY * function.memory_megabytes
@@ -71,32 +71,42 @@ def _count(world: World, name: str) -> int:
 
 def _nothing_dropped(world: World) -> Answer:
     dropped = _count(world, "AsyncEventsDropped")
-    return fails(f"{dropped:,} in the last day") if dropped else holds("none in the last day")
+    return (
+        fails(f"Lambda gave up {many(dropped, 'message')} in the last day")
+        if dropped
+        else holds("none in the last day")
+    )
 
 
 def _letters_written(world: World) -> Answer:
     lost = _count(world, "DeadLetterErrors")
     return (
-        fails(f"{lost:,} in the last day were not written, and are lost") if lost else holds("none was lost")
+        fails(f"{many(lost, 'dead letter')} of the last day not written, and lost")
+        if lost
+        else holds("none was lost")
     )
 
 
 def _no_errors(world: World) -> Answer:
     errors, runs = _count(world, "Errors"), _count(world, "Invocations")
-    told = f"{errors:,} of {many(runs, 'run')} in the last day"
+    told = f"{errors:,} of {many(runs, 'run')} failed in the last day"
     return fails(told) if errors else holds(told)
 
 
 def _no_throttles(world: World) -> Answer:
     throttles = _count(world, "Throttles")
-    return fails(f"{throttles:,} in the last day") if throttles else holds("none in the last day")
+    return (
+        fails(f"the processor was throttled {many(throttles, 'time')} in the last day")
+        if throttles
+        else holds("none in the last day")
+    )
 
 
 def _no_queue(world: World) -> Answer:
     ages = [point.value / 1000 for point in points(world, event_age(world), within=HOUR)]
     if not ages:
         return holds("nothing came in the last hour")
-    told = f"at most {max(ages):,.0f} s in the last hour"
+    told = f"messages waited at most {max(ages):,.0f} s for the processor in the last hour"
     return holds(told) if max(ages) < LONGEST_WAIT.total_seconds() else fails(told, may_change=True)
 
 

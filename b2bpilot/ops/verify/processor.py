@@ -59,7 +59,11 @@ def _has_queue(world: World) -> Answer:
     queue, target = world.stack.dead_letter_queue_arn, _function(world).dead_letter_arn
     if target == queue:
         return holds(queue)
-    return fails(f"they go to {target}" if target else "it has no dead-letter queue: they are dropped")
+    return fails(
+        f"what the processor fails on goes to {target}"
+        if target
+        else "the processor has no dead-letter queue: what it fails on is dropped"
+    )
 
 
 def _may_write_letters(world: World) -> Answer:
@@ -91,7 +95,7 @@ def _runtimes(world: World) -> Answer:
     told = ", ".join(f"{runtime} until {DEPRECATED[runtime]:%Y-%m-%d}" for runtime in used)
     if all(world.now.date() + NOTICE <= DEPRECATED[runtime] for runtime in used):
         return holds(told)
-    return fails(f"{told}: deploy a release with a newer runtime")
+    return fails(f"AWS supports {told}: deploy a release with a newer runtime")
 
 
 CHECKS = (

@@ -16,6 +16,14 @@ def anchor(check: Check) -> str:
     return f"{DOCUMENT}#{check.code.lower()}"
 
 
+def said(result: Result) -> str:
+    """Return a result in one line: what is so. The statement is the check's name, and no fact where it is not ok."""
+    statement = result.check.statement
+    if result.status is Status.OK:
+        return f"{statement}: {result.seen}" if result.seen else statement
+    return f"{result.seen} (check: that {statement})"
+
+
 def counts(results: Sequence[Result]) -> dict[Status, int]:
     found = Counter(result.status for result in results)
     return {status: found[status] for status in Status}

@@ -14,14 +14,14 @@ SECRET = ("secretsmanager:GetSecretValue",)
 LONGEST_ERROR = 120
 
 
-def _none(problem: RowProblem, advice: str, *, may_change: bool = False) -> Probe:
-    """Return the probe whose statement is that no customer's message has the problem."""
+def _none(problem: RowProblem, one: str, several: str, *, advice: str, may_change: bool = False) -> Probe:
+    """Return the probe whose statement is that no customer's message has the problem; `one` and `several` are such messages."""
 
     def probe(world: World) -> Answer:
         found = problems(world)[problem]
         if not found.messages:
             return holds(_tests(found.tests))
-        return fails(f"{_described(found)}; {advice}", may_change=may_change)
+        return fails(f"{_described(found, one, several)}; {advice}", may_change=may_change)
 
     return probe
 
@@ -32,8 +32,8 @@ def _tests(count: int) -> str:
     return "none, but for 1 test message" if count == 1 else f"none, but for {count} test messages"
 
 
-def _described(found: ProblemCount) -> str:
-    messages = many(found.messages, "message")
+def _described(found: ProblemCount, one: str, several: str) -> str:
+    messages = many(found.messages, one, several)
     named = found.message_id or "without a message_id"
     since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
     error = f" ({found.last_error[:LONGEST_ERROR]})" if found.last_error else ""
@@ -48,7 +48,10 @@ CHECKS = (
         why="It was published again and not completed after that: nobody tries again, and the customer waits.",
         mend=REDRIVE,
         probe=_none(
-            RowProblem.ABANDONED, "mend the cause, then redrive their dead letters, or publish the rows again"
+            RowProblem.ABANDONED,
+            "abandoned message",
+            "abandoned messages",
+            advice="mend the cause, then redrive their dead letters, or publish the rows again",
         ),
         actions=SECRET,
         needs=("B2B082",),
@@ -59,7 +62,13 @@ CHECKS = (
         statement="no message is overdue for the stale processor",
         why="It should have been taken up minutes ago: the stale processor does not run, does not keep up, or cannot read the metrics.",
         mend=RUN_STALE,
-        probe=_none(RowProblem.OVERDUE, "nobody works on them", may_change=True),
+        probe=_none(
+            RowProblem.OVERDUE,
+            "message overdue for the stale processor",
+            "messages overdue for the stale processor",
+            advice="nobody works on them",
+            may_change=True,
+        ),
         actions=SECRET,
         needs=("B2B082",),
     ),
@@ -69,7 +78,12 @@ CHECKS = (
         statement="no message has failed for good",
         why="Lambda's tries are over and it is a dead letter, as a rule; the stale processor publishes it once more.",
         mend=REDRIVE,
-        probe=_none(RowProblem.FAILED, "mend the cause, then redrive their dead letters"),
+        probe=_none(
+            RowProblem.FAILED,
+            "message failed for good",
+            "messages failed for good",
+            advice="mend the cause, then redrive their dead letters",
+        ),
         severity=Severity.WARNING,
         actions=SECRET,
         needs=("B2B082",),
@@ -81,7 +95,10 @@ CHECKS = (
         why="A row that another version wrote is taken up by nobody: no retry, no stale processor.",
         mend="b2bpilot submissions stuck -e {environment}",
         probe=_none(
-            RowProblem.UNREADABLE, "deploy the version that wrote it again, or publish the row again"
+            RowProblem.UNREADABLE,
+            "message with a status that this version does not know",
+            "messages with a status that this version does not know",
+            advice="deploy the version that wrote it again, or publish the row again",
         ),
         severity=Severity.WARNING,
         actions=SECRET,
@@ -93,7 +110,13 @@ CHECKS = (
         statement="no run died with its message",
         why="Lambda's retry or the stale processor takes it over; many of them mean timeouts or too little memory.",
         mend="",
-        probe=_none(RowProblem.INTERRUPTED, "it is taken over by itself", may_change=True),
+        probe=_none(
+            RowProblem.INTERRUPTED,
+            "message whose run died",
+            "messages whose runs died",
+            advice="it is taken over by itself",
+            may_change=True,
+        ),
         severity=Severity.WARNING,
         actions=SECRET,
         needs=("B2B082",),
@@ -104,7 +127,12 @@ CHECKS = (
         statement="it is known of every reply whether it was sent",
         why="A reply of which nobody knows is never sent again by itself: the customer may wait for it.",
         mend="",
-        probe=_none(RowProblem.REPLY_UNKNOWN, "look into Twilio's message log whether they went out"),
+        probe=_none(
+            RowProblem.REPLY_UNKNOWN,
+            "message whose reply nobody knows to be sent or not",
+            "messages whose replies nobody knows to be sent or not",
+            advice="look into Twilio's message log whether they went out",
+        ),
         severity=Severity.WARNING,
         actions=SECRET,
         needs=("B2B082",),

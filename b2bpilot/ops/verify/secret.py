@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from b2bpilot.aws.secrets import SecretState, read_secret_state
+from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds
 from b2bpilot.ops.verify.world import World
+from b2bpilot.twilio.rest import API_KEY, API_SECRET, EDGE, REGION, access_of, problems
 
+ONLY_IN_SECRET = (API_KEY, API_SECRET, REGION, EDGE)
 FIELDS = ("DATABASE_URL", "TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID")
 
 
@@ -19,7 +22,9 @@ def _exists(world: World) -> Answer:
             f"{arn} does not exist; deploy the stack anew, with its three secret parameters", mend=""
         )
     if state.deleted_at:
-        return fails(f"it is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored")
+        return fails(
+            f"the secret is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored"
+        )
     return holds(arn)
 
 
@@ -32,8 +37,23 @@ def _is_complete(world: World) -> Answer:
     if not missing:
         return holds(", ".join(sorted(world.secret)))
     return fails(
-        f"it lacks {', '.join(missing)}; add it in Secrets Manager, or deploy with the parameters of that name"
+        f"the secret lacks {', '.join(missing)}; add it in Secrets Manager, or deploy with the parameters of that name"
     )
+
+
+def _all_reach_twilio_alike(world: World) -> Answer:
+    """A function's own variables are not read for these: the commands know the secret alone."""
+    access = access_of(world.secret, api_url=None)
+    found = problems(access) if access else []
+    for name in (world.stack.processor_function_name, world.stack.webhook_function_name):
+        function = functions.found(world, name)
+        own = [each for each in ONLY_IN_SECRET if function and function.environment.get(each)]
+        if own:
+            found.append(f"{', '.join(own)} of {name} is not read: put it into the secret")
+    if found:
+        return fails("; ".join(found))
+    told = [f"{each} {world.secret[each]}" for each in (REGION, EDGE, API_KEY) if world.secret.get(each)]
+    return holds(", ".join(told) or "the account's token, in Twilio's region us1")
 
 
 CHECKS = (
@@ -66,5 +86,15 @@ CHECKS = (
         probe=_is_complete,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B017",),
+    ),
+    Check(
+        code="B2B165",
+        category=Category.STACK,
+        statement="the functions and the commands reach Twilio with the same credentials, in the same region",
+        why="Replies would go to another place than the one where messages are compared and numbers are switched.",
+        mend="",
+        probe=_all_reach_twilio_alike,
+        actions=("secretsmanager:GetSecretValue", *functions.READ),
+        needs=("B2B018",),
     ),
 )

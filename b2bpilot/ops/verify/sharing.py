@@ -18,7 +18,10 @@ def _unshared(world: World) -> Answer:
     if not sharing:
         return holds("no other subscription of the topic does")
     told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)
-    return fails(f"{told}: its owner has to give it a queue of its own", mend="")
+    return fails(
+        f"another subscriber sends its dead letters into the queue: {told}; its owner has to give it a queue of its own",
+        mend="",
+    )
 
 
 CHECKS = (

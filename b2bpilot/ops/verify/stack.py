@@ -39,11 +39,14 @@ def _is_complete(world: World) -> Answer:
     if state.is_complete:
         return holds(state.status)
     if state.is_changing:
-        return fails(f"{state.status}{reason}", may_change=True, mend="")
+        return fails(f"the stack is in {state.status}{reason}", may_change=True, mend="")
     if state.status == "UPDATE_ROLLBACK_COMPLETE":
-        return fails("UPDATE_ROLLBACK_COMPLETE: what runs is the version before the last deploy")
+        return fails(
+            "the stack is in UPDATE_ROLLBACK_COMPLETE: what runs is the version before the last deploy"
+        )
     return fails(
-        f"{state.status}{reason}; see its events, and mend or delete it before the next deploy", mend=""
+        f"the stack is in {state.status}{reason}; see its events, and mend or delete it before the next deploy",
+        mend="",
     )
 
 
@@ -56,7 +59,7 @@ def _is_this_version(world: World) -> Answer:
     if not found:
         return holds("the deployed template is this version's")
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return fails(f"{', '.join(found[:SHOWN])}{more} differ")
+    return fails(f"not as in this version's template: {', '.join(found[:SHOWN])}{more}")
 
 
 def _is_unchanged(world: World) -> Answer:

@@ -63,11 +63,11 @@ def _scheduled(world: World) -> Answer:
         return fails(f"there is no schedule {world.stack.schedule_name}")
     wrong = []
     if not schedule.is_enabled:
-        wrong.append("it is disabled")
+        wrong.append("the schedule is disabled")
     if schedule.expression != EXPRESSION:
-        wrong.append(f"it is {schedule.expression}")
+        wrong.append(f"the schedule is {schedule.expression}")
     if schedule.target_arn != function.arn:
-        wrong.append(f"it calls {schedule.target_arn}")
+        wrong.append(f"the schedule calls {schedule.target_arn}")
     if not wrong:
         return holds(f"{schedule.name}: {schedule.expression}")
     return fails("; ".join(wrong), mend=_schedule_command(schedule, function))
@@ -90,13 +90,14 @@ def _ran_lately(world: World) -> Answer:
         return holds(f"{max(ago, 0):,.0f} s ago{_report(line)}")
     if runs := _runs(world, function):
         return fails(
-            f"{many(runs, 'run')} in the last 10 minutes, none of which came to its end", may_change=True
+            f"{many(runs, 'run')} of the stale processor in the last 10 minutes, none of which came to its end",
+            may_change=True,
         )
     schedule = _schedule(world)
     if schedule is not None and world.now - schedule.created_at < FIRST_RUN:
         age = (world.now - schedule.created_at).total_seconds()
         return unanswered(f"the schedule is {max(age, 0):,.0f} s old; its first run is still to come")
-    return fails("no run in the last 10 minutes", may_change=True)
+    return fails("no run of the stale processor in the last 10 minutes", may_change=True)
 
 
 def _last_run(world: World, function: FunctionSettings) -> LogLine | None:

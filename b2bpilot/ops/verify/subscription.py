@@ -56,9 +56,13 @@ def _subscribed_once(world: World) -> Answer:
     if len(found) == 1:
         return holds(found[0].endpoint)
     if found:
-        return fails(f"it is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", mend="")
+        return fails(
+            f"the processor is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", mend=""
+        )
     functions = [one.endpoint for one in all_of(world) if one.protocol == "lambda"]
-    return fails(f"{', '.join(functions)} instead", mend=_subscribe_command(world))
+    return fails(
+        f"the processor is not subscribed, but {', '.join(functions)}", mend=_subscribe_command(world)
+    )
 
 
 def _confirmed(world: World) -> Answer:
@@ -91,10 +95,12 @@ def _unfiltered(world: World) -> Answer:
     found = coverages(world)
     for one, covered in found:
         if loss := covered.loss():
-            return fails(f"it {loss}", mend=_unfilter_command(one.arn))
+            return fails(f"the processor's filter policy {loss}", mend=_unfilter_command(one.arn))
     for one, covered in found:
         if doubts := list(covered.doubts()):
-            return warns(f"it {'; it '.join(doubts)}", mend=_unfilter_command(one.arn))
+            return warns(
+                f"the processor's filter policy {'; it '.join(doubts)}", mend=_unfilter_command(one.arn)
+            )
     if any(one.filter_policy for one, _ in found):
         return holds(f"each of {found[0][1].tried} kinds of message passes its policy")
     return holds("it has no filter policy")
@@ -117,7 +123,12 @@ def _redriven(world: World) -> Answer:
         "sns", "set-subscription-attributes", "--subscription-arn", wrong[0].arn, "--attribute-name", "RedrivePolicy",
         "--attribute-value", document({"deadLetterTargetArn": queue}),
     )  # fmt: skip
-    return fails(f"it goes to {target}" if target else "it has no redrive policy", mend=mend)
+    return fails(
+        f"what SNS cannot deliver goes to {target}"
+        if target
+        else "the processor's subscription has no redrive policy",
+        mend=mend,
+    )
 
 
 def _counted(number: int, noun: str) -> str:

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.clock import AWS
-from b2bpilot.clock import HostClock
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Fitness, Plan

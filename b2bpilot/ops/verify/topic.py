@@ -44,8 +44,8 @@ def _encrypted(world: World) -> Answer:
     if topic.key and is_tls_only:
         return holds(f"at rest with {topic.key}; plain HTTP is refused")
     wrong = [
-        *([] if topic.key else ["no key encrypts it"]),
-        *([] if is_tls_only else ["plain HTTP is taken"]),
+        *([] if topic.key else ["no key encrypts the topic"]),
+        *([] if is_tls_only else ["the topic takes plain HTTP"]),
     ]
     return fails(
         "; ".join(wrong), mend=one_after_another(_encryption_commands(topic, is_tls_only=is_tls_only))
@@ -82,7 +82,7 @@ def _private(world: World) -> Answer:
         for name in names
         if name
     ]
-    return fails(f"its policy lets everybody in: {told}", mend=one_after_another(commands))
+    return fails(f"the topic's policy lets everybody in: {told}", mend=one_after_another(commands))
 
 
 CHECKS = (

@@ -10,6 +10,7 @@ from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.webhook import other_urls
 from b2bpilot.ops.verify.world import World
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import Route
@@ -25,13 +26,11 @@ HERE = (*SECRET, *functions.READ)
 
 def _twilio(world: World) -> Twilio:
     def connect() -> Twilio:
-        from b2bpilot.twilio.rest import TwilioAccess
+        from b2bpilot.twilio.rest import access_of
 
-        secret = world.secret
-        account_sid, token = secret.get("TWILIO_ACCOUNT_SID"), secret.get("TWILIO_AUTH_TOKEN")
-        if not account_sid or not token:
+        access = access_of(world.secret, api_url=world.twilio_api_url)
+        if access is None:
             raise SettingsInvalid("the secret has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN")
-        access = TwilioAccess(account_sid=account_sid, auth_token=token, api_url=world.twilio_api_url)
         return access.connect()
 
     found: Twilio = world.ask("twilio", connect)
@@ -61,6 +60,10 @@ def _token_accepted(world: World) -> Answer:
     if not world.choices.with_twilio:
         return unanswered("Twilio is asked with --with-twilio")
     account: Account = world.ask("twilio account", lambda: _twilio(world).account())
+    if account.status is None:
+        return holds(
+            f"account {account.sid}, with an API key that may not read the account: whether it is active was not told"
+        )
     seen = f"account {account.sid} is {account.status} ({account.kind})"
     return holds(seen) if account.is_active else fails(f"{seen}: see the billing page of Twilio's console")
 
@@ -73,7 +76,10 @@ def _comes_here(world: World) -> Answer:
     if not found:
         return fails("the account has no numbers")
     elsewhere = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in found))
-    return fails(f"none of {len(found)} numbers, by {elsewhere}; {ADVICE}", mend=_command(found))
+    return fails(
+        f"the messages of none of {many(len(found), 'number')} come here, by {elsewhere}; {ADVICE}",
+        mend=_command(found),
+    )
 
 
 def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: str) -> Probe:
@@ -144,7 +150,9 @@ def _none_is_lost(world: World) -> Answer:
     if not lost:
         return holds(f"all {len(_routes(world))} have one")
     whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in lost))
-    return fails(f"{len(lost)} have none, by {whose}: what is sent there is lost for good; {ADVICE}")
+    return fails(
+        f"{many(len(lost), 'number')} without a URL, by {whose}: what is sent there is lost for good; {ADVICE}"
+    )
 
 
 CHECKS = (

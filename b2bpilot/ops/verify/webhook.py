@@ -117,7 +117,7 @@ def _answers(world: World) -> Answer:
     if answer.status == HTTPStatus.FORBIDDEN:
         return holds(f"403 from {place} after {answer.seconds * 1000:,.0f} ms")
     is_ours = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return fails(f"{answer.status} from {place} instead of 403", may_change=not is_ours)
+    return fails(f"{place} answered {answer.status} instead of 403", may_change=not is_ours)
 
 
 def _public_url(world: World) -> Answer:
@@ -128,7 +128,8 @@ def _public_url(world: World) -> Answer:
     if told == wanted:
         return holds(", and over ".join(map(without_secrets, [told, *others])))
     is_secret = any(urlsplit(url).query or urlsplit(url).username for url in (wanted, *others))
-    seen = f"it is {without_secrets(told) if told else 'not set'}, the stack's is {without_secrets(wanted)}"
+    over = without_secrets(told) if told else "none"
+    seen = f"the webhook function verifies signatures over {over}, and the stack's URL is {without_secrets(wanted)}"
     if is_secret:
         return fails(f"{seen}; set it to the stack's output WebhookUrl", mend="")
     return fails(seen, mend=environment_command(function, {"PUBLIC_WEBHOOK_URL": wanted}))

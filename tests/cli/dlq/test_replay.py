@@ -171,7 +171,7 @@ def test_letters_that_somebody_hides_are_said(run: Run, letters: Letters) -> Non
         letters.put(message())
     letters.hold_one()
     result = run("dlq", "replay", *HERE)
-    assert result.exit_code == 0
+    assert result.exit_code == 4
     assert "Saw 2 of about 3 dead letters: the others are held by another consumer" in result.stderr
 
 

@@ -158,7 +158,7 @@ def test_what_another_hypothesis_found_is_told_where_it_hides_something(
         (
             evidence.ROWS,
             "(message_id, status, last_error) VALUES ('a', 'failed', 'no disk'), ('b', 'abandoned', 'no disk')",
-            "2 with: no disk",
+            "messages whose last run failed: 2 with: no disk",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def test_one_real_rejection_among_probes_is_found() -> None:
     found = judged(counted=3, logged=[PROBE, TWILIO_S, PROBE])
 
     assert found.status is Status.WARNING
-    assert found.seen.startswith("1 request in the last day, besides 2 of b2bpilot's own probes;")
+    assert found.seen.startswith("1 request refused in the last day, besides 2 of b2bpilot's own probes;")
 
 
 def test_a_rejection_that_claims_no_message_is_real() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from b2bpilot.local.twilio import resources
+from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.pipeline.message import message_id_for
@@ -192,6 +193,19 @@ def test_a_message_that_twilio_lists_late_is_missing_where_an_alert_knows_it(wor
     world.double.book.put([replace(late, at=0)])
 
     assert world.findings(Verdict.MISSING)[sid].error_code == "11200"
+
+
+def test_of_more_messages_that_only_alerts_know_than_are_asked_for_the_rest_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.ops.reconcile.unlisted.MOST_ASKED", 2)
+    sids = world.receive(5)
+    for sid in sids:
+        world.alert(sid, variables=urlencode({"MessageSid": sid, "From": THEIRS, "To": OURS}), url=WEBHOOK)
+    world.double.faults.plan(Planned(fault=Fault.LAG, seconds=13 * 3600, times=1))
+
+    with world.compared() as notes:
+        assert (notes.counts()[Verdict.MISSING], notes.alerts_not_followed) == (2, 3)
 
 
 def test_an_alert_about_a_status_callback_is_no_message(world: World) -> None:

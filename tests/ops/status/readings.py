@@ -19,6 +19,7 @@ from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters, Look
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
+from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.ops.table.database_proof import OF_THE_STACK, DatabaseProof
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.summary import Latency, TableSummary
@@ -59,7 +60,9 @@ def reading(**changes: Answer[Any]) -> Reading:
         at=NOW,
         traffic=Answer(value=traffic()),
         rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
+        unpublished=Answer(value=Unpublished()),
         letters=Answer(value=letters()),
+        lettered=Answer(value=0),
         rows=Answer(value=rows()),
         database=Answer(value=PROVEN),
         reserved=Answer(value=Reserved(runs=10)),
@@ -75,12 +78,18 @@ def traffic(
     counts: Mapping[Count, int] | None = None,
     levels: Mapping[Level, float] | None = None,
     latency: Latency | None = None,
+    earlier: Mapping[Count, int] | None = None,
 ) -> Traffic:
+    """`earlier` is what was counted an hour ago."""
     return Traffic(
         since=NOW - 36 * PERIOD,
         until=NOW,
         period=PERIOD,
-        counts={count: _points((counts or {}).get(count)) for count in Count},
+        counts={
+            count: _points((earlier or {}).get(count), at=NOW - 12 * PERIOD)
+            + _points((counts or {}).get(count))
+            for count in Count
+        },
         levels={level: _points((levels or {}).get(level)) for level in Level},
         latency=latency,
     )
@@ -116,5 +125,5 @@ def rows(counts: Mapping[SubmissionStatus | str, int] | None = None, **values: A
     return TableSummary(by_status=counts or {SubmissionStatus.COMPLETED: 3}, **(usual | values))
 
 
-def _points(value: float | None) -> list[Point]:
-    return [] if value is None else [Point(at=NOW - PERIOD, value=float(value))]
+def _points(value: float | None, *, at: datetime = NOW - PERIOD) -> list[Point]:
+    return [] if value is None else [Point(at=at, value=float(value))]

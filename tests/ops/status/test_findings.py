@@ -15,13 +15,15 @@ from b2bpilot.ops.dead_letters.remote import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.asking import Answer
-from b2bpilot.ops.status.findings import Finding, Gravity, findings
+from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
+from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level
+from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
-from tests.ops.status.readings import NOW, letters, reading, rows, subscription, traffic
+from tests.ops.status.readings import NOW, PERIOD, letters, reading, rows, subscription, traffic
 
 
 def value(of: Any) -> Answer[Any]:
@@ -59,7 +61,8 @@ def test_nothing_is_found_in_what_did_not_answer() -> None:
         "traffic",
         "rejections",
         "letters",
-        "rows",
+        "unpublished",
+        "lettered",
         "reserved",
         "subscriptions",
         "alarms",
@@ -215,7 +218,10 @@ def test_a_missing_subscription_comes_before_all_else_that_is_lost() -> None:
 def test_a_processor_whose_runs_all_fail_is_heard_of_before_its_letters() -> None:
     found = findings(reading(traffic=value(traffic({Count.FAILED: 3})), letters=value(letters(1))))
     assert [(one.gravity, one.text) for one in found] == [
-        (Gravity.STOPPED, "3 runs of the processor failed lately, and none stored a message"),
+        (
+            Gravity.STOPPED,
+            "3 runs of the processor failed in the last 10 minutes, and none stored a message",
+        ),
         (Gravity.WAITING, "1 dead letter in the queue"),
     ]
     assert found[0].command == "b2bpilot diagnose errors -e prod"
@@ -316,3 +322,170 @@ def test_what_may_be_ours_is_not_said_to_be_others() -> None:
             "b2bpilot dlq list -e prod",
         ),
     ]
+
+
+DOWN: Answer[Any] = Answer(error="no connection to b2b at db:5432", hint="check that the database runs")
+
+
+def test_an_unreachable_database_is_the_first_thing_and_said_once() -> None:
+    found = findings(
+        reading(
+            rows=DOWN,
+            database=DOWN,
+            traffic=value(traffic({Count.FAILED: 3, Count.DEAD_LETTER_ERRORS: 1})),
+            letters=value(letters(2, expiring=1)),
+            alarms=value([alarm("b2b-pilot-dlq-prod", AlarmState.ALARM)]),
+        )
+    )
+    assert [one.kind for one in found] == [
+        Kind.DATABASE_UNREADABLE,
+        Kind.RUNS_FAIL,
+        Kind.DEAD_LETTERS_UNWRITTEN,
+        Kind.EXPIRING,
+        Kind.DEAD_LETTERS,
+        Kind.ALARMS,
+    ]
+    first = found[0]
+    assert first.text == "the database cannot be read from this machine: no connection to b2b at db:5432"
+    assert (first.command, first.hint, first.gravity) == (
+        "b2bpilot verify -e prod --only database",
+        "check that the database runs",
+        Gravity.STOPPED,
+    )
+    assert sum("no connection" in one.text for one in found) == 1
+
+
+def test_that_this_machine_cannot_read_the_database_is_not_said_of_the_processor() -> None:
+    """A laptop outside the VPC sees this every day."""
+    found = only(reading(rows=DOWN, traffic=value(traffic({Count.STORED: 12}))))
+    assert found.text.endswith("; the processor stored 12 messages in the last 10 minutes")
+    assert found.gravity is Gravity.NOTICE
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "symptom"),
+    [
+        ({"reserved": value(Reserved(runs=0))}, Kind.NO_RESERVE, Kind.DEAD_LETTERS_UNWRITTEN),
+        (
+            {"unpublished": value(Unpublished(messages=2, last=NOW, error="denied"))},
+            Kind.NOT_PUBLISHED,
+            Kind.WEBHOOK_5XX,
+        ),
+        ({}, Kind.THROTTLED, Kind.LONG_WAIT),
+        ({}, Kind.RUNS_FAIL, Kind.DEAD_LETTERS_UNWRITTEN),
+    ],
+)
+def test_a_cause_stands_before_what_it_brings_about_however_grave_that_is(
+    changes: dict[str, Any], cause: Kind, symptom: Kind
+) -> None:
+    counts = {Count.DEAD_LETTER_ERRORS: 1, Count.WEBHOOK_5XX: 2, Count.THROTTLES: 5, Count.FAILED: 3}
+    seen = traffic(counts, levels={Level.WAITING_MS: 1_200_000})
+    found = findings(reading(traffic=value(seen), letters=value(letters(1)), **changes))
+    kinds = [one.kind for one in found]
+    assert kinds.index(cause) < kinds.index(symptom)
+
+
+@pytest.mark.parametrize(
+    ("count", "passed", "text"),
+    [
+        (Count.NOT_DELIVERED, Count.DELIVERED, "2 messages that SNS could not deliver; 30 delivered since"),
+        (Count.NOT_DELIVERED, None, "2 messages that SNS could not deliver; none was delivered since"),
+        (
+            Count.WEBHOOK_5XX,
+            Count.PUBLISHED,
+            "2 messages that the webhook answered with a 5xx: Twilio may not try again; 30 published since",
+        ),
+        (
+            Count.DEAD_LETTER_ERRORS,
+            None,
+            "2 messages that Lambda could not write to the dead-letter queue",
+        ),
+    ],
+)
+def test_what_is_over_says_when_it_was_and_what_came_since(
+    count: Count, passed: Count | None, text: str
+) -> None:
+    since = {passed: 30} if passed else {}
+    found = only(reading(traffic=value(traffic(since, earlier={count: 2}))))
+    assert (found.text, found.is_over) == (text, True)
+    assert found.last == Seen(since=NOW - 12 * PERIOD, until=NOW - 11 * PERIOD)
+
+
+def test_what_is_over_stands_behind_all_that_is_not() -> None:
+    found = findings(
+        reading(
+            traffic=value(traffic(earlier={Count.NOT_DELIVERED: 2, Count.DEAD_LETTER_ERRORS: 1})),
+            alarms=value([alarm("b2b-pilot-dlq-prod", AlarmState.ALARM)]),
+        )
+    )
+    assert [(one.kind, one.is_over) for one in found] == [
+        (Kind.ALARMS, False),
+        (Kind.DEAD_LETTERS_UNWRITTEN, True),
+        (Kind.NOT_DELIVERED, True),
+    ]
+
+
+def test_runs_that_failed_an_hour_ago_stop_nothing_now() -> None:
+    assert findings(reading(traffic=value(traffic(earlier={Count.FAILED: 3})))) == []
+
+
+def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
+    early = replace(traffic({Count.NOT_DELIVERED: 1}), until=NOW + timedelta(minutes=1))
+    changes = {
+        "traffic": value(early),
+        "letters": value(letters(1)),
+        "rows": value(rows({SubmissionStatus.FAILED: 1, SubmissionStatus.ABANDONED: 1}, stuck=1)),
+        "reserved": value(Reserved(runs=0)),
+    }
+    found = findings(reading(**changes))
+    assert len(found) == 6
+    assert all(one.last.since <= one.last.until <= NOW for one in found)
+
+
+@pytest.mark.parametrize(
+    ("failed", "lettered", "text"),
+    [
+        (
+            1,
+            value(1),
+            "1 message whose last run failed: its dead letter is in the queue, and Lambda does not run it again",
+        ),
+        (
+            3,
+            value(3),
+            "3 messages whose last run failed: their dead letters are in the queue, and Lambda does not run them again",
+        ),
+        (
+            3,
+            value(1),
+            "3 messages whose last run failed: no dead letter of 2 of them is in the queue; the next command says whether Lambda may run them again",
+        ),
+        (
+            1,
+            value(0),
+            "1 message whose last run failed: no dead letter of it is in the queue; the next command says whether Lambda may run it again",
+        ),
+        (
+            1,
+            Answer(error="the dead letters were not looked at"),
+            "1 message whose last run failed: whether dead letters of it are in the queue is not known",
+        ),
+    ],
+)
+def test_of_failed_rows_it_is_said_which_lambda_runs_no_more(
+    failed: int, lettered: Answer[int], text: str
+) -> None:
+    found = only(reading(rows=value(rows({SubmissionStatus.FAILED: failed})), lettered=lettered))
+    assert (found.text, found.command) == (text, "b2bpilot submissions stuck -e prod")
+
+
+def test_why_the_webhook_cannot_publish_is_read_from_its_log() -> None:
+    seen = Unpublished(messages=2, last=NOW - timedelta(minutes=1), error="AWS denied sns:Publish")
+    found = only(reading(unpublished=value(seen)))
+    assert found.text == (
+        "2 messages that the webhook could not publish, answered with a 503: AWS denied sns:Publish"
+    )
+    assert found.last == Seen.at(NOW - timedelta(minutes=1))
+    old = only(reading(unpublished=value(replace(seen, last=NOW - timedelta(hours=1)))))
+    assert old.is_over
+    assert old.text.endswith("; none was published since")

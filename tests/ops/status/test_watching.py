@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from b2bpilot.ops.status.asking import Answer
-from b2bpilot.ops.status.findings import Finding
 from b2bpilot.ops.status.letters import Letters
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.watching import readings
@@ -23,7 +22,7 @@ class Source:
         self._depths = iter(depths)
         self.looked: list[bool] = []
 
-    def __call__(self, wanted: Wanted) -> tuple[Reading, list[Finding]]:
+    def __call__(self, wanted: Wanted) -> Reading:
         self.looked.append(wanted.looks_at_letters)
         depth = next(self._depths)
         found = letters(depth)
@@ -31,17 +30,18 @@ class Source:
             found = Letters(
                 depth=depth, hidden=0, retention=found.retention, look=None, no_look="not looked at"
             )
-        return reading(letters=Answer(value=found)), []
+        unknown: Answer[int] = Answer(error="not looked at")
+        lettered = Answer(value=depth) if wanted.looks_at_letters else unknown
+        return reading(letters=Answer(value=found), lettered=lettered)
 
 
 def clock(*seconds: int) -> Iterator[datetime]:
     yield from (NOW + timedelta(seconds=second) for second in seconds)
 
 
-def watched(source: Source, *seconds: int) -> list[Letters]:
+def watched(source: Source, *seconds: int) -> list[Reading]:
     times = clock(*seconds)
-    found = islice(readings(source, WANTED, clock=lambda: next(times)), len(seconds))
-    return [letters for one, _ in found if (letters := one.letters.value)]
+    return list(islice(readings(source, WANTED, clock=lambda: next(times)), len(seconds)))
 
 
 def test_the_letters_are_looked_at_once_a_minute() -> None:
@@ -51,7 +51,15 @@ def test_the_letters_are_looked_at_once_a_minute() -> None:
 
 
 def test_an_earlier_look_stays_beside_newer_counters() -> None:
-    first, second, third = watched(Source(2, 2, 3), 0, 10, 20)
+    first, second, third = (one.letters.value for one in watched(Source(2, 2, 3), 0, 10, 20))
+    assert first
+    assert second
+    assert third
     assert first.look == second.look
     assert third.look is not None
     assert (third.depth, third.look.saw, third.look.is_complete) == (3, 2, False)
+
+
+def test_what_a_look_found_is_not_forgotten_between_two_looks() -> None:
+    first, second = watched(Source(2, 2), 0, 10)
+    assert (first.lettered, second.lettered) == (Answer(value=2), Answer(value=2))

@@ -256,7 +256,7 @@ def test_an_abandoned_message_is_found_with_its_id_and_error(database_url: str) 
 
     assert list(found) == ["B2B084"]
     assert found["B2B084"].status is Status.FAILED
-    assert f"1 message, the oldest {MESSAGE} since " in found["B2B084"].seen
+    assert f"1 abandoned message, the oldest {MESSAGE} since " in found["B2B084"].seen
     assert "(NumMedia is two)" in found["B2B084"].seen
 
 

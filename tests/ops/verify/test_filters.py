@@ -42,7 +42,7 @@ def filtered(policy: Any, scope: str = "MessageAttributes") -> Result:
 def test_a_policy_that_drops_a_corner_of_the_messages_fails(policy: Any) -> None:
     result = filtered(policy)
     assert result.status is Status.FAILED
-    assert result.seen.startswith("it rejects ")
+    assert result.seen.startswith("the processor's filter policy rejects ")
     assert result.mend is not None
     assert "--attribute-name FilterPolicy" in result.mend
 
@@ -60,9 +60,9 @@ def test_a_policy_that_drops_a_corner_of_the_messages_fails(policy: Any) -> None
         (
             {"source": [{"wildcard": "*"}]},
             "MessageAttributes",
-            "it is not provable for a text message from twilio",
+            "is not provable for a text message from twilio",
         ),
-        (EVERY_SOURCE, "MessageAttributes", "it rejects a message without attributes"),
+        (EVERY_SOURCE, "MessageAttributes", "rejects a message without attributes"),
     ],
 )
 def test_a_policy_that_is_not_proven_to_let_all_through_is_a_warning(

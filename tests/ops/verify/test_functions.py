@@ -41,7 +41,7 @@ def test_waiting_helps_a_function_that_is_being_changed_and_no_other(
 def test_a_command_that_sets_a_variable_repeats_the_others() -> None:
     environment = {**function(WEBHOOK).environment, "SNS_TOPIC_ARN": "another"}
     result = webhook("B2B025", environment=environment)
-    assert result.seen == "SNS_TOPIC_ARN is another"
+    assert result.seen == "in b2b-pilot-webhook-handler-staging, SNS_TOPIC_ARN is another"
     assert result.mend is not None
     assert all(value in result.mend for value in function(WEBHOOK).environment.values())
 
@@ -57,7 +57,8 @@ def test_a_webhook_url_with_a_password_is_shown_without_it_and_is_in_no_command(
     stack = replace(STACK, webhook_url="https://user:top-secret@hooks.example.com/webhook?key=top-secret")
     result = webhook("B2B024", stack=stack)
     assert result.seen == (
-        "it is https://hooks.example.com/webhook, the stack's is https://hooks.example.com/webhook?...; "
+        "the webhook function verifies signatures over https://hooks.example.com/webhook, and the stack's URL is "
+        "https://hooks.example.com/webhook?...; "
         "set it to the stack's output WebhookUrl"
     )
     assert result.mend is None
@@ -89,7 +90,11 @@ def test_the_other_urls_that_are_verified_are_shown_too() -> None:
             Status.OK,
             "python3.11 until 2027-06-30",
         ),
-        ("python3.10", Status.WARNING, "python3.10 until 2026-10-31: deploy a release with a newer runtime"),
+        (
+            "python3.10",
+            Status.WARNING,
+            "AWS supports python3.10 until 2026-10-31: deploy a release with a newer runtime",
+        ),
         ("python3.99", Status.SKIPPED, "this version does not know until when AWS supports python3.99"),
     ],
 )

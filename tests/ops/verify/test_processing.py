@@ -42,7 +42,10 @@ def report(**metrics: int) -> dict[str, object]:
 
 def test_the_run_that_used_most_decides(staging: World) -> None:
     result = reported(staging, [report(maxMemoryUsedMB=90), report(maxMemoryUsedMB=409)])
-    assert (result.status, result.seen) == (Status.OK, "at most 409 of 512 MB in the last hour")
+    assert (result.status, result.seen) == (
+        Status.OK,
+        "the processor used at most 409 of 512 MB in the last hour",
+    )
 
 
 def test_more_than_four_fifths_is_too_much_and_doubled(staging: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInva
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
+from tests.ops.verify.settings import function
 from tests.ops.verify.worlds import STACK, seen, world
 
 WHEN = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -106,7 +108,7 @@ def test_a_deploy_that_is_not_done_may_be_waited_for_and_a_failed_one_not(
     found = of_state("B2B011", status=status)
 
     assert (found.status, found.may_change, found.mend) == (Status.FAILED, may_change, mend)
-    assert found.seen.startswith(status)
+    assert found.seen.startswith(f"the stack is in {status}")
 
 
 @breaks("B2B013")
@@ -157,6 +159,40 @@ def test_a_secret_without_a_field_is_found_and_no_value_is_shown(missing: str) -
     assert "postgresql://" not in seen("B2B018", world(known={"secret": FIELDS})).seen
 
 
+def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
+    processor = function(STACK.processor_function_name)
+    processor = replace(processor, environment={**processor.environment, **variables})
+    webhook = function(STACK.webhook_function_name)
+    known = {("function", each.name): each for each in (processor, webhook)}
+    return seen("B2B165", world(known={"secret": {**FIELDS, **secret}, **known}))
+
+
+@breaks("B2B165")
+@pytest.mark.parametrize(
+    ("secret", "variables", "words"),
+    [
+        ({"TWILIO_ACCOUNT_SID": "SK1"}, {}, "TWILIO_ACCOUNT_SID is the SID of an API key"),
+        ({"TWILIO_REGION": "ie1"}, {}, "TWILIO_REGION is ie1 without TWILIO_EDGE"),
+        ({}, {"TWILIO_REGION": "ie1"}, "TWILIO_REGION of b2b-pilot-background-processor-staging is not read"),
+    ],
+)
+def test_parts_that_would_not_reach_twilio_alike_are_found_by_name(
+    secret: dict[str, str], variables: dict[str, str], words: str
+) -> None:
+    found = reaching_twilio(secret, **variables)
+
+    assert found.status is Status.FAILED
+    assert words in found.seen
+
+
+def test_how_all_parts_reach_twilio_is_said_without_a_secret() -> None:
+    key = {"TWILIO_API_KEY": "SK1", "TWILIO_API_SECRET": "hush"}
+    found = reaching_twilio({**key, "TWILIO_REGION": "ie1", "TWILIO_EDGE": "dublin"})
+
+    assert found.status is Status.OK
+    assert found.seen == "TWILIO_REGION ie1, TWILIO_EDGE dublin, TWILIO_API_KEY SK1"
+
+
 @breaks("B2B012")
 def test_a_stack_of_another_template_is_found(credentials: None) -> None:
     ours = resources.template().read_text(encoding="utf-8")
@@ -168,7 +204,7 @@ def test_a_stack_of_another_template_is_found(credentials: None) -> None:
         found = seen("B2B012", at)
 
     assert found.status is Status.WARNING
-    assert found.seen.startswith("Parameters, Conditions, Globals and ")
+    assert found.seen.startswith("not as in this version's template: Parameters, Conditions, Globals and ")
     assert template.differences(template.parse(ours), template.parse(ours)) == []
 
 

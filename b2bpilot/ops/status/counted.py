@@ -1,0 +1,189 @@
+"""What CloudWatch's counts say is wrong: now where it was counted lately, else earlier, with what came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
+from b2bpilot.ops.status.reading import Reading
+from b2bpilot.ops.status.traffic import Count, Level, Traffic
+from b2bpilot.plural import many
+
+LONG_WAIT_MS = 600_000
+"""As the alarm has it; after 6 hours Lambda gives up."""
+PASSED = {Count.PUBLISHED: "published", Count.DELIVERED: "delivered", Count.STORED: "stored"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """How a count is told. `passed` is what tells that such messages get through again."""
+
+    count: Count
+    kind: Kind
+    gravity: Gravity
+    text: str
+    command: str
+    passed: Count | None
+    unit: str = "message"
+
+
+COUNTED = (
+    _Counted(
+        count=Count.DEAD_LETTER_ERRORS,
+        kind=Kind.DEAD_LETTERS_UNWRITTEN,
+        gravity=Gravity.LOST,
+        text="{} that Lambda could not write to the dead-letter queue",
+        command="b2bpilot verify {env} --only dead-letters",
+        passed=None,
+    ),
+    _Counted(
+        count=Count.REDRIVE_FAILED,
+        kind=Kind.REDRIVES_FAILED,
+        gravity=Gravity.LOST,
+        text="{} that SNS could not write to the dead-letter queue",
+        command="b2bpilot subscriptions {env}",
+        passed=None,
+    ),
+    _Counted(
+        count=Count.WEBHOOK_5XX,
+        kind=Kind.WEBHOOK_5XX,
+        gravity=Gravity.LOST,
+        text="{} that the webhook answered with a 5xx: Twilio may not try again",
+        command="b2bpilot twilio reconcile {env}",
+        passed=Count.PUBLISHED,
+    ),
+    _Counted(
+        count=Count.MESSAGES_REFUSED,
+        kind=Kind.MESSAGES_REFUSED,
+        gravity=Gravity.LOST,
+        text="{} that the webhook refused; if Twilio sent them, it does not try again",
+        command="b2bpilot diagnose errors {env}",
+        passed=Count.PUBLISHED,
+    ),
+    _Counted(
+        count=Count.NOT_DELIVERED,
+        kind=Kind.NOT_DELIVERED,
+        gravity=Gravity.STOPPED,
+        text="{} that SNS could not deliver",
+        command="b2bpilot subscriptions {env}",
+        passed=Count.DELIVERED,
+    ),
+    _Counted(
+        count=Count.FILTERED_OUT,
+        kind=Kind.FILTERED_OUT,
+        gravity=Gravity.NOTICE,
+        text="{} that a filter policy kept from a subscription, be it the processor's or another",
+        command="b2bpilot subscriptions {env}",
+        passed=None,
+    ),
+    _Counted(
+        count=Count.STATUS_CALLBACKS,
+        kind=Kind.STATUS_CALLBACKS,
+        gravity=Gravity.NOTICE,
+        text="{} of sent messages reached the URL for what comes in: answered, not stored",
+        command="b2bpilot logs webhook {env} --since 1d --filter event=status_callback",
+        passed=None,
+        unit="status callback",
+    ),
+)
+
+
+def counted(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding]:
+    """What Lambda dropped is not among it: that is in the dead-letter queue, unless writing there failed."""
+    for one in COUNTED:
+        if number := traffic.total(one.count):
+            yield _finding(
+                traffic,
+                one.count,
+                kind=one.kind,
+                gravity=one.gravity,
+                text=one.text.format(many(number, one.unit)),
+                command=one.command.format(env=env),
+                passed=one.passed,
+            )
+    yield from _client_errors(traffic, env)
+    yield from _throttles(traffic, reading, env)
+    yield from _standing_still(traffic, env)
+
+
+def _finding(
+    traffic: Traffic,
+    count: Count,
+    *,
+    kind: Kind,
+    gravity: Gravity,
+    text: str,
+    command: str,
+    passed: Count | None,
+) -> Finding:
+    last = traffic.last(count)
+    assert last  # noqa: S101  # there is a total, so there is a period
+    is_over = not traffic.lately(count)
+    since = f"; {_since(traffic, last, passed)}" if is_over and passed else ""
+    return Finding(kind=kind, gravity=gravity, text=text + since, command=command, last=last, is_over=is_over)
+
+
+def _since(traffic: Traffic, last: Seen, passed: Count) -> str:
+    """Nothing that came through proves nothing: perhaps nothing came."""
+    number = traffic.after(passed, last.since)
+    return f"{number:,} {PASSED[passed]} since" if number else f"none was {PASSED[passed]} since"
+
+
+def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
+    """Those that are no more than the refused messages are these, most likely."""
+    number = traffic.total(Count.WEBHOOK_4XX)
+    if number > traffic.total(Count.MESSAGES_REFUSED):
+        yield _finding(
+            traffic,
+            Count.WEBHOOK_4XX,
+            kind=Kind.WEBHOOK_4XX,
+            gravity=Gravity.LOST,
+            text=f"{many(number, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
+            "again",
+            command=f"b2bpilot diagnose not-processed {env} --with-twilio",
+            passed=Count.PUBLISHED,
+        )
+
+
+def _throttles(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding]:
+    reserved = reading.reserved.value
+    throttles = traffic.total(Count.THROTTLES)
+    if not throttles or (reserved is not None and reserved.runs == 0):
+        return
+    limit = "" if reserved is None or reserved.runs is None else f" of {many(reserved.runs, 'run')} at a time"
+    yield _finding(
+        traffic,
+        Count.THROTTLES,
+        kind=Kind.THROTTLED,
+        gravity=Gravity.NOTICE,
+        text=f"the processor was at its limit{limit} {many(throttles, 'time')}; Lambda keeps such messages and tries again",
+        command=f"b2bpilot diagnose not-processed {env}",
+        passed=Count.STORED,
+    )
+
+
+def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
+    last = traffic.last(Count.FAILED)
+    if (failed := traffic.lately(Count.FAILED)) and last and not traffic.passed_lately:
+        yield Finding(
+            kind=Kind.RUNS_FAIL,
+            gravity=Gravity.STOPPED,
+            text=f"{many(failed, 'run')} of the processor failed in {minutes(2 * traffic.period)}, and none stored a message",
+            command=f"b2bpilot diagnose errors {env}",
+            last=last,
+        )
+    waiting, at = traffic.newest(Level.WAITING_MS), traffic.last(Level.WAITING_MS)
+    if waiting is not None and at and waiting >= LONG_WAIT_MS:
+        yield Finding(
+            kind=Kind.LONG_WAIT,
+            gravity=Gravity.STOPPED,
+            text=f"messages wait {waiting / 60_000:.0f} minutes in Lambda's queue; after 6 hours it gives up on them",
+            command=f"b2bpilot diagnose not-processed {env}",
+            last=at,
+        )
+
+
+def minutes(span: timedelta) -> str:
+    return f"the last {many(round(span.total_seconds() / 60), 'minute')}"
