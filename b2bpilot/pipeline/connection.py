@@ -12,6 +12,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from b2bpilot.errors import RowsHidden
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.adaptation import adapt
 from b2bpilot.pipeline.dsn import check_dsn, place
@@ -55,7 +56,6 @@ class Connection:
         self._needs = needs
         self._monotonic = monotonic
         self._connection: psycopg.Connection | None = None
-        self._security: RowSecurity | None = None
         self._used_at = 0.0
         self.identity: str | None = None
         """Which database was connected to last, as the server itself says; None before the first time."""
@@ -86,10 +86,18 @@ class Connection:
                 self._dsn, application_name=self._application_name, read_write=self._read_write
             )
             self.identity = identity_of(self._connection)
-            self._security = security_of(self._connection)
-        if self._security:
-            require_rows(self._security, place(self._dsn), needs=self._needs)
+            self._require_rows(self._connection)
         return self._connection
+
+    def _require_rows(self, connection: psycopg.Connection) -> None:
+        """Asked of each connection once. One that is not enough is not kept: the next use asks again."""
+        security = security_of(connection)
+        try:
+            if security:
+                require_rows(security, place(self._dsn), needs=self._needs)
+        except RowsHidden:
+            self.close()
+            raise
 
     def _is_idle(self) -> bool:
         return self._monotonic() - self._used_at > PING_AFTER.total_seconds()

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.errors import DatabaseError, DatabaseRefused, DatabaseUnreachable, SettingsInvalid
+from b2bpilot.errors import DatabaseError, DatabaseRefused, DatabaseUnreachable, RowsHidden, SettingsInvalid
 from b2bpilot.pipeline.connection import Connection
 from b2bpilot.pipeline.dsn import check_dsn, place
+from b2bpilot.pipeline.row_security import Need
 from tests.ops.migrations.pooler import pooling
 
 
@@ -279,3 +280,25 @@ def test_a_server_that_vanishes_is_noticed_within_seconds_unless_the_dsn_says_ot
     connection.close()
 
     assert {name: (options[name] or b"").decode() for name in VANISHED} == {**VANISHED, **own}
+
+
+def test_a_function_works_again_as_soon_as_a_policy_lets_it(database_url: str) -> None:
+    """Without one it is refused before it does anything; a policy of which nobody knows what it hides does not stop it."""
+    role, table = f"app_{uuid.uuid4().hex[:8]}", "b2b_pilot_user_submissions"
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN".encode())
+        owner.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY".encode())
+        url = make_conninfo(database_url, user=role)
+        function = Connection(url, application_name="tests", needs=Need.ITS_ROWS)
+        command = Connection(url, application_name="tests")
+        with pytest.raises(RowsHidden, match="no policy lets it SELECT any row; no policy lets it INSERT"):
+            asks(function)
+        owner.execute(f"CREATE POLICY tenants ON {table} USING (NOT test)".encode())
+
+        assert asks(function) == 1
+        with pytest.raises(RowsHidden, match="SELECT reaches the rows that policy tenants allows"):
+            asks(command)
+
+        function.close()
+        owner.execute(f"DROP OWNED BY {role}".encode())
+        owner.execute(f"DROP ROLE {role}".encode())
