@@ -98,8 +98,9 @@ class Refused(PilotError):
 class NotConfirmed(Refused):
     """Who was asked did not say yes, or nobody could be asked: `why`."""
 
-    def __init__(self, why: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{why}. Nothing was changed", hint=hint)
+    def __init__(self, why: str, *, hint: str | None = None, is_resumed: bool = False) -> None:
+        """A run that is gone on with may have changed something before."""
+        super().__init__(f"{why}. Nothing {'more ' if is_resumed else ''}was changed", hint=hint)
         self.why = why
 
 

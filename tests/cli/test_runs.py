@@ -323,3 +323,14 @@ def test_an_interrupted_discard_is_resumed_under_its_own_id(
     assert f"the 2 dead letters that run {journal.run_id} left" in screen.getvalue()
     assert [each["MessageId"] for each in letters.all()] == ids[2:]
     assert read(journal.path).state is RunState.FINISHED
+
+
+def test_a_resume_that_is_not_confirmed_claims_nothing_of_the_attempts_before(
+    run: Run, begin: Begin, staging: Staging
+) -> None:
+    Letters()
+    with begin("discard", letters=2) as journal:
+        journal.write(entry("planned", "a"), entry("planned", "b"), entry("deleted", "a"))
+    result = run("runs", "resume", journal.run_id)
+    assert result.exit_code == 5
+    assert "Nothing more was changed" in result.stderr

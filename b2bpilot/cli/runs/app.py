@@ -14,7 +14,7 @@ from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
-from b2bpilot.errors import UsageError
+from b2bpilot.errors import NotConfirmed, UsageError
 from b2bpilot.pipeline.clock import WORTH_SAYING
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ def resume(
     if resumer is None:
         raise UsageError(f"a run of {record.command!r} cannot be resumed", hint="run the command again")
     run_record.require_same_place(pilot, record)
-    resumer(pilot, record, yes=yes)
+    try:
+        resumer(pilot, record, yes=yes)
+    except NotConfirmed as exc:
+        raise NotConfirmed(exc.why, hint=exc.hint, is_resumed=True) from exc
 
 
 def _tell_of_the_clock(pilot: Pilot, shown: Sequence[RunRecord]) -> None:

@@ -198,3 +198,14 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalFailed, match="cannot be used"):
         DurableFile.create(tmp_path / "file" / "runs" / "one.jsonl")
+
+
+def test_a_thread_that_is_left_behind_writes_into_no_file_that_was_opened_since(tmp_path: Path) -> None:
+    """The kernel gives the number of a closed file to the next one."""
+    file = DurableFile.create(tmp_path / "journal.jsonl")
+    file.close()
+    with DurableFile.create(tmp_path / "another.jsonl") as another:
+        another.append([b"its own"])
+        with pytest.raises(JournalFailed):
+            file.append([b"a result that came late"])
+    assert (tmp_path / "another.jsonl").read_text() == "its own\n"
