@@ -87,7 +87,7 @@ def _require_known_parameters(dsn: str) -> None:
         return
     names = ", ".join(unknown)
     what = "a parameter" if len(unknown) == 1 else "parameters"
-    hint = f"leave out {names}: another client's, as a rule"
+    hint = f"leave out {names}: as a rule, another client's own"
     if SCHEMA_OF_OTHERS.intersection(unknown):
         hint += "; for a schema, ALTER ROLE ... SET search_path says it to every client"
     raise SettingsInvalid(f"the database URL has {what} that libpq does not know: {names}", hint=hint)

@@ -129,7 +129,9 @@ def not_connected(exc: psycopg.Error, dsn: str) -> DatabaseUnreachable | Setting
         return SettingsInvalid(f"the database URL cannot be used: {found['said']}")
     if found := SERVER_SAID.search(text):
         hint = _hint(found["said"], REFUSALS, REFUSED)
-        return DatabaseRefused(f"PostgreSQL lets nobody into {place(dsn)} so: {found['said']}", hint=hint)
+        return DatabaseRefused(
+            f"the server of {place(dsn)} refused the connection: {found['said']}", hint=hint
+        )
     return DatabaseUnreachable(
         f"no connection to {place(dsn)}: {first_line(exc)}", hint=_hint(text, SILENCES, SILENCE)
     )
@@ -148,7 +150,9 @@ def _of_statement(exc: psycopg.Error, dsn: str) -> DatabaseError:
         )
     if isinstance(exc, pg.TooManyConnections):
         hint = _hint("too many connections", REFUSALS, REFUSED)
-        return DatabaseRefused(f"PostgreSQL lets nobody into {place(dsn)} so: {first_line(exc)}", hint=hint)
+        return DatabaseRefused(
+            f"the server of {place(dsn)} refused the connection: {first_line(exc)}", hint=hint
+        )
     if _is_lost(exc):
         return DatabaseUnreachable(
             f"the connection to {place(dsn)} was lost: {first_line(exc)}",

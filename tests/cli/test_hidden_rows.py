@@ -84,6 +84,6 @@ def test_migrate_refuses_what_verify_would(run: Run, role: str, database_url: st
     checked = run("migrate", "--status", "--exit-code")
 
     assert (refused.exit_code, refused.stdout, checked.exit_code) == (1, "", 1)
-    assert f"of role {role}, no policy lets it SELECT any row" in refused.stderr
+    assert f"for role {role}, no policy lets it SELECT any row" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     assert {one["topic"] for one in status.document["obstacles"]} == {"row security"}

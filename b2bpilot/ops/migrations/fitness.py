@@ -239,7 +239,7 @@ def _row_security(facts: TableFacts) -> Iterator[Finding]:
     for command in Command:
         reach, text = (
             security.reach(command),
-            f"row security: of role {security.role}, {security.told(command)}",
+            f"row security: for role {security.role}, {security.told(command)}",
         )
         if reach is Reach.NONE:
             yield obstacle(Topic.ROW_SECURITY, text, remedy)

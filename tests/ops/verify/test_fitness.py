@@ -86,7 +86,7 @@ def test_row_security_without_a_policy_is_found(database_url: str, role: str) ->
     found = looked_at(database_url, role=role)
 
     assert red(found) == {"B2B152": Status.FAILED}
-    assert f"of role {role}, no policy lets it SELECT any row" in found["B2B152"].seen
+    assert f"for role {role}, no policy lets it SELECT any row" in found["B2B152"].seen
 
 
 def test_who_asks_as_the_role_that_is_kept_out_sees_it_too(database_url: str, role: str) -> None:
