@@ -19,7 +19,7 @@ from tests.cli.publish.fake_sns import fake_aws
 from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
 from tests.ops.reconcile.world import World
-from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, add_service, running_double
+from tests.twilio.double import ACCOUNT_SID, TOKEN, add_application, add_number, add_service, running_double
 from tests.twilio.test_probe import answering
 
 DEAD_LETTERS = OUTPUTS["DeadLetterQueueUrl"].rpartition("/")[2]
@@ -148,6 +148,39 @@ def test_a_route_of_a_number_that_is_not_there_fails(run: Run, double: TwilioDou
 
     assert found.exit_code == 1
     assert "the Twilio account has no such number" in found.stderr + found.stdout
+
+
+def test_a_route_that_two_may_decide_is_unclear_and_what_was_not_read_is_named(
+    run: Run, double: TwilioDouble
+) -> None:
+    application = add_application(double, sms_url=OUTPUTS["WebhookUrl"])
+    number = add_number(double, NUMBER, sms_url="https://old.example/", sms_application_sid=application)
+    service = add_service(double, number, inbound_request_url="https://old.example/")
+
+    table = run("twilio", "route", "--exit-code")
+    (route,) = run("twilio", "route", "-o", "json").document["routes"]
+
+    assert table.exit_code == 3
+    assert f"{application} or {service}" in " ".join(table.stdout.split())
+    assert f"application {application} calls, where it decides" in table.stdout
+    assert "Not read: webhook rules" in table.stderr
+    assert (route["decided_by"], route["sid"], route["url"]) == ("unclear", None, None)
+
+
+def test_a_cut_over_makes_an_application_and_a_service_alike(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    application = add_application(double, sms_url="https://a.example/")
+    number = add_number(double, NUMBER, sms_application_sid=application)
+    service = add_service(double, number, inbound_request_url="https://b.example/")
+
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
+
+    assert found.exit_code == 0
+    assert [each["sid"] for each in found.document["changes"]] == [application, service]
+    urls = {each["url"] for each in found.document["after"] if each["level"] != "number"}
+    assert urls == {f"{OUTPUTS['WebhookUrl']}#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"}
 
 
 def test_a_narrow_terminal_shows_the_whole_url_and_the_whole_sid(run: Run, double: TwilioDouble) -> None:

@@ -34,8 +34,8 @@ def route(
 ) -> None:
     """Show which URL really receives the messages of each number, who decides it, and what is unsafe about it.
 
-    An application wins over a Messaging Service, unless that uses the numbers' webhooks, and it over the number. WhatsApp senders have
-    a setting of their own that is not looked at.
+    An application and a Messaging Service, unless that uses the numbers' webhooks, win over the number. Which of the two does is not
+    documented: where both are set, and not alike, the route is unclear. WhatsApp senders, short codes and webhook rules are not read.
 
     Example: b2bpilot twilio route -e prod
     """
@@ -70,17 +70,22 @@ def shown_number(number: str, *, reveal: bool) -> str:
 
 def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
     """Below the table, each on a line of its own: a terminal would cut them, and they are what was asked for."""
-    targets = {each.effective.sid: each.effective for each in found}
+    targets = {target.sid: target for each in found for target in each.deciders}
+    unclear = {target.sid for each in found if each.is_unclear for target in each.deciders}
     text = [
         line
         for target in targets.values()
         for line in (
             "",
-            f"{target.level.value} {target.sid} calls",
+            f"{target.level.value} {target.sid} {'calls, where it decides' if target.sid in unclear else 'calls'}",
             f"  {without_secrets(target.webhook.url) or 'none'}",
         )
     ]
     pilot.output.record({}, text=text)
+    if found:
+        pilot.output.notice(
+            "Not read: webhook rules, which override # overrides and signatures; WhatsApp senders; short codes."
+        )
 
 
 def _tell_dangers(
@@ -97,15 +102,19 @@ def _dangers_in_words(found: Sequence[Route], unsafe: dict[str, list[str]], *, r
 
 
 def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
+    """What is unclear is null for programs; the levels have it all."""
     target = route.effective
+    decided_by = "unclear" if route.is_unclear else target.level.value
     number = shown_number(route.number.phone_number, reveal=reveal)
+    setting = dict.fromkeys(_setting(target)) if route.is_unclear else _setting(target)
+    has_fallback = [bool(each.webhook.fallback_url) for each in route.deciders]
     return Row(
         fields={
             "number": number,
             "number_sid": route.number.sid,
-            "decided_by": target.level.value,
-            "sid": target.sid,
-            **_setting(target),
+            "decided_by": decided_by,
+            "sid": None if route.is_unclear else target.sid,
+            **setting,
             "levels": [
                 {"level": level.level.value, "sid": level.sid, **_setting(level)} for level in route.levels
             ],
@@ -113,9 +122,9 @@ def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
         },
         columns={
             "number": number,
-            "decided by": target.level.value,
-            "sid": target.sid,
-            "fallback": "yes" if target.webhook.fallback_url else "none",
+            "decided by": decided_by,
+            "sid": " or ".join(each.sid for each in route.deciders) if route.is_unclear else target.sid,
+            "fallback": "yes" if all(has_fallback) else "unclear" if any(has_fallback) else "none",
             "unsafe": str(len(unsafe)) if unsafe else "-",
         },
     )
@@ -123,7 +132,8 @@ def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
 
 def _level_row(route: Route, level: Target, *, reveal: bool) -> Row:
     number = shown_number(route.number.phone_number, reveal=reveal)
-    decides = level == route.effective
+    may_decide = level in route.deciders if route.is_unclear else level == route.effective
+    decides = None if may_decide and route.is_unclear else may_decide
     return Row(
         fields={
             "number": number,
@@ -135,7 +145,7 @@ def _level_row(route: Route, level: Target, *, reveal: bool) -> Row:
         columns={
             "number": number,
             "level": level.level.value,
-            "decides": "yes" if decides else "",
+            "decides": "unclear" if decides is None else "yes" if decides else "",
             "sid": level.sid,
             "URL": without_secrets(level.webhook.url) or "none",
         },

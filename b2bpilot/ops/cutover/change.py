@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
-from b2bpilot.ops.cutover.route import Level, Route, Target
+from b2bpilot.ops.cutover.route import Level, Route, Target, in_words
 from b2bpilot.twilio.overrides import faults_of
 from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
@@ -68,7 +68,7 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
                 "the Twilio account has no such number", hint="see `b2bpilot twilio route --reveal`"
             )
         return _of_number(routes, found[0])
-    if len({route.effective.sid for route in routes}) != 1:
+    if not routes or len(_of_number(routes, routes[0]).affected) != len(routes):
         raise UsageError(
             f"the Twilio account has {len(routes)} numbers: name one with --number, or a service with --service",
             hint="see `b2bpilot twilio route`",
@@ -92,13 +92,35 @@ def _require_deliverable(affected: Sequence[Route]) -> None:
 
 
 def changes(chosen: Chosen, *, url: str, fallback_url: str | None) -> list[Change]:
-    """Return what must be written so that messages go to `url`. The fallback stays unless one is named."""
+    """Return what must be written so that messages go to `url`. The fallback stays unless one is named.
+
+    Raises Refused where an application and a service may both decide, and would be left with different fallbacks.
+    """
+    if fallback_url is None:
+        _require_one_fallback(chosen.affected)
     return [_change(target, url, fallback_url) for target in chosen.targets]
 
 
 def astray(routes: Sequence[Route], url: str) -> list[Route]:
     """Return the routes that something else decides than what was written."""
-    return [route for route in routes if route.is_broken or route.effective.webhook.url != url]
+    return [
+        route
+        for route in routes
+        if route.is_broken or any(target.webhook.url != url for target in route.deciders)
+    ]
+
+
+def _require_one_fallback(affected: Sequence[Route]) -> None:
+    for route in affected:
+        fallbacks = {
+            (target.webhook.fallback_url, target.webhook.fallback_method) for target in route.deciders
+        }
+        if len(fallbacks) > 1:
+            raise Refused(
+                f"{in_words(route)} may both decide for {route.number.sid}, and have different fallback URLs."
+                " Nothing was changed",
+                hint="name the one that both shall have with --fallback",
+            )
 
 
 def require_delivery(routes: Sequence[Route], url: str, run_id: str) -> None:
@@ -143,19 +165,27 @@ def restored(text: str) -> WebhookSetting:
 
 
 def _of_number(routes: Sequence[Route], route: Route) -> Chosen:
-    target = route.effective
-    affected = [each for each in routes if each.effective.sid == target.sid]
-    name = route.number.phone_number if len(affected) == 1 else target.sid
-    return Chosen(targets=[target], affected=affected, name=name)
+    chosen = _with_all_that_follow(routes, [route], name=route.number.phone_number)
+    return chosen if len(chosen.affected) == 1 else replace(chosen, name=chosen.targets[0].sid)
 
 
 def _of_service(routes: Sequence[Route], sid: str) -> Chosen:
     members = [route for route in routes if route.service is not None and route.service.sid == sid]
     if not members:
         raise NotFound(f"no number of the account is in Messaging Service {sid}")
-    targets = {route.effective.sid: route.effective for route in members}
-    affected = [route for route in routes if route.effective.sid in targets]
-    return Chosen(targets=list(targets.values()), affected=affected, name=sid)
+    return _with_all_that_follow(routes, members, name=sid)
+
+
+def _with_all_that_follow(routes: Sequence[Route], wanted: Sequence[Route], *, name: str) -> Chosen:
+    """Where two may decide both are written, and for each number that one of them decides for its other one, too."""
+    targets: dict[str, Target] = {}
+    affected = list(wanted)
+    while True:
+        targets |= {target.sid: target for route in affected for target in route.deciders}
+        found = [route for route in routes if any(target.sid in targets for target in route.deciders)]
+        if len(found) == len(affected):
+            return Chosen(targets=list(targets.values()), affected=found, name=name)
+        affected = found
 
 
 def _change(target: Target, url: str, fallback_url: str | None) -> Change:

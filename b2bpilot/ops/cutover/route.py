@@ -19,7 +19,7 @@ NOWHERE = WebhookSetting(url="")
 
 
 class Level(StrEnum):
-    """Who decides where messages go; the first one that is set wins."""
+    """Who may decide where messages go."""
 
     APPLICATION = "application"
     SERVICE = "messaging service"
@@ -39,8 +39,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One number with everything that may decide for it. `is_broken`: its application does not exist any more, and decides
-    all the same, without a URL."""
+    """One number with everything that may decide for it. `is_broken`: its application does not exist any more, and Twilio
+    ignores the number's own URL all the same.
+
+    Twilio documents that an application makes it ignore the number's URL, and that a Messaging Service calls its own for each number of
+    its pool: not which of the two it asks where a number has both (facts K4).
+    """
 
     number: Number
     application: Application | None = None
@@ -77,8 +81,21 @@ class Route:
         return tuple(found)
 
     @property
+    def deciders(self) -> tuple[Target, ...]:
+        """The one that decides; the application and the service where both may."""
+        first, *others = self.levels
+        both = not self.is_broken and first.level is Level.APPLICATION and others[0].level is Level.SERVICE
+        return (first, others[0]) if both else (first,)
+
+    @property
+    def is_unclear(self) -> bool:
+        """Tell whether it depends on who of two decides."""
+        return len({target.webhook for target in self.deciders}) > 1
+
+    @property
     def effective(self) -> Target:
-        return self.levels[0]
+        """The one that decides, where that is clear, or does not matter."""
+        return self.deciders[0]
 
 
 def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
@@ -101,11 +118,26 @@ def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
 
 def dangers(route: Route, *, expected_url: str | None = None) -> Iterator[str]:
     """Name what is unsafe about a route: what loses messages first. `expected_url` is where they should go."""
-    target = route.effective
-    webhook = target.webhook
     if route.is_broken:
         yield f"its application {route.number.application_sid} does not exist: Twilio cannot deliver"
         return
+    if not route.is_unclear:
+        yield from _dangers(route.effective, expected_url)
+        return
+    names = in_words(route)
+    yield f"unclear: {names} are both set, not alike, and Twilio does not document which of them it asks"
+    for target in route.deciders:
+        for danger in _dangers(target, expected_url):
+            yield f"if {target.level.value} {target.sid} decides: {danger}"
+
+
+def in_words(route: Route) -> str:
+    """Name who decides, or who may."""
+    return " and ".join(f"{target.level.value} {target.sid}" for target in route.deciders)
+
+
+def _dangers(target: Target, expected_url: str | None) -> Iterator[str]:
+    webhook = target.webhook
     if not webhook.url:
         lost = target.level is Level.SERVICE
         yield (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
 from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.cutover.route import Route, is_same_url, routes
+from b2bpilot.ops.cutover.route import Route, Target, is_same_url, routes
 from b2bpilot.ops.environment import Environment
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio
@@ -130,7 +130,17 @@ def verified_urls(environment: Environment) -> VerifiedUrls:
 
 
 def _destination(route: Route, verified: VerifiedUrls) -> Destination:
-    webhook, decider = route.effective.webhook, f"{route.effective.level.value} {route.effective.sid}"
+    """Where an application and a service may both decide, it is known only if both lead to the same place."""
+    found = [_destination_by(route, target, verified) for target in route.deciders]
+    if len({each.place for each in found}) == 1:
+        other = any(each.has_other_fallback for each in found)
+        changed = [each.changed_at for each in found if each.changed_at is not None]
+        return replace(found[0], has_other_fallback=other, changed_at=max(changed, default=None))
+    return _unknown(f"which decides is not documented: {'; '.join(each.told for each in found)}")
+
+
+def _destination_by(route: Route, target: Target, verified: VerifiedUrls) -> Destination:
+    webhook, decider = target.webhook, f"{target.level.value} {target.sid}"
     if route.is_broken:
         return Destination(place=Place.NOWHERE, told=f"{decider} does not exist: Twilio cannot deliver")
     if not webhook.url:
@@ -138,8 +148,9 @@ def _destination(route: Route, verified: VerifiedUrls) -> Destination:
     told = f"{decider} delivers to {urlsplit(webhook.url).hostname or 'another URL'}"
     if _is_any(webhook.url, verified.urls):
         other = bool(webhook.fallback_url) and not _is_any(webhook.fallback_url, verified.urls)
-        changed_at = route.effective.changed_at
-        return Destination(place=Place.HERE, told=told, has_other_fallback=other, changed_at=changed_at)
+        return Destination(
+            place=Place.HERE, told=told, has_other_fallback=other, changed_at=target.changed_at
+        )
     return _elsewhere(webhook, told, verified)
 
 

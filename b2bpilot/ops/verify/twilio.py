@@ -7,17 +7,28 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.verify import functions
-from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.check import (
+    Answer,
+    Category,
+    Check,
+    Probe,
+    Severity,
+    fails,
+    holds,
+    unanswered,
+    warns,
+)
 from b2bpilot.ops.verify.webhook import other_urls
 from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.cutover.route import Route
+    from b2bpilot.ops.cutover.route import Route, Target
     from b2bpilot.twilio.rest import Account, Twilio
     from b2bpilot.twilio.webhook_setting import WebhookSetting
 
 CUTOVER = "b2bpilot twilio cutover -e {{environment}} --to stack --service {sid}"
+NOT_READ = "not read: webhook rules, WhatsApp senders and short codes"
 RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 ADVICE = "`b2bpilot twilio cutover --to stack` sets it"
 SECRET = ("secretsmanager:GetSecretValue",)
@@ -48,12 +59,31 @@ def _routes(world: World) -> list[Route]:
 
 
 def _here(world: World) -> list[Route]:
-    """The numbers whose messages come to this environment's webhook, and are taken there."""
+    """The numbers whose messages come to this environment's webhook, whoever of two decides."""
+    return [one for one in _routes(world) if all(_is_here(world, each) for each in one.deciders)]
+
+
+def _may_come_here(world: World) -> list[Route]:
+    """The numbers whose messages come here if the right one of two decides."""
+    found = [one for one in _routes(world) if any(_is_here(world, each) for each in one.deciders)]
+    return [one for one in found if one not in _here(world)]
+
+
+def _is_here(world: World, target: Target) -> bool:
     from b2bpilot.ops.cutover.route import is_same_url
 
     function = functions.found(world, world.stack.webhook_function_name)
     urls = [world.stack.webhook_url, *(other_urls(function) if function else ())]
-    return [one for one in _routes(world) if any(is_same_url(one.effective.webhook.url, url) for url in urls)]
+    return any(is_same_url(target.webhook.url, url) for url in urls)
+
+
+def _deciders(found: Sequence[Route]) -> list[Target]:
+    """Each one that decides, or may, once."""
+    return list({target.sid: target for one in found for target in one.deciders}.values())
+
+
+def _names(found: Sequence[Target]) -> str:
+    return ", ".join(f"{target.level} {target.sid}" for target in found)
 
 
 def _token_accepted(world: World) -> Answer:
@@ -69,15 +99,19 @@ def _token_accepted(world: World) -> Answer:
 
 
 def _comes_here(world: World) -> Answer:
-    found, here = _routes(world), _here(world)
+    found, here, unclear = _routes(world), _here(world), _may_come_here(world)
+    if unclear:
+        return warns(
+            f"{len(here)} of {many(len(found), 'number')}; of {len(unclear)} it is unclear: {_names(_deciders(unclear))} are both set,"
+            f" not alike, and Twilio does not document which it asks; {ADVICE} for both",
+            mend=_command(unclear),
+        )
     if here:
-        deciders = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in here))
-        return holds(f"{len(here)} of {len(found)} numbers, by {deciders}")
+        return holds(f"{len(here)} of {many(len(found), 'number')}, by {_names(_deciders(here))}; {NOT_READ}")
     if not found:
         return fails("the account has no numbers")
-    elsewhere = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in found))
     return fails(
-        f"the messages of none of {many(len(found), 'number')} come here, by {elsewhere}; {ADVICE}",
+        f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}; {ADVICE}",
         mend=_command(found),
     )
 
@@ -87,20 +121,24 @@ def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: 
 
     def probe(world: World) -> Answer:
         here = _here(world)
-        bad = [route for route in here if not is_right(route.effective.webhook)]
+        bad = [target for target in _deciders(here) if not is_right(target.webhook)]
         if not bad:
             return holds(right)
-        whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in bad))
-        return fails(f"{whose}: {wrong}", mend=_command(bad))
+        return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(here, bad)))
 
     return probe
+
+
+def _of(found: Sequence[Route], targets: Sequence[Target]) -> list[Route]:
+    sids = {target.sid for target in targets}
+    return [one for one in found if any(target.sid in sids for target in one.deciders)]
 
 
 def _command(bad: Sequence[Route]) -> str:
     """A number's own command would have to show the number."""
     from b2bpilot.ops.cutover.route import Level
 
-    services = [one.effective.sid for one in bad if one.effective.level is Level.SERVICE]
+    services = [target.sid for target in _deciders(bad) if target.level is Level.SERVICE]
     return CUTOVER.format(sid=services[0]) if services else ""
 
 
@@ -117,18 +155,12 @@ def _has_fallback(webhook: WebhookSetting) -> bool:
 def _is_tried_again(world: World) -> Answer:
     """Also the fallback's overrides are looked at."""
     here = _here(world)
-    found = [
-        (target, _untried(target.webhook))
-        for target in {one.effective.sid: one.effective for one in here}.values()
-    ]
+    found = [(target, _untried(target.webhook)) for target in _deciders(here)]
     bad = [(target, problem) for target, problem in found if problem]
     if not bad:
-        return holds(
-            "so say the URLs' # overrides; a webhook rule of the account can override them and was not read"
-        )
+        return holds(f"so say the URLs' # overrides, which webhook rules of the account override; {NOT_READ}")
     told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
-    sids = {target.sid for target, _ in bad}
-    return fails(f"{told}; {ADVICE}", mend=_command([one for one in here if one.effective.sid in sids]))
+    return fails(f"{told}; {ADVICE}", mend=_command(_of(here, [target for target, _ in bad])))
 
 
 def _untried(webhook: WebhookSetting) -> str:
@@ -146,12 +178,13 @@ def _untried(webhook: WebhookSetting) -> str:
 
 
 def _none_is_lost(world: World) -> Answer:
-    lost = [one for one in _routes(world) if one.is_broken or not one.effective.webhook.url]
+    found = _routes(world)
+    lost = [one for one in found if one.is_broken or any(not each.webhook.url for each in one.deciders)]
     if not lost:
-        return holds(f"all {len(_routes(world))} have one")
-    whose = ", ".join(dict.fromkeys(f"{one.effective.level} {one.effective.sid}" for one in lost))
+        return holds(f"all {len(found)} have one; {NOT_READ}")
+    blank = [each for each in _deciders(lost) if not each.webhook.url]
     return fails(
-        f"{many(len(lost), 'number')} without a URL, by {whose}: what is sent there is lost for good; {ADVICE}"
+        f"{len(lost)} have none, by {_names(blank)}: what is sent there is lost for good; {ADVICE}",
     )
 
 
@@ -171,7 +204,7 @@ CHECKS = (
         code="B2B091",
         category=Category.TWILIO,
         statement="a number's messages come to this webhook",
-        why="An application wins over a Messaging Service, it over the number: the URL that one sees may not count.",
+        why="A number's application and its Messaging Service win over its own URL: the URL that one sees may not count.",
         mend="",
         probe=_comes_here,
         actions=HERE,

@@ -14,6 +14,7 @@ from b2bpilot.errors import NotFound, Refused, UsageError
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.change import changes, check_url, choose
 from b2bpilot.ops.cutover.route import Level, dangers, routes
+from b2bpilot.ops.cutover.writing import make
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.twilio.double import add_application, add_number, add_service
@@ -50,12 +51,21 @@ def listening() -> Iterator[tuple[str, list[str]]]:
             thread.join()
 
 
+@pytest.mark.parametrize("service_first", [False, True])
 @pytest.mark.parametrize(
     ("application", "service", "on_number"), list(itertools.product((True, False), repeat=3))
 )
-def test_the_effective_url_is_the_one_that_is_called(
-    double: TwilioDouble, twilio: Twilio, application: bool, service: bool, on_number: bool
+def test_the_url_that_is_called_is_one_of_those_that_may_decide(
+    double: TwilioDouble,
+    twilio: Twilio,
+    *,
+    application: bool,
+    service: bool,
+    on_number: bool,
+    service_first: bool,
 ) -> None:
+    """Whatever Twilio's order is; only an application and a service that does not use the numbers' webhooks make it unclear."""
+    double.decide_by_service(first=service_first)
     with listening() as (url, called):
         app = add_application(double, sms_url=f"{url}/application") if application else ""
         number = add_number(double, NUMBER, sms_url=f"{url}/number", sms_application_sid=app)
@@ -65,7 +75,86 @@ def test_the_effective_url_is_the_one_that_is_called(
 
         assert double.receive(sample_params(Sample.TEXT, To=NUMBER))
 
-        assert [route.effective.webhook.url] == [url + path for path in called]
+        assert {url + path for path in called} <= {each.webhook.url for each in route.deciders}
+        assert route.is_unclear is (application and service and not on_number)
+
+
+def both(
+    double: TwilioDouble, url: str = GOOD, other: str = "https://old.example/", **more: str
+) -> list[str]:
+    """A number with an application and a service; returns the SIDs of all three."""
+    application = add_application(double, sms_url=url, **more)
+    number = add_number(double, NUMBER, sms_url=GOOD, sms_application_sid=application)
+    return [application, add_service(double, number, inbound_request_url=other), number]
+
+
+def test_where_two_may_decide_and_differ_the_route_is_unclear(double: TwilioDouble, twilio: Twilio) -> None:
+    application, service, _ = both(double)
+
+    (route,) = routes(twilio)
+    told = list(dangers(route, expected_url="https://new.example/hook"))
+
+    assert told[0] == (
+        f"unclear: application {application} and messaging service {service} are both set, not alike, "
+        "and Twilio does not document which of them it asks"
+    )
+    assert (
+        f"if messaging service {service} decides: its messages go elsewhere, not to this environment's webhook"
+        in told
+    )
+
+
+def test_where_two_may_decide_and_are_alike_nothing_is_unclear(double: TwilioDouble, twilio: Twilio) -> None:
+    both(double, other=GOOD)
+
+    (route,) = routes(twilio)
+
+    assert not route.is_unclear
+    assert not any("unclear" in each for each in dangers(route))
+
+
+@pytest.mark.parametrize("service_first", [False, True])
+def test_a_cut_over_makes_both_alike_and_the_message_arrives_whoever_decides(
+    double: TwilioDouble, twilio: Twilio, *, service_first: bool
+) -> None:
+    sids = both(double)
+    double.decide_by_service(first=service_first)
+    with listening() as (url, called):
+        chosen = choose(routes(twilio), number=NUMBER, service=None)
+        for each in changes(chosen, url=f"{url}/new", fallback_url=None):
+            make(twilio, each)
+
+        assert [target.sid for target in chosen.targets] == sids[:2]
+        assert double.receive(sample_params(Sample.TEXT, To=NUMBER))
+
+        assert called == ["/new"]
+    assert not routes(twilio)[0].is_unclear
+
+
+def test_what_shares_one_of_the_two_is_made_alike_too(double: TwilioDouble, twilio: Twilio) -> None:
+    """Otherwise it would be unclear after the cut-over where it is not now."""
+    application, service, number = both(double)
+    other = add_number(double, OTHER, sms_url=GOOD, sms_application_sid=application)
+    second = add_service(double, other, inbound_request_url=GOOD)
+
+    chosen = choose(routes(twilio), number=NUMBER, service=None)
+
+    assert {target.sid for target in chosen.targets} == {application, service, second}
+    assert {route.number.sid for route in chosen.affected} == {number, other}
+    assert chosen.name == application
+
+
+def test_two_with_different_fallbacks_are_not_cut_over_without_one(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    both(double, sms_fallback_url="https://fallback.example/")
+    chosen = choose(routes(twilio), number=NUMBER, service=None)
+
+    with pytest.raises(Refused, match="have different fallback URLs"):
+        changes(chosen, url=GOOD, fallback_url=None)
+
+    found = changes(chosen, url=GOOD, fallback_url="https://f.example/")
+    assert {each.after.fallback_url for each in found} == {"https://f.example/"}
 
 
 def test_an_application_that_is_gone_is_a_danger_and_not_a_crash(

@@ -64,6 +64,25 @@ def test_the_application_and_the_service_win_over_the_number(world: World) -> No
     assert place(world) is Place.NOWHERE
 
 
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        ((WEBHOOK, ELSEWHERE), Place.UNKNOWN),
+        ((ELSEWHERE, WEBHOOK), Place.UNKNOWN),
+        ((WEBHOOK, API), Place.HERE),
+        ((ELSEWHERE, "https://other.example/"), Place.ELSEWHERE),
+    ],
+)
+def test_an_application_and_a_service_that_lead_to_different_places_make_the_place_unknown(
+    world: World, urls: tuple[str, str], expected: Place
+) -> None:
+    application = add_application(world.double, sms_url=urls[0])
+    sid = number(world, WEBHOOK, sms_application_sid=application)
+    add_service(world.double, sid, inbound_request_url=urls[1])
+
+    assert place(world) is expected
+
+
 def test_a_message_to_a_number_of_another_system_is_never_published(world: World, tmp_path: Path) -> None:
     sid = number(world)
     (ours,) = world.receive(1)

@@ -157,3 +157,32 @@ def test_an_application_decides_over_the_number(double: TwilioDouble) -> None:
 
     assert red(double) == {}
     assert f"application {application}" in looked_at(double)["B2B091"].seen
+
+
+@pytest.mark.parametrize("to_here", ["application", "service"])
+def test_where_an_application_and_a_service_differ_nobody_can_tell_whether_it_comes_here(
+    double: TwilioDouble, to_here: str
+) -> None:
+    urls = {"application": "https://old.example.com", "service": "https://old.example.com"}
+    urls[to_here] = GOOD["sms_url"]
+    application = add_application(double, **{**GOOD, "sms_url": urls["application"]})
+    sid = add_number(double, NUMBER, **GOOD, sms_application_sid=application)
+    service = add_service(double, sid, inbound_request_url=urls["service"])
+
+    found = looked_at(double)["B2B091"]
+
+    assert found.status is Status.WARNING
+    assert (
+        f"of 1 it is unclear: application {application}, messaging service {service} are both set"
+        in found.seen
+    )
+    assert f"--service {service}" in (found.mend or "")
+
+
+def test_what_was_not_read_is_named_where_all_is_well(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **GOOD)
+
+    found = looked_at(double)
+
+    for code in ("B2B091", "B2B094", "B2B095"):
+        assert "not read: webhook rules, WhatsApp senders and short codes" in found[code].seen
