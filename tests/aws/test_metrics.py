@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from b2bpilot.aws import metrics
 from b2bpilot.aws.metrics import Metric, Point, read, total
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsDenied, AwsError
+from b2bpilot.pipeline.clock import HostClock
 from tests.aws.conftest import REGION
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -119,3 +121,23 @@ def test_the_throttled_share_counts_every_execution_that_was_asked_for(
 
     with access.aws:
         assert metrics.throttled_share("processor", access=access) == share
+
+
+def test_the_last_five_minutes_are_cloudwatch_s_and_not_those_of_a_function_whose_clock_is_wrong(
+    access: AwsAccess,
+) -> None:
+    function = {"Name": "FunctionName", "Value": "processor"}
+    access.client("cloudwatch").put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": "Throttles",
+                "Dimensions": [function],
+                "Value": 3,
+                "Timestamp": datetime.now(UTC) - timedelta(minutes=2),
+            }
+        ],
+    )
+    for off in (timedelta(hours=-2), timedelta(hours=2)):
+        wrong = HostClock("AWS", machine=lambda off=off: datetime.now(UTC) + off)  # type: ignore[misc]  # the loop's
+        assert metrics.throttled_share("processor", access=replace(access, clock=wrong)) == 1

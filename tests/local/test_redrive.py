@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,29 @@ def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_messa
     rows = database.progress_of([of.message_id for of, _ in good])
     assert {row.attempts for row in rows.values()} == {1}
     assert queue.counters().visible == 200
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=-4), timedelta(minutes=4), timedelta(days=-2)], ids=str)
+def test_on_a_machine_whose_clock_is_wrong_a_redrive_takes_what_is_there(  # noqa: PLR0917  # fixtures
+    pipeline: Machine,
+    queue: DeadLetterQueue,
+    database: DatabaseManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    off: timedelta,
+) -> None:
+    monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
+    good, poisoned = message(), message(params={"NumMedia": "two"})
+    assert not queue.send([letter(good, ERRORS[0]), letter(poisoned, POISON)])
+    arguments = ["dlq", "redrive", "-e", "local", "--since", "3m", "--via", "async", "--yes", "-o", "json"]
+
+    assert main(arguments, machine=lambda: datetime.now(UTC) + off) == 4
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["plan"]["saw"] == 2
+    assert (found["summary"]["completed"], found["summary"]["unfinished"]) == (1, 1)
+    assert "failed again" in found["unfinished"][0]["reason"]
+    assert found["clocks"][0]["ahead_seconds"] == pytest.approx(off.total_seconds(), abs=2)
 
 
 def test_what_another_consumer_holds_is_told_by_plan_and_end_and_is_not_called_done(
