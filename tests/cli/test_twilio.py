@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.cli.app import main
 from b2bpilot.local.twilio.book import Filter
 from b2bpilot.local.twilio.faults import Fault, Planned
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -960,3 +961,17 @@ def test_a_resumed_run_publishes_parts_only_when_it_was_asked_to(
 
     assert record["parameters"]["allow_partial"] is True
     assert len(staging.messages()) == 1
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=-10), timedelta(days=3), timedelta(days=-3)], ids=str)
+def test_what_is_missing_is_judged_by_aws_s_clock_and_not_by_this_machine_s(
+    double: TwilioDouble, capsys: pytest.CaptureFixture[str], off: timedelta
+) -> None:
+    (old,) = receive(double)
+    young = sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=ACCOUNT_SID)
+    double.receive(young, at=double.clock() - timedelta(minutes=1), deliver=False)
+
+    main(["twilio", "reconcile", "-o", "json"], machine=lambda: datetime.now(UTC) + off)
+
+    found = json.loads(capsys.readouterr().out)
+    assert [each["message_sid"] for each in found["messages"]] == [old]

@@ -91,6 +91,7 @@ def reconcile(
 
     pilot = pilot_of(ctx)
     _check_number(to)
+    _limits(since, late, fresh, now=pilot.machine())
     limits = _limits(since, late, fresh, now=pilot.now())
     order = Order(
         wait=parse_duration(wait, "--wait", may_be_zero=True),
@@ -155,6 +156,7 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
             to=to,
             observe=tell,
         ).run(notes)
+    pilot.skews.tell_host(work.twilio.clock, of=pilot.clock)
     show_counts(pilot, notes, limits)
     show_findings(pilot, notes, now=limits.until)
 
