@@ -18,13 +18,15 @@ WORKING = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackState:
-    """`drift` is CloudFormation's word, NOT_CHECKED among them; None when it says nothing."""
+    """`drift` is CloudFormation's word, NOT_CHECKED among them; None when it says nothing. `created_at` is None where it does
+    not say it."""
 
     status: str
     reason: str
     drift: str | None
     drift_checked_at: datetime | None
     is_protected: bool | None
+    created_at: datetime | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -46,6 +48,7 @@ def read_state(client: CloudFormationClient, stack_name: str) -> StackState:
         drift=drift["StackDriftStatus"] if drift else None,
         drift_checked_at=drift.get("LastCheckTimestamp") if drift else None,
         is_protected=stack.get("EnableTerminationProtection"),
+        created_at=stack.get("CreationTime"),
     )
 
 

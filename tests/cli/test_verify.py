@@ -319,6 +319,28 @@ def test_a_diagnosis_takes_no_silence_for_a_cause(run: Run, staging: Staging) ->
     assert {one["answered"] for branch in diagnosis["hypotheses"] for one in branch["evidence"]} >= {False}
 
 
+def test_the_cost_of_a_stack_begins_with_the_stack_in_plain_figures(run: Run, staging: Staging) -> None:
+    found = run("diagnose", "-e", "staging", "cost")
+    document = run("diagnose", "-e", "staging", "cost", "-o", "json")
+
+    assert found.exit_code == 0, found.stderr
+    first, pipeline, monitoring, *_ = found.stdout.splitlines()
+    assert re.fullmatch(r"Since the stack was created, \d+ s ago, and a whole month like it", first)
+    assert pipeline.split() == ["this", "pipeline", "under", "$0.01", "not", "known"]
+    assert monitoring.split()[-4:] == ["under", "$0.01", "not", "known"]
+    assert "what is charged whatever runs is $8.00 a month" in found.stdout
+    assert not re.search(r"\$[\d.]+e", found.stdout)
+    cost = document.document["cost"]
+    assert cost["since_creation"] is True
+    assert cost["pipeline"] == {"so_far": cost["pipeline"]["so_far"], "month": None}
+    assert [one["name"] for one in cost["items"]["monitoring"]] == [
+        "alarms",
+        "metrics",
+        "dashboard",
+        "metrics read",
+    ]
+
+
 def test_one_check_is_no_checks(run: Run, staging: Staging) -> None:
     assert run("verify", "-e", "staging", "--only", "B2B010").stderr == "Checking staging: 1 check\n"
 

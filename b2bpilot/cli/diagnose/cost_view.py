@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.output import Line
+from b2bpilot.cli.text.durations import relative
+from b2bpilot.ops.cost.estimate import LEAST
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.cost.loops import Loop
 
 HEADING, BAD, COMMAND, QUIET = "bold", "bold red", "cyan", "dim"
-NAME, QUANTITY = 28, 26
+NAME, QUANTITY = 30, 26
+CENT, SMALLEST = Decimal("0.01"), 0.001
 
 
 def document(found: Estimate, loops: Sequence[Loop]) -> dict[str, object]:
@@ -23,11 +26,10 @@ def document(found: Estimate, loops: Sequence[Loop]) -> dict[str, object]:
         "since": format_time(found.since),
         "until": format_time(found.until),
         "prices": {"as_of": found.prices.as_of.isoformat(), "region": found.prices.region, "currency": "USD"},
-        "pipeline": {
-            "so_far": _number(found.pipeline_dollars),
-            "month": _number(found.pipeline_month_dollars),
-        },
-        "polling": {"so_far": _number(found.polling_dollars), "month": _number(found.polling_month_dollars)},
+        "since_creation": found.is_since_creation,
+        "pipeline": _sums(found, found.pipeline_dollars),
+        "monitoring": _sums(found, found.monitoring_dollars),
+        "polling": _sums(found, found.polling_dollars),
         "items": {
             "shared": [_item(one) for one in found.shared],
             "pipeline": [_item(one) for one in found.pipeline],
@@ -49,15 +51,17 @@ def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
         yield Line(f"   {loop.command}", COMMAND)
     if loops:
         yield Line()
-    yield Line(f"{found.since:%B %Y} so far, and if the rest of the month is like it", HEADING)
-    yield _total("this pipeline", found.pipeline_dollars, found.pipeline_month_dollars)
-    monitoring = sum((item.dollars for item in found.monitoring), Decimal(0))
-    yield _total("  of which monitoring", monitoring, monitoring)
-    yield _total("the polled SQS queue", found.polling_dollars, found.polling_month_dollars)
+    yield Line(f"{_time(found)}, and a whole month like it", HEADING)
+    yield _total("this pipeline", found, found.pipeline_dollars)
+    yield _total("  of which monitoring and logs", found, found.monitoring_dollars)
+    yield _total("the polled SQS queue", found, found.polling_dollars)
+    if found.elapsed < LEAST:
+        fixed = _dollars(found.month_of_fixed_dollars)
+        yield Line(f"  Too short to tell a month of it; what is charged whatever runs is {fixed} a month.")
     for heading, items in (
         ("In both", found.shared),
         ("In this pipeline only", found.pipeline),
-        ("Monitoring, for the whole month", found.monitoring),
+        ("Monitoring", found.monitoring),
         ("With the polled queue only", found.polling),
     ):
         yield Line()
@@ -67,8 +71,21 @@ def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
     yield from (Line(f"{note[:1].upper()}{note[1:]}.", QUIET) for note in found.notes)
 
 
-def _total(name: str, so_far: Decimal, month: Decimal) -> Line:
-    return Line(f"  {name:<{NAME}}{_dollars(so_far):>12}{_dollars(month):>12}")
+def _time(found: Estimate) -> str:
+    if not found.is_since_creation:
+        return f"{found.since:%B %Y} so far"
+    return f"Since the stack was created, {relative(found.since, now=found.until)}"
+
+
+def _total(name: str, found: Estimate, so_far: Decimal) -> Line:
+    month = found.month(so_far)
+    told = "not known" if month is None else _dollars(month)
+    return Line(f"  {name:<{NAME}}{_dollars(so_far):>12}{told:>12}")
+
+
+def _sums(found: Estimate, so_far: Decimal) -> dict[str, float | None]:
+    month = found.month(so_far)
+    return {"so_far": _money(so_far), "month": None if month is None else _money(month)}
 
 
 def _line(item: Item) -> Line:
@@ -80,12 +97,13 @@ def _line(item: Item) -> Line:
 
 
 def _quantity(value: float) -> str:
+    if 0 < value < SMALLEST:
+        return f"under {SMALLEST}"
     return f"{value:,.0f}" if value == round(value) or value >= 100 else f"{value:,.3g}"  # noqa: PLR2004  # three digits
 
 
 def _dollars(value: Decimal) -> str:
-    """Cents, or the first digits of what is less."""
-    return f"${value:,.2f}" if value == 0 or value >= Decimal("0.01") else f"${value:.2g}"
+    return f"under ${CENT}" if 0 < value < CENT else f"${value:,.2f}"
 
 
 def _item(item: Item) -> dict[str, object]:
@@ -94,10 +112,15 @@ def _item(item: Item) -> dict[str, object]:
         "quantity": item.quantity,
         "unit": item.unit,
         "price": _number(item.price),
-        "dollars": _number(item.dollars),
+        "dollars": _money(item.dollars),
         "monthly": item.is_monthly,
     }
 
 
 def _number(value: Decimal) -> float:
     return float(value)
+
+
+def _money(value: Decimal) -> float:
+    """To a hundredth of a cent: less is nothing that anybody pays."""
+    return float(round(value, 4))

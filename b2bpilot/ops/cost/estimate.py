@@ -1,4 +1,4 @@
-"""This month's list price of the pipeline, and of the design with a polled queue that it replaced."""
+"""The list price so far this month of the pipeline, and of the design with a polled queue that it replaced."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from b2bpilot.ops.cost.usage import Usage
 GIGABYTE = 1_000_000_000
 ALARMS, METRICS = 16, 10
 """As template.yaml has them."""
+READS_A_RUN = 2
+"""Metrics that a run of the stale processor asks CloudWatch for."""
+LOGS = "logs"
+LEAST = timedelta(hours=1)
+"""Of less than that no month can be told."""
 
 RUNS_A_MINUTE = 1
 """Of the stale processor."""
@@ -31,25 +36,26 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One line of a bill. `quantity` None: CloudWatch has no data, so nothing is charged here. `is_monthly` is charged
-    for the whole month whatever runs."""
+    """One line of a bill. `quantity` None: CloudWatch has no data, so nothing is charged here. `is_monthly` is charged by
+    the month whatever runs, for the `share` of it that is over."""
 
     name: str
     quantity: float | None
     unit: str
     price: Decimal
     is_monthly: bool = False
+    share: Decimal = Decimal(1)
 
     @property
     def dollars(self) -> Decimal:
-        return Decimal(str(self.quantity or 0)) * self.price
+        return Decimal(str(self.quantity or 0)) * self.price * self.share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Both bills from the first of the month to `until`, without free tiers. `shared` is in both designs; `pipeline`
-    and `polling` are what only one has; `monitoring` is charged to the pipeline, for template.yaml brings it along.
-    `notes` say what the numbers leave out or take for granted."""
+    """Both bills from `since` to `until`, without free tiers. `shared` is in both designs; `pipeline` and `polling` are what
+    only one has; `monitoring` is charged to the pipeline, for template.yaml brings it along. `notes` say what the numbers
+    leave out or take for granted."""
 
     since: datetime
     until: datetime
@@ -59,6 +65,7 @@ class Estimate:
     monitoring: tuple[Item, ...]
     polling: tuple[Item, ...]
     notes: tuple[str, ...]
+    is_since_creation: bool = False
 
     @property
     def pipeline_dollars(self) -> Decimal:
@@ -69,20 +76,33 @@ class Estimate:
         return _sum(self.shared + self.polling)
 
     @property
-    def pipeline_month_dollars(self) -> Decimal:
-        """If the rest of the month goes on like this."""
-        return _month(self.shared + self.pipeline + self.monitoring, self.elapsed_share)
+    def monitoring_dollars(self) -> Decimal:
+        """Alarms, metrics and dashboard, and the logs, which both designs write."""
+        return _sum((*self.monitoring, *(item for item in self.shared if item.name == LOGS)))
+
+    def month(self, dollars: Decimal) -> Decimal | None:
+        """Return what a whole month like this costs; None while it is too short to tell."""
+        return dollars / self.elapsed_share if self.elapsed >= LEAST else None
 
     @property
-    def polling_month_dollars(self) -> Decimal:
-        return _month(self.shared + self.polling, self.elapsed_share)
+    def month_of_fixed_dollars(self) -> Decimal:
+        """What is charged by the month whatever runs."""
+        return (
+            _sum(tuple(one for one in self.shared + self.monitoring if one.is_monthly)) / self.elapsed_share
+        )
+
+    @property
+    def elapsed(self) -> timedelta:
+        return max(self.until - self.since, timedelta(seconds=1))
 
     @property
     def elapsed_share(self) -> Decimal:
-        """How much of the month is over, more than 0."""
-        _, days = monthrange(self.since.year, self.since.month)
-        elapsed = max(self.until - self.since, timedelta(hours=1))
-        return Decimal(str(elapsed / timedelta(days=days)))
+        return share_of_month(self.since, self.elapsed)
+
+
+def share_of_month(since: datetime, elapsed: timedelta) -> Decimal:
+    _, days = monthrange(since.year, since.month)
+    return Decimal(str(elapsed / timedelta(days=days)))
 
 
 def estimate(used: Usage, *, prices: Prices = PRICES, assumptions: Assumptions | None = None) -> Estimate:
@@ -93,9 +113,10 @@ def estimate(used: Usage, *, prices: Prices = PRICES, assumptions: Assumptions |
         prices=prices,
         shared=tuple(_shared(used, prices)),
         pipeline=tuple(_pipeline(used, prices)),
-        monitoring=tuple(_monitoring(prices)),
+        monitoring=tuple(_monitoring(used, prices)),
         polling=tuple(_polling(used, prices, assumptions or Assumptions())),
         notes=tuple(_notes(used, prices, assumptions or Assumptions())),
+        is_since_creation=used.is_since_creation,
     )
 
 
@@ -106,12 +127,12 @@ def _shared(used: Usage, prices: Prices) -> Iterator[Item]:
     yield from _function(used, prices, "webhook")
     yield from _function(used, prices, "processor")
     yield Item(
-        name="logs",
+        name=LOGS,
         quantity=None if used.log_bytes is None else used.log_bytes / GIGABYTE,
         unit="GB",
         price=prices.log_gigabyte,
     )
-    yield Item(name="secret", quantity=1, unit="secrets", price=prices.secret_month, is_monthly=True)
+    yield _monthly(used, "secret", 1, "secrets", prices.secret_month)
 
 
 def _pipeline(used: Usage, prices: Prices) -> Iterator[Item]:
@@ -119,7 +140,7 @@ def _pipeline(used: Usage, prices: Prices) -> Iterator[Item]:
     yield from _function(used, prices, "stale")
     yield Item(
         name="scheduler",
-        quantity=(used.until - used.since) / timedelta(minutes=1) * RUNS_A_MINUTE,
+        quantity=used.elapsed // timedelta(minutes=1) * RUNS_A_MINUTE,
         unit="invocations",
         price=prices.scheduler_invocation,
     )
@@ -129,14 +150,26 @@ def _pipeline(used: Usage, prices: Prices) -> Iterator[Item]:
     )
 
 
-def _monitoring(prices: Prices) -> Iterator[Item]:
-    yield Item(name="alarms", quantity=ALARMS, unit="alarms", price=prices.alarm_month, is_monthly=True)
-    yield Item(name="metrics", quantity=METRICS, unit="metrics", price=prices.metric_month, is_monthly=True)
-    yield Item(name="dashboard", quantity=1, unit="dashboards", price=prices.dashboard_month, is_monthly=True)
+def _monitoring(used: Usage, prices: Prices) -> Iterator[Item]:
+    yield _monthly(used, "alarms", ALARMS, "alarms", prices.alarm_month)
+    yield _monthly(used, "metrics", METRICS, "metrics", prices.metric_month)
+    yield _monthly(used, "dashboard", 1, "dashboards", prices.dashboard_month)
+    runs = used.functions["stale"].invocations
+    yield Item(
+        name="metrics read",
+        quantity=None if runs is None else runs * READS_A_RUN,
+        unit="metrics",
+        price=prices.metric_read,
+    )
+
+
+def _monthly(used: Usage, name: str, quantity: int, unit: str, price: Decimal) -> Item:
+    share = share_of_month(used.since, used.elapsed)
+    return Item(name=name, quantity=quantity, unit=unit, price=price, is_monthly=True, share=share)
 
 
 def _polling(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[Item]:
-    polls = (used.until - used.since) / timedelta(seconds=assumptions.receive_seconds) * assumptions.pollers
+    polls = used.elapsed // timedelta(seconds=assumptions.receive_seconds) * assumptions.pollers
     messages = used.published
     yield Item(
         name="SQS, messages",
@@ -166,9 +199,10 @@ def _function(used: Usage, prices: Prices, part: str) -> Iterator[Item]:
 def _notes(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[str]:
     yield (
         f"list prices of {prices.region} as of {prices.as_of:%Y-%m}, without free tiers, taxes, data transfer, NAT "
-        "gateways and the database"
+        "gateways, logs kept after they came in, and the database"
     )
     yield "the time of cold starts is billed, but is in no metric"
+    yield "alarms, metrics and the dashboard as in template.yaml; a metric is billed only for hours in which it has data"
     yield (
         f"the polled queue: {assumptions.pollers} receives of {assumptions.receive_seconds} s always open, "
         f"{assumptions.requests_a_message} requests a message; the same functions, no alarms, metrics or dashboard"
@@ -179,9 +213,3 @@ def _notes(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[st
 
 def _sum(items: tuple[Item, ...]) -> Decimal:
     return sum((item.dollars for item in items), Decimal(0))
-
-
-def _month(items: tuple[Item, ...], elapsed_share: Decimal) -> Decimal:
-    return sum(
-        (item.dollars if item.is_monthly else item.dollars / elapsed_share for item in items), Decimal(0)
-    )

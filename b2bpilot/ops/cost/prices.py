@@ -34,6 +34,8 @@ class Prices:
     scheduler_invocation: Decimal = Decimal("1.00") / MILLION
     alarm_month: Decimal = Decimal("0.10")
     metric_month: Decimal = Decimal("0.30")
+    metric_read: Decimal = Decimal("0.01") / 1_000
+    """GetMetricData, for each metric; the free tier has none of it."""
     dashboard_month: Decimal = Decimal("3.00")
     secret_month: Decimal = Decimal("0.40")
 

@@ -1,23 +1,25 @@
-"""What was used since the first of the month, by CloudWatch."""
+"""What was used this month, by CloudWatch: since its first, or since the stack is there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.metrics import Metric, Point, read, total
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.aws.stack_state import read_state
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 
 if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_lambda import LambdaClient
 
-DAY_SECONDS = 86_400
+MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3_600, 86_400
 QUEUE_REQUESTS = (
     "NumberOfMessagesSent",
     "NumberOfMessagesReceived",
@@ -44,8 +46,8 @@ class FunctionUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """From the first of the month to `until`. None is a number of which CloudWatch has no data: nothing happened, or
-    nobody counts it."""
+    """From `since` to `until`: from the stack's creation, where that is this month's, else from the month's first. None is
+    a number of which CloudWatch has no data: nothing happened, or nobody counts it."""
 
     since: datetime
     until: datetime
@@ -59,15 +61,29 @@ class Usage:
     """By the processor's own queue in Lambda."""
     stored: float | None
     duplicates: float | None
+    is_since_creation: bool = False
+
+    @property
+    def elapsed(self) -> timedelta:
+        return max(self.until - self.since, timedelta(seconds=1))
 
 
 def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usage:
-    """Ask CloudWatch once, and Lambda for each function's memory. Raises AwsError when CloudWatch cannot be asked."""
-    since = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    """Ask CloudWatch once, CloudFormation for the stack's age, and Lambda for each function's memory. Raises AwsError when
+    one of the first two cannot be asked."""
+    first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    client: CloudFormationClient = environment.access.client("cloudformation", timeouts)
+    created_at = read_state(client, environment.stack.stack_name).created_at
+    since = max(first, created_at) if created_at else first
     metrics = _metrics(environment.stack)
     wanted = [metric for group in metrics.values() for metric in group]
     points = read(
-        environment.access, wanted, since=since, until=now, period_seconds=DAY_SECONDS, timeouts=timeouts
+        environment.access,
+        wanted,
+        since=since,
+        until=max(now, since + timedelta(minutes=1)),  # CloudWatch refuses no time at all
+        period_seconds=DAY_SECONDS if since == first else _period_seconds(now - since),
+        timeouts=timeouts,
     )
     found = {name: _sum([points[metric] for metric in group]) for name, group in metrics.items()}
     functions = {
@@ -85,7 +101,13 @@ def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usa
         received_events=found["received_events"],
         stored=found["stored"],
         duplicates=found["duplicates"],
+        is_since_creation=since > first,
     )
+
+
+def _period_seconds(elapsed: timedelta) -> int:
+    """CloudWatch's periods begin on the clock's minute or hour: what an earlier stack of the name did is left out."""
+    return MINUTE_SECONDS if elapsed < timedelta(days=1) else HOUR_SECONDS
 
 
 def _functions(stack: StackOutputs) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
 from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.cli.diagnose.cost_view import lines
 from b2bpilot.ops.cost.estimate import ALARMS, METRICS, Estimate, Item, estimate
 from b2bpilot.ops.cost.loops import loops
 from b2bpilot.ops.cost.usage import FunctionUsage, Usage, usage
@@ -64,7 +66,10 @@ def item(found: Estimate, name: str) -> Item:
         ("processor function, runs", "0.2"),
         ("processor function, time", "0.133334"),
         ("webhook function, time", "0.066667"),
-        ("alarms", "1.6"),
+        ("alarms", "0.8"),
+        ("metrics", "1.5"),
+        ("dashboard", "1.5"),
+        ("metrics read", "0.432"),
         ("SQS, messages", "1.2"),
         ("SQS, empty polls", "0.1296"),
     ],
@@ -78,17 +83,36 @@ def test_what_has_no_data_is_charged_nothing_and_says_so() -> None:
     assert (found.quantity, found.dollars) == (None, 0)
 
 
-def test_the_month_goes_on_as_it_began_but_monthly_prices_come_once() -> None:
+def test_a_whole_month_is_what_it_was_so_far_by_the_share_that_is_over() -> None:
     found = estimate(used())
     assert found.elapsed_share == Decimal("0.5")
-    monthly = Decimal("0.40") + Decimal("1.60") + Decimal("3.00") + Decimal("3.00")
-    assert found.pipeline_month_dollars - monthly == 2 * (found.pipeline_dollars - monthly)
+    assert found.month(found.pipeline_dollars) == 2 * found.pipeline_dollars
+
+
+def test_monitoring_is_priced_with_alarms_metrics_dashboard_logs_and_what_is_read() -> None:
+    found = estimate(used())
+    parts = ("alarms", "metrics", "dashboard", "metrics read", "logs")
+    assert found.monitoring_dollars == sum(item(found, name).dollars for name in parts)
+    assert found.monitoring_dollars < found.pipeline_dollars
+
+
+def test_a_stack_of_three_minutes_is_charged_for_three_minutes() -> None:
+    created_at = FIRST + timedelta(days=20)
+    found = estimate(
+        replace(used(), since=created_at, until=created_at + timedelta(minutes=3), is_since_creation=True)
+    )
+    assert item(found, "scheduler").quantity == 3
+    assert item(found, "SQS, empty polls").quantity == 45
+    assert item(found, "alarms").dollars == Decimal("1.6") * Decimal(str(3 / (30 * 24 * 60)))
+    assert found.month(found.pipeline_dollars) is None
+    assert round(found.month_of_fixed_dollars, 4) == Decimal("8.0")
 
 
 def test_both_designs_share_webhook_processor_and_logs() -> None:
     found = estimate(used())
     shared = sum((one.dollars for one in found.shared), Decimal(0))
     assert found.polling_dollars == shared + Decimal("1.3296")
+    assert item(found, "secret").dollars == Decimal("0.2")
 
 
 def test_the_notes_say_what_was_taken_for_granted() -> None:
@@ -131,10 +155,13 @@ def test_few_retries_and_what_is_not_counted_are_no_loop(changes: dict[str, floa
 def environment() -> Iterator[Environment]:
     with mock_aws():
         access = AwsAccess(region="eu-west-1", access_key_id="x", secret_access_key="y")
+        template = '{"Resources": {"Any": {"Type": "AWS::SNS::Topic"}}}'
+        access.client("cloudformation").create_stack(StackName=STACK.stack_name, TemplateBody=template)
         yield Environment(name="prod", access=access, stack=STACK)
 
 
-def test_the_usage_is_that_of_this_month_and_this_environment(environment: Environment) -> None:
+def test_the_usage_is_that_since_the_stack_is_there_and_of_this_environment(environment: Environment) -> None:
+    (stack,) = environment.access.client("cloudformation").describe_stacks()["Stacks"]
     now = datetime.now(UTC)
     client = environment.access.client("cloudwatch")
     for topic, value in (("b2b-pilot-messages-prod", 7), ("b2b-pilot-messages-staging", 90)):
@@ -145,10 +172,35 @@ def test_the_usage_is_that_of_this_month_and_this_environment(environment: Envir
         }
         client.put_metric_data(Namespace="AWS/SNS", MetricData=[datum])
     found = usage(environment, now=now + timedelta(minutes=1), timeouts=Timeouts())
-    assert (found.since.day, found.since.hour) == (1, 0)
+    assert (found.since, found.is_since_creation) == (stack["CreationTime"], True)
     assert found.published == 7
     assert found.webhook_requests is None
     assert (found.functions["stale"].memory_mb, found.functions["stale"].is_assumed) == (256, True)
+
+
+def test_the_usage_of_an_older_stack_is_that_of_this_month(environment: Environment) -> None:
+    next_month = (datetime.now(UTC).replace(day=1) + timedelta(days=40)).replace(day=2)
+    found = usage(environment, now=next_month, timeouts=Timeouts())
+    assert (found.since.day, found.since.hour, found.is_since_creation) == (1, 0, False)
+    assert found.since.month == next_month.month
+
+
+@pytest.mark.parametrize(
+    ("dollars", "told"),
+    [
+        ("0", "$0.00"),
+        ("8.0e-7", "under $0.01"),
+        ("0.0099", "under $0.01"),
+        ("0.01", "$0.01"),
+        ("1234.5", "$1,234.50"),
+    ],
+)
+def test_money_is_told_in_plain_figures(dollars: str, told: str) -> None:
+    found = estimate(used(published=None, webhook_requests=None, log_bytes=1.0))
+    one = replace(found.pipeline[0], quantity=1, price=Decimal(dollars))
+    shown = "\n".join(line.text for line in lines(replace(found, pipeline=(one,)), []))
+    assert f" {told}" in next(line for line in shown.splitlines() if line.startswith("  SNS"))
+    assert not re.search(r"\de[+-]?\d", shown)
 
 
 def test_the_estimate_counts_the_alarms_and_metrics_of_the_template() -> None:
