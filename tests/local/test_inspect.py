@@ -233,6 +233,18 @@ def test_a_message_that_a_filter_policy_rejected(
         story("filtered", shell.told(message_id))
 
 
+def test_a_filtered_message_is_explained_whatever_published_it_and_its_priority(
+    pipeline: Machine, shell: Shell
+) -> None:
+    with filter_policy(pipeline, {"source": ["twilio"]}):
+        _, out, _ = shell.run("publish", "--body", "x", "--priority", "high", "-o", "json")
+        (message_id,) = set(
+            re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", out.split("sns_message_id")[0])
+        )
+        told = shell.told(message_id)
+    assert "filtered out: the subscription's filter policy rejects it" in told
+
+
 @contextlib.contextmanager
 def filter_policy(pipeline: Machine, policy: dict[str, Any]) -> Iterator[None]:
     sns, arn = pipeline.client("sns"), pipeline.stack_output("SubscriptionArn")

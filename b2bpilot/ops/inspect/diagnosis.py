@@ -83,7 +83,7 @@ def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
 
 def _before_the_processor(evidence: Evidence) -> tuple[Verdict, str]:
     published = [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]
-    if published and evidence.rejections:
+    if evidence.rejections:
         first = evidence.rejections[0]
         return Verdict.FILTERED if first.is_filter else Verdict.NEVER_SEEN, first.reason
     if published and evidence.now - published[-1].at < GRACE:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.source import Answer, Question, Rejection
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluate
-from b2bpilot.pipeline.message import Encoded, MessageType, Priority, Source
+from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluated, parsed
+from b2bpilot.ops.subscriptions.kinds import Kind, kinds
+from b2bpilot.pipeline.message import Priority, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,34 +30,43 @@ class Subscriptions:
         if not ours:
             missing = "the processor is not subscribed to the topic"
             return Answer(rejections=[Rejection(reason=missing, code=codes.NOT_SUBSCRIBED)])
-        message = self._message(question)
-        reasons = [reason for one in ours for reason in _reasons(one, message)]
+        reasons = [reason for one in ours for reason in _reasons(one, self._kinds(), question.message_id)]
         return Answer(rejections=reasons)
 
-    def _message(self, question: Question) -> Encoded:
-        """What the webhook published, as far as its log says: never the text."""
-        test = self.published.get("test") is True
-        values = {
-            "message_id": question.message_id,
-            "source": (Source.CLI if test else Source.TWILIO).value,
-            "message_type": str(self.published.get("message_type") or MessageType.TEXT.value),
-            "priority": Priority.NORMAL.value,
-            "test": json.dumps(test),
-        }
-        attributes = {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
-        return Encoded(body="{}", attributes=attributes)
+    def _kinds(self) -> list[Kind]:
+        """The kinds that the message may be of: what the webhook publishes as its line says, or anything that a command does."""
+        line = self.published
+        kind, test = line.get("message_type"), line.get("test") is True
+        sources = (Source.CLI if test else Source.TWILIO,) if line else (Source.CLI, Source.RECONCILE)
+        return [
+            one
+            for one in kinds()
+            if one.source in sources
+            and not one.is_redriven
+            and (not line or one.priority is Priority.NORMAL)
+            and (kind is None or one.message_type == kind)
+        ]
 
 
-def _reasons(subscription: Subscription, message: Encoded) -> Iterator[Rejection]:
+def _reasons(subscription: Subscription, possible: Sequence[Kind], message_id: str) -> Iterator[Rejection]:
     policy, scope = subscription.filter_policy, subscription.filter_policy_scope
     if subscription.confirmed is False:
         yield Rejection(reason="the processor's subscription is not confirmed", code=codes.NOT_CONFIRMED)
     elif policy is not None and scope == BODY_SCOPE:
         reason = f"the subscription filters on the body, which no log holds: {policy}"
         yield Rejection(reason=reason, code=codes.FILTERED)
-    elif policy is not None and (found := evaluate(policy, scope, message)).accepts is False:
-        reason = f"the subscription's filter policy rejects it: {_explained(found)}"
-        yield Rejection(reason=reason, code=codes.FILTERED, is_filter=True)
+    elif policy is not None and (wanted := parsed(policy)) is not None:
+        found = [
+            (one, evaluated(wanted, scope, {**one.leaves(scope), "message_id": [message_id]}))
+            for one in possible
+        ]
+        rejecting = [(one, answer) for one, answer in found if answer.accepts is False]
+        if rejecting:
+            kind, answer = rejecting[0]
+            is_certain = len(rejecting) == len(found)
+            may = "rejects it" if is_certain else f"rejects it if it is a {kind}"
+            reason = f"the subscription's filter policy {may}: {_explained(answer)}"
+            yield Rejection(reason=reason, code=codes.FILTERED, is_filter=is_certain)
 
 
 def _explained(found: Evaluation) -> str:

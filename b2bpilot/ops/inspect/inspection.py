@@ -202,9 +202,11 @@ def _about_requests(question: Question, asked: Sequence[Asked], around: Surround
 
 def _about_subscriptions(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
     published = evidence.lines("webhook", "published")
-    if evidence.row or evidence.attempts or not published or around.sources.subscriptions is None:
+    is_accepted = any(moment.sns_message_id for one in evidence.asked for moment in one.answer.moments)
+    if evidence.row or evidence.attempts or not is_accepted or around.sources.subscriptions is None:
         return []
-    return ask_all([around.sources.subscriptions(published[-1].document or {})], question)
+    line = (published[-1].document or {}) if published else {}
+    return ask_all([around.sources.subscriptions(line)], question)
 
 
 def _about_retries(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
