@@ -59,6 +59,9 @@ class StackOutputs:
     stale_after_minutes: str
 
 
+UNRESERVED = "unreserved"
+"""What the stack says of a processor without a reserve of its own, instead of a number."""
+
 WHERE = frozenset({"stack_name", "account_id", "region"})
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
 
@@ -80,9 +81,7 @@ def settle(aws: LocalAws, stack: Stack, *, before: Stack | None = None) -> None:
     # ReservedConcurrentExecutions of the function. An update leaves what somebody set beside the template, unless that changed.
     reserved = stack.outputs["ProcessorReservedConcurrency"]
     if before is None or before.outputs.get("ProcessorReservedConcurrency") != reserved:
-        aws.functions.put_function_concurrency(
-            FunctionName=processor, ReservedConcurrentExecutions=int(reserved)
-        )
+        _reserve(aws, processor, reserved)
     # KmsMasterKeyId of the topic; nothing is encrypted here, but what is deployed can be checked.
     aws.sns.set_topic_attributes(
         TopicArn=stack.outputs["TopicArn"], AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns"
@@ -92,6 +91,13 @@ def settle(aws: LocalAws, stack: Stack, *, before: Stack | None = None) -> None:
     # It keeps AWS::Lambda::EventInvokeConfig under the qualifier $LATEST only; on AWS that is the same as none.
     for function in stack.functions:
         _copy_event_invoke_config(aws, function)
+
+
+def _reserve(aws: LocalAws, function: str, reserved: str) -> None:
+    if reserved == UNRESERVED:
+        aws.functions.delete_function_concurrency(FunctionName=function)
+        return
+    aws.functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=int(reserved))
 
 
 def update_again(aws: LocalAws, stack: Stack) -> None:

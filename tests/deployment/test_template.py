@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.local.runtime.log_pattern import log_pattern
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
 from b2bpilot.pipeline.message import message_id_for
@@ -24,6 +25,7 @@ FUNCTIONS = {
     ),
     "DeadLetterRedriverFunction": ("dead-letter-redriver", "lambdas.dead_letter_redriver.handler.handler"),
 }
+NO_VALUE = {"Ref": "AWS::NoValue"}
 NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings"}
 OUTPUTS = {
     "Environment", "TopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
@@ -91,10 +93,37 @@ def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Pr
 
 def test_the_processor_is_bounded(template: dict[str, Any], functions: dict[str, Properties]) -> None:
     processor = functions["BackgroundProcessorFunction"]
-    assert (processor["Timeout"], processor["ReservedConcurrentExecutions"]) == (300, 10)
-    assert template["Outputs"]["ProcessorReservedConcurrency"]["Value"] == "10"
+    reserve = {"Ref": "ProcessorConcurrency"}
+    assert processor["Timeout"] == 300
+    assert template["Parameters"]["ProcessorConcurrency"]["Default"] == "10"
+    assert processor["ReservedConcurrentExecutions"] == reserved_or("HasProcessorReserve", reserve, NO_VALUE)
+    told = template["Outputs"]["ProcessorReservedConcurrency"]["Value"]
+    assert told == reserved_or("HasProcessorReserve", reserve, UNRESERVED)
     stale = functions["StaleMessageProcessorFunction"]["Environment"]["Variables"]
-    assert stale["PROCESSOR_CONCURRENCY"] == "10"
+    assert stale["PROCESSOR_CONCURRENCY"] == reserved_or("HasProcessorReserve", reserve, "10")
+
+
+def test_the_webhook_is_bounded_where_that_is_asked_for(
+    template: dict[str, Any], functions: dict[str, Properties]
+) -> None:
+    webhook = functions["WebhookHandlerFunction"]
+    assert template["Parameters"]["WebhookConcurrency"]["Default"] == ""
+    assert webhook["ReservedConcurrentExecutions"] == reserved_or(
+        "HasWebhookReserve", {"Ref": "WebhookConcurrency"}, NO_VALUE
+    )
+
+
+@pytest.mark.parametrize("name", ["ProcessorConcurrency", "WebhookConcurrency"])
+def test_a_concurrency_of_0_is_refused(template: dict[str, Any], name: str) -> None:
+    """It would make every message a dead letter, or refuse every webhook."""
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    assert [text for text in ("", "0", "00", "1", "10", "9999", "10000", "-1", "ten") if re.search(pattern, text)] == [
+        "", "1", "10", "9999"
+    ]  # fmt: skip
+
+
+def reserved_or(condition: str, reserve: object, otherwise: object) -> dict[str, Any]:
+    return {"Fn::If": [condition, reserve, otherwise]}
 
 
 def test_the_webhook_ends_before_twilio_gives_up(functions: dict[str, Properties]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, EventInvoke
 from b2bpilot.aws.function_settings import event_invoke as read_event_invoke
 from b2bpilot.aws.functions import Function
+from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.commands import document, literal
 from b2bpilot.ops.verify.world import World
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 READ_CONCURRENCY = ("lambda:GetFunctionConcurrency",)
 READ_EVENT_INVOKE = ("lambda:GetFunctionEventInvokeConfig",)
+RESERVE = (
+    "aws lambda put-function-concurrency --function-name {processor_function_name} "
+    "--reserved-concurrent-executions {processor_reserved_concurrency}"
+)
+RESERVE_NOTHING = "aws lambda delete-function-concurrency --function-name {processor_function_name}"
 PUT_EVENT_INVOKE = (
     "aws lambda put-function-event-invoke-config --function-name {processor_function_name} "
     f"--maximum-retry-attempts {MOST_RETRIES} --maximum-event-age-in-seconds {LONGEST_AGE_SECONDS}"
@@ -34,17 +40,26 @@ def _may_run(world: World) -> Answer:
     reserve = _reserve(world)
     if reserve == 0:
         return fails(
-            "the processor's reserved concurrency is 0: Lambda runs nothing and makes every message a dead letter"
+            "the processor's reserved concurrency is 0: Lambda runs nothing and makes every message a dead letter",
+            mend=_reserve_command(world),
         )
     return holds("no reserve of its own" if reserve is None else f"{reserve} at a time")
 
 
 def _reserved_as_deployed(world: World) -> Answer:
     reserve, wanted = _reserve(world), world.stack.processor_reserved_concurrency
+    if reserve is None and wanted == UNRESERVED:
+        return holds(
+            "no reserve, as deployed: a flood may take as many database connections as the account has runs"
+        )
     if str(reserve) == wanted:
         return holds(f"{wanted} at a time")
     told = "nothing is reserved" if reserve is None else f"{reserve} at a time are reserved"
-    return fails(f"{told} for the processor; the stack says {wanted}")
+    return fails(f"{told} for the processor; the stack says {wanted}", mend=_reserve_command(world))
+
+
+def _reserve_command(world: World) -> str:
+    return RESERVE_NOTHING if world.stack.processor_reserved_concurrency == UNRESERVED else RESERVE
 
 
 def _event_invoke(world: World) -> EventInvoke:
@@ -95,8 +110,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is not 0",
         why="0 is Lambda's off switch, but messages do not wait: they become dead letters.",
-        mend="aws lambda put-function-concurrency --function-name {processor_function_name} "
-        "--reserved-concurrent-executions {processor_reserved_concurrency}",
+        mend=RESERVE,
         probe=_may_run,
         actions=READ_CONCURRENCY,
         needs=("B2B040",),
@@ -106,8 +120,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is the stack's",
         why="Each run holds a database connection: more may exhaust them, fewer let messages wait.",
-        mend="aws lambda put-function-concurrency --function-name {processor_function_name} "
-        "--reserved-concurrent-executions {processor_reserved_concurrency}",
+        mend=RESERVE,
         probe=_reserved_as_deployed,
         severity=Severity.WARNING,
         actions=READ_CONCURRENCY,
