@@ -12,6 +12,7 @@ from subprocess import CalledProcessError
 from typing import Any
 
 from b2bpilot.local.environment import LocalEnvironment
+from b2bpilot.local.runtime.configuration import REFRESH_SECONDS
 from tests.upgrade.functions import Functions
 from tests.upgrade.messages import Kind, Message
 from tests.upgrade.table import Table
@@ -124,6 +125,7 @@ class Upgrade:
             FunctionName=self.environment.stack.outputs["ProcessorFunctionName"],
             ReservedConcurrentExecutions=ADMITTED,
         )
+        pause(2 * REFRESH_SECONDS)  # so long the runtime may go by the reserve that it read before
 
     def _upload(self, name: str, version: Version) -> None:
         if self.functions.upload(self.environment.aws.functions, name, version):
