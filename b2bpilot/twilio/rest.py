@@ -21,6 +21,7 @@ IN_FLIGHT = 8
 PAGE = 1_000
 ACCOUNT_SID, AUTH_TOKEN = "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"
 API_KEY, API_SECRET = "TWILIO_API_KEY", "TWILIO_API_SECRET"
+API_URL = "TWILIO_API_URL"
 REGION, EDGE = "TWILIO_REGION", "TWILIO_EDGE"
 US = "us1"
 HOST_PART = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -66,6 +67,7 @@ class TwilioAccess:
     def connect(self) -> Twilio:
         """Raises SettingsInvalid for what cannot be used, and an `api_url` that would carry the token in the clear. Asks
         nothing yet."""
+        _check(self.api_url)
         from b2bpilot.twilio.transport import Patient, Transport
 
         transport = Transport(
@@ -82,8 +84,7 @@ class TwilioAccess:
         )
 
     def check(self) -> None:
-        """Raises SettingsInvalid."""
-        _check(self.api_url)
+        """Raises SettingsInvalid for what no part can use."""
         for problem in problems(self):
             raise SettingsInvalid(problem, hint=CORRECT_IT)
 
@@ -132,14 +133,14 @@ def problems(access: TwilioAccess) -> list[str]:
 def access_of(
     values: Mapping[str, str], *, api_url: str | None, clock: HostClock | None = None
 ) -> TwilioAccess | None:
-    """Return what a secret says, None where it lacks the account's SID or its token."""
+    """Return what a secret says, None where it lacks the account's SID or its token. An `api_url` wins over the secret's."""
     account_sid, token = values.get(ACCOUNT_SID), values.get(AUTH_TOKEN)
     if not account_sid or not token:
         return None
     return TwilioAccess(
         account_sid=account_sid,
         auth_token=token,
-        api_url=api_url,
+        api_url=api_url or values.get(API_URL) or None,
         api_key=values.get(API_KEY) or None,
         api_secret=values.get(API_SECRET) or None,
         region=values.get(REGION) or None,

@@ -94,6 +94,16 @@ def test_what_cannot_be_used_is_refused_by_name_by_replies_and_commands(
         assert SECRET not in str(found.value)
 
 
+def test_the_secret_s_url_of_twilio_s_hosts_counts_for_commands_too(double: TwilioDouble) -> None:
+    """The functions read it there."""
+    secret = {**BASE, "TWILIO_API_URL": double.url}
+    found, other = access_of(secret, api_url=None), access_of(secret, api_url="https://proxy.example")
+
+    assert found is not None
+    assert other is not None
+    assert (found.api_url, other.api_url) == (double.url, "https://proxy.example")
+
+
 def test_no_secret_stands_in_a_repr() -> None:
     shown = repr(given({"TWILIO_API_KEY": KEY, "TWILIO_API_SECRET": SECRET}))
 

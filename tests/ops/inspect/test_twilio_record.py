@@ -82,6 +82,14 @@ def test_a_message_and_a_reply_that_twilio_does_not_have_are_named(double: Twili
     assert answer.note == f"has no reply SM{'0' * 32}"
 
 
+def test_a_message_without_a_date_is_said_to_have_none_and_is_no_failure(double: TwilioDouble) -> None:
+    sid = received(double)
+    double.book.change("message", sid, {"date_sent": None, "date_created": None})
+    answer = ask(double.url, sid)
+    assert (answer.moments, answer.at_twilio) == ((), None)
+    assert answer.note == f"has {sid} without a date (inbound, status received)"
+
+
 def test_a_refused_token_is_a_reason(double: TwilioDouble) -> None:
     double.faults.plan(Planned(fault=Fault.REFUSE, status=401, code=20003, times=9))
     with pytest.raises(PilotError, match="Twilio refused the token"):
