@@ -11,11 +11,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.message import PilotMessage, Source, new_message_id
+from b2bpilot.pipeline.message import PilotMessage, Source
 from tests.cli.conftest import Run
 
 TABLE = "b2b_pilot_user_submissions"
-MESSAGE = new_message_id()
+MESSAGE = "0f1e2d3c-4b5a-4968-8776-655443322110"
 
 
 @pytest.fixture
