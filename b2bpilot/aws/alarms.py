@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
 
 
+VISIBLE = "ApproximateNumberOfMessagesVisible"
+
+
 class AlarmState(StrEnum):
     """CloudWatch's words."""
 
@@ -30,6 +33,7 @@ class Alarm:
     tells nobody. What an answer lacks is None or empty."""
 
     name: str
+    arn: str = ""
     state: AlarmState
     reason: str
     since: datetime | None
@@ -40,6 +44,10 @@ class Alarm:
     metric: str
     dimensions: Mapping[str, str]
     threshold: float | None
+
+    def counts_letters_of(self, queue: str) -> bool:
+        """Whether it counts what is visible in the queue: SQS's metrics lag, and such an alarm outlasts its queue."""
+        return self.metric == VISIBLE and self.dimensions.get("QueueName") == queue
 
 
 def alarms(access: AwsAccess, prefix: str, *, timeouts: Timeouts | None = None) -> list[Alarm]:
@@ -57,6 +65,7 @@ def _alarm(found: MetricAlarmTypeDef) -> Alarm:
     since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
     return Alarm(
         name=found["AlarmName"],
+        arn=found.get("AlarmArn", ""),
         state=AlarmState(found["StateValue"]),
         reason=found.get("StateReason", ""),
         since=since.astimezone(UTC) if since else None,

@@ -20,12 +20,13 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import urllib3
 
 from b2bpilot.local import packages
+from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
 from b2bpilot.local.handover import Runtime
 from b2bpilot.local.lifeline import end_when_input_closes
@@ -54,7 +55,7 @@ def main() -> None:
     app = importlib.import_module("ministack.app")
     LambdaSeams(runtime).install()
     TopicSeams(runtime).install()
-    AlarmSeam().install()
+    AlarmSeam(replace).install()
     replace(app, "app", Door(app.app, os.environ.pop(ACCESS_KEY_ID)).answer)
     end_when_input_closes()
     del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
@@ -237,28 +238,6 @@ class TopicSeams:
             with self._lock:
                 counts, self._counts = self._counts, defaultdict(Counter)
             self._runtime.count(counts)
-
-
-class AlarmSeam:
-    """An alarm looks at its own metric alone, not at all those of the same name."""
-
-    def __init__(self) -> None:
-        self._cloudwatch = importlib.import_module("ministack.services.cloudwatch")
-        self._evaluate = self._cloudwatch._evaluate_alarm  # noqa: SLF001
-
-    def install(self) -> None:
-        replace(self._cloudwatch, "_evaluate_alarm", self.evaluate)
-
-    def evaluate(self, alarm: dict[str, Any]) -> None:
-        """Run ministack's function on one metric: it reads them from a global."""
-        key = self._key(alarm)
-        points = self._cloudwatch._metrics.get(key) or []  # noqa: SLF001
-        scope = vars(self._cloudwatch) | {"_metrics": {key: points}}
-        FunctionType(self._evaluate.__code__, scope)(alarm)
-
-    def _key(self, alarm: Record) -> tuple[object, object, str]:
-        dimensions = self._cloudwatch._dims_from_list(alarm.get("Dimensions") or [])  # noqa: SLF001
-        return alarm.get("Namespace"), alarm.get("MetricName"), self._cloudwatch._dims_key(dimensions)  # noqa: SLF001
 
 
 def _admits_sns(func: Record, topic_arn: str) -> bool:

@@ -94,13 +94,25 @@ class Redriver:
         return stay
 
     def guard(self) -> None:
-        """End what nobody else ends: an empty queue hands nothing to anybody, and a mapping may be left on by hand."""
+        """End what nobody else ends: an empty queue hands nothing to anybody, and a mapping may be left on by hand.
+
+        The counters are read each time: SQS reports a queue that nobody touches late, and so its first letter (decision 29).
+        A run whose time is over ends although they cannot be read.
+        """
+        try:
+            left = self._queue.counters().total
+        except AwsError:
+            self._guard(left=None)
+            raise
+        self._guard(left=left)
+
+    def _guard(self, *, left: int | None) -> None:
         position = self._switch.position_now()
         if not position.is_on:
             return
         because = over_by_itself(position.run, self._now())
         is_settled = position.run and self._now() >= position.run.started_at + SETTLED
-        if not because and is_settled and not self._queue.counters().total:
+        if not because and is_settled and left == 0:
             because = "nothing is left in the queue"
         if because:
             self._switch.end(position.run_id, because)

@@ -132,7 +132,7 @@ def test_another_environment_s_alarms_are_not_shown(run: Run, queue: str) -> Non
         client("cloudwatch").put_metric_alarm(
             AlarmName=name,
             Namespace="AWS/SQS",
-            MetricName="ApproximateNumberOfMessagesVisible",
+            MetricName="NumberOfMessagesSent",
             Dimensions=[{"Name": "QueueName", "Value": watched}],
             Statistic="Maximum",
             Period=60,
@@ -144,6 +144,32 @@ def test_another_environment_s_alarms_are_not_shown(run: Run, queue: str) -> Non
     stdout = run("status", *ENV).stdout
     assert line_of(stdout, "alarms").startswith("alarms        1 of 1 on: dlq (")
     assert "1 alarm is on: dlq" in stdout
+
+
+def test_the_alarm_of_an_empty_queue_is_shown_and_is_nothing_wrong(run: Run, queue: str) -> None:
+    """It outlasts the dead letters by 40 minutes: the queue's counters decide."""
+    client("cloudwatch").put_metric_alarm(
+        AlarmName="b2b-pilot-dlq-staging",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "b2b-pilot-dead-letters-staging"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=40,
+        DatapointsToAlarm=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        Threshold=1.0,
+    )
+    client("cloudwatch").set_alarm_state(
+        AlarmName="b2b-pilot-dlq-staging", StateValue="ALARM", StateReason="test"
+    )
+    shown = run("status", *ENV).stdout
+    assert ", the queue is empty now" in line_of(shown, "alarms")
+    assert "alarm is on" not in shown
+    client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    shown = run("status", *ENV).stdout
+    assert "the queue is empty now" not in shown
+    assert "1 alarm is on: dlq" in shown
 
 
 def test_an_alarm_that_is_missing_is_named(run: Run, queue: str) -> None:

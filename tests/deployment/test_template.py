@@ -392,7 +392,7 @@ def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -
         ("SNSFailedDeliveryAlarm", "NumberOfNotificationsFailed"),
         ("SNSFailedRedriveAlarm", "NumberOfNotificationsFailedToRedriveToDlq"),
         ("DLQAlarm", "ApproximateNumberOfMessagesVisible"),
-        ("OldestDeadLetterAlarm", "ApproximateAgeOfOldestMessage"),
+        ("OldestDeadLetterAlarm", "ApproximateNumberOfMessagesVisible"),
         ("ProcessorErrorAlarm", "Errors"),
         ("ProcessorThrottlesAlarm", "Throttles"),
         ("AsyncEventAgeAlarm", "AsyncEventAge"),

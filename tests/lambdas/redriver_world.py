@@ -99,6 +99,8 @@ class World:
         self.completed: set[str] = set()
         self.leased_until = 0.0
         """Until then another run holds the lease of every message."""
+        self.counted = 0
+        """How often the queue's counters were read."""
         self.partial_sends = 0
         """So many calls that write letters take every other one only."""
         self._turn = itertools.cycle([self._container() for _ in range(self.containers)])
@@ -174,6 +176,7 @@ class World:
     # the queue
 
     def counters(self) -> Counters:
+        self.counted += 1
         self._fault()
         visible = self.visible()
         return Counters(visible=visible, hidden=len(self.letters) - visible, delayed=0)

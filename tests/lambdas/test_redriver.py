@@ -333,6 +333,25 @@ def test_the_guard_ends_a_run_whose_time_is_over_although_nobody_calls_the_funct
     assert ended(world) == "its time is over"
 
 
+def test_the_guard_touches_the_queue_each_time_also_while_no_redrive_is_on() -> None:
+    """SQS reports a queue that nobody touches late, and an alarm that sees nothing rings for nothing."""
+    world = world_with([])
+    for times in (1, 2, 3):
+        world.container().guard()
+        assert world.counted == times
+
+
+def test_the_guard_ends_a_run_whose_time_is_over_although_the_queue_does_not_answer() -> None:
+    world = world_with(messages(1))
+    world.begin(longest=timedelta(minutes=5))
+    world.time += 301
+    world.faults = itertools.chain([Fault.THROTTLED], itertools.repeat(Fault.NONE))
+    with pytest.raises(AwsError):
+        world.container().guard()
+    assert not world.state.is_on
+    assert ended(world) == "its time is over"
+
+
 def test_messages_that_keep_coming_neither_loop_nor_keep_the_run_on() -> None:
     found = messages(20)
     world = world_with(found, poison=2, every=10)

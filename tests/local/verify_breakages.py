@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.local.verify_stage import Stage
 
@@ -188,7 +188,7 @@ def reports_deleted(stage: Stage) -> None:
 
 
 def dead_letter(stage: Stage) -> None:
-    """Delayed: the alarm on the queue counts visible ones, and would turn red with it."""
+    """Delayed: the alarm on the queue counts visible ones, and would be on with it."""
     url = stage.stack.dead_letter_queue_url
     stage.aws("sqs").send_message(QueueUrl=url, MessageBody="{}", DelaySeconds=900)
 
@@ -230,10 +230,19 @@ def alarm_watches_another_queue(stage: Stage) -> None:
     )
 
 
-def alarm_state(state: str) -> Act:
-    return lambda stage: stage.aws("cloudwatch").set_alarm_state(
-        AlarmName="b2b-pilot-webhook-5xx-local", StateValue=state, StateReason="a test says so"
-    )
+def errors_of_the_redriver(number: int, *, seconds_ago: int) -> Act:
+    """What an alarm is on for: its state cannot be set for longer than until it is decided anew."""
+
+    def count(stage: Stage) -> None:
+        datum = {
+            "MetricName": "Errors",
+            "Dimensions": [{"Name": "FunctionName", "Value": stage.stack.redriver_function_name}],
+            "Timestamp": datetime.now(UTC) - timedelta(seconds=seconds_ago),
+            "Value": number,
+        }
+        stage.aws("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[datum])
+
+    return count
 
 
 BREAKAGES = (
@@ -338,5 +347,11 @@ BREAKAGES = (
             AlarmNames=["b2b-pilot-dlq-local", "b2b-pilot-processor-errors-local"]
         ),
     ),
-    Breakage("B2B089", "an alarm is on", alarm_state("ALARM"), alarm_state("OK"), mended=False),
+    Breakage(
+        "B2B089",
+        "an alarm is on",
+        errors_of_the_redriver(1, seconds_ago=65),
+        errors_of_the_redriver(0, seconds_ago=0),
+        mended=False,
+    ),
 )

@@ -139,7 +139,8 @@ class Stage:
 
         def record(model: Any, **_: Any) -> None:
             service = SIGNED_AS.get(model.service_model.service_name, model.service_model.service_name)
-            used.add("apigateway:GET" if service == "apigateway" else f"{service}:{model.name}")
+            action = model.name.removesuffix("Batch") if service == "sqs" else model.name
+            used.add("apigateway:GET" if service == "apigateway" else f"{service}:{action}")
 
         clients = [self.aws(service) for service in SERVICES]
         for client in clients:

@@ -188,7 +188,7 @@ def _rows(rows: TableSummary) -> str:
 
 def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
     from b2bpilot.aws.alarms import AlarmState
-    from b2bpilot.ops.status.findings import short_name
+    from b2bpilot.ops.status.findings import is_over, short_name
 
     if not alarms:
         return f"there are none; `b2bpilot verify -e {reading.environment.name} --only alarms` tells more"
@@ -197,6 +197,7 @@ def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
     names = [
         f"{short_name(alarm, reading.environment.stack.environment)}"
         + (f" ({relative(alarm.since, now=reading.at)})" if alarm.since else "")
+        + (", the queue is empty now" if is_over(alarm, reading) else "")
         for alarm in on
     ]
     muted = f", {silent} with their actions disabled" if silent else ""

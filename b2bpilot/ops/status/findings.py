@@ -179,7 +179,7 @@ def _reserve(reading: Reading, env: str) -> Iterator[Finding]:
 
 
 def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
-    on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
+    on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM and not is_over(alarm, reading)]
     if on:
         verb = "alarm is" if len(on) == 1 else "alarms are"
         names = ", ".join(short_name(alarm, reading.environment.stack.environment) for alarm in on)
@@ -190,6 +190,13 @@ def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
             command=f"b2bpilot verify -e {reading.environment.name} --only alarms",
             last=Seen.at(reading.at),
         )
+
+
+def is_over(alarm: Alarm, reading: Reading) -> bool:
+    """Whether it rings for letters in a queue whose counters say that it is empty: it outlasts them, and ends by itself."""
+    queue = reading.environment.stack.dead_letter_queue_arn.rpartition(":")[2]
+    letters = reading.letters.value
+    return letters is not None and not letters.depth and alarm.counts_letters_of(queue)
 
 
 def short_name(alarm: Alarm, environment: str) -> str:

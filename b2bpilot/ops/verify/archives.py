@@ -8,7 +8,7 @@ from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import Last, folders_of, read_last
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
-from b2bpilot.ops.verify.letters import LATELY, counters_of
+from b2bpilot.ops.verify.letters import LATELY, LOOK, counters_of, letters_of
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import letter_age, points
 from b2bpilot.ops.verify.world import World
@@ -36,20 +36,20 @@ def _archived_in_time(world: World) -> Answer:
 
 
 def _judged(world: World, last: Last, complete_at: datetime, waiting: int) -> Answer:
-    """Every time is AWS's. A look counts as a receive, and CloudWatch leaves out what was received three times: so what the
-    export saw counts, too, though that may be gone by now."""
+    """Every time is AWS's. Besides what is seen now, what the export saw and CloudWatch counts: a look may see some only."""
     queue = queue_of(world)
     now = queue.read_at or world.now
-    measured = [
-        timedelta(seconds=each.value) for each in points(world, letter_age(world), within=LATELY)[-1:]
+    look = letters_of(world).look
+    ages = [
+        *(timedelta(seconds=each.value) for each in points(world, letter_age(world), within=LATELY)[-1:]),
+        *(now - at for at in (last.oldest_sent_at, look.oldest if look else None) if at),
     ]
-    seen = [now - last.oldest_sent_at] if last.oldest_sent_at else []
-    if not (ages := measured + seen):
+    if not ages:
         return unanswered(f"nobody says yet how old the oldest of {waiting:,} is")
     left, age = queue.retention - max(ages), now - complete_at
     told = (
         f"the newest archive on this machine that saw everything is {in_words(age)} old; the oldest dead letter that "
-        f"CloudWatch or that archive knows of has {in_words(max(left, timedelta()))} left to live"
+        f"is seen, or that CloudWatch or that archive knows of, has {in_words(max(left, timedelta()))} left to live"
     )
     return holds(told) if age < left else fails(told)
 
@@ -63,7 +63,7 @@ CHECKS = (
         mend="b2bpilot dlq export -e {environment} --scheduled",
         probe=_archived_in_time,
         severity=Severity.WARNING,
-        actions=(*READ, *METRIC_ACTIONS),
+        actions=(*READ, *LOOK, *METRIC_ACTIONS),
         needs=("B2B060",),
     ),
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.mappings import EventSourceMapping
+from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.queue_attributes import Counters, counters
-from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.status.letters import Letters, Look, letters
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
 from b2bpilot.ops.verify.functions import READ as READ_FUNCTION
 from b2bpilot.ops.verify.functions import existing, is_ready, is_told
@@ -21,6 +24,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
+LOOK = ("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility")
 TIME_TO_ACT = timedelta(days=3)
 """A weekend."""
 LATELY = timedelta(hours=1)
@@ -32,17 +36,49 @@ def counters_of(world: World) -> Counters:
     return found
 
 
+def letters_of(world: World) -> Letters:
+    """What a look of a few seconds saw, with the counters of before it. Every letter is given back."""
+    counters_of(world)
+    queue = DeadLetterQueue.connect(world.stack.dead_letter_queue_url, access=shared(world))
+    found: Letters = world.ask(
+        "letters", lambda: letters(queue, wants_look=True, now=world.now, stop=threading.Event())
+    )
+    return found
+
+
 def _nothing_expires(world: World) -> Answer:
-    """SQS names no age itself, CloudWatch the oldest one's; the clock of each begins when it was written (facts B7)."""
+    """By when SQS took each (facts B7). CloudWatch's age of the oldest leaves out what was received three times (facts J2)."""
     retention, waiting = queue_of(world).retention, counters_of(world).total
     if not waiting:
         return holds("it is empty")
-    ages = points(world, letter_age(world), within=LATELY)
-    if not ages:
-        return unanswered(f"CloudWatch does not say yet how old the oldest of {waiting:,} is")
-    age = timedelta(seconds=ages[-1].value)
-    told = f"the oldest of {many(waiting, 'dead letter')} is {in_words(age)} old and deleted after {in_words(retention)}"
-    return holds(told) if retention - age > TIME_TO_ACT else fails(told)
+    found = letters_of(world)
+    seen = found.look
+    if seen is None:
+        return _by_cloudwatch(world, waiting, because=found.no_look or "")
+    if seen.oldest is None:
+        return unanswered(f"none of about {many(waiting, 'dead letter')} can be received at the moment")
+    age = world.now - seen.oldest
+    of = many(seen.saw, "dead letter")
+    told = f"the oldest of {of if seen.is_complete else _of_some(seen, found)} is {in_words(age)} old"
+    told += f" and deleted after {in_words(retention)}"
+    if retention - age <= TIME_TO_ACT:
+        return fails(told)
+    return holds(told) if seen.is_complete else warns(f"{told}; the others were not seen", mend="")
+
+
+def _of_some(seen: Look, found: Letters) -> str:
+    return f"{seen.saw:,} that were seen of about {many(max(found.depth, seen.saw), 'dead letter')}"
+
+
+def _by_cloudwatch(world: World, waiting: int, *, because: str) -> Answer:
+    """It can say that one is old, never that none is."""
+    if not (ages := points(world, letter_age(world), within=LATELY)):
+        return unanswered(f"{because}; CloudWatch does not say yet how old the oldest of {waiting:,} is")
+    age, retention = timedelta(seconds=ages[-1].value), queue_of(world).retention
+    told = f"by CloudWatch the oldest of {many(waiting, 'dead letter')} is {in_words(age)} old"
+    if retention - age <= TIME_TO_ACT:
+        return fails(f"{told} and deleted after {in_words(retention)}")
+    return warns(f"{told}, without those that were received three times; {because}", mend="")
 
 
 def _empty(world: World) -> Answer:
@@ -88,7 +124,7 @@ CHECKS = (
         why="Then the message is gone from here; Twilio may still have it.",
         mend="b2bpilot dlq redrive -e {environment}",
         probe=_nothing_expires,
-        actions=(*READ, *METRIC_ACTIONS),
+        actions=(*READ, *LOOK, *METRIC_ACTIONS),
         needs=("B2B060", "B2B063"),
     ),
     Check(

@@ -12,6 +12,7 @@ from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import LAST, Last, folder_of, folders_of, remember
+from b2bpilot.ops.status.letters import Letters, Look
 from b2bpilot.ops.verify.archives import CHECKS
 from b2bpilot.ops.verify.check import Answer
 from b2bpilot.ops.verify.measured import letter_age
@@ -29,13 +30,16 @@ def answer(
     waiting: int = 3,
     age: timedelta | None = None,
     skew: timedelta = timedelta(),
+    seen: timedelta | None = None,
 ) -> Answer:
-    """`skew` is how much this machine's clock is ahead of AWS's."""
+    """`age` is CloudWatch's, `seen` a look's; `skew` is how much this machine's clock is ahead of AWS's."""
     queue = QueueAttributes(arn="arn:q", retention=14 * DAY, redrive_policy=None, read_at=NOW)
     at = replace(world(home=home, known={"queue": queue}), now=NOW + skew)
     points = [Point(at=NOW, value=age.total_seconds())] if age else []
     at.ask("counters", lambda: Counters(visible=waiting, hidden=0, delayed=0))
     at.ask("last day", lambda: {letter_age(at): points})
+    look = Look(saw=1 if seen else 0, oldest=NOW - seen if seen else None, expiring=0, is_complete=bool(seen))
+    at.ask("letters", lambda: Letters(depth=waiting, hidden=0, retention=14 * DAY, look=look))
     if last and home:
         folder = folder_of(home, Origin.of(at.environment))
         folder.mkdir(parents=True)
@@ -84,6 +88,11 @@ def test_the_archive_must_be_younger_than_the_oldest_has_left(
 def test_what_cloudwatch_leaves_out_is_known_from_the_archive(tmp_path: Path) -> None:
     """A look counts as a receive, and after three of them CloudWatch does not count a letter's age any more."""
     found = answer(tmp_path, last=last(complete=2 * DAY, oldest=13 * DAY), age=1 * DAY)
+    assert found.is_true is False
+
+
+def test_what_cloudwatch_leaves_out_is_seen_in_the_queue(tmp_path: Path) -> None:
+    found = answer(tmp_path, last=last(complete=2 * DAY, oldest=1 * DAY), age=1 * DAY, seen=13 * DAY)
     assert found.is_true is False
 
 

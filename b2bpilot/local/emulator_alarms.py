@@ -1,0 +1,99 @@
+"""ministack's alarms, decided as CloudWatch decides them: each on its own metric, period by period, also when nothing comes."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from b2bpilot.local.alarm_rule import MINUTE, Point, Rule, state
+
+TICK_SECONDS = 5.0
+"""CloudWatch decides once a minute. A step of an hour is kept."""
+
+log = logging.getLogger(__name__)
+
+Replace = Callable[[Any, str, Callable[..., Any]], None]
+
+
+class AlarmSeam:
+    """ministack takes one statistic over the whole window, of every metric of that name, and only when data come."""
+
+    def __init__(self, replace: Replace) -> None:
+        self._cloudwatch = importlib.import_module("ministack.services.cloudwatch")
+        self._original = self._cloudwatch._evaluate_alarm  # noqa: SLF001
+        self._replace = replace
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        self._replace(self._cloudwatch, "_evaluate_alarm", self.evaluate)
+        threading.Thread(target=self._keep_deciding, daemon=True).start()
+
+    def _keep_deciding(self) -> None:
+        """What is missing decides, too. ministack finds an alarm's metrics by the account and region of the request."""
+        responses = importlib.import_module("ministack.core.responses")
+        while True:
+            time.sleep(TICK_SECONDS)
+            for (account, region, _name), alarm in self._cloudwatch._alarms.all_items():  # noqa: SLF001
+                responses.set_request_account_id(account)
+                responses.set_request_region(region)
+                try:
+                    self.evaluate(alarm)
+                except Exception:
+                    log.exception("an alarm could not be decided")
+
+    def evaluate(self, alarm: dict[str, Any]) -> None:
+        """Give the alarm its state. The minute under way counts, too, so that nobody has to wait for its end.
+
+        Before its metric has a first point it stays as it is: else every first start rang like a first deploy.
+        """
+        rule = Rule.of(alarm)
+        if not rule.is_known:
+            self._original(alarm)
+            return
+        end = _end(rule, time.time())
+        with self._lock:
+            if not (stored := list(self._points(alarm))):
+                return
+            before = alarm["StateValue"]
+            points = [point for point in stored if rule.looks_back_to(end) <= point.at < end]
+            after = state(rule, points, end=end, before=before)
+            if after != before:
+                self._change(alarm, before, after, _reason(rule, alarm, points))
+
+    def _change(self, alarm: dict[str, Any], before: str, after: str, reason: str) -> None:
+        alarm |= {"StateValue": after, "StateReason": reason, "StateUpdatedTimestamp": int(time.time())}
+        self._cloudwatch._record_history(alarm["AlarmName"], before, after, reason)  # noqa: SLF001
+        self._cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)  # noqa: SLF001
+        self._cloudwatch._evaluate_parent_alarms(alarm)  # noqa: SLF001
+
+    def _points(self, alarm: Mapping[str, Any]) -> Iterator[Point]:
+        """Those of the alarm's own metric: one failing function turned on the alarms of all."""
+        dimensions = self._cloudwatch._dims_from_list(alarm.get("Dimensions") or [])  # noqa: SLF001
+        key = (alarm.get("Namespace"), alarm.get("MetricName"), self._cloudwatch._dims_key(dimensions))  # noqa: SLF001
+        for stored in list(self._cloudwatch._metrics.get(key) or []):  # noqa: SLF001
+            count, total, minimum, maximum = self._cloudwatch._point_stats(stored)  # noqa: SLF001
+            if count > 0:
+                yield Point(
+                    at=stored["Timestamp"], minimum=minimum, maximum=maximum, total=total, count=count
+                )
+
+
+def _end(rule: Rule, now: float) -> float:
+    if rule.step_seconds == MINUTE:
+        return math.ceil(now / MINUTE) * MINUTE
+    return now // rule.step_seconds * rule.step_seconds
+
+
+def _reason(rule: Rule, alarm: Mapping[str, Any], points: list[Point]) -> str:
+    if not points:
+        return f"Threshold Crossed: no datapoints were received for {rule.periods} periods ({rule.missing})"
+    last = max(points, key=lambda point: point.at)
+    return (
+        f"Threshold Crossed: {rule.breaching} of the last {rule.periods} datapoints decide; the last of them is "
+        f"{last.maximum:g} ({alarm.get('ComparisonOperator')} {rule.threshold:g})"
+    )
