@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
 
@@ -55,6 +55,10 @@ class LocalAws:
     def cloudwatch(self) -> CloudWatchClient:
         client: CloudWatchClient = self.access.client("cloudwatch", TIMEOUTS)
         return client
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.access.client("s3", TIMEOUTS)
 
     @cached_property
     def functions(self) -> LambdaClient:

@@ -25,6 +25,7 @@ STACK_NAME = f"b2b-pilot-{ENVIRONMENT}"
 API_ID = "b2bpilot"
 """Pinned (ministack's `ms-custom-id` tag), so that the public URL is known before the deploy and one deploy is enough."""
 
+BUCKET, TEMPLATE_KEY = "b2bpilot-local", "template.yaml"
 DEPLOY_SECONDS = 180
 POLL_SECONDS = 0.05
 DIGEST_TAG = "b2bpilot-digest"
@@ -128,11 +129,18 @@ def _create_or_update(
     change = aws.cloudformation.update_stack if exists else aws.cloudformation.create_stack
     change(
         StackName=STACK_NAME,
-        TemplateBody=body,
+        TemplateURL=_uploaded(aws, body),
         Parameters=values,
         Tags=tags,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
+
+
+def _uploaded(aws: LocalAws, body: str) -> str:
+    """CloudFormation takes 51,200 bytes in a request and a megabyte in a bucket, as `sam deploy` uploads it, too."""
+    aws.s3.create_bucket(Bucket=BUCKET)
+    aws.s3.put_object(Bucket=BUCKET, Key=TEMPLATE_KEY, Body=body.encode())
+    return f"{aws.endpoint_url}/{BUCKET}/{TEMPLATE_KEY}"
 
 
 def _wait(aws: LocalAws) -> StackTypeDef:
