@@ -11,6 +11,7 @@ from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.rejections import PAUSES, rejections
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.letters import letters_of
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
@@ -80,9 +81,11 @@ def _no_letters(world: World) -> Answer:
 
 
 def _survey(world: World) -> Survey:
+    """After the checks' own look: two at once would hide letters from each other."""
     from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
+    letters_of(world)
     queue = queue_of(world.environment)
     return survey(
         queue,

@@ -41,7 +41,7 @@ def letters_of(world: World) -> Letters:
     counters_of(world)
     queue = DeadLetterQueue.connect(world.stack.dead_letter_queue_url, access=shared(world))
     found: Letters = world.ask(
-        "letters", lambda: letters(queue, wants_look=True, now=world.now, stop=threading.Event())
+        "letters seen", lambda: letters(queue, wants_look=True, now=world.now, stop=threading.Event())
     )
     return found
 

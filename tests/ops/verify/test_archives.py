@@ -39,7 +39,7 @@ def answer(
     at.ask("counters", lambda: Counters(visible=waiting, hidden=0, delayed=0))
     at.ask("last day", lambda: {letter_age(at): points})
     look = Look(saw=1 if seen else 0, oldest=NOW - seen if seen else None, expiring=0, is_complete=bool(seen))
-    at.ask("letters", lambda: Letters(depth=waiting, hidden=0, retention=14 * DAY, look=look))
+    at.ask("letters seen", lambda: Letters(depth=waiting, hidden=0, retention=14 * DAY, look=look))
     if last and home:
         folder = folder_of(home, Origin.of(at.environment))
         folder.mkdir(parents=True)
