@@ -6,9 +6,11 @@ from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.alarms import alarms as read_alarms
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
-from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.dead_letters import READ as READ_QUEUE
+from b2bpilot.ops.verify.hearing import ACTIONS as HEARING
+from b2bpilot.ops.verify.hearing import Fault, faults_of
 from b2bpilot.ops.verify.letters import counters_of
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.world import World
@@ -64,12 +66,43 @@ def _tell_somebody(world: World) -> Answer:
     if not there:
         return unanswered("there is none of them")
     mute = sorted(alarm.name for alarm in there.values() if not alarm.actions)
-    if not mute:
-        return holds(f"all {len(there)}")
-    who = f"none of the {len(there)} alarms notifies anybody"
-    if len(mute) < len(there):
-        who = f"{many(len(mute), 'alarm')} of {len(there)} without an action: {', '.join(mute)}"
-    return fails(f"{who}; deploy with the parameter AlarmTopicArn")
+    if mute:
+        who = f"none of the {len(there)} alarms notifies anybody"
+        if len(mute) < len(there):
+            who = f"{many(len(mute), 'alarm')} of {len(there)} without an action: {', '.join(mute)}"
+        return fails(f"{who}; deploy with the parameter AlarmTopicArn")
+    topics = {action: alarm for alarm in there.values() for action in alarm.actions if _is_topic(action)}
+    if world.stack.topic_arn in topics:
+        return fails("the alarms go to the topic of the messages: each becomes a dead letter")
+    faults = [
+        fault
+        for topic, alarm in sorted(topics.items(), key=lambda one: one[0])
+        for fault in faults_of(shared(world), topic, alarm_arn=alarm.arn or _arn(world, alarm))
+    ]
+    return _heard(faults, len(there), sorted(topics))
+
+
+def _is_topic(action: str) -> bool:
+    return action.split(":")[2:3] == ["sns"]
+
+
+def _arn(world: World, alarm: Alarm) -> str:
+    _, partition, _, region, account, _ = world.stack.topic_arn.split(":", 5)
+    return f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarm.name}"
+
+
+def _heard(faults: list[Fault], count: int, topics: list[str]) -> Answer:
+    known = [fault for fault in faults if fault.is_known]
+    if known:
+        mend = one_after_another(fault.mend for fault in known if fault.mend)
+        return fails("; ".join(fault.text for fault in known), mend=mend)
+    if faults:
+        return warns("; ".join(fault.text for fault in faults), mend="")
+    if not topics:
+        return holds(f"all {count} have an action, of which none is a topic: they were not tried")
+    return holds(
+        f"all {count}, through {', '.join(topics)}: somebody is subscribed, and CloudWatch may publish"
+    )
 
 
 def _quiet(world: World) -> Answer:
@@ -125,11 +158,11 @@ CHECKS = (
         code="B2B088",
         category=Category.ALARMS,
         statement="the alarms notify somebody",
-        why="Without an action they only change their colour.",
+        why="Without an action, a subscriber, or a key and a policy that let CloudWatch in, they only change their colour.",
         mend="",
         probe=_tell_somebody,
         severity=Severity.WARNING,
-        actions=READ,
+        actions=(*READ, *HEARING),
         needs=("B2B010",),
     ),
     Check(

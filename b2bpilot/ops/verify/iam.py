@@ -11,6 +11,7 @@ from b2bpilot.ops.verify.catalogue import CHECKS
 STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{environment}/*"
 SECRET = "{secret_arn}"  # noqa: S105  # where it is, not what
 TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
+ALARM_TOPIC = "{alarm_topic_arn}"
 SUBSCRIPTIONS = f"{TOPIC}:*"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
 FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-*-{environment}"
@@ -30,6 +31,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudwatch:DescribeAlarms": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
     "iam:SimulatePrincipalPolicy": (ROLES,),
+    "kms:DescribeKey": (ANYTHING,),
+    "kms:GetKeyPolicy": (ANYTHING,),
     "lambda:GetEventSourceMapping": (MAPPING,),
     "lambda:GetFunctionConcurrency": (FUNCTIONS,),
     "lambda:GetFunctionConfiguration": (FUNCTIONS,),
@@ -46,8 +49,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "secretsmanager:DescribeSecret": (SECRET,),
     "secretsmanager:GetSecretValue": (SECRET,),
     "sns:GetSubscriptionAttributes": (TOPIC, SUBSCRIPTIONS),
-    "sns:GetTopicAttributes": (TOPIC,),
-    "sns:ListSubscriptionsByTopic": (TOPIC,),
+    "sns:GetTopicAttributes": (TOPIC, ALARM_TOPIC),
+    "sns:ListSubscriptionsByTopic": (TOPIC, ALARM_TOPIC),
     "sns:Publish": (TOPIC,),
     "sqs:ChangeMessageVisibility": (QUEUE,),
     "sqs:DeleteMessage": (QUEUE,),
@@ -151,6 +154,8 @@ class Names:
     partition: str = "aws"
     secret_arn: str = "SECRET_ARN"  # noqa: S105  # where it is, not what
     api_id: str = "API_ID"
+    alarm_topic_arn: str = "ALARM_TOPIC_ARN"
+    """Of a stack it is any topic of the account: no output names it."""
 
     @classmethod
     def of(cls, stack: StackOutputs) -> Names:
@@ -161,6 +166,7 @@ class Names:
             partition=stack.topic_arn.split(":")[1],
             secret_arn=stack.secret_arn,
             api_id=stack.api_id,
+            alarm_topic_arn=f"{stack.topic_arn.rpartition(':')[0]}:*",
         )
 
 

@@ -56,7 +56,7 @@ def test_every_action_that_our_code_names_is_confined_and_used() -> None:
 def test_a_policy_allows_what_is_needed_at_what_it_is_needed_for() -> None:
     names = Names(environment="prod", region="eu-west-1", account="123456789012")
 
-    assert policy(("sns:Publish", "logs:FilterLogEvents", "sns:GetTopicAttributes"), names) == {
+    assert policy(("sqs:ReceiveMessage", "logs:FilterLogEvents", "sqs:DeleteMessage"), names) == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -66,8 +66,8 @@ def test_a_policy_allows_what_is_needed_at_what_it_is_needed_for() -> None:
             },
             {
                 "Effect": "Allow",
-                "Action": ["sns:GetTopicAttributes", "sns:Publish"],
-                "Resource": "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-prod",
+                "Action": ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+                "Resource": "arn:aws:sqs:eu-west-1:123456789012:b2b-pilot-dead-letters-prod",
             },
         ],
     }
