@@ -87,6 +87,8 @@ def _when(last: Seen, *, now: datetime) -> str:
     if last.since == last.until:
         return "now" if last.until == now else f"last {relative(last.until, now=now)}"
     day = "" if last.since.date() == now.date() else f"{last.since:%Y-%m-%d} "
+    if last.until == now:
+        return f"last after {day}{last.since:%H:%M} UTC"
     return f"last between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
 
 

@@ -152,7 +152,9 @@ def _throttles(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding
     throttles = traffic.total(Count.THROTTLES)
     if not throttles or (reserved is not None and reserved.runs == 0):
         return
-    limit = "" if reserved is None or reserved.runs is None else f" of {many(reserved.runs, 'run')} at a time"
+    limit = (
+        "" if reserved is None or reserved.runs is None else f" ({many(reserved.runs, 'run')} at a time now)"
+    )
     yield _finding(
         traffic,
         Count.THROTTLES,

@@ -63,15 +63,15 @@ def _database(reading: Reading, env: str) -> Iterator[Finding]:
     """It is this machine that cannot read it: whether the processor can, CloudWatch's counts tell, if anything does."""
     if reading.rows.error is None:
         return
-    stored = reading.traffic.map(lambda traffic: traffic.passed_lately)
+    traffic = reading.traffic.value
+    stored, failed = (traffic.passed_lately, traffic.lately(Count.FAILED)) if traffic else (0, 0)
     told = ""
-    if stored and reading.traffic.value:
-        told = (
-            f"; the processor stored {many(stored, 'message')} in {minutes(2 * reading.traffic.value.period)}"
-        )
+    if traffic and stored:
+        failing = f", and {many(failed, 'run')} of it failed" if failed else ""
+        told = f"; the processor stored {many(stored, 'message')} in {minutes(2 * traffic.period)}{failing}"
     yield Finding(
         kind=Kind.DATABASE_UNREADABLE,
-        gravity=Gravity.NOTICE if stored else Gravity.STOPPED,
+        gravity=Gravity.NOTICE if stored and not failed else Gravity.STOPPED,
         text=f"the database cannot be read from this machine: {reading.rows.error}{told}",
         command=f"b2bpilot verify {env} --only database",
         last=Seen.at(reading.at),
@@ -137,7 +137,7 @@ def _unpublished(found: Unpublished, reading: Reading, env: str) -> Iterator[Fin
         gravity=Gravity.STOPPED,
         text=f"{least}{many(found.messages, 'message')} that the webhook could not publish, answered with a 503: {found.error}"
         + (_published_since(traffic, found) if is_over and traffic else ""),
-        command=f"b2bpilot verify {env} --only webhook,topic",
+        command=f"b2bpilot verify {env} --only webhook --only topic",
         last=Seen.at(found.last),
         is_over=is_over,
     )

@@ -142,7 +142,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
         ),
         (
             {"traffic": traffic({Count.THROTTLES: 3})},
-            "the processor was at its limit of 10 runs at a time 3 times; Lambda keeps such messages and tries again",
+            "the processor was at its limit (10 runs at a time now) 3 times; Lambda keeps such messages and tries again",
             "b2bpilot diagnose not-processed -e prod",
         ),
         (
@@ -360,6 +360,12 @@ def test_that_this_machine_cannot_read_the_database_is_not_said_of_the_processor
     found = only(reading(rows=DOWN, traffic=value(traffic({Count.STORED: 12}))))
     assert found.text.endswith("; the processor stored 12 messages in the last 10 minutes")
     assert found.gravity is Gravity.NOTICE
+    both = traffic({Count.STORED: 12, Count.FAILED: 3})
+    found = only(reading(rows=DOWN, traffic=value(both)))
+    assert found.text.endswith(
+        "; the processor stored 12 messages in the last 10 minutes, and 3 runs of it failed"
+    )
+    assert found.gravity is Gravity.STOPPED
 
 
 @pytest.mark.parametrize(
