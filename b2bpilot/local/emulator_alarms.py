@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from b2bpilot.local.alarm_rule import MINUTE, Point, Rule, state
+from b2bpilot.local.emulator_queues import QueueMetrics
 
+MEASURE_SECONDS = 1.0
 TICK_SECONDS = 5.0
 """CloudWatch decides once a minute. A step of an hour is kept."""
 
@@ -25,6 +27,9 @@ class AlarmSeam:
 
     def __init__(self, replace: Replace) -> None:
         self._cloudwatch = importlib.import_module("ministack.services.cloudwatch")
+        self._sqs = importlib.import_module("ministack.services.sqs")
+        self._responses = importlib.import_module("ministack.core.responses")
+        self._queues = QueueMetrics(self._cloudwatch.record_metric)
         self._original = self._cloudwatch._evaluate_alarm  # noqa: SLF001
         self._replace = replace
         self._lock = threading.Lock()
@@ -34,17 +39,33 @@ class AlarmSeam:
         threading.Thread(target=self._keep_deciding, daemon=True).start()
 
     def _keep_deciding(self) -> None:
-        """What is missing decides, too. ministack finds an alarm's metrics by the account and region of the request."""
-        responses = importlib.import_module("ministack.core.responses")
+        """What is missing decides, too, and nobody reports a queue but this."""
+        decided_at = 0.0
         while True:
-            time.sleep(TICK_SECONDS)
-            for (account, region, _name), alarm in self._cloudwatch._alarms.all_items():  # noqa: SLF001
-                responses.set_request_account_id(account)
-                responses.set_request_region(region)
-                try:
-                    self.evaluate(alarm)
-                except Exception:
-                    log.exception("an alarm could not be decided")
+            time.sleep(MEASURE_SECONDS)
+            try:
+                self._measure()
+                if time.monotonic() - decided_at >= TICK_SECONDS:
+                    decided_at = time.monotonic()
+                    self._decide_all()
+            except Exception:
+                log.exception("queues could not be measured, or alarms not be decided")
+
+    def _measure(self) -> None:
+        for (account, region, _url), queue in self._sqs._queues.all_items():  # noqa: SLF001
+            self._as(account, region)
+            if self._queues.measure(queue["name"], list(queue["messages"])):
+                self._cloudwatch._evaluate_all_alarms()  # noqa: SLF001
+
+    def _decide_all(self) -> None:
+        for (account, region, _name), alarm in self._cloudwatch._alarms.all_items():  # noqa: SLF001
+            self._as(account, region)
+            self.evaluate(alarm)
+
+    def _as(self, account: str, region: str) -> None:
+        """ministack finds metrics by the account and region of the request; this thread has none."""
+        self._responses.set_request_account_id(account)
+        self._responses.set_request_region(region)
 
     def evaluate(self, alarm: dict[str, Any]) -> None:
         """Give the alarm its state. The minute under way counts, too, so that nobody has to wait for its end.

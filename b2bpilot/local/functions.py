@@ -60,8 +60,7 @@ def serving(
     metrics = Metrics(changed=changed.set)
     filters = MetricsFromLogs(read_metric_filters(aws.logs), metrics)
     logs = LogShipper(aws.logs, changed=changed.set, observe=filters.observe)
-    queues = DeadLetterQueues(aws.sqs, metrics)
-    queues.watch(stack.outputs["DeadLetterQueueArn"])
+    queues = DeadLetterQueues(aws.sqs)
     events = EventQueue(events_path)
     runtime = LambdaRuntime(
         configurations=read,
@@ -73,7 +72,7 @@ def serving(
         time_scale=time_scale,
         least_pause_seconds=least_pause_seconds,
     )
-    background = Background(changed, logs, metrics, queues, aws.cloudwatch)
+    background = Background(changed, logs, metrics, aws.cloudwatch)
     environment = merged_environment(read(name).environment for name in stack.functions)
     with ExitStack() as cleanup:
         cleanup.callback(sys.setswitchinterval, sys.getswitchinterval())

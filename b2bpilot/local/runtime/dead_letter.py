@@ -1,13 +1,11 @@
-"""The queues that take what Lambda gives up (facts A3), and how full they are."""
+"""The queues that take what Lambda gives up (facts A3)."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.local.runtime.events import Event
-from b2bpilot.local.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -40,16 +38,11 @@ def attributes(request_id: str, reason: GivenUp) -> dict[str, MessageAttributeVa
 
 
 class DeadLetterQueues:
-    """Sends dead letters, and measures the queues it was told of."""
+    """Sends dead letters. A queue's URL is asked for once."""
 
-    def __init__(self, client: SQSClient, metrics: Metrics) -> None:
+    def __init__(self, client: SQSClient) -> None:
         self._client = client
-        self._metrics = metrics
         self._urls: dict[str, str] = {}
-        self._filled_since: dict[str, float] = {}
-
-    def watch(self, arn: str) -> None:
-        self._url(arn)
 
     def send(self, arn: str, event: Event, reason: GivenUp) -> None:
         """Send the original event as it came."""
@@ -58,27 +51,6 @@ class DeadLetterQueues:
             MessageBody=event.payload.decode(),
             MessageAttributes=attributes(event.request_id, reason),
         )
-
-    def measure(self) -> None:
-        """Add the AWS/SQS metrics of every queue that holds something, and once more when it has become empty.
-
-        The age is counted from when the queue was first seen with something in it.
-        """
-        for arn, url in list(self._urls.items()):
-            found = self._client.get_queue_attributes(
-                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-            )
-            depth = int(found["Attributes"]["ApproximateNumberOfMessages"])
-            if depth or arn in self._filled_since:
-                self._report(arn, depth)
-
-    def _report(self, arn: str, depth: int) -> None:
-        name = arn.rpartition(":")[2]
-        since = self._filled_since.setdefault(arn, time.time())
-        if not depth:
-            del self._filled_since[arn]
-        self._metrics.queue("ApproximateNumberOfMessagesVisible", name, depth)
-        self._metrics.queue("ApproximateAgeOfOldestMessage", name, time.time() - since if depth else 0)
 
     def _url(self, arn: str) -> str:
         if arn not in self._urls:

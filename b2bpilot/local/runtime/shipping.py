@@ -1,4 +1,4 @@
-"""The background: log lines to CloudWatch Logs, metrics to CloudWatch, the depth of the dead-letter queues."""
+"""The background: log lines to CloudWatch Logs, metrics to CloudWatch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from b2bpilot.local.runtime.dead_letter import DeadLetterQueues
 from b2bpilot.local.runtime.metrics import Metrics, put_metrics
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_logs.type_defs import InputLogEventTypeDef
 
 FLUSH_SECONDS = 0.5
-MEASURE_SECONDS = 15
+WAKE_SECONDS = 15
 STOP_SECONDS = 20
 LOG_EVENTS_LIMIT = 10_000
 
@@ -81,20 +80,18 @@ class LogShipper:
 
 
 class Background:
-    """Flushes twice a second while there is something to flush, and measures the queues now and then."""
+    """Flushes twice a second while there is something to flush."""
 
     def __init__(
         self,
         changed: threading.Event,
         logs: LogShipper,
         metrics: Metrics,
-        queues: DeadLetterQueues,
         client: CloudWatchClient,
     ) -> None:
         self._changed = changed
         self._logs = logs
         self._metrics = metrics
-        self._queues = queues
         self._client = client
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="lambda background", daemon=True)
@@ -111,7 +108,7 @@ class Background:
 
     def _work(self) -> None:
         while not self._stopped.is_set():
-            self._changed.wait(MEASURE_SECONDS)
+            self._changed.wait(WAKE_SECONDS)
             self._stopped.wait(FLUSH_SECONDS)
             self._changed.clear()
             self._flush()
@@ -120,7 +117,6 @@ class Background:
         """Logs and metrics must never take the functions down with them."""
         try:
             self._logs.flush()
-            self._queues.measure()
             put_metrics(self._client, self._metrics.take())
         except Exception:
             log.warning("could not write logs and metrics", exc_info=True)
