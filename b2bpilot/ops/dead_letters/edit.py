@@ -40,6 +40,7 @@ from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 from b2bpilot.pipeline.document import SURROGATE
 from b2bpilot.pipeline.message import decode, encode
+from b2bpilot.plural import many
 
 LOCKED = ("message_id", "test")
 
@@ -79,7 +80,10 @@ def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLett
     if not letters:
         told = f"no dead letter has the id {letter_id}"
         if not seen.is_complete:
-            told = f"none of {seen.saw:,} dead letters, of about {seen.about:,}, has the id {letter_id}: {THE_OTHERS}"
+            told = (
+                f"none of {many(seen.saw, 'dead letter')}, of about {seen.about:,}, has the id {letter_id}: "
+                f"{THE_OTHERS}"
+            )
         raise NotFound(told, hint="see `b2bpilot dlq list`")
     if len(letters) > 1:
         ids = ", ".join(letter.queue_message_id for letter in letters)
