@@ -49,6 +49,8 @@ class Wanted:
     window: timedelta
     seconds: float = SOURCE_SECONDS
     looks_at_letters: bool = True
+    counted: Traffic | None = None
+    """What CloudWatch counted a moment ago: it is not asked again. Each metric costs, each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ def reading(
     with _ended(queue, stop):
         seconds = wanted.seconds
         metrics = Question(
-            lambda: traffic(environment, window=wanted.window, now=now, timeouts=timeouts), seconds=seconds
+            lambda: wanted.counted or traffic(environment, window=wanted.window, now=now, timeouts=timeouts),
+            seconds=seconds,
         )
         refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
         failures = Question(

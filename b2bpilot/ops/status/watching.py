@@ -1,4 +1,4 @@
-"""Reading again and again, without taking every dead letter each time."""
+"""Reading again and again, without taking every dead letter or paying for every metric each time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from datetime import datetime, timedelta
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters, Look
 from b2bpilot.ops.status.reading import Reading, Wanted
+from b2bpilot.ops.status.traffic import Traffic
 
 LOOK_EVERY = timedelta(minutes=1)
+COUNT_EVERY = timedelta(minutes=1)
+"""CloudWatch has no newer figures sooner, and charges for each metric of each call."""
 
 Read = Callable[[Wanted], Reading]
 
 
 def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
-    """Yield readings for ever. The letters are looked at once a minute; what was seen then is shown in between."""
+    """Yield readings for ever. Letters are looked at, and metrics read, once a minute; what was seen then is shown in between.
+
+    Metrics that could not be read are asked for again each time.
+    """
     look: Look | None = None
     lettered: Answer[int] = Answer(error="the dead letters were not looked at")
     looked_at: datetime | None = None
+    counted: Traffic | None = None
+    counted_at: datetime | None = None
     while True:
         now = clock()
         is_due = looked_at is None or now - looked_at >= LOOK_EVERY
-        reading = read(replace(wanted, looks_at_letters=wanted.looks_at_letters and is_due))
+        if counted_at is None or now - counted_at >= COUNT_EVERY:
+            counted, counted_at = None, now
+        looks = wanted.looks_at_letters and is_due
+        reading = read(replace(wanted, looks_at_letters=looks, counted=counted))
+        counted = reading.traffic.value
         letters = reading.letters.value
         if is_due:
             look, looked_at, lettered = letters.look if letters else None, now, reading.lettered

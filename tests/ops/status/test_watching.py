@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
+import pytest
+
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.letters import Letters
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.watching import readings
-from tests.ops.status.readings import NOW, letters, reading
+from tests.ops.status.readings import NOW, letters, reading, traffic
 
 WANTED = Wanted(window=timedelta(hours=3))
 
@@ -63,3 +65,38 @@ def test_an_earlier_look_stays_beside_newer_counters() -> None:
 def test_what_a_look_found_is_not_forgotten_between_two_looks() -> None:
     first, second = watched(Source(2, 2), 0, 10)
     assert (first.lettered, second.lettered) == (Answer(value=2), Answer(value=2))
+
+
+class Counting:
+    """Counts how often CloudWatch would be asked; the first answers may be missing."""
+
+    def __init__(self, *, fails: int = 0) -> None:
+        self._fails = fails
+        self.asked: list[bool] = []
+
+    def __call__(self, wanted: Wanted) -> Reading:
+        self.asked.append(wanted.counted is None)
+        if wanted.counted is not None:
+            return reading(traffic=Answer(value=wanted.counted))
+        if len(self.asked) <= self._fails:
+            return reading(traffic=Answer(error="no answer within 5 s"))
+        return reading(traffic=Answer(value=traffic()))
+
+
+@pytest.mark.parametrize(
+    ("fails", "asked"), [(0, [True, False, False, True, False]), (2, [True, True, True, True, False])]
+)
+def test_metrics_are_read_once_a_minute_and_again_at_once_where_they_were_not(
+    fails: int, asked: list[bool]
+) -> None:
+    source = Counting(fails=fails)
+    times = clock(0, 30, 59, 60, 119)
+    list(islice(readings(source, WANTED, clock=lambda: next(times)), 5))
+    assert source.asked == asked
+
+
+def test_metrics_that_were_read_before_are_shown_again() -> None:
+    source = Counting()
+    times = clock(0, 30)
+    first, second = islice(readings(source, WANTED, clock=lambda: next(times)), 2)
+    assert second.traffic.value is first.traffic.value
