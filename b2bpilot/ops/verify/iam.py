@@ -12,15 +12,27 @@ STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{envi
 SECRET = "{secret_arn}"  # noqa: S105  # where it is, not what
 TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
 ALARM_TOPIC = "{alarm_topic_arn}"
-SUBSCRIPTIONS = f"{TOPIC}:*"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
-FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-*-{environment}"
+# Written out: `b2b-pilot-*-dev` would allow the functions of an environment `eu-dev` as well.
+NAMES = ("webhook-handler", "background-processor", "stale-message-processor", "dead-letter-redriver")
+FUNCTIONS = tuple(
+    f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:b2b-pilot-{name}-{{environment}}"
+    for name in NAMES
+)
 PROCESSOR = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-background-processor-{environment}"
 REDRIVER = "arn:{partition}:lambda:{region}:{account}:function:b2b-pilot-dead-letter-redriver-{environment}"
 MAPPING = "arn:{partition}:lambda:{region}:{account}:event-source-mapping:*"
-LOG_GROUPS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/b2b-pilot-*-{environment}:*"
-ROLES = "arn:{partition}:iam::{account}:role/b2b-pilot-{environment}-*"
-SCHEDULES = "arn:{partition}:scheduler:{region}:{account}:schedule/default/b2b-pilot-*-{environment}"
+LOG_GROUPS = tuple(
+    f"arn:{{partition}}:logs:{{region}}:{{account}}:log-group:/aws/lambda/b2b-pilot-{name}-{{environment}}:*"
+    for name in NAMES
+)
+# CloudFormation names roles after the stack and the template. The capital keeps out the stack of an environment `dev-eu`.
+ROLES = tuple(
+    f"arn:{{partition}}:iam::{{account}}:role/b2b-pilot-{{environment}}-{capital}*" for capital in "BDRSW"
+)
+SCHEDULE = (
+    "arn:{partition}:scheduler:{region}:{account}:schedule/default/b2b-pilot-stale-messages-{environment}"
+)
 API = "arn:{partition}:apigateway:{region}::/apis/{api_id}/*"
 ANYTHING = "*"
 
@@ -30,25 +42,25 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "cloudformation:GetTemplate": (STACK,),
     "cloudwatch:DescribeAlarms": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
-    "iam:SimulatePrincipalPolicy": (ROLES,),
+    "iam:SimulatePrincipalPolicy": ROLES,
     "kms:DescribeKey": (ANYTHING,),
     "kms:GetKeyPolicy": (ANYTHING,),
     "lambda:GetEventSourceMapping": (MAPPING,),
-    "lambda:GetFunctionConcurrency": (FUNCTIONS,),
-    "lambda:GetFunctionConfiguration": (FUNCTIONS,),
-    "lambda:GetFunctionEventInvokeConfig": (FUNCTIONS,),
-    "lambda:GetPolicy": (FUNCTIONS,),
+    "lambda:GetFunctionConcurrency": FUNCTIONS,
+    "lambda:GetFunctionConfiguration": FUNCTIONS,
+    "lambda:GetFunctionEventInvokeConfig": FUNCTIONS,
+    "lambda:GetPolicy": FUNCTIONS,
     "lambda:InvokeFunction": (PROCESSOR, REDRIVER),
     "lambda:ListEventSourceMappings": (ANYTHING,),
     "lambda:ListTags": (MAPPING,),
     "lambda:TagResource": (MAPPING,),
     "lambda:UpdateEventSourceMapping": (MAPPING,),
     "logs:DescribeLogGroups": (ANYTHING,),
-    "logs:FilterLogEvents": (LOG_GROUPS,),
-    "scheduler:GetSchedule": (SCHEDULES,),
+    "logs:FilterLogEvents": LOG_GROUPS,
+    "scheduler:GetSchedule": (SCHEDULE,),
     "secretsmanager:DescribeSecret": (SECRET,),
     "secretsmanager:GetSecretValue": (SECRET,),
-    "sns:GetSubscriptionAttributes": (TOPIC, SUBSCRIPTIONS),
+    "sns:GetSubscriptionAttributes": (ANYTHING,),
     "sns:GetTopicAttributes": (TOPIC, ALARM_TOPIC),
     "sns:ListSubscriptionsByTopic": (TOPIC, ALARM_TOPIC),
     "sns:Publish": (TOPIC,),

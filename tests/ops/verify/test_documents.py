@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from b2bpilot.cli.app import app
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.documents import DOCS, documents
-from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, policy
+from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, policy, resources
 from b2bpilot.ops.verify.report import DOCUMENT, anchor
 
 ROOT = Path(__file__).parents[3]
@@ -56,13 +58,13 @@ def test_every_action_that_our_code_names_is_confined_and_used() -> None:
 def test_a_policy_allows_what_is_needed_at_what_it_is_needed_for() -> None:
     names = Names(environment="prod", region="eu-west-1", account="123456789012")
 
-    assert policy(("sqs:ReceiveMessage", "logs:FilterLogEvents", "sqs:DeleteMessage"), names) == {
+    assert policy(("sqs:ReceiveMessage", "scheduler:GetSchedule", "sqs:DeleteMessage"), names) == {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["logs:FilterLogEvents"],
-                "Resource": "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/b2b-pilot-*-prod:*",
+                "Action": ["scheduler:GetSchedule"],
+                "Resource": "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/b2b-pilot-stale-messages-prod",
             },
             {
                 "Effect": "Allow",
@@ -71,3 +73,52 @@ def test_a_policy_allows_what_is_needed_at_what_it_is_needed_for() -> None:
             },
         ],
     }
+
+
+def test_a_subscription_is_read_with_every_resource() -> None:
+    """The action has no resource type: a statement with an ARN allows nothing."""
+    assert resources("sns:GetSubscriptionAttributes", Names()) == ("*",)
+
+
+@pytest.mark.parametrize(("environment", "other"), [("dev", "eu-dev"), ("dev", "dev-eu"), ("eu", "eu-dev")])
+def test_no_policy_reaches_into_another_environment(environment: str, other: str) -> None:
+    """Whatever an asterisk may stand for, with every name that the template makes."""
+    names = Names(environment=environment, secret_arn="s", api_id="a", alarm_topic_arn="t")
+    allowed = {where for action in RESOURCES for where in resources(action, names)} - {"*"}
+    theirs = [resources(action, replace(names, environment=other)) for action in RESOURCES]
+    made = {
+        where.replace("*", "WebhookHandlerRole-1A2B") for each in theirs for where in each if other in where
+    }
+
+    assert made
+    assert [(where, name) for where in sorted(allowed) for name in made if fnmatchcase(name, where)] == []
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+def test_every_resource_is_in_the_partition_of_the_stack(partition: str) -> None:
+    found = {where for action in RESOURCES for where in resources(action, Names(partition=partition))}
+    assert {where.split(":")[1] for where in found if where.startswith("arn:")} == {partition}
+
+
+def test_the_functions_and_the_schedule_are_those_of_the_template() -> None:
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    functions = re.findall(r"FunctionName: !Sub (\S+)", template)
+    allowed = [
+        where.split(":", 5)[5]
+        for action in ("lambda:GetPolicy", "scheduler:GetSchedule")
+        for where in resources(action, Names(environment="${Environment}"))
+    ]
+
+    assert allowed[:-1] == [f"function:{name}" for name in functions]
+    assert f"Name: !Sub {allowed[-1].removeprefix('schedule/default/')}\n" in template
+
+
+def test_the_roles_are_those_of_the_template() -> None:
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+    roles = re.findall(r"(?m)^  (\w+):\n    Type: AWS::IAM::Role$", template)
+    allowed = [where.rpartition("/")[2] for where in resources("iam:SimulatePrincipalPolicy", Names())]
+
+    assert roles
+    assert all(
+        any(fnmatchcase(f"b2b-pilot-ENVIRONMENT-{role}-1", where) for where in allowed) for role in roles
+    )
