@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from b2bpilot.advice import Words
+
 
 class PilotError(Exception):
     """Something an operator can act on. `str()` is one line without secrets."""
@@ -15,7 +17,7 @@ class PilotError(Exception):
     exit_code: int = 1
     """One that was raised when a part of the work was done has that of PartlyFailed."""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: Words | None = None) -> None:
         super().__init__(message)
         self.hint = hint
 
@@ -98,7 +100,7 @@ class Refused(PilotError):
 class NotConfirmed(Refused):
     """Who was asked did not say yes, or nobody could be asked: `why`."""
 
-    def __init__(self, why: str, *, hint: str | None = None, is_resumed: bool = False) -> None:
+    def __init__(self, why: str, *, hint: Words | None = None, is_resumed: bool = False) -> None:
         """A run that is gone on with may have changed something before."""
         super().__init__(f"{why}. Nothing {'more ' if is_resumed else ''}was changed", hint=hint)
         self.why = why
@@ -118,7 +120,7 @@ class AwsError(PilotError):
 
     code = "aws_failed"
 
-    def __init__(self, message: str, *, hint: str | None = None, is_unknown: bool = False) -> None:
+    def __init__(self, message: str, *, hint: Words | None = None, is_unknown: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_unknown = is_unknown
 
@@ -141,7 +143,7 @@ class AwsDenied(AwsError):
 
     code = "aws_denied"
 
-    def __init__(self, message: str, *, hint: str | None = None, action: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: Words | None = None, action: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.action = action
 

@@ -35,7 +35,7 @@ def main() -> int:
             _Report("ready")(environment.state.webhook_url)
             environment.serve()
     except PilotError as error:
-        _Report("error")(str(error), hint=error.hint)
+        _Report("error")(str(error), hint=None if error.hint is None else str(error.hint))
         return error.exit_code
     except KeyboardInterrupt:  # told to end before it served; it did
         pass

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from b2bpilot.advice import our_command
 from b2bpilot.local.door import holds_key, refusal
 
 Scope = MutableMapping[str, Any]
@@ -51,7 +52,7 @@ class Door:
         named = ACCESS_KEY.match(headers.get("authorization", ""))
         if named and holds_key(self._access_key_id, named[1]):
             return None
-        return "the access key is not this local environment's: `b2bpilot local status` prints it"
+        return f"the access key is not this local environment's: {our_command('local', 'status')} prints it"
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import LocalEnvironmentError
 
 LOCK_FILE = "lock"
@@ -33,7 +34,7 @@ class HomeLock:
             if pid is not None and psutil.pid_exists(pid):
                 raise LocalEnvironmentError(
                     f"a local environment already runs here (process {pid})",
-                    hint="use it, or end it with `b2bpilot local down`",
+                    hint="use it, or end it with " + our_command("local", "down"),
                 )
             if time.monotonic() > deadline:
                 raise LocalEnvironmentError("processes of an earlier local environment do not end")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.retries import RetryFacts
 from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -70,14 +71,24 @@ class Problem(StrEnum):
 
 
 ADVICE = {
-    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: mend the cause, then `b2bpilot dlq redrive`",
-    Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; `b2bpilot inspect` names the run, and `b2bpilot runs resume` of that run marks the row",
-    Problem.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: `b2bpilot inspect` tells what is known",
-    Problem.FAILED: "mend the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for `b2bpilot submissions republish`",
-    Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with `b2bpilot submissions republish`",
+    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: mend the cause, then "
+    + our_command("dlq", "redrive"),
+    Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; "
+    + our_command("inspect", "MESSAGE_ID")
+    + " names the run, and "
+    + our_command("runs", "resume", "RUN")
+    + " of that run marks the row",
+    Problem.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: "
+    + our_command("inspect", "MESSAGE_ID")
+    + " tells what is known",
+    Problem.FAILED: "mend the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
+    + our_command("submissions", "republish", "MESSAGE_ID"),
+    Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with "
+    + our_command("submissions", "republish", "MESSAGE_ID"),
     Problem.STUCK: "no run holds a lease on it: its run died, or takes long; the stale processor takes it over, unless a retry of Lambda's comes first",
     Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
-    Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with `b2bpilot submissions republish`",
+    Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with "
+    + our_command("submissions", "republish", "MESSAGE_ID"),
     Problem.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",
 }
 

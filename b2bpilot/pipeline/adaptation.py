@@ -15,6 +15,7 @@ from psycopg.adapt import Loader
 from psycopg.rows import Row
 from psycopg.types.string import TextBinaryLoader
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import SchemaOutdated
 
 OF_OTHER_TYPES = 0
@@ -37,7 +38,7 @@ class MomentWithoutZone(Loader):
     def load(self, data: Buffer) -> NoReturn:  # noqa: ARG002  # psycopg's signature
         raise SchemaOutdated(
             "the table holds timestamps without a time zone: which moments they are cannot be told",
-            hint="`b2bpilot migrate --status` names such columns, and how to change them",
+            hint=our_command("migrate", "--status") + " names such columns, and how to change them",
         )
 
 

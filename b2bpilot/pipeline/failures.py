@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors as pg
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import (
     DatabaseError,
     DatabaseRefused,
@@ -86,7 +87,7 @@ SILENCES = (
 SILENCE = "check that the database runs, and its address"
 
 OUTDATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidColumnReference)
-UNFIT: tuple[tuple[tuple[type[psycopg.Error], ...], str, str], ...] = (
+UNFIT: tuple[tuple[tuple[type[psycopg.Error], ...], str, Words], ...] = (
     (
         (pg.UntranslatableCharacter, pg.CharacterNotInRepertoire),
         "the encoding of {place} cannot hold it",
@@ -95,12 +96,12 @@ UNFIT: tuple[tuple[tuple[type[psycopg.Error], ...], str, str], ...] = (
     (
         (pg.StringDataRightTruncation, pg.NumericValueOutOfRange),
         "a column in {place} is too short for it",
-        "`b2bpilot migrate --status` names such columns, and how to change them",
+        our_command("migrate", "--status") + " names such columns, and how to change them",
     ),
     (
         (pg.InsufficientPrivilege,),
         "PostgreSQL refused a statement",
-        "`b2bpilot migrate --status` says what the role lacks",
+        our_command("migrate", "--status") + " says what the role lacks",
     ),
 )
 """What a table or a role is not made for."""
@@ -146,7 +147,7 @@ def _of_statement(exc: psycopg.Error, dsn: str) -> DatabaseError:
     if isinstance(exc, OUTDATED):
         return SchemaOutdated(
             f"the table in {place(dsn)} is not what this version needs: {first_line(exc)}",
-            hint="run `b2bpilot migrate`",
+            hint="run " + our_command("migrate"),
         )
     if isinstance(exc, pg.TooManyConnections):
         hint = _hint("too many connections", REFUSALS, REFUSED)

@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Protocol
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import (
     DatabaseError,
     MessageDiscarded,
@@ -118,7 +119,9 @@ def _require_lost(claim: Claim, database: DatabaseManager) -> None:
 def _unwritten(message_id: str, seen: str) -> DatabaseError:
     return DatabaseError(
         f"message {message_id} could not be stored: {seen}",
-        hint="a trigger or row security of the table does that: `b2bpilot migrate --status` names them",
+        hint="a trigger or row security of the table does that: "
+        + our_command("migrate", "--status")
+        + " names them",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final, LiteralString, assert_never
 import psycopg
 from psycopg.rows import class_row
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import RowsHidden
 
 ALWAYS = "true"
@@ -155,7 +156,9 @@ def require_rows(security: RowSecurity, where: str, *, needs: Need) -> None:
     told = "; ".join(security.told(command) for command, reach in reaches.items() if reach is not Reach.ALL)
     raise RowsHidden(
         f"row security may hide rows of {where} from role {security.role}, so that it is not known what is there: {told}",
-        hint=f"use a role that reaches every row, as {security.owner}; `b2bpilot migrate --status` names another way",
+        hint=f"use a role that reaches every row, as {security.owner}; "
+        + our_command("migrate", "--status")
+        + " names another way",
     )
 
 

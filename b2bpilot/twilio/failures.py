@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
 from b2bpilot.twilio.sent import never_left
 
@@ -50,7 +51,7 @@ class TwilioFailed(PilotError):
 
     code = "twilio_failed"
 
-    def __init__(self, message: str, *, hint: str | None = None, is_unknown: bool = False) -> None:
+    def __init__(self, message: str, *, hint: Words | None = None, is_unknown: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.is_unknown = is_unknown
 

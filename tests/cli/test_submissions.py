@@ -204,7 +204,7 @@ def test_of_what_a_row_alone_tells_no_run_of_lambdas_is_promised(run: Run, three
             "UPDATE b2b_pilot_user_submissions SET status = 'failed', reply_state = NULL, attempts = 1"
         )
     told = run("submissions", "stuck").stderr
-    assert "No row says which it was: `b2bpilot inspect` tells what is known" in told
+    assert "No row says which it was: `b2bpilot inspect MESSAGE_ID` tells what is known" in told
     assert "Whether there are dead letters of these is not known: no environment was named" in told
 
 

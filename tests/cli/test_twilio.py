@@ -622,7 +622,9 @@ def test_a_cut_over_that_something_else_overrules_by_now_is_not_done(
 
     assert found.exit_code == 4
     assert "1 of 1 numbers do not deliver to the new URL" in found.document["error"]["message"]
-    assert f"b2bpilot twilio rollback {found.document['run_id']}" in found.document["error"]["hint"]
+    assert (
+        f"b2bpilot twilio rollback -e staging {found.document['run_id']}" in found.document["error"]["hint"]
+    )
     assert "does not exist" in found.document["unsafe"][0]["danger"]
 
 
@@ -696,7 +698,7 @@ def test_a_cut_over_that_somebody_else_has_made_meanwhile_is_not_claimed(
     sid = add_number(double, NUMBER, sms_url="https://old.example/")
     monkeypatch.setattr(
         "b2bpilot.twilio.probe.probe",
-        lambda *_, **__: double.book.change("number", sid, {"sms_url": "https://new.example/"}),
+        lambda *_, **__: double.book.change("number", sid, {"sms_url": "https://new.example/"}) and None,
     )
 
     found = run("twilio", "cutover", "--to", "https://new.example/", "--confirm", NUMBER)

@@ -78,7 +78,7 @@ def test_what_failed_is_explained_with_the_command_alone_on_its_line(
         "           why    Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.\n"
         "           docs   docs/checks.md#b2b079\n"
         "           run\n"
-        "             b2bpilot --region eu-west-1 migrate -e staging --yes\n"
+        "             b2bpilot migrate -e staging --region eu-west-1 --yes\n"
         "\n"
         "0 ok, 1 failed\n"
     )
@@ -91,7 +91,7 @@ def test_short_tells_only_what_is_wrong(run: Run, staging: Staging, database_url
 
     assert wrong == (
         "FAILED  B2B079  b2b_pilot_user_submissions has no index idx_user_submissions_message_id "
-        "(check: that the column message_id has its index); run: b2bpilot --region eu-west-1 migrate -e staging --yes"
+        "(check: that the column message_id has its index); run: b2bpilot migrate -e staging --region eu-west-1 --yes"
     )
     assert re.fullmatch(r"11 ok, 1 failed, \d+ skipped", summary)
 
@@ -131,7 +131,7 @@ def test_junit_has_a_suite_for_each_category_and_keeps_to_the_schema(
     assert counts == {"tests": cases, "failures": 1, "skipped": cases - 12}
     (failure,) = suite.iter("failure")
     assert failure.text is not None
-    assert "run: b2bpilot --region eu-west-1 migrate -e staging --yes" in failure.text
+    assert "run: b2bpilot migrate -e staging --region eu-west-1 --yes" in failure.text
 
 
 @pytest.mark.parametrize(("strict", "failures"), [(False, "0"), (True, "1")])

@@ -103,7 +103,7 @@ def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
     pilot.output.record({"diagnoses": [fields(one) for one in found]}, text=[])
     for place, one in enumerate(found):
         gap = [""] if place else []
-        pilot.output.record({}, text=[*gap, *lines(one, pilot.output, environment=pilot.environment_name)])
+        pilot.output.record({}, text=[*gap, *lines(one, pilot.output)])
     return any(one.count(Verdict.FOUND) for one in found)
 
 
@@ -118,7 +118,7 @@ def _cost(pilot: Pilot, *, is_first: bool) -> bool:
 
     with pilot.output.progress("Asking CloudWatch what was used this month"):
         used = usage(pilot.environment, now=pilot.now(), timeouts=PROBE_TIMEOUTS)
-    found, suspicious = estimate(used), loops(used, environment=pilot.environment_name)
+    found, suspicious = estimate(used), loops(used)
     pilot.output.record({"cost": cost_view.document(found, suspicious)}, text=[])
     heading = [] if is_first else [Line(), Line("cost: what the pipeline costs", "bold")]
     pilot.output.lines([*heading, *cost_view.lines(found, suspicious)])

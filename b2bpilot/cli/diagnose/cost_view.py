@@ -48,7 +48,7 @@ def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
     """Return both for people: loops first, then the sums, then what they are made of."""
     for loop in loops:
         yield Line(f"{loop.text[:1].upper()}{loop.text[1:]}", BAD, indent=3)
-        yield Line(f"   {loop.command}", COMMAND)
+        yield Line("   " + loop.command, COMMAND)
     if loops:
         yield Line()
     yield Line(f"{_time(found)}, and a whole month like it", HEADING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text import plain
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, Verdict
@@ -17,13 +18,13 @@ STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN
 INDENT = " " * 13
 NARROWEST = 24
 NEXT = {
-    Symptom.NOT_PROCESSED: ("One message's whole story:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
-    Symptom.DUPLICATES: ("Each delivery of one message:", "b2bpilot inspect -e {environment} MESSAGE_SID"),
-    Symptom.ERRORS: ("Errors as they come:", "b2bpilot logs -e {environment} --level error --follow"),
+    Symptom.NOT_PROCESSED: ("One message's whole story:", our_command("inspect", "MESSAGE_SID")),
+    Symptom.DUPLICATES: ("Each delivery of one message:", our_command("inspect", "MESSAGE_SID")),
+    Symptom.ERRORS: ("Errors as they come:", our_command("logs", "--level", "error", "--follow")),
 }
 
 
-def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str]:
+def lines(found: Diagnosis, output: Output) -> Iterator[str]:
     """Return what was found, in the order of the hypotheses, and what to do next."""
     yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
     causes = {
@@ -44,7 +45,7 @@ def lines(found: Diagnosis, output: Output, *, environment: str) -> Iterator[str
                 )
     text, command = NEXT[found.symptom]
     yield from _wrapped(f"{_summary(found)} {text}", output, "")
-    yield f"  {output.painted(command.format(environment=environment), 'bold')}"
+    yield f"  {output.painted(command, 'bold')}"
 
 
 def fields(found: Diagnosis) -> dict[str, object]:

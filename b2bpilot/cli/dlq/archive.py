@@ -178,5 +178,5 @@ def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection
         if file != STDOUT:
             raise
         pilot.output.notice(f"error: {exc}")
-        pilot.output.notice(f"hint: {exc.hint}")
+        pilot.output.notice("hint: " + (exc.hint or "none"))
         raise typer.Exit(exc.exit_code) from exc

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import (
     ADOPT,
@@ -206,6 +207,6 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) ->
     pilot.output.record({"discarded": fields}, text=text)
     show_problems(pilot, run_id, [*discarded.problems, *discarded.unmarked])
     if discarded.deleted:
-        pilot.output.notice(f"Put back what was deleted: b2bpilot dlq restore {run_id}")
+        pilot.output.notice("Put back what was deleted: " + our_command("dlq", "restore", run_id))
     require_all_done(discarded, run_id=run_id)
     others.require_none(unseen, what=f"{letters(discarded.deleted)} discarded")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq.editor import ask_editor
 from b2bpilot.cli.dlq.options import ADOPT, REASON, YES, confirm
 from b2bpilot.cli.frame.context import Pilot, pilot_of
@@ -99,5 +100,8 @@ def _edited(pilot: Pilot, letter: WholeLetter) -> Edit:
 
 
 def _end(pilot: Pilot, run_id: str) -> None:
-    text = ["Replaced the dead letter by the edited one", f"The original: `b2bpilot dlq restore {run_id}`"]
+    text: list[Words] = [
+        "Replaced the dead letter by the edited one",
+        "The original: " + our_command("dlq", "restore", run_id),
+    ]
     pilot.output.record({"edited": {"changed": True, "run_id": run_id}}, text=text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
@@ -70,7 +71,7 @@ def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
     return cause_of_group(names, selection.group) if selection.group else None
 
 
-def summary(found: Survey, selection: Selection) -> Iterator[str]:
+def summary(found: Survey, selection: Selection) -> Iterator[Words]:
     """Return what is to be said about the look itself."""
     from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
@@ -150,7 +151,9 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
     if len(shown) < len(summary.unfinished):
-        pilot.output.notice(f"{len(summary.unfinished) - len(shown):,} more: b2bpilot runs show {run_id}")
+        pilot.output.notice(
+            f"{len(summary.unfinished) - len(shown):,} more: " + our_command("runs", "show", run_id)
+        )
 
 
 def told(summary: Summary) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
@@ -58,7 +59,7 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> Non
     }
     pilot.output.record({"summary": fields}, text=["", f"Ended: {why}", *_told(outcome)])
     if not outcome.is_everything_completed:
-        pilot.output.notice(f"Each letter: b2bpilot runs show {run_id}")
+        pilot.output.notice("Each letter: " + our_command("runs", "show", run_id))
 
 
 def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: float) -> Iterator[str]:
@@ -91,7 +92,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
     lines = {
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",
-        "discarded": "{} left in the queue: a person discarded their messages; `b2bpilot dlq list` names the runs",
+        "discarded": "{} left in the queue: a person discarded their messages, which `dlq list` tells of",
         "set_aside": "{} left in the queue: " + SET_ASIDE,
         "not_ours": "{} left in the queue: of other subscribers",
         "subscription_gone": "{} left in the queue: of subscriptions that no longer exist; --adopt takes them",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
@@ -73,7 +74,7 @@ def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]
     pilot.output.rows("replayed", _rows(pilot, outcomes, counts))
     hidden = counts.total() - counts["processed"] - SHOWN
     if hidden > 0 and pilot.output.format is Format.TABLE:
-        pilot.output.notice(f"{hidden:,} more: b2bpilot runs show {run_id}")
+        pilot.output.notice(f"{hidden:,} more: " + our_command("runs", "show", run_id))
     return counts
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters, rows
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.app import early, in_environment_of
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def restore(
     from b2bpilot.ops.dead_letters.archive import require_whole
     from b2bpilot.ops.dead_letters.source import source_of
 
-    pilot = pilot_of(ctx)
-    found = source_of(pilot.runs_home, source)
+    found = source_of(early(ctx).runs_home, source)
+    pilot = _in_environment_of(ctx, found, force=force)
     with _the_only_restore(pilot), pilot.table() as table:
         plan = _plan(pilot, found, table, force=force)
         marks = _marks(pilot, plan, found, table)
@@ -83,6 +85,14 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             done = _restore(pilot, journal, plan, marks, table)
     _end(pilot, journal.run_id, done, marks)
     require_whole(plan.cut)
+
+
+def _in_environment_of(ctx: typer.Context, found: Source, *, force: bool) -> Pilot:
+    """A run knows its environment, and wins over variables and files; not over what stands on the line, nor with --force."""
+    record, given = found.record, early(ctx).given
+    if record and not force and given.get("env", record.environment) == record.environment:
+        return in_environment_of(ctx, record)
+    return pilot_of(ctx)
 
 
 @contextmanager
@@ -151,7 +161,7 @@ def _marks(pilot: Pilot, plan: RestorePlan, found: Source, table: AskedTable) ->
     for run_id, count in marks.others.items():
         pilot.output.notice(
             f"Discarded in run {run_id} and still so: {count:,} of these messages. No delivery of them is stored. "
-            f"To take that back: b2bpilot dlq restore {run_id}"
+            "To take that back: " + our_command("dlq", "restore", run_id)
         )
     if marks.error:
         pilot.output.notice(f"Whether messages are marked as discarded is unknown: {marks.error}")

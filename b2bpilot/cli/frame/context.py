@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, resolve, state_home
 from b2bpilot.cli.frame.skew import Skews
@@ -40,14 +41,12 @@ class Pilot:
     machine: Machine = machine_time
     """This machine's time: for its own files. What another host dates is compared with `now` and `rows_now`."""
 
-    def __post_init__(self) -> None:
-        self.output.given = self.given
-
     @cached_property
     def settings(self) -> GlobalSettings:
         """Raises SettingsInvalid."""
         settings = self.resolve({})
         self.output.format, self.output.color = settings.output, settings.color
+        self.output.place = settings.place
         self._keep_secret(settings.database_url)
         return settings
 
@@ -216,7 +215,7 @@ class Pilot:
         found = control.export(self.local_home, endpoint_url=self.settings.endpoint_url)
         if found is None:
             raise LocalEnvironmentError(
-                "the local environment is not running", hint="start it with `b2bpilot local up`"
+                "the local environment is not running", hint="start it with " + our_command("local", "up")
             )
         return AwsAccess(
             region=found["AWS_REGION"],

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from b2bpilot.advice import NOWHERE, Place
 from b2bpilot.errors import SettingsInvalid
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -120,6 +121,9 @@ class GlobalSettings:
     color: Color = Color.AUTO
     verbose: bool = False
 
+    place: Place = NOWHERE
+    """Where the commands that we print go: where this one goes, but for what AWS's own variables say to all of its tools."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -159,6 +163,25 @@ def resolve(
         view=view,
         color=_choice(Color, merged.get("color"), Color.NEVER if plain else Color.AUTO),
         verbose=_switch(merged.get("verbose")),
+        place=_place(merged),
+    )
+
+
+KNOWN_DATABASE = Origin("", "B2BPILOT_DATABASE_URL")
+"""Where a printed command reads the database's URL, if it names one: there is nothing to add for this."""
+
+
+def _place(merged: Mapping[str, Origin]) -> Place:
+    def carried(name: str) -> str | None:
+        found = merged.get(name)
+        return None if found is None or found.place.startswith("AWS_") else found.value or None
+
+    return Place(
+        environment=carried("env"),
+        region=carried("region"),
+        profile=carried("profile"),
+        endpoint_url=carried("endpoint_url"),
+        names_a_database=merged.get("database_url", KNOWN_DATABASE).place != KNOWN_DATABASE.place,
     )
 
 

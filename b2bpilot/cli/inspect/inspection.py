@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.logs.log_line import safe
 from b2bpilot.cli.output import Output, Row
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text import plain
-from b2bpilot.cli.text.follow_up import completed
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
 
@@ -26,8 +25,6 @@ SOURCE_WIDTH = 9
 
 def show(output: Output, found: Inspection, *, reveal: bool) -> None:
     """One document for programs; for people the verdict first, then the story, then what to do."""
-    steps = [completed(step, output.given) for step in found.diagnosis.next_steps]
-    found = replace(found, diagnosis=replace(found.diagnosis, next_steps=steps))
     output.record(
         {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)},
         text=story(found, reveal=reveal),
@@ -49,7 +46,11 @@ def show_several(output: Output, found: Several, *, reveal: bool, now: datetime)
     if known and len(known) < len(rows):
         rows = [Row(fields=row.fields, columns={"message id": str(row.fields["message_id"])}) for row in rows]
     output.rows("messages", rows)
-    output.notice(f"This {found.found_as} leads to {len(rows)} messages: `b2bpilot inspect` one of them")
+    output.notice(
+        f"This {found.found_as} leads to {len(rows)} messages: "
+        + our_command("inspect", "MESSAGE_ID")
+        + " tells of one"
+    )
 
 
 def shown_id(clue: Clue) -> str:
@@ -80,7 +81,7 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
     }
 
 
-def story(found: Inspection, *, reveal: bool) -> Iterator[str]:
+def story(found: Inspection, *, reveal: bool) -> Iterator[Words]:
     """Return the story's lines."""
     yield from plain.pairs(list(_head(found, reveal=reveal)))
     yield ""
@@ -116,7 +117,7 @@ def _about(found: Inspection, *, reveal: bool) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _foot(found: Inspection) -> Iterator[tuple[str, str]]:
+def _foot(found: Inspection) -> Iterator[tuple[str, Words]]:
     yield from _listed("gap", found.diagnosis.gaps)
     asked = [_named(one) for one in found.asked if not one.problem]
     yield (
@@ -131,7 +132,7 @@ def _named(asked: Asked) -> str:
     return f"{asked.name} ({asked.answer.note})" if asked.answer.note else asked.name
 
 
-def _listed(name: str, values: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _listed(name: str, values: Sequence[Words]) -> Iterator[tuple[str, Words]]:
     for place, value in enumerate(values):
         yield "" if place else name, value
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words
 from b2bpilot.cli.publish.progress import LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS
 from b2bpilot.plural import many
 
@@ -60,7 +61,7 @@ class LoadDisplay:
         return f"about {left:.0f} s left"
 
 
-def told(report: Report, *, ascii_only: bool) -> Iterator[str]:
+def told(report: Report, *, ascii_only: bool) -> Iterator[Words]:
     """Return the report for people."""
     yield ""
     yield (
@@ -95,13 +96,13 @@ def verdicts(checks: Sequence[Check]) -> Iterator[str]:
         yield f"{check.verdict.value.upper():17}{check.promise}: {check.detail}"
 
 
-def cleaned(report: Report) -> Iterator[str]:
+def cleaned(report: Report) -> Iterator[Words]:
     done = report.cleaning
     if done.rows or done.letters:
         letters = f" and {many(done.letters, 'dead letter')}" if done.letters else ""
         yield f"Removed {many(done.rows, 'row')}{letters}"
     for line in done.left:
-        yield f"Left there: {line}"
+        yield "Left there: " + line
 
 
 def _latency(name: str, latency: Latency) -> str:

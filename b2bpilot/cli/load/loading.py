@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.load import display as load_display
 from b2bpilot.cli.publish.progress import ProofDisplay
@@ -120,7 +121,9 @@ def _clean(table: AskedTable, world: World, loaded: Loaded, report: Report) -> R
     from b2bpilot.ops.load.report import Cleaning
 
     if not report.is_proved:
-        left = f"everything, to find out why; afterwards: b2bpilot runs resume {loaded.run_id}"
+        left: Words = "everything, to find out why; afterwards: " + our_command(
+            "runs", "resume", loaded.run_id
+        )
         return replace(report, cleaning=Cleaning(left=[left]))
     return replace(report, cleaning=clean(table, world, loaded.message_ids(), loaded.poison_ids()))
 
@@ -132,5 +135,5 @@ def _show(pilot: Pilot, report: Report, ending: Ending) -> None:
     if ending.page is not None:
         from b2bpilot.ops.load.page import page
 
-        ending.page.write_text(page(report), encoding="utf-8")
+        ending.page.write_text(page(report, pilot.output.place), encoding="utf-8")
         pilot.output.notice(f"Wrote {ending.page}")

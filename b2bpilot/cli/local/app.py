@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.text.durations import relative
@@ -87,7 +88,9 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
         pilot.output.notice("Ctrl-C ends it.")
         environment.serve()
         pilot.output.notice("Ending the local environment")
-    pilot.output.notice("Ended. Its rows and queues are there again after the next `b2bpilot local up`.")
+    pilot.output.notice(
+        "Ended. Its rows and queues are there again after the next " + our_command("local", "up") + "."
+    )
 
 
 def _show(pilot: Pilot, status: LocalStatus) -> None:
@@ -113,7 +116,10 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
         pilot.output.pairs(fields, text=_running(status, now=pilot.machine()))
         pilot.output.record({}, text=["", "For other AWS tools:", *_exports(status)])
     else:
-        text = [f"No local environment is running in {status.home}", "Start one: b2bpilot local up"]
+        text: list[Words] = [
+            f"No local environment is running in {status.home}",
+            "Start one: " + our_command("local", "up"),
+        ]
         pilot.output.record(fields, text=text)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
@@ -122,7 +123,9 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
                 functions_role=_functions_role(pilot),
             )
     except KeyboardInterrupt:
-        pilot.output.notice("What was done stays; run `b2bpilot migrate` again, and it goes on from there.")
+        pilot.output.notice(
+            "What was done stays; run " + our_command("migrate") + " again, and it goes on from there."
+        )
         raise
     pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))
     if outcome.fitness.obstacles:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.output import Row
 from b2bpilot.plural import many
 
@@ -47,7 +48,7 @@ def row(migration: Migration) -> Row:
     )
 
 
-def remarks(plan: Plan) -> Iterator[str]:
+def remarks(plan: Plan) -> Iterator[Words]:
     """What --status says below the table."""
     from b2bpilot.ops.migrations import State
 
@@ -57,7 +58,8 @@ def remarks(plan: Plan) -> Iterator[str]:
             case State.INTERRUPTED if entry and not plan.migrator:
                 yield (
                     f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not end; "
-                    "`b2bpilot migrate` goes on with it."
+                    + our_command("migrate")
+                    + " goes on with it."
                 )
             case State.DAMAGED:
                 steps = "; ".join(_title(step) for step in migration.steps)
@@ -69,7 +71,11 @@ def remarks(plan: Plan) -> Iterator[str]:
             case _:
                 pass
     if plan.to_record:
-        yield f"Made by hand and not recorded yet: {len(plan.to_record)}; `b2bpilot migrate` records them."
+        yield (
+            f"Made by hand and not recorded yet: {len(plan.to_record)}; "
+            + our_command("migrate")
+            + " records them."
+        )
     if plan.migrator:
         yield f"A migrator is at work: {plan.migrator}."
 

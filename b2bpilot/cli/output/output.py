@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from b2bpilot.advice import NOWHERE, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import drawing
 from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
-from b2bpilot.cli.text import follow_up, plain
+from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
 
 if TYPE_CHECKING:
@@ -39,32 +40,33 @@ class Output:
     format: Format = Format.TABLE
     color: Color = Color.AUTO
     secrets: list[str] = field(default_factory=list, repr=False)
-    given: Mapping[str, str | bool] = field(default_factory=dict, repr=False)
-    """The global options of the command line: the commands that we print carry them."""
+    place: Place = NOWHERE
+    """Where this command goes: the commands that we print go there, too."""
     document: dict[str, object] = field(default_factory=dict, repr=False)
     status: Status | None = field(default=None, repr=False)
     """The line that shows progress on a terminal; it makes room for whatever else is printed."""
 
-    def record(self, fields: Mapping[str, object], *, text: Iterable[str]) -> None:
+    def record(self, fields: Mapping[str, object], *, text: Iterable[Words]) -> None:
         """Show one result: `fields` for programs, lines of text for people."""
         match self.format:
             case Format.TABLE:
                 for line in text:
-                    self._write(follow_up.completed(line, self.given, is_whole=False))
+                    self._write(line if isinstance(line, str) else self._said(line))
             case Format.JSON:
-                self.document.update(follow_up.completed_fields(fields, self.given))
+                self.document.update(fields)
             case Format.JSONL:
                 if fields:
-                    self._write_row(follow_up.completed_fields(fields, self.given))
+                    self._write_row(fields)
             case _:
                 assert_never(self.format)
 
-    def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, str]]) -> None:
+    def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, Words]]) -> None:
         """Show one result with its parts named, one a line."""
+        named = [(name, written(value, self.place)) for name, value in text]
         if self._is_watched(self.stdout) and self.format is Format.TABLE:
-            self._print(drawing.pairs(text))
+            self._print(drawing.pairs(named))
         else:
-            self.record(fields, text=plain.pairs(text))
+            self.record(fields, text=plain.pairs(named))
 
     def lines(self, lines: Sequence[Line]) -> None:
         """Show text for people, styled on a terminal and broken at its width; programs get nothing of it."""
@@ -113,17 +115,18 @@ class Output:
     def rows(self, name: str, rows: Iterable[Row]) -> int:
         """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
         if self.format is Format.JSONL:
-            return sum(self._write_row(follow_up.completed_fields(row.fields, self.given)) for row in rows)
+            return sum(self._write_row(row.fields) for row in rows)
         found = list(rows)
         if self.format is Format.JSON:
-            self.document[name] = [follow_up.completed_fields(row.fields, self.given) for row in found]
+            self.document[name] = [row.fields for row in found]
         elif found:
-            self._table(list(found[0].columns), [list(row.columns.values()) for row in found])
+            cells = [[written(cell, self.place) for cell in row.columns.values()] for row in found]
+            self._table(list(found[0].columns), cells)
         return len(found)
 
-    def painted(self, text: str, style: str) -> str:
+    def painted(self, text: Words, style: str) -> str:
         """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES, or "plain"."""
-        safe = plain.one_line(follow_up.completed(text, self.given))
+        safe = plain.one_line(written(text, self.place))
         is_painted = style in STYLES and safe.strip() and self._is_styled(self.stdout)
         return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if is_painted else safe
 
@@ -134,7 +137,7 @@ class Output:
             return None
         return shutil.get_terminal_size().columns
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: Words) -> None:
         """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
         with contextlib.suppress(BrokenPipeError), self._above_progress():
             self.stderr.write(f"{self._said(text)}\n")
@@ -174,14 +177,14 @@ class Output:
             case Format.JSON:
                 self.document["error"] = error
             case Format.JSONL:
-                self._write(_json({"schema_version": SCHEMA_VERSION, "error": error}))
+                self._write(_json({"schema_version": SCHEMA_VERSION, "error": error}, self.place))
             case _:
                 assert_never(self.format)
 
     def finish(self) -> None:
         """Print the document that was collected; a command that goes on for long does it as soon as it can."""
         if self.format is Format.JSON and self.document:
-            self._write(_json({"schema_version": SCHEMA_VERSION, **self.document}, indent=2))
+            self._write(_json({"schema_version": SCHEMA_VERSION, **self.document}, self.place, indent=2))
             self.document.clear()
         try:
             self.stdout.flush()
@@ -215,15 +218,15 @@ class Output:
         """Whether the stream is a terminal: then the layout may follow its width."""
         return stream.isatty()
 
-    def _said(self, text: str) -> str:
+    def _said(self, text: Words) -> str:
         """Our own words: a command in them can be pasted as it stands."""
-        return self._safe(follow_up.completed(text, self.given))
+        return self._safe(written(text, self.place))
 
     def _safe(self, text: str) -> str:
         return plain.one_line(without_secrets(text, *self.secrets))
 
     def _write_row(self, row: Mapping[str, object]) -> int:
-        self._write(_json({"schema_version": SCHEMA_VERSION, **row}))
+        self._write(_json({"schema_version": SCHEMA_VERSION, **row}, self.place))
         return 1
 
     def _write(self, line: str) -> None:
@@ -260,6 +263,12 @@ class Output:
         return drawing.console(stream, is_styled=self._is_styled(stream))
 
 
-def _json(document: Mapping[str, object], indent: int | None = None) -> str:
+def _json(document: Mapping[str, object], place: Place, indent: int | None = None) -> str:
     """ASCII: a lone surrogate or a terminal's escape in a message's text must not reach the stream as it is."""
-    return json.dumps(document, indent=indent)
+
+    def in_text(value: object) -> str:
+        if isinstance(value, Said):
+            return value.written(place)
+        raise TypeError(f"no JSON has {type(value).__name__}")
+
+    return json.dumps(document, indent=indent, default=in_text)

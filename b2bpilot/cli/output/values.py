@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from b2bpilot.advice import Words
+
 
 class OutputFailed(Exception):
     """Our stdout cannot be written: a full disk, for instance."""
@@ -20,7 +22,7 @@ class Failure:
 
     code: str
     message: str
-    hint: str | None
+    hint: Words | None
     exit_code: int
     details: str | None = None
 
@@ -30,13 +32,13 @@ class Row:
     """One of many results: `fields` for programs, the cells of the table by heading for people."""
 
     fields: Mapping[str, object]
-    columns: Mapping[str, str]
+    columns: Mapping[str, Words]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """Text for people. On a terminal it has rich's `style`, and goes on below itself `indent` columns to the right."""
 
-    text: str = ""
+    text: Words = ""
     style: str = ""
     indent: int = 0

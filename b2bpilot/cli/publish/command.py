@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL, user_config
 from b2bpilot.cli.runs.kind import KINDS, RunKind
@@ -214,7 +215,9 @@ def _save(pilot: Pilot, name: str, fixture: Fixture) -> None:
     from b2bpilot.ops.publish import fixtures
 
     path, replaced = fixtures.save(fixtures_folder(pilot), name, fixture)
-    text = f"{'Replaced' if replaced else 'Saved'} {path}; nothing was sent. Send it: b2bpilot publish {name}"
+    text = f"{'Replaced' if replaced else 'Saved'} {path}; nothing was sent. Send it: " + our_command(
+        "publish", name
+    )
     pilot.output.record({"saved": {"name": name, "file": str(path), "replaced": replaced}}, text=[text])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -39,7 +40,7 @@ def show_one(pilot: Pilot, run_id: str, result: Result, *, is_test: bool) -> Non
     }
     if result.error is not None:
         pilot.output.record({"published": published}, text=[])
-        pilot.output.notice(f"Try it again under the same id: b2bpilot runs resume {run_id}")
+        pilot.output.notice("Try it again under the same id: " + our_command("runs", "resume", run_id))
         return
     how = f"SNS {result.sns_message_id}" if result.sns_message_id else "through the webhook"
     kind = f"test, {how}" if is_test else how

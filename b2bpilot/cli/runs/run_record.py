@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
@@ -130,12 +131,14 @@ def is_well(message: MessageState, record: RunRecord) -> bool:
     return message.stage.value == kind_of(record).well and message.fate in (None, "completed")
 
 
-def advice(record: RunRecord, *, can_resume: bool) -> Iterator[str]:
+def advice(record: RunRecord, *, can_resume: bool) -> Iterator[Words]:
     """Return the next command, where there is one."""
     if record.state.value == "interrupted" and can_resume:
-        yield f"It was interrupted: b2bpilot runs resume {record.run_id}"
+        yield "It was interrupted: " + our_command("runs", "resume", record.run_id)
     if kind_of(record).archives and any(state.was_archived for state in record.messages.values()):
-        yield f"Its dead letters are archived: b2bpilot dlq restore {record.run_id} -e {record.environment}"
+        yield "Its dead letters are archived: " + our_command(
+            "dlq", "restore", record.run_id, "-e", record.environment
+        )
 
 
 def require_same_place(pilot: Pilot, record: RunRecord) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -83,7 +84,7 @@ def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> Non
     shown = problems if pilot.output.format is not Format.TABLE else problems[:SHOWN]
     pilot.output.rows("problems", (_row(problem) for problem in shown))
     if len(shown) < len(problems):
-        pilot.output.notice(f"{len(problems) - len(shown):,} more: b2bpilot runs show {run_id}")
+        pilot.output.notice(f"{len(problems) - len(shown):,} more: " + our_command("runs", "show", run_id))
 
 
 @contextmanager
@@ -118,9 +119,9 @@ def _tell_so_far(pilot: Pilot, journal: Journal) -> bool:
 
 
 def _tell(pilot: Pilot, run_id: str, command: str) -> None:
-    pilot.output.notice(f"See what was done: b2bpilot runs show {run_id}")
+    pilot.output.notice("See what was done: " + our_command("runs", "show", run_id))
     if command in KINDS and KINDS[command].resume:
-        pilot.output.notice(f"Go on with it: b2bpilot runs resume {run_id}")
+        pilot.output.notice("Go on with it: " + our_command("runs", "resume", run_id))
 
 
 def _row(problem: Problem) -> Row:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.output import Line
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline
@@ -60,14 +61,16 @@ def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
     if not now:
         where = " in what could be looked at" if unanswered else ""
         yield Line(
-            f"Nothing wrong was seen{where}. Whether all is deployed right, `b2bpilot verify -e {reading.environment.name}` tells.",
+            f"Nothing wrong was seen{where}. Whether all is deployed right, "
+            + our_command("verify")
+            + " tells.",
             HEADING,
         )
     yield from _numbered(now, reading, first=1, style=BAD)
     for name, answer in unanswered:
         yield Line(f"Not looked at: {name}: {answer.error}", UNKNOWN, indent=3)
         if answer.hint:
-            yield Line(f"   {answer.hint}", QUIET, indent=3)
+            yield Line("   " + answer.hint, QUIET, indent=3)
     if earlier := found[len(now) :]:
         yield Line()
         yield Line("Earlier: seen in the time that is looked at, and not lately", HEADING)
@@ -79,8 +82,8 @@ def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, style: 
         text = f"{finding.text[:1].upper()}{finding.text[1:]} ({_when(finding.last, now=reading.at)})"
         yield Line(f"{place}. {text}", style, indent=3)
         if finding.hint:
-            yield Line(f"   {finding.hint}", QUIET, indent=3)
-        yield Line(f"   {runnable(finding.command, reading.environment.access)}", COMMAND)
+            yield Line("   " + finding.hint, QUIET, indent=3)
+        yield Line("   " + runnable(finding.command, reading.environment.access), COMMAND)
 
 
 def _when(last: Seen, *, now: datetime) -> str:
@@ -188,12 +191,12 @@ def _rows(rows: TableSummary) -> str:
     return ", ".join(counts) or "none"
 
 
-def _alarms(alarms: Sequence[Alarm], reading: Reading) -> str:
+def _alarms(alarms: Sequence[Alarm], reading: Reading) -> Words:
     from b2bpilot.aws.alarms import AlarmState
     from b2bpilot.ops.status.findings import is_over, short_name
 
     if not alarms:
-        return f"there are none; `b2bpilot verify -e {reading.environment.name} --only alarms` tells more"
+        return "there are none; " + our_command("verify", "--only", "alarms") + " tells more"
     on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
     silent = sum(not alarm.actions_enabled for alarm in alarms)
     names = [
@@ -231,8 +234,12 @@ def _run(run: RunRecord, *, now: datetime) -> str:
     return f"{row['age']}: {run.run_id} {run.state}" + (f": {result}" if result else "")
 
 
-def _shown(name: str, answer: Answer[T], text: Callable[[T], str]) -> Line:
-    return _unknown(name, answer) if answer.value is None else _line(name, text(answer.value))
+def _shown(name: str, answer: Answer[T], text: Callable[[T], Words]) -> Line:
+    return _unknown(name, answer) if answer.value is None else _said(name, text(answer.value))
+
+
+def _said(name: str, text: Words) -> Line:
+    return _line(name, text) if isinstance(text, str) else Line(f"{name:<{NAME}}" + text, indent=NAME)
 
 
 def _unknown(name: str, answer: Answer[object]) -> Line:

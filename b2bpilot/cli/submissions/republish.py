@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
@@ -238,7 +239,9 @@ def _show_end(pilot: Pilot, run_id: str, done: Republished) -> None:
         ),
     )
     if len(shown) < len(done.problems):
-        pilot.output.notice(f"{len(done.problems) - len(shown):,} more: b2bpilot runs show {run_id}")
+        pilot.output.notice(
+            f"{len(done.problems) - len(shown):,} more: " + our_command("runs", "show", run_id)
+        )
 
 
 def _messages(count: int) -> str:

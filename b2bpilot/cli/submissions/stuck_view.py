@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.output import Output, Row
 from b2bpilot.cli.submissions import submission
 from b2bpilot.ops.submissions import ADVICE, Problem, possible_run, problem_of
@@ -52,7 +53,7 @@ class StuckView:
             output.notice("No row needs anybody.")
             return
         self._tell_unknown(output)
-        output.notice("`b2bpilot inspect MESSAGE_ID` tells the whole story of one")
+        output.notice(our_command("inspect", "MESSAGE_ID") + " tells the whole story of one")
 
     def _tell_unknown(self, output: Output) -> None:
         if not self.problems.keys() & {Problem.FAILED, Problem.RETRY_POSSIBLE, Problem.STUCK}:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.commands import Command, Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.subscriptions import subscription
@@ -63,7 +64,7 @@ def _explain(pilot: Pilot, found: Survey) -> None:
         stack = pilot.environment.stack
         pilot.output.notice(
             f"No subscription delivers to {stack.processor_function_name}: nothing that is published is stored. "
-            f"Deploy template.yaml again, or see `b2bpilot verify -e {pilot.environment_name} --only topic`"
+            "Deploy template.yaml again, or see " + our_command("verify", "--only", "topic")
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words
 from b2bpilot.aws import pasted
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
@@ -50,12 +51,12 @@ def row(report: Report, access: AwsAccess) -> Row:
     )
 
 
-def reasons(report: Report, access: AwsAccess) -> Iterator[str]:
+def reasons(report: Report, access: AwsAccess) -> Iterator[Words]:
     """Return what speaks against a subscription, each with the command that mends it."""
     for one in (*report.problems, *report.doubts, *report.remarks):
         yield f"{name(report.subscription)}: {one.text}"
         if one.command:
-            yield f"  {runnable(one.command, access)}"
+            yield "  " + runnable(one.command, access)
 
 
 def counts(survey: Survey) -> list[str]:
@@ -105,9 +106,9 @@ def why(trial: Trial, *, reveal: bool) -> str:
     return "its filter policy accepts it" if found.filter_policy else "it has no filter policy"
 
 
-def runnable(command: str, access: AwsAccess) -> str:
+def runnable(command: Words, access: AwsAccess) -> Words:
     """Return a command of `aws` that reaches the account and region that were looked at."""
-    if not command.startswith("aws "):
+    if not isinstance(command, str) or not command.startswith("aws "):
         return command
     return f"{pasted.credentials(access)}aws {pasted.options(access)}{command.removeprefix('aws ')}"
 
@@ -137,7 +138,7 @@ def _address(text: str) -> str:
     return f"{local[:1]}***{at}{domain}"
 
 
-def _reason(one: Reason, access: AwsAccess) -> dict[str, str | None]:
+def _reason(one: Reason, access: AwsAccess) -> dict[str, Words | None]:
     return {"text": one.text, "command": runnable(one.command, access) if one.command else None}
 
 

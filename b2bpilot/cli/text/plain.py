@@ -6,6 +6,8 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
+from b2bpilot.advice import Words
+
 GAP = "  "
 EMOJI_JOINERS = "\u200d\ufe0f"
 NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -38,11 +40,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[st
         yield GAP.join(_padded(cell, size) for cell, size in zip(row, widths, strict=True)).rstrip()
 
 
-def pairs(items: Sequence[tuple[str, str]]) -> Iterator[str]:
+def pairs(items: Sequence[tuple[str, Words]]) -> Iterator[Words]:
     """Return `name  value` lines with the values below each other."""
     size = max((width(name) for name, _ in items), default=0)
     for name, value in items:
-        yield f"{_padded(name, size)}{GAP}{one_line(value)}".rstrip()
+        named = _padded(name, size) + GAP
+        yield f"{named}{one_line(value)}".rstrip() if isinstance(value, str) else named + value
 
 
 def _padded(text: str, size: int) -> str:

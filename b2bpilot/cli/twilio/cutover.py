@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run
@@ -118,7 +119,7 @@ def _show_plan(
     pilot.output.record({"affected_numbers": numbers}, text=text)
     levels_table(pilot, "before", chosen.affected[:SHOWN], reveal=reveal)
     if numbers > SHOWN:
-        pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: b2bpilot twilio route")
+        pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: " + our_command("twilio", "route"))
     pilot.output.record({}, text=[""])
     show_changes(pilot, planned)
     for warning in _warnings(planned, url, fallback_url):
@@ -189,11 +190,11 @@ def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_i
         found = delivering(twilio, chosen, url)
     except TwilioFailed as exc:
         output.notice(f"What decides now could not be read: {exc}")
-        output.notice("See it later: b2bpilot twilio route")
+        output.notice("See it later: " + our_command("twilio", "route"))
         found = []
     else:
         _show_routes(pilot, found, url=url, reveal=reveal)
-    output.notice(f"Back to what was: b2bpilot twilio rollback {run_id}")
+    output.notice("Back to what was: " + our_command("twilio", "rollback", run_id))
     require_delivery(found, url, run_id)
 
 
@@ -216,4 +217,4 @@ def _show_routes(pilot: Pilot, found: Sequence[Route], *, url: str, reveal: bool
     lines = [f"{each['number']}: {each['danger']}" for each in fields[:SHOWN]]
     output.record({"unsafe": fields}, text=["", *lines] if lines else [])
     if len(lines) < len(fields):
-        output.notice(f"{len(fields) - len(lines):,} more are unsafe: b2bpilot twilio route")
+        output.notice(f"{len(fields) - len(lines):,} more are unsafe: " + our_command("twilio", "route"))

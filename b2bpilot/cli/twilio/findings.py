@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -37,7 +38,7 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
             "lost: redacted at Twilio, or they may be, and the table does not have them",
         ),
         (Verdict.ID_TAKEN, "not stored, and not to be published: a test's row has their id"),
-        (Verdict.DEAD_LETTER, "in the dead-letter queue: b2bpilot dlq redrive"),
+        (Verdict.DEAD_LETTER, "in the dead-letter queue: " + our_command("dlq", "redrive")),
         (Verdict.FAILED, "failed: they have a row that says why"),
         (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
         (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -61,7 +62,9 @@ def _show(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
     shown = recovered.problems if pilot.output.format is not Format.TABLE else recovered.problems[:SHOWN]
     pilot.output.rows("problems", (_problem_row(problem) for problem in shown))
     if len(shown) < len(recovered.problems):
-        pilot.output.notice(f"{len(recovered.problems) - len(shown):,} more: b2bpilot runs show {run_id}")
+        pilot.output.notice(
+            f"{len(recovered.problems) - len(shown):,} more: " + our_command("runs", "show", run_id)
+        )
 
 
 def _told(recovered: Recovered) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.runs import run_record
@@ -84,7 +85,8 @@ def _restore(
     pilot.output.record({"restored": len(left), "run_id": journal.run_id}, text=text)
     if any(each.is_contested for each in left):
         pilot.output.notice(
-            f"What run {record.run_id} sent without an answer may still be carried out: look again with b2bpilot twilio route"
+            f"What run {record.run_id} sent without an answer may still be carried out: look again with "
+            + our_command("twilio", "route")
         )
 
 
@@ -103,7 +105,7 @@ def _require_none_blank(blank: Sequence[Change], *, is_some_restored: bool) -> N
         return
     names = ", ".join(f"{each.level.value} {each.sid}" for each in blank)
     told = f"{names} had no URL before and keeps the new one: without a URL messages are lost for good"
-    hint = "point it elsewhere with `b2bpilot twilio cutover --to URL`"
+    hint = "point it elsewhere with " + our_command("twilio", "cutover", "--to", "URL")
     if is_some_restored:
         raise PartlyFailed(told, hint=hint)
     raise Refused(f"{told}. Nothing was changed", hint=hint)

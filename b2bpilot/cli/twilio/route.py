@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
@@ -46,7 +47,9 @@ def route(
     with pilot.output.progress("Reading numbers, services and applications"):
         found = routes(twilio_access_of(pilot).connect(), phone_number=number)
     if number and not found:
-        raise NotFound("the Twilio account has no such number", hint="see `b2bpilot twilio route --reveal`")
+        raise NotFound(
+            "the Twilio account has no such number", hint="see " + our_command("twilio", "route", "--reveal")
+        )
     unsafe = {each.number.sid: list(dangers(each, expected_url=expected)) for each in found}
     pilot.output.rows("routes", (_row(each, unsafe[each.number.sid], reveal=reveal) for each in found))
     if not found:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.cli.runs.running import resumed_run
@@ -41,7 +42,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     told = switch.in_words(left, unread)
     text = f"Changed {len(left)}; {told}" if left else "It was changed before."
     pilot.output.record({"changed": len(left), "run_id": record.run_id}, text=[text])
-    pilot.output.notice("What decides now, and what is unsafe about it: b2bpilot twilio route")
+    pilot.output.notice("What decides now, and what is unsafe about it: " + our_command("twilio", "route"))
 
 
 for _command in ("cutover", "rollback"):

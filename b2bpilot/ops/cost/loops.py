@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from b2bpilot.advice import Command, our_command
 from b2bpilot.ops.cost.usage import Usage
 from b2bpilot.plural import many
 
@@ -20,15 +21,15 @@ class Loop:
     text: str
     actual: int
     expected: int
-    command: str
+    command: Command
 
 
-def loops(used: Usage, *, environment: str) -> list[Loop]:
+def loops(used: Usage) -> list[Loop]:
     """Return what looks like a loop; what CloudWatch has no data of is not judged."""
-    return list(_found(used, f"-e {environment}"))
+    return list(_found(used))
 
 
-def _found(used: Usage, env: str) -> Iterator[Loop]:
+def _found(used: Usage) -> Iterator[Loop]:
     processor = used.functions["processor"]
     if pair := _excess(processor.invocations, used.received_events):
         yield _loop(
@@ -36,7 +37,7 @@ def _found(used: Usage, env: str) -> Iterator[Loop]:
             ("time", "times"),
             ("event", "events"),
             "the processor ran {} for {}: Lambda repeats runs that fail",
-            f"b2bpilot diagnose errors {env}",
+            our_command("diagnose", "errors"),
         )
     if pair := _excess(used.published, used.webhook_requests):
         yield _loop(
@@ -45,7 +46,7 @@ def _found(used: Usage, env: str) -> Iterator[Loop]:
             ("request", "requests"),
             "{} published for {} to the webhook: the stale processor, a redrive through the "
             "topic or a command published the others",
-            f"b2bpilot logs {env}",
+            our_command("logs"),
         )
     if pair := _excess(_sum(used.stored, used.duplicates), used.stored):
         yield _loop(
@@ -53,12 +54,12 @@ def _found(used: Usage, env: str) -> Iterator[Loop]:
             ("message", "messages"),
             ("was", "were"),
             "{} arrived, and only {} new",
-            f"b2bpilot diagnose duplicates {env}",
+            our_command("diagnose", "duplicates"),
         )
 
 
 def _loop(
-    pair: tuple[int, int], actually: tuple[str, str], expectedly: tuple[str, str], text: str, command: str
+    pair: tuple[int, int], actually: tuple[str, str], expectedly: tuple[str, str], text: str, command: Command
 ) -> Loop:
     actual, expected = pair
     told = text.format(many(actual, *actually), many(expected, *expectedly))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.cutover.route import Level, Route, Target, in_words
 from b2bpilot.twilio.overrides import faults_of
@@ -65,13 +66,14 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
         found = [route for route in routes if route.number.phone_number == number]
         if not found:
             raise NotFound(
-                "the Twilio account has no such number", hint="see `b2bpilot twilio route --reveal`"
+                "the Twilio account has no such number",
+                hint="see " + our_command("twilio", "route", "--reveal"),
             )
         return _of_number(routes, found[0])
     if not routes or len(_of_number(routes, routes[0]).affected) != len(routes):
         raise UsageError(
             f"the Twilio account has {len(routes)} numbers: name one with --number, or a service with --service",
-            hint="see `b2bpilot twilio route`",
+            hint="see " + our_command("twilio", "route"),
         )
     return _of_number(routes, routes[0])
 
@@ -130,7 +132,10 @@ def require_delivery(routes: Sequence[Route], url: str, run_id: str) -> None:
         names = ", ".join(route.number.sid for route in wrong)
         raise PartlyFailed(
             f"it is written, but as Twilio shows it {len(wrong):,} of {len(routes):,} numbers do not deliver to the new URL: {names}",
-            hint=f"see `b2bpilot twilio route`; back to what was: b2bpilot twilio rollback {run_id}",
+            hint="see "
+            + our_command("twilio", "route")
+            + "; back to what was: "
+            + our_command("twilio", "rollback", run_id),
         )
 
 

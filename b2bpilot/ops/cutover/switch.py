@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
@@ -67,7 +68,10 @@ def require_not_rolled_back(home: Path, record: RunRecord, *, unreadable: Callab
         if rollback.parameters.get("of") == record.run_id:
             raise Refused(
                 f"run {record.run_id} was rolled back by {rollback.run_id}. Nothing was changed",
-                hint="see `b2bpilot twilio route`; to cut over again: b2bpilot twilio cutover",
+                hint="see "
+                + our_command("twilio", "route")
+                + "; to cut over again: "
+                + our_command("twilio", "cutover", "--to", "stack"),
             )
 
 
@@ -94,7 +98,9 @@ def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False)
         if now not in (each.before, each.after) and not force:
             raise Refused(
                 f"{name_of(each)} was set to something else since. This command wrote nothing",
-                hint="see `b2bpilot twilio route`; only `twilio rollback --force` overwrites it",
+                hint="see "
+                + our_command("twilio", "route")
+                + "; only `twilio rollback --force` overwrites it",
             )
         left.append(replace(each, before=each.before if now == each.after else now))
     return left
@@ -165,8 +171,12 @@ def _stopped(
     rest = f", {total - done - 1} not tried" if done + 1 < total else ""
     return PartlyFailed(
         f"{error}; {done} of {total} were changed before, {name_of(each)} {state}{rest}",
-        hint=f"see `b2bpilot twilio route`; back to what was: b2bpilot twilio rollback {run_id}; "
-        f"or on: b2bpilot runs resume {run_id}",
+        hint="see "
+        + our_command("twilio", "route")
+        + "; back to what was: "
+        + our_command("twilio", "rollback", run_id)
+        + "; "
+        "or on: " + our_command("runs", "resume", run_id),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from b2bpilot.advice import Words
 from b2bpilot.ops.cutover.change import Change
 from b2bpilot.ops.cutover.route import Level
 from b2bpilot.plural import many
@@ -92,7 +93,7 @@ def name_of(change: Change) -> str:
 
 
 def _seen(
-    twilio: Twilio, change: Change, told: str, *, enough: int, hint: str | None, is_answered: bool = False
+    twilio: Twilio, change: Change, told: str, *, enough: int, hint: Words | None, is_answered: bool = False
 ) -> bool:
     """Return True when the change is shown, False when it is only answered for. Raises TwilioFailed."""
     looks = look_again(lambda: read(twilio, change) == change.after, enough=enough)

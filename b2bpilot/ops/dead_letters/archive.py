@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.dead_letters.whole import WholeLetter
@@ -170,7 +171,8 @@ def parsed(text: bytes, place: str) -> Archived:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ArchiveInvalid(
-            f"{place}: not an exported dead letter", hint="name a file that `b2bpilot dlq export` wrote"
+            f"{place}: not an exported dead letter",
+            hint="name a file that " + our_command("dlq", "export", "FILE") + " wrote",
         ) from exc
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.entries import Journal, entry
@@ -52,7 +53,7 @@ class Discarded:
     problems: Sequence[Problem] = ()
     unmarked: Sequence[Problem] = ()
     """Dead letters whose message may be published again, as its row could not be marked."""
-    mark_hint: str = ""
+    mark_hint: Words = ""
     """What comes before those can be marked."""
     marked: int = 0
     """Rows of messages that are not stored any more."""
@@ -76,14 +77,17 @@ def require_all_done(discarded: Discarded, *, run_id: str) -> None:
         parts += [f"not known to be deleted: {many(unknown, 'dead letter')}"] * bool(unknown)
         raise PartlyFailed(
             "; ".join(parts),
-            hint=f"see `b2bpilot dlq list`, and discard again, or `b2bpilot runs resume {run_id}`",
+            hint="see "
+            + our_command("dlq", "list")
+            + ", and discard again, or "
+            + our_command("runs", "resume", run_id),
         )
     if discarded.unmarked:
-        then = f"`b2bpilot runs resume {run_id}` marks them"
+        then = our_command("runs", "resume", run_id) + " marks them"
         first = discarded.mark_hint
         raise PartlyFailed(
             f"of {len(discarded.unmarked):,} of the messages: {NOT_MARKED}",
-            hint=f"{first} first; then {then}"
+            hint=first + " first; then " + then
             if first
             else f"{then} once the processor's database can be asked",
         )

@@ -10,6 +10,7 @@ from datetime import datetime
 from difflib import unified_diff
 from typing import Any
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import (
     AwsDenied,
     AwsError,
@@ -84,7 +85,7 @@ def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLett
                 f"none of {many(seen.saw, 'dead letter')}, of about {seen.about:,}, has the id {letter_id}: "
                 f"{THE_OTHERS}"
             )
-        raise NotFound(told, hint="see `b2bpilot dlq list`")
+        raise NotFound(told, hint="see " + our_command("dlq", "list"))
     if len(letters) > 1:
         ids = ", ".join(letter.queue_message_id for letter in letters)
         raise UsageError(
@@ -103,17 +104,22 @@ def require_editable(letter: WholeLetter, state: RowState) -> None:
     if state is RowState.COMPLETED and letter.owner.rows_count:
         raise Refused(
             f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
-            hint=f"take the letter out with `b2bpilot dlq discard --message-id {message_id}`",
+            hint="take the letter out with " + our_command("dlq", "discard", "--message-id", message_id),
         )
     if state is RowState.DISCARDED:
         raise Refused(
             f"a person discarded message {message_id}: an edited one would not be stored. Nothing was changed",
-            hint=f"`b2bpilot inspect {message_id}` names the run; `b2bpilot dlq restore RUN` takes it back",
+            hint=our_command("inspect", message_id)
+            + " names the run; "
+            + our_command("dlq", "restore", "RUN")
+            + " takes it back",
         )
     if state is RowState.IN_PROGRESS:
         raise Refused(
             f"a lease on message {message_id} holds: a run is at work on it, or died a moment ago. Nothing was changed",
-            hint="edit it once the lease is over: `b2bpilot submissions show` names its end",
+            hint="edit it once the lease is over: "
+            + our_command("submissions", "show", message_id)
+            + " names its end",
         )
 
 
@@ -142,7 +148,7 @@ def edited(letter: WholeLetter, after: str) -> Edit:
             continue
         raise EditInvalid(
             f"{name} is locked: it is the message's identity. Nothing was changed",
-            hint="another message is published with `b2bpilot publish`",
+            hint="another message is published with " + our_command("publish"),
         )
     try:
         encode(decode(json.dumps(document)))
@@ -256,11 +262,11 @@ class Replace:
         self.journal.write(entry("unknown", letter, error=str(error)))
         raise PartlyFailed(
             f"nobody knows whether the edited dead letter is in the queue; the original is: {error}",
-            hint="`b2bpilot runs resume` looks for it and goes on",
+            hint=our_command("runs", "resume", self.marker.run_id) + " looks for it and goes on",
         )
 
     def _delete(self, held: Holding, letter: DeadLetter) -> None:
-        hint = "`b2bpilot runs resume` deletes the original"
+        hint = our_command("runs", "resume", self.marker.run_id) + " deletes the original"
         sent = "the edited dead letter is in the queue"
         try:
             refused = bool(held.delete([letter]))
@@ -288,7 +294,7 @@ class Replace:
             raise PartlyFailed(
                 "the edited letter is in the queue; whether the original is, too, cannot be told: about "
                 f"{others:,} could not be received",
-                hint="`b2bpilot runs resume` looks again",
+                hint=our_command("runs", "resume", self.marker.run_id) + " looks again",
             )
         if is_sent:
             self.journal.write({"event": "deleted", **fields, "found": "gone"})
@@ -298,7 +304,7 @@ class Replace:
         )
         raise NotFound(
             "the dead letter is not in the queue any more, or somebody else has it; no edited one was sent",
-            hint="see `b2bpilot dlq list`",
+            hint="see " + our_command("dlq", "list"),
         )
 
 

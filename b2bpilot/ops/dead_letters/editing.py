@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.archive import (
     Archived,
@@ -59,9 +60,10 @@ def _require_replaced(not_replaced: str | None, *, run_id: str) -> None:
     if not_replaced is not None:
         raise PartlyFailed(
             "the dead letter is replaced, but the row still says what the original said: whoever publishes the row, the "
-            "stale processor or `b2bpilot submissions republish`, publishes the original, and the edited dead letter is "
+            "stale processor or a person, publishes the original, and the edited dead letter is "
             f"removed as completed after that: {not_replaced}",
-            hint=f"`b2bpilot runs resume {run_id}` writes the row once the processor's database can be asked; until then do "
+            hint=our_command("runs", "resume", run_id)
+            + " writes the row once the processor's database can be asked; until then do "
             "not publish the row again",
         )
 
@@ -91,7 +93,9 @@ def _write_row(marker: Marker, journal: Journal, queue: LookQueue, new: Archived
             _require_replaced(marking.why, run_id=marker.run_id)
         case _:
             why = marking.why or "the message was completed meanwhile: its row says with which text"
-            raise PartlyFailed(f"the row could not be written: {why}", hint="see `b2bpilot dlq list`")
+            raise PartlyFailed(
+                f"the row could not be written: {why}", hint="see " + our_command("dlq", "list")
+            )
 
 
 def resume_edit(

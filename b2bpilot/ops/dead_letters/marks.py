@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.entries import Journal
 from b2bpilot.ops.table.asked import ChangedTable
@@ -57,7 +58,7 @@ class Marking:
 
     mark: Mark
     why: str = ""
-    hint: str = ""
+    hint: Words = ""
     """What lets the table be asked again, as far as its own error says."""
 
 

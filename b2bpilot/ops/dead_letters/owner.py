@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Listed, Subscription, listed, subscription_of
@@ -131,7 +132,7 @@ class LiveSubscribers:
         if not is_subscription(arn):
             raise UsageError(
                 f"--adopt: {arn!r} is not a subscription's ARN",
-                hint="`b2bpilot dlq list` names the subscriptions that are gone",
+                hint=our_command("dlq", "list") + " names the subscriptions that are gone",
             )
         owner = self.owner_of_subscription(arn)
         match owner.ownership:

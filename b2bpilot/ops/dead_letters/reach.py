@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, Refused
 from b2bpilot.ops.environment import Environment
@@ -14,7 +15,7 @@ from b2bpilot.ops.subscriptions.verdict import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
 from b2bpilot.pipeline.message import Encoded
 
-HINT = "see `b2bpilot subscriptions`, or redrive with --via invoke"
+HINT = "see " + our_command("subscriptions") + ", or redrive with --via invoke"
 
 
 class Reach:

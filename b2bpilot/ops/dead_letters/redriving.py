@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, assert_never
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.functions import Function
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.dead_letters import unseen
@@ -106,7 +107,7 @@ def reserve_of(function: Reserved) -> int | None:
     if reserve == 0:
         raise Refused(
             f"{function.name} has a reserved concurrency of 0: it takes no event",
-            hint="`b2bpilot verify --only processor` gives the command that turns it on again",
+            hint=our_command("verify", "--only", "processor") + " gives the command that turns it on again",
         )
     return reserve
 
@@ -239,7 +240,9 @@ def check_taken(taken: Taken, order: Order) -> None:
         raise TimedOut(
             f"no dead letter could be taken: of about {taken.hidden:,}, another consumer or a run that was killed holds all, "
             f"or they are delayed. {unseen.APPROXIMATE}",
-            hint="try again when it has ended; `b2bpilot runs list` shows runs from this machine",
+            hint="try again when it has ended; "
+            + our_command("runs", "list")
+            + " shows runs from this machine",
         )
     if taken.more and not order.may_take_more:
         raise Refused(
@@ -256,7 +259,8 @@ def require_something_to_do(left_alone: int, owners: Mapping[Owner, int]) -> Non
     if left_alone:
         raise PartlyFailed(
             f"nothing was sent: {many(left_alone, 'dead letter stays', 'dead letters stay')} in the queue",
-            hint="`b2bpilot dlq show ID` tells what each needs; --include-poison sends what came back three times",
+            hint=our_command("dlq", "show", "ID")
+            + " tells what each needs; --include-poison sends what came back three times",
         )
 
 
@@ -269,7 +273,8 @@ def require_rest_of_plan(order: Order, plan: Plan, table: Table) -> None:
     if open_:
         raise PartlyFailed(
             f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
-            hint="another consumer may hide them: apply the plan again, or see `b2bpilot inspect`",
+            hint="another consumer may hide them: apply the plan again, or see "
+            + our_command("inspect", open_[0]),
         )
 
 
@@ -281,7 +286,7 @@ def require_everything_completed(summary: Summary) -> None:
         summary.completed + summary.removed,
         len(summary.unfinished) + summary.not_sent + summary.set_aside,
     )
-    hint = "`b2bpilot dlq list` shows what is in the queue now"
+    hint: Words = our_command("dlq", "list") + " shows what is in the queue now"
     if not summary.is_certain:
         hint = "another consumer hides letters of this run: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""

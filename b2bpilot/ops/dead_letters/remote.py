@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.functions import Function, Invocation
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingState
 from b2bpilot.aws.queue import DeadLetterQueue
@@ -128,7 +129,7 @@ def require_interrupted(record: RunRecord) -> None:
     if record.state is RunState.FINISHED:
         raise Refused(
             f"run {record.run_id} came to its end: there is nothing to resume",
-            hint="what it left is in the queue: see `b2bpilot dlq list`, and redrive again",
+            hint="what it left is in the queue: see " + our_command("dlq", "list") + ", and redrive again",
         )
 
 
@@ -202,7 +203,7 @@ def require_start(redriver: Redriver) -> None:
 def _does_not_run(redriver: Redriver, error: str) -> Refused:
     return Refused(
         f"{redriver.name} does not run: {error}. Nothing was changed",
-        hint="`b2bpilot verify` says whether it is set up; or use the engine of this terminal",
+        hint=our_command("verify") + " says whether it is set up; or use the engine of this terminal",
     )
 
 
@@ -244,7 +245,7 @@ def _already_on(mapping: Mapping, reading: MappingReading) -> Refused:
         )
     return Refused(
         f"the redriver is {state} already for run {found.run_id}. Nothing was changed",
-        hint="wait for its end; `b2bpilot status` shows it",
+        hint="wait for its end; " + our_command("status") + " shows it",
     )
 
 

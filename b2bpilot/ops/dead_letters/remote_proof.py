@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 from b2bpilot.ops.dead_letters.look import Look, Queue, look
@@ -156,7 +157,7 @@ class Outcome:
         if self.completed is None:
             raise PartlyFailed(
                 f"nothing is proven: {self.database_error}",
-                hint="`b2bpilot dlq list` shows what is left",
+                hint=our_command("dlq", "list") + " shows what is left",
             )
         left = [
             f"{many(count, 'message' if name == 'missing' else 'dead letter')} {name.replace('_', ' ')}"
@@ -165,7 +166,7 @@ class Outcome:
         ]
         raise PartlyFailed(
             f"{many(self.completed, 'message')} completed; {', '.join(left)}",
-            hint="`b2bpilot dlq list` shows what is in the queue now",
+            hint=our_command("dlq", "list") + " shows what is in the queue now",
         )
 
 

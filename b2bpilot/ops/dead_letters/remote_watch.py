@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.mappings import MappingReading, MappingState
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
@@ -140,7 +141,7 @@ def _look(mapping: Mapping, queue: Queue, run: RemoteRun) -> Reading:
     if known is not None and known.run_id != run.run_id:
         raise PartlyFailed(
             f"run {known.run_id} took the place of {run.run_id}, and goes on with its letters",
-            hint="wait for its end; `b2bpilot status` shows it",
+            hint="wait for its end; " + our_command("status") + " shows it",
         )
     return Reading(
         at=reading.read_at,

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MessageUnreadable, PartlyFailed
 from b2bpilot.ops.dead_letters.copies import Copies
 from b2bpilot.ops.dead_letters.entries import Journal, entry
@@ -107,7 +108,7 @@ def require_readable(copies: Copies) -> None:
     if not copies.readable:
         raise MessageUnreadable(
             f"of {many(len(copies.chosen), 'dead letter')}, none can be read",
-            hint="`b2bpilot dlq list` shows why",
+            hint=our_command("dlq", "list") + " shows why",
         )
 
 
@@ -120,7 +121,8 @@ def require_all_processed(counts: Mapping[str, int], *, run_id: str) -> None:
     parts += [f"{count:,} {IN_WORDS.get(verdict, verdict)}" for verdict, count in others.items()]
     raise PartlyFailed(
         ", ".join(parts),
-        hint=f"a replay takes nothing out of the queue; each by itself: b2bpilot runs show {run_id}",
+        hint="a replay takes nothing out of the queue; each by itself: "
+        + our_command("runs", "show", run_id),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.choice import Choice
@@ -80,7 +81,7 @@ class Rest:
             raise PartlyFailed(
                 f"what was planned is done; what run {self.record.run_id} had not come to is left: its filters held a "
                 "phone number, which no journal keeps",
-                hint="give the same filters to `b2bpilot dlq redrive` again",
+                hint="give the same filters to " + our_command("dlq", "redrive") + " again",
             )
 
     def _is_kept(self, route: Route) -> bool:
@@ -131,12 +132,12 @@ def _require_resumable(environment: Environment, record: RunRecord) -> None:
     if not any(one.get("event") == PLAN_COMPLETE for one in entries(record.path)):
         raise Refused(
             f"run {record.run_id} ended while it wrote its plan: nothing was sent",
-            hint="start it again with `b2bpilot dlq redrive`",
+            hint="start it again with " + our_command("dlq", "redrive"),
         )
     if record.state is RunState.FINISHED:
         raise Refused(
             f"run {record.run_id} came to its end: there is nothing to resume",
-            hint="what it left is in the queue: see `b2bpilot dlq list`, and redrive again",
+            hint="what it left is in the queue: see " + our_command("dlq", "list") + ", and redrive again",
         )
 
 

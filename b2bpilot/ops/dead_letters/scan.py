@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.groups import Cause, Found, cause_of, cause_of_group, in_order, numbered
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
-LIST_HINT = "see `b2bpilot dlq list` without --group"
+LIST_HINT = "see " + our_command("dlq", "list") + " without --group"
 
 
 Counts = Callable[[Found], bool]
@@ -45,7 +46,7 @@ class Scan:
         *,
         now: datetime,
         place: str = "the queue",
-        hint: str = LIST_HINT,
+        hint: Words = LIST_HINT,
         counts: Counts = every,
     ) -> None:
         self._selection = selection

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol, assert_never
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.logs import LogLine
 from b2bpilot.aws.queue import History
 from b2bpilot.aws.queue_attributes import Counters
@@ -143,7 +144,7 @@ def _not_found(wanted: str, seen: Look) -> NotFound:
     return NotFound(
         f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})"
         f"{'' if seen.is_complete else f': {THE_OTHERS}'}",
-        hint=f"`b2bpilot inspect {wanted}` shows the message's row",
+        hint=our_command("inspect", wanted) + " shows the message's row",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.archive import FOLDER, Origin, archive_path
 from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
@@ -52,7 +53,7 @@ def _run(home: Path, text: str) -> RunRecord:
     except NotFound as exc:
         raise UsageError(
             f"{text!r} is neither a file nor a run in {home / RUNS}",
-            hint="name a file of `dlq export`, or a run of `b2bpilot runs list`",
+            hint="name a file of `dlq export`, or a run of " + our_command("runs", "list"),
         ) from exc
 
 

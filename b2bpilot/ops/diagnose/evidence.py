@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.errors import AwsError
@@ -155,7 +156,7 @@ REJECTED = Check(
     category=Category.WEBHOOK,
     statement="the webhook refused no request, b2bpilot's own probes aside",
     why="A request that is refused is none of Twilio's, or the URL or the token are not what Twilio has.",
-    mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
+    mend=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
     probe=_none_rejected,
     severity=Severity.WARNING,
     actions=(*METRIC_ACTIONS, "logs:FilterLogEvents"),
@@ -166,7 +167,7 @@ LETTERS = Check(
     category=Category.DEAD_LETTERS,
     statement="there are no dead letters",
     why="Lambda's tries are over; each group of letters has one cause.",
-    mend="b2bpilot dlq list -e {environment}",
+    mend=our_command("dlq", "list"),
     probe=_no_letters,
     actions=("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     needs=("B2B060",),
@@ -176,7 +177,7 @@ ROWS = Check(
     category=Category.DATABASE,
     statement="no row tells of an error",
     why="The last run of a message writes into its row what went wrong.",
-    mend="b2bpilot submissions stuck -e {environment}",
+    mend=our_command("submissions", "stuck"),
     probe=_no_failed_rows,
     actions=SECRET,
     needs=("B2B082",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.pipeline.message import format_time
 
@@ -38,13 +39,15 @@ def gaps(evidence: Evidence, *, is_lost: bool) -> Iterator[str]:
         yield "Twilio tells of no failed webhook call: nothing says why the webhook did not get it"
 
 
-def recovery(evidence: Evidence, where: str) -> Iterator[str]:
+def recovery(evidence: Evidence) -> Iterator[Words]:
     """Propose to publish it from Twilio's copy, where there is one or may be one."""
     found = evidence.at_twilio
-    command = f"b2bpilot twilio reconcile{where}"
     if found is None:
-        yield f"{command}   (tells whether it was stored meanwhile; Twilio may still have it)"
+        yield (
+            our_command("twilio", "reconcile")
+            + "   (tells whether it was stored meanwhile; Twilio may still have it)"
+        )
     elif found.received_at is not None:
         is_old = evidence.now - found.received_at > BY_DEFAULT
-        since = f" --since {format_time(found.received_at - BEFORE)}" if is_old else ""
-        yield f"{command}{since} --publish-missing   (Twilio still has it)"
+        since = ("--since", format_time(found.received_at - BEFORE)) if is_old else ()
+        yield our_command("twilio", "reconcile", *since, "--publish-missing") + "   (Twilio still has it)"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.inspect import at_twilio, codes
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.inspect.outlook import Outlook, Retry, outlook
@@ -51,17 +52,17 @@ class Diagnosis:
     explanation: str
     gaps: Sequence[str]
     """What should have happened and did not, or cannot be seen."""
-    next_steps: Sequence[str]
+    next_steps: Sequence[Words]
 
 
-def diagnose(evidence: Evidence, *, environment: str | None) -> Diagnosis:
-    """Name what happened. Commands name the environment."""
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Name what happened, and what to do next."""
     verdict, explanation = _verdict(evidence)
     return Diagnosis(
         verdict=verdict,
         explanation=explanation,
         gaps=list(_gaps(evidence, verdict)),
-        next_steps=list(_next(evidence, verdict, f" -e {environment}" if environment else "")),
+        next_steps=list(_next(evidence, verdict)),
     )
 
 
@@ -244,52 +245,64 @@ def _outlook(evidence: Evidence) -> Outlook:
     return outlook(evidence, evidence.row)
 
 
-def _mend(evidence: Evidence, verdict: Verdict, where: str) -> str:
+def _mend(evidence: Evidence, verdict: Verdict) -> Words:
     if verdict is Verdict.FAILED and evidence.row and evidence.row.republished_at:
-        return f"mend the cause, then: b2bpilot submissions republish{where} {evidence.message_id}"
-    return f"b2bpilot verify{where}"
+        return "mend the cause, then: " + our_command("submissions", "republish", evidence.message_id)
+    return our_command("verify")
 
 
-def _bring_back(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
     """What a person does with a dead letter, or with a row that waits for one."""
     message_id, row = evidence.message_id, evidence.row
-    redrive = f"b2bpilot dlq redrive{where} --message-id {message_id}"
+    redrive = our_command("dlq", "redrive", "--message-id", message_id)
     match verdict:
         case Verdict.STORED if evidence.letters:
-            yield f"{redrive}   (removes the letter: it is completed)"
+            yield redrive + "   (removes the letter: it is completed)"
         case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.letters:
-            yield f"mend the cause, then: {redrive}"
+            yield "mend the cause, then: " + redrive
         case Verdict.ABANDONED:
-            yield f"mend the cause, then: b2bpilot submissions republish{where} {message_id}"
-        case Verdict.DISCARDED if row:
-            yield f"b2bpilot dlq restore{where} {row.discarded_by}   (takes that run's discards back)"
-            yield f"b2bpilot submissions republish{where} --discarded {message_id}   (takes this one's back, and stores it)"
+            yield "mend the cause, then: " + our_command("submissions", "republish", message_id)
+        case Verdict.DISCARDED if row and row.discarded_by:
+            yield our_command("dlq", "restore", row.discarded_by) + "   (takes that run's discards back)"
+            yield (
+                our_command("submissions", "republish", "--discarded", message_id)
+                + "   (takes this one's back, and stores it)"
+            )
             if evidence.letters:
-                yield f"b2bpilot dlq discard{where} --message-id {message_id}   (takes its dead letter out, too)"
+                yield (
+                    our_command("dlq", "discard", "--message-id", message_id)
+                    + "   (takes its dead letter out, too)"
+                )
         case _:
             pass
 
 
-def _next(evidence: Evidence, verdict: Verdict, where: str) -> Iterator[str]:
+def _next(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
     row = evidence.row
-    yield from _bring_back(evidence, verdict, where)
+    yield from _bring_back(evidence, verdict)
     if verdict is Verdict.FAILED and (tells := _outlook(evidence).tells):
         yield tells
     match verdict:
         case Verdict.FAILED | Verdict.STUCK:
-            yield _mend(evidence, verdict, where)
+            yield _mend(evidence, verdict)
         case Verdict.NOT_PUBLISHED:
-            yield f"b2bpilot verify{where}   ({codes.WEBHOOK_ROLE}: the role that publishes)"
-            yield from at_twilio.recovery(evidence, where)
+            yield our_command("verify") + f"   ({codes.WEBHOOK_ROLE}: the role that publishes)"
+            yield from at_twilio.recovery(evidence)
         case Verdict.FILTERED | Verdict.NEVER_SEEN:
-            yield f"b2bpilot subscriptions{where}"
-            yield from at_twilio.recovery(evidence, where)
+            yield our_command("subscriptions")
+            yield from at_twilio.recovery(evidence)
         case Verdict.REJECTED:
-            yield f"b2bpilot verify{where} --with-twilio   ({codes.SIGNATURE} and {codes.CREDENTIALS}: the URL and the token that Twilio signs with)"
-            yield from at_twilio.recovery(evidence, where)
+            yield (
+                our_command("verify", "--with-twilio")
+                + f"   ({codes.SIGNATURE} and {codes.CREDENTIALS}: the URL and the token that Twilio signs with)"
+            )
+            yield from at_twilio.recovery(evidence)
         case Verdict.LOST:
-            yield f"b2bpilot verify{where} --with-twilio   ({codes.WEBHOOK_ANSWERS} and {codes.ROUTE}: the webhook, and where Twilio delivers)"
-            yield from at_twilio.recovery(evidence, where)
+            yield (
+                our_command("verify", "--with-twilio")
+                + f"   ({codes.WEBHOOK_ANSWERS} and {codes.ROUTE}: the webhook, and where Twilio delivers)"
+            )
+            yield from at_twilio.recovery(evidence)
         case Verdict.ON_ITS_WAY | Verdict.IN_PROGRESS | Verdict.RETRYING:
             yield "wait a moment, then ask again"
         case _:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MessageUnreadable, NotFound, UsageError
 from b2bpilot.ops.parameters import is_message_sid
 from b2bpilot.pipeline.message import message_id_for, parse_message_id
@@ -73,7 +74,9 @@ def find(text: str, table: Submissions) -> UserSubmission:
     if row is None:
         raise NotFound(
             f"message {message_id} has no row",
-            hint="it may be on its way, or a dead letter; `b2bpilot inspect` asks everything that could know it",
+            hint="it may be on its way, or a dead letter; "
+            + our_command("inspect", "MESSAGE_ID")
+            + " asks everything that could know it",
         )
     return row
 

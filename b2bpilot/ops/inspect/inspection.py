@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import NobodyAnswered, NotFound, PilotError
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
@@ -150,7 +151,7 @@ def _told(
         asked=_once_each([_database(problem), *evidence.asked]),
         moments=timeline(evidence.asked, evidence.attempts, row),
         attempts=evidence.attempts,
-        diagnosis=diagnose(evidence, environment=around.environment),
+        diagnosis=diagnose(evidence),
         since=question.since,
         until=question.until,
     )
@@ -233,7 +234,9 @@ def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | Non
     unasked = f". Not asked: {silent}" if silent else ""
     return NotFound(
         f"no trace of {id_} found. Asked: {answered} ({looked}){unasked}",
-        hint="look further back with --since 2d; `b2bpilot logs --level warning` shows requests that were refused",
+        hint="look further back with --since 2d; "
+        + our_command("logs", "--level", "warning")
+        + " shows requests that were refused",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.evidence import INVOKE, Evidence
 from b2bpilot.ops.retries import Retries
@@ -38,7 +39,7 @@ class Outlook:
 
     retry: Retry
     why: str
-    tells: str | None = None
+    tells: Words | None = None
     had_all_runs: bool = False
     """Whether an event had all the runs that Lambda gives one: then there should be a dead letter."""
 
@@ -49,7 +50,9 @@ def outlook(evidence: Evidence, row: UserSubmission) -> Outlook:
     is_of_another = found.retry is Retry.DUE and len(_events(evidence.attempts)) > 1
     if (run_id := evidence.discarded_in) and not is_of_another:
         why = f"a dead letter of it was discarded in run {run_id}, so that Lambda is done with that delivery, and the row does not say so"
-        return Outlook(retry=Retry.OVER, why=why, tells=f"b2bpilot runs resume {run_id}   (marks the row)")
+        return Outlook(
+            retry=Retry.OVER, why=why, tells=our_command("runs", "resume", run_id) + "   (marks the row)"
+        )
     return found
 
 
@@ -98,7 +101,7 @@ def _of_redrive(
         return _used_up(event)
     if route is None:
         why = f"redrive {run_id} ran it, and whether that was a synchronous run, which Lambda does not repeat, no journal here says"
-        return _not_known(why, tells=f"b2bpilot runs show {run_id}   (on the machine that made it)")
+        return _not_known(why, tells=our_command("runs", "show", run_id) + "   (on the machine that made it)")
     return _not_known(
         f"redrive {run_id} sent it with --via {route}, and the run after that was one of {retries.at_most} at most"
     )
@@ -115,7 +118,7 @@ def _of_asynchronous(
     at = f"{due:%H:%M:%S} UTC"
     if now > due + LATE:
         why = f"a run that was due at {at} is not in the log: Lambda is throttled, or the last run was a synchronous one, which it does not repeat"
-        return _not_known(why, tells="b2bpilot status")
+        return _not_known(why, tells=our_command("status"))
     if retries.runs is None:
         return _not_known("how often Lambda repeats a run could not be asked")
     if not is_certain:
@@ -134,5 +137,5 @@ def _used_up(event: Sequence[runs.Attempt]) -> Outlook:
     return Outlook(retry=Retry.OVER, why=why, had_all_runs=True)
 
 
-def _not_known(why: str, *, tells: str | None = None) -> Outlook:
+def _not_known(why: str, *, tells: Words | None = None) -> Outlook:
     return Outlook(retry=Retry.UNKNOWN, why=f"whether Lambda runs it again is not known: {why}", tells=tells)

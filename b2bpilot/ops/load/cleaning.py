@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.load.report import Cleaning
 from b2bpilot.ops.load.world import World
@@ -26,7 +27,7 @@ def clean(
     processor's; what AWS refuses is said instead."""
     require_proven(table.proof, "nothing is removed")
     database = table.database
-    left: list[str] = []
+    left: list[Words] = []
     letters = _letters(world, poison_ids, left)
     rows = _delete(database, message_ids)
     if rows:
@@ -40,7 +41,7 @@ def clean(
     return Cleaning(rows=len(rows), letters=letters, left=left)
 
 
-def _letters(world: World, poison_ids: frozenset[str], left: list[str]) -> int:
+def _letters(world: World, poison_ids: frozenset[str], left: list[Words]) -> int:
     if not poison_ids:
         return 0
     try:
@@ -49,11 +50,15 @@ def _letters(world: World, poison_ids: frozenset[str], left: list[str]) -> int:
     except AwsError as exc:
         some = next(iter(poison_ids))
         left.append(
-            f"up to {many(len(poison_ids), 'dead letter')} ({exc}): b2bpilot dlq discard --message-id {some} ..."
+            f"up to {many(len(poison_ids), 'dead letter')} ({exc}): "
+            + our_command("dlq", "discard", "--message-id", some)
         )
         return 0
     if deleted < len(found):
-        left.append(f"{many(len(found) - deleted, 'dead letter')} that SQS did not delete: b2bpilot dlq list")
+        left.append(
+            f"{many(len(found) - deleted, 'dead letter')} that SQS did not delete: "
+            + our_command("dlq", "list")
+        )
     return deleted
 
 

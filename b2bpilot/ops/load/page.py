@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from b2bpilot.advice import NOWHERE, Place, written
 from b2bpilot.ops.load.plots import duration, histogram_plot, timeline_plot
 from b2bpilot.ops.load.report import PERCENTILES, Latency, Report, Verdict
 from b2bpilot.plural import many
@@ -37,7 +38,7 @@ footer { margin-top: 40px; color: var(--muted); font-size: 13px; } @media print 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(report: Report) -> str:
+def page(report: Report, place: Place = NOWHERE) -> str:
     """Return the page's HTML."""
     title = f"Load of {report.environment}, {report.started_at:%Y-%m-%d %H:%M} UTC"
     sections = [
@@ -52,7 +53,7 @@ def page(report: Report) -> str:
             _list(report.story) if report.story else "<p class='muted'>Nothing stood out.</p>",
         ),
         _section("Requests that were not accepted at once", _troubles(report)) if report.troubles else "",
-        _section("What was sent", _sent(report)),
+        _section("What was sent", _sent(report, place)),
         f"<footer>{_footer(report)}</footer>",
     ]
     return (
@@ -166,7 +167,7 @@ def _troubles(report: Report) -> str:
     return _table(["What", "First (UTC)", "Last (UTC)", "Count"], rows)
 
 
-def _sent(report: Report) -> str:
+def _sent(report: Report, place: Place) -> str:
     plan = report.plan
     much = f"{plan.requests:,} each" if plan.requests else f"for {plan.spelled_duration}"
     rows = [
@@ -179,7 +180,7 @@ def _sent(report: Report) -> str:
             "Removed again",
             f"{many(report.cleaning.rows, 'row')}, {many(report.cleaning.letters, 'dead letter')}",
         ],
-        *[["Left there", line] for line in report.cleaning.left],
+        *[["Left there", written(line, place)] for line in report.cleaning.left],
     ]
     return _table([], rows, numbers=False)
 

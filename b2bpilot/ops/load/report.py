@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from b2bpilot.advice import Words
 from b2bpilot.ops.load.plan import Plan
 from b2bpilot.pipeline.message import format_time
 
@@ -84,7 +85,7 @@ class Cleaning:
 
     rows: int = 0
     letters: int = 0
-    left: Sequence[str] = ()
+    left: Sequence[Words] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

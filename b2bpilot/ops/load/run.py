@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused
 from b2bpilot.ops.load import figures
 from b2bpilot.ops.load.clocks import compare
@@ -133,7 +134,12 @@ def require_proved(report: Report) -> None:
     if not broken:
         return
     text = "; ".join(f"{check.promise}: {check.detail}" for check in broken)
-    hint = f"look at one with `b2bpilot inspect`, or look again: b2bpilot runs resume {report.run_id}"
+    hint = (
+        "look at one with "
+        + our_command("inspect", "MESSAGE_ID")
+        + ", or look again: "
+        + our_command("runs", "resume", report.run_id)
+    )
     raise (PartlyFailed if report.stored else LoadFailed)(f"not proved: {text}", hint=hint)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import errors as pg
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations.sessions import user_of_the_table
 from b2bpilot.ops.migrations.statements import Limits, Statement
@@ -50,7 +51,7 @@ def run(
             if attempt == patience.tries:
                 raise TimedOut(
                     f"no lock on the table in {attempt} tries of {statement.limits.lock_timeout}; in its way: {user}",
-                    hint="wait for that session or end it, then run `b2bpilot migrate` again",
+                    hint="wait for that session or end it, then run " + our_command("migrate") + " again",
                 ) from exc
             pause = patience.pause_seconds(attempt)
             observer(

@@ -11,6 +11,7 @@ from datetime import timedelta
 import psycopg
 from psycopg import errors as pg
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed, TimedOut
 from b2bpilot.ops.migrations import ddl, duplicates, sessions
 from b2bpilot.ops.migrations.progress import Watched
@@ -46,7 +47,7 @@ class Build:
                 return
         raise MigrationFailed(
             f"index {self.index.name} was built {BUILDS} times and is still not valid",
-            hint="look into the server's log, then run `b2bpilot migrate` again",
+            hint="look into the server's log, then run " + our_command("migrate") + " again",
         )
 
     def _create(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import Entry, How
@@ -187,7 +188,7 @@ def _require_ours(step: Step) -> None:
             raise MigrationFailed(
                 f"index {makes.name} is there, but it is not the {kind} on {', '.join(makes.columns)} alone. "
                 "Nothing was run",
-                hint=f"run DROP INDEX CONCURRENTLY {makes.name}; then `b2bpilot migrate` again",
+                hint=f"run DROP INDEX CONCURRENTLY {makes.name}; then " + our_command("migrate") + " again",
             )
         case _:
             assert_never(makes)

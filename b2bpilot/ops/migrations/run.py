@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import psycopg
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError
 from b2bpilot.ops.migrations import ddl, index, ledger, lock
 from b2bpilot.ops.migrations.effects import title
@@ -19,7 +20,7 @@ from b2bpilot.ops.migrations.server import read_server, require_able
 from b2bpilot.ops.migrations.statements import NewIndex, Statement
 from b2bpilot.pipeline.failures import first_line
 
-GO_ON = "mend the cause and run `b2bpilot migrate` again; it goes on where it stopped"
+GO_ON = "mend the cause and run " + our_command("migrate") + " again; it goes on where it stopped"
 
 Observer = Callable[[str], None]
 

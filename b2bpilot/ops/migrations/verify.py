@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import errors as pg
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops.migrations.fitness import Fitness
 from b2bpilot.ops.migrations.migration import Plan
@@ -33,7 +34,7 @@ def verify(connection: psycopg.Connection, plan: Plan, fitness: Fitness) -> list
     for migration in plan.pending:
         raise MigrationFailed(
             f"{migration.name} ran, but the database still lacks part of what it makes",
-            hint="run `b2bpilot migrate --status`",
+            hint="run " + our_command("migrate", "--status"),
         )
     facts = [
         "column message_id holds text",
@@ -47,7 +48,7 @@ def verify(connection: psycopg.Connection, plan: Plan, fitness: Fitness) -> list
     if UNIQUE_INDEX not in found:
         raise MigrationFailed(
             f"ON CONFLICT (message_id) does not use index {UNIQUE_INDEX}: {', '.join(found) or 'it uses none'}",
-            hint="run `b2bpilot migrate --status`",
+            hint="run " + our_command("migrate", "--status"),
         )
     return [*facts, "INSERT ... ON CONFLICT (message_id) uses it"]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import Refused
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.runs.durable import DurableFile
@@ -45,7 +46,7 @@ class Outbox:
         if not self.path.exists():
             raise Refused(
                 f"run {run_id} has nothing left to send, or its messages are gone: {self.path}",
-                hint=f"see `b2bpilot runs show {run_id}`",
+                hint="see " + our_command("runs", "show", run_id),
             )
 
     def delete(self) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut
 from b2bpilot.ops.table.asked import Table, WholeTable
 from b2bpilot.ops.table.row_proof import ATTEMPTS, Proven, RowOutcome, RowProof, Watched
@@ -190,11 +191,11 @@ def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:
     if judged.verdict is Verdict.FAILED and row and row.attempts >= ATTEMPTS:
         raise TimedOut(
             f"message {message_id} was published and failed {many(row.attempts, 'time')}: {row.last_error}",
-            hint=f"Lambda makes it a dead letter: `b2bpilot dlq show {message_id}`",
+            hint="Lambda makes it a dead letter: " + our_command("dlq", "show", message_id),
         )
     raise TimedOut(
         f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {judged.why}",
-        hint=f"look again with `b2bpilot inspect {message_id}`",
+        hint="look again with " + our_command("inspect", message_id),
     )
 
 
@@ -208,7 +209,7 @@ def require_all_stored(stored: Stored, *, timeout: timedelta) -> None:
     kind = PartlyFailed if stored.stored else TimedOut
     raise kind(
         f"{len(left):,} of {many(len(stored.messages), 'message is', 'messages are')} not stored after {timeout.total_seconds():g} s",
-        hint=f"look at one with `b2bpilot inspect {left[0].message_id}`",
+        hint="look at one with " + our_command("inspect", left[0].message_id),
     )
 
 
@@ -223,5 +224,5 @@ def _other_kind(message: Asked) -> Refused:
     kind, other = ("test", "real") if message.test else ("real", "test")
     return Refused(
         f"{message.message_id} is the id of a {other} message: a {kind} message cannot have it",
-        hint=f"leave the id out, or look at that one: `b2bpilot inspect {message.message_id}`",
+        hint="leave the id out, or look at that one: " + our_command("inspect", message.message_id),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, SettingsInvalid
@@ -114,7 +115,7 @@ def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
     """Raises the reason when nothing was accepted at all, PartlyFailed when something was, unless all was."""
     if dispatch.is_complete:
         return
-    hint = f"send the rest: b2bpilot runs resume {run_id}"
+    hint = "send the rest: " + our_command("runs", "resume", run_id)
     if dispatch.fatal is not None and not dispatch.accepted + dispatch.earlier + dispatch.unknown:
         raise dispatch.fatal
     text = ", ".join(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import Origin
@@ -41,7 +42,11 @@ def require_no_doubt(doubts: Sequence[str]) -> None:
     if doubts:
         raise Refused(
             f"what is missing may be in a queue of ours: {'; '.join(doubts)}. Nothing was published",
-            hint="redrive and wait first (b2bpilot dlq list, b2bpilot status); or publish it all the same: --even-if-queued",
+            hint="redrive and wait first ("
+            + our_command("dlq", "list")
+            + ", "
+            + our_command("status")
+            + "); or publish it all the same: --even-if-queued",
         )
 
 
@@ -50,7 +55,7 @@ def require_plan(record: RunRecord) -> int:
     if not any(entry.get("event") == PLAN_COMPLETE for entry in entries(record.path)):
         raise UsageError(
             f"run {record.run_id} ended before its plan was complete; nothing was published",
-            hint="run `b2bpilot twilio reconcile --publish-missing` again",
+            hint="run " + our_command("twilio", "reconcile", "--publish-missing") + " again",
         )
     return sum(state.fate != STORED for state in record.messages.values())
 
@@ -78,13 +83,13 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
     if recovered.is_stopped:
         raise PartlyFailed(
             "nothing of what was published last was stored, so the rest was not published",
-            hint=f"mend the processor, then: b2bpilot runs resume {run_id}",
+            hint="mend the processor, then: " + our_command("runs", "resume", run_id),
         )
     if recovered.problems:
         count = len(recovered.problems)
         raise PartlyFailed(
             f"{count:,} of the missing messages {'is' if count == 1 else 'are'} not proven to be stored",
-            hint="see `b2bpilot dlq list`, then reconcile again: what is stored is left alone",
+            hint="see " + our_command("dlq", "list") + ", then reconcile again: what is stored is left alone",
         )
 
 

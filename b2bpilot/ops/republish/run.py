@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, MessageTooLarge, PartlyFailed
 from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
@@ -222,13 +223,17 @@ def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> N
     if done.left:
         raise PartlyFailed(
             f"nothing of what was published last was completed, so {done.left:,} more were not published",
-            hint=f"mend the cause, then: b2bpilot runs resume {run_id}",
+            hint="mend the cause, then: " + our_command("runs", "resume", run_id),
         )
     if done.problems:
         count = len(done.problems)
         raise PartlyFailed(
             f"{count:,} message{'s are' if count != 1 else ' is'} not proven to be completed",
-            hint=f"see `b2bpilot runs show {run_id}`, and `b2bpilot dlq list` for new dead letters",
+            hint="see "
+            + our_command("runs", "show", run_id)
+            + ", and "
+            + our_command("dlq", "list")
+            + " for new dead letters",
         )
     if left:
         raise PartlyFailed(f"{left:,} of the named rows could not be published again")

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError, Refused
 
 LOCK_SECONDS = 0.5
@@ -161,7 +162,9 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         raise _failed(path, exc) from exc
     try:
         if not _lock(descriptor):
-            raise Refused(f"{what} is running already. Nothing was changed", hint="see `b2bpilot runs list`")
+            raise Refused(
+                f"{what} is running already. Nothing was changed", hint="see " + our_command("runs", "list")
+            )
         yield
     finally:
         os.close(descriptor)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, Refused, UsageError
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.journal import FOLDER, SUFFIX
 from b2bpilot.ops.runs.record import RunRecord, RunState, glance, read
 
-HINT = "see `b2bpilot runs list`"
+HINT = "see " + our_command("runs", "list")
 
 
 def journals(home: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError, TimedOut
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class Answer(Generic[T_co]):
 
     value: T_co | None = None
     error: str | None = None
-    hint: str | None = None
+    hint: Words | None = None
 
     def map(self, change: Callable[[T_co], U]) -> U | None:
         """Return something made of the value; None without one."""

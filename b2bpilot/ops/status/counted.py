@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
@@ -24,7 +25,7 @@ class _Counted:
     kind: Kind
     gravity: Gravity
     text: str
-    command: str
+    command: Words
     passed: Count | None
     unit: str = "message"
 
@@ -35,7 +36,7 @@ COUNTED = (
         kind=Kind.DEAD_LETTERS_UNWRITTEN,
         gravity=Gravity.LOST,
         text="{} that Lambda could not write to the dead-letter queue",
-        command="b2bpilot verify {env} --only dead-letters",
+        command=our_command("verify", "--only", "dead-letters"),
         passed=None,
     ),
     _Counted(
@@ -43,7 +44,7 @@ COUNTED = (
         kind=Kind.REDRIVES_FAILED,
         gravity=Gravity.LOST,
         text="{} that SNS could not write to the dead-letter queue",
-        command="b2bpilot subscriptions {env}",
+        command=our_command("subscriptions"),
         passed=None,
     ),
     _Counted(
@@ -51,7 +52,7 @@ COUNTED = (
         kind=Kind.WEBHOOK_5XX,
         gravity=Gravity.LOST,
         text="{} that the webhook answered with a 5xx: Twilio may not try again",
-        command="b2bpilot twilio reconcile {env}",
+        command=our_command("twilio", "reconcile"),
         passed=Count.PUBLISHED,
     ),
     _Counted(
@@ -59,7 +60,7 @@ COUNTED = (
         kind=Kind.MESSAGES_REFUSED,
         gravity=Gravity.LOST,
         text="{} that the webhook refused; if Twilio sent them, it does not try again",
-        command="b2bpilot diagnose errors {env}",
+        command=our_command("diagnose", "errors"),
         passed=Count.PUBLISHED,
     ),
     _Counted(
@@ -67,7 +68,7 @@ COUNTED = (
         kind=Kind.NOT_DELIVERED,
         gravity=Gravity.STOPPED,
         text="{} that SNS could not deliver",
-        command="b2bpilot subscriptions {env}",
+        command=our_command("subscriptions"),
         passed=Count.DELIVERED,
     ),
     _Counted(
@@ -75,7 +76,7 @@ COUNTED = (
         kind=Kind.FILTERED_OUT,
         gravity=Gravity.NOTICE,
         text="{} that a filter policy kept from a subscription, be it the processor's or another",
-        command="b2bpilot subscriptions {env}",
+        command=our_command("subscriptions"),
         passed=None,
     ),
     _Counted(
@@ -83,14 +84,14 @@ COUNTED = (
         kind=Kind.STATUS_CALLBACKS,
         gravity=Gravity.NOTICE,
         text="{} of sent messages reached the URL for what comes in: answered, not stored",
-        command="b2bpilot logs webhook {env} --since 1d --filter event=status_callback",
+        command=our_command("logs", "webhook", "--since", "1d", "--filter", "event=status_callback"),
         passed=None,
         unit="status callback",
     ),
 )
 
 
-def counted(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding]:
+def counted(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
     """What Lambda dropped is not among it: that is in the dead-letter queue, unless writing there failed."""
     for one in COUNTED:
         if number := traffic.total(one.count):
@@ -100,12 +101,12 @@ def counted(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding]:
                 kind=one.kind,
                 gravity=one.gravity,
                 text=one.text.format(many(number, one.unit)),
-                command=one.command.format(env=env),
+                command=one.command,
                 passed=one.passed,
             )
-    yield from _client_errors(traffic, env)
-    yield from _throttles(traffic, reading, env)
-    yield from _standing_still(traffic, env)
+    yield from _client_errors(traffic)
+    yield from _throttles(traffic, reading)
+    yield from _standing_still(traffic)
 
 
 def _finding(
@@ -115,7 +116,7 @@ def _finding(
     kind: Kind,
     gravity: Gravity,
     text: str,
-    command: str,
+    command: Words,
     passed: Count | None,
 ) -> Finding:
     last = traffic.last(count)
@@ -131,7 +132,7 @@ def _since(traffic: Traffic, last: Seen, passed: Count) -> str:
     return f"{number:,} {PASSED[passed]} since" if number else f"none was {PASSED[passed]} since"
 
 
-def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
+def _client_errors(traffic: Traffic) -> Iterator[Finding]:
     """Those that are no more than the refused messages are these, most likely."""
     number = traffic.total(Count.WEBHOOK_4XX)
     if number > traffic.total(Count.MESSAGES_REFUSED):
@@ -142,12 +143,12 @@ def _client_errors(traffic: Traffic, env: str) -> Iterator[Finding]:
             gravity=Gravity.LOST,
             text=f"{many(number, 'request')} answered with a 4xx, Twilio's or above the API's limit: Twilio does not try "
             "again",
-            command=f"b2bpilot diagnose not-processed {env} --with-twilio",
+            command=our_command("diagnose", "not-processed", "--with-twilio"),
             passed=Count.PUBLISHED,
         )
 
 
-def _throttles(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding]:
+def _throttles(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
     reserved = reading.reserved.value
     throttles = traffic.total(Count.THROTTLES)
     if not throttles or (reserved is not None and reserved.runs == 0):
@@ -161,19 +162,19 @@ def _throttles(traffic: Traffic, reading: Reading, env: str) -> Iterator[Finding
         kind=Kind.THROTTLED,
         gravity=Gravity.NOTICE,
         text=f"the processor was at its limit{limit} {many(throttles, 'time')}; Lambda keeps such messages and tries again",
-        command=f"b2bpilot diagnose not-processed {env}",
+        command=our_command("diagnose", "not-processed"),
         passed=Count.STORED,
     )
 
 
-def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
+def _standing_still(traffic: Traffic) -> Iterator[Finding]:
     last = traffic.last(Count.FAILED)
     if (failed := traffic.lately(Count.FAILED)) and last and not traffic.passed_lately:
         yield Finding(
             kind=Kind.RUNS_FAIL,
             gravity=Gravity.STOPPED,
             text=f"{many(failed, 'run')} of the processor failed in {minutes(2 * traffic.period)}, and none stored a message",
-            command=f"b2bpilot diagnose errors {env}",
+            command=our_command("diagnose", "errors"),
             last=last,
         )
     waiting, at = traffic.newest(Level.WAITING_MS), traffic.last(Level.WAITING_MS)
@@ -182,7 +183,7 @@ def _standing_still(traffic: Traffic, env: str) -> Iterator[Finding]:
             kind=Kind.LONG_WAIT,
             gravity=Gravity.STOPPED,
             text=f"messages wait {waiting / 60_000:.0f} minutes in Lambda's queue; after 6 hours it gives up on them",
-            command=f"b2bpilot diagnose not-processed {env}",
+            command=our_command("diagnose", "not-processed"),
             last=at,
         )
 

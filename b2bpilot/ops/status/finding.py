@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from b2bpilot.advice import Words
+
 
 class Gravity(IntEnum):
     """How bad it is, worst first."""
@@ -92,10 +94,10 @@ class Finding:
     kind: Kind
     gravity: Gravity
     text: str
-    command: str
+    command: Words
     last: Seen
     is_over: bool = False
-    hint: str | None = None
+    hint: Words | None = None
 
 
 def in_order(found: Iterable[Finding]) -> list[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.ops.runs.record import RunState
@@ -37,16 +38,15 @@ NOT_OURS = (
 
 def findings(reading: Reading) -> list[Finding]:
     """Return what is wrong in what was looked at, in the order in which it is to be read."""
-    env = f"-e {reading.environment.name}"
     found: list[Finding] = [
-        *_database(reading, env),
-        *_subscription(reading, env),
-        *_of(reading.letters, lambda letters: _letters(letters, reading, env)),
-        *_of(reading.traffic, lambda traffic: counted(traffic, reading, env)),
-        *_of(reading.unpublished, lambda found: _unpublished(found, reading, env)),
-        *_refused(reading, env),
-        *_reserve(reading, env),
-        *_of(reading.rows, lambda summary: rows(summary, reading, env)),
+        *_database(reading),
+        *_subscription(reading),
+        *_of(reading.letters, lambda letters: _letters(letters, reading)),
+        *_of(reading.traffic, lambda traffic: counted(traffic, reading)),
+        *_of(reading.unpublished, lambda found: _unpublished(found, reading)),
+        *_refused(reading),
+        *_reserve(reading),
+        *_of(reading.rows, lambda summary: rows(summary, reading)),
         *_of(reading.alarms, lambda alarms: _alarms(list(alarms), reading)),
         *_redriver(reading),
         *_runs(reading),
@@ -59,7 +59,7 @@ def _of(answer: Answer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Fi
         yield from ask(answer.value)
 
 
-def _database(reading: Reading, env: str) -> Iterator[Finding]:
+def _database(reading: Reading) -> Iterator[Finding]:
     """It is this machine that cannot read it: whether the processor can, CloudWatch's counts tell, if anything does."""
     if reading.rows.error is None:
         return
@@ -73,25 +73,25 @@ def _database(reading: Reading, env: str) -> Iterator[Finding]:
         kind=Kind.DATABASE_UNREADABLE,
         gravity=Gravity.NOTICE if stored and not failed else Gravity.STOPPED,
         text=f"the database cannot be read from this machine: {reading.rows.error}{told}",
-        command=f"b2bpilot verify {env} --only database",
+        command=our_command("verify", "--only", "database"),
         last=Seen.at(reading.at),
         hint=reading.rows.hint,
     )
 
 
-def _subscription(reading: Reading, env: str) -> Iterator[Finding]:
+def _subscription(reading: Reading) -> Iterator[Finding]:
     found = reading.subscriptions.value
     if found is not None and not any(is_processor_s(one, reading.environment.stack) for one in found):
         yield Finding(
             kind=Kind.NOT_SUBSCRIBED,
             gravity=Gravity.LOST,
             text="the processor is not subscribed to the topic: each message is lost here, and Twilio alone still has it",
-            command=f"b2bpilot verify {env} --only topic",
+            command=our_command("verify", "--only", "topic"),
             last=Seen.at(reading.at),
         )
 
 
-def _letters(letters: Letters, reading: Reading, env: str) -> Iterator[Finding]:
+def _letters(letters: Letters, reading: Reading) -> Iterator[Finding]:
     look = letters.look
     last = Seen.at(look.newest if look and look.newest else reading.at)
     if look and look.expiring:
@@ -100,7 +100,7 @@ def _letters(letters: Letters, reading: Reading, env: str) -> Iterator[Finding]:
             kind=Kind.EXPIRING,
             gravity=Gravity.LOST,
             text=f"{least}{many(look.expiring, 'dead letter')} will be deleted by SQS within 2 days",
-            command=f"b2bpilot dlq redrive {env}",
+            command=our_command("dlq", "redrive"),
             last=Seen.at(reading.at),
         )
     owners = look.others if look else {}
@@ -112,7 +112,7 @@ def _letters(letters: Letters, reading: Reading, env: str) -> Iterator[Finding]:
                 kind=Kind.OTHERS_DEAD_LETTERS,
                 gravity=Gravity.WAITING,
                 text=f"{many(sum(found.values()), 'dead letter')} in the queue {whose}{f': {names}' if names else ''}",
-                command=f"b2bpilot {command} {env}",
+                command=our_command(*command.split()),
                 last=Seen.at(reading.at),
             )
     others = sum(owners.values())
@@ -121,12 +121,12 @@ def _letters(letters: Letters, reading: Reading, env: str) -> Iterator[Finding]:
             kind=Kind.DEAD_LETTERS,
             gravity=Gravity.WAITING,
             text=f"{many(letters.depth, 'dead letter')} in the queue",
-            command=f"b2bpilot dlq list {env}",
+            command=our_command("dlq", "list"),
             last=last,
         )
 
 
-def _unpublished(found: Unpublished, reading: Reading, env: str) -> Iterator[Finding]:
+def _unpublished(found: Unpublished, reading: Reading) -> Iterator[Finding]:
     if not found.messages or found.last is None:
         return
     traffic = reading.traffic.value
@@ -137,7 +137,7 @@ def _unpublished(found: Unpublished, reading: Reading, env: str) -> Iterator[Fin
         gravity=Gravity.STOPPED,
         text=f"{least}{many(found.messages, 'message')} that the webhook could not publish, answered with a 503: {found.error}"
         + (_published_since(traffic, found) if is_over and traffic else ""),
-        command=f"b2bpilot verify {env} --only webhook --only topic",
+        command=our_command("verify", "--only", "webhook", "--only", "topic"),
         last=Seen.at(found.last),
         is_over=is_over,
     )
@@ -148,7 +148,7 @@ def _published_since(traffic: Traffic, found: Unpublished) -> str:
     return f"; {number:,} published since" if number else "; none was published since"
 
 
-def _refused(reading: Reading, env: str) -> Iterator[Finding]:
+def _refused(reading: Reading) -> Iterator[Finding]:
     """Those that claim no message. What the log does not show is no probe: it counts."""
     found, traffic = reading.rejections.value, reading.traffic.value
     if found is None or traffic is None:
@@ -160,20 +160,20 @@ def _refused(reading: Reading, env: str) -> Iterator[Finding]:
             kind=Kind.REQUESTS_REFUSED,
             gravity=Gravity.NOTICE,
             text=f"{many(number, 'request')} that the webhook refused: not Twilio's, or signed with another token or URL",
-            command=f"b2bpilot diagnose errors {env}",
+            command=our_command("diagnose", "errors"),
             last=last,
             is_over=last.until < traffic.until - 2 * traffic.period,
         )
 
 
-def _reserve(reading: Reading, env: str) -> Iterator[Finding]:
+def _reserve(reading: Reading) -> Iterator[Finding]:
     reserved = reading.reserved.value
     if reserved is not None and reserved.runs == 0:
         yield Finding(
             kind=Kind.NO_RESERVE,
             gravity=Gravity.STOPPED,
             text="the processor's reserved concurrency is 0: every message becomes a dead letter at once",
-            command=f"b2bpilot verify {env} --only processor",
+            command=our_command("verify", "--only", "processor"),
             last=Seen.at(reading.at),
         )
 
@@ -187,7 +187,7 @@ def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
             kind=Kind.ALARMS,
             gravity=Gravity.NOTICE,
             text=f"{len(on)} {verb} on: {names}",
-            command=f"b2bpilot verify -e {reading.environment.name} --only alarms",
+            command=our_command("verify", "--only", "alarms"),
             last=Seen.at(reading.at),
         )
 
@@ -229,6 +229,6 @@ def _runs(reading: Reading) -> Iterator[Finding]:
                 kind=Kind.RUN_INTERRUPTED,
                 gravity=Gravity.WAITING,
                 text=f"run {run.run_id} was interrupted",
-                command=f"b2bpilot runs resume {run.run_id}",
+                command=our_command("runs", "resume", run.run_id),
                 last=Seen.at(run.last_at),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -12,9 +13,9 @@ from b2bpilot.pipeline.summary import TableSummary
 from b2bpilot.plural import many
 
 
-def rows(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]:
-    yield from _abandoned(summary, reading, env)
-    yield from _failed(summary, reading, env)
+def rows(summary: TableSummary, reading: Reading) -> Iterator[Finding]:
+    yield from _abandoned(summary, reading)
+    yield from _failed(summary, reading)
     for stored, count in summary.by_status.items():
         if not isinstance(stored, SubmissionStatus):
             yield Finding(
@@ -22,7 +23,7 @@ def rows(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]
                 gravity=Gravity.WAITING,
                 text=f"{many(count, 'message')} with the status {stored!r} of another version: nothing of this one takes "
                 f"{'it' if count == 1 else 'them'} up",
-                command=f"b2bpilot submissions stuck {env}",
+                command=our_command("submissions", "stuck"),
                 last=_last(summary, stored, reading),
             )
     if summary.stuck:
@@ -35,7 +36,7 @@ def rows(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]
             kind=Kind.NO_LEASE,
             gravity=Gravity.WAITING,
             text=f"{many(summary.stuck, 'message')} on which no run holds a lease{stale}",
-            command=f"b2bpilot submissions stuck {env}",
+            command=our_command("submissions", "stuck"),
             last=_seen(summary.last_stuck, summary, reading),
         )
     if summary.replies_unknown:
@@ -44,12 +45,12 @@ def rows(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]
             kind=Kind.REPLIES_UNKNOWN,
             gravity=Gravity.NOTICE,
             text=f"{replies} of which nobody knows whether Twilio sent {'it' if summary.replies_unknown == 1 else 'them'}",
-            command=f"b2bpilot submissions stuck {env}",
+            command=our_command("submissions", "stuck"),
             last=_seen(summary.last_reply_unknown, summary, reading),
         )
 
 
-def _abandoned(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]:
+def _abandoned(summary: TableSummary, reading: Reading) -> Iterator[Finding]:
     number = summary.by_status.get(SubmissionStatus.ABANDONED, 0) - summary.discarded
     if number > 0:
         them = "it" if number == 1 else "them"
@@ -57,19 +58,19 @@ def _abandoned(summary: TableSummary, reading: Reading, env: str) -> Iterator[Fi
             kind=Kind.ABANDONED,
             gravity=Gravity.WAITING,
             text=f"{many(number, 'message')} abandoned: nothing tries {them} again but a person, with a redrive or `submissions republish`",
-            command=f"b2bpilot submissions list {env} --status {SubmissionStatus.ABANDONED}",
+            command=our_command("submissions", "list", "--status", SubmissionStatus.ABANDONED),
             last=_last(summary, SubmissionStatus.ABANDONED, reading),
         )
 
 
-def _failed(summary: TableSummary, reading: Reading, env: str) -> Iterator[Finding]:
+def _failed(summary: TableSummary, reading: Reading) -> Iterator[Finding]:
     number = summary.by_status.get(SubmissionStatus.FAILED, 0)
     if number:
         yield Finding(
             kind=Kind.FAILED,
             gravity=Gravity.WAITING,
             text=f"{many(number, 'message')} whose last run failed: {_whether_dead_letters(number, reading)}",
-            command=f"b2bpilot submissions stuck {env}",
+            command=our_command("submissions", "stuck"),
             last=_last(summary, SubmissionStatus.FAILED, reading),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.alarms import alarms as read_alarms
 from b2bpilot.errors import AwsError
@@ -170,7 +171,7 @@ CHECKS = (
         category=Category.ALARMS,
         statement="no alarm is on",
         why="Something is wrong now.",
-        mend="b2bpilot status -e {environment}",
+        mend=our_command("status"),
         probe=_quiet,
         severity=Severity.WARNING,
         actions=(*READ, *READ_QUEUE),

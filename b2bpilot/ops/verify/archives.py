@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import Last, folders_of, read_last
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
@@ -60,7 +61,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the newest archive is younger than the oldest dead letter has left to live",
         why="SQS deletes a dead letter after its retention, unless a copy is made before. Archives of another machine are not seen.",
-        mend="b2bpilot dlq export -e {environment} --scheduled",
+        mend=our_command("dlq", "export", "--scheduled"),
         probe=_archived_in_time,
         severity=Severity.WARNING,
         actions=(*READ, *LOOK, *METRIC_ACTIONS),

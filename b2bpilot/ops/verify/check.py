@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words
+
 if TYPE_CHECKING:
     from b2bpilot.ops.verify.world import World
 
@@ -54,7 +56,7 @@ class Answer:
 
     is_true: bool | None
     seen: str
-    mend: str | None = None
+    mend: Words | None = None
     may_change: bool = False
     is_known: bool = True
     severity: Severity | None = None
@@ -64,11 +66,11 @@ def holds(seen: str) -> Answer:
     return Answer(is_true=True, seen=seen)
 
 
-def fails(seen: str, *, mend: str | None = None, may_change: bool = False) -> Answer:
+def fails(seen: str, *, mend: Words | None = None, may_change: bool = False) -> Answer:
     return Answer(is_true=False, seen=seen, mend=mend, may_change=may_change)
 
 
-def warns(seen: str, *, mend: str | None = None) -> Answer:
+def warns(seen: str, *, mend: Words | None = None) -> Answer:
     """Nothing was seen to be wrong, and that all is well is not proven: somebody should look."""
     return Answer(is_true=False, seen=seen, mend=mend, is_known=False, severity=Severity.WARNING)
 
@@ -90,7 +92,7 @@ Probe = Callable[["World"], Answer]
 class Check:
     """One statement about a deployment.
 
-    `code` is stable: B2B and three digits, never given to another statement. `mend` is a command in which `{name}` stands
+    `code` is stable: B2B and three digits, never given to another statement. `mend` is a command, of ours or in which `{name}` stands
     for an output of the stack (aws.stack.StackOutputs) or, in the documentation, for a placeholder. `actions` are the IAM
     actions that the probe uses. `needs` are codes that must hold, or asking has no meaning; those of `unless_failed`
     may be unknown, but must not have failed. `extra_seconds` is added to the time that every check has.
@@ -100,7 +102,7 @@ class Check:
     category: Category
     statement: str
     why: str
-    mend: str
+    mend: Words
     probe: Probe
     severity: Severity = Severity.FATAL
     actions: tuple[str, ...] = ()

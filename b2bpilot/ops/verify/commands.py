@@ -6,6 +6,8 @@ import json
 import shlex
 from collections.abc import Iterable
 
+from b2bpilot.advice import Words, joined
+
 
 def aws(*words: str) -> str:
     """Return an AWS CLI command."""
@@ -21,5 +23,5 @@ def document(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def one_after_another(commands: Iterable[str]) -> str:
-    return " && ".join(commands)
+def one_after_another(commands: Iterable[Words]) -> Words:
+    return joined(" && ", list(commands))

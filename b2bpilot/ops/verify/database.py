@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.mending import told
 from b2bpilot.ops.verify.table import plan, table
 from b2bpilot.ops.verify.world import World
 
@@ -13,12 +15,12 @@ NAME = "b2b_pilot_user_submissions"
 COLUMN = "message_id"
 INDEX = "idx_user_submissions_message_id"
 TOLERATED_SKEW = timedelta(seconds=5)
-MIGRATE = "b2bpilot migrate -e {environment} --yes"
+MIGRATE = our_command("migrate", "--yes")
 DATABASE_URL = (
     "$(aws secretsmanager get-secret-value --secret-id {secret_arn} --query SecretString --output text"
     " | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"DATABASE_URL\"])')"
 )
-REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && {MIGRATE}'
+REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && ' + MIGRATE
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
@@ -100,7 +102,7 @@ def _ledger_sound(world: World) -> Answer:
     try:
         require_sound(found)
     except PilotError as exc:
-        return fails(f"{exc}; {exc.hint}" if exc.hint else str(exc))
+        return fails(told(exc, world, "; "))
     return holds(f"{len(found.migrations)} migrations, all of them this version's")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
@@ -36,7 +37,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="SNS delivered every message of the last day",
         why="What failed is in the dead-letter queue; what was filtered out is nowhere.",
-        mend="b2bpilot subscriptions -e {environment}",
+        mend=our_command("subscriptions"),
         probe=_delivered,
         severity=Severity.WARNING,
         actions=(*READ, *METRIC_ACTIONS),
@@ -48,7 +49,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="SNS lost no message of the last day",
         why="It could not write to the dead-letter queue either. Twilio still has them.",
-        mend="b2bpilot twilio reconcile -e {environment} --since 24h --publish-missing",
+        mend=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
         probe=_nothing_lost,
         actions=METRIC_ACTIONS,
         needs=("B2B030",),

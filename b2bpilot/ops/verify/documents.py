@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from b2bpilot.advice import Place, Words, written
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check, Severity
 from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, resources
 
 DOCS = Path(__file__).parents[3] / "docs"
+NAMED = Place(environment="NAME")
 
 CHECKS_HEAD = """\
 # The checks of `b2bpilot verify`
@@ -58,11 +60,16 @@ def _check(check: Check) -> Iterator[str]:
     yield f"\n### {check.code}\n"
     yield f"**{_first_up(check.statement)}.** {check.why} ({kind})\n"
     if check.mend:
-        yield f"    {check.mend}\n"
+        yield f"    {_shell_line(check.mend)}\n"
     if check.needs:
         yield f"- needs: {', '.join(check.needs)}"
     if check.actions:
         yield f"- asks: {_listed(check.actions)}"
+
+
+def _shell_line(mend: Words) -> str:
+    parts = (mend,) if isinstance(mend, str) else mend.parts()
+    return "".join(written(part, NAMED) for part in parts)
 
 
 def _permissions() -> Iterator[str]:

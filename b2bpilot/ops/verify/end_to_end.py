@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.proof import Verdict as Found
 from b2bpilot.ops.publish.routes import Verdict
@@ -56,7 +57,7 @@ def _stored(world: World) -> Answer:
     found = waited.judged.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",
-        mend=f"b2bpilot inspect -e {{environment}} {message_id}",
+        mend=our_command("inspect", message_id),
         may_change=True,
     )
 
@@ -99,7 +100,7 @@ CHECKS = (
         category=Category.END_TO_END,
         statement="a test message becomes a row",
         why="All parts can look right and still not work together.",
-        mend="b2bpilot diagnose not-processed -e {environment}",
+        mend=our_command("diagnose", "not-processed"),
         probe=_stored,
         actions=PERMISSIONS,
         needs=("B2B010", "B2B075", "B2B110"),
@@ -111,7 +112,7 @@ CHECKS = (
         category=Category.END_TO_END,
         statement="sent again, it stays one row",
         why="Twilio, SNS and Lambda all deliver twice at times; a second row is a second order.",
-        mend="b2bpilot diagnose duplicates -e {environment}",
+        mend=our_command("diagnose", "duplicates"),
         probe=_once,
         actions=PERMISSIONS,
         needs=("B2B096",),

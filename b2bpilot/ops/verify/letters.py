@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.queue_attributes import Counters, counters
@@ -122,7 +123,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="no dead letter is deleted within three days",
         why="Then the message is gone from here; Twilio may still have it.",
-        mend="b2bpilot dlq redrive -e {environment}",
+        mend=our_command("dlq", "redrive"),
         probe=_nothing_expires,
         actions=(*READ, *LOOK, *METRIC_ACTIONS),
         needs=("B2B060", "B2B063"),
@@ -132,7 +133,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the queue is empty",
         why="Each letter is a message that was not stored.",
-        mend="b2bpilot dlq list -e {environment}",
+        mend=our_command("dlq", "list"),
         probe=_empty,
         severity=Severity.WARNING,
         actions=READ,

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
@@ -139,7 +140,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda gave up no message of the last day",
         why="After its tries it drops a message, to the dead-letter queue where there is one: B2B056 tells of the others.",
-        mend="b2bpilot dlq list -e {environment}",
+        mend=our_command("dlq", "list"),
         probe=_nothing_dropped,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -150,7 +151,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda could write every dead letter of the last day",
         why="What it cannot write it drops. Twilio still has it.",
-        mend="b2bpilot twilio reconcile -e {environment} --since 24h --publish-missing",
+        mend=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
         probe=_letters_written,
         actions=METRIC_ACTIONS,
         needs=("B2B010",),
@@ -160,7 +161,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="no run of the processor failed in the last day",
         why="Each message has three runs before it becomes a dead letter.",
-        mend="b2bpilot logs processor -e {environment} --since 24h --level error",
+        mend=our_command("logs", "processor", "--since", "24h", "--level", "error"),
         probe=_no_errors,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -171,7 +172,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor was not throttled in the last day",
         why="Messages waited for a free run; what waits six hours becomes a dead letter.",
-        mend="b2bpilot status -e {environment}",
+        mend=our_command("status"),
         probe=_no_throttles,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -182,7 +183,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="no message waited ten minutes for the processor in the last hour",
         why="Lambda's own queue grows: messages come faster than they are stored.",
-        mend="b2bpilot status -e {environment}",
+        mend=our_command("status"),
         probe=_no_queue,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,

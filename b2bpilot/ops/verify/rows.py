@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
 from b2bpilot.ops.verify.table import problems
 from b2bpilot.ops.verify.world import World
 from b2bpilot.pipeline.health import ProblemCount, RowProblem
 from b2bpilot.plural import many
 
-REDRIVE = "b2bpilot dlq redrive -e {environment}"
+REDRIVE = our_command("dlq", "redrive")
 RUN_STALE = "aws lambda invoke --function-name {stale_function_name} /dev/stdout"
 SECRET = ("secretsmanager:GetSecretValue",)
 LONGEST_ERROR = 120
@@ -93,7 +94,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="this version knows the status of every row",
         why="A row that another version wrote is taken up by nobody: no retry, no stale processor.",
-        mend="b2bpilot submissions stuck -e {environment}",
+        mend=our_command("submissions", "stuck"),
         probe=_none(
             RowProblem.UNREADABLE,
             "message with a status that this version does not know",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
+from b2bpilot.advice import Words
 from b2bpilot.errors import (
     AwsDenied,
     AwsError,
@@ -20,7 +21,7 @@ from b2bpilot.errors import (
     SchemaOutdated,
 )
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, silent, unanswered
-from b2bpilot.ops.verify.mending import command
+from b2bpilot.ops.verify.mending import command, told
 from b2bpilot.ops.verify.world import World
 from b2bpilot.twilio.failures import TwilioThrottled, TwilioUnreachable, TwilioUnreadable
 
@@ -121,21 +122,17 @@ def _answer(check: Check, world: World) -> Answer:
     except AwsDenied as exc:
         return unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
     except SEEN as exc:
-        return fails(_told(exc))
+        return fails(told(exc, world))
     except SILENCE as exc:
-        return silent(_told(exc), may_change=isinstance(exc, MAY_PASS))
+        return silent(told(exc, world), may_change=isinstance(exc, MAY_PASS))
     except PilotError as exc:
-        return fails(_told(exc))
+        return fails(told(exc, world))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
         return silent(_broke(exc), may_change=False)
 
 
 def _broke(exc: Exception) -> str:
     return f"the check itself broke: {type(exc).__name__}: {exc}"
-
-
-def _told(error: PilotError) -> str:
-    return f"{error}: {error.hint}" if error.hint else str(error)
 
 
 def _judged(check: Check, answer: Answer, world: World) -> Result:
@@ -155,7 +152,7 @@ def _result(check: Check, answer: Answer, *, mend: str | None) -> Result:
     )
 
 
-def _template(check: Check, answer: Answer) -> str:
+def _template(check: Check, answer: Answer) -> Words:
     """The answer's own command, an empty one included: what was seen may be nothing that a command mends."""
     return check.mend if answer.mend is None else answer.mend
 

@@ -9,6 +9,7 @@ from b2bpilot.errors import EnvironmentUnknown
 from b2bpilot.ops.environment import is_production
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.mending import told
 from b2bpilot.ops.verify.world import World
 
 DEPLOY = "sam build && sam deploy --config-env {environment}"
@@ -28,9 +29,9 @@ def _exists(world: World) -> Answer:
     try:
         return holds(f"{world.stack.stack_name} with all outputs")
     except EnvironmentUnknown as exc:
-        return fails(f"{exc}; {exc.hint}", may_change=True)
+        return fails(told(exc, world, "; "), may_change=True)
     except StackOutdated as exc:
-        return fails(f"{exc}; {exc.hint}", may_change=exc.is_changing)
+        return fails(told(exc, world, "; "), may_change=exc.is_changing)
 
 
 def _is_complete(world: World) -> Answer:

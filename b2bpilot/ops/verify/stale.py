@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws import schedules
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.logs import LogGroup, LogLine
@@ -187,7 +188,7 @@ CHECKS = (
         category=Category.STALE,
         statement="the stale processor ran to its end in the last ten minutes",
         why="Then schedule, role, database and topic work together.",
-        mend="b2bpilot logs stale -e {environment} --since 1h",
+        mend=our_command("logs", "stale", "--since", "1h"),
         probe=_ran_lately,
         actions=(*READ, *READ_SCHEDULE, "logs:FilterLogEvents", *METRIC_ACTIONS),
         needs=("B2B070",),

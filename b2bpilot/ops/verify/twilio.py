@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Command, our_command
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import (
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from b2bpilot.twilio.rest import Account, Twilio
     from b2bpilot.twilio.webhook_setting import WebhookSetting
 
-CUTOVER = "b2bpilot twilio cutover -e {{environment}} --to stack --service {sid}"
+CUTOVER = our_command("twilio", "cutover", "--to", "stack")
 NOT_READ = "not read: webhook rules, WhatsApp senders and short codes"
 RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
-ADVICE = "`b2bpilot twilio cutover --to stack` sets it"
 SECRET = ("secretsmanager:GetSecretValue",)
 HERE = (*SECRET, *functions.READ)
 
@@ -103,7 +103,7 @@ def _comes_here(world: World) -> Answer:
     if unclear:
         return warns(
             f"{len(here)} of {many(len(found), 'number')}; of {len(unclear)} it is unclear: {_names(_deciders(unclear))} are both set,"
-            f" not alike, and Twilio does not document which it asks; {ADVICE} for both",
+            f" not alike, and Twilio does not document which it asks; a cutover sets both",
             mend=_command(unclear),
         )
     if here:
@@ -111,12 +111,14 @@ def _comes_here(world: World) -> Answer:
     if not found:
         return fails("the account has no numbers")
     return fails(
-        f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}; {ADVICE}",
+        f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}",
         mend=_command(found),
     )
 
 
-def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: str) -> Probe:
+def _of_all_here(
+    is_right: Callable[[WebhookSetting], bool], right: str, wrong: str, more: tuple[str, ...] = ()
+) -> Probe:
     """Return the probe that looks at what decides about the messages that come here."""
 
     def probe(world: World) -> Answer:
@@ -124,7 +126,7 @@ def _of_all_here(is_right: Callable[[WebhookSetting], bool], right: str, wrong: 
         bad = [target for target in _deciders(here) if not is_right(target.webhook)]
         if not bad:
             return holds(right)
-        return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(here, bad)))
+        return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(here, bad), *more))
 
     return probe
 
@@ -134,12 +136,13 @@ def _of(found: Sequence[Route], targets: Sequence[Target]) -> list[Route]:
     return [one for one in found if any(target.sid in sids for target in one.deciders)]
 
 
-def _command(bad: Sequence[Route]) -> str:
+def _command(bad: Sequence[Route], *more: str) -> Command:
     """A number's own command would have to show the number."""
     from b2bpilot.ops.cutover.route import Level
 
     services = [target.sid for target in _deciders(bad) if target.level is Level.SERVICE]
-    return CUTOVER.format(sid=services[0]) if services else ""
+    service = ("--service", services[0]) if services else ()
+    return our_command(*CUTOVER.words, *service, *more)
 
 
 def _is_post(webhook: WebhookSetting) -> bool:
@@ -160,7 +163,7 @@ def _is_tried_again(world: World) -> Answer:
     if not bad:
         return holds(f"so say the URLs' # overrides, which webhook rules of the account override; {NOT_READ}")
     told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
-    return fails(f"{told}; {ADVICE}", mend=_command(_of(here, [target for target, _ in bad])))
+    return fails(f"{told}", mend=_command(_of(here, [target for target, _ in bad])))
 
 
 def _untried(webhook: WebhookSetting) -> str:
@@ -184,7 +187,8 @@ def _none_is_lost(world: World) -> Answer:
         return holds(f"all {len(found)} have one; {NOT_READ}")
     blank = [each for each in _deciders(lost) if not each.webhook.url]
     return fails(
-        f"{len(lost)} have none, by {_names(blank)}: what is sent there is lost for good; {ADVICE}",
+        f"{len(lost)} have none, by {_names(blank)}: what is sent there is lost for good",
+        mend=CUTOVER,
     )
 
 
@@ -217,7 +221,7 @@ CHECKS = (
         statement="Twilio calls the webhook with POST",
         why="The webhook takes nothing else.",
         mend="",
-        probe=_of_all_here(_is_post, "POST", f"it calls with GET; {ADVICE}"),
+        probe=_of_all_here(_is_post, "POST", "it calls with GET"),
         actions=HERE,
         needs=("B2B091",),
         extra_seconds=20,
@@ -228,9 +232,7 @@ CHECKS = (
         statement="there is a fallback URL, another one",
         why="What the webhook does not take goes there; without it, it is lost.",
         mend="",
-        probe=_of_all_here(
-            _has_fallback, "set", "none, or the same URL; `b2bpilot twilio cutover --fallback URL` sets one"
-        ),
+        probe=_of_all_here(_has_fallback, "set", "none, or the same URL", more=("--fallback", "URL")),
         severity=Severity.WARNING,
         actions=HERE,
         needs=("B2B091",),

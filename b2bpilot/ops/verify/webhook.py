@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws import api as apis
 from b2bpilot.aws.api import Api
 from b2bpilot.aws.function_settings import FunctionSettings
@@ -218,7 +219,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook's URL answers 403 to a request with a wrong signature",
         why="Then name, certificate, API, function, secret and signature check work together; nothing is stored.",
-        mend="b2bpilot logs webhook -e {environment}",
+        mend=our_command("logs", "webhook"),
         probe=_answers,
         needs=("B2B020", "B2B021"),
         unless_failed=("B2B022", "B2B024", "B2B025", "B2B026"),
@@ -280,7 +281,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook answered no request of the last day with 5xx",
         why="Twilio loses such a message unless its retries or the fallback URL take it.",
-        mend="b2bpilot logs webhook -e {environment} --since 24h --level warning",
+        mend=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
         probe=_no_server_errors,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -292,7 +293,7 @@ CHECKS = (
         statement="no status callbacks reached the webhook in the last day",
         why="They are reports about sent messages: answered and not stored. They cost a request each, and whoever waits for "
         "them gets none.",
-        mend="b2bpilot logs webhook -e {environment} --since 24h --filter event=status_callback",
+        mend=our_command("logs", "webhook", "--since", "24h", "--filter", "event=status_callback"),
         probe=_no_status_callbacks,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,

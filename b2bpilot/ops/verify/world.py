@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from b2bpilot.advice import LOCAL
 from b2bpilot.aws import stack
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
@@ -61,6 +62,11 @@ class World:
     clients: Once = field(default_factory=Once, repr=False)
     trials: list[Trial] = field(default_factory=list, repr=False)
     """The test messages that were sent, in this look and those before."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the environment says by itself where it is."""
+        return self.name == LOCAL
 
     @property
     def stack(self) -> StackOutputs:

@@ -105,7 +105,10 @@ def test_on_a_table_that_is_not_migrated_the_migration_is_named_before_the_resum
     result = run("dlq", "discard", "--group", "G1", "--yes")
     assert result.exit_code == 4
     run_id = the_run(tmp_path, "discard")
-    assert f"run `b2bpilot migrate` first; then `b2bpilot runs resume {run_id}` marks them" in result.stderr
+    assert (
+        f"run `b2bpilot migrate -e staging` first; then `b2bpilot runs resume {run_id}` marks them"
+        in result.stderr
+    )
 
 
 def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_said(
@@ -197,7 +200,7 @@ def test_an_edit_that_cannot_write_the_row_says_that_the_original_may_be_publish
     result = run("dlq", "edit", one.message_id, "--yes", "--database-url", another)
     assert result.exit_code == 4
     assert "the row still says what the original said" in result.stderr
-    assert "submissions republish" in result.stderr
+    assert "whoever publishes the row" in result.stderr
 
 
 def test_what_an_edit_without_the_database_left_its_resume_writes(  # noqa: PLR0917  # fixtures

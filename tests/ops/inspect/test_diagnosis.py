@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.advice import Place, written
 from b2bpilot.aws.logs import LogEvent
 from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.attempts import attempts
@@ -27,6 +28,11 @@ from tests.ops.table.rows import submission as a_row
 NOW = datetime(2026, 10, 9, 13, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ID = "4ccc3976-2e46-46ab-9a5c-c984356781f3"
+
+
+def steps(found: Diagnosis) -> list[str]:
+    """What to do, written for the environment of these tests."""
+    return [written(step, Place(environment="prod")) for step in found.next_steps]
 
 
 def line(function: str, event: str | None, *, before: timedelta = 10 * MINUTE, **fields: Any) -> LogEntry:
@@ -60,7 +66,7 @@ def told(
     asked.append(Asked(name="dead-letter queue", answer=Answer(**answer)))
     runs = attempts([one for one in lines if one.function == "processor"], ID)
     evidence = Evidence(message_id=ID, row=row, row_problem=problem, asked=asked, attempts=runs, now=NOW)
-    return diagnose(evidence, environment="prod")
+    return diagnose(evidence)
 
 
 PUBLISHED = line("webhook", "published", sns_message_id="sns-1", message_type="text")
@@ -109,7 +115,7 @@ def test_no_gap_is_named_where_the_processors_log_was_not_asked() -> None:
         Asked(name="processor log", problem="AWS denied logs:FilterLogEvents"),
     ]
     evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
-    assert diagnose(evidence, environment="prod").gaps == []
+    assert diagnose(evidence).gaps == []
 
 
 RETRIES = Retries(runs=3, longest_age=timedelta(hours=6))
@@ -214,14 +220,14 @@ def test_what_lambda_does_not_run_again_is_not_said_to_come_however_lately_it_fa
 ) -> None:
     row = failed(attempts, before=SECOND)
     found = told(PUBLISHED, *lines, row=row, **{"retries": RETRIES} | answer)
-    assert (found.verdict, found.next_steps[-1]) == (Verdict.FAILED, "b2bpilot verify -e prod")
+    assert (found.verdict, steps(found)[-1]) == (Verdict.FAILED, "b2bpilot verify -e prod")
     assert said in found.explanation
     assert "not known" not in found.explanation
 
 
 def test_a_discard_that_no_row_shows_names_the_run_that_marks_it() -> None:
     found = told(*runs_of(SECOND), row=failed(1, before=SECOND), discarded_in="run-2")
-    assert found.next_steps[0] == "b2bpilot runs resume run-2   (marks the row)"
+    assert steps(found)[0] == "b2bpilot runs resume run-2   (marks the row)"
 
 
 def test_a_run_that_died_and_left_a_dead_letter_is_no_longer_waited_for() -> None:
@@ -251,7 +257,7 @@ def test_a_failed_row_that_was_published_again_is_not_said_to_be_published_a_sec
         in found.explanation
     )
     assert "the stale processor has not" not in " ".join(found.gaps)
-    assert found.next_steps == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
+    assert steps(found) == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
 
 
 def test_attempts_that_the_log_does_not_show_are_a_gap() -> None:
@@ -267,7 +273,7 @@ def test_a_stored_message_without_a_row_is_a_gap_unless_the_database_was_not_ask
 def test_an_unknown_reply_is_for_a_person() -> None:
     found = told(row=row(SubmissionStatus.COMPLETED, reply_state=ReplyState.UNKNOWN))
     assert "nobody knows whether the reply was sent" in found.gaps
-    assert "Twilio's message log" in found.next_steps[-1]
+    assert "Twilio's message log" in steps(found)[-1]
 
 
 def test_a_retry_of_one_request_is_a_run_of_its_own() -> None:
@@ -316,7 +322,7 @@ def test_what_only_twilio_knows_was_lost_before_sns_and_can_be_brought_back() ->
         Verdict.LOST,
         "Twilio received it 12:50:00, its webhook call failed: 11205",
     )
-    assert found.next_steps[-1].startswith("b2bpilot twilio reconcile -e prod --publish-missing")
+    assert steps(found)[-1].startswith("b2bpilot twilio reconcile -e prod --publish-missing")
 
 
 def test_what_was_lost_without_an_alert_has_no_known_reason() -> None:
@@ -332,18 +338,18 @@ def test_nothing_is_called_lost_while_the_webhooks_log_was_not_asked() -> None:
         Asked(name="Twilio", answer=Answer(at_twilio=RECEIVED, webhook_failures=[FAILED])),
     ]
     evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
-    assert diagnose(evidence, environment="prod").verdict is Verdict.UNCLEAR
+    assert diagnose(evidence).verdict is Verdict.UNCLEAR
 
 
 def test_an_old_message_is_reconciled_from_its_own_time() -> None:
     old = told(REJECTED, at_twilio=AtTwilio(received_at=NOW - timedelta(days=3)))
-    assert "--since 2026-10-06T12:59:00.000Z --publish-missing" in old.next_steps[-1]
+    assert "--since 2026-10-06T12:59:00.000Z --publish-missing" in steps(old)[-1]
 
 
 def test_a_refused_request_that_twilio_does_not_know_is_perhaps_somebody_elses() -> None:
     found = told(REJECTED, at_twilio=AtTwilio(received_at=None, is_absent=True))
     assert "somebody else may have sent the request" in found.gaps[0]
-    assert not any("reconcile" in step for step in found.next_steps)
+    assert not any("reconcile" in step for step in steps(found))
 
 
 def test_a_lease_whose_end_nobody_read_has_no_end_of_none() -> None:
@@ -357,9 +363,9 @@ def test_a_lease_whose_end_nobody_read_has_no_end_of_none() -> None:
 def test_an_abandoned_or_discarded_message_is_brought_back_by_the_command_that_is_named() -> None:
     abandoned = told(row=row(SubmissionStatus.ABANDONED))
     assert "stale processor" not in abandoned.explanation, "an edit abandons rows, too"
-    assert [step for step in abandoned.next_steps if f"submissions republish -e prod {ID}" in step]
+    assert [step for step in steps(abandoned) if f"submissions republish -e prod {ID}" in step]
 
     marked = row(SubmissionStatus.ABANDONED, discarded_by="run-0")
     discarded = told(row=marked)
-    assert discarded.next_steps[0].startswith("b2bpilot dlq restore -e prod run-0")
-    assert discarded.next_steps[1].startswith(f"b2bpilot submissions republish -e prod --discarded {ID}")
+    assert steps(discarded)[0].startswith("b2bpilot dlq restore -e prod run-0")
+    assert steps(discarded)[1].startswith(f"b2bpilot submissions republish -e prod --discarded {ID}")

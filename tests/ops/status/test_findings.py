@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.advice import Place, written
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
 from b2bpilot.ops.dead_letters.remote import Switched
@@ -28,6 +29,11 @@ from tests.ops.status.readings import NOW, PERIOD, letters, reading, rows, subsc
 
 def value(of: Any) -> Answer[Any]:
     return Answer(value=of)
+
+
+def said(finding: Finding) -> str:
+    """The command, written for the environment of these tests."""
+    return written(finding.command, Place(environment="prod"))
 
 
 def only(found: Reading) -> Finding:
@@ -176,7 +182,7 @@ def test_what_is_wrong_is_said_with_the_next_command(
     changes: dict[str, Any], text: str, command: str
 ) -> None:
     finding = only(reading(**{name: value(change) for name, change in changes.items()}))
-    assert (finding.text, finding.command) == (text, command)
+    assert (finding.text, said(finding)) == (text, command)
 
 
 def test_letters_that_sqs_will_delete_come_before_those_that_wait() -> None:
@@ -224,7 +230,7 @@ def test_a_processor_whose_runs_all_fail_is_heard_of_before_its_letters() -> Non
         ),
         (Gravity.WAITING, "1 dead letter in the queue"),
     ]
-    assert found[0].command == "b2bpilot diagnose errors -e prod"
+    assert said(found[0]) == "b2bpilot diagnose errors -e prod"
 
 
 @pytest.mark.parametrize("count", [Count.STORED, Count.DUPLICATES])
@@ -270,7 +276,7 @@ def test_a_redriver_that_is_on_for_no_run_is_to_be_turned_off(run: RemoteRun | N
     switched = Switched(state=MappingState.ENABLED, max_concurrency=2, run=run)
     finding = only(reading(redriver=value(switched)))
     assert text in finding.text
-    assert "--no-enabled --uuid 14e0db71" in finding.command
+    assert "--no-enabled --uuid 14e0db71" in said(finding)
 
 
 def test_a_redriver_at_work_is_not_wrong() -> None:
@@ -296,7 +302,7 @@ def test_an_interrupted_run_can_be_resumed() -> None:
         counts=None,
         messages={},
     )
-    assert only(reading(runs=value((run,)))).command == "b2bpilot runs resume R1"
+    assert said(only(reading(runs=value((run,))))) == "b2bpilot runs resume R1"
 
 
 def test_what_may_be_ours_is_not_said_to_be_others() -> None:
@@ -311,7 +317,7 @@ def test_what_may_be_ours_is_not_said_to_be_others() -> None:
     assert seen.look
     found = findings(reading(letters=value(replace(seen, look=replace(seen.look, others=owners)))))
 
-    assert [(one.text, one.command) for one in found] == [
+    assert [(one.text, said(one)) for one in found] == [
         ("2 dead letters in the queue of other subscribers: queue billing", "b2bpilot subscriptions -e prod"),
         (
             "1 dead letter in the queue of subscriptions that no longer exist, which may have been the processor's: arn:gone",
@@ -347,7 +353,7 @@ def test_an_unreachable_database_is_the_first_thing_and_said_once() -> None:
     ]
     first = found[0]
     assert first.text == "the database cannot be read from this machine: no connection to b2b at db:5432"
-    assert (first.command, first.hint, first.gravity) == (
+    assert (said(first), first.hint, first.gravity) == (
         "b2bpilot verify -e prod --only database",
         "check that the database runs",
         Gravity.STOPPED,
@@ -482,7 +488,7 @@ def test_of_failed_rows_it_is_said_which_lambda_runs_no_more(
     failed: int, lettered: Answer[int], text: str
 ) -> None:
     found = only(reading(rows=value(rows({SubmissionStatus.FAILED: failed})), lettered=lettered))
-    assert (found.text, found.command) == (text, "b2bpilot submissions stuck -e prod")
+    assert (found.text, said(found)) == (text, "b2bpilot submissions stuck -e prod")
 
 
 def test_why_the_webhook_cannot_publish_is_read_from_its_log() -> None:

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import pytest
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import AwsError
@@ -30,8 +31,8 @@ def elsewhere() -> World:
 def test_names_region_profile_and_endpoint_are_put_in() -> None:
     options = "--region eu-west-1 --profile 'on call' --endpoint-url http://127.0.0.1:4566"
 
-    assert command("aws sns get --arn {topic_arn} && b2bpilot migrate -e {environment}", elsewhere()) == (
-        f"aws {options} sns get --arn {STACK.topic_arn} && b2bpilot {options} migrate -e staging"
+    assert command("aws sns get --arn {topic_arn} && " + our_command("migrate"), elsewhere()) == (
+        f"aws {options} sns get --arn {STACK.topic_arn} && b2bpilot migrate -e staging {options}"
     )
 
 
@@ -41,7 +42,7 @@ def test_the_local_environment_says_by_itself_where_it_is() -> None:
     )
     made.ask("stack", lambda: STACK)
 
-    assert command("b2bpilot migrate -e local --yes", made) == "b2bpilot migrate -e local --yes"
+    assert command(our_command("migrate", "--yes"), made) == "b2bpilot migrate -e local --yes"
 
 
 def test_a_command_of_awss_for_the_local_environment_has_its_credentials() -> None:
@@ -88,14 +89,14 @@ def test_every_command_of_the_catalogue_can_be_filled_and_read_by_a_shell(check:
 def test_a_given_database_is_what_is_mended_without_its_password() -> None:
     made = world(given_database_url="postgresql://me:secretpassword@other/b2b")
 
-    assert command("b2bpilot migrate -e {environment} --yes", made) == (
-        'b2bpilot --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e staging --yes'
+    assert command(our_command("migrate", "--yes"), made) == (
+        'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
     )
     assert command(REPLACE_INDEX, made) == (
         'psql "${B2BPILOT_DATABASE_URL:?}" -c "DROP INDEX CONCURRENTLY idx_user_submissions_message_id"'
-        ' && b2bpilot --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e staging --yes'
+        ' && b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
     )
-    assert command("b2bpilot logs -e {environment}", made) == "b2bpilot --region eu-west-1 logs -e staging"
+    assert command(our_command("logs"), made) == "b2bpilot logs -e staging --region eu-west-1"
 
 
 def test_a_given_database_beside_the_local_environment_is_named_too() -> None:
@@ -103,6 +104,6 @@ def test_a_given_database_beside_the_local_environment_is_named_too() -> None:
     made = World(name="local", access=access, now=NOW, given_database_url="postgresql://me@other/b2b")
     made.ask("stack", lambda: STACK)
 
-    assert command("b2bpilot migrate -e local", made) == (
-        'b2bpilot --database-url "${B2BPILOT_DATABASE_URL:?}" migrate -e local'
+    assert command(our_command("migrate"), made) == (
+        'b2bpilot migrate -e local --database-url "${B2BPILOT_DATABASE_URL:?}"'
     )

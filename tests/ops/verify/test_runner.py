@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import (
     AwsDenied,
@@ -151,14 +152,14 @@ def test_what_a_probe_raises_is_one_failed_check(error: Exception, may_change: b
 
 def test_the_answer_s_own_command_replaces_the_check_s_also_by_none_at_all() -> None:
     found = run(
-        check("B2B901", lambda _: fails("no"), mend="b2bpilot migrate -e {environment}"),
+        check("B2B901", lambda _: fails("no"), mend=our_command("migrate")),
         check("B2B902", lambda _: fails("no", mend="aws sns unsubscribe"), mend="x"),
         check("B2B903", lambda _: fails("no", mend=""), mend="x"),
         check("B2B904", mend="x"),
     )
 
     assert [one.mend for one in found.values()] == [
-        "b2bpilot --region eu-west-1 migrate -e staging",
+        "b2bpilot migrate -e staging --region eu-west-1",
         "aws --region eu-west-1 sns unsubscribe",
         None,
         None,

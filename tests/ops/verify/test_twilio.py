@@ -95,7 +95,7 @@ def test_messages_that_go_elsewhere_are_found_also_when_the_number_s_own_url_is_
     assert f"messaging service {service}" in found["B2B091"].seen
     assert (
         found["B2B091"].mend
-        == f"b2bpilot --region eu-west-1 twilio cutover -e staging --to stack --service {service}"
+        == f"b2bpilot twilio cutover -e staging --region eu-west-1 --to stack --service {service}"
     )
 
 

@@ -1,0 +1,148 @@
+"""Commands of ours in what is said to people: a value, which is written once it is known where it must lead.
+
+Standard library only: an error's hint is raised in `pipeline`, too, which runs in Lambda.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+GROUPS = frozenset({"diagnose", "dlq", "local", "runs", "submissions", "twilio"})
+"""Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
+TWO_WORDS = frozenset(
+    {("subscriptions", "test"), *(("logs", name) for name in ("processor", "stale", "webhook"))}
+)
+OF_THE_MACHINE = frozenset({("demo",), ("local", "up"), ("local", "down"), ("local", "status")})
+"""What asks no environment's AWS."""
+BY_THE_JOURNAL = frozenset({("runs", "list"), ("runs", "show")})
+"""What reads the journals of this machine alone."""
+OF_THE_RUN = frozenset({("runs", "resume")})
+"""What a run's journal tells the environment and the region of."""
+OF_THE_TABLE = frozenset({("migrate",), ("submissions", "list"), ("submissions", "show"), ("submissions", "stuck")})  # fmt: skip
+DATABASE = '--database-url "${B2BPILOT_DATABASE_URL:?}"'
+"""The URL may hold a password: the next shell has it in a variable, or stops there."""
+LOCAL = "local"
+"""The environment that says by itself where it is."""
+ENVIRONMENT = frozenset({"-e", "--env"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a command was told of where to go: the settings of this one, wherever they came from."""
+
+    environment: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    names_a_database: bool = False
+
+
+NOWHERE = Place()
+
+
+class Said:
+    """What can be joined with text by `+`, and is written for a place."""
+
+    __slots__ = ()
+
+    def parts(self) -> tuple[str | Command, ...]:
+        raise NotImplementedError
+
+    def written(self, place: Place) -> str:
+        raise NotImplementedError
+
+    def __add__(self, other: Words) -> Advice:
+        return Advice((*self.parts(), *_parts(other)))
+
+    def __radd__(self, other: str) -> Advice:
+        return Advice((other, *self.parts()))
+
+    def __str__(self) -> str:
+        return self.written(NOWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Said):
+    """A command of ours without what the settings say: its name, its arguments, its own options."""
+
+    words: tuple[str, ...]
+
+    def parts(self) -> tuple[str | Command, ...]:
+        return (self,)
+
+    def written(self, place: Place) -> str:
+        """The one place where a command of ours becomes text."""
+        size = 2 if self.words[0] in GROUPS or self.words[:2] in TWO_WORDS else 1
+        name, rest = self.words[:size], self.words[size:]
+        return " ".join(["b2bpilot", *name, *self._options(name, rest, place), *map(_quoted, rest)])
+
+    @staticmethod
+    def _options(name: tuple[str, ...], rest: tuple[str, ...], place: Place) -> list[str]:
+        if name in OF_THE_MACHINE or name in BY_THE_JOURNAL:
+            return []
+        is_of_the_run = name in OF_THE_RUN
+        given = {
+            "-e": None if is_of_the_run or ENVIRONMENT & {*rest} else place.environment,
+            "--region": None if is_of_the_run or place.environment == LOCAL else place.region,
+            "--profile": None if place.environment == LOCAL else place.profile,
+            "--endpoint-url": place.endpoint_url,
+        }
+        options = [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
+        return [*options, DATABASE] if place.names_a_database and name in OF_THE_TABLE else options
+
+
+@dataclass(frozen=True, slots=True)
+class Advice(Said):
+    """Text with commands in it."""
+
+    pieces: tuple[str | Command, ...]
+
+    def parts(self) -> tuple[str | Command, ...]:
+        return self.pieces
+
+    def written(self, place: Place) -> str:
+        """A command that ends a text or a part of it stands as it is; amid words it stands in backticks."""
+        around = ("", *self.pieces, "")
+        return "".join(
+            _in_text(around[n - 1], piece.written(place), around[n + 1])
+            if isinstance(piece, Command)
+            else piece
+            for n, piece in enumerate(self.pieces, start=1)
+        )
+
+
+Words = str | Said
+"""What can be said to people."""
+
+
+def our_command(*words: str) -> Command:
+    """Name a command of ours, word by word, as in `our_command("dlq", "restore", run_id)`."""
+    return Command(words)
+
+
+def joined(between: str, parts: list[Words]) -> Words:
+    """Do for words what str.join does for text."""
+    found: Words = parts[0] if parts else ""
+    for part in parts[1:]:
+        found = found + between + part
+    return found
+
+
+def written(words: Words, place: Place) -> str:
+    return words if isinstance(words, str) else words.written(place)
+
+
+def _parts(words: Words) -> tuple[str | Command, ...]:
+    return (words,) if isinstance(words, str) else words.parts()
+
+
+def _in_text(before: str | Command, text: str, after: str | Command) -> str:
+    begins = isinstance(before, str) and (not before or before.endswith((": ", "\n", "  ")))
+    ends = isinstance(after, str) and (not after or after.startswith((";", "   ", "\n")))
+    return text if begins and ends else f"`{text}`"
+
+
+def _quoted(word: str) -> str:
+    """A placeholder such as `...` stays readable."""
+    return word if word == "..." else shlex.quote(word)

@@ -1,0 +1,119 @@
+"""Every command of ours that the code can print, read from the code itself: a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import b2bpilot
+
+PACKAGE = Path(b2bpilot.__file__).parent
+ROOT = PACKAGE.parent
+NAMES = (
+    r"(?:dlq|submissions|twilio|runs|local) [a-z]+|(?:publish|load|inspect|logs|subscriptions|status|verify|diagnose)\b"
+    r"|(?:migrate|demo)\b"
+)
+AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
+FREE = {
+    "ops/verify/documents.py": "the documentation's own text",
+    "ops/verify/trial.py": "the body of the test message",
+    "ops/verify/webhook.py": "the body of the probe",
+    "ops/load/page.py": "the footer, which names the program",
+    "local/twilio/resources.py": "the name of the double's account",
+}
+"""Where such text is no advice."""
+ID, RUN, SID = (
+    "7d1eea89-294a-5d6f-8bdc-73898d8ce9cc",
+    "20261123T194501Z-redrive-3f9a",
+    "MG0123456789abcdef0123456789abcdef",
+)
+PLACEHOLDERS = {
+    "ID": ID,
+    "MESSAGE_ID": ID,
+    "MESSAGE_SID": SID.replace("MG", "SM"),
+    "RUN": RUN,
+    "URL": "https://example.com/webhook",
+}
+"""What a person is to put in; the rest of a command stands as it is to be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A command where the code makes it. `expressions` stand for what is known only then."""
+
+    where: str
+    words: tuple[str, ...]
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def commands() -> Iterator[Printed]:
+    """Yield each call of `our_command`, with a likely value for each word that is none in the code."""
+    for name, module in sources():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "our_command":
+                words = [word for argument in node.args for word in _words(argument)]
+                yield Printed(f"{name}:{node.lineno}", tuple(words))
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Yield each string of the code that holds a command of ours and is no docstring."""
+    for name, module in sources():
+        docstrings = set(map(id, _docstrings(module)))
+        for node in ast.walk(module):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in docstrings
+                and AS_TEXT.search(node.value)
+                and name not in FREE
+            ):
+                yield f"{name}:{node.lineno}", node.value
+
+
+def _docstrings(module: ast.Module) -> Iterator[ast.Constant]:
+    """The texts that stand alone: a docstring of what they follow, help among them, which is no advice."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value
+
+
+def _words(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Constant):
+        return [PLACEHOLDERS.get(node.value, str(node.value))]
+    if isinstance(node, ast.Starred):
+        return _starred(node.value)
+    return [_likely(ast.unparse(node))]
+
+
+def _starred(node: ast.expr) -> list[str]:
+    """Options that are there or not, and names that are chosen elsewhere."""
+    text = ast.unparse(node)
+    known = {
+        "command.split()": ["dlq", "list"],
+        "since": ["--since", "2026-11-23T19:45:01Z"],
+        "CUTOVER.words": ["twilio", "cutover", "--to", "stack"],
+        "service": ["--service", SID],
+        "more": ["--fallback", "https://example.com/fallback"],
+    }
+    return known[text]
+
+
+def _likely(text: str) -> str:
+    if "run_id" in text or "discarded_by" in text:
+        return RUN
+    if "message_id" in text or text in ("wanted", "some", "open_[0]"):
+        return ID
+    likely = {
+        "record.environment": "staging",
+        "status": "failed",
+        "SubmissionStatus.ABANDONED": "abandoned",
+        "name": "text",
+    }
+    return likely[text]
