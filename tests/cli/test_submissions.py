@@ -287,7 +287,7 @@ def test_of_a_database_that_is_not_proven_republish_says_nothing_about_any_row(
     result = run("submissions", "republish", "-e", "staging", *options, "--yes")
     assert (result.exit_code, result.stdout) == (5, "")
     assert "not proven to be the processor's" in result.stderr
-    assert "Nothing was published" in result.stderr
+    assert "nothing is published" in result.stderr
     assert not any(
         word in result.stderr for word in ("completed", "nothing to publish", "Left alone", "no row")
     )

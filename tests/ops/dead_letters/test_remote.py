@@ -334,7 +334,7 @@ def test_a_processor_that_somebody_paused_is_refused_before_anything_is_on() -> 
     ) as caught:
         remote.concurrency_for(Function(reserve=0), 4)
 
-    assert "verify --only processor" in (caught.value.hint or "")
+    assert "verify --only processor" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
