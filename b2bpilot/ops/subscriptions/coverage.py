@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from b2bpilot.ops.subscriptions.filter_policy import (
     BODY_SCOPE,
@@ -91,5 +92,12 @@ def coverage(policy: str | None, scope: str) -> Coverage:
         lost=[one for one in certain if one.kind.source],
         bare=[one for one in certain if not one.kind.source],
         open=[one for one in found if one.evaluation.accepts is None],
-        varying=[BODY] if scope == BODY_SCOPE else sorted(VARYING.intersection(keys_of(wanted))),
+        varying=_varying(wanted, scope),
     )
+
+
+def _varying(wanted: Mapping[str, Any], scope: str) -> list[str]:
+    """An empty policy looks at nothing, in the body's scope neither: SNS's way to take a policy away."""
+    if scope == BODY_SCOPE:
+        return [BODY] if wanted else []
+    return sorted(VARYING.intersection(keys_of(wanted)))

@@ -48,6 +48,11 @@ def test_no_policy_is_proven_to_let_everything_through() -> None:
     assert coverage(None, ATTRIBUTES).is_proven
 
 
+@pytest.mark.parametrize("scope", [ATTRIBUTES, BODY_SCOPE])
+def test_an_empty_policy_which_the_printed_command_sets_is_proven_in_each_scope(scope: str) -> None:
+    assert covered({}, scope).is_proven
+
+
 @pytest.mark.parametrize(
     ("policy", "lost"),
     [
