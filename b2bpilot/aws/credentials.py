@@ -147,7 +147,7 @@ def _reason(exc: BaseException, way: Way) -> str:
             error = exc.response.get("Error", {})
             text = f"{exc.operation_name}: {error.get('Code', 'Unknown')}: {error.get('Message', '')}"
         case boto.CredentialRetrievalError() | boto.TokenRetrievalError():
-            text = str(exc.kwargs.get("error_msg", exc))
+            text = str(exc.kwargs.get("error_msg", exc)).strip() or "it failed and gave no reason"
         case boto.BotoCoreError() | boto.HTTPClientError() | RuntimeError():
             text = str(exc)
         case OSError() if exc.filename:

@@ -69,6 +69,7 @@ CASES = {
     "a program that is a folder": process("/etc", "/etc: Permission denied"),
     "a program that lacks keys": process('/bin/echo {"Version": 1}', "what it gives cannot be read"),
     "a program that fails": process("sh -c 'echo log in first >&2; exit 3'", "log in first"),
+    "a program that fails without a word": process("false", "it failed and gave no reason"),
     "a program with an open quote": process("sh -c 'x", "what it gives cannot be read (No closing quotation)"),
     "a program that gives old keys": process(f"echo '{OLD_KEYS}'", "Credentials were refreshed, but"),
     "no login yet": sso(None, "Error loading SSO Token"),
