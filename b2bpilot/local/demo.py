@@ -283,6 +283,7 @@ def _look(queue: DeadLetterQueue) -> list[DeadLetter]:
 
 
 def _until(look: Callable[[], Found], enough: Callable[[Found], bool], what: str) -> Found:
+    """Look again and again, as an operator would: neither queue, table nor log tells anybody that something came."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not enough(found := look()):
         if time.monotonic() > deadline:

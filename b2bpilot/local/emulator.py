@@ -231,7 +231,7 @@ class TopicSeams:
         self._counted.set()
 
     def _report(self) -> None:
-        """Collect for a moment before it is told: one call for many notifications."""
+        """Wait for the first of them, and then collect for a moment: one call tells of many notifications."""
         while self._counted.wait():
             time.sleep(COUNT_SECONDS)
             self._counted.clear()

@@ -39,7 +39,9 @@ class AlarmSeam:
         threading.Thread(target=self._keep_deciding, daemon=True).start()
 
     def _keep_deciding(self) -> None:
-        """What is missing decides, too, and nobody reports a queue but this."""
+        """Once a second for as long as the emulator runs, because what is missing decides, too, and nobody reports a queue but
+        this. ministack's other threads change what is read here, and may break one look in any way: the next one is whole.
+        Without this thread no alarm would ever change again, so it outlives that."""
         decided_at = 0.0
         while True:
             time.sleep(MEASURE_SECONDS)
@@ -48,7 +50,7 @@ class AlarmSeam:
                 if time.monotonic() - decided_at >= TICK_SECONDS:
                     decided_at = time.monotonic()
                     self._decide_all()
-            except Exception:
+            except Exception:  # as said above; it is logged
                 log.exception("queues could not be measured, or alarms not be decided")
 
     def _measure(self) -> None:

@@ -52,7 +52,9 @@ class Door:
         named = ACCESS_KEY.match(headers.get("authorization", ""))
         if named and holds_key(self._access_key_id, named[1]):
             return None
-        return f"the access key is not this local environment's: {our_command('local', 'status')} prints it"
+        return "the access key is not this local environment's; it stands in " + str(
+            our_command("local", "status")
+        )
 
 
 def _headers(scope: Scope) -> dict[str, str]:

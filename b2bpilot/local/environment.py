@@ -90,7 +90,8 @@ def running(
     runs in this home.
 
     `parameters` of the template and `variables` of the functions win over ours: with them a test puts a proxy between
-    the functions and the database, AWS or Twilio. `handlers` may be run beside the template's. `meet` is told where these are before the first function runs.
+    the functions and the database, AWS or Twilio. `handlers` may be run beside the template's.
+    `meet` is told where these are before the first function runs.
 
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
     """
@@ -110,18 +111,7 @@ def running(
         cleanup.callback(server.server_close)
 
         progress("starting AWS (ministack) and PostgreSQL")
-        emulator = EmulatorProcess(
-            home / "emulator",
-            identity=identity,
-            runtime_url=server.url,
-            runtime_key=server.key,
-            events=home / EVENTS,
-            lock=lock.fileno(),
-        )
-        cleanup.callback(emulator.stop)
-        postgres = Postgres(home / "postgres", lock=lock.fileno())
-        cleanup.callback(postgres.stop)
-        postgres.start()
+        emulator, postgres = _processes(cleanup, home, identity, server, lock)
         release.migrate(postgres.url)
         emulator.wait_until_ready()
 
@@ -160,6 +150,25 @@ def running(
         yield LocalEnvironment(
             state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
         )
+
+
+def _processes(
+    cleanup: ExitStack, home: Path, identity: Identity, server: RuntimeServer, lock: HomeLock
+) -> tuple[EmulatorProcess, Postgres]:
+    """Start the emulator and PostgreSQL side by side; of these, PostgreSQL runs when this returns."""
+    emulator = EmulatorProcess(
+        home / "emulator",
+        identity=identity,
+        runtime_url=server.url,
+        runtime_key=server.key,
+        events=home / EVENTS,
+        lock=lock.fileno(),
+    )
+    cleanup.callback(emulator.stop)
+    postgres = Postgres(home / "postgres", lock=lock.fileno())
+    cleanup.callback(postgres.stop)
+    postgres.start()
+    return emulator, postgres
 
 
 @contextmanager

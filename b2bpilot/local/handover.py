@@ -57,7 +57,8 @@ class Runtime:
         )
 
     def accept(self, function: str, event: object) -> None:
-        """Return when the event is on the runtime's disk, or raise NotAccepted: the caller can offer it again."""
+        """Return when the event is on the runtime's disk, or raise NotAccepted: the caller can offer it again. Between two
+        attempts there is a pause, in which a runtime that is overrun or starts again comes to itself."""
         payload, request_id = _compact(event), str(uuid.uuid4())
         for _ in range(ACCEPT_ATTEMPTS):
             if self._offer(function, payload, request_id):
@@ -100,7 +101,8 @@ class Runtime:
         return answer.status == HTTPStatus.ACCEPTED
 
     def _write_down(self, function: str, payload: bytes, request_id: str) -> None:
-        """One thread after the other: SQLite makes those that wait for it lose their patience at random."""
+        """One thread after the other: SQLite makes those that wait for it lose their patience at random. A disk that is full or
+        locked says in no way when it is not any more, and nobody else has the event."""
         while True:
             try:
                 with self._writing, closing(EventQueue(self._events)) as events:

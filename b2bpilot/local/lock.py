@@ -27,7 +27,8 @@ class HomeLock:
         return self._descriptor
 
     def acquire(self) -> None:
-        """Take the lock and write our process id into it. Waits for what a killed environment left behind to end."""
+        """Take the lock and write our process id into it. Waits for what a killed environment left behind to end: asking again
+        and again, because flock waits for ever or not at all, and a live owner is to be named at once."""
         deadline = time.monotonic() + LEFTOVER_SECONDS
         while not self._try():
             pid = self._owner()

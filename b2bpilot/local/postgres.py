@@ -92,7 +92,8 @@ class Postgres:
                 settings.write(SETTINGS)
 
     def _wait_until_running(self) -> None:
-        """The library gives pg_ctl ten seconds, and asserts that the server is ready; on a busy machine it goes on starting."""
+        """The library gives pg_ctl ten seconds, and asserts that the server is ready; on a busy machine it goes on starting,
+        and tells us so in no other way than by answering."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:

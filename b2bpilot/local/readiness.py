@@ -48,6 +48,7 @@ def wait_until_answering(webhook_url: str) -> None:
 
 
 def _wait(parts: Parts) -> None:
+    """Ask until all are ready: no part of AWS, nor of the emulator, tells anybody that its state has changed."""
     deadline = time.monotonic() + READY_SECONDS
     while states := {name: state for name, look in parts.items() if (state := look())}:
         if time.monotonic() > deadline:
