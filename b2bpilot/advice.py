@@ -61,6 +61,10 @@ class Said:
     def __str__(self) -> str:
         return self.written(NOWHERE)
 
+    def __format__(self, _spec: str) -> str:
+        """In an f-string it would be written for nowhere, and run on another environment or none."""
+        raise TypeError("join a command with text by +: formatted, it loses where it must lead")
+
 
 @dataclass(frozen=True, slots=True)
 class Command(Said):

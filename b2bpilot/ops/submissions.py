@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, assert_never
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.retries import RetryFacts
 from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -70,7 +70,7 @@ class Problem(StrEnum):
     """Another version wrote a status that this one does not know."""
 
 
-ADVICE = {
+ADVICE: Mapping[Problem, Words] = {
     Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: mend the cause, then "
     + our_command("dlq", "redrive"),
     Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; "

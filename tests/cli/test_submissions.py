@@ -208,6 +208,15 @@ def test_of_what_a_row_alone_tells_no_run_of_lambdas_is_promised(run: Run, three
     assert "Whether there are dead letters of these is not known: no environment was named" in told
 
 
+def test_the_advice_of_each_problem_leads_where_the_command_line_led(run: Run, three_rows: str) -> None:
+    with psycopg.connect(three_rows) as connection:
+        connection.execute("UPDATE b2b_pilot_user_submissions SET status = 'abandoned', reply_state = NULL")
+
+    told = run("submissions", "stuck", "--region", "eu-west-1").stderr
+
+    assert "`b2bpilot submissions republish --region eu-west-1 MESSAGE_ID`" in told
+
+
 def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:
     with psycopg.connect(three_rows) as connection:
         connection.execute("DELETE FROM b2b_pilot_user_submissions WHERE status = 'failed'")

@@ -269,7 +269,7 @@ def test_a_dead_letter_is_counted_apart_and_left_to_a_redrive(
     found = run("twilio", "reconcile", "-o", "json").document
 
     assert [each["body"]["params"]["MessageSid"] for each in staging.messages()] == [lost]
-    assert "1 in the dead-letter queue: b2bpilot dlq redrive" in table.stdout.splitlines()
+    assert "1 in the dead-letter queue: b2bpilot dlq redrive -e staging" in table.stdout.splitlines()
     assert (found["reconciled"]["missing"], found["reconciled"]["dead_letter"]) == (1, 1)
     assert found["reconciled"]["doubts"] == []
     by_verdict = {each["verdict"]: each for each in found["messages"]}

@@ -48,7 +48,7 @@ class StuckView:
     def tell(self, output: Output) -> None:
         """Say what each problem means, and of what nobody could be asked."""
         for problem, number in self.problems.items():
-            output.notice(f"{number} {problem}: {ADVICE[problem]}")
+            output.notice(f"{number} {problem}: " + ADVICE[problem])
         if not self.problems:
             output.notice("No row needs anybody.")
             return

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -18,7 +18,7 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.notes import Notes
-    from b2bpilot.ops.reconcile.verdict import Finding, Limits
+    from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 
 SHOWN = 20
 """So many of each kind are in a table."""
@@ -31,7 +31,37 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
     period = {"since": format_time(limits.since), "until": format_time(limits.until)}
     fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
     stored = counts[Verdict.STORED] + counts[Verdict.LATE]
-    told = [
+    text: list[Words] = [
+        str(pilot.environment),
+        f"messages since {period['since']}",
+        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
+        *(f"{counts[verdict]:,} " + what for verdict, what in _kinds(limits) if counts[verdict]),
+        *(
+            f"dead letters that are not counted, of {owner}: {count:,}"
+            for owner, count in notes.other_dead_letters.items()
+        ),
+        *_told_of_the_list(notes),
+        *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
+    ]
+    others = notes.other_dead_letters
+    listed = {
+        "listed": notes.listed,
+        "asked_by_sid": notes.asked_by_sid,
+        "not_in_list_but_at_twilio": notes.listed_late_count,
+        "listed_without_sid": notes.without_sid,
+        "alerts_not_followed": notes.alerts_not_followed,
+    }
+    more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
+    pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
+    if not notes.listed:
+        pilot.output.notice("Twilio's list has no inbound message of this time: nothing was compared.")
+
+
+def _kinds(limits: Limits) -> list[tuple[Verdict, Words]]:
+    """What the messages of each kind are, after their count, in the order in which they are told."""
+    from b2bpilot.ops.reconcile.verdict import Verdict
+
+    return [
         (Verdict.MISSING, "missing: Twilio has them, the table does not"),
         (
             Verdict.LOST_AT_TWILIO,
@@ -59,30 +89,6 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         (Verdict.STATUS_CALLBACK, "rows are status callbacks, which an earlier version stored as messages"),
         (Verdict.FRESH, f"too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)"),
     ]
-    text = [
-        str(pilot.environment),
-        f"messages since {period['since']}",
-        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
-        *(f"{counts[verdict]:,} {what}" for verdict, what in told if counts[verdict]),
-        *(
-            f"dead letters that are not counted, of {owner}: {count:,}"
-            for owner, count in notes.other_dead_letters.items()
-        ),
-        *_told_of_the_list(notes),
-        *(f"what is missing may be in a queue of ours: {doubt}" for doubt in notes.doubts),
-    ]
-    others = notes.other_dead_letters
-    listed = {
-        "listed": notes.listed,
-        "asked_by_sid": notes.asked_by_sid,
-        "not_in_list_but_at_twilio": notes.listed_late_count,
-        "listed_without_sid": notes.without_sid,
-        "alerts_not_followed": notes.alerts_not_followed,
-    }
-    more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
-    pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
-    if not notes.listed:
-        pilot.output.notice("Twilio's list has no inbound message of this time: nothing was compared.")
 
 
 def _told_of_the_list(notes: Notes) -> Iterator[str]:

@@ -89,7 +89,7 @@ def require_all_done(discarded: Discarded, *, run_id: str) -> None:
             f"of {len(discarded.unmarked):,} of the messages: {NOT_MARKED}",
             hint=first + " first; then " + then
             if first
-            else f"{then} once the processor's database can be asked",
+            else then + " once the processor's database can be asked",
         )
 
 

@@ -71,6 +71,12 @@ def test_a_printed_command_says_where(printed: Printed) -> None:
     )
 
 
+@pytest.mark.parametrize("words", [our_command("dlq", "list"), "see " + our_command("dlq", "list")], ids=str)
+def test_a_command_is_not_formatted_for_then_nobody_knows_where_it_leads(words: Words) -> None:
+    with pytest.raises(TypeError, match="where it must lead"):
+        f"{words}"
+
+
 def test_a_restore_knows_the_environment_of_its_run(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
