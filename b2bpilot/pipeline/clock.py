@@ -61,6 +61,11 @@ class HostClock:
     def now(self) -> datetime:
         return self.machine() + self._correction
 
+    def steady(self) -> Machine:
+        """Return this clock as it is known now, for measuring: what is heard later corrects it by up to a second at once."""
+        correction = self._correction
+        return lambda: self.machine() + correction
+
     def latest(self) -> datetime:
         """Return the latest that it may be there: what the host dated before now is before it."""
         return self.machine() + (self._ahead.most if self._ahead else NO_TIME)

@@ -93,3 +93,15 @@ def test_a_date_that_cannot_be_read_says_nothing(date: str | None) -> None:
     clock.hear(date, asked_at=machine())
     assert read_date(date) is None
     assert not clock.is_known
+
+
+def test_a_steady_clock_is_not_corrected_while_something_is_measured() -> None:
+    now = datetime(2026, 11, 30, tzinfo=UTC)
+    clock = HostClock("AWS", machine=lambda: now)
+    clock.tell(now + timedelta(minutes=4), asked_at=now)
+    steady = clock.steady()
+
+    clock.tell(now + timedelta(minutes=5), asked_at=now)
+
+    assert steady() == now + timedelta(minutes=4)
+    assert clock.now() == now + timedelta(minutes=5)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
@@ -42,41 +43,58 @@ EXPLAINED = {
 
 
 def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
-    from b2bpilot.ops.dead_letters import unseen
+    discarded = _discarded(plan, run)
+    fields = _plan_fields(pilot, order, taken, plan, run) | {"discarded": discarded}
+    text = _plan_text(pilot, order, run) if plan.items else [_none(run)]
+    pilot.output.record({"plan": fields}, text=text)
+    pilot.output.rows("planned", _plan_rows(plan))
+    if order.frozen is not None:
+        _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
+    for line in _plan_notices(order, taken, plan, run, discarded):
+        pilot.output.notice(line)
+
+
+def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
+    """How many of its dead letters each run discarded, as their rows say."""
     from b2bpilot.ops.dead_letters.asked import asked_of
     from b2bpilot.ops.dead_letters.plan import Decision
-    from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
     from b2bpilot.ops.table.row_state import discarded_in
 
-    limits, wait, database = order.request.limits, order.request.wait, run.table.proof
-    owners, left_alone = run.left_owners + plan.owners(), run.left_alone
     marked = discarded_in(run.table, (asked_of(letter) for letter in plan.letters(Decision.DISCARDED)))
-    discarded = Counter(marked.values())
-    proof = wait if database.is_proven else timedelta()
-    last = last_stage(order.via, wait=proof, max_failures=order.request.rules.max_failures)
-    fields = {
+    return Counter(marked.values())
+
+
+def _plan_fields(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> dict[str, object]:
+    from b2bpilot.ops.dead_letters import unseen
+
+    return {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
         "via": order.via.value,
-        "database": database.fields(),
+        "database": run.table.proof.fields(),
         "cause": list(cause) if (cause := order.choice.cause) else None,
         "saw": taken.saw,
         "more": taken.more,
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
-        "left_alone": {decision.value: count for decision, count in left_alone.items()},
-        "owners": owner_view.fields(owners),
-        "discarded": discarded,
+        "left_alone": {decision.value: count for decision, count in run.left_alone.items()},
+        "owners": owner_view.fields(run.left_owners + plan.owners()),
         "too_many_attributes": run.too_many_attributes(plan),
         **unseen.fields(run.unseen),
         "adopted": sorted(order.adopted),
     }
+
+
+def _plan_text(pilot: Pilot, order: Order, run: Redrive) -> list[str]:
+    from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
+
+    limits, wait, database = order.request.limits, order.request.wait, run.table.proof
+    proof = wait if database.is_proven else timedelta()
+    last = last_stage(order.via, wait=proof, max_failures=order.request.rules.max_failures)
     pace = f"at most {many(limits.concurrency, 'call')} at once"
-    pace += (
-        f" and {limits.rate:g} {'dead letter' if limits.rate == 1 else 'dead letters'} a second"
-        if limits.rate
-        else ""
-    )
-    text = [
+    if limits.rate:
+        pace += f" and {limits.rate:g} {'dead letter' if limits.rate == 1 else 'dead letters'} a second"
+    cause = order.choice.cause
+    return [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
         f"  route {order.via.value}: {consequence(order.via, wait=wait, is_proven=database.is_proven)}",
@@ -85,8 +103,10 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         f"  {pace}; {last}",
         "",
     ]
-    pilot.output.record({"plan": fields}, text=text if plan.items else [_none(run)])
-    rows = [
+
+
+def _plan_rows(plan: Plan) -> list[Row]:
+    return [
         Row(
             fields={"decision": decision.value, "failure": kind, "database": state, "count": count},
             columns={
@@ -98,23 +118,24 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
         )
         for (decision, kind, state), count in plan.summary()
     ]
-    pilot.output.rows("planned", rows)
-    if order.frozen is not None:
-        _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
-    for line in discarded_lines(discarded):
-        pilot.output.notice(line)
-    for line in owner_view.lines(owners):
-        pilot.output.notice(line)
+
+
+def _plan_notices(
+    order: Order, taken: Taken, plan: Plan, run: Redrive, discarded: Counter[str]
+) -> Iterator[Words]:
+    """What the plan leaves alone, and what it did not see."""
+    from b2bpilot.ops.dead_letters import unseen
+
+    yield from discarded_lines(discarded)
+    yield from owner_view.lines(run.left_owners + plan.owners())
     if too_many := run.too_many_attributes(plan):
-        pilot.output.notice(too_many_attributes(too_many))
-    for decision, count in left_alone.most_common():
-        pilot.output.notice(f"{count:,} more: {EXPLAINED[decision]}")
+        yield too_many_attributes(too_many)
+    for decision, count in run.left_alone.most_common():
+        yield f"{count:,} more: {EXPLAINED[decision]}"
     if run.unseen.total:
-        pilot.output.notice(unseen.told(run.unseen))
+        yield unseen.told(run.unseen)
     if taken.more and order.frozen is None and order.request.limit > plan.acting:
-        pilot.output.notice(
-            "There are more: this is the plan of the first ones; the rest follows under the same rules."
-        )
+        yield "There are more: this is the plan of the first ones; the rest follows under the same rules."
 
 
 def _none(run: Redrive) -> str:
@@ -158,7 +179,7 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the letters, a line each."""
-    from b2bpilot.ops.dead_letters.unseen import APPROXIMATE, counted
+    from b2bpilot.ops.dead_letters.unseen import counted
 
     lines = []
     if summary.completed or summary.rows_asked:
@@ -179,7 +200,7 @@ def told(summary: Summary) -> list[str]:
     if summary.has_more:
         lines.append("it stopped before it came to all letters: the others are in the queue as they were")
     if summary.unseen:
-        lines.append(f"{counted(summary.unseen)}: {APPROXIMATE}")
+        lines.append(counted(summary.unseen))
     if summary.unfinished:
         known = "not completed" if summary.rows_asked else "not known to be completed"
         lines.append(f"{letters(len(summary.unfinished))} {known}:")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.pipeline.clock import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,11 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
     ):
         _require_answer(table)
         with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
-            firing = Firing(plan, journal.run_id, route, journal, clock=pilot.now)
+            clock = pilot.clock.steady()
+            firing = Firing(plan, journal.run_id, route, journal, clock=clock)
             fired = _fire(pilot, plan, firing)
-            report = _prove(pilot, table, _loaded(journal.run_id, plan, fired), ending, journal)
+            loaded = _loaded(journal.run_id, plan, fired)
+            report = _prove(pilot, table, loaded, ending, journal, clock)
     _show(pilot, report, ending)
     run.require_proved(report)
 
@@ -64,7 +67,7 @@ def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
     with pilot.table() as table:
         require_proven(table.proof, "nothing is proved or removed")
         with resumed_run(pilot, record) as journal:
-            report = _prove(pilot, table, loaded, ending, journal)
+            report = _prove(pilot, table, loaded, ending, journal, pilot.clock.steady())
     _show(pilot, report, ending)
     run.require_proved(report)
 
@@ -91,7 +94,9 @@ def _fire(pilot: Pilot, plan: Plan, firing: Firing) -> Fired:
         return firing.run()
 
 
-def _prove(pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal) -> Report:
+def _prove(  # noqa: PLR0917  # what a proof takes
+    pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal, clock: Machine
+) -> Report:
     from b2bpilot.ops.load import run
     from b2bpilot.ops.load.world import World
 
@@ -100,7 +105,7 @@ def _prove(pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, jour
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         run.wait_for_rows(table, loaded, timeout=ending.wait, observe=display)
         tell("Asking the dead-letter queue and CloudWatch")
-        report = run.judge(loaded, table, world, clock=pilot.now)
+        report = run.judge(loaded, table, world, clock=clock)
         if not ending.keep:
             tell("Removing the test messages")
             report = _clean(table, world, loaded, report)

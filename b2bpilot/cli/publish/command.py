@@ -126,8 +126,6 @@ def publish(
     """
     from b2bpilot.cli.publish import publishing
     from b2bpilot.ops.publish.order import Order
-    from b2bpilot.ops.publish.order import Wanted as Message
-    from b2bpilot.pipeline import message as pipeline
 
     pilot = pilot_of(ctx)
     timeout = parse_duration(wait, "--wait") if wait else None
@@ -140,18 +138,13 @@ def publish(
         return
     if via is Via.WEBHOOK:
         _refuse({"--via webhook": True}, {"--priority": priority})
-    wanted: Sequence[Wanted]
     if file is not None:
         _refuse(
             {"--file": True},
             {"a fixture": fixture, "--message-id": message_id, "--priority": priority, "--count": count > 1},
         )
-        wanted = _lines(file)
-    else:
-        urgency = pipeline.Priority(priority.value) if priority else pipeline.Priority.NORMAL
-        wanted = [Message(fixture=chosen, message_id=message_id, priority=urgency)]
     order = Order(
-        wanted=wanted,
+        wanted=_lines(file) if file is not None else [_one(chosen, message_id, priority)],
         count=count,
         duplicates=duplicate,
         changes=chosen.changes if file is not None else {},
@@ -164,6 +157,14 @@ def publish(
     _warn_of_twilio_ids(pilot, order)
     if _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
         publishing.publish(pilot, order, request)
+
+
+def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) -> Wanted:
+    from b2bpilot.ops.publish.order import Wanted
+    from b2bpilot.pipeline import message
+
+    urgency = message.Priority(priority.value) if priority else message.Priority.NORMAL
+    return Wanted(fixture=fixture, message_id=message_id, priority=urgency)
 
 
 def _warn_of_twilio_ids(pilot: Pilot, order: Order) -> None:

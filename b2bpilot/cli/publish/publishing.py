@@ -18,6 +18,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.pace import Pace
     from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.proof import Timing
     from b2bpilot.ops.publish.routes import Route
     from b2bpilot.ops.publish.run import Planned
     from b2bpilot.ops.publish.sending import Dispatch, Observe
@@ -66,13 +67,16 @@ def publish(pilot: Pilot, order: Order, request: Request) -> None:
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
                 with _ended_when_refused(journal, planned):
                     before = _completed_before(table, planned, is_test=not order.real)
+            timing = _timing(pilot)
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
             results.show_one(pilot, journal.run_id, dispatch.results[0], is_test=not order.real)
         else:
             results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
-        is_proven = _prove(pilot, request, dispatch, table, before, since=began, is_test=not order.real)
+        is_proven = _prove(
+            pilot, request, dispatch, table, before, since=began, is_test=not order.real, timing=timing
+        )
     if not is_one:
         run.require_all_accepted(dispatch, journal.run_id)
     elif not is_proven and (reason := run.reason_of_one(dispatch.results[0])):
@@ -224,6 +228,7 @@ def _prove(
     *,
     since: datetime,
     is_test: bool,
+    timing: Timing | None = None,
 ) -> bool:
     """Look at the rows of what was sent, also of what perhaps was, and tell whether they prove all of it. Raises TimedOut or
     PartlyFailed."""
@@ -240,7 +245,9 @@ def _prove(
     messages = list(dict.fromkeys(Asked(one.message_id, is_test) for one in sent))
     if dispatch.total == 1:
         is_known = sent[0].verdict is Verdict.ACCEPTED
-        return _wait_for_one(pilot, messages[0], request.timeout, table, before, is_known=is_known)
+        return _wait_for_one(
+            pilot, messages[0], request.timeout, table, before, is_known=is_known, timing=timing
+        )
     with pilot.output.progress(f"Waiting for {many(len(messages), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         proof = prove_stored(
@@ -252,6 +259,12 @@ def _prove(
     return True
 
 
+def _timing(pilot: Pilot) -> Timing:
+    from b2bpilot.ops.publish.proof import Timing
+
+    return Timing(sent_at=pilot.machine(), clock=pilot.machine)
+
+
 def _wait_for_one(
     pilot: Pilot,
     message: Asked,
@@ -260,13 +273,14 @@ def _wait_for_one(
     before: frozenset[Asked],
     *,
     is_known: bool,
+    timing: Timing | None,
 ) -> bool:
     """What was stored before proves nothing of what was sent now, and that of which nobody knows whether it was published is
     not called published."""
     from b2bpilot.ops.publish.proof import Verdict, require_one_stored, wait_for_one
 
     with pilot.output.progress("Waiting for the row") as tell:
-        waited = wait_for_one(table, message, timeout=timeout, before=before, attempt=tell)
+        waited = wait_for_one(table, message, timeout=timeout, before=before, attempt=tell, timing=timing)
     results.show_waited(pilot, waited)
     if is_known:
         require_one_stored(waited, timeout=timeout)

@@ -184,7 +184,7 @@ def show_waited(pilot: Pilot, waited: Waited) -> None:
     from b2bpilot.ops.publish.proof import Verdict
 
     row, latency = waited.submission, waited.latency
-    latency_ms = latency / timedelta(milliseconds=1) if latency else None
+    latency_ms = latency / timedelta(milliseconds=1) if latency is not None else None
     fields = {
         "verdict": waited.verdict.value,
         "latency_ms": latency_ms,

@@ -70,7 +70,7 @@ def relative(moment: datetime, *, now: datetime) -> str:
 def ahead_in_words(ahead: timedelta) -> str:
     """Return `4 m ahead of` or `4 m behind`."""
     direction = "ahead of" if ahead > timedelta() else "behind"
-    return f"{in_largest_unit(abs(ahead).total_seconds())} {direction}"
+    return f"{in_largest_unit(round(abs(ahead).total_seconds()))} {direction}"
 
 
 def in_largest_unit(seconds: float) -> str:

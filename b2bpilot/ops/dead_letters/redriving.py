@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.functions import Function
-from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
+from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.choice import Choice
 from b2bpilot.ops.dead_letters.engine import Rules
@@ -232,12 +232,12 @@ def prepare(
 
 
 def check_taken(taken: Taken, order: Order) -> None:
-    """Raises Refused when more letters match than a run takes without being told to, TimedOut when others hold all of them,
+    """Raises Refused when more letters match than a run takes without being told to, PartlyFailed when others hold all of them,
     UsageError when the selection names a field that no letter has."""
     if order.choice.selection.where is not None:
         order.choice.selection.where.require_fields()
     if taken.hidden:
-        raise TimedOut(
+        raise PartlyFailed(
             f"no dead letter could be taken: of about {taken.hidden:,}, another consumer or a run that was killed holds all, "
             f"or they are delayed. {unseen.APPROXIMATE}",
             hint="try again when it has ended; "
@@ -291,7 +291,7 @@ def require_everything_completed(summary: Summary) -> None:
         hint = "another consumer hides letters of this run: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
     if summary.unseen:
-        more += f"; {unseen.counted(summary.unseen)}: {unseen.APPROXIMATE}"
+        more += f"; {unseen.counted(summary.unseen)}"
         hint = unseen.HINT if summary.is_certain and not rest else hint
     if summary.rows_asked:
         raise PartlyFailed(f"{many(done, 'dead letter')} completed, {rest:,} not{more}", hint=hint)

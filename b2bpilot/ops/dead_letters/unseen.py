@@ -7,7 +7,8 @@ from b2bpilot.errors import PartlyFailed
 from b2bpilot.plural import many
 
 APPROXIMATE = "SQS's counters are approximate and may lag by a minute"
-THE_OTHERS = "the others are held by another consumer or delayed, or SQS's counters, which are approximate, lag by a minute"
+HELD = "held by another consumer or delayed, or SQS's counters, which are approximate, lag by a minute"
+THE_OTHERS = f"the others are {HELD}"
 HINT = "try again in a minute; what a consumer holds is visible again when it lets go, after 12 hours at the latest"
 
 
@@ -33,10 +34,10 @@ def told(found: Counters) -> str:
 
 def counted(count: int) -> str:
     """Return the same of what is left at the end, in short."""
-    return f"about {many(count, 'more dead letter was', 'more dead letters were')} not looked at"
+    return f"about {many(count, 'more dead letter was', 'more dead letters were')} not looked at: {HELD}"
 
 
 def require_none(count: int, *, what: str) -> None:
     """Raises PartlyFailed, which says `what` was done, unless all that SQS counts was seen."""
     if count:
-        raise PartlyFailed(f"{what}; {counted(count)}: {APPROXIMATE}", hint=HINT)
+        raise PartlyFailed(f"{what}; {counted(count)}", hint=HINT)

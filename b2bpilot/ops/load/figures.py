@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from b2bpilot.ops.load.clocks import Offset
 from b2bpilot.ops.load.firing import Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.report import Latency, Second, Trouble
+from b2bpilot.ops.table.clocks import Offset
 from b2bpilot.pipeline.trial_rows import TrialRow
 from b2bpilot.plural import many
 

@@ -9,7 +9,6 @@ from typing import Any
 from b2bpilot.advice import our_command
 from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused
 from b2bpilot.ops.load import figures
-from b2bpilot.ops.load.clocks import compare
 from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
@@ -17,6 +16,7 @@ from b2bpilot.ops.load.report import Cleaning, Report, Verdict
 from b2bpilot.ops.load.world import World
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.clocks import compare
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_proof import RowProof, Watched
 from b2bpilot.ops.table.row_state import Asked

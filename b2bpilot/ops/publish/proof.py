@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut
 from b2bpilot.ops.table.asked import Table, WholeTable
+from b2bpilot.ops.table.clocks import compare
 from b2bpilot.ops.table.row_proof import ATTEMPTS, Proven, RowOutcome, RowProof, Watched
 from b2bpilot.ops.table.row_state import Asked, RowState, row_states, submission_of
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
@@ -148,22 +149,30 @@ def prove_stored(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When a message was sent, and the clock that says so, which must run steadily: the row is dated by another one."""
+
+    sent_at: datetime
+    clock: Callable[[], datetime]
+
+    def until(self, completed_at: datetime, table: WholeTable) -> timedelta:
+        """Return how long it took, measured by the sender's clock. Raises DatabaseError."""
+        offset = compare(table.database, clock=self.clock)
+        return max(offset.ours(completed_at) - self.sent_at, timedelta())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """What became of the only message, and its own row. `latency` is from received to completed, by the row's clock."""
+    """What became of the only message, and its own row. `latency` is from its sending to its completion, of a new success
+    only; None where nobody timed it."""
 
     judged: Judged
     submission: UserSubmission | None = None
+    latency: timedelta | None = None
 
     @property
     def verdict(self) -> Verdict:
         return self.judged.verdict
-
-    @property
-    def latency(self) -> timedelta | None:
-        row = self.submission
-        if self.verdict is not Verdict.STORED or not (row and row.received_at and row.completed_at):
-            return None
-        return row.completed_at - row.received_at
 
 
 def wait_for_one(
@@ -173,11 +182,15 @@ def wait_for_one(
     timeout: timedelta,
     before: Collection[Asked] = (),
     attempt: Callable[[str], None] = lambda _: None,
+    timing: Timing | None = None,
 ) -> Waited:
     """Wait for the row of one message. Raises DatabaseError."""
     stored = prove_stored(RowProof(table), [message], timeout=timeout, before=before, attempt=attempt)
     (judged,) = stored.messages
-    return Waited(judged=judged, submission=submission_of(table, message)[1])
+    row = submission_of(table, message)[1]
+    completed_at = row.completed_at if row and judged.verdict is Verdict.STORED else None
+    latency = timing.until(completed_at, table) if timing and completed_at else None
+    return Waited(judged=judged, submission=row, latency=latency)
 
 
 def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:

@@ -51,9 +51,10 @@ def _stored(world: World) -> Answer:
     if first.waited is None:
         return fails(f"test message {message_id} was not taken: {first.sent.error}", may_change=True)
     waited, seconds = first.waited, world.choices.row_seconds
-    if waited.verdict is Found.STORED and waited.latency is not None:
-        latency_ms = waited.latency.total_seconds() * 1000
-        return holds(f"stored after {latency_ms:.0f} ms, through the {first.via}; message {message_id}")
+    if waited.verdict is Found.STORED:
+        latency = waited.latency
+        after = "" if latency is None else f" after {latency.total_seconds() * 1000:.0f} ms"
+        return holds(f"stored{after}, through the {first.via}; message {message_id}")
     found = waited.judged.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",

@@ -15,10 +15,11 @@ from b2bpilot.errors import AwsError, Refused
 from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import listen, log_of
 from b2bpilot.ops.publish.order import Item
-from b2bpilot.ops.publish.proof import Waited, wait_for_one
+from b2bpilot.ops.publish.proof import Timing, Waited, wait_for_one
 from b2bpilot.ops.publish.routes import Sent, TopicRoute, Verdict, Via, WebhookRoute
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.pipeline.clock import machine_time
 from b2bpilot.pipeline.message import PilotMessage, new_message_id
 from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
 
@@ -87,11 +88,12 @@ class Trial:
         with self._world.table() as table:
             require_proven(table.proof, "no test message was sent, as its row could not be looked for")
             table.now()
+            timing = Timing(sent_at=machine_time(), clock=machine_time)
             sent = self._send(self.via)
             if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
                 return First(via=self.via, sent=sent)
             seconds = self._world.choices.row_seconds
-            waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds))
+            waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds), timing=timing)
         self._is_stored = waited.judged.is_stored
         return First(via=self.via, sent=sent, waited=waited)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.cli.app import main
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.processing import submission_fields
@@ -127,6 +129,21 @@ def test_wait_ends_when_the_row_is_completed(run: Run, staging: Staging, databas
     assert result.document["waited"]["verdict"] == "stored"
     assert result.document["waited"]["attempts"] == 1
     assert 0 <= result.document["waited"]["latency_ms"] < 30_000
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=4), timedelta(minutes=-4), timedelta(days=2)], ids=str)
+def test_how_long_it_took_is_measured_by_one_clock(
+    staging: Staging, database_url: str, capsys: pytest.CaptureFixture[str], off: timedelta
+) -> None:
+    """The message was dated by AWS's, to the second, and its row by the database's: that made -439 ms."""
+    with a_processor(staging, database_url):
+        exit_code = main(
+            ["publish", "-e", "staging", "--wait", "-o", "json"], machine=lambda: datetime.now(UTC) + off
+        )
+
+    waited = json.loads(capsys.readouterr().out)["waited"]
+    assert (exit_code, waited["verdict"]) == (0, "stored")
+    assert 0 < waited["latency_ms"] < 30_000
 
 
 def test_wait_that_ends_without_a_row_fails(run: Run, staging: Staging) -> None:

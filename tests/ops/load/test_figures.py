@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from b2bpilot.ops.load import figures
-from b2bpilot.ops.load.clocks import Offset, compare
 from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.plan import Plan
 from b2bpilot.ops.load.report import Latency, histogram
+from b2bpilot.ops.table.clocks import Offset, compare
 from b2bpilot.pipeline.trial_rows import TrialRow
 
 START = datetime(2026, 10, 1, 12, tzinfo=UTC)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -10,8 +12,8 @@ from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.proof import (
-    Judged,
     Stored,
+    Timing,
     Verdict,
     Waited,
     completed_before,
@@ -19,11 +21,12 @@ from b2bpilot.ops.publish.proof import (
     require_all_stored,
     require_one_stored,
 )
-from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof
+from b2bpilot.ops.table.asked import WholeTable
+from b2bpilot.ops.table.row_proof import RowProof
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.table.databases import UNPROVEN
-from tests.ops.table.rows import NOW, ChangingTable, progress, submission
+from tests.ops.table.rows import NOW, ChangingTable, progress
 
 A, B = Asked("a"), Asked("b")
 HALF_MINUTE = timedelta(seconds=30)
@@ -114,12 +117,27 @@ def test_a_database_that_is_not_proven_tells_of_nothing() -> None:
         require_all_stored(found, timeout=HALF_MINUTE)
 
 
-def test_the_latency_is_the_row_s_and_of_a_new_success_only() -> None:
-    row = submission(SubmissionStatus.COMPLETED)
-    proven = Proven(message=A, outcome=RowOutcome.COMPLETED)
+@dataclass
+class ADatabase:
+    """Its clock is ahead of the sender's."""
 
-    assert Waited(judged=Judged(proven=proven), submission=row).latency == timedelta(milliseconds=12)
-    assert Waited(judged=Judged(proven=proven, was_before=True), submission=row).latency is None
+    ahead: timedelta
+
+    @property
+    def database(self) -> Any:
+        return self
+
+    def now(self) -> datetime:
+        return NOW + self.ahead
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(minutes=4), timedelta(days=-3)], ids=str)
+def test_how_long_it_took_does_not_depend_on_whose_clock_is_ahead(ahead: timedelta) -> None:
+    table = cast("WholeTable", ADatabase(ahead))
+    timing = Timing(sent_at=NOW, clock=lambda: NOW)
+
+    assert timing.until(NOW + ahead + timedelta(milliseconds=12), table) == timedelta(milliseconds=12)
+    assert timing.until(NOW + ahead - timedelta(milliseconds=1), table) == timedelta()
 
 
 def test_deliveries_are_told_in_one_phrase() -> None:
