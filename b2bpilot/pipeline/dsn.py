@@ -44,6 +44,8 @@ def check_dsn(dsn: str) -> None:
         raise SettingsInvalid(
             "the database URL has more than one @", hint="write an @ in the user or the password as %40"
         )
+    if _has_at_in_its_path(dsn):
+        raise SettingsInvalid("the database URL has an @ where the database's name stands", hint=ESCAPED)
     _require_known_parameters(dsn)
     try:
         parts = conninfo_to_dict(dsn)
@@ -56,6 +58,8 @@ def check_dsn(dsn: str) -> None:
 
 def place(dsn: str) -> str:
     """Return where `dsn` points, for messages: database and host, never user or password."""
+    if _has_at_in_its_path(dsn):
+        return "the database"
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
@@ -74,6 +78,11 @@ def role_of(dsn: str) -> str | None:
     except psycopg.ProgrammingError:
         return None
     return str(user) if user else None
+
+
+def _has_at_in_its_path(dsn: str) -> bool:
+    """Then a password's own / ended the host, and digits before it pass for the port: what follows is no database."""
+    return dsn.startswith(SCHEMES) and "@" in dsn.partition("://")[2].partition("?")[0].partition("/")[2]
 
 
 def _is_torn(parts: Mapping[str, object]) -> bool:
