@@ -91,9 +91,20 @@ def _sums(found: Estimate, so_far: Decimal) -> dict[str, float | None]:
 def _line(item: Item) -> Line:
     if item.quantity is None:
         return Line(f"  {item.name:<{NAME}}{'no data':>{QUANTITY}}")
-    unit = item.unit[:-1] if item.quantity == 1 and item.is_monthly else item.unit
+    unit = singular(item.unit) if item.quantity == 1 else item.unit
     quantity = f"{_quantity(item.quantity)} {unit}"
     return Line(f"  {item.name:<{NAME}}{quantity:>{QUANTITY}}{_dollars(item.dollars):>12}")
+
+
+def singular(unit: str) -> str:
+    """Return the unit of a single one; a GB-s stays what it is."""
+    match unit:
+        case "publishes":
+            return "publish"
+        case "GB" | "GB-s":
+            return unit
+        case _:
+            return unit.removesuffix("s")
 
 
 def _quantity(value: float) -> str:

@@ -15,7 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.cli.diagnose.cost_view import lines
+from b2bpilot.cli.diagnose.cost_view import lines, singular
 from b2bpilot.ops.cost.estimate import ALARMS, METRICS, Estimate, Item, estimate
 from b2bpilot.ops.cost.loops import loops
 from b2bpilot.ops.cost.usage import FunctionUsage, Usage, usage
@@ -209,3 +209,11 @@ def test_the_estimate_counts_the_alarms_and_metrics_of_the_template() -> None:
         found.count("AWS::CloudWatch::Alarm"),
         found.count("AWS::Logs::MetricFilter"),
     ) == (ALARMS, METRICS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"),
+    [("requests", "request"), ("publishes", "publish"), ("GB-s", "GB-s"), ("GB", "GB"), ("alarms", "alarm")],
+)
+def test_one_of_a_thing_is_told_as_one(unit: str, told: str) -> None:
+    assert singular(unit) == told
