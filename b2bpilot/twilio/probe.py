@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit
+from xml.etree import ElementTree
 
 from b2bpilot.errors import PilotError
 from b2bpilot.twilio.samples import Sample, sample_params
@@ -18,7 +18,7 @@ from b2bpilot.twilio.webhook_setting import ProbeKind
 
 TIMEOUT_SECONDS = 15
 LONGEST_ANSWER = 65_536
-TWIML = re.compile(r"\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<Response[\s/>]", re.DOTALL)
+TWIML_TYPES = ("text/xml", "application/xml", "text/html")
 TEXT = "b2bpilot: is this webhook there?"
 
 
@@ -76,17 +76,25 @@ def probe(url: str, *, kind: ProbeKind, auth_token: str, account_sid: str) -> st
 
 def _caveat(answer: _Answer, where: str) -> str | None:
     """Judge the content of a 200, by the types that Twilio documents (twilio.com/docs/messaging/twiml)."""
-    if "text/plain" in answer.content_type:
+    kind = answer.content_type.partition(";")[0].strip()
+    if kind == "text/plain":
         if not answer.text.strip():
             return None
         return f"{where} answered with text/plain: Twilio sends that text as a reply to whoever writes."
-    if "xml" not in answer.content_type and "html" not in answer.content_type:
-        raise ProbeFailed(
-            f"{where} answered with {answer.content_type or 'no content type'}, not with TwiML. {UNCHANGED}"
-        )
-    if not TWIML.match(answer.text):
-        raise ProbeFailed(f"{where} did not answer with TwiML: it lacks <Response>. {UNCHANGED}")
+    if kind not in TWIML_TYPES:
+        raise ProbeFailed(f"{where} answered with {kind or 'no content type'}, not with TwiML. {UNCHANGED}")
+    if problem := _problem_of(answer.text):
+        raise ProbeFailed(f"{where} did not answer with TwiML: {problem}. {UNCHANGED}")
     return None
+
+
+def _problem_of(document: str) -> str | None:
+    """Say why Twilio could not parse it as TwiML (twilio.com/docs/api/errors/12100), None if it can."""
+    try:
+        root = ElementTree.fromstring(document)  # noqa: S314  # of a URL that the operator names
+    except ElementTree.ParseError as exc:
+        return f"it is no valid XML ({exc})"
+    return None if root.tag == "Response" else "it lacks <Response>"
 
 
 def _redirected(request: Probe, answer: _Answer, auth_token: str) -> Probe:

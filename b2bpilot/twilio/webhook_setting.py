@@ -8,7 +8,7 @@ from enum import StrEnum
 from b2bpilot.errors import Refused
 
 RECOMMENDED_OVERRIDES = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
-"""Twilio's default retries nothing but a failed connect (facts D2); all attempts must fit into 15 s."""
+"""Twilio's default retries nothing but a failed connect (facts D2); with these it has time for a second and a third try after a timeout, and ends the last one after 15 s in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -459,6 +459,64 @@ def test_a_route_is_shown_with_what_is_unsafe(run: Run, double: TwilioDouble) ->
     assert NUMBER in run("twilio", "route", "--reveal").stdout
 
 
+def test_a_number_at_the_url_that_the_webhook_had_before_comes_here(run: Run, double: TwilioDouble) -> None:
+    previous = "https://previous.example.com/webhook"
+    role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    client("lambda").create_function(
+        FunctionName=OUTPUTS["WebhookFunctionName"],
+        Runtime="python3.13",
+        Role=role,
+        Handler="x.y",
+        Code={"ZipFile": b"x"},
+        Environment={"Variables": {"PREVIOUS_WEBHOOK_URL": previous}},
+    )
+    add_number(double, NUMBER, sms_url=previous)
+
+    (route,) = run("twilio", "route", "-o", "json").document["routes"]
+
+    assert not any("elsewhere" in each for each in route["unsafe"])
+
+
+def test_an_account_without_numbers_is_told_what_was_not_read(run: Run, double: TwilioDouble) -> None:
+    found = run("twilio", "route")
+
+    assert "has no phone numbers" in found.stderr
+    assert "WhatsApp senders" in found.stderr
+
+
+@pytest.mark.parametrize("option", ["--number", "--service", "--fallback"])
+def test_an_option_that_is_empty_is_not_taken_for_none(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """As of a shell whose variable is not set."""
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    add_number(double, NUMBER, sms_url="https://old.example/")
+    before = settings(double)
+
+    found = run("twilio", "cutover", "--to", "stack", option, "", "--confirm", NUMBER)
+
+    assert (found.exit_code, settings(double)) == (2, before)
+    assert f"{option} is empty" in found.stderr
+    assert option != "--number" or run("twilio", "route", option, "").exit_code == 2
+
+
+def test_only_what_is_of_the_period_counts_as_listed_and_what_was_asked_for_was_compared(
+    run: Run, double: TwilioDouble, database_url: str
+) -> None:
+    with DatabaseManager(database_url) as database:
+        world = World(double, database, double.clock())
+        world.store(world.receive(1, ago=timedelta(hours=2)), ago=timedelta(hours=2))
+        world.store(world.receive(1, ago=timedelta(hours=30)), ago=timedelta(hours=30))
+    double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=1))
+
+    found = run("twilio", "reconcile", "-o", "json")
+
+    assert found.document["reconciled"]["stored"] == 1
+    assert found.document["reconciled"]["twilio_list"]["listed"] == 0
+    assert "Twilio's list has no inbound message of this time" in found.stderr
+    assert "nothing was compared" not in found.stderr
+
+
 def test_a_url_that_does_not_answer_with_twiml_is_refused(run: Run, double: TwilioDouble) -> None:
     add_number(double, NUMBER, sms_url="https://old.example/")
     before = settings(double)
@@ -573,6 +631,7 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     assert (back.exit_code, again.exit_code) == (0, 0)
     assert settings(double) == before
     assert "Nothing is to be changed" in again.stdout
+    assert "What decides now" in back.stderr
 
 
 def test_a_number_whose_application_is_gone_is_not_said_to_be_switched(

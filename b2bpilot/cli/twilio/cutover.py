@@ -13,7 +13,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.confirm import ask_for
-from b2bpilot.cli.twilio.route import REVEAL, levels_table, shown_number
+from b2bpilot.cli.twilio.route import REVEAL, levels_table, require_not_empty, shown_number
 from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STACK = "stack"
 SHOWN = 20
+NOT_WRITTEN = "its messages go elsewhere, not to the URL that was written"
 CONFIRM = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +79,8 @@ def cutover(
     from b2bpilot.ops.cutover.looking import plan
 
     pilot = pilot_of(ctx)
+    for option, value in (("--number", number), ("--service", service), ("--fallback", fallback)):
+        require_not_empty(option, value)
     url = _stack_url(pilot) if to == STACK else check_url(to, "--to")
     fallback_url = check_url(fallback, "--fallback") if fallback else None
     access = twilio_access_of(pilot)
@@ -205,7 +208,11 @@ def _show_routes(pilot: Pilot, found: Sequence[Route], *, url: str, reveal: bool
     output = pilot.output
     output.record({}, text=["It is now:", ""])
     levels_table(pilot, "after", found[:SHOWN], reveal=reveal)
-    unsafe = [(each.number, danger) for each in found for danger in dangers(each, expected_url=url)]
+    unsafe = [
+        (each.number, danger)
+        for each in found
+        for danger in dangers(each, expected_urls=[url], elsewhere=NOT_WRITTEN)
+    ]
     fields = [
         {
             "number": shown_number(number.phone_number, reveal=reveal),

@@ -54,7 +54,8 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
     more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
     pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
     if not notes.listed:
-        pilot.output.notice("Twilio's list has no inbound message of this time: nothing was compared.")
+        compared = "" if notes.asked_by_sid else ": nothing was compared"
+        pilot.output.notice(f"Twilio's list has no inbound message of this time{compared}.")
 
 
 def _kinds(limits: Limits) -> list[tuple[Verdict, Words]]:

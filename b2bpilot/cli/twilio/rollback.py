@@ -14,7 +14,7 @@ from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.app import RUN, early, in_environment_of
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
-from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
+from b2bpilot.cli.twilio.switch import show_changes, tell_to_look, the_only_switch
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _restore(
         journal.finish({"changed": len(left)})
     text = ["", f"Restored {len(left)}; {switch.in_words(left, unread)}"]
     pilot.output.record({"restored": len(left), "run_id": journal.run_id}, text=text)
+    tell_to_look(pilot)
     if any(each.is_contested for each in left):
         pilot.output.notice(
             f"What run {record.run_id} sent without an answer may still be carried out: look again with "

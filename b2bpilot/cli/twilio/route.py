@@ -12,10 +12,11 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
-from b2bpilot.errors import NotFound
+from b2bpilot.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import Route, Target
+    from b2bpilot.ops.reconcile.routing import VerifiedUrls
 
 FOUND = 3
 NUMBER = Annotated[
@@ -40,20 +41,22 @@ def route(
 
     Example: b2bpilot twilio route -e prod
     """
-    from b2bpilot.ops.cutover.route import dangers, routes
+    from b2bpilot.ops.cutover.route import routes
+    from b2bpilot.ops.reconcile.routing import verified_urls
 
     pilot = pilot_of(ctx)
-    expected = pilot.environment.stack.webhook_url
+    require_not_empty("--number", number)
+    verified = verified_urls(pilot.environment)
     with pilot.output.progress("Reading numbers, services and applications"):
         found = routes(twilio_access_of(pilot).connect(), phone_number=number)
     if number and not found:
         raise NotFound(
             "the Twilio account has no such number", hint="see " + our_command("twilio", "route", "--reveal")
         )
-    unsafe = {each.number.sid: list(dangers(each, expected_url=expected)) for each in found}
+    unsafe = {each.number.sid: list(_dangers(each, verified)) for each in found}
     pilot.output.rows("routes", (_row(each, unsafe[each.number.sid], reveal=reveal) for each in found))
     if not found:
-        pilot.output.notice("The Twilio account has no numbers.")
+        pilot.output.notice("The Twilio account has no phone numbers.")
     _tell_urls(pilot, found)
     _tell_dangers(pilot, found, unsafe, reveal=reveal)
     if exit_code and any(unsafe.values()):
@@ -67,8 +70,22 @@ def levels_table(pilot: Pilot, name: str, found: Iterable[Route], *, reveal: boo
     )
 
 
+def require_not_empty(option: str, value: str | None) -> None:
+    """Raises UsageError: as of a shell whose variable is not set, which must not mean all or the only one."""
+    if value is not None and not value.strip():
+        raise UsageError(f"{option} is empty")
+
+
 def shown_number(number: str, *, reveal: bool) -> str:
     return number if reveal else mask_number(number)
+
+
+def _dangers(route: Route, verified: VerifiedUrls) -> Iterator[str]:
+    """Messages that go to another URL of the webhook, as while it is moved, come here."""
+    from b2bpilot.ops.cutover.route import ELSEWHERE, dangers
+
+    elsewhere = f"{ELSEWHERE}, unless to another URL of it: {verified.doubt}" if verified.doubt else ELSEWHERE
+    yield from dangers(route, expected_urls=verified.urls, elsewhere=elsewhere)
 
 
 def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
@@ -85,10 +102,9 @@ def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
         )
     ]
     pilot.output.record({}, text=text)
-    if found:
-        pilot.output.notice(
-            "Not read: webhook rules, which override # overrides and signatures; WhatsApp senders; short codes."
-        )
+    pilot.output.notice(
+        "Not read: webhook rules, which override # overrides and signatures; WhatsApp senders; short codes."
+    )
 
 
 def _tell_dangers(

@@ -42,6 +42,11 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     told = switch.in_words(left, unread)
     text = f"Changed {len(left)}; {told}" if left else "It was changed before."
     pilot.output.record({"changed": len(left), "run_id": record.run_id}, text=[text])
+    tell_to_look(pilot)
+
+
+def tell_to_look(pilot: Pilot) -> None:
+    """What was written need not be what decides: somebody may have set something else beside it."""
     pilot.output.notice("What decides now, and what is unsafe about it: " + our_command("twilio", "route"))
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
-from b2bpilot.ops.cutover.route import Level, Route, Target, in_words
+from b2bpilot.ops.cutover.route import Level, Route, Target, gone, in_words
 from b2bpilot.twilio.overrides import faults_of
 from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
@@ -80,16 +80,13 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
 
 def _require_deliverable(affected: Sequence[Route]) -> None:
     """Twilio ignores all other URLs of a number that has an application, also when that does not exist (facts D5)."""
-    broken = [route.number for route in affected if route.is_broken]
+    broken = [route for route in affected if route.is_broken]
     if broken:
-        told = "; ".join(
-            f"{each.sid}'s application {each.application_sid} does not exist: Twilio cannot deliver whatever else is set"
-            for each in broken
-        )
+        told = "; ".join(f"{each.number.sid}'s {gone(each)}" for each in broken)
         raise Refused(
             f"{told}. Nothing was changed",
             hint="take it off the number: in Twilio's console, or POST an empty SmsApplicationSid to "
-            f"IncomingPhoneNumbers/{broken[0].sid}.json",
+            f"IncomingPhoneNumbers/{broken[0].number.sid}.json",
         )
 
 

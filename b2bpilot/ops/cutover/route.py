@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from b2bpilot.twilio.services import Service, number_sids, services
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
 
 NOWHERE = WebhookSetting(url="")
+ELSEWHERE = "its messages go elsewhere, not to this environment's webhook"
 
 
 class Level(StrEnum):
@@ -116,18 +117,21 @@ def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
     ]
 
 
-def dangers(route: Route, *, expected_url: str | None = None) -> Iterator[str]:
-    """Name what is unsafe about a route: what loses messages first. `expected_url` is where they should go."""
+def dangers(
+    route: Route, *, expected_urls: Collection[str] = (), elsewhere: str = ELSEWHERE
+) -> Iterator[str]:
+    """Name what is unsafe about a route: what loses messages first. `expected_urls` are where they should go, `elsewhere` says
+    that they do not."""
     if route.is_broken:
-        yield f"its application {route.number.application_sid} does not exist: Twilio cannot deliver"
+        yield f"its {gone(route)}"
         return
     if not route.is_unclear:
-        yield from _dangers(route.effective, expected_url)
+        yield from _dangers(route.effective, expected_urls, elsewhere)
         return
     names = in_words(route)
     yield f"unclear: {names} are both set, not alike, and Twilio does not document which of them it asks"
     for target in route.deciders:
-        for danger in _dangers(target, expected_url):
+        for danger in _dangers(target, expected_urls, elsewhere):
             yield f"if {target.level.value} {target.sid} decides: {danger}"
 
 
@@ -136,7 +140,16 @@ def in_words(route: Route) -> str:
     return " and ".join(f"{target.level.value} {target.sid}" for target in route.deciders)
 
 
-def _dangers(target: Target, expected_url: str | None) -> Iterator[str]:
+def gone(route: Route) -> str:
+    """Say of a broken route what Twilio does. Of a service that it may ask first its documents do not tell."""
+    told = f"application {route.number.application_sid} does not exist: Twilio cannot deliver"
+    second = route.levels[1]
+    if second.level is not Level.SERVICE:
+        return told
+    return f"{told}, unless it asks {second.level.value} {second.sid} first, which is not documented"
+
+
+def _dangers(target: Target, expected_urls: Collection[str], elsewhere: str) -> Iterator[str]:
     webhook = target.webhook
     if not webhook.url:
         lost = target.level is Level.SERVICE
@@ -146,8 +159,8 @@ def _dangers(target: Target, expected_url: str | None) -> Iterator[str]:
             else "no URL: messages are not delivered"
         )
         return
-    if expected_url is not None and not is_same_url(webhook.url, expected_url):
-        yield "its messages go elsewhere, not to this environment's webhook"
+    if expected_urls and not any(is_same_url(webhook.url, each) for each in expected_urls):
+        yield elsewhere
     if urlsplit(webhook.url).scheme != "https":
         yield "the URL is not https"
     if webhook.method != "POST":

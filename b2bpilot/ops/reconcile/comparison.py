@@ -19,6 +19,7 @@ from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
 from b2bpilot.pipeline.arrivals import arrivals_since
 from b2bpilot.pipeline.message import message_id_for
+from b2bpilot.plural import many
 from b2bpilot.twilio.alerts import KEPT, Alert, alerts
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.messages import InboundMessage, inbound_pages
@@ -67,8 +68,8 @@ class Comparison:
         with closing(pages):
             for page in pages:
                 notes.add(self._judged(page, notes))
-                notes.listed += len(page)
-                self.observe(f"Compared {notes.listed:,} inbound messages")
+                notes.listed += sum(self._may_cover(each.sent_at) for each in page)
+                self.observe(f"Compared {many(notes.listed, 'inbound message')}")
         ask_routing = functools.cache(self.ask_routing)
         self._read_alerts(notes, ask_routing)
         self._take_back_old_rows(notes)

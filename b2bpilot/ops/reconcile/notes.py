@@ -46,7 +46,7 @@ class Notes:
         self.alerts_failure: str | None = None
         """Why Twilio's alerts could not be read: then the reason of what is missing is not known."""
         self.listed = 0
-        """How many messages that came in Twilio's list showed."""
+        """How many messages that came in during the period Twilio's list showed, and how many without a date."""
         self.asked_by_sid = 0
         """How many rows that the list lacks were asked for by their SID."""
         self.listed_late_count = 0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.cutover.route import Route, Target, is_same_url, routes
+from b2bpilot.ops.cutover.route import Level, Route, Target, gone, is_same_url, routes
 from b2bpilot.ops.environment import Environment
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio
@@ -142,7 +142,8 @@ def _destination(route: Route, verified: VerifiedUrls) -> Destination:
 def _destination_by(route: Route, target: Target, verified: VerifiedUrls) -> Destination:
     webhook, decider = target.webhook, f"{target.level.value} {target.sid}"
     if route.is_broken:
-        return Destination(place=Place.NOWHERE, told=f"{decider} does not exist: Twilio cannot deliver")
+        may_be_asked_first = any(each.level is Level.SERVICE for each in route.levels[1:2])
+        return Destination(place=Place.UNKNOWN if may_be_asked_first else Place.NOWHERE, told=gone(route))
     if not webhook.url:
         return Destination(place=Place.NOWHERE, told=f"{decider} has no URL: Twilio does not deliver")
     told = f"{decider} delivers to {urlsplit(webhook.url).hostname or 'another URL'}"

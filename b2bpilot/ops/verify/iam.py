@@ -143,7 +143,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "dlq discard": TAKE,
     "dlq edit": (*TAKE, "sqs:SendMessage"),
     "dlq restore": (*LOOK, "sqs:SendMessage"),
-    "twilio route": ROWS,
+    "twilio route": (*ROWS, "lambda:GetFunctionConfiguration"),
     "twilio cutover": ROWS,
     "twilio rollback": ROWS,
     "twilio reconcile": (

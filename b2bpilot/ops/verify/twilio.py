@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Command, our_command
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from b2bpilot.twilio.webhook_setting import WebhookSetting
 
 CUTOVER = our_command("twilio", "cutover", "--to", "stack")
+NO_NUMBERS = "the account has no phone numbers"
 NOT_READ = "not read: webhook rules, WhatsApp senders and short codes"
 RECOMMENDED = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
 SECRET = ("secretsmanager:GetSecretValue",)
@@ -77,6 +78,11 @@ def _is_here(world: World, target: Target) -> bool:
     return any(is_same_url(target.webhook.url, url) for url in urls)
 
 
+def _leading_here(world: World) -> list[Target]:
+    """What sends messages here where it decides, also where another one may decide."""
+    return [each for each in _deciders(_routes(world)) if _is_here(world, each)]
+
+
 def _deciders(found: Sequence[Route]) -> list[Target]:
     """Each one that decides, or may, once."""
     return list({target.sid: target for one in found for target in one.deciders}.values())
@@ -109,9 +115,9 @@ def _comes_here(world: World) -> Answer:
     if here:
         return holds(f"{len(here)} of {many(len(found), 'number')}, by {_names(_deciders(here))}; {NOT_READ}")
     if not found:
-        return fails("the account has no numbers")
+        return warns(f"{NO_NUMBERS}; {NOT_READ}", mend="")
     return fails(
-        f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}",
+        f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}; {NOT_READ}",
         mend=_command(found),
     )
 
@@ -119,14 +125,14 @@ def _comes_here(world: World) -> Answer:
 def _of_all_here(
     is_right: Callable[[WebhookSetting], bool], right: str, wrong: str, more: tuple[str, ...] = ()
 ) -> Probe:
-    """Return the probe that looks at what decides about the messages that come here."""
+    """Return the probe that looks at what decides, or may, about the messages that come here."""
 
     def probe(world: World) -> Answer:
-        here = _here(world)
-        bad = [target for target in _deciders(here) if not is_right(target.webhook)]
-        if not bad:
-            return holds(right)
-        return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(here, bad), *more))
+        leading = _leading_here(world)
+        bad = [target for target in leading if not is_right(target.webhook)]
+        if bad:
+            return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(_routes(world), bad), *more))
+        return holds(right) if leading else unanswered(NO_NUMBERS)
 
     return probe
 
@@ -157,13 +163,14 @@ def _has_fallback(webhook: WebhookSetting) -> bool:
 
 def _is_tried_again(world: World) -> Answer:
     """Also the fallback's overrides are looked at."""
-    here = _here(world)
-    found = [(target, _untried(target.webhook)) for target in _deciders(here)]
-    bad = [(target, problem) for target, problem in found if problem]
+    leading = _leading_here(world)
+    bad = [(target, problem) for target in leading if (problem := _untried(target.webhook))]
+    if not leading:
+        return unanswered(NO_NUMBERS)
     if not bad:
         return holds(f"so say the URLs' # overrides, which webhook rules of the account override; {NOT_READ}")
     told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
-    return fails(f"{told}", mend=_command(_of(here, [target for target, _ in bad])))
+    return fails(f"{told}", mend=_command(_of(_routes(world), [target for target, _ in bad])))
 
 
 def _untried(webhook: WebhookSetting) -> str:
@@ -181,15 +188,29 @@ def _untried(webhook: WebhookSetting) -> str:
 
 
 def _none_is_lost(world: World) -> Answer:
+    from b2bpilot.ops.cutover.route import gone
+
     found = _routes(world)
-    lost = [one for one in found if one.is_broken or any(not each.webhook.url for each in one.deciders)]
-    if not lost:
+    if not found:
+        return unanswered(NO_NUMBERS)
+    broken = [one for one in found if one.is_broken]
+    blank = [one for one in found if one not in broken and any(not each.webhook.url for each in one.deciders)]
+    if not broken and not blank:
         return holds(f"all {len(found)} have one; {NOT_READ}")
-    blank = [each for each in _deciders(lost) if not each.webhook.url]
-    return fails(
-        f"{len(lost)} have none, by {_names(blank)}: what is sent there is lost for good",
-        mend=CUTOVER,
-    )
+    told = [f"{one.number.sid}'s {gone(one)}" for one in broken]
+    return fails("; ".join([*told, *_blank_in_words(blank)]), mend=_command(blank) if blank else "")
+
+
+def _blank_in_words(found: Sequence[Route]) -> Iterator[str]:
+    """Twilio documents of a service alone that without a URL it does not keep what is sent to its numbers."""
+    from b2bpilot.ops.cutover.route import Level
+
+    if not found:
+        return
+    blank = [each for each in _deciders(found) if not each.webhook.url]
+    kept = "; a service's is not kept either" if any(each.level is Level.SERVICE for each in blank) else ""
+    decides = ", if it decides" if any(one.is_unclear for one in found) else ""
+    yield f"{many(len(found), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
 
 
 CHECKS = (
@@ -254,7 +275,7 @@ CHECKS = (
         code="B2B095",
         category=Category.TWILIO,
         statement="no number of the account is without a URL",
-        why="Twilio neither delivers nor keeps what is sent to a number without one.",
+        why="Twilio does not deliver what is sent to a number without one; without a Messaging Service's, it does not even keep it.",
         mend="",
         probe=_none_is_lost,
         severity=Severity.WARNING,

@@ -92,7 +92,7 @@ def test_where_two_may_decide_and_differ_the_route_is_unclear(double: TwilioDoub
     application, service, _ = both(double)
 
     (route,) = routes(twilio)
-    told = list(dangers(route, expected_url="https://new.example/hook"))
+    told = list(dangers(route, expected_urls=["https://new.example/hook"]))
 
     assert told[0] == (
         f"unclear: application {application} and messaging service {service} are both set, not alike, "
@@ -169,6 +169,17 @@ def test_an_application_that_is_gone_is_a_danger_and_not_a_crash(
     assert not double.receive(sample_params(Sample.TEXT, To=NUMBER))
 
 
+def test_a_service_that_may_be_asked_before_an_application_that_is_gone_is_named(
+    double: TwilioDouble, twilio: Twilio
+) -> None:
+    sid = add_number(double, NUMBER, sms_url=GOOD, sms_application_sid=GONE)
+    service = add_service(double, sid, inbound_request_url=GOOD)
+
+    (told,) = dangers(routes(twilio)[0])
+
+    assert told.endswith(f"unless it asks messaging service {service} first, which is not documented")
+
+
 @pytest.mark.parametrize(
     ("settings", "danger"),
     [
@@ -198,7 +209,7 @@ def test_what_is_unsafe_is_named(
 
     (route,) = routes(twilio)
 
-    assert any(danger in each for each in dangers(route, expected_url="https://new.example/hook"))
+    assert any(danger in each for each in dangers(route, expected_urls=["https://new.example/hook"]))
 
 
 def test_a_route_as_the_readme_says_has_no_danger(double: TwilioDouble, twilio: Twilio) -> None:
@@ -206,7 +217,7 @@ def test_a_route_as_the_readme_says_has_no_danger(double: TwilioDouble, twilio: 
 
     (route,) = routes(twilio)
 
-    assert list(dangers(route, expected_url="https://new.example/hook")) == []
+    assert list(dangers(route, expected_urls=["https://new.example/hook"])) == []
 
 
 def test_a_service_without_a_url_is_called_what_it_is(double: TwilioDouble, twilio: Twilio) -> None:

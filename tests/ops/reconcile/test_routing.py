@@ -62,6 +62,8 @@ def test_the_application_and_the_service_win_over_the_number(world: World) -> No
     assert place(world) is Place.ELSEWHERE
     world.double.book.change("number", sid, {"sms_application_sid": GONE})
     assert place(world) is Place.NOWHERE
+    world.double.book.change("service", service, {"use_inbound_webhook_on_number": False})
+    assert place(world) is Place.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,68 @@ def test_an_application_decides_over_the_number(double: TwilioDouble) -> None:
     assert f"application {application}" in looked_at(double)["B2B091"].seen
 
 
+@pytest.mark.parametrize(
+    ("code", "setting"),
+    [
+        ("B2B092", {"sms_method": "GET"}),
+        ("B2B093", {"sms_fallback_url": ""}),
+        ("B2B094", {"sms_url": STACK.webhook_url}),
+    ],
+)
+def test_what_leads_here_is_looked_at_also_where_it_is_unclear_whether_it_decides(
+    double: TwilioDouble, code: str, setting: dict[str, str]
+) -> None:
+    application = add_application(double, **{**GOOD, **setting})
+    sid = add_number(double, NUMBER, sms_application_sid=application)
+    add_service(double, sid, inbound_request_url="https://old.example.com")
+
+    found = red(double)
+
+    assert list(found) == ["B2B091", code]
+    assert f"application {application}" in found[code].seen
+
+
+def test_of_an_account_without_phone_numbers_nothing_is_said_to_be_right_or_wrong(
+    double: TwilioDouble,
+) -> None:
+    found = looked_at(double)
+
+    assert found["B2B091"].status is Status.WARNING
+    assert "not read: webhook rules, WhatsApp senders and short codes" in found["B2B091"].seen
+    assert {found[code].status for code in ("B2B092", "B2B093", "B2B094", "B2B095")} == {Status.SKIPPED}
+
+
+def test_where_no_number_comes_here_what_was_not_read_is_named(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, sms_url="https://old.example.com")
+
+    assert "not read: webhook rules, WhatsApp senders" in looked_at(double)["B2B091"].seen
+
+
+def test_only_of_a_service_without_a_url_it_is_said_that_nothing_is_kept(double: TwilioDouble) -> None:
+    add_number(double, NUMBER, **GOOD)
+    add_number(double, "+15005550002", **{**GOOD, "sms_url": ""})
+    of_a_number = looked_at(double)["B2B095"].seen
+    sid = add_number(double, "+15005550003", **GOOD)
+    add_service(double, sid, inbound_request_url=None)
+
+    assert "not delivered" in of_a_number
+    assert "not kept" not in of_a_number
+    assert "a service's is not kept either" in looked_at(double)["B2B095"].seen
+
+
+def test_an_application_that_is_gone_is_not_to_be_mended_by_a_cut_over_that_refuses_it(
+    double: TwilioDouble,
+) -> None:
+    add_number(double, NUMBER, **GOOD)
+    gone = "AP" + "0" * 32
+    add_number(double, "+15005550002", **GOOD, sms_application_sid=gone)
+
+    found = red(double)["B2B095"]
+
+    assert f"application {gone} does not exist" in found.seen
+    assert not found.mend
+
+
 @pytest.mark.parametrize("to_here", ["application", "service"])
 def test_where_an_application_and_a_service_differ_nobody_can_tell_whether_it_comes_here(
     double: TwilioDouble, to_here: str
