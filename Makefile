@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults upgrade fuzz check format build docs bench clean
+.PHONY: help demo test acceptance faults upgrade fuzz check format build docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages trav
 
 test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
 	$(BIN)/python -E -m pytest -n $(WORKERS) $(ARGS)
+
+acceptance: $(STAMP) ## Try an environment with test messages, and clean up (ENV=dev, ARGS="--yes"); see docs/deploy.md
+	@$(BIN)/python -m acceptance $(if $(ENV),--env $(ENV)) $(ARGS)
 
 faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance the books (ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)

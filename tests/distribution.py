@@ -20,6 +20,7 @@ LONG = (
     "tests/faults/",
     "tests/deployment/test_artifacts.py",
     "tests/local/test_load.py",
+    "tests/local/test_acceptance.py",
     "tests/local/test_inspect.py",
     "tests/local/test_redrive.py",
     "tests/local/test_claims.py",
