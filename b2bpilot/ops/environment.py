@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from b2bpilot.aws import stack
@@ -41,10 +42,17 @@ def database_url(environment: Environment) -> str:
     """Return the database that the environment's functions use. Raises SettingsInvalid, or AwsError."""
     arn = environment.stack.secret_arn
     client = environment.access.client("secretsmanager", stack.TIMEOUTS)
-    url = read_secret(arn, client).get("DATABASE_URL")
-    if not url:
+    if not (url := database_url_in(read_secret(arn, client))):
         raise SettingsInvalid(f"secret {arn} has no DATABASE_URL", hint="name it with --database-url")
     return url
+
+
+def database_url_in(secret: Mapping[str, str]) -> str | None:
+    """Return the URL that the fields of a secret give, with the CA that is among them. Raises SettingsInvalid."""
+    from b2bpilot.pipeline.authorities import FIELD, with_own_ca
+
+    url = secret.get("DATABASE_URL")
+    return with_own_ca(url, secret.get(FIELD)) if url else None
 
 
 def is_production(name: str) -> bool:

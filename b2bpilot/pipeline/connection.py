@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from b2bpilot.errors import RowsHidden
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.adaptation import adapt
+from b2bpilot.pipeline.authorities import require_usable_file, with_ca
 from b2bpilot.pipeline.dsn import check_dsn, place
 from b2bpilot.pipeline.failures import not_connected, translated
 from b2bpilot.pipeline.libpq import pinned
@@ -153,14 +154,17 @@ def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psy
     wanted = {**WAITS, **READ_WRITE} if read_write else WAITS
     try:
         connection = psycopg.connect(
-            pinned(
-                make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named})
+            with_ca(
+                pinned(
+                    make_conninfo(dsn, **{name: value for name, value in wanted.items() if name not in named})
+                )
             ),
             autocommit=True,
             prepare_threshold=None,
             application_name=application_name,
         )
     except psycopg.Error as exc:
+        require_usable_file(dsn)
         raise not_connected(exc, dsn) from exc
     adapt(connection)
     return connection

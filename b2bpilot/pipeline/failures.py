@@ -18,12 +18,15 @@ from b2bpilot.errors import (
     SchemaOutdated,
     SettingsInvalid,
 )
+from b2bpilot.pipeline.authorities import FIELD, whom
 from b2bpilot.pipeline.dsn import place
 
 SERVER_SAID = re.compile(r"failed: [^:\n]+:  (?P<said>[^\n]*)")
 """libpq puts two blanks between the severity and the text of an error that the server sent, in every language; behind its own
 errors there are none."""
-BAD_SETTING = re.compile(r"connection is bad: (?P<said>(?:invalid|could not match|definition of) [^\n]*)")
+BAD_SETTING = re.compile(
+    r"connection is bad: (?P<said>(?:invalid|could not match|definition of|weak) [^\n]*)"
+)
 
 REFUSALS = (
     (
@@ -59,6 +62,10 @@ REFUSED = "the server answered, so that address and network are right: ask who r
 
 SILENCES = (
     (
+        r"does not match host name",
+        "write a name that the server's certificate holds into the database URL; sslmode=verify-ca leaves the name out",
+    ),
+    (
         r"failed to resolve|could not translate host name",
         "check the host's name in the database URL, and that it is known to the DNS here",
     ),
@@ -84,6 +91,7 @@ SILENCES = (
         "the server takes no writes, as a standby, or a primary after a failover: name the one that does",
     ),
 )
+UNKNOWN_SIGNER = "certificate verify failed"
 SILENCE = "check that the database runs, and its address"
 
 OUTDATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidColumnReference)
@@ -133,8 +141,14 @@ def not_connected(exc: psycopg.Error, dsn: str) -> DatabaseUnreachable | Setting
         return DatabaseRefused(
             f"the server of {place(dsn)} refused the connection: {found['said']}", hint=hint
         )
-    return DatabaseUnreachable(
-        f"no connection to {place(dsn)}: {first_line(exc)}", hint=_hint(text, SILENCES, SILENCE)
+    hint = _of_certificate(dsn) if UNKNOWN_SIGNER in text else _hint(text, SILENCES, SILENCE)
+    return DatabaseUnreachable(f"no connection to {place(dsn)}: {first_line(exc)}", hint=hint)
+
+
+def _of_certificate(dsn: str) -> str:
+    return (
+        f"{whom(dsn)} did not sign the server's certificate, or it is expired: put the CA that did (PEM) into the"
+        f" secret's field {FIELD}, or name its file with sslrootcert in the database URL"
     )
 
 

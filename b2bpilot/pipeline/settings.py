@@ -17,6 +17,7 @@ VARIABLES = (
     *(
         "SECRET_ARN",
         "DATABASE_URL",
+        "DATABASE_CA",
         "SNS_TOPIC_ARN",
         "PROCESSOR_FUNCTION_NAME",
         "STALE_AFTER_MINUTES",
@@ -62,6 +63,8 @@ class Settings:
     twilio_region: str | None
     twilio_edge: str | None
     database_url: str | None = field(repr=False)
+    database_ca: str | None = field(repr=False)
+    """In PEM: whom a connection believes that verifies the server's certificate."""
     twilio_auth_tokens: tuple[str, ...] = field(repr=False)
     """The primary and, while a token is rotated, the secondary one."""
     twilio_api_secret: str | None = field(repr=False)
@@ -99,6 +102,7 @@ class Settings:
             twilio_region=how.get("TWILIO_REGION") or None,
             twilio_edge=how.get("TWILIO_EDGE") or None,
             database_url=values.get("DATABASE_URL"),
+            database_ca=values.get("DATABASE_CA"),
             twilio_auth_tokens=tuple(token for token in tokens if token),
             twilio_shared_keys=_shared_keys(values.get("TWILIO_SHARED_KEYS")),
         )

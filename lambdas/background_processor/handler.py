@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
+from b2bpilot.pipeline.authorities import with_own_ca
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.lease import lease
@@ -33,7 +34,8 @@ def _settings() -> Settings:
 
 @functools.cache
 def _database() -> DatabaseManager:
-    url = required(_settings().database_url, "DATABASE_URL")
+    settings = _settings()
+    url = with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
     return DatabaseManager(url, application_name="b2bpilot/processor", read_write=True, needs=Need.ITS_ROWS)
 
 

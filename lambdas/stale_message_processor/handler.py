@@ -14,6 +14,7 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
+from b2bpilot.pipeline.authorities import with_own_ca
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.reserve import Reserve, Watch
@@ -36,7 +37,8 @@ def _settings() -> Settings:
 
 @functools.cache
 def _database() -> DatabaseManager:
-    url = required(_settings().database_url, "DATABASE_URL")
+    settings = _settings()
+    url = with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
     return DatabaseManager(url, application_name="b2bpilot/stale", read_write=True, needs=Need.ITS_ROWS)
 
 

@@ -3,9 +3,12 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from tests.tls_database import authority, speaking_tls
 
 Artifacts = dict[str, Path]
 OF_ALL = ("__init__.py", "advice.py", "errors.py")
@@ -15,6 +18,7 @@ HANDLERS = {
     "StaleMessageProcessorFunction": "stale_message_processor",
     "DeadLetterRedriverFunction": "dead_letter_redriver",
 }
+OF_THE_DATABASE = ["BackgroundProcessorFunction", "StaleMessageProcessorFunction"]
 AARCH64, X86_64 = 183, 62
 LAMBDA_HAS = ["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"]
 
@@ -149,6 +153,45 @@ def test_psycopg_runs_on_its_own_libpq(
 ) -> None:
     code = "import psycopg; print(psycopg.pq.__impl__, psycopg.__file__)"
     assert isolated(x86_64[function], code) == f"binary {x86_64[function]}/psycopg/__init__.py"
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_the_cas_of_rds_are_where_a_database_is_used(arm64: Artifacts, function: str) -> None:
+    is_there = (arm64[function] / "b2bpilot" / "pipeline" / "rds.pem").exists()
+
+    assert is_there == (function in OF_THE_DATABASE)
+    assert (arm64[function] / "certifi" / "cacert.pem").exists() or not is_there
+
+
+@pytest.mark.parametrize("function", OF_THE_DATABASE)
+def test_a_function_verifies_its_database_by_what_is_in_its_artifact(
+    x86_64: Artifacts,
+    isolated: Callable[[Path, str], str],
+    postgres_server: str,
+    tmp_path: Path,
+    function: str,
+) -> None:
+    """Without a home, without a file of the machine's: by its secret's CA, by public ones, and by those of RDS."""
+    ca = authority("the database's CA")
+    code = f"""
+import os
+os.environ |= {{"HOME": "/nowhere", "DATABASE_CA": {ca.pem!r}, "DATABASE_URL": url.format("localhost")}}
+from lambdas.{HANDLERS[function]} import handler
+print(handler._database().now().year)
+handler.end()
+for host in ("localhost", "d.c1.eu-west-1.rds.amazonaws.com"):
+    os.environ |= {{"DATABASE_CA": "", "DATABASE_URL": url.format(host)}}
+    try:
+        handler._database().now()
+    except Exception as exc:
+        print(str(exc).rpartition(": ")[2])
+    handler.end()
+"""
+    with speaking_tls(postgres_server, ca.certify("localhost", tmp_path / "server")) as port:
+        url = f"postgresql://postgres@{{}}:{port}/postgres?hostaddr=127.0.0.1&sslmode=verify-full"
+        said = isolated(x86_64[function], f"url = {url!r}\n{code}").splitlines()
+
+    assert said == [str(datetime.now(UTC).year), "certificate verify failed", "certificate verify failed"]
 
 
 def test_the_webhook_verifies_a_signature_with_what_it_has(

@@ -45,6 +45,18 @@ def test_the_template_and_the_migrations_are_found(installed: Path) -> None:
     assert printed.split() == ["4", str(len(list((ROOT / "migrations").glob("*.sql"))))]
 
 
+def test_the_cas_of_rds_are_there(installed: Path) -> None:
+    printed = in_the_wheel(
+        installed,
+        "from b2bpilot.pipeline.authorities import BLOCK, OF_RDS;"
+        "print(OF_RDS, len(BLOCK.findall(OF_RDS.read_text())))",
+    )
+    path, count = printed.split()
+
+    assert path.startswith(str(installed))
+    assert int(count) == (ROOT / "b2bpilot/pipeline/rds.pem").read_text().count("BEGIN CERTIFICATE")
+
+
 @pytest.mark.parametrize(
     "function",
     ["webhook_handler", "background_processor", "stale_message_processor", "dead_letter_redriver"],

@@ -14,7 +14,7 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import SettingsInvalid
-from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.environment import Environment, database_url_in
 from b2bpilot.ops.verify.once import Once
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class World:
     @property
     def database_url(self) -> str:
         """Raises SettingsInvalid when nothing names it."""
-        url = self.given_database_url or self.secret.get("DATABASE_URL")
+        url = self.given_database_url or database_url_in(self.secret)
         if not url:
             raise SettingsInvalid("the secret has no DATABASE_URL", hint="name it with --database-url")
         return url
@@ -125,7 +125,7 @@ class World:
         )
 
     def _secret_s_database_url(self) -> str:
-        if not (url := self.secret.get("DATABASE_URL")):
+        if not (url := database_url_in(self.secret)):
             raise SettingsInvalid("the secret has no DATABASE_URL")
         return url
 

@@ -1,0 +1,238 @@
+"""A server's certificate, as a function and a command look at it: the same URL does the same from both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import certifi
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
+from lambdas.background_processor import handler as processor
+from lambdas.stale_message_processor import handler as stale
+from tests.cli.conftest import Run, Staging, client
+from tests.events import message, sns_event
+from tests.tls_database import HOST, Authority, authority, speaking_tls
+
+RIGHT, WRONG_NAME, EXPIRED, FOREIGN = "right", "wrong name", "expired", "foreign CA"
+NOT_BELIEVED = {
+    "verify-full": (WRONG_NAME, EXPIRED, FOREIGN),
+    "verify-ca": (EXPIRED, FOREIGN),
+    "require": (),
+}
+CELLS = [
+    (mode, certificate) for mode in NOT_BELIEVED for certificate in (RIGHT, WRONG_NAME, EXPIRED, FOREIGN)
+]
+SAID_OF = {
+    WRONG_NAME: "does not match host name",
+    EXPIRED: "certificate verify failed",
+    FOREIGN: "certificate verify failed",
+}
+HINT_OF = {
+    WRONG_NAME: "write a name that the server's certificate holds",
+    EXPIRED: "DATABASE_CA did not sign the server's certificate, or it is expired",
+    FOREIGN: "DATABASE_CA did not sign the server's certificate, or it is expired",
+}
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 300_000
+
+
+@pytest.fixture(scope="session")
+def ca() -> Authority:
+    return authority("the database's CA")
+
+
+@pytest.fixture(scope="session")
+def ports(
+    postgres_server: str, ca: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, int]]:
+    """An endpoint for each certificate."""
+    folder = tmp_path_factory.mktemp("certificates")
+    certificates = {
+        RIGHT: ca.certify(HOST, folder / "right"),
+        WRONG_NAME: ca.certify("db.example.com", folder / "name"),
+        EXPIRED: ca.certify(HOST, folder / "expired", days=-1),
+        FOREIGN: authority("another CA").certify(HOST, folder / "foreign"),
+    }
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(speaking_tls(postgres_server, path))
+            for name, path in certificates.items()
+        }
+
+
+Url = Callable[..., str]
+
+
+@pytest.fixture
+def url(ports: dict[str, int], database_url: str) -> Url:
+    """Return the URL of this test's database behind one of the endpoints."""
+
+    def url(certificate: str = RIGHT, **parameters: str) -> str:
+        parts = conninfo_to_dict(database_url)
+        query = "&".join(f"{name}={value}" for name, value in {"hostaddr": "127.0.0.1", **parameters}.items())
+        return (
+            f"postgresql://{parts['user']}:s3cret-word@{HOST}:{ports[certificate]}/{parts['dbname']}?{query}"
+        )
+
+    return url
+
+
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def secret(staging: Staging, ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write the secret that functions and commands read; `ca` None leaves its field out."""
+    monkeypatch.setenv("SECRET_ARN", staging.secret_arn)
+
+    def secret(url: str, *, ca: str | None = ca.pem) -> None:
+        fields = {"DATABASE_URL": url, **({"DATABASE_CA": ca} if ca is not None else {})}
+        client("secretsmanager").put_secret_value(
+            SecretId=staging.secret_arn, SecretString=json.dumps(fields)
+        )
+
+    yield secret
+    processor.end()
+    stale.end()
+
+
+def runs() -> list[str]:
+    return processor.handler(sns_event(message()), Context())["outcomes"]
+
+
+@pytest.mark.parametrize(("mode", "certificate"), CELLS)
+def test_a_function_believes(secret: Write, url: Url, mode: str, certificate: str) -> None:
+    secret(url(certificate, sslmode=mode))
+
+    if certificate not in NOT_BELIEVED[mode]:
+        assert runs() == ["stored"]
+        return
+    with pytest.raises(DatabaseUnreachable, match=SAID_OF[certificate]) as raised:
+        runs()
+    assert HINT_OF[certificate] in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(("mode", "certificate"), CELLS)
+def test_a_command_believes(secret: Write, run: Run, url: Url, mode: str, certificate: str) -> None:
+    secret(url(certificate, sslmode=mode))
+
+    result = run("submissions", "list", "-e", "staging")
+
+    if certificate not in NOT_BELIEVED[mode]:
+        assert result.exit_code == 0, result.stderr
+        return
+    assert result.exit_code == 1
+    assert SAID_OF[certificate] in result.stderr
+    assert HINT_OF[certificate] in result.stderr
+    assert "security group" not in result.stderr
+
+
+@pytest.fixture
+def public_ca(ca: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For once the CA of the tests is one of them."""
+    (public := tmp_path / "public.pem").write_text(ca.pem)
+    monkeypatch.setattr(certifi, "where", lambda: str(public))
+
+
+@pytest.mark.usefixtures("public_ca")
+def test_a_url_without_a_ca_believes_the_public_ones_in_both(secret: Write, run: Run, url: Url) -> None:
+    for query in ({"sslmode": "verify-full"}, {"sslrootcert": "system"}):
+        secret(url(**query), ca=None)
+
+        assert runs() == ["stored"]
+        assert run("submissions", "list", "-e", "staging").exit_code == 0
+        processor.end()
+
+
+def test_the_stale_processor_and_migrate_believe_the_secrets_ca_too(
+    secret: Write, run: Run, url: Url
+) -> None:
+    secret(url(sslmode="verify-full"))
+
+    assert stale._database().now()
+    assert run("migrate", "--status", "-e", "staging").exit_code == 0
+
+
+def test_a_file_that_the_url_names_goes_before_the_secrets_ca(
+    secret: Write, run: Run, url: Url, ca: Authority, tmp_path: Path
+) -> None:
+    (there := tmp_path / "ca.pem").write_text(ca.pem)
+    secret(url(sslmode="verify-full", sslrootcert=str(there)), ca="no CA at all")
+
+    assert runs() == ["stored"]
+    assert run("submissions", "list", "-e", "staging").exit_code == 0
+
+
+def test_tls_from_the_first_byte_is_spoken_too(secret: Write, url: Url) -> None:
+    secret(url(sslmode="verify-full", sslnegotiation="direct"))
+
+    assert runs() == ["stored"]
+
+
+BAD = {
+    "no PEM": ("hunter2-hunter2", "DATABASE_CA of the secret holds no certificate"),
+    "cut off": (authority("x").pem[:300], "DATABASE_CA of the secret holds no certificate"),
+    "expired": (authority("x", days=-1).pem, "DATABASE_CA of the secret expired on 20"),
+}
+
+
+@pytest.mark.parametrize(("pem", "said"), BAD.values(), ids=BAD)
+def test_a_ca_that_cannot_be_used_is_named_and_not_repeated(
+    secret: Write, run: Run, url: Url, pem: str, said: str
+) -> None:
+    secret(url(sslmode="verify-full"), ca=pem)
+
+    result = run("submissions", "list", "-e", "staging")
+
+    assert result.exit_code == 2
+    assert said in result.stderr.splitlines()[0]
+    assert pem.splitlines()[-1] not in result.stderr
+    with pytest.raises(SettingsInvalid, match=said):
+        runs()
+
+
+NAMED = {
+    "not here": (None, "cannot be read here: No such file"),
+    "no PEM": ("hunter2-hunter2", "holds no certificate"),
+    "expired": (authority("x", days=-1).pem, "expired on 20"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), NAMED.values(), ids=NAMED)
+def test_a_file_that_cannot_be_used_is_named_by_its_parameter(
+    run: Run, url: Url, tmp_path: Path, text: str | None, said: str
+) -> None:
+    path = tmp_path / "hunter2.pem"
+    if text:
+        path.write_text(text)
+
+    dsn = url(sslmode="verify-full", sslrootcert=str(path))
+    result = run("submissions", "list", "--database-url", dsn)
+
+    assert result.exit_code == 2
+    assert f"the file of sslrootcert in the database URL {said}" in result.stderr.splitlines()[0]
+    assert "hunter2" not in result.stderr
+
+
+def test_a_ca_that_is_not_the_servers_is_named_as_whose_it_is(secret: Write, run: Run, url: Url) -> None:
+    secret(url(sslmode="verify-full"), ca=authority("another one").pem)
+
+    result = run("submissions", "list", "-e", "staging")
+
+    assert result.exit_code == 1
+    assert "the CA in the secret's field DATABASE_CA did not sign the server's certificate" in result.stderr
+
+
+def test_system_with_less_than_verify_full_is_refused_as_libpq_says_it(run: Run, url: Url) -> None:
+    result = run("submissions", "list", "--database-url", url(sslmode="require", sslrootcert="system"))
+
+    assert result.exit_code == 2
+    assert 'weak sslmode "require"' in result.stderr
