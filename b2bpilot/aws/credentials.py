@@ -15,9 +15,16 @@ from b2bpilot.errors import CredentialsMissing
 HINT = "log in (`aws sso login`, `aws configure`), or name other credentials with --profile"
 TERMINAL = Path("/dev/tty")
 MODULES = frozenset({"botocore.credentials", "botocore.tokens"})
+SIGNING = frozenset({"botocore.auth", "botocore.crt.auth"})
+UNSENDABLE = (ValueError, UnicodeEncodeError)
+"""What Python raises for a header that cannot be sent: of all headers, only those with keys are not written here."""
 FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
+NETWORK = "check the network and the proxy: who gives these credentials was not reached"
+NOT_REACHED = (boto.ConnectionError, boto.ConnectTimeoutError, boto.HTTPClientError)
+ROLES = ("assume-role", "assume-role-with-web-identity")
 LOGINS = {"sso": "aws sso login", "login": "aws login"}
 KEYS = "look at aws_access_key_id and aws_secret_access_key, or log in with `aws configure`"
+ANY_KEYS = "look at AWS_ACCESS_KEY_ID and its like, and at the keys in ~/.aws: `aws configure` writes them"
 SOURCES = {
     "env": ("the variables", "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither"),
     "shared-credentials-file": ("the credentials file", KEYS),
@@ -87,6 +94,19 @@ def refused(exc: BaseException, way: Way) -> CredentialsMissing:
     )
 
 
+def unusable_keys(exc: BaseException) -> CredentialsMissing | None:
+    """Say so of keys with which no request can be signed or sent; None where it is something else. The error's text may
+    hold them."""
+    is_unsendable = isinstance(exc, boto.HTTPClientError) and type(exc.kwargs.get("error")) in UNSENDABLE
+    is_unsigned = not isinstance(exc, boto.BotoCoreError | boto.ClientError) and SIGNING & set(_modules(exc))
+    if not (is_unsendable or is_unsigned):
+        return None
+    return CredentialsMissing(
+        "the AWS credentials cannot be used: no request can be made with them, a key is empty or not one line of plain text",
+        hint=ANY_KEYS,
+    )
+
+
 def missing(exc: Exception, text: str) -> CredentialsMissing:
     """Say what boto3 found missing once it had looked everywhere."""
     if isinstance(exc, boto.NoCredentialsError):
@@ -95,22 +115,24 @@ def missing(exc: Exception, text: str) -> CredentialsMissing:
 
 
 def unreadable_files() -> str:
-    """Name the files of boto3's that are there and cannot be read: it takes them for empty."""
+    """Name the files of boto3's that cannot be read, or that a variable names in vain: it takes them for empty."""
     found = [
-        f"{path} cannot be read ({why})"
+        f"{path}{f' ({variable})' if named else ''} cannot be read ({why})"
         for variable, usual in FILES
-        for path in (Path(os.environ.get(variable) or usual),)
-        for why in (_unreadable(path),)
+        for named in (os.environ.get(variable),)
+        for path in (Path(named or usual),)
+        for why in (_unreadable(path, is_named=bool(named)),)
         if why
     ]
     return f"; {', '.join(found)}" if found else ""
 
 
-def _unreadable(path: Path) -> str | None:
+def _unreadable(path: Path, *, is_named: bool) -> str | None:
+    """Nobody needs the usual files to be there."""
     try:
         path.expanduser().open("rb").close()
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as exc:
+        return exc.strerror if is_named else None
     except (OSError, RuntimeError) as exc:
         return exc.strerror if isinstance(exc, OSError) else None
     return None
@@ -125,7 +147,20 @@ def _owners(exc: BaseException) -> Iterator[object]:
         frame = frame.tb_next
 
 
+def _modules(exc: BaseException) -> Iterator[str]:
+    frame = exc.__traceback__
+    while frame is not None:
+        yield str(frame.tb_frame.f_globals.get("__name__"))
+        frame = frame.tb_next
+
+
 def _told(way: Way, exc: BaseException) -> tuple[str, str]:
+    name, hint = _named(way, exc)
+    is_network = isinstance(exc, NOT_REACHED) and way.method in {*LOGINS, *ROLES}
+    return name, NETWORK if is_network else hint
+
+
+def _named(way: Way, exc: BaseException) -> tuple[str, str]:
     if login := LOGINS.get(way.method):
         profile = f" --profile {way.profile}" if way.profile not in ("", "default") else ""
         if isinstance(exc, boto.InvalidConfigError):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from botocore import exceptions as boto
 
-from b2bpilot.aws import credentials, signature
+from b2bpilot.aws import credentials, regions, signature
 from b2bpilot.aws.attempts import (
     CREDENTIALS_REFUSED,
     DENIED,
@@ -69,6 +69,8 @@ def _ours(exc: Exception, action: str, otherwise: type[AwsError]) -> PilotError 
     """Return our error for one of botocore's; None for what is not its."""
     if isinstance(exc, boto.NoRegionError | boto.ProfileNotFound):
         return _setting(exc)
+    if unusable := credentials.unusable_keys(exc) or regions.not_reached(exc):
+        return unusable
     if way := credentials.way_of(exc):
         return credentials.refused(exc, way)
     if isinstance(exc, boto.ClientError):

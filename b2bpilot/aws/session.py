@@ -19,6 +19,7 @@ from botocore.exceptions import InvalidRegionError, NoRegionError, ProfileNotFou
 from botocore.loaders import Loader
 
 from b2bpilot import __version__
+from b2bpilot.aws import ca_bundle
 from b2bpilot.aws.attempts import hear_attempts
 from b2bpilot.aws.clock import AWS, hear_clock
 from b2bpilot.aws.credentials import ask_for_mfa_code, way_of
@@ -125,7 +126,7 @@ class AwsAccess:
                 client = self._created(service, timeouts or Timeouts())
             except Exception as exc:
                 way = way_of(exc)
-                if isinstance(exc, NoRegionError | ProfileNotFound) or (way and way.method):
+                if isinstance(exc, NoRegionError | ProfileNotFound | SettingsInvalid) or (way and way.method):
                     raise
                 raise self._unusable(exc) from exc  # no call is made here: all else is about settings
         hear_attempts(client)
@@ -134,7 +135,7 @@ class AwsAccess:
 
     def _created(self, service: str, timeouts: Timeouts) -> BaseClient:
         with self._sessions.of(self.profile, is_told_all=self.is_told_all) as session:
-            return session.create_client(
+            client = session.create_client(
                 service,
                 region_name=self.region,
                 endpoint_url=self.endpoint_url,
@@ -142,6 +143,8 @@ class AwsAccess:
                 aws_secret_access_key=self.secret_access_key,
                 config=client_config(timeouts, endpoint_url=self.endpoint_url),
             )
+            ca_bundle.require_usable(session, client.meta.endpoint_url)
+            return client
 
     def _unusable(self, exc: Exception) -> SettingsInvalid:
         """Say which setting botocore cannot use: it raises ValueError for an endpoint that is no URL, and for files."""

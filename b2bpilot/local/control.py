@@ -19,7 +19,7 @@ from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
 from b2bpilot.local.shell import for_a_child
-from b2bpilot.local.state import Identity, State, read_state
+from b2bpilot.local.state import Identity, State, make_home, read_state
 
 Progress = Callable[[str], None]
 
@@ -97,7 +97,7 @@ def export(home: Path, *, endpoint_url: str | None) -> Mapping[str, str] | None:
 def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda _: None) -> LocalStatus:
     """Start an environment in a process of its own and return when it is ready. It goes on when this process ends."""
     home = home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(home)
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
     with _log_of_the_owner(home / LOG_FILE) as log:
         process = subprocess.Popen(  # noqa: S603  # our own module

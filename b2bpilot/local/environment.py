@@ -25,7 +25,7 @@ from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
-from b2bpilot.local.state import Identity, State, read_state, write_state
+from b2bpilot.local.state import Identity, State, make_home, read_state, write_state
 from b2bpilot.local.timing import lease_seconds, least_pause_seconds
 from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -96,7 +96,7 @@ def running(
     Meant for the main thread: until the block ends, SIGTERM is a KeyboardInterrupt as Ctrl-C is.
     """
     home = home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(home)
     release = release or Release()
     with ExitStack() as cleanup:
         cleanup.enter_context(sigterm_interrupts())

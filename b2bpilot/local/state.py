@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from b2bpilot.errors import SettingsInvalid
 from b2bpilot.local.clients import Keys
+from b2bpilot.paths import private_folder
 
 SCHEMA_VERSION = 1
 STATE_FILE = "environment.json"
@@ -67,6 +69,17 @@ class Identity:
             keys=state.keys,
             port=urlsplit(state.endpoint_url).port or 0,
         )
+
+
+def make_home(home: Path) -> None:
+    """Make it if it is not there. Raises SettingsInvalid."""
+    try:
+        private_folder(home)
+    except OSError as exc:
+        raise SettingsInvalid(
+            f"{home} cannot be the local environment's folder: {exc.strerror}",
+            hint="name another one with B2BPILOT_HOME",
+        ) from exc
 
 
 def read_state(home: Path) -> State | None:

@@ -40,6 +40,36 @@ def test_the_home_is_in_the_users_state(run: Run, monkeypatch: pytest.MonkeyPatc
     assert run("local", "status", "-o", "json").document["home"] == f"{tmp_path}/b2bpilot/local"
 
 
+def test_a_home_that_cannot_be_is_a_wrong_setting(run: Run, home: Path) -> None:
+    home.touch()
+    result = run("local", "up", "-d")
+    assert result.exit_code == 2
+    assert f"error: {home} cannot be the local environment's folder: Not a directory" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("runs", "list"), "B2BPILOT_HOME"),
+        (("dlq", "restore", "letters.jsonl", "-e", "staging"), ""),
+        (("local", "status"), "B2BPILOT_HOME"),
+    ],
+)
+def test_a_relative_path_in_a_deleted_directory_is_a_wrong_setting(
+    command: tuple[str, ...], named: str, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if named:
+        monkeypatch.setenv(named, "relative")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    result = run(*command)
+
+    assert result.exit_code == 2
+    assert "is relative to the working directory, which was deleted" in result.stderr
+
+
 def test_down_does_not_claim_to_have_ended_what_did_not_run(run: Run, home: Path) -> None:
     result = run("local", "down")
     assert (result.exit_code, result.stdout) == (0, "No local environment is running\n")

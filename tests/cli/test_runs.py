@@ -57,6 +57,23 @@ def test_no_runs_are_said(run: Run, home: Path) -> None:
     assert str(home / "runs") in result.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("runs", "list"), ("runs", "show", "x"), ("publish", "text", "-e", "staging")]
+)
+def test_a_folder_of_runs_that_is_none_is_said(
+    command: tuple[str, ...], run: Run, home: Path, staging: Staging
+) -> None:
+    """And no journal's name is tried again for ever."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "runs").touch()
+
+    result = run(*command)
+
+    assert result.exit_code == 1
+    assert str(home / "runs") in result.stderr
+    assert "Not a directory" in result.stderr
+
+
 def test_the_list_says_state_age_operator_result_and_reason(run: Run, begin: Begin) -> None:
     with begin(hours=3) as done:
         done.finish({"completed": 1_200, "failed": 0, "set_aside": 3})

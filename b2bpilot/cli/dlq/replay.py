@@ -16,6 +16,7 @@ from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run, resumed_run
+from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
@@ -131,7 +132,7 @@ def _parameters(copies: Copies, selection: Selection, *, file: Path | None, loca
 
     return {
         "letters": len(copies.chosen),
-        "file": str(file.absolute()) if file else None,
+        "file": str(absolute(file)) if file else None,
         "local": local,
         "selection": for_journal(selection, copies.names),
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
+from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.scheduled import Scheduled
@@ -20,7 +20,7 @@ def export_scheduled(pilot: Pilot, folder: str | None) -> None:
     from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
     origin = Origin.of(pilot.environment)
-    place = Path(folder).absolute() if folder else folder_of(pilot.runs_home, origin)
+    place = absolute(folder) if folder else folder_of(pilot.runs_home, origin)
     done = export_new(whole_queue_of(pilot.environment), place, origin=origin, now=pilot.now())
     remember(pilot.runs_home, origin, place)
     _show(pilot, done)

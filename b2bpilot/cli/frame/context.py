@@ -19,6 +19,7 @@ from b2bpilot.cli.frame.skew import Skews
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
 from b2bpilot.errors import LocalEnvironmentError, PilotError, UsageError
+from b2bpilot.paths import absolute
 from b2bpilot.pipeline.clock import HostClock, Machine, machine_time
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Pilot:
     def runs_home(self) -> Path:
         """The folder in which journals are kept, in `runs`."""
         chosen = self.environ.get("B2BPILOT_HOME")
-        return Path(chosen).absolute() if chosen else self.local_home.parent
+        return absolute(chosen) if chosen else self.local_home.parent
 
     @cached_property
     def clock(self) -> HostClock:

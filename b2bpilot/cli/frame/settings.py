@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from b2bpilot.advice import NOWHERE, Place
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.paths import absolute
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -200,7 +201,7 @@ def user_config(environ: Mapping[str, str]) -> Path:
 def state_home(environ: Mapping[str, str]) -> Path:
     """Return the folder of the local environment. Raises SettingsInvalid when nobody can tell where it is."""
     if chosen := environ.get("B2BPILOT_HOME"):
-        return Path(chosen).absolute()
+        return absolute(chosen)
     return _user_folder(environ.get("XDG_STATE_HOME"), ".local/state") / "local"
 
 

@@ -13,6 +13,7 @@ from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
 from b2bpilot.ops.runs.journal import FOLDER as RUNS
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.runs.runs import find, require_ended
+from b2bpilot.paths import absolute
 
 ARCHIVING = frozenset({"discard", "edit"})
 
@@ -31,7 +32,7 @@ class Source:
 
 def source_of(home: Path, text: str) -> Source:
     """Return what FILE or RUN names. Raises UsageError, or Refused while the run still discards."""
-    path = Path(text).absolute()
+    path = absolute(text)
     if path.is_file() and path.parent != home / FOLDER:
         return Source(path=path)
     record = _run(home, path.stem if path.is_file() else text)

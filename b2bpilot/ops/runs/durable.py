@@ -15,6 +15,7 @@ from typing import Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError, Refused
+from b2bpilot.paths import private_folder
 
 LOCK_SECONDS = 0.5
 """Whoever only asks whether the file is in use holds its lock for an instant."""
@@ -41,9 +42,10 @@ class DurableFile:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Make a new file (0600), and its folder (0700) if it is not there. Raises FileExistsError, or JournalFailed."""
+        """Make a new file (0600), and its folder (0700) if it is not there: one that is there may be others' to use, too.
+        Raises FileExistsError, or JournalFailed."""
         try:
-            _private_folder(path.parent)
+            private_folder(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             _sync_folder(path.parent)
@@ -156,7 +158,7 @@ def is_in_use(path: Path) -> bool:
 def exclusive(path: Path, what: str) -> Iterator[None]:
     """Let no other process of this machine do the same during the block. Raises Refused, or JournalFailed."""
     try:
-        _private_folder(path.parent)
+        private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise _failed(path, exc) from exc
@@ -200,11 +202,6 @@ def _cut_torn_line(descriptor: int) -> None:
             return
         end = start
     os.ftruncate(descriptor, 0)
-
-
-def _private_folder(folder: Path) -> None:
-    """Make it (0700) if it is not there. One that is there may be others' to use, too: its files are closed, not it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _sync_folder(folder: Path) -> None:

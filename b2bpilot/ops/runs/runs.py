@@ -15,8 +15,16 @@ HINT = "see " + our_command("runs", "list")
 
 
 def journals(home: Path) -> list[Path]:
-    """Return the journals, newest first: their names begin with the time."""
-    return sorted((home / FOLDER).glob(f"*{SUFFIX}"), reverse=True)
+    """Return the journals, newest first: their names begin with the time. Raises JournalFailed."""
+    folder = home / FOLDER
+    try:
+        return sorted((path for path in folder.iterdir() if path.suffix == SUFFIX), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise JournalFailed(
+            f"{folder} cannot be read: {exc.strerror}", hint="look at B2BPILOT_HOME and at whose folder it is"
+        ) from exc
 
 
 def list_runs(home: Path, *, unreadable: Callable[[str], None] = lambda _: None) -> Iterator[RunRecord]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ WEB = {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x"}
 PROCESS, LOGIN, MACHINE = "credential_process: ", "the login: ", "the container's credentials: "
 WEB_IDENTITY, THE_ROLE = "the web identity: ", "the role: "
 RUN_IT, LOG_IN = "run the program of credential_process by hand", "log in again: aws sso login"
+LOOK_AT_KEYS, LOOK_AT_BUNDLE = (
+    "look at AWS_ACCESS_KEY_ID and its like",
+    "look at AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE",
+)
+UNSIGNED = "the AWS credentials cannot be used: no request can be made with them"
 LOOK_AT_ROLE, LOOK_AT_WEB = "look at role_arn, source_profile", "look at AWS_WEB_IDENTITY_TOKEN_FILE"
 
 
@@ -56,6 +62,11 @@ def sso(token: str | None, said: str, *, config: str = SSO) -> Case:
 
 def variables(said: str, hint: str, **environ: str) -> Case:
     return Case(said=said, hint=hint, environ={"AWS_REGION": "eu-west-1", **environ}, profile=None)
+
+
+def process_without_a_key() -> Case:
+    given = '{"Version":1,"AccessKeyId":null,"SecretAccessKey":"b"}'
+    return Case(config=f"{P}credential_process = echo '{given}'\n", said=UNSIGNED, hint=LOOK_AT_KEYS)
 
 
 EXPIRED = '{"accessToken": "x", "expiresAt": "2020-01-01T00:00:00Z"}'
@@ -164,6 +175,40 @@ CASES = {
     "an endpoint in the config that is none": Case(
         config=f"{P}{KEYS}endpoint_url = here\n", said="Invalid endpoint: here", hint="AWS_ENDPOINT_URL"
     ),
+    "a config file that a variable names in vain": variables(
+        "no AWS credentials were found; /no/such/config (AWS_CONFIG_FILE) cannot be read (No such file",
+        "log in",
+        AWS_CONFIG_FILE="/no/such/config",
+    ),
+    "credentials that a variable names in vain": variables(
+        "no AWS credentials were found; no/such (AWS_SHARED_CREDENTIALS_FILE) cannot be read (No such file",
+        "log in",
+        AWS_SHARED_CREDENTIALS_FILE="no/such",
+    ),
+    "a region that boto3 does not know": Case(
+        config=f"{P.replace('eu-west-1', 'eu-wset-1')}{KEYS}",
+        said="region 'eu-wset-1' is none that boto3 knows, and nothing was reached at https://cloudformation.eu-wset-1.",
+        hint="look at --region",
+    ),
+    "empty keys": Case(config=f"{P}{KEYS.replace('= a', '=').replace('= b', '=')}", said=UNSIGNED, hint=LOOK_AT_KEYS),
+    "a program that gives no key": process_without_a_key(),
+    "a CA bundle that is not there": Case(
+        config=f"{P}{KEYS}ca_bundle = /no/such/bundle\n",
+        said="the CA bundle /no/such/bundle cannot be read: No such file",
+        hint=LOOK_AT_BUNDLE,
+    ),
+    "a CA bundle in a variable that is not there": Case(
+        config=f"{P}{KEYS}",
+        said="the CA bundle no/bundle cannot be read: No such file",
+        hint=LOOK_AT_BUNDLE,
+        environ={"AWS_CA_BUNDLE": "no/bundle"},
+    ),
+    "a CA bundle that holds none": Case(
+        config=f"{P}{KEYS}",
+        said="the CA bundle /etc/passwd holds no certificate",
+        hint=LOOK_AT_BUNDLE,
+        environ={"REQUESTS_CA_BUNDLE": "/etc/passwd"},
+    ),
     "a mode that is none": Case(config=f"{P}{KEYS}defaults_mode = x\n", said="defaults mode: x", hint="~/.aws/config"),
 }  # fmt: skip
 
@@ -199,8 +244,20 @@ def require_told(result: Result, said: str, hint: str) -> None:
     assert said in error
     assert hint in advice
     assert "unexpected" not in error
+    assert "hush" not in error
 
 
+@pytest.fixture
+def no_name_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for the endpoint of a region that does not exist, also where the machine has a network."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.usefixtures("no_name_resolves")
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_the_way_that_failed_is_told(
     case: Case, set_up: Path, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +267,7 @@ def test_the_way_that_failed_is_told(
     require_told(run("dlq", "list", "-e", "staging"), case.said, case.hint)
 
 
+NETWORK = "check the network and the proxy"
 TOKEN = sso('{"accessToken": "x", "expiresAt": "2099-01-01T00:00:00Z"}', "", config=OLD_SSO)
 REFUSING = {
     "a role that is denied": (
@@ -272,6 +330,41 @@ def test_a_file_that_is_there_and_cannot_be_read_is_named(
 
     assert result.exit_code == 2
     assert f"~/.aws/{name} cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_keys_that_no_header_takes_are_told_and_not_printed(
+    variable: str, set_up: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", variable: "hush\n"}
+    write(Case(said="", hint="", environ=keys, profile=None), set_up, monkeypatch)
+    with answering(200, b"") as url:
+        result = run("dlq", "list", "-e", "staging", "--endpoint-url", url, "--region", "eu-west-1")
+
+    require_told(result, UNSIGNED, LOOK_AT_KEYS)
+
+
+@pytest.mark.usefixtures("no_name_resolves")
+@pytest.mark.parametrize(
+    "case", [Case(config=ROLE, said=THE_ROLE, hint=NETWORK), replace(TOKEN, hint=NETWORK)]
+)
+def test_who_gives_credentials_and_is_not_reached_is_no_wrong_setting(
+    case: Case, set_up: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(case, set_up, monkeypatch)
+
+    require_told(run("dlq", "list", "-e", "staging"), case.said, case.hint)
+
+
+def test_a_region_that_boto3_knows_is_not_blamed_for_the_network(
+    set_up: Path, run: Run, monkeypatch: pytest.MonkeyPatch, no_name_resolves: None
+) -> None:
+    write(Case(config=f"{P}{KEYS}", said="", hint=""), set_up, monkeypatch)
+
+    result = run("dlq", "list", "-e", "staging")
+
+    assert result.exit_code == 1
+    assert "AWS was not reached" in result.stderr
 
 
 def test_a_login_that_ran_out_names_its_profile(
