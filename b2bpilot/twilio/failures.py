@@ -94,6 +94,9 @@ STATUSES: dict[int, tuple[type[TwilioFailed], str, str | None]] = {
     HTTPStatus.TOO_MANY_REQUESTS: (TwilioThrottled, "Twilio is throttling", "run it again later"),
 }
 """What an HTTP status means where no code says more, and what to do."""
+MEANT_BY_TWILIO = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""They mean that only with an error code of Twilio's: a proxy's page says nothing of an account, or of what it has."""
+NOT_TWILIO = "run it again; check the network, proxies and TWILIO_API_URL"
 
 
 @contextmanager
@@ -137,17 +140,26 @@ def _refusal(exc: Any, what: str) -> TwilioFailed:
     status, code = _status_and_code(exc)
     if status is None:
         return _half(what)
-    said = f"Twilio answered {status}" + (f", error {code}" if code and code != status else "")
+    is_twilios = code is not None and code != status
+    said = answered(status, code)
     if code in DENIALS:
         meaning, hint = DENIALS[code]
         return TwilioDenied(f"{what}: {meaning} ({said})", hint=hint)
     is_unknown = not _is_refused(status, code)
-    if status in STATUSES:
+    if status in STATUSES and (is_twilios or status not in MEANT_BY_TWILIO):
         error, words, advice = STATUSES[status]
         return error(
             f"{what}: {words} ({said})", hint=advice or _page_of(code, status), is_unknown=is_unknown
         )
-    return TwilioFailed(f"{what}: {said}", hint=_page_of(code, status), is_unknown=is_unknown)
+    hint = _page_of(code, status) or NOT_TWILIO
+    return TwilioFailed(f"{what}: {said}", hint=hint, is_unknown=is_unknown)
+
+
+def answered(status: int, code: int | None) -> str:
+    """Say who answered: Twilio's refusals have an error code of its own, a proxy's page has none."""
+    if code is None or code == status:
+        return f"Twilio, or a proxy on the way, answered {status}"
+    return f"Twilio answered {status}, error {code}"
 
 
 def _is_refused(status: int, code: int | None) -> bool:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.twilio.failures import answered
 from b2bpilot.twilio.rest import TwilioAccess
 from b2bpilot.twilio.sent import never_left
 
@@ -106,7 +107,7 @@ def _judged(status: int, code: int | None) -> ReplyError:
     """Judge an error answer: a refusal is what Twilio refuses with an error code of its own; any other answer may be a
     proxy's, and says nothing of a reply. The text carries the code only: Twilio's own text repeats the phone number."""
     is_twilios = code is not None and code != status
-    what = f"Twilio answered {status}" + (f", error {code}" if is_twilios else "")
+    what = answered(status, code)
     match status:
         case _ if status in CUT_SHORT:
             return ReplyUnknown(what)

@@ -37,6 +37,15 @@ def test_a_number_leads_to_its_messages(run: Run, three_rows: str) -> None:
     assert "leads to 3 messages" in result.stderr
 
 
+def test_where_a_number_has_older_messages_too_their_count_is_not_told(
+    run: Run, three_rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.ops.inspect.numbers.MOST", 2)
+    result = run("inspect", "+491701234567", "--since", "1h")
+    assert result.stdout.count("\n") == 3
+    assert "leads to these and older messages" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [

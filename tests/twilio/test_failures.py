@@ -71,7 +71,6 @@ def test_an_error_says_what_was_asked_and_nobodys_number(
         (403, 20403, "lacks permission to use Twilio's API; typically it is suspended or closed", "token"),
         (401, 70051, "could not authorize the request", "token"),
         (403, 70051, "could not authorize the request", "token"),
-        (403, 403, "does not allow it (Twilio answered 403)", "token"),
     ],
 )
 def test_a_denial_says_what_twilio_documents_of_its_code(
@@ -82,3 +81,15 @@ def test_a_denial_says_what_twilio_documents_of_its_code(
 
     assert words in str(found.value)
     assert not_said not in str(found.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 407, 502])
+def test_what_has_no_error_code_of_twilio_s_need_not_be_twilio_s(status: int) -> None:
+    """A proxy's page says nothing of the account, its credentials, or what it has."""
+    for raised in (refused(status, status), page_refused(status, "<html>")):
+        with pytest.raises(TwilioFailed) as found, translated("read message SM1"):
+            raise raised
+
+        assert type(found.value) is TwilioFailed
+        assert str(found.value) == f"read message SM1: Twilio, or a proxy on the way, answered {status}"
+        assert "proxies" in str(found.value.hint)

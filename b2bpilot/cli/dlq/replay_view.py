@@ -44,7 +44,9 @@ def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bo
 def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> list[str]:
     """Return for people what is meant, and what is left out."""
     if not copies.chosen:
-        return ["No dead letter matches.", *_unseen(copies)]
+        is_all = not copies.unseen
+        none = "No dead letter matches." if is_all else "None of those that were looked at matches."
+        return [none, *_unseen(copies)]
     what = f"{_chosen(copies)}{group_view.of_group(copies.names, selection)}"
     source = f" from {file}" if file else ""
     lines = [f"Process copies of {what}{source} {_place(pilot, local=local)}:", f"  {pilot.environment}"]

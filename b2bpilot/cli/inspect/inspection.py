@@ -47,7 +47,7 @@ def show_several(output: Output, found: Several, *, reveal: bool, now: datetime)
         rows = [Row(fields=row.fields, columns={"message id": str(row.fields["message_id"])}) for row in rows]
     output.rows("messages", rows)
     output.notice(
-        f"This {found.found_as} leads to {len(rows)} messages: "
+        f"This {found.found_as} leads to {'these and older messages' if found.has_older else f'{len(rows)} messages'}: "
         + our_command("inspect", "MESSAGE_ID")
         + " tells of one"
     )

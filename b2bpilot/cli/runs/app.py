@@ -125,6 +125,12 @@ def resume(
 
 def _tell_of_the_clock(pilot: Pilot, shown: Sequence[RunRecord]) -> None:
     """Their times are AWS's, and their ages are counted by this machine's clock, which may have been set since."""
+    now = pilot.machine()
+    if any(one.started_at - now >= WORTH_SAYING for one in shown):
+        pilot.output.notice(
+            "Runs are dated after this machine's now: its clock is behind AWS's, which tells the times, so ages are too small."
+        )
+        return
     off = [one for one in shown if one.machine_ahead and abs(one.machine_ahead) >= WORTH_SAYING]
     if off:
         told = run_record.off_by(off[0])

@@ -53,7 +53,7 @@ def rollback(
     _require_same_account(record, twilio)
     with the_only_switch(pilot):
         undone = switch.undone(record)
-        left = switch.remaining(twilio, undone, force=force)
+        left = switch.remaining(twilio, undone, run_id=record.run_id, force=force)
         blank = switch.without_url(twilio, undone)
         if left or not blank:
             show_changes(pilot, left)

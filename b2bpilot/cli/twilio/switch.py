@@ -30,7 +30,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     with the_only_switch(pilot):
         switch.require_not_rolled_back(pilot.runs_home, record, unreadable=pilot.output.notice)
         planned = switch.planned(record)
-        left = switch.remaining(twilio, planned)
+        left = switch.remaining(twilio, planned, run_id=record.run_id)
         show_changes(pilot, left)
         if left:
             pilot.confirmation(yes=yes).ask(

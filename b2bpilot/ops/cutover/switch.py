@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
@@ -85,10 +85,12 @@ def undone(record: RunRecord) -> list[Change]:
     ]
 
 
-def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False) -> list[Change]:
+def remaining(
+    twilio: Twilio, changes: Sequence[Change], *, run_id: str | None = None, force: bool = False
+) -> list[Change]:
     """Return the changes that are still to be made, as things are now; never one that leaves no URL. Reads only.
 
-    Raises Refused where somebody has set something else since, unless `force`.
+    Raises Refused where somebody has set something else since, unless `force`; `run_id` can be taken back all the same.
     """
     left, shown = [], _shown_now(twilio, changes)
     for each in changes:
@@ -98,12 +100,17 @@ def remaining(twilio: Twilio, changes: Sequence[Change], *, force: bool = False)
         if now not in (each.before, each.after) and not force:
             raise Refused(
                 f"{name_of(each)} was set to something else since. This command wrote nothing",
-                hint="see "
-                + our_command("twilio", "route")
-                + "; only `twilio rollback --force` overwrites it",
+                hint=_overwriting(run_id),
             )
         left.append(replace(each, before=each.before if now == each.after else now))
     return left
+
+
+def _overwriting(run_id: str | None) -> Words:
+    see = "see " + our_command("twilio", "route")
+    if run_id is None:
+        return see
+    return see + "; back to what was before, over it: " + our_command("twilio", "rollback", run_id, "--force")
 
 
 def _shown_now(twilio: Twilio, changes: Sequence[Change]) -> dict[str, WebhookSetting]:

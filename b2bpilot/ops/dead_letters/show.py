@@ -209,7 +209,7 @@ def _why_left(
             run_id = found.row.discarded_by if found.row else None
             return (
                 f"a person discarded its message in run {run_id} (`dlq discard` takes it out, too; "
-                f"`dlq restore {run_id}` takes that back)"
+                "a `dlq restore` of that run takes that back)"
             )
         case Decision.UNREADABLE:
             return str(letter.unreadable)

@@ -50,11 +50,13 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
-    """What was asked for leads to more than one message. `rows` are those of them that were read."""
+    """What was asked for leads to more than one message. `rows` are those of them that were read. `has_older`: the newest ones
+    only."""
 
     found_as: str
     message_ids: Sequence[str]
     rows: Sequence[UserSubmission]
+    has_older: bool = False
 
 
 def inspect(clue: Clue, around: Surroundings) -> Inspection | Several:
@@ -169,12 +171,15 @@ def _by_alias(
 
 
 def _by_number(clue: Clue, around: Surroundings) -> Inspection | Several:
-    found = messages_of(clue.text, around)
+    found, has_older = messages_of(clue.text, around)
     (text, row), *others = found.items()
     if not others:
         return _by_id(clue_of(text, row), replace(around, since=None), found_as=Kind.NUMBER.value)
     return Several(
-        found_as=Kind.NUMBER.value, message_ids=list(found), rows=[one for one in found.values() if one]
+        found_as=Kind.NUMBER.value,
+        message_ids=list(found),
+        rows=[one for one in found.values() if one],
+        has_older=has_older,
     )
 
 

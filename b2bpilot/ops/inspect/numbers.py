@@ -11,17 +11,18 @@ from b2bpilot.pipeline.models import UserSubmission
 MOST = 20
 
 
-def messages_of(number: str, around: Surroundings) -> dict[str, UserSubmission | None]:
-    """Return the newest messages by message_id, or by MessageSid where they have none, with their rows.
+def messages_of(number: str, around: Surroundings) -> tuple[dict[str, UserSubmission | None], bool]:
+    """Return the newest messages by message_id, or by MessageSid where they have none, with their rows; and whether there are
+    older rows.
 
     Raises UsageError without a time, NotFound when there is none, and DatabaseError.
     """
     if around.since is None:
         raise UsageError("a phone number leads to many messages", hint="say since when: --since 2h")
     with around.table() as table:
-        rows = table.database.list_submissions(from_number=number, since=around.since, limit=MOST)
+        rows = table.database.list_submissions(from_number=number, since=around.since, limit=MOST + 1)
     found: dict[str, UserSubmission | None] = {
-        row.message_id or row.message_sid or str(row.id): row for row in rows
+        row.message_id or row.message_sid or str(row.id): row for row in rows[:MOST]
     }
     question = Question(
         message_id="", ids=frozenset(), since=around.since, until=around.now, from_number=number
@@ -37,7 +38,7 @@ def messages_of(number: str, around: Surroundings) -> dict[str, UserSubmission |
             f"{what} is from that number since {around.since:%Y-%m-%d %H:%M} UTC{unasked}",
             hint="look further back with --since; a message that got no further than a log is found by its id only",
         )
-    return found
+    return found, len(rows) > MOST
 
 
 def clue_of(text: str, row: UserSubmission | None) -> Clue:

@@ -175,6 +175,12 @@ def test_letters_that_somebody_hides_are_said(run: Run, letters: Letters) -> Non
     assert "Saw 2 of about 3 dead letters: the others are held by another consumer" in result.stderr
 
 
+def test_that_none_matches_is_said_only_when_all_were_seen(run: Run, letters: Letters) -> None:
+    letters.put(message())
+    letters.hold_one()
+    assert "None of those that were looked at matches." in run("dlq", "replay", *HERE).stderr
+
+
 def test_a_limit_that_was_reached_may_have_left_some(run: Run, letters: Letters) -> None:
     for _ in range(2):
         letters.put(message())

@@ -157,8 +157,9 @@ def test_what_somebody_else_has_set_since_is_not_overwritten(
     set_number_webhook(twilio, change.sid, replace(change.after, url="https://third.example/"))
 
     back = undone(read(journal.path))
-    with pytest.raises(Refused, match="something else"):
-        remaining(twilio, back)
+    with pytest.raises(Refused, match="something else") as refused:
+        remaining(twilio, back, run_id=journal.run_id)
+    assert str(refused.value.hint).endswith(f"b2bpilot twilio rollback {journal.run_id} --force")
 
     (forced,) = remaining(twilio, back, force=True)
     assert (forced.before.url, forced.after.url) == ("https://third.example/", OLD)

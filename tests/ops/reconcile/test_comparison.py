@@ -233,6 +233,16 @@ def test_a_row_that_could_not_be_asked_for_is_not_said_to_be_unknown_to_twilio(
     assert "whether Twilio has it is not known" in explanation(finding, now=world.now)
 
 
+def test_a_proxy_s_page_is_not_taken_for_twilio_s_word_that_it_has_no_such_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0,))
+    world.store([resources.new_sid("SM")])
+    world.double.faults.plan(Planned(fault=Fault.PAGE, matching="Messages/SM", status=404, times=9))
+
+    assert world.counts() == {Verdict.NOT_LISTED: 1}
+
+
 @pytest.mark.parametrize("body", ["a\x00b", "a\ud800b"], ids=["NUL", "half a character"])
 def test_a_body_that_postgresql_cannot_read_does_not_end_the_comparison(world: World, body: str) -> None:
     """A signed form with Body=a%00b is stored as it came; PostgreSQL takes no field out of such json."""
