@@ -10,7 +10,7 @@ SEED ?= $(shell date +%s)
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test acceptance faults upgrade fuzz check format build docs bench clean
+.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 build: $(STAMP) ## Build the functions as `sam deploy` uploads them, and the wheel
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
 	$(BIN)/python -m build --outdir dist
+
+deploy: $(STAMP) ## Build and deploy an environment, after saying where (ENV=dev ARCHITECTURE=x86_64 ARGS="--parameters dev.yaml")
+	@$(BIN)/b2bpilot deploy $(if $(ENV),-e $(ENV)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(ARGS)
 
 docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks themselves
 	$(BIN)/python -m b2bpilot.ops.verify.documents

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from b2bpilot.cli.deploy.command import deploy
 from b2bpilot.cli.diagnose.command import diagnose
 from b2bpilot.cli.dlq.app import app as dlq
 from b2bpilot.cli.frame.commands import Command, Group, print_version
@@ -58,6 +59,7 @@ app.command("status", cls=Command)(status)
 app.command("verify", cls=Command)(verify)
 app.command("diagnose", cls=Command)(diagnose)
 app.command("migrate", cls=Command)(migrate)
+app.command("deploy", cls=Command)(deploy)
 
 
 @app.callback()

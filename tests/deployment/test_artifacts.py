@@ -1,6 +1,7 @@
 """What `sam build` makes: complete, for one architecture, and nothing that the function does not use."""
 
 import json
+import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.pipeline.architecture import architectures
 from tests.tls_database import authority, speaking_tls
 
 Artifacts = dict[str, Path]
@@ -20,6 +22,7 @@ HANDLERS = {
 }
 OF_THE_DATABASE = ["BackgroundProcessorFunction", "StaleMessageProcessorFunction"]
 AARCH64, X86_64 = 183, 62
+IS_X86_64 = platform.machine() == "x86_64"
 LAMBDA_HAS = ["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"]
 
 
@@ -228,6 +231,42 @@ Client("AC1", "token", http_client=Recorder()).messages.create(to="+1", from_="+
     method, uri, data = json.loads(isolated(x86_64["BackgroundProcessorFunction"], code))
     assert (method, uri) == ("POST", "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json")
     assert data == {"To": "+1", "From": "+2", "Body": "hello"}
+
+
+@pytest.mark.parametrize("function", ["BackgroundProcessorFunction", "StaleMessageProcessorFunction"])
+def test_the_wrong_artifact_says_so_in_one_line(
+    arm64: Artifacts, x86_64: Artifacts, python_3_13: str, lambda_runtime: Path, function: str
+) -> None:
+    """As Lambda's runtime imports it: what an ImportError says is what it logs, and what the dead letter says."""
+    wrong, theirs, this = (arm64, "arm64", "x86_64") if IS_X86_64 else (x86_64, "x86_64", "arm64")
+    name = HANDLERS[function]
+    code = f"""
+import sys; sys.path[:0] = {[str(wrong[function]), str(lambda_runtime)]!r}
+try:
+    import lambdas.{name}.handler
+except ImportError as exc:
+    print(exc)
+"""
+    environment = {"AWS_LAMBDA_FUNCTION_NAME": f"b2b-pilot-{name.replace('_', '-')}-eu-dev"}
+    done = subprocess.run(
+        [python_3_13, "-I", "-S", "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == (
+        f"the artifact is built for {theirs}, and the function runs on {this}: "
+        "deploy it again with `make deploy ENV=eu-dev`, which builds it for what it sets\n"
+    )
+
+
+def test_an_artifacts_architecture_is_read_from_its_libraries(arm64: Artifacts, x86_64: Artifacts) -> None:
+    name = "BackgroundProcessorFunction"
+    assert (architectures(arm64[name]), architectures(x86_64[name])) == ({"arm64"}, {"x86_64"})
+    assert architectures(arm64["DeadLetterRedriverFunction"]) == frozenset()
 
 
 @pytest.mark.usefixtures("python_3_13")

@@ -282,6 +282,19 @@ def test_the_topic_is_tls_only_and_opens_to_nobody_else(of_type: OfType) -> None
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
+def test_what_may_be_the_only_copy_of_a_message_outlives_the_stack(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    queue = resources["DeadLetterQueue"]
+    assert (queue["DeletionPolicy"], queue["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_the_redriver_alone_may_be_in_a_chain_of_any_length(of_type: OfType) -> None:
+    functions = of_type("AWS::Serverless::Function")
+    allowed = {name for name, each in functions.items() if each.get("RecursiveLoop") == "Allow"}
+    assert allowed == {"DeadLetterRedriverFunction"}
+
+
 def test_topic_and_queue_are_encrypted(of_type: OfType) -> None:
     assert of_type("AWS::SNS::Topic")["MessageTopic"]["KmsMasterKeyId"] == "alias/aws/sns"
     assert of_type("AWS::SQS::Queue")["DeadLetterQueue"]["SqsManagedSseEnabled"] is True
@@ -500,6 +513,11 @@ def test_a_4xx_is_counted_for_twilio_and_a_429_for_everybody(
 
 def counts(metric_filter: Properties, line: Mapping[str, object]) -> bool:
     return log_pattern(metric_filter["FilterPattern"])(line)
+
+
+def test_the_dashboard_is_the_regions_own(of_type: OfType) -> None:
+    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
+    assert dashboard["DashboardName"] == {"Fn::Sub": "b2b-pilot-${Environment}-${AWS::Region}"}
 
 
 def test_the_dashboard_is_json_and_shows_every_alarm(of_type: OfType) -> None:

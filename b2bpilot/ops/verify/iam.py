@@ -38,7 +38,11 @@ ANYTHING = "*"
 
 RESOURCES: Mapping[str, tuple[str, ...]] = {
     "apigateway:GET": (API,),
+    "cloudformation:CreateChangeSet": (STACK,),
+    "cloudformation:DescribeChangeSet": (STACK,),
+    "cloudformation:DescribeStackResources": (ANYTHING,),
     "cloudformation:DescribeStacks": (STACK,),
+    "cloudformation:ExecuteChangeSet": (STACK,),
     "cloudformation:GetTemplate": (STACK,),
     "cloudwatch:DescribeAlarms": (ANYTHING,),
     "cloudwatch:GetMetricData": (ANYTHING,),
@@ -122,6 +126,16 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "verify": CHECKED,
     "diagnose": (*(action for action in CHECKED if action != "sns:Publish"), *STORY),
     "migrate": ROWS,
+    "deploy": (
+        *FIND,
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeStackResources",
+        "cloudformation:ExecuteChangeSet",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sts:GetCallerIdentity",
+    ),
     "submissions list": ROWS,
     "submissions stuck": STORY,
     "submissions show": ROWS,

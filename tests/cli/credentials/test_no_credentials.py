@@ -300,7 +300,7 @@ COMMANDS = [
     "dlq list", f"dlq show {ID}", "dlq export letters.jsonl", "dlq export --scheduled folder", "dlq redrive --yes",
     "dlq redrive --engine lambda --yes", "dlq replay --yes", "dlq discard --yes", f"dlq edit {ID}", "status", "verify",
     "verify --wait 1s", "diagnose not-processed", "diagnose errors", "diagnose duplicates", "diagnose cost",
-    "migrate --yes", "migrate --status", "twilio reconcile", "twilio route", "twilio cutover --to stack",
+    "migrate --yes", "migrate --status", "deploy --yes", "twilio reconcile", "twilio route", "twilio cutover --to stack",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Deploying a checkout: what is there, what it takes, and `sam`, which does it."""

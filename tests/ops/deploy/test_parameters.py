@@ -1,0 +1,49 @@
+"""Parameters of the template: those of a file, and what fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from b2bpilot import resources
+from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.deploy.parameters import given, parameters
+from b2bpilot.ops.verify.template import parse
+
+KNOWN = parameters(parse(resources.template().read_text(encoding="utf-8")))
+
+
+def test_the_templates_parameters_are_known_by_their_defaults_and_secrets() -> None:
+    assert KNOWN["Architecture"].default == "arm64"
+    assert KNOWN["TwilioAuthToken"].default is None
+    assert [name for name, each in KNOWN.items() if each.is_secret] == ["TwilioAuthToken", "DatabaseUrl"]
+
+
+def test_a_default_of_the_template_fits_its_own_rules() -> None:
+    for each in KNOWN.values():
+        if each.default is not None:
+            each.require(each.default)
+
+
+def test_a_file_gives_values_as_text() -> None:
+    text = "ReplyText: ''\nStaleAfterMinutes: 20\nArchitecture: x86_64\n"
+    assert given(text, KNOWN, origin="dev.yaml") == {
+        "ReplyText": "", "StaleAfterMinutes": "20", "Architecture": "x86_64",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a\n- b", "does not hold parameters"),
+        ("a: [", "neither YAML nor JSON"),
+        ("Envrionment: dev", "has unknown parameters: Envrionment"),
+        ("DatabaseUrl: postgresql://u:hunter/2@h/x", "parameter DatabaseUrl is not valid"),
+        ("Architecture: mips", "it must be one of arm64, x86_64"),
+        ("ReplyText: {a: hunter2}", "does not hold parameters"),
+    ],
+)
+def test_what_cannot_be_used_is_named_and_not_repeated(text: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        given(text, KNOWN, origin="dev.yaml")
+    assert said in str(refused.value)
+    assert "hunter" not in str(refused.value)
