@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from acceptance.archive import archive
 from acceptance.outcome import require
 from acceptance.trial import POISONED, Trial
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.plural import many
 
 REASON = "acceptance test"
+LAMBDA_WRITES = "B2B042"
+"""The check that the processor has its dead-letter queue."""
 PAUSE_SECONDS = 2.0
 PARTLY = frozenset({0, 4})
 
@@ -24,7 +29,8 @@ def poison(trial: Trial) -> str:
         said = trial.commands.run(
             "publish", "--message-id", trial.id_of(name), "--body", trial.body, "--set", "NumMedia=two"
         )
-        trial.expected_letters.add(trial.id_of(name))
+        if trial.can(LAMBDA_WRITES):
+            trial.expected_letters.add(trial.id_of(name))
         require(
             said.document["published"]["outcome"] == "accepted",
             "SNS must take it",
@@ -36,28 +42,49 @@ def poison(trial: Trial) -> str:
 
 def dead_letter(trial: Trial) -> str:
     """Lambda tries each three times, and writes it into the dead-letter queue: 3 minutes on AWS."""
-    wanted = len(trial.expected_letters)
-    named = [word for each in sorted(trial.expected_letters) for word in ("--message-id", each)]
     begun = time.monotonic()
-    deadline = begun + parse_duration(trial.patience, "--patience").total_seconds()
-    while True:
-        said = trial.commands.run("dlq", "list", *named)
-        found = sum(group["messages"] for group in said.document["groups"])
-        if found >= wanted or time.monotonic() > deadline:
-            break
-        time.sleep(PAUSE_SECONDS)
-    require(
-        found == wanted, f"{many(wanted, 'message')} must be in the dead-letter queue after {trial.patience}", saw=found,
-        hint=trial.commands.typed("inspect", trial.id_of(POISONED[0])),
-    )  # fmt: skip
+    how = "" if trial.can(LAMBDA_WRITES) else _put_in(trial)
+    what = f"{many(len(POISONED), 'message')} must be in the dead-letter queue"
+    _wait_until(trial, partial(_letters, trial), len(POISONED), what)
     trial.expected_letters.clear()
-    return f"{many(found, 'dead letter')} after {time.monotonic() - begun:.0f} s"
+    return f"{many(len(POISONED), 'dead letter')} after {time.monotonic() - begun:.0f} s{how}"
+
+
+def _put_in(trial: Trial) -> str:
+    """Once their rows have failed, as after Lambda's last try. Returns what is said of it."""
+    for name in POISONED:
+        _wait_until(trial, partial(_status, trial, name), "failed", "the row must have failed")
+    with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
+        file = Path(folder) / "letters.jsonl"
+        file.write_bytes(archive(trial))
+        trial.commands.run("dlq", "restore", str(file), "--yes", "--reason", REASON)
+    return f", put in by `dlq restore`, as Lambda writes none here ({LAMBDA_WRITES})"
+
+
+def _letters(trial: Trial) -> int:
+    """How many of the run's messages are in the queue."""
+    groups = trial.commands.run("dlq", "list", *_named(trial)).document["groups"]
+    return sum(int(group["messages"]) for group in groups)
+
+
+def _status(trial: Trial, name: str) -> str | None:
+    """What a row says; None where there is none yet."""
+    said = trial.commands.ask("submissions", "show", trial.id_of(name))
+    row: Mapping[str, str] = said.document.get("submission") or {}
+    return row.get("status")
+
+
+def _wait_until(trial: Trial, look: Callable[[], object], wanted: object, what: str) -> None:
+    deadline = time.monotonic() + parse_duration(trial.patience, "--patience").total_seconds()
+    hint = trial.commands.typed("inspect", trial.id_of(POISONED[0]))
+    while (saw := look()) != wanted:
+        require(time.monotonic() < deadline, f"{what} after {trial.patience}", saw=saw, hint=hint)
+        time.sleep(PAUSE_SECONDS)
 
 
 def listing(trial: Trial) -> str:
     """They are one group, of one cause, and their rows say the same."""
-    named = [word for name in POISONED for word in ("--message-id", trial.id_of(name))]
-    said = trial.commands.run("dlq", "list", *named)
+    said = trial.commands.run("dlq", "list", *_named(trial))
     groups = said.document["groups"]
     require(len(groups) == 1, "they must be one group", saw=groups, hint=said.command)
     (group,) = groups
@@ -142,6 +169,10 @@ def discard(trial: Trial) -> str:
     restored = said.document["restored"]
     require(restored["put_back"] == 1, "it must be put back", saw=restored, hint=said.command)
     return f"1 archived and deleted, {many(discarded['rows_marked'], 'row')} marked; 1 put back"
+
+
+def _named(trial: Trial) -> Sequence[str]:
+    return [word for name in POISONED for word in ("--message-id", trial.id_of(name))]
 
 
 def _redrive(trial: Trial, name: str) -> Mapping[str, Any]:

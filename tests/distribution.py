@@ -19,6 +19,7 @@ LONG = (
     "tests/upgrade/",
     "tests/faults/",
     "tests/deployment/test_artifacts.py",
+    "tests/deployment/test_plain_emulator.py",
     "tests/local/test_load.py",
     "tests/local/test_acceptance.py",
     "tests/local/test_inspect.py",
