@@ -39,7 +39,7 @@ class Authority:
         """Write a server's certificate and its key into one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
-            _builder(name, self.certificate.subject, key.public_key(), days)
+            _builder(name, self.certificate.subject, key.public_key(), datetime.now(UTC) + days * DAY)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
@@ -47,11 +47,11 @@ class Authority:
         return path
 
 
-def authority(name: str, *, days: int = 1) -> Authority:
-    """Make a CA, which ends after `days`; before today when they are negative."""
+def authority(name: str, *, days: int = 1, now: datetime | None = None) -> Authority:
+    """Make a CA, which ends `days` after now; before, when they are negative."""
     key = ec.generate_private_key(ec.SECP256R1())
     made = (
-        _builder(name, None, key.public_key(), days)
+        _builder(name, None, key.public_key(), (now or datetime.now(UTC)) + days * DAY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -65,10 +65,9 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _builder(
-    name: str, issuer: x509.Name | None, public: ec.EllipticCurvePublicKey, days: int
+    name: str, issuer: x509.Name | None, public: ec.EllipticCurvePublicKey, end: datetime
 ) -> x509.CertificateBuilder:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    end = datetime.now(UTC) + days * DAY
     return x509.CertificateBuilder(
         issuer or subject, subject, public, x509.random_serial_number(), end - 10 * DAY, end
     )

@@ -61,9 +61,15 @@ def with_ca(dsn: str) -> str:
     if not _verifies(said) or _file(said) or "service" in said:
         return dsn
     mode = said.get("sslmode", FULL)
+    return make_conninfo(dsn, sslmode=mode, sslrootcert=str(written(known_to(dsn), KNOWN)))
+
+
+def known_to(dsn: str) -> str:
+    """Return what is shipped for the server's name. Raises SettingsInvalid for a region of RDS that is not."""
+    said = _said(dsn, os.environ)
     hosts = [host for host in said.get("host", "").split(",") if host]
-    pem = "".join(_known(hosts) if mode == FULL else _known_to_rds(hosts))
-    return make_conninfo(dsn, sslmode=mode, sslrootcert=str(written(pem, KNOWN)))
+    is_name_checked = said.get("sslmode", FULL) == FULL
+    return "".join(_known(hosts) if is_name_checked else _known_to_rds(hosts))
 
 
 def require_usable_file(dsn: str, *, machine: Machine = machine_time) -> None:

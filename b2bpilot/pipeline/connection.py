@@ -16,7 +16,7 @@ from b2bpilot.errors import RowsHidden
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.adaptation import adapt
 from b2bpilot.pipeline.authorities import require_usable_file, with_ca
-from b2bpilot.pipeline.dsn import check_dsn, place
+from b2bpilot.pipeline.dsn import check_dsn, place, without_values
 from b2bpilot.pipeline.failures import not_connected, translated
 from b2bpilot.pipeline.libpq import pinned
 from b2bpilot.pipeline.row_security import Need, RowSecurity, read_row_security, require_rows
@@ -165,6 +165,7 @@ def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psy
         )
     except psycopg.Error as exc:
         require_usable_file(dsn)
-        raise not_connected(exc, dsn) from exc
+        is_plain = without_values(str(exc), dsn) == str(exc)
+        raise not_connected(exc, dsn) from (exc if is_plain else None)
     adapt(connection)
     return connection

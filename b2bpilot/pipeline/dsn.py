@@ -34,7 +34,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 PORTS = re.compile(r"[0-9]*(,[0-9]*)*")
 
-AS_A_URL = "write it as postgresql://user:password@host:5432/database"
+IN_CONFIDENCE = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+NAMES_OF_FILES = ("sslcert", "sslkey", "sslcrl", "sslcrldir", "sslrootcert", "passfile")
+"""libpq repeats these where it cannot use them, and somebody may have written the key itself there."""
+
+AS_A_URL = "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 ESCAPED = "in the user and the password write @ as %40, / as %2F, ? as %3F, # as %23, and % as %25"
 
 
@@ -46,6 +50,8 @@ def check_dsn(dsn: str) -> None:
         )
     if _has_at_in_its_path(dsn):
         raise SettingsInvalid("the database URL has an @ where the database's name stands", hint=ESCAPED)
+    if _may_have_an_at_in_its_query(dsn):
+        raise SettingsInvalid("the database URL has an @ behind its ?, and none before", hint=ESCAPED)
     _require_known_parameters(dsn)
     try:
         parts = conninfo_to_dict(dsn)
@@ -58,7 +64,7 @@ def check_dsn(dsn: str) -> None:
 
 def place(dsn: str) -> str:
     """Return where `dsn` points, for messages: database and host, never user or password."""
-    if _has_at_in_its_path(dsn):
+    if _has_at_in_its_path(dsn) or _may_have_an_at_in_its_query(dsn):
         return "the database"
     try:
         parts = conninfo_to_dict(dsn)
@@ -80,9 +86,31 @@ def role_of(dsn: str) -> str | None:
     return str(user) if user else None
 
 
+def without_values(text: str, dsn: str) -> str:
+    """Return what libpq says of `dsn` without what stands there in confidence, or may by mistake. Its parser decodes the
+    parameters' names, too."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return text
+    values = {str(parts[name]) for name in (*IN_CONFIDENCE, *NAMES_OF_FILES) if parts.get(name)}
+    values |= {
+        engine for engine, is_one, _ in [str(parts.get("sslkey", "")).partition(":")] if is_one and engine
+    }
+    for value in sorted(values, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "***", text)
+    return text
+
+
 def _has_at_in_its_path(dsn: str) -> bool:
     """Then a password's own / ended the host, and digits before it pass for the port: what follows is no database."""
     return dsn.startswith(SCHEMES) and "@" in dsn.partition("://")[2].partition("?")[0].partition("/")[2]
+
+
+def _may_have_an_at_in_its_query(dsn: str) -> bool:
+    """Then user and password may reach to that @: nobody can tell."""
+    before, _, query = dsn.partition("?")
+    return dsn.startswith(SCHEMES) and "@" in query and re.search(r"://[^@/]*:\d*/[^@]*$", before) is not None
 
 
 def _is_torn(parts: Mapping[str, object]) -> bool:

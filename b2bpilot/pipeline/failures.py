@@ -19,13 +19,18 @@ from b2bpilot.errors import (
     SettingsInvalid,
 )
 from b2bpilot.pipeline.authorities import FIELD, whom
-from b2bpilot.pipeline.dsn import place
+from b2bpilot.pipeline.dsn import place, without_values
 
 SERVER_SAID = re.compile(r"failed: [^:\n]+:  (?P<said>[^\n]*)")
 """libpq puts two blanks between the severity and the text of an error that the server sent, in every language; behind its own
 errors there are none."""
 BAD_SETTING = re.compile(
-    r"connection is bad: (?P<said>(?:invalid|could not match|definition of|weak) [^\n]*)"
+    r"(?P<said>(?:(?<=connection is bad: )(?:invalid|could not match|definition of|weak)"
+    r"|invalid integer value|bad value for|could not parse network address) [^\n]*)"
+)
+BAD_FILE = re.compile(
+    r"(?P<said>(?:certificate present, but not |could not (?:load|read|open|stat|initialize) |certificate does not match )?"
+    r"(?P<what>private key file|private SSL key|SSL engine|certificate file)[^\n]*)"
 )
 
 REFUSALS = (
@@ -133,16 +138,22 @@ def translated(dsn: str) -> Iterator[None]:
 
 def not_connected(exc: psycopg.Error, dsn: str) -> DatabaseUnreachable | SettingsInvalid:
     """Return ours for a connection that was not made: because of a setting, by the server's word, or without any."""
-    text = str(exc)
+    text = without_values(str(exc), dsn)
     if found := BAD_SETTING.search(text):
         return SettingsInvalid(f"the database URL cannot be used: {found['said']}")
+    if found := BAD_FILE.search(text):
+        name = "sslcert" if found["what"] == "certificate file" else "sslkey"
+        return SettingsInvalid(
+            f"{name} of the database URL cannot be used: {found['said']}",
+            hint="sslcert and sslkey name files of this machine; sslrootcert alone verifies the server",
+        )
     if found := SERVER_SAID.search(text):
         hint = _hint(found["said"], REFUSALS, REFUSED)
         return DatabaseRefused(
             f"the server of {place(dsn)} refused the connection: {found['said']}", hint=hint
         )
     hint = _of_certificate(dsn) if UNKNOWN_SIGNER in text else _hint(text, SILENCES, SILENCE)
-    return DatabaseUnreachable(f"no connection to {place(dsn)}: {first_line(exc)}", hint=hint)
+    return DatabaseUnreachable(f"no connection to {place(dsn)}: {_first_line(text)}", hint=hint)
 
 
 def _of_certificate(dsn: str) -> str:
@@ -154,7 +165,11 @@ def _of_certificate(dsn: str) -> str:
 
 def first_line(exc: BaseException) -> str:
     """Return the first line of an error's text; psycopg adds the statement and hints below it."""
-    return (str(exc).strip() or type(exc).__name__).splitlines()[0]
+    return _first_line(str(exc)) or type(exc).__name__
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")
 
 
 def _of_statement(exc: psycopg.Error, dsn: str) -> DatabaseError:

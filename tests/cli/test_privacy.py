@@ -14,6 +14,7 @@ from b2bpilot.cli.text.durations import parse_duration, parse_since, relative
 from b2bpilot.cli.text.plain import table, width
 from b2bpilot.cli.text.privacy import cut, mask_number, passwords_in, without_secrets
 from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.dsn import AS_A_URL
 
 NOW = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
 
@@ -64,11 +65,34 @@ def test_a_mask_hides_at_least_three_characters(number: str) -> None:
         "password = 'hunt er2'",
         "postgresql://db/pilot?user=me&password=hunter2&sslmode=require",
         "postgresql://me:hunt@er2@db/pilot",
+        "host=db sslpassword='hunt er2' user=me",
+        "postgresql://db/pilot?sslpassword=hunter2",
+        "postgresql://db/pilot?sslpass%77ord=hunter2",
+        "postgresql://db/pilot?user=me&%70ass%57ord=hunter2",
+        "URL=postgresql://db/pilot?x=y&PASSWORD=hunter2",
+        "oauth_client_secret = hunter2",
     ],
 )
 def test_passwords_are_blanked_wherever_they_stand(text: str) -> None:
     assert "er2" not in without_secrets(text)
     assert "***" in without_secrets(text)
+
+
+def test_our_own_example_is_shown_as_it_is() -> None:
+    assert without_secrets(AS_A_URL) == AS_A_URL
+    assert "hunter2" not in without_secrets("postgresql://USER:hunter2@HOST/d")
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://me:other@db/pilot?sslpass%77ord=hunt%20er2",
+        "postgresql://db/pilot?pass%77ord=other&sslpassword=hunt%20er2",
+        r"host=db password=other sslpassword='hunt er2'",
+    ],
+)
+def test_each_password_of_a_url_is_blanked_wherever_else_it_stands(dsn: str) -> None:
+    assert without_secrets("hunt er2 and other", *passwords_in(dsn)) == "*** and ***"
 
 
 def test_a_known_password_is_blanked_without_its_surroundings() -> None:

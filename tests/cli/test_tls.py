@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import unquote
 
 import certifi
 import pytest
@@ -236,3 +237,39 @@ def test_system_with_less_than_verify_full_is_refused_as_libpq_says_it(run: Run,
 
     assert result.exit_code == 2
     assert 'weak sslmode "require"' in result.stderr
+
+
+@pytest.mark.parametrize("content", [None, "junk"])
+@pytest.mark.parametrize("name", ["sslcert", "ssl%6Bey"])
+def test_a_file_of_the_clients_that_cannot_be_used_is_named_by_its_parameter(
+    run: Run, url: Url, tmp_path: Path, name: str, content: str | None
+) -> None:
+    """libpq passes over a certificate that is not there; there is one, then."""
+    certificate = authority("x").certify("x", tmp_path / "client.pem")
+    certificate.chmod(0o600)
+    odd = tmp_path / "hunter2.pem"
+    odd.write_text(content or "")
+    odd.chmod(0o600)
+    files = {"sslcert": str(certificate), "ssl%6Bey": str(certificate), name: str(odd)}
+
+    result = run("-v", "submissions", "list", "--database-url", url(sslmode="require", **files))
+
+    assert result.exit_code == 2
+    assert f"{unquote(name)} of the database URL cannot be used" in result.stderr.splitlines()[0]
+    assert "hunter2" not in result.stderr
+
+
+def test_a_url_of_another_client_is_refused_with_an_example_that_can_be_read(run: Run) -> None:
+    result = run("submissions", "list", "--database-url", "mysql://me:hunter2@db/pilot")
+
+    assert result.exit_code == 2
+    assert "write it as postgresql://USER:PASSWORD@HOST:5432/DATABASE\n" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_inspect_says_what_to_do_about_a_database_that_cannot_be_reached(run: Run) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1:1/pilot?sslmode=disable"
+    result = run("inspect", "SM" + "0" * 32, "--database-url", url)
+
+    assert result.exit_code == 1
+    assert "hint: nothing listens there: check that the database runs, the host and the port" in result.stderr

@@ -6,15 +6,23 @@ import socket
 import tempfile
 import uuid
 from pathlib import Path
+from traceback import format_exception
 from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.errors import DatabaseError, DatabaseRefused, DatabaseUnreachable, RowsHidden, SettingsInvalid
+from b2bpilot.errors import (
+    DatabaseError,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    PilotError,
+    RowsHidden,
+    SettingsInvalid,
+)
 from b2bpilot.pipeline.connection import Connection
-from b2bpilot.pipeline.dsn import check_dsn, place
+from b2bpilot.pipeline.dsn import check_dsn, place, without_values
 from b2bpilot.pipeline.row_security import Need
 from tests.ops.migrations.pooler import pooling
 
@@ -33,6 +41,8 @@ def test_an_unescaped_at_in_a_password_is_refused_without_repeating_it() -> None
         "postgresql://u:p%40w@h:5432/d?application_name=a@b",
         "host=h dbname=d password=a@b",
         "postgresql:///d?host=/tmp",
+        "postgresql:///d?application_name=a@b",
+        "postgresql://h/d?user=a@b",
         "postgresql://app:S3cr?etPassw0rd=1@127.0.0.1:5432/pb?sslmode=require",
         "host=h options='-c timezone=UTC -c search_path=pilot'",
     ],
@@ -70,6 +80,11 @@ def test_a_parameter_that_libpq_does_not_know_is_named(dsn: str, named: str) -> 
         "postgres://S3cr:5/etPassw0rd@h/d?sslmode=verify-full",
         "postgresql://S3cr:/etPassw0rd@h",
         "host=h password=S3cr etPassw0rd=x",
+        "postgresql://u:5/S3cr?sslmode=etPassw0rd@h/d",
+        "postgresql://u:5/S3cr?etPassw0rd@h/d",
+        "mysql://u:S3cretPassw0rd@h/d?ssl=1",
+        "host=h ssl%70assword=S3cretPassw0rd",
+        "postgresql://h/d?ssl%70assword=S3cretPassw0rd&x=S3cretPassw0rd",
     ],
 )
 def test_a_password_that_is_not_escaped_is_refused_and_no_piece_of_it_is_printed(dsn: str) -> None:
@@ -146,6 +161,37 @@ def test_silence_is_what_a_security_group_looks_like(database_url: str) -> None:
 def test_a_setting_that_libpq_refuses_is_no_missing_connection(database_url: str) -> None:
     with pytest.raises(SettingsInvalid, match='invalid sslmode value: "always"'):
         asks(opened(make_conninfo(database_url, sslmode="always")))
+
+
+CONFIDED = (
+    "pass%77ord",
+    "sslpass%77ord",
+    "%73slpassword",
+    "sslkey",
+    "ssl%63ert",
+    "passfile",
+    "scram_client_key",
+)
+
+
+@pytest.mark.parametrize("name", CONFIDED)
+@pytest.mark.parametrize(
+    "other", ["sslmode=always", "keepalives=often", "connect_timeout=soon", "port=1", "hostaddr=here"]
+)
+def test_what_is_told_in_confidence_is_in_no_error(name: str, other: str) -> None:
+    dsn = f"postgresql://u@127.0.0.1:1/d?{name}=S3cretPassw0rd&{other}"
+    with pytest.raises(PilotError) as raised:
+        asks(opened(dsn))
+
+    assert "S3cret" not in f"{raised.value} {raised.value.hint!s} {''.join(format_exception(raised.value))}"
+
+
+def test_libpqs_words_lose_whatever_form_a_value_has() -> None:
+    dsn = "host=h sslkey='S3cret engine:key' sslpassword='it\\'s S3cret' sslcert=S3cret.pem"
+
+    assert without_values('could not load "S3cret engine", it\'s S3cret, "S3cret.pem"', dsn) == (
+        'could not load "***", ***, "***"'
+    )
 
 
 def test_a_connection_that_the_server_ends_was_lost(database_url: str) -> None:

@@ -15,7 +15,21 @@ TECHNICAL = re.compile(
 NUMBER = re.compile(r"\+\d{7,15}\b|(?<![\w.:-])\d{10,15}(?![\w.:-])")
 NUMBERS = frozenset({"From", "To", "WaId", "OriginalRepliedMessageSender"})
 URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(\S*)(?=@)", re.IGNORECASE)
-KEYWORD_PASSWORD = re.compile(r"(?P<before>\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+EXAMPLE = "://USER:"
+"""So our own hints begin; the password in them is none."""
+
+
+def _spelled(name: str) -> str:
+    """Return a pattern of a name in which letters may be percent-encoded: libpq decodes them."""
+    return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in name)
+
+
+IN_CONFIDENCE = "|".join(
+    map(_spelled, ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"))
+)
+KEYWORD_PASSWORD = re.compile(
+    rf"(?P<before>(?<![\w%])(?:{IN_CONFIDENCE})\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE
+)
 
 
 def mask_number(number: str) -> str:
@@ -50,11 +64,12 @@ def _shown(name: str, value: str) -> str:
 
 
 def passwords_in(dsn: str) -> list[str]:
-    """Return the spellings of the password in a connection string, for `without_secrets`."""
+    """Return the spellings of the passwords in a connection string, for `without_secrets`."""
     from urllib.parse import unquote
 
-    found = [match.group(2) for match in (URL_PASSWORD.search(dsn), KEYWORD_PASSWORD.search(dsn)) if match]
-    spellings = {spelling for text in found for spelling in (text, text.strip("'"), unquote(text))}
+    found = [match[2] for pattern in (URL_PASSWORD, KEYWORD_PASSWORD) for match in pattern.finditer(dsn)]
+    bare = [re.sub(r"\\(.)", r"\1", text.strip("'")) for text in found]
+    spellings = {spelling for text in (*found, *bare) for spelling in (text, text.strip("'"), unquote(text))}
     return sorted(spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET)
 
 
@@ -62,5 +77,10 @@ def without_secrets(text: str, *secrets: str) -> str:
     """Blank passwords in connection strings, and the given secrets wherever they stand."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = URL_PASSWORD.sub(r"\g<before>***", text)
+    text = URL_PASSWORD.sub(_without_password, text)
     return KEYWORD_PASSWORD.sub(r"\g<before>***", text)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    is_example = found["before"].endswith(EXAMPLE) and found[2] == "PASSWORD"
+    return found[0] if is_example else f"{found['before']}***"

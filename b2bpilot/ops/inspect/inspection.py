@@ -139,7 +139,7 @@ def _told(
         now=around.now,
     )
     if not evidence.is_known:
-        raise _nobody_knows(question, asked, problem)
+        raise _nobody_knows(question, asked, found)
     more = [
         *_about_subscriptions(evidence, question, around),
         *_about_retries(evidence, question, around),
@@ -227,14 +227,14 @@ def _attempts(message_id: str, asked: Sequence[Asked]) -> list[runs.Attempt]:
     return runs.attempts(list(lines.values()), message_id)
 
 
-def _nobody_knows(question: Question, asked: Sequence[Asked], problem: str | None) -> PilotError:
+def _nobody_knows(question: Question, asked: Sequence[Asked], found: RowFound) -> PilotError:
     """Return what is to be raised where nobody who answered knows the message: who did not answer might."""
-    everybody = _once_each([_database(problem), *asked])
+    everybody = _once_each([_database(found.problem), *asked])
     answered = ", ".join(one.name for one in everybody if not one.problem)
     silent = "; ".join(f"{one.name}: {one.problem}" for one in everybody if one.problem)
     id_ = question.message_sid or question.message_id
     if not answered:
-        return NobodyAnswered(f"nobody could be asked about {id_}. Not asked: {silent}")
+        return NobodyAnswered(f"nobody could be asked about {id_}. Not asked: {silent}", hint=found.hint)
     looked = f"{question.since:%Y-%m-%d %H:%M} to {question.until:%Y-%m-%d %H:%M} UTC"
     unasked = f". Not asked: {silent}" if silent else ""
     return NotFound(

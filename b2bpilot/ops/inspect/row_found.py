@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
 from b2bpilot.ops.inspect.surroundings import Surroundings
@@ -19,12 +20,13 @@ A_TEST_S = "a test message's that has the same id"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFound:
     """`row` is the message's own; `other` proves nothing of it, and `other_is` says why. `problem` says why nothing is known
-    of the message's row."""
+    of the message's row, and `hint` what helps."""
 
     row: UserSubmission | None = None
     other: UserSubmission | None = None
     other_is: str = ""
     problem: str | None = None
+    hint: Words | None = None
     database: DatabaseProof | None = None
 
     @property
@@ -57,7 +59,7 @@ def find_row(clue: Clue, around: Surroundings) -> RowFound:
             proof = table.proof
             row = row_of(clue.text, clue.message_id or "", table.database)
     except PilotError as exc:
-        return RowFound(problem=str(exc))
+        return RowFound(problem=str(exc), hint=exc.hint)
     if proof.is_proven or around.environment is None:
         return RowFound(row=row, database=proof)
     return RowFound(other=row, other_is=f"of a {proof.told()}", problem=proof.told(), database=proof)

@@ -45,6 +45,13 @@ def address_in_use(connection: psycopg.Connection) -> Address | None:
     return _address({each.keyword.decode(): each.val.decode() for each in options if each.val})
 
 
+def leaves_the_machine(dsn: str) -> bool:
+    """Tell whether a connection goes over a network, as far as `dsn` says where to."""
+    parts = conninfo_to_dict(dsn)
+    hosts = str(parts.get("hostaddr") or parts.get("host") or "").split(",")
+    return any(host and not host.startswith(("/", "@")) and not _is_loopback(host.lower()) for host in hosts)
+
+
 def _address(parts: Mapping[str, object]) -> Address | None:
     if any(parts.get(name) for name in ELSEWHERE):
         return None

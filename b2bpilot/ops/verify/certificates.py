@@ -1,0 +1,75 @@
+"""Checks of the category `database` that look at the processor's own way to it, as its secret says: not at the operator's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.world import World
+
+SECRET = ("secretsmanager:GetSecretValue",)
+SOON = timedelta(days=60)
+
+
+def _is_verified(world: World) -> Answer:
+    from b2bpilot.ops.table.address import leaves_the_machine
+    from b2bpilot.pipeline.authorities import FIELD, mode_of, verifies
+    from b2bpilot.pipeline.dsn import check_dsn, place
+
+    check_dsn(url := world.secret["DATABASE_URL"])
+    if not leaves_the_machine(url):
+        return holds("it does not leave the machine")
+    mode = mode_of(url, {})
+    if verifies(url, {}):
+        return holds(f"sslmode={mode or 'verify-full'}, {place(url)}")
+    said = f"sslmode={mode}" if mode else "no sslmode"
+    unused = f"; without it the secret's {FIELD} is not used" if world.secret.get(FIELD) else ""
+    return fails(
+        f"the URL in the secret has {said} for {place(url)}: put sslmode=verify-full into it, and deploy{unused}"
+    )
+
+
+def _lasts(world: World) -> Answer:
+    """Of the CA alone that signed the server's: nobody sees here when that ends. AWS renews RDS's itself."""
+    from b2bpilot.pipeline.authorities import FIELD, known_to, verifies
+    from b2bpilot.pipeline.certificates import last_day, usable
+    from b2bpilot.pipeline.dsn import check_dsn
+
+    check_dsn(url := world.secret["DATABASE_URL"])
+    if not verifies(url, {}):
+        return holds("no certificate is verified")
+    own = world.secret.get(FIELD)
+    name = f"{FIELD} of the secret" if own else "what this version knows"
+    end = last_day(usable(own, name, now=world.now) if own else known_to(url))
+    if end is None:
+        return holds(f"{name} does not say that it is a CA")
+    if end < world.now + SOON:
+        seen = f"{name} ends on {end:%Y-%m-%d}: add the one that follows it, below the old one"
+        return replace(fails(seen), severity=Severity.WARNING)
+    return holds(f"{name}, until {end:%Y-%m-%d}")
+
+
+CHECKS = (
+    Check(
+        code="B2B170",
+        category=Category.DATABASE,
+        statement="the processor verifies whom it sends messages to, or its database is on its machine",
+        why="Whoever stands between them can pass for the database, and read the password and every message.",
+        mend="",
+        probe=_is_verified,
+        severity=Severity.WARNING,
+        actions=SECRET,
+        needs=("B2B018",),
+    ),
+    Check(
+        code="B2B171",
+        category=Category.DATABASE,
+        statement="the CA by which the database's certificate is verified lasts 60 days yet",
+        why="On the day that it ends no function reaches the database, and each message becomes a dead letter.",
+        mend="",
+        probe=_lasts,
+        actions=SECRET,
+        needs=("B2B018",),
+    ),
+)
