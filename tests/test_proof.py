@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from b2bpilot.cli.app import app
+from b2bpilot.cli.app import program
 
 TESTS = Path(__file__).parent
 PROOF = TESTS.parent / "docs" / "proof.md"
@@ -27,7 +25,7 @@ def commands(command: Any, names: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_every_command_has_a_line_in_the_table_of_what_it_believes() -> None:
     named = set(re.findall(r"^\| `([a-z ]+)` \|", PROOF.read_text(), re.MULTILINE))
-    assert named == set(commands(typer.main.get_command(app))) - WITHOUT - {""}
+    assert named == set(commands(program())) - WITHOUT - {""}
 
 
 def test_every_test_that_is_named_there_exists() -> None:

@@ -3,66 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+from typer.core import TyperGroup
 
-from b2bpilot.cli.deploy.command import deploy
-from b2bpilot.cli.diagnose.command import diagnose
-from b2bpilot.cli.dlq.app import app as dlq
-from b2bpilot.cli.frame.commands import Command, Group, print_version
+from b2bpilot.cli.frame.commands import Group, print_version
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
-from b2bpilot.cli.inspect.command import inspect
-from b2bpilot.cli.load.command import load
-from b2bpilot.cli.local.app import app as local
-from b2bpilot.cli.local.demo import demo
-from b2bpilot.cli.logs.command import logs
-from b2bpilot.cli.migrate.command import migrate
+from b2bpilot.cli.frame.table import Place, filled
 from b2bpilot.cli.output import Failure, Output, OutputFailed, PipeClosed
-from b2bpilot.cli.publish.command import publish
-from b2bpilot.cli.runs.app import app as runs
-from b2bpilot.cli.status.command import status
-from b2bpilot.cli.submissions.app import app as submissions
-from b2bpilot.cli.subscriptions.app import app as subscriptions
-from b2bpilot.cli.twilio.app import app as twilio
-from b2bpilot.cli.verify.command import verify
 from b2bpilot.pipeline.clock import Machine, machine_time
 
 PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
 
-app = typer.Typer(
+COMMANDS = {
+    "demo": Place("b2bpilot.cli.local.demo:demo"),
+    "publish": Place("b2bpilot.cli.publish.command:publish"),
+    "load": Place("b2bpilot.cli.load.command:load"),
+    "inspect": Place("b2bpilot.cli.inspect.command:inspect"),
+    "logs": Place("b2bpilot.cli.logs.command:logs"),
+    "status": Place("b2bpilot.cli.status.command:status"),
+    "verify": Place("b2bpilot.cli.verify.command:verify"),
+    "diagnose": Place("b2bpilot.cli.diagnose.command:diagnose"),
+    "migrate": Place("b2bpilot.cli.migrate.command:migrate"),
+    "deploy": Place("b2bpilot.cli.deploy.command:deploy"),
+    "local": Place("b2bpilot.cli.local.app:app"),
+    "submissions": Place("b2bpilot.cli.submissions.app:app"),
+    "subscriptions": Place("b2bpilot.cli.subscriptions.app:app"),
+    "dlq": Place("b2bpilot.cli.dlq.app:app"),
+    "runs": Place("b2bpilot.cli.runs.app:app"),
+    "twilio": Place("b2bpilot.cli.twilio.app:app"),
+}
+
+_root = typer.Typer(
     cls=Group,
     # typer's own rich help costs more than the rest of the start together (design 2: --help is cheap).
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(local, name="local")
-app.command("demo", cls=Command)(demo)
-app.command("publish", cls=Command)(publish)
-app.command("load", cls=Command)(load)
-app.command("inspect", cls=Command)(inspect)
-app.command("logs", cls=Command)(logs)
-app.add_typer(submissions, name="submissions")
-app.add_typer(subscriptions, name="subscriptions")
-app.add_typer(dlq, name="dlq")
-app.add_typer(runs, name="runs")
-app.add_typer(twilio, name="twilio")
-app.command("status", cls=Command)(status)
-app.command("verify", cls=Command)(verify)
-app.command("diagnose", cls=Command)(diagnose)
-app.command("migrate", cls=Command)(migrate)
-app.command("deploy", cls=Command)(deploy)
 
 
-@app.callback()
+@_root.callback()
 def b2bpilot(
     version: Annotated[
         bool,
@@ -77,6 +67,12 @@ def b2bpilot(
     Exit codes: 0 done, 1 failed, 2 wrong usage, settings or credentials, 3 found something (--exit-code), 4 partly failed,
     5 refused or not confirmed, 130 interrupted.
     """
+
+
+@functools.cache
+def program() -> TyperGroup:
+    """Return the whole program; its commands are loaded when they are called."""
+    return filled(cast("TyperGroup", typer.main.get_command(_root)), COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) -> int:
@@ -116,7 +112,7 @@ def run() -> None:
 def _run(arguments: list[str], pilot: Pilot) -> int:
     """Typer ends by SystemExit, by a returned code (its Exit and Ctrl-C), or by an exception."""
     try:
-        result = app(args=arguments, prog_name="b2bpilot", standalone_mode=False, obj=pilot)
+        result = program()(args=arguments, prog_name="b2bpilot", standalone_mode=False, obj=pilot)
     except (PipeClosed, OutputFailed, SystemExit):
         raise
     except Exception as exc:  # noqa: BLE001  # the one place where every error is shown

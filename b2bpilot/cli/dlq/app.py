@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli.dlq import archive, listing, redrive, replay, show
 from b2bpilot.cli.dlq.selection import SelectingCommand
-from b2bpilot.cli.frame.commands import Command, Group
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.table import Place, group
 
-app = typer.Typer(
-    cls=Group, rich_markup_mode=None, help="See the dead letters, understand them, send them back."
-)
-
-app.command("list", cls=SelectingCommand)(listing.list_)
-app.command("show", cls=Command)(show.show)
-app.command("redrive", cls=SelectingCommand)(redrive.redrive)
-app.command("replay", cls=SelectingCommand)(replay.replay)
-archive.register(app)
-KINDS[replay.COMMAND] = RunKind(
-    typed="dlq replay",
-    well="accepted",
-    perhaps={"sending": "perhaps processed", "unknown": "perhaps processed"},
-    words={"accepted": "processed"},
-    resume=replay.resume,
+app = group(
+    typer.Typer(
+        cls=Group, rich_markup_mode=None, help="See the dead letters, understand them, send them back."
+    ),
+    {
+        "list": Place("b2bpilot.cli.dlq.listing:list_", SelectingCommand),
+        "show": Place("b2bpilot.cli.dlq.show:show"),
+        "redrive": Place("b2bpilot.cli.dlq.redrive:redrive", SelectingCommand),
+        "replay": Place("b2bpilot.cli.dlq.replay:replay", SelectingCommand),
+        "export": Place("b2bpilot.cli.dlq.archive:export", SelectingCommand),
+        "discard": Place("b2bpilot.cli.dlq.discard:discard", SelectingCommand),
+        "restore": Place("b2bpilot.cli.dlq.restore:restore"),
+        "edit": Place("b2bpilot.cli.dlq.edit:edit"),
+    },
 )

@@ -1,4 +1,4 @@
-"""`b2bpilot dlq export`, and the commands that take letters out of the queue and put them back."""
+"""`b2bpilot dlq export`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.dlq import discard, edit, group_view, owner_view
-from b2bpilot.cli.dlq import restore as dlq_restore
+from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.dlq.scheduled import export_scheduled
-from b2bpilot.cli.dlq.selection import SelectingCommand, selection_of
-from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import PipeClosed
-from b2bpilot.cli.runs.kind import KINDS, RunKind
 from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
@@ -26,34 +23,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.selection import Selection
 
 STDOUT = "-"
-
-
-def register(app: typer.Typer) -> None:
-    """Enter the commands into the group, and what resumes their runs."""
-    app.command("export", cls=SelectingCommand)(export)
-    app.command("discard", cls=SelectingCommand)(discard.discard)
-    app.command("restore", cls=Command)(dlq_restore.restore)
-    app.command("edit", cls=Command)(edit.edit)
-    KINDS["discard"] = RunKind(
-        typed="dlq discard",
-        perhaps={"archived": "perhaps deleted", "unknown": "perhaps deleted"},
-        archives=True,
-        resume=discard.resume,
-    )
-    KINDS["restore"] = RunKind(
-        typed="dlq restore",
-        key="former id in the queue",
-        well="accepted",
-        perhaps={"sending": "perhaps put back", "unknown": "perhaps put back"},
-        words={"accepted": "put back"},
-        resume=dlq_restore.resume,
-    )
-    KINDS["edit"] = RunKind(
-        typed="dlq edit",
-        unfinished={"accepted": "sent, the original perhaps deleted"},
-        archives=True,
-        resume=edit.resume,
-    )
 
 
 def export(

@@ -22,6 +22,7 @@ from b2bpilot.cli.dlq.options import (
 )
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.table.asked import Named
 
 Letters = Mapping[str, str | None]
+
+RUN = RunKind(
+    typed="dlq discard",
+    perhaps={"archived": "perhaps deleted", "unknown": "perhaps deleted"},
+    archives=True,
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 
 
 def discard(

@@ -10,6 +10,7 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq.editor import ask_editor
 from b2bpilot.cli.dlq.options import ADOPT, REASON, YES, confirm
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.plain import one_line
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.edit import Edit
     from b2bpilot.ops.dead_letters.whole import WholeLetter
     from b2bpilot.ops.runs.record import RunRecord
+
+RUN = RunKind(
+    typed="dlq edit",
+    unfinished={"accepted": "sent, the original perhaps deleted"},
+    archives=True,
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 
 
 def edit(

@@ -19,7 +19,7 @@ from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq.remote import redrive_inside_aws
 from b2bpilot.cli.dlq.selection import checked_selection, selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
 
-KINDS["redrive"] = RunKind(
+RUN = RunKind(
     typed="dlq redrive",
     unfinished={"accepted": "accepted, the dead letter perhaps deleted"},
     resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),

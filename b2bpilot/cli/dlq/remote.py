@@ -12,7 +12,7 @@ from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
 
@@ -104,7 +104,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG0
     outcome.require_everything_completed()
 
 
-KINDS[COMMAND] = RunKind(
+RUN = RunKind(
     typed="dlq redrive --engine lambda",
     perhaps={"planned": "perhaps redriven inside AWS"},
     resume=resume,

@@ -15,6 +15,7 @@ from b2bpilot.cli.dlq import replay_view as view
 from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.paths import absolute
 
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 COMMAND = "replay"
 WORKERS = 4
+
+RUN = RunKind(
+    typed="dlq replay",
+    well="accepted",
+    perhaps={"sending": "perhaps processed", "unknown": "perhaps processed"},
+    words={"accepted": "processed"},
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 
 
 def replay(

@@ -14,6 +14,7 @@ from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters, rows
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.app import early, in_environment_of
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
+
+RUN = RunKind(
+    typed="dlq restore",
+    key="former id in the queue",
+    well="accepted",
+    perhaps={"sending": "perhaps put back", "unknown": "perhaps put back"},
+    words={"accepted": "put back"},
+    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+)
 
 
 def restore(

@@ -12,7 +12,7 @@ import typer
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.plan import Plan
     from b2bpilot.ops.runs.record import RunRecord
 
-KINDS["load"] = RunKind(
+RUN = RunKind(
     typed="load",
     key="request",
     well="accepted",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.commands import Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.table import Place, group
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.local import packages
 from b2bpilot.pipeline.message import format_time, parse_time
@@ -19,10 +20,12 @@ from b2bpilot.pipeline.message import format_time, parse_time
 if TYPE_CHECKING:
     from b2bpilot.local.control import LocalStatus
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, help="Run the whole system on this machine.")
+app = group(
+    typer.Typer(cls=Group, rich_markup_mode=None, help="Run the whole system on this machine."),
+    {name: Place(f"{__name__}:{name}") for name in ("up", "down", "status")},
+)
 
 
-@app.command("up", cls=Command)
 def up(
     ctx: typer.Context,
     *,
@@ -49,7 +52,6 @@ def up(
     _show(pilot, status)
 
 
-@app.command("down", cls=Command)
 def down(ctx: typer.Context) -> None:
     """End the local environment. Its rows and queues are there again after the next `up`.
 
@@ -64,7 +66,6 @@ def down(ctx: typer.Context) -> None:
     pilot.output.record({"ended": ended, "home": str(pilot.local_home)}, text=[text])
 
 
-@app.command("status", cls=Command)
 def status(ctx: typer.Context) -> None:
     """Show what runs where.
 

@@ -14,7 +14,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL, user_config
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.errors import UsageError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 
-KINDS["publish"] = RunKind(
+RUN = RunKind(
     typed="publish",
     key="message and copy",
     well="accepted",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.commands import Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.frame.table import Place, group
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
@@ -20,14 +21,20 @@ from b2bpilot.pipeline.clock import WORTH_SAYING
 if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import RunRecord
 
-app = typer.Typer(
-    cls=Group, rich_markup_mode=None, help="See what was changed, by whom and why; go on with it."
+app = group(
+    typer.Typer(
+        cls=Group, rich_markup_mode=None, help="See what was changed, by whom and why; go on with it."
+    ),
+    {
+        "list": Place(f"{__name__}:list_"),
+        "show": Place(f"{__name__}:show"),
+        "resume": Place(f"{__name__}:resume"),
+    },
 )
 
 RUN = Annotated[str, typer.Argument(help="The run's id, or its beginning or end.", metavar="RUN")]
 
 
-@app.command("list", cls=Command)
 def list_(
     ctx: typer.Context,
     *,
@@ -63,7 +70,6 @@ def list_(
         pilot.output.notice(f"The newest {count}; there may be more: --limit N")
 
 
-@app.command("show", cls=Command)
 def show(
     ctx: typer.Context,
     run: RUN,
@@ -97,7 +103,6 @@ def show(
         output.notice(line)
 
 
-@app.command("resume", cls=Command)
 def resume(
     ctx: typer.Context,
     run: RUN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,13 +55,34 @@ class RunKind:
         return words.get(stage, stage)
 
 
-KINDS: dict[str, RunKind] = {}
-"""By the command's name as the journal has it. Each command's module declares its own."""
+PLACES = {
+    "publish": "b2bpilot.cli.publish.command:RUN",
+    "load": "b2bpilot.cli.load.command:RUN",
+    "republish": "b2bpilot.cli.submissions.republish:RUN",
+    "redrive": "b2bpilot.cli.dlq.redrive:RUN",
+    "redrive-lambda": "b2bpilot.cli.dlq.remote:RUN",
+    "replay": "b2bpilot.cli.dlq.replay:RUN",
+    "discard": "b2bpilot.cli.dlq.discard:RUN",
+    "restore": "b2bpilot.cli.dlq.restore:RUN",
+    "edit": "b2bpilot.cli.dlq.edit:RUN",
+    "reconcile": "b2bpilot.cli.twilio.recovery:RUN",
+    "cutover": "b2bpilot.cli.twilio.switch:CUTOVER",
+    "rollback": "b2bpilot.cli.twilio.switch:ROLLBACK",
+}
+"""Where each command declares its own, by its name as the journal has it; loaded when a run of it is looked at."""
 
 
 def kind_of(record: RunRecord) -> RunKind:
     """Return the command's own words; those of a command that this version does not know claim nothing."""
-    return KINDS.get(record.command) or RunKind(typed=record.command, key="key")
+    return kind_named(record.command)
+
+
+def kind_named(command: str) -> RunKind:
+    """Return the same by the command's name in the journal."""
+    if command not in PLACES:
+        return RunKind(typed=command, key="key")
+    found: RunKind = pkgutil.resolve_name(PLACES[command])
+    return found
 
 
 def so_far(record: RunRecord) -> Counter[str]:

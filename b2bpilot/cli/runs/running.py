@@ -10,7 +10,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.runs.kind import KINDS, LEFT, NOT_BEGUN, so_far, so_far_in_words
+from b2bpilot.cli.runs.kind import LEFT, NOT_BEGUN, kind_named, so_far, so_far_in_words
 from b2bpilot.errors import PartlyFailed, PilotError, Refused
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _tell_so_far(pilot: Pilot, journal: Journal) -> bool:
 
 def _tell(pilot: Pilot, run_id: str, command: str) -> None:
     pilot.output.notice("See what was done: " + our_command("runs", "show", run_id))
-    if command in KINDS and KINDS[command].resume:
+    if kind_named(command).resume:
         pilot.output.notice("Go on with it: " + our_command("runs", "resume", run_id))
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.commands import Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.frame.table import Place, group
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.submissions import republish, submission
+from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import PilotError, UsageError
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -22,8 +23,16 @@ if TYPE_CHECKING:
 
 FOUND = 3
 
-app = typer.Typer(
-    cls=Group, rich_markup_mode=None, help="Read the table of submissions, and publish rows of it again."
+app = group(
+    typer.Typer(
+        cls=Group, rich_markup_mode=None, help="Read the table of submissions, and publish rows of it again."
+    ),
+    {
+        "list": Place(f"{__name__}:list_"),
+        "stuck": Place(f"{__name__}:stuck"),
+        "show": Place(f"{__name__}:show"),
+        "republish": Place("b2bpilot.cli.submissions.republish:republish"),
+    },
 )
 
 STATUSES = ", ".join(SubmissionStatus)
@@ -36,7 +45,6 @@ All = Annotated[bool, typer.Option("--all", help="Every row; with -o jsonl in fl
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")]
 
 
-@app.command("list", cls=Command)
 def list_(
     ctx: typer.Context,
     *,
@@ -94,7 +102,6 @@ def list_(
         pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
 
 
-@app.command("stuck", cls=Command)
 def stuck(
     ctx: typer.Context,
     *,
@@ -148,7 +155,6 @@ def _retry_facts(pilot: Pilot) -> RetryFacts:
         return unknown_facts(str(exc))
 
 
-@app.command("show", cls=Command)
 def show(
     ctx: typer.Context,
     message_id: Annotated[
@@ -169,9 +175,6 @@ def show(
         _say_whose(pilot, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
     pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=now))
-
-
-app.command("republish", cls=Command)(republish.republish)
 
 
 def _say_whose(pilot: Pilot, database: DatabaseManager) -> None:

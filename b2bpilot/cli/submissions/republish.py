@@ -13,7 +13,7 @@ from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import mask_numbers
@@ -116,7 +116,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     run.require_all_completed(done, record.run_id)
 
 
-KINDS["republish"] = RunKind(
+RUN = RunKind(
     typed="submissions republish",
     key=None,
     well="accepted",

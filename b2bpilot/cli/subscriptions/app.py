@@ -10,8 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.frame.commands import Command, Group
+from b2bpilot.cli.frame.commands import Group
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.table import Place, group
 from b2bpilot.cli.subscriptions import subscription
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.message import Priority, Source
@@ -31,10 +32,10 @@ class ListingGroup(Group):
         return TyperGroup.parse_args(self, ctx, args)
 
 
-app = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_command=True)
+_listing = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_command=True)
 
 
-@app.callback()
+@_listing.callback()
 def list_(ctx: typer.Context) -> None:
     """List the topic's subscriptions with a verdict on each: can it receive what is published?
 
@@ -68,7 +69,6 @@ def _explain(pilot: Pilot, found: Survey) -> None:
         )
 
 
-@app.command("test", cls=Command)
 def try_message(
     ctx: typer.Context,
     *,
@@ -157,3 +157,6 @@ def _read(path: str) -> str:
         raise UsageError(
             f"{path} cannot be read: {getattr(exc, 'strerror', None) or 'it is not UTF-8'}"
         ) from exc
+
+
+app = group(_listing, {"test": Place(f"{__name__}:try_message")})

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli.frame.commands import Command, Group
-from b2bpilot.cli.twilio.cutover import cutover
-from b2bpilot.cli.twilio.reconcile import reconcile
-from b2bpilot.cli.twilio.rollback import rollback
-from b2bpilot.cli.twilio.route import route
+from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.table import Place, group
 
-app = typer.Typer(
-    cls=Group,
-    rich_markup_mode=None,
-    help="Ask Twilio what it received and where it delivers; switch it over, and back.",
+app = group(
+    typer.Typer(
+        cls=Group,
+        rich_markup_mode=None,
+        help="Ask Twilio what it received and where it delivers; switch it over, and back.",
+    ),
+    {
+        "reconcile": Place("b2bpilot.cli.twilio.reconcile:reconcile"),
+        "route": Place("b2bpilot.cli.twilio.route:route"),
+        "cutover": Place("b2bpilot.cli.twilio.cutover:cutover"),
+        "rollback": Place("b2bpilot.cli.twilio.rollback:rollback"),
+    },
 )
-
-app.command("reconcile", cls=Command)(reconcile)
-app.command("route", cls=Command)(route)
-app.command("cutover", cls=Command)(cutover)
-app.command("rollback", cls=Command)(rollback)

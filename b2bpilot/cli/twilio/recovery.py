@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.recovered import show_end, shown_when_it_breaks
@@ -116,7 +116,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     show_end(pilot, journal.run_id, recovered)
 
 
-KINDS["reconcile"] = RunKind(
+RUN = RunKind(
     typed="twilio reconcile",
     key="message sid",
     well="accepted",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.kind import KINDS, RunKind
+from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import resumed_run
 from b2bpilot.cli.text.privacy import without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
@@ -50,15 +51,15 @@ def tell_to_look(pilot: Pilot) -> None:
     pilot.output.notice("What decides now, and what is unsafe about it: " + our_command("twilio", "route"))
 
 
-for _command in ("cutover", "rollback"):
-    KINDS[_command] = RunKind(
-        typed=f"twilio {_command}",
-        key="what was changed",
-        well="accepted",
-        perhaps={"sending": "perhaps changed", "unknown": "perhaps changed"},
-        words={"accepted": "changed"},
-        resume=resume,
-    )
+CUTOVER = RunKind(
+    typed="twilio cutover",
+    key="what was changed",
+    well="accepted",
+    perhaps={"sending": "perhaps changed", "unknown": "perhaps changed"},
+    words={"accepted": "changed"},
+    resume=resume,
+)
+ROLLBACK = dataclasses.replace(CUTOVER, typed="twilio rollback")
 
 
 @contextmanager

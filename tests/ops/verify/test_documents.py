@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.cli.app import app
+from b2bpilot.cli.app import program
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.documents import DOCS, documents
 from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, policy, resources
@@ -36,12 +36,10 @@ def test_every_code_has_its_anchor() -> None:
 
 
 def test_every_command_that_there_is_stands_in_the_table() -> None:
-    groups = [group for group in app.registered_groups if group.typer_instance is not None]
-    found = {str(command.name) for command in app.registered_commands}
-    found |= {
-        f"{group.name} {command.name}"
-        for group in groups
-        for command in group.typer_instance.registered_commands  # type: ignore[union-attr]  # chosen above
+    found = {
+        f"{word} {name}" if name else word
+        for word, each in program().commands.items()
+        for name in getattr(each, "commands", [""])
     }
 
     assert found - NEED_NOTHING == COMMANDS.keys() - BY_ITSELF

@@ -1,0 +1,70 @@
+"""The commands of a group, each loaded and built when it is called: nine in ten starts need one of them."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from b2bpilot.cli.frame.commands import Command
+
+if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
+else:
+    AnyCommand = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command's function, or a group, stands: `module:attribute`."""
+
+    name: str
+    cls: type[Command] = Command
+
+    def found(self) -> Any:
+        return pkgutil.resolve_name(self.name)
+
+
+class Table(Mapping[str, AnyCommand]):
+    """By the word that is typed, in the order of the help. What was built once stays."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self._places = places
+        self._built: dict[str, AnyCommand] = {}
+
+    def __getitem__(self, word: str) -> AnyCommand:
+        if word not in self._built:
+            self._built[word] = _built(word, self._places[word])
+        return self._built[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def group(declared: typer.Typer, places: Mapping[str, Place]) -> TyperGroup:
+    """Return what `declared` says of itself, with these commands."""
+    return filled(typer.main.get_group(declared), places)
+
+
+def filled(empty: TyperGroup, places: Mapping[str, Place]) -> TyperGroup:
+    """Return the group with these commands."""
+    empty.commands = Table(places)  # type: ignore[assignment]  # nobody adds a command to it
+    return empty
+
+
+def _built(word: str, place: Place) -> AnyCommand:
+    found = place.found()
+    return found if isinstance(found, TyperGroup) else _command(word, found, place.cls)
+
+
+def _command(word: str, function: Callable[..., None], cls: type[Command]) -> AnyCommand:
+    only = typer.Typer(add_completion=False, rich_markup_mode=None)
+    only.command(word, cls=cls)(function)
+    return typer.main.get_command(only)
