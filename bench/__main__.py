@@ -1,9 +1,10 @@
 """`make bench`: the figures of the README and of docs/."""
 
-from bench import migrate_live_table, pipeline, publish, redrive
+from bench import hostile_input, migrate_live_table, pipeline, publish, redrive
 
 if __name__ == "__main__":
     pipeline.main()
     redrive.main()
     publish.main()
     migrate_live_table.main()
+    hostile_input.main()

@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr), machine=machine)
     try:
-        exit_code = _run(arguments, pilot)
+        with contextlib.redirect_stderr(pilot.output.strays()):
+            exit_code = _run(arguments, pilot)
         pilot.output.finish()
     except PipeClosed:
         _forget_stdout()

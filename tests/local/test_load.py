@@ -80,6 +80,7 @@ def test_a_load_through_the_webhook_is_proved_and_leaves_nothing(
     assert (load["messages"], load["accepted"], load["stored"]) == (100, 105, 98)
     assert load["cleaned"] == {"rows": 100, "letters": 2, "left": []}
     assert rows(pipeline) == 0
+    assert page.stat().st_mode & 0o777 == 0o600
     assert_opens(page, tmp_path)
 
 

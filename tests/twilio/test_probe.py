@@ -117,3 +117,17 @@ def test_redirects_in_a_circle_come_to_an_end() -> None:
         ask(url)
 
     assert len(seen) == 6
+
+
+@pytest.mark.parametrize("prolog", ["", '<?xml version="1.0"?>\n', " <!-- a --> <!---->\n", "<!-- > ?> -->"])
+def test_twiml_may_begin_with_what_xml_may_begin_with(prolog: str) -> None:
+    with answering((200, {"Content-Type": "text/xml"}, f"{prolog}<Response/>")) as (url, _):
+        assert ask(url) is None
+
+
+@pytest.mark.parametrize("filling", ["<!---->", "<!-- --> ", "<!--", " ", "<?xml?>", "<?xml ?"])
+def test_what_is_no_twiml_is_told_at_once_however_it_begins(filling: str) -> None:
+    """Tried in each way in which its comments can be paired, it would never end."""
+    answer = (200, {"Content-Type": "text/xml"}, filling * 5_000)
+    with answering(answer) as (url, _), pytest.raises(ProbeFailed, match="did not answer with TwiML"):
+        ask(url)

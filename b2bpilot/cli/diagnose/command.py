@@ -103,7 +103,7 @@ def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
     pilot.output.record({"diagnoses": [fields(one) for one in found]}, text=[])
     for place, one in enumerate(found):
         gap = [""] if place else []
-        pilot.output.record({}, text=[*gap, *lines(one, pilot.output)])
+        pilot.output.painted_lines([*gap, *lines(one, pilot.output)])
     return any(one.count(Verdict.FOUND) for one in found)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from b2bpilot.errors import Refused, UsageError
+from b2bpilot.paths import open_private
 
 EDITORS = ("VISUAL", "EDITOR")
 
@@ -26,7 +27,8 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
     command = command or "vi"
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         file = Path(folder) / "message.json"
-        file.write_text(text, encoding="utf-8")
+        with open_private(file, "x") as stream:
+            stream.write(text)
         try:
             ended = subprocess.run(  # noqa: S603  # the operator's own
                 [*shlex.split(command), str(file)],
@@ -38,6 +40,6 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
         if ended.returncode != 0:
             raise Refused(f"the editor {command!r} ended with {ended.returncode}. Nothing was changed")
         try:
-            return file.read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as exc:
             raise Refused(f"what the editor left cannot be read: {exc}. Nothing was changed") from exc

@@ -182,8 +182,10 @@ def _writable(report: Path | None) -> Path | None:
     """Raises UsageError now, not after a load of ten minutes."""
     if report is None:
         return None
+    from b2bpilot.paths import open_private
+
     try:
-        with report.open("a"):
+        with open_private(report, "a"):
             return report
     except OSError as exc:
         raise UsageError(f"--report: {report} cannot be written: {exc.strerror}") from exc

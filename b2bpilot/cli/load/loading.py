@@ -139,6 +139,8 @@ def _show(pilot: Pilot, report: Report, ending: Ending) -> None:
     pilot.output.record({"load": report.fields()}, text=lines)
     if ending.page is not None:
         from b2bpilot.ops.load.page import page
+        from b2bpilot.paths import open_private
 
-        ending.page.write_text(page(report, pilot.output.place), encoding="utf-8")
+        with open_private(ending.page, "w") as file:
+            file.write(page(report, pilot.output.place))
         pilot.output.notice(f"Wrote {ending.page}")

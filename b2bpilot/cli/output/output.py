@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO, assert_never
 from b2bpilot.advice import NOWHERE, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import drawing
+from b2bpilot.cli.output.strays import Strays
 from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
@@ -51,7 +52,7 @@ class Output:
         match self.format:
             case Format.TABLE:
                 for line in text:
-                    self._write(line if isinstance(line, str) else self._said(line))
+                    self._write(self._said(line))
             case Format.JSON:
                 self.document.update(fields)
             case Format.JSONL:
@@ -59,6 +60,12 @@ class Output:
                     self._write_row(fields)
             case _:
                 assert_never(self.format)
+
+    def painted_lines(self, lines: Iterable[str]) -> None:
+        """Show lines for people that `painted` and `plain` made safe; programs get nothing of them."""
+        if self.format is Format.TABLE:
+            for line in lines:
+                self._write(line)
 
     def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, Words]]) -> None:
         """Show one result with its parts named, one a line."""
@@ -165,10 +172,14 @@ class Output:
             finally:
                 self.status = None
 
+    def strays(self) -> Strays:
+        """Return what stands in the place of stderr for those who print there without asking us."""
+        return Strays(self.stderr, self._safe)
+
     def fail(self, failure: Failure) -> None:
         """Show an error: in the document where a program reads it, else as a line or two on stderr."""
         if failure.details:
-            self.stderr.write(without_secrets(failure.details, *self.secrets))
+            self.stderr.write(f"{plain.lines(without_secrets(failure.details, *self.secrets))}\n")
         hint = self._said(failure.hint) if failure.hint else None
         error = {"code": failure.code, "message": self._said(failure.message), "hint": hint}
         match self.format:
@@ -271,4 +282,4 @@ def _json(document: Mapping[str, object], place: Place, indent: int | None = Non
             return value.written(place)
         raise TypeError(f"no JSON has {type(value).__name__}")
 
-    return json.dumps(document, indent=indent, default=in_text)
+    return json.dumps(document, indent=indent, default=in_text).replace("\x7f", "\\u007f")

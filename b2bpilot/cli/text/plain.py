@@ -7,15 +7,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from b2bpilot.advice import Words
+from b2bpilot.ops import visible
+from b2bpilot.ops.visible import EMOJI_JOINERS
 
 GAP = "  "
-EMOJI_JOINERS = "\u200d\ufe0f"
-NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+one_line = visible.one_line
 
 
-def one_line(text: str) -> str:
-    """Return the text with everything escaped that moves a cursor or hides other text: it may come from a stranger."""
-    return text if text.isprintable() else "".join(_visible(letter) for letter in text)
+def lines(text: str) -> str:
+    """Do for a text of several lines, as a traceback is, what `one_line` does. Indented, none of them can pass for ours."""
+    return "\n".join(f"  {one_line(line)}" for line in text.rstrip("\n").split("\n"))
 
 
 def width(text: str) -> int:
@@ -50,14 +51,6 @@ def pairs(items: Sequence[tuple[str, Words]]) -> Iterator[Words]:
 
 def _padded(text: str, size: int) -> str:
     return text + " " * (size - width(text))
-
-
-def _visible(letter: str) -> str:
-    if letter in NAMED:
-        return NAMED[letter]
-    if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") and letter not in EMOJI_JOINERS:
-        return f"\\u{ord(letter):04x}"
-    return letter
 
 
 def _columns(letter: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 BODY_LENGTH = 40
 SHORTEST_SECRET = 4
@@ -14,7 +14,9 @@ TECHNICAL = re.compile(
 )
 NUMBER = re.compile(r"\+\d{7,15}\b|(?<![\w.:-])\d{10,15}(?![\w.:-])")
 NUMBERS = frozenset({"From", "To", "WaId", "OriginalRepliedMessageSender"})
-URL_PASSWORD = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(\S*)(?=@)", re.IGNORECASE)
+WORD = re.compile(r"\S+")
+BEFORE_PASSWORD = re.compile(r"(?<=[a-z0-9+.-])://[^\s:/@]*:", re.IGNORECASE)
+"""What stands before a password in a URL; it ends with the word's last @, for it may hold one that is not escaped."""
 EXAMPLE = "://USER:"
 """So our own hints begin; the password in them is none."""
 
@@ -67,7 +69,8 @@ def passwords_in(dsn: str) -> list[str]:
     """Return the spellings of the passwords in a connection string, for `without_secrets`."""
     from urllib.parse import unquote
 
-    found = [match[2] for pattern in (URL_PASSWORD, KEYWORD_PASSWORD) for match in pattern.finditer(dsn)]
+    found = [url[begin:end] for url in WORD.findall(dsn) for begin, end in _password_in(url)]
+    found += [match[2] for match in KEYWORD_PASSWORD.finditer(dsn)]
     bare = [re.sub(r"\\(.)", r"\1", text.strip("'")) for text in found]
     spellings = {spelling for text in (*found, *bare) for spelling in (text, text.strip("'"), unquote(text))}
     return sorted(spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET)
@@ -77,10 +80,21 @@ def without_secrets(text: str, *secrets: str) -> str:
     """Blank passwords in connection strings, and the given secrets wherever they stand."""
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = URL_PASSWORD.sub(_without_password, text)
+    if "://" in text:
+        text = WORD.sub(_without_password, text)
     return KEYWORD_PASSWORD.sub(r"\g<before>***", text)
 
 
-def _without_password(found: re.Match[str]) -> str:
-    is_example = found["before"].endswith(EXAMPLE) and found[2] == "PASSWORD"
-    return found[0] if is_example else f"{found['before']}***"
+def _without_password(word: re.Match[str]) -> str:
+    url = word[0]
+    for begin, end in _password_in(url):
+        is_example = url[:begin].endswith(EXAMPLE) and url[begin:end] == "PASSWORD"
+        return url if is_example else f"{url[:begin]}***{url[end:]}"
+    return url
+
+
+def _password_in(url: str) -> Iterator[tuple[int, int]]:
+    """Yield where it begins and ends. Not one pattern: looking for the @ anew behind each `://` costs the square."""
+    end = url.rfind("@")
+    if end >= 0 and (found := BEFORE_PASSWORD.search(url, 0, end)):
+        yield found.end(), end

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET  # nothing is read
 
+from b2bpilot.cli.text import plain
 from b2bpilot.ops.verify.report import said
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def document(environment: str, results: Sequence[Result], *, at: datetime, stric
     for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category.value)):
         root.append(_suite(number, environment, category, list(members), at=at, strict=strict))
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode")
+    written = ET.tostring(root, encoding="unicode")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + "\n".join(map(_named, written.split("\n")))
 
 
 def _suite(
@@ -80,6 +82,11 @@ def _is_failure(result: Result, *, strict: bool) -> bool:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}"
+
+
+def _named(line: str) -> str:
+    """Name by number what a terminal would obey, or would not show: the report may be printed on one."""
+    return "".join(f"&#{ord(letter)};" if plain.one_line(letter) != letter else letter for letter in line)
 
 
 def _text(text: str) -> str:

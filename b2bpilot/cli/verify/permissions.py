@@ -19,10 +19,10 @@ def show(pilot: Pilot) -> None:
 
     names = _names(pilot)
     policies = {command: policy(actions, names) for command, actions in COMMANDS.items()}
-    text = [
-        f"b2bpilot {command}\n{json.dumps(document, indent=2)}\n" for command, document in policies.items()
-    ]
-    pilot.output.record({"policies": policies}, text=text)
+    text = "".join(
+        f"b2bpilot {command}\n{json.dumps(document, indent=2)}\n\n" for command, document in policies.items()
+    )
+    pilot.output.record({"policies": policies}, text=text.splitlines())
 
 
 def _names(pilot: Pilot) -> Names:

@@ -186,7 +186,7 @@ def _as_lines(pilot: Pilot, results: Iterator[Result], *, short: bool) -> list[R
     for result in results:
         shown.append(result)
         lines = short_lines(result, pilot.output) if short else page.lines(result)
-        pilot.output.record({}, text=list(lines))
+        pilot.output.painted_lines(lines)
     gap = [] if short else [""]
     pilot.output.record({}, text=[*gap, summary(shown)])
     return shown
@@ -213,7 +213,6 @@ def _as_rows(pilot: Pilot, results: Iterator[Result]) -> list[Result]:
 def _as_junit(pilot: Pilot, results: list[Result], *, strict: bool) -> list[Result]:
     from b2bpilot.cli.verify.junit import document
 
-    pilot.output.record(
-        {}, text=[document(pilot.environment_name, results, at=pilot.clock.now(), strict=strict)]
-    )
+    report = document(pilot.environment_name, results, at=pilot.clock.now(), strict=strict)
+    pilot.output.record({}, text=report.split("\n"))
     return results

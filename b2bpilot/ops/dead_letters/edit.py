@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,11 +39,13 @@ from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.ops.table.row_state import RowState
+from b2bpilot.ops.visible import escaped, one_line
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
-from b2bpilot.pipeline.document import SURROGATE
 from b2bpilot.pipeline.message import decode, encode
 from b2bpilot.plural import many
 
+MODELINE = re.compile(r"(?<![a-z0-9])(?:ex|vim?[<=>]?[0-9]*):|kate:|local variables:|-\*-", re.IGNORECASE)
+"""What vi, Kate and Emacs look for in a text, to be told how to treat it, or what to run."""
 LOCKED = ("message_id", "test")
 
 
@@ -165,8 +168,13 @@ def replacement(edit: Edit, origin: Origin) -> Archived:
 
 
 def _pretty(document: object) -> str:
+    """Escaped as JSON takes it: what can't be seen, what a terminal obeys, and what an editor takes for its settings."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text) + "\n"
+    return "".join(f"{MODELINE.sub(_unmade, one_line(line))}\n" for line in text.split("\n"))
+
+
+def _unmade(found: re.Match[str]) -> str:
+    return found[0][:-1] + escaped(found[0][-1])
 
 
 def _inner(letter: WholeLetter) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.plan import Decision, Plan
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.paths import open_private
 from b2bpilot.pipeline.message import format_time, parse_time
 
 SCHEMA_VERSION = 1
@@ -58,7 +59,7 @@ def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: dat
         "tests": sorted(tests),
     }
     try:
-        with path.open("x") as file:
+        with open_private(path, "x") as file:
             json.dump(document, file, indent=2)
     except OSError as exc:
         raise UsageError(f"the plan cannot be written to {path}: {exc.strerror}") from exc

@@ -25,6 +25,7 @@ from b2bpilot.ops.dead_letters.spool import Spool
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import exclusive
+from b2bpilot.paths import open_private, private_folder
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import format_time, parse_time
 from b2bpilot.plural import many
@@ -101,8 +102,8 @@ def remember(home: Path, origin: Origin, folder: Path) -> None:
         return
     path = _named(folder_of(home, origin))
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        private_folder(path.parent)
+        with open_private(path, "a") as file:
             file.write(f"{folder}\n")
 
 

@@ -17,6 +17,7 @@ import yaml
 from b2bpilot.errors import PilotError, SettingsInvalid
 from b2bpilot.ops.deploy.checkout import Checkout
 from b2bpilot.ops.deploy.plan import ARCHITECTURE, Plan
+from b2bpilot.paths import open_private
 
 STDERR = 2
 
@@ -88,6 +89,6 @@ def _file_of(values: Mapping[str, str]) -> Iterator[Path]:
     """For the owner alone, and for as long as sam runs."""
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         path = Path(folder) / "parameters.yaml"
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(dict(values)), encoding="utf-8")
+        with open_private(path, "x") as file:
+            file.write(yaml.safe_dump(dict(values)))
         yield path

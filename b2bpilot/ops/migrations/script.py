@@ -21,7 +21,7 @@ def script(plan: Plan) -> list[str]:
         lines += ["", f"-- {migration.name}"]
         for step in migration.steps:
             lines += [f"{sql};" for sql in _statements(step)]
-    return lines
+    return "\n".join(lines).split("\n")
 
 
 def _statements(step: Step) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.parameters import checked_name
+from b2bpilot.paths import open_private, private_folder
 from b2bpilot.twilio.samples import Sample, sample_params
 
 SUFFIX = ".json"
@@ -58,9 +59,9 @@ def save(folder: Path, name: str, fixture: Fixture) -> tuple[Path, bool]:
     base = fixture.base.value if fixture.base else None
     document = {"fixture": base, "params": dict(fixture.changes)}
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        private_folder(folder)
+        with open_private(path, "w") as file:
+            file.write(json.dumps(document, indent=2) + "\n")
     except OSError as exc:
         raise UsageError(f"{path} cannot be written: {exc.strerror}") from exc
     return path, not is_new

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError, MessageUnreadable, NotFound, PartlyFailed, Refused, UsageError
@@ -31,11 +35,12 @@ from b2bpilot.ops.dead_letters.whole import WholeLetter
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.table.row_state import Asked, RowState
+from b2bpilot.ops.visible import EMOJI_JOINERS, one_line
 from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import Shape, dead_letter
 from b2bpilot.pipeline.message import PilotMessage, decode, encode
-from tests.events import message, notification, received, sns_event
+from tests.events import message, new_sid, notification, received, sns_event
 from tests.ops.dead_letters.asked_table import NoRows, table_of
 from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
 
@@ -160,6 +165,46 @@ def test_the_editor_gets_the_inner_message_and_the_diff_only_what_changed() -> N
         '-    "Body": "Two pallets, please 🚚",',
         '+    "Body": "three pallets",',
     ]
+
+
+COMMANDS_TO_EDITORS = (
+    "vim: set modeline :!touch x",
+    "/* vim:set fdm=expr fde=system('id'): */",
+    " vi:ts=1",
+    "ex:ts=1",
+    " Vim>700: ts=1",
+    '-*- mode: sh; eval: (shell-command "id") -*-',
+    "-*-*-",
+    "Local Variables:",
+    "local variables:",
+    "kate: tab-width 1",
+)
+HOSTILE = st.sampled_from(
+    (*COMMANDS_TO_EDITORS, *'\x00\x1b\x9b\r\b\x7f\u202e\u2066\u200b\ufeff\ud800\U000e0041\ufe0f\\"')
+) | st.text(st.characters(), max_size=3)
+MADE_BY = re.compile(
+    r"(?:^|\s)(?:ex|vim?[<=>]?\d*):|-\*-|local variables:|kate:", re.IGNORECASE | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("line", COMMANDS_TO_EDITORS)
+def test_the_check_of_the_next_test_knows_what_editors_obey(line: str) -> None:
+    assert MADE_BY.search(line)
+
+
+@given(params=st.dictionaries(*[st.lists(HOSTILE, min_size=1, max_size=4).map("".join)] * 2, min_size=1))
+def test_an_editor_is_told_nothing_by_a_stranger_and_gives_back_all_of_it(params: dict[str, str]) -> None:
+    params = {"MessageSid": new_sid(), **params}
+    letter = the_letter(LetterQueue([received(sns_event(replaced(message(), params=params)))]))
+    text = text_for_editor(letter)
+
+    assert {letter for line in text.split("\n") for letter in line if one_line(letter) != letter} <= {
+        *EMOJI_JOINERS
+    }
+    assert MADE_BY.search(text) is None
+    assert text.startswith("{\n")
+    assert json.loads(text)["params"] == params
+    assert not edited(letter, text).is_change
 
 
 def test_another_layout_is_no_change() -> None:
