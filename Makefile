@@ -1,16 +1,20 @@
 # Everything runs in .venv, which is made when it is missing and made again when pyproject.toml or constraints.txt changed.
+# The scanners have an environment of their own in it: checkov pins versions that ours may not have.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+SCANNERS := $(VENV)/scanners
 ARGS ?=
 WORKERS ?= 6
 SEED ?= $(shell date +%s)
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
+INSTALL := $(BIN)/uv pip install --quiet --no-deps
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench clean
+.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +37,7 @@ upgrade: $(STAMP) ## Update the last release to this version under traffic, go b
 fuzz: $(STAMP) ## Run the property tests with 20 times as many examples (SEED=7 for the same ones again)
 	B2BPILOT_FUZZ=20 $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)
 
-check: $(STAMP) ## Format, lint, types, import rules, migrations, template
+check: $(STAMP) $(SCANNERS)/installed ## Format, lint, types, import rules, migrations, template, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -41,6 +45,8 @@ check: $(STAMP) ## Format, lint, types, import rules, migrations, template
 	$(BIN)/squawk migrations/*.sql
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint --template template.yaml
+	$(SCANNERS)/bin/bandit --quiet --recursive --configfile pyproject.toml acceptance b2bpilot lambdas
+	$(SCANNERS)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
 
 format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
@@ -59,12 +65,23 @@ docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks the
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)
 
+lock: $(STAMP) ## Write constraints.txt and .ci/scanners.txt anew, with hashes (ARGS="--upgrade" for newer versions)
+	$(LOCK) --extra local --group dev --output-file constraints.txt pyproject.toml
+	$(LOCK) --output-file .ci/scanners.txt .ci/scanners.in
+
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .aws-sam dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
+# pip brings uv, which installs the rest in seconds: it compiles nothing that may never be imported.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[local]' --group dev
+	echo uv | awk -f lambdas/locked.awk - constraints.txt >$(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.txt
+	$(INSTALL) --python $(VENV) --require-hashes --requirement constraints.txt
+	$(INSTALL) --python $(VENV) --no-build-isolation --editable .
+	touch $@
+
+$(SCANNERS)/installed: .ci/scanners.txt $(STAMP)
+	$(BIN)/uv venv --quiet --allow-existing $(SCANNERS)
+	$(INSTALL) --python $(SCANNERS) --require-hashes --requirement .ci/scanners.txt
 	touch $@

@@ -35,7 +35,7 @@ class Said:
 
 def in_a_process(arguments: Sequence[str], more: Mapping[str, str]) -> tuple[int, str]:
     """In a process group of its own: Ctrl-C reaches it once, through us, and it ends what it began."""
-    with subprocess.Popen(  # noqa: S603  # our own program
+    with subprocess.Popen(  # noqa: S603  # nosec B603  # our own program
         [sys.executable, "-m", "b2bpilot", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -100,7 +100,7 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
     make_home(home)
     command = [sys.executable, "-m", "b2bpilot.local", "--home", str(home), *(["--fresh"] if fresh else [])]
     with _log_of_the_owner(home / LOG_FILE) as log:
-        process = subprocess.Popen(  # noqa: S603  # our own module
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own module
             command,
             env=for_a_child(os.environ),
             stdin=subprocess.DEVNULL,
@@ -111,7 +111,7 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
     process.returncode = (
         0  # it is meant to outlive us; subprocess warns about children that it loses sight of
     )
-    assert process.stdout  # noqa: S101  # for the type checker: it was asked for
+    assert process.stdout  # noqa: S101  # nosec B101  # for the type checker: it was asked for
     with process.stdout as reports:
         for line in reports:
             report = json.loads(line)

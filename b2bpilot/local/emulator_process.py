@@ -41,7 +41,7 @@ class EmulatorProcess:
         self.endpoint_url = f"http://{HOST}:{port}"
         self._log = directory / "log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # our own module
+            self._process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own module
                 [sys.executable, "-m", "b2bpilot.local.emulator", str(directory)],
                 env=_settings(directory, port, identity.account_id)
                 | {

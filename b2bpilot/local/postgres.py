@@ -107,7 +107,7 @@ class Postgres:
 
     def _start_guard(self) -> subprocess.Popen[bytes]:
         """A shell that waits for the end of our end of its pipe. In a session of its own, so that Ctrl-C misses it."""
-        return subprocess.Popen(  # noqa: S603  # our own command, no shell quoting: the paths are its arguments
+        return subprocess.Popen(  # noqa: S603  # nosec B603  # our own command, no shell quoting: the paths are its arguments
             ["/bin/sh", "-c", GUARD, str(self._server.bin_path / "pg_ctl"), str(self._server.pgdata)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

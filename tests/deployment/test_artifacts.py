@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from b2bpilot.pipeline.architecture import architectures
+from tests.deployment.lock import pins
 from tests.tls_database import authority, speaking_tls
 
 Artifacts = dict[str, Path]
@@ -62,9 +63,10 @@ def test_both_architectures_get_the_same_packages(arm64: Artifacts, x86_64: Arti
 
 @pytest.mark.parametrize("function", HANDLERS)
 def test_versions_are_those_of_the_constraints(arm64: Artifacts, root: Path, function: str) -> None:
-    lines = (root / "constraints.txt").read_text().splitlines()
-    pinned = {line.split(";")[0].strip().replace("-", "_").lower() for line in lines if "==" in line}
-    assert {name.replace("-", "==", 1).lower() for name in packages(arm64[function])} <= pinned
+    pinned = {
+        f"{name.replace('-', '_')}-{version}" for name, version in pins(root / "constraints.txt").items()
+    }
+    assert {name.lower() for name in packages(arm64[function])} <= pinned
 
 
 @pytest.mark.parametrize(("function", "handler"), HANDLERS.items())

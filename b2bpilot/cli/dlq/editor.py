@@ -30,7 +30,7 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
         with open_private(file, "x") as stream:
             stream.write(text)
         try:
-            ended = subprocess.run(  # noqa: S603  # the operator's own
+            ended = subprocess.run(  # noqa: S603  # nosec B603  # the operator's own
                 [*shlex.split(command), str(file)],
                 check=False,
                 stdout=None if sys.stdout.isatty() else sys.__stderr__,

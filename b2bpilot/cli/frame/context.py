@@ -237,7 +237,7 @@ def pilot_of(ctx: typer.Context, *, views: tuple[str, ...] = ()) -> Pilot:
     `views` are forms of the output that this command has beside those of all.
     """
     pilot = ctx.obj
-    assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    assert isinstance(pilot, Pilot)  # noqa: S101  # nosec B101  # main() puts it there
     pilot.views = views
     _ = pilot.settings
     return pilot

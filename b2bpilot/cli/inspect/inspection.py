@@ -104,7 +104,7 @@ def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:
 
 def _about(found: Inspection, *, reveal: bool) -> str:
     row = found.row
-    assert row  # noqa: S101  # the caller looked
+    assert row  # noqa: S101  # nosec B101  # the caller looked
     number = row.sender
     shown = (number if reveal else mask_number(number)) if number else None
     body = row.text

@@ -149,7 +149,7 @@ def _tell_of_the_clock(pilot: Pilot, shown: Sequence[RunRecord]) -> None:
 def early(ctx: typer.Context) -> Pilot:
     """The Pilot before its settings are resolved: the run names the environment."""
     pilot = ctx.obj
-    assert isinstance(pilot, Pilot)  # noqa: S101  # main() puts it there
+    assert isinstance(pilot, Pilot)  # noqa: S101  # nosec B101  # main() puts it there
     return pilot
 
 

@@ -124,7 +124,7 @@ class Book:
         if after is not None:
             clauses.append("(at, position) < (?, ?)")
             values += after
-        query = f"SELECT at, position, document FROM resource WHERE {' AND '.join(clauses)} ORDER BY at DESC, position DESC LIMIT ?"  # noqa: S608  # columns of ours
+        query = f"SELECT at, position, document FROM resource WHERE {' AND '.join(clauses)} ORDER BY at DESC, position DESC LIMIT ?"  # noqa: S608  # nosec B608  # columns of ours
         with self._lock:
             rows = self._database.execute(query, (*values, size + 1)).fetchall()
         more = (rows[size - 1][0], rows[size - 1][1]) if len(rows) > size else None

@@ -94,7 +94,7 @@ class LiveSubscribers:
 
     def _listed(self) -> list[Listed]:
         self.begin()
-        assert self._listing is not None  # noqa: S101  # begin() made it
+        assert self._listing is not None  # noqa: S101  # nosec B101  # begin() made it
         return self._listing.result()
 
     def _asked(self, arn: str) -> Owner:

@@ -57,7 +57,7 @@ class Sam:
         environ = {**self.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0", **(more or {})}
         if self.endpoint_url:
             environ["AWS_ENDPOINT_URL"] = self.endpoint_url
-        done = subprocess.run(  # noqa: S603  # our own arguments
+        done = subprocess.run(  # noqa: S603  # nosec B603  # our own arguments
             [self.program, *arguments],
             cwd=self.checkout.root,
             env=environ,

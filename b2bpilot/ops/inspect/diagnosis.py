@@ -241,7 +241,7 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
 
 
 def _outlook(evidence: Evidence) -> Outlook:
-    assert evidence.row  # noqa: S101  # the verdict is of a row
+    assert evidence.row  # noqa: S101  # nosec B101  # the verdict is of a row
     return outlook(evidence, evidence.row)
 
 

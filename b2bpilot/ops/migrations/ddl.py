@@ -27,7 +27,7 @@ class Patience:
     def pause_seconds(self, attempt: int) -> float:
         """Between half of it and all of it, so that two programs do not meet again and again."""
         pause = min(self.first_pause_seconds * 2.0 ** (attempt - 1), self.longest_pause_seconds)
-        return pause * random.uniform(0.5, 1)  # noqa: S311  # not for secrets
+        return pause * random.uniform(0.5, 1)  # noqa: S311  # nosec B311  # not for secrets
 
 
 PATIENCE = Patience()

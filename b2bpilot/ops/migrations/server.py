@@ -70,7 +70,7 @@ class Survey:
 def read_server(connection: psycopg.Connection) -> Server:
     with connection.cursor(row_factory=class_row(Server)) as cursor:
         server = cursor.execute(SERVER, {"table": TABLE}).fetchone()
-    assert server is not None  # noqa: S101  # a LEFT JOIN of one row
+    assert server is not None  # noqa: S101  # nosec B101  # a LEFT JOIN of one row
     return server
 
 

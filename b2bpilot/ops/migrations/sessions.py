@@ -39,7 +39,7 @@ OLDER: LiteralString = (
         )
         AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum AS vacuum WHERE vacuum.pid = activity.pid)
     ORDER BY activity.xact_start
-"""
+"""  # nosec B608  # constants
 )
 
 USING: LiteralString = (
@@ -53,7 +53,7 @@ USING: LiteralString = (
         )
     ORDER BY activity.xact_start
     LIMIT 1
-"""
+"""  # nosec B608  # constants
 )
 
 BLOCKING: LiteralString = SELECT + "WHERE activity.pid = ANY(pg_blocking_pids(%(pid)s))"

@@ -215,7 +215,7 @@ def read_facts(connection: psycopg.Connection, role: str | None = None) -> Table
     values: dict[str, Any] = {"table": TABLE, "role": role}
     with connection.cursor(row_factory=class_row(Place)) as cursor:
         place = cursor.execute(PLACE, values).fetchone()
-    assert place is not None  # noqa: S101  # a LEFT JOIN of one row
+    assert place is not None  # noqa: S101  # nosec B101  # a LEFT JOIN of one row
     with connection.cursor(row_factory=class_row(Column)) as cursor:
         columns = cursor.execute(COLUMNS, values).fetchall()
     with connection.cursor(row_factory=class_row(Rule)) as cursor:

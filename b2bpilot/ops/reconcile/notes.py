@@ -146,7 +146,7 @@ class Notes:
 
     def _page(self, verdict: Verdict, last: tuple[float, str]) -> list[Finding]:
         rows = self._database.execute(
-            f"SELECT {COLUMNS} FROM finding WHERE verdict = ? AND (sent_at, sid) > (?, ?)"  # noqa: S608  # ours
+            f"SELECT {COLUMNS} FROM finding WHERE verdict = ? AND (sent_at, sid) > (?, ?)"  # noqa: S608  # nosec B608  # ours
             " ORDER BY sent_at, sid LIMIT ?",
             (verdict.value, *last, PAGE),
         )

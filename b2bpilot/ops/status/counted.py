@@ -120,7 +120,7 @@ def _finding(
     passed: Count | None,
 ) -> Finding:
     last = traffic.last(count)
-    assert last  # noqa: S101  # there is a total, so there is a period
+    assert last  # noqa: S101  # nosec B101  # there is a total, so there is a period
     is_over = not traffic.lately(count)
     since = f"; {_since(traffic, last, passed)}" if is_over and passed else ""
     return Finding(kind=kind, gravity=gravity, text=text + since, command=command, last=last, is_over=is_over)

@@ -9,7 +9,7 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
 
 STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{environment}/*"
-SECRET = "{secret_arn}"  # noqa: S105  # where it is, not what
+SECRET = "{secret_arn}"  # noqa: S105  # nosec B105  # where it is, not what
 TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
 ALARM_TOPIC = "{alarm_topic_arn}"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"

@@ -110,7 +110,7 @@ def _answers(world: World) -> Answer:
     url = world.stack.webhook_url
     place = without_secrets(url)
     try:
-        with WebhookClient(url, auth_token="") as client:
+        with WebhookClient(url, auth_token="") as client:  # nosec B106  # it signs nothing
             answer = client.post({"MessageSid": PROBE_SID, "Body": "b2bpilot verify"}, signature="none")
     except WebhookUnreachable as exc:
         reason = str(exc.__cause__) or type(exc.__cause__).__name__
