@@ -55,15 +55,12 @@ def last_day(pem: str) -> datetime | None:
 def written(pem: str, name: str) -> Path:
     """Return a file of this process alone that holds it, whose name begins with `name`. Lambda lets nobody write but into
     its temporary folder."""
-    folder = _folder()
-    path = folder / f"{name}-{hashlib.sha256(pem.encode()).hexdigest()}.pem"
     try:
+        path = _folder() / f"{name}-{hashlib.sha256(pem.encode()).hexdigest()}.pem"
         if not path.exists():
             _write(path, pem)
     except OSError as exc:
-        raise SettingsInvalid(
-            f"the database's CA cannot be written into {folder.parent}: {exc.strerror}"
-        ) from exc
+        raise SettingsInvalid(f"the database's CA cannot be written into a file: {exc.strerror}") from exc
     return path
 
 

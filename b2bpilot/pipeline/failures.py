@@ -44,7 +44,7 @@ REFUSALS = (
     ),
     (
         r"pg_hba\.conf",
-        "the server lets this user in from elsewhere, or encrypted, or not at all: try sslmode=require, then ask who runs it",
+        "the server lets this user in from elsewhere, or encrypted, or not at all: try sslmode=verify-full, then ask who runs it",
     ),
     (
         r"authentication|role .* does not exist|not permitted to log in|no such user",

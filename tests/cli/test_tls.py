@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from traceback import format_exception
 from urllib.parse import unquote
 
 import certifi
+import psycopg
 import pytest
+from moto import mock_aws
 from psycopg.conninfo import conninfo_to_dict
 
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
+from b2bpilot.pipeline.database import DatabaseManager
 from lambdas.background_processor import handler as processor
 from lambdas.stale_message_processor import handler as stale
-from tests.cli.conftest import Run, Staging, client
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, client, create_stack
 from tests.events import message, sns_event
 from tests.tls_database import HOST, Authority, authority, speaking_tls
 
@@ -70,35 +75,52 @@ def ports(
 
 
 Url = Callable[..., str]
+Write = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def migrated(postgres_server: str, template_database: str) -> Iterator[str]:
+    """One database for the whole file: its tests look at connections."""
+    name = f"test_tls_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}".encode())
+        yield name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
-def url(ports: dict[str, int], database_url: str) -> Url:
-    """Return the URL of this test's database behind one of the endpoints."""
+def url(ports: dict[str, int], postgres_server: str, migrated: str) -> Url:
+    """Return the URL of the database behind one of the endpoints."""
+    user = conninfo_to_dict(postgres_server)["user"]
 
     def url(certificate: str = RIGHT, **parameters: str) -> str:
-        parts = conninfo_to_dict(database_url)
         query = "&".join(f"{name}={value}" for name, value in {"hostaddr": "127.0.0.1", **parameters}.items())
-        return (
-            f"postgresql://{parts['user']}:s3cret-word@{HOST}:{ports[certificate]}/{parts['dbname']}?{query}"
-        )
+        return f"postgresql://{user}:s3cret-word@{HOST}:{ports[certificate]}/{migrated}?{query}"
 
     return url
 
 
-Write = Callable[..., None]
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[str]:
+    """The ARN of the secret of an environment `staging`, for the whole file."""
+    with mock_aws(), pytest.MonkeyPatch.context() as shell:
+        shell.setenv("AWS_DEFAULT_REGION", REGION)
+        arn = client("secretsmanager").create_secret(Name="b2b-pilot-staging", SecretString="{}")["ARN"]
+        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:b2b-pilot-messages-staging"
+        create_stack("staging", {**OUTPUTS, "TopicArn": topic, "SecretArn": arn})
+        yield arn
 
 
 @pytest.fixture
-def secret(staging: Staging, ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+def secret(deployed: str, ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """Write the secret that functions and commands read; `ca` None leaves its field out."""
-    monkeypatch.setenv("SECRET_ARN", staging.secret_arn)
+    shell = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    for name, value in {**shell, "SECRET_ARN": deployed}.items():
+        monkeypatch.setenv(name, value)
 
     def secret(url: str, *, ca: str | None = ca.pem) -> None:
         fields = {"DATABASE_URL": url, **({"DATABASE_CA": ca} if ca is not None else {})}
-        client("secretsmanager").put_secret_value(
-            SecretId=staging.secret_arn, SecretString=json.dumps(fields)
-        )
+        client("secretsmanager").put_secret_value(SecretId=deployed, SecretString=json.dumps(fields))
 
     yield secret
     processor.end()
@@ -252,11 +274,15 @@ def test_a_file_of_the_clients_that_cannot_be_used_is_named_by_its_parameter(
     odd.chmod(0o600)
     files = {"sslcert": str(certificate), "ssl%6Bey": str(certificate), name: str(odd)}
 
-    result = run("-v", "submissions", "list", "--database-url", url(sslmode="require", **files))
+    dsn = url(sslmode="require", **files)
+    result = run("submissions", "list", "--database-url", dsn)
 
     assert result.exit_code == 2
     assert f"{unquote(name)} of the database URL cannot be used" in result.stderr.splitlines()[0]
     assert "hunter2" not in result.stderr
+    with pytest.raises(SettingsInvalid) as raised:
+        DatabaseManager(dsn).now()
+    assert "hunter2" not in "".join(format_exception(raised.value))
 
 
 def test_a_url_of_another_client_is_refused_with_an_example_that_can_be_read(run: Run) -> None:

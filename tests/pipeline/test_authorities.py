@@ -196,15 +196,24 @@ def test_a_file_of_cas_is_this_users_alone_is_made_again_and_goes_with_the_proce
 from b2bpilot.pipeline.authorities import with_ca
 from psycopg.conninfo import conninfo_to_dict
 from pathlib import Path
+from b2bpilot.errors import SettingsInvalid
 import shutil
 path = Path(conninfo_to_dict(with_ca({FULL!r}))["sslrootcert"])
 shutil.rmtree(path.parent)
+path.parent.touch()
+try:
+    with_ca({FULL!r})
+except SettingsInvalid as exc:
+    print(exc)
+path.parent.unlink()
 again = Path(conninfo_to_dict(with_ca({FULL!r}))["sslrootcert"])
 print(oct(again.stat().st_mode), oct(again.parent.stat().st_mode), again == path, path)
 """
     done = run([executable, "-c", code], check=True, stdout=PIPE, text=True)
-    file, folder, is_same, path = done.stdout.split()
+    said, told = done.stdout.splitlines()
+    file, folder, is_same, path = told.split()
 
+    assert said == "the database's CA cannot be written into a file: File exists"
     assert stat.S_IMODE(int(file, 8)) == 0o600
     assert stat.S_IMODE(int(folder, 8)) == 0o700
     assert is_same == "True"

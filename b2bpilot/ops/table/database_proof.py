@@ -7,7 +7,7 @@ the same system identifier, and a row that is completed in it made a redrive del
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -71,7 +71,7 @@ class ProcessorLog(Protocol):
 class Given:
     """A database's URL, and where it was found. `is_secret_s` when the stack's secret itself names it."""
 
-    url: str
+    url: str = field(repr=False)
     origin: str
     is_secret_s: bool
 
