@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 VARIABLE = "B2BPILOT_FUZZ"
 BY_DEFAULT = 100
 """hypothesis's own number."""
@@ -11,3 +13,13 @@ BY_DEFAULT = 100
 
 def examples(count: int = BY_DEFAULT) -> int:
     return count * int(os.environ.get(VARIABLE, "1"))
+
+
+def attacks(slice_: int, *, whole: int) -> settings:
+    """What a stranger may send: in `make test` the same few each time, in `make fuzz` so many that docs/proof.md names them."""
+    is_slice = VARIABLE not in os.environ
+    return settings(
+        max_examples=slice_ if is_slice else whole,
+        derandomize=is_slice,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )

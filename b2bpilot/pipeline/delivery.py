@@ -44,7 +44,7 @@ def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
 
     Raises MessageUnreadable when a record is not one of ours.
     """
-    records = event.get("Records")
+    records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list) or not records:
         raise MessageUnreadable("the event has no Records; expected an event from SNS")
     redrive = redrive_of(event)

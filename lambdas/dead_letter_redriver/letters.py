@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from b2bpilot.aws.queue import Outgoing
+from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter, event_for_invoke
 
 LONGEST_ERROR = 1_000
@@ -18,13 +19,25 @@ LONGEST_ERROR = 1_000
 NOT_TAKEN_BY_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def letters_of(event: object) -> list[DeadLetter]:
+    """Decode a batch of the mapping. Raises MessageUnreadable for what is none: an error deletes nothing."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list):
+        raise MessageUnreadable("the event's Records are no list; expected an event from SQS")
+    return [letter_of(record if isinstance(record, Mapping) else {}) for record in records]
+
+
 def letter_of(record: Mapping[str, Any]) -> DeadLetter:
-    """Decode a record of the mapping: SQS's message with its names in lower case. Never raises."""
+    """Decode a record of the mapping: SQS's message with its names in lower case. Never raises.
+
+    What has no id gets an empty one: in the answer it keeps the whole batch, as another's id would not.
+    """
+    named = record.get("messageId")
     given = record.get("messageAttributes")
     attributes = given if isinstance(given, dict) else {}
     return dead_letter(
         {
-            "MessageId": record.get("messageId", ""),
+            "MessageId": named if isinstance(named, str) else "",
             "ReceiptHandle": record.get("receiptHandle", ""),
             "Body": record.get("body", ""),
             "Attributes": record.get("attributes"),

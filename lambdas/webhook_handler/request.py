@@ -77,6 +77,8 @@ class StatusCallback:
 def read_request(event: Mapping[str, Any]) -> WebhookRequest:
     """Header names are folded to lower case: API Gateway's kinds differ in it. Raises RejectedRequest for what is too
     large to be a message: nothing is verified yet, so nothing may cost more than its bytes."""
+    if not isinstance(event, Mapping):
+        raise RejectedRequest(HTTPStatus.FORBIDDEN, "there is no request in the event")
     headers = _headers(event.get("headers"))
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     body = _body_bytes(event)
