@@ -80,7 +80,7 @@ SETTINGS = (
         flags=("--database-url",),
         variables=("B2BPILOT_DATABASE_URL",),
         metavar="URL",
-        help="The database, if not the one in the stack's secret.",
+        help="The database, if not the one in the stack's secret. Everybody on the machine sees it: leave out the password.",
     ),
     Setting(
         name="output",
