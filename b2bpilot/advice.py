@@ -19,7 +19,11 @@ BY_THE_JOURNAL = frozenset({("runs", "list"), ("runs", "show")})
 """What reads the journals of this machine alone."""
 OF_THE_RUN = frozenset({("runs", "resume")})
 """What a run's journal tells the environment and the region of."""
-OF_THE_TABLE = frozenset({("migrate",), ("submissions", "list"), ("submissions", "show"), ("submissions", "stuck")})  # fmt: skip
+OF_THE_TABLE = frozenset(
+    {("inspect",), ("migrate",), ("status",), ("verify",)}
+    | {("submissions", name) for name in ("list", "republish", "show", "stuck")}
+)
+"""They ask the table, and the answer is that table's."""
 DATABASE = '--database-url "${B2BPILOT_DATABASE_URL:?}"'
 """The URL may hold a password: the next shell has it in a variable, or stops there."""
 LOCAL = "local"

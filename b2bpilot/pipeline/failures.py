@@ -19,7 +19,7 @@ from b2bpilot.errors import (
     SettingsInvalid,
 )
 from b2bpilot.pipeline.authorities import FIELD, whom
-from b2bpilot.pipeline.dsn import place, without_values
+from b2bpilot.pipeline.dsn import place, role_of, without_values
 
 SERVER_SAID = re.compile(r"failed: [^:\n]+:  (?P<said>[^\n]*)")
 """libpq puts two blanks between the severity and the text of an error that the server sent, in every language; behind its own
@@ -99,7 +99,7 @@ SILENCES = (
 UNKNOWN_SIGNER = "certificate verify failed"
 SILENCE = "check that the database runs, and its address"
 
-OUTDATED = (pg.UndefinedTable, pg.UndefinedColumn, pg.InvalidColumnReference)
+OUTDATED = (pg.UndefinedColumn, pg.InvalidColumnReference)
 UNFIT: tuple[tuple[tuple[type[psycopg.Error], ...], str, Words], ...] = (
     (
         (pg.UntranslatableCharacter, pg.CharacterNotInRepertoire),
@@ -110,11 +110,6 @@ UNFIT: tuple[tuple[tuple[type[psycopg.Error], ...], str, Words], ...] = (
         (pg.StringDataRightTruncation, pg.NumericValueOutOfRange),
         "a column in {place} is too short for it",
         our_command("migrate", "--status") + " names such columns, and how to change them",
-    ),
-    (
-        (pg.InsufficientPrivilege,),
-        "PostgreSQL refused a statement",
-        our_command("migrate", "--status") + " says what the role lacks",
     ),
 )
 """What a table or a role is not made for."""
@@ -173,6 +168,10 @@ def _first_line(text: str) -> str:
 
 
 def _of_statement(exc: psycopg.Error, dsn: str) -> DatabaseError:
+    if isinstance(exc, pg.UndefinedTable):
+        return _no_table(exc, dsn)
+    if isinstance(exc, pg.InsufficientPrivilege):
+        return DatabaseError(f"PostgreSQL refused a statement: {first_line(exc)}", hint=_needs(dsn))
     if isinstance(exc, OUTDATED):
         return SchemaOutdated(
             f"the table in {place(dsn)} is not what this version needs: {first_line(exc)}",
@@ -189,6 +188,25 @@ def _of_statement(exc: psycopg.Error, dsn: str) -> DatabaseError:
             hint="whether the last statement was carried out is not known from here",
         )
     return _refused(exc, dsn)
+
+
+def _no_table(exc: psycopg.Error, dsn: str) -> SchemaOutdated:
+    """PostgreSQL says the same of a table that is not there and of one in a schema that the role may not look into."""
+    who = role_of(dsn) or "the role"
+    return SchemaOutdated(
+        f"{who} sees no such table in {place(dsn)}: {first_line(exc)}",
+        hint="run "
+        + our_command("migrate")
+        + f"; if the table is there, {who} lacks USAGE on its schema, or has another search_path",
+    )
+
+
+def _needs(dsn: str) -> str:
+    """Which privilege it was is in the server's own words, in its own language."""
+    return (
+        f"the table's owner can GRANT what {role_of(dsn) or 'the role'} needs: USAGE on the schema, SELECT to read, "
+        "INSERT and UPDATE to write"
+    )
 
 
 def _refused(exc: psycopg.Error, dsn: str) -> DatabaseError:

@@ -87,3 +87,75 @@ def test_migrate_refuses_what_verify_would(run: Run, role: str, database_url: st
     assert f"for role {role}, no policy lets it SELECT any row" in refused.stderr
     assert "Nothing was changed" in refused.stderr
     assert {one["topic"] for one in status.document["obstacles"]} == {"row security"}
+
+
+def test_what_keeps_a_role_from_rows_is_named_though_it_may_not_read_the_ledger(
+    run: Run, role: str, database_url: str
+) -> None:
+    run_as_owner(database_url, f"REVOKE ALL ON b2bpilot_migrations FROM {role}")
+
+    status = run("migrate", "--status")
+
+    assert status.exit_code == 1
+    assert "no policy lets it SELECT any row" in status.stderr
+    assert f"GRANT SELECT ON b2bpilot_migrations TO {role}" in status.stderr
+
+
+READING = [
+    ("submissions", "list"),
+    ("submissions", "stuck"),
+    ("submissions", "show", MESSAGE),
+    ("inspect", MESSAGE),
+]
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_what_a_role_needs_is_told_by_the_refusal_itself(
+    command: tuple[str, ...], run: Run, role: str, database_url: str
+) -> None:
+    run_as_owner(
+        database_url,
+        f"ALTER TABLE {TABLE} DISABLE ROW LEVEL SECURITY",
+        f"REVOKE ALL ON {TABLE}, b2bpilot_migrations FROM {role}",
+        f"GRANT SELECT (message_id, status) ON {TABLE} TO {role}",
+    )
+
+    result = run(*command)
+
+    assert result.exit_code == 1
+    assert f"permission denied for table {TABLE}" in result.stderr
+    if command[0] != "inspect":
+        assert f"can GRANT what {role} needs: USAGE on the schema, SELECT to read" in result.stderr
+
+
+@pytest.fixture
+def closed_schema(role: str, database_url: str) -> str:
+    """Row security is off, and the role may not look into the table's schema: PostgreSQL says that there is no table."""
+    run_as_owner(
+        database_url,
+        f"ALTER TABLE {TABLE} DISABLE ROW LEVEL SECURITY",
+        "REVOKE USAGE ON SCHEMA public FROM PUBLIC",
+    )
+    return role
+
+
+@pytest.mark.parametrize("command", READING[:3], ids=" ".join)
+def test_a_table_that_the_role_does_not_see_is_not_said_to_be_missing(
+    command: tuple[str, ...], run: Run, closed_schema: str
+) -> None:
+    result = run(*command)
+
+    assert result.exit_code == 1
+    assert f"{closed_schema} sees no such table" in result.stderr
+    assert f"{closed_schema} lacks USAGE on its schema, or has another search_path" in result.stderr
+
+
+def test_migrate_makes_no_table_beside_one_that_the_role_does_not_see(run: Run, closed_schema: str) -> None:
+    result = run("migrate", "--yes")
+
+    assert result.exit_code == 1
+    assert (
+        f"role {closed_schema} does not see table {TABLE} in schema public. Nothing was changed"
+        in result.stderr
+    )
+    assert f"GRANT USAGE ON SCHEMA public TO {closed_schema}" in result.stderr

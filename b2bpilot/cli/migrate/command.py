@@ -14,7 +14,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
 from b2bpilot.cli.text.durations import parse_duration
-from b2bpilot.errors import PartlyFailed, PilotError, UsageError
+from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Author, Survey
@@ -76,8 +76,13 @@ def _require_one(*, status: bool, dry_run: bool, exit_code: bool) -> None:
 def _status(pilot: Pilot, *, exit_code: bool) -> None:
     from b2bpilot.ops import migrations
 
-    plan = migrations.plan(pilot.database_url)
     fitness = migrations.fitness(pilot.database_url, functions_role=_functions_role(pilot))
+    try:
+        plan = migrations.plan(pilot.database_url)
+    except MigrationFailed:
+        for text in migration.told(fitness):
+            pilot.output.notice(text)
+        raise
     pilot.output.rows("migrations", map(migration.row, plan.migrations))
     if pilot.output.format is Format.JSON:
         pilot.output.record(migration.fitness_fields(fitness), text=[])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -38,6 +38,14 @@ INDEXES = """
 """
 
 
+ELSEWHERE = """
+    SELECT DISTINCT relnamespace::regnamespace::text
+    FROM pg_class
+    WHERE relname = %(table)s AND relkind IN ('r', 'p') AND NOT pg_table_is_visible(oid)
+    ORDER BY 1
+"""
+
+
 class Presence(StrEnum):
     """Whether what a statement makes is there."""
 
@@ -62,10 +70,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """The table's columns with the category of their types (`S` is text), and its indexes. No columns: no table."""
+    """The table's columns with the category of their types (`S` is text), and its indexes. No columns: no table that the role sees;
+    `elsewhere` are the schemas that have one."""
 
     columns: Mapping[str, str]
     indexes: Mapping[str, Index]
+    elsewhere: tuple[str, ...] = ()
 
     def presence(self, makes: Makes) -> Presence:
         match makes:
@@ -107,6 +117,14 @@ class Schema:
         return Presence.THERE if same else Presence.DIFFERENT
 
 
+def let_see(elsewhere: Sequence[str], role: str) -> str:
+    """Say how the role comes to see the table."""
+    schema = elsewhere[0]
+    return (
+        f"as its owner: GRANT USAGE ON SCHEMA {schema} TO {role}, and have {schema} in the role's search_path"
+    )
+
+
 def read_schema(connection: psycopg.Connection) -> Schema:
     """Ask the catalogue."""
     parameters = {"table": TABLE}
@@ -115,4 +133,5 @@ def read_schema(connection: psycopg.Connection) -> Schema:
     return Schema(
         columns=dict(connection.execute(COLUMNS, parameters).fetchall()),
         indexes={index.name: index for index in indexes},
+        elsewhere=tuple(str(name) for (name,) in connection.execute(ELSEWHERE, parameters)),
     )

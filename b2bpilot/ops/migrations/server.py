@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -13,7 +14,7 @@ from b2bpilot.ops.migrations import duplicates, index
 from b2bpilot.ops.migrations.duplicates import Count
 from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
 from b2bpilot.ops.migrations.migration import Plan
-from b2bpilot.ops.migrations.schema import TABLE, Presence
+from b2bpilot.ops.migrations.schema import TABLE, Presence, let_see, read_schema
 from b2bpilot.ops.migrations.statements import NewIndex
 
 OLDEST_VERSION = 130000
@@ -74,8 +75,11 @@ def read_server(connection: psycopg.Connection) -> Server:
     return server
 
 
-def require_able(server: Server) -> None:
-    """Raise MigrationFailed or Refused when this role, server or schema cannot be migrated."""
+def require_able(server: Server, *, elsewhere: Sequence[str] = ()) -> None:
+    """Raise MigrationFailed or Refused when this role, server or schema cannot be migrated.
+
+    `elsewhere` are schemas with such a table that the role does not see.
+    """
     if server.version_number < OLDEST_VERSION:
         raise Refused(
             f"PostgreSQL {server.version} is too old: the migrations need 13 or newer. Nothing was changed"
@@ -90,6 +94,11 @@ def require_able(server: Server) -> None:
             f"role {server.role} may not change table {TABLE}, which belongs to {server.owner}. Nothing was changed",
             hint=f"use the database URL of {server.owner}, or GRANT {server.owner} TO {server.role}",
         )
+    if not server.may_create and server.owner is None and elsewhere:
+        raise MigrationFailed(
+            f"role {server.role} does not see table {TABLE} in schema {', '.join(elsewhere)}. Nothing was changed",
+            hint=let_see(elsewhere, server.role),
+        )
     if not server.may_create:
         raise MigrationFailed(
             f"role {server.role} may not create anything in schema {server.schema or '(none)'}. Nothing was changed",
@@ -103,7 +112,7 @@ def take_survey(
     """Look at everything and change nothing. Raises what would stop the run, so that nobody is asked in vain."""
     server = read_server(connection)
     if plan.pending or plan.to_record:
-        require_able(server)
+        require_able(server, elsewhere=read_schema(connection).elsewhere)
     fitness = read_fitness(connection, functions_role)
     require_fit(fitness)
     count = duplicates.count(connection) if _needs_count(plan) else None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsDenied, CredentialsMissing, MessageTooLarge, PartlyFailed
+from b2bpilot.errors import AwsDenied, CredentialsMissing, DatabaseError, MessageTooLarge, PartlyFailed
 from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.table.asked import WholeTable
@@ -124,7 +124,7 @@ class Republication:
             return
         self.journal.write(*(_sending(messages[id_]) for id_ in encoded))
         since = self.table.now()
-        taken = self.table.database.take_for_republication(list(encoded), discarded=self.discarded, rest=REST)
+        taken = self._taken(list(encoded))
         for message_id in encoded.keys() - taken:
             self._leave(message_id, "a delivery took it meanwhile", done)
         sent = [message_id for message_id in encoded if message_id in taken]
@@ -144,6 +144,19 @@ class Republication:
                 done.problems.append(Problem(message_id=message_id, reason=f"not published: {result.error}"))
         self.prove(accepted, done, since=since)
         self._prove_doubtful({id_: str(results[id_].error) for id_ in doubtful}, done)
+
+    def _taken(self, message_ids: Sequence[str]) -> set[str]:
+        """Raises DatabaseError, and says in the journal that nothing of it was published now."""
+        database = self.table.database
+        try:
+            return database.take_for_republication(message_ids, discarded=self.discarded, rest=REST)
+        except DatabaseError as exc:
+            self.journal.write(*(self._not_taken(id_, exc) for id_ in message_ids))
+            raise
+
+    def _not_taken(self, message_id: str, exc: DatabaseError) -> Mapping[str, object]:
+        event = "unknown" if message_id in self.perhaps_before else "failed"
+        return _entry(event, message_id, error=f"not published: {exc}")
 
     def _is_doubtful(self, message_id: str, result: Published) -> bool:
         return result.error is not None and (result.is_unknown or message_id in self.perhaps_before)

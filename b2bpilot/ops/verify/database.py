@@ -10,6 +10,7 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, 
 from b2bpilot.ops.verify.mending import told
 from b2bpilot.ops.verify.table import plan, table
 from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.dsn import role_of
 
 NAME = "b2b_pilot_user_submissions"
 COLUMN = "message_id"
@@ -59,8 +60,16 @@ def _clock_agrees(world: World) -> Answer:
 
 
 def _table_exists(world: World) -> Answer:
-    columns = table(world).schema.columns
-    return holds(f"{NAME}, {len(columns)} columns") if columns else fails(f"there is no table {NAME}")
+    schema = table(world).schema
+    if schema.columns:
+        return holds(f"{NAME}, {len(schema.columns)} columns")
+    if schema.elsewhere:
+        from b2bpilot.ops.migrations.schema import let_see
+
+        who = role_of(world.database_url) or "the role"
+        hidden = f"{who} does not see {NAME} in schema {', '.join(schema.elsewhere)}"
+        return fails(f"{hidden}: {let_see(schema.elsewhere, who)}", mend="")
+    return fails(f"there is no table {NAME}")
 
 
 def _column_exists(world: World) -> Answer:

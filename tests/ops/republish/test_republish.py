@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsDenied, MessageInvalid, PartlyFailed, PublishFailed, Refused
+from b2bpilot.errors import AwsDenied, DatabaseError, MessageInvalid, PartlyFailed, PublishFailed, Refused
 from b2bpilot.ops.republish import run
 from b2bpilot.ops.republish.plan import Decision, plan, require_proven, require_something
 from b2bpilot.ops.republish.run import Republication, Republished, require_all_completed
@@ -29,6 +31,7 @@ from tests.ops.table.databases import PROVEN
 LEASE = timedelta(seconds=50)
 RUN = "20261130T010000Z-discard-0a1b"
 NONE = timedelta(0)
+TABLE = "b2b_pilot_user_submissions"
 
 
 class Topic:
@@ -247,6 +250,30 @@ def test_a_topic_that_denies_everybody_ends_the_run_with_a_journal_to_go_on_from
         "left": 0,
     }
     assert {status(database, first), status(database, second)} == {SubmissionStatus.COMPLETED}
+
+
+def test_a_database_that_lets_no_row_be_taken_ends_the_run_before_anything_is_published(
+    database: DatabaseManager, admin: psycopg.Connection, database_url: str, topic: Topic, tmp_path: Path
+) -> None:
+    first = abandoned(database)
+    reader = f"reader_{uuid.uuid4().hex[:8]}"
+    admin.execute(f"CREATE ROLE {reader} LOGIN")
+    admin.execute(f"GRANT SELECT ON b2b_pilot_user_submissions TO {reader}")
+    with (
+        DatabaseManager(make_conninfo(database_url, user=reader)) as reading,
+        pytest.raises(DatabaseError, match="permission denied"),
+    ):
+        republish(reading, topic, tmp_path)
+    admin.execute(f"DROP OWNED BY {reader}")
+    admin.execute(f"DROP ROLE {reader}")
+
+    (path,) = (tmp_path / "runs").glob("*.jsonl")
+    assert topic.taken == []
+    assert [(one.stage.value, one.error) for one in read(path).messages.values()] == [
+        ("failed", f"not published: PostgreSQL refused a statement: permission denied for table {TABLE}")
+    ]
+    assert resumed(database, topic, tmp_path).completed == 1
+    assert status(database, first) is SubmissionStatus.COMPLETED
 
 
 def resumed(database: DatabaseManager, topic: Topic, home: Path) -> Republished:

@@ -39,6 +39,17 @@ def red(url: str) -> dict[str, Result]:
     }
 
 
+def test_a_table_that_the_role_does_not_see_is_not_said_to_be_missing(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA app")
+        owner.execute(f"ALTER TABLE {TABLE} SET SCHEMA app")
+
+    found = red(database_url)["B2B077"]
+
+    assert found.seen.startswith(f"postgres does not see {TABLE} in schema app: as its owner: GRANT USAGE")
+    assert not found.mend
+
+
 def run(url: str, *statements: LiteralString) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
