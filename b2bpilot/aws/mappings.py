@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
 
+AS_DEPLOYED = 2
+"""MaximumConcurrency in the template. A redrive raises it; left so, it would be a drift."""
+BATCH_SIZE = 10
+REPORTS = "ReportBatchItemFailures"
+
+
 class MappingState(StrEnum):
     """Lambda's words. A change takes effect within seconds to a minute; meanwhile the state ends in -ing."""
 
@@ -41,6 +47,10 @@ class MappingReading:
     state: MappingState
     max_concurrency: int | None
     read_at: datetime
+    batch_size: int = BATCH_SIZE
+    response_types: tuple[str, ...] = (REPORTS,)
+    filters: int = 0
+    """How many there are: Lambda deletes what they leave out."""
 
 
 class EventSourceMapping:
@@ -82,7 +92,10 @@ class EventSourceMapping:
     def off_command(self) -> str:
         """What turns the mapping off where this program cannot."""
         region = self.arn.split(":")[3]
-        return f"aws lambda update-event-source-mapping --uuid {self.uuid} --no-enabled --region {region}"
+        return (
+            f"aws lambda update-event-source-mapping --uuid {self.uuid} --no-enabled "
+            f"--scaling-config MaximumConcurrency={AS_DEPLOYED} --region {region}"
+        )
 
     def read(self) -> MappingReading:
         """Raises AwsError."""
@@ -92,6 +105,9 @@ class EventSourceMapping:
             state=MappingState(found["State"]),
             max_concurrency=found.get("ScalingConfig", {}).get("MaximumConcurrency"),
             read_at=answered_at(found) or self.clock.now(),
+            batch_size=found.get("BatchSize", BATCH_SIZE),
+            response_types=tuple(found.get("FunctionResponseTypes", ())),
+            filters=len(found.get("FilterCriteria", {}).get("Filters", [])),
         )
 
     def enable(self, *, max_concurrency: int) -> None:
@@ -102,9 +118,12 @@ class EventSourceMapping:
             )
 
     def disable(self) -> None:
-        """Batches that Lambda has already taken are still handed out. Raises as `enable` does."""
+        """Leave the mapping as the template has it. Batches that Lambda has already taken are still handed out. Raises as
+        `enable` does."""
         with translated("lambda:UpdateEventSourceMapping"):
-            self._client.update_event_source_mapping(UUID=self.uuid, Enabled=False)
+            self._client.update_event_source_mapping(
+                UUID=self.uuid, Enabled=False, ScalingConfig={"MaximumConcurrency": AS_DEPLOYED}
+            )
 
     def tags(self) -> dict[str, str]:
         """Raises AwsError."""

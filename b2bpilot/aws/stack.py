@@ -58,6 +58,11 @@ class StackOutputs:
     processor_reserved_concurrency: str
     stale_after_minutes: str
 
+    @property
+    def partition(self) -> str:
+        """How its ARNs begin: aws, or aws-cn in China and aws-us-gov in GovCloud."""
+        return self.topic_arn.split(":")[1]
+
 
 UNRESERVED = "unreserved"
 """What the stack says of a processor without a reserve of its own, instead of a number."""

@@ -54,6 +54,15 @@ def test_enabling_sets_the_concurrency_in_the_same_call() -> None:
     aws.assert_no_pending_responses()
 
 
+def test_disabling_leaves_the_mapping_as_the_template_has_it() -> None:
+    mapping, aws = stubbed()
+    wanted = {"UUID": UUID, "Enabled": False, "ScalingConfig": {"MaximumConcurrency": 2}}
+    aws.add_response("update_event_source_mapping", {}, wanted)
+    with aws:
+        mapping.disable()
+    aws.assert_no_pending_responses()
+
+
 def test_tags_are_those_of_the_mapping() -> None:
     mapping, aws = stubbed()
     aws.add_response("tag_resource", {}, {"Resource": ARN, "Tags": {"a": "b"}})
@@ -73,7 +82,8 @@ def test_a_change_that_lambda_refuses_for_now_is_an_error_of_ours() -> None:
 def test_the_mapping_names_what_turns_it_off_without_this_program() -> None:
     mapping, _ = stubbed()
     assert mapping.off_command == (
-        f"aws lambda update-event-source-mapping --uuid {UUID} --no-enabled --region eu-west-1"
+        f"aws lambda update-event-source-mapping --uuid {UUID} --no-enabled "
+        "--scaling-config MaximumConcurrency=2 --region eu-west-1"
     )
 
 

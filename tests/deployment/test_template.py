@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from b2bpilot.aws.mappings import AS_DEPLOYED, BATCH_SIZE, REPORTS
 from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.local.runtime.log_pattern import log_pattern
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
@@ -171,12 +172,15 @@ def test_no_delivery_comes_before_its_permission_and_its_queue_policy(resources:
 def test_the_redriver_gets_no_letters_until_it_is_told_to(of_type: OfType) -> None:
     (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
     assert mapping["Enabled"] is False
-    assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (10, {"MaximumConcurrency": 2})
+    assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (
+        BATCH_SIZE,
+        {"MaximumConcurrency": AS_DEPLOYED},
+    )
 
 
 def test_a_letter_that_the_redriver_names_stays_and_no_filter_deletes_any(of_type: OfType) -> None:
     (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["FunctionResponseTypes"] == [REPORTS]
     assert "FilterCriteria" not in mapping, "Lambda deletes what a filter leaves out"
 
 
@@ -305,6 +309,52 @@ def test_topic_and_queue_are_encrypted(of_type: OfType) -> None:
 )
 def test_only_our_topic_and_our_api_may_invoke(of_type: OfType, permission: str, source: str) -> None:
     assert source in json.dumps(of_type("AWS::Lambda::Permission")[permission]["SourceArn"])
+
+
+# ---- what Lambda takes ----
+
+VARIABLES_BYTES = 4096
+LONGEST_ARN_OR_URL = 200
+REPLY_BYTES = 3000
+
+
+def longest(value: object, parameters: dict[str, Properties]) -> int:
+    """How many bytes a variable has at most; a letter may have four."""
+    if isinstance(value, dict) and "Fn::If" in value:
+        return max(longest(each, parameters) for each in value["Fn::If"][1:])
+    if isinstance(value, dict) and (name := value.get("Ref")) in parameters:
+        return REPLY_BYTES if name == "ReplyText" else 4 * parameters[name].get("MaxLength", 5)
+    return len(value) if isinstance(value, str) else LONGEST_ARN_OR_URL
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_variables_fit_however_long_the_parameters_are(
+    template: dict[str, Any], functions: dict[str, Properties], name: str
+) -> None:
+    of_all = template["Globals"]["Function"]["Environment"]["Variables"]
+    variables = of_all | functions[name].get("Environment", {}).get("Variables", {})
+    taken = sum(len(each) + longest(value, template["Parameters"]) for each, value in variables.items())
+    assert taken <= VARIABLES_BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("", True),
+        ("x" * 1600, True),
+        ("one\nline " * 160, True),
+        ("x" * 1601, False),
+        ("\u00e9" * 750, True),
+        ("\u00e9" * 751, False),
+        ("\U0001f69a" * 750, True),
+        ("x" * 750 + "\U0001f69a", False),
+    ],
+)
+def test_a_reply_fits_by_its_bytes(template: dict[str, Any], text: str, fits: bool) -> None:
+    reply = template["Parameters"]["ReplyText"]
+    taken = bool(re.fullmatch(reply["AllowedPattern"], text)) and len(text) <= reply["MaxLength"]
+    assert taken is fits
+    assert not fits or len(text.encode()) <= REPLY_BYTES
 
 
 # ---- secrets ----

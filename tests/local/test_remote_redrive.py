@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from b2bpilot.aws.mappings import AS_DEPLOYED
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.errors import Refused
@@ -136,9 +137,11 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
     run_id = _killed_when_on(environment)
     _wait_until_off(deployed)
     eventually(lambda: _counts(deployed, queue) == (21, 0), "21 letters, all visible")
-    found = remote.switched(deployed).run
+    switched = remote.switched(deployed)
+    found = switched.run
     assert found is not None
     assert (found.run_id, found.ended) == (run_id, "nothing is left to try")
+    assert switched.max_concurrency == AS_DEPLOYED
 
     with psycopg.connect(environment.state.database_url) as connection:
         rows = connection.execute(
@@ -161,12 +164,13 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
 def test_leaving_the_command_turns_the_mapping_off(deployed: Environment, queue: Any) -> None:
     with (
         contextlib.suppress(KeyboardInterrupt),
-        remote.redriving(deployed, run_id="left", max_concurrency=2) as running,
+        remote.redriving(deployed, run_id="left", max_concurrency=5) as running,
     ):
         assert next(running.readings).state.is_on
+        assert remote.switched(deployed).max_concurrency == 5
         raise KeyboardInterrupt
     found = remote.switched(deployed)
-    assert not found.state.is_on
+    assert (found.state.is_on, found.max_concurrency) == (False, AS_DEPLOYED)
     assert found.run is not None
     assert (found.run.run_id, found.run.ended) == ("left", "the command ended it")
 

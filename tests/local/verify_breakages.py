@@ -75,6 +75,15 @@ def role_breakage(code: str, function: str, policy: str, sid: str) -> Breakage:
     return Breakage(code, f"role lacks {sid}", do, after)
 
 
+def mapping(**settings: object) -> Act:
+    """The redriver's, with other settings."""
+
+    def act(stage: Stage) -> None:
+        stage.aws("lambda").update_event_source_mapping(UUID=stage.stack.redriver_mapping_id, **settings)
+
+    return act
+
+
 def unsubscribed(stage: Stage) -> None:
     stage.aws("sns").unsubscribe(SubscriptionArn=stage.subscribed())
 
@@ -322,6 +331,13 @@ BREAKAGES = (
         "redriver on without a run",
         lambda s: s.aws("lambda").update_event_source_mapping(UUID=s.stack.redriver_mapping_id, Enabled=True),
     ),
+    Breakage(
+        "B2B175",
+        "redriver with a filter",
+        mapping(FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": {"a": ["b"]}})}]}),
+    ),
+    Breakage("B2B175", "redriver at 8 a time", mapping(ScalingConfig={"MaximumConcurrency": 8})),
+    Breakage("B2B175", "redriver without reports", mapping(FunctionResponseTypes=[])),
     Breakage(
         "B2B104",
         "redriver of another processor",

@@ -164,7 +164,6 @@ def endpoint_name(protocol: str, endpoint: str) -> str:
 
 def is_own_endpoint(stack: StackOutputs, arn: str) -> bool:
     """Whether it is a function of the stack, through an alias or a version, too, or its queue."""
-    partition = stack.topic_arn.split(":")[1]
     names = (
         stack.webhook_function_name,
         stack.processor_function_name,
@@ -172,7 +171,7 @@ def is_own_endpoint(stack: StackOutputs, arn: str) -> bool:
         stack.redriver_function_name,
     )
     functions = {
-        f"arn:{partition}:lambda:{stack.region}:{stack.account_id}:function:{name}" for name in names
+        f"arn:{stack.partition}:lambda:{stack.region}:{stack.account_id}:function:{name}" for name in names
     }
     return function_name(arn) in functions or arn == stack.dead_letter_queue_arn
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.mappings import MappingReading, MappingState
+from b2bpilot.aws.mappings import AS_DEPLOYED, MappingReading, MappingState
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
@@ -160,5 +160,10 @@ def _end(mapping: Mapping, run: RemoteRun, because: str) -> None:
         if known is not None and not known.ended:
             mapping.write_tags(ended_tags(because))
     finally:
-        if mapping.read().state.is_on:
+        if not _is_as_deployed(mapping.read()):
             mapping.disable()
+
+
+def _is_as_deployed(reading: MappingReading) -> bool:
+    """Somebody may have turned it off by hand, with the run's concurrency still in it."""
+    return not reading.state.is_on and reading.max_concurrency == AS_DEPLOYED

@@ -30,7 +30,7 @@ IAM_HEAD = """\
 Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot verify --print-iam -e NAME` prints a policy for each command,
 with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
 and `verify` skips what needs it. `--env local`, `local`, `demo`, `runs list` and `runs show` need nothing; `runs resume` needs what the
-command does that it resumes; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
+command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
 """
 
 
@@ -81,7 +81,7 @@ def _permissions() -> Iterator[str]:
     yield "\n## By action: the least it can be confined to\n"
     yield "| action | resource |"
     yield "|---|---|"
-    names = Names()
+    names = Names(partition="PARTITION")
     for action in RESOURCES:
         yield f"| `{action}` | {_listed(resources(action, names))} |"
 

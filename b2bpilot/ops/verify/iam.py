@@ -189,7 +189,7 @@ class Names:
             environment=stack.environment,
             region=stack.region,
             account=stack.account_id,
-            partition=stack.topic_arn.split(":")[1],
+            partition=stack.partition,
             secret_arn=stack.secret_arn,
             api_id=stack.api_id,
             alarm_topic_arn=f"{stack.topic_arn.rpartition(':')[0]}:*",

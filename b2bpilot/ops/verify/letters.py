@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.mappings import EventSourceMapping
+from b2bpilot.aws.mappings import AS_DEPLOYED, EventSourceMapping
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.ops.status.letters import Letters, Look, letters
@@ -29,6 +29,10 @@ LOOK = ("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility")
 TIME_TO_ACT = timedelta(days=3)
 """A weekend."""
 LATELY = timedelta(hours=1)
+OFF = (
+    "aws lambda update-event-source-mapping --uuid {redriver_mapping_id} --no-enabled "
+    f"--scaling-config MaximumConcurrency={AS_DEPLOYED}"
+)
 
 
 def counters_of(world: World) -> Counters:
@@ -144,7 +148,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the redriver takes letters only while a redrive is on",
         why="Without a run it takes and gives back letters all day long, and hides them from every command.",
-        mend="aws lambda update-event-source-mapping --uuid {redriver_mapping_id} --no-enabled",
+        mend=OFF,
         probe=_redriver_is_off,
         severity=Severity.WARNING,
         actions=("lambda:GetEventSourceMapping", "lambda:ListTags"),

@@ -63,4 +63,5 @@ def _with_names(template: str, world: World) -> str:
         stack = world.stack
     except PilotError:
         return template.replace("{environment}", world.name)
-    return template.format(**{field.name: getattr(stack, field.name) for field in fields(stack)})
+    names = {field.name: getattr(stack, field.name) for field in fields(stack)}
+    return template.format(**names, partition=stack.partition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from b2bpilot import resources
+from b2bpilot.advice import our_command
 from b2bpilot.aws.stack import StackOutdated
 from b2bpilot.aws.stack_state import StackState, read_state, read_template
 from b2bpilot.errors import EnvironmentUnknown
@@ -12,7 +13,8 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, 
 from b2bpilot.ops.verify.mending import told
 from b2bpilot.ops.verify.world import World
 
-DEPLOY = "sam build && sam deploy --config-env {environment}"
+DEPLOY = our_command("deploy")
+"""Not `sam build && sam deploy`: on x86_64 that would build for arm64."""
 DETECT_DRIFT = "aws cloudformation detect-stack-drift --stack-name {stack_name}"
 SHOW_DRIFT = "`aws cloudformation describe-stack-resource-drifts`"
 SHOWN = 3
@@ -85,7 +87,9 @@ def _is_protected(world: World) -> Answer:
         return unanswered("CloudFormation does not say")
     if _state(world).is_protected:
         return holds("termination protection is on")
-    return fails("termination protection is off: one wrong command deletes topic, queue and secret")
+    return fails(
+        "termination protection is off: one wrong command deletes the webhook and everything behind it"
+    )
 
 
 CHECKS = (
@@ -135,7 +139,7 @@ CHECKS = (
         code="B2B014",
         category=Category.STACK,
         statement="production is protected from deletion",
-        why="The dead letters and the secret go with the stack.",
+        why="Without its stack nothing takes Twilio's messages; what outlives it is at work again only after a deploy.",
         mend="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
         probe=_is_protected,
         severity=Severity.WARNING,

@@ -13,7 +13,7 @@ from b2bpilot.ops.verify.world import World
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
     "aws sns subscribe --topic-arn {topic_arn} --protocol lambda --notification-endpoint "
-    "arn:aws:lambda:{region}:{account_id}:function:{processor_function_name} "
+    "arn:{partition}:lambda:{region}:{account_id}:function:{processor_function_name} "
     """--attributes '{{"RedrivePolicy": "{{\\"deadLetterTargetArn\\": \\"{dead_letter_queue_arn}\\"}}"}}'"""
 )
 
@@ -38,17 +38,12 @@ def _readable(world: World) -> list[Subscription]:
     return found
 
 
-def _subscribe_command(world: World) -> str:
-    """In the partition that the stack is in."""
-    return SUBSCRIBE.replace("arn:aws:", f"arn:{world.stack.topic_arn.split(':')[1]}:")
-
-
 def _subscribed(world: World) -> Answer:
     functions = [one for one in all_of(world) if one.protocol == "lambda"]
     if functions:
         return holds(", ".join(one.endpoint for one in functions))
     others = f", only {_counted(len(all_of(world)), 'other subscription')}" if all_of(world) else ""
-    return fails(f"no function is subscribed{others}", mend=_subscribe_command(world))
+    return fails(f"no function is subscribed{others}", mend=SUBSCRIBE)
 
 
 def _subscribed_once(world: World) -> Answer:
@@ -60,9 +55,7 @@ def _subscribed_once(world: World) -> Answer:
             f"the processor is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", mend=""
         )
     functions = [one.endpoint for one in all_of(world) if one.protocol == "lambda"]
-    return fails(
-        f"the processor is not subscribed, but {', '.join(functions)}", mend=_subscribe_command(world)
-    )
+    return fails(f"the processor is not subscribed, but {', '.join(functions)}", mend=SUBSCRIBE)
 
 
 def _confirmed(world: World) -> Answer:

@@ -209,7 +209,7 @@ CHECKS = (
         why="The API answers 500 without calling it.",
         mend="aws lambda add-permission --function-name {webhook_function_name} --statement-id b2bpilot-api "
         "--action lambda:InvokeFunction --principal apigateway.amazonaws.com "
-        "--source-arn 'arn:aws:execute-api:{region}:{account_id}:{api_id}/*/POST/webhook'",
+        "--source-arn 'arn:{partition}:execute-api:{region}:{account_id}:{api_id}/*/POST/webhook'",
         probe=_callable,
         actions=(*READ, "lambda:GetPolicy"),
         needs=("B2B020",),

@@ -76,7 +76,7 @@ def test_a_missing_or_older_stack_is_found(error: Exception) -> None:
 
     assert found.status is Status.FAILED
     assert found.seen.startswith(str(error))
-    assert found.mend == "sam build && sam deploy --config-env staging"
+    assert found.mend == "b2bpilot deploy -e staging --region eu-west-1"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_stack_that_is_not_there_yet_may_still_come(error: Exception, may_chan
     [
         ("UPDATE_IN_PROGRESS", True, None),
         ("CREATE_IN_PROGRESS", True, None),
-        ("UPDATE_ROLLBACK_COMPLETE", False, "sam build && sam deploy --config-env staging"),
+        ("UPDATE_ROLLBACK_COMPLETE", False, "b2bpilot deploy -e staging --region eu-west-1"),
         ("ROLLBACK_COMPLETE", False, None),
         ("DELETE_FAILED", False, None),
     ],
