@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from b2bpilot.twilio.failures import translated
-from b2bpilot.twilio.messages import INBOUND, moment_of
+from b2bpilot.twilio.messages import INBOUND, came_in, moment_of
 from b2bpilot.twilio.rest import Twilio
 
 
@@ -41,7 +41,7 @@ def kept_message(twilio: Twilio, sid: str) -> KeptMessage:
         found = twilio.client.messages(sid).fetch()
         return KeptMessage(
             sid=sid,
-            direction=str(found.direction or "unknown direction"),
+            direction=INBOUND if came_in(found) else str(found.direction or "unknown direction"),
             status=str(found.status or "unknown"),
             at=moment_of(found),
             error_code=str(found.error_code) if found.error_code else None,

@@ -13,6 +13,7 @@ from b2bpilot.twilio.redaction import Content, is_masked
 from b2bpilot.twilio.rest import PAGE, Twilio
 
 INBOUND = "inbound"
+INBOUND_STATES = ("receiving", "received")
 PADDING = timedelta(days=1)
 """Twilio's filter knows whole GMT days only (facts D6); one more on each side leaves nothing to its interpretation."""
 
@@ -80,7 +81,7 @@ def inbound_message(twilio: Twilio, sid: str) -> InboundMessage | None:
     """Return one message as the list would show it; None when it was sent. Raises TwilioFailed."""
     with translated(f"read message {sid}"):
         found = twilio.client.messages(sid).fetch()
-        return _inbound(found) if found.direction == INBOUND else None
+        return _inbound(found) if came_in(found) else None
 
 
 def message_details(twilio: Twilio, sid: str) -> MessageDetails:
@@ -109,7 +110,15 @@ def _read_page(read: Callable[[], Any]) -> tuple[list[InboundMessage], Any]:
     """Return what came in on a page, and the page, which leads to the next one; no page, no messages."""
     with translated("list messages"):
         page = read()
-        return [_inbound(each) for each in page or () if each.direction == INBOUND], page
+        return [_inbound(each) for each in page or () if came_in(each)], page
+
+
+def came_in(found: Any) -> bool:
+    """Tell whether a message was not sent. Its direction may be null: then the status tells, and where that is, too, it may
+    have come in."""
+    if found.direction is not None:
+        return bool(found.direction == INBOUND)
+    return found.status in (None, *INBOUND_STATES)
 
 
 def _inbound(found: Any) -> InboundMessage:

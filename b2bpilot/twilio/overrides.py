@@ -40,7 +40,8 @@ def retries_server_errors(url: str) -> bool:
 def retries_timeouts(url: str) -> bool:
     """Tell whether it calls it again when no answer came in time, and has time left for that."""
     values = _values(url)
-    return _is_retried(url, "rt") and int(values["rt"]) < int(values["tt"])
+    least, _ = RANGES["rt"]
+    return _is_retried(url, "rt") and int(values["rt"]) + least <= int(values["tt"])
 
 
 def _is_retried(url: str, kind: str) -> bool:

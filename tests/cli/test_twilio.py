@@ -631,6 +631,7 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     assert (back.exit_code, again.exit_code) == (0, 0)
     assert settings(double) == before
     assert "Nothing is to be changed" in again.stdout
+    assert "not switched: webhook rules" in done.stderr
     assert "What decides now" in back.stderr
 
 
@@ -887,6 +888,8 @@ def test_an_interrupted_cut_over_that_somebody_finished_by_hand_claims_no_change
     assert resumed.exit_code == 0
     assert "Changed" not in resumed.stdout
     assert "It was changed before." in resumed.stdout
+    (record,) = run("runs", "list", "-o", "json").document["runs"]
+    assert (record["counts"]["changed"], record["counts"]["set_already"]) == (1, 1)
 
 
 def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> None:

@@ -81,6 +81,7 @@ def test_what_is_no_override_is_named(fragment: str, faults: list[str]) -> None:
         ("#rc=3&rp=5xx,ct,rt", True, False),
         ("#rp=all&rt=5000", True, True),
         ("#rp=all&rt=5000&tt=5000", True, False),
+        ("#rp=all&rt=14999", True, False),
         ("#rc=0&rp=all&rt=5000", False, False),
         ("#rc=9&rp=all&rt=5000", False, False),
     ],

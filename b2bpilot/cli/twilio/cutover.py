@@ -13,7 +13,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.confirm import ask_for
-from b2bpilot.cli.twilio.route import REVEAL, levels_table, require_not_empty, shown_number
+from b2bpilot.cli.twilio.route import NOT_READ, REVEAL, levels_table, require_not_empty, shown_number
 from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
@@ -125,6 +125,7 @@ def _show_plan(
         pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: " + our_command("twilio", "route"))
     pilot.output.record({}, text=[""])
     show_changes(pilot, planned)
+    pilot.output.notice(f"Not read, and not switched: {NOT_READ}.")
     for warning in _warnings(planned, url, fallback_url):
         pilot.output.notice(warning)
 

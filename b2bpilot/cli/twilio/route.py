@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.routing import VerifiedUrls
 
 FOUND = 3
+NOT_READ = "webhook rules, which override # overrides and signatures; WhatsApp senders; short codes"
 NUMBER = Annotated[
     str | None, typer.Option("--number", help="Only this number, such as +15005550001.", metavar="NUMBER")
 ]
@@ -102,9 +103,7 @@ def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
         )
     ]
     pilot.output.record({}, text=text)
-    pilot.output.notice(
-        "Not read: webhook rules, which override # overrides and signatures; WhatsApp senders; short codes."
-    )
+    pilot.output.notice(f"Not read: {NOT_READ}.")
 
 
 def _tell_dangers(

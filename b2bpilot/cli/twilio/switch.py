@@ -39,7 +39,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             )
         with resumed_run(pilot, record) as journal:
             unread = switch.switch(twilio, left, journal, is_resumed=switch.has_begun(record))
-            journal.finish({"changed": len(planned)})
+            journal.finish(switch.counts(record, planned, left))
     told = switch.in_words(left, unread)
     text = f"Changed {len(left)}; {told}" if left else "It was changed before."
     pilot.output.record({"changed": len(left), "run_id": record.run_id}, text=[text])

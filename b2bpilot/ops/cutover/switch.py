@@ -161,6 +161,14 @@ def has_begun(record: RunRecord) -> bool:
     return any(state.stage is not Stage.PLANNED for state in record.messages.values())
 
 
+def counts(record: RunRecord, changes: Sequence[Change], made: Sequence[Change]) -> dict[str, int]:
+    """Return what a run that was gone on with has changed, and what it found set: by an answer that it lost, or by somebody."""
+    accepted = {sid for sid, state in record.messages.items() if state.was_accepted}
+    changed = accepted | {each.sid for each in made}
+    found = sum(each.sid not in changed for each in changes)
+    return {"changed": len(changed), **({"set_already": found} if found else {})}
+
+
 def in_words(changes: Sequence[Change], unread: Sequence[Change]) -> str:
     """Say how it is known that changes were made."""
     if not unread:

@@ -20,7 +20,7 @@ def in_words(evidence: Evidence) -> str:
     if found is None:
         return ""
     if found.is_absent:
-        return "Twilio has no such message"
+        return "This environment's Twilio account has no such message"
     if found.received_at is None:
         return "Twilio sent it, and did not receive it"
     failed = sorted({failure.code for failure in evidence.webhook_failures})
@@ -34,7 +34,7 @@ def gaps(evidence: Evidence, *, is_lost: bool) -> Iterator[str]:
     if found is None:
         return
     if found.is_absent and evidence.lines("webhook", "rejected"):
-        yield "Twilio has no such message: somebody else may have sent the request"
+        yield "this environment's Twilio account has no such message: it is another account's, or somebody else sent the request"
     if is_lost and not evidence.webhook_failures:
         yield "Twilio tells of no failed webhook call: nothing says why the webhook did not get it"
 

@@ -69,7 +69,7 @@ class _Told:
             kept = kept_message(twilio, self.sid)
         except TwilioNotFound:
             self.at_twilio = AtTwilio(received_at=None, is_absent=True)
-            self.notes.append("has no such message")
+            self.notes.append("this environment's account has no such message")
             return
         self._tell(kept)
         if kept.at is not None or not kept.is_inbound:

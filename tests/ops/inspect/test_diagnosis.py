@@ -348,7 +348,7 @@ def test_an_old_message_is_reconciled_from_its_own_time() -> None:
 
 def test_a_refused_request_that_twilio_does_not_know_is_perhaps_somebody_elses() -> None:
     found = told(REJECTED, at_twilio=AtTwilio(received_at=None, is_absent=True))
-    assert "somebody else may have sent the request" in found.gaps[0]
+    assert "another account's, or somebody else sent the request" in found.gaps[0]
     assert not any("reconcile" in step for step in steps(found))
 
 

@@ -75,7 +75,7 @@ def test_alerts_that_cannot_be_read_leave_the_arrival(double: TwilioDouble) -> N
 
 def test_a_message_and_a_reply_that_twilio_does_not_have_are_named(double: TwilioDouble) -> None:
     absent = ask(double.url, "SM" + "0" * 32)
-    assert absent.note == "has no such message"
+    assert absent.note == "this environment's account has no such message"
     assert absent.at_twilio is not None
     assert absent.at_twilio.is_absent
     answer = ask(double.url, received(double), reply_sid="SM" + "0" * 32)

@@ -139,6 +139,28 @@ def test_a_message_without_a_date_is_said_to_have_none_and_ends_nothing(
     assert "has no date" in explanation(finding, now=world.now)
 
 
+@pytest.mark.parametrize("status", ["received", "receiving", None])
+def test_a_message_whose_direction_twilio_does_not_tell_is_judged_all_the_same(
+    world: World, status: str | None
+) -> None:
+    missing, unlisted = world.receive(2)
+    world.store([unlisted])
+    world.double.hide(unlisted)
+    for sid in (missing, unlisted):
+        world.double.book.change("message", sid, {"direction": None, "status": status})
+
+    assert world.counts() == {Verdict.MISSING: 1, Verdict.STORED: 1}
+
+
+def test_a_message_that_was_sent_is_none_that_is_missing_though_its_direction_is_not_told(
+    world: World,
+) -> None:
+    (sid,) = world.receive(1)
+    world.double.book.change("message", sid, {"direction": None, "status": "delivered"})
+
+    assert world.counts() == {}
+
+
 def test_rows_that_twilio_does_not_know_are_named(world: World) -> None:
     known, unknown = world.receive(1), [resources.new_sid("SM"), resources.new_sid("MM")]
     world.store([*known, *unknown])
