@@ -13,7 +13,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.errors import SettingsInvalid
-from b2bpilot.pipeline.certificates import usable, written
+from b2bpilot.pipeline.certificates import name_of, usable, written
 from b2bpilot.pipeline.clock import Machine, machine_time
 from b2bpilot.pipeline.dsn import check_dsn
 
@@ -37,27 +37,32 @@ SYSTEM = "system"
 FULL = "verify-full"
 VERIFYING = frozenset({FULL, "verify-ca"})
 NAMED_FILE = "the file of sslrootcert in the database URL"
+WHOM = {
+    FIELD: f"the CA in the secret's field {FIELD}",
+    KNOWN: "the one that this version knows for such a host, RDS's or a public CA,",
+}
 LEAVE_IT_OUT = f"leave sslrootcert out: RDS's CAs and public ones are known here; another goes into the secret's field {FIELD} (PEM)"
 
 
 def with_own_ca(dsn: str, ca: str | None, *, machine: Machine = machine_time) -> str:
-    """Return `dsn` with the CA (PEM) that its secret holds, if it verifies and names no file that is here.
+    """Return the `dsn` of a secret with the CA (PEM) that stands beside it, else with a known one, if it verifies and names
+    no file that is here. The shell's variables are not asked: the same happens wherever it is read.
 
     Raises SettingsInvalid for a DSN that is none, and for a CA that cannot be used.
     """
-    if not ca:
-        return dsn
     check_dsn(dsn)
-    said = _said(dsn, os.environ)
+    if not ca:
+        return with_ca(dsn, {})
+    said = _said(dsn, {})
     if not _verifies(said) or Path(_file(said) or "").is_file():
         return dsn
     pem = usable(ca, f"{FIELD} of the secret", now=machine())
     return make_conninfo(dsn, sslmode=said.get("sslmode", FULL), sslrootcert=str(written(pem, FIELD)))
 
 
-def with_ca(dsn: str) -> str:
+def with_ca(dsn: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return `dsn` with a CA, if it verifies and names none; a service file may name its own. Raises SettingsInvalid."""
-    said = _said(dsn, os.environ)
+    said = _said(dsn, environ)
     if not _verifies(said) or _file(said) or "service" in said:
         return dsn
     mode = said.get("sslmode", FULL)
@@ -88,10 +93,9 @@ def require_usable_file(dsn: str, *, machine: Machine = machine_time) -> None:
 
 def whom(dsn: str) -> str:
     """Return in words which CA is believed."""
-    root = Path(_file(_said(dsn, os.environ)) or KNOWN)
-    if root.name.startswith(FIELD):
-        return f"the CA in the secret's field {FIELD}"
-    return "what this version knows, RDS's CAs and public ones," if root.name == KNOWN else NAMED_FILE
+    root = _file(_said(dsn, os.environ))
+    name = name_of(Path(root)) if root else KNOWN
+    return WHOM.get(name or "", NAMED_FILE)
 
 
 def verifies(dsn: str, environ: Mapping[str, str]) -> bool:

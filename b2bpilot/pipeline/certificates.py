@@ -64,6 +64,11 @@ def written(pem: str, name: str) -> Path:
     return path
 
 
+def name_of(path: Path) -> str | None:
+    """Return the name with which a file was `written`; None for one of somebody else."""
+    return path.name.rpartition("-")[0] if path.parent == _folder() else None
+
+
 def _write(path: Path, pem: str) -> None:
     """Whole or not at all: another thread may read it meanwhile. A folder that a cleaner took away is made again."""
     path.parent.mkdir(mode=0o700, exist_ok=True)

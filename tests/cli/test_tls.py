@@ -175,6 +175,19 @@ def test_a_url_without_a_ca_believes_the_public_ones_in_both(secret: Write, run:
         processor.end()
 
 
+@pytest.mark.usefixtures("public_ca")
+@pytest.mark.parametrize("with_its_own", [True, False])
+def test_the_shell_does_not_say_whom_the_secrets_url_believes(
+    secret: Write, run: Run, url: Url, monkeypatch: pytest.MonkeyPatch, *, with_its_own: bool
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", "/nowhere/ca.pem")
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    secret(url(sslmode="verify-full"), **({} if with_its_own else {"ca": None}))
+
+    assert runs() == ["stored"]
+    assert run("submissions", "list", "-e", "staging").exit_code == 0
+
+
 def test_the_stale_processor_and_migrate_believe_the_secrets_ca_too(
     secret: Write, run: Run, url: Url
 ) -> None:
@@ -252,6 +265,20 @@ def test_a_ca_that_is_not_the_servers_is_named_as_whose_it_is(secret: Write, run
 
     assert result.exit_code == 1
     assert "the CA in the secret's field DATABASE_CA did not sign the server's certificate" in result.stderr
+
+
+def test_what_is_shipped_is_named_as_that_where_it_does_not_do(secret: Write, run: Run, url: Url) -> None:
+    secret(url(sslmode="verify-full"), ca=None)
+
+    of_secret = run("submissions", "list", "-e", "staging")
+    given = run("submissions", "list", "--database-url", url(sslmode="verify-full"))
+
+    for result in (of_secret, given):
+        assert result.exit_code == 1
+        assert (
+            "hint: the one that this version knows for such a host, RDS's or a public CA, did not sign"
+            in result.stderr
+        )
 
 
 def test_system_with_less_than_verify_full_is_refused_as_libpq_says_it(run: Run, url: Url) -> None:
