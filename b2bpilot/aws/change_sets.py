@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
@@ -40,7 +41,8 @@ class Import:
     logical_id: str
     queue_url: str
     template: Mapping[str, Any]
-    name: str = "import-dead-letters"
+    name: str = field(default_factory=lambda: f"import-dead-letters-{token_hex(4)}")
+    """Its own each time: one that failed keeps its name."""
 
     @property
     def resources(self) -> list[dict[str, Any]]:

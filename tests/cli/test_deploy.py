@@ -184,6 +184,19 @@ def test_missing_parameters_are_named_where_nobody_can_be_asked(run: Run, record
     assert recorder.calls() == []
 
 
+def test_parameters_that_do_not_fit_together_are_told_before_anything_is_built(
+    run: Run, recorder: Sam, tmp_path: Path
+) -> None:
+    path = tmp_path / "vpc.yaml"
+    path.write_text(yaml.safe_dump({**SECRETS, "SubnetIds": "subnet-0123456789abcdef0"}))
+
+    result = run("deploy", "-e", "dev", "--parameters", str(path), "--yes")
+
+    assert result.exit_code == 2
+    assert "do not fit together: SubnetIds need SecurityGroupIds" in result.stderr
+    assert recorder.calls() == []
+
+
 def test_samconfigs_parameters_are_kept_and_its_other_settings_left_to_sam(
     run: Run, recorder: Sam, secrets: str, tmp_path: Path
 ) -> None:

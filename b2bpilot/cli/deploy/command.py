@@ -58,6 +58,7 @@ def deploy(
         )
     from b2bpilot.ops.deploy.checkout import Checkout
     from b2bpilot.ops.deploy.plan import plan
+    from b2bpilot.ops.deploy.rules import require as require_rules
     from b2bpilot.ops.deploy.sam import Sam, sam_program
 
     checkout = Checkout.at(resources.PACKAGE.parent)
@@ -74,6 +75,7 @@ def deploy(
         pilot.output.notice(line)
     if found.missing:
         found = found.with_values(asked(pilot, found.missing, is_read=parameters == "-"))
+    require_rules(checkout.template, found.all_values)
     pilot.confirmation(yes=yes).ask([], "Go on?")
     _deploy(pilot, sam, found, builds=not no_build, asks=not yes)
 

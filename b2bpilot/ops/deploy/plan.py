@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from b2bpilot.aws import change_sets
 from b2bpilot.aws.change_sets import Deployed
@@ -12,7 +12,7 @@ from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.errors import Refused, UsageError
-from b2bpilot.ops.deploy import parameters
+from b2bpilot.ops.deploy import parameters, rules
 from b2bpilot.ops.deploy.checkout import Checkout, SamConfig
 from b2bpilot.ops.deploy.left_queue import LeftQueue, left_queue
 from b2bpilot.ops.deploy.parameters import Parameter
@@ -48,11 +48,16 @@ class Plan:
     values: Mapping[str, str] = field(repr=False)
     left: LeftQueue | None
     missing: tuple[Parameter, ...]
-    """Parameters without a default that neither the stack nor anybody gave."""
+    """Parameters that neither the stack nor anybody gave: those without a default, and secrets that a rule asks for."""
 
     @property
     def is_first(self) -> bool:
         return self.before is None
+
+    @property
+    def all_values(self) -> Mapping[str, str]:
+        """Those that the stack has then."""
+        return {**(self.before.parameters if self.before else {}), **self.values}
 
     def with_values(self, more: Mapping[str, str]) -> Plan:
         return replace(self, values={**self.values, **more}, missing=())
@@ -87,7 +92,6 @@ def plan(
     before = _before(access, stack_name)
     values = {**config.overrides, **(given or {}), ENVIRONMENT: environment}
     values[ARCHITECTURE] = _architecture(architecture, values, before, known)
-    kept = before.parameters.keys() if before else ()
     return Plan(
         environment=environment,
         stack_name=stack_name,
@@ -99,11 +103,18 @@ def plan(
         left=None
         if before
         else left_queue(access, stack_name=stack_name, environment=environment, template=template),
-        missing=tuple(
-            each
-            for name, each in known.items()
-            if each.default is None and name not in values and name not in kept
-        ),
+        missing=_missing(template, known, {**(before.parameters if before else {}), **values}),
+    )
+
+
+def _missing(
+    template: Mapping[str, Any], known: Mapping[str, Parameter], there: Mapping[str, str]
+) -> tuple[Parameter, ...]:
+    asked = frozenset().union(*(each.names for each in rules.broken(template, there)))
+    return tuple(
+        each
+        for name, each in known.items()
+        if name not in there and (each.default is None or (each.is_secret and name in asked))
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -89,6 +90,20 @@ def test_an_import_that_cloudformation_refuses_says_why(plain_emulator: AwsAcces
     client.delete_queue(QueueUrl=url)
     with pytest.raises(AwsError, match="was not found"):
         take_in(plain_emulator, found)
+
+
+def test_an_import_that_was_refused_is_tried_again_under_another_name(plain_emulator: AwsAccess) -> None:
+    client = plain_emulator.client("sqs")
+    client.create_queue(QueueName="b2b-pilot-dead-letters-again")
+    found = find(plain_emulator, "again")
+    assert found is not None
+    wrong = replace(found, taking_in=replace(found.taking_in, queue_url=f"{found.url}-other"))
+    with pytest.raises(AwsError):
+        take_in(plain_emulator, wrong)
+
+    second = find(plain_emulator, "again")
+    assert second is not None
+    take_in(plain_emulator, second)
 
 
 def test_the_printed_commands_are_what_is_done(plain_emulator: AwsAccess) -> None:

@@ -15,7 +15,7 @@ KNOWN = parameters(parse(resources.template().read_text(encoding="utf-8")))
 def test_the_templates_parameters_are_known_by_their_defaults_and_secrets() -> None:
     assert KNOWN["Architecture"].default == "arm64"
     assert KNOWN["TwilioAuthToken"].default is None
-    assert [name for name, each in KNOWN.items() if each.is_secret] == ["TwilioAuthToken", "DatabaseUrl"]
+    assert {"TwilioAuthToken", "DatabaseUrl"} == {name for name, each in KNOWN.items() if each.is_secret}
 
 
 def test_a_default_of_the_template_fits_its_own_rules() -> None:

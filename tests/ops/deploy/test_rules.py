@@ -1,0 +1,56 @@
+"""The template's Rules, judged as CloudFormation judges them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from b2bpilot import resources
+from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.deploy.rules import broken, require
+from b2bpilot.ops.verify.template import parse
+
+TEMPLATE = parse(resources.template().read_text(encoding="utf-8"))
+EITHER = {"Fn::Not": [{"Fn::And": [{"Fn::Equals": [{"Ref": name}, ""]} for name in ("Url", "Arn")]}]}
+NOT_BOTH = {"Fn::Or": [{"Fn::Equals": [{"Ref": name}, ""]} for name in ("Url", "Arn")]}
+
+
+def of(assertion: Any, condition: Any = True) -> dict[str, Any]:
+    return {
+        "Parameters": {"Url": {"Default": ""}, "Arn": {"Default": ""}, "Other": {"Default": "x"}},
+        "Rules": {"One": {"RuleCondition": condition, "Assertions": [{"Assert": assertion, "AssertDescription": "no"}]}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("assertion", "values", "holds"),
+    [
+        (EITHER, {}, False),
+        (EITHER, {"Url": "u"}, True),
+        (EITHER, {"Arn": "a"}, True),
+        (NOT_BOTH, {"Url": "u"}, True),
+        (NOT_BOTH, {"Url": "u", "Arn": "a"}, False),
+        ({"Fn::Equals": [{"Ref": "Other"}, "x"]}, {}, True),
+        ({"Fn::EachMemberEquals": [{"Ref": "Url"}, "a"]}, {"Url": "a,b"}, False),
+        ({"Fn::Contains": [["a"], {"Ref": "Url"}]}, {}, True),
+    ],
+)
+def test_an_assertion_is_judged(assertion: Any, values: dict[str, str], holds: bool) -> None:
+    assert (broken(of(assertion), values) == []) is holds
+
+
+def test_a_rule_whose_condition_does_not_hold_says_nothing() -> None:
+    assert broken(of(EITHER, {"Fn::Equals": [{"Ref": "Other"}, "y"]}), {}) == []
+
+
+def test_what_is_broken_names_its_parameters() -> None:
+    (found,) = broken(of(EITHER), {})
+    assert found.names == {"Url", "Arn"}
+
+
+def test_subnets_need_security_groups() -> None:
+    given = {"SubnetIds": "subnet-0123456789abcdef0", "DatabaseUrl": "postgresql://db.example/b2b"}
+    with pytest.raises(SettingsInvalid, match="SubnetIds need SecurityGroupIds"):
+        require(TEMPLATE, given)
+    require(TEMPLATE, given | {"SecurityGroupIds": "sg-0123456789abcdef0"})
