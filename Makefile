@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --no-deps
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench lock clean
+.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,9 +52,10 @@ format: $(STAMP) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-build: $(STAMP) ## Build the functions as `sam deploy` uploads them, and the wheel
+build: $(STAMP) ## Build the functions as `sam deploy` uploads them, their bills of materials (dist/sbom), and the wheel
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
-	$(BIN)/python -m build --outdir dist
+	$(BIN)/python .ci/bill_of_materials.py .aws-sam/build dist/sbom
+	$(BIN)/python -m build --no-isolation --outdir dist
 
 deploy: $(STAMP) ## Build and deploy an environment, after saying where (ENV=dev ARCHITECTURE=x86_64 ARGS="--parameters dev.yaml")
 	@$(BIN)/b2bpilot deploy $(if $(ENV),-e $(ENV)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(ARGS)
@@ -64,6 +65,9 @@ docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks the
 
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+audit: $(SCANNERS)/installed ## Ask whether a package has a known vulnerability, or say that nobody could be asked
+	@.ci/audit
 
 lock: $(STAMP) ## Write constraints.txt and .ci/scanners.txt anew, with hashes (ARGS="--upgrade" for newer versions)
 	$(LOCK) --extra local --group dev --output-file constraints.txt pyproject.toml

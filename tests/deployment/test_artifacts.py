@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,60 @@ def test_the_binary_psycopg_is_there_for_both(arm64: Artifacts, x86_64: Artifact
 @pytest.mark.parametrize("function", HANDLERS)
 def test_both_architectures_get_the_same_packages(arm64: Artifacts, x86_64: Artifacts, function: str) -> None:
     assert packages(arm64[function]) == packages(x86_64[function])
+
+
+def licences(artifact: Path) -> dict[str, str]:
+    """What each package in it says of its licence."""
+    found = [each.metadata for each in distributions(path=[str(artifact)])]
+    return {each["Name"]: each.get("License-Expression") or each["License"] for each in found}
+
+
+def noticed(root: Path, title: str) -> dict[str, str]:
+    """A table of NOTICE: the first two columns of its rows."""
+    table = (root / "NOTICE").read_text().partition(f"\n{title} ")[2].partition("\n\n")[0]
+    return dict(row.split()[:2] for row in table.splitlines()[1:])  # type: ignore[misc]
+
+
+def test_the_notice_names_every_package_that_is_shipped_and_its_licence(arm64: Artifacts, root: Path) -> None:
+    shipped = {name: licence for artifact in arm64.values() for name, licence in licences(artifact).items()}
+
+    assert noticed(root, "package") == shipped
+
+
+def test_the_notice_names_every_library_that_psycopg_brings_along(
+    arm64: Artifacts, x86_64: Artifacts, root: Path
+) -> None:
+    for artifacts in (arm64, x86_64):
+        files = artifacts["BackgroundProcessorFunction"].glob("*.libs/*.so*")
+        assert {file.name.partition("-")[0] for file in files} == noticed(root, "library").keys()
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_an_artifact_carries_our_licence_and_the_notice(arm64: Artifacts, root: Path, function: str) -> None:
+    for name in ("LICENSE", "NOTICE"):
+        assert (arm64[function] / name).read_text() == (root / name).read_text()
+
+
+def test_a_bill_of_materials_lists_what_is_in_the_artifact(
+    arm64: Artifacts, run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    done = run(
+        "python", ".ci/bill_of_materials.py", str(arm64["WebhookHandlerFunction"].parent), str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name.removesuffix(".cdx.json") for path in tmp_path.iterdir()} == set(HANDLERS)
+    for function, artifact in arm64.items():
+        components = json.loads((tmp_path / f"{function}.cdx.json").read_text()).get("components", [])
+        packaged = {
+            f"{each['name']}-{each['version']}" for each in components if "pypi" in each.get("purl", "")
+        }
+        assert {name.replace("-", "_") for name in packaged} == {
+            name.replace("-", "_") for name in packages(artifact)
+        }
+        files = {
+            file.name for file in (*artifact.glob("*.libs/*.so*"), *artifact.glob("b2bpilot/pipeline/*.pem"))
+        }
+        assert len([each for each in components if "hashes" in each]) == len(files)
 
 
 @pytest.mark.parametrize("function", HANDLERS)

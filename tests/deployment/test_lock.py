@@ -57,7 +57,7 @@ def test_every_package_has_hashes_and_nothing_says_where_it_comes_from(name: str
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """What lambdas/Makefile reads, with a list of its own."""
-    for name in ("b2bpilot", "lambdas", ".venv"):
+    for name in ("b2bpilot", "lambdas", ".venv", "LICENSE", "NOTICE"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "constraints.txt").write_text((ROOT / "constraints.txt").read_text())
     (tmp_path / "artifact").mkdir()
