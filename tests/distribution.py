@@ -35,6 +35,7 @@ LONG = (
     "tests/cli/migrate/",
     "tests/cli/test_twilio.py",
     "tests/cli/test_verify.py",
+    "tests/cli/test_tls.py",
 )
 """In the order in which they begin; a new file that takes long belongs here, else it may begin last and end alone."""
 
