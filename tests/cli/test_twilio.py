@@ -892,6 +892,35 @@ def test_an_interrupted_cut_over_that_somebody_finished_by_hand_claims_no_change
     assert (record["counts"]["changed"], record["counts"]["set_already"]) == (1, 1)
 
 
+def test_a_number_that_is_gone_keeps_no_other_from_being_restored(
+    run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
+    kept, released = [
+        add_number(double, number, sms_url="https://old.example/") for number in (NUMBER, OTHER)
+    ]
+    service = add_service(double, kept, released, uses_number_webhook=True, inbound_request_url="https://s")
+    done = run("twilio", "cutover", "--to", "stack", "--service", service, "--confirm", service, "-o", "json")
+    double.book.remove("number", released)
+
+    dry = run("twilio", "rollback", done.document["run_id"], "--dry-run")
+    back = run("twilio", "rollback", done.document["run_id"], "--yes")
+    again = run("twilio", "rollback", done.document["run_id"], "--yes")
+
+    assert [each["sms_url"] for each in double.book.all(Filter(kind="number"))] == ["https://old.example/"]
+    assert (dry.exit_code, back.exit_code, again.exit_code) == (5, 4, 5)
+    assert "Restored 1; read back and found as written" in back.stdout
+    for found in (dry, back, again):
+        assert f"number {released} is not at Twilio any more" in found.stderr
+
+
+def test_an_account_without_numbers_has_none_to_name(run: Run, double: TwilioDouble) -> None:
+    found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
+
+    assert found.exit_code == 1
+    assert "the Twilio account has no phone numbers" in found.stderr
+
+
 def test_only_a_cut_over_can_be_rolled_back(run: Run, double: TwilioDouble) -> None:
     receive(double)
     run("twilio", "reconcile", "--publish-missing", "--yes", "--wait", "0s")

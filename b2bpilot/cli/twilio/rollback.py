@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,10 +52,10 @@ def rollback(
     twilio = twilio_access_of(pilot).connect()
     _require_same_account(record, twilio)
     with the_only_switch(pilot):
-        undone = switch.undone(record)
+        undone, gone = _there_and_gone(twilio, switch.undone(record))
         left = switch.remaining(twilio, undone, run_id=record.run_id, force=force)
         blank = switch.without_url(twilio, undone)
-        if left or not blank:
+        if left or not (blank or gone):
             show_changes(pilot, left)
         if left and dry_run:
             pilot.output.notice("Dry run: nothing was changed.")
@@ -64,7 +64,7 @@ def rollback(
                 ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Go on?"
             )
             _restore(pilot, record, twilio, left, reason=reason)
-    _require_none_blank(blank, is_some_restored=bool(left) and not dry_run)
+    _require_all_restored(blank, gone, is_some_restored=bool(left) and not dry_run)
 
 
 def _restore(
@@ -100,13 +100,35 @@ def _require_same_account(record: RunRecord, twilio: Twilio) -> None:
         )
 
 
-def _require_none_blank(blank: Sequence[Change], *, is_some_restored: bool) -> None:
+def _there_and_gone(twilio: Twilio, undone: Sequence[Change]) -> tuple[Sequence[Change], Sequence[Change]]:
+    """What was released or deleted since keeps nothing else from being restored."""
+    from b2bpilot.ops.cutover import switch
+
+    there = switch.present(twilio, undone)
+    return there, [each for each in undone if each not in there]
+
+
+def _require_all_restored(blank: Sequence[Change], gone: Sequence[Change], *, is_some_restored: bool) -> None:
     """Raises PartlyFailed, or Refused where there was nothing else to restore."""
-    if not blank:
+    if not blank and not gone:
         return
-    names = ", ".join(f"{each.level.value} {each.sid}" for each in blank)
-    told = f"{names} had no URL before and keeps the new one: without a URL messages are lost for good"
-    hint = "point it elsewhere with " + our_command("twilio", "cutover", "--to", "URL")
+    told = "; ".join([*_blank_in_words(blank), *_gone_in_words(gone)])
+    hint = "point it elsewhere with " + our_command("twilio", "cutover", "--to", "URL") if blank else None
     if is_some_restored:
         raise PartlyFailed(told, hint=hint)
     raise Refused(f"{told}. Nothing was changed", hint=hint)
+
+
+def _blank_in_words(blank: Sequence[Change]) -> Iterator[str]:
+    if blank:
+        keep = "keeps" if len(blank) == 1 else "keep"
+        yield f"{_names(blank)} had no URL before and {keep} the new one: without a URL messages are lost for good"
+
+
+def _gone_in_words(gone: Sequence[Change]) -> Iterator[str]:
+    if gone:
+        yield f"{_names(gone)} {'is' if len(gone) == 1 else 'are'} not at Twilio any more"
+
+
+def _names(changes: Sequence[Change]) -> str:
+    return ", ".join(f"{each.level.value} {each.sid}" for each in changes)

@@ -70,7 +70,12 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
                 hint="see " + our_command("twilio", "route", "--reveal"),
             )
         return _of_number(routes, found[0])
-    if not routes or len(_of_number(routes, routes[0]).affected) != len(routes):
+    if not routes:
+        raise NotFound(
+            "the Twilio account has no phone numbers",
+            hint="WhatsApp senders and short codes are switched in Twilio's console",
+        )
+    if len(_of_number(routes, routes[0]).affected) != len(routes):
         raise UsageError(
             f"the Twilio account has {len(routes)} numbers: name one with --number, or a service with --service",
             hint="see " + our_command("twilio", "route"),

@@ -16,7 +16,7 @@ from b2bpilot.ops.cutover.route import Level
 from b2bpilot.ops.cutover.writing import make, name_of, read
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
 from b2bpilot.ops.runs.runs import records
-from b2bpilot.twilio.failures import TwilioFailed
+from b2bpilot.twilio.failures import TwilioFailed, TwilioNotFound
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.webhook_setting import WebhookSetting
 
@@ -104,6 +104,19 @@ def remaining(
             )
         left.append(replace(each, before=each.before if now == each.after else now))
     return left
+
+
+def present(twilio: Twilio, changes: Sequence[Change]) -> list[Change]:
+    """Return the changes of what is still at Twilio. Reads only."""
+    return [each for each in changes if _is_there(twilio, each)]
+
+
+def _is_there(twilio: Twilio, change: Change) -> bool:
+    try:
+        read(twilio, change)
+    except TwilioNotFound:
+        return False
+    return True
 
 
 def _overwriting(run_id: str | None) -> Words:
