@@ -136,7 +136,7 @@ def edit(trial: Trial) -> str:
     require(
         said.document["edited"]["changed"] is True, "it must be changed", saw=said.document, hint=said.command
     )
-    return " ".join(line.strip() for line in said.document["diff"])
+    return " ".join(line.strip(" ,").replace("    ", " ") for line in said.document["diff"])
 
 
 def redrive(trial: Trial) -> str:

@@ -19,6 +19,7 @@ from b2bpilot.advice import written
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.runs.journal import Journal, operator_name
+from b2bpilot.plural import many
 
 LOOKED_AT = frozenset({0, 1})
 """What verify ends with when it could look: a failed check is what it is asked for."""
@@ -98,7 +99,7 @@ def _judge_checks(
     commands: CommandLine, checks: Mapping[str, Mapping[str, Any]], known: frozenset[str], report: Report
 ) -> None:
     failed = {code: check["seen"] for code, check in sorted(checks.items()) if check["status"] == "failed"}
-    for code in failed.keys() & known:
+    for code in sorted(failed.keys() & known):
         report.add("verify", Verdict.NOT_TRIED, f"{code} is known to fail here: {failed[code]}")
     new = [
         f"{code} {checks[code]['statement']}: {seen}" for code, seen in failed.items() if code not in known
@@ -108,7 +109,7 @@ def _judge_checks(
         report.add("verify", Verdict.FAILED, f"{'; '.join(new)}. What mends it: {mends}")
     else:
         counts = Counter(check["status"] for check in checks.values())
-        told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        told = f"{counts['ok']} ok, {many(counts['warning'], 'warning')}, {counts['skipped']} skipped"
         report.add("verify", Verdict.PASSED, told)
 
 
