@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from b2bpilot.errors import DatabaseError
 from b2bpilot.ops.republish.plan import Decision, decide
 from b2bpilot.ops.verify.template import parse
 from b2bpilot.pipeline.database import DatabaseManager
@@ -134,6 +136,29 @@ def test_logs_go_after_the_days_that_the_document_says() -> None:
     }
 
     assert kept == {30}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT short CHECK (length(body) < 3)",
+        "ALTER TABLE b2b_pilot_user_submissions ALTER COLUMN body TYPE varchar(3)",
+        "CREATE UNIQUE INDEX once ON b2b_pilot_user_submissions (from_number)",
+    ],
+)
+def test_what_is_logged_of_a_refused_row_has_no_text_and_no_number(
+    database: DatabaseManager, admin: psycopg.Connection, caplog: pytest.LogCaptureFixture, refusal: str
+) -> None:
+    deliver(database, message(params={"Body": "ok"}))
+    admin.execute(refusal)
+    sent = message()
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(DatabaseError) as raised:
+        deliver(database, sent)
+
+    said = f"{raised.value} {[vars(record) for record in caplog.records]}"
+    assert "5005550006" not in said
+    assert "pallets" not in said
 
 
 def test_an_erased_person_is_in_no_row_and_others_are_left(
