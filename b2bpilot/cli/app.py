@@ -15,11 +15,13 @@ from typing import Annotated, cast
 import typer
 from typer.core import TyperGroup
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.commands import Group, print_version
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
 from b2bpilot.cli.frame.table import Place, filled
 from b2bpilot.cli.output import Failure, Output, OutputFailed, PipeClosed
+from b2bpilot.errors import PartlyFailed
 from b2bpilot.pipeline.clock import Machine, machine_time
 
 PIPE_CLOSED = 141
@@ -93,9 +95,17 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
         return PIPE_CLOSED
     except OutputFailed as exc:
         _forget_stdout()
-        pilot.output.notice(f"error: the output cannot be written: {exc}")
-        return 1
+        return _unwritten(exc, pilot)
     return exit_code
+
+
+def _unwritten(exc: OutputFailed, pilot: Pilot) -> int:
+    """The work may be done all the same: its journal tells."""
+    pilot.output.notice(f"error: the output cannot be written: {exc}")
+    if pilot.run_id is None:
+        return 1
+    pilot.output.notice("See what was done: " + our_command("runs", "show", pilot.run_id))
+    return PartlyFailed.exit_code
 
 
 def run() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Failure, Output, PipeClosed, Row
+from b2bpilot.cli.output import Failure, Line, Output, PipeClosed, Row
 from b2bpilot.errors import Refused
 
 
@@ -77,6 +77,15 @@ def test_a_terminals_table_keeps_to_its_width(monkeypatch: pytest.MonkeyPatch) -
     assert lines[:2] == ["id      text", "1       日本 ok"]
     assert lines[2].startswith("second  a\\u001b[2Jb\\u202ec [bold]x")
     assert lines[2].endswith("…")
+
+
+def test_a_line_that_is_to_be_copied_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = at_a_terminal(monkeypatch, color=Color.NEVER)
+    command = f"b2bpilot verify {'--only database ' * 12}"
+    output.lines([Line(command, is_whole=True), Line("many words " * 30, indent=3)])
+    first, second, *_ = text(output.stdout).splitlines()
+    assert first == command
+    assert len(second) <= 80
 
 
 def test_color_is_for_terminals_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

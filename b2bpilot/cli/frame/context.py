@@ -39,6 +39,8 @@ class Pilot:
     given: dict[str, str | bool] = field(default_factory=dict)
     views: tuple[str, ...] = ()
     """Forms of the output that only this command has."""
+    run_id: str | None = None
+    """The run that this command has begun, or gone on with."""
     machine: Machine = machine_time
     """This machine's time: for its own files. What another host dates is compared with `now` and `rows_now`."""
 

@@ -25,14 +25,14 @@ def text(safe: str) -> Text:
     return Text(safe)
 
 
-def lines(parts: Iterable[tuple[str, str, int]], *, width: int) -> Text:
-    """Join (text, style, indent) below each other, broken at the width."""
+def lines(parts: Iterable[tuple[str, str, int | None]], *, width: int) -> Text:
+    """Join (text, style, indent) below each other, broken at the width; without an indent a text is not broken."""
     from rich.text import Text
 
     return Text("\n").join(
         Text(part, style=style)
         for safe, style, indent in parts
-        for part in plain.wrapped(safe, width=width, indent=indent)
+        for part in ([safe] if indent is None else plain.wrapped(safe, width=width, indent=indent))
     )
 
 

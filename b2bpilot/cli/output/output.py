@@ -82,7 +82,7 @@ class Output:
         if self._is_watched(self.stdout):
             with self._above_progress():
                 console = self._console(self.stdout)
-                console.print(self._drawn(lines, width=console.width))
+                console.print(self._drawn(lines, width=console.width), soft_wrap=True)
         else:
             for line in lines:
                 self._write(self._said(line.text))
@@ -210,7 +210,8 @@ class Output:
 
     def _drawn(self, lines: Sequence[Line], *, width: int) -> Text:
         return drawing.lines(
-            ((self._said(line.text), line.style, line.indent) for line in lines), width=width
+            ((self._said(line.text), line.style, None if line.is_whole else line.indent) for line in lines),
+            width=width,
         )
 
     def _complain(self, failure: Failure) -> None:

@@ -42,3 +42,5 @@ class Line:
     text: Words = ""
     style: str = ""
     indent: int = 0
+    is_whole: bool = False
+    """Not broken: what is copied from a terminal that goes on below is one line then, as a command has to be."""

@@ -91,6 +91,7 @@ def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> Non
 def _told_how_to_go_on(pilot: Pilot, journal: Journal, command: str) -> Iterator[None]:
     """A run that was refused is over: there is nothing to go on with. One that failed when a part was done, or may be, has
     failed partly."""
+    pilot.run_id = journal.run_id
     try:
         yield
     except BaseException as exc:

@@ -83,7 +83,7 @@ def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, style: 
         yield Line(f"{place}. {text}", style, indent=3)
         if finding.hint:
             yield Line("   " + finding.hint, QUIET, indent=3)
-        yield Line("   " + runnable(finding.command, reading.environment.access), COMMAND)
+        yield Line("   " + runnable(finding.command, reading.environment.access), COMMAND, is_whole=True)
 
 
 def _when(last: Seen, *, now: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,3 +114,18 @@ def test_a_later_refusal_makes_no_certainty_of_an_unknown_outcome(run: Run, aws:
     )
     assert by_outcome(again) == {"unknown": aws.silent}
     assert "not published" not in again.stderr
+
+
+def test_what_was_published_and_could_not_be_told_is_in_the_journal(
+    run: Run, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        result = publish(run, "--count", "3")
+
+    assert result.exit_code == 4
+    error, told = result.stderr.splitlines()[-2:]
+    assert error == "error: the output cannot be written: No space left on device"
+    run_id = told.removeprefix("See what was done: b2bpilot runs show ")
+    shown = run("runs", "show", run_id, "-o", "json").document
+    assert [one["stage"] for one in shown["messages"]] == ["accepted"] * 3
