@@ -34,6 +34,7 @@ class CallProxy(ThreadingHTTPServer):
         self.control = Control(seed)
         self.dialect = dialect
         self._address = ""
+        self.late: list[Call] = []
         self._known = threading.Event()
         threading.Thread(
             target=self.serve_forever,
@@ -49,6 +50,10 @@ class CallProxy(ThreadingHTTPServer):
     def lead_to(self, url: str) -> None:
         self._address = url.partition("://")[2]
         self._known.set()
+
+    def carry_out_late_calls(self) -> None:
+        while self.late:
+            self.forward(self.late.pop(0))
 
     def close(self) -> None:
         self._known.set()
@@ -95,7 +100,9 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _handle  # noqa: N815  # named by http.server
 
     def _treat(self, call: Call, fault: CallFault | None) -> None:
-        if fault is CallFault.DROPPED_BEFORE:
+        if fault in (CallFault.DROPPED_BEFORE, CallFault.LATE):
+            if fault is CallFault.LATE:
+                self.server.late.append(call)
             self._hang_up()
             return
         if fault in NOT_DONE:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.faults.proxies.trouble import CallFault
 
 INVOCATIONS = "/invocations"
+HTTP_API = "/_aws/execute-api/"
+"""Where the emulator has what API Gateway serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Aws:
             return f"Invoke {call.headers.get('x-amz-invocation-type', 'RequestResponse')}"
         if call.path.startswith("/2015-03-31/"):
             return f"Lambda {call.method}"
+        if call.path.startswith(HTTP_API):
+            return f"{call.method} webhook"
         form = parse_qs(call.body.decode("utf-8", "replace"))
         return form.get("Action", ["other"])[0]
 

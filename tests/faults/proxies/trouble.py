@@ -16,6 +16,8 @@ class CallFault(StrEnum):
 
     DROPPED_BEFORE = "dropped before"
     DROPPED_AFTER = "dropped after"
+    LATE = "late"
+    """Nobody is told, and it is done when nobody waits for it any more."""
     ERROR_BEFORE = "500 before"
     ERROR_AFTER = "500 after"
     UNAVAILABLE = "503"
