@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from b2bpilot.twilio.failures import translated
 from b2bpilot.twilio.messages import INBOUND, came_in, moment_of
 from b2bpilot.twilio.rest import Twilio
+from b2bpilot.twilio.webhook_setting import parts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +63,5 @@ def alert_report(twilio: Twilio, sid: str) -> AlertReport:
 
 
 def _bare(url: str) -> str:
-    parts = urlsplit(url)
+    parts = parts_of(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else ""

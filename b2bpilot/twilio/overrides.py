@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import urldefrag
 
 RANGES = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000), "rc": (0, 5)}
 DEFAULTS = {"ct": "5000", "rt": "15000", "tt": "15000", "rc": "1", "rp": "ct"}
@@ -22,8 +21,7 @@ EDGES = re.compile(r"[a-z]+(?:-[a-z]+)*(?:,[a-z]+(?:-[a-z]+)*)*")
 
 def faults_of(url: str) -> list[str]:
     """Return what of a URL's fragment is no override, in words; empty where all of it is, or there is none."""
-    _, has_fragment, _ = url.partition("#")
-    fragment = urldefrag(url).fragment
+    _, has_fragment, fragment = url.partition("#")
     if not fragment:
         return ["nothing stands behind its #"] if has_fragment else []
     pairs = [part.partition("=") for part in fragment.split("&")]
@@ -52,7 +50,7 @@ def _is_retried(url: str, kind: str) -> bool:
 
 
 def _values(url: str) -> Mapping[str, str]:
-    pairs = (part.partition("=") for part in urldefrag(url).fragment.split("&"))
+    pairs = (part.partition("=") for part in url.partition("#")[2].split("&"))
     return {**DEFAULTS, **{name: value for name, _, value in pairs}}
 
 

@@ -99,7 +99,11 @@ def _problem_of(document: str) -> str | None:
 
 def _redirected(request: Probe, answer: _Answer, auth_token: str) -> Probe:
     """Ask where it leads as a browser does: with the same form after a 307, with GET after the others."""
-    url = urljoin(request.url, urldefrag(answer.location or "").url)
+    try:
+        url = urljoin(request.url, (answer.location or "").partition("#")[0])
+        _ = urlsplit(url).port
+    except ValueError as exc:
+        raise ProbeFailed(f"{_host(request.url)} redirects to what is no URL. {UNCHANGED}") from exc
     if urlsplit(url).scheme not in ("https", urlsplit(request.url).scheme):
         raise ProbeFailed(
             f"{_host(request.url)} redirects to {_host(url)} without TLS; name the URL that it leads to. {UNCHANGED}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import SplitResult, urlsplit
 
 from b2bpilot.errors import Refused
 
@@ -19,6 +20,17 @@ class WebhookSetting:
     method: str = "POST"
     fallback_url: str = ""
     fallback_method: str = "POST"
+
+
+def parts_of(url: str) -> SplitResult:
+    """Take a URL apart that somebody else has set or Twilio has noted. What is none, as Twilio's error 11100 has it, is all
+    path."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+    return parts
 
 
 class ProbeKind(StrEnum):

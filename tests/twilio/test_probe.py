@@ -101,6 +101,8 @@ def test_a_redirect_is_followed_as_twilio_follows_it(status: int, method: str) -
         ((200, {"Content-Type": "image/svg+xml"}, TWIML), "image/svg+xml, not with TwiML"),
         ((308, {"Location": "/new"}, ""), "with 308"),
         ((302, {}, ""), "with 302"),
+        ((302, {"Location": "https://[new/"}, ""), "redirects to what is no URL"),
+        ((302, {"Location": "https://new:port/"}, ""), "redirects to what is no URL"),
         ((500, {}, ""), "with 500"),
     ],
 )

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from urllib.parse import urldefrag, urlsplit
 
 from b2bpilot.twilio.failures import TwilioNotFound
 from b2bpilot.twilio.numbers import Application, Number, application, numbers
 from b2bpilot.twilio.overrides import faults_of, retries_server_errors, retries_timeouts
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.services import Service, number_sids, services
-from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
+from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting, parts_of
 
+DEFAULT_PORTS = {"https": 443, "http": 80}
 NOWHERE = WebhookSetting(url="")
 ELSEWHERE = "its messages go elsewhere, not to this environment's webhook"
 
@@ -161,7 +161,7 @@ def _dangers(target: Target, expected_urls: Collection[str], elsewhere: str) -> 
         return
     if expected_urls and not any(is_same_url(webhook.url, each) for each in expected_urls):
         yield elsewhere
-    if urlsplit(webhook.url).scheme != "https":
+    if parts_of(webhook.url).scheme != "https":
         yield "the URL is not https"
     if webhook.method != "POST":
         yield f"Twilio calls it with {webhook.method}; the webhook takes POST only"
@@ -185,8 +185,15 @@ def _dangers_of_overrides(webhook: WebhookSetting) -> Iterator[str]:
 
 
 def is_same_url(one: str, other: str) -> bool:
-    """Compare as Twilio signs: without the overrides in the fragment."""
-    return urldefrag(one).url == urldefrag(other).url
+    """Compare as signatures are verified: without the overrides in the fragment, with a default port or without it."""
+    return _as_signed(one) == _as_signed(other)
+
+
+def _as_signed(url: str) -> str:
+    bare = url.partition("#")[0]
+    parts = parts_of(bare)
+    is_default = parts.port is not None and parts.port == DEFAULT_PORTS.get(parts.scheme)
+    return parts._replace(netloc=parts.netloc.rpartition(":")[0]).geturl() if is_default else bare
 
 
 def _services_by_number(twilio: Twilio) -> dict[str, Service]:

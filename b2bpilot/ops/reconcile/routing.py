@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
-from urllib.parse import urlsplit
 
 from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.errors import AwsError
@@ -14,7 +13,7 @@ from b2bpilot.ops.cutover.route import Level, Route, Target, gone, is_same_url, 
 from b2bpilot.ops.environment import Environment
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio
-from b2bpilot.twilio.webhook_setting import WebhookSetting
+from b2bpilot.twilio.webhook_setting import WebhookSetting, parts_of
 
 VERIFIED_URLS = ("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL")
 """The webhook function's variables: the URLs over which it verifies signatures."""
@@ -146,7 +145,7 @@ def _destination_by(route: Route, target: Target, verified: VerifiedUrls) -> Des
         return Destination(place=Place.UNKNOWN if may_be_asked_first else Place.NOWHERE, told=gone(route))
     if not webhook.url:
         return Destination(place=Place.NOWHERE, told=f"{decider} has no URL: Twilio does not deliver")
-    told = f"{decider} delivers to {urlsplit(webhook.url).hostname or 'another URL'}"
+    told = f"{decider} delivers to {parts_of(webhook.url).hostname or 'another URL'}"
     if _is_any(webhook.url, verified.urls):
         other = bool(webhook.fallback_url) and not _is_any(webhook.fallback_url, verified.urls)
         return Destination(
@@ -175,12 +174,12 @@ def _is_any(url: str, ours: Iterable[str]) -> bool:
 
 def _is_near(url: str, ours: Iterable[str]) -> bool:
     """A misspelled path loses messages of ours; another system may live there as well."""
-    return urlsplit(url).hostname in {urlsplit(each).hostname for each in ours}
+    return parts_of(url).hostname in {parts_of(each).hostname for each in ours}
 
 
 def _spelled(url: str) -> str:
     """Twilio may write the host and the default port otherwise."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     host = (parts.hostname or "").lower()
     is_default = parts.port in (None, {"https": 443, "http": 80}.get(parts.scheme))
     return parts._replace(netloc=host if is_default else f"{host}:{parts.port}").geturl()

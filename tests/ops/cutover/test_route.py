@@ -220,6 +220,28 @@ def test_a_route_as_the_readme_says_has_no_danger(double: TwilioDouble, twilio: 
     assert list(dangers(route, expected_urls=["https://new.example/hook"])) == []
 
 
+@pytest.mark.parametrize(
+    ("url", "is_elsewhere"),
+    [
+        ("https://new.example:443/hook", False),
+        ("https://new.example:8443/hook", True),
+        ("https://new.example/hook/", True),
+        ("https://new.example:port/hook", True),
+        ("https://[new.example/hook", True),
+    ],
+)
+def test_a_default_port_leads_nowhere_else(
+    double: TwilioDouble, twilio: Twilio, url: str, *, is_elsewhere: bool
+) -> None:
+    """Its signature is verified with and without it."""
+    add_number(double, NUMBER, sms_url=url)
+
+    (route,) = routes(twilio)
+
+    told = list(dangers(route, expected_urls=["https://new.example/hook"]))
+    assert any("elsewhere" in each for each in told) is is_elsewhere
+
+
 def test_a_service_without_a_url_is_called_what_it_is(double: TwilioDouble, twilio: Twilio) -> None:
     add_service(double, add_number(double, NUMBER, sms_url=GOOD), inbound_request_url=None)
 

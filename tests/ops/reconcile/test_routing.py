@@ -66,6 +66,17 @@ def test_the_application_and_the_service_win_over_the_number(world: World) -> No
     assert place(world) is Place.UNKNOWN
 
 
+@pytest.mark.parametrize("url", ["https://other.example:port/", "https://[other.example/", "nonsense"])
+def test_what_is_no_url_is_another_systems_and_ends_nothing(world: World, url: str) -> None:
+    """Twilio has an error for such (11100), and alerts are the account's: of calls and status callbacks, too."""
+    number(world, url)
+    (missing,) = world.receive(1, to=NUMBER)
+    world.alert(resources.new_sid("SM"), url=url)
+
+    assert place(world) in (Place.ELSEWHERE, Place.UNKNOWN)
+    assert set(world.findings(Verdict.NOT_ROUTED_HERE)) == {missing}
+
+
 @pytest.mark.parametrize(
     ("urls", "expected"),
     [
