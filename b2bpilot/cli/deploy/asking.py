@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.confirm import answer
-from b2bpilot.errors import SettingsInvalid
+from b2bpilot.errors import NotConfirmed, SettingsInvalid
 
 if TYPE_CHECKING:
     from b2bpilot.cli.frame.context import Pilot
@@ -29,9 +29,16 @@ def asked(pilot: Pilot, missing: Sequence[Parameter], *, is_read: bool) -> Mappi
 def _asked(pilot: Pilot, parameter: Parameter) -> str:
     pilot.output.notice(f"{parameter.name}: {parameter.description}")
     if parameter.is_secret:
-        value = getpass.getpass("(not shown) ").strip()
-        pilot.output.secrets.append(value)
+        value = _hidden()
+        pilot.output.secrets += [value] if value else []
     else:
         value = answer("> ", stdin=sys.stdin, output=pilot.output)
     parameter.require(value)
     return value
+
+
+def _hidden() -> str:
+    try:
+        return getpass.getpass("(not shown) ").strip()
+    except EOFError:
+        raise NotConfirmed("not confirmed") from None

@@ -14,10 +14,10 @@ CAUSES = 4_096
 DETAIL = re.compile(r"\b(DETAIL|CONTEXT):")
 """What PostgreSQL adds to an error: the whole row at times, numbers and texts of people in it."""
 PROTECTED = re.compile(
-    r"\b(?:HTTP(?:/\d(?:\.\d)?)?|status(?:[ _]?code)?|code|errno|SQLSTATE)(?:\s*[=:]\s*|\s+)\d{1,5}\b",
+    r"\b(?:HTTP(?:/\d(?:\.\d)?)?|status(?:[ _]?code)?|code|errno|SQLSTATE)(?:\s*[=:]\s*|\s+)\d{1,5}\b|\bx86_64\b",
     re.IGNORECASE,
 )
-"""A status or an error code is the cause itself: 503 and 400 are two of them."""
+"""A status or an error code is the cause itself: 503 and 400 are two of them. So is a processor's name."""
 VARYING = re.compile(
     r"""
       (?P<kept><(?:id|time|host|n)>)
@@ -40,7 +40,7 @@ VARYING = re.compile(
         | \blocalhost(?::\d+)?
         | (?<=[\s'"(])[a-z][a-z0-9.-]*:\d{2,5}\b(?!:)
       )
-    | (?P<n> \+?(?<![A-Za-z])\d+(?:[.,]\d+)* | (?<=[A-Za-z])\d{3,} )
+    | (?P<n> \+?(?<![A-Za-z\d])\d+(?:[.,]\d+)* | (?<=[A-Za-z])\d{3,} )
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -52,6 +52,8 @@ DAY = timedelta(days=1)
         ("status code: 429 after 12.5 s", "status code: 429 after <n> s"),
         ("[Errno 111] Connection refused", "[Errno 111] Connection refused"),
         ("MediaUrl0 is no utf8", "MediaUrl0 is no utf8"),
+        ("MediaUrl10 is no utf16", "MediaUrl10 is no utf16"),
+        ("built for arm64, runs on x86_64", "built for arm64, runs on x86_64"),
         ("order4711 on worker-12", "order<n> on worker-<n>"),
         (
             'relation "b2b_pilot_user_submissions" lacks idx_b2b_pilot_user_submissions_message_id',
