@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import struct
+import termios
 from collections.abc import Iterator
 
 import pytest
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Failure, Line, Output, PipeClosed, Row
+from b2bpilot.cli.output import Failure, Line, Output, PipeClosed, Row, paragraphs
 from b2bpilot.errors import Refused
 
 
@@ -86,6 +91,32 @@ def test_a_line_that_is_to_be_copied_is_not_broken(monkeypatch: pytest.MonkeyPat
     first, second, *_ = text(output.stdout).splitlines()
     assert first == command
     assert len(second) <= 80
+
+
+def test_a_paragraph_goes_on_as_far_in_as_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = at_a_terminal(monkeypatch, color=Color.NEVER)
+    output.lines(
+        paragraphs(["  " + "deleted is only what it completed, " * 4, "  " + our_command("dlq", "list")])
+    )
+    *broken, command = text(output.stdout).splitlines()
+    assert len(broken) > 1
+    assert all(line.startswith("  ") and len(line) <= 80 for line in broken)
+    assert command == "  b2bpilot dlq list"
+
+
+def test_a_notice_is_broken_between_words_and_a_command_in_it_is_not() -> None:
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    with os.fdopen(slave, "w") as stderr, os.fdopen(master) as screen:
+        output = Output(stdout=io.StringIO(), stderr=stderr)
+        output.notice("the rest of what was chosen stays where it was before")
+        output.notice("what became of each of them: " + our_command("runs", "show", "a-run-with-a-long-name"))
+        shown = [screen.readline().rstrip() for _ in range(3)]
+    assert shown == [
+        "the rest of what was chosen stays where",
+        "it was before",
+        "what became of each of them: b2bpilot runs show a-run-with-a-long-name",
+    ]
 
 
 def test_color_is_for_terminals_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
     discarded = _discarded(plan, run)
     fields = _plan_fields(pilot, order, taken, plan, run) | {"discarded": discarded}
     text = _plan_text(pilot, order, run) if plan.items else [_none(run)]
-    pilot.output.record({"plan": fields}, text=text)
+    pilot.output.record({"plan": fields}, text=[])
+    pilot.output.lines(paragraphs(text))
     pilot.output.rows("planned", _plan_rows(plan))
     if order.frozen is not None:
         _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
@@ -168,7 +169,8 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
         "stopped": summary.stopped,
         "has_more": summary.has_more,
     }
-    pilot.output.record({"summary": fields}, text=["", *told(summary)])
+    pilot.output.record({"summary": fields}, text=[])
+    pilot.output.lines(paragraphs(["", *told(summary)]))
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
     if len(shown) < len(summary.unfinished):

@@ -9,6 +9,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import letters
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.output import paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def show_plan(
         "database": database.fields(),
     }
     text = [*_planned(pilot, backlog, concurrency, max_failures), f"  {database.told()}"]
-    pilot.output.record({"plan": fields}, text=text)
+    pilot.output.record({"plan": fields}, text=[])
+    pilot.output.lines(paragraphs(text))
 
 
 def line(reading: Reading) -> str:
@@ -57,7 +59,8 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> Non
         "database_error": outcome.database_error,
         "proven": outcome.is_everything_completed,
     }
-    pilot.output.record({"summary": fields}, text=["", f"Ended: {why}", *_told(outcome)])
+    pilot.output.record({"summary": fields}, text=[])
+    pilot.output.lines(paragraphs(["", f"Ended: {why}", *_told(outcome)]))
     if not outcome.is_everything_completed:
         pilot.output.notice("Each letter: " + our_command("runs", "show", run_id))
 

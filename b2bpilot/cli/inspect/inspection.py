@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.logs.log_line import safe
-from b2bpilot.cli.output import Output, Row
+from b2bpilot.cli.output import Line, Output, Row
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import cut, mask_number
@@ -26,9 +26,9 @@ SOURCE_WIDTH = 9
 def show(output: Output, found: Inspection, *, reveal: bool) -> None:
     """One document for programs; for people the verdict first, then the story, then what to do."""
     output.record(
-        {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)},
-        text=story(found, reveal=reveal),
+        {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)}, text=[]
     )
+    output.lines(list(story(found, reveal=reveal)))
 
 
 def show_several(output: Output, found: Several, *, reveal: bool, now: datetime) -> None:
@@ -81,15 +81,22 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
     }
 
 
-def story(found: Inspection, *, reveal: bool) -> Iterator[Words]:
+def story(found: Inspection, *, reveal: bool) -> Iterator[Line]:
     """Return the story's lines."""
-    yield from plain.pairs(list(_head(found, reveal=reveal)))
-    yield ""
+    yield from _pairs(list(_head(found, reveal=reveal)))
+    yield Line()
     for moment in found.moments:
         text = plain.one_line(_text(moment.what, reveal=reveal))
-        yield f"{moment.at:%Y-%m-%d %H:%M:%S}.{moment.at.microsecond // 1000:03}  {moment.source:<{SOURCE_WIDTH}}  {text}"
-    yield ""
-    yield from plain.pairs(list(_foot(found)))
+        begun = f"{moment.at:%Y-%m-%d %H:%M:%S}.{moment.at.microsecond // 1000:03}  {moment.source:<{SOURCE_WIDTH}}  "
+        yield Line(begun + text, indent=len(begun))
+    yield Line()
+    yield from _pairs(list(_foot(found)))
+
+
+def _pairs(items: Sequence[tuple[str, Words]]) -> Iterator[Line]:
+    indent = max(len(name) for name, _ in items) + len(plain.GAP)
+    for line in plain.pairs(items):
+        yield Line(line, indent=indent, is_whole=not isinstance(line, str))
 
 
 def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,7 +148,7 @@ class Output:
     def notice(self, text: Words) -> None:
         """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
         with contextlib.suppress(BrokenPipeError), self._above_progress():
-            self.stderr.write(f"{self._said(text)}\n")
+            self.stderr.write(f"{self._broken(text)}\n")
             self.stderr.flush()
 
     def ask(self, question: str) -> None:
@@ -229,6 +230,18 @@ class Output:
     def _is_watched(stream: TextIO) -> bool:
         """Whether the stream is a terminal: then the layout may follow its width."""
         return stream.isatty()
+
+    def _broken(self, text: Words) -> str:
+        """At a terminal break text between words; what holds a command stays one line, to be copied."""
+        said = self._said(text)
+        if not isinstance(text, str) or not self._is_watched(self.stderr):
+            return said
+        try:
+            width = os.get_terminal_size(self.stderr.fileno()).columns
+        except OSError:
+            return said
+        indent = len(said) - len(said.lstrip())
+        return "\n".join(plain.wrapped(said, width=width, indent=indent)) if width else said
 
     def _said(self, text: Words) -> str:
         """Our own words: a command in them can be pasted as it stands."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from b2bpilot.advice import Words
@@ -44,3 +44,12 @@ class Line:
     indent: int = 0
     is_whole: bool = False
     """Not broken: what is copied from a terminal that goes on below is one line then, as a command has to be."""
+
+
+def paragraphs(text: Iterable[Words]) -> list[Line]:
+    """Return lines that go on below themselves as far in as they begin; what holds a command stays whole."""
+    return [_paragraph(one) if isinstance(one, str) else Line(one, is_whole=True) for one in text]
+
+
+def _paragraph(text: str) -> Line:
+    return Line(text, indent=len(text) - len(text.lstrip()))
