@@ -10,12 +10,11 @@ from typing import Any
 
 from acceptance.trial import POISONED, Trial
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, line
+from b2bpilot.ops.load.plan import POISON
 from b2bpilot.ops.publish.compose import compose
 from b2bpilot.pipeline.clock import machine_time
 from b2bpilot.pipeline.message import encode, format_time
 
-POISON = {"NumMedia": "two"}
-"""A count that is none: the processor refuses it each time."""
 ATTRIBUTES = {
     "RequestID": {"DataType": "String", "StringValue": "00000000-0000-0000-0000-000000000000"},
     "ErrorCode": {"DataType": "Number", "StringValue": "200"},

@@ -5,29 +5,30 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acceptance.archive import archive
 from acceptance.outcome import require
+from acceptance.patience import wait_until
 from acceptance.trial import POISONED, Trial
-from b2bpilot.cli.text.durations import parse_duration
+from b2bpilot.ops.load.plan import POISON
 from b2bpilot.plural import many
 
 REASON = "acceptance test"
 LAMBDA_WRITES = "B2B042"
 """The check that the processor has its dead-letter queue."""
-PAUSE_SECONDS = 2.0
 PARTLY = frozenset({0, 4})
 
 
 def poison(trial: Trial) -> str:
     """Test messages that the processor refuses each time are published."""
+    poisoned = [word for name, value in POISON.items() for word in ("--set", f"{name}={value}")]
     for name in POISONED:
         said = trial.commands.run(
-            "publish", "--message-id", trial.id_of(name), "--body", trial.body, "--set", "NumMedia=two"
+            "publish", "--message-id", trial.id_of(name), "--body", trial.body, *poisoned
         )
         if trial.can(LAMBDA_WRITES):
             trial.expected_letters.add(trial.id_of(name))
@@ -45,7 +46,7 @@ def dead_letter(trial: Trial) -> str:
     begun = time.monotonic()
     how = "" if trial.can(LAMBDA_WRITES) else _put_in(trial)
     what = f"{many(len(POISONED), 'message')} must be in the dead-letter queue"
-    _wait_until(trial, partial(_letters, trial), len(POISONED), what)
+    wait_until(trial, partial(_letters, trial), len(POISONED), what, about=trial.id_of(POISONED[0]))
     trial.expected_letters.clear()
     return f"{many(len(POISONED), 'dead letter')} after {time.monotonic() - begun:.0f} s{how}"
 
@@ -53,7 +54,8 @@ def dead_letter(trial: Trial) -> str:
 def _put_in(trial: Trial) -> str:
     """Once their rows have failed, as after Lambda's last try. Returns what is said of it."""
     for name in POISONED:
-        _wait_until(trial, partial(_status, trial, name), "failed", "the row must have failed")
+        look = partial(_status, trial, name)
+        wait_until(trial, look, "failed", "the row must have failed", about=trial.id_of(name))
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         file = Path(folder) / "letters.jsonl"
         file.write_bytes(archive(trial))
@@ -72,14 +74,6 @@ def _status(trial: Trial, name: str) -> str | None:
     said = trial.commands.ask("submissions", "show", trial.id_of(name))
     row: Mapping[str, str] = said.document.get("submission") or {}
     return row.get("status")
-
-
-def _wait_until(trial: Trial, look: Callable[[], object], wanted: object, what: str) -> None:
-    deadline = time.monotonic() + parse_duration(trial.patience, "--patience").total_seconds()
-    hint = trial.commands.typed("inspect", trial.id_of(POISONED[0]))
-    while (saw := look()) != wanted:
-        require(time.monotonic() < deadline, f"{what} after {trial.patience}", saw=saw, hint=hint)
-        time.sleep(PAUSE_SECONDS)
 
 
 def listing(trial: Trial) -> str:
