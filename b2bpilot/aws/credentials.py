@@ -110,8 +110,15 @@ def unusable_keys(exc: BaseException) -> CredentialsMissing | None:
 def missing(exc: Exception, text: str) -> CredentialsMissing:
     """Say what boto3 found missing once it had looked everywhere."""
     if isinstance(exc, boto.NoCredentialsError):
-        return CredentialsMissing(f"no AWS credentials were found{unreadable_files()}", hint=HINT)
+        found = f"{_half_a_pair()}{unreadable_files()}"
+        return CredentialsMissing(f"no AWS credentials were found{found}", hint=HINT)
     return CredentialsMissing(f"the AWS credentials cannot be used: {text}", hint=HINT)
+
+
+def _half_a_pair() -> str:
+    """boto3 looks at no other variable where the first one is not set."""
+    key, secret = (os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    return "; AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not" if secret and not key else ""
 
 
 def unreadable_files() -> str:

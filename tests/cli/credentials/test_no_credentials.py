@@ -144,6 +144,11 @@ CASES = {
     "half a pair of keys": variables(
         "missing: AWS_SECRET_ACCESS_KEY", "set both AWS_ACCESS_KEY_ID and", AWS_ACCESS_KEY_ID="a"
     ),
+    "the other half of a pair of keys": variables(
+        "no AWS credentials were found; AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not",
+        "log in",
+        AWS_SECRET_ACCESS_KEY="b",
+    ),
     "half a pair of keys in the config": Case(
         config=f"{P}aws_access_key_id = a\n", said="missing: aws_secret_access_key", hint="look at aws_access_key_id"
     ),
