@@ -64,11 +64,11 @@ def done(plan: Plan) -> Iterator[Words]:
     yield f"Deployed {plan.stack_name} for {plan.architecture}."
     if plan.left and plan.left.letters:
         yield (
-            f"The queue has about {many(plan.left.letters, 'dead letter')} of the deleted stack's subscription: "
-            + our_command("dlq", "list")
-            + " names it, and "
+            f"The queue has about {many(plan.left.letters, 'dead letter')}. What names the deleted stack's subscription is sent with "
             + our_command("dlq", "redrive", "--adopt", "...")
-            + " sends them."
+            + "; "
+            + our_command("dlq", "list")
+            + " says which that is."
         )
     yield "Next:"
     yield "  " + our_command("migrate") + "   brings the table to what this version needs"
