@@ -178,6 +178,10 @@ class DatabaseRefused(DatabaseUnreachable):
     code = "database_refused"
 
 
+class CredentialsRefused(DatabaseRefused):
+    """The server did not let this role in, or not with this password: either may have been rotated."""
+
+
 class RowsHidden(DatabaseError):
     """Row security may keep rows from the role that asks: what it does not see is unknown, not absent."""
 

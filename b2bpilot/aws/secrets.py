@@ -1,4 +1,4 @@
-"""The environment's secret. Used by the functions too: imports boto3 and errors, nothing else of ours."""
+"""The environment's secrets. Used by the functions too: imports boto3 and errors, nothing else of ours."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from b2bpilot.advice import our_command
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess
@@ -19,21 +20,35 @@ if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
 
+GONE = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+"""None, or without a value; marked for deletion."""
+WHERE_TO_LOOK = our_command("verify", "--only", "stack") + " says what is there, and how to restore it"
+
+
 def read_secret(arn: str, client: SecretsManagerClient | None = None) -> Mapping[str, str]:
     """Return the fields of a secret; one that is not text, such as an object of keys, as its JSON.
 
-    Raises AwsError, and SettingsInvalid when the secret is not a JSON object. Its value is in no message.
+    Raises AwsError, and SettingsInvalid when there is no such secret, or it is not a JSON object. Its value is in no message.
     """
     reader: SecretsManagerClient = client or AwsAccess().client("secretsmanager")
     with translated("secretsmanager:GetSecretValue"):
-        text = reader.get_secret_value(SecretId=arn).get("SecretString", "")
+        try:
+            text = reader.get_secret_value(SecretId=arn).get("SecretString", "")
+        except ClientError as exc:
+            if error_code(exc) not in GONE:
+                raise
+            text = f"secret {arn} is not there: never made, without a value, or marked for deletion"
+            raise SettingsInvalid(text, hint=WHERE_TO_LOOK) from exc
     try:
         values = json.loads(text)
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        raise SettingsInvalid(f"secret {arn} is not a JSON object", hint="deploy the stack again")
-    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+        raise SettingsInvalid(
+            f"secret {arn} is not a JSON object",
+            hint="correct it in Secrets Manager, or deploy the stack again",
+        )
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 from botocore.exceptions import ClientError
@@ -33,6 +32,10 @@ class StackOutdated(AwsError):
         self.is_changing = is_changing
 
 
+ALONE = "read"
+"""What the parameter OldSecret is while the secret of the release before is the only one that is read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOutputs:
     """The outputs of template.yaml, and where the stack is."""
@@ -52,6 +55,15 @@ class StackOutputs:
     webhook_url: str
     api_id: str
     secret_arn: str
+    """Of the release before: one for both."""
+    twilio_secret_arn: str
+    database_secret_arn: str
+    old_secret: str = ALONE
+    """What the parameter OldSecret says; a stack of the release before has no other secret."""
+    database_host: str = ""
+    database_port: str = ""
+    database_name: str = ""
+    """Where the database is, if its secret does not tell."""
     subscription_arn: str
     schedule_name: str
     dashboard_name: str
@@ -63,11 +75,27 @@ class StackOutputs:
         """How its ARNs begin: aws, or aws-cn in China and aws-us-gov in GovCloud."""
         return self.topic_arn.split(":")[1]
 
+    @property
+    def twilio_secret(self) -> str:
+        """The ARN of the secret with Twilio's credentials, as functions and commands read them."""
+        return self.secret_arn if self.reads_old_secret else self.twilio_secret_arn
+
+    @property
+    def database_secret(self) -> str:
+        """The ARN of the secret with the way to the database, as functions and commands read it."""
+        return self.secret_arn if self.reads_old_secret else self.database_secret_arn
+
+    @property
+    def reads_old_secret(self) -> bool:
+        return self.old_secret == ALONE
+
 
 UNRESERVED = "unreserved"
 """What the stack says of a processor without a reserve of its own, instead of a number."""
 
 WHERE = frozenset({"stack_name", "account_id", "region"})
+NEWER = frozenset({"twilio_secret_arn", "database_secret_arn"})
+"""Which the release before had not: there SecretArn names both."""
 
 
 def describe(environment: str, access: AwsAccess) -> StackOutputs:
@@ -117,10 +145,11 @@ def _found(client: CloudFormationClient) -> str:
 
 
 def _outputs(stack: StackTypeDef) -> StackOutputs:
-    values: Mapping[str, str] = {
-        _snake(output["OutputKey"]): output["OutputValue"] for output in stack.get("Outputs", [])
-    }
-    wanted = {field.name for field in fields(StackOutputs)} - WHERE
+    values = {_snake(output["OutputKey"]): output["OutputValue"] for output in stack.get("Outputs", [])}
+    wanted = {field.name for field in fields(StackOutputs) if field.default is MISSING} - WHERE
+    if "secret_arn" in values:
+        values = dict.fromkeys(NEWER, values["secret_arn"]) | values
+    known = values.keys() & {field.name for field in fields(StackOutputs)} - WHERE
     if missing := sorted(wanted - values.keys()):
         raise StackOutdated(
             f"stack {stack['StackName']} ({stack['StackStatus']}) lacks the outputs {', '.join(missing)}",
@@ -132,7 +161,7 @@ def _outputs(stack: StackTypeDef) -> StackOutputs:
         stack_name=stack["StackName"],
         region=region,
         account_id=account,
-        **{name: values[name] for name in wanted},
+        **{name: values[name] for name in known},
     )
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws, credentials
 from b2bpilot.local.readiness import wait_until_answering
 from b2bpilot.local.runtime.code import Load, load_here
@@ -47,7 +46,7 @@ def serving(
     """Answer invocations, and take up the events that an earlier process left, until the block ends. The webhook
     answers when it begins.
 
-    The functions have the template's variables, and `variables` before these.
+    Each function has its own variables of the template, and `variables` before these; the process has the account's and these.
     """
     account = credentials(aws.endpoint_url, aws.keys) | NO_FILES
 
@@ -73,12 +72,11 @@ def serving(
         least_pause_seconds=least_pause_seconds,
     )
     background = Background(changed, logs, metrics, aws.cloudwatch)
-    environment = merged_environment(read(name).environment for name in stack.functions)
     with ExitStack() as cleanup:
         cleanup.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(SWITCH_SECONDS)
         cleanup.callback(events.close)
-        cleanup.enter_context(process_environment(environment))
+        cleanup.enter_context(process_environment(account | dict(variables)))
         cleanup.enter_context(CapturedOutput())
         cleanup.callback(background.stop)
         runtime.start()
@@ -96,16 +94,6 @@ def _forget_the_question(logs: LogShipper, metrics: Metrics, webhook: FunctionCo
     """Whoever looks for refused requests must not find ours."""
     logs.forget(webhook.log_group)
     metrics.forget(webhook.name)
-
-
-def merged_environment(environments: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """One environment for all functions, since they share a process. Raises when two of them disagree."""
-    merged: dict[str, str] = {}
-    for environment in environments:
-        for name, value in environment.items():
-            if merged.setdefault(name, value) != value:
-                raise LocalEnvironmentError(f"two functions of the template set {name} to different values")
-    return merged
 
 
 @contextmanager

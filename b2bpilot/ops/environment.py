@@ -9,8 +9,8 @@ from b2bpilot.aws import stack
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
-from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.dead_letters.owner import LiveSubscribers
+from b2bpilot.pipeline import database_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +40,23 @@ def discover(name: str, access: AwsAccess) -> Environment:
 
 def database_url(environment: Environment) -> str:
     """Return the database that the environment's functions use. Raises SettingsInvalid, or AwsError."""
-    arn = environment.stack.secret_arn
     client = environment.access.client("secretsmanager", stack.TIMEOUTS)
-    if not (url := database_url_in(read_secret(arn, client))):
-        raise SettingsInvalid(f"secret {arn} has no DATABASE_URL", hint="name it with --database-url")
-    return url
+    return database_url_in(read_secret(environment.stack.database_secret, client), environment.stack)
 
 
-def database_url_in(secret: Mapping[str, str]) -> str | None:
-    """Return the URL that the fields of a secret give, with the CA that is among them. Raises SettingsInvalid."""
+def database_url_in(secret: Mapping[str, str], outputs: stack.StackOutputs) -> str:
+    """Return the connection string that the fields of the database's secret give, with the CA that is among them. Raises
+    SettingsInvalid."""
     from b2bpilot.pipeline.authorities import FIELD, with_own_ca
 
-    url = secret.get("DATABASE_URL")
-    return with_own_ca(url, secret.get(FIELD)) if url else None
+    url = database_secret.database_url(secret, outputs.database_secret, elsewhere(outputs))
+    return with_own_ca(url, secret.get(FIELD))
+
+
+def elsewhere(outputs: stack.StackOutputs) -> database_secret.Elsewhere:
+    return database_secret.Elsewhere(
+        host=outputs.database_host, port=outputs.database_port, name=outputs.database_name
+    )
 
 
 def is_production(name: str) -> bool:

@@ -11,7 +11,7 @@ from b2bpilot.twilio.rest import TwilioAccess, access_of
 
 def twilio_access(environment: Environment, *, api_url: str | None) -> TwilioAccess:
     """Return how the environment's functions reach Twilio. Raises SettingsInvalid, or AwsError."""
-    arn = environment.stack.secret_arn
+    arn = environment.stack.twilio_secret
     values = read_secret(arn, environment.access.client("secretsmanager"))
     clock = HostClock("Twilio", machine=environment.access.clock.machine)
     access = access_of(values, api_url=api_url, clock=clock)

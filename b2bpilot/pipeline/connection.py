@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from b2bpilot.errors import RowsHidden
+from b2bpilot.errors import CredentialsRefused, RowsHidden
 from b2bpilot.pipeline import queries
 from b2bpilot.pipeline.adaptation import adapt
 from b2bpilot.pipeline.authorities import require_usable_file, with_ca
@@ -40,6 +40,7 @@ class Connection:
     tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
     With `read_write` a server that takes no writes, such as the old primary after a failover, is no server. A role from
     which row security may hide rows raises RowsHidden with each use, as far as `needs` says that rows are needed.
+    After a refused role or password `renewed` is asked for the DSN once: where it is another by now, that one is tried.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class Connection:
         application_name: str,
         read_write: bool = False,
         needs: Need = Need.ALL_ROWS,
+        renewed: Callable[[], str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dsn = dsn
+        self._renewed = renewed
         self._application_name = application_name
         self._read_write = read_write
         self._needs = needs
@@ -83,12 +86,23 @@ class Connection:
         if self._connection is not None and (self._is_idle() or has_unasked_input(self._connection)):
             self._ping(self._connection)
         if self._connection is None or self._connection.closed:
-            self._connection = connect(
-                self._dsn, application_name=self._application_name, read_write=self._read_write
-            )
+            self._connection = self._connected()
             self.identity = identity_of(self._connection)
             self._require_rows(self._connection)
         return self._connection
+
+    def _connected(self) -> psycopg.Connection:
+        try:
+            return self._connect()
+        except CredentialsRefused:
+            renewed = self._renewed() if self._renewed else self._dsn
+            if renewed == self._dsn:
+                raise
+            self._dsn = renewed
+        return self._connect()
+
+    def _connect(self) -> psycopg.Connection:
+        return connect(self._dsn, application_name=self._application_name, read_write=self._read_write)
 
     def _require_rows(self, connection: psycopg.Connection) -> None:
         """Asked of each connection once. One that is not enough is not kept: the next use asks again."""

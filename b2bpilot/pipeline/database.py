@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ class DatabaseManager:
     """The table, for one container or one command. Not for use by two threads at once.
 
     Every method raises DatabaseUnreachable, SchemaOutdated or DatabaseError. With `read_write` only a server that takes
-    writes will do; without, a standby may be asked. Of `needs` see Connection.
+    writes will do; without, a standby may be asked. Of `needs` and `renewed` see Connection.
     """
 
     def __init__(
@@ -43,9 +43,10 @@ class DatabaseManager:
         application_name: str = "b2bpilot",
         read_write: bool = False,
         needs: Need = Need.ALL_ROWS,
+        renewed: Callable[[], str] | None = None,
     ) -> None:
         self.connection = Connection(
-            dsn, application_name=application_name, read_write=read_write, needs=needs
+            dsn, application_name=application_name, read_write=read_write, needs=needs, renewed=renewed
         )
 
     @property

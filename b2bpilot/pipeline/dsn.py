@@ -30,6 +30,7 @@ OF_OTHER_CLIENTS = frozenset(
 )
 """Parameters that Prisma, JDBC, Rails and others put into a URL. No password looks like one."""
 SCHEMA_OF_OTHERS = frozenset({"schema", "currentSchema", "search_path"})
+A_URL = re.compile(r"[\w+.-]+://")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 PORTS = re.compile(r"[0-9]*(,[0-9]*)*")
@@ -44,7 +45,7 @@ ESCAPED = "in the user and the password write @ as %40, / as %2F, ? as %3F, # as
 
 def check_dsn(dsn: str) -> None:
     """Raise SettingsInvalid when `dsn` is no connection string, or one in which a password ended too soon."""
-    if dsn.partition("://")[2].partition("?")[0].count("@") > 1:
+    if A_URL.match(dsn) and dsn.partition("://")[2].partition("?")[0].count("@") > 1:
         raise SettingsInvalid(
             "the database URL has more than one @", hint="write an @ in the user or the password as %40"
         )
@@ -140,6 +141,15 @@ def _unknown_parameters(dsn: str) -> Iterator[str]:
             is_plain = NAME.fullmatch(name) is not None and "@" not in query
             if name not in known and (is_plain or name in OF_OTHER_CLIENTS):
                 yield name
-    else:
+    elif not _can_be_read(dsn):
         unquoted = QUOTED.sub("", dsn)
         yield from (word for word in re.findall(r"(\w+)\s*=", unquoted) if word in OF_OTHER_CLIENTS - known)
+
+
+def _can_be_read(dsn: str) -> bool:
+    """libpq takes no parameter that it does not know: a word in what it does take is a value's."""
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from psycopg import errors as pg
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import (
+    CredentialsRefused,
     DatabaseError,
     DatabaseRefused,
     DatabaseUnreachable,
@@ -63,6 +64,12 @@ REFUSALS = (
         "leave that parameter out of the database URL, or allow it in the pooler (PgBouncer: ignore_startup_parameters)",
     ),
 )
+NOT_OF_THE_ROLE = re.compile(
+    r"too many|connection slots|no more connections|starting up|shutting down|recovery|accepting"
+    r"|database .* does not exist|no such database|permission denied for database|parameter|command-line options"
+)
+"""What a role or a password has nothing to do with. A refusal in another language may be of them: there is no SQLSTATE while
+connecting (decision 24)."""
 REFUSED = "the server answered, so that address and network are right: ask who runs it"
 
 SILENCES = (
@@ -143,10 +150,9 @@ def not_connected(exc: psycopg.Error, dsn: str) -> DatabaseUnreachable | Setting
             hint="sslcert and sslkey name files of this machine; sslrootcert alone verifies the server",
         )
     if found := SERVER_SAID.search(text):
+        kind = DatabaseRefused if NOT_OF_THE_ROLE.search(found["said"]) else CredentialsRefused
         hint = _hint(found["said"], REFUSALS, REFUSED)
-        return DatabaseRefused(
-            f"the server of {place(dsn)} refused the connection: {found['said']}", hint=hint
-        )
+        return kind(f"the server of {place(dsn)} refused the connection: {found['said']}", hint=hint)
     hint = _of_certificate(dsn) if UNKNOWN_SIGNER in text else _hint(text, SILENCES, SILENCE)
     return DatabaseUnreachable(f"no connection to {place(dsn)}: {_first_line(text)}", hint=hint)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from b2bpilot.errors import SettingsInvalid
+from b2bpilot.pipeline.database_secret import Elsewhere, database_url
 from b2bpilot.pipeline.lease import LONGEST_LEASE
 
 SecretReader = Callable[[str], Mapping[str, str]]
@@ -16,6 +17,11 @@ SecretReader = Callable[[str], Mapping[str, str]]
 VARIABLES = (
     *(
         "SECRET_ARN",
+        "TWILIO_SECRET_ARN",
+        "DATABASE_SECRET_ARN",
+        "DATABASE_HOST",
+        "DATABASE_PORT",
+        "DATABASE_NAME",
         "DATABASE_URL",
         "DATABASE_CA",
         "SNS_TOPIC_ARN",
@@ -73,17 +79,16 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, read_secret: SecretReader) -> Settings:
-        """Read the environment and the secret that SECRET_ARN names. What the secret holds wins, also where that is empty:
+        """Read the environment and the secrets that it names. What a secret holds wins, also where that is empty:
         a variable of the same name is somebody else's, or of before the secret.
 
         Raises SettingsInvalid for what cannot be used, and whatever `read_secret` raises.
         """
-        arn = environ.get("SECRET_ARN")
         variables = {name: value for name, value in environ.items() if value}
-        secret = read_secret(arn) if arn else {}
-        values = {**variables, **secret}
+        secret = _secrets(variables, read_secret)
+        values = {**variables, **(secret or {})}
         # The commands read the secret alone: a region that only a function knew would part them.
-        how = secret if arn else variables
+        how = variables if secret is None else secret
         others = (values.get("API_WEBHOOK_URL"), values.get("PREVIOUS_WEBHOOK_URL"))
         tokens = (values.get("TWILIO_AUTH_TOKEN"), values.get("TWILIO_SECONDARY_AUTH_TOKEN"))
         return cls(
@@ -106,6 +111,29 @@ class Settings:
             twilio_auth_tokens=tuple(token for token in tokens if token),
             twilio_shared_keys=_shared_keys(values.get("TWILIO_SHARED_KEYS")),
         )
+
+
+def _secrets(variables: Mapping[str, str], read_secret: SecretReader) -> Mapping[str, str] | None:
+    """Return what the function's secrets hold, None when it has none. Of each only what it is for: a secret of RDS's, or of
+    a customer, has fields of its own. SECRET_ARN, which names one for both, is of the release before (decision 31)."""
+    twilio, database = variables.get("TWILIO_SECRET_ARN"), variables.get("DATABASE_SECRET_ARN")
+    if not twilio and not database:
+        both = variables.get("SECRET_ARN")
+        return read_secret(both) if both else None
+    held = _of("TWILIO_", read_secret(twilio)) if twilio else {}
+    if database:
+        secret = read_secret(database)
+        elsewhere = Elsewhere(
+            host=variables.get("DATABASE_HOST", ""),
+            port=variables.get("DATABASE_PORT", ""),
+            name=variables.get("DATABASE_NAME", ""),
+        )
+        held |= _of("DATABASE_", secret) | {"DATABASE_URL": database_url(secret, database, elsewhere)}
+    return held
+
+
+def _of(prefix: str, secret: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in secret.items() if name.startswith(prefix)}
 
 
 def required(value: str | None, name: str) -> str:

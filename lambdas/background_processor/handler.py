@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from datetime import timedelta
+from os import environ
 from typing import Any, Protocol
 
 from b2bpilot.aws.secrets import read_secret
@@ -29,14 +29,29 @@ class Context(Protocol):
 
 @functools.cache
 def _settings() -> Settings:
-    return Settings.from_env(os.environ, read_secret=read_secret)
+    return Settings.from_env(environ, read_secret=read_secret)
+
+
+def _database_url() -> str:
+    settings = _settings()
+    return with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
+
+
+def _renewed_database_url() -> str:
+    """Read the secret again: it may have been rotated since."""
+    _settings.cache_clear()
+    return _database_url()
 
 
 @functools.cache
 def _database() -> DatabaseManager:
-    settings = _settings()
-    url = with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
-    return DatabaseManager(url, application_name="b2bpilot/processor", read_write=True, needs=Need.ITS_ROWS)
+    return DatabaseManager(
+        _database_url(),
+        application_name="b2bpilot/processor",
+        read_write=True,
+        needs=Need.ITS_ROWS,
+        renewed=_renewed_database_url,
+    )
 
 
 @functools.cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
+from os import environ
 from typing import Any, Protocol
 
 from b2bpilot.aws.functions import Function
@@ -29,15 +29,15 @@ class Context(Protocol):
 @functools.cache
 def _redriver(function_name: str) -> Redriver:
     """Without Settings.from_env: this function may not read the secret."""
-    processor = required(os.environ.get("PROCESSOR_FUNCTION_NAME"), "PROCESSOR_FUNCTION_NAME")
-    queue_url = required(os.environ.get("DEAD_LETTER_QUEUE_URL"), "DEAD_LETTER_QUEUE_URL")
+    processor = required(environ.get("PROCESSOR_FUNCTION_NAME"), "PROCESSOR_FUNCTION_NAME")
+    queue_url = required(environ.get("DEAD_LETTER_QUEUE_URL"), "DEAD_LETTER_QUEUE_URL")
     mapping = EventSourceMapping.of_function(function_name)
     return Redriver(
         queue=DeadLetterQueue.connect(queue_url),
         processor=Function.connect(processor),
         switch=Switch(mapping),
         now=mapping.clock.now,
-        own=KnownSubscribers.of_environment(os.environ),
+        own=KnownSubscribers.of_environment(environ),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from os import environ
 from typing import Any
 
 from b2bpilot.aws.metrics import throttled_share
@@ -32,14 +32,29 @@ TOPIC = Timeouts(connect_seconds=2, read_seconds=4, attempts=2)
 
 @functools.cache
 def _settings() -> Settings:
-    return Settings.from_env(os.environ, read_secret=read_secret)
+    return Settings.from_env(environ, read_secret=read_secret)
+
+
+def _database_url() -> str:
+    settings = _settings()
+    return with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
+
+
+def _renewed_database_url() -> str:
+    """Read the secret again: it may have been rotated since."""
+    _settings.cache_clear()
+    return _database_url()
 
 
 @functools.cache
 def _database() -> DatabaseManager:
-    settings = _settings()
-    url = with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
-    return DatabaseManager(url, application_name="b2bpilot/stale", read_write=True, needs=Need.ITS_ROWS)
+    return DatabaseManager(
+        _database_url(),
+        application_name="b2bpilot/stale",
+        read_write=True,
+        needs=Need.ITS_ROWS,
+        renewed=_renewed_database_url,
+    )
 
 
 @functools.cache

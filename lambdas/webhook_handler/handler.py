@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
+from os import environ
 from typing import Any
 
 from b2bpilot.aws.secrets import read_secret
@@ -37,7 +37,7 @@ AT_ONCE_SECONDS = 0.5
 
 
 def _read_config() -> WebhookConfig:
-    return webhook_config(Settings.from_env(os.environ, read_secret=_read_secret))
+    return webhook_config(Settings.from_env(environ, read_secret=_read_secret))
 
 
 def _read_secret(arn: str) -> Mapping[str, str]:

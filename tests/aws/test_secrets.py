@@ -7,7 +7,7 @@ import pytest
 
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.errors import AwsError, SettingsInvalid
+from b2bpilot.errors import SettingsInvalid
 from tests.aws.conftest import REGION
 
 
@@ -30,6 +30,15 @@ def test_a_secret_that_is_no_object_is_refused_without_showing_it(access: AwsAcc
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_missing_secret_is_an_error_of_aws(access: AwsAccess) -> None:
-    with pytest.raises(AwsError, match="ResourceNotFoundException"):
-        read_secret("arn:aws:secretsmanager:eu-west-1:1:secret:none", access.client("secretsmanager"))
+def test_a_field_that_is_null_is_none(access: AwsAccess) -> None:
+    arn = stored('{"username": "pilot", "password": null, "port": 5432}')
+    assert read_secret(arn, access.client("secretsmanager")) == {"username": "pilot", "port": "5432"}
+
+
+def test_a_secret_that_is_not_there_is_a_setting_that_cannot_be_used(access: AwsAccess) -> None:
+    client = access.client("secretsmanager")
+    deleted = stored("{}")
+    client.delete_secret(SecretId=deleted)
+    for arn in ("arn:aws:secretsmanager:eu-west-1:1:secret:none", deleted):
+        with pytest.raises(SettingsInvalid, match=f"{arn} is not there"):
+            read_secret(arn, client)

@@ -197,6 +197,20 @@ def test_parameters_that_do_not_fit_together_are_told_before_anything_is_built(
     assert recorder.calls() == []
 
 
+def test_a_secret_of_rds_needs_no_url(run: Run, recorder: Sam, tmp_path: Path) -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-AbCdEf"
+    place = {"DatabaseSecretArn": arn, "DatabaseHost": "db.example.com", "DatabaseName": "b2b"}
+    twilio = {name: value for name, value in SECRETS.items() if name.startswith("Twilio")}
+    file = tmp_path / "rds.yaml"
+    file.write_text(yaml.safe_dump(twilio | place))
+
+    result = run("deploy", "-e", "dev", "--parameters", str(file), "--yes")
+
+    assert result.exit_code == 0, result.stderr
+    assert recorder.values().items() >= place.items()
+    assert "DatabaseUrl" not in recorder.values()
+
+
 def test_samconfigs_parameters_are_kept_and_its_other_settings_left_to_sam(
     run: Run, recorder: Sam, secrets: str, tmp_path: Path
 ) -> None:

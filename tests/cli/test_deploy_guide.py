@@ -49,7 +49,7 @@ IDLE = (
     Line("alarms", ALARMS, "at $0.10", PRICES.alarm_month),
     Line("metrics of the log lines, if each has data", METRICS, "at $0.30", PRICES.metric_month),
     Line("dashboard", 1, "at $3.00", PRICES.dashboard_month),
-    Line("a secret", 1, "at $0.40", PRICES.secret_month),
+    Line("secrets, one of them the release before's, until the next", 3, "at $0.40", PRICES.secret_month),
     Line(
         "metrics that the stale processor reads",
         MINUTES * READS_A_RUN,

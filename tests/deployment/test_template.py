@@ -31,7 +31,8 @@ NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings
 OUTPUTS = {
     "Environment", "TopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
     "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
-    "SecretArn", "SubscriptionArn", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
+    "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
+    "SubscriptionArn", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
 }  # fmt: skip
 
 
@@ -48,8 +49,12 @@ def functions(of_type: OfType) -> dict[str, Properties]:
 def statements(role: Properties) -> Iterator[dict[str, Any]]:
     """Every statement that can be in force, those inside `!If` included."""
     for policy in role["Policies"]:
-        chosen = policy["Fn::If"][1] if "Fn::If" in policy else policy
-        yield from chosen["PolicyDocument"]["Statement"]
+        for statement in chosen(policy)["PolicyDocument"]["Statement"]:
+            yield chosen(statement)
+
+
+def chosen(value: dict[str, Any]) -> dict[str, Any]:
+    return value["Fn::If"][1] if "Fn::If" in value else value
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
@@ -81,11 +86,14 @@ def test_every_log_group_forgets(of_type: OfType) -> None:
 
 
 def test_the_same_variable_has_the_same_value_everywhere(functions: dict[str, Properties]) -> None:
+    """But for those of the secrets: tests/deployment/test_secrets.py."""
     values: dict[str, Any] = {}
     for properties in functions.values():
         for name, value in properties["Environment"]["Variables"].items():
-            assert values.setdefault(name, value) == value
+            if "SECRET_ARN" not in name:
+                assert values.setdefault(name, value) == value
     assert set(values) == {
+        "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME",
         "SNS_TOPIC_ARN", "PUBLIC_WEBHOOK_URL", "REPLY_TEXT", "STALE_AFTER_MINUTES", "PROCESSOR_FUNCTION_NAME",
         "DEAD_LETTER_QUEUE_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL", "PROCESSOR_CONCURRENCY",
         "OWN_SUBSCRIPTION_ARNS", "OWN_FUNCTION_ARNS",
@@ -256,7 +264,7 @@ def test_the_redriver_reads_no_secret_and_runs_nothing_but_the_processor(of_type
 
 
 def test_the_redriver_changes_no_mapping_but_its_own(of_type: OfType) -> None:
-    (policy,) = of_type("AWS::IAM::Policy").values()
+    policy = of_type("AWS::IAM::Policy")["DeadLetterRedriverSwitchPolicy"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert policy["Roles"] == [{"Ref": "DeadLetterRedriverRole"}]
     assert statement["Resource"]["Fn::Sub"].endswith(":event-source-mapping:${DeadLetterRedriverMapping}")
@@ -316,14 +324,19 @@ def test_only_our_topic_and_our_api_may_invoke(of_type: OfType, permission: str,
 VARIABLES_BYTES = 4096
 LONGEST_ARN_OR_URL = 200
 REPLY_BYTES = 3000
+OF_ONE_BYTE = {"DatabaseSecretArn", "DatabaseHost", "DatabaseName"}
+"""ASCII, or, as the name, of so many bytes for PostgreSQL as well."""
 
 
 def longest(value: object, parameters: dict[str, Properties]) -> int:
     """How many bytes a variable has at most; a letter may have four."""
+    if value == NO_VALUE:
+        return 0
     if isinstance(value, dict) and "Fn::If" in value:
         return max(longest(each, parameters) for each in value["Fn::If"][1:])
     if isinstance(value, dict) and (name := value.get("Ref")) in parameters:
-        return REPLY_BYTES if name == "ReplyText" else 4 * parameters[name].get("MaxLength", 5)
+        bytes_each = 1 if name in OF_ONE_BYTE else 4
+        return REPLY_BYTES if name == "ReplyText" else bytes_each * parameters[name].get("MaxLength", 5)
     return len(value) if isinstance(value, str) else LONGEST_ARN_OR_URL
 
 
@@ -331,8 +344,7 @@ def longest(value: object, parameters: dict[str, Properties]) -> int:
 def test_a_functions_variables_fit_however_long_the_parameters_are(
     template: dict[str, Any], functions: dict[str, Properties], name: str
 ) -> None:
-    of_all = template["Globals"]["Function"]["Environment"]["Variables"]
-    variables = of_all | functions[name].get("Environment", {}).get("Variables", {})
+    variables = functions[name].get("Environment", {}).get("Variables", {})
     taken = sum(len(each) + longest(value, template["Parameters"]) for each, value in variables.items())
     assert taken <= VARIABLES_BYTES
 
@@ -360,24 +372,19 @@ def test_a_reply_fits_by_its_bytes(template: dict[str, Any], text: str, fits: bo
 # ---- secrets ----
 
 
-@pytest.mark.parametrize("parameter", ["TwilioAuthToken", "DatabaseUrl"])
-def test_a_secret_is_never_shown_and_goes_only_into_the_secret(
-    template: dict[str, Any], parameter: str
+@pytest.mark.parametrize(
+    ("parameter", "secrets"),
+    [("TwilioAuthToken", {"TwilioSecret", "Secret"}), ("DatabaseUrl", {"DatabaseSecret", "Secret"})],
+)
+def test_a_secret_is_never_shown_and_goes_only_into_its_secret(
+    template: dict[str, Any], parameter: str, secrets: set[str]
 ) -> None:
     assert template["Parameters"][parameter]["NoEcho"] is True
-    assert "Default" not in template["Parameters"][parameter]
-    rest = {name: each for name, each in template["Resources"].items() if name != "Secret"}
-    assert parameter not in json.dumps([rest, template["Outputs"], template["Globals"]])
-
-
-def test_the_secret_is_json_under_the_names_that_the_functions_read(of_type: OfType) -> None:
-    (secret,) = of_type("AWS::SecretsManager::Secret").values()
-    names = json.loads(secret["SecretString"]["Fn::Sub"])
-    assert names == {
-        "TWILIO_ACCOUNT_SID": "${TwilioAccountSid}",
-        "TWILIO_AUTH_TOKEN": "${TwilioAuthToken}",
-        "DATABASE_URL": "${DatabaseUrl}",
-    }
+    assert not template["Parameters"][parameter].get("Default")
+    rest = {name: each for name, each in template["Resources"].items() if name not in secrets}
+    told = json.dumps([rest, template["Outputs"], template["Globals"]])
+    assert f'"{parameter}"' not in told
+    assert f"${{{parameter}}}" not in told
 
 
 def access_log(of_type: OfType) -> dict[str, str]:
@@ -591,6 +598,18 @@ def accepts(template: dict[str, Any], parameter: str, value: str) -> bool:
         ("TwilioAccountSid", "AC" + "0a" * 16),
         ("DatabaseUrl", "postgresql://user:p%22w@db.example.com:5432/b2b?sslmode=verify-full"),
         ("DatabaseUrl", "postgresql:///postgres?host=/tmp/pg"),
+        ("DatabaseUrl", ""),
+        ("DatabaseSecretArn", ""),
+        (
+            "DatabaseSecretArn",
+            "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-3f0bd8e6-1a-AbCdEf",
+        ),
+        (
+            "DatabaseSecretArn",
+            "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:team/b2b-AbCdEf",
+        ),
+        ("DatabaseHost", "db.cluster-abc.eu-west-1.rds.amazonaws.com"),
+        ("DatabaseName", "b2b-pilot"),
         ("PublicWebhookUrl", ""),
         ("PublicWebhookUrl", "https://hooks.example.com/webhook?tenant=1"),
         ("PublicWebhookUrl", "http://127.0.0.1:4566/webhook"),
@@ -618,6 +637,11 @@ def test_a_parameter_accepts_what_is_right(template: dict[str, Any], parameter: 
         ("DatabaseUrl", "postgresql://user:12/w@db.example.com/b2b"),
         ("DatabaseUrl", "postgresql://user:p@w@db.example.com/b2b"),
         ("DatabaseUrl", "postgresql://user:p?w@db.example.com/b2b"),
+        ("DatabaseSecretArn", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:team/b2b"),
+        ("DatabaseSecretArn", "rds!db-3f0bd8e6-AbCdEf"),
+        ("DatabaseHost", "db.example.com password=x"),
+        ("DatabasePort", "postgres"),
+        ("DatabaseName", "b2b sslmode=disable"),
         ("PublicWebhookUrl", "http://hooks.example.com/webhook"),
         ("PublicWebhookUrl", "https://hooks.example.com/webhook#rc=3"),
         ("PreviousWebhookUrl", "http://old.example.com/webhook"),

@@ -1,4 +1,5 @@
-"""No command asks AWS for more than docs/iam.md says: each is run, and what it asked for is held against the table."""
+"""No command asks AWS for more than docs/iam.md says, nor for another secret: each is run, and what it asked for is held against
+the table."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 
 from b2bpilot.cli.app import main
-from b2bpilot.ops.verify.iam import COMMANDS
+from b2bpilot.ops.verify.iam import COMMANDS, DATABASE_SECRET, OLD_SECRET, TWILIO_SECRET, secrets_of
 from tests.local.conftest import machine
 
 MESSAGE = "7d6f3f0a-1b64-4f53-9a53-5b0b6c0b0a01"
@@ -59,10 +60,25 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def recorded(client: BaseClient, operation: str, parameters: Any) -> Any:
         signing = client.meta.service_model.signing_name
         found.add(_action(SERVICES.get(signing, signing), operation))
+        if operation == "GetSecretValue":
+            found.add(_secret(parameters["SecretId"]))
         return call(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
     return found
+
+
+def _secret(arn: str) -> str:
+    """Which of the stack's secrets it is, by the logical id in its name."""
+    return next(
+        template
+        for name, template in (
+            ("-TwilioSecret-", TWILIO_SECRET),
+            ("-DatabaseSecret-", DATABASE_SECRET),
+            ("-Secret-", OLD_SECRET),
+        )
+        if name in arn
+    )
 
 
 def _action(service: str, operation: str) -> str:
@@ -86,7 +102,7 @@ def test_each_command_asks_for_what_the_table_says_and_for_nothing_else(
             asked.clear()
             main([*command.split(), *options.split(), "-e", "local"])
             assert asked, f"{command} asked nothing: {capsys.readouterr().err}"
-            if more := asked - set(COMMANDS[command]):
+            if more := asked - {*COMMANDS[command], *secrets_of(command)}:
                 beyond[f"{command} {options}"] = more
             capsys.readouterr()
 

@@ -93,7 +93,9 @@ def migration_pending(on: Broken) -> None:
 
 
 def secret_deleted(on: Broken) -> None:
-    on.stage.aws("secretsmanager").delete_secret(SecretId=on.stage.stack.secret_arn, RecoveryWindowInDays=7)
+    on.stage.aws("secretsmanager").delete_secret(
+        SecretId=on.stage.stack.database_secret_arn, RecoveryWindowInDays=7
+    )
 
 
 def message_left_lying(on: Broken) -> None:

@@ -51,8 +51,10 @@ def statement_taken_from_role(function: str, policy: str, sid: str) -> tuple[Act
         role = stage.role(getattr(stage.stack, function))
         document = stage.aws("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
         taken["document"] = document
-        rest = [one for one in document["Statement"] if one.get("Sid") != sid]
-        put(stage, {**document, "Statement": rest})
+        if rest := [one for one in document["Statement"] if one.get("Sid") != sid]:
+            put(stage, {**document, "Statement": rest})
+        else:
+            stage.aws("iam").delete_role_policy(RoleName=role, PolicyName=policy)
 
     def after(stage: Stage) -> None:
         role = stage.role(getattr(stage.stack, function))
@@ -292,7 +294,7 @@ BREAKAGES = (
         lambda s: s.configure(s.stack.processor_function_name, DeadLetterConfig={"TargetArn": ""}),
     ),
     role_breakage("B2B043", "processor_function_name", "BackgroundProcessor", "SendDeadLetters"),
-    role_breakage("B2B044", "processor_function_name", "BackgroundProcessor", "ReadSecret"),
+    role_breakage("B2B044", "processor_function_name", "ReadDatabaseSecret", "ReadDatabaseSecret"),
     Breakage("B2B045", "timeout 3 s", lambda s: s.configure(s.stack.processor_function_name, Timeout=3)),
     Breakage("B2B046", "concurrency 0", concurrency(0)),
     Breakage("B2B047", "concurrency 3", concurrency(3)),
@@ -300,7 +302,9 @@ BREAKAGES = (
     Breakage("B2B049", "events kept a minute", event_invoke(age=60)),
     Breakage("B2B050", "on-failure destination", event_invoke(failures_to="dead_letter_queue_arn")),
     Breakage(
-        "B2B051", "another secret", lambda s: s.tell(s.stack.processor_function_name, SECRET_ARN="another")
+        "B2B051",
+        "another secret",
+        lambda s: s.tell(s.stack.processor_function_name, DATABASE_SECRET_ARN="another"),
     ),
     Breakage(
         "B2B052",

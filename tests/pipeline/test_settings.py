@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 
+from b2bpilot.pipeline import settings as module
 from b2bpilot.pipeline.settings import VARIABLES, Settings
 
 ENVIRONMENT = {
@@ -59,6 +61,37 @@ def test_how_twilio_is_reached_is_read_from_the_secret_alone() -> None:
     assert settings.twilio_api_secret == "x"
 
 
+def secrets(**held: dict[str, str]) -> Callable[[str], dict[str, str]]:
+    def read(arn: str) -> dict[str, str]:
+        return held[arn]
+
+    return read
+
+
+def test_a_function_reads_the_secrets_that_it_is_told_and_no_other() -> None:
+    """SECRET_ARN stands beside them for code of the release before."""
+    both = {"SECRET_ARN": "old", "TWILIO_SECRET_ARN": "twilio", "DATABASE_SECRET_ARN": "database"}
+    read = secrets(twilio={"TWILIO_AUTH_TOKEN": "t"}, database={"DATABASE_URL": "postgresql://db/pilot"})
+
+    settings = Settings.from_env(both, read_secret=read)
+    assert (settings.twilio_auth_tokens, settings.database_url) == (("t",), "postgresql://db/pilot")
+
+    webhook = Settings.from_env({"SECRET_ARN": "old", "TWILIO_SECRET_ARN": "twilio"}, read_secret=read)
+    assert (webhook.twilio_auth_tokens, webhook.database_url) == (("t",), None)
+    stale = Settings.from_env({"SECRET_ARN": "old", "DATABASE_SECRET_ARN": "database"}, read_secret=read)
+    assert (stale.twilio_auth_tokens, stale.database_url) == ((), "postgresql://db/pilot")
+
+
+def test_a_secret_says_nothing_but_what_it_is_for() -> None:
+    named = {"TWILIO_SECRET_ARN": "twilio", "DATABASE_SECRET_ARN": "database", "SNS_TOPIC_ARN": "ours"}
+    odd = {"SNS_TOPIC_ARN": "theirs", "TWILIO_AUTH_TOKEN": "theirs", "DATABASE_URL": "postgresql://db/pilot"}
+    read = secrets(twilio={"DATABASE_URL": "postgresql://other/x", "SNS_TOPIC_ARN": "theirs"}, database=odd)
+
+    settings = Settings.from_env(named, read_secret=read)
+    assert (settings.topic_arn, settings.twilio_auth_tokens) == ("ours", ())
+    assert settings.database_url == "postgresql://db/pilot"
+
+
 def test_every_name_that_is_read_is_in_the_list() -> None:
-    source = inspect.getsource(Settings.from_env)
-    assert set(re.findall(r"\"([A-Z][A-Z_]+)\"", source)) == set(VARIABLES)
+    source = inspect.getsource(Settings.from_env) + inspect.getsource(module._secrets)
+    assert set(re.findall(r"\"([A-Z][A-Z_]+[A-Z])\"", source)) == set(VARIABLES)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
+from tests.upgrade.permissions import Permissions
 from tests.upgrade.version import Version, clean_environment
 
 RUNNER = Path(__file__).with_name("function_process.py")
@@ -36,6 +37,8 @@ class Functions:
         self._lock = threading.Lock()
         self._processes: dict[tuple[object, ...], FunctionProcess] = {}
         self.runs: Counter[tuple[str, str]] = Counter()
+        self.permissions: Permissions | None = None
+        self.denials: list[str] = []
 
     def upload(self, client: Any, function: str, version: Version) -> bool:
         """Do what `sam deploy` does with a function's code; return when Lambda says that it is in use, False when it was
@@ -51,6 +54,7 @@ class Functions:
         return True
 
     def load(self, configuration: FunctionConfiguration) -> RemoteHandler:
+        self._require_allowed(configuration)
         version = self._uploaded.get(configuration.code_sha256, self._first)
         key = (version.name, configuration.handler, frozenset(configuration.environment.items()))
         with self._lock:
@@ -59,6 +63,14 @@ class Functions:
                 self._processes[key] = FunctionProcess(address, version, configuration)
             process = self._processes[key]
         return RemoteHandler(process.connect(), self, (version.name, configuration.handler.split(".")[1]))
+
+    def _require_allowed(self, configuration: FunctionConfiguration) -> None:
+        """A container reads its secrets when it starts."""
+        denied = self.permissions.denied(configuration.name) if self.permissions else []
+        if denied:
+            text = f"{configuration.name} may not read the secret that it is told with {', '.join(denied)}"
+            self.denials.append(text)
+            raise PermissionError(text)
 
     def ran(self, who: tuple[str, str]) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from b2bpilot.local.release import Release
 from tests.upgrade.books import Books, balance
 from tests.upgrade.functions import Functions
 from tests.upgrade.messages import Drawing
+from tests.upgrade.permissions import Permissions
 from tests.upgrade.table import Table, events_of_lambda, look, wait_until
 from tests.upgrade.traffic import Traffic
 from tests.upgrade.upgrade import PHASES, Upgrade
@@ -67,6 +68,7 @@ def run(old: Version, new: Version, options: Options, *, progress: Callable[[str
         )
         connection = cleanup.enter_context(psycopg.connect(environment.state.database_url, autocommit=True))
         is_idle = cleanup.enter_context(events_of_lambda(folder / "home"))
+        functions.permissions = permissions = Permissions(environment.aws)
         table = Table(connection, Drawing(Random(f"{options.seed} left"), first_number=LEFT_ROWS_BEGIN))
         phase_seconds = options.seconds / PHASES
         traffic = Traffic(
@@ -88,6 +90,7 @@ def run(old: Version, new: Version, options: Options, *, progress: Callable[[str
             random=Random(f"{options.seed} order"),
             is_idle=is_idle,
             progress=progress,
+            permissions=permissions,
         )
         upgrade.run()
         wait_until(is_idle, seconds=IDLE_SECONDS)
@@ -97,6 +100,6 @@ def run(old: Version, new: Version, options: Options, *, progress: Callable[[str
             new=new.name,
             migrations=tuple(sorted(migrations(new) - migrations(old))),
             books=balance(upgrade.messages, look(environment, table)),
-            incidents=tuple(upgrade.incidents),
+            incidents=(*upgrade.incidents, *dict.fromkeys(functions.denials)),
             runs=dict(functions.runs),
         )

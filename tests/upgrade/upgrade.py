@@ -15,6 +15,7 @@ from b2bpilot.local.environment import LocalEnvironment
 from b2bpilot.local.runtime.configuration import REFRESH_SECONDS
 from tests.upgrade.functions import Functions
 from tests.upgrade.messages import Kind, Message
+from tests.upgrade.permissions import Permissions
 from tests.upgrade.table import Table
 from tests.upgrade.traffic import Traffic
 from tests.upgrade.version import Version, migrate
@@ -46,6 +47,7 @@ class Upgrade:
     random: Random
     is_idle: Callable[[], bool]
     progress: Progress
+    permissions: Permissions
     left: list[Message] = field(default_factory=list)
     incidents: list[str] = field(default_factory=list)
 
@@ -114,6 +116,7 @@ class Upgrade:
     def _update_template(self, version: Version) -> None:
         self.progress(f"  the template of {version.name}")
         known = self._function_names()
+        self.permissions.remember(known)
         self.environment.deploy(version.template)
         for name in set(self._function_names()) - set(known):
             self._upload(name, version)

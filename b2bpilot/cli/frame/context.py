@@ -109,17 +109,22 @@ class Pilot:
 
     @cached_property
     def secret_s_database_url(self) -> str:
-        from b2bpilot.ops import environment
-
-        url = environment.database_url(self.environment)
-        self._keep_secret(url)
-        return url
+        return self._renewed_database_url()
 
     def database(self) -> DatabaseManager:
         """The table without a word on whose it is: for commands that claim nothing of messages. `word_on` gives it to people."""
         from b2bpilot.pipeline.database import DatabaseManager
 
-        return DatabaseManager(self.database_url, application_name="b2bpilot/cli")
+        renewed = self._renewed_database_url if self.given_database.is_secret_s else None
+        return DatabaseManager(self.database_url, application_name="b2bpilot/cli", renewed=renewed)
+
+    def _renewed_database_url(self) -> str:
+        """Read the secret again: a command that goes on for hours may outlive a password."""
+        from b2bpilot.ops import environment
+
+        url = environment.database_url(self.environment)
+        self._keep_secret(url)
+        return url
 
     def table(self) -> AskedTable:
         """The table as commands ask it that judge messages by it: it knows whether it is proven to be the processor's."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def show(pilot: Pilot) -> None:
     """Print them; with an environment that can be found, its names are in them."""
-    from b2bpilot.ops.verify.iam import COMMANDS, policy
+    from b2bpilot.ops.verify.iam import COMMANDS, policy_of
 
     names = _names(pilot)
-    policies = {command: policy(actions, names) for command, actions in COMMANDS.items()}
+    policies = {command: policy_of(command, names) for command in COMMANDS}
     text = "".join(
         f"b2bpilot {command}\n{json.dumps(document, indent=2)}\n\n" for command, document in policies.items()
     )
@@ -35,5 +35,5 @@ def _names(pilot: Pilot) -> Names:
     try:
         return Names.of(pilot.environment.stack)
     except PilotError as exc:
-        pilot.output.notice(f"{exc}: replace REGION, ACCOUNT, SECRET_ARN and API_ID yourself.")
+        pilot.output.notice(f"{exc}: replace REGION, ACCOUNT, API_ID and the ARNs of the secrets yourself.")
         return Names(environment=name, region=pilot.settings.region or "REGION")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
@@ -26,7 +26,7 @@ class HandlerMissing(Exception):
 
 def load_here(configuration: FunctionConfiguration) -> Handler:
     """Load from this process's own code, whatever code was uploaded."""
-    return load_handler(configuration.handler)
+    return load_handler(configuration.handler, configuration.environment)
 
 
 def only(load: Load, handlers: Collection[str]) -> Load:
@@ -43,10 +43,11 @@ def only(load: Load, handlers: Collection[str]) -> Load:
     return load_one_of_them
 
 
-def load_handler(setting: str) -> Handler:
+def load_handler(setting: str, environment: Mapping[str, str]) -> Handler:
     """Execute the handler's file as a fresh module and return the function that `package.module.function` names.
 
-    The file keeps its path, so that breakpoints and tracebacks work. What it imports is shared with the process.
+    The file keeps its path, so that breakpoints and tracebacks work. What it imports is shared with the process, but for
+    its `environ`: a function finds its own variables there, and no other's.
     """
     module_name, _, function_name = setting.rpartition(".")
     origin = _origin(module_name)
@@ -57,6 +58,7 @@ def load_handler(setting: str) -> Handler:
     module = sys.modules[instance] = importlib.util.module_from_spec(fresh)
     try:
         fresh.loader.exec_module(module)
+        vars(module)["environ"] = environment
         handler: Handler | None = getattr(module, function_name, None)
     except BaseException:
         del sys.modules[instance]

@@ -132,7 +132,7 @@ def _shared(used: Usage, prices: Prices) -> Iterator[Item]:
         unit="GB",
         price=prices.log_gigabyte,
     )
-    yield _monthly(used, "secret", 1, "secrets", prices.secret_month)
+    yield _monthly(used, "secret", used.secrets, "secrets", prices.secret_month)
 
 
 def _pipeline(used: Usage, prices: Prices) -> Iterator[Item]:

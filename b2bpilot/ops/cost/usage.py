@@ -61,6 +61,7 @@ class Usage:
     """By the processor's own queue in Lambda."""
     stored: float | None
     duplicates: float | None
+    secrets: int
     is_since_creation: bool = False
 
     @property
@@ -101,6 +102,7 @@ def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usa
         received_events=found["received_events"],
         stored=found["stored"],
         duplicates=found["duplicates"],
+        secrets=_secrets(environment.stack),
         is_since_creation=since > first,
     )
 
@@ -108,6 +110,11 @@ def usage(environment: Environment, *, now: datetime, timeouts: Timeouts) -> Usa
 def _period_seconds(elapsed: timedelta) -> int:
     """CloudWatch's periods begin on the clock's minute or hour: what an earlier stack of the name did is left out."""
     return MINUTE_SECONDS if elapsed < timedelta(days=1) else HOUR_SECONDS
+
+
+def _secrets(stack: StackOutputs) -> int:
+    """Secrets Manager charges for one that RDS manages, too."""
+    return len({stack.secret_arn, stack.twilio_secret_arn, stack.database_secret_arn})
 
 
 def _functions(stack: StackOutputs) -> dict[str, str]:

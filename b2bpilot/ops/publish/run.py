@@ -49,7 +49,7 @@ def route_of(environment: Environment, via: Via, *, clock: Callable[[], datetime
 
 def auth_token(environment: Environment) -> str:
     """Return the token that the environment's webhook checks signatures with. Raises SettingsInvalid, AwsError."""
-    arn = environment.stack.secret_arn
+    arn = environment.stack.twilio_secret
     token = read_secret(arn, environment.access.client("secretsmanager")).get("TWILIO_AUTH_TOKEN")
     if not token:
         raise SettingsInvalid(

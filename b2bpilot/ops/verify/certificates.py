@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from b2bpilot.ops.environment import elsewhere
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.database_secret import database_url
 
 SECRET = ("secretsmanager:GetSecretValue",)
 SOON = timedelta(days=60)
+
+
+def _of_the_secret(world: World) -> str:
+    """The way to the database without the secret's own CA."""
+    return database_url(world.database_secret, world.stack.database_secret, elsewhere(world.stack))
 
 
 def _is_verified(world: World) -> Answer:
@@ -17,14 +24,14 @@ def _is_verified(world: World) -> Answer:
     from b2bpilot.pipeline.authorities import FIELD, mode_of, verifies
     from b2bpilot.pipeline.dsn import check_dsn, place
 
-    check_dsn(url := world.secret["DATABASE_URL"])
+    check_dsn(url := _of_the_secret(world))
     if not leaves_the_machine(url):
         return holds("it does not leave the machine")
     mode = mode_of(url, {})
     if verifies(url, {}):
         return holds(f"sslmode={mode or 'verify-full'}, {place(url)}")
     said = f"sslmode={mode}" if mode else "no sslmode"
-    unused = f"; without it the secret's {FIELD} is not used" if world.secret.get(FIELD) else ""
+    unused = f"; without it the secret's {FIELD} is not used" if world.database_secret.get(FIELD) else ""
     return fails(
         f"the URL in the secret has {said} for {place(url)}: put sslmode=verify-full into it, and deploy{unused}"
     )
@@ -36,10 +43,10 @@ def _lasts(world: World) -> Answer:
     from b2bpilot.pipeline.certificates import last_day, usable
     from b2bpilot.pipeline.dsn import check_dsn
 
-    check_dsn(url := world.secret["DATABASE_URL"])
+    check_dsn(url := _of_the_secret(world))
     if not verifies(url, {}):
         return holds("no certificate is verified")
-    own = world.secret.get(FIELD)
+    own = world.database_secret.get(FIELD)
     name = f"{FIELD} of the secret" if own else "what this version knows"
     end = last_day(usable(own, name, now=world.now) if own else known_to(url))
     if end is None:

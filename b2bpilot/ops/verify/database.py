@@ -18,7 +18,7 @@ INDEX = "idx_user_submissions_message_id"
 TOLERATED_SKEW = timedelta(seconds=5)
 MIGRATE = our_command("migrate", "--yes")
 DATABASE_URL = (
-    "$(aws secretsmanager get-secret-value --secret-id {secret_arn} --query SecretString --output text"
+    "$(aws secretsmanager get-secret-value --secret-id {database_secret_arn} --query SecretString --output text"
     " | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"DATABASE_URL\"])')"
 )
 REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && ' + MIGRATE

@@ -12,10 +12,21 @@ from pathlib import Path
 from b2bpilot.advice import Place, Words, written
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check, Severity
-from b2bpilot.ops.verify.iam import COMMANDS, RESOURCES, Names, resources
+from b2bpilot.ops.verify.iam import (
+    COMMANDS,
+    DATABASE_SECRET,
+    OLD_SECRET,
+    READING,
+    RESOURCES,
+    TWILIO_SECRET,
+    Names,
+    resources,
+    secrets_of,
+)
 
 DOCS = Path(__file__).parents[3] / "docs"
 NAMED = Place(environment="NAME")
+NAMED_SECRETS = {DATABASE_SECRET: "database", TWILIO_SECRET: "twilio", OLD_SECRET: "old"}
 
 CHECKS_HEAD = """\
 # The checks of `b2bpilot verify`
@@ -29,7 +40,9 @@ IAM_HEAD = """\
 
 Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot verify --print-iam -e NAME` prints a policy for each command,
 with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
-and `verify` skips what needs it. `--env local`, `local`, `demo`, `runs list` and `runs show` need nothing; `runs resume` needs what the
+and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with the secrets that a command reads: `database`, `twilio`, and, for
+`verify` until the next release, `old`, the one of the release before. Where the database's secret has a KMS key of its own, add
+`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `runs list` and `runs show` need nothing; `runs resume` needs what the
 command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
 """
 
@@ -77,13 +90,22 @@ def _permissions() -> Iterator[str]:
     yield "| command | actions |"
     yield "|---|---|"
     for command, actions in COMMANDS.items():
-        yield f"| `{command}` | {_listed(sorted(set(actions)))} |"
+        yield f"| `{command}` | {', '.join(_with_secrets(command, action) for action in sorted(set(actions)))} |"
     yield "\n## By action: the least it can be confined to\n"
     yield "| action | resource |"
     yield "|---|---|"
     names = Names(partition="PARTITION")
     for action in RESOURCES:
         yield f"| `{action}` | {_listed(resources(action, names))} |"
+
+
+def _with_secrets(command: str, action: str) -> str:
+    named = f"`{action}`"
+    return (
+        f"{named} ({', '.join(NAMED_SECRETS[each] for each in secrets_of(command))})"
+        if action == READING
+        else named
+    )
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.aws.function_settings import FunctionSettings, function_settings
 from b2bpilot.aws.roles import may
+from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import NotFound
 from b2bpilot.ops.verify.check import Answer, fails, holds
 from b2bpilot.ops.verify.commands import aws, document
@@ -21,6 +22,10 @@ SIMULATE = ("lambda:GetFunctionConfiguration", "iam:SimulatePrincipalPolicy")
 OURS = frozenset(
     {
         "API_WEBHOOK_URL",
+        "DATABASE_HOST",
+        "DATABASE_NAME",
+        "DATABASE_PORT",
+        "DATABASE_SECRET_ARN",
         "DEAD_LETTER_QUEUE_URL",
         "OWN_FUNCTION_ARNS",
         "OWN_SUBSCRIPTION_ARNS",
@@ -32,6 +37,7 @@ OURS = frozenset(
         "SECRET_ARN",
         "SNS_TOPIC_ARN",
         "STALE_AFTER_MINUTES",
+        "TWILIO_SECRET_ARN",
     }
 )
 """The variables that the template sets. Others may be secrets, and a command that changes one repeats them all."""
@@ -43,6 +49,34 @@ class Grant:
 
     action: str
     resource: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """Which of the two secrets a function reads."""
+
+    twilio: bool = False
+    database: bool = False
+
+    def variables(self, stack: StackOutputs) -> dict[str, str]:
+        """What the function is told of them; the one of the release before is both."""
+        if stack.reads_old_secret:
+            return {"SECRET_ARN": stack.secret_arn}
+        place = {
+            "DATABASE_HOST": stack.database_host,
+            "DATABASE_PORT": stack.database_port,
+            "DATABASE_NAME": stack.database_name,
+        }
+        return {
+            **({"TWILIO_SECRET_ARN": stack.twilio_secret} if self.twilio else {}),
+            **({"DATABASE_SECRET_ARN": stack.database_secret} if self.database else {}),
+            **({name: value for name, value in place.items() if value} if self.database else {}),
+        }
+
+    def grants(self, stack: StackOutputs) -> list[Grant]:
+        read = [(self.twilio, stack.twilio_secret), (self.database, stack.database_secret)]
+        arns = dict.fromkeys(arn for is_read, arn in read if is_read)
+        return [Grant(action="secretsmanager:GetSecretValue", resource=arn) for arn in arns]
 
 
 def found(world: World, name: str) -> FunctionSettings | None:

@@ -9,7 +9,11 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
 
 STACK = "arn:{partition}:cloudformation:{region}:{account}:stack/b2b-pilot-{environment}/*"
-SECRET = "{secret_arn}"  # noqa: S105  # nosec B105  # where it is, not what
+DATABASE_SECRET, TWILIO_SECRET, OLD_SECRET = (
+    "{database_secret_arn}",
+    "{twilio_secret_arn}",
+    "{secret_arn}",
+)
 TOPIC = "arn:{partition}:sns:{region}:{account}:b2b-pilot-messages-{environment}"
 ALARM_TOPIC = "{alarm_topic_arn}"
 QUEUE = "arn:{partition}:sqs:{region}:{account}:b2b-pilot-dead-letters-{environment}"
@@ -62,8 +66,8 @@ RESOURCES: Mapping[str, tuple[str, ...]] = {
     "logs:DescribeLogGroups": (ANYTHING,),
     "logs:FilterLogEvents": LOG_GROUPS,
     "scheduler:GetSchedule": (SCHEDULE,),
-    "secretsmanager:DescribeSecret": (SECRET,),
-    "secretsmanager:GetSecretValue": (SECRET,),
+    "secretsmanager:DescribeSecret": (DATABASE_SECRET, TWILIO_SECRET),
+    "secretsmanager:GetSecretValue": (DATABASE_SECRET, TWILIO_SECRET, OLD_SECRET),
     "sns:GetSubscriptionAttributes": (ANYTHING,),
     "sns:GetTopicAttributes": (TOPIC, ALARM_TOPIC),
     "sns:ListSubscriptionsByTopic": (TOPIC, ALARM_TOPIC),
@@ -170,6 +174,16 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 """What a command asks with any of its options; `runs resume` needs what the resumed command does."""
 
 
+READING = "secretsmanager:GetSecretValue"
+BOTH = (DATABASE_SECRET, TWILIO_SECRET)
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("verify", "diagnose"), (*BOTH, OLD_SECRET)),
+    **dict.fromkeys(("publish", "load", "inspect", "twilio reconcile"), BOTH),
+    **dict.fromkeys(("twilio route", "twilio cutover", "twilio rollback"), (TWILIO_SECRET,)),
+}
+"""Which secrets a command reads; one that is not named here reads the database's alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
     """What is put into the resources."""
@@ -178,7 +192,9 @@ class Names:
     region: str = "REGION"
     account: str = "ACCOUNT"
     partition: str = "aws"
-    secret_arn: str = "SECRET_ARN"  # noqa: S105  # where it is, not what
+    database_secret_arn: str = "DATABASE_SECRET_ARN"  # noqa: S105  # where it is, not what
+    twilio_secret_arn: str = "TWILIO_SECRET_ARN"  # noqa: S105
+    secret_arn: str = "SECRET_ARN"  # noqa: S105
     api_id: str = "API_ID"
     alarm_topic_arn: str = "ALARM_TOPIC_ARN"
     """Of a stack it is any topic of the account: no output names it."""
@@ -190,17 +206,30 @@ class Names:
             region=stack.region,
             account=stack.account_id,
             partition=stack.partition,
+            database_secret_arn=stack.database_secret,
+            twilio_secret_arn=stack.twilio_secret,
             secret_arn=stack.secret_arn,
             api_id=stack.api_id,
             alarm_topic_arn=f"{stack.topic_arn.rpartition(':')[0]}:*",
         )
 
 
-def policy(actions: Sequence[str], names: Names) -> dict[str, object]:
-    """Return the policy document that allows these actions and nothing else."""
+def policy_of(command: str, names: Names) -> dict[str, object]:
+    """Return the policy document that allows what a command asks with any of its options."""
+    return policy(COMMANDS[command], names, secrets_of(command))
+
+
+def secrets_of(command: str) -> tuple[str, ...]:
+    """Return the secrets that a command reads, as templates of their ARNs."""
+    return SECRETS.get(command, (DATABASE_SECRET,))
+
+
+def policy(actions: Sequence[str], names: Names, secrets: tuple[str, ...]) -> dict[str, object]:
+    """Return the policy document that allows these actions, of these secrets, and nothing else."""
     by_resource: dict[tuple[str, ...], list[str]] = {}
     for action in sorted(set(actions)):
-        by_resource.setdefault(resources(action, names), []).append(action)
+        where = _filled(secrets, names) if action == READING else resources(action, names)
+        by_resource.setdefault(where, []).append(action)
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -212,5 +241,10 @@ def policy(actions: Sequence[str], names: Names) -> dict[str, object]:
 
 def resources(action: str, names: Names) -> tuple[str, ...]:
     """Return what an action is confined to."""
+    return _filled(RESOURCES[action], names)
+
+
+def _filled(templates: Sequence[str], names: Names) -> tuple[str, ...]:
+    """Each once: of a stack of the release before, one secret is both."""
     values = {name: getattr(names, name) for name in Names.__dataclass_fields__}
-    return tuple(template.format(**values) for template in RESOURCES[action])
+    return tuple(dict.fromkeys(template.format(**values) for template in templates))

@@ -9,6 +9,7 @@ from b2bpilot.advice import Place, Words, written
 from b2bpilot.aws import pasted
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline.database_secret import has_url
 
 PROGRAM = re.compile(r"(?P<before>^|&& |; |\$\()aws ")
 SECRET_DATABASE = re.compile(r"\$\((?:\w+=\S+ )*aws [^|]* get-secret-value [^|]*\| python3 -c '[^']*'\)")
@@ -55,7 +56,15 @@ def _filled(template: str, world: World) -> str | None:
         return None
     program = f"{pasted.credentials(world.access)}aws {pasted.options(world.access)}"
     whole = PROGRAM.sub(lambda found: f"{found['before']}{program}", filled)
-    return SECRET_DATABASE.sub(GIVEN_DATABASE, whole) if world.given_database_url else whole
+    return SECRET_DATABASE.sub(GIVEN_DATABASE, whole) if _is_named_by_the_shell(world) else whole
+
+
+def _is_named_by_the_shell(world: World) -> bool:
+    """Also where the secret holds no URL that one could print."""
+    try:
+        return bool(world.given_database_url) or not has_url(world.database_secret)
+    except PilotError:
+        return False
 
 
 def _with_names(template: str, world: World) -> str:
@@ -64,4 +73,6 @@ def _with_names(template: str, world: World) -> str:
     except PilotError:
         return template.replace("{environment}", world.name)
     names = {field.name: getattr(stack, field.name) for field in fields(stack)}
-    return template.format(**names, partition=stack.partition)
+    return template.format(
+        **names | {"database_secret_arn": stack.database_secret, "partition": stack.partition}
+    )

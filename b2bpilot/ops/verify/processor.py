@@ -13,6 +13,7 @@ from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
     Grant,
+    Reads,
     existing,
     found,
     has_timeout,
@@ -71,13 +72,20 @@ def _may_write_letters(world: World) -> Answer:
     return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-dead-letters")
 
 
-def _may_read_secret(world: World) -> Answer:
-    grants = [Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn)]
-    return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-secret")
+def _reads(function: FunctionSettings) -> Reads:
+    """Without a reply to send it needs nothing of Twilio's."""
+    return Reads(database=True, twilio=bool(function.environment.get("REPLY_TEXT")))
+
+
+def _may_read_secrets(world: World) -> Answer:
+    function = _function(world)
+    grants = _reads(function).grants(world.stack)
+    return is_allowed(world, function.role_arn, grants, policy="b2bpilot-secret")
 
 
 def _told(world: World) -> Answer:
-    return is_told(_function(world), {"SECRET_ARN": world.stack.secret_arn})
+    function = _function(world)
+    return is_told(function, _reads(function).variables(world.stack))
 
 
 def _runtimes(world: World) -> Answer:
@@ -144,10 +152,10 @@ CHECKS = (
     Check(
         code="B2B044",
         category=Category.PROCESSOR,
-        statement="the processor's role may read the secret",
-        why="It finds the database there.",
+        statement="the processor's role may read its secrets",
+        why="It finds the database there, and the token that it replies with.",
         mend="",
-        probe=_may_read_secret,
+        probe=_may_read_secrets,
         actions=SIMULATE,
         needs=("B2B040",),
     ),
@@ -165,8 +173,8 @@ CHECKS = (
     Check(
         code="B2B051",
         category=Category.PROCESSOR,
-        statement="the processor has this stack's secret",
-        why="With another one it writes to another database.",
+        statement="the processor has this stack's secrets",
+        why="With others it writes to another database, or replies from another account.",
         mend="",
         probe=_told,
         actions=READ,

@@ -1,49 +1,86 @@
-"""Checks of the category `stack` that look at its secret: without it no function can do anything."""
+"""Checks of the category `stack` that look at its secrets: without them no function can do anything."""
 
 from __future__ import annotations
 
 from b2bpilot.aws.secrets import SecretState, read_secret_state
+from b2bpilot.errors import SettingsInvalid
+from b2bpilot.ops.environment import elsewhere
 from b2bpilot.ops.verify import functions
-from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds
+from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
+from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.world import World
+from b2bpilot.pipeline import database_secret
 from b2bpilot.twilio.rest import API_KEY, API_SECRET, EDGE, REGION, access_of, problems
 
 ONLY_IN_SECRET = (API_KEY, API_SECRET, REGION, EDGE)
-FIELDS = ("DATABASE_URL", "TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID")
+TWILIO_FIELDS = ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID")
 
 
-def _exists(world: World) -> Answer:
-    arn = world.stack.secret_arn
-    state: SecretState = world.ask(
-        "secret state", lambda: read_secret_state(arn, world.client("secretsmanager"))
+def _secrets(world: World) -> list[str]:
+    """One of the release before is both."""
+    return list(dict.fromkeys((world.stack.twilio_secret, world.stack.database_secret)))
+
+
+def _state(world: World, arn: str) -> SecretState:
+    found: SecretState = world.ask(
+        ("secret state", arn), lambda: read_secret_state(arn, world.client("secretsmanager"))
     )
-    if not state.exists:
-        return fails(
-            f"{arn} does not exist; deploy the stack anew, with its three secret parameters", mend=""
-        )
-    if state.deleted_at:
-        return fails(
-            f"the secret is marked for deletion ({state.deleted_at:%Y-%m-%d}), and can still be restored"
-        )
-    return holds(arn)
+    return found
 
 
-def _is_readable(world: World) -> Answer:
-    return holds(f"{len(world.secret)} fields")
+def _exist(world: World) -> Answer:
+    states = {arn: _state(world, arn) for arn in _secrets(world)}
+    gone = [arn for arn, state in states.items() if not state.exists]
+    deleted = {arn: state.deleted_at for arn, state in states.items() if state.deleted_at}
+    told = [
+        *(f"{arn} does not exist; deploy the stack anew, with its parameters of secrets" for arn in gone),
+        *(
+            f"{arn} is marked for deletion ({at:%Y-%m-%d}), and can still be restored"
+            for arn, at in deleted.items()
+        ),
+    ]
+    if not told:
+        return holds(", ".join(states))
+    restore = [aws("secretsmanager", "restore-secret", "--secret-id", arn) for arn in deleted]
+    return fails("; ".join(told), mend="" if gone else one_after_another(restore))
 
 
-def _is_complete(world: World) -> Answer:
-    missing = [name for name in FIELDS if not world.secret.get(name)]
-    if not missing:
-        return holds(", ".join(sorted(world.secret)))
+def _are_readable(world: World) -> Answer:
+    return holds(" and ".join(f"{len(world.secret(arn))} fields" for arn in _secrets(world)))
+
+
+def _are_complete(world: World) -> Answer:
+    twilio = [name for name in TWILIO_FIELDS if not world.twilio_secret.get(name)]
+    database = database_secret.problems(world.database_secret, elsewhere(world.stack))
+    told = [f"{world.stack.twilio_secret} has no {', '.join(twilio)}"] if twilio else []
+    told += [f"{world.stack.database_secret} has {', '.join(database)}"] if database else []
+    if not told:
+        return holds(", ".join(sorted({*world.twilio_secret, *world.database_secret})))
     return fails(
-        f"the secret lacks {', '.join(missing)}; add it in Secrets Manager, or deploy with the parameters of that name"
+        f"{'; '.join(told)}; write it into the secret in Secrets Manager, or deploy with the parameters of that meaning"
     )
+
+
+def _is_carried_over(world: World) -> Answer:
+    stack = world.stack
+    if stack.twilio_secret_arn == stack.secret_arn:
+        return unanswered("this stack is of the release before: it has one secret for both")
+    try:
+        before = world.secret(stack.secret_arn)
+    except SettingsInvalid:
+        return holds("the secret of the release before holds nothing")
+    now = world.secret(stack.twilio_secret_arn)
+    added = [name for name in before if name.startswith("TWILIO_") and before[name] and not now.get(name)]
+    if not added:
+        return holds(f"nothing stands in {stack.secret_arn} alone")
+    told = f"{', '.join(added)} of {stack.secret_arn} is not in {stack.twilio_secret_arn}: add it there in Secrets Manager"
+    return warns(f"{told}, then deploy with OldSecret=allowed") if stack.reads_old_secret else fails(told)
 
 
 def _all_reach_twilio_alike(world: World) -> Answer:
     """A function's own variables are not read for these: the commands know the secret alone."""
-    access = access_of(world.secret, api_url=None)
+    secret = world.twilio_secret
+    access = access_of(secret, api_url=None)
     found = problems(access) if access else []
     for name in (world.stack.processor_function_name, world.stack.webhook_function_name):
         function = functions.found(world, name)
@@ -52,7 +89,7 @@ def _all_reach_twilio_alike(world: World) -> Answer:
             found.append(f"{', '.join(own)} of {name} is not read: put it into the secret")
     if found:
         return fails("; ".join(found))
-    told = [f"{each} {world.secret[each]}" for each in (REGION, EDGE, API_KEY) if world.secret.get(each)]
+    told = [f"{each} {secret[each]}" for each in (REGION, EDGE, API_KEY) if secret.get(each)]
     return holds(", ".join(told) or "the account's token, in Twilio's region us1")
 
 
@@ -60,32 +97,42 @@ CHECKS = (
     Check(
         code="B2B016",
         category=Category.STACK,
-        statement="the secret exists",
-        why="All functions read the database's URL and Twilio's token from it when they start.",
-        mend="aws secretsmanager restore-secret --secret-id {secret_arn}",
-        probe=_exists,
+        statement="the secrets exist",
+        why="The functions read the way to the database and Twilio's token from them when they start.",
+        mend="aws secretsmanager restore-secret --secret-id SECRET",
+        probe=_exist,
         actions=("secretsmanager:DescribeSecret",),
         needs=("B2B010",),
     ),
     Check(
         code="B2B017",
         category=Category.STACK,
-        statement="the secret is a JSON object that can be read",
-        why="A function that cannot read it fails on every message.",
+        statement="each secret is a JSON object that can be read",
+        why="A function that cannot read its secret fails on every message.",
         mend="",
-        probe=_is_readable,
+        probe=_are_readable,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B016",),
     ),
     Check(
         code="B2B018",
         category=Category.STACK,
-        statement="the secret has the fields that the functions need",
-        why="Without the token every webhook is refused, without the URL nothing is stored.",
+        statement="the secrets have the fields that the functions need",
+        why="Without the token every webhook is refused, without the way to the database nothing is stored.",
         mend="",
-        probe=_is_complete,
+        probe=_are_complete,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B017",),
+    ),
+    Check(
+        code="B2B177",
+        category=Category.STACK,
+        statement="what was added to the secret of the release before is in Twilio's secret",
+        why="The functions do not read the old one any more: what a Shared Key or the secondary token signed is refused.",
+        mend="",
+        probe=_is_carried_over,
+        actions=("secretsmanager:GetSecretValue",),
+        needs=("B2B010",),
     ),
     Check(
         code="B2B165",

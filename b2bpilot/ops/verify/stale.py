@@ -18,6 +18,7 @@ from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
     Grant,
+    Reads,
     existing,
     has_timeout,
     is_allowed,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
 
 TIMEOUT_SECONDS = 60
+READS = Reads(database=True)
 EXPRESSION = "rate(1 minute)"
 LATELY = timedelta(minutes=10)
 FIRST_RUN = timedelta(minutes=3)
@@ -128,7 +130,7 @@ def _set_up(world: World) -> Answer:
             function,
             {
                 "SNS_TOPIC_ARN": stack.topic_arn,
-                "SECRET_ARN": stack.secret_arn,
+                **READS.variables(stack),
                 "PROCESSOR_FUNCTION_NAME": stack.processor_function_name,
                 "STALE_AFTER_MINUTES": stack.stale_after_minutes,
             },
@@ -151,7 +153,7 @@ def _allowed(world: World) -> Answer:
     function, schedule = _function(world), _schedule(world)
     own = [
         Grant(action="sns:Publish", resource=world.stack.topic_arn),
-        Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn),
+        *READS.grants(world.stack),
         Grant(action="cloudwatch:GetMetricData", resource="*"),
     ]
     answer = is_allowed(world, function.role_arn, own, policy="b2bpilot-stale")

@@ -73,7 +73,7 @@ def _functions_role(world: World) -> str | None:
     from b2bpilot.pipeline.dsn import role_of
 
     try:
-        return role_of(world.secret.get("DATABASE_URL", ""))
+        return role_of(world.secret_s_database_url())
     except PilotError:
         return None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from b2bpilot.errors import AwsError, Refused
+from b2bpilot.errors import AwsError, Refused, SettingsInvalid
 from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import listen, log_of
 from b2bpilot.ops.publish.order import Item
@@ -79,8 +79,8 @@ class Trial:
     def via(self) -> Via:
         """Through the webhook when its signature can be made."""
         try:
-            return Via.WEBHOOK if self._world.secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
-        except AwsError:
+            return Via.WEBHOOK if self._world.twilio_secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
+        except (AwsError, SettingsInvalid):
             return Via.TOPIC
 
     def send(self) -> First:
@@ -159,7 +159,7 @@ class Trial:
             return TopicRoute(world.environment.topic(), clock=world.clock)
         from b2bpilot.twilio.webhook import WebhookClient
 
-        token = world.secret["TWILIO_AUTH_TOKEN"]
+        token = world.twilio_secret["TWILIO_AUTH_TOKEN"]
         return WebhookRoute(lambda: WebhookClient(world.stack.webhook_url, auth_token=token))
 
     def _composed(self) -> PilotMessage:

@@ -40,7 +40,7 @@ def _twilio(world: World) -> Twilio:
     def connect() -> Twilio:
         from b2bpilot.twilio.rest import access_of
 
-        access = access_of(world.secret, api_url=world.twilio_api_url)
+        access = access_of(world.twilio_secret, api_url=world.twilio_api_url)
         if access is None:
             raise SettingsInvalid("the secret has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN")
         return access.connect()

@@ -19,6 +19,7 @@ from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
     Grant,
+    Reads,
     environment_command,
     existing,
     has_timeout,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 ROUTE = "POST /webhook"
 TIMEOUT_SECONDS = 10
+READS = Reads(twilio=True)
 
 
 def _function(world: World) -> FunctionSettings:
@@ -151,14 +153,11 @@ def without_secrets(url: str) -> str:
 
 def _told(world: World) -> Answer:
     stack = world.stack
-    return is_told(_function(world), {"SNS_TOPIC_ARN": stack.topic_arn, "SECRET_ARN": stack.secret_arn})
+    return is_told(_function(world), {"SNS_TOPIC_ARN": stack.topic_arn, **READS.variables(stack)})
 
 
 def _allowed(world: World) -> Answer:
-    grants = [
-        Grant(action="sns:Publish", resource=world.stack.topic_arn),
-        Grant(action="secretsmanager:GetSecretValue", resource=world.stack.secret_arn),
-    ]
+    grants = [Grant(action="sns:Publish", resource=world.stack.topic_arn), *READS.grants(world.stack)]
     return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-webhook")
 
 

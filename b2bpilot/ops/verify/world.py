@@ -13,7 +13,6 @@ from b2bpilot.aws import stack
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.stack import StackOutputs
-from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.environment import Environment, database_url_in
 from b2bpilot.ops.verify.once import Once
 
@@ -87,19 +86,22 @@ class World:
         return Environment(name=self.name, access=self.access, stack=self.stack)
 
     @property
-    def secret(self) -> Mapping[str, str]:
-        """The fields of the environment's secret."""
-        return self.once.ask(
-            "secret", lambda: read_secret(self.stack.secret_arn, self.client("secretsmanager"))
-        )
+    def twilio_secret(self) -> Mapping[str, str]:
+        """The fields of the secret with Twilio's credentials."""
+        return self.secret(self.stack.twilio_secret)
+
+    @property
+    def database_secret(self) -> Mapping[str, str]:
+        """The fields of the secret with the way to the database."""
+        return self.secret(self.stack.database_secret)
+
+    def secret(self, arn: str) -> Mapping[str, str]:
+        return self.once.ask(("secret", arn), lambda: read_secret(arn, self.client("secretsmanager")))
 
     @property
     def database_url(self) -> str:
         """Raises SettingsInvalid when nothing names it."""
-        url = self.given_database_url or database_url_in(self.secret)
-        if not url:
-            raise SettingsInvalid("the secret has no DATABASE_URL", hint="name it with --database-url")
-        return url
+        return self.given_database_url or self.secret_s_database_url()
 
     def table(self) -> AskedTable:
         """Return the table of that database, which knows whether it is the processor's. Each probe opens its own."""
@@ -120,14 +122,13 @@ class World:
         return self.once.ask(
             "database proof",
             lambda: prove_for(
-                self.environment, database, given, secret=self._secret_s_database_url, now=self.now
+                self.environment, database, given, secret=self.secret_s_database_url, now=self.now
             ),
         )
 
-    def _secret_s_database_url(self) -> str:
-        if not (url := database_url_in(self.secret)):
-            raise SettingsInvalid("the secret has no DATABASE_URL")
-        return url
+    def secret_s_database_url(self) -> str:
+        """Raises SettingsInvalid where the secret does not tell."""
+        return database_url_in(self.database_secret, self.stack)
 
     def client(self, service: str) -> Any:
         """Return botocore's client with the waits of a probe; the caller's annotation gives its type."""

@@ -42,6 +42,7 @@ def used(**changes: Any) -> Usage:
         "received_events": MILLION,
         "stored": MILLION,
         "duplicates": 0.0,
+        "secrets": 1,
     }
     functions = {
         "webhook": function("w", MILLION, MILLION * 10),

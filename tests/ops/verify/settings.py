@@ -36,7 +36,8 @@ def function(name: str, **changes: Any) -> FunctionSettings:
         "timeout_seconds": 10,
         "memory_megabytes": 512,
         "environment": {
-            "SECRET_ARN": STACK.secret_arn,
+            "DATABASE_SECRET_ARN": STACK.database_secret_arn,
+            "TWILIO_SECRET_ARN": STACK.twilio_secret_arn,
             "SNS_TOPIC_ARN": STACK.topic_arn,
             "PUBLIC_WEBHOOK_URL": STACK.webhook_url,
         },

@@ -56,7 +56,7 @@ def test_every_action_that_our_code_names_is_confined_and_used() -> None:
 def test_a_policy_allows_what_is_needed_at_what_it_is_needed_for() -> None:
     names = Names(environment="prod", region="eu-west-1", account="123456789012")
 
-    assert policy(("sqs:ReceiveMessage", "scheduler:GetSchedule", "sqs:DeleteMessage"), names) == {
+    assert policy(("sqs:ReceiveMessage", "scheduler:GetSchedule", "sqs:DeleteMessage"), names, ()) == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -81,7 +81,14 @@ def test_a_subscription_is_read_with_every_resource() -> None:
 @pytest.mark.parametrize(("environment", "other"), [("dev", "eu-dev"), ("dev", "dev-eu"), ("eu", "eu-dev")])
 def test_no_policy_reaches_into_another_environment(environment: str, other: str) -> None:
     """Whatever an asterisk may stand for, with every name that the template makes."""
-    names = Names(environment=environment, secret_arn="s", api_id="a", alarm_topic_arn="t")
+    names = Names(
+        environment=environment,
+        secret_arn="s",
+        database_secret_arn="d",
+        twilio_secret_arn="w",
+        api_id="a",
+        alarm_topic_arn="t",
+    )
     allowed = {where for action in RESOURCES for where in resources(action, names)} - {"*"}
     theirs = [resources(action, replace(names, environment=other)) for action in RESOURCES]
     made = {

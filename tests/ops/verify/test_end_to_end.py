@@ -16,7 +16,7 @@ from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
 from b2bpilot.ops.verify.world import Choices
 from tests.breaking import breaks
-from tests.ops.verify.worlds import seen, world
+from tests.ops.verify.worlds import TWILIO_SECRET, seen, world
 
 ACCEPTED = Sent(verdict=Verdict.ACCEPTED)
 REFUSED = Sent(verdict=Verdict.FATAL, error=PublishFailed("the webhook answered 403"))
@@ -117,6 +117,6 @@ def test_nothing_is_sent_when_the_database_does_not_answer() -> None:
 
 
 def test_without_the_token_the_message_goes_through_the_topic() -> None:
-    assert Trial(world(known={"secret": {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
-    assert Trial(world(known={"secret": {}})).via is Via.TOPIC
-    assert Trial(world(known={"secret": AwsError("denied")})).via is Via.TOPIC
+    assert Trial(world(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
+    assert Trial(world(known={TWILIO_SECRET: {}})).via is Via.TOPIC
+    assert Trial(world(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC

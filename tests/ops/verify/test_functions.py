@@ -47,7 +47,7 @@ def test_a_command_that_sets_a_variable_repeats_the_others() -> None:
 
 
 def test_a_variable_that_may_be_a_secret_is_in_no_command() -> None:
-    environment = {"SECRET_ARN": STACK.secret_arn, "TWILIO_AUTH_TOKEN": "top-secret"}
+    environment = {"TWILIO_SECRET_ARN": STACK.twilio_secret_arn, "TWILIO_AUTH_TOKEN": "top-secret"}
     result = webhook("B2B025", environment=environment)
     assert (result.status, result.mend) == (Status.FAILED, None)
     assert "top-secret" not in repr(result)

@@ -12,17 +12,19 @@ from moto import mock_aws
 
 from b2bpilot import resources
 from b2bpilot.aws.secrets import SecretState
-from b2bpilot.aws.stack import StackOutdated
+from b2bpilot.aws.stack import StackOutdated, StackOutputs
 from b2bpilot.aws.stack_state import StackState
 from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInvalid
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import STACK, seen, world
+from tests.ops.verify.worlds import DATABASE_SECRET, OLD_SECRET, STACK, TWILIO_SECRET, seen, world
 
 WHEN = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
-FIELDS = {"DATABASE_URL": "postgresql://db", "TWILIO_AUTH_TOKEN": "t", "TWILIO_ACCOUNT_SID": "AC1"}
+DATABASE = {"DATABASE_URL": "postgresql://db"}
+TWILIO = {"TWILIO_AUTH_TOKEN": "hush", "TWILIO_ACCOUNT_SID": "AC1"}
+RDS = {"username": "pilot", "password": "hush"}
 
 
 def state(**changes: Any) -> StackState:
@@ -132,31 +134,76 @@ def test_production_without_termination_protection_is_a_warning() -> None:
 
 @breaks("B2B016")
 def test_a_deleted_secret_is_found_and_can_be_restored_while_it_lasts() -> None:
-    found = seen("B2B016", world(known={"secret state": SecretState(deleted_at=WHEN)}))
-    gone = seen("B2B016", world(known={"secret state": SecretState(exists=False)}))
+    there, deleted, gone = SecretState(), SecretState(deleted_at=WHEN), SecretState(exists=False)
 
-    assert found.status is gone.status is Status.FAILED
+    def states(twilio: SecretState, database: SecretState) -> Result:
+        known = {STACK.twilio_secret_arn: twilio, STACK.database_secret_arn: database}
+        return seen("B2B016", world(known={("secret state", arn): one for arn, one in known.items()}))
+
+    assert states(there, there).status is Status.OK
+    found = states(there, deleted)
+    assert found.status is states(gone, there).status is Status.FAILED
     assert found.mend == (
-        f"aws --region eu-west-1 secretsmanager restore-secret --secret-id {STACK.secret_arn}"
+        f"aws --region eu-west-1 secretsmanager restore-secret --secret-id {STACK.database_secret_arn}"
     )
-    assert gone.mend is None
+    assert states(gone, deleted).mend is None
 
 
 @breaks("B2B017")
 def test_a_secret_that_is_no_json_object_is_found() -> None:
-    found = seen("B2B017", world(known={"secret": SettingsInvalid("it is not a JSON object")}))
-
-    assert found.status is Status.FAILED
+    broken = SettingsInvalid("it is not a JSON object")
+    for twilio, database in ((broken, DATABASE), (TWILIO, broken)):
+        found = seen("B2B017", world(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
+        assert found.status is Status.FAILED
 
 
 @breaks("B2B018")
-@pytest.mark.parametrize("missing", list(FIELDS))
+@pytest.mark.parametrize("missing", ["TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "DATABASE_URL"])
 def test_a_secret_without_a_field_is_found_and_no_value_is_shown(missing: str) -> None:
-    found = seen("B2B018", world(known={"secret": {**FIELDS, missing: ""}}))
+    twilio, database = ({**each, **({missing: ""} if missing in each else {})} for each in (TWILIO, DATABASE))
+    found = seen("B2B018", world(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
 
     assert found.status is Status.FAILED
     assert missing in found.seen
-    assert "postgresql://" not in seen("B2B018", world(known={"secret": FIELDS})).seen
+    whole = seen("B2B018", world(known={TWILIO_SECRET: TWILIO, DATABASE_SECRET: DATABASE}))
+    assert whole.status is Status.OK
+    assert "postgresql://" not in whole.seen
+    assert "hush" not in f"{whole.seen}{found.seen}"
+
+
+def test_each_field_that_a_secret_of_rds_lacks_is_named_with_the_parameter_for_it() -> None:
+    placed = replace(STACK, database_host="db.example.com", database_port="5432", database_name="pilot")
+
+    def of(secret: dict[str, str], stack: StackOutputs) -> Result:
+        return seen("B2B018", world(known={"stack": stack, TWILIO_SECRET: TWILIO, DATABASE_SECRET: secret}))
+
+    assert of(RDS, placed).status is Status.OK
+    assert of(RDS, STACK).seen.startswith(
+        f"{STACK.database_secret_arn} has no host, and DatabaseHost gives none, no port, and DatabasePort gives none,"
+        " no dbname, and DatabaseName gives none; "
+    )
+    found = of({"username": "pilot", "port": "hush"}, placed)
+    assert "has no password, a port that is no number" in found.seen
+    assert "hush" not in found.seen
+
+
+@breaks("B2B177")
+def test_what_was_added_to_the_secret_of_the_release_before_and_left_behind_is_found() -> None:
+    before = {**TWILIO, **DATABASE, "TWILIO_SHARED_KEYS": "hush", "TWILIO_REGION": ""}
+
+    def carried(now: Any, before: Any = before, **changes: Any) -> Result:
+        known = {"stack": replace(STACK, **changes), OLD_SECRET: before, TWILIO_SECRET: now}
+        return seen("B2B177", world(known=known))
+
+    found = carried(TWILIO)
+    assert found.status is Status.FAILED
+    assert found.seen == (
+        f"TWILIO_SHARED_KEYS of {STACK.secret_arn} is not in {STACK.twilio_secret_arn}: add it there in Secrets Manager"
+    )
+    assert carried(TWILIO, old_secret="read").status is Status.WARNING
+    assert carried({**TWILIO, "TWILIO_SHARED_KEYS": "other"}).status is Status.OK
+    assert carried(TWILIO, SettingsInvalid("it holds nothing")).status is Status.OK
+    assert carried(TWILIO, twilio_secret_arn=STACK.secret_arn).status is Status.SKIPPED
 
 
 def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
@@ -164,7 +211,7 @@ def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
     processor = replace(processor, environment={**processor.environment, **variables})
     webhook = function(STACK.webhook_function_name)
     known = {("function", each.name): each for each in (processor, webhook)}
-    return seen("B2B165", world(known={"secret": {**FIELDS, **secret}, **known}))
+    return seen("B2B165", world(known={TWILIO_SECRET: {**TWILIO, **secret}, **known}))
 
 
 @breaks("B2B165")

@@ -13,7 +13,7 @@ from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.world import Choices
 from tests.breaking import breaks
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import STACK, look, world
+from tests.ops.verify.worlds import STACK, TWILIO_SECRET, look, world
 from tests.twilio.double import (
     ACCOUNT_SID,
     TOKEN,
@@ -44,7 +44,7 @@ def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -
     secret = {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
     webhook = function(STACK.webhook_function_name)
     environment = {**webhook.environment, "PREVIOUS_WEBHOOK_URL": PREVIOUS}
-    known = {"secret": secret, ("function", webhook.name): replace(webhook, environment=environment)}
+    known = {TWILIO_SECRET: secret, ("function", webhook.name): replace(webhook, environment=environment)}
     at = world(known=known, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
     return look(CODES, at)
 

@@ -33,15 +33,22 @@ STACK = StackOutputs(
     webhook_url="https://hooks.example.com/webhook",
     api_id="a1b2c3",
     subscription_arn="arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging:1",
-    secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:b2b-pilot-staging-AbCdEf",
+    secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:Secret-AbCdEf",
+    twilio_secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:TwilioSecret-AbCdEf",
+    database_secret_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:DatabaseSecret-AbCdEf",
+    old_secret="allowed",
     schedule_name="b2b-pilot-stale-staging",
     dashboard_name="b2b-pilot-staging",
     processor_reserved_concurrency="10",
     stale_after_minutes="15",
 )
+TWILIO_SECRET, DATABASE_SECRET, OLD_SECRET = (
+    ("secret", arn) for arn in (STACK.twilio_secret_arn, STACK.database_secret_arn, STACK.secret_arn)
+)
+"""By these keys a world knows what the secrets hold."""
 
 
-def world(*, name: str = "staging", known: dict[str, Any] | None = None, **settings: Any) -> World:
+def world(*, name: str = "staging", known: dict[Any, Any] | None = None, **settings: Any) -> World:
     """`known` answers the shared sources by their key; an error in it is what asking raises."""
     made = World(name=name, access=AwsAccess(region="eu-west-1"), now=NOW, **settings)
     for key, answer in {"stack": STACK, **(known or {})}.items():
