@@ -192,7 +192,10 @@ def test_a_stack_of_another_version_is_named_with_what_it_lacks(run: Run, aws: N
     create_stack("old", OUTPUTS)
     result = run("publish", "-e", "old")
     assert result.exit_code == 1
-    assert "stack b2b-pilot-old (CREATE_COMPLETE) lacks the outputs secret_arn, topic_arn" in result.stderr
+    assert (
+        "stack b2b-pilot-old (CREATE_COMPLETE) lacks the outputs database_secret_arn, secret_arn, topic_arn, twilio_secret_arn"
+        in result.stderr
+    )
 
 
 def test_no_credentials_are_wrong_settings(run: Run) -> None:
