@@ -143,7 +143,9 @@ def _unknown_parameters(dsn: str) -> Iterator[str]:
                 yield name
     elif not _can_be_read(dsn):
         unquoted = QUOTED.sub("", dsn)
-        yield from (word for word in re.findall(r"(\w+)\s*=", unquoted) if word in OF_OTHER_CLIENTS - known)
+        yield from (
+            word for word in re.findall(r"\b(\w++)\s*+=", unquoted) if word in OF_OTHER_CLIENTS - known
+        )
 
 
 def _can_be_read(dsn: str) -> bool:

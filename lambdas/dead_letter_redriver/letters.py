@@ -24,20 +24,25 @@ def letters_of(event: object) -> list[DeadLetter]:
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         raise MessageUnreadable("the event's Records are no list; expected an event from SQS")
-    return [letter_of(record if isinstance(record, Mapping) else {}) for record in records]
+    if not all(map(_is_named, records)):
+        raise MessageUnreadable(
+            "a record has no messageId, so no answer can keep it; expected an event from SQS"
+        )
+    return [letter_of(record) for record in records]
+
+
+def _is_named(record: object) -> bool:
+    named = record.get("messageId") if isinstance(record, Mapping) else None
+    return isinstance(named, str) and named != ""
 
 
 def letter_of(record: Mapping[str, Any]) -> DeadLetter:
-    """Decode a record of the mapping: SQS's message with its names in lower case. Never raises.
-
-    What has no id gets an empty one: in the answer it keeps the whole batch, as another's id would not.
-    """
-    named = record.get("messageId")
+    """Decode a record of the mapping: SQS's message with its names in lower case. Never raises."""
     given = record.get("messageAttributes")
     attributes = given if isinstance(given, dict) else {}
     return dead_letter(
         {
-            "MessageId": named if isinstance(named, str) else "",
+            "MessageId": record.get("messageId", ""),
             "ReceiptHandle": record.get("receiptHandle", ""),
             "Body": record.get("body", ""),
             "Attributes": record.get("attributes"),

@@ -87,7 +87,8 @@ def test_the_database_gets_a_password_that_no_argument_holds(
 
 
 COMMAND_WITH_A_SECRET = re.compile(
-    r"(?m)^(?: {4,}|\$ ).*(?:://[^\s:/@]+:[^\s@/]+@|(?:AuthToken|ApiSecret|Password|DatabaseUrl)=)"
+    r"(?m)^(?: {4,}|\$ )(?:\w+=\S* )*(?:b2bpilot|sam|aws|psql|make|python3?|export)\b"
+    r".*(?:://[^\s:/@]+:[^\s@/]+@|(?:AuthToken|ApiSecret|Password|DatabaseUrl)=)"
 )
 
 

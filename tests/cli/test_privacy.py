@@ -100,11 +100,11 @@ def test_each_password_of_a_url_is_blanked_wherever_else_it_stands(dsn: str) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "a" * 2_000_000,
-        "a://b:" * 300_000,
-        "password" * 250_000,
-        "password='" * 200_001,
-        f"password{' ' * 10**6}",
+        "a" * 500_000,
+        "a://b:" * 75_000,
+        "password" * 60_000,
+        "password='" * 50_001,
+        f"password{' ' * 250_000}",
     ],
 )
 def test_masking_ends_however_much_a_stranger_writes(text: str) -> None:
@@ -117,6 +117,10 @@ def test_a_known_password_is_blanked_without_its_surroundings() -> None:
     assert without_secrets("password p@ssw0rd is wrong, so is p%40ssw0rd", *secrets) == (
         "password *** is wrong, so is ***"
     )
+
+
+def test_a_secret_that_nobody_typed_blanks_nothing() -> None:
+    assert without_secrets("TwilioAuthToken is empty", "") == "TwilioAuthToken is empty"
 
 
 @pytest.mark.parametrize(

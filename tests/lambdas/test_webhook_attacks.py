@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 
+from b2bpilot.pipeline.message import Encoded
 from b2bpilot.twilio.signature import SETTINGS_HEADER, Parameters
 from lambdas.webhook_handler import handler as webhook
 from lambdas.webhook_handler.request import MAX_BODY_BYTES, MAX_FIELDS
@@ -146,30 +147,42 @@ def test_an_event_of_a_wrong_shape_is_refused(
 NAMES = st.sampled_from(
     ["Body", "From", "Tag", "MediaUrl0", "", "MessageSid", "a+b", "a%20", "&", "é", "\U0001f69a"]
 ) | st.text(max_size=6)
-SIGNED = st.sampled_from(
-    [
-        *("as it is", "as it is", "in another order", "without its last", "with one more", "with one twice"),
-        *(
-            "by another",
-            "by the next token",
-            "by a key",
-            "for another URL",
-            "without the query",
-            "with its port",
-            "not",
-        ),
-    ]
-)
+SIGNED = {
+    "by us": ["as it is", "in another order", "with one twice", "by the next token", "by a key"],
+    "by others": ["by another", "not", "by the next token", "by a key"],
+    "for other parameters": ["without its last", "with one more", "with another value", "with one twice"],
+    "for other URLs": ["for another URL", "without the query", "with its port", "with another query"],
+}
 QUERIES = st.sampled_from(["", "a=1", "a=%20&b=", "#", "a=1&a=2", "bodySHA256=00", "%F0%9F%9A%9A"])
 
 
-@given(pairs=st.lists(st.tuples(NAMES, st.text(max_size=12)), max_size=8), signed=SIGNED, query=QUERIES)
-@attacks(100, whole=20_000)
+class Taker:
+    """A topic that takes everything, and nothing else: of 20,000 requests half are published."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def publish(self, _: Encoded) -> str:
+        self.taken += 1
+        return "id"
+
+
+@pytest.fixture
+def taker(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> Taker:
+    found = Taker()
+    monkeypatch.setattr(webhook, "_topic", lambda _: found)
+    return found
+
+
+@pytest.mark.parametrize("kind", SIGNED)
+@given(data=st.data(), pairs=st.lists(st.tuples(NAMES, st.text(max_size=12)), max_size=8), query=QUERIES)
+@attacks(25, whole=5_000)
 def test_it_takes_what_twilios_own_validator_takes(
-    topic: Topic, *, pairs: list[tuple[str, str]], signed: str, query: str
+    taker: Taker, kind: str, *, data: st.DataObject, pairs: list[tuple[str, str]], query: str
 ) -> None:
     """For each token that is ours, with the URL that was called. Its one more: the configured URL, whatever was called
     behind its `?`. What no status callback and no message has is refused, and never for its signature."""
+    signed, before = data.draw(st.sampled_from(SIGNED[kind])), taker.taken
     pairs = [("SmsSid", new_sid()), *pairs]
     called = f"{URL}?{query}" if query else URL
     signature, settings_header = signature_of(pairs, signed, called)
@@ -193,7 +206,7 @@ def test_it_takes_what_twilios_own_validator_takes(
         f"{signed}: {'taken' if taken else 'taken for the URL without its query' if is_explained else 'refused'}"
     )
     assert (status != 403) == (taken or is_explained)
-    assert len(topic.published() if status == 200 else []) == (status == 200)
+    assert taker.taken - before <= (taken or is_explained)
 
 
 def signature_of(pairs: list[tuple[str, str]], signed: str, called: str) -> tuple[str, str | None]:
@@ -201,12 +214,14 @@ def signature_of(pairs: list[tuple[str, str]], signed: str, called: str) -> tupl
     covered = {
         "without its last": pairs[:-1],
         "with one more": [*pairs, ("More", "x")],
+        "with another value": [*pairs[:-1], (pairs[-1][0], pairs[-1][1] + "x")],
         "with one twice": [*pairs, pairs[-1]],
         "in another order": pairs[::-1],
     }.get(signed, pairs)
     url = {
         "for another URL": "https://elsewhere.example.com/webhook",
         "without the query": URL,
+        "with another query": f"{URL}?b=2",
         "with its port": called.replace("example.com/", "example.com:443/"),
     }.get(signed, called)
     token = {"by another": "another", "by the next token": "the-new-token", "by a key": "shared-secret"}.get(

@@ -78,7 +78,7 @@ def passwords_in(dsn: str) -> list[str]:
 
 def without_secrets(text: str, *secrets: str) -> str:
     """Blank passwords in connection strings, and the given secrets wherever they stand."""
-    for secret in secrets:
+    for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     if "://" in text:
         text = WORD.sub(_without_password, text)
