@@ -56,7 +56,12 @@ def _filled(template: str, world: World) -> str | None:
         return None
     program = f"{pasted.credentials(world.access)}aws {pasted.options(world.access)}"
     whole = PROGRAM.sub(lambda found: f"{found['before']}{program}", filled)
-    return SECRET_DATABASE.sub(GIVEN_DATABASE, whole) if _is_named_by_the_shell(world) else whole
+    names_the_secret = SECRET_DATABASE.search(whole) is not None
+    return (
+        SECRET_DATABASE.sub(GIVEN_DATABASE, whole)
+        if names_the_secret and _is_named_by_the_shell(world)
+        else whole
+    )
 
 
 def _is_named_by_the_shell(world: World) -> bool:
