@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, create_stack
 
 ANNOTATIONS = Path(__file__).parents[2] / ".github" / "annotations.py"
 
 
 def test_a_failed_check_becomes_an_annotation(run: Run, aws: None, tmp_path: Path) -> None:
+    create_stack("dev", {"Environment": "dev"})
     said = run("verify", "-e", "dev", "--strict", "--yes", "-o", "junit")
     assert said.exit_code == 1
     report = tmp_path / "verify.xml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,16 +62,18 @@ class World:
         self.processed: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.deleted: set[str] = set()
+        self._handing_out = threading.Lock()
 
     # the queue
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
         self._fail(next(self.faults), before=True)
-        visible = [one for key, one in self.waiting.items() if key not in self.hidden][:10]
-        fresh = [replace(one, receipt_handle=uuid.uuid4().hex) for one in visible]
-        for one in fresh:
-            self.hidden.add(one.queue_message_id)
-            self.receipts[one.queue_message_id] = one.receipt_handle
+        with self._handing_out:
+            visible = [one for key, one in self.waiting.items() if key not in self.hidden][:10]
+            fresh = [replace(one, receipt_handle=uuid.uuid4().hex) for one in visible]
+            for one in fresh:
+                self.hidden.add(one.queue_message_id)
+                self.receipts[one.queue_message_id] = one.receipt_handle
         return fresh
 
     def extend(self, letters: Sequence[DeadLetter], seconds: int) -> list[DeadLetter]:
