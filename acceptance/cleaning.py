@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from acceptance.command_line import CommandLine
 from acceptance.outcome import StepFailed
+from acceptance.patience import last_look
 from acceptance.trial import all_ids, poisoned_ids
 from b2bpilot.advice import written
 from b2bpilot.cli.frame.context import Pilot
@@ -15,7 +14,6 @@ from b2bpilot.plural import many
 
 HELD_SECONDS = 60
 """A killed command holds dead letters for so long at most before SQS shows them again."""
-PAUSE_SECONDS = 2
 
 
 def remove(pilot: Pilot, commands: CommandLine, run_id: str) -> str:
@@ -35,12 +33,11 @@ def remove(pilot: Pilot, commands: CommandLine, run_id: str) -> str:
 def _require_none_left(commands: CommandLine, run_id: str) -> None:
     """A look that could not see every letter is made again: another one may be holding some."""
     named = [word for each in sorted(poisoned_ids(run_id)) for word in ("--message-id", each)]
-    deadline = time.monotonic() + HELD_SECONDS
-    while True:
-        said = commands.run("dlq", "list", *named)
-        if said.document["complete"] or said.document["matched"] or time.monotonic() > deadline:
-            break
-        time.sleep(PAUSE_SECONDS)
+    said = last_look(
+        lambda: commands.run("dlq", "list", *named),
+        lambda said: bool(said.document["complete"] or said.document["matched"]),
+        seconds=HELD_SECONDS,
+    )
     if said.document["matched"] or not said.document["complete"]:
         raise StepFailed(
             f"{many(said.document['matched'], 'dead letter')} of run {run_id} left, of {said.document['saw']} seen and about "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Output
+from b2bpilot.cli.output import Line, Output, paragraphs
 
 DONE, FAILED, NOTHING_TRIED, NOT_ALL_TRIED, INTERRUPTED = 0, 1, 2, 4, 130
 NEVER_TRIED: Sequence[Words] = (
@@ -43,7 +43,9 @@ class Report:
 
     def add(self, step: str, verdict: Verdict, detail: str) -> None:
         self.outcomes.append(Outcome(step=step, verdict=verdict, detail=detail))
-        self._say(f"{verdict.value:<10} {step:<16} {detail}")
+        begun = f"{verdict.value:<10} {step:<16} "
+        # The hint of a failure is a command, which is copied.
+        self._say(Line(begun + detail, indent=len(begun), is_whole=verdict is Verdict.FAILED))
 
     def passed(self, step: str) -> bool:
         return any(each.step == step for each in self._of(Verdict.PASSED))
@@ -55,10 +57,12 @@ class Report:
         """Say how it ended, list what was not tried, and return the exit code."""
         counts = self.counts()
         self._say(
-            "", ", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict), "Not tried:"
+            Line(),
+            Line(", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict)),
+            Line("Not tried:"),
+            *paragraphs(f"  {each.step}: {each.detail}" for each in self._of(Verdict.NOT_TRIED)),
+            *paragraphs("  " + what for what in NEVER_TRIED),
         )
-        self._say(*(f"  {each.step}: {each.detail}" for each in self._of(Verdict.NOT_TRIED)))
-        self._say(*("  " + what for what in NEVER_TRIED))
         if self.was_interrupted:
             return INTERRUPTED
         if counts[Verdict.FAILED.value]:
@@ -70,6 +74,6 @@ class Report:
     def _of(self, verdict: Verdict) -> Sequence[Outcome]:
         return [each for each in self.outcomes if each.verdict is verdict]
 
-    def _say(self, *lines: Words) -> None:
-        self.output.record({}, text=lines)
+    def _say(self, *lines: Line) -> None:
+        self.output.lines(lines)
         self.output.stdout.flush()

@@ -56,3 +56,8 @@ def _private(name: str, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def why(error: Exception) -> str:
+    """Return in words what kept a file from being read or written. What an OSError itself says has its number and its path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -26,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
+from b2bpilot.pipeline.database import DatabaseManager
 from tests.distribution import LongestFirst, in_order
 from tests.fuzz import examples
 from tests.moto_sqs import make_fit_for_threads
@@ -115,6 +116,20 @@ def template_database(postgres_server: str, tmp_path_factory: pytest.TempPathFac
 def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
     """The DSN of a fresh database with all migrations applied."""
     yield from _temporary_database(postgres_server, template_database)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[DatabaseManager]:
+    """That database as the functions and the commands use it."""
+    with DatabaseManager(database_url) as manager:
+        yield manager
+
+
+@pytest.fixture
+def admin(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection beside it, for what a test puts there and looks up."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

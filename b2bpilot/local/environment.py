@@ -99,11 +99,7 @@ def running(
     make_home(home)
     release = release or Release()
     with ExitStack() as cleanup:
-        cleanup.enter_context(sigterm_interrupts())
-        lock = HomeLock(home)
-        cleanup.callback(lock.close)
-        lock.acquire()
-        cleanup.enter_context(only_what_is_kept())
+        lock = _take(cleanup, home)
         if fresh:
             _forget(home)
         identity = Identity.of(read_state(home))
@@ -133,11 +129,7 @@ def running(
                 home / EVENTS,
                 time_scale=time_scale,
                 least_pause_seconds=least_pause_seconds(time_scale),
-                variables={
-                    "TWILIO_API_URL": double.url,
-                    "LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}",
-                    **(variables or {}),
-                },
+                variables=_variables(double, time_scale) | dict(variables or {}),
                 load=only(release.load, {*release.handlers, *handlers}),
             )
         )
@@ -150,6 +142,21 @@ def running(
         yield LocalEnvironment(
             state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
         )
+
+
+def _take(cleanup: ExitStack, home: Path) -> HomeLock:
+    """Let nobody else run here, and no signal or variable of the shell's reach what runs, until the block ends."""
+    cleanup.enter_context(sigterm_interrupts())
+    lock = HomeLock(home)
+    cleanup.callback(lock.close)
+    lock.acquire()
+    cleanup.enter_context(only_what_is_kept())
+    return lock
+
+
+def _variables(double: TwilioDouble, time_scale: float) -> dict[str, str]:
+    """What the functions are told beside the template's own."""
+    return {"TWILIO_API_URL": double.url, "LONGEST_LEASE_SECONDS": f"{lease_seconds(time_scale):g}"}
 
 
 def _processes(

@@ -16,6 +16,7 @@ from b2bpilot.errors import SettingsInvalid
 from b2bpilot.pipeline.certificates import name_of, usable, written
 from b2bpilot.pipeline.clock import Machine, machine_time
 from b2bpilot.pipeline.dsn import check_dsn
+from b2bpilot.pipeline.settings import Settings, required
 
 OF_RDS = Path(__file__).with_name("rds.pem")
 PUBLIC = "public"
@@ -42,6 +43,11 @@ WHOM = {
     KNOWN: "the one that this version knows for such a host, RDS's or a public CA,",
 }
 LEAVE_IT_OUT = f"leave sslrootcert out: RDS's CAs and public ones are known here; another goes into the secret's field {FIELD} (PEM)"
+
+
+def dsn_of(settings: Settings) -> str:
+    """Return the database of a function's settings, with the CA that its connections believe. Raises SettingsInvalid."""
+    return with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
 
 
 def with_own_ca(dsn: str, ca: str | None, *, machine: Machine = machine_time) -> str:

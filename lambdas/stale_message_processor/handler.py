@@ -14,7 +14,7 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
-from b2bpilot.pipeline.authorities import with_own_ca
+from b2bpilot.pipeline.authorities import dsn_of
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.pipeline.reserve import Reserve, Watch
@@ -35,25 +35,20 @@ def _settings() -> Settings:
     return Settings.from_env(environ, read_secret=read_secret)
 
 
-def _database_url() -> str:
-    settings = _settings()
-    return with_own_ca(required(settings.database_url, "DATABASE_URL"), settings.database_ca)
-
-
-def _renewed_database_url() -> str:
+def _renewed_dsn() -> str:
     """Read the secret again: it may have been rotated since."""
     _settings.cache_clear()
-    return _database_url()
+    return dsn_of(_settings())
 
 
 @functools.cache
 def _database() -> DatabaseManager:
     return DatabaseManager(
-        _database_url(),
+        dsn_of(_settings()),
         application_name="b2bpilot/stale",
         read_write=True,
         needs=Need.ITS_ROWS,
-        renewed=_renewed_database_url,
+        renewed=_renewed_dsn,
     )
 
 

@@ -257,7 +257,10 @@ def test_sam_asks_only_who_may_be_asked(run: Run, recorder: Sam, secrets: str) -
         (("-e", "local"), "the local environment is not deployed"),
         (("-e", "dev", "--architecture", "mips"), "'mips' is no architecture of Lambda"),
         (("-e", "Dev"), "parameter Environment is not valid"),
-        (("-e", "dev", "--parameters", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (
+            ("-e", "dev", "--parameters", "nowhere.yaml"),
+            "nowhere.yaml cannot be read: No such file or directory\n",
+        ),
     ],
 )
 def test_bad_input_ends_with_2(run: Run, recorder: Sam, arguments: tuple[str, ...], said: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,18 +37,6 @@ def statement(name: str) -> str:
 def days(name: str) -> timedelta:
     (found,) = re.findall(r"interval '(\d+) days'", statement(name))
     return timedelta(days=int(found))
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 def deliver(database: DatabaseManager, sent: PilotMessage) -> Outcome:
@@ -181,13 +168,18 @@ def test_an_erased_person_is_in_no_row_and_others_are_left(
     assert deliver(database, waiting) is Outcome.DISCARDED
 
 
-def test_an_erased_message_that_waited_is_published_by_nobody(
-    database: DatabaseManager, admin: psycopg.Connection
-) -> None:
+def erased_while_it_waited(database: DatabaseManager, admin: psycopg.Connection) -> PilotMessage:
     sent = message()
     database.claim(sent, lease=LEASE)
     end_lease(admin)
     erase(admin)
+    return sent
+
+
+def test_an_erased_message_that_waited_is_published_by_nobody(
+    database: DatabaseManager, admin: psycopg.Connection
+) -> None:
+    sent = erased_while_it_waited(database, admin)
     age(admin, timedelta(days=1))
 
     assert database.count_stale(stale_after=timedelta(minutes=15)) == 0
@@ -200,10 +192,7 @@ def test_an_erased_message_that_waited_is_published_by_nobody(
 def test_a_row_whose_mark_is_taken_back_is_filled_by_its_letter_only(
     database: DatabaseManager, admin: psycopg.Connection
 ) -> None:
-    sent = message()
-    database.claim(sent, lease=LEASE)
-    end_lease(admin)
-    erase(admin)
+    sent = erased_while_it_waited(database, admin)
     admin.execute("UPDATE b2b_pilot_user_submissions SET status = 'failed', discarded_by = NULL")
 
     row = database.get_submission_by_message_id(sent.message_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,18 +19,6 @@ from tests.events import delivery, message
 
 LEASE = timedelta(seconds=50)
 RUN = "20261130T010000Z-discard-0a1b"
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 def mark(admin: psycopg.Connection, run: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,18 +16,6 @@ from b2bpilot.pipeline.processing import submission_fields
 from tests.events import message
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -66,12 +66,6 @@ class Slow(DatabaseManager):
     def _once(self) -> None:
         happens, self._happens = self._happens, lambda: None
         happens()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 def second_run(sent: Delivery, database: DatabaseManager, twilio: Twilio) -> Outcome:

@@ -51,12 +51,6 @@ class Twilio:
         return f"SM{len(self.sent)}"
 
 
-@pytest.fixture
-def database(database_url: str):
-    with DatabaseManager(database_url) as manager:
-        yield manager
-
-
 def row(database: DatabaseManager, message_id: str) -> UserSubmission:
     found = database.get_submission_by_message_id(message_id)
     assert found is not None

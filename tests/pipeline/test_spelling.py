@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -39,12 +39,6 @@ class Twilio:
         assert to != from_
         self.sent += 1
         return f"SM{self.sent}"
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 def respell(database: DatabaseManager, message_id: str, spelling: str) -> None:

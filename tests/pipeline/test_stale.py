@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import psycopg
@@ -27,18 +27,6 @@ from b2bpilot.pipeline.stale import IN_LAMBDAS_HANDS, StaleReport, StaleRules, b
 from tests.events import delivery, message, new_sid
 
 STALE_AFTER = timedelta(minutes=15)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 RESERVE = Reserve(runs=10)

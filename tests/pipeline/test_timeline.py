@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import psycopg
@@ -51,12 +51,6 @@ def test_lambdas_own_retries_come_before_a_message_is_stale() -> None:
 
 def test_what_is_in_no_event_of_lambdas_any_more_is_older_than_an_event_and_its_last_run() -> None:
     assert timedelta(seconds=LONGEST_AGE_SECONDS) + TIMEOUT < IN_LAMBDAS_HANDS
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 class Minutes:

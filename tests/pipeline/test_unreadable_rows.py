@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -16,18 +15,6 @@ from b2bpilot.pipeline.summary import summarize
 from tests.events import delivery, message
 
 LEASE = timedelta(seconds=50)
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 @pytest.fixture

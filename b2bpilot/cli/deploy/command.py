@@ -16,6 +16,7 @@ from b2bpilot.cli.deploy.asking import asked
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.errors import PartlyFailed, PilotError, SettingsInvalid, UsageError
+from b2bpilot.paths import why
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deploy.checkout import Checkout
@@ -88,7 +89,7 @@ def _given(checkout: Checkout, file: str | None) -> Mapping[str, str]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsInvalid(f"{file} cannot be read: {exc}") from exc
+        raise SettingsInvalid(f"{file} cannot be read: {why(exc)}") from exc
     return given(text, parameters(checkout.template), origin="stdin" if file == "-" else file)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from b2bpilot.errors import Refused, UsageError
-from b2bpilot.paths import open_private
+from b2bpilot.paths import open_private, why
 
 EDITORS = ("VISUAL", "EDITOR")
 
@@ -36,10 +36,12 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
                 stdout=None if sys.stdout.isatty() else sys.__stderr__,
             )
         except (OSError, ValueError) as exc:
-            raise UsageError(f"the editor {command!r} cannot be started: {exc}", hint="set EDITOR") from exc
+            raise UsageError(
+                f"the editor {command!r} cannot be started: {why(exc)}", hint="set EDITOR"
+            ) from exc
         if ended.returncode != 0:
             raise Refused(f"the editor {command!r} ended with {ended.returncode}. Nothing was changed")
         try:
             return file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as exc:
-            raise Refused(f"what the editor left cannot be read: {exc}. Nothing was changed") from exc
+            raise Refused(f"what the editor left cannot be read: {why(exc)}. Nothing was changed") from exc

@@ -12,7 +12,7 @@ from typing import Any
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.parameters import checked_name
-from b2bpilot.paths import open_private, private_folder
+from b2bpilot.paths import open_private, private_folder, why
 from b2bpilot.twilio.samples import Sample, sample_params
 
 SUFFIX = ".json"
@@ -71,7 +71,7 @@ def _read(path: Path) -> Fixture:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise UsageError(f"{path} cannot be read: {exc}") from exc
+        raise UsageError(f"{path} cannot be read: {why(exc)}") from exc
     return fixture_of(document, where=str(path))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,12 +25,6 @@ def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
     return Letters()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 @pytest.fixture

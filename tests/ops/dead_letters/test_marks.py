@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,6 @@ from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, Ste
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
 
 
 def failed(database: DatabaseManager, of: PilotMessage | None = None) -> PilotMessage:

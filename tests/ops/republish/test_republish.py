@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -56,18 +56,6 @@ class Topic:
             with suppress(MessageInvalid):
                 process(delivery(sent), database=self._database, replier=None, lease=LEASE)
         return Published(sns_message_id=f"sns-{len(self.taken)}")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[DatabaseManager]:
-    with DatabaseManager(database_url) as manager:
-        yield manager
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
