@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --no-deps
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench audit lock clean
+.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench house audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks the
 
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)
+
+house: ## Count classes, circles, lines of functions and more, in the working tree or in revisions (ARGS="v0.1.0 .")
+	@$(PYTHON) -m bench.house $(ARGS)
 
 audit: $(SCANNERS)/installed ## Ask whether a package has a known vulnerability, or say that nobody could be asked
 	@.ci/audit

@@ -1,4 +1,4 @@
-"""`make bench`: the figures of the README and of docs/."""
+"""`make bench`: the figures of the README and of docs/. How the code is built is measured by `make house` (bench/house)."""
 
 from bench import hostile_input, migrate_live_table, pipeline, publish, redrive
 
