@@ -10,7 +10,7 @@ ARGS ?=
 WORKERS ?= 6
 SEED ?= $(shell date +%s)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
-INSTALL := $(BIN)/uv pip install --quiet --no-deps
+SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
@@ -79,16 +79,16 @@ lock: $(STAMP) ## Write constraints.txt and .ci/scanners.txt anew, with hashes (
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .aws-sam dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
-# pip brings uv, which installs the rest in seconds: it compiles nothing that may never be imported.
+# pip brings uv, which installs the rest in seconds, and removes what is not listed any more: it compiles nothing that may never be imported.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	echo uv | awk -f lambdas/locked.awk - constraints.txt >$(VENV)/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.txt
-	$(INSTALL) --python $(VENV) --require-hashes --requirement constraints.txt
-	$(INSTALL) --python $(VENV) --no-build-isolation --editable .
+	$(SYNC) --python $(VENV) constraints.txt
+	$(BIN)/uv pip install --quiet --no-deps --python $(VENV) --no-build-isolation --editable .
 	touch $@
 
 $(SCANNERS)/installed: .ci/scanners.txt $(STAMP)
 	$(BIN)/uv venv --quiet --allow-existing $(SCANNERS)
-	$(INSTALL) --python $(SCANNERS) --require-hashes --requirement .ci/scanners.txt
+	$(SYNC) --python $(SCANNERS) .ci/scanners.txt
 	touch $@
