@@ -66,7 +66,7 @@ docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks the
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)
 
-house: ## Count classes, circles, lines of functions and more, in the working tree or in revisions (ARGS="v0.1.0 .")
+house: ## Count classes, circles, lines of functions and more, in the working tree or in revisions (ARGS="HEAD~10 .")
 	@$(PYTHON) -m bench.house $(ARGS)
 
 audit: $(SCANNERS)/installed ## Ask whether a package has a known vulnerability, or say that nobody could be asked
