@@ -9,7 +9,7 @@ from acceptance.trial import all_ids, poisoned_ids
 from b2bpilot.advice import written
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.ops.load.cleaning import clean
-from b2bpilot.ops.load.world import World
+from b2bpilot.ops.load.target import LoadTarget
 from b2bpilot.plural import many
 
 HELD_SECONDS = 60
@@ -19,19 +19,19 @@ HELD_SECONDS = 60
 def remove(pilot: Pilot, commands: CommandLine, run_id: str) -> str:
     """Delete rows and dead letters of a run and return what was deleted. Raises StepFailed where something stays."""
     with pilot.table() as table:
-        world = World(environment=pilot.environment, clock=pilot.now)
-        cleaning = clean(table, world, all_ids(run_id), poisoned_ids(run_id))
+        target = LoadTarget(environment=pilot.environment, clock=pilot.now)
+        cleaning = clean(table, target, all_ids(run_id), poisoned_ids(run_id))
     if cleaning.left:
         left = "; ".join(written(line, pilot.output.place) for line in cleaning.left)
         raise StepFailed(
             f"left of run {run_id}: {left}", hint="run it again: it begins with what earlier runs left"
         )
     _require_none_left(commands, run_id)
-    return f"{many(cleaning.rows, 'row')} and {many(cleaning.letters, 'dead letter')} of run {run_id} removed"
+    return f"{many(cleaning.rows, 'row')} and {many(cleaning.dead_letters, 'dead letter')} of run {run_id} removed"
 
 
 def _require_none_left(commands: CommandLine, run_id: str) -> None:
-    """A look that could not see every letter is made again: another one may be holding some."""
+    """A look that could not see every dead letter is made again: another one may be holding some."""
     named = [word for each in sorted(poisoned_ids(run_id)) for word in ("--message-id", each)]
     said = last_look(
         lambda: commands.run("dlq", "list", *named),

@@ -31,7 +31,7 @@ def poison(trial: Trial) -> str:
             "publish", "--message-id", trial.id_of(name), "--body", trial.body, *poisoned
         )
         if trial.can(LAMBDA_WRITES):
-            trial.expected_letters.add(trial.id_of(name))
+            trial.expected_dead_letters.add(trial.id_of(name))
         require(
             said.document["published"]["outcome"] == "accepted",
             "SNS must take it",
@@ -46,8 +46,8 @@ def dead_letter(trial: Trial) -> str:
     begun = time.monotonic()
     how = "" if trial.can(LAMBDA_WRITES) else _put_in(trial)
     what = f"{many(len(POISONED), 'message')} must be in the dead-letter queue"
-    wait_until(trial, partial(_letters, trial), len(POISONED), what, about=trial.id_of(POISONED[0]))
-    trial.expected_letters.clear()
+    wait_until(trial, partial(_dead_letters, trial), len(POISONED), what, about=trial.id_of(POISONED[0]))
+    trial.expected_dead_letters.clear()
     return f"{many(len(POISONED), 'dead letter')} after {time.monotonic() - begun:.0f} s{how}"
 
 
@@ -63,7 +63,7 @@ def _put_in(trial: Trial) -> str:
     return f", put in by `dlq restore`, as Lambda writes none here ({LAMBDA_WRITES})"
 
 
-def _letters(trial: Trial) -> int:
+def _dead_letters(trial: Trial) -> int:
     """How many of the run's messages are in the queue."""
     groups = trial.commands.run("dlq", "list", *_named(trial)).document["groups"]
     return sum(int(group["messages"]) for group in groups)
@@ -100,13 +100,21 @@ def listing(trial: Trial) -> str:
 def show(trial: Trial) -> str:
     """One of them is told in full."""
     said = trial.commands.run("dlq", "show", trial.id_of("corrected"))
-    letter = said.document["dead_letter"]
+    dead_letter = said.document["dead_letter"]
     require(
-        letter["ownership"] == "ours", "it must be the processor's", saw=letter["owner"], hint=said.command
+        dead_letter["ownership"] == "ours",
+        "it must be the processor's",
+        saw=dead_letter["owner"],
+        hint=said.command,
     )
-    require(letter["message"]["test"] is True, "it must be a test", saw=letter["message"], hint=said.command)
-    missing = f"; the log is missing: {letter['log_missing']}" if letter["log_missing"] else ""
-    return f"{letter['redrive']}; {many(len(letter['log']), 'line')} of the log{missing}"
+    require(
+        dead_letter["message"]["test"] is True,
+        "it must be a test",
+        saw=dead_letter["message"],
+        hint=said.command,
+    )
+    missing = f"; the log is missing: {dead_letter['log_missing']}" if dead_letter["log_missing"] else ""
+    return f"{dead_letter['redrive']}; {many(len(dead_letter['log']), 'line')} of the log{missing}"
 
 
 def redrive_in_vain(trial: Trial) -> str:

@@ -105,8 +105,8 @@ def _judge_checks(
         f"{code} {checks[code]['statement']}: {seen}" for code, seen in failed.items() if code not in known
     ]
     if new:
-        mends = commands.typed("verify", "--no-e2e")
-        report.add("verify", Verdict.FAILED, f"{'; '.join(new)}. What mends it: {mends}")
+        fixes = commands.typed("verify", "--no-e2e")
+        report.add("verify", Verdict.FAILED, f"{'; '.join(new)}. What fixes it: {fixes}")
     else:
         counts = Counter(check["status"] for check in checks.values())
         told = f"{counts['ok']} ok, {many(counts['warning'], 'warning')}, {counts['skipped']} skipped"
@@ -149,6 +149,6 @@ def _clean(pilot: Pilot, trial: Trial, report: Report) -> bool:
     except PilotError as exc:
         report.add("clean up", Verdict.FAILED, f"{exc}. {written(exc.hint or '', pilot.output.place)}")
         return False
-    if trial.expected_letters:
+    if trial.expected_dead_letters:
         report.add("clean up", Verdict.FAILED, STILL_TRIED)
-    return not trial.expected_letters
+    return not trial.expected_dead_letters

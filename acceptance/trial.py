@@ -35,7 +35,7 @@ class Trial:
     """How long a row or a dead letter may take, as `--wait` has it."""
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What verify saw before the first message, by code."""
-    expected_letters: set[str] = field(default_factory=set)
+    expected_dead_letters: set[str] = field(default_factory=set)
     """Messages that become dead letters and were not seen in the queue yet."""
 
     def id_of(self, name: str) -> str:

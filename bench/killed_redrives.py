@@ -14,15 +14,15 @@ import psycopg
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.stack import describe
 from b2bpilot.local.state import State
-from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE
+from b2bpilot.ops.redrive.run import PLAN_COMPLETE
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from bench.environment import environment
-from bench.redrive import access_to, environ_of, new_letter
+from bench.redrive import access_to, environ_of, new_dead_letter
 
 KILLS = 20
-LETTERS = 500
+DEAD_LETTERS = 500
 LONGEST_SECONDS = 6.0
 TRIES = 5
 
@@ -33,7 +33,7 @@ def main() -> None:
         stack = describe("local", access_to(state))
         queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
         for number in range(1, KILLS + 1):
-            assert not queue.send([new_letter(stack.topic_arn) for _ in range(LETTERS)])
+            assert not queue.send([new_dead_letter(stack.topic_arn) for _ in range(DEAD_LETTERS)])
             moment = chance.uniform(0.8, LONGEST_SECONDS)
             _kill_and_resume(state, home, moment)
             _judge(state, queue, number, moment)
@@ -62,7 +62,7 @@ def _kill_and_resume(state: State, home: str, moment: float) -> None:
 
 
 def _until_empty(command: list[str], environ: dict[str, str], state: State) -> None:
-    """Letters that a killed process took are hidden for some seconds."""
+    """Dead letters that a killed process took are hidden for some seconds."""
     for _ in range(TRIES):
         if _start(command, environ).wait() == 0 and _is_empty(state):
             return
@@ -85,7 +85,7 @@ def _judge(state: State, queue: DeadLetterQueue, number: int, moment: float) -> 
         f"{twice} processed twice, {left} left in the queue",
         flush=True,
     )
-    assert (counts, twice, left) == ({SubmissionStatus.COMPLETED: LETTERS}, 0, 0)
+    assert (counts, twice, left) == ({SubmissionStatus.COMPLETED: DEAD_LETTERS}, 0, 0)
 
 
 def _is_empty(state: State) -> bool:

@@ -23,8 +23,8 @@ from b2bpilot.twilio.samples import Sample, sample_params
 from bench.delay import delayed
 from bench.environment import environment
 
-LETTERS = 1_000
-SLOW_LETTERS = 200
+DEAD_LETTERS = 1_000
+SLOW_DEAD_LETTERS = 200
 EACH_WAY_SECONDS = 0.010
 ROUNDS = 3
 SETTLE_SECONDS = 60
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(state: State, stack: StackOutputs, route: str, endpoint_url: str) -> None:
-    """Take turns, so that the machine's moods hit all alike; the slow loop runs once, over fewer letters."""
+    """Take turns, so that the machine's moods hit all alike; the slow loop runs once, over fewer dead letters."""
     target = stack.topic_arn if route == "topic" else stack.processor_function_name
     plain = ["-m", "bench.plain_loops", route, "16", "10", endpoint_url, stack.dead_letter_queue_url, target]
     redrive = [
@@ -61,14 +61,14 @@ def measure(state: State, stack: StackOutputs, route: str, endpoint_url: str) ->
     rates: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS):
         for name, command in commands.items():
-            rates[name].append(_rate(state, stack, command, LETTERS))
+            rates[name].append(_rate(state, stack, command, DEAD_LETTERS))
     one_by_one = [*plain[:3], "1", "1", *plain[5:]]
-    slow = _rate(state, stack, one_by_one, SLOW_LETTERS)
+    slow = _rate(state, stack, one_by_one, SLOW_DEAD_LETTERS)
     _show(route, rates, slow)
 
 
 def _show(route: str, rates: Mapping[str, Sequence[float]], slow: float) -> None:
-    print(f"route {route}, letters per second of the whole process, median of {ROUNDS}:")
+    print(f"route {route}, dead letters per second of the whole process, median of {ROUNDS}:")
     base = statistics.median(next(iter(rates.values())))
     for name, found in rates.items():
         median = statistics.median(found)
@@ -82,7 +82,7 @@ def _rate(state: State, stack: StackOutputs, command: list[str], count: int) -> 
     queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
     with DatabaseManager(state.database_url) as database:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)
-        assert not queue.send([new_letter(stack.topic_arn) for _ in range(count)])
+        assert not queue.send([new_dead_letter(stack.topic_arn) for _ in range(count)])
         started = time.perf_counter()
         subprocess.run(
             [sys.executable, *command],
@@ -94,7 +94,7 @@ def _rate(state: State, stack: StackOutputs, command: list[str], count: int) -> 
         seconds = time.perf_counter() - started
         _wait_for(database, before + count)
     left = queue.counters().total
-    assert left == 0, f"{left} letters were left by {command}"
+    assert left == 0, f"{left} dead letters were left by {command}"
     return count / seconds
 
 
@@ -105,7 +105,7 @@ def _wait_for(database: DatabaseManager, rows: int) -> None:
         time.sleep(0.1)
 
 
-def new_letter(topic_arn: str) -> Outgoing:
+def new_dead_letter(topic_arn: str) -> Outgoing:
     """A dead letter as Lambda writes it, of a message that was never stored."""
     params = sample_params(Sample.TEXT)
     encoded = encode(

@@ -1,4 +1,4 @@
-"""The memory of a redrive of 100,000 dead letters: the real run and queue class over a client that makes letters up.
+"""The memory of a redrive of 100,000 dead letters: the real run and queue class over a client that makes dead letters up.
 
 `python -m bench.redrive_memory` runs every case in a process of its own, with all that the command line imports.
 """
@@ -21,24 +21,26 @@ from b2bpilot.aws.functions import Invocation
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli import app
-from b2bpilot.ops.dead_letters.pace import Limits
-from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.dead_letters.redriving import NO_LIMIT
-from b2bpilot.ops.dead_letters.routes import InvokeRoute
+from b2bpilot.ops.redrive.prepare import NO_LIMIT
+from b2bpilot.ops.redrive.routes import InvokeRoute
+from b2bpilot.ops.redrive.run import Redrive, Request, Watch
 from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.sending.pace import Limits
 from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
-from bench.redrive import new_letter
+from bench.redrive import new_dead_letter
 
-LETTERS = 100_000
+DEAD_LETTERS = 100_000
 MOST_MEGABYTES = 150
 ALREADY = datetime(2026, 1, 1, tzinfo=UTC)
 GONE, WAITING, HIDDEN = range(3)
 
 CASES: Mapping[str, Callable[[DeadLetter], bool]] = {
     "all of them are redriven": lambda _: True,
-    "a filter leaves one in a thousand": lambda letter: index_of(letter.queue_message_id) % 1_000 == 0,
+    "a filter leaves one in a thousand": lambda dead_letter: (
+        index_of(dead_letter.queue_message_id) % 1_000 == 0
+    ),
 }
 
 
@@ -49,7 +51,7 @@ def main() -> None:
 
 def measure(case: str) -> None:
     """Redrive, and print the peak of the resident memory of this process."""
-    queue = MadeUp(LETTERS)
+    queue = MadeUp(DEAD_LETTERS)
     _ = app, [AwsAccess(region="us-east-1").client(name) for name in ("cloudformation", "sqs", "lambda")]
     request = Request(limit=NO_LIMIT, wait=timedelta(), limits=Limits(concurrency=16))
     run = Redrive(
@@ -66,19 +68,19 @@ def measure(case: str) -> None:
     seconds = time.perf_counter() - started
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
     print(
-        f"{LETTERS:,} letters, {case}: {summary.completed:,} completed, at most {megabytes:.0f} MB, {seconds:.0f} s"
+        f"{DEAD_LETTERS:,} dead letters, {case}: {summary.completed:,} completed, at most {megabytes:.0f} MB, {seconds:.0f} s"
     )
     assert queue.states.count(HIDDEN) == 0
-    assert queue.states.count(WAITING) == LETTERS - summary.completed
+    assert queue.states.count(WAITING) == DEAD_LETTERS - summary.completed
     assert megabytes < MOST_MEGABYTES
 
 
 class MadeUp:
-    """SQS, the function and the rows; all that it keeps is a byte for each letter."""
+    """SQS, the function and the rows; all that it keeps is a byte for each dead letter."""
 
     def __init__(self, count: int) -> None:
         self.states = bytearray([WAITING] * count)
-        self._sample = new_letter("arn:aws:sns:us-east-1:000000000001:topic")
+        self._sample = new_dead_letter("arn:aws:sns:us-east-1:000000000001:topic")
         self._message_id = json.loads(json.loads(self._sample.body)["Records"][0]["Sns"]["Message"])[
             "message_id"
         ]
@@ -91,7 +93,7 @@ class MadeUp:
         while len(found) < 10 and (place := self.states.find(WAITING, self._next)) >= 0:  # SQS's most
             self._next = place + 1
             self.states[place] = HIDDEN
-            found.append(self._letter(place))
+            found.append(self._dead_letter(place))
         return {"Messages": found}
 
     def change_message_visibility_batch(self, **request: Any) -> dict[str, Any]:
@@ -126,11 +128,11 @@ class MadeUp:
         asked, self._asked = self._asked, set(message_ids)
         return {message_id: _completed(message_id) for message_id in message_ids if message_id in asked}
 
-    def _letter(self, place: int) -> dict[str, Any]:
-        letter_id = str(uuid.UUID(int=place))
+    def _dead_letter(self, place: int) -> dict[str, Any]:
+        dead_letter_id = str(uuid.UUID(int=place))
         return {
-            "MessageId": letter_id,
-            "ReceiptHandle": letter_id + "A" * 364,
+            "MessageId": dead_letter_id,
+            "ReceiptHandle": dead_letter_id + "A" * 364,
             "Body": self._sample.body.replace(self._message_id, str(uuid.UUID(int=place + (1 << 64)))),
             "Attributes": {"SentTimestamp": "1767225600000", "ApproximateReceiveCount": "1"},
             "MessageAttributes": dict(self._sample.attributes),
@@ -138,7 +140,7 @@ class MadeUp:
 
 
 def index_of(text: str) -> int:
-    """A letter's place, from its id or its receipt."""
+    """A dead letter's place, from its id or its receipt."""
     return uuid.UUID(text[:36]).int
 
 

@@ -81,9 +81,9 @@ def sns_event(of: PilotMessage, **beside: Any) -> dict[str, Any]:
     return {"Records": [record], **beside}
 
 
-def ours(letter: DeadLetter) -> DeadLetter:
+def ours(dead_letter: DeadLetter) -> DeadLetter:
     """The dead letter, known to be this environment's: what a queue of ours says of one that names our subscription."""
-    return replace(letter, owner=OURS)
+    return replace(dead_letter, owner=OURS)
 
 
 def delivery(of: PilotMessage) -> Delivery:

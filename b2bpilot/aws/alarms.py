@@ -45,7 +45,7 @@ class Alarm:
     dimensions: Mapping[str, str]
     threshold: float | None
 
-    def counts_letters_of(self, queue: str) -> bool:
+    def counts_dead_letters_of(self, queue: str) -> bool:
         """Whether it counts what is visible in the queue: SQS's metrics lag, and such an alarm outlasts its queue."""
         return self.metric == VISIBLE and self.dimensions.get("QueueName") == queue
 

@@ -36,7 +36,7 @@ class MappingState(StrEnum):
 
     @property
     def is_on(self) -> bool:
-        """Whether Lambda hands out letters, or soon will."""
+        """Whether Lambda hands out dead letters, or soon will."""
         return self not in (MappingState.DISABLING, MappingState.DISABLED, MappingState.DELETING)
 
 

@@ -12,7 +12,7 @@ from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError, AwsThrottled
-from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter, sqs_time
+from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter, sqs_time
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -33,7 +33,7 @@ class Received(Protocol):
 
 
 Judge = Callable[[DeadLetter], DeadLetter]
-Letter = TypeVar("Letter", bound=Received)
+AnyReceived = TypeVar("AnyReceived", bound=Received)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,9 @@ class History:
 class DeadLetterQueue:
     """One queue by its URL. boto3's clients may be shared by threads, so this may too."""
 
-    def __init__(self, client: SQSClient, url: str, *, judge: Judge = lambda letter: letter) -> None:
+    def __init__(
+        self, client: SQSClient, url: str, *, judge: Judge = lambda dead_letter: dead_letter
+    ) -> None:
         """`judge` tells whose each dead letter is; without it they are nobody's, and nothing can be done with them."""
         self.url = url
         self._client = client
@@ -85,7 +87,7 @@ class DeadLetterQueue:
 
     @classmethod
     def connect(
-        cls, url: str, *, access: AwsAccess | None = None, judge: Judge = lambda letter: letter
+        cls, url: str, *, access: AwsAccess | None = None, judge: Judge = lambda dead_letter: dead_letter
     ) -> Self:
         return cls((access or AwsAccess()).client("sqs"), url, judge=judge)
 
@@ -100,14 +102,14 @@ class DeadLetterQueue:
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
         received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [self._judge(dead_letter(dict(message))) for message in received]
+        return [self._judge(read_dead_letter(dict(message))) for message in received]
 
     def receive_with_history(
         self, *, hidden_seconds: int, wait_seconds: int = 1
     ) -> list[tuple[DeadLetter, History]]:
-        """Do as `receive` does, and tell what SQS knows of each letter besides."""
+        """Do as `receive` does, and tell what SQS knows of each dead letter besides."""
         received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [(self._judge(dead_letter(dict(message))), _history(message)) for message in received]
+        return [(self._judge(read_dead_letter(dict(message))), _history(message)) for message in received]
 
     def _receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[MessageTypeDef]:
         with translated("sqs:ReceiveMessage"):
@@ -121,47 +123,51 @@ class DeadLetterQueue:
             )
         return answer.get("Messages", [])
 
-    def release(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Make letters visible again at once; return those for which SQS refused it (their receipt expired).
+    def release(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
+        """Make dead letters visible again at once; return those for which SQS refused it (their receipt expired).
 
         Raises AwsError when no call of ten was answered; a call that failed beside others counts as refused.
         """
-        return self.extend(letters, 0)
+        return self.extend(dead_letters, 0)
 
-    def extend(self, letters: Sequence[Letter], seconds: int) -> list[Letter]:
-        """Hide letters for `seconds` from now; returns and raises as `release` does."""
+    def extend(self, dead_letters: Sequence[AnyReceived], seconds: int) -> list[AnyReceived]:
+        """Hide dead letters for `seconds` from now; returns and raises as `release` does."""
 
-        def change(batch: Sequence[Letter]) -> list[str]:
+        def change(batch: Sequence[AnyReceived]) -> list[str]:
             with translated("sqs:ChangeMessageVisibility"):
                 answer = self._client.change_message_visibility_batch(
                     QueueUrl=self.url,
                     Entries=[
-                        {"Id": str(n), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": seconds}
-                        for n, letter in enumerate(batch)
+                        {
+                            "Id": str(n),
+                            "ReceiptHandle": dead_letter.receipt_handle,
+                            "VisibilityTimeout": seconds,
+                        }
+                        for n, dead_letter in enumerate(batch)
                     ],
                 )
             return [entry["Id"] for entry in answer.get("Successful", [])]
 
-        return _refused(letters, change)
+        return _refused(dead_letters, change)
 
-    def delete(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Delete letters; return those that SQS did not delete: a 200 can hold failed entries (facts B2).
+    def delete(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
+        """Delete dead letters; return those that SQS did not delete: a 200 can hold failed entries (facts B2).
 
         Raises as `release` does.
         """
 
-        def delete(batch: Sequence[Letter]) -> list[str]:
+        def delete(batch: Sequence[AnyReceived]) -> list[str]:
             with translated("sqs:DeleteMessage"):
                 answer = self._client.delete_message_batch(
                     QueueUrl=self.url,
                     Entries=[
-                        {"Id": str(n), "ReceiptHandle": letter.receipt_handle}
-                        for n, letter in enumerate(batch)
+                        {"Id": str(n), "ReceiptHandle": dead_letter.receipt_handle}
+                        for n, dead_letter in enumerate(batch)
                     ],
                 )
             return [entry["Id"] for entry in answer.get("Successful", [])]
 
-        return _refused(letters, delete)
+        return _refused(dead_letters, delete)
 
     def send(self, messages: Sequence[Outgoing]) -> list[Unsent]:
         """Put messages into the queue and return those that are not known to be in it. Never raises AwsError:
@@ -212,26 +218,28 @@ def _history(message: MessageTypeDef) -> History:
     )
 
 
-def _refused(letters: Sequence[Letter], call: Callable[[Sequence[Letter]], list[str]]) -> list[Letter]:
+def _refused(
+    dead_letters: Sequence[AnyReceived], call: Callable[[Sequence[AnyReceived]], list[str]]
+) -> list[AnyReceived]:
     """Run `call` on ten at a time; it returns the Ids that SQS confirmed. What is not confirmed is refused."""
-    refused: list[Letter] = []
+    refused: list[AnyReceived] = []
     errors: list[AwsError] = []
-    batches = list(_batches(letters))
+    batches = list(_batches(dead_letters))
     for batch in batches:
         try:
             confirmed = set(call(batch))
         except AwsError as exc:
             errors.append(exc)
             confirmed = set()
-        refused += [letter for n, letter in enumerate(batch) if str(n) not in confirmed]
+        refused += [dead_letter for n, dead_letter in enumerate(batch) if str(n) not in confirmed]
     if errors and len(errors) == len(batches):
         raise errors[0]
     return refused
 
 
-def _batches(letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
-    for start in range(0, len(letters), BATCH):
-        yield letters[start : start + BATCH]
+def _batches(dead_letters: Sequence[AnyReceived]) -> Iterator[Sequence[AnyReceived]]:
+    for start in range(0, len(dead_letters), BATCH):
+        yield dead_letters[start : start + BATCH]
 
 
 def _by_size(messages: Sequence[Outgoing]) -> Iterator[list[tuple[int, Outgoing]]]:

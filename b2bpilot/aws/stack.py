@@ -167,4 +167,6 @@ def _outputs(stack: StackTypeDef) -> StackOutputs:
 
 def _snake(name: str) -> str:
     """TopicArn -> topic_arn."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    return "".join(
+        f"_{dead_letter.lower()}" if dead_letter.isupper() else dead_letter for dead_letter in name
+    ).lstrip("_")

@@ -23,11 +23,11 @@ from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.dead_letters.engine import Rules
-from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.dead_letters.routes import InvokeRoute
-from b2bpilot.ops.dead_letters.survey import queue_of
+from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.environment import discover
+from b2bpilot.ops.redrive.routes import InvokeRoute
+from b2bpilot.ops.redrive.run import Redrive, Request, Watch
+from b2bpilot.ops.redrive.stages import Rules
 from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
@@ -58,7 +58,7 @@ class DemonstrationFailed(PilotError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """One step of the story: what was done, what was then seen, and the rows or letters that prove it."""
+    """One step of the story: what was done, what was then seen, and the rows or dead letters that prove it."""
 
     title: str
     seen: Sequence[str]
@@ -177,22 +177,24 @@ def _bad_change(stage: Stage) -> Scene:
     long = [sample_params(Sample.TEXT, Body=LONG) for _ in range(3)]
     for params in [*long, sample_params(Sample.POISON)]:
         _post(stage, params)
-    letters = _until(lambda: _look(stage.queue), lambda found: len(found) >= len(long) + 1, "dead letters")
+    dead_letters = _until(
+        lambda: _look(stage.queue), lambda found: len(found) >= len(long) + 1, "dead letters"
+    )
     failed = stage.rows(SubmissionStatus.FAILED)
     _hold(
         {row.message_id for row in failed}
-        == {letter.message.message_id for letter in letters if letter.message},
+        == {dead_letter.message.message_id for dead_letter in dead_letters if dead_letter.message},
         "each dead letter has its failed row",
     )
     return Scene(
         title="Friday, 17:00: a colleague limits the length of a body; one sender's software breaks, too",
         seen=[
-            f"{len(letters)} messages failed three times each and are dead letters now; their rows say why",
-            "AWS's own redrive refuses this queue: its letters come from Lambda, not from another queue",
+            f"{len(dead_letters)} messages failed three times each and are dead letters now; their rows say why",
+            "AWS's own redrive refuses this queue: its dead letters come from Lambda, not from another queue",
         ],
         submissions=failed,
-        dead_letters=letters,
-        facts={"dead_letters": len(letters), "failed": len(failed)},
+        dead_letters=dead_letters,
+        facts={"dead_letters": len(dead_letters), "failed": len(failed)},
     )
 
 
@@ -277,9 +279,9 @@ def _post(stage: Stage, params: Mapping[str, str]) -> Answer:
 
 def _look(queue: DeadLetterQueue) -> list[DeadLetter]:
     """Receive and give back at once."""
-    letters = queue.receive(hidden_seconds=HIDDEN_SECONDS, wait_seconds=0)
-    queue.release(letters)
-    return letters
+    dead_letters = queue.receive(hidden_seconds=HIDDEN_SECONDS, wait_seconds=0)
+    queue.release(dead_letters)
+    return dead_letters
 
 
 def _until(look: Callable[[], Found], enough: Callable[[Found], bool], what: str) -> Found:

@@ -19,7 +19,7 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.discards import discards_of
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.status.letters import Letters, letters
+from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.plural import many
@@ -114,13 +114,13 @@ def _dead_letters(environment: Environment, *, now: datetime) -> tuple[frozenset
     judge = environment.subscribers.judge
     try:
         connected = DeadLetterQueue.connect(queue, access=environment.access, judge=judge)
-        found = letters(connected, wants_look=True, now=now, stop=threading.Event())
+        found = dead_letters(connected, wants_look=True, now=now, stop=threading.Event())
     except PilotError as exc:
         return frozenset(), str(exc)
     return found.look.messages if found.look else frozenset(), _unseen(found)
 
 
-def _unseen(found: Letters) -> str | None:
+def _unseen(found: DeadLetters) -> str | None:
     look = found.look
     if look is None:
         return found.no_look

@@ -71,7 +71,7 @@ class Problem(StrEnum):
 
 
 ADVICE: Mapping[Problem, Words] = {
-    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: mend the cause, then "
+    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: fix the cause, then "
     + our_command("dlq", "redrive"),
     Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; "
     + our_command("inspect", "MESSAGE_ID")
@@ -83,7 +83,7 @@ ADVICE: Mapping[Problem, Words] = {
     + " tells what is known",
     Problem.FAILED: "mend the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
     + our_command("submissions", "republish", "MESSAGE_ID"),
-    Problem.ABANDONED: "nobody tries again: mend the cause, then redrive its dead letter, or publish the row with "
+    Problem.ABANDONED: "nobody tries again: fix the cause, then redrive its dead letter, or publish the row with "
     + our_command("submissions", "republish", "MESSAGE_ID"),
     Problem.STUCK: "no run holds a lease on it: its run died, or takes long; the stale processor takes it over, unless a retry of Lambda's comes first",
     Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",

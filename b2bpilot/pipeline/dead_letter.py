@@ -93,21 +93,21 @@ class DeadLetter:
         return self.redrives >= POISON_AFTER
 
 
-def dead_letter(received: Mapping[str, Any]) -> DeadLetter:
+def read_dead_letter(received: Mapping[str, Any]) -> DeadLetter:
     """Decode one message as SQS's ReceiveMessage gives it. Never raises: what cannot be read says why.
 
-    SQS has hidden the letter and those beside it by then: an error here would leave all of them hidden.
+    SQS has hidden the dead letter and those beside it by then: an error here would leave all of them hidden.
     """
     attributes = _sqs_attributes(received.get("MessageAttributes"))
-    letter = _undecoded(received, attributes)
+    dead_letter = _undecoded(received, attributes)
     try:
-        document = json_object(letter.body)
-        letter = replace(letter, addressee=addressee_of(document))
-        return _decoded(letter, document, attributes)
+        document = json_object(dead_letter.body)
+        dead_letter = replace(dead_letter, addressee=addressee_of(document))
+        return _decoded(dead_letter, document, attributes)
     except MessageUnreadable as exc:
-        return replace(letter, unreadable=str(exc))
-    except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the letters beside this one
-        return replace(letter, unreadable=f"this version fails to read it: {type(exc).__name__}")
+        return replace(dead_letter, unreadable=str(exc))
+    except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the dead letters beside this one
+        return replace(dead_letter, unreadable=f"this version fails to read it: {type(exc).__name__}")
 
 
 def sqs_time(milliseconds: object) -> datetime | None:
@@ -118,51 +118,53 @@ def sqs_time(milliseconds: object) -> datetime | None:
         return None
 
 
-def with_owner(letter: DeadLetter, subscribers: Subscribers) -> DeadLetter:
+def with_owner(dead_letter: DeadLetter, subscribers: Subscribers) -> DeadLetter:
     """Return the dead letter with whose it is."""
-    return replace(letter, owner=owner_of(letter.addressee, subscribers))
+    return replace(dead_letter, owner=owner_of(dead_letter.addressee, subscribers))
 
 
-def event_for_invoke(letter: DeadLetter, *, run_id: str, is_accepted_only: bool = False) -> dict[str, Any]:
+def event_for_invoke(
+    dead_letter: DeadLetter, *, run_id: str, is_accepted_only: bool = False
+) -> dict[str, Any]:
     """Return the event that the processor is invoked with again, marked with the run and the attempt.
 
-    Raises MessageUnreadable for a letter that must not be sent, and NotOurs.
+    Raises MessageUnreadable for a dead letter that must not be sent, and NotOurs.
     """
-    event = _sendable(letter)
-    mark: dict[str, Any] = {"run_id": run_id, "attempt": letter.redrives + 1}
-    if letter.shape is Shape.RAW:
+    event = _sendable(dead_letter)
+    mark: dict[str, Any] = {"run_id": run_id, "attempt": dead_letter.redrives + 1}
+    if dead_letter.shape is Shape.RAW:
         mark["shape"] = Shape.RAW.value
     if is_accepted_only:
         mark["accepted_only"] = True
     return {**event, "redrive": mark}
 
 
-def encoded_for_topic(letter: DeadLetter, *, run_id: str) -> Encoded:
+def encoded_for_topic(dead_letter: DeadLetter, *, run_id: str) -> Encoded:
     """Return what to publish on the topic: the inner message with all its attributes and their types, unwrapped exactly once.
 
     A redrive that forgets the attributes is filtered out silently (facts C7). Raises MessageUnreadable, and NotOurs.
     """
-    notification = _sendable(letter)["Records"][0]["Sns"]
-    marks = {"redrive_run_id": run_id, "redrive_attempt": str(letter.redrives + 1)}
+    notification = _sendable(dead_letter)["Records"][0]["Sns"]
+    marks = {"redrive_run_id": run_id, "redrive_attempt": str(dead_letter.redrives + 1)}
     attributes = sns_attributes(notification.get("MessageAttributes")) | {
         name: {"DataType": "String", "StringValue": value} for name, value in marks.items()
     }
     return Encoded(body=_publishable(notification["Message"]), attributes=attributes)
 
 
-def attributes_on_topic(letter: DeadLetter) -> int:
+def attributes_on_topic(dead_letter: DeadLetter) -> int:
     """Return how many attributes it has once it is published again, the redrive's own two among them."""
-    notification = letter.event["Records"][0]["Sns"] if letter.event else {}
+    notification = dead_letter.event["Records"][0]["Sns"] if dead_letter.event else {}
     return len((notification.get("MessageAttributes") or {}).keys() | TOPIC_MARKS)
 
 
-def _sendable(letter: DeadLetter) -> Mapping[str, Any]:
+def _sendable(dead_letter: DeadLetter) -> Mapping[str, Any]:
     """The processor is told only of what is its own, whoever asks for it."""
-    if letter.event is None:
-        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
-    if not letter.owner.is_ours:
-        raise NotOurs(f"dead letter {letter.queue_message_id} is {letter.owner.not_ours}")
-    return letter.event
+    if dead_letter.event is None:
+        raise MessageUnreadable(dead_letter.unreadable or "the dead letter cannot be read")
+    if not dead_letter.owner.is_ours:
+        raise NotOurs(f"dead letter {dead_letter.queue_message_id} is {dead_letter.owner.not_ours}")
+    return dead_letter.event
 
 
 def _publishable(body: str) -> str:
@@ -170,12 +172,12 @@ def _publishable(body: str) -> str:
     return body if is_text(body) else json.dumps(json_object(body))
 
 
-def _decoded(letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes) -> DeadLetter:
-    shape, event, failure = _unwrap(letter, document, attributes)
+def _decoded(dead_letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes) -> DeadLetter:
+    shape, event, failure = _unwrap(dead_letter, document, attributes)
     delivery = _only(deliveries(event))
     sns_attributes(event["Records"][0]["Sns"].get("MessageAttributes"))
     return replace(
-        letter,
+        dead_letter,
         shape=shape,
         failure=failure,
         event=event,
@@ -186,7 +188,7 @@ def _decoded(letter: DeadLetter, document: Mapping[str, Any], attributes: Attrib
 
 
 def _unwrap(
-    letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes
+    dead_letter: DeadLetter, document: Mapping[str, Any], attributes: Attributes
 ) -> tuple[Shape, Mapping[str, Any], Failure]:
     texts = _texts(attributes)
     if "Records" in document:
@@ -196,10 +198,10 @@ def _unwrap(
     if "requestPayload" in document and "requestContext" in document:
         return Shape.DESTINATION, _object(document, "requestPayload"), _destination_failure(document)
     if document.get("Type") == "Notification":
-        event = _event_from_envelope(document, letter.addressee)
+        event = _event_from_envelope(document, dead_letter.addressee)
         return Shape.SUBSCRIPTION, event, Failure(kind=FailureKind.NOT_DELIVERED)
-    decode(letter.body)
-    return Shape.RAW, _event_from_raw(letter.body, document, attributes), _lambda_failure(texts)
+    decode(dead_letter.body)
+    return Shape.RAW, _event_from_raw(dead_letter.body, document, attributes), _lambda_failure(texts)
 
 
 def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:

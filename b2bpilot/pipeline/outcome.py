@@ -20,7 +20,7 @@ class Proof(StrEnum):
     """What the answer of a run without an error proves. Lambda calls each of them a success (facts H2)."""
 
     COMPLETED = "completed"
-    """Every message of the event has a completed row: only then may its letter go."""
+    """Every message of the event has a completed row: only then may its dead letter go."""
     IN_PROGRESS = "a lease on the message holds: a run is at work on it, or died a moment ago"
     DISCARDED = "the message was discarded, so it is not stored"
     NONE = "the processor did not say what it did; is it this version?"

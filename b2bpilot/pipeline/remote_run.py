@@ -74,7 +74,7 @@ def _arns(tags: Mapping[str, str], key: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteRun:
-    """`started_at` is by AWS's clock, as SentTimestamp is: letters sent later are not the run's.
+    """`started_at` is by AWS's clock, as SentTimestamp is: dead letters sent later are not the run's.
 
     `ends_at` is its last moment, done or not. `max_failures` is a share, 0.2 for a fifth. `ended` says why it is over.
     """
@@ -117,15 +117,15 @@ def remote_run(tags: Mapping[str, str]) -> RemoteRun | None:
         return None
 
 
-def can_be_tried(letter: DeadLetter) -> bool:
-    """Whether any run may try the letter: it is ours, it can be read, and did not come back too often."""
-    return letter.owner.is_ours and letter.event is not None and not letter.is_poison
+def can_be_tried(dead_letter: DeadLetter) -> bool:
+    """Whether any run may try the dead letter: it is ours, it can be read, and did not come back too often."""
+    return dead_letter.owner.is_ours and dead_letter.event is not None and not dead_letter.is_poison
 
 
-def belongs(letter: DeadLetter, run: RemoteRun) -> bool:
-    """Whether the run may try the letter. What was written after its start, its own failures among it, it may not."""
+def belongs(dead_letter: DeadLetter, run: RemoteRun) -> bool:
+    """Whether the run may try the dead letter. What was written after its start, its own failures among it, it may not."""
     return (
-        can_be_tried(letter)
-        and letter.redriven_by != run.run_id
-        and (letter.sent_at is None or letter.sent_at < run.started_at)
+        can_be_tried(dead_letter)
+        and dead_letter.redriven_by != run.run_id
+        and (dead_letter.sent_at is None or dead_letter.sent_at < run.started_at)
     )

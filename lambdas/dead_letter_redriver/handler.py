@@ -12,7 +12,7 @@ from b2bpilot.aws.mappings import EventSourceMapping
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.pipeline.remote_run import KNOWS_OWNERS
 from b2bpilot.pipeline.settings import required
-from lambdas.dead_letter_redriver.letters import letters_of
+from lambdas.dead_letter_redriver.dead_letters import dead_letters_of
 from lambdas.dead_letter_redriver.redriver import Redriver
 from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Switch
@@ -44,14 +44,14 @@ def _redriver(function_name: str) -> Redriver:
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Redrive a batch of the mapping, or stand guard when the schedule calls, which sends no Records.
 
-    A letter that is not named in the answer is deleted; an answer without names, or none, deletes all (Lambda's rule).
+    A dead letter that is not named in the answer is deleted; an answer without names, or none, deletes all (Lambda's rule).
     """
     redriver = _redriver(context.function_name)
     if isinstance(event, Mapping) and "Records" not in event:
         redriver.guard()
         return {"batchItemFailures": [], KNOWS_OWNERS: True}
     stay = redriver.redrive(
-        letters_of(event),
+        dead_letters_of(event),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
     )
-    return {"batchItemFailures": [{"itemIdentifier": letter.queue_message_id} for letter in stay]}
+    return {"batchItemFailures": [{"itemIdentifier": dead_letter.queue_message_id} for dead_letter in stay]}

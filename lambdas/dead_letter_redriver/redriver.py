@@ -15,12 +15,12 @@ from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.dead_letter import DeadLetter, with_owner
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs
-from lambdas.dead_letter_redriver.letters import failed_again
+from lambdas.dead_letter_redriver.attempts import Processor, Result, Try, try_all
+from lambdas.dead_letter_redriver.counters import DECIDED, Tally
+from lambdas.dead_letter_redriver.dead_letters import failed_again
 from lambdas.dead_letter_redriver.rules import REST_SECONDS, over_by_itself, rest_seconds
 from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Position
-from lambdas.dead_letter_redriver.tally import DECIDED, Tally
-from lambdas.dead_letter_redriver.tries import Processor, Result, Try, try_all
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ FEWEST_FAILURES = 10
 """The share of failures says nothing before there are so many of them."""
 
 IDLE_SECONDS, LONG_IDLE_SECONDS = 15.0, 120.0
-"""A container that met no letter of the run for so long ends it; after the longer time also when the queue shows letters, or
+"""A container that met no dead letter of the run for so long ends it; after the longer time also when the queue shows dead letters, or
 when it met some of which the processor took none."""
 
 SETTLED = timedelta(minutes=2)
@@ -39,7 +39,7 @@ class Queue(Protocol):
     """The part of aws.queue.DeadLetterQueue that is used here."""
 
     def counters(self) -> Counters: ...
-    def extend(self, letters: Sequence[DeadLetter], seconds: int) -> list[DeadLetter]: ...
+    def extend(self, dead_letters: Sequence[DeadLetter], seconds: int) -> list[DeadLetter]: ...
     def send(self, messages: Sequence[Outgoing]) -> list[Unsent]: ...
 
 
@@ -62,32 +62,36 @@ class Redriver:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`now` is AWS's time: that is when a run begins and ends, and when letters were sent."""
+        """`now` is AWS's time: that is when a run begins and ends, and when dead letters were sent."""
         self._queue, self._processor, self._switch = queue, processor, switch
         self._own, self._now, self._clock = own, now, clock
         self._tally = Tally(run_id="", met_at=clock())
 
     def redrive(
-        self, letters: Sequence[DeadLetter], *, seconds_left: Callable[[], float]
+        self, dead_letters: Sequence[DeadLetter], *, seconds_left: Callable[[], float]
     ) -> list[DeadLetter]:
-        """Try the letters of the run and return those that stay in the queue; the mapping deletes the others.
+        """Try the dead letters of the run and return those that stay in the queue; the mapping deletes the others.
 
         What is another subscriber's stays as it is: with its id, its body and its attributes.
         """
         run = self._begin()
         subscribers = replace(self._own, evidence=run.evidence) if run else self._own
-        letters = [with_owner(letter, subscribers) for letter in letters]
+        dead_letters = [with_owner(dead_letter, subscribers) for dead_letter in dead_letters]
         mine = [
-            letter for letter in letters if run and belongs(letter, run) and not self._tally.skips(letter)
+            dead_letter
+            for dead_letter in dead_letters
+            if run and belongs(dead_letter, run) and not self._tally.skips(dead_letter)
         ]
         tries = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
-        self._tally.skip(one.letter for one in tries if one.result is Result.DISCARDED)
-        gone = {one.letter.queue_message_id for one in tries if one.result is Result.PROCESSED}
+        self._tally.skip(one.dead_letter for one in tries if one.result is Result.DISCARDED)
+        gone = {one.dead_letter.queue_message_id for one in tries if one.result is Result.PROCESSED}
         gone |= self._replace([one for one in tries if one.result is Result.FAILED])
-        stay = [letter for letter in letters if letter.queue_message_id not in gone]
+        stay = [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in gone]
         if run and not self._tally.over:
-            self._tally.over = self._over_after(tries, run, batch=letters)
-        self._give_back(stay, [letter for letter in mine if not self._tally.skips(letter)], run)
+            self._tally.over = self._over_after(tries, run, batch=dead_letters)
+        self._give_back(
+            stay, [dead_letter for dead_letter in mine if not self._tally.skips(dead_letter)], run
+        )
         _log(self._tally, tries, stay)
         if self._tally.over:
             self._end()
@@ -96,7 +100,7 @@ class Redriver:
     def guard(self) -> None:
         """End what nobody else ends: an empty queue hands nothing to anybody, and a mapping may be left on by hand.
 
-        The counters are read each time: SQS reports a queue that nobody touches late, and so its first letter (decision 29).
+        The counters are read each time: SQS reports a queue that nobody touches late, and so its first dead letter (decision 29).
         A run whose time is over ends although they cannot be read.
         """
         try:
@@ -118,7 +122,7 @@ class Redriver:
             self._switch.end(position.run_id, because)
 
     def _begin(self) -> RemoteRun | None:
-        """Return the run to work for. Without one the letters go back, and the tally says whether a run must be ended."""
+        """Return the run to work for. Without one the dead letters go back, and the tally says whether a run must be ended."""
         try:
             position = self._switch.position()
         except AwsError as exc:
@@ -132,18 +136,18 @@ class Redriver:
         return position.run if position.is_on and not self._tally.over else None
 
     def _replace(self, failed: Sequence[Try]) -> set[str]:
-        """Write a letter with the new failure for each, and return the ids of those whose place was taken.
+        """Write a dead letter with the new failure for each, and return the ids of those whose place was taken.
 
-        Sent first and deleted after: what comes between leaves two letters of one message, never none.
+        Sent first and deleted after: what comes between leaves two dead letters of one message, never none.
         """
         run_id = self._tally.run_id
         unsent = self._queue.send(
-            [failed_again(one.letter, run_id=run_id, error=one.error) for one in failed]
+            [failed_again(one.dead_letter, run_id=run_id, error=one.error) for one in failed]
         )
         if unsent:
             self._tally.over = f"a failure could not be written to the queue: {unsent[0].error}"
         lost = {one.place for one in unsent}
-        return {one.letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
+        return {one.dead_letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
 
     def _over_after(self, tries: Sequence[Try], run: RemoteRun, *, batch: Sequence[DeadLetter]) -> str:
         """Return why the run is over after these tries, or nothing."""
@@ -161,7 +165,7 @@ class Redriver:
             return f"too many failures: {tally.failed} of {tally.tried}"
         since = tally.throttled_since
         if tries and since is not None and self._clock() - since >= LONG_IDLE_SECONDS:
-            return f"the processor took no letter for {LONG_IDLE_SECONDS:.0f} s: {tries[0].error}"
+            return f"the processor took no dead letter for {LONG_IDLE_SECONDS:.0f} s: {tries[0].error}"
         return ""
 
     def _is_last(self, batch: Sequence[DeadLetter]) -> bool:
@@ -180,22 +184,26 @@ class Redriver:
     def _give_back(
         self, stay: Sequence[DeadLetter], mine: Sequence[DeadLetter], run: RemoteRun | None
     ) -> None:
-        """Show letters again soon; without it they were hidden for the queue's own, long time."""
+        """Show dead letters again soon; without it they were hidden for the queue's own, long time."""
         by_seconds: dict[int, list[DeadLetter]] = {}
-        for letter in stay:
-            seconds = REST_SECONDS if letter in mine else self._rest_seconds(run)
-            by_seconds.setdefault(seconds, []).append(letter)
+        for dead_letter in stay:
+            seconds = REST_SECONDS if dead_letter in mine else self._rest_seconds(run)
+            by_seconds.setdefault(seconds, []).append(dead_letter)
         for seconds, group in by_seconds.items():
             try:
                 refused = self._queue.extend(group, seconds)
             except AwsError as exc:
-                _warn("Letters stay hidden", "not_given_back", exc)
+                _warn("Dead letters stay hidden", "not_given_back", exc)
             else:
-                resting = [letter for letter in group if letter not in mine and letter not in refused]
+                resting = [
+                    dead_letter
+                    for dead_letter in group
+                    if dead_letter not in mine and dead_letter not in refused
+                ]
                 self._tally.rest(resting, until=self._clock() + seconds)
 
     def _rest_seconds(self, run: RemoteRun | None) -> int:
-        """How long a letter rests that is not for the run. Once none was met for a while, it comes back when the run can end."""
+        """How long a dead letter rests that is not for the run. Once none was met for a while, it comes back when the run can end."""
         idle = self._clock() - self._tally.met_at
         if run is None or self._tally.over or idle >= IDLE_SECONDS:
             return REST_SECONDS
@@ -211,15 +219,15 @@ class Redriver:
 
 def _log(tally: Tally, tries: Sequence[Try], stay: Sequence[DeadLetter]) -> None:
     for one in tries:
-        if one.error and one.letter.message:
+        if one.error and one.dead_letter.message:
             extra = {
                 "event": "redrive_failed",
-                "message_id": one.letter.message.message_id,
+                "message_id": one.dead_letter.message.message_id,
                 "run_id": tally.run_id,
                 "result": one.result.value,
                 "error": one.error,
             }
-            logger.warning("Letter not processed", extra=extra)
+            logger.warning("Dead letter not processed", extra=extra)
     counts = {result.name.lower(): sum(one.result is result for one in tries) for result in Result}
     fields = {"run_id": tally.run_id, "stay": len(stay), "over": tally.over}
     logger.info("Batch redriven", extra={"event": "redrive_batch", "message_id": None, **counts, **fields})

@@ -26,7 +26,7 @@ class Mapping(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Whether letters are handed out, and the run that this is for. On without a run is somebody's hand."""
+    """Whether dead letters are handed out, and the run that this is for. On without a run is somebody's hand."""
 
     is_on: bool
     run: RemoteRun | None

@@ -97,7 +97,7 @@ NO_ANSWERS = [
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS, ids=lambda answer: f"{answer.status} {answer.body[:20]!r}")
-def test_what_sqs_did_not_say_leaves_a_letter_perhaps_sent(answer: Answer) -> None:
+def test_what_sqs_did_not_say_leaves_a_dead_letter_perhaps_sent(answer: Answer) -> None:
     with server(answer) as url:
         (unsent,) = queue(url).send([Outgoing(body="letter")])
     assert unsent.is_unknown

@@ -41,7 +41,7 @@ def queue(port: int) -> DeadLetterQueue:
     return DeadLetterQueue(client, f"https://localhost:{port}/123456789012/letters")
 
 
-def test_a_letter_is_perhaps_put_back_when_tls_breaks_after_it_was_sent(
+def test_a_dead_letter_is_perhaps_put_back_when_tls_breaks_after_it_was_sent(
     server: Breaking, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))

@@ -64,7 +64,7 @@ def test_counters_tell_the_visible_from_the_hidden(queue: DeadLetterQueue) -> No
     assert queue.counters().total == 12
 
 
-def test_attributes_say_how_long_letters_stay_and_where_they_go(queue: DeadLetterQueue) -> None:
+def test_attributes_say_how_long_dead_letters_stay_and_where_they_go(queue: DeadLetterQueue) -> None:
     attributes = queue.attributes()
 
     assert attributes.retention == timedelta(days=14)
@@ -82,19 +82,19 @@ def test_a_queue_without_a_redrive_policy_has_none(access: AwsAccess) -> None:
 def test_what_is_sent_keeps_its_attributes_and_their_types(queue: DeadLetterQueue) -> None:
     assert queue.send([Outgoing(body="{}", attributes=ERROR_CODE)]) == []
 
-    ((letter, history),) = queue.receive_with_history(hidden_seconds=30)
-    assert letter.failure.code == "200"
+    ((dead_letter, history),) = queue.receive_with_history(hidden_seconds=30)
+    assert dead_letter.failure.code == "200"
     assert history.attributes == ERROR_CODE
     assert history.first_received_at is not None
-    assert queue.send([Outgoing(body=letter.body, attributes=history.attributes)]) == []
+    assert queue.send([Outgoing(body=dead_letter.body, attributes=history.attributes)]) == []
 
 
 def test_extend_hides_and_release_shows(queue: DeadLetterQueue) -> None:
     queue.send([Outgoing(body="one")])
-    letters = queue.receive(hidden_seconds=0)
-    assert queue.extend(letters, 30) == []
+    dead_letters = queue.receive(hidden_seconds=0)
+    assert queue.extend(dead_letters, 30) == []
     assert queue.receive(hidden_seconds=30, wait_seconds=0) == []
-    assert queue.release(letters) == []
+    assert queue.release(dead_letters) == []
     assert len(queue.receive(hidden_seconds=30)) == 1
 
 
@@ -103,20 +103,20 @@ def test_refused_and_forgotten_entries_are_returned(method: str) -> None:
     queue, stub = stubbed()
     call = {"release": "change_message_visibility_batch", "delete": "delete_message_batch"}[method]
     stub.add_response(call, {"Successful": confirmed(2, 0), "Failed": [failed("1")]})
-    letters = receipts(4)
+    dead_letters = receipts(4)
     with stub:
-        assert getattr(queue, method)(letters) == [letters[1], letters[3]]
+        assert getattr(queue, method)(dead_letters) == [dead_letters[1], dead_letters[3]]
 
 
 @pytest.mark.parametrize("method", ["release", "delete"])
-def test_a_call_that_fails_beside_others_leaves_its_letters_refused(method: str) -> None:
+def test_a_call_that_fails_beside_others_leaves_its_dead_letters_refused(method: str) -> None:
     queue, stub = stubbed()
     call = {"release": "change_message_visibility_batch", "delete": "delete_message_batch"}[method]
     stub.add_client_error(call, "InternalError", "sorry", 500)
     stub.add_response(call, {"Successful": confirmed(0, 1), "Failed": []})
-    letters = receipts(12)
+    dead_letters = receipts(12)
     with stub:
-        assert getattr(queue, method)(letters) == letters[:10]
+        assert getattr(queue, method)(dead_letters) == dead_letters[:10]
 
 
 def test_when_no_call_is_answered_that_is_raised() -> None:

@@ -15,7 +15,7 @@ import pytest
 from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.runs import list_runs
 from tests.cli.conftest import OUTPUTS, Result, Staging, client
-from tests.cli.dlq.dead_letters import Letters
+from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +46,15 @@ def wrong(off: timedelta, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Letters:
-    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
-    return Letters()
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> DeadLetters:
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.sweep.LONG_POLL_SECONDS", 0)
+    return DeadLetters()
 
 
 def test_dead_letters_of_the_last_minutes_are_those_of_aws_s_last_minutes(
-    wrong: Wrong, letters: Letters
+    wrong: Wrong, dead_letters: DeadLetters
 ) -> None:
-    letters.put(message())
+    dead_letters.put(message())
 
     found = wrong("dlq", "list", "--since", "2m", "-o", "json")
     assert [group["count"] for group in found.document["groups"]] == [1]
@@ -62,8 +62,8 @@ def test_dead_letters_of_the_last_minutes_are_those_of_aws_s_last_minutes(
     assert wrong("dlq", "list", "--older-than", "2m", "-o", "json").document["groups"] == []
 
 
-def test_the_age_of_a_dead_letter_is_counted_by_aws_s_clock(wrong: Wrong, letters: Letters) -> None:
-    letters.put(message())
+def test_the_age_of_a_dead_letter_is_counted_by_aws_s_clock(wrong: Wrong, dead_letters: DeadLetters) -> None:
+    dead_letters.put(message())
 
     assert re.search(
         r"^ +(in )?\d s( ago)?; 1 expires in (3|4|13|14) d", wrong("dlq", "list").stdout, re.MULTILINE
@@ -71,8 +71,10 @@ def test_the_age_of_a_dead_letter_is_counted_by_aws_s_clock(wrong: Wrong, letter
 
 
 @pytest.mark.parametrize("off", OFF, ids=str)
-def test_a_clock_that_is_off_is_said_once_and_in_json(wrong: Wrong, letters: Letters, off: timedelta) -> None:
-    letters.put(message())
+def test_a_clock_that_is_off_is_said_once_and_in_json(
+    wrong: Wrong, dead_letters: DeadLetters, off: timedelta
+) -> None:
+    dead_letters.put(message())
     by, unit = (4, "m") if abs(off) < timedelta(days=1) else (3, "d")
     side = "ahead of" if off > timedelta() else "behind"
 
@@ -87,9 +89,9 @@ def test_a_clock_that_is_off_is_said_once_and_in_json(wrong: Wrong, letters: Let
 
 
 def test_what_can_be_exported_or_discarded_is_chosen_by_aws_s_clock(
-    wrong: Wrong, letters: Letters, tmp_path: Path
+    wrong: Wrong, dead_letters: DeadLetters, tmp_path: Path
 ) -> None:
-    letters.put(message())
+    dead_letters.put(message())
 
     exported = wrong("dlq", "export", "--since", "2m", str(tmp_path / "letters.jsonl"), "-o", "json")
     assert exported.document["exported"]["letters"] == 1
@@ -98,10 +100,10 @@ def test_what_can_be_exported_or_discarded_is_chosen_by_aws_s_clock(
 
 
 def test_a_run_is_dated_by_aws_and_keeps_what_this_machine_s_clock_was(
-    wrong: Wrong, letters: Letters, off: timedelta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    wrong: Wrong, dead_letters: DeadLetters, off: timedelta, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "state"))
-    letters.put(message())
+    dead_letters.put(message())
     before = datetime.now(UTC) - timedelta(seconds=2)
 
     assert wrong("dlq", "discard", "--since", "2m", "--yes").exit_code == 0

@@ -49,7 +49,9 @@ ALL = "".join(f"<{name}{signs}>" for name, signs in HOSTILE.items())
 
 def obeyed(shown: str) -> set[str]:
     """Return what a terminal would obey, or not show, in lines that hold no emoji."""
-    return {letter for letter in shown if letter != "\n" and one_line(letter) != letter}
+    return {
+        dead_letter for dead_letter in shown if dead_letter != "\n" and one_line(dead_letter) != dead_letter
+    }
 
 
 @pytest.mark.parametrize("signs", HOSTILE.values(), ids=HOSTILE)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.dead_letters.redriving import NO_LIMIT
+from b2bpilot.ops.redrive.prepare import NO_LIMIT
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
 from tests.cli.conftest import Run, Staging
-from tests.cli.dlq.dead_letters import Letters, at_a_terminal
+from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal
 from tests.events import message
 
 Begin = Callable[..., Journal]
@@ -47,8 +47,8 @@ def begin(home: Path) -> Begin:
     return begin
 
 
-def entry(event: str, letter: str, **fields: object) -> dict[str, object]:
-    return {"event": event, "queue_message_id": letter, "message_id": f"message-{letter}", **fields}
+def entry(event: str, dead_letter: str, **fields: object) -> dict[str, object]:
+    return {"event": event, "queue_message_id": dead_letter, "message_id": f"message-{dead_letter}", **fields}
 
 
 def test_no_runs_are_said(run: Run, home: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_redrive_inside_aws_is_named_as_it_is_typed(run: Run, begin: Begin) ->
         ([("sending", {}), ("proof", {"fate": "completed"})], "perhaps sent; row completed"),
     ],
 )
-def test_an_outcome_says_of_letter_and_row_what_is_known(
+def test_an_outcome_says_of_dead_letter_and_row_what_is_known(
     run: Run, begin: Begin, entries: list[tuple[str, dict[str, object]]], said: str
 ) -> None:
     with begin() as journal:
@@ -320,33 +320,33 @@ def test_the_way_to_go_on_is_offered_only_where_there_is_one(run: Run, begin: Be
 
 
 def test_a_discard_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
-    with begin("discard", letters=2) as journal:
+    with begin("discard", dead_letters=2) as journal:
         journal.write(entry("planned", "a"))
     result = run("runs", "resume", journal.run_id, "--yes")
     assert result.exit_code == 5
-    assert "1 of its 2 letters were planned. Nothing was changed" in result.stderr
+    assert "1 of its 2 dead letters were planned. Nothing was changed" in result.stderr
 
 
 def test_an_interrupted_discard_is_resumed_under_its_own_id(
     run: Run, begin: Begin, staging: Staging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    letters = Letters()
-    ids = [letters.put(message()) for _ in range(3)]
-    with begin("discard", letters=2) as journal:
+    dead_letters = DeadLetters()
+    ids = [dead_letters.put(message()) for _ in range(3)]
+    with begin("discard", dead_letters=2) as journal:
         journal.write(*(entry("planned", each) for each in ids[:2]))
     assert run("runs", "resume", journal.run_id).exit_code == 5
     screen = at_a_terminal(monkeypatch, "y")
     assert run("runs", "resume", journal.run_id).exit_code == 0
     assert f"the 2 dead letters that run {journal.run_id} left" in screen.getvalue()
-    assert [each["MessageId"] for each in letters.all()] == ids[2:]
+    assert [each["MessageId"] for each in dead_letters.all()] == ids[2:]
     assert read(journal.path).state is RunState.FINISHED
 
 
 def test_a_resume_that_is_not_confirmed_claims_nothing_of_the_attempts_before(
     run: Run, begin: Begin, staging: Staging
 ) -> None:
-    Letters()
-    with begin("discard", letters=2) as journal:
+    DeadLetters()
+    with begin("discard", dead_letters=2) as journal:
         journal.write(entry("planned", "a"), entry("planned", "b"), entry("deleted", "a"))
     result = run("runs", "resume", journal.run_id)
     assert result.exit_code == 5

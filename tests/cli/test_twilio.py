@@ -19,7 +19,7 @@ from tests.cli.conftest import OUTPUTS, Run, Staging, client
 from tests.cli.publish.fake_sns import fake_aws
 from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening
-from tests.ops.reconcile.world import World
+from tests.ops.reconcile.deployment import Deployment
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_application, add_number, add_service, running_double
 from tests.twilio.test_probe import answering
 
@@ -103,8 +103,8 @@ def test_a_list_that_lags_is_said_to_and_no_stored_row_is_called_unknown_to_twil
     run: Run, double: TwilioDouble, database_url: str
 ) -> None:
     with DatabaseManager(database_url) as database:
-        world = World(double, database, double.clock())
-        world.store(world.receive(3, ago=timedelta(hours=2)), ago=timedelta(hours=2))
+        deployment = Deployment(double, database, double.clock())
+        deployment.store(deployment.receive(3, ago=timedelta(hours=2)), ago=timedelta(hours=2))
     double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=9))
 
     found = run("twilio", "reconcile", "--exit-code")
@@ -504,9 +504,9 @@ def test_only_what_is_of_the_period_counts_as_listed_and_what_was_asked_for_was_
     run: Run, double: TwilioDouble, database_url: str
 ) -> None:
     with DatabaseManager(database_url) as database:
-        world = World(double, database, double.clock())
-        world.store(world.receive(1, ago=timedelta(hours=2)), ago=timedelta(hours=2))
-        world.store(world.receive(1, ago=timedelta(hours=30)), ago=timedelta(hours=30))
+        deployment = Deployment(double, database, double.clock())
+        deployment.store(deployment.receive(1, ago=timedelta(hours=2)), ago=timedelta(hours=2))
+        deployment.store(deployment.receive(1, ago=timedelta(hours=30)), ago=timedelta(hours=30))
     double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=1))
 
     found = run("twilio", "reconcile", "-o", "json")

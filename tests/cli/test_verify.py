@@ -17,7 +17,7 @@ from b2bpilot.cli.verify.junit import document
 from b2bpilot.ops.verify.check import Result as CheckResult
 from b2bpilot.ops.verify.check import Severity, Status
 from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
-from tests.ops.verify.worlds import NOW, check
+from tests.ops.verify.deployments import NOW, check
 
 DATABASE = ("--only", "database")
 JUNIT = {

@@ -14,11 +14,11 @@ from b2bpilot.local.alarm_rule import DAY, HOUR, MINUTE, Point, Rule, state
 OfType = Callable[[str], dict[str, dict[str, Any]]]
 
 CONSOLE_SECONDS = 2_160
-"""The queue's VisibilityTimeout: so long the console's poll, which sets none, hides a letter."""
+"""The queue's VisibilityTimeout: so long the console's poll, which sets none, hides a dead letter."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     sent_at: int
     looked_at: tuple[int, ...] = ()
     hidden_seconds: int = CONSOLE_SECONDS
@@ -40,17 +40,17 @@ class Letter:
 class Queue:
     """What AWS/SQS reports of a standard queue, once a minute, by its documentation."""
 
-    letters: list[Letter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
 
     def visible(self, now: int) -> float:
-        return sum(letter.is_visible(now) for letter in self.letters)
+        return sum(dead_letter.is_visible(now) for dead_letter in self.dead_letters)
 
     def age_of_oldest(self, now: int) -> float:
         """Leaves out what was received three times or more and not deleted."""
         counted = [
-            now - letter.sent_at
-            for letter in self.letters
-            if letter.is_there(now) and letter.receives(now) < 3
+            now - dead_letter.sent_at
+            for dead_letter in self.dead_letters
+            if dead_letter.is_there(now) and dead_letter.receives(now) < 3
         ]
         return max(counted, default=0)
 
@@ -87,13 +87,13 @@ def test_a_dead_letter_that_was_looked_at_five_times_rings_before_its_eighth_day
     of_type: OfType,
 ) -> None:
     alarm = of_type("AWS::CloudWatch::Alarm")["OldestDeadLetterAlarm"]
-    (change,) = of_queue(alarm, Queue([Letter(sent_at=0, looked_at=FIVE_LOOKS)]), days=8)
+    (change,) = of_queue(alarm, Queue([DeadLetter(sent_at=0, looked_at=FIVE_LOOKS)]), days=8)
     assert change[1] == "ALARM"
     assert change[0] <= 7 * DAY
 
 
 def test_the_age_that_cloudwatch_tells_would_have_been_silent(of_type: OfType) -> None:
-    """Why the alarm is not on it: three receives, and the letter is not counted any more."""
+    """Why the alarm is not on it: three receives, and the dead letter is not counted any more."""
     alarm = of_type("AWS::CloudWatch::Alarm")["OldestDeadLetterAlarm"] | {
         "MetricName": "ApproximateAgeOfOldestMessage",
         "Threshold": 7 * DAY,
@@ -101,8 +101,8 @@ def test_the_age_that_cloudwatch_tells_would_have_been_silent(of_type: OfType) -
         "EvaluationPeriods": 1,
         "DatapointsToAlarm": 1,
     }
-    assert of_queue(alarm, Queue([Letter(sent_at=0)]), days=8) != []
-    assert of_queue(alarm, Queue([Letter(sent_at=0, looked_at=FIVE_LOOKS)]), days=14) == []
+    assert of_queue(alarm, Queue([DeadLetter(sent_at=0)]), days=8) != []
+    assert of_queue(alarm, Queue([DeadLetter(sent_at=0, looked_at=FIVE_LOOKS)]), days=14) == []
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_the_age_that_cloudwatch_tells_would_have_been_silent(of_type: OfType) -
 def test_looking_does_not_silence_the_alarm_of_seven_days(of_type: OfType, every: int, seconds: int) -> None:
     looks = tuple(range(HOUR, 8 * DAY, every))
     alarm = of_type("AWS::CloudWatch::Alarm")["OldestDeadLetterAlarm"]
-    letter = Letter(sent_at=0, looked_at=looks, hidden_seconds=seconds)
-    ((at, word),) = of_queue(alarm, Queue([letter]), days=8)
+    dead_letter = DeadLetter(sent_at=0, looked_at=looks, hidden_seconds=seconds)
+    ((at, word),) = of_queue(alarm, Queue([dead_letter]), days=8)
     assert (word, at <= 7 * DAY) == ("ALARM", True)
 
 
@@ -125,28 +125,28 @@ def test_an_emptied_queue_ends_the_alarm_of_seven_days_within_three_hours(
     """Three whole hours: CloudWatch decides once an hour, on data up to the hour."""
     gone_at = 8 * DAY + minute * MINUTE
     alarm = of_type("AWS::CloudWatch::Alarm")["OldestDeadLetterAlarm"]
-    rung, ended = of_queue(alarm, Queue([Letter(sent_at=0, gone_at=gone_at)]), days=9)
+    rung, ended = of_queue(alarm, Queue([DeadLetter(sent_at=0, gone_at=gone_at)]), days=9)
     hour_after = -(-gone_at // HOUR) * HOUR
     assert (rung[1], ended[1]) == ("ALARM", "OK")
     assert ended[0] - hour_after <= 3 * HOUR
 
 
 def test_a_week_of_short_lived_dead_letters_does_not_ring_the_alarm_of_seven_days(of_type: OfType) -> None:
-    letters = [Letter(sent_at=at, gone_at=at + 3 * HOUR) for at in range(0, 8 * DAY, 6 * HOUR)]
+    dead_letters = [DeadLetter(sent_at=at, gone_at=at + 3 * HOUR) for at in range(0, 8 * DAY, 6 * HOUR)]
     alarm = of_type("AWS::CloudWatch::Alarm")["OldestDeadLetterAlarm"]
-    assert of_queue(alarm, Queue(letters), days=8) == []
+    assert of_queue(alarm, Queue(dead_letters), days=8) == []
 
 
 def test_a_dead_letter_rings_within_two_minutes_and_a_look_does_not_end_it(of_type: OfType) -> None:
-    letter = Letter(sent_at=HOUR, looked_at=(2 * HOUR, 5 * HOUR, 5 * HOUR + CONSOLE_SECONDS + 60))
+    dead_letter = DeadLetter(sent_at=HOUR, looked_at=(2 * HOUR, 5 * HOUR, 5 * HOUR + CONSOLE_SECONDS + 60))
     alarm = of_type("AWS::CloudWatch::Alarm")["DLQAlarm"]
-    ((at, word),) = of_queue(alarm, Queue([letter]), days=1)
-    assert (word, at - letter.sent_at <= 2 * MINUTE) == ("ALARM", True)
+    ((at, word),) = of_queue(alarm, Queue([dead_letter]), days=1)
+    assert (word, at - dead_letter.sent_at <= 2 * MINUTE) == ("ALARM", True)
 
 
 def test_an_emptied_queue_ends_its_alarm_within_forty_minutes(of_type: OfType) -> None:
     alarm = of_type("AWS::CloudWatch::Alarm")["DLQAlarm"]
-    _, (at, word) = of_queue(alarm, Queue([Letter(sent_at=HOUR, gone_at=2 * HOUR)]), days=1)
+    _, (at, word) = of_queue(alarm, Queue([DeadLetter(sent_at=HOUR, gone_at=2 * HOUR)]), days=1)
     assert (word, at - 2 * HOUR <= 40 * MINUTE) == ("OK", True)
 
 

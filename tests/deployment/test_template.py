@@ -12,7 +12,7 @@ from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.local.runtime.log_pattern import log_pattern
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
 from b2bpilot.pipeline.message import message_id_for
-from lambdas.dead_letter_redriver.tries import START_MARGIN_SECONDS
+from lambdas.dead_letter_redriver.attempts import START_MARGIN_SECONDS
 
 Properties = dict[str, Any]
 OfType = Callable[[str], dict[str, Properties]]
@@ -177,7 +177,7 @@ def test_no_delivery_comes_before_its_permission_and_its_queue_policy(resources:
 # ---- the redrive inside AWS ----
 
 
-def test_the_redriver_gets_no_letters_until_it_is_told_to(of_type: OfType) -> None:
+def test_the_redriver_gets_no_dead_letters_until_it_is_told_to(of_type: OfType) -> None:
     (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
     assert mapping["Enabled"] is False
     assert (mapping["BatchSize"], mapping["ScalingConfig"]) == (
@@ -186,13 +186,13 @@ def test_the_redriver_gets_no_letters_until_it_is_told_to(of_type: OfType) -> No
     )
 
 
-def test_a_letter_that_the_redriver_names_stays_and_no_filter_deletes_any(of_type: OfType) -> None:
+def test_a_dead_letter_that_the_redriver_names_stays_and_no_filter_deletes_any(of_type: OfType) -> None:
     (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
     assert mapping["FunctionResponseTypes"] == [REPORTS]
     assert "FilterCriteria" not in mapping, "Lambda deletes what a filter leaves out"
 
 
-def test_letters_stay_hidden_for_six_times_the_redrivers_timeout(
+def test_dead_letters_stay_hidden_for_six_times_the_redrivers_timeout(
     functions: dict[str, Properties], of_type: OfType
 ) -> None:
     timeout = functions["DeadLetterRedriverFunction"]["Timeout"]

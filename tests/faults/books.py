@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.faults.evidence import Letters, Row, message_id_of
+from tests.faults.evidence import DeadLetters, Row, message_id_of
 from tests.faults.traffic import Kind, Sent
 
 LISTED = 20
@@ -29,7 +29,7 @@ class Book:
 class Evidence:
     sent: Sequence[Sent]
     rows: Sequence[Row]
-    letters: Letters
+    dead_letters: DeadLetters
     replies: Counter[str]
     archived: Mapping[str, set[str]] = field(default_factory=dict)
     """The messages in the archive of each run."""
@@ -52,7 +52,7 @@ def message_books(evidence: Evidence) -> list[Book]:
 
 def nothing_lost(evidence: Evidence) -> Book:
     accepted = [sent for sent in evidence.sent if sent.is_accepted]
-    by_id, dead = evidence.rows_of(), evidence.letters.message_ids
+    by_id, dead = evidence.rows_of(), evidence.dead_letters.message_ids
     book = Book(
         promise="every 200 is one completed row, a dead letter that nobody could correct, or discarded by a command",
         looked_at=f"{len(accepted):,} messages answered 200",
@@ -65,8 +65,8 @@ def nothing_lost(evidence: Evidence) -> Book:
         if sent.kind is Kind.POISON and message_id in dead:
             continue
         told = f"row {rows[0].status}: {rows[0].last_error}" if rows else "no row"
-        letter = "a dead letter" if message_id in dead else "no dead letter"
-        book.broken.append(f"{message_id} ({sent.kind}): {told}; {letter}")
+        dead_letter = "a dead letter" if message_id in dead else "no dead letter"
+        book.broken.append(f"{message_id} ({sent.kind}): {told}; {dead_letter}")
     return book
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from tests.faults.commands import CommandLine, Ran
 from tests.faults.deployment import Deployment
-from tests.faults.evidence import letters, rows
+from tests.faults.evidence import dead_letters, rows
 from tests.faults.operators import editor
 
 ROUTES = ("invoke", "topic", "invoke", "async")
@@ -36,7 +36,7 @@ def drain(
     _restore(deployment, line)
     for route in ROUTES:
         rest()
-        if not letters(deployment).message_ids - set(poison):
+        if not dead_letters(deployment).message_ids - set(poison):
             break
         line.run(*REDRIVE, "--via", route)
     rest()
@@ -52,7 +52,7 @@ def _abandoned(deployment: Deployment) -> set[str]:
     waiting = {
         row.message_id for row in rows(deployment) if row.status == "abandoned" and not row.discarded_by
     }
-    return waiting - letters(deployment).message_ids
+    return waiting - dead_letters(deployment).message_ids
 
 
 def _resume(line: CommandLine) -> None:
@@ -74,7 +74,7 @@ def _restore(deployment: Deployment, line: CommandLine) -> None:
 
 def _some(deployment: Deployment, poison: Collection[str], count: int) -> dict[str, str]:
     """Return poisoned messages with one dead letter each: a message may have several."""
-    found = letters(deployment).found
+    found = dead_letters(deployment).found
     ours = {each.message_id: each.queue_message_id for each in found if not each.subscription}
     return {message_id: ours[message_id] for message_id in sorted(ours.keys() & set(poison))[:count]}
 

@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     """A dead letter in the queue. `message_id` is None when it cannot be told."""
 
     queue_message_id: str
@@ -57,8 +57,8 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letters:
-    found: tuple[Letter, ...]
+class DeadLetters:
+    found: tuple[DeadLetter, ...]
     hidden: int
     """How many a killed command or the redriver has taken and not given back yet."""
 
@@ -83,14 +83,14 @@ def rows(deployment: Deployment) -> list[Row]:
         return [Row(**dict(zip(names, row, strict=True))) for row in connection.execute(ROWS).fetchall()]
 
 
-def letters(deployment: Deployment) -> Letters:
+def dead_letters(deployment: Deployment) -> DeadLetters:
     """Receive until the queue is empty, and give all of it back at once."""
     queue = _Queue(deployment)
     received = queue.receive_all()
     try:
         ours = deployment.machine.stack_output("SubscriptionArn")
-        found = tuple(_letter(message, ours) for message in received)
-        return Letters(found=found, hidden=queue.hidden() - len(received))
+        found = tuple(_dead_letter(message, ours) for message in received)
+        return DeadLetters(found=found, hidden=queue.hidden() - len(received))
     finally:
         queue.release(received)
 
@@ -141,10 +141,10 @@ class _Queue:
         return list(answer.get("Messages", []))
 
 
-def _letter(message: dict[str, Any], ours: str) -> Letter:
+def _dead_letter(message: dict[str, Any], ours: str) -> DeadLetter:
     subscription = SUBSCRIPTION.search(message["Body"])
     found = MESSAGE_ID.search(message["Body"])
-    return Letter(
+    return DeadLetter(
         queue_message_id=message["MessageId"],
         message_id=found[1].lower() if found else None,
         sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,

@@ -121,7 +121,7 @@ def helped(runs: Sequence[Run]) -> set[str]:
 
 def journal_book(runs: Sequence[Run], evidence: Evidence) -> Book:
     by_id = {row.message_id: row for row in evidence.rows}
-    dead = evidence.letters.message_ids
+    dead = evidence.dead_letters.message_ids
     book = Book(promise="no line of a journal is untrue", looked_at="")
     counted: Counter[Claim] = Counter()
     for run in runs:

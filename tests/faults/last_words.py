@@ -33,14 +33,14 @@ def last_words(line: CommandLine, evidence: Evidence, options: Options) -> Book:
 
 def _list(line: CommandLine, evidence: Evidence) -> Wrong:
     said = line.run("dlq", "list").document
-    return _differences("dlq list", said, {"matched": len(evidence.letters.found), "complete": True})
+    return _differences("dlq list", said, {"matched": len(evidence.dead_letters.found), "complete": True})
 
 
 def _reconcile(line: CommandLine, evidence: Evidence) -> Wrong:
     said = line.run("twilio", "reconcile", "--since", "1d", "--fresh", "0s").document
     counts = said.get("reconciled", {}) if isinstance(said, dict) else {}
     completed = {row.message_id for row in evidence.rows if row.is_completed}
-    known = completed | {row.message_id for row in evidence.rows} | evidence.letters.message_ids
+    known = completed | {row.message_id for row in evidence.rows} | evidence.dead_letters.message_ids
     ids = {message_id_of(sent.sid) for sent in evidence.sent}
     expected = {"missing": len(ids - known), "stored or late": len(ids & completed)}
     found = {

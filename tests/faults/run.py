@@ -122,7 +122,7 @@ class _Run:
         found = Evidence(
             sent=self._traffic.sent,
             rows=evidence.rows(self._deployment),
-            letters=evidence.letters(self._deployment),
+            dead_letters=evidence.dead_letters(self._deployment),
             replies=evidence.replies(self._deployment),
             archived=archived(home),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.faults.books import Evidence
 from tests.faults.deployment import Deployment
-from tests.faults.evidence import letters, message_id_of, rows
+from tests.faults.evidence import dead_letters, message_id_of, rows
 
 PAUSE_SECONDS = 2.0
 HIDDEN_SECONDS = 400.0
@@ -29,7 +29,7 @@ class Settled:
 
 
 def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float, within: float) -> Settled:
-    """Wait until nothing is under way, or the time is over. Letters that somebody hides are waited for: they were written
+    """Wait until nothing is under way, or the time is over. Dead letters that somebody hides are waited for: they were written
     before, and say when."""
     wanted = set(expected)
     while True:
@@ -38,7 +38,7 @@ def settle(deployment: Deployment, expected: Iterable[str], *, healed_at: float,
         late = asked_at - healed_at > within
         if (
             not unsettled
-            or (late and not letters(deployment).hidden)
+            or (late and not dead_letters(deployment).hidden)
             or asked_at - healed_at > HIDDEN_SECONDS
         ):
             return Settled(seconds=asked_at - healed_at, unsettled=tuple(sorted(unsettled)))
@@ -57,8 +57,12 @@ def slowest_unhelped(evidence: Evidence, helped: set[str]) -> float | None:
 
 
 def _under_way(deployment: Deployment, wanted: set[str], *, until: float) -> set[str]:
-    """Read the letters first: what becomes a letter between the two reads counts as under way, and never the reverse."""
-    dead = {letter.message_id for letter in letters(deployment).found if letter.sent_at <= until}
+    """Read the dead letters first: what becomes a dead letter between the two reads counts as under way, and never the reverse."""
+    dead = {
+        dead_letter.message_id
+        for dead_letter in dead_letters(deployment).found
+        if dead_letter.sent_at <= until
+    }
     found = rows(deployment)
     resting = {row.message_id for row in found if row.is_ended}
     return (wanted | {row.message_id for row in found}) - resting - dead

@@ -65,7 +65,7 @@ def copy_database(deployment: Deployment, sids: Iterable[str]) -> None:
 def theirs_book(sent: Iterable[Sent], evidence: Evidence) -> Book:
     """Each message that they asked for lies in our queue for them, whatever the commands did meanwhile."""
     wanted = {message_id_of(each.sid) for each in sent if each.is_accepted and each.kind is Kind.LOCATION}
-    missing = sorted(wanted - evidence.letters.strangers)
+    missing = sorted(wanted - evidence.dead_letters.strangers)
     return Book(
         promise="nobody else's dead letter is taken",
         looked_at=f"{len(wanted)} messages that another subscriber waits for",

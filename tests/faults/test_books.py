@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.faults.books import Evidence, message_books
-from tests.faults.evidence import Letter, Letters, Row, message_id_of
+from tests.faults.evidence import DeadLetter, DeadLetters, Row, message_id_of
 from tests.faults.traffic import Kind, Sent
 
 SID, NUMBER = "SM" + "1" * 32, "+12000000001"
@@ -36,12 +36,14 @@ def row(**changes: object) -> Row:
     return replace(completed, **changes)
 
 
-def dead(message_id: str = message_id_of(SID)) -> Letters:
-    return Letters(found=(Letter(queue_message_id="q", message_id=message_id, sent_at=1.0),), hidden=0)
+def dead(message_id: str = message_id_of(SID)) -> DeadLetters:
+    return DeadLetters(
+        found=(DeadLetter(queue_message_id="q", message_id=message_id, sent_at=1.0),), hidden=0
+    )
 
 
-EMPTY = Letters(found=(), hidden=0)
-GOOD = Evidence(sent=[sent()], rows=[row()], letters=EMPTY, replies=Counter({NUMBER: 1}))
+EMPTY = DeadLetters(found=(), hidden=0)
+GOOD = Evidence(sent=[sent()], rows=[row()], dead_letters=EMPTY, replies=Counter({NUMBER: 1}))
 
 
 def broken(evidence: Evidence) -> list[str]:
@@ -54,7 +56,10 @@ def test_what_adds_up_is_accepted() -> None:
 
 def test_poison_may_wait_as_a_dead_letter() -> None:
     waiting = replace(
-        GOOD, sent=[sent(kind=Kind.POISON)], rows=[row(status="failed", reply_state=None)], letters=dead()
+        GOOD,
+        sent=[sent(kind=Kind.POISON)],
+        rows=[row(status="failed", reply_state=None)],
+        dead_letters=dead(),
     )
     assert broken(replace(waiting, replies=Counter())) == []
 
@@ -70,7 +75,7 @@ def test_a_message_that_was_never_answered_200_may_be_stored_or_not() -> None:
     [
         (replace(GOOD, rows=[], replies=Counter()), "no row; no dead letter"),
         (replace(GOOD, rows=[row(status="failed", last_error="no")]), "row failed: no; no dead letter"),
-        (replace(GOOD, rows=[row(status="failed")], letters=dead()), "row failed: None; a dead letter"),
+        (replace(GOOD, rows=[row(status="failed")], dead_letters=dead()), "row failed: None; a dead letter"),
         (replace(GOOD, rows=[row(), row(message_id="other")]), "2 rows"),
         (replace(GOOD, rows=[row(), row()]), "2 rows"),
         (replace(GOOD, replies=Counter({NUMBER: 2})), "2 replies"),

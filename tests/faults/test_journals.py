@@ -10,8 +10,8 @@ from tests.faults.journals import Claim, Run
 def resumed(via: str, *before_the_kill: str) -> Run:
     started = {"event": "started", "command": "redrive", "parameters": {"via": via}}
     lines = [*before_the_kill, "removing", "deleted"]
-    letter = {"queue_message_id": "q", "message_id": "m"}
-    return Run(run_id="r", entries=[started, *({"event": line, **letter} for line in lines)])
+    dead_letter = {"queue_message_id": "q", "message_id": "m"}
+    return Run(run_id="r", entries=[started, *({"event": line, **dead_letter} for line in lines)])
 
 
 def test_what_lambda_took_before_a_kill_is_not_claimed_to_be_completed() -> None:

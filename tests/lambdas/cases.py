@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.lambdas.webhook_world import json_event, signed_form
+from tests.lambdas.webhook_deployment import json_event, signed_form
 
 FOLDER = Path(__file__).parents[1] / "cases"
 CALLBACKS = ("15-status-callback",)

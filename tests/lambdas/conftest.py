@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from lambdas.webhook_handler import handler as webhook
-from tests.lambdas.webhook_world import TOKEN, URL, Topic
+from tests.lambdas.webhook_deployment import TOKEN, URL, Topic
 
 
 @pytest.fixture

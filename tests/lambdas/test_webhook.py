@@ -17,7 +17,7 @@ from b2bpilot.pipeline.message import decode, message_id_for
 from b2bpilot.twilio.signature import signature_for, url_for_body
 from lambdas.webhook_handler import handler as webhook
 from tests.events import new_sid
-from tests.lambdas.webhook_world import FORM, TOKEN, URL, Topic, call, event, form, json_event, params
+from tests.lambdas.webhook_deployment import FORM, TOKEN, URL, Topic, call, event, form, json_event, params
 
 
 @pytest.mark.parametrize("encoded", [False, True])

@@ -19,7 +19,7 @@ from lambdas.webhook_handler import handler as webhook
 from lambdas.webhook_handler.request import MAX_BODY_BYTES, MAX_FIELDS
 from tests.events import new_sid
 from tests.fuzz import attacks
-from tests.lambdas.webhook_world import (
+from tests.lambdas.webhook_deployment import (
     FORM,
     TOKEN,
     URL,

@@ -15,7 +15,7 @@ from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.several_values import pairs_of, values_of
 from tests.events import new_sid
 from tests.lambdas.cases import CALLBACKS, CASES, MESSAGES, Case
-from tests.lambdas.webhook_world import Topic, call, json_event, json_text_event, signed_form
+from tests.lambdas.webhook_deployment import Topic, call, json_event, json_text_event, signed_form
 
 
 def named(case: Case) -> str:

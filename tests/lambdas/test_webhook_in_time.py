@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from lambdas.webhook_handler import handler as webhook
-from tests.lambdas.webhook_world import TOKEN, URL, call, form, params
+from tests.lambdas.webhook_deployment import TOKEN, URL, call, form, params
 
 TWILIO_WAITS_SECONDS = 4
 ACCEPTED = (

@@ -16,7 +16,7 @@ from b2bpilot.pipeline.settings import Settings
 from b2bpilot.twilio.signature import signature_for
 from lambdas.webhook_handler import handler as webhook
 from lambdas.webhook_handler.config import RENEW_AFTER_SECONDS, Renewing, webhook_config
-from tests.lambdas.webhook_world import TOKEN, URL, Topic, call, form, params
+from tests.lambdas.webhook_deployment import TOKEN, URL, Topic, call, form, params
 
 NEW = "the-promoted-token"
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from b2bpilot.errors import MessageUnreadable, PilotError
 from lambdas.background_processor import handler as processor
 from lambdas.dead_letter_redriver import handler as redriver
-from lambdas.dead_letter_redriver.letters import letter_of
+from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from lambdas.stale_message_processor import handler as stale
 from tests.events import message, sns_event
 from tests.fuzz import attacks
-from tests.lambdas.redriver_world import Letter, World
-from tests.lambdas.webhook_world import Topic, call, form, json_event, params
+from tests.lambdas.redriver_deployment import Deployment, QueuedMessage
+from tests.lambdas.webhook_deployment import Topic, call, form, json_event, params
 from tests.lambdas.wrong_events import WHATEVER, broken
 
 REFUSED = (400, 403, 413, 415)
@@ -81,32 +81,34 @@ def test_the_stale_processor_does_what_it_does_whatever_calls_it(table: None, wr
 
 
 def batch() -> dict[str, Any]:
-    letters = [Letter(body=json.dumps(sns_event(message())), sent_at=1_790_000_000) for _ in range(2)]
-    return {"Records": [letter.record() for letter in letters]}
+    dead_letters = [
+        QueuedMessage(body=json.dumps(sns_event(message())), sent_at=1_790_000_000) for _ in range(2)
+    ]
+    return {"Records": [dead_letter.record() for dead_letter in dead_letters]}
 
 
 @given(wrong=st.one_of(WHATEVER, broken(batch())), is_on=st.booleans())
 @attacks(50, whole=EVENTS)
 def test_the_redriver_lets_nothing_be_deleted_that_it_did_not_process(wrong: Any, *, is_on: bool) -> None:
     """What its answer does not name is deleted; an error keeps the whole batch."""
-    world = World()
+    deployment = Deployment()
     if is_on:
-        world.begin()
+        deployment.begin()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redriver, "_redriver", lambda _: world.container())
-        patch.setattr(World, "extend", lambda *_: [])
+        patch.setattr(redriver, "_redriver", lambda _: deployment.container())
+        patch.setattr(Deployment, "extend", lambda *_: [])
         with suppress(MessageUnreadable):
             answer = redriver.handler(wrong, Context())
             records = wrong.get("Records") if isinstance(wrong, dict) else None
             stay = [one["itemIdentifier"] for one in answer["batchItemFailures"]]
-            seen(f"{len(records or [])} records, {len(stay)} stay, {len(world.completed)} processed")
+            seen(f"{len(records or [])} records, {len(stay)} stay, {len(deployment.completed)} processed")
             for record in records or []:
-                assert record["messageId"] in stay or completed(record, world)
+                assert record["messageId"] in stay or completed(record, deployment)
 
 
-def completed(record: Any, world: World) -> bool:
-    message = letter_of(record).message
-    return message is not None and message.message_id in world.completed
+def completed(record: Any, deployment: Deployment) -> bool:
+    message = dead_letter_of(record).message
+    return message is not None and message.message_id in deployment.completed
 
 
 def test_the_webhook_s_event_may_lack_everything(topic: Topic) -> None:
@@ -128,7 +130,7 @@ def test_the_webhook_s_event_may_lack_everything(topic: Topic) -> None:
     [None, [], "Records", 7, {"Records": None}, {"Records": 7}, {"Records": "ab"}, {"Records": [None]}],
 )
 def test_a_function_says_what_it_expected(function: Any, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redriver, "_redriver", lambda _: World().container())
+    monkeypatch.setattr(redriver, "_redriver", lambda _: Deployment().container())
 
     with pytest.raises(MessageUnreadable, match=r"expected an event from S|a record has no"):
         function.handler(wrong, Context())

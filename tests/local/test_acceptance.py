@@ -67,9 +67,9 @@ def test_every_step_passes_and_nothing_is_left(
     assert passed >= {step.name for step in STEPS} | {"verify", "clean up"}, said.out
     (run_id,) = set(journals(home)) - before
     assert left(environment, run_id) == {}
-    (letter,) = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)["Messages"]
-    assert letter["MessageId"] == foreign
-    sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=letter["ReceiptHandle"])
+    (dead_letter,) = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)["Messages"]
+    assert dead_letter["MessageId"] == foreign
+    sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=dead_letter["ReceiptHandle"])
 
 
 def test_nothing_is_sent_before_somebody_agrees(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

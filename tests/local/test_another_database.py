@@ -84,7 +84,7 @@ def complete(url: str, of: PilotMessage) -> None:
         connection.execute(COMPLETED, (of.message_id, of.test))
 
 
-def letter(of: PilotMessage) -> Outgoing:
+def dead_letter(of: PilotMessage) -> Outgoing:
     error = {"DataType": "String", "StringValue": "boom"}
     return Outgoing(body=json.dumps(sns_event(of)), attributes={"ErrorMessage": error})
 
@@ -115,13 +115,13 @@ def processed(environment: Machine, cli: Any) -> PilotMessage:
 
 
 @pytest.mark.parametrize("via", ["invoke", "async", "topic"])
-def test_a_row_of_another_database_deletes_no_letter(
+def test_a_row_of_another_database_deletes_no_dead_letter(
     cli: Any, queue: DeadLetterQueue, other_url: str, via: str
 ) -> None:
-    """The row is completed there, the processor cannot store the message, and the letter is the only copy."""
+    """The row is completed there, the processor cannot store the message, and the dead letter is the only copy."""
     only = message(params=BROKEN)
     complete(other_url, only)
-    assert not queue.send([letter(only)])
+    assert not queue.send([dead_letter(only)])
 
     which = ("--message-id", only.message_id)
     code, document, said = cli("dlq", "redrive", "--yes", *which, "--via", via, "--database-url", other_url)
@@ -139,7 +139,7 @@ def test_what_the_processor_stored_is_not_called_stored_by_another_database(
 ) -> None:
     """It is deleted on the processor's own word, and the exit code says that no row proved it."""
     one = message()
-    assert not queue.send([letter(one)])
+    assert not queue.send([dead_letter(one)])
 
     which = ("--message-id", one.message_id)
     code, document, said = cli("dlq", "redrive", "--yes", *which, "--database-url", copy_url)
@@ -156,7 +156,7 @@ def test_the_engine_in_lambda_proves_nothing_by_another_database(
 ) -> None:
     only = message(params=BROKEN)
     complete(copy_url, only)
-    assert not queue.send([letter(only)])
+    assert not queue.send([dead_letter(only)])
 
     code, document, said = cli("dlq", "redrive", "--engine", "lambda", "--yes", "--database-url", copy_url)
 
@@ -170,7 +170,7 @@ def test_through_a_tunnel_the_processors_log_proves_the_database(
     cli: Any, environment: Machine, queue: DeadLetterQueue
 ) -> None:
     stored = processed(environment, cli)
-    assert not queue.send([letter(stored)])
+    assert not queue.send([dead_letter(stored)])
     which = ("--message-id", stored.message_id)
     with tunnel(environment.state.database_url) as url:
         code, document, said = cli("dlq", "redrive", "--yes", *which, "--database-url", url)
@@ -187,7 +187,7 @@ def test_every_command_says_that_another_database_tells_it_nothing(
     monkeypatch.setenv("EDITOR", "true")
     only = message()
     complete(copy_url, only)
-    assert not queue.send([letter(only)])
+    assert not queue.send([dead_letter(only)])
     given = ("--database-url", copy_url)
 
     _, listed, said = cli("dlq", "list", "--message-id", only.message_id, *given)
@@ -240,7 +240,7 @@ def test_a_tests_row_stands_for_no_real_message(
     monkeypatch.setenv("EDITOR", "true")
     real = message()
     complete(environment.state.database_url, replace(real, test=True))
-    assert not queue.send([letter(real)])
+    assert not queue.send([dead_letter(real)])
 
     _, listed, _ = cli("dlq", "list", "--message-id", real.message_id)
     assert [group["rows"] for group in listed["groups"]] == [{"id taken": 1}]

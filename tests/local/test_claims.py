@@ -39,10 +39,10 @@ from tests.faults.proxies.dialect import Aws, Twilio
 from tests.faults.proxies.trouble import NONE, CallFault
 from tests.fuzz import examples
 from tests.local.conftest import Machine
-from tests.local.test_redrive import OwnQueue, letter
+from tests.local.test_redrive import OwnQueue, dead_letter
 from tests.local.test_twilio import receive
 
-LETTERS = 12
+DEAD_LETTERS = 12
 SEED = 0
 EXAMPLES = 24
 """By default; `make fuzz` has many times more."""
@@ -170,16 +170,16 @@ class Stage:
 
     # What commands are about.
 
-    def letters(self, count: int = LETTERS) -> list[PilotMessage]:
+    def dead_letters(self, count: int = DEAD_LETTERS) -> list[PilotMessage]:
         found = [message() for _ in range(count)]
-        assert not self.queue.send([letter(of, "the CRM is down") for of in found])
+        assert not self.queue.send([dead_letter(of, "the CRM is down") for of in found])
         return found
 
     def whole_queue(self) -> list[str]:
-        self.letters()
+        self.dead_letters()
         return []
 
-    def abandoned(self, count: int = LETTERS) -> list[str]:
+    def abandoned(self, count: int = DEAD_LETTERS) -> list[str]:
         found = [message() for _ in range(count)]
         for one in found:
             self.database.claim(one, lease=LEASE)
@@ -188,7 +188,7 @@ class Stage:
 
     def exported(self) -> str:
         file = self.folder / f"{uuid.uuid4()}.jsonl"
-        found = self.letters()
+        found = self.dead_letters()
         exported = self.run("dlq", "export", *chosen(found), str(file))
         assert exported.code == 0, exported.errors
         self.empty()
@@ -262,13 +262,13 @@ COMMANDS: dict[str, Callable[[Stage], list[str]]] = {
     "publish": lambda _: [*PUBLISH],
     "publish one": lambda _: ["publish", "text"],
     "load": lambda _: [*LOAD],
-    "redrive": lambda stage: ["dlq", "redrive", *chosen(stage.letters()), "--wait", "1s", "--yes"],
+    "redrive": lambda stage: ["dlq", "redrive", *chosen(stage.dead_letters()), "--wait", "1s", "--yes"],
     "redrive via topic": lambda stage: [
-        *("dlq", "redrive", *chosen(stage.letters()), "--via", "topic", "--wait", "0s", "--yes")
+        *("dlq", "redrive", *chosen(stage.dead_letters()), "--via", "topic", "--wait", "0s", "--yes")
     ],
-    "replay": lambda stage: ["dlq", "replay", *chosen(stage.letters(6)), "--yes"],
-    "discard": lambda stage: ["dlq", "discard", *chosen(stage.letters(25)), "--yes"],
-    "edit": lambda stage: ["dlq", "edit", stage.letters(1)[0].message_id, "--yes"],
+    "replay": lambda stage: ["dlq", "replay", *chosen(stage.dead_letters(6)), "--yes"],
+    "discard": lambda stage: ["dlq", "discard", *chosen(stage.dead_letters(25)), "--yes"],
+    "edit": lambda stage: ["dlq", "edit", stage.dead_letters(1)[0].message_id, "--yes"],
     "restore": lambda stage: ["dlq", "restore", stage.exported(), "--yes"],
     "republish": lambda stage: ["submissions", "republish", *stage.abandoned(), "--wait", "1s", "--yes"],
     "reconcile": lambda stage: [*RECONCILE, *stage.missing()],

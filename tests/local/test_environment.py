@@ -82,25 +82,25 @@ def test_a_poisoned_message_runs_three_times_and_becomes_a_dead_letter_as_lambda
     deployment: Deployment,
 ) -> None:
     message_id = deployment.deploy().publish(number=1, fail="no more connections")
-    letter = deployment.dead_letter()
+    dead_letter = deployment.dead_letter()
     runs = deployment.lines()
     assert len(runs) == 3
     request_ids = {run["request_id"] for run in runs}
     assert len(request_ids) == 1
-    assert {name: value["DataType"] for name, value in letter["MessageAttributes"].items()} == {
+    assert {name: value["DataType"] for name, value in dead_letter["MessageAttributes"].items()} == {
         "RequestID": "String",
         "ErrorCode": "Number",
         "ErrorMessage": "String",
     }
-    values = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    values = {name: value["StringValue"] for name, value in dead_letter["MessageAttributes"].items()}
     assert values == {
         "RequestID": request_ids.pop(),
         "ErrorCode": "200",
         "ErrorMessage": "no more connections",
     }
-    assert json.loads(letter["Body"]) == runs[0]["event"]
-    assert letter["Body"].startswith('{"Records":[{"EventSource":"aws:sns"')
-    assert json.loads(letter["Body"])["Records"][0]["Sns"]["MessageId"] == message_id
+    assert json.loads(dead_letter["Body"]) == runs[0]["event"]
+    assert dead_letter["Body"].startswith('{"Records":[{"EventSource":"aws:sns"')
+    assert json.loads(dead_letter["Body"])["Records"][0]["Sns"]["MessageId"] == message_id
 
 
 def test_a_function_that_does_not_end_is_timed_out(deployment: Deployment) -> None:
@@ -144,9 +144,9 @@ def test_what_sns_cannot_deliver_goes_to_the_subscriptions_queue_as_an_envelope(
     else:
         functions.remove_permission(FunctionName=deployment.name, StatementId="sns")
     message_id = deployment.publish(number=1)
-    letter = deployment.dead_letter()
-    assert "MessageAttributes" not in letter
-    body = json.loads(letter["Body"])
+    dead_letter = deployment.dead_letter()
+    assert "MessageAttributes" not in dead_letter
+    body = json.loads(dead_letter["Body"])
     assert body["Type"] == "Notification"
     assert body["MessageId"] == message_id
     assert body["MessageAttributes"]["size"] == {"Type": "Number", "Value": "7"}

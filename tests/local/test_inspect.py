@@ -25,7 +25,7 @@ from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
-from tests.local.test_pipeline import client_of, letters
+from tests.local.test_pipeline import client_of, dead_letters
 from tests.local.test_twilio import back_door
 
 STORIES = Path(__file__).parent / "stories"
@@ -314,7 +314,7 @@ def test_a_message_that_was_dead_lettered_and_redriven(
         " CHECK (status <> 'completed' OR length(body) < 10) NOT VALID"
     )
     message_id = posted(webhook, pipeline, sample_params(Sample.TEXT), runs=3)
-    letters(pipeline, 1)
+    dead_letters(pipeline, 1)
     story("dead_lettered", shell.told(message_id))
 
     admin.execute("ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT texts_are_short")

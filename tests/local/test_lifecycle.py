@@ -61,11 +61,11 @@ def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events
     gate.unlink()
     with machine(home) as second:
         deployment.environment = second
-        letters = [deployment.dead_letter(), deployment.dead_letter()]
+        dead_letters = [deployment.dead_letter(), deployment.dead_letter()]
         eventually(lambda: attempts(deployment) == {1: 3, 2: 1 + 3, 3: 1}, "all ran")
         assert {
             line["request_id"] for line in deployment.lines() if "begin" in line and number_of(line) != 3
-        } == {letter["MessageAttributes"]["RequestID"]["StringValue"] for letter in letters}
+        } == {dead_letter["MessageAttributes"]["RequestID"]["StringValue"] for dead_letter in dead_letters}
         eventually(lambda: failures_on_disk(home) == [], "all events ended")
 
 

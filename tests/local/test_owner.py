@@ -145,7 +145,7 @@ def test_of_a_message_that_both_get_the_other_subscriber_s_dead_letter_is_not_re
     )
     eventually(lambda: _is_completed(database, sent), "the processor's row")
     before = eventually(queue.all, "the other subscriber's dead letter")
-    (letter_id,) = before
+    (dead_letter_id,) = before
 
     exit_code, out, err = cli("dlq", "redrive", "--yes")
     assert exit_code == 4
@@ -154,12 +154,12 @@ def test_of_a_message_that_both_get_the_other_subscriber_s_dead_letter_is_not_re
 
     assert cli("dlq", "discard", "--yes", "--confirm", "local")[0] == 4
     assert cli("dlq", "replay", "--yes")[0] == 4
-    assert cli("dlq", "edit", letter_id)[0] == 5
+    assert cli("dlq", "edit", dead_letter_id)[0] == 5
     assert cli("dlq", "redrive", "--yes", "--via", "topic")[0] == 4
     assert cli("dlq", "redrive", "--yes", "--engine", "lambda")[0] == 4
     assert queue.all() == before
 
-    shown = json.loads(cli("dlq", "show", letter_id, "-o", "json")[1])["dead_letter"]
+    shown = json.loads(cli("dlq", "show", dead_letter_id, "-o", "json")[1])["dead_letter"]
     assert (shown["owner"], shown["decision"], shown["row_state"]) == (
         "function billing",
         "somebody else's",

@@ -62,7 +62,7 @@ def row(database: DatabaseManager, message_id: str | None, status: SubmissionSta
     return eventually(look, f"a {status} row")[0]
 
 
-def letters(pipeline: Machine, count: int) -> list[dict[str, Any]]:
+def dead_letters(pipeline: Machine, count: int) -> list[dict[str, Any]]:
     """Wait for so many dead letters, and give them back."""
     sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
 
@@ -126,21 +126,21 @@ def test_a_poisoned_message_is_tried_three_times_and_then_a_dead_letter(
 ) -> None:
     answer = webhook.post(sample_params(Sample.POISON))
 
-    (letter,) = letters(pipeline, 1)
+    (dead_letter,) = dead_letters(pipeline, 1)
     failed = row(database, answer.message_id, SubmissionStatus.FAILED)
 
     assert (failed.attempts, failed.last_error) == (3, "NumMedia is 'two', not a count")
-    assert letter["MessageAttributes"]["ErrorCode"] == {"DataType": "Number", "StringValue": "200"}
-    assert letter["MessageAttributes"]["ErrorMessage"] == {
+    assert dead_letter["MessageAttributes"]["ErrorCode"] == {"DataType": "Number", "StringValue": "200"}
+    assert dead_letter["MessageAttributes"]["ErrorMessage"] == {
         "DataType": "String",
         "StringValue": "NumMedia is 'two', not a count",
     }
-    assert letter["MessageAttributes"]["RequestID"]["DataType"] == "String"
-    record = json.loads(letter["Body"])["Records"][0]
+    assert dead_letter["MessageAttributes"]["RequestID"]["DataType"] == "String"
+    record = json.loads(dead_letter["Body"])["Records"][0]
     assert json.loads(record["Sns"]["Message"])["message_id"] == answer.message_id
     assert record["Sns"]["MessageAttributes"]["source"] == {"Type": "String", "Value": "twilio"}
     assert b2bpilot(pipeline, monkeypatch, "dlq", "redrive", "--yes") == 4
-    letters(pipeline, 1)
+    dead_letters(pipeline, 1)
     _empty(pipeline)
 
 
@@ -149,7 +149,7 @@ def test_messages_that_arrive_while_the_database_is_down_are_all_there_once_afte
 ) -> None:
     with closed_database(pipeline):
         answers = [webhook.post(sample_params(Sample.TEXT)) for _ in range(9)]
-        letters(pipeline, 9)
+        dead_letters(pipeline, 9)
 
     assert b2bpilot(pipeline, monkeypatch, "dlq", "redrive", "--yes") == 0
     with DatabaseManager(pipeline.state.database_url) as database:
@@ -236,8 +236,8 @@ def _block_completion(admin: psycopg.Connection) -> None:
 
 def _empty(pipeline: Machine) -> None:
     sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
-    for letter in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+    for dead_letter in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=dead_letter["ReceiptHandle"])
 
 
 def test_the_demonstration_holds_in_a_poisoned_shell_and_leaves_nothing_behind(
@@ -306,7 +306,10 @@ def _dead_letters_of(pipeline: Machine, message_id: str | None, count: int) -> N
     """Wait until the queue holds so many of this message; other tests leave theirs in it."""
 
     def look() -> bool:
-        return sum(str(message_id) in letter["Body"] for letter in letters(pipeline, count)) == count
+        return (
+            sum(str(message_id) in dead_letter["Body"] for dead_letter in dead_letters(pipeline, count))
+            == count
+        )
 
     eventually(look, f"{count} dead letters of {message_id}")
 

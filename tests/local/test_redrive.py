@@ -1,4 +1,4 @@
-"""Redrives in the local environment: five causes of which four are mended, and runs that are killed."""
+"""Redrives in the local environment: five causes of which four are fixed, and runs that are killed."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def queue(pipeline: Machine) -> DeadLetterQueue:
     )
     found = OwnQueue.connect(pipeline.stack_output("DeadLetterQueueUrl"), access=access)
     found.subscription_arn = pipeline.stack_output("SubscriptionArn")
-    while letters := found.receive(hidden_seconds=30, wait_seconds=0):
-        found.delete(letters)
+    while dead_letters := found.receive(hidden_seconds=30, wait_seconds=0):
+        found.delete(dead_letters)
     return found
 
 
@@ -88,7 +88,7 @@ def cli(pipeline: Machine, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *arguments: main([*arguments, "-e", "local"])
 
 
-def letter(of: PilotMessage, error: str) -> Outgoing:
+def dead_letter(of: PilotMessage, error: str) -> Outgoing:
     attributes = {"RequestID": str(uuid.uuid4()), "ErrorMessage": error}
     return Outgoing(
         body=json.dumps(sns_event(of)),
@@ -96,13 +96,13 @@ def letter(of: PilotMessage, error: str) -> Outgoing:
     )
 
 
-def test_of_five_causes_the_four_that_are_mended_leave_the_queue_and_every_message_is_stored_once(
+def test_of_five_causes_the_four_that_are_fixed_leave_the_queue_and_every_message_is_stored_once(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = [(message(), ERRORS[n % len(ERRORS)]) for n in range(800)]
     bad = [(message(params={"NumMedia": "two"}), POISON) for _ in range(200)]
     mixed = random.Random(7).sample(good + bad, 1_000)
-    assert not queue.send([letter(of, error) for of, error in mixed])
+    assert not queue.send([dead_letter(of, error) for of, error in mixed])
 
     assert cli("dlq", "list", "-o", "json") == 0
     listed = json.loads(capsys.readouterr().out)
@@ -130,7 +130,7 @@ def test_on_a_machine_whose_clock_is_wrong_a_redrive_takes_what_is_there(  # noq
 ) -> None:
     monkeypatch.setenv("B2BPILOT_HOME", str(pipeline.home))
     good, poisoned = message(), message(params={"NumMedia": "two"})
-    assert not queue.send([letter(good, ERRORS[0]), letter(poisoned, POISON)])
+    assert not queue.send([dead_letter(good, ERRORS[0]), dead_letter(poisoned, POISON)])
     arguments = ["dlq", "redrive", "-e", "local", "--since", "3m", "--yes", "-o", "json"]
 
     assert main(arguments, machine=lambda: datetime.now(UTC) + off) == 4
@@ -145,7 +145,7 @@ def test_on_a_machine_whose_clock_is_wrong_a_redrive_takes_what_is_there(  # noq
 def test_what_another_consumer_holds_is_told_by_plan_and_end_and_is_not_called_done(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not queue.send([letter(message(), ERRORS[0]) for _ in range(125)])
+    assert not queue.send([dead_letter(message(), ERRORS[0]) for _ in range(125)])
     held = [one for _ in range(10) for one in queue.receive(hidden_seconds=600, wait_seconds=1)]
     assert len(held) == 100
     try:
@@ -160,7 +160,7 @@ def test_what_another_consumer_holds_is_told_by_plan_and_end_and_is_not_called_d
         assert (found["summary"]["completed"], found["summary"]["unseen"]) == (20, 100)
         assert "about 100 more dead letters were not looked at" in found["error"]["message"]
 
-        assert queue.send([letter(message(), ERRORS[1])]) == []
+        assert queue.send([dead_letter(message(), ERRORS[1])]) == []
         assert cli("dlq", "redrive", "--error", "no such error", "--yes") == 4
         shown = capsys.readouterr()
         assert "None of those that were looked at matches." in shown.out
@@ -179,15 +179,15 @@ def test_what_arrives_during_a_redrive_stays_untouched(
 ) -> None:
     """The run waits for rows that somebody holds while another dead letter and a live message arrive."""
     planned, later, live = [message() for _ in range(30)], message(), message()
-    assert not queue.send([letter(of, ERRORS[0]) for of in planned])
+    assert not queue.send([dead_letter(of, ERRORS[0]) for of in planned])
     with psycopg.connect(pipeline.state.database_url) as holder, holder.cursor() as rows_of_somebody:
         rows_of_somebody.executemany(
             "INSERT INTO b2b_pilot_user_submissions (message_id, status) VALUES (%s, 'pending')",
             [(of.message_id,) for of in planned],
         )
         with redriving(pipeline) as run:
-            eventually(lambda: is_sending(pipeline), "the first letter is being sent")
-            assert not queue.send([letter(later, ERRORS[0])])
+            eventually(lambda: is_sending(pipeline), "the first dead letter is being sent")
+            assert not queue.send([dead_letter(later, ERRORS[0])])
             publish(pipeline, live)
             eventually(lambda: database.progress_of([live.message_id]), "the row of the live message")
             holder.rollback()
@@ -216,7 +216,7 @@ def test_a_replay_processes_copies_and_takes_nothing_out_of_the_queue(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     good, bad = message(), message(params={"NumMedia": "two"})
-    assert not queue.send([letter(good, ERRORS[0]), letter(bad, POISON)])
+    assert not queue.send([dead_letter(good, ERRORS[0]), dead_letter(bad, POISON)])
     source = []
     if place == "export":
         source = ["--file", str(tmp_path / "letters.jsonl")]
@@ -238,9 +238,9 @@ def test_what_is_completed_already_is_only_removed(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = message()
-    assert not queue.send([letter(of, ERRORS[0])])
+    assert not queue.send([dead_letter(of, ERRORS[0])])
     assert cli("dlq", "redrive", "--yes") == 0
-    assert not queue.send([letter(of, ERRORS[0])])
+    assert not queue.send([dead_letter(of, ERRORS[0])])
     capsys.readouterr()
 
     assert cli("dlq", "redrive", "--yes", "-o", "json") == 0
@@ -256,9 +256,9 @@ def test_the_routes_that_only_accept_are_proved_by_the_rows(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, via: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = [message() for _ in range(60)]
-    assert not queue.send([letter(of, ERRORS[0]) for of in good])
+    assert not queue.send([dead_letter(of, ERRORS[0]) for of in good])
     bad = message(params={"NumMedia": "two"})
-    assert not queue.send([letter(bad, POISON)])
+    assert not queue.send([dead_letter(bad, POISON)])
 
     code = cli("dlq", "redrive", "--yes", "--via", via, "--max-failures", "100", "-o", "json")
 
@@ -303,7 +303,7 @@ def filtered(pipeline: Machine, source: object = "nobody") -> Iterator[None]:
 def test_what_the_processors_filter_policy_rejects_is_not_published(
     cli: Any, pipeline: Machine, queue: DeadLetterQueue, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not queue.send([letter(message(), ERRORS[0])])
+    assert not queue.send([dead_letter(message(), ERRORS[0])])
     with filtered(pipeline):
         assert cli("dlq", "redrive", "--yes", "--via", "topic") == 5
 
@@ -314,7 +314,7 @@ def test_what_the_processors_filter_policy_rejects_is_not_published(
 def test_what_a_filter_policy_may_reject_is_not_published_without_a_proof(
     cli: Any, pipeline: Machine, queue: DeadLetterQueue, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not queue.send([letter(message(), ERRORS[0])])
+    assert not queue.send([dead_letter(message(), ERRORS[0])])
     with filtered(pipeline, {"wildcard": "*"}):
         assert cli("dlq", "redrive", "--yes", "--via", "topic", "--wait", "0s") == 5
 
@@ -326,7 +326,7 @@ def test_what_a_filter_policy_may_reject_is_not_published_without_a_proof(
 def test_a_topic_that_reaches_nobody_gets_nothing(
     cli: Any, pipeline: Machine, queue: DeadLetterQueue, wait: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not queue.send([letter(message(), ERRORS[0])])
+    assert not queue.send([dead_letter(message(), ERRORS[0])])
     with unsubscribed(pipeline):
         assert cli("dlq", "redrive", "--yes", "--via", "topic", "--wait", wait) == 5
 
@@ -334,11 +334,11 @@ def test_a_topic_that_reaches_nobody_gets_nothing(
     assert queue.counters().visible == 1
 
 
-def test_a_letter_that_failed_in_three_runs_is_set_aside_and_the_exit_code_says_that_it_is_not_done(
+def test_a_dead_letter_that_failed_in_three_runs_is_set_aside_and_the_exit_code_says_that_it_is_not_done(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = message(params={"NumMedia": "two"})
-    assert not queue.send([letter(bad, POISON)])
+    assert not queue.send([dead_letter(bad, POISON)])
     for _ in range(3):
         assert cli("dlq", "redrive", "--yes") == 4
     capsys.readouterr()
@@ -353,7 +353,7 @@ def test_a_letter_that_failed_in_three_runs_is_set_aside_and_the_exit_code_says_
     assert "set it aside: it was sent 3 times and failed" in capsys.readouterr().out
 
 
-def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
+def test_a_frozen_plan_sends_exactly_its_dead_letters_and_says_which_are_gone(
     cli: Any,
     queue: DeadLetterQueue,
     database: DatabaseManager,
@@ -361,10 +361,10 @@ def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     planned, later = message(), message()
-    assert not queue.send([letter(planned, ERRORS[0])])
+    assert not queue.send([dead_letter(planned, ERRORS[0])])
     plan = str(tmp_path / "plan.json")
     assert cli("dlq", "redrive", "--plan", plan) == 0
-    assert not queue.send([letter(later, ERRORS[0])])
+    assert not queue.send([dead_letter(later, ERRORS[0])])
 
     assert cli("dlq", "redrive", "--plan", plan, "--yes") == 0
 
@@ -376,11 +376,11 @@ def test_a_frozen_plan_sends_exactly_its_letters_and_says_which_are_gone(
     assert cli("dlq", "redrive", "--plan", plan, "--yes") == 0
 
 
-def test_letters_of_a_plan_that_are_not_there_and_not_completed_are_not_called_done(
+def test_dead_letters_of_a_plan_that_are_not_there_and_not_completed_are_not_called_done(
     cli: Any, queue: DeadLetterQueue, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = message()
-    assert not queue.send([letter(one, ERRORS[0])])
+    assert not queue.send([dead_letter(one, ERRORS[0])])
     plan = str(tmp_path / "plan.json")
     assert cli("dlq", "redrive", "--plan", plan) == 0
     (taken,) = queue.receive(hidden_seconds=30, wait_seconds=1)
@@ -394,7 +394,7 @@ def test_letters_of_a_plan_that_are_not_there_and_not_completed_are_not_called_d
 def test_nothing_is_changed_without_a_confirmation(
     cli: Any, queue: DeadLetterQueue, database: DatabaseManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not queue.send([letter(message(), ERRORS[0])])
+    assert not queue.send([dead_letter(message(), ERRORS[0])])
 
     assert cli("dlq", "redrive") == 5
     assert cli("dlq", "redrive", "--dry-run") == 0
@@ -407,9 +407,9 @@ def test_nothing_is_changed_without_a_confirmation(
 def test_a_redrive_that_is_killed_and_resumed_ends_with_every_message_stored_once(
     cli: Any, pipeline: Machine, queue: DeadLetterQueue, database: DatabaseManager
 ) -> None:
-    """Four kills here; `python -m bench.killed_redrives` does it twenty times with 500 letters."""
+    """Four kills here; `python -m bench.killed_redrives` does it twenty times with 500 dead letters."""
     sent = [message() for _ in range(120)]
-    assert not queue.send([letter(of, ERRORS[0]) for of in sent])
+    assert not queue.send([dead_letter(of, ERRORS[0]) for of in sent])
     chance = random.Random(11)
     for _ in range(4):
         kill_after(
@@ -479,7 +479,7 @@ def test_a_discarded_message_is_published_and_stored_by_nobody_until_it_is_resto
     database: DatabaseManager,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The real stale processor, and a delivery that comes all the same once the cause is mended."""
+    """The real stale processor, and a delivery that comes all the same once the cause is fixed."""
     failed = message(params={"NumMedia": "two"})
     publish(pipeline, failed)
     eventually(lambda: queue.counters().visible, "the dead letter")
@@ -518,7 +518,7 @@ def test_another_dead_letter_of_a_discarded_message_stays_in_the_queue_and_names
     eventually(lambda: queue.counters().visible, "the dead letter")
     assert cli("dlq", "discard", "--message-id", failed.message_id, "--yes") == 0
     run_id = database.progress_of([failed.message_id])[failed.message_id].discarded_by
-    queue.send([letter(failed, POISON)])
+    queue.send([dead_letter(failed, POISON)])
 
     for arguments in (["--yes"], ["--yes", "--via", "async"], ["--yes", "--via", "topic"]):
         capsys.readouterr()

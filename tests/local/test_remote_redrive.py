@@ -19,8 +19,8 @@ from b2bpilot.aws.mappings import AS_DEPLOYED
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
 from b2bpilot.errors import Refused
-from b2bpilot.ops.dead_letters import remote
 from b2bpilot.ops.environment import Environment, discover
+from b2bpilot.ops.redrive_in_aws import switch as remote
 from b2bpilot.pipeline.message import PilotMessage
 from tests.events import SUBSCRIPTION_ARN, message, sns_event
 from tests.local.conftest import ROOT, Machine
@@ -136,7 +136,7 @@ def test_a_run_whose_command_was_killed_ends_by_itself_and_leaves_the_poison_in_
     queue.send_message(QueueUrl=deployed.stack.dead_letter_queue_url, MessageBody="not JSON")
     run_id = _killed_when_on(environment)
     _wait_until_off(deployed)
-    eventually(lambda: _counts(deployed, queue) == (21, 0), "21 letters, all visible")
+    eventually(lambda: _counts(deployed, queue) == (21, 0), "21 dead letters, all visible")
     switched = remote.switched(deployed)
     found = switched.run
     assert found is not None

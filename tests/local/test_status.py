@@ -83,7 +83,7 @@ def test_a_dead_letter_is_what_is_wrong_and_stays_visible(
     assert counted["Attributes"]["ApproximateNumberOfMessages"] == "1"
 
 
-def test_a_filter_policy_that_rejects_our_messages_is_mended_by_the_printed_command(
+def test_a_filter_policy_that_rejects_our_messages_is_fixed_by_the_printed_command(
     run: Run, environment: Machine
 ) -> None:
     assert run("subscriptions").exit_code == 0

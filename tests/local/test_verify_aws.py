@@ -1,4 +1,4 @@
-"""`verify` finds what is wrong with a deployment, says it with one code, and prints the command that mends it."""
+"""`verify` finds what is wrong with a deployment, says it with one code, and prints the command that fixes it."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def test_a_fresh_environment_is_whole_but_nobody_hears_its_alarms(stage: Stage) 
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda one: f"{one.code}-{one.what.replace(' ', '-')}")
-def test_a_breakage_is_found_by_its_own_code_and_mended_by_the_printed_command(
+def test_a_breakage_is_found_by_its_own_code_and_fixed_by_the_printed_command(
     stage: Stage, breakage: Breakage
 ) -> None:
     breakage.do(stage)
     red = stage.red()
     assert list(red) == [breakage.code], {code: one.seen for code, one in red.items()}
-    mend = red[breakage.code].mend
-    if breakage.mended:
-        assert mend
-        stage.run(mend)
+    fix = red[breakage.code].fix
+    if breakage.fixed:
+        assert fix
+        stage.run(fix)
         assert stage.one(breakage.code).status is Status.OK
     breakage.after(stage)
 
 
-def test_after_all_that_was_broken_and_mended_the_environment_is_whole(stage: Stage) -> None:
+def test_after_all_that_was_broken_and_fixed_the_environment_is_whole(stage: Stage) -> None:
     assert stage.red() == {}
 
 
@@ -72,7 +72,7 @@ def test_where_something_is_gone_nothing_more_is_asked_of_it(
     stage: Stage, code: str, output: str, name: str
 ) -> None:
     found = stage.look(**{output: name})
-    assert (found[code].status, found[code].mend) == (Status.FAILED, None)
+    assert (found[code].status, found[code].fix) == (Status.FAILED, None)
     assert {one.status for one in found.values() if code in one.check.needs} == {Status.SKIPPED}
 
 
@@ -167,7 +167,7 @@ def test_a_stale_processor_that_does_not_run_any_more_is_found_and_may_yet_run(s
     [("/_aws/execute-api/b2bpilot/nowhere", "answered 404 instead of 403"), ("", "did not answer")],
 )
 def test_a_webhook_that_does_not_answer_as_ours_is_found(stage: Stage, path: str, seen: str) -> None:
-    endpoint = stage.world.access.endpoint_url if path else "http://127.0.0.1:9/webhook?key=secret"
+    endpoint = stage.deployment.access.endpoint_url if path else "http://127.0.0.1:9/webhook?key=secret"
     found = stage.one("B2B023", alone=True, webhook_url=f"{endpoint}{path}")
     assert found.status is Status.FAILED
     assert seen in found.seen
@@ -177,7 +177,7 @@ def test_a_webhook_that_does_not_answer_as_ours_is_found(stage: Stage, path: str
 def test_a_redriver_whose_run_is_on_may_be_on(stage: Stage) -> None:
     now = datetime.now(UTC)
     run = RemoteRun(run_id="r1", started_at=now, ends_at=now + timedelta(hours=1), max_failures=0.2)
-    mapping = EventSourceMapping.connect(stage.stack.redriver_mapping_id, access=stage.world.access)
+    mapping = EventSourceMapping.connect(stage.stack.redriver_mapping_id, access=stage.deployment.access)
     mapping.write_tags(run.tags())
     mapping.enable(max_concurrency=2)
     found = stage.one("B2B069")
@@ -208,4 +208,4 @@ def test_a_look_asks_each_source_once_and_takes_no_message_away(stage: Stage) ->
     (message,) = received["Messages"]
     assert message["MessageId"] == sent["MessageId"]
     assert message["Attributes"]["ApproximateReceiveCount"] == "2"
-    """One look, for the age of the letters; and this one."""
+    """One look, for the age of the dead letters; and this one."""

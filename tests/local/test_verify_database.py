@@ -1,4 +1,4 @@
-"""The database and the secret of a deployed environment, broken: one code each, and the printed command mends it."""
+"""The database and the secret of a deployed environment, broken: one code each, and the printed command fixes it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
 
 
 def without_schedule(environment: Machine) -> None:
-    """The stale processor would fail on a broken database, as it should, and be found, too; and mend what it finds."""
+    """The stale processor would fail on a broken database, as it should, and be found, too; and fix what it finds."""
     scheduler, name = environment.client("scheduler"), environment.stack_output("ScheduleName")
     kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     schedule = scheduler.get_schedule(Name=name)
@@ -121,14 +121,14 @@ BREAKAGES: tuple[tuple[str, Callable[[Broken], None]], ...] = (
 
 
 @pytest.mark.parametrize(("code", "breakage"), BREAKAGES, ids=lambda one: getattr(one, "__name__", one))
-def test_it_is_found_by_its_own_code_and_the_printed_command_mends_it(
+def test_it_is_found_by_its_own_code_and_the_printed_command_fixes_it(
     broken: Broken, code: str, breakage: Callable[[Broken], None]
 ) -> None:
-    """Nothing else is red: what was broken before is mended, too."""
+    """Nothing else is red: what was broken before is fixed, too."""
     breakage(broken)
     red = broken.stage.red()
     assert list(red) == [code], {code: one.seen for code, one in red.items()}
-    mend = red[code].mend
-    assert mend is not None
-    broken.stage.run(mend)
-    eventually(lambda: broken.stage.one(code).status is Status.OK, f"{mend} mends it")
+    fix = red[code].fix
+    assert fix is not None
+    broken.stage.run(fix)
+    eventually(lambda: broken.stage.one(code).status is Status.OK, f"{fix} fixes it")

@@ -25,7 +25,7 @@ class Breakage:
     what: str
     do: Act
     after: Act = _nothing
-    mended: bool = True
+    fixed: bool = True
 
 
 def webhook_calls_another_function(stage: Stage) -> None:
@@ -282,7 +282,7 @@ BREAKAGES = (
     Breakage("B2B032", "topic public", everybody_may_publish),
     Breakage("B2B033", "unsubscribed", unsubscribed),
     Breakage("B2B034", "another function subscribed", another_function_subscribed, unsubscribe_others),
-    Breakage("B2B035", "subscription pending", subscription_pending, unsubscribe_others, mended=False),
+    Breakage("B2B035", "subscription pending", subscription_pending, unsubscribe_others, fixed=False),
     Breakage("B2B036", "filter policy", lambda s: s.subscription("FilterPolicy", '{"source": ["web"]}')),
     Breakage(
         "B2B037", "subscription's redrive policy removed", lambda s: s.subscription("RedrivePolicy", "{}")
@@ -311,25 +311,25 @@ BREAKAGES = (
         "old runtime",
         lambda s: s.configure(s.stack.redriver_function_name, Runtime="python3.9"),
         lambda s: s.configure(s.stack.redriver_function_name, Runtime="python3.13"),
-        mended=False,
+        fixed=False,
     ),
     Breakage("B2B053", "memory nearly used up", memory_nearly_used_up, reports_deleted),
     Breakage("B2B054", "lines kept for ever", lines_for_ever("processor_function_name")),
     Breakage("B2B061", "queue policy removed", lambda s: s.queue(Policy="")),
     Breakage("B2B062", "DLQ with a redrive policy", queue_with_redrive_policy),
     Breakage("B2B063", "retention 60 s", lambda s: s.queue(MessageRetentionPeriod="60")),
-    Breakage("B2B065", "a dead letter", dead_letter, no_dead_letters, mended=False),
+    Breakage("B2B065", "a dead letter", dead_letter, no_dead_letters, fixed=False),
     Breakage(
         "B2B105",
         "another subscriber's dead letters",
         another_s_dead_letters_come_here,
         unsubscribe_others,
-        mended=False,
+        fixed=False,
     ),
     Breakage("B2B066", "queue not encrypted", lambda s: s.queue(SqsManagedSseEnabled="false")),
     Breakage("B2B066", "plain HTTP taken", plain_http_into_the_queue),
     Breakage("B2B067", "queue public", everybody_may_receive),
-    Breakage("B2B068", "letters of 256 KiB at most", lambda s: s.queue(MaximumMessageSize="262144")),
+    Breakage("B2B068", "dead letters of 256 KiB at most", lambda s: s.queue(MaximumMessageSize="262144")),
     Breakage(
         "B2B069",
         "redriver on without a run",
@@ -372,6 +372,6 @@ BREAKAGES = (
         "an alarm is on",
         errors_of_the_redriver(1, seconds_ago=65),
         errors_of_the_redriver(0, seconds_ago=0),
-        mended=False,
+        fixed=False,
     ),
 )

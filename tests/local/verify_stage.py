@@ -18,8 +18,8 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Check, Result, Severity, Status
+from b2bpilot.ops.verify.deployment import Choices, Deployment
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import Choices, World
 from tests.local.polling import eventually
 
 RED = (Status.FAILED, Status.WARNING)
@@ -49,7 +49,7 @@ SERVICES = (
 class Stage:
     """`before` is red in a fresh environment: nobody is told of alarms here."""
 
-    world: World
+    deployment: Deployment
     bytecode: Path
     before: frozenset[str] = frozenset()
     is_changing: bool = False
@@ -57,17 +57,17 @@ class Stage:
 
     @property
     def stack(self) -> StackOutputs:
-        return self.world.stack
+        return self.deployment.stack
 
     def aws(self, service: str) -> Any:
-        return self.world.client(service)
+        return self.deployment.client(service)
 
     def look(self, checks: Sequence[Check] = LOOKED_AT, **changes: Any) -> dict[str, Result]:
         """Run checks on a world that was not looked at yet, other outputs or another time in it."""
-        world = dataclasses.replace(self.world.again(), now=changes.pop("now", datetime.now(UTC)))
+        deployment = dataclasses.replace(self.deployment.again(), now=changes.pop("now", datetime.now(UTC)))
         outputs = dataclasses.replace(self.stack, **changes)
-        world.ask("stack", lambda: outputs)
-        return {result.check.code: result for result in Runner(checks).run(world)}
+        deployment.ask("stack", lambda: outputs)
+        return {result.check.code: result for result in Runner(checks).run(deployment)}
 
     def red(self) -> dict[str, Result]:
         """What is not as it was in the fresh environment, once Lambda has made the changes that it was asked for."""
@@ -191,7 +191,7 @@ class Stage:
         return list(found["Subscriptions"])
 
     def subscribed(self) -> str:
-        """The ARN of the processor's subscription, which a mended one has anew."""
+        """The ARN of the processor's subscription, which a fixed one has anew."""
         name = self.stack.processor_function_name
         return next(one["SubscriptionArn"] for one in self.subscriptions() if one["Endpoint"].endswith(name))
 
@@ -217,6 +217,6 @@ def _with_needs(code: str) -> list[Check]:
 def opened(access: AwsAccess, bytecode: Path) -> Stage:
     """Look at a fresh environment."""
     choices = Choices(end_to_end=False)
-    stage = Stage(World(name="local", access=access, now=datetime.now(UTC), choices=choices), bytecode)
+    stage = Stage(Deployment(name="local", access=access, now=datetime.now(UTC), choices=choices), bytecode)
     stage.before = frozenset(code for code, one in stage.look().items() if one.status in RED)
     return stage

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES, DeadLetter, dead_letter, encoded_for_topic
+from b2bpilot.pipeline.dead_letter import MOST_ATTRIBUTES, DeadLetter, encoded_for_topic, read_dead_letter
 from b2bpilot.pipeline.message import encode
-from lambdas.dead_letter_redriver.letters import letter_of
+from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from tests.events import message, notification, ours, received, sns_event
 
 SENT = message()
@@ -27,9 +27,9 @@ PUBLISHED = {
 }
 
 
-def published(letter: DeadLetter) -> dict[str, dict[str, Any]]:
+def published(dead_letter: DeadLetter) -> dict[str, dict[str, Any]]:
     """The attributes without the redrive's own."""
-    found = encoded_for_topic(ours(letter), run_id="run-1").attributes
+    found = encoded_for_topic(ours(dead_letter), run_id="run-1").attributes
     return {name: value for name, value in found.items() if not name.startswith("redrive_")}
 
 
@@ -47,13 +47,13 @@ def destination() -> dict[str, Any]:
     "body", [lambda_event(), destination(), notification(SENT) | {"MessageAttributes": TYPED}]
 )
 def test_every_type_survives_a_redrive_on_the_topic(body: dict[str, Any]) -> None:
-    assert published(dead_letter(received(body))) == PUBLISHED
+    assert published(read_dead_letter(received(body))) == PUBLISHED
 
 
 def test_a_raw_dead_letter_keeps_its_types_and_its_bytes() -> None:
     found = received(encode(SENT).body) | {"MessageAttributes": PUBLISHED}
 
-    assert published(dead_letter(found)) == PUBLISHED
+    assert published(read_dead_letter(found)) == PUBLISHED
 
 
 def test_the_redriver_hands_on_the_bytes_of_a_raw_dead_letter() -> None:
@@ -61,22 +61,24 @@ def test_the_redriver_hands_on_the_bytes_of_a_raw_dead_letter() -> None:
         "amount": {"dataType": "Number", "stringValue": "111"},
         "photo": {"dataType": "Binary", "binaryValue": "AgME", "stringValue": None},
     }
-    letter = letter_of({"messageId": "m", "body": encode(SENT).body, "messageAttributes": attributes})
+    dead_letter = dead_letter_of(
+        {"messageId": "m", "body": encode(SENT).body, "messageAttributes": attributes}
+    )
 
-    assert published(letter) == {name: PUBLISHED[name] for name in attributes}
+    assert published(dead_letter) == {name: PUBLISHED[name] for name in attributes}
 
 
 def test_the_error_of_a_raw_dead_letter_is_no_attribute_of_the_message() -> None:
     found = received(encode(SENT).body, ErrorCode=("Number", "200"), RequestID=("String", "r"))
 
-    assert published(dead_letter(found)) == {}
-    assert dead_letter(found).failure.code == "200"
+    assert published(read_dead_letter(found)) == {}
+    assert read_dead_letter(found).failure.code == "200"
 
 
 def test_a_binary_attribute_that_is_no_base64_is_not_published_as_something_else() -> None:
     body = notification(SENT) | {"MessageAttributes": {"photo": {"Type": "Binary", "Value": "not base64!"}}}
 
-    assert "holds no base64" in str(dead_letter(received(body)).unreadable)
+    assert "holds no base64" in str(read_dead_letter(received(body)).unreadable)
 
 
 @given(
@@ -99,7 +101,7 @@ def test_whatever_sqs_holds_of_a_raw_dead_letter_is_what_the_topic_gets(
         name: {"DataType": kind, "BinaryValue" if isinstance(value, bytes) else "StringValue": value}
         for name, (kind, value) in drawn.items()
     }
-    letter = dead_letter(received(encode(SENT).body) | {"MessageAttributes": attributes})
+    dead_letter = read_dead_letter(received(encode(SENT).body) | {"MessageAttributes": attributes})
 
-    assert published(letter) == attributes
-    assert json.dumps(letter.event)
+    assert published(dead_letter) == attributes
+    assert json.dumps(dead_letter.event)

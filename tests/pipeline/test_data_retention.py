@@ -189,7 +189,7 @@ def test_an_erased_message_that_waited_is_published_by_nobody(
     assert decide(row, now=database.now(), discarded=True).decision is Decision.UNREADABLE
 
 
-def test_a_row_whose_mark_is_taken_back_is_filled_by_its_letter_only(
+def test_a_row_whose_mark_is_taken_back_is_filled_by_its_dead_letter_only(
     database: DatabaseManager, admin: psycopg.Connection
 ) -> None:
     sent = erased_while_it_waited(database, admin)

@@ -9,14 +9,14 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.dead_letter import (
     FailureKind,
     Shape,
-    dead_letter,
     encoded_for_topic,
     event_for_invoke,
+    read_dead_letter,
 )
 from b2bpilot.pipeline.delivery import MOST_ATTEMPTS, Redrive, deliveries, redrive_of
 from b2bpilot.pipeline.message import decode, encode
 from tests.events import TOPIC_ARN, message, notification, ours, received, sns_event
-from tests.odd_letters import KNOWN, PLACES, RAW, odd_letters, with_odd
+from tests.odd_dead_letters import KNOWN, PLACES, RAW, odd_dead_letters, with_odd
 
 ERROR = {
     "RequestID": ("String", "045aed0d-5e0a-4e8d-96dc-2a992a1cf962"),
@@ -60,9 +60,9 @@ SHAPES: list[tuple[Shape, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "letter"), SHAPES)
-def test_every_shape_yields_the_inner_message(shape: Shape, letter: dict[str, Any]) -> None:
-    decoded = dead_letter(letter)
+@pytest.mark.parametrize(("shape", "dead_letter"), SHAPES)
+def test_every_shape_yields_the_inner_message(shape: Shape, dead_letter: dict[str, Any]) -> None:
+    decoded = read_dead_letter(dead_letter)
 
     assert decoded.shape is shape
     assert decoded.unreadable is None
@@ -71,9 +71,11 @@ def test_every_shape_yields_the_inner_message(shape: Shape, letter: dict[str, An
     assert decoded.message.message_id == SENT.message_id
 
 
-@pytest.mark.parametrize(("shape", "letter"), SHAPES)
-def test_every_shape_becomes_an_event_that_the_processor_reads(shape: Shape, letter: dict[str, Any]) -> None:
-    event = event_for_invoke(ours(dead_letter(letter)), run_id="run-1")
+@pytest.mark.parametrize(("shape", "dead_letter"), SHAPES)
+def test_every_shape_becomes_an_event_that_the_processor_reads(
+    shape: Shape, dead_letter: dict[str, Any]
+) -> None:
+    event = event_for_invoke(ours(read_dead_letter(dead_letter)), run_id="run-1")
 
     (arrived,) = deliveries(event)
     assert arrived.message.params == SENT.params
@@ -81,9 +83,9 @@ def test_every_shape_becomes_an_event_that_the_processor_reads(shape: Shape, let
     assert (arrived.redrive.run_id, arrived.redrive.attempt) == ("run-1", 1)
 
 
-@pytest.mark.parametrize(("shape", "letter"), SHAPES)
-def test_every_shape_is_unwrapped_once_for_the_topic(shape: Shape, letter: dict[str, Any]) -> None:
-    encoded = encoded_for_topic(ours(dead_letter(letter)), run_id="run-1")
+@pytest.mark.parametrize(("shape", "dead_letter"), SHAPES)
+def test_every_shape_is_unwrapped_once_for_the_topic(shape: Shape, dead_letter: dict[str, Any]) -> None:
+    encoded = encoded_for_topic(ours(read_dead_letter(dead_letter)), run_id="run-1")
 
     assert encoded.body == encode(SENT).body
     if shape is not Shape.RAW:
@@ -94,8 +96,8 @@ def test_every_shape_is_unwrapped_once_for_the_topic(shape: Shape, letter: dict[
 def test_an_event_that_was_redriven_counts_on() -> None:
     again = received(sns_event(SENT, redrive={"run_id": "run-1", "attempt": 2}), **ERROR)
 
-    assert dead_letter(again).redrives == 2
-    assert event_for_invoke(ours(dead_letter(again)), run_id="run-2")["redrive"] == {
+    assert read_dead_letter(again).redrives == 2
+    assert event_for_invoke(ours(read_dead_letter(again)), run_id="run-2")["redrive"] == {
         "run_id": "run-2",
         "attempt": 3,
     }
@@ -114,14 +116,14 @@ def test_an_event_that_was_redriven_counts_on() -> None:
 def test_the_failure_is_told_from_what_lambda_wrote(
     attributes: dict[str, tuple[str, str]], kind: FailureKind
 ) -> None:
-    assert dead_letter(received(sns_event(SENT), **attributes)).failure.kind is kind
+    assert read_dead_letter(received(sns_event(SENT), **attributes)).failure.kind is kind
 
 
 @pytest.mark.parametrize("missing", ERROR)
 def test_each_error_attribute_may_be_missing(missing: str) -> None:
     attributes = {name: value for name, value in ERROR.items() if name != missing}
 
-    assert dead_letter(received(sns_event(SENT), **attributes)).message is not None
+    assert read_dead_letter(received(sns_event(SENT), **attributes)).message is not None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_the_failure_of_a_destination_record(
     record = destination(sns_event(SENT), requestContext={"requestId": "e4b4", "condition": condition})
     record = {name: value for name, value in record.items() if name not in removed}
 
-    assert dead_letter(received(record)).failure.kind is kind
+    assert read_dead_letter(received(record)).failure.kind is kind
 
 
 NESTED = notification(SENT) | {"Message": json.dumps(envelope(SENT))}
@@ -158,47 +160,51 @@ UNREADABLE: list[tuple[str | dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("body", "reason"), UNREADABLE)
 def test_what_cannot_be_read_says_why_and_is_never_sent(body: str | dict[str, Any], reason: str) -> None:
-    letter = dead_letter(received(body, **ERROR))
+    dead_letter = read_dead_letter(received(body, **ERROR))
 
-    assert letter.shape is Shape.UNREADABLE
-    assert letter.failure.kind is FailureKind.UNREADABLE
-    assert letter.unreadable is not None
-    assert reason in letter.unreadable
+    assert dead_letter.shape is Shape.UNREADABLE
+    assert dead_letter.failure.kind is FailureKind.UNREADABLE
+    assert dead_letter.unreadable is not None
+    assert reason in dead_letter.unreadable
     with pytest.raises(MessageUnreadable, match=reason):
-        event_for_invoke(letter, run_id="r")
+        event_for_invoke(dead_letter, run_id="r")
     with pytest.raises(MessageUnreadable, match=reason):
-        encoded_for_topic(letter, run_id="r")
+        encoded_for_topic(dead_letter, run_id="r")
 
 
 @pytest.mark.parametrize("odd", RAW, ids=[f"{odd[:20]!a}" for odd in RAW])
 def test_no_value_at_any_place_breaks_the_decoder(odd: str) -> None:
     for body, place in PLACES:
-        letter = dead_letter(received(with_odd(body, place, odd)))
+        dead_letter = read_dead_letter(received(with_odd(body, place, odd)))
 
-        assert (letter.message is None) == (letter.event is None) == (letter.unreadable is not None)
-        assert isinstance(letter.failure.text, str | None)
-        assert isinstance(letter.failure.request_id, str | None)
-        assert len(letter.unreadable or "") < 120
+        assert (
+            (dead_letter.message is None)
+            == (dead_letter.event is None)
+            == (dead_letter.unreadable is not None)
+        )
+        assert isinstance(dead_letter.failure.text, str | None)
+        assert isinstance(dead_letter.failure.request_id, str | None)
+        assert len(dead_letter.unreadable or "") < 120
 
 
-@given(odd_letters())
+@given(odd_dead_letters())
 def test_what_can_be_read_is_sent_as_it_is_and_the_rest_says_why(found: dict[str, Any]) -> None:
-    letter = ours(dead_letter(found))
-    if letter.event is None:
-        assert letter.unreadable
+    dead_letter = ours(read_dead_letter(found))
+    if dead_letter.event is None:
+        assert dead_letter.unreadable
         for send in (event_for_invoke, encoded_for_topic):
-            with pytest.raises(MessageUnreadable, match=re.escape(letter.unreadable)):
-                send(letter, run_id="run-1")
+            with pytest.raises(MessageUnreadable, match=re.escape(dead_letter.unreadable)):
+                send(dead_letter, run_id="run-1")
         return
-    payload = json.dumps(event_for_invoke(letter, run_id="run-1"), allow_nan=False).encode()
+    payload = json.dumps(event_for_invoke(dead_letter, run_id="run-1"), allow_nan=False).encode()
     (arrived,) = deliveries(json.loads(payload))
-    assert arrived.message == letter.message
-    attempt = min(letter.redrives + 1, MOST_ATTEMPTS)
+    assert arrived.message == dead_letter.message
+    attempt = min(dead_letter.redrives + 1, MOST_ATTEMPTS)
     assert arrived.redrive == Redrive(run_id="run-1", attempt=attempt)
-    encoded = encoded_for_topic(letter, run_id="run-1")
+    encoded = encoded_for_topic(dead_letter, run_id="run-1")
     values = {name: value.get("StringValue", "") for name, value in encoded.attributes.items()}
     assert encoded.size_bytes > 0
-    assert decode(encoded.body, values) == letter.message
+    assert decode(encoded.body, values) == dead_letter.message
 
 
 @pytest.mark.parametrize(
@@ -206,10 +212,10 @@ def test_what_can_be_read_is_sent_as_it_is_and_the_rest_says_why(found: dict[str
     [("an error that is a number", "5"), ("an error that is a list", '["a"]')],
 )
 def test_an_error_that_is_no_text_is_read_as_text(name: str, text: str) -> None:
-    letter = dead_letter(received(KNOWN[name]))
+    dead_letter = read_dead_letter(received(KNOWN[name]))
 
-    assert (letter.failure.kind, letter.failure.text) == (FailureKind.EXCEPTION, text)
-    assert letter.unreadable is None
+    assert (dead_letter.failure.kind, dead_letter.failure.text) == (FailureKind.EXCEPTION, text)
+    assert dead_letter.unreadable is None
 
 
 @pytest.mark.parametrize(
@@ -219,8 +225,8 @@ def test_an_error_that_is_no_text_is_read_as_text(name: str, text: str) -> None:
         ("a number without end", "the body holds a number that is too large"),
     ],
 )
-def test_a_value_that_cannot_be_makes_the_letter_unreadable(name: str, reason: str) -> None:
-    assert dead_letter(received(KNOWN[name])).unreadable == reason
+def test_a_value_that_cannot_be_makes_the_dead_letter_unreadable(name: str, reason: str) -> None:
+    assert read_dead_letter(received(KNOWN[name])).unreadable == reason
 
 
 @pytest.mark.parametrize(
@@ -229,17 +235,17 @@ def test_a_value_that_cannot_be_makes_the_letter_unreadable(name: str, reason: s
 def test_attributes_that_sns_never_wrote_are_not_published_without(attributes: str) -> None:
     body = with_odd(sns_event(SENT), ("Records", 0, "Sns", "MessageAttributes"), attributes)
 
-    assert "ttribute" in str(dead_letter(received(body)).unreadable)
+    assert "ttribute" in str(read_dead_letter(received(body)).unreadable)
 
 
 @pytest.mark.parametrize(
     "odd", [{"Attributes": None}, {"Attributes": {"SentTimestamp": "soon", "ApproximateReceiveCount": "x"}}]
 )
-def test_what_sqs_says_of_a_letter_may_be_missing_or_odd(odd: dict[str, Any]) -> None:
-    letter = dead_letter({**received(sns_event(SENT)), **odd, "MessageAttributes": ["x"]})
+def test_what_sqs_says_of_a_dead_letter_may_be_missing_or_odd(odd: dict[str, Any]) -> None:
+    dead_letter = read_dead_letter({**received(sns_event(SENT)), **odd, "MessageAttributes": ["x"]})
 
-    assert (letter.sent_at, letter.receive_count) == (None, 0)
-    assert letter.unreadable is None
+    assert (dead_letter.sent_at, dead_letter.receive_count) == (None, 0)
+    assert dead_letter.unreadable is None
 
 
 @pytest.mark.parametrize("attempt", [None, "x", -1, float("inf"), float("nan"), "9" * 5_000, [1]])
@@ -252,20 +258,22 @@ def test_a_run_id_that_no_redrive_wrote_is_none(run_id: object) -> None:
     assert redrive_of({"redrive": {"run_id": run_id, "attempt": 1}}) is None
 
 
-def test_a_defect_of_the_decoder_is_the_reason_of_its_letter_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_the_decoder_is_the_reason_of_its_dead_letter_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def defect(*_: object) -> None:
         raise KeyError("surprise")
 
     monkeypatch.setattr("b2bpilot.pipeline.dead_letter.deliveries", defect)
 
-    letter = dead_letter(received(sns_event(SENT), **ERROR))
-    assert letter.unreadable == "this version fails to read it: KeyError"
-    assert letter.event is None
+    dead_letter = read_dead_letter(received(sns_event(SENT), **ERROR))
+    assert dead_letter.unreadable == "this version fails to read it: KeyError"
+    assert dead_letter.event is None
 
 
 def test_a_reason_holds_no_phone_number_and_no_long_text() -> None:
     number, text = (
-        dead_letter(received(with_odd(sns_event(SENT), ("Records", 0, "Sns", "Message", "source"), odd)))
+        read_dead_letter(received(with_odd(sns_event(SENT), ("Records", 0, "Sns", "Message", "source"), odd)))
         for odd in ('"+15005550006"', json.dumps("two pallets, please " * 20))
     )
 
@@ -274,7 +282,7 @@ def test_a_reason_holds_no_phone_number_and_no_long_text() -> None:
 
 
 def test_a_rebuilt_event_has_lambdas_spelling() -> None:
-    event = event_for_invoke(ours(dead_letter(received(envelope(SENT)))), run_id="r")
+    event = event_for_invoke(ours(read_dead_letter(received(envelope(SENT)))), run_id="r")
 
     sns = event["Records"][0]["Sns"]
     assert sns["Subject"] is None

@@ -14,9 +14,9 @@ from b2bpilot.pipeline.addressee import Addressee, addressee_of, is_subscription
 from b2bpilot.pipeline.dead_letter import (
     DeadLetter,
     Shape,
-    dead_letter,
     encoded_for_topic,
     event_for_invoke,
+    read_dead_letter,
     with_owner,
 )
 from b2bpilot.pipeline.message import decode, encode
@@ -75,7 +75,7 @@ def destination(of: dict[str, Any], function: str = f"{PROCESSOR}:$LATEST") -> d
 
 
 def judged(body: str | dict[str, Any], known: Known | None = None) -> DeadLetter:
-    return with_owner(dead_letter(received(body)), known or Known())
+    return with_owner(read_dead_letter(received(body)), known or Known())
 
 
 def owner(body: str | dict[str, Any], known: Known | None = None) -> Ownership:
@@ -117,9 +117,9 @@ def test_what_our_redrive_sent_is_ours_when_it_names_no_live_subscription() -> N
 
 def test_the_mark_of_the_topic_route_reaches_every_subscriber_and_proves_nothing() -> None:
     found = received(encode(SENT).body, redrive_run_id=("String", "run-1"), redrive_attempt=("Number", "1"))
-    letter = with_owner(dead_letter(found), Known(is_shared=True))
+    dead_letter = with_owner(read_dead_letter(found), Known(is_shared=True))
 
-    assert (letter.redriven_by, letter.owner.ownership) == ("run-1", Ownership.UNKNOWN)
+    assert (dead_letter.redriven_by, dead_letter.owner.ownership) == ("run-1", Ownership.UNKNOWN)
 
 
 def test_a_function_of_ours_makes_a_record_ours_and_another_one_does_not() -> None:
@@ -137,30 +137,30 @@ def test_a_dead_letter_that_cannot_be_read_says_whose_it_is_all_the_same() -> No
     two["Records"] += event(OTHER_ARN)["Records"]
 
     for body in (found, two):
-        letter = judged(body)
-        assert letter.shape is Shape.UNREADABLE
-        assert letter.owner == BILLING
+        dead_letter = judged(body)
+        assert dead_letter.shape is Shape.UNREADABLE
+        assert dead_letter.owner == BILLING
 
 
 def test_what_was_adopted_is_sent_and_its_row_does_not_count() -> None:
-    letter = judged(event(GONE_ARN), Known(adopted=True))
+    dead_letter = judged(event(GONE_ARN), Known(adopted=True))
 
-    assert (letter.owner.is_ours, letter.owner.rows_count) == (True, False)
-    assert event_for_invoke(letter, run_id="r")["Records"]
+    assert (dead_letter.owner.is_ours, dead_letter.owner.rows_count) == (True, False)
+    assert event_for_invoke(dead_letter, run_id="r")["Records"]
 
 
 @pytest.mark.parametrize("arn", [OTHER_ARN, GONE_ARN, UNKNOWN_ARN])
 def test_what_is_not_ours_is_never_sent_by_any_route(arn: str) -> None:
-    letter = judged(event(arn))
+    dead_letter = judged(event(arn))
 
     for send in (event_for_invoke, encoded_for_topic):
         with pytest.raises(NotOurs):
-            send(letter, run_id="r")
+            send(dead_letter, run_id="r")
 
 
 def test_a_dead_letter_that_nobody_judged_is_not_sent() -> None:
     with pytest.raises(NotOurs, match="nobody was asked"):
-        event_for_invoke(dead_letter(received(sns_event(SENT))), run_id="r")
+        event_for_invoke(read_dead_letter(received(sns_event(SENT))), run_id="r")
 
 
 def test_an_envelope_keeps_its_own_subscription_on_its_way() -> None:
@@ -172,7 +172,7 @@ def test_an_envelope_keeps_its_own_subscription_on_its_way() -> None:
 
 def test_a_redriven_raw_dead_letter_keeps_what_it_is() -> None:
     sent = event_for_invoke(judged(encode(SENT).body), run_id="r")
-    again = dead_letter(received(json.loads(json.dumps(sent))))
+    again = read_dead_letter(received(json.loads(json.dumps(sent))))
 
     assert "EventSubscriptionArn" not in sent["Records"][0]
     assert (again.shape, again.redrives, again.message) == (Shape.RAW, 1, decode(encode(SENT).body))

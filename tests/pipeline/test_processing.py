@@ -193,9 +193,9 @@ def test_a_failed_message_is_completed_by_a_later_delivery(database: DatabaseMan
     sent = message(params={"NumMedia": "two"})
     with pytest.raises(MessageInvalid):
         process(delivery(sent), database=database, replier=None, lease=LEASE)
-    mended = message(message_id=sent.message_id, params={**sent.params, "NumMedia": "2"})
+    fixed = message(message_id=sent.message_id, params={**sent.params, "NumMedia": "2"})
 
-    assert process(delivery(mended), database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(delivery(fixed), database=database, replier=None, lease=LEASE) is Outcome.STORED
     stored = row(database, sent.message_id)
     assert (stored.num_media, stored.last_error) == (2, None)
 
@@ -393,7 +393,7 @@ def test_a_connection_that_the_server_ended_is_replaced_before_the_work(database
         assert database.count_by_status() == {}
 
 
-def test_a_connection_that_is_lost_during_a_statement_is_an_error_once_and_then_mended(
+def test_a_connection_that_is_lost_during_a_statement_is_an_error_once_and_then_fixed(
     database_url: str,
 ) -> None:
     with DatabaseManager(database_url) as database:

@@ -49,7 +49,7 @@ class Books:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is there at the end. Replies by receiver, dead letters by MessageSid; None where a letter names none."""
+    """What is there at the end. Replies by receiver, dead letters by MessageSid; None where a dead letter names none."""
 
     rows: Sequence[Row]
     replies: Mapping[str, int]
@@ -101,7 +101,7 @@ def _settle(
 ) -> None:
     name = f"{message.sid} ({message.phase})"
     _count_webhooks(message, figures, faults, name)
-    letters, replies = found.dead_letters.get(message.sid, 0), found.replies.get(message.sender, 0)
+    dead_letters, replies = found.dead_letters.get(message.sid, 0), found.replies.get(message.sender, 0)
     if len(rows) > 1:
         figures.doubled += 1
         faults.add("messages in more than one row", name)
@@ -110,13 +110,13 @@ def _settle(
         faults.add("messages that were answered more than once", name)
     if message.kind is Kind.POISON:
         figures.poison += 1
-        figures.dead_letters_of_poison += letters
-        if message.is_accepted and not letters:
+        figures.dead_letters_of_poison += dead_letters
+        if message.is_accepted and not dead_letters:
             figures.lost += 1
             faults.add("poisoned messages without a dead letter", name)
         return
-    figures.dead_letters += letters
-    if letters:
+    figures.dead_letters += dead_letters
+    if dead_letters:
         faults.add("dead letters of sound messages", name)
     done = [row.completed_at for row in rows if row.status == "completed" and row.completed_at is not None]
     if done:

@@ -89,7 +89,7 @@ class Upgrade:
 
     def _steady(self) -> None:
         """A phase in which nothing is changed. Rows that a dead run left lie there at its beginning. What it was sent must
-        be settled before the next one, which could mend what this one broke."""
+        be settled before the next one, which could fix what this one broke."""
         phase = self.traffic.phase
         for _ in range(LEFT_ROWS):
             self.left.append(self.table.leave(phase))

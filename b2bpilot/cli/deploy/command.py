@@ -109,6 +109,6 @@ def _deploy(pilot: Pilot, sam: Sam, found: Plan, *, builds: bool, asks: bool) ->
             raise
         raise PartlyFailed(
             f"{exc}. Stack {found.stack_name} has the queue {found.left.name} and nothing else",
-            hint="its dead letters are as they were: mend what sam said, and deploy again",
+            hint="its dead letters are as they were: fix what sam said, and deploy again",
         ) from exc
     pilot.output.record(deploy_view.fields(found), text=deploy_view.done(found))

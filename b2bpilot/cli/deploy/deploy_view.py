@@ -40,8 +40,8 @@ def _changed(plan: Plan) -> str:
 
 
 def _left(left: LeftQueue) -> Iterator[str]:
-    letters = many(left.letters, "dead letter")
-    yield f"  left       queue {left.name}, which no stack has, with about {letters}."
+    dead_letters = many(left.dead_letters, "dead letter")
+    yield f"  left       queue {left.name}, which no stack has, with about {dead_letters}."
     yield "             It is imported first, so that the stack has it and nothing in it is lost, with what these do:"
     yield from (f"               {command}" for command in left.commands())
 
@@ -62,9 +62,9 @@ def fields(plan: Plan) -> dict[str, object]:
 
 def done(plan: Plan) -> Iterator[Words]:
     yield f"Deployed {plan.stack_name} for {plan.architecture}."
-    if plan.left and plan.left.letters:
+    if plan.left and plan.left.dead_letters:
         yield (
-            f"The queue has about {many(plan.left.letters, 'dead letter')}. What names the deleted stack's subscription is sent with "
+            f"The queue has about {many(plan.left.dead_letters, 'dead letter')}. What names the deleted stack's subscription is sent with "
             + our_command("dlq", "redrive", "--adopt", "...")
             + "; "
             + our_command("dlq", "list")

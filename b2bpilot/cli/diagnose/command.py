@@ -14,7 +14,7 @@ from b2bpilot.cli.text.durations import parse_duration
 if TYPE_CHECKING:
     from b2bpilot.ops.diagnose.diagnosis import Diagnosis
     from b2bpilot.ops.diagnose.symptom import Symptom
-    from b2bpilot.ops.verify.world import World
+    from b2bpilot.ops.verify.deployment import Deployment
 
 FOUND_SOMETHING = 3
 
@@ -71,9 +71,9 @@ def _symptoms(pilot: Pilot, topics: Sequence[Topic], *, with_twilio: bool, secon
         return False
     with pilot.output.progress(f"Looking at {pilot.environment_name}: {_named(symptoms)}"):
         environment = pilot.environment  # without its stack nothing can be told
-        world = _world(pilot, with_twilio=with_twilio)
-        world.ask("stack", lambda: environment.stack)
-        found = operation(symptoms, world, check_seconds=seconds)
+        deployment = _deployment(pilot, with_twilio=with_twilio)
+        deployment.ask("stack", lambda: environment.stack)
+        found = operation(symptoms, deployment, check_seconds=seconds)
     return _show(pilot, found)
 
 
@@ -81,11 +81,11 @@ def _named(symptoms: Sequence[Symptom]) -> str:
     return ", ".join(symptom.value for symptom in symptoms)
 
 
-def _world(pilot: Pilot, *, with_twilio: bool) -> World:
+def _deployment(pilot: Pilot, *, with_twilio: bool) -> Deployment:
     from b2bpilot.cli.twilio.account import api_url_of
-    from b2bpilot.ops.verify.world import Choices, World
+    from b2bpilot.ops.verify.deployment import Choices, Deployment
 
-    return World(
+    return Deployment(
         name=pilot.environment_name,
         access=pilot.access,
         now=pilot.now(),
@@ -114,7 +114,7 @@ def _cost(pilot: Pilot, *, is_first: bool) -> bool:
     from b2bpilot.ops.cost.estimate import estimate
     from b2bpilot.ops.cost.loops import loops
     from b2bpilot.ops.cost.usage import usage
-    from b2bpilot.ops.verify.world import PROBE_TIMEOUTS
+    from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS
 
     with pilot.output.progress("Asking CloudWatch what was used this month"):
         used = usage(pilot.environment, now=pilot.now(), timeouts=PROBE_TIMEOUTS)

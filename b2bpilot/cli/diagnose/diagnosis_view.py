@@ -69,7 +69,7 @@ def _branch_fields(branch: Branch) -> dict[str, object]:
                 "status": one.status.value,
                 "answered": one.is_known and one.status is not Status.SKIPPED,
                 "seen": one.seen,
-                "run": one.mend,
+                "run": one.fix,
             }
             for one in branch.results
         ],
@@ -93,8 +93,8 @@ def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str
     is_seen = result.is_known and result.status is not Status.SKIPPED
     doubt = "" if is_seen else "not known: "
     yield from _wrapped(f"{doubt}{said(result)}{named}", output, INDENT)
-    if result.mend:
-        yield f"{INDENT}  {output.painted(result.mend, 'bold')}"
+    if result.fix:
+        yield f"{INDENT}  {output.painted(result.fix, 'bold')}"
 
 
 def _wrapped(text: str, output: Output, indent: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import group_view, owner_view
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.scheduled import export_scheduled
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
@@ -19,8 +19,8 @@ from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.export import Wanted
-    from b2bpilot.ops.dead_letters.look import Look
     from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.sweep import Look
 
 STDOUT = "-"
 
@@ -65,7 +65,7 @@ def export(
                 selection=selection,
                 origin=origin,
                 now=pilot.now(),
-                observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+                observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
             )
             found = _export(pilot, file, wanted, lines)
         _print(pilot, lines)
@@ -97,12 +97,12 @@ def _require_a_place(pilot: Pilot, file: str | None) -> str:
 
 
 def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:
-    """Write the letters into the file, or into `lines` what stdout gets."""
+    """Write the dead letters into the file, or into `lines` what stdout gets."""
     from b2bpilot.ops.dead_letters.export import export as write
     from b2bpilot.ops.dead_letters.export import export_to_file
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
-    queue = whole_queue_of(pilot.environment)
+    queue = receiving_queue_of(pilot.environment)
     return write(queue, lines, wanted) if file == STDOUT else export_to_file(queue, Path(file), wanted)
 
 
@@ -116,9 +116,9 @@ def _print(pilot: Pilot, lines: IO[bytes]) -> None:
 
 
 def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
-    from b2bpilot.ops.dead_letters.groups import owners_of
+    from b2bpilot.ops.dead_letters.causes import owners_of
 
-    what = f"{letters(len(found.found))}{group_view.of_group(found.names, selection)}"
+    what = f"{dead_letters(len(found.found))}{group_view.of_group(found.names, selection)}"
     if file == STDOUT:
         pilot.output.notice(f"Exported {what}")
     else:
@@ -138,7 +138,7 @@ def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
 
 
 def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
-    """Raises PartlyFailed; on stdout, where each line is a letter, no line is an error, whatever the output's form."""
+    """Raises PartlyFailed; on stdout, where each line is a dead letter, no line is an error, whatever the output's form."""
     from b2bpilot.ops.dead_letters.export import require_all_seen
 
     try:

@@ -17,7 +17,7 @@ from b2bpilot.cli.dlq.options import (
     YES,
     confirm,
     confirm_by_name,
-    letters,
+    dead_letters,
     rows,
 )
 from b2bpilot.cli.dlq.selection import selection_of
@@ -27,13 +27,13 @@ from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.discard import Discarded
+    from b2bpilot.ops.dead_letters.listing import Survey
     from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.survey import Survey
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
     from b2bpilot.ops.table.asked import Named
 
-Letters = Mapping[str, str | None]
+DeadLetters = Mapping[str, str | None]
 
 RUN = RunKind(
     typed="dlq discard",
@@ -54,14 +54,14 @@ def discard(
 ) -> None:
     """Take dead letters out of the queue. They are archived first: `dlq restore RUN` puts them back.
 
-    Exactly the letters of the plan are taken, none that arrives later, and none of another subscriber. Exit code 4: some were
+    Exactly the dead letters of the plan are taken, none that arrives later, and none of another subscriber. Exit code 4: some were
     not deleted, or could not be looked at.
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
     from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.dead_letters.causes import all_others, owners_of
     from b2bpilot.ops.dead_letters.discard import needs_name, parameters_of, write_plan
-    from b2bpilot.ops.dead_letters.groups import all_others, owners_of
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -77,9 +77,11 @@ def discard(
     if not planned:
         raise all_others(owners_of(found.look.found))
     by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
-    what = f"{letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
+    what = f"{dead_letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
     _confirm(pilot, f"Archive and delete {what}", by_name=by_name, typed=confirm_name, yes=yes)
-    parameters = dict(parameters_of(selection, letters=len(planned), names=found.look.names, by_name=by_name))
+    parameters = dict(
+        parameters_of(selection, dead_letters=len(planned), names=found.look.names, by_name=by_name)
+    )
     parameters["adopt"] = sorted(adopted)
     with new_run(pilot, "discard", reason=reason, parameters=parameters) as journal:
         write_plan(journal, planned)
@@ -103,7 +105,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     pilot.output.notice(named(pilot.table).told())
     more = f", and mark {rows(unmarked)} of messages that it deleted" if unmarked else ""
     confirm(
-        pilot, f"Archive and delete the {letters(len(left))} that run {record.run_id} left{more}", yes=yes
+        pilot,
+        f"Archive and delete the {dead_letters(len(left))} that run {record.run_id} left{more}",
+        yes=yes,
     )
     with resumed_run(pilot, record) as journal:
         patience_seconds = patience_after(record.last_at, now=pilot.now())
@@ -112,8 +116,8 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _survey(pilot: Pilot, selection: Selection) -> Survey:
+    from b2bpilot.ops.dead_letters.listing import queue_of, survey
     from b2bpilot.ops.dead_letters.scan import ours
-    from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
     queue = queue_of(pilot.environment)
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
@@ -124,12 +128,12 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
             retention=queue.attributes().retention,
             table=pilot.table,
             now=pilot.now(),
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
 
 
 def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bool) -> None:
-    from b2bpilot.ops.dead_letters.groups import owners_of
+    from b2bpilot.ops.dead_letters.causes import owners_of
 
     database = _database(pilot, found)
     plan = {
@@ -151,7 +155,7 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         pilot.output.notice(line)
     if copies := found.look.copies_left:
         pilot.output.notice(
-            f"{letters(copies)} more of the same messages in the queue, not discarded: no delivery of their messages "
+            f"{dead_letters(copies)} more of the same messages in the queue, not discarded: no delivery of their messages "
             "will be stored. Discard them, too."
         )
 
@@ -175,18 +179,18 @@ def _confirm(pilot: Pilot, action: str, *, by_name: bool, typed: str | None, yes
 def _discard(
     pilot: Pilot,
     journal: Journal,
-    planned: Letters,
+    planned: DeadLetters,
     *,
     known: Mapping[str, MessageState] | None = None,
     patience_seconds: float = 0,
 ) -> Discarded:
     from b2bpilot.ops.dead_letters.archive import Origin
     from b2bpilot.ops.dead_letters.discard import run_discard
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
-    with pilot.output.progress(f"Discarding {letters(len(planned))}") as tell, pilot.table() as table:
+    with pilot.output.progress(f"Discarding {dead_letters(len(planned))}") as tell, pilot.table() as table:
         return run_discard(
-            whole_queue_of(pilot.environment),
+            receiving_queue_of(pilot.environment),
             journal,
             planned,
             home=pilot.runs_home,
@@ -211,10 +215,10 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) ->
         "rows_not_marked": len(discarded.unmarked),
         "unseen": unseen,
     }
-    text = ["", f"Discarded {letters(discarded.deleted)}; {rows(discarded.marked)} marked as discarded"]
+    text = ["", f"Discarded {dead_letters(discarded.deleted)}; {rows(discarded.marked)} marked as discarded"]
     pilot.output.record({"discarded": fields}, text=text)
     show_problems(pilot, run_id, [*discarded.problems, *discarded.unmarked])
     if discarded.deleted:
         pilot.output.notice("Put back what was deleted: " + our_command("dlq", "restore", run_id))
     require_all_done(discarded, run_id=run_id)
-    others.require_none(unseen, what=f"{letters(discarded.deleted)} discarded")
+    others.require_none(unseen, what=f"{dead_letters(discarded.deleted)} discarded")

@@ -16,7 +16,7 @@ from b2bpilot.cli.text.plain import one_line
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.edit import Edit
-    from b2bpilot.ops.dead_letters.whole import WholeLetter
+    from b2bpilot.ops.dead_letters.received import ReceivedMessage
     from b2bpilot.ops.runs.record import RunRecord
 
 RUN = RunKind(
@@ -29,7 +29,7 @@ RUN = RunKind(
 
 def edit(
     ctx: typer.Context,
-    letter_id: Annotated[
+    dead_letter_id: Annotated[
         str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
     ],
     *,
@@ -40,13 +40,13 @@ def edit(
 ) -> None:
     """Correct the message inside a dead letter with $VISUAL or $EDITOR. The original is kept in the run's archive.
 
-    The edited letter goes into the queue with the original's failure attributes; then the original is deleted.
+    The edited dead letter goes into the queue with the original's failure attributes; then the original is deleted.
 
     Example: b2bpilot dlq edit -e staging 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc
     """
     pilot = pilot_of(ctx)
     adopted = pilot.environment.subscribers.adopt(adopt or ())
-    change = _edited(pilot, _letter(pilot, letter_id))
+    change = _edited(pilot, _dead_letter(pilot, dead_letter_id))
     if not change.is_change:
         pilot.output.record(
             {"edited": {"changed": False, "run_id": None}},
@@ -58,17 +58,17 @@ def edit(
     if dry_run:
         return
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
-    parameters = {"queue_message_id": change.letter.queue_message_id, "adopt": sorted(adopted)}
+    parameters = {"queue_message_id": change.dead_letter.queue_message_id, "adopt": sorted(adopted)}
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
-        from b2bpilot.ops.dead_letters.editing import replace_letter
+        from b2bpilot.ops.dead_letters.editing import replace_dead_letter
 
         with pilot.table() as table:
-            replace_letter(pilot.environment, journal, change, table=table, home=pilot.runs_home)
+            replace_dead_letter(pilot.environment, journal, change, table=table, home=pilot.runs_home)
     _end(pilot, journal.run_id)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
-    """Bring an interrupted edit to its end: the edited letter in the queue, the original out of it."""
+    """Bring an interrupted edit to its end: the edited dead letter in the queue, the original out of it."""
     from b2bpilot.ops.dead_letters.editing import is_done, resume_edit
 
     if is_done(record):
@@ -85,26 +85,28 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     _end(pilot, record.run_id)
 
 
-def _letter(pilot: Pilot, letter_id: str) -> WholeLetter:
-    """Return the letter to edit. Raises Refused when its message is completed."""
-    from b2bpilot.ops.dead_letters.edit import find_letter, require_editable
+def _dead_letter(pilot: Pilot, dead_letter_id: str) -> ReceivedMessage:
+    """Return the dead letter to edit. Raises Refused when its message is completed."""
+    from b2bpilot.ops.dead_letters.edit import find_dead_letter, require_editable
     from b2bpilot.ops.dead_letters.editing import row_state_of
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.inspect import identify
 
     with pilot.output.progress("Looking for the dead letter"):
-        letter = find_letter(whole_queue_of(pilot.environment), identify(letter_id), now=pilot.now())
+        dead_letter = find_dead_letter(
+            receiving_queue_of(pilot.environment), identify(dead_letter_id), now=pilot.now()
+        )
     with pilot.table() as table:
-        require_editable(letter, row_state_of(letter, table))
+        require_editable(dead_letter, row_state_of(dead_letter, table))
         is_known = "" if table.proof.is_proven else "Whether it is stored already is unknown: "
         pilot.output.notice(f"{is_known}{table.proof.told()}")
-    return letter
+    return dead_letter
 
 
-def _edited(pilot: Pilot, letter: WholeLetter) -> Edit:
+def _edited(pilot: Pilot, dead_letter: ReceivedMessage) -> Edit:
     from b2bpilot.ops.dead_letters.edit import edited, text_for_editor
 
-    return edited(letter, ask_editor(text_for_editor(letter), environ=pilot.environ))
+    return edited(dead_letter, ask_editor(text_for_editor(dead_letter), environ=pilot.environ))
 
 
 def _end(pilot: Pilot, run_id: str) -> None:

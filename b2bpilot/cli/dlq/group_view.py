@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import Words
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
 from b2bpilot.pipeline.message import format_time
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.groups import Cause, Group
+    from b2bpilot.ops.dead_letters.causes import Cause, Group
+    from b2bpilot.ops.dead_letters.listing import Survey
     from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.survey import Survey
 
 INDENT = "    "
 
@@ -43,7 +43,7 @@ def fields(group: Group) -> dict[str, object]:
 
 
 def lines(group: Group, *, now: datetime) -> Iterator[str]:
-    """Return a group for people: what it is, its times and rows, and a letter to look at."""
+    """Return a group for people: what it is, its times and rows, and a dead letter to look at."""
     yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
     facts = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
@@ -66,7 +66,7 @@ def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, 
 
 
 def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
-    from b2bpilot.ops.dead_letters.groups import cause_of_group
+    from b2bpilot.ops.dead_letters.causes import cause_of_group
 
     return cause_of_group(names, selection.group) if selection.group else None
 
@@ -76,7 +76,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[Words]:
     from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 
     look, groups = found.look, len(found.groups)
-    seen = f"saw {look.saw:,} of about {letters(look.about)}"
+    seen = f"saw {look.saw:,} of about {dead_letters(look.about)}"
     if look.about == 0:
         yield "The dead-letter queue is empty."
     elif not look.found:
@@ -133,7 +133,7 @@ def _repeated(group: Group) -> str:
     if not group.repeated:
         return ""
     messages = group.count - group.repeated
-    return f"{letters(group.count)} of {many(messages, 'message')}"
+    return f"{dead_letters(group.count)} of {many(messages, 'message')}"
 
 
 def _rows(group: Group) -> str:

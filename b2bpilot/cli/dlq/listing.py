@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import group_view
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
@@ -17,7 +17,7 @@ from b2bpilot.cli.output import Row
 
 if TYPE_CHECKING:
     from b2bpilot.aws.queue_attributes import RedrivePolicy
-    from b2bpilot.ops.dead_letters.survey import Survey
+    from b2bpilot.ops.dead_letters.listing import Survey
 
 FOUND_SOMETHING = 3
 
@@ -33,7 +33,7 @@ def list_(
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.ops.dead_letters.survey import queue_of, survey
+    from b2bpilot.ops.dead_letters.listing import queue_of, survey
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -49,7 +49,7 @@ def list_(
             retention=attributes.retention,
             table=pilot.table,
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
     _show(pilot, found, now=pilot.now())
     for line in group_view.summary(found, selection):

@@ -50,7 +50,7 @@ def rows(count: int) -> str:
     return many(count, "row")
 
 
-def letters(count: int) -> str:
+def dead_letters(count: int) -> str:
     return many(count, "dead letter")
 
 

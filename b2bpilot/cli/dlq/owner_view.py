@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 
 if TYPE_CHECKING:
     from b2bpilot.pipeline.owner import Owner
@@ -36,10 +36,10 @@ def line(owner: Owner, count: int) -> str:
 
     match owner.ownership:
         case Ownership.OTHER:
-            return f"{letters(count)} for {owner}: left as they are"
+            return f"{dead_letters(count)} for {owner}: left as they are"
         case Ownership.GONE:
-            return f"{letters(count)} of {owner}. --adopt {owner.name} takes them for the processor's"
+            return f"{dead_letters(count)} of {owner}. --adopt {owner.name} takes them for the processor's"
         case Ownership.OURS:
-            return f"{letters(count)} {owner}"
+            return f"{dead_letters(count)} {owner}"
         case Ownership.UNKNOWN:
-            return f"{letters(count)} {owner.whose}"
+            return f"{dead_letters(count)} {owner.whose}"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.engine import Handled, StageDone
-    from b2bpilot.ops.dead_letters.pace import Pace
-    from b2bpilot.ops.dead_letters.redrive import Watch
+    from b2bpilot.ops.redrive.run import Watch
+    from b2bpilot.ops.redrive.stages import Handled, StageDone
+    from b2bpilot.ops.sending.pace import Pace
 
 SHOW_EVERY_SECONDS = 0.2
 
@@ -27,7 +27,7 @@ class RedriveDisplay:
 
     def watch(self) -> Watch:
         from b2bpilot.cli.dlq.redrive_report import too_many_attributes
-        from b2bpilot.ops.dead_letters.redrive import Watch
+        from b2bpilot.ops.redrive.run import Watch
 
         return Watch(
             taking=self._taking,
@@ -46,8 +46,8 @@ class RedriveDisplay:
         if self._live:
             self._tell("Looking at the dead-letter queue")
 
-    def _window(self, letters: int, more: bool) -> None:
-        self._total += letters
+    def _window(self, dead_letters: int, more: bool) -> None:
+        self._total += dead_letters
         self._more = more
 
     def _batch(self, handled: Sequence[Handled]) -> None:

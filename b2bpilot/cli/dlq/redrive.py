@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.dlq import redrive_options as options
-from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, dead_letters
 from b2bpilot.cli.dlq.progress import RedriveDisplay
 from b2bpilot.cli.dlq.redrive_options import Engine, Via
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
@@ -26,11 +26,11 @@ from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.plan import Plan
-    from b2bpilot.ops.dead_letters.redrive import Redrive
-    from b2bpilot.ops.dead_letters.redriving import Order
-    from b2bpilot.ops.dead_letters.summary import Summary
     from b2bpilot.ops.dead_letters.taking import Taken
+    from b2bpilot.ops.redrive.plan import Plan
+    from b2bpilot.ops.redrive.prepare import Order
+    from b2bpilot.ops.redrive.run import Redrive
+    from b2bpilot.ops.redrive.summary import Summary
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
@@ -62,19 +62,19 @@ def redrive(
 ) -> None:
     """Send dead letters back to the processor, and prove by the rows what became of each.
 
-    What is already completed is only removed. Letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
+    What is already completed is only removed. Dead letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
     last, or with --via async and topic the one after it. What is for another subscriber of the topic is left as it is. Exit
     code 0: all completed; 4: some are not, and where they are, or could not be looked at.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
-    from b2bpilot.ops.dead_letters import redriving
+    from b2bpilot.ops.redrive import prepare as redriving
 
     pilot = pilot_of(ctx)
     selection = checked_selection(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
     if rate is not None and not math.isfinite(rate):
-        raise UsageError(f"--rate: {rate:g} is not a number of letters per second")
+        raise UsageError(f"--rate: {rate:g} is not a number of dead letters per second")
     if engine is Engine.LAMBDA:
         options.refuse_what_lambda_cannot(ctx)
         redrive_inside_aws(
@@ -109,7 +109,8 @@ def redrive(
 def _redrive_from_here(
     pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
 ) -> None:
-    from b2bpilot.ops.dead_letters import redriving, unseen
+    from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.redrive import prepare as redriving
 
     with pilot.table() as table:
         run = redriving.prepare(pilot.environment, table, order, failed_before=failed_before(pilot))
@@ -139,7 +140,8 @@ def _redrive_from_here(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
-    from b2bpilot.ops.dead_letters import redriving, resuming
+    from b2bpilot.ops.redrive import prepare as redriving
+    from b2bpilot.ops.redrive import resume as resuming
 
     with pilot.table() as table:
         order, run, rest = resuming.prepare(pilot.environment, table, record, now=pilot.now())
@@ -177,13 +179,13 @@ def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
     finally:
         if run.not_released:
             pilot.output.notice(
-                f"{letters(run.not_released)} could not be given back; visible again within {HIDDEN_SECONDS} s."
+                f"{dead_letters(run.not_released)} could not be given back; visible again within {HIDDEN_SECONDS} s."
             )
 
 
 def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
     """Write the plan where a file was named that does not exist yet."""
-    from b2bpilot.ops.dead_letters.frozen import freeze
+    from b2bpilot.ops.redrive.frozen_plan import freeze
 
     if plan_file is None or plan_file.exists():
         return False
@@ -196,8 +198,11 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
         now=pilot.now(),
     )
     pilot.output.record(
-        {"frozen": {"file": str(plan_file), "letters": len(frozen.letters)}},
-        text=["", f"Wrote the plan of {letters(len(frozen.letters))} to {plan_file}. Nothing was sent."],
+        {"frozen": {"file": str(plan_file), "letters": len(frozen.dead_letters)}},
+        text=[
+            "",
+            f"Wrote the plan of {dead_letters(len(frozen.dead_letters))} to {plan_file}. Nothing was sent.",
+        ],
     )
     return True
 

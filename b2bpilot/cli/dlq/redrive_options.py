@@ -72,7 +72,7 @@ WAIT = Annotated[
         metavar="DURATION",
     ),
 ]
-FORCE = Annotated[bool, typer.Option("--force", help="Take more than 1,000 letters.")]
+FORCE = Annotated[bool, typer.Option("--force", help="Take more than 1,000 dead letters.")]
 
 
 MEANINGLESS_INSIDE_AWS = {

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row, paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.plan import Plan
-    from b2bpilot.ops.dead_letters.redrive import Redrive
-    from b2bpilot.ops.dead_letters.redriving import Order
-    from b2bpilot.ops.dead_letters.summary import Summary, Unfinished
     from b2bpilot.ops.dead_letters.taking import Taken
+    from b2bpilot.ops.redrive.plan import Plan
+    from b2bpilot.ops.redrive.prepare import Order
+    from b2bpilot.ops.redrive.run import Redrive
+    from b2bpilot.ops.redrive.summary import Summary, Unfinished
     from b2bpilot.ops.table.row_state import Asked
 
 SHOWN = 20
@@ -50,7 +50,7 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
     pilot.output.lines(paragraphs(text))
     pilot.output.rows("planned", _plan_rows(plan))
     if order.frozen is not None:
-        _show_gone(pilot, order.frozen.gone(item.letter.queue_message_id for item in plan.items))
+        _show_gone(pilot, order.frozen.gone(item.dead_letter.queue_message_id for item in plan.items))
     for line in _plan_notices(order, taken, plan, run, discarded):
         pilot.output.notice(line)
 
@@ -58,10 +58,12 @@ def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive
 def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
     """How many of its dead letters each run discarded, as their rows say."""
     from b2bpilot.ops.dead_letters.asked import asked_of
-    from b2bpilot.ops.dead_letters.plan import Decision
+    from b2bpilot.ops.redrive.plan import Decision
     from b2bpilot.ops.table.row_state import discarded_in
 
-    marked = discarded_in(run.table, (asked_of(letter) for letter in plan.letters(Decision.DISCARDED)))
+    marked = discarded_in(
+        run.table, (asked_of(dead_letter) for dead_letter in plan.dead_letters(Decision.DISCARDED))
+    )
     return Counter(marked.values())
 
 
@@ -86,7 +88,7 @@ def _plan_fields(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redr
 
 
 def _plan_text(pilot: Pilot, order: Order, run: Redrive) -> list[str]:
-    from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
+    from b2bpilot.ops.redrive.prepare import consequence, last_stage
 
     limits, wait, database = order.request.limits, order.request.wait, run.table.proof
     proof = wait if database.is_proven else timedelta()
@@ -146,13 +148,13 @@ def _none(run: Redrive) -> str:
 def too_many_attributes(count: int) -> str:
     """Return what SNS does not say: it takes the message, and no subscriber with raw delivery gets it."""
     return (
-        f"{letters(count)} would have more than 10 attributes with the redrive's own two: SNS delivers "
+        f"{dead_letters(count)} would have more than 10 attributes with the redrive's own two: SNS delivers "
         f"{'it' if count == 1 else 'them'}, but not to subscribers with raw delivery"
     )
 
 
 def _show_gone(pilot: Pilot, messages: list[Asked]) -> None:
-    """A plan that was frozen a while ago may name letters that somebody has taken care of since."""
+    """A plan that was frozen a while ago may name dead letters that somebody has taken care of since."""
     if gone := [message.message_id for message in messages]:
         shown = ", ".join(gone[:SHOWN]) + (", ..." if len(gone) > SHOWN else "")
         pilot.output.record(
@@ -180,32 +182,34 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 
 def told(summary: Summary) -> list[str]:
-    """Return what became of the letters, a line each."""
+    """Return what became of the dead letters, a line each."""
     from b2bpilot.ops.dead_letters.unseen import counted
 
     lines = []
     if summary.completed or summary.rows_asked:
         whose = "whose message is completed, as its row says"
         several = "whose messages are completed, as their rows say"
-        lines.append(f"{letters(summary.completed)} {whose if summary.completed == 1 else several}")
+        lines.append(f"{dead_letters(summary.completed)} {whose if summary.completed == 1 else several}")
     if summary.processed:
-        lines.append(f"{letters(summary.processed)} processed, as the function said; no row was asked")
+        lines.append(f"{dead_letters(summary.processed)} processed, as the function said; no row was asked")
     if summary.removed:
         were = "was completed before and is" if summary.removed == 1 else "were completed before and are"
-        lines.append(f"{letters(summary.removed)} {were} only removed from the queue")
+        lines.append(f"{dead_letters(summary.removed)} {were} only removed from the queue")
     if summary.set_aside:
-        lines.append(f"{letters(summary.set_aside)} left in the queue, as planned")
+        lines.append(f"{dead_letters(summary.set_aside)} left in the queue, as planned")
     if summary.not_sent:
         lines.append(
-            f"{letters(summary.not_sent)} not sent: a stage had too many failures. They are still in the queue"
+            f"{dead_letters(summary.not_sent)} not sent: a stage had too many failures. They are still in the queue"
         )
     if summary.has_more:
-        lines.append("it stopped before it came to all letters: the others are in the queue as they were")
+        lines.append(
+            "it stopped before it came to all dead letters: the others are in the queue as they were"
+        )
     if summary.unseen:
         lines.append(counted(summary.unseen))
     if summary.unfinished:
         known = "not completed" if summary.rows_asked else "not known to be completed"
-        lines.append(f"{letters(len(summary.unfinished))} {known}:")
+        lines.append(f"{dead_letters(len(summary.unfinished))} {known}:")
     return lines
 
 

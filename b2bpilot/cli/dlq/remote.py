@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.runs.kind import RunKind
@@ -17,9 +17,9 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.remote import Running
-    from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
     from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome
+    from b2bpilot.ops.redrive_in_aws.switch import Running
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import Named
@@ -40,9 +40,9 @@ def redrive_inside_aws(
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
     from b2bpilot.ops.dead_letters import unseen
-    from b2bpilot.ops.dead_letters.redriving import processor_of
-    from b2bpilot.ops.dead_letters.remote import concurrency_for, mapping_of, redriving, require_off
-    from b2bpilot.ops.dead_letters.remote_proof import require_not_only_others
+    from b2bpilot.ops.redrive.prepare import processor_of
+    from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
+    from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, redriving, require_off
     from b2bpilot.pipeline.remote_run import Evidence
 
     if not selection.is_everything:
@@ -88,8 +88,8 @@ def redrive_inside_aws(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
     """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
-    from b2bpilot.ops.dead_letters.remote import rejoining, require_interrupted
-    from b2bpilot.ops.dead_letters.remote_proof import Backlog
+    from b2bpilot.ops.redrive_in_aws.proof import Backlog
+    from b2bpilot.ops.redrive_in_aws.switch import rejoining, require_interrupted
     from b2bpilot.ops.table.row_state import Asked
 
     require_interrupted(record)
@@ -113,8 +113,8 @@ RUN = RunKind(
 
 def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
     """Look at the queue, and meanwhile at the database that proves it at the end."""
-    from b2bpilot.ops.dead_letters.remote_proof import take_stock
-    from b2bpilot.ops.dead_letters.survey import queue_of
+    from b2bpilot.ops.dead_letters.listing import queue_of
+    from b2bpilot.ops.redrive_in_aws.proof import take_stock
     from b2bpilot.ops.table.asked import named
 
     queue, now = queue_of(pilot.environment), pilot.now()
@@ -123,7 +123,7 @@ def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
         backlog = take_stock(
             queue,
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
             subscribers=pilot.environment.subscribers,
         )
         return backlog, naming.result()
@@ -140,9 +140,9 @@ def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, int]:
 def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
 ) -> tuple[str, Outcome]:
-    """Return why the run ended, and what became of the letters."""
-    from b2bpilot.ops.dead_letters.remote_proof import conclude, journal_entries
-    from b2bpilot.ops.dead_letters.survey import queue_of
+    """Return why the run ended, and what became of the dead letters."""
+    from b2bpilot.ops.dead_letters.listing import queue_of
+    from b2bpilot.ops.redrive_in_aws.proof import conclude, journal_entries
 
     try:
         with running as on, pilot.output.progress("Waiting for the redriver") as tell:

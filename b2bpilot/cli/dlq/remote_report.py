@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.output import paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome
-    from b2bpilot.ops.dead_letters.remote_watch import Reading
+    from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome
+    from b2bpilot.ops.redrive_in_aws.watch import Reading
     from b2bpilot.ops.table.asked import Named
 
 SET_ASIDE = "unreadable, or redriven 3 times already"
@@ -62,7 +62,7 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> Non
     pilot.output.record({"summary": fields}, text=[])
     pilot.output.lines(paragraphs(["", f"Ended: {why}", *_told(outcome)]))
     if not outcome.is_everything_completed:
-        pilot.output.notice("Each letter: " + our_command("runs", "show", run_id))
+        pilot.output.notice("Each dead letter: " + our_command("runs", "show", run_id))
 
 
 def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: float) -> Iterator[str]:
@@ -71,16 +71,16 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
     elif not backlog.messages:
         yield "There is no dead letter that a redrive can send."
     else:
-        yield f"Let AWS redrive {letters(len(backlog.messages))} of {pilot.environment}, {concurrency} at once"
+        yield f"Let AWS redrive {dead_letters(len(backlog.messages))} of {pilot.environment}, {concurrency} at once"
         yield "  each is tried once: deleted is only what the processor completed, what fails stays in the queue"
         yield f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed,"
         yield "  when the processor takes nothing for two minutes, and after six hours at the latest"
     yield from owner_view.lines(backlog.owners)
     if (own := backlog.set_aside - backlog.others) > 0:
-        yield f"{letters(own)} left alone: {SET_ASIDE}"
+        yield f"{dead_letters(own)} left alone: {SET_ASIDE}"
     if backlog.unseen:
         yield (
-            f"About {letters(backlog.unseen)} more could not be looked at: held by a consumer, delayed, or counted by mistake, as "
+            f"About {dead_letters(backlog.unseen)} more could not be looked at: held by a consumer, delayed, or counted by mistake, as "
             "SQS's counters are approximate. What becomes visible is redriven, too"
         )
 

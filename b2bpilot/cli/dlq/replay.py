@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import replay_view as view
-from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, letters
+from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, dead_letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.kind import RunKind
@@ -21,10 +21,10 @@ from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
-    from b2bpilot.ops.dead_letters.replay import Outcome
-    from b2bpilot.ops.dead_letters.routes import Invokable
     from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.spool import Spool
+    from b2bpilot.ops.dead_letters.temporary_store import Spool
+    from b2bpilot.ops.redrive.replay import Outcome
+    from b2bpilot.ops.redrive.routes import Invokable
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -66,8 +66,8 @@ def replay(
     """
     from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.archive import require_whole
-    from b2bpilot.ops.dead_letters.replay import require_readable
-    from b2bpilot.ops.dead_letters.spool import Spool
+    from b2bpilot.ops.dead_letters.temporary_store import Spool
+    from b2bpilot.ops.redrive.replay import require_readable
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -93,15 +93,15 @@ def replay(
             counts = _run(pilot, copies, function, journal, local=local)
     view.end(pilot, journal.run_id, counts)
     require_whole(copies.cut)
-    unseen.require_none(copies.unseen, what=f"copies of {letters(counts['processed'])} processed")
+    unseen.require_none(copies.unseen, what=f"copies of {dead_letters(counts['processed'])} processed")
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Process the copies of which an interrupted replay has no result, from where it had them."""
-    from b2bpilot.ops.dead_letters import replay as operation
     from b2bpilot.ops.dead_letters.discard import NOT_FOUND, require_whole_plan
     from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.spool import Spool
+    from b2bpilot.ops.dead_letters.temporary_store import Spool
+    from b2bpilot.ops.redrive import replay as operation
 
     require_whole_plan(record)
     left = operation.remaining(record)
@@ -126,7 +126,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Counter[str]:
-    from b2bpilot.ops.dead_letters.replay import not_ours, unreadable, write_plan
+    from b2bpilot.ops.redrive.replay import not_ours, unreadable, write_plan
 
     write_plan(journal, copies.chosen)
     left_out = chain(unreadable(copies.unreadable), not_ours(copies.others))
@@ -153,27 +153,27 @@ def _copies(
     from b2bpilot.ops.dead_letters import copies
     from b2bpilot.ops.dead_letters.archive import Origin
     from b2bpilot.ops.dead_letters.export import Wanted
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:
         return copies.copies_from_file(
             file, spool, selection, judge=pilot.environment.subscribers.judge, now=now, most=most
         )
-    origin, queue = Origin.of(pilot.environment), whole_queue_of(pilot.environment)
+    origin, queue = Origin.of(pilot.environment), receiving_queue_of(pilot.environment)
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         wanted = Wanted(
             selection=selection,
             origin=origin,
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
         return copies.copies_from_queue(queue, spool, wanted, most=most)
 
 
 def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]:
     from b2bpilot.aws.functions import Function
-    from b2bpilot.ops.dead_letters.local_function import local_function
+    from b2bpilot.ops.redrive.local_function import local_function
 
     if local:
         return local_function(pilot.database_url)
@@ -182,7 +182,7 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
 
 
 def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Iterator[Outcome]:
-    from b2bpilot.ops.dead_letters.replay import replay as run
+    from b2bpilot.ops.redrive.replay import replay as run
 
     workers = 1 if local else WORKERS
-    return run(copies.letters(), function, journal, run_id=journal.run_id, workers=workers)
+    return run(copies.dead_letters(), function, journal, run_id=journal.run_id, workers=workers)

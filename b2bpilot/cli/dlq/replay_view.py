@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
@@ -17,14 +17,14 @@ from b2bpilot.cli.runs.running import SHOWN
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
-    from b2bpilot.ops.dead_letters.replay import Outcome
     from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.redrive.replay import Outcome
     from b2bpilot.ops.runs.record import RunRecord
 
 
 def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bool) -> None:
     """Tell programs what is meant; people read it where they are asked."""
-    from b2bpilot.ops.dead_letters.groups import owners_of
+    from b2bpilot.ops.dead_letters.causes import owners_of
 
     plan = {
         "letters": len(copies.chosen),
@@ -62,7 +62,7 @@ def rest(
 ) -> list[str]:
     """Return for people what an interrupted run has left to do."""
     lines = [
-        f"Process copies of {letters(len(copies.chosen))} that run {record.run_id} left {_place(pilot, local=local)}:",
+        f"Process copies of {dead_letters(len(copies.chosen))} that run {record.run_id} left {_place(pilot, local=local)}:",
         f"  {pilot.environment}",
     ]
     if gone:
@@ -82,17 +82,17 @@ def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]
 
 def end(pilot: Pilot, run_id: str, counts: Counter[str]) -> None:
     """Raises PartlyFailed unless every copy was processed."""
-    from b2bpilot.ops.dead_letters.replay import require_all_processed
+    from b2bpilot.ops.redrive.replay import require_all_processed
 
     pilot.output.record({"summary": {"run_id": run_id, "counts": dict(counts)}}, text=())
-    pilot.output.notice(f"Processed copies of {counts['processed']:,}; the queue keeps its letters.")
+    pilot.output.notice(f"Processed copies of {counts['processed']:,}; the queue keeps its dead letters.")
     require_all_processed(counts, run_id=run_id)
 
 
 def _chosen(copies: Copies) -> str:
     if len(copies.readable) < copies.processable:
-        return f"the first {len(copies.readable):,} of {letters(copies.processable)}"
-    return letters(len(copies.readable))
+        return f"the first {len(copies.readable):,} of {dead_letters(copies.processable)}"
+    return dead_letters(len(copies.readable))
 
 
 def _place(pilot: Pilot, *, local: bool) -> str:
@@ -100,7 +100,7 @@ def _place(pilot: Pilot, *, local: bool) -> str:
 
 
 def _left_out(copies: Copies) -> Iterator[str]:
-    from b2bpilot.ops.dead_letters.groups import owners_of
+    from b2bpilot.ops.dead_letters.causes import owners_of
 
     if copies.unreadable:
         yield f"{len(copies.unreadable):,} cannot be read and are left out."
@@ -113,7 +113,7 @@ def _unseen(copies: Copies) -> Iterator[str]:
     if copies.cut:
         yield f"{copies.cut} is cut: the dead letter in it cannot be read, and is left out."
     if copies.unseen:
-        yield f"Saw {copies.saw:,} of about {letters(copies.about)}: {THE_OTHERS}."
+        yield f"Saw {copies.saw:,} of about {dead_letters(copies.about)}: {THE_OTHERS}."
 
 
 def _rows(pilot: Pilot, outcomes: Iterable[Outcome], counts: Counter[str]) -> Iterator[Row]:

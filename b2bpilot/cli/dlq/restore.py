@@ -11,7 +11,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, letters, rows
+from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, dead_letters, rows
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.runs.app import early, in_environment_of
 from b2bpilot.cli.runs.kind import RunKind
@@ -46,7 +46,7 @@ def restore(
     *,
     dry_run: DRY_RUN = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Put letters of another environment into this one's queue.")
+        bool, typer.Option("--force", help="Put dead letters of another environment into this one's queue.")
     ] = False,
     reason: REASON = None,
     yes: YES = False,
@@ -70,7 +70,7 @@ def restore(
         if not (plan.acts or marks.acts):
             require_whole(plan.cut)
             return
-        confirm(pilot, f"Put {letters(plan.to_send)} back into the dead-letter queue", yes=yes)
+        confirm(pilot, f"Put {dead_letters(plan.to_send)} back into the dead-letter queue", yes=yes)
         parameters = {"source": str(found.path), "letters": plan.to_send, "force": force}
         with new_run(pilot, "restore", reason=reason, parameters=parameters) as journal:
             done = _restore(pilot, journal, plan, marks, table)
@@ -90,7 +90,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         if not (plan.acts or marks.acts):
             pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
             return
-        confirm(pilot, f"Put the {letters(plan.to_send)} back that run {record.run_id} left", yes=yes)
+        confirm(pilot, f"Put the {dead_letters(plan.to_send)} back that run {record.run_id} left", yes=yes)
         with resumed_run(pilot, record) as journal:
             done = _restore(pilot, journal, plan, marks, table)
     _end(pilot, journal.run_id, done, marks)
@@ -116,11 +116,11 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
 
 
 def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> RestorePlan:
-    """Decide and show it. Raises Refused for letters of another environment."""
+    """Decide and show it. Raises Refused for dead letters of another environment."""
     from b2bpilot.ops.dead_letters.archive import Origin, require_readable
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
     from b2bpilot.ops.dead_letters.source import require_same_origin
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
     from b2bpilot.ops.runs.runs import records
     from b2bpilot.ops.table.asked import name_of
 
@@ -129,18 +129,18 @@ def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> Res
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         plan = plan_restore(
             found.path,
-            whole_queue_of(pilot.environment),
+            receiving_queue_of(pilot.environment),
             before=sent_before(runs, origin, pilot.clock),
             discarded=found.discarded,
             now=pilot.now(),
             with_owner=pilot.environment.subscribers.judge,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
     require_readable(plan.cut, read=len(plan.decisions))
     require_same_origin(plan, origin, force=force)
     database = name_of(table) if plan.asked else None
     counts = {decision.value: count for decision, count in plan.counts().items()}
-    text = [f"{letters(count)}: {decision}" for decision, count in counts.items()]
+    text = [f"{dead_letters(count)}: {decision}" for decision, count in counts.items()]
     pilot.output.record(
         {
             "plan": counts,
@@ -187,11 +187,11 @@ class Done:
 
 
 def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: Marks, table: AskedTable) -> Done:
+    from b2bpilot.ops.dead_letters.received import sender_of
     from b2bpilot.ops.dead_letters.restore import Restore
     from b2bpilot.ops.dead_letters.unmarking import take_back
-    from b2bpilot.ops.dead_letters.whole import sender_of
 
-    with pilot.output.progress(f"Putting back {letters(plan.to_send)}") as tell:
+    with pilot.output.progress(f"Putting back {dead_letters(plan.to_send)}") as tell:
         restore = Restore(
             sender=sender_of(pilot.environment),
             journal=journal,
@@ -216,7 +216,7 @@ def _end(pilot: Pilot, run_id: str, done: Done, marks: Marks) -> None:
         "rows_taken_back": done.rows_back,
     }
     pilot.output.record(
-        {"restored": fields}, text=["", f"Put {letters(restored.put_back)} back into the queue"]
+        {"restored": fields}, text=["", f"Put {dead_letters(restored.put_back)} back into the queue"]
     )
     show_problems(pilot, run_id, restored.problems)
     require_all_put_back(restored)

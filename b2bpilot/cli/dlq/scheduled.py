@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.paths import absolute
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 def export_scheduled(pilot: Pilot, folder: str | None) -> None:
     """Copy the dead letters that no earlier scheduled archive holds. Raises PartlyFailed when not all could be seen."""
     from b2bpilot.ops.dead_letters.archive import Origin
+    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.dead_letters.scheduled import export_new, folder_of, remember, require_all_seen
-    from b2bpilot.ops.dead_letters.whole import whole_queue_of
 
     origin = Origin.of(pilot.environment)
     place = absolute(folder) if folder else folder_of(pilot.runs_home, origin)
-    done = export_new(whole_queue_of(pilot.environment), place, origin=origin, now=pilot.now())
+    done = export_new(receiving_queue_of(pilot.environment), place, origin=origin, now=pilot.now())
     remember(pilot.runs_home, origin, place)
     _show(pilot, done)
     require_all_seen(done)
@@ -36,7 +36,7 @@ def _show(pilot: Pilot, done: Scheduled) -> None:
         "complete": done.look.is_complete,
     }
     if done.path or pilot.output.format is not Format.TABLE:
-        text = [f"Exported {letters(done.new)} that no earlier archive holds to {done.path}"]
+        text = [f"Exported {dead_letters(done.new)} that no earlier archive holds to {done.path}"]
         pilot.output.record({"exported": fields}, text=text)
     for broken in done.unreadable:
         pilot.output.notice(f"What an earlier archive holds is unknown, and copied again: {broken}")

@@ -56,7 +56,7 @@ FILTERS = (
     Filter(
         name="where",
         metavar="EXPR",
-        help="Only those for which this JMESPath expression is true; fields: failure.*, message.*, params.*, letter.*.",
+        help="Only those for which this JMESPath expression is true; fields: failure.*, message.*, params.*, dead letter.*.",
     ),
 )
 

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from b2bpilot.cli.dlq import letter_view
-from b2bpilot.cli.dlq.options import letters
+from b2bpilot.cli.dlq import dead_letter_view
+from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import pilot_of
 from b2bpilot.cli.runs.running import failed_before
 
 
 def show(
     ctx: typer.Context,
-    letter_id: Annotated[
+    dead_letter_id: Annotated[
         str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
     ],
     *,
@@ -26,11 +26,11 @@ def show(
     """
     from b2bpilot.aws.logs import LogGroup
     from b2bpilot.ops.dead_letters import show as operation
-    from b2bpilot.ops.dead_letters.survey import queue_of
+    from b2bpilot.ops.dead_letters.listing import queue_of
     from b2bpilot.ops.inspect import identify
 
     pilot = pilot_of(ctx)
-    wanted = identify(letter_id)
+    wanted = identify(dead_letter_id)
     environment, now = pilot.environment, pilot.now()
     queue = queue_of(environment)
     with pilot.output.progress("Looking for the dead letter") as tell:
@@ -44,9 +44,9 @@ def show(
             ),
             failed_before=failed_before(pilot),
             now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {letters(about)}"),
+            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
     pilot.output.pairs(
-        {"dead_letter": letter_view.fields(shown, reveal=reveal)},
-        text=letter_view.story(shown, reveal=reveal, now=now),
+        {"dead_letter": dead_letter_view.fields(shown, reveal=reveal)},
+        text=dead_letter_view.story(shown, reveal=reveal, now=now),
     )

@@ -11,7 +11,7 @@ from b2bpilot.cli.text.durations import parse_since
 from b2bpilot.errors import AwsError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.inspect.surroundings import Sources
+    from b2bpilot.ops.inspect.context import Sources
 
 
 def inspect(
@@ -40,10 +40,10 @@ def inspect(
     Example: b2bpilot inspect -e prod SM00000000000000000000000000000001
     """
     from b2bpilot.cli.inspect import inspection
+    from b2bpilot.ops.inspect.context import Surroundings
     from b2bpilot.ops.inspect.identity import clue
     from b2bpilot.ops.inspect.inspection import Inspection
     from b2bpilot.ops.inspect.inspection import inspect as operation
-    from b2bpilot.ops.inspect.surroundings import Surroundings
 
     pilot = pilot_of(ctx)
     wanted = clue(id_)

@@ -98,9 +98,9 @@ def verdicts(checks: Sequence[Check]) -> Iterator[str]:
 
 def cleaned(report: Report) -> Iterator[Words]:
     done = report.cleaning
-    if done.rows or done.letters:
-        letters = f" and {many(done.letters, 'dead letter')}" if done.letters else ""
-        yield f"Removed {many(done.rows, 'row')}{letters}"
+    if done.rows or done.dead_letters:
+        dead_letters = f" and {many(done.dead_letters, 'dead letter')}" if done.dead_letters else ""
+        yield f"Removed {many(done.rows, 'row')}{dead_letters}"
     for line in done.left:
         yield "Left there: " + line
 

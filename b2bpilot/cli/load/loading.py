@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.loaded import Loaded
     from b2bpilot.ops.load.plan import Plan
     from b2bpilot.ops.load.report import Report
-    from b2bpilot.ops.load.world import World
+    from b2bpilot.ops.load.target import LoadTarget
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
@@ -98,17 +98,17 @@ def _prove(  # noqa: PLR0917  # what a proof takes
     pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal, clock: Machine
 ) -> Report:
     from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.world import World
+    from b2bpilot.ops.load.target import LoadTarget
 
-    world = World(environment=pilot.environment, clock=pilot.now)
+    target = LoadTarget(environment=pilot.environment, clock=pilot.now)
     with pilot.output.progress(f"Waiting for {many(len(loaded.accepted_ids()), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
         run.wait_for_rows(table, loaded, timeout=ending.wait, observe=display)
         tell("Asking the dead-letter queue and CloudWatch")
-        report = run.judge(loaded, table, world, clock=clock)
+        report = run.judge(loaded, table, target, clock=clock)
         if not ending.keep:
             tell("Removing the test messages")
-            report = _clean(table, world, loaded, report)
+            report = _clean(table, target, loaded, report)
     journal.finish(
         {
             "accepted": report.accepted,
@@ -120,7 +120,7 @@ def _prove(  # noqa: PLR0917  # what a proof takes
     return report
 
 
-def _clean(table: AskedTable, world: World, loaded: Loaded, report: Report) -> Report:
+def _clean(table: AskedTable, target: LoadTarget, loaded: Loaded, report: Report) -> Report:
     """Only what was proved is removed: what is not is needed to find out why."""
     from b2bpilot.ops.load.cleaning import clean
     from b2bpilot.ops.load.report import Cleaning
@@ -130,7 +130,7 @@ def _clean(table: AskedTable, world: World, loaded: Loaded, report: Report) -> R
             "runs", "resume", loaded.run_id
         )
         return replace(report, cleaning=Cleaning(left=[left]))
-    return replace(report, cleaning=clean(table, world, loaded.message_ids(), loaded.poison_ids()))
+    return replace(report, cleaning=clean(table, target, loaded.message_ids(), loaded.poison_ids()))
 
 
 def _show(pilot: Pilot, report: Report, ending: Ending) -> None:

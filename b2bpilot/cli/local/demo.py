@@ -49,7 +49,7 @@ def _show(pilot: Pilot, number: int, scene: Scene, *, now: datetime) -> None:
         return
     if scene.dead_letters:
         pilot.output.record({}, text=[""])
-        pilot.output.rows("dead_letters", [_letter(letter) for letter in scene.dead_letters])
+        pilot.output.rows("dead_letters", [_dead_letter(dead_letter) for dead_letter in scene.dead_letters])
     elif scene.submissions:
         pilot.output.record({}, text=[""])
         pilot.output.rows("submissions", [_submission(row, now=now) for row in scene.submissions])
@@ -68,10 +68,10 @@ def _latency(row: UserSubmission) -> str:
     return f"{(row.completed_at - row.received_at).total_seconds() * 1000:.0f} ms"
 
 
-def _letter(letter: DeadLetter) -> Row:
+def _dead_letter(dead_letter: DeadLetter) -> Row:
     columns = {
-        "failure": letter.failure.kind.value,
-        "message id": letter.message.message_id if letter.message else "-",
-        "what Lambda wrote": letter.failure.text or "-",
+        "failure": dead_letter.failure.kind.value,
+        "message id": dead_letter.message.message_id if dead_letter.message else "-",
+        "what Lambda wrote": dead_letter.failure.text or "-",
     }
     return Row(fields={}, columns=columns)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from b2bpilot.cli.dlq.letter_view import DETAIL
+from b2bpilot.cli.dlq.dead_letter_view import DETAIL
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import mask_numbers
 from b2bpilot.ops.logs.entry import LogEntry

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.pace import Pace
     from b2bpilot.ops.publish.sending import Result
+    from b2bpilot.ops.sending.pace import Pace
 
 LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS = 0.2, 5.0
 

@@ -16,7 +16,6 @@ from b2bpilot.errors import DatabaseError, Refused
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.pace import Pace
     from b2bpilot.ops.publish.order import Order
     from b2bpilot.ops.publish.proof import Timing
     from b2bpilot.ops.publish.routes import Route
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.sending import Dispatch, Observe
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
+    from b2bpilot.ops.sending.pace import Pace
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.row_state import Asked
 
@@ -200,8 +200,8 @@ def _send(
     *,
     known: Mapping[str, MessageState] | None = None,
 ) -> Dispatch:
-    from b2bpilot.ops.dead_letters.pace import Limits
     from b2bpilot.ops.publish import run
+    from b2bpilot.ops.sending.pace import Limits
 
     limits = Limits(rate=request.rate, concurrency=request.concurrency or run.DEFAULT_CONCURRENCY)
     is_one = planned.items == 1

@@ -67,8 +67,8 @@ def resumed_run(pilot: Pilot, record: RunRecord) -> Iterator[Journal]:
 
 
 def failed_before(pilot: Pilot) -> Mapping[str, int]:
-    """How often runs from this machine sent each letter and failed."""
-    from b2bpilot.ops.dead_letters.earlier import failures
+    """How often runs from this machine sent each dead letter and failed."""
+    from b2bpilot.ops.redrive.earlier import failures
 
     stack = pilot.environment.stack
     return failures(
@@ -80,7 +80,7 @@ def failed_before(pilot: Pilot) -> Mapping[str, int]:
 
 
 def show_problems(pilot: Pilot, run_id: str, problems: Sequence[Problem]) -> None:
-    """List the letters with which something went wrong, in a table the first of them."""
+    """List the dead letters with which something went wrong, in a table the first of them."""
     shown = problems if pilot.output.format is not Format.TABLE else problems[:SHOWN]
     pilot.output.rows("problems", (_row(problem) for problem in shown))
     if len(shown) < len(problems):

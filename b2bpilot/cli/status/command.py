@@ -68,7 +68,7 @@ def status(
     wanted = Wanted(
         window=_window(window),
         seconds=parse_duration(timeout, "--timeout").total_seconds(),
-        looks_at_letters=not no_look,
+        looks_at_dead_letters=not no_look,
     )
     if watch:
         _watch(pilot, wanted, interval=_interval(pilot, interval, exit_code=exit_code))
@@ -125,9 +125,9 @@ def _show(pilot: Pilot, reading: Reading, draw: Callable[[Sequence[Line]], None]
     from b2bpilot.ops.status.findings import findings
 
     found = findings(reading)
-    letters = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
+    dead_letters = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
     if pilot.output.format is Format.TABLE:
-        draw(screen(reading, found, letters=letters))
+        draw(screen(reading, found, dead_letters=dead_letters))
         return found
     pilot.output.record({"status": document(reading, found)}, text=())
     pilot.output.stdout.flush()

@@ -13,10 +13,10 @@ from b2bpilot.pipeline.message import format_time
 if TYPE_CHECKING:
     from b2bpilot.aws.alarms import Alarm
     from b2bpilot.aws.metrics import Point
-    from b2bpilot.ops.dead_letters.remote import Switched
+    from b2bpilot.ops.redrive_in_aws.switch import Switched
     from b2bpilot.ops.rejections import Rejections
+    from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding
-    from b2bpilot.ops.status.letters import Letters
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Traffic
     from b2bpilot.ops.status.unpublished import Unpublished
@@ -40,7 +40,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         ],
         "traffic": reading.traffic.map(_traffic),
         "refused_requests": reading.rejections.map(_rejections),
-        "dead_letters": reading.letters.map(_letters),
+        "dead_letters": reading.dead_letters.map(_dead_letters),
         "unpublished": reading.unpublished.map(_unpublished),
         "rows": reading.rows.map(_rows),
         "failed_rows_with_dead_letter": reading.lettered.value,
@@ -87,19 +87,19 @@ def _point(point: Point) -> list[object]:
     return [format_time(point.at), point.value]
 
 
-def _letters(letters: Letters) -> dict[str, object]:
-    look = letters.look
+def _dead_letters(dead_letters: DeadLetters) -> dict[str, object]:
+    look = dead_letters.look
     return {
-        "depth": letters.depth,
-        "hidden": letters.hidden,
-        "retention_seconds": int(letters.retention.total_seconds()),
+        "depth": dead_letters.depth,
+        "hidden": dead_letters.hidden,
+        "retention_seconds": int(dead_letters.retention.total_seconds()),
         "saw": look.saw if look else None,
         "complete": look.is_complete if look else None,
         "oldest": format_time(look.oldest) if look and look.oldest else None,
         "newest": format_time(look.newest) if look and look.newest else None,
         "expiring_within_2_days": look.expiring if look else None,
         "others": owner_view.fields(look.others) if look else None,
-        "not_looked_because": letters.no_look,
+        "not_looked_because": dead_letters.no_look,
     }
 
 

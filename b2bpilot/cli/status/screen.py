@@ -17,11 +17,11 @@ from b2bpilot.pipeline.message import format_time
 if TYPE_CHECKING:
     from b2bpilot.aws.alarms import Alarm
     from b2bpilot.aws.metrics import Point
-    from b2bpilot.ops.dead_letters.remote import Switched
+    from b2bpilot.ops.redrive_in_aws.switch import Switched
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.status.asking import Answer
+    from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding, Seen
-    from b2bpilot.ops.status.letters import Letters
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Count, Traffic
     from b2bpilot.pipeline.summary import Latency, TableSummary
@@ -33,19 +33,19 @@ NAMED = 3
 """So many missing alarms are named; more are only counted."""
 SECOND_MS, MINUTE_MS = 1_000, 60_000
 NAME, NUMBER = 14, 22
-"""Columns of a name, and of the number before a sparkline: 80 hold them and 36 letters."""
+"""Columns of a name, and of the number before a sparkline: 80 hold them and 36 dead letters."""
 
 HEADING, BAD, UNKNOWN, COMMAND, QUIET = "bold", "bold red", "yellow", "cyan", "dim"
 
 
-def screen(reading: Reading, found: Sequence[Finding], *, letters: str) -> list[Line]:
+def screen(reading: Reading, found: Sequence[Finding], *, dead_letters: str) -> list[Line]:
     """Return all of it. `letters` are those of the sparklines."""
     return [
         Line(_title(reading), HEADING),
         Line(),
         *_wrong(reading, found),
         Line(),
-        *_traffic(reading, letters),
+        *_traffic(reading, dead_letters),
         Line(),
         *_state(reading),
     ]
@@ -95,7 +95,7 @@ def _when(last: Seen, *, now: datetime) -> str:
     return f"last between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
 
 
-def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
+def _traffic(reading: Reading, dead_letters: str) -> Iterator[Line]:
     from b2bpilot.ops.status.traffic import Count, Level
 
     traffic = reading.traffic.value
@@ -108,16 +108,20 @@ def _traffic(reading: Reading, letters: str) -> Iterator[Line]:
         QUIET,
     )
     for count in (Count.PUBLISHED, Count.DELIVERED, Count.STORED, Count.DUPLICATES, Count.FAILED):
-        yield _count(traffic, count, letters)
-    yield _line("in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], letters))
+        yield _count(traffic, count, dead_letters)
+    yield _line(
+        "in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], dead_letters)
+    )
     waiting = traffic.newest(Level.WAITING_MS)
     text = "nothing lately" if waiting is None else f"waited {_milliseconds(waiting)}"
-    yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], letters))
+    yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], dead_letters))
     yield _line("latency", _latency(reading))
 
 
-def _count(traffic: Traffic, count: Count, letters: str) -> Line:
-    return _line(count.value, f"{traffic.total(count):,}", _spark(traffic, traffic.counts[count], letters))
+def _count(traffic: Traffic, count: Count, dead_letters: str) -> Line:
+    return _line(
+        count.value, f"{traffic.total(count):,}", _spark(traffic, traffic.counts[count], dead_letters)
+    )
 
 
 def _in_flight(reading: Reading) -> str:
@@ -151,7 +155,9 @@ def _percentiles(latency: Latency, of: str) -> str:
 
 def _state(reading: Reading) -> Iterator[Line]:
     now = reading.at
-    yield _shown("dead letters", reading.letters, lambda letters: _letters(letters, now=now))
+    yield _shown(
+        "dead letters", reading.dead_letters, lambda dead_letters: _dead_letters(dead_letters, now=now)
+    )
     yield from _table(reading)
     yield _shown("alarms", reading.alarms, lambda alarms: _alarms(alarms, reading))
     yield _shown("redriver", reading.redriver, _redriver)
@@ -173,17 +179,17 @@ def _table(reading: Reading) -> Iterator[Line]:
     )
 
 
-def _letters(letters: Letters, *, now: datetime) -> str:
-    look = letters.look
-    held = f", {letters.hidden:,} of them held by a consumer" if letters.hidden else ""
+def _dead_letters(dead_letters: DeadLetters, *, now: datetime) -> str:
+    look = dead_letters.look
+    held = f", {dead_letters.hidden:,} of them held by a consumer" if dead_letters.hidden else ""
     if look is None:
-        return f"about {letters.depth:,}{held}; their age is unknown: {letters.no_look}"
-    if not letters.depth:
+        return f"about {dead_letters.depth:,}{held}; their age is unknown: {dead_letters.no_look}"
+    if not dead_letters.depth:
         return "none"
     least = "" if look.is_complete else f"at least, of the {look.saw:,} that were seen: "
     oldest = f"the oldest {relative(look.oldest, now=now)}" if look.oldest else "the oldest unknown"
     others = "".join(f"; {count:,} {owner.whose}" for owner, count in look.others.items())
-    return f"{letters.depth:,}{held}; {least}{oldest}, {look.expiring:,} expire within 2 days{others}"
+    return f"{dead_letters.depth:,}{held}; {least}{oldest}, {look.expiring:,} expire within 2 days{others}"
 
 
 def _rows(rows: TableSummary) -> str:
@@ -250,8 +256,10 @@ def _line(name: str, text: str, spark: str = "") -> Line:
     return Line(f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), indent=NAME)
 
 
-def _spark(traffic: Traffic, points: Sequence[Point], letters: str) -> str:
-    return sparkline(points, since=traffic.since, until=traffic.until, period=traffic.period, letters=letters)
+def _spark(traffic: Traffic, points: Sequence[Point], dead_letters: str) -> str:
+    return sparkline(
+        points, since=traffic.since, until=traffic.until, period=traffic.period, dead_letters=dead_letters
+    )
 
 
 def _milliseconds(value: float) -> str:

@@ -52,7 +52,7 @@ def row(report: Report, access: AwsAccess) -> Row:
 
 
 def reasons(report: Report, access: AwsAccess) -> Iterator[Words]:
-    """Return what speaks against a subscription, each with the command that mends it."""
+    """Return what speaks against a subscription, each with the command that fixes it."""
     for one in (*report.problems, *report.doubts, *report.remarks):
         yield f"{name(report.subscription)}: {one.text}"
         if one.command:

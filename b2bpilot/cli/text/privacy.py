@@ -22,8 +22,10 @@ EXAMPLE = "://USER:"
 
 
 def _spelled(name: str) -> str:
-    """Return a pattern of a name in which letters may be percent-encoded: libpq decodes them."""
-    return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in name)
+    """Return a pattern of a name in which dead letters may be percent-encoded: libpq decodes them."""
+    return "".join(
+        f"(?:{dead_letter}|%{ord(dead_letter):02x}|%{ord(dead_letter.upper()):02x})" for dead_letter in name
+    )
 
 
 IN_CONFIDENCE = "|".join(

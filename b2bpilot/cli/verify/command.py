@@ -44,7 +44,7 @@ def verify(
         bool, typer.Option("--yes", "-y", help="Send the test message without asking, in production, too.")
     ] = False,
 ) -> None:
-    """Check that an environment is deployed right and healthy, and say how to mend what is not.
+    """Check that an environment is deployed right and healthy, and say how to fix what is not.
 
     At last a test message goes through it, twice, and must be one row, which is then removed. Nobody gets a reply.
     -o also takes `short` (only what is not ok) and `junit`. Ends with 1 when a check failed, with 2 when all were left out.

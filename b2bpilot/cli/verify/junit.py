@@ -63,9 +63,9 @@ def _case(category: str, result: Result, *, strict: bool) -> ET.Element:
         time=_seconds(result.seconds),
     )
     if _is_failure(result, strict=strict):
-        mend = f"\nrun: {result.mend}" if result.mend else ""
+        fix = f"\nrun: {result.fix}" if result.fix else ""
         failure = ET.SubElement(case, "failure", message=_text(result.seen), type=result.status.value)
-        failure.text = _text(f"{result.seen}\n{check.why}{mend}")
+        failure.text = _text(f"{result.seen}\n{check.why}{fix}")
     elif result.status.value == "skipped":
         ET.SubElement(case, "skipped")
     return case
@@ -86,7 +86,10 @@ def _seconds(seconds: float) -> str:
 
 def _named(line: str) -> str:
     """Name by number what a terminal would obey, or would not show: the report may be printed on one."""
-    return "".join(f"&#{ord(letter)};" if plain.one_line(letter) != letter else letter for letter in line)
+    return "".join(
+        f"&#{ord(dead_letter)};" if plain.one_line(dead_letter) != dead_letter else dead_letter
+        for dead_letter in line
+    )
 
 
 def _text(text: str) -> str:

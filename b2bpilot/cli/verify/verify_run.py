@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from b2bpilot.aws.stack import StackOutputs
     from b2bpilot.cli.output import Row
     from b2bpilot.ops.verify.check import Check, Result
-    from b2bpilot.ops.verify.world import Choices, World
+    from b2bpilot.ops.verify.deployment import Choices, Deployment
 
 SHORT, JUNIT = "short", "junit"
 VIEWS = (SHORT, JUNIT)
@@ -46,10 +46,10 @@ def run(pilot: Pilot, request: Request) -> list[Result]:
     CredentialsMissing: no check can be made then."""
     stack = _stack(pilot, is_waited_for=bool(request.wait))
     choices = _choices(pilot, request)
-    with _progress(pilot, len(request.checks)) as tell, _world(pilot, choices, tell) as world:
+    with _progress(pilot, len(request.checks)) as tell, _deployment(pilot, choices, tell) as deployment:
         if stack and not request.wait:
-            world.ask("stack", lambda: stack)
-        return _show(pilot, _results(request, world, tell), strict=request.strict)
+            deployment.ask("stack", lambda: stack)
+        return _show(pilot, _results(request, deployment, tell), strict=request.strict)
 
 
 def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
@@ -71,7 +71,7 @@ def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
 
 
 def _choices(pilot: Pilot, request: Request) -> Choices:
-    from b2bpilot.ops.verify.world import Choices
+    from b2bpilot.ops.verify.deployment import Choices
 
     because = _refusal(pilot, request)
     return Choices(
@@ -104,12 +104,12 @@ def _refusal(pilot: Pilot, request: Request) -> str | None:
 
 
 @contextmanager
-def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
+def _deployment(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[Deployment]:
     """Give the world, and remove what a test left in it however the block ends."""
     from b2bpilot.cli.twilio.account import api_url_of
-    from b2bpilot.ops.verify.world import World
+    from b2bpilot.ops.verify.deployment import Deployment
 
-    world = World(
+    deployment = Deployment(
         name=pilot.environment_name,
         access=pilot.access,
         now=pilot.machine(),
@@ -121,16 +121,16 @@ def _world(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[World]:
         tell=tell,
     )
     try:
-        yield world
+        yield deployment
     finally:
         pilot.skews.tell_machine(pilot.clock)
-        _clean_up(pilot, world)
+        _clean_up(pilot, deployment)
 
 
-def _clean_up(pilot: Pilot, world: World) -> None:
-    if world.choices.keep:
+def _clean_up(pilot: Pilot, deployment: Deployment) -> None:
+    if deployment.choices.keep:
         return
-    for trial in world.trials:
+    for trial in deployment.trials:
         try:
             is_certain = trial.remove().is_certain
         except PilotError as exc:
@@ -151,7 +151,7 @@ def _progress(pilot: Pilot, total: int) -> Iterator[Tell]:
         yield tell
 
 
-def _results(request: Request, world: World, tell: Tell) -> Iterator[Result]:
+def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[Result]:
     from b2bpilot.cli.verify.verify_view import waiting_line
     from b2bpilot.ops.verify.runner import Runner
     from b2bpilot.ops.verify.waiting import run_until
@@ -159,7 +159,7 @@ def _results(request: Request, world: World, tell: Tell) -> Iterator[Result]:
     runner = Runner(request.checks, check_seconds=request.check_seconds)
     return run_until(
         runner,
-        world,
+        deployment,
         wait=request.wait,
         strict=request.strict,
         observe=lambda results, left: tell(waiting_line(results, left)),

@@ -79,9 +79,9 @@ class Page:
             yield f"{indent}{self._paint(name.ljust(LABEL), 'dim')}{first}"
             for line in rest:
                 yield f"{indent}{'':<{LABEL}}{line}"
-        if result.mend:
+        if result.fix:
             yield f"{indent}{self._paint('run', 'dim')}"
-            yield f"{indent}  {self._paint(result.mend, 'bold')}"
+            yield f"{indent}  {self._paint(result.fix, 'bold')}"
 
     def _room(self, taken: int, *, least: int = NARROWEST) -> int | None:
         width = self._output.width
@@ -99,8 +99,8 @@ def short_lines(result: Result, output: Output) -> Iterator[str]:
     if result.status in (Status.OK, Status.SKIPPED):
         return
     mark = output.painted(f"{MARKS[result.status]:<7}", STYLES[result.status])
-    mend = f"; run: {result.mend}" if result.mend else ""
-    yield f"{mark} {result.check.code}  {plain.one_line(f'{said(result)}{mend}')}"
+    fix = f"; run: {result.fix}" if result.fix else ""
+    yield f"{mark} {result.check.code}  {plain.one_line(f'{said(result)}{fix}')}"
 
 
 def fields(result: Result) -> dict[str, object]:
@@ -113,7 +113,7 @@ def fields(result: Result) -> dict[str, object]:
         "status": result.status.value,
         "seen": result.seen,
         "why": check.why,
-        "mend": result.mend,
+        "mend": result.fix,
         "docs": anchor(check),
         "may_change": result.may_change,
         "seconds": round(result.seconds, 3),

@@ -50,8 +50,8 @@ def _bare(text: str) -> str:
 
 def _closes_at_end(text: str) -> bool:
     depth = 0
-    for place, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
+    for place, dead_letter in enumerate(text):
+        depth += (dead_letter == "(") - (dead_letter == ")")
         if depth == 0:
             return place == len(text) - 1
     return False

@@ -13,15 +13,15 @@ from typing import Any, Self
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import PartlyFailed, PilotError
-from b2bpilot.ops.dead_letters.whole import WholeLetter
+from b2bpilot.ops.dead_letters.received import ReceivedMessage
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
-from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
+from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
 FOLDER = "archives"
-LETTER, REPLACEMENT = "letter", "replacement"
+DEAD_LETTER, REPLACEMENT = "letter", "replacement"
 OTHER_COPY = "take another copy of the file, or export again if the dead letter is still in the queue"
 
 
@@ -33,7 +33,7 @@ class ArchiveInvalid(PilotError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which environment's queue a letter was in."""
+    """Which environment's queue a dead letter was in."""
 
     environment: str
     account_id: str
@@ -50,9 +50,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """One line: a letter, or what `dlq edit` made of it."""
+    """One line: a dead letter, or what `dlq edit` made of it."""
 
-    kind: str = LETTER
+    kind: str = DEAD_LETTER
     origin: Origin
     queue_message_id: str
     body: str = field(repr=False)
@@ -64,9 +64,9 @@ class Archived:
         return Outgoing(body=self.body, attributes=self.attributes)
 
     @property
-    def letter(self) -> DeadLetter:
-        """The letter as it was received, without a receipt."""
-        return dead_letter(
+    def dead_letter(self) -> DeadLetter:
+        """The dead letter as it was received, without a receipt."""
+        return read_dead_letter(
             {
                 "MessageId": self.queue_message_id,
                 "Body": self.body,
@@ -76,18 +76,18 @@ class Archived:
         )
 
 
-def archived(letter: WholeLetter, origin: Origin) -> Archived:
+def archived(dead_letter: ReceivedMessage, origin: Origin) -> Archived:
     return Archived(
         origin=origin,
-        queue_message_id=letter.queue_message_id,
-        body=letter.body,
-        attributes=letter.attributes,
-        system_attributes=letter.system_attributes,
+        queue_message_id=dead_letter.queue_message_id,
+        body=dead_letter.body,
+        attributes=dead_letter.attributes,
+        system_attributes=dead_letter.system_attributes,
     )
 
 
 def digest(outgoing: Outgoing) -> str:
-    """Return what tells whether two letters have the same contents."""
+    """Return what tells whether two dead letters have the same contents."""
     text = json.dumps([outgoing.body, _to_json(outgoing.attributes)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -102,8 +102,8 @@ def open_archive(home: Path, run_id: str) -> DurableFile:
     return DurableFile.reopen(path) if path.exists() else DurableFile.create(path)
 
 
-def line(entry: Archived, letter: DeadLetter | None = None) -> bytes:
-    """Return a line without its end. What it says beside the letter itself is for readers: of no use to a restore.
+def line(entry: Archived, dead_letter: DeadLetter | None = None) -> bytes:
+    """Return a line without its end. What it says beside the dead letter itself is for readers: of no use to a restore.
 
     Whoever has the entry decoded gives the `letter`: decoding takes most of the time.
     """
@@ -115,7 +115,7 @@ def line(entry: Archived, letter: DeadLetter | None = None) -> bytes:
             "account_id": entry.origin.account_id,
             "region": entry.origin.region,
             "queue_message_id": entry.queue_message_id,
-            "summary": _summary(letter or entry.letter),
+            "summary": _summary(dead_letter or entry.dead_letter),
             "system_attributes": dict(entry.system_attributes),
             "attributes": _to_json(entry.attributes),
             "body": entry.body,
@@ -176,11 +176,11 @@ def parsed(text: bytes, place: str) -> Archived:
         ) from exc
 
 
-def letters_in(path: Path, cut: Callable[[str], None] | None = None) -> Iterator[Archived]:
-    """Yield each letter of an export or an archive once: a resumed run may have written it again. Raises ArchiveInvalid."""
+def dead_letters_in(path: Path, cut: Callable[[str], None] | None = None) -> Iterator[Archived]:
+    """Yield each dead letter of an export or an archive once: a resumed run may have written it again. Raises ArchiveInvalid."""
     seen: set[str] = set()
     for entry in read_archive(path, cut):
-        if entry.kind == LETTER and entry.queue_message_id not in seen:
+        if entry.kind == DEAD_LETTER and entry.queue_message_id not in seen:
             seen.add(entry.queue_message_id)
             yield entry
 
@@ -199,29 +199,29 @@ def require_whole(cut: str | None) -> None:
         raise PartlyFailed(f"{cut} is cut: the dead letter in it could not be read", hint=OTHER_COPY)
 
 
-def lines(letters: Sequence[WholeLetter], origin: Origin) -> list[bytes]:
-    return [line(archived(letter, origin), letter) for letter in letters]
+def lines(dead_letters: Sequence[ReceivedMessage], origin: Origin) -> list[bytes]:
+    return [line(archived(dead_letter, origin), dead_letter) for dead_letter in dead_letters]
 
 
-def _summary(letter: DeadLetter) -> Mapping[str, object]:
-    message = letter.message
+def _summary(dead_letter: DeadLetter) -> Mapping[str, object]:
+    message = dead_letter.message
     return {
         "message_id": message.message_id if message else None,
         "source": message.source.value if message else None,
         "received_at": format_time(message.received_at) if message else None,
         "test": message.test if message else None,
-        "shape": letter.shape.value,
-        "failure": letter.failure.kind.value,
-        "error": letter.failure.text,
-        "error_code": letter.failure.code,
-        "request_id": letter.failure.request_id,
-        "unreadable": letter.unreadable,
-        "dead_since": format_time(letter.sent_at) if letter.sent_at else None,
-        "receive_count": letter.receive_count,
-        "redrives": letter.redrives,
-        "owner": str(letter.owner),
-        "ownership": letter.owner.ownership.value,
-        "subscription_arn": letter.addressee.subscription_arn,
+        "shape": dead_letter.shape.value,
+        "failure": dead_letter.failure.kind.value,
+        "error": dead_letter.failure.text,
+        "error_code": dead_letter.failure.code,
+        "request_id": dead_letter.failure.request_id,
+        "unreadable": dead_letter.unreadable,
+        "dead_since": format_time(dead_letter.sent_at) if dead_letter.sent_at else None,
+        "receive_count": dead_letter.receive_count,
+        "redrives": dead_letter.redrives,
+        "owner": str(dead_letter.owner),
+        "ownership": dead_letter.owner.ownership.value,
+        "subscription_arn": dead_letter.addressee.subscription_arn,
     }
 
 

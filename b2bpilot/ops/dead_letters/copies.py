@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.aws.queue import Judge
-from b2bpilot.ops.dead_letters.archive import archived, letters_in, require_readable
+from b2bpilot.ops.dead_letters.archive import archived, dead_letters_in, require_readable
+from b2bpilot.ops.dead_letters.causes import Cause, Found
 from b2bpilot.ops.dead_letters.export import Wanted
-from b2bpilot.ops.dead_letters.groups import Cause, Found
-from b2bpilot.ops.dead_letters.look import Queue, look
+from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.scan import Scan, ours_to_process, within
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.spool import Spool
-from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.ops.dead_letters.sweep import Queue, look
+from b2bpilot.ops.dead_letters.temporary_store import Spool
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 MOST = 1_000
@@ -54,9 +54,9 @@ class Copies:
         """What is not ours: it is left out."""
         return [found for found in self.chosen if not found.owner.is_ours]
 
-    def letters(self) -> Iterator[DeadLetter]:
+    def dead_letters(self) -> Iterator[DeadLetter]:
         """Yield those that can be read, one at a time."""
-        return self.spool.letters(found.queue_message_id for found in self.readable)
+        return self.spool.dead_letters(found.queue_message_id for found in self.readable)
 
 
 def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int = MOST) -> Copies:
@@ -67,7 +67,7 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
         now=wanted.now,
         selection=wanted.selection,
         counts=ours_to_process,
-        visit=lambda letter: spool.put(archived(whole(letter), wanted.origin), letter),
+        visit=lambda dead_letter: spool.put(archived(whole(dead_letter), wanted.origin), dead_letter),
         observe=wanted.observe,
     )
     limit = wanted.selection.limit
@@ -86,14 +86,14 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
 def copies_from_file(
     path: Path, spool: Spool, selection: Selection, *, judge: Judge, now: datetime, most: int = MOST
 ) -> Copies:
-    """Copy the letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
+    """Copy the dead letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
     and UsageError for a group or a field that is not there."""
     scan = Scan(selection, now=now, place="the file", hint=FILE_HINT)
     cut: list[str] = []
-    for entry in letters_in(path, cut.append):
-        letter = judge(entry.letter)
-        if scan.see(letter):
-            spool.put(entry, letter)
+    for entry in dead_letters_in(path, cut.append):
+        dead_letter = judge(entry.dead_letter)
+        if scan.see(dead_letter):
+            spool.put(entry, dead_letter)
     require_readable(cut[0] if cut else None, read=scan.saw)
     names = scan.names()
     found = scan.found(names)

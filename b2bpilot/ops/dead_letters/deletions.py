@@ -1,4 +1,4 @@
-"""Deleting what was confirmed, ten letters a call, while others are still being sent."""
+"""Deleting what was confirmed, ten dead letters a call, while others are still being sent."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ WORKERS = 16
 
 
 class Held(Protocol):
-    """The letters that the run holds; `delete` returns what SQS refused."""
+    """The dead letters that the run holds; `delete` returns what SQS refused."""
 
-    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]: ...
+    def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]: ...
 
 
 class Deletions:
-    """Takes confirmed letters from any thread. Leaving the block deletes the rest of them and waits for all calls.
+    """Takes confirmed dead letters from any thread. Leaving the block deletes the rest of them and waits for all calls.
 
     Sending must not go on when deleting fails: `check`, before each send, raises what the first failed call raised, and
     so does the block's end.
@@ -53,10 +53,10 @@ class Deletions:
         if self._failure is not None:
             raise self._failure
 
-    def put(self, letters: Sequence[DeadLetter]) -> None:
-        """Delete letters soon: when they are ten with others, or at the next `flush`."""
+    def put(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Delete dead letters soon: when they are ten with others, or at the next `flush`."""
         with self._lock:
-            self._waiting += letters
+            self._waiting += dead_letters
             while len(self._waiting) >= BATCH:
                 self._submit()
 
@@ -69,12 +69,14 @@ class Deletions:
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         self._pool.submit(self._delete, batch)
 
-    def _delete(self, letters: Sequence[DeadLetter]) -> None:
+    def _delete(self, dead_letters: Sequence[DeadLetter]) -> None:
         try:
-            refused = {letter.queue_message_id for letter in self._held.delete(letters)}
-            gone = [letter for letter in letters if letter.queue_message_id not in refused]
-            self._journal.write(*(entry("deleted", letter) for letter in gone), durable=False)
+            refused = {dead_letter.queue_message_id for dead_letter in self._held.delete(dead_letters)}
+            gone = [
+                dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused
+            ]
+            self._journal.write(*(entry("deleted", dead_letter) for dead_letter in gone), durable=False)
             with self._lock:
-                self.deleted |= {letter.queue_message_id for letter in gone}
+                self.deleted |= {dead_letter.queue_message_id for dead_letter in gone}
         except BaseException as exc:  # noqa: BLE001  # raised by `check` in a thread that sends
             self._failure = self._failure or exc

@@ -13,13 +13,13 @@ from pathlib import Path
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
+from b2bpilot.ops.dead_letters.causes import Cause
 from b2bpilot.ops.dead_letters.entries import Journal, entry
-from b2bpilot.ops.dead_letters.groups import Cause
 from b2bpilot.ops.dead_letters.holding import BATCH, WORKERS, Holding, Queue
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
 from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.selection import Selection, for_journal
-from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
@@ -36,18 +36,18 @@ REFUSED = "SQS did not confirm that it deleted it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A letter with which the plan was not done, and why."""
+    """A dead letter with which the plan was not done, and why."""
 
     queue_message_id: str
     message_id: str | None
     reason: str
     is_in_queue: bool = False
-    """Whether it is known that the letter is in the queue still."""
+    """Whether it is known that the dead letter is in the queue still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
-    """What a discard did. `problems` are the letters that it did not delete, or does not know it did."""
+    """What a discard did. `problems` are the dead letters that it did not delete, or does not know it did."""
 
     deleted: int
     problems: Sequence[Problem] = ()
@@ -98,9 +98,9 @@ def needs_name(environment: str, *, is_everything: bool) -> bool:
     return is_everything or environment.lower().startswith("prod")
 
 
-def write_plan(journal: Journal, letters: Mapping[str, str | None]) -> None:
-    """Journal the letters that a run is about: their ids in the queue, and their message_ids."""
-    for page in _pages(letters.items()):
+def write_plan(journal: Journal, dead_letters: Mapping[str, str | None]) -> None:
+    """Journal the dead letters that a run is about: their ids in the queue, and their message_ids."""
+    for page in _pages(dead_letters.items()):
         journal.write(
             *(
                 {"event": "planned", "queue_message_id": queue_message_id, "message_id": message_id}
@@ -123,15 +123,15 @@ class Discard:
 
     def run(
         self,
-        letters: Mapping[str, str | None],
+        dead_letters: Mapping[str, str | None],
         *,
         patience_seconds: float = 0,
         observe: Callable[[int], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Discarded:
-        """Discard these letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
+        """Discard these dead letters of the queue and no others. Raises AwsDenied and the like, which stop all of it."""
         marks = self._mark_deleted()
-        missing = set(letters)
+        missing = set(dead_letters)
         problems: list[Problem] = []
         with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
             named = take_named(held, missing, patience_seconds=patience_seconds, monotonic=monotonic)
@@ -140,18 +140,21 @@ class Discard:
                 for refused, marked in pool.map(lambda batch: self._discard(held, batch), batches):
                     problems += refused
                     marks |= marked
-                observe(len(letters) - len(missing))
+                observe(len(dead_letters) - len(missing))
             if missing:
-                problems += self._settle({id_: letters[id_] for id_ in missing}, others=held.others())
-        return self._discarded(letters, problems, marks)
+                problems += self._settle({id_: dead_letters[id_] for id_ in missing}, others=held.others())
+        return self._discarded(dead_letters, problems, marks)
 
     def _discarded(
-        self, letters: Mapping[str, str | None], problems: Sequence[Problem], marks: Mapping[str, Marking]
+        self,
+        dead_letters: Mapping[str, str | None],
+        problems: Sequence[Problem],
+        marks: Mapping[str, Marking],
     ) -> Discarded:
         kept = {problem.queue_message_id for problem in problems}
-        message_ids = {**{id_: state.message_id for id_, state in self.known.items()}, **letters}
+        message_ids = {**{id_: state.message_id for id_, state in self.known.items()}, **dead_letters}
         return Discarded(
-            deleted=len(letters) - len(problems),
+            deleted=len(dead_letters) - len(problems),
             problems=tuple(problems),
             unmarked=tuple(
                 Problem(queue_message_id=id_, message_id=message_ids.get(id_), reason=marking.why)
@@ -178,17 +181,27 @@ class Discard:
         self, held: Holding, batch: Sequence[DeadLetter]
     ) -> tuple[list[Problem], dict[str, Marking]]:
         """Archive, mark, delete. What an earlier attempt archived is not archived again."""
-        new = [whole(letter) for letter in batch if not self._is_archived(letter.queue_message_id)]
+        new = [
+            whole(dead_letter) for dead_letter in batch if not self._is_archived(dead_letter.queue_message_id)
+        ]
         self.archive.append(lines(new, self.origin))
-        self.journal.write(*(entry("archived", letter) for letter in batch))
-        marks = self._mark([Doomed.of(letter) for letter in batch])
-        busy = [letter for letter in batch if marks[letter.queue_message_id].mark is Mark.BUSY]
-        kept = [_problem(letter, marks[letter.queue_message_id].why, is_in_queue=True) for letter in busy]
+        self.journal.write(*(entry("archived", dead_letter) for dead_letter in batch))
+        marks = self._mark([Doomed.of(dead_letter) for dead_letter in batch])
+        busy = [dead_letter for dead_letter in batch if marks[dead_letter.queue_message_id].mark is Mark.BUSY]
+        kept = [
+            _problem(dead_letter, marks[dead_letter.queue_message_id].why, is_in_queue=True)
+            for dead_letter in busy
+        ]
         if busy:
             self.journal.write(
-                *(entry("failed", letter, error=marks[letter.queue_message_id].why) for letter in busy)
+                *(
+                    entry("failed", dead_letter, error=marks[dead_letter.queue_message_id].why)
+                    for dead_letter in busy
+                )
             )
-        return kept + self._delete(held, [letter for letter in batch if letter not in busy]), marks
+        return kept + self._delete(
+            held, [dead_letter for dead_letter in batch if dead_letter not in busy]
+        ), marks
 
     def _mark(self, doomed: Sequence[Doomed]) -> dict[str, Marking]:
         """A connection is for one thread at a time."""
@@ -196,7 +209,7 @@ class Discard:
             return self.marker.mark(self.journal, doomed)
 
     def _mark_deleted(self) -> dict[str, Marking]:
-        """Mark what an earlier attempt could not; of its last letters nobody knows yet whether it deleted them."""
+        """Mark what an earlier attempt could not; of its last dead letters nobody knows yet whether it deleted them."""
         left = (state for state in self.known.values() if state.mark == Mark.NOT_MARKED)
         doomed = [doomed_by(state) for state in left if state.message_id]
         marks: dict[str, Marking] = {}
@@ -208,18 +221,20 @@ class Discard:
         if not batch:
             return []
         try:
-            refused = {letter.queue_message_id for letter in held.delete(batch)}
+            refused = {dead_letter.queue_message_id for dead_letter in held.delete(batch)}
         except FATAL:
             raise
         except AwsError as exc:
-            self.journal.write(*(entry("unknown", letter, error=str(exc)) for letter in batch))
-            return [_problem(letter, f"perhaps deleted: {exc}") for letter in batch]
-        self.journal.write(*(_deleted(letter, refused) for letter in batch))
-        return [_problem(letter, REFUSED) for letter in batch if letter.queue_message_id in refused]
+            self.journal.write(*(entry("unknown", dead_letter, error=str(exc)) for dead_letter in batch))
+            return [_problem(dead_letter, f"perhaps deleted: {exc}") for dead_letter in batch]
+        self.journal.write(*(_deleted(dead_letter, refused) for dead_letter in batch))
+        return [
+            _problem(dead_letter, REFUSED) for dead_letter in batch if dead_letter.queue_message_id in refused
+        ]
 
     def _settle(self, missing: Mapping[str, str | None], *, others: int) -> list[Problem]:
-        """Decide about letters that no long poll brought. What an earlier attempt archived, that attempt deleted, if
-        the queue has no other letter either: one could be it, hidden by somebody."""
+        """Decide about dead letters that no long poll brought. What an earlier attempt archived, that attempt deleted, if
+        the queue has no other dead letter either: one could be it, hidden by somebody."""
         gone = {id_ for id_ in missing if others == 0 and self._is_archived(id_)}
         for page in _pages(missing.items()):
             self.journal.write(*(_settled(id_, message_id, gone) for id_, message_id in page))
@@ -236,10 +251,10 @@ class Discard:
 
 def require_whole_plan(record: RunRecord) -> None:
     """Raises Refused for a run that ended while it wrote its plan: it had not begun."""
-    planned, letters = len(record.messages), record.parameters.get("letters", 0)
-    if planned < letters:
+    planned, dead_letters = len(record.messages), record.parameters.get("letters", 0)
+    if planned < dead_letters:
         raise Refused(
-            f"run {record.run_id} ended when {planned:,} of its {many(letters, 'letter')} were planned. Nothing was changed",
+            f"run {record.run_id} ended when {planned:,} of its {many(dead_letters, 'dead letter')} were planned. Nothing was changed",
             hint=f"{record.command} again",
         )
 
@@ -250,20 +265,20 @@ def remaining(messages: Mapping[str, MessageState]) -> dict[str, str | None]:
 
 
 def is_to_be_marked(state: MessageState) -> bool:
-    """Tell whether a letter was deleted, and the row of its message not marked."""
+    """Tell whether a dead letter was deleted, and the row of its message not marked."""
     return state.stage is Stage.DELETED and state.mark == Mark.NOT_MARKED and state.message_id is not None
 
 
 def doomed_by(state: MessageState) -> Doomed:
-    """Return what a journal knows of a letter."""
+    """Return what a journal knows of a dead letter."""
     asked = Asked(state.message_id, state.test) if state.message_id else None
     return Doomed(queue_message_id=state.queue_message_id, asked=asked)
 
 
-def _deleted(letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
-    if letter.queue_message_id in refused:
-        return entry("failed", letter, error=REFUSED)
-    return entry("deleted", letter)
+def _deleted(dead_letter: DeadLetter, refused: set[str]) -> Mapping[str, object]:
+    if dead_letter.queue_message_id in refused:
+        return entry("failed", dead_letter, error=REFUSED)
+    return entry("deleted", dead_letter)
 
 
 def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> Mapping[str, object]:
@@ -273,14 +288,14 @@ def _settled(queue_message_id: str, message_id: str | None, gone: set[str]) -> M
     return {"event": "failed", **ids, "error": NOT_FOUND}
 
 
-def _others(letter: DeadLetter) -> str:
-    return f"still in the queue, as it is {letter.owner.not_ours}"
+def _others(dead_letter: DeadLetter) -> str:
+    return f"still in the queue, as it is {dead_letter.owner.not_ours}"
 
 
-def _problem(letter: DeadLetter, reason: str, *, is_in_queue: bool = False) -> Problem:
+def _problem(dead_letter: DeadLetter, reason: str, *, is_in_queue: bool = False) -> Problem:
     return Problem(
-        queue_message_id=letter.queue_message_id,
-        message_id=letter.message.message_id if letter.message else None,
+        queue_message_id=dead_letter.queue_message_id,
+        message_id=dead_letter.message.message_id if dead_letter.message else None,
         reason=reason,
         is_in_queue=is_in_queue,
     )
@@ -295,7 +310,7 @@ def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, 
 def run_discard(
     queue: Queue,
     journal: RunJournal,
-    letters: Mapping[str, str | None],
+    dead_letters: Mapping[str, str | None],
     *,
     home: Path,
     origin: Origin,
@@ -305,24 +320,26 @@ def run_discard(
     observe: Callable[[int], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Discarded:
-    """Discard letters within a run, and write its end. `known` is not empty when the run is resumed; then it must wait
+    """Discard dead letters within a run, and write its end. `known` is not empty when the run is resumed; then it must wait
     with `patience_seconds` for what its killed process still hides."""
     with open_archive(home, journal.run_id) as archive:
         marker = Marker(table=table, run_id=journal.run_id)
         run = Discard(
             queue=queue, journal=journal, archive=archive, origin=origin, marker=marker, known=known
         )
-        discarded = run.run(letters, patience_seconds=patience_seconds, observe=observe, monotonic=monotonic)
+        discarded = run.run(
+            dead_letters, patience_seconds=patience_seconds, observe=observe, monotonic=monotonic
+        )
     journal.finish(discarded.counts)
     return discarded
 
 
 def parameters_of(
-    selection: Selection, *, letters: int, by_name: bool, names: Mapping[Cause, str]
+    selection: Selection, *, dead_letters: int, by_name: bool, names: Mapping[Cause, str]
 ) -> Mapping[str, object]:
-    """Return what the journal says of how the letters were chosen."""
+    """Return what the journal says of how the dead letters were chosen."""
     return {
-        "letters": letters,
+        "letters": dead_letters,
         "selection": for_journal(selection, names) or "everything",
         "by_name": by_name,
     }

@@ -1,4 +1,4 @@
-"""Correcting the message inside a dead letter: the edited letter is put into the queue before the original is deleted."""
+"""Correcting the message inside a dead letter: the edited dead letter is put into the queue before the original is deleted."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from b2bpilot.errors import (
 from b2bpilot.ops.dead_letters.archive import REPLACEMENT, Archived, Origin, archived, digest, line
 from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
-from b2bpilot.ops.dead_letters.look import Queue as LookQueue
-from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.received import ReceivedMessage, whole
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
+from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
-from b2bpilot.ops.dead_letters.whole import WholeLetter, whole
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.ops.table.row_state import RowState
@@ -57,9 +57,9 @@ class EditInvalid(PilotError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """The letter, its inner message as an editor gets it, and what came back."""
+    """The dead letter, its inner message as an editor gets it, and what came back."""
 
-    letter: WholeLetter
+    dead_letter: ReceivedMessage
     before: str
     after: str
 
@@ -73,41 +73,44 @@ class Edit:
         return [text for text in lines if not text.startswith(("---", "+++", "@@"))]
 
 
-def find_letter(queue: LookQueue, letter_id: str, *, now: datetime) -> WholeLetter:
-    """Return the only letter with this message_id or id in the queue; it is visible to everybody again.
+def find_dead_letter(queue: LookQueue, dead_letter_id: str, *, now: datetime) -> ReceivedMessage:
+    """Return the only dead letter with this message_id or id in the queue; it is visible to everybody again.
 
     Raises NotFound, UsageError when there are several, MessageUnreadable when there is no message in it, AwsError.
     """
-    letters: list[WholeLetter] = []
-    wanted = Selection(message_ids=frozenset({letter_id}))
-    seen = look(queue, now=now, selection=wanted, visit=lambda letter: letters.append(whole(letter)))
-    if not letters:
-        told = f"no dead letter has the id {letter_id}"
+    dead_letters: list[ReceivedMessage] = []
+    wanted = Selection(message_ids=frozenset({dead_letter_id}))
+    seen = look(
+        queue, now=now, selection=wanted, visit=lambda dead_letter: dead_letters.append(whole(dead_letter))
+    )
+    if not dead_letters:
+        told = f"no dead letter has the id {dead_letter_id}"
         if not seen.is_complete:
             told = (
-                f"none of {many(seen.saw, 'dead letter')}, of about {seen.about:,}, has the id {letter_id}: "
+                f"none of {many(seen.saw, 'dead letter')}, of about {seen.about:,}, has the id {dead_letter_id}: "
                 f"{THE_OTHERS}"
             )
         raise NotFound(told, hint="see " + our_command("dlq", "list"))
-    if len(letters) > 1:
-        ids = ", ".join(letter.queue_message_id for letter in letters)
+    if len(dead_letters) > 1:
+        ids = ", ".join(dead_letter.queue_message_id for dead_letter in dead_letters)
         raise UsageError(
-            f"{len(letters)} dead letters hold message {letter_id}", hint=f"name one by its id: {ids}"
+            f"{len(dead_letters)} dead letters hold message {dead_letter_id}",
+            hint=f"name one by its id: {ids}",
         )
-    (letter,) = letters
-    if letter.unreadable:
-        raise MessageUnreadable(f"dead letter {letter_id} cannot be edited: {letter.unreadable}")
-    return letter
+    (dead_letter,) = dead_letters
+    if dead_letter.unreadable:
+        raise MessageUnreadable(f"dead letter {dead_letter_id} cannot be edited: {dead_letter.unreadable}")
+    return dead_letter
 
 
-def require_editable(letter: WholeLetter, state: RowState) -> None:
+def require_editable(dead_letter: ReceivedMessage, state: RowState) -> None:
     """Raises Refused for a message that is completed, or that a run works on, and NotOurs."""
-    require_ours(letter)
-    message_id = letter.message.message_id if letter.message else letter.queue_message_id
-    if state is RowState.COMPLETED and letter.owner.rows_count:
+    require_ours(dead_letter)
+    message_id = dead_letter.message.message_id if dead_letter.message else dead_letter.queue_message_id
+    if state is RowState.COMPLETED and dead_letter.owner.rows_count:
         raise Refused(
             f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
-            hint="take the letter out with " + our_command("dlq", "discard", "--message-id", message_id),
+            hint="take the dead letter out with " + our_command("dlq", "discard", "--message-id", message_id),
         )
     if state is RowState.DISCARDED:
         raise Refused(
@@ -126,22 +129,22 @@ def require_editable(letter: WholeLetter, state: RowState) -> None:
         )
 
 
-def require_ours(letter: DeadLetter) -> None:
+def require_ours(dead_letter: DeadLetter) -> None:
     """Raises NotOurs."""
-    if not letter.owner.is_ours:
+    if not dead_letter.owner.is_ours:
         raise NotOurs(
-            f"dead letter {letter.queue_message_id} is {letter.owner.not_ours}. Nothing was changed"
+            f"dead letter {dead_letter.queue_message_id} is {dead_letter.owner.not_ours}. Nothing was changed"
         )
 
 
-def text_for_editor(letter: WholeLetter) -> str:
+def text_for_editor(dead_letter: ReceivedMessage) -> str:
     """Return the inner message as JSON for people."""
-    return _pretty(json.loads(_inner(letter)))
+    return _pretty(json.loads(_inner(dead_letter)))
 
 
-def edited(letter: WholeLetter, after: str) -> Edit:
+def edited(dead_letter: ReceivedMessage, after: str) -> Edit:
     """Check what came out of the editor. Raises EditInvalid."""
-    before = text_for_editor(letter)
+    before = text_for_editor(dead_letter)
     try:
         document = json.loads(after)
     except (ValueError, RecursionError) as exc:
@@ -157,14 +160,14 @@ def edited(letter: WholeLetter, after: str) -> Edit:
         encode(decode(json.dumps(document)))
     except (MessageUnreadable, MessageTooLarge) as exc:
         raise EditInvalid(f"not a message that can be sent: {exc}. Nothing was changed") from exc
-    return Edit(letter=letter, before=before, after=after)
+    return Edit(dead_letter=dead_letter, before=before, after=after)
 
 
 def replacement(edit: Edit, origin: Origin) -> Archived:
-    """Return the edited letter: the original with another inner message, and with its failure attributes."""
+    """Return the edited dead letter: the original with another inner message, and with its failure attributes."""
     text = json.dumps(json.loads(edit.after))
-    original = archived(edit.letter, origin)
-    return replace(original, kind=REPLACEMENT, body=_with_inner(edit.letter, text))
+    original = archived(edit.dead_letter, origin)
+    return replace(original, kind=REPLACEMENT, body=_with_inner(edit.dead_letter, text))
 
 
 def _pretty(document: object) -> str:
@@ -177,18 +180,18 @@ def _unmade(found: re.Match[str]) -> str:
     return found[0][:-1] + escaped(found[0][-1])
 
 
-def _inner(letter: WholeLetter) -> str:
-    if letter.event is None:
-        raise MessageUnreadable(letter.unreadable or "the dead letter cannot be read")
-    return str(letter.event["Records"][0]["Sns"]["Message"])
+def _inner(dead_letter: ReceivedMessage) -> str:
+    if dead_letter.event is None:
+        raise MessageUnreadable(dead_letter.unreadable or "the dead letter cannot be read")
+    return str(dead_letter.event["Records"][0]["Sns"]["Message"])
 
 
-def _with_inner(letter: WholeLetter, text: str) -> str:
-    """Return the letter's body around another message, in the shape that it has."""
-    document = json.loads(letter.body)
-    if letter.shape is Shape.RAW and "Records" not in document:
+def _with_inner(dead_letter: ReceivedMessage, text: str) -> str:
+    """Return the dead letter's body around another message, in the shape that it has."""
+    document = json.loads(dead_letter.body)
+    if dead_letter.shape is Shape.RAW and "Records" not in document:
         return text
-    notification = _notification(letter.shape, document)
+    notification = _notification(dead_letter.shape, document)
     notification["Message"] = text
     values = encode(decode(text)).attributes
     for name, found in (notification.get("MessageAttributes") or {}).items():
@@ -207,7 +210,7 @@ def _notification(shape: Shape, document: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace:
-    """One run: archive both letters, journal, send the new one, check, delete the old one."""
+    """One run: archive both dead letters, journal, send the new one, check, delete the old one."""
 
     queue: Queue
     sender: Sender
@@ -220,7 +223,7 @@ class Replace:
     monotonic: Callable[[], float] = time.monotonic
 
     def run(self, original: Archived, new: Archived, *, is_sent: bool = False) -> str | None:
-        """Return why the row does not say what the edited letter says, if it has to: then somebody may publish the original.
+        """Return why the row does not say what the edited dead letter says, if it has to: then somebody may publish the original.
 
         Raises NotFound when the original is gone, Refused and AwsError when nothing was sent, and PartlyFailed when both
         are in the queue now or nobody can tell.
@@ -228,7 +231,7 @@ class Replace:
         wanted = {original.queue_message_id}
         with Holding(self.queue) as held:
             named = take_named(held, wanted, patience_seconds=self.patience_seconds, monotonic=self.monotonic)
-            found = [letter for letters in named for letter in letters]
+            found = [dead_letter for dead_letters in named for dead_letter in dead_letters]
             if not found:
                 self._gone(original, is_sent=is_sent, others=held.others())
                 return None
@@ -240,44 +243,44 @@ class Replace:
             self._delete(held, found[0])
             return not_replaced
 
-    def _archive(self, letter: DeadLetter, original: Archived, new: Archived) -> None:
+    def _archive(self, dead_letter: DeadLetter, original: Archived, new: Archived) -> None:
         if self.known is None or not self.known.was_archived:
             self.archive.append([line(original), line(new)])
-            self.journal.write(entry("archived", letter))
+            self.journal.write(entry("archived", dead_letter))
 
-    def _replace_row(self, letter: DeadLetter, *, is_sent: bool) -> str | None:
-        """Let the row say what the edited letter will: who publishes the row would publish what the original says. What the
-        run did before it sent is not done again: since then the edited letter may have been stored, or edited."""
+    def _replace_row(self, dead_letter: DeadLetter, *, is_sent: bool) -> str | None:
+        """Let the row say what the edited dead letter will: who publishes the row would publish what the original says. What the
+        run did before it sent is not done again: since then the edited dead letter may have been stored, or edited."""
         if is_sent and self.known is not None and self.known.mark == Mark.MARKED:
             return None
-        marking = self.marker.mark(self.journal, [Doomed.of(letter)])[letter.queue_message_id]
+        marking = self.marker.mark(self.journal, [Doomed.of(dead_letter)])[dead_letter.queue_message_id]
         if marking.mark in (Mark.BUSY, Mark.COMPLETED, Mark.EARLIER) and not is_sent:
             why = marking.why or "the message is completed"
-            self.journal.write(entry("failed", letter, error=why))
+            self.journal.write(entry("failed", dead_letter, error=why))
             raise Refused(f"the dead letter cannot be replaced now: {why}. Nothing was sent")
         return marking.why if marking.mark is Mark.NOT_MARKED else None
 
-    def _send(self, letter: DeadLetter, new: Archived) -> None:
-        self.journal.write(entry("sending", letter, digest=digest(new.outgoing)))
+    def _send(self, dead_letter: DeadLetter, new: Archived) -> None:
+        self.journal.write(entry("sending", dead_letter, digest=digest(new.outgoing)))
         unsent = self.sender.send([new.outgoing])
         if not unsent:
-            self.journal.write(entry("accepted", letter))
+            self.journal.write(entry("accepted", dead_letter))
             return
         error = unsent[0].error
         if not error.is_unknown:
-            self.journal.write(entry("failed", letter, error=str(error)))
+            self.journal.write(entry("failed", dead_letter, error=str(error)))
             raise error
-        self.journal.write(entry("unknown", letter, error=str(error)))
+        self.journal.write(entry("unknown", dead_letter, error=str(error)))
         raise PartlyFailed(
             f"nobody knows whether the edited dead letter is in the queue; the original is: {error}",
             hint=our_command("runs", "resume", self.marker.run_id) + " looks for it and goes on",
         )
 
-    def _delete(self, held: Holding, letter: DeadLetter) -> None:
+    def _delete(self, held: Holding, dead_letter: DeadLetter) -> None:
         hint = our_command("runs", "resume", self.marker.run_id) + " deletes the original"
         sent = "the edited dead letter is in the queue"
         try:
-            refused = bool(held.delete([letter]))
+            refused = bool(held.delete([dead_letter]))
         except (AwsDenied, CredentialsMissing):
             raise
         except AwsError as exc:
@@ -288,19 +291,19 @@ class Replace:
             raise PartlyFailed(f"{sent}, and the original too: {exc}", hint=hint) from exc
         if refused:
             raise PartlyFailed(f"{sent}, and the original too: SQS did not delete it", hint=hint)
-        self.journal.write(entry("deleted", letter))
+        self.journal.write(entry("deleted", dead_letter))
 
     def _gone(self, original: Archived, *, is_sent: bool, others: int) -> None:
-        """After the edited letter was sent, an original that no long poll brings was deleted by us, if the queue has no
-        other letter that could be it; before, by somebody else."""
-        message = original.letter.message
+        """After the edited dead letter was sent, an original that no long poll brings was deleted by us, if the queue has no
+        other dead letter that could be it; before, by somebody else."""
+        message = original.dead_letter.message
         fields = {
             "queue_message_id": original.queue_message_id,
             "message_id": message.message_id if message else None,
         }
         if is_sent and others:
             raise PartlyFailed(
-                "the edited letter is in the queue; whether the original is, too, cannot be told: about "
+                "the edited dead letter is in the queue; whether the original is, too, cannot be told: about "
                 f"{others:,} could not be received",
                 hint=our_command("runs", "resume", self.marker.run_id) + " looks again",
             )
@@ -317,7 +320,7 @@ class Replace:
 
 
 def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datetime) -> bool:
-    """Tell whether an interrupted run's edited letter reached the queue: by the journal, else by its contents there."""
+    """Tell whether an interrupted run's edited dead letter reached the queue: by the journal, else by its contents there."""
     if state.was_accepted:
         return True
     if not state.is_unknown:
@@ -329,16 +332,16 @@ def is_in_queue(queue: LookQueue, new: Archived, *, now: datetime) -> bool:
     """Tell whether a dead letter with these contents was seen."""
     contents: list[str] = []
 
-    def visit(letter: DeadLetter) -> None:
-        contents.append(digest(archived(whole(letter), new.origin).outgoing))
+    def visit(dead_letter: DeadLetter) -> None:
+        contents.append(digest(archived(whole(dead_letter), new.origin).outgoing))
 
     look(queue, now=now, visit=visit)
     return digest(new.outgoing) in contents
 
 
 def archived_pair(entries: Sequence[Archived]) -> tuple[Archived, Archived]:
-    """Return the original and the edited letter of a run's archive. Raises NotFound when it did not get that far."""
+    """Return the original and the edited dead letter of a run's archive. Raises NotFound when it did not get that far."""
     by_kind: Mapping[str, Archived] = {each.kind: each for each in entries}
     if len(by_kind) < 2:  # noqa: PLR2004  # both of them
-        raise NotFound("the run ended before it changed anything", hint="edit the letter again")
+        raise NotFound("the run ended before it changed anything", hint="edit the dead letter again")
     return by_kind["letter"], by_kind[REPLACEMENT]

@@ -18,10 +18,10 @@ from b2bpilot.ops.dead_letters.archive import (
 from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.discard import is_to_be_marked
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, is_in_queue, replacement, was_sent
-from b2bpilot.ops.dead_letters.look import Queue as LookQueue
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import patience_after
-from b2bpilot.ops.dead_letters.whole import WholeLetter, sender_of, whole_queue_of
+from b2bpilot.ops.dead_letters.received import ReceivedMessage, receiving_queue_of, sender_of
+from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
@@ -31,27 +31,27 @@ from b2bpilot.ops.table.row_state import RowState, row_states
 REPLACED = {"replaced": 1}
 
 
-def row_state_of(letter: WholeLetter, table: Table) -> RowState:
-    """Return what the database says of the letter's message."""
-    message = asked_of(letter)
+def row_state_of(dead_letter: ReceivedMessage, table: Table) -> RowState:
+    """Return what the database says of the dead letter's message."""
+    message = asked_of(dead_letter)
     return row_states(table, [message])[message]
 
 
-def replace_letter(
+def replace_dead_letter(
     environment: Environment, journal: Journal, edit: Edit, *, table: ChangedTable, home: Path
 ) -> None:
-    """Put the edited letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row
+    """Put the edited dead letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row
     still says what the original said."""
     origin = Origin.of(environment)
     new = replacement(edit, origin)
     with open_archive(home, journal.run_id) as archive:
         not_replaced = Replace(
-            queue=whole_queue_of(environment),
+            queue=receiving_queue_of(environment),
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
-            marker=Marker(table=table, run_id=journal.run_id, replacement=new.letter.message),
-        ).run(archived(edit.letter, origin), new)
+            marker=Marker(table=table, run_id=journal.run_id, replacement=new.dead_letter.message),
+        ).run(archived(edit.dead_letter, origin), new)
     journal.finish(REPLACED)
     _require_replaced(not_replaced, run_id=journal.run_id)
 
@@ -84,7 +84,7 @@ def _write_row(marker: Marker, journal: Journal, queue: LookQueue, new: Archived
             "left as it is",
             hint="compare it with the run's archive before you publish it again",
         )
-    doomed = Doomed.of(new.letter)
+    doomed = Doomed.of(new.dead_letter)
     marking = marker.mark(journal, [doomed])[doomed.queue_message_id]
     match marking.mark:
         case Mark.MARKED | Mark.NO_ROW:
@@ -113,9 +113,9 @@ def resume_edit(
     state = record.messages.get(original.queue_message_id) or MessageState(
         queue_message_id=original.queue_message_id
     )
-    queue = whole_queue_of(environment)
+    queue = receiving_queue_of(environment)
     if state.stage is Stage.DELETED:
-        marker = Marker(table=table, run_id=record.run_id, replacement=new.letter.message)
+        marker = Marker(table=table, run_id=record.run_id, replacement=new.dead_letter.message)
         _write_row(marker, journal, queue, new, now)
         return
     is_sent = was_sent(queue, new, state, now=now)
@@ -125,7 +125,7 @@ def resume_edit(
             sender=sender_of(environment),
             journal=journal,
             archive=archive,
-            marker=Marker(table=table, run_id=record.run_id, replacement=new.letter.message),
+            marker=Marker(table=table, run_id=record.run_id, replacement=new.dead_letter.message),
             known=state,
             patience_seconds=patience_after(record.last_at, now=now),
         ).run(original, new, is_sent=is_sent)

@@ -14,7 +14,12 @@ class Journal(Protocol):
     def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
-def entry(event: str, letter: DeadLetter, **fields: object) -> Mapping[str, object]:
-    """Return a line of the journal about one letter."""
-    message_id = letter.message.message_id if letter.message else None
-    return {"event": event, "queue_message_id": letter.queue_message_id, "message_id": message_id, **fields}
+def entry(event: str, dead_letter: DeadLetter, **fields: object) -> Mapping[str, object]:
+    """Return a line of the journal about one dead letter."""
+    message_id = dead_letter.message.message_id if dead_letter.message else None
+    return {
+        "event": event,
+        "queue_message_id": dead_letter.queue_message_id,
+        "message_id": message_id,
+        **fields,
+    }

@@ -1,4 +1,4 @@
-"""Copying dead letters into a file: a whole one, or none. Whether the queue showed all of its letters is said beside it."""
+"""Copying dead letters into a file: a whole one, or none. Whether the queue showed all of its dead letters is said beside it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import IO
 
 from b2bpilot.errors import PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import Origin, archived
-from b2bpilot.ops.dead_letters.look import Look, Queue, look
+from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
+from b2bpilot.ops.dead_letters.temporary_store import Spool
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
-from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.plural import many
 
 
@@ -46,21 +46,21 @@ def export_to_file(queue: Queue, path: Path, wanted: Wanted) -> Look:
 
 
 def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
-    """Write a line for each selected letter that could be seen, oldest first. Memory holds none of them."""
+    """Write a line for each selected dead letter that could be seen, oldest first. Memory holds none of them."""
     with Spool() as spool:
         found = look(
             queue,
             now=wanted.now,
             selection=wanted.selection,
-            visit=lambda letter: spool.put(archived(whole(letter), wanted.origin), letter),
+            visit=lambda dead_letter: spool.put(archived(whole(dead_letter), wanted.origin), dead_letter),
             observe=wanted.observe,
         )
-        target.writelines(spool.lines(letter.queue_message_id for letter in found.found))
+        target.writelines(spool.lines(dead_letter.queue_message_id for dead_letter in found.found))
     return found
 
 
 def require_all_seen(found: Look, selection: Selection) -> None:
-    """Raises PartlyFailed when a letter that was meant may be missing in what was written."""
+    """Raises PartlyFailed when a dead letter that was meant may be missing in what was written."""
     if found.is_complete or len(found.found) == selection.limit:
         return
     raise PartlyFailed(

@@ -16,21 +16,21 @@ from b2bpilot.pipeline.message import PilotMessage, Source, format_time
 
 HINT = (
     "such as \"failure.kind == 'timeout'\" or \"starts_with(params.From, 'whatsapp:')\"; "
-    "fields: failure.*, message.*, params.*, letter.*"
+    "fields: failure.*, message.*, params.*, dead letter.*"
 )
 
 
 @dataclass(slots=True)
 class Tried:
-    """On how many letters an expression was tried, and which of its parameters none of them had."""
+    """On how many dead letters an expression was tried, and which of its parameters none of them had."""
 
-    letters: int
+    dead_letters: int
     unseen: set[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression. A letter matches when the result is neither false, null nor empty."""
+    """A checked expression. A dead letter matches when the result is neither false, null nor empty."""
 
     text: str
     _parsed: Any = field(repr=False, compare=False)
@@ -51,14 +51,14 @@ class Expression:
         cls(text, compiled, Tried(0, set())).matches(SAMPLE)
         return cls(text, compiled, Tried(0, set(field_names.uncommon_params(compiled.parsed))))
 
-    def matches(self, letter: DeadLetter) -> bool:
-        """A letter that lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end),
+    def matches(self, dead_letter: DeadLetter) -> bool:
+        """A dead letter that lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end),
         does not match. Raises UsageError."""
-        self._tried.letters += 1
-        if letter.message:
-            self._tried.unseen.difference_update(letter.message.params)
+        self._tried.dead_letters += 1
+        if dead_letter.message:
+            self._tried.unseen.difference_update(dead_letter.message.params)
         try:
-            result = self._parsed.search(fields(letter))
+            result = self._parsed.search(fields(dead_letter))
         except jmespath.exceptions.JMESPathTypeError as exc:
             if exc.actual_type == "null":
                 return False
@@ -70,30 +70,30 @@ class Expression:
         return result is not None and result is not False and result not in ("", [], {})
 
     def require_fields(self) -> None:
-        """Raises UsageError when letters were tried and none had a parameter that is named: mistyped, most likely, and
+        """Raises UsageError when dead letters were tried and none had a parameter that is named: mistyped, most likely, and
         the result says nothing about it."""
-        if self._tried.letters and self._tried.unseen:
+        if self._tried.dead_letters and self._tried.unseen:
             missing = ", ".join(f"params.{name}" for name in sorted(self._tried.unseen))
             raise UsageError(f"--where: none of the dead letters has {missing}", hint=HINT)
 
 
-def fields(letter: DeadLetter) -> dict[str, Any]:
+def fields(dead_letter: DeadLetter) -> dict[str, Any]:
     """Return what an expression can name: `failure`, `message`, `params` and, of the queue, `letter`."""
-    message = letter.message
+    message = dead_letter.message
     return {
         "letter": {
-            "id": letter.queue_message_id,
-            "shape": letter.shape.value,
-            "sent_at": format_time(letter.sent_at) if letter.sent_at else None,
-            "receive_count": letter.receive_count,
-            "redrives": letter.redrives,
-            "unreadable": letter.unreadable,
+            "id": dead_letter.queue_message_id,
+            "shape": dead_letter.shape.value,
+            "sent_at": format_time(dead_letter.sent_at) if dead_letter.sent_at else None,
+            "receive_count": dead_letter.receive_count,
+            "redrives": dead_letter.redrives,
+            "unreadable": dead_letter.unreadable,
         },
         "failure": {
-            "kind": letter.failure.kind.value,
-            "text": letter.failure.text,
-            "code": letter.failure.code,
-            "request_id": letter.failure.request_id,
+            "kind": dead_letter.failure.kind.value,
+            "text": dead_letter.failure.text,
+            "code": dead_letter.failure.code,
+            "request_id": dead_letter.failure.request_id,
         },
         "message": _message(message) if message else None,
         "params": dict(message.params) if message else None,

@@ -22,7 +22,7 @@ TWILIOS = re.compile(
     r"|Button(Text|Payload|Type)|List(Id|Title|Description)|InteractiveData|FlowData|ChannelMetadata"
     r"|Latitude|Longitude|Address|Label"
 )
-"""What Twilio sends (facts D3), most of it with some messages only: naming it is no mistake when no letter has it."""
+"""What Twilio sends (facts D3), most of it with some messages only: naming it is no mistake when no dead letter has it."""
 
 Path = tuple[str, ...]
 
@@ -48,7 +48,7 @@ def uncommon_params(parsed: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _paths(node: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield the paths that begin at the letter. What follows a projection, a pipe or a function begins elsewhere."""
+    """Yield the paths that begin at the dead letter. What follows a projection, a pipe or a function begins elsewhere."""
     match node["type"]:
         case "field" | "subexpression" | "index_expression":
             path, rest = _path(node)

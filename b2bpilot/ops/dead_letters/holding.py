@@ -1,4 +1,4 @@
-"""Taking letters out of sight, and giving back at the end whatever was not deleted."""
+"""Taking dead letters out of sight, and giving back at the end whatever was not deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from b2bpilot.ops.dead_letters.receipts import Batch, Receipt, Receipts
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 HIDDEN_SECONDS = 30
-"""After a kill -9 the letters are visible again this soon: short, and extended while the run lives."""
+"""After a kill -9 the dead letters are visible again this soon: short, and extended while the run lives."""
 EXTEND_AFTER = 0.5
 """Of that time; what is left is more than a call takes as a rule."""
 RETRY_SECONDS = 2.0
@@ -30,21 +30,21 @@ class HidingQueue(Protocol):
     """The part of aws.queue.DeadLetterQueue that hides and gives back. Refused entries are returned, not raised."""
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
-    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
-    def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
+    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
     def counters(self) -> Counters: ...
 
 
 class Queue(HidingQueue, Protocol):
     """The part that a run uses: it deletes, too."""
 
-    def delete(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+    def delete(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
 
 
 class Hiding:
-    """Letters that are hidden while somebody looks at them. Leaving the block gives all of them back, whatever happened.
+    """Dead letters that are hidden while somebody looks at them. Leaving the block gives all of them back, whatever happened.
 
-    Whoever receives in threads ends them within the block: SQS may have hidden letters for a call that is under way.
+    Whoever receives in threads ends them within the block: SQS may have hidden dead letters for a call that is under way.
     What a call brings is held before anybody looks at it, so that a Ctrl-C loses nothing.
     """
 
@@ -77,13 +77,13 @@ class Hiding:
             self._receipts.close()
 
     def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
-        """Take up to ten more letters; one that is held already (its time ran out once) is only refreshed."""
+        """Take up to ten more dead letters; one that is held already (its time ran out once) is only refreshed."""
         extend_at = self._extend_at()
         found = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
         return self._receipts.add(found, extend_at=extend_at) if found else []
 
     def extend_due(self) -> None:
-        """Hide for longer what would be visible soon. A letter that cannot be extended is visible for others then: a
+        """Hide for longer what would be visible soon. A dead letter that cannot be extended is visible for others then: a
         duplicate at worst, which the claim absorbs, so nothing is said."""
         due = self._monotonic()
         if (first := self._receipts.pop_due(due)) is None:
@@ -120,7 +120,7 @@ class Hiding:
         return failed
 
     def _release(self, held: Sequence[Receipt]) -> int:
-        """Return how many SQS refused, twice: a receipt that expired is refused, too, and its letter visible already."""
+        """Return how many SQS refused, twice: a receipt that expired is refused, too, and its dead letter visible already."""
         refused = self._queue.release(held)
         refused = self._queue.release(refused) if refused else []
         if refused:
@@ -129,7 +129,7 @@ class Hiding:
 
 
 class Holding(Hiding):
-    """The letters of a run: hidden for as long as it lasts, by a thread that sees to it, and deleted one by one."""
+    """The dead letters of a run: hidden for as long as it lasts, by a thread that sees to it, and deleted one by one."""
 
     def __init__(self, queue: Queue, *, hidden_seconds: int = HIDDEN_SECONDS) -> None:
         super().__init__(queue, hidden_seconds=hidden_seconds)
@@ -149,7 +149,7 @@ class Holding(Hiding):
         super().__exit__(kind, error, trace)
 
     def others(self) -> int:
-        """Return about how many letters the queue has that are not held here."""
+        """Return about how many dead letters the queue has that are not held here."""
         counters = self._queue.counters()
         return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
 
@@ -163,23 +163,27 @@ class Holding(Hiding):
             delayed=counters.delayed,
         )
 
-    def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Delete letters; return those that SQS refused to delete. They stay held. Raises AwsError.
+    def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Delete dead letters; return those that SQS refused to delete. They stay held. Raises AwsError.
 
         What is not ours is never deleted, whoever asks for it.
         """
-        kept = {letter.queue_message_id for letter in letters if not letter.owner.is_ours}
-        current = self._receipts.current([one for one in letters if one.queue_message_id not in kept])
+        kept = {dead_letter.queue_message_id for dead_letter in dead_letters if not dead_letter.owner.is_ours}
+        current = self._receipts.current([one for one in dead_letters if one.queue_message_id not in kept])
         refused = kept | {
             one.queue_message_id for one in (self._deleting_queue.delete(current) if current else [])
         }
-        self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
-        return [letter for letter in letters if letter.queue_message_id in refused]
+        self._receipts.drop(
+            [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused]
+        )
+        return [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id in refused]
 
-    def release(self, letters: Sequence[DeadLetter]) -> None:
-        """Give letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
-        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(letters))}
-        self._receipts.drop([letter for letter in letters if letter.queue_message_id not in refused])
+    def release(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Give dead letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
+        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(dead_letters))}
+        self._receipts.drop(
+            [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused]
+        )
 
     def _extend_while_held(self) -> None:
         while not self._ended.wait(LOOK_EVERY_SECONDS):

@@ -47,9 +47,9 @@ class Doomed:
     """None when it holds no message."""
 
     @classmethod
-    def of(cls, letter: DeadLetter) -> Doomed:
-        asked = Asked.of(letter.message) if letter.message else None
-        return cls(queue_message_id=letter.queue_message_id, asked=asked)
+    def of(cls, dead_letter: DeadLetter) -> Doomed:
+        asked = Asked.of(dead_letter.message) if dead_letter.message else None
+        return cls(queue_message_id=dead_letter.queue_message_id, asked=asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Marking:
 
 @dataclass(slots=True)
 class _Outage:
-    """A table that does not answer is not asked again for a while: the letters of a whole queue would wait for it."""
+    """A table that does not answer is not asked again for a while: the dead letters of a whole queue would wait for it."""
 
     until: float = 0
     marking: Marking = field(default_factory=lambda: Marking(mark=Mark.NOT_MARKED))

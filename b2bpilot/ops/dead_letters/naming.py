@@ -1,4 +1,4 @@
-"""Taking exactly the letters that a plan names, and nothing that came later."""
+"""Taking exactly the dead letters that a plan names, and nothing that came later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG_POLL_SECONDS = 1
 EMPTY_ROUNDS = 2
 """So many rounds of long polls must bring nothing before the queue is believed to have nothing."""
 PATIENCE_SECONDS = HIDDEN_SECONDS + 10.0
-"""How long letters are waited for that a killed run still hides."""
+"""How long dead letters are waited for that a killed run still hides."""
 LONGEST_SILENCE_SECONDS = 180.0
 """A run that lives writes a line sooner, also when AWS answers no call at all."""
 
@@ -32,9 +32,9 @@ def take_named(
     patience_seconds: float = 0,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[DeadLetter]]:
-    """Yield the letters with these ids in the queue as they come, and take their ids out of `wanted`.
+    """Yield the dead letters with these ids in the queue as they come, and take their ids out of `wanted`.
 
-    What remains in it was not found: deleted by somebody, or hidden by them. Other letters stay held, else SQS would give
+    What remains in it was not found: deleted by somebody, or hidden by them. Other dead letters stay held, else SQS would give
     them again. Ends when all were found, or when the patience is over and long polls bring nothing. SQS's counters, which
     lag (facts B6), end nothing.
     """
@@ -42,8 +42,8 @@ def take_named(
     empty = 0
     while wanted:
         found = _receive_round(held, wait_seconds=LONG_POLL_SECONDS if empty else 0)
-        named = [letter for letter in found if letter.queue_message_id in wanted]
-        wanted.difference_update(letter.queue_message_id for letter in named)
+        named = [dead_letter for dead_letter in found if dead_letter.queue_message_id in wanted]
+        wanted.difference_update(dead_letter.queue_message_id for dead_letter in named)
         if named:
             yield named
         empty = 0 if found else empty + 1
@@ -56,4 +56,4 @@ def _receive_round(held: Holding, *, wait_seconds: int) -> list[DeadLetter]:
     collected, perhaps in a thread that is just being started, and wait for itself."""
     with ThreadPoolExecutor(WORKERS) as pool:
         answers = [pool.submit(held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
-        return [letter for answer in answers for letter in answer.result()]
+        return [dead_letter for answer in answers for dead_letter in answer.result()]

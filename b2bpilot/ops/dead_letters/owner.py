@@ -38,9 +38,9 @@ class LiveSubscribers:
             if self._listing is None:
                 self._listing = _later(lambda: listed(self._access, self._stack.topic_arn, timeouts=TIMEOUTS))
 
-    def judge(self, letter: DeadLetter) -> DeadLetter:
+    def judge(self, dead_letter: DeadLetter) -> DeadLetter:
         """Return the dead letter with whose it is."""
-        return with_owner(letter, self)
+        return with_owner(dead_letter, self)
 
     def adopt(self, arns: Iterable[str]) -> frozenset[str]:
         """From now on, take dead letters of these gone subscriptions for the processor's. Return them.

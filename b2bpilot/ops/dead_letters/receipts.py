@@ -1,4 +1,4 @@
-"""The receipts of letters that are held: on disk when they are many, for SQS's have 400 characters and a run may hold 100,000."""
+"""The receipts of dead letters that are held: on disk when they are many, for SQS's have 400 characters and a run may hold 100,000."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEPARATOR = "\t"
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """All that is kept of a letter to give it back, or to delete it."""
+    """All that is kept of a dead letter to give it back, or to delete it."""
 
     receipt_handle: str
     queue_message_id: str = ""
@@ -24,7 +24,7 @@ class Receipt:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """The letters of one answer, by their place in the file. `extend_at` is by a clock of the holder's."""
+    """The dead letters of one answer, by their place in the file. `extend_at` is by a clock of the holder's."""
 
     offset: int
     length: int
@@ -32,9 +32,9 @@ class Batch:
 
 
 class Receipts:
-    """What is held: by batch, because it is extended and given back as it came, and by letter, because it is deleted so.
+    """What is held: by batch, because it is extended and given back as it came, and by dead letter, because it is deleted so.
 
-    Threads may use it side by side. A letter that was received again belongs to its last batch only: the older receipt
+    Threads may use it side by side. A dead letter that was received again belongs to its last batch only: the older receipt
     is worth nothing.
     """
 
@@ -48,17 +48,26 @@ class Receipts:
     def __len__(self) -> int:
         return len(self._batch_of)
 
-    def add(self, letters: Sequence[DeadLetter], *, extend_at: float) -> list[DeadLetter]:
-        """Hold the letters of one answer; return those that were not held before."""
-        lines = [f"{letter.queue_message_id}{SEPARATOR}{letter.receipt_handle}" for letter in letters]
+    def add(self, dead_letters: Sequence[DeadLetter], *, extend_at: float) -> list[DeadLetter]:
+        """Hold the dead letters of one answer; return those that were not held before."""
+        lines = [
+            f"{dead_letter.queue_message_id}{SEPARATOR}{dead_letter.receipt_handle}"
+            for dead_letter in dead_letters
+        ]
         text = "\n".join(lines).encode()
         with self._lock:
             self._file.seek(self._end)
             self._file.write(text)
             batch = Batch(self._end, len(text), extend_at)
             self._end += len(text)
-            new = [letter for letter in letters if letter.queue_message_id not in self._batch_of]
-            self._batch_of |= dict.fromkeys((letter.queue_message_id for letter in letters), batch)
+            new = [
+                dead_letter
+                for dead_letter in dead_letters
+                if dead_letter.queue_message_id not in self._batch_of
+            ]
+            self._batch_of |= dict.fromkeys(
+                (dead_letter.queue_message_id for dead_letter in dead_letters), batch
+            )
             self._push(batch)
         return new
 
@@ -81,10 +90,10 @@ class Receipts:
         with self._lock:
             return list(self._held(batch))
 
-    def current(self, letters: Sequence[DeadLetter]) -> list[Receipt]:
-        """Return the last receipts of letters; of one that is not held, the one that it came with."""
+    def current(self, dead_letters: Sequence[DeadLetter]) -> list[Receipt]:
+        """Return the last receipts of dead letters; of one that is not held, the one that it came with."""
         with self._lock:
-            batches = {self._batch_of.get(letter.queue_message_id) for letter in letters}
+            batches = {self._batch_of.get(dead_letter.queue_message_id) for dead_letter in dead_letters}
             last = {
                 receipt.queue_message_id: receipt
                 for batch in batches
@@ -92,14 +101,17 @@ class Receipts:
                 for receipt in self._held(batch)
             }
         return [
-            last.get(letter.queue_message_id, Receipt(letter.receipt_handle, letter.queue_message_id))
-            for letter in letters
+            last.get(
+                dead_letter.queue_message_id,
+                Receipt(dead_letter.receipt_handle, dead_letter.queue_message_id),
+            )
+            for dead_letter in dead_letters
         ]
 
-    def drop(self, letters: Sequence[DeadLetter]) -> None:
+    def drop(self, dead_letters: Sequence[DeadLetter]) -> None:
         with self._lock:
-            for letter in letters:
-                self._batch_of.pop(letter.queue_message_id, None)
+            for dead_letter in dead_letters:
+                self._batch_of.pop(dead_letter.queue_message_id, None)
 
     def close(self) -> None:
         self._file.close()

@@ -1,4 +1,4 @@
-"""Putting exported or discarded letters back into the dead-letter queue, each once."""
+"""Putting exported or discarded dead letters back into the dead-letter queue, each once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Protocol
 from b2bpilot.aws.queue import Judge as OwnerJudge
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
-from b2bpilot.ops.dead_letters.archive import Archived, Origin, digest, letters_in
+from b2bpilot.ops.dead_letters.archive import Archived, Origin, dead_letters_in, digest
 from b2bpilot.ops.dead_letters.discard import Problem
 from b2bpilot.ops.dead_letters.entries import Journal
-from b2bpilot.ops.dead_letters.look import Queue, look
-from b2bpilot.ops.dead_letters.whole import whole
+from b2bpilot.ops.dead_letters.received import whole
+from b2bpilot.ops.dead_letters.sweep import Queue, look
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import HostClock
@@ -56,7 +56,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What the journals say of a letter: who tried to put it back, when, and how far it came."""
+    """What the journals say of a dead letter: who tried to put it back, when, and how far it came."""
 
     run_id: str
     started_at: datetime
@@ -65,7 +65,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePlan:
-    """A decision for each letter of a file, by its id in the queue it was in."""
+    """A decision for each dead letter of a file, by its id in the queue it was in."""
 
     path: Path
     origins: frozenset[Origin]
@@ -81,12 +81,12 @@ class RestorePlan:
     def counts(self) -> Counter[Decision]:
         return Counter(self.decisions.values())
 
-    def letters(self, *decisions: Decision) -> list[str]:
+    def dead_letters(self, *decisions: Decision) -> list[str]:
         return [id_ for id_, decision in self.decisions.items() if decision in decisions]
 
     @property
     def to_send(self) -> int:
-        return len(self.letters(*SENDING))
+        return len(self.dead_letters(*SENDING))
 
     @property
     def acts(self) -> bool:
@@ -98,13 +98,13 @@ class RestorePlan:
     def problems(self) -> list[Problem]:
         return [
             Problem(queue_message_id=id_, message_id=self.message_ids[id_], reason=Decision.UNDECIDED.value)
-            for id_ in self.letters(Decision.UNDECIDED)
+            for id_ in self.dead_letters(Decision.UNDECIDED)
         ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What a restore did. A problem is a letter that is not known to be in the queue now."""
+    """What a restore did. A problem is a dead letter that is not known to be in the queue now."""
 
     put_back: int
     problems: Sequence[Problem] = ()
@@ -115,7 +115,7 @@ class Restored:
 
 
 def sent_before(records: Iterator[RunRecord], origin: Origin, clock: HostClock) -> dict[str, Before]:
-    """Return what restores into this queue have sent, or perhaps sent, by the letter's former id. `clock` is AWS's."""
+    """Return what restores into this queue have sent, or perhaps sent, by the dead letter's former id. `clock` is AWS's."""
     found: dict[str, Before] = {}
     for record in records:
         if record.command != COMMAND or (record.environment, record.account_id, record.region) != (
@@ -142,17 +142,17 @@ def plan_restore(
     before: Mapping[str, Before],
     discarded: Mapping[str, MessageState] | None,
     now: datetime,
-    with_owner: OwnerJudge = lambda letter: letter,
+    with_owner: OwnerJudge = lambda dead_letter: dead_letter,
     observe: Callable[[int, int], None] = lambda _saw, _about: None,
 ) -> RestorePlan:
-    """Decide about each letter of a file by the journals, and by what is in the queue now.
+    """Decide about each dead letter of a file by the journals, and by what is in the queue now.
 
     `discarded` is the journal of the run that the file is the archive of: what it deleted is not in the queue.
     Raises ArchiveInvalid and AwsError.
     """
     contents = _Contents(before)
     found = look(queue, now=now, visit=contents.add, observe=observe)
-    here = {letter.queue_message_id for letter in found.found}
+    here = {dead_letter.queue_message_id for dead_letter in found.found}
     judge = _Judge(
         here=here,
         contents=contents,
@@ -163,11 +163,11 @@ def plan_restore(
     origins, decisions, message_ids, asked = set(), {}, {}, {}
     owners: Counter[Owner] = Counter()
     cut: list[str] = []
-    for entry in letters_in(path, cut.append):
+    for entry in dead_letters_in(path, cut.append):
         origins.add(entry.origin)
-        letter = with_owner(entry.letter)
-        message = letter.message
-        owners[letter.owner] += not letter.owner.rows_count
+        dead_letter = with_owner(entry.dead_letter)
+        message = dead_letter.message
+        owners[dead_letter.owner] += not dead_letter.owner.rows_count
         message_ids[entry.queue_message_id] = message.message_id if message else None
         if message:
             asked[entry.queue_message_id] = Asked.of(message)
@@ -195,23 +195,23 @@ def _is_lost(discarded: Mapping[str, MessageState] | None, read: Collection[str]
 
 
 class _Contents:
-    """The contents of letters in the queue, asked for only where the outcome of a send is unknown."""
+    """The contents of dead letters in the queue, asked for only where the outcome of a send is unknown."""
 
     def __init__(self, before: Mapping[str, Before]) -> None:
         unknown = [each.started_at for each in before.values() if each.stage is not Stage.ACCEPTED]
         self._since = min(unknown, default=None)
         self._digests: Counter[str] = Counter()
 
-    def add(self, letter: DeadLetter) -> None:
-        """Letters that were there long before the unknown send are not its result."""
-        if self._since is None or letter.sent_at is None:
+    def add(self, dead_letter: DeadLetter) -> None:
+        """Dead letters that were there long before the unknown send are not its result."""
+        if self._since is None or dead_letter.sent_at is None:
             return
-        if letter.sent_at >= self._since - CLOCKS_DIFFER:
-            found = whole(letter)
+        if dead_letter.sent_at >= self._since - CLOCKS_DIFFER:
+            found = whole(dead_letter)
             self._digests[digest(Outgoing(body=found.body, attributes=found.attributes))] += 1
 
     def take(self, entry: Archived) -> bool:
-        """Tell whether the queue has such a letter, and use it up: each answers for one."""
+        """Tell whether the queue has such a dead letter, and use it up: each answers for one."""
         key = digest(entry.outgoing)
         if self._digests[key] < 1:
             return False
@@ -254,14 +254,16 @@ class Restore:
     observe: Callable[[int], None] = field(default=lambda _: None)
 
     def run(self, plan: RestorePlan) -> Restored:
-        """Put back what the plan says. What is not sent or not known is in `problems`. Raises what no letter can pass."""
+        """Put back what the plan says. What is not sent or not known is in `problems`. Raises what no dead letter can pass."""
         self._note_found(plan)
         problems = plan.problems()
         done = 0
         chosen = {id_ for id_, decision in plan.decisions.items() if decision in SENDING}
-        letters = (entry for entry in letters_in(plan.path, _told) if entry.queue_message_id in chosen)
+        dead_letters = (
+            entry for entry in dead_letters_in(plan.path, _told) if entry.queue_message_id in chosen
+        )
         with ThreadPoolExecutor(WORKERS) as pool:
-            while window := list(islice(letters, BATCH * WORKERS)):
+            while window := list(islice(dead_letters, BATCH * WORKERS)):
                 batches = [window[start : start + BATCH] for start in range(0, len(window), BATCH)]
                 for failed in pool.map(lambda batch: self._send(batch, plan), batches):
                     problems += failed
@@ -273,11 +275,11 @@ class Restore:
 
     @staticmethod
     def _left(plan: RestorePlan) -> int:
-        return len(plan.letters(*DONE))
+        return len(plan.dead_letters(*DONE))
 
     def _note_found(self, plan: RestorePlan) -> None:
         """What an earlier run sent without an answer, and the queue has, is known from now on."""
-        found = plan.letters(Decision.FOUND)
+        found = plan.dead_letters(Decision.FOUND)
         for start in range(0, len(found), BATCH * WORKERS):
             self.journal.write(
                 *(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.dead_letters.groups import Cause, Found, cause_of, cause_of_group, in_order, numbered
+from b2bpilot.ops.dead_letters.causes import Cause, Found, cause_of, cause_of_group, in_order, numbered
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
@@ -38,7 +38,7 @@ def within(found: Sequence[Found], limit: int | None, counts: Counts) -> list[Fo
 
 
 class Scan:
-    """What has been seen so far of the queue, or of another `place` that holds letters; no bodies are kept."""
+    """What has been seen so far of the queue, or of another `place` that holds dead letters; no bodies are kept."""
 
     def __init__(
         self,
@@ -62,23 +62,23 @@ class Scan:
         self._found: list[Found] = []
         self._by_message: Counter[str] = Counter()
 
-    def see(self, letter: DeadLetter) -> bool:
-        """Remember a letter, and tell whether it matches every filter but the group."""
+    def see(self, dead_letter: DeadLetter) -> bool:
+        """Remember a dead letter, and tell whether it matches every filter but the group."""
         self.saw += 1
-        cause = cause_of(letter)
+        cause = cause_of(dead_letter)
         cause = self._causes.setdefault(cause, cause)
         self._counts[cause] += 1
-        if letter.message:
-            self._by_message[letter.message.message_id] += 1
-        if not self._selection.matches(letter, now=self._now):
+        if dead_letter.message:
+            self._by_message[dead_letter.message.message_id] += 1
+        if not self._selection.matches(dead_letter, now=self._now):
             return False
-        found = _found(letter, cause)
+        found = _found(dead_letter, cause)
         self._found.append(found)
         self.counted += self._counts_for_limit(found)
         return True
 
     def copies(self) -> dict[str, int]:
-        """Return how many letters each message has that has several."""
+        """Return how many dead letters each message has that has several."""
         return {message_id: count for message_id, count in self._by_message.items() if count > 1}
 
     def names(self) -> dict[Cause, str]:
@@ -99,7 +99,7 @@ class Scan:
         cause = cause_of_group(names, group)
         if cause is None:
             raise UsageError(f"there is no group {group}; {self._known(names)}", hint=self._hint)
-        return [letter for letter in self._found if letter.cause == cause]
+        return [dead_letter for dead_letter in self._found if dead_letter.cause == cause]
 
     def _known(self, names: Mapping[Cause, str]) -> str:
         match len(names):
@@ -111,14 +111,14 @@ class Scan:
                 return f"{self._place} has G1 to G{count}"
 
 
-def _found(letter: DeadLetter, cause: Cause) -> Found:
+def _found(dead_letter: DeadLetter, cause: Cause) -> Found:
     return Found(
-        test=letter.message is not None and letter.message.test,
-        queue_message_id=letter.queue_message_id,
-        message_id=letter.message.message_id if letter.message else None,
+        test=dead_letter.message is not None and dead_letter.message.test,
+        queue_message_id=dead_letter.queue_message_id,
+        message_id=dead_letter.message.message_id if dead_letter.message else None,
         cause=cause,
-        sent_at=letter.sent_at,
-        redrives=letter.redrives,
-        receive_count=letter.receive_count,
-        owner=letter.owner,
+        sent_at=dead_letter.sent_at,
+        redrives=dead_letter.redrives,
+        receive_count=dead_letter.receive_count,
+        owner=dead_letter.owner,
     )

@@ -1,6 +1,6 @@
-"""Copies of dead letters that a schedule makes, so that none is gone when SQS deletes it: each letter once, in files of a folder.
+"""Copies of dead letters that a schedule makes, so that none is gone when SQS deletes it: each dead letter once, in files of a folder.
 
-Times are AWS's: SQS counts a letter's age by its own clock.
+Times are AWS's: SQS counts a dead letter's age by its own clock.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Protocol, Self
 
 from b2bpilot.aws.queue_attributes import QueueAttributes
 from b2bpilot.errors import MessageUnreadable, PartlyFailed, UsageError
-from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, letters_in
-from b2bpilot.ops.dead_letters.look import Look, look
-from b2bpilot.ops.dead_letters.look import Queue as LookQueue
-from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, dead_letters_in
+from b2bpilot.ops.dead_letters.received import whole
+from b2bpilot.ops.dead_letters.sweep import Look, look
+from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
+from b2bpilot.ops.dead_letters.temporary_store import Spool
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
-from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.paths import open_private, private_folder
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -49,7 +49,7 @@ class Last:
     at: datetime
     complete_at: datetime | None
     oldest_sent_at: datetime | None
-    """Of the letters that were in the queue then."""
+    """Of the dead letters that were in the queue then."""
 
     def to_json(self) -> str:
         times = {"at": self.at, "complete_at": self.complete_at, "oldest_sent_at": self.oldest_sent_at}
@@ -130,10 +130,10 @@ def export_new(queue: Queue, folder: Path, *, origin: Origin, now: datetime) -> 
         with _translated(folder), Spool() as spool:
             new: set[str] = set()
 
-            def visit(letter: DeadLetter) -> None:
-                if letter.queue_message_id not in known:
-                    new.add(letter.queue_message_id)
-                    spool.put(archived(whole(letter), origin), letter)
+            def visit(dead_letter: DeadLetter) -> None:
+                if dead_letter.queue_message_id not in known:
+                    new.add(dead_letter.queue_message_id)
+                    spool.put(archived(whole(dead_letter), origin), dead_letter)
 
             found = look(queue, now=now, visit=visit)
             ids = [one.queue_message_id for one in found.found if one.queue_message_id in new]
@@ -143,7 +143,7 @@ def export_new(queue: Queue, folder: Path, *, origin: Origin, now: datetime) -> 
 
 
 def require_all_seen(done: Scheduled) -> None:
-    """Raises PartlyFailed when a letter may be in the queue that no archive holds."""
+    """Raises PartlyFailed when a dead letter may be in the queue that no archive holds."""
     if not done.look.is_complete:
         raise PartlyFailed(
             f"perhaps not all of them: {done.look.saw:,} of about {many(done.look.about, 'dead letter')} could be seen; what "
@@ -153,12 +153,12 @@ def require_all_seen(done: Scheduled) -> None:
 
 
 def _known(folder: Path) -> tuple[set[str], tuple[str, ...]]:
-    """Return the ids that archives hold. A broken one says of its letters nothing: better twice than never."""
+    """Return the ids that archives hold. A broken one says of its dead letters nothing: better twice than never."""
     known: set[str] = set()
     unreadable: list[str] = []
     for path in sorted(folder.glob(ARCHIVES)):
         try:
-            known.update([entry.queue_message_id for entry in letters_in(path)])
+            known.update([entry.queue_message_id for entry in dead_letters_in(path)])
         except ArchiveInvalid as exc:
             unreadable.append(str(exc))
     return known, tuple(unreadable)

@@ -15,13 +15,13 @@ from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import NotFound, PilotError
 from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.asked import has_row
-from b2bpilot.ops.dead_letters.groups import cause_of
-from b2bpilot.ops.dead_letters.look import Look, look
-from b2bpilot.ops.dead_letters.plan import Decision, Options, decide
+from b2bpilot.ops.dead_letters.causes import cause_of
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.sweep import Look, look
 from b2bpilot.ops.dead_letters.timeline import Moment
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.redrive.plan import Decision, Options, decide
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, submission_of
@@ -41,8 +41,8 @@ class Queue(Protocol):
     def receive_with_history(
         self, *, hidden_seconds: int, wait_seconds: int
     ) -> list[tuple[DeadLetter, History]]: ...
-    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
-    def release(self, letters: Sequence[Receipt]) -> list[Receipt]: ...
+    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
+    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
 
 
 class Log(Protocol):
@@ -71,9 +71,9 @@ class LogFound:
 class Shown:
     """A dead letter, and what else is known of it."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     others: int
-    """How many more letters of the same message there are; this is the newest."""
+    """How many more dead letters of the same message there are; this is the newest."""
     group: str
     expires_at: datetime | None
     timeline: Sequence[Moment]
@@ -95,30 +95,30 @@ def show(
     now: datetime,
     observe: Callable[[int, int], None],
 ) -> Shown:
-    """Find the letter by its message's id or its own id in the queue. Raises NotFound, and what `look` raises.
+    """Find the dead letter by its message's id or its own id in the queue. Raises NotFound, and what `look` raises.
 
-    `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a letter is shown without them, too.
+    `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a dead letter is shown without them, too.
     """
     tap = _Tap(queue, wanted)
     seen = look(tap, now=now, selection=Selection(message_ids=frozenset({wanted})), observe=observe)
     if not tap.found:
         raise _not_found(wanted, seen)
-    letter, history = max(
+    dead_letter, history = max(
         tap.found.values(), key=lambda found: (found[0].sent_at or now, found[0].queue_message_id)
     )
-    row = _row(letter, table)
-    tries = max(letter.redrives, failed_before.get(letter.queue_message_id, 0))
-    decision = decide(letter, row.state, Options(), tries=tries)
+    row = _row(dead_letter, table)
+    tries = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
+    decision = decide(dead_letter, row.state, Options(), tries=tries)
     return Shown(
-        letter=letter,
+        dead_letter=dead_letter,
         others=len(tap.found) - 1,
-        group=seen.names[cause_of(letter)],
-        expires_at=letter.sent_at + retention if letter.sent_at else None,
-        timeline=timeline.of(letter, history, row.row),
+        group=seen.names[cause_of(dead_letter)],
+        expires_at=dead_letter.sent_at + retention if dead_letter.sent_at else None,
+        timeline=timeline.of(dead_letter, history, row.row),
         row=row,
-        log=_log(letter, log),
+        log=_log(dead_letter, log),
         decision=decision,
-        redrive=_explained(decision, letter, row, tries=tries),
+        redrive=_explained(decision, dead_letter, row, tries=tries),
     )
 
 
@@ -132,12 +132,15 @@ class _Tap:
         self._wanted = wanted
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
-        letters = []
-        for letter, history in self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds):
-            letters.append(letter)
-            if self._wanted in (letter.queue_message_id, letter.message and letter.message.message_id):
-                self.found.setdefault(letter.queue_message_id, (letter, history))
-        return letters
+        dead_letters = []
+        for dead_letter, history in self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds):
+            dead_letters.append(dead_letter)
+            if self._wanted in (
+                dead_letter.queue_message_id,
+                dead_letter.message and dead_letter.message.message_id,
+            ):
+                self.found.setdefault(dead_letter.queue_message_id, (dead_letter, history))
+        return dead_letters
 
 
 def _not_found(wanted: str, seen: Look) -> NotFound:
@@ -148,29 +151,29 @@ def _not_found(wanted: str, seen: Look) -> NotFound:
     )
 
 
-def _row(letter: DeadLetter, open_table: Callable[[], AbstractContextManager[WholeTable]]) -> RowFound:
-    if letter.message is None or not has_row(letter):
+def _row(dead_letter: DeadLetter, open_table: Callable[[], AbstractContextManager[WholeTable]]) -> RowFound:
+    if dead_letter.message is None or not has_row(dead_letter):
         return RowFound()
     try:
         with open_table() as table:
-            state, row = submission_of(table, Asked.of(letter.message))
+            state, row = submission_of(table, Asked.of(dead_letter.message))
             return RowFound(row=row, state=state, database=table.proof)
     except PilotError as exc:
         return RowFound(error=str(exc))
 
 
-def _log(letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
+def _log(dead_letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
     """The request id comes out of the queue, so it is looked at before it is put into a filter."""
-    request_id = letter.failure.request_id
+    request_id = dead_letter.failure.request_id
     if not request_id or not request_id.replace("-", "").isalnum():
         return LogFound(missing="the dead letter names no request id")
-    if letter.sent_at is None:
+    if dead_letter.sent_at is None:
         return LogFound(missing="nobody knows when the dead letter was written")
     try:
         lines = log().lines_with(
             request_id,
-            since=letter.sent_at - LONGEST_RETRIES - MARGIN,
-            until=letter.sent_at + MARGIN,
+            since=dead_letter.sent_at - LONGEST_RETRIES - MARGIN,
+            until=dead_letter.sent_at + MARGIN,
             limit=LOG_LINES,
         )
     except PilotError as exc:
@@ -178,7 +181,7 @@ def _log(letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
     return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, letter: DeadLetter, found: RowFound, *, tries: int) -> str:
+def _explained(decision: Decision, dead_letter: DeadLetter, found: RowFound, *, tries: int) -> str:
     match decision:
         case Decision.SEND:
             return f"send it again, for the {_ordinal(tries + 1)} time"
@@ -187,7 +190,7 @@ def _explained(decision: Decision, letter: DeadLetter, found: RowFound, *, tries
         case Decision.POISON:
             return f"set it aside: it was sent {tries} times and failed (--include-poison sends it)"
         case _:
-            return f"leave it: {_why_left(decision, letter, found)}"
+            return f"leave it: {_why_left(decision, dead_letter, found)}"
 
 
 def _why_left(
@@ -199,7 +202,7 @@ def _why_left(
         Decision.GONE,
         Decision.UNOWNED,
     ],
-    letter: DeadLetter,
+    dead_letter: DeadLetter,
     found: RowFound,
 ) -> str:
     match decision:
@@ -212,10 +215,10 @@ def _why_left(
                 "a `dlq restore` of that run takes that back)"
             )
         case Decision.UNREADABLE:
-            return str(letter.unreadable)
+            return str(dead_letter.unreadable)
         case Decision.OTHER | Decision.GONE | Decision.UNOWNED:
             adopt = " (--adopt sends it to the processor)" if decision is Decision.GONE else ""
-            return f"it is {letter.owner.not_ours}{adopt}"
+            return f"it is {dead_letter.owner.not_ours}{adopt}"
         case _:
             assert_never(decision)
 

@@ -59,11 +59,11 @@ def _run(home: Path, text: str) -> RunRecord:
 
 
 def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> None:
-    """Raises Refused when letters of another environment would get into this one."""
+    """Raises Refused when dead letters of another environment would get into this one."""
     others = [str(other) for other in plan.origins if other != origin]
     if others and not force:
         raise Refused(
-            f"{plan.path.name} holds letters of {', '.join(others)}, not of {origin}. Nothing was changed",
+            f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}. Nothing was changed",
             hint="--force puts them into this environment's queue all the same",
         )
 
@@ -72,6 +72,6 @@ def require_all_put_back(restored: Restored) -> None:
     """Raises PartlyFailed."""
     if restored.problems:
         raise PartlyFailed(
-            f"not known to be back in the queue: {len(restored.problems):,} of the letters",
+            f"not known to be back in the queue: {len(restored.problems):,} of the dead letters",
             hint="run it again: what is known to be back is not sent twice",
         )

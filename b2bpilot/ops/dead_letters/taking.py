@@ -1,4 +1,4 @@
-"""Collecting the letters of a run from the queue: many receives side by side, until the queue has no more of them."""
+"""Collecting the dead letters of a run from the queue: many receives side by side, until the queue has no more of them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ EMPTY_POLLS = 2
 
 
 class Source(Protocol):
-    """What letters are taken from: a Holding. `others` is what the queue has beside what is held."""
+    """What dead letters are taken from: a Holding. `others` is what the queue has beside what is held."""
 
     def receive(self, *, wait_seconds: int) -> list[DeadLetter]: ...
-    def release(self, letters: Sequence[DeadLetter]) -> None: ...
+    def release(self, dead_letters: Sequence[DeadLetter]) -> None: ...
     def others(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The wanted letters in the order of their age, how many were looked at, and whether there are more than were wanted."""
+    """The wanted dead letters in the order of their age, how many were looked at, and whether there are more than were wanted."""
 
-    letters: Sequence[DeadLetter]
+    dead_letters: Sequence[DeadLetter]
     saw: int
     more: bool
     surplus: Sequence[DeadLetter] = ()
     """What exceeded the limit, and was given back: the next taking may bring it again."""
     hidden: int = 0
-    """When nothing was seen: about how many letters somebody else holds."""
+    """When nothing was seen: about how many dead letters somebody else holds."""
 
 
 class Taker:
-    """Fills up to `limit` letters that are `wanted`; the others stay held, or they would be received again at once.
+    """Fills up to `limit` dead letters that are `wanted`; the others stay held, or they would be received again at once.
 
     SQS's counters lag by a minute, so they end the taking only when they were right at its beginning: exactly as many
-    letters were seen as they promised. Otherwise, also when they promised none, it takes long polls that come back empty.
+    dead letters were seen as they promised. Otherwise, also when they promised none, it takes long polls that come back empty.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Taker:
         for_all: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`patience_seconds` is how long to wait for letters that somebody, a killed run for instance, still hides: for the
+        """`patience_seconds` is how long to wait for dead letters that somebody, a killed run for instance, still hides: for the
         first one, or `for_all` that the counters know of."""
         self._source = source
         self._wanted = wanted
@@ -68,7 +68,7 @@ class Taker:
         self._asking = threading.Lock()
         self._changed = threading.Condition()
         self._receiving = 0
-        self._letters: list[DeadLetter] = []
+        self._dead_letters: list[DeadLetter] = []
         self._saw = 0
         self._empty_polls = 0
         self._ended = False
@@ -78,12 +78,18 @@ class Taker:
         with ThreadPoolExecutor(workers) as pool:
             for done in [pool.submit(self._work) for _ in range(workers)]:
                 done.result()
-        ordered = sorted(self._letters, key=lambda letter: (letter.sent_at is None, letter.sent_at))
+        ordered = sorted(
+            self._dead_letters, key=lambda dead_letter: (dead_letter.sent_at is None, dead_letter.sent_at)
+        )
         kept, surplus = ordered[: self._limit], ordered[self._limit :]
         self._source.release(surplus)
         hidden = 0 if self._saw else self._source.others()
         return Taken(
-            letters=kept, saw=self._saw - len(surplus), more=bool(surplus), surplus=surplus, hidden=hidden
+            dead_letters=kept,
+            saw=self._saw - len(surplus),
+            more=bool(surplus),
+            surplus=surplus,
+            hidden=hidden,
         )
 
     def stop(self) -> None:
@@ -134,6 +140,6 @@ class Taker:
         with self._lock:
             self._saw += len(found)
             self._empty_polls = 0 if found else self._empty_polls + was_long_poll
-            self._letters += [letter for letter in found if self._wanted(letter)]
-            if len(self._letters) > self._limit:
+            self._dead_letters += [dead_letter for dead_letter in found if self._wanted(dead_letter)]
+            if len(self._dead_letters) > self._limit:
                 self._ended = True

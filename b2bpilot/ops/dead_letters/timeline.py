@@ -1,4 +1,4 @@
-"""The way of a message into the queue, as far as its letter and its row tell."""
+"""The way of a message into the queue, as far as its dead letter and its row tell."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class Moment:
     what: str
 
 
-def of(letter: DeadLetter, history: History, row: UserSubmission | None) -> list[Moment]:
+def of(dead_letter: DeadLetter, history: History, row: UserSubmission | None) -> list[Moment]:
     """Return what is known to have happened, in its order."""
-    known = [*_in_the_pipeline(letter), *_in_the_queue(letter, history), *_in_the_table(row)]
+    known = [*_in_the_pipeline(dead_letter), *_in_the_queue(dead_letter, history), *_in_the_table(row)]
     return sorted(known, key=lambda moment: moment.at)
 
 
-def _in_the_pipeline(letter: DeadLetter) -> Iterator[Moment]:
+def _in_the_pipeline(dead_letter: DeadLetter) -> Iterator[Moment]:
     """SNS's clock is another one; still nothing is published before it is received."""
-    if letter.message:
-        yield Moment(at=letter.message.received_at, what=f"received ({letter.message.source})")
-    if letter.message and (published_at := _published_at(letter.event)):
-        yield Moment(at=max(published_at, letter.message.received_at), what="published to the topic")
+    if dead_letter.message:
+        yield Moment(at=dead_letter.message.received_at, what=f"received ({dead_letter.message.source})")
+    if dead_letter.message and (published_at := _published_at(dead_letter.event)):
+        yield Moment(at=max(published_at, dead_letter.message.received_at), what="published to the topic")
 
 
-def _in_the_queue(letter: DeadLetter, history: History) -> Iterator[Moment]:
-    if letter.sent_at:
-        again = f", after {many(letter.redrives, 'redrive')}" if letter.redrives else ""
-        by = f" (the last one by run {letter.redriven_by})" if letter.redriven_by else ""
-        yield Moment(at=letter.sent_at, what=f"dead-lettered{again}{by}")
+def _in_the_queue(dead_letter: DeadLetter, history: History) -> Iterator[Moment]:
+    if dead_letter.sent_at:
+        again = f", after {many(dead_letter.redrives, 'redrive')}" if dead_letter.redrives else ""
+        by = f" (the last one by run {dead_letter.redriven_by})" if dead_letter.redriven_by else ""
+        yield Moment(at=dead_letter.sent_at, what=f"dead-lettered{again}{by}")
     if history.first_received_at:
-        times = "once" if letter.receive_count == 1 else f"{letter.receive_count} times"
+        times = "once" if dead_letter.receive_count == 1 else f"{dead_letter.receive_count} times"
         yield Moment(at=history.first_received_at, what=f"first seen; received {times} so far")
 
 

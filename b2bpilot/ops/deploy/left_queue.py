@@ -35,7 +35,7 @@ class LeftQueue:
 
     name: str
     url: str
-    letters: int
+    dead_letters: int
     region: str
     taking_in: Import
 
@@ -73,7 +73,7 @@ def left_queue(
     return LeftQueue(
         name=name,
         url=url,
-        letters=counters(sqs, url).total,
+        dead_letters=counters(sqs, url).total,
         region=sqs.meta.region_name,
         taking_in=Import(
             stack_name=stack_name,

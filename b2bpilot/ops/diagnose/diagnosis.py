@@ -10,8 +10,8 @@ from b2bpilot.ops.diagnose.evidence import EVIDENCE
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, Hypothesis, Symptom
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import World
 
 ALL: Mapping[str, Check] = {check.code: check for check in (*CHECKS, *EVIDENCE)}
 
@@ -45,11 +45,11 @@ class Diagnosis:
         return sum(branch.verdict is verdict for branch in self.branches)
 
 
-def diagnose(symptoms: Sequence[Symptom], world: World, *, check_seconds: float) -> list[Diagnosis]:
+def diagnose(symptoms: Sequence[Symptom], deployment: Deployment, *, check_seconds: float) -> list[Diagnosis]:
     """Look at everything once, side by side, and tell what it means for each symptom. Changes nothing."""
     wanted = {code for symptom in symptoms for one in HYPOTHESES[symptom] for code in one.codes}
     checks = [check for code, check in ALL.items() if code in _with_needs(wanted)]
-    results = {one.check.code: one for one in Runner(checks, check_seconds=check_seconds).run(world)}
+    results = {one.check.code: one for one in Runner(checks, check_seconds=check_seconds).run(deployment)}
     return [
         Diagnosis(symptom=symptom, branches=[_branch(one, results) for one in HYPOTHESES[symptom]])
         for symptom in symptoms

@@ -12,15 +12,15 @@ from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.rejections import PAUSES, rejections
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
-from b2bpilot.ops.verify.letters import letters_of
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.table import APPLICATION_NAME
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.waiting_dead_letters import dead_letters_of
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.survey import Survey
+    from b2bpilot.ops.dead_letters.listing import Survey
     from b2bpilot.pipeline.database import DatabaseManager
 
 SHOWN = 3
@@ -29,37 +29,41 @@ EDGE = timedelta(seconds=PERIOD_SECONDS)
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
-def _database(world: World) -> DatabaseManager:
+def _database(deployment: Deployment) -> DatabaseManager:
     from b2bpilot.pipeline.database import DatabaseManager
 
-    return DatabaseManager(world.database_url, application_name=APPLICATION_NAME)
+    return DatabaseManager(deployment.database_url, application_name=APPLICATION_NAME)
 
 
-def _count(world: World, name: str) -> int:
+def _count(deployment: Deployment, name: str) -> int:
     """Of one of our own metrics, in the last day."""
 
     def ask() -> dict[Metric, list[object]]:
-        wanted = [_metric(world, each) for each in ("MessagesStored", "MessagesDuplicate", "WebhookRejected")]
-        period = {"since": world.now - DAY, "until": world.now, "period_seconds": PERIOD_SECONDS}
-        return dict(read(shared(world), wanted, **period))  # type: ignore[arg-type]  # the values' types differ
+        wanted = [
+            _metric(deployment, each) for each in ("MessagesStored", "MessagesDuplicate", "WebhookRejected")
+        ]
+        period = {"since": deployment.now - DAY, "until": deployment.now, "period_seconds": PERIOD_SECONDS}
+        return dict(read(shared(deployment), wanted, **period))  # type: ignore[arg-type]  # the values' types differ
 
-    found = world.ask("our metrics", ask)
-    return round(total(found[_metric(world, name)]))
-
-
-def _metric(world: World, name: str) -> Metric:
-    return Metric(namespace=f"B2BPilot/{world.stack.environment}", name=name)
+    found = deployment.ask("our metrics", ask)
+    return round(total(found[_metric(deployment, name)]))
 
 
-def _none_rejected(world: World) -> Answer:
+def _metric(deployment: Deployment, name: str) -> Metric:
+    return Metric(namespace=f"B2BPilot/{deployment.stack.environment}", name=name)
+
+
+def _none_rejected(deployment: Deployment) -> Answer:
     """A request that only CloudWatch's number knows is not taken for a probe: then it is not known what it was."""
-    counted = _count(world, "WebhookRejected")
+    counted = _count(deployment, "WebhookRejected")
     if not counted:
         return holds("none in the last day")
     told = f"CloudWatch counts {_counted(counted, 'request')} in the last day"
-    group = LogGroup.of_function(world.stack.webhook_function_name, access=shared(world), pauses=PAUSES)
+    group = LogGroup.of_function(
+        deployment.stack.webhook_function_name, access=shared(deployment), pauses=PAUSES
+    )
     try:
-        found = rejections(group, since=world.now - DAY - EDGE)
+        found = rejections(group, since=deployment.now - DAY - EDGE)
     except AwsError as exc:
         return unanswered(f"{told}; whether they are b2bpilot's own probes cannot be told: {exc}")
     if found.others:
@@ -73,35 +77,35 @@ def _none_rejected(world: World) -> Answer:
     return holds(f"{found.probes:,} in the last day, all b2bpilot's own probes")
 
 
-def _no_letters(world: World) -> Answer:
-    found: Survey = world.ask("letters", lambda: _survey(world))
+def _no_dead_letters(deployment: Deployment) -> Answer:
+    found: Survey = deployment.ask("letters", lambda: _survey(deployment))
     if not found.groups:
         return holds("the queue is empty")
     told = _listed([f"{group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups])
     return fails(f"dead letters in the queue: {told}")
 
 
-def _survey(world: World) -> Survey:
-    """After the checks' own look: two at once would hide letters from each other."""
+def _survey(deployment: Deployment) -> Survey:
+    """After the checks' own look: two at once would hide dead letters from each other."""
+    from b2bpilot.ops.dead_letters.listing import queue_of, survey
     from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.survey import queue_of, survey
 
-    letters_of(world)
-    queue = queue_of(world.environment)
+    dead_letters_of(deployment)
+    queue = queue_of(deployment.environment)
     return survey(
         queue,
         selection=Selection(),
         retention=queue.attributes().retention,
-        table=world.table,
-        now=world.now,
+        table=deployment.table,
+        now=deployment.now,
         observe=lambda _saw, _about: None,
     )
 
 
-def _no_failed_rows(world: World) -> Answer:
+def _no_failed_rows(deployment: Deployment) -> Answer:
     from b2bpilot.pipeline.health import count_errors
 
-    with _database(world) as database:
+    with _database(deployment) as database:
         found = count_errors(database, most=SHOWN + 1)
     if not found:
         return holds("no message's last run failed")
@@ -110,10 +114,10 @@ def _no_failed_rows(world: World) -> Answer:
     )
 
 
-def _no_doubled_rows(world: World) -> Answer:
+def _no_doubled_rows(deployment: Deployment) -> Answer:
     from b2bpilot.pipeline.health import count_doubled
 
-    with _database(world) as database:
+    with _database(deployment) as database:
         found = count_doubled(database)
     if not found.messages:
         return holds("each MessageSid stands in one row")
@@ -123,10 +127,10 @@ def _no_doubled_rows(world: World) -> Answer:
     )
 
 
-def _all_identified(world: World) -> Answer:
+def _all_identified(deployment: Deployment) -> Answer:
     from b2bpilot.pipeline.health import count_unidentified
 
-    with _database(world) as database:
+    with _database(deployment) as database:
         found = count_unidentified(database)
     if not found:
         return holds("every unfinished row has a message_id")
@@ -135,8 +139,8 @@ def _all_identified(world: World) -> Answer:
     )
 
 
-def _skipped(world: World) -> Answer:
-    duplicates, stored = _count(world, "MessagesDuplicate"), _count(world, "MessagesStored")
+def _skipped(deployment: Deployment) -> Answer:
+    duplicates, stored = _count(deployment, "MessagesDuplicate"), _count(deployment, "MessagesStored")
     if not duplicates:
         return holds(f"none came again in the last day; {stored:,} stored")
     return holds(f"{duplicates:,} came again in the last day and were skipped; {stored:,} stored")
@@ -156,19 +160,19 @@ REJECTED = Check(
     category=Category.WEBHOOK,
     statement="the webhook refused no request, b2bpilot's own probes aside",
     why="A request that is refused is none of Twilio's, or the URL or the token are not what Twilio has.",
-    mend=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
+    fix=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
     probe=_none_rejected,
     severity=Severity.WARNING,
     actions=(*METRIC_ACTIONS, "logs:FilterLogEvents"),
     needs=("B2B010",),
 )
-LETTERS = Check(
+DEAD_LETTERS = Check(
     code="dead-letters-by-cause",
     category=Category.DEAD_LETTERS,
     statement="there are no dead letters",
-    why="Lambda's tries are over; each group of letters has one cause.",
-    mend=our_command("dlq", "list"),
-    probe=_no_letters,
+    why="Lambda's tries are over; each group of dead letters has one cause.",
+    fix=our_command("dlq", "list"),
+    probe=_no_dead_letters,
     actions=("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     needs=("B2B060",),
 )
@@ -177,7 +181,7 @@ ROWS = Check(
     category=Category.DATABASE,
     statement="no row tells of an error",
     why="The last run of a message writes into its row what went wrong.",
-    mend=our_command("submissions", "stuck"),
+    fix=our_command("submissions", "stuck"),
     probe=_no_failed_rows,
     actions=SECRET,
     needs=("B2B082",),
@@ -187,7 +191,7 @@ DOUBLED_ROWS = Check(
     category=Category.DATABASE,
     statement="no Twilio message has two rows",
     why="The index keeps message_ids apart; a row without one escapes it.",
-    mend="",
+    fix="",
     probe=_no_doubled_rows,
     actions=SECRET,
     needs=("B2B078",),
@@ -197,7 +201,7 @@ UNIDENTIFIED = Check(
     category=Category.DATABASE,
     statement="every unfinished row has a message_id",
     why="A row of the old system gets its id from its MessageSid; without that too, it gets a new one.",
-    mend="",
+    fix="",
     probe=_all_identified,
     severity=Severity.WARNING,
     actions=SECRET,
@@ -208,9 +212,9 @@ SKIPPED = Check(
     category=Category.PROCESSOR,
     statement="what came again was skipped",
     why="Twilio, SNS and Lambda all deliver twice at times; the claim lets the second one do nothing.",
-    mend="",
+    fix="",
     probe=_skipped,
     actions=METRIC_ACTIONS,
     needs=("B2B010",),
 )
-EVIDENCE = (REJECTED, LETTERS, ROWS, DOUBLED_ROWS, UNIDENTIFIED, SKIPPED)
+EVIDENCE = (REJECTED, DEAD_LETTERS, ROWS, DOUBLED_ROWS, UNIDENTIFIED, SKIPPED)

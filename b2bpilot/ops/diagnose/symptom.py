@@ -66,7 +66,7 @@ HYPOTHESES: Mapping[Symptom, tuple[Hypothesis, ...]] = {
         ),
         Hypothesis(
             text="they failed, and wait for a person",
-            codes=("B2B055", "B2B065", "B2B084", "B2B100", evidence.LETTERS.code),
+            codes=("B2B055", "B2B065", "B2B084", "B2B100", evidence.DEAD_LETTERS.code),
         ),
         Hypothesis(
             text="their runs died, and nobody takes them up again",
@@ -91,7 +91,8 @@ HYPOTHESES: Mapping[Symptom, tuple[Hypothesis, ...]] = {
         ),
         Hypothesis(text="the webhook cannot publish", codes=("B2B020", "B2B025", "B2B026", "B2B029")),
         Hypothesis(
-            text="messages fail in the processor", codes=("B2B057", evidence.LETTERS.code, evidence.ROWS.code)
+            text="messages fail in the processor",
+            codes=("B2B057", evidence.DEAD_LETTERS.code, evidence.ROWS.code),
         ),
         Hypothesis(
             text="the database refuses or lacks something",

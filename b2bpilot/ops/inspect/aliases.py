@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from b2bpilot.ops.inspect.letters import sns_message_id
+from b2bpilot.ops.inspect.dead_letters import sns_message_id
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
@@ -12,12 +12,14 @@ OWN = "message_id"
 SNS = "SNS's MessageId"
 
 
-def other_messages(wanted: str, lines: Sequence[LogEntry], letters: Sequence[DeadLetter]) -> dict[str, str]:
+def other_messages(
+    wanted: str, lines: Sequence[LogEntry], dead_letters: Sequence[DeadLetter]
+) -> dict[str, str]:
     """Return the messages that the id leads to, and as what; none when it is a message's own."""
     found = {line.message_id: _role_in_line(wanted, line) for line in lines}
-    for letter in letters:
-        if letter.message:
-            found.setdefault(letter.message.message_id, _role_in_letter(wanted, letter))
+    for dead_letter in dead_letters:
+        if dead_letter.message:
+            found.setdefault(dead_letter.message.message_id, _role_in_dead_letter(wanted, dead_letter))
     if OWN in found.values():
         return {}
     return {message_id: role for message_id, role in found.items() if message_id and role}
@@ -31,11 +33,11 @@ def _role_in_line(wanted: str, line: LogEntry) -> str | None:
     return f"a request of the function {line.function}" if line.request_id == wanted else None
 
 
-def _role_in_letter(wanted: str, letter: DeadLetter) -> str | None:
-    if letter.message and letter.message.message_id == wanted:
+def _role_in_dead_letter(wanted: str, dead_letter: DeadLetter) -> str | None:
+    if dead_letter.message and dead_letter.message.message_id == wanted:
         return OWN
-    if sns_message_id(letter) == wanted:
+    if sns_message_id(dead_letter) == wanted:
         return SNS
-    if letter.failure.request_id == wanted:
+    if dead_letter.failure.request_id == wanted:
         return "a request of the function processor"
-    return "a dead letter's id" if letter.queue_message_id == wanted else None
+    return "a dead letter's id" if dead_letter.queue_message_id == wanted else None

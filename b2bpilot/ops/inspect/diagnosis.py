@@ -69,8 +69,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
     if evidence.row is not None:
         return _of_row(evidence, evidence.row)
-    if evidence.letters:
-        kind = evidence.letters[-1].failure.kind
+    if evidence.dead_letters:
+        kind = evidence.dead_letters[-1].failure.kind
         stored = "nobody could ask whether it is stored" if evidence.row_problem else "it is not stored"
         return Verdict.DEAD_LETTER, f"{stored}; the last failure was: {kind}"
     if "stored" in evidence.events():
@@ -158,13 +158,13 @@ def _abandoned(row: UserSubmission) -> str:
 
 def _unfinished(evidence: Evidence, what: str) -> tuple[Verdict, str]:
     """A run that died leaves the row as it was; Lambda writes the dead letter all the same."""
-    if evidence.letters:
+    if evidence.dead_letters:
         return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; {what}"
     return Verdict.STUCK, what
 
 
 def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
-    if evidence.letters:
+    if evidence.dead_letters:
         return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; its last run failed: {row.last_error}"
     found = outlook(evidence, row)
     told = f"{row.last_error or 'no error recorded'}"
@@ -196,8 +196,8 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     if evidence.other_row is not None:
         yield f"the row with this id ({evidence.other_row.status}) proves nothing of it: it is {evidence.other_row_is}"
     yield from _undelivered(evidence)
-    for letter in evidence.other_letters:
-        yield f"dead letter {letter.queue_message_id} says nothing of it here: its owner is {letter.owner}"
+    for dead_letter in evidence.other_dead_letters:
+        yield f"dead letter {dead_letter.queue_message_id} says nothing of it here: its owner is {dead_letter.owner}"
     yield from at_twilio.gaps(evidence, is_lost=verdict is Verdict.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:
@@ -209,7 +209,7 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
         and evidence.was_asked("dead-letter queue")
         and _outlook(evidence).had_all_runs
     ):
-        yield f"every run failed and there is no dead letter: look at {codes.LETTER_MISSING}"
+        yield f"every run failed and there is no dead letter: look at {codes.DEAD_LETTER_MISSING}"
     if row and verdict in (Verdict.STUCK, Verdict.FAILED) and _is_left(row, now=evidence.now):
         yield f"the stale processor has not published it again, which it does StaleAfterMinutes after the last change: look at {codes.STALE_RUNS}"
     if (
@@ -227,7 +227,7 @@ def _is_left(row: UserSubmission, *, now: datetime) -> bool:
 
 def _undelivered(evidence: Evidence) -> Iterator[str]:
     """What SNS accepted and the processor's log does not know. A dead letter says itself what became of it."""
-    if not evidence.was_asked("processor log") or evidence.letters:
+    if not evidence.was_asked("processor log") or evidence.dead_letters:
         return
     seen = {sns for run in evidence.attempts for sns in run.ids("sns_message_id")}
     lost = f"{codes.NEVER_DELIVERED}, {codes.SNS_LOST} and {codes.LAMBDA_LOST}"
@@ -245,7 +245,7 @@ def _outlook(evidence: Evidence) -> Outlook:
     return outlook(evidence, evidence.row)
 
 
-def _mend(evidence: Evidence, verdict: Verdict) -> Words:
+def _fix(evidence: Evidence, verdict: Verdict) -> Words:
     if verdict is Verdict.FAILED and evidence.row and evidence.row.republished_at:
         return "mend the cause, then: " + our_command("submissions", "republish", evidence.message_id)
     return our_command("verify")
@@ -256,9 +256,9 @@ def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
     message_id, row = evidence.message_id, evidence.row
     redrive = our_command("dlq", "redrive", "--message-id", message_id)
     match verdict:
-        case Verdict.STORED if evidence.letters:
-            yield redrive + "   (removes the letter: it is completed)"
-        case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.letters:
+        case Verdict.STORED if evidence.dead_letters:
+            yield redrive + "   (removes the dead letter: it is completed)"
+        case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.dead_letters:
             yield "mend the cause, then: " + redrive
         case Verdict.ABANDONED:
             yield "mend the cause, then: " + our_command("submissions", "republish", message_id)
@@ -268,7 +268,7 @@ def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
                 our_command("submissions", "republish", "--discarded", message_id)
                 + "   (takes this one's back, and stores it)"
             )
-            if evidence.letters:
+            if evidence.dead_letters:
                 yield (
                     our_command("dlq", "discard", "--message-id", message_id)
                     + "   (takes its dead letter out, too)"
@@ -284,7 +284,7 @@ def _next(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
         yield tells
     match verdict:
         case Verdict.FAILED | Verdict.STUCK:
-            yield _mend(evidence, verdict)
+            yield _fix(evidence, verdict)
         case Verdict.NOT_PUBLISHED:
             yield our_command("verify") + f"   ({codes.WEBHOOK_ROLE}: the role that publishes)"
             yield from at_twilio.recovery(evidence)

@@ -45,21 +45,25 @@ class Evidence:
         return sorted(found, key=lambda line: line.at)
 
     @property
-    def letters(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """The dead letters of the message that are ours: those of another subscriber say nothing of what became of it here, nor
         do those of a test that has a real message's id, or the reverse."""
-        return [letter for letter in self._own_kind() if letter.owner.is_ours]
+        return [dead_letter for dead_letter in self._own_kind() if dead_letter.owner.is_ours]
 
     @property
-    def other_letters(self) -> list[DeadLetter]:
+    def other_dead_letters(self) -> list[DeadLetter]:
         """Those of another subscriber, and those of which nobody knows whose they are."""
-        return [letter for letter in self._own_kind() if not letter.owner.is_ours]
+        return [dead_letter for dead_letter in self._own_kind() if not dead_letter.owner.is_ours]
 
     def _own_kind(self) -> list[DeadLetter]:
-        found = [letter for one in self.asked for letter in one.answer.letters]
+        found = [dead_letter for one in self.asked for dead_letter in one.answer.dead_letters]
         if self.row is None:
             return found
-        return [letter for letter in found if not letter.message or letter.message.test is self.row.test]
+        return [
+            dead_letter
+            for dead_letter in found
+            if not dead_letter.message or dead_letter.message.test is self.row.test
+        ]
 
     @property
     def rejections(self) -> list[Rejection]:

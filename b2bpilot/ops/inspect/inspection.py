@@ -11,6 +11,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import NobodyAnswered, NotFound, PilotError
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
+from b2bpilot.ops.inspect.context import Surroundings
 from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
 from b2bpilot.ops.inspect.evidence import Evidence
 from b2bpilot.ops.inspect.identity import Clue, Kind
@@ -18,7 +19,6 @@ from b2bpilot.ops.inspect.numbers import clue_of, messages_of
 from b2bpilot.ops.inspect.real_only import is_real, without_tests
 from b2bpilot.ops.inspect.row_found import RowFound, find_row
 from b2bpilot.ops.inspect.source import Asked, Moment, Question, ask_all
-from b2bpilot.ops.inspect.surroundings import Surroundings
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
@@ -70,29 +70,29 @@ def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspect
     message_id, sources = clue.message_id or "", around.sources
     question = _question(clue, None, around)
     with ThreadPoolExecutor(1) as early:
-        letters = early.submit(ask_all, [sources.queue], question)
+        dead_letters = early.submit(ask_all, [sources.queue], question)
         found = find_row(clue, around)
         row = found.any
         question = _question(clue, row, around)
         is_sid_known = question.message_sid is not None and not question.is_test
         asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
-        asked += letters.result()
-    if row is None and (others := other_messages(message_id, _entries(asked), _letters(asked))):
+        asked += dead_letters.result()
+    if row is None and (others := other_messages(message_id, _entries(asked), _dead_letters(asked))):
         return _by_alias(clue, others, asked, around)
-    found = found.among(clue, _letters(asked), _entries(asked))
+    found = found.among(clue, _dead_letters(asked), _entries(asked))
     if found.is_a_tests:
         question = replace(question, is_test=False, reply_sid=None)
     if row is None or found.is_a_tests:
-        asked, question = _asked_around_letters(asked, question, around)
+        asked, question = _asked_around_dead_letters(asked, question, around)
     if not is_sid_known:
-        sid = question.message_sid or _sid(message_id, _letters(asked), _entries(asked))
+        sid = question.message_sid or _sid(message_id, _dead_letters(asked), _entries(asked))
         question = replace(question, message_sid=sid)
         asked += ask_all([sources.twilio], question)
     asked += _about_requests(question, asked, around)
     if found.is_a_tests and is_real(message_id, asked):
         asked = without_tests(asked, message_id)
     return _told(
-        question, found.among(clue, _letters(asked), _entries(asked)), asked, around, found_as=found_as
+        question, found.among(clue, _dead_letters(asked), _entries(asked)), asked, around, found_as=found_as
     )
 
 
@@ -110,9 +110,11 @@ def _question(clue: Clue, row: UserSubmission | None, around: Surroundings) -> Q
     )
 
 
-def _sid(message_id: str, letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> str | None:
+def _sid(message_id: str, dead_letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> str | None:
     """What dead letters and the webhook's log call the message at Twilio. A line may hold what a stranger claimed."""
-    sids = [letter.message.params.get("MessageSid") for letter in letters if letter.message]
+    sids = [
+        dead_letter.message.params.get("MessageSid") for dead_letter in dead_letters if dead_letter.message
+    ]
     named = [str(line.value("message_sid") or "") for line in lines]
     sids += [sid for sid in named if is_message_sid(sid) and message_id_for(sid) == message_id]
     return next((sid for sid in sids if sid), None)
@@ -183,11 +185,11 @@ def _by_number(clue: Clue, around: Surroundings) -> Inspection | Several:
     )
 
 
-def _asked_around_letters(
+def _asked_around_dead_letters(
     asked: list[Asked], question: Question, around: Surroundings
 ) -> tuple[list[Asked], Question]:
     """Ask once more when a dead letter is older than the time that was looked at."""
-    since, until = window(None, _letters(asked), since=around.since, now=around.now)
+    since, until = window(None, _dead_letters(asked), since=around.since, now=around.now)
     if since >= question.since:
         return asked, question
     wider = replace(question, since=since, until=until)
@@ -199,7 +201,7 @@ def _asked_around_letters(
 def _about_requests(question: Question, asked: Sequence[Asked], around: Surroundings) -> list[Asked]:
     """Ask the processor's log for the requests that concern the message: Lambda's own lines name no message."""
     requests = {line.request_id for line in _entries(asked) if line.function == "processor"}
-    requests |= {letter.failure.request_id for letter in _letters(asked)}
+    requests |= {dead_letter.failure.request_id for dead_letter in _dead_letters(asked)}
     wanted = sorted(one for one in requests if one and one.replace("-", "").isalnum())[:MOST_REQUESTS]
     if not wanted or around.sources.processor is None:
         return []
@@ -217,7 +219,7 @@ def _about_subscriptions(evidence: Evidence, question: Question, around: Surroun
 
 def _about_retries(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
     failed = evidence.row is not None and evidence.row.status is SubmissionStatus.FAILED
-    if not failed or evidence.letters or around.sources.retries is None:
+    if not failed or evidence.dead_letters or around.sources.retries is None:
         return []
     return ask_all([around.sources.retries], question)
 
@@ -257,5 +259,5 @@ def _entries(asked: Sequence[Asked]) -> list[LogEntry]:
     return [line for one in asked for line in one.answer.entries]
 
 
-def _letters(asked: Sequence[Asked]) -> list[DeadLetter]:
-    return [letter for one in asked for letter in one.answer.letters]
+def _dead_letters(asked: Sequence[Asked]) -> list[DeadLetter]:
+    return [dead_letter for one in asked for dead_letter in one.answer.dead_letters]

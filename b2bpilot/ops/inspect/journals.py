@@ -45,7 +45,7 @@ class Journals:
         )
 
     def _in(self, path: Path, question: Question) -> Iterator[Moment | Sending]:
-        """A journal may hold thousands of letters: only the lines with the id are parsed."""
+        """A journal may hold thousands of dead letters: only the lines with the id are parsed."""
         wanted = [one.encode() for one in question.ids]
         started: Mapping[str, Any] = {}
         try:

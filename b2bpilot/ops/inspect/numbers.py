@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from b2bpilot.errors import NotFound, UsageError
+from b2bpilot.ops.inspect.context import Surroundings
 from b2bpilot.ops.inspect.identity import Clue, Kind
 from b2bpilot.ops.inspect.source import Question, ask_all
-from b2bpilot.ops.inspect.surroundings import Surroundings
 from b2bpilot.pipeline.models import UserSubmission
 
 MOST = 20
@@ -28,9 +28,9 @@ def messages_of(number: str, around: Surroundings) -> tuple[dict[str, UserSubmis
         message_id="", ids=frozenset(), since=around.since, until=around.now, from_number=number
     )
     (queue,) = ask_all([around.sources.queue], question)
-    for letter in queue.answer.letters:
-        if letter.message and letter.message.received_at >= around.since:
-            found.setdefault(letter.message.message_id, None)
+    for dead_letter in queue.answer.dead_letters:
+        if dead_letter.message and dead_letter.message.received_at >= around.since:
+            found.setdefault(dead_letter.message.message_id, None)
     if not found:
         what = "no row" if queue.problem else "no row and no dead letter"
         unasked = f". Not asked: {queue.name}: {queue.problem}" if queue.problem else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from b2bpilot.ops.inspect.letters import is_of_a_test
+from b2bpilot.ops.inspect.dead_letters import is_of_a_test
 from b2bpilot.ops.inspect.source import Answer, Asked
 
 
@@ -13,7 +13,11 @@ def is_real(message_id: str, asked: Sequence[Asked]) -> bool:
     """Whether anything but the id shows that there is a real message."""
     answers = [one.answer for one in asked]
     return (
-        any(letter.message and not letter.message.test for answer in answers for letter in answer.letters)
+        any(
+            dead_letter.message and not dead_letter.message.test
+            for answer in answers
+            for dead_letter in answer.dead_letters
+        )
         or any(
             line.message_id == message_id and line.value("test") is False
             for answer in answers
@@ -43,5 +47,5 @@ def _without(answer: Answer, requests: set[str]) -> Answer:
             if line.request_id not in requests and line.value("test") is not True
         ],
         moments=[moment for moment in answer.moments if not moment.is_of_a_test],
-        letters=[letter for letter in answer.letters if not is_of_a_test(letter)],
+        dead_letters=[dead_letter for dead_letter in answer.dead_letters if not is_of_a_test(dead_letter)],
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
+from b2bpilot.ops.inspect.context import Surroundings
 from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
-from b2bpilot.ops.inspect.surroundings import Surroundings
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -38,12 +38,12 @@ class RowFound:
         """The row with the id is a test's, and the message is none."""
         return self.other_is == A_TEST_S
 
-    def among(self, clue: Clue, letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> RowFound:
+    def among(self, clue: Clue, dead_letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> RowFound:
         """Return what it is beside what else is known: a test's row is not a real message's, of which Twilio's SID, a dead
         letter or a function's log tells."""
         is_real = (
             clue.kind is Kind.MESSAGE_SID
-            or any(letter.message and not letter.message.test for letter in letters)
+            or any(dead_letter.message and not dead_letter.message.test for dead_letter in dead_letters)
             or any(line.message_id == clue.message_id and line.value("test") is False for line in lines)
         )
         if self.row is None or not self.row.test or not is_real:

@@ -108,7 +108,7 @@ class Answer:
 
     moments: Sequence[Moment] = ()
     entries: Sequence[LogEntry] = ()
-    letters: Sequence[DeadLetter] = ()
+    dead_letters: Sequence[DeadLetter] = ()
     rejections: Sequence[Rejection] = ()
     at_twilio: AtTwilio | None = None
     webhook_failures: Sequence[WebhookFailure] = ()

@@ -11,11 +11,11 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.inspect.context import Sources
+from b2bpilot.ops.inspect.dead_letters import DeadLetters
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.journals import Journals
-from b2bpilot.ops.inspect.letters import DeadLetters
 from b2bpilot.ops.inspect.source import Answer, Late, Question, Source, Unasked
-from b2bpilot.ops.inspect.surroundings import Sources
 from b2bpilot.ops.logs.reading import function_names
 from b2bpilot.ops.retries import retries_of
 
@@ -50,7 +50,7 @@ def sources_of(environment: Environment, *, home: Path, twilio: Source) -> Sourc
     others = [log for name, log in logs.items() if name != PROCESSOR]
     return Sources(
         processor=logs[PROCESSOR],
-        queue=Late(name=QUEUE, make=lambda: _letters(environment)),
+        queue=Late(name=QUEUE, make=lambda: _dead_letters(environment)),
         others=(*others, journals),
         twilio=twilio,
         subscriptions=lambda line: _subscriptions(environment, line),
@@ -66,7 +66,7 @@ def unasked(reason: str) -> Sources:
     return Sources(queue=queue, others=(logs, runs), twilio=twilio)
 
 
-def _letters(environment: Environment) -> DeadLetters:
+def _dead_letters(environment: Environment) -> DeadLetters:
     client = environment.access.client("sqs", TIMEOUTS)
     environment.subscribers.begin()
     queue = DeadLetterQueue(

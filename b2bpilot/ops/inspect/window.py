@@ -15,11 +15,11 @@ BEFORE, AFTER = timedelta(minutes=1), timedelta(hours=1)
 
 
 def window(
-    row: UserSubmission | None, letters: Sequence[DeadLetter], *, since: datetime | None, now: datetime
+    row: UserSubmission | None, dead_letters: Sequence[DeadLetter], *, since: datetime | None, now: datetime
 ) -> tuple[datetime, datetime]:
     """Return from when to when: from just before the first thing known to a while after the last."""
-    known = [letter.message.received_at for letter in letters if letter.message]
-    known += [letter.sent_at for letter in letters if letter.sent_at]
+    known = [dead_letter.message.received_at for dead_letter in dead_letters if dead_letter.message]
+    known += [dead_letter.sent_at for dead_letter in dead_letters if dead_letter.sent_at]
     if row is not None:
         times = (row.received_at, row.created_at, row.updated_at, row.completed_at, row.lease_expires_at)
         known += [moment for moment in times if moment is not None]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.load.report import Cleaning
-from b2bpilot.ops.load.world import World
+from b2bpilot.ops.load.target import LoadTarget
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.pipeline.database import DatabaseManager
@@ -21,14 +21,14 @@ SECOND_LOOK_SECONDS = 1.0
 
 
 def clean(
-    table: WholeTable, world: World, message_ids: Sequence[str], poison_ids: frozenset[str]
+    table: WholeTable, target: LoadTarget, message_ids: Sequence[str], poison_ids: frozenset[str]
 ) -> Cleaning:
-    """Delete rows and letters of these test messages. Raises DatabaseError, Refused for a table that is not proven to be the
+    """Delete rows and dead letters of these test messages. Raises DatabaseError, Refused for a table that is not proven to be the
     processor's; what AWS refuses is said instead."""
     require_proven(table.proof, "nothing is removed")
     database = table.database
     left: list[Words] = []
-    letters = _letters(world, poison_ids, left)
+    dead_letters = _dead_letters(target, poison_ids, left)
     rows = _delete(database, message_ids)
     if rows:
         time.sleep(SECOND_LOOK_SECONDS)
@@ -38,15 +38,15 @@ def clean(
         left.append(
             f"{many(len(remaining), 'row')} that a run holds, such as {remaining[0]}: resume the load when its lease has ended"
         )
-    return Cleaning(rows=len(rows), letters=letters, left=left)
+    return Cleaning(rows=len(rows), dead_letters=dead_letters, left=left)
 
 
-def _letters(world: World, poison_ids: frozenset[str], left: list[Words]) -> int:
+def _dead_letters(target: LoadTarget, poison_ids: frozenset[str], left: list[Words]) -> int:
     if not poison_ids:
         return 0
     try:
-        found = world.letters(poison_ids, patiently=False)
-        deleted = world.delete_letters(set(found))
+        found = target.dead_letters(poison_ids, patiently=False)
+        deleted = target.delete_dead_letters(set(found))
     except AwsError as exc:
         some = next(iter(poison_ids))
         left.append(

@@ -178,7 +178,7 @@ def _sent(report: Report, place: Place) -> str:
         ["Requests", f"{report.requests:,} in {report.seconds:.1f} s, those that were made again included"],
         [
             "Removed again",
-            f"{many(report.cleaning.rows, 'row')}, {many(report.cleaning.letters, 'dead letter')}",
+            f"{many(report.cleaning.rows, 'row')}, {many(report.cleaning.dead_letters, 'dead letter')}",
         ],
         *[["Left there", written(line, place)] for line in report.cleaning.left],
     ]

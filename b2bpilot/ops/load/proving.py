@@ -8,7 +8,7 @@ from datetime import datetime
 
 from b2bpilot.ops.load.plan import Shot
 from b2bpilot.ops.load.report import Check, Verdict
-from b2bpilot.ops.load.world import Concurrency
+from b2bpilot.ops.load.target import Concurrency
 from b2bpilot.pipeline.trial_rows import TrialRow
 from b2bpilot.plural import many
 
@@ -25,7 +25,7 @@ class Evidence:
     stopped: frozenset[int]
     """Messages of which nobody heard whether they were accepted, as the run ended first."""
     rows: Mapping[str, TrialRow]
-    letters: frozenset[str] | None
+    dead_letters: frozenset[str] | None
     concurrency: Concurrency
     why: str | None = None
 
@@ -143,9 +143,9 @@ def _poison(found: Evidence) -> Check:
     poison = found.poison()
     if not poison:
         return Check(promise=promise, verdict=Verdict.NOTHING, detail="no poison was sent")
-    if found.letters is None:
+    if found.dead_letters is None:
         return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=found.why or "the queue was not asked")
-    there = [one for one in poison if one.message_id in found.letters]
+    there = [one for one in poison if one.message_id in found.dead_letters]
     stored = [one for one in poison if found.is_stored(one)]
     detail = f"{len(there):,} of {len(poison):,} are in the dead-letter queue"
     if stored:

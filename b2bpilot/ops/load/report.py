@@ -84,7 +84,7 @@ class Cleaning:
     """What was removed again. `left` says, for each thing that was not, what it is and how to remove it."""
 
     rows: int = 0
-    letters: int = 0
+    dead_letters: int = 0
     left: Sequence[Words] = ()
 
 
@@ -152,7 +152,7 @@ class Report:
             "story": list(self.story),
             "cleaned": {
                 "rows": self.cleaning.rows,
-                "letters": self.cleaning.letters,
+                "letters": self.cleaning.dead_letters,
                 "left": list(self.cleaning.left),
             },
             "proved": self.is_proved,

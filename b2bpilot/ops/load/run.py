@@ -13,7 +13,7 @@ from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
 from b2bpilot.ops.load.report import Cleaning, Report, Verdict
-from b2bpilot.ops.load.world import World
+from b2bpilot.ops.load.target import LoadTarget
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.clocks import compare
@@ -50,16 +50,16 @@ def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, TrialR
     return found
 
 
-def judge(loaded: Loaded, table: WholeTable, world: World, *, clock: Callable[[], datetime]) -> Report:
+def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Callable[[], datetime]) -> Report:
     """Read everything that decides, and decide. Raises DatabaseError, Refused; what AWS does not tell is unknown."""
-    fired, stack = loaded.fired, world.environment.stack
+    fired, stack = loaded.fired, target.environment.stack
     offset = compare(table, clock=clock)
     rows = read_rows(table, loaded.message_ids())
-    found = _evidence(loaded, rows, world)
+    found = _evidence(loaded, rows, target)
     stored = figures.stored_at(fired, rows.values(), offset)
     return Report(
         run_id=loaded.run_id,
-        environment=world.environment.name,
+        environment=target.environment.name,
         account_id=stack.account_id,
         region=stack.region,
         plan=loaded.plan,
@@ -80,13 +80,13 @@ def judge(loaded: Loaded, table: WholeTable, world: World, *, clock: Callable[[]
     )
 
 
-def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], world: World) -> Evidence:
+def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], target: LoadTarget) -> Evidence:
     accepted = loaded.times_accepted()
     poison = loaded.poison_ids() & frozenset(loaded.accepted_ids())
-    letters: frozenset[str] | None = None
+    dead_letters: frozenset[str] | None = None
     why = None
     try:
-        letters = frozenset(world.letters(poison, patiently=True).values())
+        dead_letters = frozenset(target.dead_letters(poison, patiently=True).values())
     except AwsError as exc:
         why = str(exc)
     return Evidence(
@@ -94,8 +94,8 @@ def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], world: World) -> Evi
         accepted=accepted,
         stopped=loaded.stopped(),
         rows=rows,
-        letters=letters,
-        concurrency=world.concurrency(since=loaded.fired.started_at),
+        dead_letters=dead_letters,
+        concurrency=target.concurrency(since=loaded.fired.started_at),
         why=why,
     )
 

@@ -51,7 +51,7 @@ class Build:
         )
 
     def _create(self) -> None:
-        """A deadlock is worth another build; every other failure is the operator's to mend."""
+        """A deadlock is worth another build; every other failure is the operator's to fix."""
         try:
             self.watched(f"Index {self.index.name}", self.statement.sql.encode())
         except pg.DeadlockDetected:

@@ -11,7 +11,6 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, SettingsInvalid
-from b2bpilot.ops.dead_letters.pace import Limits, Pace
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.publish.order import Item, Order
 from b2bpilot.ops.publish.outbox import Outbox
@@ -19,6 +18,7 @@ from b2bpilot.ops.publish.routes import Route, TopicRoute, Verdict, Via, Webhook
 from b2bpilot.ops.publish.sending import Dispatch, Observe, Result, Sending
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord
+from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.twilio.webhook import WebhookClient
 
 COMMAND = "publish"

@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Protocol
 
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.dead_letters.pace import Pace, PaceEnded
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict
+from b2bpilot.ops.sending.pace import Pace, PaceEnded
 
 THROTTLE_TRIES = 8
 

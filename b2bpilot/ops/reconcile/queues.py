@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.dead_letters.groups import owners_of
-from b2bpilot.ops.dead_letters.look import Queue, look
-from b2bpilot.ops.dead_letters.survey import queue_of
+from b2bpilot.ops.dead_letters.causes import owners_of
+from b2bpilot.ops.dead_letters.listing import queue_of
+from b2bpilot.ops.dead_letters.sweep import Queue, look
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.plural import many
@@ -66,14 +66,14 @@ def dead_letters(queue: Queue, *, now: datetime) -> Queues:
         if not seen.is_complete
         else []
     )
-    ours = [letter for letter in seen.found if letter.owner.is_ours]
+    ours = [dead_letter for dead_letter in seen.found if dead_letter.owner.is_ours]
     return Queues(
-        dead_letters=frozenset(letter.message_id for letter in ours if letter.message_id),
+        dead_letters=frozenset(dead_letter.message_id for dead_letter in ours if dead_letter.message_id),
         others=owners_of(seen.found),
         unowned={
-            letter.message_id: letter.owner
-            for letter in seen.found
-            if letter.message_id and letter.owner.ownership in (Ownership.GONE, Ownership.UNKNOWN)
+            dead_letter.message_id: dead_letter.owner
+            for dead_letter in seen.found
+            if dead_letter.message_id and dead_letter.owner.ownership in (Ownership.GONE, Ownership.UNKNOWN)
         },
         doubts=tuple(partly),
     )

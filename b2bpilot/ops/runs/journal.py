@@ -94,7 +94,7 @@ class Journal:
 
         `durable=False` is for what a resumed run can find out again: it survives a kill, not a power cut.
 
-        An entry is {"event": ..., ...}; one about a letter names its `queue_message_id`.
+        An entry is {"event": ..., ...}; one about a dead letter names its `queue_message_id`.
         """
         at = format_time(self._clock())
         stamped = [{"at": at, **entry} for entry in entries]

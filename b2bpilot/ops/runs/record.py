@@ -26,7 +26,7 @@ class RunState(StrEnum):
 
 
 class Stage(StrEnum):
-    """The last thing that the journal says of a letter; also the names of the events."""
+    """The last thing that the journal says of a dead letter; also the names of the events."""
 
     PLANNED = "planned"
     ARCHIVED = "archived"
@@ -50,7 +50,7 @@ LAST_LINE_BYTES = 4_096
 
 @dataclass(slots=True, kw_only=True)
 class MessageState:
-    """One letter of a run. What `was` stays true when later events follow."""
+    """One dead letter of a run. What `was` stays true when later events follow."""
 
     queue_message_id: str
     message_id: str | None = None
@@ -69,7 +69,7 @@ class MessageState:
     mark: str | None = None
     """What the run did with the row: see marks.Mark."""
     receipt_handle: str | None = field(default=None, repr=False)
-    """Of the receive that planned it: with it a resumed run makes the letter visible at once. None when it is deleted."""
+    """Of the receive that planned it: with it a resumed run makes the dead letter visible at once. None when it is deleted."""
 
     @property
     def is_unknown(self) -> bool:

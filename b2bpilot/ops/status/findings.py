@@ -13,8 +13,8 @@ from b2bpilot.aws.stack import PREFIX
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.counted import counted, minutes
+from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen, in_order
-from b2bpilot.ops.status.letters import Letters
 from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.rows import rows
 from b2bpilot.ops.status.traffic import Count, Traffic
@@ -41,7 +41,7 @@ def findings(reading: Reading) -> list[Finding]:
     found: list[Finding] = [
         *_database(reading),
         *_subscription(reading),
-        *_of(reading.letters, lambda letters: _letters(letters, reading)),
+        *_of(reading.dead_letters, lambda dead_letters: _dead_letters(dead_letters, reading)),
         *_of(reading.traffic, lambda traffic: counted(traffic, reading)),
         *_of(reading.unpublished, lambda found: _unpublished(found, reading)),
         *_refused(reading),
@@ -91,8 +91,8 @@ def _subscription(reading: Reading) -> Iterator[Finding]:
         )
 
 
-def _letters(letters: Letters, reading: Reading) -> Iterator[Finding]:
-    look = letters.look
+def _dead_letters(dead_letters: DeadLetters, reading: Reading) -> Iterator[Finding]:
+    look = dead_letters.look
     last = Seen.at(look.newest if look and look.newest else reading.at)
     if look and look.expiring:
         least = "" if look.is_complete else "at least "
@@ -116,11 +116,11 @@ def _letters(letters: Letters, reading: Reading) -> Iterator[Finding]:
                 last=Seen.at(reading.at),
             )
     others = sum(owners.values())
-    if letters.depth > others:
+    if dead_letters.depth > others:
         yield Finding(
             kind=Kind.DEAD_LETTERS,
             gravity=Gravity.WAITING,
-            text=f"{many(letters.depth, 'dead letter')} in the queue",
+            text=f"{many(dead_letters.depth, 'dead letter')} in the queue",
             command=our_command("dlq", "list"),
             last=last,
         )
@@ -193,10 +193,10 @@ def _alarms(alarms: list[Alarm], reading: Reading) -> Iterator[Finding]:
 
 
 def is_over(alarm: Alarm, reading: Reading) -> bool:
-    """Whether it rings for letters in a queue whose counters say that it is empty: it outlasts them, and ends by itself."""
+    """Whether it rings for dead letters in a queue whose counters say that it is empty: it outlasts them, and ends by itself."""
     queue = reading.environment.stack.dead_letter_queue_arn.rpartition(":")[2]
-    letters = reading.letters.value
-    return letters is not None and not letters.depth and alarm.counts_letters_of(queue)
+    dead_letters = reading.dead_letters.value
+    return dead_letters is not None and not dead_letters.depth and alarm.counts_dead_letters_of(queue)
 
 
 def short_name(alarm: Alarm, environment: str) -> str:

@@ -18,13 +18,13 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError, PilotError
-from b2bpilot.ops.dead_letters.remote import Switched, switched
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.redrive_in_aws.switch import Switched, switched
 from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.ops.status.asking import Answer, Question
-from b2bpilot.ops.status.letters import Letters, letters
+from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
 from b2bpilot.ops.status.unpublished import Unpublished, unpublished
 from b2bpilot.ops.table.asked import AskedTable
@@ -48,7 +48,7 @@ class Wanted:
 
     window: timedelta
     seconds: float = SOURCE_SECONDS
-    looks_at_letters: bool = True
+    looks_at_dead_letters: bool = True
     counted: Traffic | None = None
     """What CloudWatch counted a moment ago: it is not asked again. Each metric costs, each time."""
 
@@ -63,7 +63,7 @@ class Reading:
     rejections: Answer[Rejections]
     unpublished: Answer[Unpublished]
     """By the webhook's log, of three hours at most."""
-    letters: Answer[Letters]
+    dead_letters: Answer[DeadLetters]
     rows: Answer[TableSummary]
     lettered: Answer[int]
     """How many failed messages have a dead letter among those that were seen."""
@@ -82,7 +82,7 @@ class Reading:
             "CloudWatch's metrics": self.traffic,
             "the webhook's refusals": self.rejections,
             "what the webhook could not publish": self.unpublished,
-            "the dead-letter queue": self.letters,
+            "the dead-letter queue": self.dead_letters,
             "the database": self.rows,
             "the processor's reserved concurrency": self.reserved,
             "the topic's subscriptions": self.subscriptions,
@@ -108,11 +108,11 @@ def reading(
     stack, access = environment.stack, environment.access
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
     queue = Question(
-        lambda: letters(
+        lambda: dead_letters(
             DeadLetterQueue.connect(
                 stack.dead_letter_queue_url, access=access, judge=environment.subscribers.judge
             ),
-            wants_look=wanted.looks_at_letters,
+            wants_look=wanted.looks_at_dead_letters,
             now=now,
             stop=stop,
         ),
@@ -152,14 +152,14 @@ def reading(
             alarms=ours.answer(),
             redriver=mapping.answer(),
             runs=runs.answer(),
-            letters=queue.answer(),
+            dead_letters=queue.answer(),
             lettered=lettered.answer(),
         )
 
 
 @contextmanager
-def _ended(queue: Question[Letters], stop: threading.Event) -> Iterator[None]:
-    """Whatever happens, a look that is still going on gives its letters back."""
+def _ended(queue: Question[DeadLetters], stop: threading.Event) -> Iterator[None]:
+    """Whatever happens, a look that is still going on gives its dead letters back."""
     try:
         yield
     finally:
@@ -172,9 +172,9 @@ def _proof(open_table: OpenTable) -> DatabaseProof:
         return table.proof
 
 
-def _lettered(letters: Answer[Letters], open_table: OpenTable) -> int:
-    """Lambda runs none of these again. Nothing is said where the letters were not looked at, or the rows prove nothing."""
-    look = letters.value.look if letters.value else None
+def _lettered(dead_letters: Answer[DeadLetters], open_table: OpenTable) -> int:
+    """Lambda runs none of these again. Nothing is said where the dead letters were not looked at, or the rows prove nothing."""
+    look = dead_letters.value.look if dead_letters.value else None
     if look is None:
         raise PilotError("the dead letters were not looked at")
     if not look.messages:

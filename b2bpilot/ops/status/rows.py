@@ -84,7 +84,7 @@ def _whether_dead_letters(number: int, reading: Reading) -> str:
     if rest <= 0:
         whose = "its dead letter is" if number == 1 else "their dead letters are"
         return f"{whose} in the queue, and Lambda does not run {'it' if number == 1 else 'them'} again"
-    look = reading.letters.value.look if reading.letters.value else None
+    look = reading.dead_letters.value.look if reading.dead_letters.value else None
     seen = "is" if look and look.is_complete else "was seen"
     of = f"of {rest:,} of them" if lettered else f"of {'it' if number == 1 else 'them'}"
     return f"no dead letter {of} {seen} in the queue; the next command says whether Lambda may run {'it' if rest == 1 else 'them'} again"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.status.asking import Answer
-from b2bpilot.ops.status.letters import Letters, Look
+from b2bpilot.ops.status.dead_letters import DeadLetters, Look
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.traffic import Traffic
 
@@ -19,7 +19,7 @@ Read = Callable[[Wanted], Reading]
 
 
 def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
-    """Yield readings for ever. Letters are looked at, and metrics read, once a minute; what was seen then is shown in between.
+    """Yield readings for ever. Dead letters are looked at, and metrics read, once a minute; what was seen then is shown in between.
 
     Metrics that could not be read are asked for again each time.
     """
@@ -33,18 +33,20 @@ def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> It
         is_due = looked_at is None or now - looked_at >= LOOK_EVERY
         if counted_at is None or now - counted_at >= COUNT_EVERY:
             counted, counted_at = None, now
-        looks = wanted.looks_at_letters and is_due
-        reading = read(replace(wanted, looks_at_letters=looks, counted=counted))
+        looks = wanted.looks_at_dead_letters and is_due
+        reading = read(replace(wanted, looks_at_dead_letters=looks, counted=counted))
         counted = reading.traffic.value
-        letters = reading.letters.value
+        dead_letters = reading.dead_letters.value
         if is_due:
-            look, looked_at, lettered = letters.look if letters else None, now, reading.lettered
-        elif letters and look:
-            reading = replace(reading, letters=Answer(value=remembered(letters, look)), lettered=lettered)
+            look, looked_at, lettered = dead_letters.look if dead_letters else None, now, reading.lettered
+        elif dead_letters and look:
+            reading = replace(
+                reading, dead_letters=Answer(value=remembered(dead_letters, look)), lettered=lettered
+            )
         yield reading
 
 
-def remembered(letters: Letters, look: Look) -> Letters:
-    """Put an earlier look beside today's counters; it is incomplete when more letters have come since."""
-    is_complete = look.is_complete and look.saw >= letters.depth
-    return replace(letters, look=replace(look, is_complete=is_complete), no_look=None)
+def remembered(dead_letters: DeadLetters, look: Look) -> DeadLetters:
+    """Put an earlier look beside today's counters; it is incomplete when more dead letters have come since."""
+    is_complete = look.is_complete and look.saw >= dead_letters.depth
+    return replace(dead_letters, look=replace(look, is_complete=is_complete), no_look=None)

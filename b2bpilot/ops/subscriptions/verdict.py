@@ -40,7 +40,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One thing that speaks against a subscription. `command` mends it, where there is one."""
+    """One thing that speaks against a subscription. `command` fixes it, where there is one."""
 
     text: str
     command: str | None = None

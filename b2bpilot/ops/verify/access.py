@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.aws.failures import translated
 from b2bpilot.ops.verify.check import Answer, Category, Check, holds
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
 
 if TYPE_CHECKING:
     from types_boto3_sts import STSClient
 
 
-def _credentials(world: World) -> Answer:
-    client: STSClient = world.client("sts")
+def _credentials(deployment: Deployment) -> Answer:
+    client: STSClient = deployment.client("sts")
     with translated("sts:GetCallerIdentity"):
         identity = client.get_caller_identity()
     return holds(f"{identity['Arn']} in account {identity['Account']}, {client.meta.region_name}")
@@ -25,7 +25,7 @@ CHECKS = (
         category=Category.ACCESS,
         statement="AWS accepts the credentials",
         why="Nothing else can be asked without them.",
-        mend="",
+        fix="",
         probe=_credentials,
         actions=("sts:GetCallerIdentity",),
     ),

@@ -10,27 +10,27 @@ from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.dead_letters import READ as READ_QUEUE
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.hearing import ACTIONS as HEARING
 from b2bpilot.ops.verify.hearing import Fault, faults_of
-from b2bpilot.ops.verify.letters import counters_of
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.waiting_dead_letters import counters_of
 from b2bpilot.plural import many
 
 READ = ("cloudwatch:DescribeAlarms",)
 LONGEST_REASON = 120
 
 
-def _ours(world: World) -> dict[str, Alarm]:
+def _ours(deployment: Deployment) -> dict[str, Alarm]:
     """The alarms of the template that are there, by their full names."""
-    names = {definition.full_name(world.stack) for definition in ALARMS}
-    found: list[Alarm] = world.ask("alarms", lambda: read_alarms(shared(world), "b2b-pilot-"))
+    names = {definition.full_name(deployment.stack) for definition in ALARMS}
+    found: list[Alarm] = deployment.ask("alarms", lambda: read_alarms(shared(deployment), "b2b-pilot-"))
     return {alarm.name: alarm for alarm in found if alarm.name in names}
 
 
-def _watch(world: World) -> Answer:
-    stack, there = world.stack, _ours(world)
-    wrong = [one for one in ALARMS if not _watches(one, there.get(one.full_name(stack)), world)]
+def _watch(deployment: Deployment) -> Answer:
+    stack, there = deployment.stack, _ours(deployment)
+    wrong = [one for one in ALARMS if not _watches(one, there.get(one.full_name(stack)), deployment)]
     if not wrong:
         return holds(f"all {len(ALARMS)}")
     told = [
@@ -38,11 +38,11 @@ def _watch(world: World) -> Answer:
         for one in wrong
     ]
     actions = sorted({action for alarm in there.values() for action in alarm.actions})
-    return fails("; ".join(told), mend=one_after_another(one.command(stack, actions) for one in wrong))
+    return fails("; ".join(told), fix=one_after_another(one.command(stack, actions) for one in wrong))
 
 
-def _watches(definition: AlarmDefinition, alarm: Alarm | None, world: World) -> bool:
-    stack = world.stack
+def _watches(definition: AlarmDefinition, alarm: Alarm | None, deployment: Deployment) -> bool:
+    stack = deployment.stack
     return alarm is not None and (alarm.namespace, alarm.metric, dict(alarm.dimensions), alarm.threshold) == (
         definition.full_namespace(stack),
         definition.metric,
@@ -51,19 +51,19 @@ def _watches(definition: AlarmDefinition, alarm: Alarm | None, world: World) -> 
     )
 
 
-def _enabled(world: World) -> Answer:
-    there = _ours(world)
+def _enabled(deployment: Deployment) -> Answer:
+    there = _ours(deployment)
     if not there:
         return unanswered("there is none of them")
     silenced = sorted(alarm.name for alarm in there.values() if not alarm.actions_enabled)
     if not silenced:
         return holds(f"all {len(there)}")
-    mend = aws("cloudwatch", "enable-alarm-actions", "--alarm-names", *silenced)
-    return fails(f"disabled, so that nobody is told: {', '.join(silenced)}", mend=mend)
+    fix = aws("cloudwatch", "enable-alarm-actions", "--alarm-names", *silenced)
+    return fails(f"disabled, so that nobody is told: {', '.join(silenced)}", fix=fix)
 
 
-def _tell_somebody(world: World) -> Answer:
-    there = _ours(world)
+def _tell_somebody(deployment: Deployment) -> Answer:
+    there = _ours(deployment)
     if not there:
         return unanswered("there is none of them")
     mute = sorted(alarm.name for alarm in there.values() if not alarm.actions)
@@ -73,12 +73,12 @@ def _tell_somebody(world: World) -> Answer:
             who = f"{many(len(mute), 'alarm')} of {len(there)} without an action: {', '.join(mute)}"
         return fails(f"{who}; deploy with the parameter AlarmTopicArn")
     topics = {action: alarm for alarm in there.values() for action in alarm.actions if _is_topic(action)}
-    if world.stack.topic_arn in topics:
+    if deployment.stack.topic_arn in topics:
         return fails("the alarms go to the topic of the messages: each becomes a dead letter")
     faults = [
         fault
         for topic, alarm in sorted(topics.items(), key=lambda one: one[0])
-        for fault in faults_of(shared(world), topic, alarm_arn=alarm.arn or _arn(world, alarm))
+        for fault in faults_of(shared(deployment), topic, alarm_arn=alarm.arn or _arn(deployment, alarm))
     ]
     return _heard(faults, len(there), sorted(topics))
 
@@ -87,18 +87,18 @@ def _is_topic(action: str) -> bool:
     return action.split(":")[2:3] == ["sns"]
 
 
-def _arn(world: World, alarm: Alarm) -> str:
-    _, partition, _, region, account, _ = world.stack.topic_arn.split(":", 5)
+def _arn(deployment: Deployment, alarm: Alarm) -> str:
+    _, partition, _, region, account, _ = deployment.stack.topic_arn.split(":", 5)
     return f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarm.name}"
 
 
 def _heard(faults: list[Fault], count: int, topics: list[str]) -> Answer:
     known = [fault for fault in faults if fault.is_known]
     if known:
-        mend = one_after_another(fault.mend for fault in known if fault.mend)
-        return fails("; ".join(fault.text for fault in known), mend=mend)
+        fix = one_after_another(fault.fix for fault in known if fault.fix)
+        return fails("; ".join(fault.text for fault in known), fix=fix)
     if faults:
-        return warns("; ".join(fault.text for fault in faults), mend="")
+        return warns("; ".join(fault.text for fault in faults), fix="")
     if not topics:
         return holds(f"all {count} have an action, of which none is a topic: they were not tried")
     return holds(
@@ -106,12 +106,12 @@ def _heard(faults: list[Fault], count: int, topics: list[str]) -> Answer:
     )
 
 
-def _quiet(world: World) -> Answer:
-    there = _ours(world)
+def _quiet(deployment: Deployment) -> Answer:
+    there = _ours(deployment)
     if not there:
         return unanswered("there is none of them")
     ringing = [alarm for alarm in there.values() if alarm.state is AlarmState.ALARM]
-    over = _over(world, ringing)
+    over = _over(deployment, ringing)
     if on := [alarm for alarm in ringing if alarm not in over]:
         told = "; ".join(f"{alarm.name}: {_cut(alarm.reason)}" for alarm in on)
         return fails(f"on: {told}", may_change=True)
@@ -120,12 +120,12 @@ def _quiet(world: World) -> Answer:
     return holds(f"none of {len(there)}{ends}")
 
 
-def _over(world: World, ringing: list[Alarm]) -> list[Alarm]:
-    """Those on letters in a queue whose counters say that it is empty: the alarms outlast it by 40 minutes, and by hours."""
-    queue = world.stack.dead_letter_queue_arn.rpartition(":")[2]
-    of_queue = [alarm for alarm in ringing if alarm.counts_letters_of(queue)]
+def _over(deployment: Deployment, ringing: list[Alarm]) -> list[Alarm]:
+    """Those on dead letters in a queue whose counters say that it is empty: the alarms outlast it by 40 minutes, and by hours."""
+    queue = deployment.stack.dead_letter_queue_arn.rpartition(":")[2]
+    of_queue = [alarm for alarm in ringing if alarm.counts_dead_letters_of(queue)]
     try:
-        return of_queue if of_queue and not counters_of(world).total else []
+        return of_queue if of_queue and not counters_of(deployment).total else []
     except AwsError:
         return []
 
@@ -140,7 +140,7 @@ CHECKS = (
         category=Category.ALARMS,
         statement="every alarm of the template is there and watches the right metric",
         why="What it stands for would go wrong unheard.",
-        mend="",
+        fix="",
         probe=_watch,
         actions=READ,
         needs=("B2B010",),
@@ -150,7 +150,7 @@ CHECKS = (
         category=Category.ALARMS,
         statement="the alarms are enabled",
         why="A disabled alarm tells nobody; somebody may have silenced it for a night and forgotten.",
-        mend="",
+        fix="",
         probe=_enabled,
         actions=READ,
         needs=("B2B010",),
@@ -160,7 +160,7 @@ CHECKS = (
         category=Category.ALARMS,
         statement="the alarms notify somebody",
         why="Without an action, a subscriber, or a key and a policy that let CloudWatch in, they only change their colour.",
-        mend="",
+        fix="",
         probe=_tell_somebody,
         severity=Severity.WARNING,
         actions=(*READ, *HEARING),
@@ -171,7 +171,7 @@ CHECKS = (
         category=Category.ALARMS,
         statement="no alarm is on",
         why="Something is wrong now.",
-        mend=our_command("status"),
+        fix=our_command("status"),
         probe=_quiet,
         severity=Severity.WARNING,
         actions=(*READ, *READ_QUEUE),

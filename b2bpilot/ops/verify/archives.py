@@ -9,19 +9,19 @@ from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import Last, folders_of, read_last
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
 from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
-from b2bpilot.ops.verify.letters import LATELY, LOOK, counters_of, letters_of
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
-from b2bpilot.ops.verify.measured import letter_age, points
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.measured import dead_letter_age, points
+from b2bpilot.ops.verify.waiting_dead_letters import LATELY, LOOK, counters_of, dead_letters_of
 
 
-def _archived_in_time(world: World) -> Answer:
-    waiting = counters_of(world).total
+def _archived_in_time(deployment: Deployment) -> Answer:
+    waiting = counters_of(deployment).total
     if not waiting:
         return holds("the queue is empty")
-    if world.home is None:
+    if deployment.home is None:
         return unanswered("no folder of this machine's archives was named")
-    folders = folders_of(world.home, Origin.of(world.environment))
+    folders = folders_of(deployment.home, Origin.of(deployment.environment))
     places = ", ".join(map(str, folders))
     found = [last for folder in folders if (last := read_last(folder))]
     if not found:
@@ -33,16 +33,19 @@ def _archived_in_time(world: World) -> Answer:
     if not complete:
         return fails(f"no scheduled export on this machine saw all dead letters yet ({places})")
     complete_at, last = max(complete, key=lambda one: one[0])
-    return _judged(world, last, complete_at, waiting)
+    return _judged(deployment, last, complete_at, waiting)
 
 
-def _judged(world: World, last: Last, complete_at: datetime, waiting: int) -> Answer:
+def _judged(deployment: Deployment, last: Last, complete_at: datetime, waiting: int) -> Answer:
     """Every time is AWS's. Besides what is seen now, what the export saw and CloudWatch counts: a look may see some only."""
-    queue = queue_of(world)
-    now = queue.read_at or world.now
-    look = letters_of(world).look
+    queue = queue_of(deployment)
+    now = queue.read_at or deployment.now
+    look = dead_letters_of(deployment).look
     ages = [
-        *(timedelta(seconds=each.value) for each in points(world, letter_age(world), within=LATELY)[-1:]),
+        *(
+            timedelta(seconds=each.value)
+            for each in points(deployment, dead_letter_age(deployment), within=LATELY)[-1:]
+        ),
         *(now - at for at in (last.oldest_sent_at, look.oldest if look else None) if at),
     ]
     if not ages:
@@ -61,7 +64,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the newest archive is younger than the oldest dead letter has left to live",
         why="SQS deletes a dead letter after its retention, unless a copy is made before. Archives of another machine are not seen.",
-        mend=our_command("dlq", "export", "--scheduled"),
+        fix=our_command("dlq", "export", "--scheduled"),
         probe=_archived_in_time,
         severity=Severity.WARNING,
         actions=(*READ, *LOOK, *METRIC_ACTIONS),

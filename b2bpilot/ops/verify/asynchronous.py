@@ -10,7 +10,7 @@ from b2bpilot.aws.functions import Function
 from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.commands import document, literal
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -29,25 +29,25 @@ PUT_EVENT_INVOKE = (
 )
 
 
-def _reserve(world: World) -> int | None:
-    name = world.stack.processor_function_name
-    client: LambdaClient = world.client("lambda")
-    reserve: int | None = world.ask("reserve", lambda: Function(client, name).reserved_concurrency())
+def _reserve(deployment: Deployment) -> int | None:
+    name = deployment.stack.processor_function_name
+    client: LambdaClient = deployment.client("lambda")
+    reserve: int | None = deployment.ask("reserve", lambda: Function(client, name).reserved_concurrency())
     return reserve
 
 
-def _may_run(world: World) -> Answer:
-    reserve = _reserve(world)
+def _may_run(deployment: Deployment) -> Answer:
+    reserve = _reserve(deployment)
     if reserve == 0:
         return fails(
             "the processor's reserved concurrency is 0: Lambda runs nothing and makes every message a dead letter",
-            mend=_reserve_command(world),
+            fix=_reserve_command(deployment),
         )
     return holds("no reserve of its own" if reserve is None else f"{reserve} at a time")
 
 
-def _reserved_as_deployed(world: World) -> Answer:
-    reserve, wanted = _reserve(world), world.stack.processor_reserved_concurrency
+def _reserved_as_deployed(deployment: Deployment) -> Answer:
+    reserve, wanted = _reserve(deployment), deployment.stack.processor_reserved_concurrency
     if reserve is None and wanted == UNRESERVED:
         return holds(
             "no reserve, as deployed: a flood may take as many database connections as the account has runs"
@@ -55,49 +55,51 @@ def _reserved_as_deployed(world: World) -> Answer:
     if str(reserve) == wanted:
         return holds(f"{wanted} at a time")
     told = "nothing is reserved" if reserve is None else f"{reserve} at a time are reserved"
-    return fails(f"{told} for the processor; the stack says {wanted}", mend=_reserve_command(world))
+    return fails(f"{told} for the processor; the stack says {wanted}", fix=_reserve_command(deployment))
 
 
-def _reserve_command(world: World) -> str:
-    return RESERVE_NOTHING if world.stack.processor_reserved_concurrency == UNRESERVED else RESERVE
+def _reserve_command(deployment: Deployment) -> str:
+    return RESERVE_NOTHING if deployment.stack.processor_reserved_concurrency == UNRESERVED else RESERVE
 
 
-def _event_invoke(world: World) -> EventInvoke:
-    name = world.stack.processor_function_name
-    settings: EventInvoke = world.ask("event invoke", lambda: read_event_invoke(world.client("lambda"), name))
+def _event_invoke(deployment: Deployment) -> EventInvoke:
+    name = deployment.stack.processor_function_name
+    settings: EventInvoke = deployment.ask(
+        "event invoke", lambda: read_event_invoke(deployment.client("lambda"), name)
+    )
     return settings
 
 
-def _retries(world: World) -> Answer:
-    settings = _event_invoke(world)
+def _retries(deployment: Deployment) -> Answer:
+    settings = _event_invoke(deployment)
     if settings.retries == MOST_RETRIES:
         return holds(f"{MOST_RETRIES} more runs")
     return fails(
         f"Lambda runs a failed message again {many(settings.retries, 'time')} instead of {MOST_RETRIES}",
-        mend=_event_invoke_command(world),
+        fix=_event_invoke_command(deployment),
     )
 
 
-def _age(world: World) -> Answer:
-    settings = _event_invoke(world)
+def _age(deployment: Deployment) -> Answer:
+    settings = _event_invoke(deployment)
     if settings.age_seconds == LONGEST_AGE_SECONDS:
         return holds("6 h")
     return fails(
         f"Lambda keeps a waiting message for {settings.age_seconds} s instead of {LONGEST_AGE_SECONDS} s",
-        mend=_event_invoke_command(world),
+        fix=_event_invoke_command(deployment),
     )
 
 
-def _no_destination(world: World) -> Answer:
-    target = _event_invoke(world).on_failure
+def _no_destination(deployment: Deployment) -> Answer:
+    target = _event_invoke(deployment).on_failure
     if target is None:
         return holds("the dead-letter queue alone gets what failed")
-    return fails(f"what failed goes to {target} as well", mend=_event_invoke_command(world))
+    return fails(f"what failed goes to {target} as well", fix=_event_invoke_command(deployment))
 
 
-def _event_invoke_command(world: World) -> str:
+def _event_invoke_command(deployment: Deployment) -> str:
     """Put overwrites all of it (facts F4): a destination for successes is repeated."""
-    kept = _event_invoke(world).on_success
+    kept = _event_invoke(deployment).on_success
     if kept is None:
         return PUT_EVENT_INVOKE
     destination = document({"OnSuccess": {"Destination": kept}})
@@ -110,7 +112,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is not 0",
         why="0 is Lambda's off switch, but messages do not wait: they become dead letters.",
-        mend=RESERVE,
+        fix=RESERVE,
         probe=_may_run,
         actions=READ_CONCURRENCY,
         needs=("B2B040",),
@@ -120,7 +122,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is the stack's",
         why="Each run holds a database connection: more may exhaust them, fewer let messages wait.",
-        mend=RESERVE,
+        fix=RESERVE,
         probe=_reserved_as_deployed,
         severity=Severity.WARNING,
         actions=READ_CONCURRENCY,
@@ -131,7 +133,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda runs a failed message again, twice",
         why="With fewer retries a short outage of the database fills the dead-letter queue.",
-        mend=PUT_EVENT_INVOKE,
+        fix=PUT_EVENT_INVOKE,
         probe=_retries,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),
@@ -141,7 +143,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda keeps a waiting message for 6 h",
         why="What waits longer, while the processor is busy or throttled, becomes a dead letter.",
-        mend=PUT_EVENT_INVOKE,
+        fix=PUT_EVENT_INVOKE,
         probe=_age,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),
@@ -151,7 +153,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="there is no on-failure destination beside the dead-letter queue",
         why="Both would receive every failure, and redriving both runs it twice.",
-        mend=PUT_EVENT_INVOKE,
+        fix=PUT_EVENT_INVOKE,
         probe=_no_destination,
         actions=READ_EVENT_INVOKE,
         needs=("B2B040",),

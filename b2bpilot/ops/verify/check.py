@@ -1,4 +1,4 @@
-"""A check: a statement that can be true, why it matters, how to find out, and the command that mends it."""
+"""A check: a statement that can be true, why it matters, how to find out, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import Words
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.verify.world import World
+    from b2bpilot.ops.verify.deployment import Deployment
 
 
 class Category(StrEnum):
@@ -56,7 +56,7 @@ class Answer:
 
     is_true: bool | None
     seen: str
-    mend: Words | None = None
+    fix: Words | None = None
     may_change: bool = False
     is_known: bool = True
     severity: Severity | None = None
@@ -66,18 +66,18 @@ def holds(seen: str) -> Answer:
     return Answer(is_true=True, seen=seen)
 
 
-def fails(seen: str, *, mend: Words | None = None, may_change: bool = False) -> Answer:
-    return Answer(is_true=False, seen=seen, mend=mend, may_change=may_change)
+def fails(seen: str, *, fix: Words | None = None, may_change: bool = False) -> Answer:
+    return Answer(is_true=False, seen=seen, fix=fix, may_change=may_change)
 
 
-def warns(seen: str, *, mend: Words | None = None) -> Answer:
+def warns(seen: str, *, fix: Words | None = None) -> Answer:
     """Nothing was seen to be wrong, and that all is well is not proven: somebody should look."""
-    return Answer(is_true=False, seen=seen, mend=mend, is_known=False, severity=Severity.WARNING)
+    return Answer(is_true=False, seen=seen, fix=fix, is_known=False, severity=Severity.WARNING)
 
 
 def silent(seen: str, *, may_change: bool) -> Answer:
-    """Who was asked did not answer: nobody knows, which is not fine. No command mends what is not known to be wrong."""
-    return Answer(is_true=False, seen=seen, mend="", may_change=may_change, is_known=False)
+    """Who was asked did not answer: nobody knows, which is not fine. No command fixes what is not known to be wrong."""
+    return Answer(is_true=False, seen=seen, fix="", may_change=may_change, is_known=False)
 
 
 def unanswered(reason: str) -> Answer:
@@ -85,7 +85,7 @@ def unanswered(reason: str) -> Answer:
     return Answer(is_true=None, seen=reason)
 
 
-Probe = Callable[["World"], Answer]
+Probe = Callable[["Deployment"], Answer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class Check:
     category: Category
     statement: str
     why: str
-    mend: Words
+    fix: Words
     probe: Probe
     severity: Severity = Severity.FATAL
     actions: tuple[str, ...] = ()
@@ -113,13 +113,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one check ended. `mend` is a command that can be copied, None where nothing is to be mended. `is_known` is the
+    """How one check ended. `mend` is a command that can be copied, None where nothing is to be fixed. `is_known` is the
     answer's."""
 
     check: Check
     status: Status
     seen: str
-    mend: str | None = None
+    fix: str | None = None
     may_change: bool = False
     is_known: bool = True
     seconds: float = 0.0

@@ -7,9 +7,9 @@ from datetime import timedelta
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
-from b2bpilot.ops.verify.mending import told
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.table import plan, table
-from b2bpilot.ops.verify.world import World
 from b2bpilot.pipeline.dsn import role_of
 
 NAME = "b2b_pilot_user_submissions"
@@ -25,20 +25,20 @@ REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && 
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
-def _answers(world: World) -> Answer:
-    found = table(world)
-    origin = f", as {world.given_database_from} names it" if world.given_database_url else ""
+def _answers(deployment: Deployment) -> Answer:
+    found = table(deployment)
+    origin = f", as {deployment.given_database_from} names it" if deployment.given_database_url else ""
     return holds(f"PostgreSQL {found.server_version}, {found.place}{origin}")
 
 
-def _is_the_processor_s(world: World) -> Answer:
-    with world.table() as asked:
+def _is_the_processor_s(deployment: Deployment) -> Answer:
+    with deployment.table() as asked:
         proof = asked.proof
     return holds(proof.why) if proof.is_proven else fails(proof.told())
 
 
-def _is_private(world: World) -> Answer:
-    found = table(world)
+def _is_private(deployment: Deployment) -> Answer:
+    found = table(deployment)
     if found.is_encrypted:
         return holds("TLS")
     if found.is_local:
@@ -46,8 +46,8 @@ def _is_private(world: World) -> Answer:
     return fails("the connection is in plain text; put sslmode=verify-full into the DatabaseUrl and deploy")
 
 
-def _clock_agrees(world: World) -> Answer:
-    found = table(world)
+def _clock_agrees(deployment: Deployment) -> Answer:
+    found = table(deployment)
     skew, seconds = found.skew, found.skew.total_seconds()
     if abs(skew) <= TOLERATED_SKEW:
         return holds(
@@ -59,43 +59,43 @@ def _clock_agrees(world: World) -> Answer:
     )
 
 
-def _table_exists(world: World) -> Answer:
-    schema = table(world).schema
+def _table_exists(deployment: Deployment) -> Answer:
+    schema = table(deployment).schema
     if schema.columns:
         return holds(f"{NAME}, {len(schema.columns)} columns")
     if schema.elsewhere:
         from b2bpilot.ops.migrations.schema import let_see
 
-        who = role_of(world.database_url) or "the role"
+        who = role_of(deployment.database_url) or "the role"
         hidden = f"{who} does not see {NAME} in schema {', '.join(schema.elsewhere)}"
-        return fails(f"{hidden}: {let_see(schema.elsewhere, who)}", mend="")
+        return fails(f"{hidden}: {let_see(schema.elsewhere, who)}", fix="")
     return fails(f"there is no table {NAME}")
 
 
-def _column_exists(world: World) -> Answer:
-    category = table(world).schema.columns.get(COLUMN)
+def _column_exists(deployment: Deployment) -> Answer:
+    category = table(deployment).schema.columns.get(COLUMN)
     if category is None:
         return fails(f"{NAME} has no column {COLUMN}")
     if category != "S":
-        return fails(f"column {COLUMN} does not hold text: rename it, then migrate", mend="")
+        return fails(f"column {COLUMN} does not hold text: rename it, then migrate", fix="")
     return holds("it holds text")
 
 
-def _index_exists(world: World) -> Answer:
-    found = table(world).schema.indexes
+def _index_exists(deployment: Deployment) -> Answer:
+    found = table(deployment).schema.indexes
     return holds(INDEX) if INDEX in found else fails(f"{NAME} has no index {INDEX}")
 
 
-def _index_valid(world: World) -> Answer:
-    if table(world).schema.indexes[INDEX].valid:
+def _index_valid(deployment: Deployment) -> Answer:
+    if table(deployment).schema.indexes[INDEX].valid:
         return holds("it is used")
     return fails(
         "an interrupted build left it invalid: ON CONFLICT cannot use it, and it may let a duplicate in"
     )
 
 
-def _index_unique(world: World) -> Answer:
-    index = table(world).schema.indexes[INDEX]
+def _index_unique(deployment: Deployment) -> Answer:
+    index = table(deployment).schema.indexes[INDEX]
     columns = ", ".join(index.columns)
     kind = "unique" if index.unique else "not unique"
     where = ", with a WHERE clause" if index.partial else ""
@@ -104,23 +104,23 @@ def _index_unique(world: World) -> Answer:
     return holds(seen) if is_right else fails(f"{INDEX} is {seen}")
 
 
-def _ledger_sound(world: World) -> Answer:
+def _ledger_sound(deployment: Deployment) -> Answer:
     from b2bpilot.ops.migrations import require_sound
 
-    found = plan(world)
+    found = plan(deployment)
     try:
         require_sound(found)
     except PilotError as exc:
-        return fails(told(exc, world, "; "))
+        return fails(told(exc, deployment, "; "))
     return holds(f"{len(found.migrations)} migrations, all of them this version's")
 
 
-def _all_applied(world: World) -> Answer:
-    found = plan(world)
+def _all_applied(deployment: Deployment) -> Answer:
+    found = plan(deployment)
     if not found.pending:
         return holds(", ".join(migration.name for migration in found.migrations))
     if found.migrator:
-        return fails(f"a migration is running: {found.migrator}", may_change=True, mend="")
+        return fails(f"a migration is running: {found.migrator}", may_change=True, fix="")
     return fails(", ".join(f"{migration.name} is {migration.state}" for migration in found.pending))
 
 
@@ -130,7 +130,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the database answers",
         why="Every message becomes a row in it.",
-        mend="",
+        fix="",
         probe=_answers,
         actions=SECRET,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
@@ -140,7 +140,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the database that is asked is the processor's",
         why="A row in another one, such as a restored copy, says nothing of a message: what it calls stored may be lost.",
-        mend="",
+        fix="",
         probe=_is_the_processor_s,
         severity=Severity.WARNING,
         actions=(*SECRET, "logs:FilterLogEvents"),
@@ -151,7 +151,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the connection to the database is encrypted, or does not leave the machine",
         why="Customers' messages and the password travel over it.",
-        mend="",
+        fix="",
         probe=_is_private,
         severity=Severity.WARNING,
         actions=SECRET,
@@ -162,7 +162,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the database's clock agrees with AWS's",
         why="Leases, stale messages and latencies are reckoned by the database's clock.",
-        mend="",
+        fix="",
         probe=_clock_agrees,
         severity=Severity.WARNING,
         actions=SECRET,
@@ -173,7 +173,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the table of submissions exists",
         why="Without it no message can be stored: each becomes a dead letter.",
-        mend=MIGRATE,
+        fix=MIGRATE,
         probe=_table_exists,
         actions=SECRET,
         needs=("B2B075",),
@@ -183,7 +183,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement=f"the table has the column {COLUMN}",
         why="The identity of a message stands in it; without it no message can be stored.",
-        mend=MIGRATE,
+        fix=MIGRATE,
         probe=_column_exists,
         actions=SECRET,
         needs=("B2B077",),
@@ -193,7 +193,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement=f"the column {COLUMN} has its index",
         why="Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.",
-        mend=MIGRATE,
+        fix=MIGRATE,
         probe=_index_exists,
         actions=SECRET,
         needs=("B2B078",),
@@ -203,7 +203,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement=f"the index on {COLUMN} is valid",
         why="An invalid index answers no ON CONFLICT and may let a message in twice.",
-        mend=MIGRATE,
+        fix=MIGRATE,
         probe=_index_valid,
         actions=SECRET,
         needs=("B2B079",),
@@ -213,7 +213,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement=f"the index on {COLUMN} is unique, on that column alone",
         why="Only a unique index keeps a message that is delivered twice from being stored twice.",
-        mend=REPLACE_INDEX,
+        fix=REPLACE_INDEX,
         probe=_index_unique,
         actions=SECRET,
         needs=("B2B079",),
@@ -223,7 +223,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the recorded migrations are this version's",
         why="A file that was changed after it ran, or a newer version's, means that nobody knows what the table is.",
-        mend="",
+        fix="",
         probe=_ledger_sound,
         actions=SECRET,
         needs=("B2B080", "B2B081"),
@@ -233,7 +233,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no migration is pending",
         why="This version's functions write columns that the migrations add.",
-        mend=MIGRATE,
+        fix=MIGRATE,
         probe=_all_applied,
         actions=SECRET,
         needs=("B2B083",),

@@ -1,4 +1,4 @@
-"""Checks of the category `dead-letters`: how the queue is set up. The letters in it: letters.py."""
+"""Checks of the category `dead-letters`: how the queue is set up. The dead letters in it: letters.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from b2bpilot.errors import NotFound
 from b2bpilot.ops.subscriptions.admission import admits
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.exposure import open_to_all, plain_http_refused, refuses_plain_http, with_statements
-from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -21,28 +21,28 @@ RETENTION = timedelta(days=14)
 LONGEST_MESSAGE_BYTES = 1_048_576
 
 
-def _found(world: World) -> QueueAttributes | None:
-    client: SQSClient = world.client("sqs")
-    queue: QueueAttributes | None = world.ask(
-        "queue", lambda: existing_queue(client, world.stack.dead_letter_queue_url)
+def _found(deployment: Deployment) -> QueueAttributes | None:
+    client: SQSClient = deployment.client("sqs")
+    queue: QueueAttributes | None = deployment.ask(
+        "queue", lambda: existing_queue(client, deployment.stack.dead_letter_queue_url)
     )
     return queue
 
 
-def queue_of(world: World) -> QueueAttributes:
-    queue = _found(world)
+def queue_of(deployment: Deployment) -> QueueAttributes:
+    queue = _found(deployment)
     if queue is None:
-        raise NotFound(f"there is no queue {world.stack.dead_letter_queue_url}")
+        raise NotFound(f"there is no queue {deployment.stack.dead_letter_queue_url}")
     return queue
 
 
-def _exists(world: World) -> Answer:
-    queue = _found(world)
-    return holds(queue.arn) if queue else fails(f"there is no queue {world.stack.dead_letter_queue_url}")
+def _exists(deployment: Deployment) -> Answer:
+    queue = _found(deployment)
+    return holds(queue.arn) if queue else fails(f"there is no queue {deployment.stack.dead_letter_queue_url}")
 
 
-def _admits_sns(world: World) -> Answer:
-    queue, topic_arn = queue_of(world), world.stack.topic_arn
+def _admits_sns(deployment: Deployment) -> Answer:
+    queue, topic_arn = queue_of(deployment), deployment.stack.topic_arn
     match admits(queue.policy, action="sqs:SendMessage", topic_arn=topic_arn):
         case True:
             return holds(f"SNS from {topic_arn}")
@@ -60,25 +60,25 @@ def _admits_sns(world: World) -> Answer:
     if not refuses_plain_http(queue.policy, "sqs:SendMessage"):
         added.append(dict(plain_http_refused("sqs:*", queue.arn)))
     told = "the queue's policy does not let SNS write to it from this topic"
-    return fails(told, mend=_set(world, Policy=document(with_statements(queue.policy, added))))
+    return fails(told, fix=_set(deployment, Policy=document(with_statements(queue.policy, added))))
 
 
-def _set(world: World, **attributes: str) -> str:
+def _set(deployment: Deployment, **attributes: str) -> str:
     return aws(
-        "sqs", "set-queue-attributes", "--queue-url", world.stack.dead_letter_queue_url,
+        "sqs", "set-queue-attributes", "--queue-url", deployment.stack.dead_letter_queue_url,
         "--attributes", document(attributes),
     )  # fmt: skip
 
 
-def _moves_nothing(world: World) -> Answer:
-    policy = queue_of(world).redrive_policy
+def _moves_nothing(deployment: Deployment) -> Answer:
+    policy = queue_of(deployment).redrive_policy
     if policy is None:
         return holds("it has no redrive policy of its own")
     return fails(f"after {policy.max_receive_count} receives a dead letter goes to {policy.target_arn}")
 
 
-def _keeps(world: World) -> Answer:
-    retention = queue_of(world).retention
+def _keeps(deployment: Deployment) -> Answer:
+    retention = queue_of(deployment).retention
     return (
         holds(in_words(retention))
         if retention == RETENTION
@@ -86,8 +86,8 @@ def _keeps(world: World) -> Answer:
     )
 
 
-def _encrypted(world: World) -> Answer:
-    queue = queue_of(world)
+def _encrypted(deployment: Deployment) -> Answer:
+    queue = queue_of(deployment)
     is_tls_only = refuses_plain_http(queue.policy, "sqs:SendMessage")
     if queue.is_encrypted and is_tls_only:
         return holds("at rest; plain HTTP is refused")
@@ -101,24 +101,24 @@ def _encrypted(world: World) -> Answer:
         *([] if queue.is_encrypted else ["nothing encrypts the queue"]),
         *([] if is_tls_only else ["the queue takes plain HTTP"]),
     ]
-    return fails("; ".join(wrong), mend=_set(world, **changes))
+    return fails("; ".join(wrong), fix=_set(deployment, **changes))
 
 
-def _private(world: World) -> Answer:
-    found = open_to_all(queue_of(world).policy)
+def _private(deployment: Deployment) -> Answer:
+    found = open_to_all(queue_of(deployment).policy)
     if not found:
         return holds("no statement of its policy is for everybody")
     names = [one.get("Sid") for one in found]
-    url = world.stack.dead_letter_queue_url
+    url = deployment.stack.dead_letter_queue_url
     told = ", ".join(str(name or "one without a Sid") for name in names)
     commands = [
         aws("sqs", "remove-permission", "--queue-url", url, "--label", str(name)) for name in names if name
     ]
-    return fails(f"the queue's policy lets everybody in: {told}", mend=one_after_another(commands))
+    return fails(f"the queue's policy lets everybody in: {told}", fix=one_after_another(commands))
 
 
-def _takes_all(world: World) -> Answer:
-    longest = queue_of(world).longest_message_bytes
+def _takes_all(deployment: Deployment) -> Answer:
+    longest = queue_of(deployment).longest_message_bytes
     if longest >= LONGEST_MESSAGE_BYTES:
         return holds("1 MiB")
     return fails(f"the queue takes messages of {longest:,} bytes instead of {LONGEST_MESSAGE_BYTES:,}")
@@ -138,7 +138,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the dead-letter queue is there",
         why="What fails is lost without it.",
-        mend="",
+        fix="",
         probe=_exists,
         actions=READ,
         needs=("B2B010",),
@@ -148,7 +148,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="the queue lets SNS write to it from this topic",
         why="What SNS cannot deliver is lost when it cannot write it there.",
-        mend="",
+        fix="",
         probe=_admits_sns,
         actions=READ,
         needs=("B2B060",),
@@ -156,9 +156,9 @@ CHECKS = (
     Check(
         code="B2B062",
         category=Category.DEAD_LETTERS,
-        statement="the queue does not move letters on",
-        why="Each look counts as a receive: after a few, letters would vanish to where no command looks.",
-        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        statement="the queue does not move dead letters on",
+        why="Each look counts as a receive: after a few, dead letters would vanish to where no command looks.",
+        fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         """--attributes '{{"RedrivePolicy": ""}}'""",
         probe=_moves_nothing,
         actions=READ,
@@ -167,9 +167,9 @@ CHECKS = (
     Check(
         code="B2B063",
         category=Category.DEAD_LETTERS,
-        statement="the queue keeps letters for 14 days",
+        statement="the queue keeps dead letters for 14 days",
         why="SQS deletes what is older, whether or not somebody has looked.",
-        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         f"--attributes MessageRetentionPeriod={round(RETENTION.total_seconds())}",
         probe=_keeps,
         actions=READ,
@@ -179,8 +179,8 @@ CHECKS = (
         code="B2B066",
         category=Category.DEAD_LETTERS,
         statement="the queue is encrypted at rest and refuses plain HTTP",
-        why="Letters hold what customers wrote, and their numbers.",
-        mend="",
+        why="Dead letters hold what customers wrote, and their numbers.",
+        fix="",
         probe=_encrypted,
         severity=Severity.WARNING,
         actions=READ,
@@ -191,8 +191,8 @@ CHECKS = (
         code="B2B067",
         category=Category.DEAD_LETTERS,
         statement="the queue is not public",
-        why="Anybody could read letters, take them away, or put others in that a redrive would run.",
-        mend="",
+        why="Anybody could read dead letters, take them away, or put others in that a redrive would run.",
+        fix="",
         probe=_private,
         actions=READ,
         needs=("B2B060",),
@@ -200,9 +200,9 @@ CHECKS = (
     Check(
         code="B2B068",
         category=Category.DEAD_LETTERS,
-        statement="the queue takes letters of 1 MiB",
-        why="A letter is the whole event around a message of up to 256 KiB; what does not fit is dropped.",
-        mend="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
+        statement="the queue takes dead letters of 1 MiB",
+        why="A dead letter is the whole event around a message of up to 256 KiB; what does not fit is dropped.",
+        fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         f"--attributes MaximumMessageSize={LONGEST_MESSAGE_BYTES}",
         probe=_takes_all,
         actions=READ,

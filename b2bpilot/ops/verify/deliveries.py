@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
 from b2bpilot.ops.verify.subscription import READ, all_of, coverages
-from b2bpilot.ops.verify.world import World
 
 
-def _delivered(world: World) -> Answer:
-    failed = count(world, of_topic(world, "NumberOfNotificationsFailed"))
-    filtered = count(world, of_topic(world, "NumberOfNotificationsFilteredOut"))
+def _delivered(deployment: Deployment) -> Answer:
+    failed = count(deployment, of_topic(deployment, "NumberOfNotificationsFailed"))
+    filtered = count(deployment, of_topic(deployment, "NumberOfNotificationsFilteredOut"))
     told = f"{failed:,} notifications failed and {filtered:,} were filtered out in the last day"
     if not filtered:
         return fails(told) if failed else holds(told)
     told += "; SNS counts per topic, not per subscription"
-    if not all(covered.is_proven for _, covered in coverages(world)):
+    if not all(covered.is_proven for _, covered in coverages(deployment)):
         return fails(f"{told}, and the processor's filter policy is not proven to let every message through")
-    if failed or not any(one.filter_policy for one in all_of(world)):
+    if failed or not any(one.filter_policy for one in all_of(deployment)):
         return fails(told)
     return unanswered(f"{told}. The processor's lets every message through, as it is now")
 
 
-def _nothing_lost(world: World) -> Answer:
-    lost = count(world, of_topic(world, "NumberOfNotificationsFailedToRedriveToDlq"))
+def _nothing_lost(deployment: Deployment) -> Answer:
+    lost = count(deployment, of_topic(deployment, "NumberOfNotificationsFailedToRedriveToDlq"))
     if lost:
         return fails(f"{lost:,} notifications of the last day reached neither the processor nor the queue")
     return holds("none in the last day")
@@ -37,7 +37,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="SNS delivered every message of the last day",
         why="What failed is in the dead-letter queue; what was filtered out is nowhere.",
-        mend=our_command("subscriptions"),
+        fix=our_command("subscriptions"),
         probe=_delivered,
         severity=Severity.WARNING,
         actions=(*READ, *METRIC_ACTIONS),
@@ -49,7 +49,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="SNS lost no message of the last day",
         why="It could not write to the dead-letter queue either. Twilio still has them.",
-        mend=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
+        fix=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
         probe=_nothing_lost,
         actions=METRIC_ACTIONS,
         needs=("B2B030",),

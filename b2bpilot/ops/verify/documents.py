@@ -72,16 +72,16 @@ def _check(check: Check) -> Iterator[str]:
     kind = "warning" if check.severity is Severity.WARNING else "failure"
     yield f"\n### {check.code}\n"
     yield f"**{_first_up(check.statement)}.** {check.why} ({kind})\n"
-    if check.mend:
-        yield f"    {_shell_line(check.mend)}\n"
+    if check.fix:
+        yield f"    {_shell_line(check.fix)}\n"
     if check.needs:
         yield f"- needs: {', '.join(check.needs)}"
     if check.actions:
         yield f"- asks: {_listed(check.actions)}"
 
 
-def _shell_line(mend: Words) -> str:
-    parts = (mend,) if isinstance(mend, str) else mend.parts()
+def _shell_line(fix: Words) -> str:
+    parts = (fix,) if isinstance(fix, str) else fix.parts()
     return "".join(written(part, NAMED) for part in parts)
 
 

@@ -9,8 +9,8 @@ from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.proof import Verdict as Found
 from b2bpilot.ops.publish.routes import Verdict
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.trial import First, Second, Trial
-from b2bpilot.ops.verify.world import World
 
 WITHOUT_WHICH_IT_FAILS = (
     *("B2B016", "B2B017", "B2B018"),
@@ -23,34 +23,34 @@ WITHOUT_WHICH_IT_FAILS = (
 PERMISSIONS = ("secretsmanager:GetSecretValue", "sns:Publish", "logs:FilterLogEvents")
 
 
-def _trial(world: World) -> Trial:
+def _trial(deployment: Deployment) -> Trial:
     def begin() -> Trial:
-        trial = Trial(world)
-        world.trials.append(trial)
+        trial = Trial(deployment)
+        deployment.trials.append(trial)
         return trial
 
-    found: Trial = world.ask("trial", begin)
+    found: Trial = deployment.ask("trial", begin)
     return found
 
 
-def _first(world: World) -> First:
-    found: First = world.ask("first sending", lambda: _trial(world).send())
+def _first(deployment: Deployment) -> First:
+    found: First = deployment.ask("first sending", lambda: _trial(deployment).send())
     return found
 
 
-def _second(world: World) -> Second:
-    found: Second = world.ask("second sending", lambda: _trial(world).send_again())
+def _second(deployment: Deployment) -> Second:
+    found: Second = deployment.ask("second sending", lambda: _trial(deployment).send_again())
     return found
 
 
-def _stored(world: World) -> Answer:
-    if not world.choices.end_to_end:
-        return unanswered(world.choices.because)
-    first = _first(world)
-    message_id = _trial(world).message_id
+def _stored(deployment: Deployment) -> Answer:
+    if not deployment.choices.end_to_end:
+        return unanswered(deployment.choices.because)
+    first = _first(deployment)
+    message_id = _trial(deployment).message_id
     if first.waited is None:
         return fails(f"test message {message_id} was not taken: {first.sent.error}", may_change=True)
-    waited, seconds = first.waited, world.choices.row_seconds
+    waited, seconds = first.waited, deployment.choices.row_seconds
     if waited.verdict is Found.STORED:
         latency = waited.latency
         after = "" if latency is None else f" after {latency.total_seconds() * 1000:.0f} ms"
@@ -58,17 +58,17 @@ def _stored(world: World) -> Answer:
     found = waited.judged.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",
-        mend=our_command("inspect", message_id),
+        fix=our_command("inspect", message_id),
         may_change=True,
     )
 
 
-def _once(world: World) -> Answer:
-    second = _second(world)
+def _once(deployment: Deployment) -> Answer:
+    second = _second(deployment)
     if second.sent.verdict is not Verdict.ACCEPTED:
         return fails(f"the second sending was not taken: {second.sent.error}", may_change=True)
     if second.rows != 1:
-        return fails(f"message {_trial(world).message_id} has {second.rows} rows")
+        return fails(f"message {_trial(deployment).message_id} has {second.rows} rows")
     if second.events is None:
         return unanswered(f"1 row, but whether the second came is unknown: {second.log_error}")
     told = sentence(second.events, 2)
@@ -77,22 +77,22 @@ def _once(world: World) -> Answer:
     return holds(f"1 row; 2 deliveries: {told}")
 
 
-def _removed(world: World) -> Answer:
-    trial = _trial(world)
-    if world.choices.keep:
+def _removed(deployment: Deployment) -> Answer:
+    trial = _trial(deployment)
+    if deployment.choices.keep:
         return unanswered(f"the row of message {trial.message_id} is kept, as --keep asks")
     # The second delivery would make the row again.
-    _settled(world)
+    _settled(deployment)
     removal = trial.remove()
     if not removal.is_certain:
         return fails(f"a delivery of {trial.message_id} was still on its way: a test row may come back")
     return holds("nothing of the test is left in the table")
 
 
-def _settled(world: World) -> None:
+def _settled(deployment: Deployment) -> None:
     """The check before this one tells of whatever goes wrong here."""
     with suppress(Exception):
-        _second(world)
+        _second(deployment)
 
 
 CHECKS = (
@@ -101,7 +101,7 @@ CHECKS = (
         category=Category.END_TO_END,
         statement="a test message becomes a row",
         why="All parts can look right and still not work together.",
-        mend=our_command("diagnose", "not-processed"),
+        fix=our_command("diagnose", "not-processed"),
         probe=_stored,
         actions=PERMISSIONS,
         needs=("B2B010", "B2B075", "B2B110"),
@@ -113,7 +113,7 @@ CHECKS = (
         category=Category.END_TO_END,
         statement="sent again, it stays one row",
         why="Twilio, SNS and Lambda all deliver twice at times; a second row is a second order.",
-        mend=our_command("diagnose", "duplicates"),
+        fix=our_command("diagnose", "duplicates"),
         probe=_once,
         actions=PERMISSIONS,
         needs=("B2B096",),
@@ -124,7 +124,7 @@ CHECKS = (
         category=Category.END_TO_END,
         statement="the test leaves nothing behind",
         why="A test row must not be taken for a customer's message.",
-        mend="",
+        fix="",
         probe=_removed,
         severity=Severity.WARNING,
         needs=("B2B096",),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import fitness
-from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Fitness, Topic
@@ -18,10 +18,10 @@ UNKNOWN_ROLE = "; the functions' own role is not known here"
 def _nothing_against(topic: str, seen: str) -> Probe:
     """Return the probe whose statement is that nothing of the topic refuses a message or hides a row."""
 
-    def probe(world: World) -> Answer:
+    def probe(deployment: Deployment) -> Answer:
         from b2bpilot.ops.migrations import Topic
 
-        found = fitness(world)
+        found = fitness(deployment)
         of_topic = Topic(topic)
         if against := found.of(of_topic):
             told = "; ".join(f"{finding.text} ({finding.remedy})" for finding in against)
@@ -41,8 +41,8 @@ def _doubts(found: Fitness, topic: Topic) -> str:
     return ", as far as B2B154 can tell" if any(one.topic is topic for one in found.doubts) else ""
 
 
-def _nothing_unproven(world: World) -> Answer:
-    found = fitness(world).doubts
+def _nothing_unproven(deployment: Deployment) -> Answer:
+    found = fitness(deployment).doubts
     if not found:
         return holds("nothing of it is beyond what the catalogue tells")
     return fails("; ".join(finding.text for finding in found))
@@ -54,7 +54,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the table takes every message",
         why="A column of another type, too short, or without a default, or a constraint, refuses messages: they become dead letters.",
-        mend="",
+        fix="",
         probe=_nothing_against("table", "its kind, columns and constraints are as they have to be"),
         actions=SECRET,
         needs=("B2B077",),
@@ -64,7 +64,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the functions' role may read and write the table",
         why="Without SELECT, INSERT and UPDATE on its columns each message becomes a dead letter.",
-        mend="",
+        fix="",
         probe=_nothing_against("privileges", "role {role} may SELECT, INSERT and UPDATE"),
         actions=SECRET,
         needs=("B2B077",),
@@ -74,7 +74,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no row security keeps the functions' role from rows",
         why="What is hidden looks like what is not there: lists are empty, and messages are refused.",
-        mend="",
+        fix="",
         probe=_nothing_against("row security", "role {role} reaches every row"),
         actions=SECRET,
         needs=("B2B077",),
@@ -84,7 +84,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="the database's encoding can hold every message",
         why="Only UTF8 holds every character: in another encoding a message with an emoji is refused.",
-        mend="",
+        fix="",
         probe=_nothing_against("encoding", "UTF8"),
         actions=SECRET,
         needs=("B2B075",),
@@ -94,7 +94,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="nothing about the table is beyond what can be proven",
         why="A trigger, a check constraint or a policy may change, refuse or hide rows, and the catalogue does not say of which messages.",
-        mend="",
+        fix="",
         probe=_nothing_unproven,
         severity=Severity.WARNING,
         actions=SECRET,

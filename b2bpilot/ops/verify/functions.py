@@ -12,7 +12,7 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import NotFound
 from b2bpilot.ops.verify.check import Answer, fails, holds
 from b2bpilot.ops.verify.commands import aws, document
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -79,24 +79,24 @@ class Reads:
         return [Grant(action="secretsmanager:GetSecretValue", resource=arn) for arn in arns]
 
 
-def found(world: World, name: str) -> FunctionSettings | None:
+def found(deployment: Deployment, name: str) -> FunctionSettings | None:
     """Raises AwsError."""
-    settings: FunctionSettings | None = world.ask(
-        ("function", name), lambda: function_settings(world.client("lambda"), name)
+    settings: FunctionSettings | None = deployment.ask(
+        ("function", name), lambda: function_settings(deployment.client("lambda"), name)
     )
     return settings
 
 
-def existing(world: World, name: str) -> FunctionSettings:
+def existing(deployment: Deployment, name: str) -> FunctionSettings:
     """Raises NotFound, or AwsError."""
-    settings = found(world, name)
+    settings = found(deployment, name)
     if settings is None:
         raise NotFound(f"there is no function {name}")
     return settings
 
 
-def is_ready(world: World, name: str) -> Answer:
-    settings = found(world, name)
+def is_ready(deployment: Deployment, name: str) -> Answer:
+    settings = found(deployment, name)
     if settings is None:
         return fails(f"there is no function {name}; a deploy does not bring it back while its stack is there")
     if settings.state != "Active":
@@ -121,7 +121,7 @@ def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
     wrong = [f"{name} is {told.get(name) or 'not set'}" for name in wanted if told.get(name) != wanted[name]]
     if not wrong:
         return holds(f"{', '.join(wanted)} as deployed")
-    return fails(f"in {settings.name}, {'; '.join(wrong)}", mend=environment_command(settings, wanted))
+    return fails(f"in {settings.name}, {'; '.join(wrong)}", fix=environment_command(settings, wanted))
 
 
 def environment_command(settings: FunctionSettings, wanted: Mapping[str, str]) -> str:
@@ -135,15 +135,15 @@ def environment_command(settings: FunctionSettings, wanted: Mapping[str, str]) -
     )  # fmt: skip
 
 
-def is_allowed(world: World, role_arn: str, grants: Sequence[Grant], *, policy: str) -> Answer:
+def is_allowed(deployment: Deployment, role_arn: str, grants: Sequence[Grant], *, policy: str) -> Answer:
     """Whether a role has all of these; the command adds them as an inline policy of the given name."""
-    client: IAMClient = world.client("iam")
+    client: IAMClient = deployment.client("iam")
     missing = [grant for grant in grants if not may(client, role_arn, grant.action, grant.resource)]
     role = role_arn.rpartition("/")[2]
     if not missing:
         return holds(f"{', '.join(grant.action for grant in grants)} for {role}")
     told = "; ".join(f"{role} may not {grant.action} on {grant.resource}" for grant in missing)
-    return fails(told, mend=grant_command(role_arn, grants, policy))
+    return fails(told, fix=grant_command(role_arn, grants, policy))
 
 
 def grant_command(role_arn: str, grants: Sequence[Grant], policy: str) -> str:

@@ -30,7 +30,7 @@ class Fault:
     """What keeps an alarm from being heard. Without `is_known` it could not be looked at."""
 
     text: str
-    mend: str = ""
+    fix: str = ""
     is_known: bool = True
 
 
@@ -120,7 +120,7 @@ def _policy(topic: TopicAttributes, alarm_arn: str) -> Iterator[Fault]:
             )
         case False:
             told = f"the policy of {topic.arn} does not let {CLOUDWATCH} publish"
-            yield Fault(text=told, mend=_admission(topic, alarm_arn))
+            yield Fault(text=told, fix=_admission(topic, alarm_arn))
 
 
 def _admission(topic: TopicAttributes, alarm_arn: str) -> str:

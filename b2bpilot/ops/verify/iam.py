@@ -87,14 +87,14 @@ ROWS = (*FIND, "secretsmanager:GetSecretValue")
 PROVEN_ROWS = (*ROWS, "logs:FilterLogEvents")
 """The processor's log proves a database that is reached by another address than the secret's."""
 OWNERS = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
-LETTERS = (
+DEAD_LETTERS = (
     *FIND,
     *OWNERS,
     "sqs:ReceiveMessage",
     "sqs:ChangeMessageVisibility",
     "sqs:GetQueueAttributes",
 )
-LOOK = (*LETTERS, *PROVEN_ROWS)
+LOOK = (*DEAD_LETTERS, *PROVEN_ROWS)
 TAKE = (*LOOK, "sqs:DeleteMessage")
 STORY = (*LOOK, "lambda:GetFunctionEventInvokeConfig")
 SUBSCRIPTIONS_OF_TOPIC = (*FIND, *OWNERS)
@@ -148,7 +148,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "subscriptions test": SUBSCRIPTIONS_OF_TOPIC,
     "dlq list": LOOK,
     "dlq show": STORY,
-    "dlq export": LETTERS,
+    "dlq export": DEAD_LETTERS,
     "dlq redrive": (
         *TAKE,
         *REMOTE,

@@ -10,10 +10,10 @@ from b2bpilot.aws.log_groups import has_lines, log_group
 from b2bpilot.aws.metrics import total
 from b2bpilot.ops.verify.check import Answer, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws, one_after_another
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import READ, Grant, grant_command
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import PERIOD_SECONDS, of_function, points
-from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -25,32 +25,32 @@ ON_ITS_WAY = timedelta(seconds=2 * PERIOD_SECONDS)
 """Runs that are younger may have lines that CloudWatch does not show yet."""
 
 
-def are_kept(world: World, settings: FunctionSettings) -> Answer:
-    client: CloudWatchLogsClient = world.client("logs")
+def are_kept(deployment: Deployment, settings: FunctionSettings) -> Answer:
+    client: CloudWatchLogsClient = deployment.client("logs")
     group = log_group(client, settings.log_group)
     if group is None:
         create = aws("logs", "create-log-group", "--log-group-name", settings.log_group)
-        mend = one_after_another([create, _retention_command(settings)])
-        return fails(f"log group {settings.log_group} does not exist", mend=mend)
+        fix = one_after_another([create, _retention_command(settings)])
+        return fails(f"log group {settings.log_group} does not exist", fix=fix)
     if group.retention_days is None:
-        return fails(f"{group.name} keeps its lines for ever", mend=_retention_command(settings))
+        return fails(f"{group.name} keeps its lines for ever", fix=_retention_command(settings))
     kept = f"{group.name} keeps lines {group.retention_days} days"
-    runs = _runs(world, settings)
+    runs = _runs(deployment, settings)
     if not runs:
         return holds(f"{kept}; no run in the last hour that had to write")
-    match has_lines(client, group.name, since=world.now - LATELY - ON_ITS_WAY):
+    match has_lines(client, group.name, since=deployment.now - LATELY - ON_ITS_WAY):
         case True:
             return holds(f"{kept}; it has the last hour's")
         case None:
             return unanswered(f"{kept}; CloudWatch has not found out whether it has lines of the last hour")
     return fails(
-        f"{many(runs, 'run')} in the last hour wrote nothing to {group.name}", mend=_write_command(settings)
+        f"{many(runs, 'run')} in the last hour wrote nothing to {group.name}", fix=_write_command(settings)
     )
 
 
-def _runs(world: World, settings: FunctionSettings) -> int:
-    found = points(world, of_function(settings.name, "Invocations"), within=LATELY)
-    return round(total(point for point in found if point.at <= world.now - ON_ITS_WAY))
+def _runs(deployment: Deployment, settings: FunctionSettings) -> int:
+    found = points(deployment, of_function(settings.name, "Invocations"), within=LATELY)
+    return round(total(point for point in found if point.at <= deployment.now - ON_ITS_WAY))
 
 
 def _retention_command(settings: FunctionSettings) -> str:

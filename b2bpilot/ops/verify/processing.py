@@ -11,12 +11,12 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import READ, existing
 from b2bpilot.ops.verify.log_groups import ACTIONS as LOG_ACTIONS
 from b2bpilot.ops.verify.log_groups import are_kept
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, event_age, of_function, points
-from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ MOST_MEMORY = 0.8
 LONGEST_WAIT = timedelta(minutes=10)
 
 
-def _function(world: World) -> FunctionSettings:
-    return existing(world, world.stack.processor_function_name)
+def _function(deployment: Deployment) -> FunctionSettings:
+    return existing(deployment, deployment.stack.processor_function_name)
 
 
-def _memory(world: World) -> Answer:
+def _memory(deployment: Deployment) -> Answer:
     """Lambda reports what each run used at most in its container's life."""
-    function = _function(world)
-    client: CloudWatchLogsClient = world.client("logs")
+    function = _function(deployment)
+    client: CloudWatchLogsClient = deployment.client("logs")
     group = LogGroup(client, function.log_group, pauses=())
-    events = group.events(since=world.now - HOUR, until=world.now, pattern='"platform.report"')
+    events = group.events(since=deployment.now - HOUR, until=deployment.now, pattern='"platform.report"')
     reports = [event.text for event in islice(events, MOST_REPORTS)]
     used = [megabytes for text in reports if (megabytes := _used_megabytes(text))]
     if not reports:
@@ -48,7 +48,7 @@ def _memory(world: World) -> Answer:
     return (
         holds(told)
         if max(used) <= MOST_MEMORY * function.memory_megabytes
-        else fails(told, mend=_more(function))
+        else fails(told, fix=_more(function))
     )
 
 
@@ -66,12 +66,12 @@ def _more(function: FunctionSettings) -> str:
     )
 
 
-def _count(world: World, name: str) -> int:
-    return count(world, of_function(world.stack.processor_function_name, name))
+def _count(deployment: Deployment, name: str) -> int:
+    return count(deployment, of_function(deployment.stack.processor_function_name, name))
 
 
-def _nothing_dropped(world: World) -> Answer:
-    dropped = _count(world, "AsyncEventsDropped")
+def _nothing_dropped(deployment: Deployment) -> Answer:
+    dropped = _count(deployment, "AsyncEventsDropped")
     return (
         fails(f"Lambda gave up {many(dropped, 'message')} in the last day")
         if dropped
@@ -79,8 +79,8 @@ def _nothing_dropped(world: World) -> Answer:
     )
 
 
-def _letters_written(world: World) -> Answer:
-    lost = _count(world, "DeadLetterErrors")
+def _dead_letters_written(deployment: Deployment) -> Answer:
+    lost = _count(deployment, "DeadLetterErrors")
     return (
         fails(f"{many(lost, 'dead letter')} of the last day not written, and lost")
         if lost
@@ -88,14 +88,14 @@ def _letters_written(world: World) -> Answer:
     )
 
 
-def _no_errors(world: World) -> Answer:
-    errors, runs = _count(world, "Errors"), _count(world, "Invocations")
+def _no_errors(deployment: Deployment) -> Answer:
+    errors, runs = _count(deployment, "Errors"), _count(deployment, "Invocations")
     told = f"{errors:,} of {many(runs, 'run')} failed in the last day"
     return fails(told) if errors else holds(told)
 
 
-def _no_throttles(world: World) -> Answer:
-    throttles = _count(world, "Throttles")
+def _no_throttles(deployment: Deployment) -> Answer:
+    throttles = _count(deployment, "Throttles")
     return (
         fails(f"the processor was throttled {many(throttles, 'time')} in the last day")
         if throttles
@@ -103,8 +103,8 @@ def _no_throttles(world: World) -> Answer:
     )
 
 
-def _no_queue(world: World) -> Answer:
-    ages = [point.value / 1000 for point in points(world, event_age(world), within=HOUR)]
+def _no_queue(deployment: Deployment) -> Answer:
+    ages = [point.value / 1000 for point in points(deployment, event_age(deployment), within=HOUR)]
     if not ages:
         return holds("nothing came in the last hour")
     told = f"messages waited at most {max(ages):,.0f} s for the processor in the last hour"
@@ -117,7 +117,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor uses at most four fifths of its memory",
         why="A run that needs more is killed, and its message becomes a dead letter after three.",
-        mend="",
+        fix="",
         probe=_memory,
         severity=Severity.WARNING,
         actions=(*READ, "logs:FilterLogEvents"),
@@ -129,8 +129,8 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's log is written and kept for a time",
         why="What went wrong with a message, and our metrics, come from it.",
-        mend="",
-        probe=lambda world: are_kept(world, _function(world)),
+        fix="",
+        probe=lambda deployment: are_kept(deployment, _function(deployment)),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
         needs=("B2B040",),
@@ -140,7 +140,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda gave up no message of the last day",
         why="After its tries it drops a message, to the dead-letter queue where there is one: B2B056 tells of the others.",
-        mend=our_command("dlq", "list"),
+        fix=our_command("dlq", "list"),
         probe=_nothing_dropped,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -151,8 +151,8 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="Lambda could write every dead letter of the last day",
         why="What it cannot write it drops. Twilio still has it.",
-        mend=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
-        probe=_letters_written,
+        fix=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
+        probe=_dead_letters_written,
         actions=METRIC_ACTIONS,
         needs=("B2B010",),
     ),
@@ -161,7 +161,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="no run of the processor failed in the last day",
         why="Each message has three runs before it becomes a dead letter.",
-        mend=our_command("logs", "processor", "--since", "24h", "--level", "error"),
+        fix=our_command("logs", "processor", "--since", "24h", "--level", "error"),
         probe=_no_errors,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -172,7 +172,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor was not throttled in the last day",
         why="Messages waited for a free run; what waits six hours becomes a dead letter.",
-        mend=our_command("status"),
+        fix=our_command("status"),
         probe=_no_throttles,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -183,7 +183,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="no message waited ten minutes for the processor in the last hour",
         why="Lambda's own queue grows: messages come faster than they are stored.",
-        mend=our_command("status"),
+        fix=our_command("status"),
         probe=_no_queue,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,

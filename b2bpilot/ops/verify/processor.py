@@ -9,6 +9,7 @@ from b2bpilot.aws.policies import function_policy
 from b2bpilot.ops.subscriptions.admission import admits
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
@@ -23,24 +24,23 @@ from b2bpilot.ops.verify.functions import (
 )
 from b2bpilot.ops.verify.runtimes import DEPRECATED
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.world import World
 
 TIMEOUT_SECONDS = 300
 NOTICE = timedelta(days=180)
 """Long enough to test and deploy another runtime."""
 
 
-def _function(world: World) -> FunctionSettings:
-    return existing(world, world.stack.processor_function_name)
+def _function(deployment: Deployment) -> FunctionSettings:
+    return existing(deployment, deployment.stack.processor_function_name)
 
 
-def _ready(world: World) -> Answer:
-    return is_ready(world, world.stack.processor_function_name)
+def _ready(deployment: Deployment) -> Answer:
+    return is_ready(deployment, deployment.stack.processor_function_name)
 
 
-def _callable(world: World) -> Answer:
-    function, topic_arn, action = _function(world), world.stack.topic_arn, "lambda:InvokeFunction"
-    policy = function_policy(shared(world), function.arn)
+def _callable(deployment: Deployment) -> Answer:
+    function, topic_arn, action = _function(deployment), deployment.stack.topic_arn, "lambda:InvokeFunction"
+    policy = function_policy(shared(deployment), function.arn)
     match admits(policy.text, action=action, topic_arn=topic_arn):
         case True:
             return holds(f"SNS for {topic_arn}")
@@ -48,16 +48,16 @@ def _callable(world: World) -> Answer:
             return unanswered("the function's policy uses what this version does not know")
     return fails(
         "the function's policy does not let SNS call it from this topic",
-        mend=aws(
+        fix=aws(
             "lambda", "add-permission", "--function-name", function.name, "--action", action,
-            "--statement-id", f"b2bpilot-sns-{world.now:%Y%m%d%H%M%S}",
+            "--statement-id", f"b2bpilot-sns-{deployment.now:%Y%m%d%H%M%S}",
             "--principal", "sns.amazonaws.com", "--source-arn", topic_arn,
         ),
     )  # fmt: skip
 
 
-def _has_queue(world: World) -> Answer:
-    queue, target = world.stack.dead_letter_queue_arn, _function(world).dead_letter_arn
+def _has_queue(deployment: Deployment) -> Answer:
+    queue, target = deployment.stack.dead_letter_queue_arn, _function(deployment).dead_letter_arn
     if target == queue:
         return holds(queue)
     return fails(
@@ -67,9 +67,9 @@ def _has_queue(world: World) -> Answer:
     )
 
 
-def _may_write_letters(world: World) -> Answer:
-    grants = [Grant(action="sqs:SendMessage", resource=world.stack.dead_letter_queue_arn)]
-    return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-dead-letters")
+def _may_write_dead_letters(deployment: Deployment) -> Answer:
+    grants = [Grant(action="sqs:SendMessage", resource=deployment.stack.dead_letter_queue_arn)]
+    return is_allowed(deployment, _function(deployment).role_arn, grants, policy="b2bpilot-dead-letters")
 
 
 def _reads(function: FunctionSettings) -> Reads:
@@ -77,31 +77,31 @@ def _reads(function: FunctionSettings) -> Reads:
     return Reads(database=True, twilio=bool(function.environment.get("REPLY_TEXT")))
 
 
-def _may_read_secrets(world: World) -> Answer:
-    function = _function(world)
-    grants = _reads(function).grants(world.stack)
-    return is_allowed(world, function.role_arn, grants, policy="b2bpilot-secret")
+def _may_read_secrets(deployment: Deployment) -> Answer:
+    function = _function(deployment)
+    grants = _reads(function).grants(deployment.stack)
+    return is_allowed(deployment, function.role_arn, grants, policy="b2bpilot-secret")
 
 
-def _told(world: World) -> Answer:
-    function = _function(world)
-    return is_told(function, _reads(function).variables(world.stack))
+def _told(deployment: Deployment) -> Answer:
+    function = _function(deployment)
+    return is_told(function, _reads(function).variables(deployment.stack))
 
 
-def _runtimes(world: World) -> Answer:
+def _runtimes(deployment: Deployment) -> Answer:
     """Of all four functions: they are built and deployed together."""
-    stack = world.stack
+    stack = deployment.stack
     names = (
         stack.webhook_function_name,
         stack.processor_function_name,
         stack.stale_function_name,
         stack.redriver_function_name,
     )
-    used = sorted({settings.runtime for name in names if (settings := found(world, name))})
+    used = sorted({settings.runtime for name in names if (settings := found(deployment, name))})
     if unknown := [runtime for runtime in used if runtime not in DEPRECATED]:
         return unanswered(f"this version does not know until when AWS supports {', '.join(unknown)}")
     told = ", ".join(f"{runtime} until {DEPRECATED[runtime]:%Y-%m-%d}" for runtime in used)
-    if all(world.now.date() + NOTICE <= DEPRECATED[runtime] for runtime in used):
+    if all(deployment.now.date() + NOTICE <= DEPRECATED[runtime] for runtime in used):
         return holds(told)
     return fails(f"AWS supports {told}: deploy a release with a newer runtime")
 
@@ -112,7 +112,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor is there and ready",
         why="Without it every message becomes a dead letter.",
-        mend="",
+        fix="",
         probe=_ready,
         actions=READ,
         needs=("B2B010",),
@@ -122,7 +122,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="SNS may call the processor from this topic",
         why="SNS does not try again: the message goes to the dead-letter queue at once.",
-        mend="aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
+        fix="aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
         "--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic_arn}",
         probe=_callable,
         actions=(*READ, "lambda:GetPolicy"),
@@ -133,7 +133,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="what the processor fails on goes to the dead-letter queue",
         why="Without one Lambda drops the message after its third run.",
-        mend="aws lambda update-function-configuration --function-name {processor_function_name} "
+        fix="aws lambda update-function-configuration --function-name {processor_function_name} "
         "--dead-letter-config TargetArn={dead_letter_queue_arn}",
         probe=_has_queue,
         actions=READ,
@@ -144,8 +144,8 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's role may write to the dead-letter queue",
         why="Lambda writes dead letters as that role, and drops what it may not write.",
-        mend="",
-        probe=_may_write_letters,
+        fix="",
+        probe=_may_write_dead_letters,
         actions=SIMULATE,
         needs=("B2B040",),
     ),
@@ -154,7 +154,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor's role may read its secrets",
         why="It finds the database there, and the token that it replies with.",
-        mend="",
+        fix="",
         probe=_may_read_secrets,
         actions=SIMULATE,
         needs=("B2B040",),
@@ -164,9 +164,9 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement=f"the processor has a timeout of {TIMEOUT_SECONDS} s",
         why="Less kills runs that wait for the database; more outlives the time after which a message counts as stale.",
-        mend="aws lambda update-function-configuration --function-name {processor_function_name} "
+        fix="aws lambda update-function-configuration --function-name {processor_function_name} "
         f"--timeout {TIMEOUT_SECONDS}",
-        probe=lambda world: has_timeout(_function(world), TIMEOUT_SECONDS),
+        probe=lambda deployment: has_timeout(_function(deployment), TIMEOUT_SECONDS),
         actions=READ,
         needs=("B2B040",),
     ),
@@ -175,7 +175,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="the processor has this stack's secrets",
         why="With others it writes to another database, or replies from another account.",
-        mend="",
+        fix="",
         probe=_told,
         actions=READ,
         needs=("B2B040",),
@@ -185,7 +185,7 @@ CHECKS = (
         category=Category.PROCESSOR,
         statement="AWS supports the functions' runtime for half a year at least",
         why="After that it gets no security patches, and later the functions cannot be updated.",
-        mend="",
+        fix="",
         probe=_runtimes,
         severity=Severity.WARNING,
         actions=READ,

@@ -1,11 +1,11 @@
-"""The check of the redriver's mapping against the template: what loses letters, and what is merely a drift."""
+"""The check of the redriver's mapping against the template: what loses dead letters, and what is merely a drift."""
 
 from __future__ import annotations
 
 from b2bpilot.aws.mappings import AS_DEPLOYED, BATCH_SIZE, REPORTS, EventSourceMapping, MappingReading
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.world import World
 
 MEND = (
     "aws lambda update-event-source-mapping --uuid {redriver_mapping_id} "
@@ -14,8 +14,8 @@ MEND = (
 )
 
 
-def _is_as_deployed(world: World) -> Answer:
-    mapping = EventSourceMapping.connect(world.stack.redriver_mapping_id, access=shared(world))
+def _is_as_deployed(deployment: Deployment) -> Answer:
+    mapping = EventSourceMapping.connect(deployment.stack.redriver_mapping_id, access=shared(deployment))
     reading = mapping.read()
     if losing := _losing(reading):
         return fails(f"{'; '.join(losing)}: the next redrive with it loses dead letters")
@@ -46,8 +46,8 @@ CHECKS = (
         code="B2B175",
         category=Category.DEAD_LETTERS,
         statement="the redriver's mapping is as the template has it",
-        why="With a filter, or without reports of what failed, Lambda deletes letters that nobody processed.",
-        mend=MEND,
+        why="With a filter, or without reports of what failed, Lambda deletes dead letters that nobody processed.",
+        fix=MEND,
         probe=_is_as_deployed,
         actions=("lambda:GetEventSourceMapping",),
         needs=("B2B010",),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import problems
-from b2bpilot.ops.verify.world import World
 from b2bpilot.pipeline.health import ProblemCount, RowProblem
 from b2bpilot.plural import many
 
@@ -18,8 +18,8 @@ LONGEST_ERROR = 120
 def _none(problem: RowProblem, one: str, several: str, *, advice: str, may_change: bool = False) -> Probe:
     """Return the probe whose statement is that no customer's message has the problem; `one` and `several` are such messages."""
 
-    def probe(world: World) -> Answer:
-        found = problems(world)[problem]
+    def probe(deployment: Deployment) -> Answer:
+        found = problems(deployment)[problem]
         if not found.messages:
             return holds(_tests(found.tests))
         return fails(f"{_described(found, one, several)}; {advice}", may_change=may_change)
@@ -47,7 +47,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no message is abandoned",
         why="It was published again and not completed after that: nobody tries again, and the customer waits.",
-        mend=REDRIVE,
+        fix=REDRIVE,
         probe=_none(
             RowProblem.ABANDONED,
             "abandoned message",
@@ -62,7 +62,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no message is overdue for the stale processor",
         why="It should have been taken up minutes ago: the stale processor does not run, does not keep up, or cannot read the metrics.",
-        mend=RUN_STALE,
+        fix=RUN_STALE,
         probe=_none(
             RowProblem.OVERDUE,
             "message overdue for the stale processor",
@@ -78,7 +78,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no message has failed for good",
         why="Lambda's tries are over and it is a dead letter, as a rule; the stale processor publishes it once more.",
-        mend=REDRIVE,
+        fix=REDRIVE,
         probe=_none(
             RowProblem.FAILED,
             "message failed for good",
@@ -94,7 +94,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="this version knows the status of every row",
         why="A row that another version wrote is taken up by nobody: no retry, no stale processor.",
-        mend=our_command("submissions", "stuck"),
+        fix=our_command("submissions", "stuck"),
         probe=_none(
             RowProblem.UNREADABLE,
             "message with a status that this version does not know",
@@ -110,7 +110,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="no run died with its message",
         why="Lambda's retry or the stale processor takes it over; many of them mean timeouts or too little memory.",
-        mend="",
+        fix="",
         probe=_none(
             RowProblem.INTERRUPTED,
             "message whose run died",
@@ -127,7 +127,7 @@ CHECKS = (
         category=Category.DATABASE,
         statement="it is known of every reply whether it was sent",
         why="A reply of which nobody knows is never sent again by itself: the customer may wait for it.",
-        mend="",
+        fix="",
         probe=_none(
             RowProblem.REPLY_UNKNOWN,
             "message whose reply nobody knows to be sent or not",

@@ -21,8 +21,8 @@ from b2bpilot.errors import (
     SchemaOutdated,
 )
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, silent, unanswered
-from b2bpilot.ops.verify.mending import command, told
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.fixes import command, told
 from b2bpilot.twilio.failures import TwilioThrottled, TwilioUnreachable, TwilioUnreadable
 
 CHECK_SECONDS = 20.0
@@ -51,7 +51,7 @@ class Runner:
         self._check_seconds = check_seconds
         self._clock = clock
 
-    def run(self, world: World, known: Mapping[str, Result] | None = None) -> Iterator[Result]:
+    def run(self, deployment: Deployment, known: Mapping[str, Result] | None = None) -> Iterator[Result]:
         """Yield each result in the order of the checks, as soon as it and those before it are there.
 
         What is `known` by its code is not looked at again.
@@ -64,32 +64,34 @@ class Runner:
                 continue
             # A daemon: a probe that hangs must not keep the program from ending.
             threading.Thread(
-                target=self._settle, args=(check, world, results, turns), daemon=True, name=check.code
+                target=self._settle, args=(check, deployment, results, turns), daemon=True, name=check.code
             ).start()
         for check in self.checks:
             yield results[check.code].result()
 
-    def _settle(self, check: Check, world: World, results: Pending, turns: threading.Semaphore) -> None:
+    def _settle(
+        self, check: Check, deployment: Deployment, results: Pending, turns: threading.Semaphore
+    ) -> None:
         try:
             result = _left_out(check, results)
             if result is None:
                 with turns:
-                    result = self._probed(check, world)
+                    result = self._probed(check, deployment)
             results[check.code].set_result(result)
         except Exception as exc:  # noqa: BLE001  # one check that breaks is not the end of all
-            results[check.code].set_result(_result(check, silent(_broke(exc), may_change=False), mend=None))
+            results[check.code].set_result(_result(check, silent(_broke(exc), may_change=False), fix=None))
 
-    def _probed(self, check: Check, world: World) -> Result:
+    def _probed(self, check: Check, deployment: Deployment) -> Result:
         """The command is made within the time, too: it may ask for the stack."""
         started = self._clock()
         limit = self._check_seconds + check.extra_seconds
         judged: Future[Result] = Future()
-        threading.Thread(target=_judge, args=(check, world, judged), daemon=True).start()
+        threading.Thread(target=_judge, args=(check, deployment, judged), daemon=True).start()
         try:
             result = judged.result(limit)
         except TimeoutError:
             late = silent(f"no answer within {limit:g} s", may_change=True)
-            result = _result(check, late, mend=None)
+            result = _result(check, late, fix=None)
         return replace(result, seconds=self._clock() - started)
 
 
@@ -109,24 +111,24 @@ def _left_out(check: Check, results: Pending) -> Result | None:
     )
 
 
-def _judge(check: Check, world: World, judged: Future[Result]) -> None:
+def _judge(check: Check, deployment: Deployment, judged: Future[Result]) -> None:
     try:
-        judged.set_result(_judged(check, _answer(check, world), world))
+        judged.set_result(_judged(check, _answer(check, deployment), deployment))
     except Exception as exc:  # noqa: BLE001  # whoever waits for the result gets it
         judged.set_exception(exc)
 
 
-def _answer(check: Check, world: World) -> Answer:
+def _answer(check: Check, deployment: Deployment) -> Answer:
     try:
-        return check.probe(world)
+        return check.probe(deployment)
     except AwsDenied as exc:
         return unanswered(f"the caller may not {exc.action or ', '.join(check.actions)}")
     except SEEN as exc:
-        return fails(told(exc, world))
+        return fails(told(exc, deployment))
     except SILENCE as exc:
-        return silent(told(exc, world), may_change=isinstance(exc, MAY_PASS))
+        return silent(told(exc, deployment), may_change=isinstance(exc, MAY_PASS))
     except PilotError as exc:
-        return fails(told(exc, world))
+        return fails(told(exc, deployment))
     except Exception as exc:  # noqa: BLE001  # a probe that breaks is one failed check, not the end of all
         return silent(_broke(exc), may_change=False)
 
@@ -135,26 +137,26 @@ def _broke(exc: Exception) -> str:
     return f"the check itself broke: {type(exc).__name__}: {exc}"
 
 
-def _judged(check: Check, answer: Answer, world: World) -> Result:
-    is_to_be_mended = _status(check, answer) not in (Status.OK, Status.SKIPPED)
-    mend = command(_template(check, answer), world) if is_to_be_mended else None
-    return _result(check, answer, mend=mend)
+def _judged(check: Check, answer: Answer, deployment: Deployment) -> Result:
+    is_to_be_fixed = _status(check, answer) not in (Status.OK, Status.SKIPPED)
+    fix = command(_template(check, answer), deployment) if is_to_be_fixed else None
+    return _result(check, answer, fix=fix)
 
 
-def _result(check: Check, answer: Answer, *, mend: str | None) -> Result:
+def _result(check: Check, answer: Answer, *, fix: str | None) -> Result:
     return Result(
         check=check,
         status=_status(check, answer),
         seen=answer.seen,
-        mend=mend,
+        fix=fix,
         may_change=answer.may_change,
         is_known=answer.is_known,
     )
 
 
 def _template(check: Check, answer: Answer) -> Words:
-    """The answer's own command, an empty one included: what was seen may be nothing that a command mends."""
-    return check.mend if answer.mend is None else answer.mend
+    """The answer's own command, an empty one included: what was seen may be nothing that a command fixes."""
+    return check.fix if answer.fix is None else answer.fix
 
 
 def _status(check: Check, answer: Answer) -> Status:

@@ -8,7 +8,7 @@ from b2bpilot.ops.environment import elsewhere
 from b2bpilot.ops.verify import functions
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, one_after_another
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.pipeline import database_secret
 from b2bpilot.twilio.rest import API_KEY, API_SECRET, EDGE, REGION, access_of, problems
 
@@ -16,20 +16,20 @@ ONLY_IN_SECRET = (API_KEY, API_SECRET, REGION, EDGE)
 TWILIO_FIELDS = ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID")
 
 
-def _secrets(world: World) -> list[str]:
+def _secrets(deployment: Deployment) -> list[str]:
     """One of the release before is both."""
-    return list(dict.fromkeys((world.stack.twilio_secret, world.stack.database_secret)))
+    return list(dict.fromkeys((deployment.stack.twilio_secret, deployment.stack.database_secret)))
 
 
-def _state(world: World, arn: str) -> SecretState:
-    found: SecretState = world.ask(
-        ("secret state", arn), lambda: read_secret_state(arn, world.client("secretsmanager"))
+def _state(deployment: Deployment, arn: str) -> SecretState:
+    found: SecretState = deployment.ask(
+        ("secret state", arn), lambda: read_secret_state(arn, deployment.client("secretsmanager"))
     )
     return found
 
 
-def _exist(world: World) -> Answer:
-    states = {arn: _state(world, arn) for arn in _secrets(world)}
+def _exist(deployment: Deployment) -> Answer:
+    states = {arn: _state(deployment, arn) for arn in _secrets(deployment)}
     gone = [arn for arn, state in states.items() if not state.exists]
     deleted = {arn: state.deleted_at for arn, state in states.items() if state.deleted_at}
     told = [
@@ -42,34 +42,34 @@ def _exist(world: World) -> Answer:
     if not told:
         return holds(", ".join(states))
     restore = [aws("secretsmanager", "restore-secret", "--secret-id", arn) for arn in deleted]
-    return fails("; ".join(told), mend="" if gone else one_after_another(restore))
+    return fails("; ".join(told), fix="" if gone else one_after_another(restore))
 
 
-def _are_readable(world: World) -> Answer:
-    return holds(" and ".join(f"{len(world.secret(arn))} fields" for arn in _secrets(world)))
+def _are_readable(deployment: Deployment) -> Answer:
+    return holds(" and ".join(f"{len(deployment.secret(arn))} fields" for arn in _secrets(deployment)))
 
 
-def _are_complete(world: World) -> Answer:
-    twilio = [name for name in TWILIO_FIELDS if not world.twilio_secret.get(name)]
-    database = database_secret.problems(world.database_secret, elsewhere(world.stack))
-    told = [f"{world.stack.twilio_secret} has no {', '.join(twilio)}"] if twilio else []
-    told += [f"{world.stack.database_secret} has {', '.join(database)}"] if database else []
+def _are_complete(deployment: Deployment) -> Answer:
+    twilio = [name for name in TWILIO_FIELDS if not deployment.twilio_secret.get(name)]
+    database = database_secret.problems(deployment.database_secret, elsewhere(deployment.stack))
+    told = [f"{deployment.stack.twilio_secret} has no {', '.join(twilio)}"] if twilio else []
+    told += [f"{deployment.stack.database_secret} has {', '.join(database)}"] if database else []
     if not told:
-        return holds(", ".join(sorted({*world.twilio_secret, *world.database_secret})))
+        return holds(", ".join(sorted({*deployment.twilio_secret, *deployment.database_secret})))
     return fails(
         f"{'; '.join(told)}; write it into the secret in Secrets Manager, or deploy with the parameters of that meaning"
     )
 
 
-def _is_carried_over(world: World) -> Answer:
-    stack = world.stack
+def _is_carried_over(deployment: Deployment) -> Answer:
+    stack = deployment.stack
     if stack.twilio_secret_arn == stack.secret_arn:
         return unanswered("this stack is of the release before: it has one secret for both")
     try:
-        before = world.secret(stack.secret_arn)
+        before = deployment.secret(stack.secret_arn)
     except SettingsInvalid:
         return holds("the secret of the release before holds nothing")
-    now = world.secret(stack.twilio_secret_arn)
+    now = deployment.secret(stack.twilio_secret_arn)
     added = [name for name in before if name.startswith("TWILIO_") and before[name] and not now.get(name)]
     if not added:
         return holds(f"nothing stands in {stack.secret_arn} alone")
@@ -77,13 +77,13 @@ def _is_carried_over(world: World) -> Answer:
     return warns(f"{told}, then deploy with OldSecret=allowed") if stack.reads_old_secret else fails(told)
 
 
-def _all_reach_twilio_alike(world: World) -> Answer:
+def _all_reach_twilio_alike(deployment: Deployment) -> Answer:
     """A function's own variables are not read for these: the commands know the secret alone."""
-    secret = world.twilio_secret
+    secret = deployment.twilio_secret
     access = access_of(secret, api_url=None)
     found = problems(access) if access else []
-    for name in (world.stack.processor_function_name, world.stack.webhook_function_name):
-        function = functions.found(world, name)
+    for name in (deployment.stack.processor_function_name, deployment.stack.webhook_function_name):
+        function = functions.found(deployment, name)
         own = [each for each in ONLY_IN_SECRET if function and function.environment.get(each)]
         if own:
             found.append(f"{', '.join(own)} of {name} is not read: put it into the secret")
@@ -99,7 +99,7 @@ CHECKS = (
         category=Category.STACK,
         statement="the secrets exist",
         why="The functions read the way to the database and Twilio's token from them when they start.",
-        mend="aws secretsmanager restore-secret --secret-id SECRET",
+        fix="aws secretsmanager restore-secret --secret-id SECRET",
         probe=_exist,
         actions=("secretsmanager:DescribeSecret",),
         needs=("B2B010",),
@@ -109,7 +109,7 @@ CHECKS = (
         category=Category.STACK,
         statement="each secret is a JSON object that can be read",
         why="A function that cannot read its secret fails on every message.",
-        mend="",
+        fix="",
         probe=_are_readable,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B016",),
@@ -119,7 +119,7 @@ CHECKS = (
         category=Category.STACK,
         statement="the secrets have the fields that the functions need",
         why="Without the token every webhook is refused, without the way to the database nothing is stored.",
-        mend="",
+        fix="",
         probe=_are_complete,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B017",),
@@ -129,7 +129,7 @@ CHECKS = (
         category=Category.STACK,
         statement="what was added to the secret of the release before is in Twilio's secret",
         why="The functions do not read the old one any more: what a Shared Key or the secondary token signed is refused.",
-        mend="",
+        fix="",
         probe=_is_carried_over,
         actions=("secretsmanager:GetSecretValue",),
         needs=("B2B010",),
@@ -139,7 +139,7 @@ CHECKS = (
         category=Category.STACK,
         statement="the functions and the commands reach Twilio with the same credentials, in the same region",
         why="Replies would go to another place than the one where messages are compared and numbers are switched.",
-        mend="",
+        fix="",
         probe=_all_reach_twilio_alike,
         actions=("secretsmanager:GetSecretValue", *functions.READ),
         needs=("B2B018",),

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.ops.verify.world import PROBE_TIMEOUTS, World
+from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedAccess(AwsAccess):
     """The world's access; another region's clients are made anew."""
 
-    world: World
+    deployment: Deployment
 
     def client(self, service: str, timeouts: Timeouts | None = None) -> Any:
-        if self.region in (self.world.access.region, self.world.stack.region):
-            return self.world.client(service)
+        if self.region in (self.deployment.access.region, self.deployment.stack.region):
+            return self.deployment.client(service)
         return AwsAccess.client(self, service, timeouts or PROBE_TIMEOUTS)
 
 
-def shared(world: World) -> AwsAccess:
-    access = world.access
+def shared(deployment: Deployment) -> AwsAccess:
+    access = deployment.access
     return SharedAccess(
         region=access.region,
         profile=access.profile,
@@ -30,5 +30,5 @@ def shared(world: World) -> AwsAccess:
         access_key_id=access.access_key_id,
         is_told_all=access.is_told_all,
         secret_access_key=access.secret_access_key,
-        world=world,
+        deployment=deployment,
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from b2bpilot.ops.dead_letters.owner import endpoint_name, is_own_endpoint
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.subscription import READ, all_of
-from b2bpilot.ops.verify.world import World
 
 
-def _unshared(world: World) -> Answer:
-    stack = world.stack
-    others = [one for one in all_of(world) if not is_own_endpoint(stack, one.endpoint)]
+def _unshared(deployment: Deployment) -> Answer:
+    stack = deployment.stack
+    others = [one for one in all_of(deployment) if not is_own_endpoint(stack, one.endpoint)]
     for one in others:
         if one.attributes_error is not None:
             raise one.attributes_error
@@ -20,7 +20,7 @@ def _unshared(world: World) -> Answer:
     told = ", ".join(f"{endpoint_name(one.protocol, one.endpoint)} ({one.arn})" for one in sharing)
     return fails(
         f"another subscriber sends its dead letters into the queue: {told}; its owner has to give it a queue of its own",
-        mend="",
+        fix="",
     )
 
 
@@ -30,7 +30,7 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="no other subscriber sends its dead letters into the queue",
         why="Nobody redrives them from there, and of those that name no subscription nobody can tell whose they are.",
-        mend="",
+        fix="",
         probe=_unshared,
         severity=Severity.WARNING,
         actions=READ,

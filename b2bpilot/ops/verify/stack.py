@@ -10,8 +10,8 @@ from b2bpilot.errors import EnvironmentUnknown
 from b2bpilot.ops.environment import is_production
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
-from b2bpilot.ops.verify.mending import told
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
+from b2bpilot.ops.verify.fixes import told
 
 DEPLOY = our_command("deploy")
 """Not `sam build && sam deploy`: on x86_64 that would build for arm64."""
@@ -20,41 +20,41 @@ SHOW_DRIFT = "`aws cloudformation describe-stack-resource-drifts`"
 SHOWN = 3
 
 
-def _state(world: World) -> StackState:
-    found: StackState = world.ask(
-        "stack state", lambda: read_state(world.client("cloudformation"), world.stack.stack_name)
+def _state(deployment: Deployment) -> StackState:
+    found: StackState = deployment.ask(
+        "stack state", lambda: read_state(deployment.client("cloudformation"), deployment.stack.stack_name)
     )
     return found
 
 
-def _exists(world: World) -> Answer:
+def _exists(deployment: Deployment) -> Answer:
     try:
-        return holds(f"{world.stack.stack_name} with all outputs")
+        return holds(f"{deployment.stack.stack_name} with all outputs")
     except EnvironmentUnknown as exc:
-        return fails(told(exc, world, "; "), may_change=True)
+        return fails(told(exc, deployment, "; "), may_change=True)
     except StackOutdated as exc:
-        return fails(told(exc, world, "; "), may_change=exc.is_changing)
+        return fails(told(exc, deployment, "; "), may_change=exc.is_changing)
 
 
-def _is_complete(world: World) -> Answer:
-    state = _state(world)
+def _is_complete(deployment: Deployment) -> Answer:
+    state = _state(deployment)
     reason = f": {state.reason}" if state.reason else ""
     if state.is_complete:
         return holds(state.status)
     if state.is_changing:
-        return fails(f"the stack is in {state.status}{reason}", may_change=True, mend="")
+        return fails(f"the stack is in {state.status}{reason}", may_change=True, fix="")
     if state.status == "UPDATE_ROLLBACK_COMPLETE":
         return fails(
             "the stack is in UPDATE_ROLLBACK_COMPLETE: what runs is the version before the last deploy"
         )
     return fails(
-        f"the stack is in {state.status}{reason}; see its events, and mend or delete it before the next deploy",
-        mend="",
+        f"the stack is in {state.status}{reason}; see its events, and fix or delete it before the next deploy",
+        fix="",
     )
 
 
-def _is_this_version(world: World) -> Answer:
-    deployed = read_template(world.client("cloudformation"), world.stack.stack_name)
+def _is_this_version(deployment: Deployment) -> Answer:
+    deployed = read_template(deployment.client("cloudformation"), deployment.stack.stack_name)
     if not deployed:
         return unanswered("CloudFormation does not give the template")
     ours = resources.template().read_text(encoding="utf-8")
@@ -65,8 +65,8 @@ def _is_this_version(world: World) -> Answer:
     return fails(f"not as in this version's template: {', '.join(found[:SHOWN])}{more}")
 
 
-def _is_unchanged(world: World) -> Answer:
-    state = _state(world)
+def _is_unchanged(deployment: Deployment) -> Answer:
+    state = _state(deployment)
     when = f" at {state.drift_checked_at:%Y-%m-%d %H:%M} UTC" if state.drift_checked_at else ""
     match state.drift:
         case "IN_SYNC":
@@ -75,17 +75,17 @@ def _is_unchanged(world: World) -> Answer:
             return fails(f"resources were changed by hand, as was seen{when}; {SHOW_DRIFT} names them")
         case "NOT_CHECKED":
             return unanswered(
-                f"nobody has looked yet: {DETECT_DRIFT.format(stack_name=world.stack.stack_name)}"
+                f"nobody has looked yet: {DETECT_DRIFT.format(stack_name=deployment.stack.stack_name)}"
             )
     return unanswered(f"CloudFormation does not know: {state.drift}")
 
 
-def _is_protected(world: World) -> Answer:
-    if not is_production(world.name):
+def _is_protected(deployment: Deployment) -> Answer:
+    if not is_production(deployment.name):
         return holds("not production")
-    if _state(world).is_protected is None:
+    if _state(deployment).is_protected is None:
         return unanswered("CloudFormation does not say")
-    if _state(world).is_protected:
+    if _state(deployment).is_protected:
         return holds("termination protection is on")
     return fails(
         "termination protection is off: one wrong command deletes the webhook and everything behind it"
@@ -98,7 +98,7 @@ CHECKS = (
         category=Category.STACK,
         statement="the stack exists and has the outputs of this version",
         why="Everything else is found through them.",
-        mend=DEPLOY,
+        fix=DEPLOY,
         probe=_exists,
         actions=("cloudformation:DescribeStacks",),
         needs=("B2B001",),
@@ -108,7 +108,7 @@ CHECKS = (
         category=Category.STACK,
         statement="its last deploy succeeded",
         why="After a deploy that failed, part of the stack may be missing or be an older version.",
-        mend=DEPLOY,
+        fix=DEPLOY,
         probe=_is_complete,
         actions=("cloudformation:DescribeStacks",),
         needs=("B2B010",),
@@ -118,7 +118,7 @@ CHECKS = (
         category=Category.STACK,
         statement="what is deployed is this version's template",
         why="These checks know this version's resources; another version's may be right and look wrong.",
-        mend=DEPLOY,
+        fix=DEPLOY,
         probe=_is_this_version,
         severity=Severity.WARNING,
         actions=("cloudformation:GetTemplate",),
@@ -129,7 +129,7 @@ CHECKS = (
         category=Category.STACK,
         statement="nobody changed its resources by hand",
         why="The next deploy may undo the change, or fail on it.",
-        mend="",
+        fix="",
         probe=_is_unchanged,
         severity=Severity.WARNING,
         actions=("cloudformation:DescribeStacks",),
@@ -140,7 +140,7 @@ CHECKS = (
         category=Category.STACK,
         statement="production is protected from deletion",
         why="Without its stack nothing takes Twilio's messages; what outlives it is at work again only after a deploy.",
-        mend="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
+        fix="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
         probe=_is_protected,
         severity=Severity.WARNING,
         actions=("cloudformation:DescribeStacks",),

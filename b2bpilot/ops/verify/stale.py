@@ -14,6 +14,7 @@ from b2bpilot.aws.metrics import total
 from b2bpilot.aws.schedules import Schedule
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
@@ -27,7 +28,6 @@ from b2bpilot.ops.verify.functions import (
 )
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import of_function, points
-from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -44,26 +44,26 @@ MOST_LINES = 100
 READ_SCHEDULE = ("scheduler:GetSchedule",)
 
 
-def _function(world: World) -> FunctionSettings:
-    return existing(world, world.stack.stale_function_name)
+def _function(deployment: Deployment) -> FunctionSettings:
+    return existing(deployment, deployment.stack.stale_function_name)
 
 
-def _ready(world: World) -> Answer:
-    return is_ready(world, world.stack.stale_function_name)
+def _ready(deployment: Deployment) -> Answer:
+    return is_ready(deployment, deployment.stack.stale_function_name)
 
 
-def _schedule(world: World) -> Schedule | None:
-    client: EventBridgeSchedulerClient = world.client("scheduler")
-    found: Schedule | None = world.ask(
-        "schedule", lambda: schedules.schedule(client, world.stack.schedule_name)
+def _schedule(deployment: Deployment) -> Schedule | None:
+    client: EventBridgeSchedulerClient = deployment.client("scheduler")
+    found: Schedule | None = deployment.ask(
+        "schedule", lambda: schedules.schedule(client, deployment.stack.schedule_name)
     )
     return found
 
 
-def _scheduled(world: World) -> Answer:
-    schedule, function = _schedule(world), _function(world)
+def _scheduled(deployment: Deployment) -> Answer:
+    schedule, function = _schedule(deployment), _function(deployment)
     if schedule is None:
-        return fails(f"there is no schedule {world.stack.schedule_name}")
+        return fails(f"there is no schedule {deployment.stack.schedule_name}")
     wrong = []
     if not schedule.is_enabled:
         wrong.append("the schedule is disabled")
@@ -73,7 +73,7 @@ def _scheduled(world: World) -> Answer:
         wrong.append(f"the schedule calls {schedule.target_arn}")
     if not wrong:
         return holds(f"{schedule.name}: {schedule.expression}")
-    return fails("; ".join(wrong), mend=_schedule_command(schedule, function))
+    return fails("; ".join(wrong), fix=_schedule_command(schedule, function))
 
 
 def _schedule_command(schedule: Schedule, function: FunctionSettings) -> str:
@@ -85,33 +85,35 @@ def _schedule_command(schedule: Schedule, function: FunctionSettings) -> str:
     )  # fmt: skip
 
 
-def _ran_lately(world: World) -> Answer:
-    function = _function(world)
-    line = _last_run(world, function)
+def _ran_lately(deployment: Deployment) -> Answer:
+    function = _function(deployment)
+    line = _last_run(deployment, function)
     if line is not None:
-        ago = (world.now - line.at).total_seconds()
+        ago = (deployment.now - line.at).total_seconds()
         return holds(f"{max(ago, 0):,.0f} s ago{_report(line)}")
-    if runs := _runs(world, function):
+    if runs := _runs(deployment, function):
         return fails(
             f"{many(runs, 'run')} of the stale processor in the last 10 minutes, none of which came to its end",
             may_change=True,
         )
-    schedule = _schedule(world)
-    if schedule is not None and world.now - schedule.created_at < FIRST_RUN:
-        age = (world.now - schedule.created_at).total_seconds()
+    schedule = _schedule(deployment)
+    if schedule is not None and deployment.now - schedule.created_at < FIRST_RUN:
+        age = (deployment.now - schedule.created_at).total_seconds()
         return unanswered(f"the schedule is {max(age, 0):,.0f} s old; its first run is still to come")
     return fails("no run of the stale processor in the last 10 minutes", may_change=True)
 
 
-def _last_run(world: World, function: FunctionSettings) -> LogLine | None:
-    client: CloudWatchLogsClient = world.client("logs")
+def _last_run(deployment: Deployment, function: FunctionSettings) -> LogLine | None:
+    client: CloudWatchLogsClient = deployment.client("logs")
     group = LogGroup(client, function.log_group, pauses=())
-    lines = group.lines_with("stale_run", since=world.now - LATELY, until=world.now, limit=MOST_LINES)
+    lines = group.lines_with(
+        "stale_run", since=deployment.now - LATELY, until=deployment.now, limit=MOST_LINES
+    )
     return max(lines, key=lambda line: line.at) if lines else None
 
 
-def _runs(world: World, function: FunctionSettings) -> int:
-    return round(total(points(world, of_function(function.name, "Invocations"), within=LATELY)))
+def _runs(deployment: Deployment, function: FunctionSettings) -> int:
+    return round(total(points(deployment, of_function(function.name, "Invocations"), within=LATELY)))
 
 
 def _report(line: LogLine) -> str:
@@ -122,8 +124,8 @@ def _report(line: LogLine) -> str:
         return ""
 
 
-def _set_up(world: World) -> Answer:
-    function, stack = _function(world), world.stack
+def _set_up(deployment: Deployment) -> Answer:
+    function, stack = _function(deployment), deployment.stack
     answers = [
         has_timeout(function, TIMEOUT_SECONDS),
         is_told(
@@ -144,23 +146,23 @@ def _set_up(world: World) -> Answer:
         "lambda", "update-function-configuration", "--function-name", function.name,
         "--timeout", str(TIMEOUT_SECONDS),
     )  # fmt: skip
-    commands = [timeout if answer.mend is None else answer.mend for answer in wrong]
-    return fails(told, mend=one_after_another(commands) if all(commands) else "")
+    commands = [timeout if answer.fix is None else answer.fix for answer in wrong]
+    return fails(told, fix=one_after_another(commands) if all(commands) else "")
 
 
-def _allowed(world: World) -> Answer:
+def _allowed(deployment: Deployment) -> Answer:
     """The function's own role, and the schedule's to call it."""
-    function, schedule = _function(world), _schedule(world)
+    function, schedule = _function(deployment), _schedule(deployment)
     own = [
-        Grant(action="sns:Publish", resource=world.stack.topic_arn),
-        *READS.grants(world.stack),
+        Grant(action="sns:Publish", resource=deployment.stack.topic_arn),
+        *READS.grants(deployment.stack),
         Grant(action="cloudwatch:GetMetricData", resource="*"),
     ]
-    answer = is_allowed(world, function.role_arn, own, policy="b2bpilot-stale")
+    answer = is_allowed(deployment, function.role_arn, own, policy="b2bpilot-stale")
     if schedule is None or not answer.is_true:
         return answer
     call = [Grant(action="lambda:InvokeFunction", resource=function.arn)]
-    scheduled = is_allowed(world, schedule.role_arn, call, policy="b2bpilot-schedule")
+    scheduled = is_allowed(deployment, schedule.role_arn, call, policy="b2bpilot-schedule")
     return holds(f"{answer.seen}; {scheduled.seen}") if scheduled.is_true else scheduled
 
 
@@ -170,7 +172,7 @@ CHECKS = (
         category=Category.STALE,
         statement="the stale processor is there and ready",
         why="Nothing takes up messages whose run was killed.",
-        mend="",
+        fix="",
         probe=_ready,
         actions=READ,
         needs=("B2B010",),
@@ -180,7 +182,7 @@ CHECKS = (
         category=Category.STALE,
         statement="a schedule runs the stale processor every minute",
         why="Nothing else calls it.",
-        mend="",
+        fix="",
         probe=_scheduled,
         actions=(*READ, *READ_SCHEDULE),
         needs=("B2B070",),
@@ -190,7 +192,7 @@ CHECKS = (
         category=Category.STALE,
         statement="the stale processor ran to its end in the last ten minutes",
         why="Then schedule, role, database and topic work together.",
-        mend=our_command("logs", "stale", "--since", "1h"),
+        fix=our_command("logs", "stale", "--since", "1h"),
         probe=_ran_lately,
         actions=(*READ, *READ_SCHEDULE, "logs:FilterLogEvents", *METRIC_ACTIONS),
         needs=("B2B070",),
@@ -201,7 +203,7 @@ CHECKS = (
         category=Category.STALE,
         statement="the stale processor has this stack's settings",
         why="It would publish elsewhere, read another database, or be cut off.",
-        mend="",
+        fix="",
         probe=_set_up,
         actions=READ,
         needs=("B2B070",),
@@ -211,7 +213,7 @@ CHECKS = (
         category=Category.STALE,
         statement="the stale processor's role may publish, read the secret and the metrics, and the schedule's may call it",
         why="Else each of its runs fails, or none begins; without the metrics it leaves a message alone for six hours.",
-        mend="",
+        fix="",
         probe=_allowed,
         actions=(*SIMULATE, *READ_SCHEDULE),
         needs=("B2B070",),

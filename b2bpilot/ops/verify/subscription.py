@@ -7,8 +7,8 @@ from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 from b2bpilot.ops.subscriptions.verdict import confirms_itself, is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.world import World
 
 READ = ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes")
 SUBSCRIBE = (
@@ -18,48 +18,48 @@ SUBSCRIBE = (
 )
 
 
-def all_of(world: World) -> list[Subscription]:
-    found: list[Subscription] = world.ask(
-        "subscriptions", lambda: subscriptions(shared(world), world.stack.topic_arn)
+def all_of(deployment: Deployment) -> list[Subscription]:
+    found: list[Subscription] = deployment.ask(
+        "subscriptions", lambda: subscriptions(shared(deployment), deployment.stack.topic_arn)
     )
     return found
 
 
-def _processors(world: World) -> list[Subscription]:
-    return [one for one in all_of(world) if is_processor_s(one, world.stack)]
+def _processors(deployment: Deployment) -> list[Subscription]:
+    return [one for one in all_of(deployment) if is_processor_s(one, deployment.stack)]
 
 
-def _readable(world: World) -> list[Subscription]:
+def _readable(deployment: Deployment) -> list[Subscription]:
     """The processor's subscriptions; raises what kept their attributes from being read."""
-    found = _processors(world)
+    found = _processors(deployment)
     for one in found:
         if one.attributes_error is not None:
             raise one.attributes_error
     return found
 
 
-def _subscribed(world: World) -> Answer:
-    functions = [one for one in all_of(world) if one.protocol == "lambda"]
+def _subscribed(deployment: Deployment) -> Answer:
+    functions = [one for one in all_of(deployment) if one.protocol == "lambda"]
     if functions:
         return holds(", ".join(one.endpoint for one in functions))
-    others = f", only {_counted(len(all_of(world)), 'other subscription')}" if all_of(world) else ""
-    return fails(f"no function is subscribed{others}", mend=SUBSCRIBE)
+    others = f", only {_counted(len(all_of(deployment)), 'other subscription')}" if all_of(deployment) else ""
+    return fails(f"no function is subscribed{others}", fix=SUBSCRIBE)
 
 
-def _subscribed_once(world: World) -> Answer:
-    found = _processors(world)
+def _subscribed_once(deployment: Deployment) -> Answer:
+    found = _processors(deployment)
     if len(found) == 1:
         return holds(found[0].endpoint)
     if found:
         return fails(
-            f"the processor is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", mend=""
+            f"the processor is subscribed {len(found)} times: {', '.join(one.arn for one in found)}", fix=""
         )
-    functions = [one.endpoint for one in all_of(world) if one.protocol == "lambda"]
-    return fails(f"the processor is not subscribed, but {', '.join(functions)}", mend=SUBSCRIBE)
+    functions = [one.endpoint for one in all_of(deployment) if one.protocol == "lambda"]
+    return fails(f"the processor is not subscribed, but {', '.join(functions)}", fix=SUBSCRIBE)
 
 
-def _confirmed(world: World) -> Answer:
-    found = all_of(world)
+def _confirmed(deployment: Deployment) -> Answer:
+    found = all_of(deployment)
     if pending := [one for one in found if one.confirmed is False]:
         told = ", ".join(f"{one.protocol} {_short(one.endpoint)}" for one in pending)
         return fails(
@@ -79,20 +79,20 @@ def _short(endpoint: str) -> str:
     return endpoint.partition("?")[0] if "://" in endpoint and "@" not in endpoint else "endpoint"
 
 
-def coverages(world: World) -> list[tuple[Subscription, Coverage]]:
+def coverages(deployment: Deployment) -> list[tuple[Subscription, Coverage]]:
     """What the processor's subscriptions let through; raises what kept their attributes from being read."""
-    return [(one, coverage(one.filter_policy, one.filter_policy_scope)) for one in _readable(world)]
+    return [(one, coverage(one.filter_policy, one.filter_policy_scope)) for one in _readable(deployment)]
 
 
-def _unfiltered(world: World) -> Answer:
-    found = coverages(world)
+def _unfiltered(deployment: Deployment) -> Answer:
+    found = coverages(deployment)
     for one, covered in found:
         if loss := covered.loss():
-            return fails(f"the processor's filter policy {loss}", mend=_unfilter_command(one.arn))
+            return fails(f"the processor's filter policy {loss}", fix=_unfilter_command(one.arn))
     for one, covered in found:
         if doubts := list(covered.doubts()):
             return warns(
-                f"the processor's filter policy {'; it '.join(doubts)}", mend=_unfilter_command(one.arn)
+                f"the processor's filter policy {'; it '.join(doubts)}", fix=_unfilter_command(one.arn)
             )
     if any(one.filter_policy for one, _ in found):
         return holds(f"each of {found[0][1].tried} kinds of message passes its policy")
@@ -106,13 +106,13 @@ def _unfilter_command(arn: str) -> str:
     )  # fmt: skip
 
 
-def _redriven(world: World) -> Answer:
-    queue = world.stack.dead_letter_queue_arn
-    wrong = [one for one in _readable(world) if one.redrive_target_arn != queue]
+def _redriven(deployment: Deployment) -> Answer:
+    queue = deployment.stack.dead_letter_queue_arn
+    wrong = [one for one in _readable(deployment) if one.redrive_target_arn != queue]
     if not wrong:
         return holds(queue)
     target = wrong[0].redrive_target_arn
-    mend = aws(
+    fix = aws(
         "sns", "set-subscription-attributes", "--subscription-arn", wrong[0].arn, "--attribute-name", "RedrivePolicy",
         "--attribute-value", document({"deadLetterTargetArn": queue}),
     )  # fmt: skip
@@ -120,7 +120,7 @@ def _redriven(world: World) -> Answer:
         f"what SNS cannot deliver goes to {target}"
         if target
         else "the processor's subscription has no redrive policy",
-        mend=mend,
+        fix=fix,
     )
 
 
@@ -134,7 +134,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="a function is subscribed to the topic",
         why="SNS keeps nothing: what is published without a subscription is gone.",
-        mend=SUBSCRIBE,
+        fix=SUBSCRIBE,
         probe=_subscribed,
         actions=READ,
         needs=("B2B030",),
@@ -144,7 +144,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the processor is subscribed, once",
         why="Another function does not store the messages; a second subscription runs each of them twice.",
-        mend=SUBSCRIBE,
+        fix=SUBSCRIBE,
         probe=_subscribed_once,
         actions=READ,
         needs=("B2B033",),
@@ -154,7 +154,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="every subscription is confirmed",
         why="SNS delivers nothing to one that is not.",
-        mend="",
+        fix="",
         probe=_confirmed,
         actions=READ,
         needs=("B2B030",),
@@ -164,7 +164,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the processor's filter policy lets every kind of our messages through",
         why="SNS answers the publisher with success and drops what the policy rejects.",
-        mend="aws sns set-subscription-attributes --subscription-arn {subscription_arn} "
+        fix="aws sns set-subscription-attributes --subscription-arn {subscription_arn} "
         "--attribute-name FilterPolicy --attribute-value '{{}}'",
         probe=_unfiltered,
         actions=READ,
@@ -175,7 +175,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="what SNS cannot deliver goes to the dead-letter queue",
         why="Without a redrive policy a message is lost when the function or its permission is missing.",
-        mend="aws sns set-subscription-attributes --subscription-arn {subscription_arn} --attribute-name RedrivePolicy "
+        fix="aws sns set-subscription-attributes --subscription-arn {subscription_arn} --attribute-name RedrivePolicy "
         """--attribute-value '{{"deadLetterTargetArn": "{dead_letter_queue_arn}"}}'""",
         probe=_redriven,
         actions=READ,

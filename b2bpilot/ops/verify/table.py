@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.aws.clock import AWS
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.verify.world import World
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
@@ -36,25 +36,25 @@ class Table:
     schema: Schema
 
 
-def table(world: World) -> Table:
+def table(deployment: Deployment) -> Table:
     """Raises DatabaseError, SettingsInvalid."""
-    found: Table = world.ask("table", lambda: _read(world))
+    found: Table = deployment.ask("table", lambda: _read(deployment))
     return found
 
 
-def plan(world: World) -> Plan:
+def plan(deployment: Deployment) -> Plan:
     """Raises DatabaseError, MigrationFailed."""
 
     def ask() -> Plan:
         from b2bpilot.ops import migrations
 
-        return migrations.plan(world.database_url)
+        return migrations.plan(deployment.database_url)
 
-    found: Plan = world.ask("migrations", ask)
+    found: Plan = deployment.ask("migrations", ask)
     return found
 
 
-def fitness(world: World) -> Fitness:
+def fitness(deployment: Deployment) -> Fitness:
     """For the role of the functions, which the stack's secret names; where it does not, for who is asked here.
 
     Raises DatabaseError.
@@ -63,50 +63,50 @@ def fitness(world: World) -> Fitness:
     def ask() -> Fitness:
         from b2bpilot.ops import migrations
 
-        return migrations.fitness(world.database_url, functions_role=_functions_role(world))
+        return migrations.fitness(deployment.database_url, functions_role=_functions_role(deployment))
 
-    found: Fitness = world.ask("fitness", ask)
+    found: Fitness = deployment.ask("fitness", ask)
     return found
 
 
-def _functions_role(world: World) -> str | None:
+def _functions_role(deployment: Deployment) -> str | None:
     from b2bpilot.pipeline.dsn import role_of
 
     try:
-        return role_of(world.secret_s_database_url())
+        return role_of(deployment.secret_s_database_url())
     except PilotError:
         return None
 
 
-def problems(world: World) -> dict[RowProblem, ProblemCount]:
+def problems(deployment: Deployment) -> dict[RowProblem, ProblemCount]:
     """Raises DatabaseError."""
 
     def ask() -> dict[RowProblem, ProblemCount]:
         from b2bpilot.pipeline.database import DatabaseManager
         from b2bpilot.pipeline.health import count_problems
 
-        stale_after = timedelta(minutes=float(world.stack.stale_after_minutes))
-        with DatabaseManager(world.database_url, application_name=APPLICATION_NAME) as database:
+        stale_after = timedelta(minutes=float(deployment.stack.stale_after_minutes))
+        with DatabaseManager(deployment.database_url, application_name=APPLICATION_NAME) as database:
             return count_problems(database, stale_after=stale_after)
 
-    found: dict[RowProblem, ProblemCount] = world.ask("problems", ask)
+    found: dict[RowProblem, ProblemCount] = deployment.ask("problems", ask)
     return found
 
 
-def _read(world: World) -> Table:
+def _read(deployment: Deployment) -> Table:
     from b2bpilot.ops.migrations.schema import read_schema
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.dsn import place
     from b2bpilot.pipeline.row_security import Need
 
-    url = world.database_url
+    url = deployment.database_url
     with DatabaseManager(url, application_name=APPLICATION_NAME, needs=Need.NO_ROWS) as database:
         with database.connection.use() as connection:
             schema = read_schema(connection)
             host = connection.info.host
             is_encrypted = bool(connection.pgconn.ssl_in_use)
             version = connection.info.parameter_status("server_version")
-        skew, skew_from = _skew(database, world.access.clock)
+        skew, skew_from = _skew(database, deployment.access.clock)
     return Table(
         place=place(url),
         server_version=version or "of an unknown version",

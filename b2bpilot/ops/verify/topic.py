@@ -8,8 +8,8 @@ from b2bpilot.aws.topic_attributes import TopicAttributes, topic_attributes
 from b2bpilot.errors import NotFound
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.exposure import open_to_all, plain_http_refused, refuses_plain_http, with_statements
-from b2bpilot.ops.verify.world import World
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -18,28 +18,28 @@ READ = ("sns:GetTopicAttributes",)
 KEY = "alias/aws/sns"
 
 
-def _found(world: World) -> TopicAttributes | None:
-    client: SNSClient = world.client("sns")
-    found: TopicAttributes | None = world.ask(
-        "topic", lambda: topic_attributes(client, world.stack.topic_arn)
+def _found(deployment: Deployment) -> TopicAttributes | None:
+    client: SNSClient = deployment.client("sns")
+    found: TopicAttributes | None = deployment.ask(
+        "topic", lambda: topic_attributes(client, deployment.stack.topic_arn)
     )
     return found
 
 
-def _topic(world: World) -> TopicAttributes:
-    topic = _found(world)
+def _topic(deployment: Deployment) -> TopicAttributes:
+    topic = _found(deployment)
     if topic is None:
-        raise NotFound(f"there is no topic {world.stack.topic_arn}")
+        raise NotFound(f"there is no topic {deployment.stack.topic_arn}")
     return topic
 
 
-def _exists(world: World) -> Answer:
-    topic = _found(world)
-    return holds(topic.arn) if topic else fails(f"there is no topic {world.stack.topic_arn}")
+def _exists(deployment: Deployment) -> Answer:
+    topic = _found(deployment)
+    return holds(topic.arn) if topic else fails(f"there is no topic {deployment.stack.topic_arn}")
 
 
-def _encrypted(world: World) -> Answer:
-    topic = _topic(world)
+def _encrypted(deployment: Deployment) -> Answer:
+    topic = _topic(deployment)
     is_tls_only = refuses_plain_http(topic.policy, "sns:Publish")
     if topic.key and is_tls_only:
         return holds(f"at rest with {topic.key}; plain HTTP is refused")
@@ -48,7 +48,7 @@ def _encrypted(world: World) -> Answer:
         *([] if is_tls_only else ["the topic takes plain HTTP"]),
     ]
     return fails(
-        "; ".join(wrong), mend=one_after_another(_encryption_commands(topic, is_tls_only=is_tls_only))
+        "; ".join(wrong), fix=one_after_another(_encryption_commands(topic, is_tls_only=is_tls_only))
     )
 
 
@@ -70,8 +70,8 @@ def _encryption_commands(topic: TopicAttributes, *, is_tls_only: bool) -> list[s
     ]  # fmt: skip
 
 
-def _private(world: World) -> Answer:
-    topic = _topic(world)
+def _private(deployment: Deployment) -> Answer:
+    topic = _topic(deployment)
     found = open_to_all(topic.policy)
     if not found:
         return holds("no statement of its policy is for everybody")
@@ -82,7 +82,7 @@ def _private(world: World) -> Answer:
         for name in names
         if name
     ]
-    return fails(f"the topic's policy lets everybody in: {told}", mend=one_after_another(commands))
+    return fails(f"the topic's policy lets everybody in: {told}", fix=one_after_another(commands))
 
 
 CHECKS = (
@@ -91,7 +91,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the topic is there",
         why="The webhook has nothing to publish to and answers 503.",
-        mend="",
+        fix="",
         probe=_exists,
         actions=READ,
         needs=("B2B010",),
@@ -101,7 +101,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the topic is encrypted at rest and refuses plain HTTP",
         why="Messages hold what customers wrote, and their numbers.",
-        mend="",
+        fix="",
         probe=_encrypted,
         severity=Severity.WARNING,
         actions=READ,
@@ -112,7 +112,7 @@ CHECKS = (
         category=Category.TOPIC,
         statement="the topic is not public",
         why="Anybody could publish messages that are stored as if they came from Twilio, or read along.",
-        mend="",
+        fix="",
         probe=_private,
         actions=READ,
         needs=("B2B030",),

@@ -26,7 +26,7 @@ from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.routes import Route
     from b2bpilot.ops.table.asked import WholeTable
-    from b2bpilot.ops.verify.world import World
+    from b2bpilot.ops.verify.deployment import Deployment
 
 SETTLE = timedelta(seconds=5)
 """How long the removal waits for what is still on its way."""
@@ -63,36 +63,36 @@ class Removal:
 class Trial:
     """The message and what became of it. `remove` may come at any time, from another thread: nothing is sent after it."""
 
-    def __init__(self, world: World, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, deployment: Deployment, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.message_id = new_message_id()
-        self._world = world
+        self._deployment = deployment
         self._sleep = sleep
         self._sending = threading.Lock()
         self._is_over = False
         self._deliveries = 0
         self._heard = 0
         self._is_stored = False
-        self._since = world.clock()
+        self._since = deployment.clock()
         self._message = self._composed()
 
     @property
     def via(self) -> Via:
         """Through the webhook when its signature can be made."""
         try:
-            return Via.WEBHOOK if self._world.twilio_secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
+            return Via.WEBHOOK if self._deployment.twilio_secret.get("TWILIO_AUTH_TOKEN") else Via.TOPIC
         except (AwsError, SettingsInvalid):
             return Via.TOPIC
 
     def send(self) -> First:
         """Send it and wait for its row. Raises DatabaseError or Refused before anything is sent."""
-        with self._world.table() as table:
+        with self._deployment.table() as table:
             require_proven(table.proof, "no test message was sent, as its row could not be looked for")
             table.now()
             timing = Timing(sent_at=machine_time(), clock=machine_time)
             sent = self._send(self.via)
             if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
                 return First(via=self.via, sent=sent)
-            seconds = self._world.choices.row_seconds
+            seconds = self._deployment.choices.row_seconds
             waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds), timing=timing)
         self._is_stored = waited.judged.is_stored
         return First(via=self.via, sent=sent, waited=waited)
@@ -101,14 +101,14 @@ class Trial:
         """Send the same once more, and count."""
         sent = self._send(self.via)
         echo = listen(
-            log_of(self._world.environment),
+            log_of(self._deployment.environment),
             {self.message_id: self._deliveries},
             since=self._since,
-            now=self._world.clock,
+            now=self._deployment.clock,
         )
         events: Counter[str] = Counter(echo.events[self.message_id])
         self._heard = events["stored"] + events["duplicate"]
-        with self._world.table() as table:
+        with self._deployment.table() as table:
             rows = count_rows(table.database, self.message_id)
         return Second(sent=sent, rows=rows, events=None if echo.error else events, log_error=echo.error)
 
@@ -119,7 +119,7 @@ class Trial:
             deliveries = self._deliveries
         if not deliveries:
             return Removal(rows=0, is_certain=True)
-        with self._world.table() as table:
+        with self._deployment.table() as table:
             is_certain = self._has_settled(table, deliveries)
             rows = remove_test_row(table.database, self.message_id)
             if not is_certain:
@@ -142,7 +142,7 @@ class Trial:
             if self._is_over:
                 raise Refused("the check was ended")
             if not self._deliveries:
-                self._world.tell(f"Test message {self.message_id} goes through the {via.value}")
+                self._deployment.tell(f"Test message {self.message_id} goes through the {via.value}")
             message = self._message
             item = Item(message=message)
             # Counted before: what an interrupted call has done nobody knows.
@@ -154,13 +154,13 @@ class Trial:
             return sent
 
     def _route(self, via: Via) -> Route:
-        world = self._world
+        deployment = self._deployment
         if via is Via.TOPIC:
-            return TopicRoute(world.environment.topic(), clock=world.clock)
+            return TopicRoute(deployment.environment.topic(), clock=deployment.clock)
         from b2bpilot.twilio.webhook import WebhookClient
 
-        token = world.twilio_secret["TWILIO_AUTH_TOKEN"]
-        return WebhookRoute(lambda: WebhookClient(world.stack.webhook_url, auth_token=token))
+        token = deployment.twilio_secret["TWILIO_AUTH_TOKEN"]
+        return WebhookRoute(lambda: WebhookClient(deployment.stack.webhook_url, auth_token=token))
 
     def _composed(self) -> PilotMessage:
         body = {"Body": "Test message of b2bpilot verify"}

@@ -19,8 +19,8 @@ from b2bpilot.ops.verify.check import (
     unanswered,
     warns,
 )
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.webhook import other_urls
-from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -36,51 +36,51 @@ SECRET = ("secretsmanager:GetSecretValue",)
 HERE = (*SECRET, *functions.READ)
 
 
-def _twilio(world: World) -> Twilio:
+def _twilio(deployment: Deployment) -> Twilio:
     def connect() -> Twilio:
         from b2bpilot.twilio.rest import access_of
 
-        access = access_of(world.twilio_secret, api_url=world.twilio_api_url)
+        access = access_of(deployment.twilio_secret, api_url=deployment.twilio_api_url)
         if access is None:
             raise SettingsInvalid("the secret has no TWILIO_ACCOUNT_SID or no TWILIO_AUTH_TOKEN")
         return access.connect()
 
-    found: Twilio = world.ask("twilio", connect)
+    found: Twilio = deployment.ask("twilio", connect)
     return found
 
 
-def _routes(world: World) -> list[Route]:
+def _routes(deployment: Deployment) -> list[Route]:
     def ask() -> list[Route]:
         from b2bpilot.ops.cutover.route import routes
 
-        return routes(_twilio(world))
+        return routes(_twilio(deployment))
 
-    found: list[Route] = world.ask("twilio routes", ask)
+    found: list[Route] = deployment.ask("twilio routes", ask)
     return found
 
 
-def _here(world: World) -> list[Route]:
+def _here(deployment: Deployment) -> list[Route]:
     """The numbers whose messages come to this environment's webhook, whoever of two decides."""
-    return [one for one in _routes(world) if all(_is_here(world, each) for each in one.deciders)]
+    return [one for one in _routes(deployment) if all(_is_here(deployment, each) for each in one.deciders)]
 
 
-def _may_come_here(world: World) -> list[Route]:
+def _may_come_here(deployment: Deployment) -> list[Route]:
     """The numbers whose messages come here if the right one of two decides."""
-    found = [one for one in _routes(world) if any(_is_here(world, each) for each in one.deciders)]
-    return [one for one in found if one not in _here(world)]
+    found = [one for one in _routes(deployment) if any(_is_here(deployment, each) for each in one.deciders)]
+    return [one for one in found if one not in _here(deployment)]
 
 
-def _is_here(world: World, target: Target) -> bool:
+def _is_here(deployment: Deployment, target: Target) -> bool:
     from b2bpilot.ops.cutover.route import is_same_url
 
-    function = functions.found(world, world.stack.webhook_function_name)
-    urls = [world.stack.webhook_url, *(other_urls(function) if function else ())]
+    function = functions.found(deployment, deployment.stack.webhook_function_name)
+    urls = [deployment.stack.webhook_url, *(other_urls(function) if function else ())]
     return any(is_same_url(target.webhook.url, url) for url in urls)
 
 
-def _leading_here(world: World) -> list[Target]:
+def _leading_here(deployment: Deployment) -> list[Target]:
     """What sends messages here where it decides, also where another one may decide."""
-    return [each for each in _deciders(_routes(world)) if _is_here(world, each)]
+    return [each for each in _deciders(_routes(deployment)) if _is_here(deployment, each)]
 
 
 def _deciders(found: Sequence[Route]) -> list[Target]:
@@ -92,10 +92,10 @@ def _names(found: Sequence[Target]) -> str:
     return ", ".join(f"{target.level} {target.sid}" for target in found)
 
 
-def _token_accepted(world: World) -> Answer:
-    if not world.choices.with_twilio:
+def _token_accepted(deployment: Deployment) -> Answer:
+    if not deployment.choices.with_twilio:
         return unanswered("Twilio is asked with --with-twilio")
-    account: Account = world.ask("twilio account", lambda: _twilio(world).account())
+    account: Account = deployment.ask("twilio account", lambda: _twilio(deployment).account())
     if account.status is None:
         return holds(
             f"account {account.sid}, with an API key that may not read the account: whether it is active was not told"
@@ -104,21 +104,21 @@ def _token_accepted(world: World) -> Answer:
     return holds(seen) if account.is_active else fails(f"{seen}: see the billing page of Twilio's console")
 
 
-def _comes_here(world: World) -> Answer:
-    found, here, unclear = _routes(world), _here(world), _may_come_here(world)
+def _comes_here(deployment: Deployment) -> Answer:
+    found, here, unclear = _routes(deployment), _here(deployment), _may_come_here(deployment)
     if unclear:
         return warns(
             f"{len(here)} of {many(len(found), 'number')}; of {len(unclear)} it is unclear: {_names(_deciders(unclear))} are both set,"
             f" not alike, and Twilio does not document which it asks; a cutover sets both",
-            mend=_command(unclear),
+            fix=_command(unclear),
         )
     if here:
         return holds(f"{len(here)} of {many(len(found), 'number')}, by {_names(_deciders(here))}; {NOT_READ}")
     if not found:
-        return warns(f"{NO_NUMBERS}; {NOT_READ}", mend="")
+        return warns(f"{NO_NUMBERS}; {NOT_READ}", fix="")
     return fails(
         f"the messages of none of {many(len(found), 'number')} come here, by {_names(_deciders(found))}; {NOT_READ}",
-        mend=_command(found),
+        fix=_command(found),
     )
 
 
@@ -127,11 +127,11 @@ def _of_all_here(
 ) -> Probe:
     """Return the probe that looks at what decides, or may, about the messages that come here."""
 
-    def probe(world: World) -> Answer:
-        leading = _leading_here(world)
+    def probe(deployment: Deployment) -> Answer:
+        leading = _leading_here(deployment)
         bad = [target for target in leading if not is_right(target.webhook)]
         if bad:
-            return fails(f"{_names(bad)}: {wrong}", mend=_command(_of(_routes(world), bad), *more))
+            return fails(f"{_names(bad)}: {wrong}", fix=_command(_of(_routes(deployment), bad), *more))
         return holds(right) if leading else unanswered(NO_NUMBERS)
 
     return probe
@@ -161,16 +161,16 @@ def _has_fallback(webhook: WebhookSetting) -> bool:
     return bool(webhook.fallback_url) and not is_same_url(webhook.url, webhook.fallback_url)
 
 
-def _is_tried_again(world: World) -> Answer:
+def _is_tried_again(deployment: Deployment) -> Answer:
     """Also the fallback's overrides are looked at."""
-    leading = _leading_here(world)
+    leading = _leading_here(deployment)
     bad = [(target, problem) for target in leading if (problem := _untried(target.webhook))]
     if not leading:
         return unanswered(NO_NUMBERS)
     if not bad:
         return holds(f"so say the URLs' # overrides, which webhook rules of the account override; {NOT_READ}")
     told = "; ".join(f"{target.level} {target.sid}: {problem}" for target, problem in bad)
-    return fails(f"{told}", mend=_command(_of(_routes(world), [target for target, _ in bad])))
+    return fails(f"{told}", fix=_command(_of(_routes(deployment), [target for target, _ in bad])))
 
 
 def _untried(webhook: WebhookSetting) -> str:
@@ -187,10 +187,10 @@ def _untried(webhook: WebhookSetting) -> str:
     return "" if retries_timeouts(webhook.url) else f"a timeout is not tried again: #{RECOMMENDED} does it"
 
 
-def _none_is_lost(world: World) -> Answer:
+def _none_is_lost(deployment: Deployment) -> Answer:
     from b2bpilot.ops.cutover.route import gone
 
-    found = _routes(world)
+    found = _routes(deployment)
     if not found:
         return unanswered(NO_NUMBERS)
     broken = [one for one in found if one.is_broken]
@@ -198,7 +198,7 @@ def _none_is_lost(world: World) -> Answer:
     if not broken and not blank:
         return holds(f"all {len(found)} have one; {NOT_READ}")
     told = [f"{one.number.sid}'s {gone(one)}" for one in broken]
-    return fails("; ".join([*told, *_blank_in_words(blank)]), mend=_command(blank) if blank else "")
+    return fails("; ".join([*told, *_blank_in_words(blank)]), fix=_command(blank) if blank else "")
 
 
 def _blank_in_words(found: Sequence[Route]) -> Iterator[str]:
@@ -219,7 +219,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="Twilio accepts the secret's token, and the account is active",
         why="With a wrong token every webhook is refused with 403, and no reply is sent.",
-        mend="",
+        fix="",
         probe=_token_accepted,
         actions=SECRET,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
@@ -230,7 +230,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="a number's messages come to this webhook",
         why="A number's application and its Messaging Service win over its own URL: the URL that one sees may not count.",
-        mend="",
+        fix="",
         probe=_comes_here,
         actions=HERE,
         needs=("B2B090",),
@@ -241,7 +241,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="Twilio calls the webhook with POST",
         why="The webhook takes nothing else.",
-        mend="",
+        fix="",
         probe=_of_all_here(_is_post, "POST", "it calls with GET"),
         actions=HERE,
         needs=("B2B091",),
@@ -252,7 +252,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="there is a fallback URL, another one",
         why="What the webhook does not take goes there; without it, it is lost.",
-        mend="",
+        fix="",
         probe=_of_all_here(_has_fallback, "set", "none, or the same URL", more=("--fallback", "URL")),
         severity=Severity.WARNING,
         actions=HERE,
@@ -264,7 +264,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="Twilio tries again after a 5xx or a timeout",
         why="By default it does not: one bad second loses messages. `#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000` behind the URL makes it; an invalid override is error 11243.",
-        mend="",
+        fix="",
         probe=_is_tried_again,
         severity=Severity.WARNING,
         actions=HERE,
@@ -276,7 +276,7 @@ CHECKS = (
         category=Category.TWILIO,
         statement="no number of the account is without a URL",
         why="Twilio does not deliver what is sent to a number without one; without a Messaging Service's, it does not even keep it.",
-        mend="",
+        fix="",
         probe=_none_is_lost,
         severity=Severity.WARNING,
         actions=SECRET,

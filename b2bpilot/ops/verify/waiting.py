@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import World
 
 PAUSE_SECONDS = 2.0
 
@@ -18,7 +18,7 @@ Observe = Callable[[Sequence[Result], float], None]
 
 def run_until(
     runner: Runner,
-    world: World,
+    deployment: Deployment,
     *,
     wait: timedelta,
     strict: bool = False,
@@ -33,14 +33,14 @@ def run_until(
     """
     deadline = clock() + wait.total_seconds()
     if not wait:
-        yield from runner.run(world)
+        yield from runner.run(deployment)
         return
-    results = list(runner.run(world))
+    results = list(runner.run(deployment))
     while is_worth_waiting(results, strict=strict) and clock() + PAUSE_SECONDS < deadline:
         observe([one for one in results if _is_in_the_way(one, strict=strict)], deadline - clock())
         pause(PAUSE_SECONDS)
-        world = world.again()
-        results = list(runner.run(world, _settled(results)))
+        deployment = deployment.again()
+        results = list(runner.run(deployment, _settled(results)))
     yield from results
 
 

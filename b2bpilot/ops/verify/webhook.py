@@ -15,6 +15,7 @@ from b2bpilot.ops.rejections import PROBE_SID
 from b2bpilot.ops.subscriptions.admission import admits_service
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.functions import (
     READ,
     SIMULATE,
@@ -32,7 +33,6 @@ from b2bpilot.ops.verify.log_groups import are_kept
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_api, of_function, of_stack
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.world import World
 from b2bpilot.plural import many
 from b2bpilot.twilio.webhook import WebhookClient, WebhookUnreachable
 
@@ -44,22 +44,22 @@ TIMEOUT_SECONDS = 10
 READS = Reads(twilio=True)
 
 
-def _function(world: World) -> FunctionSettings:
-    return existing(world, world.stack.webhook_function_name)
+def _function(deployment: Deployment) -> FunctionSettings:
+    return existing(deployment, deployment.stack.webhook_function_name)
 
 
-def _ready(world: World) -> Answer:
-    return is_ready(world, world.stack.webhook_function_name)
+def _ready(deployment: Deployment) -> Answer:
+    return is_ready(deployment, deployment.stack.webhook_function_name)
 
 
-def _api(world: World) -> Api | None:
-    client: ApiGatewayV2Client = world.client("apigatewayv2")
-    return apis.api(client, world.stack.api_id)
+def _api(deployment: Deployment) -> Api | None:
+    client: ApiGatewayV2Client = deployment.client("apigatewayv2")
+    return apis.api(client, deployment.stack.api_id)
 
 
-def _routed(world: World) -> Answer:
-    api_id, function = world.stack.api_id, _function(world)
-    api = _api(world)
+def _routed(deployment: Deployment) -> Answer:
+    api_id, function = deployment.stack.api_id, _function(deployment)
+    api = _api(deployment)
     if api is None:
         return fails(f"there is no API {api_id}")
     route = api.route(ROUTE)
@@ -68,14 +68,14 @@ def _routed(world: World) -> Answer:
         return holds(f"{ROUTE} of API {api_id} calls {function.name}")
     if route and route.integration:
         told = f"{ROUTE} of API {api_id} calls {route.integration.uri or 'nothing'}"
-        return fails(told, mend=_redirect_command(api_id, route.integration.integration_id, function))
+        return fails(told, fix=_redirect_command(api_id, route.integration.integration_id, function))
     told = f"{ROUTE} of API {api_id} leads nowhere" if route else f"API {api_id} has no route {ROUTE}"
     if not leads_there:
         return fails(f"{told}, and nothing in it calls {function.name}")
     target = f"integrations/{leads_there[0].integration_id}"
     options = ("--route-id", route.route_id) if route else ("--route-key", ROUTE)
     verb = "update-route" if route else "create-route"
-    return fails(told, mend=aws("apigatewayv2", verb, "--api-id", api_id, *options, "--target", target))
+    return fails(told, fix=aws("apigatewayv2", verb, "--api-id", api_id, *options, "--target", target))
 
 
 def _redirect_command(api_id: str, integration_id: str, function: FunctionSettings) -> str:
@@ -85,11 +85,11 @@ def _redirect_command(api_id: str, integration_id: str, function: FunctionSettin
     )  # fmt: skip
 
 
-def _callable(world: World) -> Answer:
-    function = _function(world)
+def _callable(deployment: Deployment) -> Answer:
+    function = _function(deployment)
     partition, region, account = (function.arn.split(":")[place] for place in (1, 3, 4))
-    api = f"arn:{partition}:execute-api:{region}:{account}:{world.stack.api_id}"
-    policy = function_policy(shared(world), function.arn)
+    api = f"arn:{partition}:execute-api:{region}:{account}:{deployment.stack.api_id}"
+    policy = function_policy(shared(deployment), function.arn)
     service, action = "apigateway.amazonaws.com", "lambda:InvokeFunction"
     source = f"{api}/$default/POST/webhook"
     match admits_service(policy.text, service, action=action, source_arn=source):
@@ -99,17 +99,17 @@ def _callable(world: World) -> Answer:
             return unanswered("the function's policy uses what this version does not know")
     return fails(
         "the function's policy does not let this API call it",
-        mend=aws(
+        fix=aws(
             "lambda", "add-permission", "--function-name", function.name, "--action", action,
-            "--statement-id", f"b2bpilot-api-{world.now:%Y%m%d%H%M%S}",
+            "--statement-id", f"b2bpilot-api-{deployment.now:%Y%m%d%H%M%S}",
             "--principal", service, "--source-arn", f"{api}/*/POST/webhook",
         ),
     )  # fmt: skip
 
 
-def _answers(world: World) -> Answer:
+def _answers(deployment: Deployment) -> Answer:
     """A wrong signature: refused before anything is read or stored."""
-    url = world.stack.webhook_url
+    url = deployment.stack.webhook_url
     place = without_secrets(url)
     try:
         with WebhookClient(url, auth_token="") as client:  # nosec B106  # it signs nothing
@@ -123,9 +123,9 @@ def _answers(world: World) -> Answer:
     return fails(f"{place} answered {answer.status} instead of 403", may_change=not is_ours)
 
 
-def _public_url(world: World) -> Answer:
+def _public_url(deployment: Deployment) -> Answer:
     """Without a command where a URL holds a password or a key: what is printed may be kept."""
-    function, wanted = _function(world), world.stack.webhook_url
+    function, wanted = _function(deployment), deployment.stack.webhook_url
     told = function.environment.get("PUBLIC_WEBHOOK_URL", "")
     others = [url for url in other_urls(function) if url != wanted]
     if told == wanted:
@@ -134,8 +134,8 @@ def _public_url(world: World) -> Answer:
     over = without_secrets(told) if told else "none"
     seen = f"the webhook function verifies signatures over {over}, and the stack's URL is {without_secrets(wanted)}"
     if is_secret:
-        return fails(f"{seen}; set it to the stack's output WebhookUrl", mend="")
-    return fails(seen, mend=environment_command(function, {"PUBLIC_WEBHOOK_URL": wanted}))
+        return fails(f"{seen}; set it to the stack's output WebhookUrl", fix="")
+    return fails(seen, fix=environment_command(function, {"PUBLIC_WEBHOOK_URL": wanted}))
 
 
 def other_urls(function: FunctionSettings) -> list[str]:
@@ -151,28 +151,36 @@ def without_secrets(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}{'?...' if parts.query else ''}"
 
 
-def _told(world: World) -> Answer:
-    stack = world.stack
-    return is_told(_function(world), {"SNS_TOPIC_ARN": stack.topic_arn, **READS.variables(stack)})
+def _told(deployment: Deployment) -> Answer:
+    stack = deployment.stack
+    return is_told(_function(deployment), {"SNS_TOPIC_ARN": stack.topic_arn, **READS.variables(stack)})
 
 
-def _allowed(world: World) -> Answer:
-    grants = [Grant(action="sns:Publish", resource=world.stack.topic_arn), *READS.grants(world.stack)]
-    return is_allowed(world, _function(world).role_arn, grants, policy="b2bpilot-webhook")
+def _allowed(deployment: Deployment) -> Answer:
+    grants = [
+        Grant(action="sns:Publish", resource=deployment.stack.topic_arn),
+        *READS.grants(deployment.stack),
+    ]
+    return is_allowed(deployment, _function(deployment).role_arn, grants, policy="b2bpilot-webhook")
 
 
-def _no_server_errors(world: World) -> Answer:
-    errors, requests = count(world, of_api(world, "5xx")), count(world, of_api(world, "Count"))
+def _no_server_errors(deployment: Deployment) -> Answer:
+    errors, requests = (
+        count(deployment, of_api(deployment, "5xx")),
+        count(deployment, of_api(deployment, "Count")),
+    )
     if errors:
         return fails(f"{errors:,} of {many(requests, 'request')} of the last day were answered 5xx")
-    runs = count(world, of_function(world.stack.webhook_function_name, "Invocations"))
+    runs = count(deployment, of_function(deployment.stack.webhook_function_name, "Invocations"))
     if runs and not requests:
-        return unanswered(f"CloudWatch counts no requests of API {world.stack.api_id}, though {runs:,} came")
+        return unanswered(
+            f"CloudWatch counts no requests of API {deployment.stack.api_id}, though {runs:,} came"
+        )
     return holds(f"none in {many(requests, 'request')} of the last day")
 
 
-def _no_status_callbacks(world: World) -> Answer:
-    reports = count(world, of_stack(world, "StatusCallbacks"))
+def _no_status_callbacks(deployment: Deployment) -> Answer:
+    reports = count(deployment, of_stack(deployment, "StatusCallbacks"))
     if reports:
         return fails(
             f"{reports:,} status callbacks in the last day: a number, a service or a sent message names this URL for them"
@@ -186,7 +194,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook function is there and ready",
         why="Without it every message that Twilio sends is answered with an error.",
-        mend="",
+        fix="",
         probe=_ready,
         actions=READ,
         needs=("B2B010",),
@@ -196,7 +204,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement=f"the API's route {ROUTE} calls the webhook function",
         why="Twilio's requests end at the API.",
-        mend="",
+        fix="",
         probe=_routed,
         actions=(*READ, apis.ACTION),
         needs=("B2B020",),
@@ -206,7 +214,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the API may call the webhook function",
         why="The API answers 500 without calling it.",
-        mend="aws lambda add-permission --function-name {webhook_function_name} --statement-id b2bpilot-api "
+        fix="aws lambda add-permission --function-name {webhook_function_name} --statement-id b2bpilot-api "
         "--action lambda:InvokeFunction --principal apigateway.amazonaws.com "
         "--source-arn 'arn:{partition}:execute-api:{region}:{account_id}:{api_id}/*/POST/webhook'",
         probe=_callable,
@@ -218,7 +226,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook's URL answers 403 to a request with a wrong signature",
         why="Then name, certificate, API, function, secret and signature check work together; nothing is stored.",
-        mend=our_command("logs", "webhook"),
+        fix=our_command("logs", "webhook"),
         probe=_answers,
         needs=("B2B020", "B2B021"),
         unless_failed=("B2B022", "B2B024", "B2B025", "B2B026"),
@@ -228,7 +236,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook function verifies signatures over the stack's public URL",
         why="Signed over another URL, every message of Twilio's is refused with 403 and lost.",
-        mend="",
+        fix="",
         probe=_public_url,
         actions=READ,
         needs=("B2B020",),
@@ -238,7 +246,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook function has this stack's topic and secret",
         why="It would publish elsewhere, or know the wrong token.",
-        mend="",
+        fix="",
         probe=_told,
         actions=READ,
         needs=("B2B020",),
@@ -248,7 +256,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook function's role may publish to the topic and read the secret",
         why="Else it answers 503, and Twilio gives up after its retries.",
-        mend="",
+        fix="",
         probe=_allowed,
         actions=SIMULATE,
         needs=("B2B020",),
@@ -258,9 +266,9 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement=f"the webhook function has a timeout of {TIMEOUT_SECONDS} s",
         why="Less cuts a slow publish off; with more Twilio, which waits 15 s at most, has gone before the answer.",
-        mend="aws lambda update-function-configuration --function-name {webhook_function_name} "
+        fix="aws lambda update-function-configuration --function-name {webhook_function_name} "
         f"--timeout {TIMEOUT_SECONDS}",
-        probe=lambda world: has_timeout(_function(world), TIMEOUT_SECONDS),
+        probe=lambda deployment: has_timeout(_function(deployment), TIMEOUT_SECONDS),
         actions=READ,
         needs=("B2B020",),
     ),
@@ -269,8 +277,8 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook function's log is written and kept for a time",
         why="Why a message was refused stands nowhere else.",
-        mend="",
-        probe=lambda world: are_kept(world, _function(world)),
+        fix="",
+        probe=lambda deployment: are_kept(deployment, _function(deployment)),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
         needs=("B2B020",),
@@ -280,7 +288,7 @@ CHECKS = (
         category=Category.WEBHOOK,
         statement="the webhook answered no request of the last day with 5xx",
         why="Twilio loses such a message unless its retries or the fallback URL take it.",
-        mend=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
+        fix=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
         probe=_no_server_errors,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,
@@ -292,7 +300,7 @@ CHECKS = (
         statement="no status callbacks reached the webhook in the last day",
         why="They are reports about sent messages: answered and not stored. They cost a request each, and whoever waits for "
         "them gets none.",
-        mend=our_command("logs", "webhook", "--since", "24h", "--filter", "event=status_callback"),
+        fix=our_command("logs", "webhook", "--since", "24h", "--filter", "event=status_callback"),
         probe=_no_status_callbacks,
         severity=Severity.WARNING,
         actions=METRIC_ACTIONS,

@@ -17,7 +17,7 @@ from tests.cli.conftest import REGION
 from tests.events import sns_event
 
 
-class Letters:
+class DeadLetters:
     """What is in the queue, and what is put there."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class Letters:
         return found
 
     def hold_one(self) -> str:
-        """Hide a letter as another consumer does, and return its id."""
-        (letter,) = self._client.receive_message(
+        """Hide a dead letter as another consumer does, and return its id."""
+        (dead_letter,) = self._client.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=1, VisibilityTimeout=2_160
         )["Messages"]
-        return letter["MessageId"]
+        return dead_letter["MessageId"]
 
     def contents(self) -> list[str]:
         """Bodies and attributes, to compare."""

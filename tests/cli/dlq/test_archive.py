@@ -19,7 +19,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.processing import submission_fields
 from tests.cli.conftest import REGION, Run, Staging
-from tests.cli.dlq.dead_letters import Letters, at_a_terminal, editor
+from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal, editor
 from tests.events import message
 
 NUMBER = "15005550006"
@@ -29,10 +29,10 @@ SAVE = "path.write_text(json.dumps(document))"
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeadLetters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    return Letters()
+    return DeadLetters()
 
 
 @pytest.fixture
@@ -41,9 +41,13 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def three(letters: Letters) -> list[str]:
-    """The ids of two letters with one cause and of one that is no message."""
-    return [letters.put(message()), letters.put(message()), letters.put("hello", error="other")]
+def three(dead_letters: DeadLetters) -> list[str]:
+    """The ids of two dead letters with one cause and of one that is no message."""
+    return [
+        dead_letters.put(message()),
+        dead_letters.put(message()),
+        dead_letters.put("hello", error="other"),
+    ]
 
 
 @pytest.fixture
@@ -62,12 +66,14 @@ def the_journal(home: Path, command: str) -> Path:
     return path
 
 
-def test_an_export_says_what_it_wrote(run: Run, letters: Letters, three: list[str], tmp_path: Path) -> None:
-    before = letters.contents()
+def test_an_export_says_what_it_wrote(
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path
+) -> None:
+    before = dead_letters.contents()
     result = run("dlq", "export", str(tmp_path / "x.jsonl"), "--error", "customer")
     assert (result.exit_code, result.stdout) == (0, f"Exported 2 dead letters to {tmp_path / 'x.jsonl'}\n")
     assert len((tmp_path / "x.jsonl").read_text().splitlines()) == 2
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
 def test_an_export_of_a_group_names_its_cause(run: Run, three: list[str], tmp_path: Path) -> None:
@@ -83,10 +89,10 @@ def test_an_export_of_a_group_names_its_cause(run: Run, three: list[str], tmp_pa
 
 
 @pytest.mark.parametrize("format_", ["table", "jsonl"])
-def test_an_export_that_could_not_see_all_letters_says_so_and_keeps_what_it_saw(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path, format_: str
+def test_an_export_that_could_not_see_all_dead_letters_says_so_and_keeps_what_it_saw(
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path, format_: str
 ) -> None:
-    held = letters.hold_one()
+    held = dead_letters.hold_one()
     path = tmp_path / "x.jsonl"
     result = run("dlq", "export", str(path))
     assert result.exit_code == 4
@@ -111,7 +117,7 @@ def test_an_export_to_stdout_is_lines_and_nothing_else(run: Run, three: list[str
 
 
 def test_an_export_through_a_pipe_to_the_terminal_begins_after_the_line_of_progress_is_gone(
-    letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+    dead_letters: DeadLetters, three: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen: list[str] = []
 
@@ -144,15 +150,15 @@ def test_an_export_is_not_printed_on_a_terminal(
 
 
 def test_a_discard_archives_deletes_and_can_be_taken_back(
-    run: Run, letters: Letters, three: list[str], home: Path
+    run: Run, dead_letters: DeadLetters, three: list[str], home: Path
 ) -> None:
-    before = letters.contents()
+    before = dead_letters.contents()
     result = run("dlq", "discard", "--group", "G1", "--yes", "--reason", "agreed with Ana")
     assert result.exit_code == 0
     assert "G1  2 exception: no customer" in result.stdout
     assert "Archive and delete 2 dead letters of group G1 (exception: no customer):" in result.stderr
     assert "Discarded 2 dead letters" in result.stdout
-    assert [each["MessageId"] for each in letters.all()] == three[2:]
+    assert [each["MessageId"] for each in dead_letters.all()] == three[2:]
     record = read(the_journal(home, "discard"))
     assert (record.reason, record.counts) == ("agreed with Ana", DISCARDED_TWO)
     assert record.parameters["selection"] == {"group": "G1", "cause": "exception: no customer"}
@@ -161,15 +167,17 @@ def test_a_discard_archives_deletes_and_can_be_taken_back(
     result = run("dlq", "restore", record.run_id, "--yes", "-o", "json")
     assert result.exit_code == 0
     assert result.document["restored"]["put_back"] == 2
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
     result = run("dlq", "restore", record.run_id, "--yes")
     assert result.exit_code == 0
     assert result.stdout == "2 dead letters: put back before\n"
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
-def test_a_dry_run_stops_after_the_plan(run: Run, letters: Letters, three: list[str], home: Path) -> None:
+def test_a_dry_run_stops_after_the_plan(
+    run: Run, dead_letters: DeadLetters, three: list[str], home: Path
+) -> None:
     result = run("dlq", "discard", "--dry-run", "-o", "json")
     assert result.exit_code == 0
     plan = result.document["plan"]
@@ -182,29 +190,33 @@ def test_a_dry_run_stops_after_the_plan(run: Run, letters: Letters, three: list[
         "copies_left": 0,
         "dry_run": True,
     }
-    assert len(letters.all()) == 3
+    assert len(dead_letters.all()) == 3
     assert not home.exists()
 
 
-def test_without_a_terminal_and_yes_nothing_is_changed(run: Run, letters: Letters, three: list[str]) -> None:
+def test_without_a_terminal_and_yes_nothing_is_changed(
+    run: Run, dead_letters: DeadLetters, three: list[str]
+) -> None:
     result = run("dlq", "discard", "--group", "G1")
     assert result.exit_code == 5
     assert "--yes" in result.stderr
-    assert len(letters.all()) == 3
+    assert len(dead_letters.all()) == 3
 
 
-def test_the_whole_queue_needs_the_environments_name(run: Run, letters: Letters, three: list[str]) -> None:
+def test_the_whole_queue_needs_the_environments_name(
+    run: Run, dead_letters: DeadLetters, three: list[str]
+) -> None:
     result = run("dlq", "discard", "--yes")
     assert result.exit_code == 5
     assert "--confirm staging" in result.stderr
     assert run("dlq", "discard", "--yes", "--confirm", "prod").exit_code == 5
-    assert len(letters.all()) == 3
+    assert len(dead_letters.all()) == 3
     assert run("dlq", "discard", "--confirm", "staging").exit_code == 0
-    assert letters.all() == []
+    assert dead_letters.all() == []
 
 
 def test_the_name_is_typed_at_a_terminal(
-    run: Run, letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, dead_letters: DeadLetters, three: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     screen = at_a_terminal(monkeypatch, "stagin", "staging")
     assert run("dlq", "discard").exit_code == 5
@@ -216,14 +228,14 @@ def test_the_name_is_typed_at_a_terminal(
 
 
 def test_a_no_at_the_terminal_is_a_no(
-    run: Run, letters: Letters, three: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, dead_letters: DeadLetters, three: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_a_terminal(monkeypatch, "n")
     assert run("dlq", "discard", "--group", "G1").exit_code == 5
-    assert len(letters.all()) == 3
+    assert len(dead_letters.all()) == 3
 
 
-def test_no_letter_is_no_run(run: Run, letters: Letters, home: Path) -> None:
+def test_no_dead_letter_is_no_run(run: Run, dead_letters: DeadLetters, home: Path) -> None:
     result = run("dlq", "discard", "--yes", "--error", "x")
     assert result.exit_code == 0
     assert "empty" in result.stderr
@@ -231,9 +243,9 @@ def test_no_letter_is_no_run(run: Run, letters: Letters, home: Path) -> None:
 
 
 def test_an_export_comes_back_where_it_is_missing(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path
 ) -> None:
-    before = letters.contents()
+    before = dead_letters.contents()
     file = tmp_path / "x.jsonl"
     run("dlq", "export", str(file))
     run("dlq", "discard", "--group", "G1", "--yes")
@@ -241,11 +253,11 @@ def test_an_export_comes_back_where_it_is_missing(
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1] == "Put 2 dead letters back into the queue"
     assert "1 dead letter: still in the queue" in result.stdout
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
 def test_a_cut_last_line_is_said_and_what_can_be_read_is_put_back(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "x.jsonl"
     run("dlq", "export", str(file))
@@ -259,16 +271,16 @@ def test_a_cut_last_line_is_said_and_what_can_be_read_is_put_back(
     assert result.exit_code == 4
     assert result.stdout.splitlines()[-1] == "Put 2 dead letters back into the queue"
     assert f"error: {file}, line 3 is cut: the dead letter in it could not be read\n" in result.stderr
-    assert len(letters.contents()) == 2
+    assert len(dead_letters.contents()) == 2
     assert run("dlq", "restore", str(file), "--yes").exit_code == 4
     file.write_bytes(whole.removesuffix(b"\n"))
     assert run("dlq", "restore", str(file), "--yes").exit_code == 0
-    assert len(letters.contents()) == 3
+    assert len(dead_letters.contents()) == 3
 
 
 @pytest.mark.parametrize("command", [["restore"], ["replay", "--local", "--file"]])
 def test_a_file_with_nothing_but_a_cut_line_is_no_success(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path, command: list[str]
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path, command: list[str]
 ) -> None:
     file = tmp_path / "x.jsonl"
     run("dlq", "export", str(file), "--limit", "1")
@@ -279,7 +291,7 @@ def test_a_file_with_nothing_but_a_cut_line_is_no_success(
 
 
 def test_a_replay_of_a_file_says_that_its_last_line_is_cut(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path, database_url: str
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path, database_url: str
 ) -> None:
     file = tmp_path / "x.jsonl"
     run("dlq", "export", str(file), "--error", "customer")
@@ -291,7 +303,7 @@ def test_a_replay_of_a_file_says_that_its_last_line_is_cut(
 
 
 def test_an_archive_that_lost_a_discarded_dead_letter_says_so(
-    run: Run, letters: Letters, three: list[str], home: Path
+    run: Run, dead_letters: DeadLetters, three: list[str], home: Path
 ) -> None:
     run("dlq", "discard", "--confirm", "staging")
     run_id = the_journal(home, "discard").stem
@@ -302,8 +314,8 @@ def test_an_archive_that_lost_a_discarded_dead_letter_says_so(
     assert f"error: {archive}, line 3 is cut: the dead letter in it could not be read\n" in result.stderr
 
 
-def test_letters_of_another_environment_are_refused(
-    run: Run, letters: Letters, three: list[str], tmp_path: Path
+def test_dead_letters_of_another_environment_are_refused(
+    run: Run, dead_letters: DeadLetters, three: list[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "x.jsonl"
     run("dlq", "export", str(file))
@@ -314,7 +326,9 @@ def test_letters_of_another_environment_are_refused(
 
 
 @pytest.mark.parametrize("source", ["nothing", "2026", "/nonexistent/letters.jsonl", "letters.jsonl", "."])
-def test_a_restore_of_nothing_is_wrong_usage(run: Run, letters: Letters, home: Path, source: str) -> None:
+def test_a_restore_of_nothing_is_wrong_usage(
+    run: Run, dead_letters: DeadLetters, home: Path, source: str
+) -> None:
     result = run("dlq", "restore", source, "--yes")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
@@ -323,7 +337,9 @@ def test_a_restore_of_nothing_is_wrong_usage(run: Run, letters: Letters, home: P
     )
 
 
-def test_two_restores_at_a_time_are_refused(run: Run, letters: Letters, three: list[str], home: Path) -> None:
+def test_two_restores_at_a_time_are_refused(
+    run: Run, dead_letters: DeadLetters, three: list[str], home: Path
+) -> None:
     run("dlq", "discard", "--group", "G1", "--yes")
     with exclusive(home / "runs" / "restore.lock", "another restore"):
         result = run("dlq", "restore", the_journal(home, "discard").stem, "--yes")
@@ -331,25 +347,25 @@ def test_two_restores_at_a_time_are_refused(run: Run, letters: Letters, three: l
     assert "another restore is running" in result.stderr
 
 
-def test_an_edit_shows_the_difference_and_replaces_the_letter(
-    run: Run, letters: Letters, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_edit_shows_the_difference_and_replaces_the_dead_letter(
+    run: Run, dead_letters: DeadLetters, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = message()
-    letters.put(one)
-    before = letters.contents()
+    dead_letters.put(one)
+    before = dead_letters.contents()
     editor(monkeypatch, tmp_path, f"document['params']['Body'] = 'three'; {SAVE}")
     result = run("dlq", "edit", one.message_id, "--yes", "--reason", "typo")
     assert result.exit_code == 0
     assert '+    "Body": "three",' in result.stdout
     assert NUMBER not in result.stdout + result.stderr
-    (new,) = letters.all()
+    (new,) = dead_letters.all()
     assert "three" in new["Body"]
     assert new["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no customer"
     record = read(the_journal(home, "edit"))
     assert (record.reason, record.stages()) == ("typo", {Stage.DELETED: 1})
 
     assert run("dlq", "restore", record.run_id, "--yes").exit_code == 0
-    assert before[0] in letters.contents()
+    assert before[0] in dead_letters.contents()
 
 
 @pytest.mark.parametrize(
@@ -364,7 +380,7 @@ def test_an_edit_shows_the_difference_and_replaces_the_letter(
 )
 def test_an_edit_that_is_none_changes_nothing_and_says_so(  # noqa: PLR0917  # fixtures
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     tmp_path: Path,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -373,25 +389,25 @@ def test_an_edit_that_is_none_changes_nothing_and_says_so(  # noqa: PLR0917  # f
     says: str,
 ) -> None:
     one = message()
-    letters.put(one)
-    before = letters.contents()
+    dead_letters.put(one)
+    before = dead_letters.contents()
     editor(monkeypatch, tmp_path, code)
     result = run("dlq", "edit", one.message_id)
     assert result.exit_code == exit_code
     assert says in result.stdout + result.stderr
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
     assert not (home / "runs").exists()
 
 
 def test_a_completed_message_is_not_edited(
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     complete: Callable[[PilotMessage], None],
 ) -> None:
     one = message()
-    letters.put(one)
+    dead_letters.put(one)
     complete(one)
     editor(monkeypatch, tmp_path, "raise SystemExit('the editor must not be started')")
     result = run("dlq", "edit", one.message_id, "--yes")
@@ -401,10 +417,10 @@ def test_a_completed_message_is_not_edited(
 
 
 def test_an_editor_that_is_missing_is_said(
-    run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch
+    run: Run, dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = message()
-    letters.put(one)
+    dead_letters.put(one)
     monkeypatch.setenv("VISUAL", "no-such-editor --wait")
     result = run("dlq", "edit", one.message_id)
     assert result.exit_code == 2
@@ -412,24 +428,24 @@ def test_an_editor_that_is_missing_is_said(
 
 
 def test_without_a_terminal_no_editor_is_guessed(
-    run: Run, letters: Letters, monkeypatch: pytest.MonkeyPatch
+    run: Run, dead_letters: DeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """vi, started by cron, would wait for ever."""
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.delenv("EDITOR", raising=False)
     one = message()
-    letters.put(one)
-    before = letters.contents()
+    dead_letters.put(one)
+    before = dead_letters.contents()
     result = run("dlq", "edit", one.message_id, "--yes")
     assert result.exit_code == 5
     assert result.stderr.endswith(
         "error: there is no terminal to edit at. Nothing was changed\nhint: set EDITOR to a program\n"
     )
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
 def test_the_journal_of_a_restore_names_what_is_not_known(
-    run: Run, letters: Letters, three: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, dead_letters: DeadLetters, three: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The queue went away between the plan and the sending."""
     run("dlq", "discard", "--group", "G1", "--yes")
@@ -449,7 +465,7 @@ def test_the_journal_of_a_restore_names_what_is_not_known(
     assert result.document["error"]["code"] == "partly_failed"
     assert (
         boto3.client("sqs", region_name=REGION).get_queue_attributes(
-            QueueUrl=letters.url, AttributeNames=["ApproximateNumberOfMessages"]
+            QueueUrl=dead_letters.url, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]["ApproximateNumberOfMessages"]
         == "1"
     )

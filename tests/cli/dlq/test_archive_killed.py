@@ -16,7 +16,7 @@ import urllib3
 from b2bpilot.local.emulator_process import free_port
 from b2bpilot.ops.runs.record import Stage, read
 from tests.cli.conftest import OUTPUTS, REGION, Result, create_stack
-from tests.cli.dlq.dead_letters import Letters
+from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 
 ACCOUNT = "123456789012"
@@ -100,12 +100,12 @@ def finished(process: subprocess.Popen[str]) -> Result:
 def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, endpoint: str) -> None:
     """kill -9 of a discard and of its restore, each at three moments, and each brought to its end by `runs resume`."""
     home, count = tmp_path / "pilot", 200
-    letters = Letters()
-    outputs = {**OUTPUTS, "DeadLetterQueueUrl": letters.url, "TopicArn": "arn:x", "SecretArn": "arn:y"}
+    dead_letters = DeadLetters()
+    outputs = {**OUTPUTS, "DeadLetterQueueUrl": dead_letters.url, "TopicArn": "arn:x", "SecretArn": "arn:y"}
     create_stack("staging", outputs)
     for number in range(count):
-        letters.put(message(params={"Body": str(number)}))
-    before = letters.contents()
+        dead_letters.put(message(params={"Body": str(number)}))
+    before = dead_letters.contents()
     assert len(before) == count
 
     run_id = killed_until_done(
@@ -116,13 +116,13 @@ def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, 
         moments=(count + 5, 20, 45),
         exit_code=4,
     )
-    assert letters.contents() == []
+    assert dead_letters.contents() == []
     assert read(the_journal(home, "discard")).stages() == {Stage.DELETED: count}
 
     killed_until_done(
         home, endpoint, "restore", ["dlq", "restore", run_id, "--yes"], moments=(1, 20, 45), exit_code=0
     )
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
 def killed_until_done(

@@ -14,27 +14,27 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from tests.cli.conftest import Run, Staging
-from tests.cli.dlq.dead_letters import Letters, editor
+from tests.cli.dlq.dead_letters import DeadLetters, editor
 from tests.events import message, sns_event
 
 NOBODY_THERE = "postgresql://me@127.0.0.1:9/none"
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeadLetters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    return Letters()
+    return DeadLetters()
 
 
 @pytest.fixture
-def failed(letters: Letters, database: DatabaseManager) -> PilotMessage:
+def failed(dead_letters: DeadLetters, database: DatabaseManager) -> PilotMessage:
     """A message that failed: its row, and its dead letter."""
     one = message()
     claim = database.claim(one, lease=timedelta(seconds=60))
     assert claim is not None
     database.fail(claim, "no customer")
-    letters.put(one)
+    dead_letters.put(one)
     return one
 
 
@@ -50,7 +50,7 @@ def the_run(tmp_path: Path, command: str) -> str:
 
 
 def test_a_discarded_message_is_discarded_until_its_run_is_restored(
-    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
 ) -> None:
     result = run("dlq", "discard", "--group", "G1", "--yes", "-o", "json")
     assert result.exit_code == 0
@@ -72,16 +72,16 @@ def test_a_discarded_message_is_discarded_until_its_run_is_restored(
         SubmissionStatus.FAILED,
         None,
     )
-    assert len(letters.all()) == 1
+    assert len(dead_letters.all()) == 1
 
 
-def test_without_a_database_the_letter_is_deleted_and_the_end_says_what_may_follow(
-    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+def test_without_a_database_the_dead_letter_is_deleted_and_the_end_says_what_may_follow(
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
 ) -> None:
     result = run("dlq", "discard", "--group", "G1", "--yes", "--database-url", NOBODY_THERE)
     assert result.exit_code == 4
     assert "of 1 of the messages: row not marked: the stale processor may publish it again" in result.stderr
-    assert letters.all() == []
+    assert dead_letters.all() == []
     run_id = the_run(tmp_path, "discard")
 
     result = run("runs", "resume", run_id, "--yes")
@@ -91,7 +91,7 @@ def test_without_a_database_the_letter_is_deleted_and_the_end_says_what_may_foll
 
 
 def test_on_a_table_that_is_not_migrated_the_migration_is_named_before_the_resume(
-    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
 ) -> None:
     with database.connection.use() as connection:
         connection.execute("ALTER TABLE b2b_pilot_user_submissions DROP COLUMN discarded_by")
@@ -105,7 +105,7 @@ def test_on_a_table_that_is_not_migrated_the_migration_is_named_before_the_resum
 
 
 def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_said(
-    run: Run, letters: Letters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage, database: DatabaseManager, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy.jsonl"
     assert run("dlq", "export", str(copy)).exit_code == 0
@@ -119,7 +119,7 @@ def test_a_message_that_is_restored_from_an_export_stays_discarded_and_that_is_s
 
 @pytest.mark.parametrize("command", ["restore", "discard --message-id", "runs resume"])
 def test_every_plan_that_changes_rows_names_the_database(
-    run: Run, letters: Letters, failed: PilotMessage, tmp_path: Path, command: str
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage, tmp_path: Path, command: str
 ) -> None:
     named = ["--database-url", NOBODY_THERE] if command == "runs resume" else []
     if command != "discard --message-id":
@@ -136,22 +136,22 @@ def test_every_plan_that_changes_rows_names_the_database(
 
 
 def test_a_dead_letter_that_somebody_adopts_is_discarded_in_a_named_database(
-    run: Run, letters: Letters, database: DatabaseManager
+    run: Run, dead_letters: DeadLetters, database: DatabaseManager
 ) -> None:
     gone = f"arn:aws:sns:eu-west-1:123456789012:b2b-topic-staging:{'0' * 36}"
     event = sns_event(message())
     event["Records"][0]["EventSubscriptionArn"] = gone
-    letters.put(json.dumps(event))
+    dead_letters.put(json.dumps(event))
     result = run("dlq", "discard", "--adopt", gone, "--group", "G1", "--dry-run", "-o", "json")
     assert result.exit_code == 0, result.stderr
     assert result.document["plan"]["letters"] == 1
     assert result.document["plan"]["database"]["proven"] is True
 
 
-def test_the_plan_names_other_letters_of_the_same_messages(
-    run: Run, letters: Letters, failed: PilotMessage
+def test_the_plan_names_other_dead_letters_of_the_same_messages(
+    run: Run, dead_letters: DeadLetters, failed: PilotMessage
 ) -> None:
-    letters.put(failed, error="another cause")
+    dead_letters.put(failed, error="another cause")
     result = run("dlq", "discard", "--group", "G1", "--dry-run")
     assert result.exit_code == 0
     assert "1 dead letter more of the same messages in the queue, not discarded" in result.stderr
@@ -159,7 +159,7 @@ def test_the_plan_names_other_letters_of_the_same_messages(
 
 def test_an_edited_message_is_out_of_the_stale_processors_hands_and_can_be_stored(  # noqa: PLR0917  # fixtures
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     failed: PilotMessage,
     database: DatabaseManager,
     tmp_path: Path,
@@ -182,10 +182,10 @@ def test_an_edited_message_is_out_of_the_stale_processors_hands_and_can_be_store
 
 
 def test_an_edit_that_cannot_write_the_row_says_that_the_original_may_be_published(
-    run: Run, letters: Letters, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     one = message()
-    letters.put(one)
+    dead_letters.put(one)
     another = make_conninfo(database_url, dbname="postgres")
     editor(
         monkeypatch, tmp_path, "document['params']['Body'] = 'three'; path.write_text(json.dumps(document))"
@@ -198,7 +198,7 @@ def test_an_edit_that_cannot_write_the_row_says_that_the_original_may_be_publish
 
 def test_what_an_edit_without_the_database_left_its_resume_writes(  # noqa: PLR0917  # fixtures
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     failed: PilotMessage,
     database: DatabaseManager,
     database_url: str,
@@ -218,13 +218,13 @@ def test_what_an_edit_without_the_database_left_its_resume_writes(  # noqa: PLR0
     result = run("runs", "resume", run_id, "--yes")
     assert result.exit_code == 0, result.stderr
     assert (row(database, failed).status, row(database, failed).text) == (SubmissionStatus.ABANDONED, "three")
-    assert len(letters.all()) == 1
+    assert len(dead_letters.all()) == 1
     assert "nothing left to do" in run("runs", "resume", run_id, "--yes").stderr
 
 
 def test_a_resumed_edit_leaves_the_row_when_the_edited_dead_letter_is_not_there_any_more(  # noqa: PLR0917  # fixtures
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     failed: PilotMessage,
     database: DatabaseManager,
     database_url: str,
@@ -235,7 +235,7 @@ def test_a_resumed_edit_leaves_the_row_when_the_edited_dead_letter_is_not_there_
     editor(monkeypatch, tmp_path, save)
     another = make_conninfo(database_url, dbname="postgres")
     run("dlq", "edit", failed.message_id, "--yes", "--database-url", another)
-    letters.hold_one()
+    dead_letters.hold_one()
     result = run("runs", "resume", the_run(tmp_path, "edit"), "--yes")
     assert result.exit_code == 4
     assert "The row is left as it is" in result.stderr

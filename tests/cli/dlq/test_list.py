@@ -25,7 +25,7 @@ NUMBER = "whatsapp:+15005550006"
 LONG = "Please deliver to the back entrance, the front is closed until Monday"
 
 
-class Letters:
+class DeadLetters:
     """The dead-letter queue of `staging`."""
 
     def __init__(self) -> None:
@@ -56,14 +56,14 @@ class Letters:
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> Letters:
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> DeadLetters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
-    return Letters()
+    return DeadLetters()
 
 
 @pytest.fixture(autouse=True)
 def an_sqs_that_answers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.sweep.LONG_POLL_SECONDS", 0)
 
 
 @pytest.fixture
@@ -81,14 +81,16 @@ def rows(staging: Staging, database_url: str) -> Callable[[PilotMessage, str | N
 
 
 @pytest.fixture
-def three_causes(letters: Letters, rows: Callable[[PilotMessage, str | None], None]) -> list[PilotMessage]:
+def three_causes(
+    dead_letters: DeadLetters, rows: Callable[[PilotMessage, str | None], None]
+) -> list[PilotMessage]:
     """Three refused orders, of which one was completed later; one timeout without a row; one that is no message."""
     sent = [message() for _ in range(4)]
     for number, one in enumerate(sent[:3]):
-        letters.put(one, f"order {4711 + number} has no customer")
+        dead_letters.put(one, f"order {4711 + number} has no customer")
         rows(one, None if number == 0 else "no customer")
-    letters.put(sent[3], f"RequestId: {uuid.uuid4()} Error: Task timed out after 300.00 seconds")
-    letters.put("hello")
+    dead_letters.put(sent[3], f"RequestId: {uuid.uuid4()} Error: Task timed out after 300.00 seconds")
+    dead_letters.put("hello")
     return sent
 
 
@@ -110,12 +112,12 @@ def test_the_groups_say_what_failed_what_the_database_knows_and_where_to_look(
 
 
 def test_two_lists_are_the_same_and_everything_can_be_received_at_once(
-    run: Run, letters: Letters, three_causes: list[PilotMessage]
+    run: Run, dead_letters: DeadLetters, three_causes: list[PilotMessage]
 ) -> None:
     first, second = (run("dlq", "list", "-o", "json").document for _ in range(2))
 
     assert first == second
-    assert len(letters.queue.receive(hidden_seconds=30)) == 5
+    assert len(dead_letters.queue.receive(hidden_seconds=30)) == 5
 
 
 def test_json_is_one_document(run: Run, three_causes: list[PilotMessage]) -> None:
@@ -190,7 +192,7 @@ def test_messages_are_named_by_id_or_sid_and_more_than_once(
         (["--limit", "0"], "--limit: '0' is not a number from 1 on"),
     ],
 )
-def test_a_bad_filter_is_refused(run: Run, letters: Letters, options: list[str], said: str) -> None:
+def test_a_bad_filter_is_refused(run: Run, dead_letters: DeadLetters, options: list[str], said: str) -> None:
     result = run("dlq", "list", *options)
 
     assert result.exit_code == 2
@@ -204,20 +206,20 @@ def test_a_group_that_is_not_there_is_an_error(run: Run, three_causes: list[Pilo
     assert "error: there is no group G4; the queue has G1 to G3\n" in result.stderr
 
 
-def test_a_field_that_no_letter_has_is_an_error(run: Run, three_causes: list[PilotMessage]) -> None:
+def test_a_field_that_no_dead_letter_has_is_an_error(run: Run, three_causes: list[PilotMessage]) -> None:
     result = run("dlq", "list", "--where", "params.Statsu != 'x'")
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "error: --where: none of the dead letters has params.Statsu\n" in result.stderr
 
 
-def test_one_letter_is_one_letter(run: Run, letters: Letters) -> None:
-    letters.put(message())
+def test_one_dead_letter_is_one_dead_letter(run: Run, dead_letters: DeadLetters) -> None:
+    dead_letters.put(message())
 
     assert "Saw 1 of about 1 dead letter in 1 group.\n" in run("dlq", "list").stderr
 
 
-def test_an_empty_queue_is_said(run: Run, letters: Letters) -> None:
+def test_an_empty_queue_is_said(run: Run, dead_letters: DeadLetters) -> None:
     result = run("dlq", "list", "--exit-code")
 
     assert (result.exit_code, result.stdout) == (0, "")
@@ -231,7 +233,7 @@ def test_the_exit_code_says_whether_there_are_any(
     assert run("dlq", "list", "--exit-code", *options).exit_code == code
 
 
-def test_letters_are_listed_without_a_database(run: Run, three_causes: list[PilotMessage]) -> None:
+def test_dead_letters_are_listed_without_a_database(run: Run, three_causes: list[PilotMessage]) -> None:
     result = run("dlq", "list", "--database-url", "postgresql://u:secretword@127.0.0.1:1/x")
 
     assert result.exit_code == 0
@@ -240,19 +242,19 @@ def test_letters_are_listed_without_a_database(run: Run, three_causes: list[Pilo
     assert "secretword" not in result.stderr
 
 
-def test_a_redrive_policy_of_the_queue_is_warned_of(run: Run, letters: Letters) -> None:
-    letters.move_on_after(9)
+def test_a_redrive_policy_of_the_queue_is_warned_of(run: Run, dead_letters: DeadLetters) -> None:
+    dead_letters.move_on_after(9)
     assert (
         "Warning: this queue has a redrive policy of its own. SQS moves what was received 9 times to second"
         in run("dlq", "list").stderr
     )
 
 
-def test_a_letter_is_shown_in_full(
-    run: Run, letters: Letters, rows: Callable[[PilotMessage, str | None], None]
+def test_a_dead_letter_is_shown_in_full(
+    run: Run, dead_letters: DeadLetters, rows: Callable[[PilotMessage, str | None], None]
 ) -> None:
     sent = message(params={"Body": LONG})
-    letters.put(
+    dead_letters.put(
         sent, f"no customer for {NUMBER}", redrive={"run_id": "20261123T194501Z-redrive-3f9a", "attempt": 1}
     )
     rows(sent, f"no customer for {NUMBER}")
@@ -276,9 +278,9 @@ def test_a_letter_is_shown_in_full(
     assert LONG not in result.stdout
 
 
-def test_reveal_shows_numbers_and_texts(run: Run, letters: Letters) -> None:
+def test_reveal_shows_numbers_and_texts(run: Run, dead_letters: DeadLetters) -> None:
     sent = message(params={"Body": LONG})
-    letters.put(sent, f"no customer for {NUMBER}")
+    dead_letters.put(sent, f"no customer for {NUMBER}")
     shown = run("dlq", "show", sent.message_id, "--reveal", "-o", "json").document["dead_letter"]
 
     assert shown["failure"]["text"] == f"no customer for {NUMBER}"
@@ -286,9 +288,9 @@ def test_reveal_shows_numbers_and_texts(run: Run, letters: Letters) -> None:
     assert (shown["row_state"], shown["row"]) == ("not stored", None)
 
 
-def test_the_log_lines_of_the_run_are_shown(run: Run, letters: Letters) -> None:
+def test_the_log_lines_of_the_run_are_shown(run: Run, dead_letters: DeadLetters) -> None:
     sent = message()
-    letters.put(sent, "boom")
+    dead_letters.put(sent, "boom")
     write_log(
         {"requestId": REQUEST_ID, "level": "ERROR", "message": "Processing failed", "error": f"of {NUMBER}"},
         {"requestId": "another", "level": "INFO", "message": "Stored"},
@@ -316,10 +318,12 @@ def write_log(*lines: dict[str, Any]) -> None:
     )
 
 
-def test_of_several_letters_of_a_message_the_newest_is_shown(run: Run, letters: Letters) -> None:
+def test_of_several_dead_letters_of_a_message_the_newest_is_shown(
+    run: Run, dead_letters: DeadLetters
+) -> None:
     sent = message()
-    letters.put(sent, "the first")
-    newest = letters.put(sent, "the second")
+    dead_letters.put(sent, "the first")
+    newest = dead_letters.put(sent, "the second")
     shown = run("dlq", "show", sent.message_id, "-o", "json").document["dead_letter"]
 
     assert shown["others"] == 1
@@ -327,10 +331,10 @@ def test_of_several_letters_of_a_message_the_newest_is_shown(run: Run, letters: 
 
 
 def test_a_completed_message_would_only_be_removed(
-    run: Run, letters: Letters, rows: Callable[[PilotMessage, str | None], None]
+    run: Run, dead_letters: DeadLetters, rows: Callable[[PilotMessage, str | None], None]
 ) -> None:
     sent = message()
-    letters.put(sent, "boom")
+    dead_letters.put(sent, "boom")
     rows(sent, None)
     assert (
         "only remove it from the queue: the message is completed"
@@ -338,26 +342,28 @@ def test_a_completed_message_would_only_be_removed(
     )
 
 
-def test_a_letter_that_cannot_be_read_is_shown_with_the_reason(run: Run, letters: Letters) -> None:
-    letter_id = letters.put("hello, I am no message but a text of somebody +15005550006")
-    result = run("dlq", "show", letter_id)
+def test_a_dead_letter_that_cannot_be_read_is_shown_with_the_reason(
+    run: Run, dead_letters: DeadLetters
+) -> None:
+    dead_letter_id = dead_letters.put("hello, I am no message but a text of somebody +15005550006")
+    result = run("dlq", "show", dead_letter_id)
 
     assert "unreadable     the body is not JSON" in result.stdout
     assert "redrive would  leave it: the body is not JSON" in result.stdout
     assert "somebody" not in result.stdout
 
 
-def test_a_letter_is_shown_without_a_database(run: Run, letters: Letters) -> None:
+def test_a_dead_letter_is_shown_without_a_database(run: Run, dead_letters: DeadLetters) -> None:
     sent = message()
-    letters.put(sent, "boom")
+    dead_letters.put(sent, "boom")
     result: Result = run("dlq", "show", sent.message_id, "--database-url", "postgresql://127.0.0.1:1/x")
 
     assert result.exit_code == 0
     assert "row            unknown, the database could not be asked: no connection to" in result.stdout
 
 
-def test_a_letter_that_is_not_there_is_an_error(run: Run, letters: Letters) -> None:
-    letters.put(message(), "boom")
+def test_a_dead_letter_that_is_not_there_is_an_error(run: Run, dead_letters: DeadLetters) -> None:
+    dead_letters.put(message(), "boom")
     wanted = message().message_id
     result = run("dlq", "show", wanted)
 

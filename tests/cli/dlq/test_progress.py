@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from b2bpilot.cli.dlq.progress import RedriveDisplay
-from b2bpilot.ops.dead_letters.engine import Handled, StageDone
-from b2bpilot.ops.dead_letters.pace import Limits, Pace
-from b2bpilot.ops.dead_letters.redrive import Watch
-from b2bpilot.ops.dead_letters.routes import Sent, Verdict
-from tests.ops.dead_letters.world import letter
+from b2bpilot.ops.redrive.routes import Sent, Verdict
+from b2bpilot.ops.redrive.run import Watch
+from b2bpilot.ops.redrive.stages import Handled, StageDone
+from b2bpilot.ops.sending.pace import Limits, Pace
+from tests.ops.dead_letters.deployment import dead_letter
 
 
 def watched(*, live: bool) -> tuple[list[str], Watch]:
@@ -15,9 +15,9 @@ def watched(*, live: bool) -> tuple[list[str], Watch]:
     return lines, RedriveDisplay(lines.append, pace=Pace(Limits()), live=live).watch()
 
 
-def test_a_stage_says_that_there_are_more_letters_than_it_knows_of_until_the_last_window() -> None:
+def test_a_stage_says_that_there_are_more_dead_letters_than_it_knows_of_until_the_last_window() -> None:
     lines, watch = watched(live=False)
-    sent = [Handled(letter=letter(), sent=Sent(verdict=Verdict.PROCESSED))]
+    sent = [Handled(dead_letter=dead_letter(), sent=Sent(verdict=Verdict.PROCESSED))]
 
     for window, more in enumerate((True, False), start=1):
         watch.window(1_000, more)
@@ -27,7 +27,7 @@ def test_a_stage_says_that_there_are_more_letters_than_it_knows_of_until_the_las
     assert lines == ["stage 1: 1 sent; 1 of 1,000+", "stage 2: 1 sent; 2 of 2,000"]
 
 
-def test_a_terminal_says_that_the_next_letters_are_being_taken() -> None:
+def test_a_terminal_says_that_the_next_dead_letters_are_being_taken() -> None:
     lines, watch = watched(live=True)
 
     watch.proof(1_000, 1_000)

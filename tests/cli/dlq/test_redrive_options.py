@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 def test_a_rate_that_is_no_number_is_refused(run: Run, rate: str) -> None:
     result = run("dlq", "redrive", "-e", "staging", "--yes", "--rate", rate)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"error: --rate: {rate} is not a number of letters per second\n"
+    assert result.stderr == f"error: --rate: {rate} is not a number of dead letters per second\n"
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "fast"])

@@ -6,8 +6,8 @@ import pytest
 
 from b2bpilot.cli.dlq.redrive_report import told
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters.redriving import require_everything_completed
-from b2bpilot.ops.dead_letters.summary import Summary
+from b2bpilot.ops.redrive.prepare import require_everything_completed
+from b2bpilot.ops.redrive.summary import Summary
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,18 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from lambdas.background_processor import handler as processor
 from tests.cli.conftest import Run, Staging
-from tests.cli.dlq.dead_letters import Letters, at_a_terminal
+from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal
 from tests.events import message
 
 HERE = ("--local", "--yes")
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeadLetters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    monkeypatch.setattr("b2bpilot.ops.dead_letters.look.LONG_POLL_SECONDS", 0)
-    return Letters()
+    monkeypatch.setattr("b2bpilot.ops.dead_letters.sweep.LONG_POLL_SECONDS", 0)
+    return DeadLetters()
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def statuses(database_url: str) -> Callable[[], dict[SubmissionStatus, int]]:
 
 
 @pytest.fixture
-def begun(home: Path, letters: Letters) -> Callable[..., Journal]:
+def begun(home: Path, dead_letters: DeadLetters) -> Callable[..., Journal]:
     """A replay that was interrupted after these entries."""
 
     def begun(*entries: dict[str, object], file: Path | None = None, planned: int) -> Journal:
@@ -74,7 +74,7 @@ def the_journal(home: Path) -> Path:
 
 @pytest.fixture(params=["queue", "file"])
 def source(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Callable[[], list[str]]:
-    """Where the copies come from: the options, once all letters are in the queue."""
+    """Where the copies come from: the options, once all dead letters are in the queue."""
 
     def source() -> list[str]:
         if request.param == "queue":
@@ -85,11 +85,11 @@ def source(request: pytest.FixtureRequest, run: Run, tmp_path: Path) -> Callable
     return source
 
 
-def test_a_group_is_processed_and_no_other_letter(
-    run: Run, letters: Letters, statuses: Any, source: Any
+def test_a_group_is_processed_and_no_other_dead_letter(
+    run: Run, dead_letters: DeadLetters, statuses: Any, source: Any
 ) -> None:
-    ids = [letters.put(message(), error="frequent") for _ in range(3)]
-    rare = letters.put(message(), error="rare")
+    ids = [dead_letters.put(message(), error="frequent") for _ in range(3)]
+    rare = dead_letters.put(message(), error="rare")
     options = source()
     result = run("dlq", "replay", *options, "--group", "G2", *HERE, "-o", "json")
     assert result.exit_code == 0
@@ -97,7 +97,7 @@ def test_a_group_is_processed_and_no_other_letter(
     assert result.document["plan"]["group"] == {"group": "G2", "kind": "exception", "error": "rare"}
     assert "1 dead letter of group G2 (exception: rare)" in result.stderr
     assert statuses() == {SubmissionStatus.COMPLETED: 1}
-    assert {each["MessageId"] for each in letters.all()} == {*ids, rare}
+    assert {each["MessageId"] for each in dead_letters.all()} == {*ids, rare}
 
     result = run("dlq", "replay", *options, "--group", "G99", *HERE)
     assert result.exit_code == 2
@@ -106,14 +106,14 @@ def test_a_group_is_processed_and_no_other_letter(
 
 
 def test_only_the_oldest_thousand_are_taken_and_it_is_said(
-    run: Run, letters: Letters, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, tmp_path: Path
 ) -> None:
-    letters.put(message())
+    dead_letters.put(message())
     path = tmp_path / "letters.jsonl"
     assert run("dlq", "export", str(path)).exit_code == 0
     (line,) = path.read_text().splitlines()
-    (id_,) = [each["MessageId"] for each in letters.all()]
-    path.write_text("".join(line.replace(id_, f"letter-{n}") + "\n" for n in range(1_500)))
+    (id_,) = [each["MessageId"] for each in dead_letters.all()]
+    path.write_text("".join(line.replace(id_, f"dead letter-{n}") + "\n" for n in range(1_500)))
 
     result = run("dlq", "replay", "--file", str(path), "--dry-run")
     assert result.exit_code == 0
@@ -124,9 +124,9 @@ def test_only_the_oldest_thousand_are_taken_and_it_is_said(
 
 
 def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
-    run: Run, letters: Letters, home: Path, source: Any
+    run: Run, dead_letters: DeadLetters, home: Path, source: Any
 ) -> None:
-    good, unreadable = letters.put(message()), letters.put("hello")
+    good, unreadable = dead_letters.put(message()), dead_letters.put("hello")
     result = run("dlq", "replay", *source(), *HERE, "-o", "json")
     assert result.exit_code == 4
     assert {one["queue_message_id"]: one["verdict"] for one in result.document["replayed"]} == {
@@ -145,18 +145,18 @@ def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
     assert "1 more went well" in shown.stderr
 
 
-def test_letters_of_which_none_can_be_read_are_no_run_and_no_success(
-    run: Run, letters: Letters, home: Path
+def test_dead_letters_of_which_none_can_be_read_are_no_run_and_no_success(
+    run: Run, dead_letters: DeadLetters, home: Path
 ) -> None:
-    letters.put("hello")
+    dead_letters.put("hello")
     result = run("dlq", "replay", *HERE)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error: of 1 dead letter, none can be read" in result.stderr
     assert not home.exists()
 
 
-def test_people_are_shown_what_failed(run: Run, letters: Letters, statuses: Any) -> None:
-    good, bad = letters.put(message()), letters.put(message(params={"NumMedia": "two"}))
+def test_people_are_shown_what_failed(run: Run, dead_letters: DeadLetters, statuses: Any) -> None:
+    good, bad = dead_letters.put(message()), dead_letters.put(message(params={"NumMedia": "two"}))
     result = run("dlq", "replay", *HERE)
     assert result.exit_code == 4
     assert bad in result.stdout
@@ -166,30 +166,30 @@ def test_people_are_shown_what_failed(run: Run, letters: Letters, statuses: Any)
     assert statuses() == {SubmissionStatus.COMPLETED: 1, SubmissionStatus.FAILED: 1}
 
 
-def test_letters_that_somebody_hides_are_said(run: Run, letters: Letters) -> None:
+def test_dead_letters_that_somebody_hides_are_said(run: Run, dead_letters: DeadLetters) -> None:
     for _ in range(3):
-        letters.put(message())
-    letters.hold_one()
+        dead_letters.put(message())
+    dead_letters.hold_one()
     result = run("dlq", "replay", *HERE)
     assert result.exit_code == 4
     assert "Saw 2 of about 3 dead letters: the others are held by another consumer" in result.stderr
 
 
-def test_that_none_matches_is_said_only_when_all_were_seen(run: Run, letters: Letters) -> None:
-    letters.put(message())
-    letters.hold_one()
+def test_that_none_matches_is_said_only_when_all_were_seen(run: Run, dead_letters: DeadLetters) -> None:
+    dead_letters.put(message())
+    dead_letters.hold_one()
     assert "None of those that were looked at matches." in run("dlq", "replay", *HERE).stderr
 
 
-def test_a_limit_that_was_reached_may_have_left_some(run: Run, letters: Letters) -> None:
+def test_a_limit_that_was_reached_may_have_left_some(run: Run, dead_letters: DeadLetters) -> None:
     for _ in range(2):
-        letters.put(message())
+        dead_letters.put(message())
     assert "there may be more" in run("dlq", "replay", "--limit", "1", "--dry-run").stderr
 
 
 def test_a_replay_that_was_interrupted_is_brought_to_its_end(  # noqa: PLR0917  # fixtures
     run: Run,
-    letters: Letters,
+    dead_letters: DeadLetters,
     home: Path,
     statuses: Any,
     source: Any,
@@ -197,7 +197,7 @@ def test_a_replay_that_was_interrupted_is_brought_to_its_end(  # noqa: PLR0917  
 ) -> None:
     """Ctrl-C in the second of four runs of the function."""
     for _ in range(4):
-        letters.put(message())
+        dead_letters.put(message())
     handler, calls = processor.handler, []
 
     def interrupted(event: Any, context: Any) -> Any:
@@ -222,7 +222,7 @@ def test_a_replay_that_was_interrupted_is_brought_to_its_end(  # noqa: PLR0917  
     assert statuses() == {SubmissionStatus.COMPLETED: 4}
     record = read(the_journal(home))
     assert (record.state, record.counts) == (RunState.FINISHED, {"processed": 4})
-    assert len(letters.all()) == 4
+    assert len(dead_letters.all()) == 4
 
     result = run("runs", "resume", run_id, "--yes")
     assert result.exit_code == 0
@@ -230,9 +230,9 @@ def test_a_replay_that_was_interrupted_is_brought_to_its_end(  # noqa: PLR0917  
 
 
 def test_a_resume_says_what_is_gone_and_looks_for_it_again(
-    run: Run, letters: Letters, begun: Any, statuses: Any
+    run: Run, dead_letters: DeadLetters, begun: Any, statuses: Any
 ) -> None:
-    here, gone, failed = letters.put(message()), "gone-1", "failed-1"
+    here, gone, failed = dead_letters.put(message()), "gone-1", "failed-1"
     journal = begun(
         entry("planned", here),
         entry("planned", gone),
@@ -268,5 +268,5 @@ def test_a_replay_that_ended_in_its_plan_is_not_resumed(run: Run, begun: Any) ->
     journal = begun(entry("planned", "a"), planned=2)
     result = run("runs", "resume", journal.run_id, "--yes")
     assert result.exit_code == 5
-    assert "1 of its 2 letters were planned. Nothing was changed" in result.stderr
+    assert "1 of its 2 dead letters were planned. Nothing was changed" in result.stderr
     assert "replay again" in result.stderr

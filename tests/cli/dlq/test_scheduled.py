@@ -12,15 +12,15 @@ from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import folders_of, read_last
 from b2bpilot.ops.runs.durable import exclusive
 from tests.cli.conftest import REGION, Run, Staging
-from tests.cli.dlq.dead_letters import Letters
+from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 
 
 @pytest.fixture
-def letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Letters:
+def dead_letters(staging: Staging, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeadLetters:
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "pilot"))
-    return Letters()
+    return DeadLetters()
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def archived(folder: Path) -> list[str]:
 
 
 def test_each_dead_letter_is_archived_once_and_nothing_new_says_nothing(
-    run: Run, letters: Letters, folder: Path
+    run: Run, dead_letters: DeadLetters, folder: Path
 ) -> None:
-    ids = [letters.put(message()), letters.put("hello")]
+    ids = [dead_letters.put(message()), dead_letters.put("hello")]
     result = run("dlq", "export", "--scheduled")
     assert result.exit_code == 0
     (path,) = folder.glob("dead-letters-*.jsonl")
@@ -46,16 +46,16 @@ def test_each_dead_letter_is_archived_once_and_nothing_new_says_nothing(
 
     result = run("dlq", "export", "--scheduled")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
-    ids.append(letters.put(message()))
+    ids.append(dead_letters.put(message()))
     result = run("dlq", "export", "--scheduled", "-o", "json")
     assert result.exit_code == 0
     assert result.document["exported"]["letters"] == 1
     assert archived(folder) == sorted(ids)
-    assert len(letters.all()) == 3, "they stay in the queue"
+    assert len(dead_letters.all()) == 3, "they stay in the queue"
 
 
 def test_an_empty_queue_says_nothing_to_cron_and_everything_to_programs(
-    run: Run, letters: Letters, folder: Path
+    run: Run, dead_letters: DeadLetters, folder: Path
 ) -> None:
     result = run("dlq", "export", "--scheduled")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
@@ -73,10 +73,10 @@ def test_an_empty_queue_says_nothing_to_cron_and_everything_to_programs(
 
 
 def test_what_was_not_seen_is_not_claimed_and_is_archived_next_time(
-    run: Run, letters: Letters, folder: Path
+    run: Run, dead_letters: DeadLetters, folder: Path
 ) -> None:
-    ids = [letters.put(message()), letters.put(message())]
-    held = letters.hold_one()
+    ids = [dead_letters.put(message()), dead_letters.put(message())]
+    held = dead_letters.hold_one()
     result = run("dlq", "export", "--scheduled")
     assert result.exit_code == 4
     assert "perhaps not all of them: 1 of about 2 dead letters could be seen" in result.stderr
@@ -89,8 +89,8 @@ def test_what_was_not_seen_is_not_claimed_and_is_archived_next_time(
     assert archived(folder) == [id_ for id_ in ids if id_ != held]
 
 
-def test_two_at_once_are_refused(run: Run, letters: Letters, folder: Path) -> None:
-    letters.put(message())
+def test_two_at_once_are_refused(run: Run, dead_letters: DeadLetters, folder: Path) -> None:
+    dead_letters.put(message())
     with exclusive(folder / ".lock", "a scheduled export"):
         result = run("dlq", "export", "--scheduled")
     assert result.exit_code == 5
@@ -100,25 +100,29 @@ def test_two_at_once_are_refused(run: Run, letters: Letters, folder: Path) -> No
 
 @pytest.mark.parametrize("arguments", [["--group", "G1"], ["--limit", "1"], ["-"]])
 def test_a_part_of_the_queue_is_no_scheduled_export(
-    run: Run, letters: Letters, folder: Path, arguments: list[str]
+    run: Run, dead_letters: DeadLetters, folder: Path, arguments: list[str]
 ) -> None:
     assert run("dlq", "export", "--scheduled", *arguments).exit_code == 2
     assert not folder.exists()
 
 
-def test_an_export_without_a_file_is_wrong_usage(run: Run, letters: Letters) -> None:
+def test_an_export_without_a_file_is_wrong_usage(run: Run, dead_letters: DeadLetters) -> None:
     assert run("dlq", "export").exit_code == 2
 
 
-def test_a_folder_that_cannot_be_made_is_said_in_a_line(run: Run, letters: Letters, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_said_in_a_line(
+    run: Run, dead_letters: DeadLetters, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     result = run("dlq", "export", "--scheduled", str(tmp_path / "file" / "folder"))
     assert result.exit_code != 0
     assert len(result.stderr.splitlines()) <= 2
 
 
-def test_letters_of_a_broken_archive_are_copied_again(run: Run, letters: Letters, folder: Path) -> None:
-    id_ = letters.put(message())
+def test_dead_letters_of_a_broken_archive_are_copied_again(
+    run: Run, dead_letters: DeadLetters, folder: Path
+) -> None:
+    id_ = dead_letters.put(message())
     run("dlq", "export", "--scheduled")
     (path,) = folder.glob("dead-letters-*.jsonl")
     path.write_text("no JSON\n")
@@ -129,18 +133,22 @@ def test_letters_of_a_broken_archive_are_copied_again(run: Run, letters: Letters
     assert any(id_ in text for text in texts)
 
 
-def test_what_sqs_deleted_comes_back_from_an_archive(run: Run, letters: Letters, folder: Path) -> None:
-    letters.put(message())
-    before = letters.contents()
+def test_what_sqs_deleted_comes_back_from_an_archive(
+    run: Run, dead_letters: DeadLetters, folder: Path
+) -> None:
+    dead_letters.put(message())
+    before = dead_letters.contents()
     run("dlq", "export", "--scheduled")
-    boto3.client("sqs", region_name=REGION).purge_queue(QueueUrl=letters.url)
+    boto3.client("sqs", region_name=REGION).purge_queue(QueueUrl=dead_letters.url)
     (path,) = folder.glob("dead-letters-*.jsonl")
     assert run("dlq", "restore", str(path), "--yes").exit_code == 0
-    assert letters.contents() == before
+    assert dead_letters.contents() == before
 
 
-def test_archives_may_be_kept_in_a_folder_of_ones_own(run: Run, letters: Letters, tmp_path: Path) -> None:
-    letters.put(message())
+def test_archives_may_be_kept_in_a_folder_of_ones_own(
+    run: Run, dead_letters: DeadLetters, tmp_path: Path
+) -> None:
+    dead_letters.put(message())
     own = tmp_path / "kept"
     assert run("dlq", "export", "--scheduled", str(own)).exit_code == 0
     assert len(archived(own)) == 1
@@ -149,10 +157,10 @@ def test_archives_may_be_kept_in_a_folder_of_ones_own(run: Run, letters: Letters
 
 
 def test_a_folder_that_the_export_did_not_make_keeps_its_mode(
-    run: Run, letters: Letters, tmp_path: Path
+    run: Run, dead_letters: DeadLetters, tmp_path: Path
 ) -> None:
     """An operator names /var/backups: the first round found it closed to everybody else."""
-    letters.put(message())
+    dead_letters.put(message())
     own = tmp_path / "backups"
     own.mkdir()
     own.chmod(0o775)

@@ -166,7 +166,7 @@ def test_drift_is_reported_and_nothing_is_run(run: Run, migrated: str) -> None:
     )
 
 
-def test_an_invalid_index_is_found_and_mended(run: Run, old: str) -> None:
+def test_an_invalid_index_is_found_and_fixed(run: Run, old: str) -> None:
     with connect(old) as connection:
         leave_an_invalid_index(connection)
         plan = run("migrate")

@@ -52,7 +52,7 @@ def test_it_is_migrated_and_verified(run: Run, old: str) -> None:
     assert run("migrate", "--status", "--exit-code").exit_code == 0
 
 
-def test_an_invalid_index_is_mended(run: Run, old: str) -> None:
+def test_an_invalid_index_is_fixed(run: Run, old: str) -> None:
     with connect(old) as connection:
         leave_an_invalid_index(connection)
         assert run("migrate", "--yes").exit_code == 0

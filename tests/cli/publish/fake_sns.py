@@ -44,7 +44,7 @@ class FakeAws(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         self.refuse, self.throttle_first, self.silent_batches, self.denied = None, 0, frozenset(), False
 
 

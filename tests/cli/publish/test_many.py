@@ -69,7 +69,7 @@ def test_one_refused_entry_of_ten_is_listed_and_alone_sent_again(run: Run, aws: 
     assert by_outcome(result) == {"accepted": set(aws.taken), "failed": aws.refused}
     assert len(aws.refused) == 10
     assert result.document["error"]["code"] == "partly_failed"
-    aws.mend()
+    aws.fix()
     again = resume(run, result)
     assert again.exit_code == 0
     assert by_outcome(again) == {"accepted": aws.refused}
@@ -86,7 +86,7 @@ def test_what_got_no_answer_is_unknown_and_sent_again_under_its_id(run: Run, aws
         result.document["published"] | {"accepted": 30, "unknown": 20, "failed": 0}
         == result.document["published"]
     )
-    aws.mend()
+    aws.fix()
     again = resume(run, result)
     assert again.exit_code == 0
     assert {id_ for id_, times in aws.taken.items() if times == 2} == aws.silent
@@ -120,7 +120,7 @@ def test_who_may_not_publish_is_told_once_and_nothing_more_is_tried(run: Run, aw
     assert result.exit_code == 1
     assert result.document["error"]["code"] == "aws_denied"
     assert result.document["published"]["never_sent"] == 990
-    aws.mend()
+    aws.fix()
     assert resume(run, result).document["published"]["accepted"] == 1000
 
 
@@ -134,7 +134,7 @@ def test_a_finished_run_has_nothing_to_resume(run: Run, aws: FakeAws) -> None:
 def test_another_process_can_resume_it(run: Run, aws: FakeAws) -> None:
     aws.refuse = "0"
     run_id = publish(run, "--count", "10").document["published"]["run_id"]
-    aws.mend()
+    aws.fix()
     resumed = subprocess.run(
         [sys.executable, "-m", "b2bpilot", "runs", "resume", run_id, "--yes"],
         check=False,

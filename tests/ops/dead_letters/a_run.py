@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from b2bpilot.ops.dead_letters.plan import Decision
-from b2bpilot.ops.dead_letters.redrive import Redrive, Request, Watch
-from b2bpilot.ops.dead_letters.routes import InvokeRoute, Route
-from b2bpilot.ops.dead_letters.summary import Summary
+from b2bpilot.ops.redrive.plan import Decision
+from b2bpilot.ops.redrive.routes import InvokeRoute, Route
+from b2bpilot.ops.redrive.run import Redrive, Request, Watch
+from b2bpilot.ops.redrive.summary import Summary
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
-from tests.ops.dead_letters.world import World
+from tests.ops.dead_letters.deployment import Deployment
 from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -21,8 +21,8 @@ SOON = timedelta(milliseconds=30)
 class Rows:
     """Rows by message id; a message that the world processed is completed."""
 
-    def __init__(self, world: World, rows: Mapping[str, Progress] | None = None) -> None:
-        self.world, self.rows = world, dict(rows or {})
+    def __init__(self, deployment: Deployment, rows: Mapping[str, Progress] | None = None) -> None:
+        self.deployment, self.rows = deployment, dict(rows or {})
 
     proof = PROVEN
 
@@ -33,9 +33,9 @@ class Rows:
         return {one: found for one in message_ids if (found := self._row(one)) is not None}
 
     def _row(self, message_id: str) -> Progress | None:
-        if message_id in self.world.processed:
+        if message_id in self.deployment.processed:
             return progress(message_id, SubmissionStatus.COMPLETED)
-        if message_id in self.world.failed:
+        if message_id in self.deployment.failed:
             return progress(message_id, SubmissionStatus.FAILED, last_error="boom")
         return self.rows.get(message_id)
 
@@ -60,10 +60,10 @@ def progress(message_id: str, status: SubmissionStatus, **changes: object) -> Pr
     return Progress(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def redrive(world: World, rows: Rows, **options: object) -> Redrive:
+def redrive(deployment: Deployment, rows: Rows, **options: object) -> Redrive:
     values = {
-        "queue": world,
-        "route": InvokeRoute(world),
+        "queue": deployment,
+        "route": InvokeRoute(deployment),
         "table": rows,
         "request": Request(wait=timedelta()),
         "wanted": lambda _: True,
@@ -73,14 +73,16 @@ def redrive(world: World, rows: Rows, **options: object) -> Redrive:
     return Redrive(**values)  # type: ignore[arg-type]
 
 
-def decisions(found: Sequence[DeadLetter], world: World, rows: Rows, **options: object) -> list[Decision]:
-    with redrive(world, rows, **options) as run:
+def decisions(
+    found: Sequence[DeadLetter], deployment: Deployment, rows: Rows, **options: object
+) -> list[Decision]:
+    with redrive(deployment, rows, **options) as run:
         _, plan = run.take()
-    by_id = {item.letter.queue_message_id: item.decision for item in plan.items}
+    by_id = {item.dead_letter.queue_message_id: item.decision for item in plan.items}
     return [by_id[one.queue_message_id] for one in found]
 
 
-def whole(world: World, route: Route, journal: Lines | None = None, **request: object) -> Summary:
+def whole(deployment: Deployment, route: Route, journal: Lines | None = None, **request: object) -> Summary:
     """A run of one window, to its end."""
-    with redrive(world, Rows(world), route=route, request=Request(**request)) as run:
+    with redrive(deployment, Rows(deployment), route=route, request=Request(**request)) as run:
         return run.run_all(run.take(), Lines() if journal is None else journal, Watch())

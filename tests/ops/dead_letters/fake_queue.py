@@ -10,7 +10,7 @@ from typing import Any
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.receipts import Receipt
-from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
+from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import message, ours, received, sns_event
 
 
@@ -71,21 +71,21 @@ class FakeQueue:
             found = [n for n, visible_at in enumerate(self.visible_at) if visible_at <= self.now][:10]
             if not found:
                 self.now += wait_seconds
-            letters = [self._hand_out(n, hidden_seconds) for n in found]
+            dead_letters = [self._hand_out(n, hidden_seconds) for n in found]
             self._end(fail_after)
-            return letters
+            return dead_letters
 
-    def extend(self, letters: Sequence[Receipt], seconds: int) -> list[Receipt]:
-        return self._change("extend", letters, seconds)
+    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]:
+        return self._change("extend", dead_letters, seconds)
 
-    def release(self, letters: Sequence[Receipt]) -> list[Receipt]:
-        return self._change("release", letters, 0)
+    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]:
+        return self._change("release", dead_letters, 0)
 
-    def _change(self, call: str, letters: Sequence[Receipt], seconds: int) -> list[Receipt]:
+    def _change(self, call: str, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]:
         with self._lock:
             fail_after = self._begin(call)
-            for letter in letters:
-                self._hide(self._handles[letter.receipt_handle], seconds)
+            for dead_letter in dead_letters:
+                self._hide(self._handles[dead_letter.receipt_handle], seconds)
             self._end(fail_after)
             return []
 
@@ -93,7 +93,7 @@ class FakeQueue:
         handle = f"handle-{next(self._numbers)}"
         self._handles[handle] = n
         self._hide(n, hidden_seconds)
-        return ours(dead_letter({**self.messages[n], "ReceiptHandle": handle}))
+        return ours(read_dead_letter({**self.messages[n], "ReceiptHandle": handle}))
 
     def _hide(self, n: int, seconds: float) -> None:
         self.longest_hidden = max(self.longest_hidden, seconds)

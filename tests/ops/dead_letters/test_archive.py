@@ -21,11 +21,12 @@ from b2bpilot.ops.dead_letters.archive import (
     ArchiveInvalid,
     archive_path,
     archived,
+    dead_letters_in,
     digest,
-    letters_in,
     line,
     read_archive,
 )
+from b2bpilot.ops.dead_letters.causes import Cause, cause_of
 from b2bpilot.ops.dead_letters.discard import (
     Discarded,
     needs_name,
@@ -36,9 +37,9 @@ from b2bpilot.ops.dead_letters.discard import (
 )
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.groups import Cause, cause_of
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
+from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.restore import (
     Decision,
     Restore,
@@ -49,7 +50,6 @@ from b2bpilot.ops.dead_letters.restore import (
 )
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.source import require_same_origin, source_of
-from b2bpilot.ops.dead_letters.whole import whole
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records
@@ -57,7 +57,14 @@ from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.events import received
 from tests.ops.dead_letters.asked_table import NoRows
-from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
+from tests.ops.dead_letters.dead_letter_queue import (
+    ORIGIN,
+    DeadLetterQueue,
+    Killed,
+    SteppedJournal,
+    Steps,
+    dead,
+)
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 COUNT = 25
@@ -80,15 +87,17 @@ def new_journal(home: Path, command: str, steps: Steps) -> Journal:
     return journal
 
 
-def discard(queue: LetterQueue, home: Path, letters: dict[str, str | None]) -> tuple[str, Discarded]:
+def discard(queue: DeadLetterQueue, home: Path, dead_letters: dict[str, str | None]) -> tuple[str, Discarded]:
     with new_journal(home, "discard", queue.steps) as journal:
-        write_plan(journal, letters)
+        write_plan(journal, dead_letters)
         return journal.run_id, run_discard(
-            queue, journal, letters, home=home, origin=ORIGIN, table=NoRows(), known={}
+            queue, journal, dead_letters, home=home, origin=ORIGIN, table=NoRows(), known={}
         )
 
 
-def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_seconds: float = 0) -> Discarded:
+def resume_discard(
+    queue: DeadLetterQueue, home: Path, run: Path, *, patience_seconds: float = 0
+) -> Discarded:
     record = read(run)
     with Journal.reopen(run, operator="ana@laptop") as journal:
         return run_discard(
@@ -104,13 +113,13 @@ def resume_discard(queue: LetterQueue, home: Path, run: Path, *, patience_second
         )
 
 
-def planned_restore(queue: LetterQueue, home: Path, source: str) -> RestorePlan:
+def planned_restore(queue: DeadLetterQueue, home: Path, source: str) -> RestorePlan:
     found = source_of(home, source)
     before = sent_before(records(home, "restore", unreadable=pytest.fail), ORIGIN, HostClock("AWS"))
     return plan_restore(found.path, queue, before=before, discarded=found.discarded, now=NOW)
 
 
-def restore(queue: LetterQueue, home: Path, source: str) -> Restored:
+def restore(queue: DeadLetterQueue, home: Path, source: str) -> Restored:
     plan = planned_restore(queue, home, source)
     with new_journal(home, "restore", queue.steps) as journal:
         restored = Restore(sender=queue, journal=journal).run(plan)
@@ -127,13 +136,15 @@ def ids(messages: list[dict[str, Any]]) -> dict[str, str | None]:
     return {each["MessageId"]: None for each in messages}
 
 
-def test_a_discard_takes_exactly_the_planned_letters(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+def test_a_discard_takes_exactly_the_planned_dead_letters(
+    tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    queue = DeadLetterQueue(messages)
     run_id, result = discard(queue, tmp_path, ids(messages[:20]))
     assert result == Discarded(deleted=20)
     assert set(queue.messages) == {each["MessageId"] for each in messages[20:]}
     assert not queue.hidden, "what was only looked at is visible again"
-    found = {each.queue_message_id: each.body for each in letters_in(archive_path(tmp_path, run_id))}
+    found = {each.queue_message_id: each.body for each in dead_letters_in(archive_path(tmp_path, run_id))}
     assert found == {each["MessageId"]: each["Body"] for each in messages[:20]}
     record = read(tmp_path / "runs" / f"{run_id}.jsonl")
     assert record.stages() == {Stage.DELETED: 20}
@@ -141,7 +152,7 @@ def test_a_discard_takes_exactly_the_planned_letters(tmp_path: Path, messages: l
 
 
 def test_the_archive_is_as_private_as_the_journal(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    run_id, _ = discard(LetterQueue(messages), tmp_path, ids(messages))
+    run_id, _ = discard(DeadLetterQueue(messages), tmp_path, ids(messages))
     path = archive_path(tmp_path, run_id)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -149,7 +160,7 @@ def test_the_archive_is_as_private_as_the_journal(tmp_path: Path, messages: list
 
 
 def test_an_entry_that_sqs_did_not_delete_is_named(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     kept = messages[3]["MessageId"]
     queue.refuse_delete = {kept}
     _, result = discard(queue, tmp_path, ids(messages))
@@ -158,15 +169,15 @@ def test_an_entry_that_sqs_did_not_delete_is_named(tmp_path: Path, messages: lis
     assert set(queue.messages) == {kept}
 
 
-def test_a_letter_that_is_gone_is_named(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages[1:])
+def test_a_dead_letter_that_is_gone_is_named(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
+    queue = DeadLetterQueue(messages[1:])
     _, result = discard(queue, tmp_path, ids(messages))
     assert result.deleted == COUNT - 1
     assert "not in the queue any more" in result.problems[0].reason
 
 
 def test_a_delete_without_an_answer_is_unknown(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     queue.delete_error = AwsError("no answer")
     run_id, result = discard(queue, tmp_path, ids(messages))
     assert result.deleted == 0
@@ -177,7 +188,7 @@ def test_a_delete_without_an_answer_is_unknown(tmp_path: Path, messages: list[di
 def test_a_missing_permission_stops_the_run_and_hides_nothing(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     queue.delete_error = AwsDenied("AWS denied sqs:DeleteMessage")
     with pytest.raises(AwsDenied):
         discard(queue, tmp_path, ids(messages))
@@ -192,7 +203,7 @@ def test_a_discard_killed_at_any_step_loses_nothing_and_is_resumed(
     bodies = {each["MessageId"]: each["Body"] for each in messages}
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = LetterQueue(messages, Steps(kill_at=step, after=after))
+        queue = DeadLetterQueue(messages, Steps(kill_at=step, after=after))
         try:
             discard(queue, home, ids(messages))
         except Killed:
@@ -202,13 +213,13 @@ def test_a_discard_killed_at_any_step_loses_nothing_and_is_resumed(
             return
         (run,) = (home / "runs").glob("*.jsonl")
         kept = set(queue.messages) | archived_ids(home, run.stem)
-        assert kept == set(bodies), f"killed at {step}: every letter is in the queue or in the archive"
+        assert kept == set(bodies), f"killed at {step}: every dead letter is in the queue or in the archive"
         planned = set(read(run).messages)
         queue.expire()
         resume_discard(queue, home, run)
         assert set(queue.messages) == set(bodies) - planned
         if planned:
-            found = Counter(each.queue_message_id for each in letters_in(archive_path(home, run.stem)))
+            found = Counter(each.queue_message_id for each in dead_letters_in(archive_path(home, run.stem)))
             assert found == Counter(planned)
             assert read(run).stages() == {Stage.DELETED: len(planned)}
     pytest.fail("the run has more steps than were tried")
@@ -216,14 +227,14 @@ def test_a_discard_killed_at_any_step_loses_nothing_and_is_resumed(
 
 def archived_ids(home: Path, run_id: str) -> set[str]:
     path = archive_path(home, run_id)
-    return {each.queue_message_id for each in letters_in(path)} if path.exists() else set()
+    return {each.queue_message_id for each in dead_letters_in(path)} if path.exists() else set()
 
 
-def test_a_letter_that_an_interrupted_discard_never_took_is_archived_by_the_resume(
+def test_a_dead_letter_that_an_interrupted_discard_never_took_is_archived_by_the_resume(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
     """It was missed, so the journal says `failed`; that must not be taken for `archived`."""
-    queue = LetterQueue([])
+    queue = DeadLetterQueue([])
     discard(queue, tmp_path, ids(messages[:1]))
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     queue.messages = {messages[0]["MessageId"]: messages[0]}
@@ -231,12 +242,12 @@ def test_a_letter_that_an_interrupted_discard_never_took_is_archived_by_the_resu
     assert archived_ids(tmp_path, run.stem) == {messages[0]["MessageId"]}
 
 
-def test_a_letter_that_a_killed_run_still_hides_is_not_settled_by_counters_that_say_zero(
+def test_a_dead_letter_that_a_killed_run_still_hides_is_not_settled_by_counters_that_say_zero(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
     """It was archived and not deleted; SQS's counters are off, and say that the queue is empty."""
     (raw,) = messages[:1]
-    queue = LetterQueue([raw])
+    queue = DeadLetterQueue([raw])
     queue.delete_error = AwsError("no answer")
     discard(queue, tmp_path, ids([raw]))
     queue.delete_error = None
@@ -253,10 +264,10 @@ def test_a_letter_that_a_killed_run_still_hides_is_not_settled_by_counters_that_
 def test_what_long_polls_do_not_bring_after_the_hidden_time_was_deleted_by_the_killed_run(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages[:1])
+    queue = DeadLetterQueue(messages[:1])
     queue.delete_error = AwsError("no answer")
     discard(queue, tmp_path, ids(messages[:1]))
-    queue = LetterQueue([])
+    queue = DeadLetterQueue([])
     (run,) = (tmp_path / "runs").glob("*.jsonl")
 
     assert resume_discard(queue, tmp_path, run, patience_seconds=PATIENCE_SECONDS).deleted == 1
@@ -268,7 +279,7 @@ def test_what_long_polls_do_not_bring_after_the_hidden_time_was_deleted_by_the_k
 def test_a_discarded_run_comes_back_byte_for_byte(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     messages[0]["MessageAttributes"]["raw"] = {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"}
     messages += [received("not JSON \u2028 \U0001f69a"), received({"schema": 9})]
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     assert not queue.messages
     assert restore(queue, tmp_path, run_id) == Restored(put_back=len(messages))
@@ -283,7 +294,7 @@ def sent_form(raw: dict[str, Any]) -> Outgoing:
 
 
 def test_a_second_restore_sends_nothing(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     restore(queue, tmp_path, run_id)
     plan = planned_restore(queue, tmp_path, run_id)
@@ -294,17 +305,17 @@ def test_a_second_restore_sends_nothing(tmp_path: Path, messages: list[dict[str,
 
 
 def test_the_archive_named_as_a_file_is_the_run(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     found = source_of(tmp_path, str(archive_path(tmp_path, run_id)))
     assert found.record is not None
     assert found.record.run_id == run_id
 
 
-def test_a_letter_that_was_archived_but_not_deleted_is_not_doubled(
+def test_a_dead_letter_that_was_archived_but_not_deleted_is_not_doubled(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     queue.refuse_delete = {messages[3]["MessageId"]}
     run_id, _ = discard(queue, tmp_path, ids(messages))
     assert restore(queue, tmp_path, run_id).put_back == COUNT - 1
@@ -314,7 +325,7 @@ def test_a_letter_that_was_archived_but_not_deleted_is_not_doubled(
 def test_a_refused_entry_is_named_and_sent_by_the_next_restore(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     queue.refuse_send = {7}
     result = restore(queue, tmp_path, run_id)
@@ -328,7 +339,7 @@ def test_a_refused_entry_is_named_and_sent_by_the_next_restore(
 def test_a_send_without_an_answer_is_named_and_found_by_the_next_restore(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     queue.no_answer_after_send = True
     result = restore(queue, tmp_path, run_id)
@@ -343,12 +354,12 @@ def test_a_send_without_an_answer_is_named_and_found_by_the_next_restore(
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_restore_killed_at_any_step_puts_each_letter_back_once(
+def test_a_restore_killed_at_any_step_puts_each_dead_letter_back_once(
     tmp_path: Path, messages: list[dict[str, Any]], after: bool
 ) -> None:
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = LetterQueue(messages)
+        queue = DeadLetterQueue(messages)
         run_id, _ = discard(queue, home, ids(messages))
         queue.expire(Steps(kill_at=step, after=after))
         try:
@@ -368,7 +379,7 @@ def test_a_restore_killed_at_any_step_puts_each_letter_back_once(
 def test_an_export_is_whole_private_and_changes_nothing(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue([*messages, received("not JSON")])
+    queue = DeadLetterQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
     found = export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
     assert path.stat().st_mode & 0o777 == 0o600
@@ -379,18 +390,18 @@ def test_an_export_is_whole_private_and_changes_nothing(
     assert {one["environment"] for one in lines} == {"staging"}
     assert [one["summary"]["error"] for one in lines].count("no customer") == COUNT
     assert lines[0]["system_attributes"]["SentTimestamp"] == messages[0]["Attributes"]["SentTimestamp"]
-    by_id = {each.queue_message_id: each for each in letters_in(path)}
+    by_id = {each.queue_message_id: each for each in dead_letters_in(path)}
     for raw in messages:
-        letter = by_id[raw["MessageId"]].letter
-        assert (letter.body, letter.failure.request_id) == (
+        dead_letter = by_id[raw["MessageId"]].dead_letter
+        assert (dead_letter.body, dead_letter.failure.request_id) == (
             raw["Body"],
             raw["MessageAttributes"]["RequestID"]["StringValue"],
         )
-        assert letter.event is not None, "complete enough to replay"
+        assert dead_letter.event is not None, "complete enough to replay"
 
 
 def test_an_export_of_a_group_holds_that_group_only(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue([*messages, received("not JSON")])
+    queue = DeadLetterQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
     export_to_file(queue, path, Wanted(selection=Selection(group="G2"), origin=ORIGIN, now=NOW))
     assert [each.body for each in read_archive(path)] == ["not JSON"]
@@ -398,7 +409,9 @@ def test_an_export_of_a_group_holds_that_group_only(tmp_path: Path, messages: li
 
 def test_an_export_keeps_to_the_limit(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     path = tmp_path / "letters.jsonl"
-    export_to_file(LetterQueue(messages), path, Wanted(selection=Selection(limit=3), origin=ORIGIN, now=NOW))
+    export_to_file(
+        DeadLetterQueue(messages), path, Wanted(selection=Selection(limit=3), origin=ORIGIN, now=NOW)
+    )
     assert len(list(read_archive(path))) == 3
 
 
@@ -406,14 +419,14 @@ def test_an_export_overwrites_nothing(tmp_path: Path, messages: list[dict[str, A
     path = tmp_path / "letters.jsonl"
     path.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):
-        export_to_file(LetterQueue(messages), path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+        export_to_file(DeadLetterQueue(messages), path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
     assert path.read_text() == "precious"
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     with pytest.raises(UsageError):
         export_to_file(
-            LetterQueue(messages),
+            DeadLetterQueue(messages),
             tmp_path / "letters.jsonl",
             Wanted(selection=Selection(group="G9"), origin=ORIGIN, now=NOW),
         )
@@ -423,7 +436,7 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict
 def test_a_restored_export_leaves_out_what_is_still_in_the_queue(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     path = tmp_path / "letters.jsonl"
     export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
     for raw in messages[:5]:
@@ -434,8 +447,10 @@ def test_a_restored_export_leaves_out_what_is_still_in_the_queue(
     assert queue.bodies == sorted(each["Body"] for each in messages)
 
 
-def test_letters_of_another_environment_are_refused(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = LetterQueue(messages)
+def test_dead_letters_of_another_environment_are_refused(
+    tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    queue = DeadLetterQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     plan = planned_restore(queue, tmp_path, run_id)
     other = type(ORIGIN)(environment="prod", account_id="210987654321", region="eu-west-1")
@@ -463,21 +478,23 @@ def test_a_file_that_is_no_export_is_refused_with_its_line(tmp_path: Path, text:
         max_size=10,
     ),
 )
-def test_a_letter_survives_the_file(body: str, attributes: dict[str, Any], tmp_path_factory: Any) -> None:
+def test_a_dead_letter_survives_the_file(
+    body: str, attributes: dict[str, Any], tmp_path_factory: Any
+) -> None:
     path = tmp_path_factory.getbasetemp() / "one.jsonl"
     entry = Archived(origin=ORIGIN, queue_message_id="1", body=body, attributes=attributes)
     path.write_bytes(line(entry) + b"\n")
     assert list(read_archive(path)) == [entry]
 
 
-def test_an_edited_letter_is_no_letter_to_restore(tmp_path: Path) -> None:
-    (letter,) = LetterQueue([dead()]).receive(hidden_seconds=1, wait_seconds=0)
-    entry = archived(whole(letter), ORIGIN)
+def test_an_edited_dead_letter_is_no_dead_letter_to_restore(tmp_path: Path) -> None:
+    (dead_letter,) = DeadLetterQueue([dead()]).receive(hidden_seconds=1, wait_seconds=0)
+    entry = archived(whole(dead_letter), ORIGIN)
     path = tmp_path / "one.jsonl"
     new = Archived(kind=REPLACEMENT, origin=ORIGIN, queue_message_id=entry.queue_message_id, body="new")
     path.write_bytes(b"".join(line(each) + b"\n" for each in (new, entry, entry)))
-    assert list(letters_in(path)) == [entry]
-    assert cause_of(entry.letter) == cause_of(letter)
+    assert list(dead_letters_in(path)) == [entry]
+    assert cause_of(entry.dead_letter) == cause_of(dead_letter)
 
 
 @pytest.mark.parametrize(
@@ -495,13 +512,13 @@ def test_the_name_is_needed_for_a_whole_queue_and_in_production(
     assert needs_name(environment, is_everything=everything) is needed
 
 
-def test_the_journal_says_how_letters_were_chosen() -> None:
+def test_the_journal_says_how_dead_letters_were_chosen() -> None:
     cause = Cause(FailureKind.EXCEPTION, "no customer")
     selection = Selection(
         group="g2", message_ids=frozenset({"b", "a"}), since=NOW, where=Expression.parse("params.Body")
     )
     names = {Cause(FailureKind.TIMEOUT, "too late"): "G1", cause: "G2"}
-    assert parameters_of(selection, letters=2, by_name=False, names=names) == {
+    assert parameters_of(selection, dead_letters=2, by_name=False, names=names) == {
         "letters": 2,
         "selection": {
             "group": "g2",
@@ -512,5 +529,5 @@ def test_the_journal_says_how_letters_were_chosen() -> None:
         },
         "by_name": False,
     }
-    everything = parameters_of(Selection(), letters=2, by_name=True, names=names)
+    everything = parameters_of(Selection(), dead_letters=2, by_name=True, names=names)
     assert everything["selection"] == "everything"

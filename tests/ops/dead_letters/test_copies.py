@@ -15,9 +15,9 @@ from b2bpilot.ops.dead_letters.archive import Archived, line
 from b2bpilot.ops.dead_letters.copies import Copies, copies_from_file, copies_from_queue
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.spool import Spool
+from b2bpilot.ops.dead_letters.temporary_store import Spool
 from tests.events import ours, received
-from tests.ops.dead_letters.letter_queue import ORIGIN, LetterQueue, dead
+from tests.ops.dead_letters.dead_letter_queue import ORIGIN, DeadLetterQueue, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def copies(
     request: pytest.FixtureRequest, messages: list[dict[str, Any]], spool: Spool, tmp_path: Path
 ) -> Any:
     """Copy from one or the other."""
-    queue, path = LetterQueue(messages), tmp_path / "letters.jsonl"
+    queue, path = DeadLetterQueue(messages), tmp_path / "letters.jsonl"
 
     def copies(selection: Selection, **more: int) -> Copies:
         if request.param == "queue":
@@ -65,7 +65,10 @@ def test_a_group_is_chosen_by_its_number_among_all_of_them(copies: Any, messages
     found = copies(Selection(group="g2"))
     assert {str(one.cause) for one in found.chosen} == {"exception: rare"}
     assert found.names[found.chosen[0].cause] == "G2"
-    assert [letter.body for letter in found.letters()] == [messages[1]["Body"], messages[0]["Body"]]
+    assert [dead_letter.body for dead_letter in found.dead_letters()] == [
+        messages[1]["Body"],
+        messages[0]["Body"],
+    ]
 
 
 def test_a_group_that_is_not_there_is_said(copies: Any) -> None:
@@ -86,7 +89,7 @@ def test_a_limit_above_the_usual_is_kept_to(copies: Any) -> None:
 def test_a_limit_does_not_count_what_cannot_be_processed(spool: Spool, messages: Any) -> None:
     """The first round found `dlq replay --limit 15` take 12 of another subscriber, and say so of no other."""
     unreadable = [{**received("hello"), "Attributes": {"SentTimestamp": "1"}} for _ in range(3)]
-    queue = LetterQueue([*messages[:7], *unreadable])
+    queue = DeadLetterQueue([*messages[:7], *unreadable])
     wanted = Wanted(selection=Selection(limit=2), origin=ORIGIN, now=NOW)
 
     found = copies_from_queue(queue, spool, wanted)
@@ -95,21 +98,21 @@ def test_a_limit_does_not_count_what_cannot_be_processed(spool: Spool, messages:
     assert len(found.unreadable) == 3
 
 
-def test_what_cannot_be_read_is_counted_and_not_among_the_letters(copies: Any, messages: Any) -> None:
+def test_what_cannot_be_read_is_counted_and_not_among_the_dead_letters(copies: Any, messages: Any) -> None:
     found = copies(Selection())
     assert [one.queue_message_id for one in found.unreadable] == [messages[-1]["MessageId"]]
-    assert len(list(found.letters())) == 7
+    assert len(list(found.dead_letters())) == 7
 
 
-def test_letters_that_somebody_hides_are_not_forgotten(spool: Spool, messages: Any) -> None:
-    queue = LetterQueue(messages)
+def test_dead_letters_that_somebody_hides_are_not_forgotten(spool: Spool, messages: Any) -> None:
+    queue = DeadLetterQueue(messages)
     queue.hidden_until = {messages[0]["MessageId"]: 600.0}
     found = copies_from_queue(queue, spool, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
     assert (found.saw, found.about, found.unseen) == (7, 8, 1)
 
 
 def test_memory_holds_no_bodies(tmp_path: Path, spool: Spool) -> None:
-    """100,000 letters at 900 bytes each are 90 MB."""
+    """100,000 dead letters at 900 bytes each are 90 MB."""
     count, path = 2_000, tmp_path / "letters.jsonl"
     with path.open("wb") as file:
         for raw in (dead(params={"Body": "x" * 4_000}) for _ in range(count)):
@@ -125,7 +128,7 @@ def test_memory_holds_no_bodies(tmp_path: Path, spool: Spool) -> None:
     try:
         before = tracemalloc.get_traced_memory()[0]
         found = copies_from_file(path, spool, Selection(), judge=ours, now=NOW)
-        assert sum(1 for _ in found.letters()) == 1_000
+        assert sum(1 for _ in found.dead_letters()) == 1_000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

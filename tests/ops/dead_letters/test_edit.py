@@ -16,14 +16,20 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError, MessageUnreadable, NotFound, PartlyFailed, Refused, UsageError
-from b2bpilot.ops.dead_letters.archive import archive_path, archived, letters_in, open_archive, read_archive
+from b2bpilot.ops.dead_letters.archive import (
+    archive_path,
+    archived,
+    dead_letters_in,
+    open_archive,
+    read_archive,
+)
 from b2bpilot.ops.dead_letters.edit import (
     Edit,
     EditInvalid,
     Replace,
     archived_pair,
     edited,
-    find_letter,
+    find_dead_letter,
     replacement,
     require_editable,
     text_for_editor,
@@ -31,18 +37,25 @@ from b2bpilot.ops.dead_letters.edit import (
 )
 from b2bpilot.ops.dead_letters.marks import Doomed, Marker
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
-from b2bpilot.ops.dead_letters.whole import WholeLetter
+from b2bpilot.ops.dead_letters.received import ReceivedMessage
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.visible import EMOJI_JOINERS, one_line
 from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.dead_letter import Shape, dead_letter
+from b2bpilot.pipeline.dead_letter import Shape, read_dead_letter
 from b2bpilot.pipeline.message import PilotMessage, decode, encode
 from tests.events import message, new_sid, notification, received, sns_event
 from tests.ops.dead_letters.asked_table import NoRows, table_of
-from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps, dead
+from tests.ops.dead_letters.dead_letter_queue import (
+    ORIGIN,
+    DeadLetterQueue,
+    Killed,
+    SteppedJournal,
+    Steps,
+    dead,
+)
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 ANY_STEP = 20
@@ -64,20 +77,20 @@ def shapes() -> list[Any]:
     ]
 
 
-def the_letter(queue: LetterQueue) -> WholeLetter:
-    return find_letter(queue, next(iter(queue.messages)), now=NOW)
+def the_dead_letter(queue: DeadLetterQueue) -> ReceivedMessage:
+    return find_dead_letter(queue, next(iter(queue.messages)), now=NOW)
 
 
 MARKER = Marker(table=NoRows(), run_id="r", replacement=message())
 
 
-def changed(letter: WholeLetter, **params: str) -> Edit:
-    document = json.loads(text_for_editor(letter))
+def changed(dead_letter: ReceivedMessage, **params: str) -> Edit:
+    document = json.loads(text_for_editor(dead_letter))
     document["params"].update(params)
-    return edited(letter, json.dumps(document))
+    return edited(dead_letter, json.dumps(document))
 
 
-def replace(queue: LetterQueue, home: Path, edit: Edit, marker: Marker = MARKER) -> str:
+def replace(queue: DeadLetterQueue, home: Path, edit: Edit, marker: Marker = MARKER) -> str:
     SteppedJournal.steps = Steps()
     with SteppedJournal.create(
         home,
@@ -92,12 +105,12 @@ def replace(queue: LetterQueue, home: Path, edit: Edit, marker: Marker = MARKER)
         SteppedJournal.steps = queue.steps
         with open_archive(home, journal.run_id) as archive:
             Replace(queue=queue, sender=queue, journal=journal, archive=archive, marker=marker).run(
-                archived(edit.letter, ORIGIN), replacement(edit, ORIGIN)
+                archived(edit.dead_letter, ORIGIN), replacement(edit, ORIGIN)
             )
         return journal.run_id
 
 
-def resume(queue: LetterQueue, home: Path, run: Path, marker: Marker = MARKER) -> None:
+def resume(queue: DeadLetterQueue, home: Path, run: Path, marker: Marker = MARKER) -> None:
     original, new = archived_pair(list(read_archive(archive_path(home, run.stem))))
     state = read(run).messages[original.queue_message_id]
     is_sent = was_sent(queue, new, state, now=NOW)
@@ -121,12 +134,12 @@ def resume(queue: LetterQueue, home: Path, run: Path, marker: Marker = MARKER) -
 def test_every_shape_keeps_its_shape_and_its_failure(
     tmp_path: Path, raw: dict[str, Any], shape: Shape
 ) -> None:
-    queue = LetterQueue([raw])
-    edit = changed(the_letter(queue), Body="three pallets")
+    queue = DeadLetterQueue([raw])
+    edit = changed(the_dead_letter(queue), Body="three pallets")
     replace(queue, tmp_path, edit)
     (found,) = queue.messages.values()
-    new = dead_letter(found)
-    old = dead_letter(raw)
+    new = read_dead_letter(found)
+    old = read_dead_letter(raw)
     assert new.shape is shape
     assert new.failure == old.failure
     assert found["MessageAttributes"] == (raw.get("MessageAttributes") or {})
@@ -137,29 +150,29 @@ def test_every_shape_keeps_its_shape_and_its_failure(
 
 
 def test_the_attributes_of_the_topic_follow_the_message() -> None:
-    letter = the_letter(LetterQueue([dead()]))
-    edit = changed(letter, NumMedia="0")
+    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    edit = changed(dead_letter, NumMedia="0")
     new = json.loads(replacement(edit, ORIGIN).body)["Records"][0]["Sns"]["MessageAttributes"]
-    old = json.loads(letter.body)["Records"][0]["Sns"]["MessageAttributes"]
+    old = json.loads(dead_letter.body)["Records"][0]["Sns"]["MessageAttributes"]
     assert old["message_type"]["Value"] == "media"
     assert new["message_type"]["Value"] == "text"
     assert new["priority"] == old["priority"]
 
 
 def test_the_original_stays_in_the_archive(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
+    queue = DeadLetterQueue([dead()])
     (raw,) = queue.messages.values()
-    run_id = replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
-    (entry,) = letters_in(archive_path(tmp_path, run_id))
+    run_id = replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
+    (entry,) = dead_letters_in(archive_path(tmp_path, run_id))
     assert entry.body == raw["Body"]
     record = read(tmp_path / "runs" / f"{run_id}.jsonl")
     assert record.stages() == {Stage.DELETED: 1}
 
 
 def test_the_editor_gets_the_inner_message_and_the_diff_only_what_changed() -> None:
-    letter = the_letter(LetterQueue([dead()]))
-    assert "🚚" in text_for_editor(letter), "readable, not escaped"
-    edit = changed(letter, Body="three pallets")
+    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    assert "🚚" in text_for_editor(dead_letter), "readable, not escaped"
+    edit = changed(dead_letter, Body="three pallets")
     assert edit.is_change
     assert edit.diff() == [
         '-    "Body": "Two pallets, please 🚚",',
@@ -195,21 +208,24 @@ def test_the_check_of_the_next_test_knows_what_editors_obey(line: str) -> None:
 @given(params=st.dictionaries(*[st.lists(HOSTILE, min_size=1, max_size=4).map("".join)] * 2, min_size=1))
 def test_an_editor_is_told_nothing_by_a_stranger_and_gives_back_all_of_it(params: dict[str, str]) -> None:
     params = {"MessageSid": new_sid(), **params}
-    letter = the_letter(LetterQueue([received(sns_event(replaced(message(), params=params)))]))
-    text = text_for_editor(letter)
+    dead_letter = the_dead_letter(DeadLetterQueue([received(sns_event(replaced(message(), params=params)))]))
+    text = text_for_editor(dead_letter)
 
-    assert {letter for line in text.split("\n") for letter in line if one_line(letter) != letter} <= {
-        *EMOJI_JOINERS
-    }
+    assert {
+        dead_letter
+        for line in text.split("\n")
+        for dead_letter in line
+        if one_line(dead_letter) != dead_letter
+    } <= {*EMOJI_JOINERS}
     assert MADE_BY.search(text) is None
     assert text.startswith("{\n")
     assert json.loads(text)["params"] == params
-    assert not edited(letter, text).is_change
+    assert not edited(dead_letter, text).is_change
 
 
 def test_another_layout_is_no_change() -> None:
-    letter = the_letter(LetterQueue([dead()]))
-    edit = edited(letter, json.dumps(json.loads(text_for_editor(letter)), sort_keys=True))
+    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    edit = edited(dead_letter, json.dumps(json.loads(text_for_editor(dead_letter)), sort_keys=True))
     assert not edit.is_change
 
 
@@ -227,57 +243,57 @@ def test_another_layout_is_no_change() -> None:
     ],
 )
 def test_what_is_no_message_is_refused(spoil: Callable[[str], str], reason: str) -> None:
-    letter = the_letter(LetterQueue([dead()]))
+    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
     with pytest.raises(EditInvalid, match=reason):
-        edited(letter, spoil(text_for_editor(letter)))
+        edited(dead_letter, spoil(text_for_editor(dead_letter)))
 
 
 def test_a_completed_message_is_refused() -> None:
-    letter = the_letter(LetterQueue([dead()]))
+    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
     with pytest.raises(Refused, match="is completed"):
-        require_editable(letter, RowState.COMPLETED)
+        require_editable(dead_letter, RowState.COMPLETED)
     with pytest.raises(Refused, match="a run is at work on it, or died a moment ago"):
-        require_editable(letter, RowState.IN_PROGRESS)
+        require_editable(dead_letter, RowState.IN_PROGRESS)
     for state in (RowState.FAILED, RowState.NOT_STORED, RowState.STUCK, RowState.ABANDONED):
-        require_editable(letter, state)
+        require_editable(dead_letter, state)
 
 
-def test_only_one_readable_letter_can_be_meant() -> None:
+def test_only_one_readable_dead_letter_can_be_meant() -> None:
     one = message()
     twins = [received(sns_event(one)), received(sns_event(one))]
     with pytest.raises(UsageError, match="2 dead letters hold message"):
-        find_letter(LetterQueue(twins), one.message_id, now=NOW)
+        find_dead_letter(DeadLetterQueue(twins), one.message_id, now=NOW)
     foreign = received("not JSON")
     with pytest.raises(MessageUnreadable, match="the body is not JSON"):
-        find_letter(LetterQueue([foreign]), foreign["MessageId"], now=NOW)
+        find_dead_letter(DeadLetterQueue([foreign]), foreign["MessageId"], now=NOW)
     with pytest.raises(NotFound, match="no dead letter has the id"):
-        find_letter(LetterQueue([]), one.message_id, now=NOW)
+        find_dead_letter(DeadLetterQueue([]), one.message_id, now=NOW)
 
 
-def test_a_letter_that_left_the_queue_meanwhile_is_not_replaced(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
-    edit = changed(the_letter(queue), Body="three pallets")
+def test_a_dead_letter_that_left_the_queue_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    queue = DeadLetterQueue([dead()])
+    edit = changed(the_dead_letter(queue), Body="three pallets")
     queue.messages.clear()
     with pytest.raises(NotFound, match="not in the queue any more"):
         replace(queue, tmp_path, edit)
     assert not queue.sent
 
 
-def test_a_refused_letter_leaves_the_original(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
+def test_a_refused_dead_letter_leaves_the_original(tmp_path: Path) -> None:
+    queue = DeadLetterQueue([dead()])
     bodies = queue.bodies
     queue.refuse_send = {0}
     with pytest.raises(AwsError, match="refused"):
-        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+        replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
     assert queue.bodies == bodies
     assert not queue.hidden
 
 
 def test_a_send_without_an_answer_keeps_both_and_the_resume_finds_it(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
+    queue = DeadLetterQueue([dead()])
     queue.no_answer_after_send = True
     with pytest.raises(PartlyFailed, match="nobody knows"):
-        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+        replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
     assert len(queue.messages) == 2
     queue.no_answer_after_send = False
     (run,) = (tmp_path / "runs").glob("*.jsonl")
@@ -288,10 +304,10 @@ def test_a_send_without_an_answer_keeps_both_and_the_resume_finds_it(tmp_path: P
 
 
 def test_an_original_that_sqs_keeps_is_said_and_deleted_by_the_resume(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
+    queue = DeadLetterQueue([dead()])
     queue.refuse_delete = set(queue.messages)
     with pytest.raises(PartlyFailed, match="and the original too"):
-        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+        replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
     queue.refuse_delete = set()
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     resume(queue, tmp_path, run)
@@ -301,11 +317,11 @@ def test_an_original_that_sqs_keeps_is_said_and_deleted_by_the_resume(tmp_path: 
 
 
 def test_an_original_that_somebody_hides_is_not_taken_for_deleted(tmp_path: Path) -> None:
-    queue = LetterQueue([dead()])
+    queue = DeadLetterQueue([dead()])
     (original,) = queue.messages
     queue.refuse_delete = {original}
     with pytest.raises(PartlyFailed):
-        replace(queue, tmp_path, changed(the_letter(queue), Body="three pallets"))
+        replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
     queue.hidden_until = {original: 2_160.0}
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     with pytest.raises(PartlyFailed, match="about 1 could not be received"):
@@ -323,13 +339,13 @@ def test_an_original_that_somebody_hides_is_not_taken_for_deleted(tmp_path: Path
 def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after: bool) -> None:
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = LetterQueue([dead(), dead()])
+        queue = DeadLetterQueue([dead(), dead()])
         original, other = queue.bodies
         queue.steps = Steps(kill_at=step, after=after)
-        letter = the_letter(queue)
-        if letter.body != original:
+        dead_letter = the_dead_letter(queue)
+        if dead_letter.body != original:
             original, other = other, original
-        edit = changed(letter, Body="three pallets")
+        edit = changed(dead_letter, Body="three pallets")
         new = replacement(edit, ORIGIN).body
         try:
             replace(queue, home, edit)
@@ -353,17 +369,17 @@ def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_an_edit_killed_at_any_step_never_leaves_a_row_that_says_the_original_beside_the_edited_letter(
+def test_an_edit_killed_at_any_step_never_leaves_a_row_that_says_the_original_beside_the_edited_dead_letter(
     tmp_path: Path, after: bool, database_url: str
 ) -> None:
     for step in range(1, ANY_STEP):
         home, one = tmp_path / str(step), message()
-        queue = LetterQueue([received(sns_event(one))], Steps(kill_at=step, after=after))
+        queue = DeadLetterQueue([received(sns_event(one))], Steps(kill_at=step, after=after))
         with DatabaseManager(database_url) as database, table_of(database_url) as table:
             claim = database.claim(one, lease=timedelta(minutes=1))
             assert claim is not None
             database.fail(claim, "no customer")
-            edit = changed(the_letter(queue), Body="three pallets")
+            edit = changed(the_dead_letter(queue), Body="three pallets")
             marker = Marker(table=table, run_id="r", replacement=decode(edit.after))
             try:
                 replace(queue, home, edit, marker)

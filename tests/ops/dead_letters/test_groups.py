@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.cli.dlq import group_view
-from b2bpilot.ops.dead_letters.groups import Cause, Expiry, Found, cause_of, group_key, grouped, numbered
-from b2bpilot.ops.dead_letters.look import look
+from b2bpilot.ops.dead_letters.causes import Cause, Expiry, Found, cause_of, group_key, grouped, numbered
+from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.dead_letters.wording import without_details
 from b2bpilot.ops.table.row_state import Asked, RowState
-from b2bpilot.pipeline.dead_letter import FailureKind, dead_letter
+from b2bpilot.pipeline.dead_letter import FailureKind, read_dead_letter
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership
 from tests.events import message, notification, ours, received, sns_event
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
@@ -70,7 +70,7 @@ DAY = timedelta(days=1)
         ),
     ],
 )
-def test_what_differs_from_letter_to_letter_is_left_out(text: str, cause: str) -> None:
+def test_what_differs_from_dead_letter_to_dead_letter_is_left_out(text: str, cause: str) -> None:
     assert without_details(text) == cause
 
 
@@ -93,7 +93,7 @@ CAUSES: list[Callable[[random.Random], str]] = [
 ]
 
 
-def test_a_thousand_letters_of_five_causes_are_five_groups() -> None:
+def test_a_thousand_dead_letters_of_five_causes_are_five_groups() -> None:
     chance = random.Random(4711)
     queue = FakeQueue(dead(CAUSES[n % 5](chance)) for n in range(1_000))
     seen = look(queue, now=NOW, monotonic=queue.clock)
@@ -104,7 +104,7 @@ def test_a_thousand_letters_of_five_causes_are_five_groups() -> None:
 
 
 @pytest.mark.parametrize(
-    ("letter", "cause"),
+    ("dead_letter", "cause"),
     [
         (received("hello"), Cause(FailureKind.UNREADABLE, "the body is not JSON")),
         (
@@ -130,17 +130,17 @@ def test_a_thousand_letters_of_five_causes_are_five_groups() -> None:
         ),
     ],
 )
-def test_each_kind_has_its_own_text(letter: dict[str, object], cause: Cause) -> None:
-    decoded = dead_letter(letter)
+def test_each_kind_has_its_own_text(dead_letter: dict[str, object], cause: Cause) -> None:
+    decoded = read_dead_letter(dead_letter)
     assert cause_of(ours(decoded)) == cause
     assert group_key(ours(decoded)) == cause.text
 
 
 def test_what_another_subscriber_did_not_get_was_not_for_the_function() -> None:
     billing = Owner(ownership=Ownership.OTHER, name="queue billing")
-    letter = replace(dead_letter(received(notification(message()))), owner=billing)
+    dead_letter = replace(read_dead_letter(received(notification(message()))), owner=billing)
 
-    assert cause_of(letter) == Cause(
+    assert cause_of(dead_letter) == Cause(
         FailureKind.NOT_DELIVERED, "SNS could not deliver the message to a subscriber"
     )
 
@@ -170,8 +170,8 @@ def found(number: int, *, days_ago: float = 0, message_id: str | None = "") -> F
 
 
 def test_a_group_says_how_many_expire_together_and_when() -> None:
-    letters = [found(1), found(2, days_ago=11.5), found(3, days_ago=12), found(4, days_ago=2)]
-    (group,) = grouped(letters, {CAUSE: "G1"}, retention=14 * DAY, states=None)
+    dead_letters = [found(1), found(2, days_ago=11.5), found(3, days_ago=12), found(4, days_ago=2)]
+    (group,) = grouped(dead_letters, {CAUSE: "G1"}, retention=14 * DAY, states=None)
 
     assert group.expiry == Expiry(at=NOW + 2 * DAY, count=2)
     assert (group.count, group.oldest, group.newest) == (4, NOW - 12 * DAY, NOW)
@@ -179,19 +179,19 @@ def test_a_group_says_how_many_expire_together_and_when() -> None:
 
 
 def test_a_group_counts_what_the_database_says() -> None:
-    """Each row once, however many letters its message has."""
+    """Each row once, however many dead letters its message has."""
     states = {
         Asked("message-1"): RowState.COMPLETED,
         Asked("message-2"): RowState.FAILED,
         Asked("message-3"): RowState.FAILED,
     }
-    letters = [found(1), found(2), found(3), found(3)]
-    (group,) = grouped(letters, {CAUSE: "G1"}, retention=DAY, states=states)
+    dead_letters = [found(1), found(2), found(3), found(3)]
+    (group,) = grouped(dead_letters, {CAUSE: "G1"}, retention=DAY, states=states)
 
     assert group.states == {RowState.FAILED: 2, RowState.COMPLETED: 1}
 
 
-def test_letters_that_cannot_be_read_have_no_row_and_are_named_by_the_queue() -> None:
+def test_dead_letters_that_cannot_be_read_have_no_row_and_are_named_by_the_queue() -> None:
     (group,) = grouped([found(1, message_id=None)], {CAUSE: "G1"}, retention=DAY, states={})
 
     assert (group.states, group.sample) == ({}, "queue-1")
@@ -200,10 +200,10 @@ def test_letters_that_cannot_be_read_have_no_row_and_are_named_by_the_queue() ->
 def test_states_are_counted_in_messages_and_not_in_dead_letters() -> None:
     """At e623749 `dlq list` said "rows: 7 failed" of five rows: a message may have several dead letters."""
     ids = ["a", "a", "a", "b", "c", "d", "e"]
-    letters = [found(number, message_id=id_) for number, id_ in enumerate(ids)]
+    dead_letters = [found(number, message_id=id_) for number, id_ in enumerate(ids)]
     states = {Asked(one): RowState.FAILED for one in ids}
 
-    (group,) = grouped(letters, {CAUSE: "G1"}, retention=DAY, states=states)
+    (group,) = grouped(dead_letters, {CAUSE: "G1"}, retention=DAY, states=states)
 
     assert group.states == {RowState.FAILED: 5}
     shown = [line.strip() for line in group_view.lines(group, now=NOW)]

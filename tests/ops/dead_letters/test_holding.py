@@ -7,8 +7,8 @@ import pytest
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.holding import Hiding, Holding
 from b2bpilot.ops.dead_letters.receipts import Receipts
+from tests.ops.dead_letters.deployment import Deployment, dead_letter
 from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, dead
-from tests.ops.dead_letters.world import World, letter
 
 HIDDEN_SECONDS = 30
 
@@ -32,7 +32,7 @@ def test_a_batch_is_extended_when_half_of_its_time_is_over_and_not_before() -> N
     assert queue.hidden() == []
 
 
-def test_an_extension_that_failed_is_tried_again_while_the_letters_are_hidden() -> None:
+def test_an_extension_that_failed_is_tried_again_while_the_dead_letters_are_hidden() -> None:
     queue = FakeQueue([dead()], fault=Fault(call=2, error=AwsError("no answer")))
     with hiding(queue) as held:
         held.receive(wait_seconds=0)
@@ -44,39 +44,39 @@ def test_an_extension_that_failed_is_tried_again_while_the_letters_are_hidden() 
         assert queue.hidden() == [0]
 
 
-def test_a_letter_that_is_received_again_is_not_new_and_is_deleted_by_its_last_receipt() -> None:
-    world = World([letter()])
-    with Holding(world) as held:
+def test_a_dead_letter_that_is_received_again_is_not_new_and_is_deleted_by_its_last_receipt() -> None:
+    deployment = Deployment([dead_letter()])
+    with Holding(deployment) as held:
         first = held.receive(wait_seconds=0)
-        world.time_passes()
+        deployment.time_passes()
 
         assert held.receive(wait_seconds=0) == []
         assert held.delete(first) == []
-    assert world.waiting == {}
+    assert deployment.waiting == {}
 
 
 @pytest.mark.parametrize("count", [1, 25, 12_000])
 def test_receipts_come_back_as_they_were_kept_also_from_the_disk(count: int) -> None:
-    letters = [letter() for _ in range(min(count, 25))] * (1 + count // 25)
+    dead_letters = [dead_letter() for _ in range(min(count, 25))] * (1 + count // 25)
     receipts = Receipts()
-    for start in range(0, len(letters), 10):
-        receipts.add(letters[start : start + 10], extend_at=0)
+    for start in range(0, len(dead_letters), 10):
+        receipts.add(dead_letters[start : start + 10], extend_at=0)
 
-    found = [receipt.receipt_handle for receipt in receipts.current(letters[:25])]
+    found = [receipt.receipt_handle for receipt in receipts.current(dead_letters[:25])]
 
-    assert found == [one.receipt_handle for one in letters[:25]]
+    assert found == [one.receipt_handle for one in dead_letters[:25]]
     receipts.close()
 
 
 def test_what_was_dropped_is_neither_extended_nor_given_back() -> None:
-    receipts, letters = Receipts(), [letter() for _ in range(3)]
-    receipts.add(letters, extend_at=1)
-    receipts.drop(letters[:2])
+    receipts, dead_letters = Receipts(), [dead_letter() for _ in range(3)]
+    receipts.add(dead_letters, extend_at=1)
+    receipts.drop(dead_letters[:2])
     batch = receipts.pop_due(1)
 
     assert batch is not None
-    assert [one.queue_message_id for one in receipts.held(batch)] == [letters[2].queue_message_id]
-    receipts.drop(letters)
+    assert [one.queue_message_id for one in receipts.held(batch)] == [dead_letters[2].queue_message_id]
+    receipts.drop(dead_letters)
     receipts.put_back(batch, extend_at=2)
     assert receipts.pop_due() is None
     receipts.close()

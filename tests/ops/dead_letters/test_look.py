@@ -17,8 +17,8 @@ from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError, UsageError
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.look import MOST_HELD, Look, look
 from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.sweep import MOST_HELD, Look, look
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.events import received
 from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, Killed, dead
@@ -78,7 +78,7 @@ def test_what_was_seen_stays_hidden_while_a_long_look_lasts() -> None:
     done=st.booleans(),
     seconds_per_call=st.sampled_from([0.01, 3.0]),
 )
-def test_whatever_call_fails_only_its_own_letters_stay_hidden_and_only_shortly(
+def test_whatever_call_fails_only_its_own_dead_letters_stay_hidden_and_only_shortly(
     count: int, call: int, error: BaseException, done: bool, seconds_per_call: float
 ) -> None:
     queue = queue_of(count, fault=Fault(call=call, error=error, done=done), seconds_per_call=seconds_per_call)
@@ -97,11 +97,11 @@ def test_whatever_call_fails_only_its_own_letters_stay_hidden_and_only_shortly(
 
 
 @given(stop_at=st.integers(1, 60))
-def test_a_ctrl_c_between_two_letters_gives_everything_back(stop_at: int) -> None:
+def test_a_ctrl_c_between_two_dead_letters_gives_everything_back(stop_at: int) -> None:
     queue, seen = queue_of(60), []
 
-    def visit(letter: DeadLetter) -> None:
-        seen.append(letter)
+    def visit(dead_letter: DeadLetter) -> None:
+        seen.append(dead_letter)
         if len(seen) == stop_at:
             raise KeyboardInterrupt
 
@@ -110,7 +110,7 @@ def test_a_ctrl_c_between_two_letters_gives_everything_back(stop_at: int) -> Non
     assert queue.hidden() == []
 
 
-def test_a_letter_that_could_not_be_given_back_is_counted() -> None:
+def test_a_dead_letter_that_could_not_be_given_back_is_counted() -> None:
     whole = queue_of(20)
     look_at(whole)
     first_release = whole.calls.index("release") + 1
@@ -138,7 +138,7 @@ def test_what_another_consumer_holds_is_not_seen_but_counted() -> None:
     assert queue.hidden() == [0, 1, 2]
 
 
-def test_letters_that_keep_arriving_do_not_keep_a_look_going() -> None:
+def test_dead_letters_that_keep_arriving_do_not_keep_a_look_going() -> None:
     queue = queue_of(5)
 
     def one_more(true: Counters) -> Counters:
@@ -181,7 +181,7 @@ def test_a_group_that_is_not_there_is_said(count: int, known: str) -> None:
     assert queue.hidden() == []
 
 
-def test_a_field_that_no_letter_has_is_said_and_everything_is_given_back() -> None:
+def test_a_field_that_no_dead_letter_has_is_said_and_everything_is_given_back() -> None:
     queue = queue_of(12)
 
     with pytest.raises(UsageError, match=r"none of the dead letters has params\.Statsu"):
@@ -192,7 +192,7 @@ def test_a_field_that_no_letter_has_is_said_and_everything_is_given_back() -> No
 def test_what_matches_is_visited_with_its_body() -> None:
     bodies: list[str] = []
     queue = FakeQueue([dead("one"), dead("two")])
-    look_at(queue, Selection(error="two"), visit=lambda letter: bodies.append(letter.body))
+    look_at(queue, Selection(error="two"), visit=lambda dead_letter: bodies.append(dead_letter.body))
 
     assert bodies == [queue.messages[1]["Body"]]
 
@@ -202,7 +202,9 @@ def test_what_was_found_is_sorted_by_age() -> None:
     del messages[0]["Attributes"]["SentTimestamp"]
     found = look_at(FakeQueue(messages)).found
 
-    assert [letter.queue_message_id for letter in found] == [messages[n]["MessageId"] for n in (1, 2, 0)]
+    assert [dead_letter.queue_message_id for dead_letter in found] == [
+        messages[n]["MessageId"] for n in (1, 2, 0)
+    ]
 
 
 def test_a_look_tells_how_far_it_is() -> None:
@@ -214,7 +216,7 @@ def test_a_look_tells_how_far_it_is() -> None:
 
 
 def test_memory_holds_no_bodies() -> None:
-    """100,000 letters at 700 bytes each are 70 MB: the process stays below 150."""
+    """100,000 dead letters at 700 bytes each are 70 MB: the process stays below 150."""
     count = 3_000
     queue = FakeQueue(dead(params={"Body": "x" * 1_000}) for _ in range(count))
     tracemalloc.start()

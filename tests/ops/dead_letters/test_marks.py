@@ -12,7 +12,7 @@ import pytest
 
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters import marks as marking
-from b2bpilot.ops.dead_letters.archive import archive_path, letters_in
+from b2bpilot.ops.dead_letters.archive import archive_path, dead_letters_in
 from b2bpilot.ops.dead_letters.discard import (
     Discarded,
     is_to_be_marked,
@@ -21,9 +21,9 @@ from b2bpilot.ops.dead_letters.discard import (
     run_discard,
     write_plan,
 )
-from b2bpilot.ops.dead_letters.look import look
 from b2bpilot.ops.dead_letters.restore import Restore, plan_restore
 from b2bpilot.ops.dead_letters.source import source_of
+from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.dead_letters.unmarking import Marks, marks_of, take_back
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, Stage, read
@@ -35,7 +35,7 @@ from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.processing import submission_fields
 from tests.events import message, received, sns_event
 from tests.ops.dead_letters.asked_table import NoRows, table_of, unreachable
-from tests.ops.dead_letters.letter_queue import ORIGIN, Killed, LetterQueue, SteppedJournal, Steps
+from tests.ops.dead_letters.dead_letter_queue import ORIGIN, DeadLetterQueue, Killed, SteppedJournal, Steps
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -59,8 +59,8 @@ def row(database: DatabaseManager, of: PilotMessage) -> UserSubmission:
     return found
 
 
-def discard(queue: LetterQueue, home: Path, table: ChangedTable) -> tuple[str, Discarded]:
-    letters: dict[str, str | None] = dict.fromkeys(queue.messages)
+def discard(queue: DeadLetterQueue, home: Path, table: ChangedTable) -> tuple[str, Discarded]:
+    dead_letters: dict[str, str | None] = dict.fromkeys(queue.messages)
     SteppedJournal.steps = Steps()
     journal = SteppedJournal.create(
         home,
@@ -73,10 +73,10 @@ def discard(queue: LetterQueue, home: Path, table: ChangedTable) -> tuple[str, D
         parameters={},
     )
     with journal:
-        write_plan(journal, letters)
+        write_plan(journal, dead_letters)
         SteppedJournal.steps = queue.steps
         return journal.run_id, run_discard(
-            queue, journal, letters, home=home, origin=ORIGIN, table=table, known={}
+            queue, journal, dead_letters, home=home, origin=ORIGIN, table=table, known={}
         )
 
 
@@ -85,7 +85,7 @@ def record_of(home: Path) -> RunRecord:
     return read(path)
 
 
-def resume(queue: LetterQueue, home: Path, table: ChangedTable) -> Discarded:
+def resume(queue: DeadLetterQueue, home: Path, table: ChangedTable) -> Discarded:
     record = record_of(home)
     queue.expire()
     with Journal.reopen(record.path, operator="ana@laptop") as journal:
@@ -101,7 +101,7 @@ def resume(queue: LetterQueue, home: Path, table: ChangedTable) -> Discarded:
         )
 
 
-def restore(queue: LetterQueue, home: Path, run_id: str, table: ChangedTable) -> tuple[Marks, int]:
+def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: ChangedTable) -> tuple[Marks, int]:
     source = source_of(home, run_id)
     plan = plan_restore(source.path, queue, before={}, discarded=source.discarded, now=NOW)
     marks = marks_of(plan, source.record, table)
@@ -127,7 +127,7 @@ def test_the_rows_are_marked_and_come_back_with_their_former_status(
 ) -> None:
     one, other = failed(database), message()
     database.claim(other, lease=timedelta(microseconds=1))
-    queue = LetterQueue([dead(one), dead(other)])
+    queue = DeadLetterQueue([dead(one), dead(other)])
     with table_of(database_url) as table:
         run_id, discarded = discard(queue, tmp_path, table)
         assert (discarded.deleted, discarded.marked, queue.messages) == (2, 2, {})
@@ -152,17 +152,17 @@ def test_of_a_message_without_a_row_none_is_made(
 ) -> None:
     one = message()
     with table_of(database_url) as table:
-        _, discarded = discard(LetterQueue([dead(one)]), tmp_path, table)
+        _, discarded = discard(DeadLetterQueue([dead(one)]), tmp_path, table)
     assert (discarded.deleted, discarded.marked, discarded.unmarked) == (1, 0, ())
     assert database.get_submission_by_message_id(one.message_id) is None
 
 
-def test_a_letter_whose_message_is_at_work_stays_in_the_queue(
+def test_a_dead_letter_whose_message_is_at_work_stays_in_the_queue(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     at_work, other = message(), failed(database)
     database.claim(at_work, lease=MINUTE)
-    queue = LetterQueue([dead(at_work), dead(other)])
+    queue = DeadLetterQueue([dead(at_work), dead(other)])
     with table_of(database_url) as table:
         _, discarded = discard(queue, tmp_path, table)
     assert (discarded.deleted, discarded.marked) == (1, 1)
@@ -179,18 +179,18 @@ def test_the_rest_of_a_completed_message_is_deleted_and_its_row_left(
     assert claim is not None
     database.complete(claim, submission_fields(done))
     with table_of(database_url) as table:
-        _, discarded = discard(LetterQueue([dead(done)]), tmp_path, table)
+        _, discarded = discard(DeadLetterQueue([dead(done)]), tmp_path, table)
     assert (discarded.deleted, discarded.marked, discarded.unmarked) == (1, 0, ())
     assert row(database, done).status is SubmissionStatus.COMPLETED
 
 
-def test_a_tests_letter_does_not_mark_the_real_message_of_its_id(
+def test_a_tests_dead_letter_does_not_mark_the_real_message_of_its_id(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     real = failed(database)
     with table_of(database_url) as table:
         _, discarded = discard(
-            LetterQueue([dead(message(message_id=real.message_id, test=True))]), tmp_path, table
+            DeadLetterQueue([dead(message(message_id=real.message_id, test=True))]), tmp_path, table
         )
     assert (discarded.deleted, discarded.marked) == (1, 0)
     assert row(database, real).status is SubmissionStatus.FAILED
@@ -200,7 +200,7 @@ def test_in_a_database_that_is_not_proven_nothing_is_marked_and_that_is_said(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = LetterQueue([dead(one)])
+    queue = DeadLetterQueue([dead(one)])
     with table_of(database_url, is_proven=False) as table:
         run_id, discarded = discard(queue, tmp_path, table)
     assert (discarded.deleted, queue.messages) == (1, {})
@@ -217,7 +217,7 @@ def test_rows_that_could_not_be_marked_are_marked_by_a_resume(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = LetterQueue([dead(one)])
+    queue = DeadLetterQueue([dead(one)])
     with unreachable() as table:
         run_id, discarded = discard(queue, tmp_path, table)
     assert len(discarded.unmarked) == 1
@@ -230,11 +230,11 @@ def test_rows_that_could_not_be_marked_are_marked_by_a_resume(
     assert not any(is_to_be_marked(state) for state in record_of(tmp_path).messages.values())
 
 
-def test_two_letters_of_one_message_know_together_what_its_row_was(
+def test_two_dead_letters_of_one_message_know_together_what_its_row_was(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = LetterQueue([dead(one), dead(one)])
+    queue = DeadLetterQueue([dead(one), dead(one)])
     with table_of(database_url) as table:
         run_id, discarded = discard(queue, tmp_path, table)
         assert discarded.deleted == 2
@@ -249,7 +249,7 @@ def test_another_runs_mark_stays_and_is_named(
     mark_discarded(
         database, [SeenRow(message_id=one.message_id, test=False, status="failed")], run_id="earlier"
     )
-    queue = LetterQueue([dead(one)])
+    queue = DeadLetterQueue([dead(one)])
     with table_of(database_url) as table:
         run_id, _ = discard(queue, tmp_path, table)
         marks, rows = restore(queue, tmp_path, run_id, table)
@@ -260,7 +260,7 @@ def test_another_runs_mark_stays_and_is_named(
 def test_a_restore_that_cannot_ask_says_that_the_messages_stay_discarded(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
-    queue = LetterQueue([dead(failed(database))])
+    queue = DeadLetterQueue([dead(failed(database))])
     with table_of(database_url) as table:
         run_id, _ = discard(queue, tmp_path, table)
     with unreachable() as table:
@@ -273,7 +273,7 @@ def test_a_restore_that_cannot_ask_says_that_the_messages_stay_discarded(
 def test_an_archive_of_a_version_without_marks_is_restored_as_before(
     tmp_path: Path, database: DatabaseManager
 ) -> None:
-    queue = LetterQueue([dead(message())])
+    queue = DeadLetterQueue([dead(message())])
     run_id, _ = discard(queue, tmp_path, NoRows())
     journal = record_of(tmp_path).path
     old = [line for line in journal.read_text().splitlines(keepends=True) if '"mark' not in line]
@@ -284,13 +284,13 @@ def test_an_archive_of_a_version_without_marks_is_restored_as_before(
     assert len(queue.messages) == 1
 
 
-def test_the_plan_counts_other_letters_of_the_same_messages(database: DatabaseManager) -> None:
+def test_the_plan_counts_other_dead_letters_of_the_same_messages(database: DatabaseManager) -> None:
     from b2bpilot.ops.dead_letters.expression import Expression
     from b2bpilot.ops.dead_letters.selection import Selection
 
     one = message(params={"Body": "spam"})
     edited = message(message_id=one.message_id, params={"Body": "no spam"})
-    queue = LetterQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
+    queue = DeadLetterQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
     found = look(queue, now=NOW, selection=Selection(where=Expression.parse("params.Body == 'spam'")))
     assert (len(found.found), found.copies_left) == (2, 2)
 
@@ -298,7 +298,7 @@ def test_the_plan_counts_other_letters_of_the_same_messages(database: DatabaseMa
 class SteppedMarks:
     """The table's change, which can be killed before or after it as the journal and the queue can."""
 
-    def __init__(self, queue: LetterQueue) -> None:
+    def __init__(self, queue: DeadLetterQueue) -> None:
         self._queue = queue
 
     def __call__(self, database: DatabaseManager, rows: Sequence[SeenRow], *, run_id: str) -> set[str]:
@@ -322,7 +322,7 @@ def test_killed_at_any_step_and_resumed_it_has_archived_marked_and_deleted(
     for step in itertools.count(1):
         home = tmp_path / str(step)
         messages = [failed(database) for _ in range(3)]
-        queue = LetterQueue([dead(one) for one in messages], Steps(kill_at=step, after=after))
+        queue = DeadLetterQueue([dead(one) for one in messages], Steps(kill_at=step, after=after))
         monkeypatch.setattr(marking, "mark_discarded", SteppedMarks(queue))
         with table_of(database_url) as table:
             try:
@@ -339,7 +339,7 @@ def test_killed_at_any_step_and_resumed_it_has_archived_marked_and_deleted(
             assert queue.messages == {}
             assert all(row(database, one).discarded_by == run_id for one in messages)
             assert record_of(home).stages() == {Stage.DELETED: 3}
-            archived = {each.queue_message_id for each in letters_in(archive_path(home, run_id))}
+            archived = {each.queue_message_id for each in dead_letters_in(archive_path(home, run_id))}
             assert archived == set(record_of(home).messages)
             restore(queue, home, run_id, table)
             assert len(queue.messages) == 3

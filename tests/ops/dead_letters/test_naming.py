@@ -1,4 +1,4 @@
-"""Taking exactly the letters that a plan names."""
+"""Taking exactly the dead letters that a plan names."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import pytest
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS, patience_after, take_named
-from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
 
-def taken(queue: LetterQueue, wanted: set[str], *, patience_seconds: float = 0) -> list[str]:
+def taken(queue: DeadLetterQueue, wanted: set[str], *, patience_seconds: float = 0) -> list[str]:
     with Holding(queue) as held:
         return [
-            letter.queue_message_id
+            dead_letter.queue_message_id
             for found in take_named(held, wanted, patience_seconds=patience_seconds, monotonic=queue.clock)
-            for letter in found
+            for dead_letter in found
         ]
 
 
 def test_counters_of_zero_do_not_end_the_waiting_for_what_a_killed_run_hides() -> None:
     messages = [dead() for _ in range(3)]
     hidden = messages[0]["MessageId"]
-    queue = LetterQueue(messages)
+    queue = DeadLetterQueue(messages)
     queue.hidden_until = {hidden: 30.0}
     queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
 
@@ -35,7 +35,7 @@ def test_counters_of_zero_do_not_end_the_waiting_for_what_a_killed_run_hides() -
 
 def test_what_is_not_there_is_believed_after_two_rounds_of_long_polls_and_the_patience() -> None:
     wanted = {"nobody"}
-    queue = LetterQueue([dead()])
+    queue = DeadLetterQueue([dead()])
 
     assert taken(queue, wanted) == []
     assert 0 < queue.now < 40

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from b2bpilot.errors import AwsError, PartlyFailed
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.plan import Decision
-from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
-from b2bpilot.ops.dead_letters.redriving import require_something_to_do
-from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
+from b2bpilot.ops.redrive.plan import Decision
+from b2bpilot.ops.redrive.prepare import require_something_to_do
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
+from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
 from tests.fuzz import examples
 from tests.ops.dead_letters.a_run import Lines, Rows, decisions, progress, redrive, whole
-from tests.ops.dead_letters.world import Crash, Fault, World, id_of, letter
+from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
 
 ARN = "arn:aws:sns:us-east-1:123456789012:b2b-pilot-messages-prod:billing"
 BILLING = Owner(ownership=Ownership.OTHER, name="function billing", subscription_arn=ARN)
@@ -31,11 +31,11 @@ NOT_OURS = (BILLING, GONE, NOBODY_ASKED)
 
 
 def of(owner: Owner) -> DeadLetter:
-    return replace(letter(), owner=owner)
+    return replace(dead_letter(), owner=owner)
 
 
-def completed(found: DeadLetter, world: World) -> Rows:
-    return Rows(world, {id_of(found): progress(id_of(found), SubmissionStatus.COMPLETED)})
+def completed(found: DeadLetter, deployment: Deployment) -> Rows:
+    return Rows(deployment, {id_of(found): progress(id_of(found), SubmissionStatus.COMPLETED)})
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def completed(found: DeadLetter, world: World) -> Rows:
 )
 def test_a_completed_row_removes_only_what_is_ours(owner: Owner, expected: Decision) -> None:
     found = of(owner)
-    world = World([found])
+    deployment = Deployment([found])
 
-    assert decisions([found], world, completed(found, world)) == [expected]
+    assert decisions([found], deployment, completed(found, deployment)) == [expected]
 
 
 @given(
@@ -64,40 +64,42 @@ def test_a_completed_row_removes_only_what_is_ours(owner: Owner, expected: Decis
 def test_no_fault_sends_or_deletes_what_is_not_ours(
     owners: list[Owner], faults: list[Fault], via: type[Route]
 ) -> None:
-    letters = [of(owner) for owner in owners]
+    dead_letters = [of(owner) for owner in owners]
     drawn = iter(faults)
-    world = World(letters, faults=iter(lambda: next(drawn, Fault.NONE), None))
+    deployment = Deployment(dead_letters, faults=iter(lambda: next(drawn, Fault.NONE), None))
     with contextlib.suppress(AwsError, Crash, PartlyFailed):
-        whole(world, via(world))  # type: ignore[call-arg]
+        whole(deployment, via(deployment))  # type: ignore[call-arg]
 
-    for one in letters:
+    for one in dead_letters:
         if not one.owner.is_ours:
-            assert one.queue_message_id not in world.deleted
-            assert id_of(one) not in world.processed
-            assert id_of(one) not in world.failed
-    assert {id_of(one) for one in letters} <= world.safe() | world.processed.keys()
+            assert one.queue_message_id not in deployment.deleted
+            assert id_of(one) not in deployment.processed
+            assert id_of(one) not in deployment.failed
+    assert {id_of(one) for one in dead_letters} <= deployment.safe() | deployment.processed.keys()
 
 
 def test_what_an_earlier_attempt_sent_is_not_removed_when_it_turns_out_to_be_somebody_else_s() -> None:
     found = of(BILLING)
-    world = World([found])
+    deployment = Deployment([found])
 
-    assert decisions([found], world, Rows(world), known={found.queue_message_id: True}) == [Decision.OTHER]
+    assert decisions([found], deployment, Rows(deployment), known={found.queue_message_id: True}) == [
+        Decision.OTHER
+    ]
 
 
 @pytest.mark.parametrize("owner", NOT_OURS)
 def test_nobody_can_delete_what_is_not_ours(owner: Owner) -> None:
     ours, theirs = of(OURS), of(owner)
-    world = World([ours, theirs])
-    with Holding(world) as held:
+    deployment = Deployment([ours, theirs])
+    with Holding(deployment) as held:
         found = held.receive(wait_seconds=0)
         assert [one.queue_message_id for one in held.delete(found)] == [theirs.queue_message_id]
-    assert world.deleted == {ours.queue_message_id}
+    assert deployment.deleted == {ours.queue_message_id}
 
 
 def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
-    world = World([of(BILLING), of(BILLING)])
-    with redrive(world, Rows(world)) as run:
+    deployment = Deployment([of(BILLING), of(BILLING)])
+    with redrive(deployment, Rows(deployment)) as run:
         _, plan = run.take()
         with pytest.raises(PartlyFailed, match="2 of function billing"):
             require_something_to_do(len(plan.items), run.left_owners + plan.owners())
@@ -107,11 +109,11 @@ def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
 def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int) -> None:
     """The first round found that `--limit 6` reached none of ours behind six of theirs, and a window none behind 1,000."""
     theirs = [of(BILLING) for _ in range(in_front - 3)]
-    poison = [letter(redrives=3) for _ in range(3)]
-    ours = [letter() for _ in range(8)]
-    world, journal = World([*theirs, *poison, *ours]), Lines()
+    poison = [dead_letter(redrives=3) for _ in range(3)]
+    ours = [dead_letter() for _ in range(8)]
+    deployment, journal = Deployment([*theirs, *poison, *ours]), Lines()
 
-    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=6)) as run:
+    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=6)) as run:
         taken, plan = run.take()
         owners = run.left_owners + plan.owners()
         summary = run.run_all((taken, plan), journal, Watch())
@@ -119,13 +121,13 @@ def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int
     assert (plan.acting, taken.more, summary.completed) == (6, True, 6)
     assert owners == {BILLING: in_front - 3}
     assert summary.set_aside == in_front
-    assert len(world.waiting) == in_front + 2
+    assert len(deployment.waiting) == in_front + 2
 
 
 def test_others_behind_the_last_of_ours_are_not_more_to_do() -> None:
-    world = World([*(letter() for _ in range(6)), *(of(BILLING) for _ in range(6))])
+    deployment = Deployment([*(dead_letter() for _ in range(6)), *(of(BILLING) for _ in range(6))])
 
-    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=6)) as run:
+    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=6)) as run:
         taken, plan = run.take()
 
     assert (plan.acting, taken.more) == (6, False)

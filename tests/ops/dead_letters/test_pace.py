@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from b2bpilot.ops.dead_letters.pace import Limits, Pace, PaceEnded
+from b2bpilot.ops.sending.pace import Limits, Pace, PaceEnded
 
 
 class Clock:

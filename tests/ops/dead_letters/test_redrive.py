@@ -11,26 +11,29 @@ import pytest
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied
-from b2bpilot.ops.dead_letters.engine import Rules, StageDone
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.plan import Decision
-from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
-from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
 from b2bpilot.ops.dead_letters.taking import Taker
+from b2bpilot.ops.redrive.plan import Decision
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
+from b2bpilot.ops.redrive.stages import Rules, StageDone
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, decisions, progress, redrive, whole
+from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
-from tests.ops.dead_letters.world import World, id_of, letter
 
 
-def test_each_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back() -> None:
-    fresh, stored, busy, stuck, poison = letters = [*(letter() for _ in range(4)), letter(redrives=3)]
-    world = World(letters)
+def test_each_dead_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back() -> None:
+    fresh, stored, busy, stuck, poison = dead_letters = [
+        *(dead_letter() for _ in range(4)),
+        dead_letter(redrives=3),
+    ]
+    deployment = Deployment(dead_letters)
     lease = {"lease_expires_at": NOW + timedelta(minutes=1)}
     over = {"lease_expires_at": NOW - timedelta(minutes=1)}
     rows = Rows(
-        world,
+        deployment,
         {
             id_of(stored): progress(id_of(stored), SubmissionStatus.COMPLETED),
             id_of(busy): progress(id_of(busy), SubmissionStatus.PROCESSING, **lease),
@@ -38,73 +41,75 @@ def test_each_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back(
         },
     )
 
-    found = decisions([fresh, stored, busy, stuck, poison], world, rows)
+    found = decisions([fresh, stored, busy, stuck, poison], deployment, rows)
 
     assert found == [Decision.SEND, Decision.REMOVE, Decision.BUSY, Decision.SEND, Decision.POISON]
 
 
 @pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
-def test_a_letter_whose_message_a_person_discarded_is_neither_sent_nor_deleted(route: type) -> None:
-    """The processor skips it: taken for processed, the letter was deleted and in no archive."""
-    one = letter()
-    world = World([one])
+def test_a_dead_letter_whose_message_a_person_discarded_is_neither_sent_nor_deleted(route: type) -> None:
+    """The processor skips it: taken for processed, the dead letter was deleted and in no archive."""
+    one = dead_letter()
+    deployment = Deployment([one])
     mark = progress(id_of(one), SubmissionStatus.ABANDONED, discarded_by="run-0")
-    rows = Rows(world, {id_of(one): mark})
-    assert decisions([one], world, rows) == [Decision.DISCARDED]
-    world.time_passes()
+    rows = Rows(deployment, {id_of(one): mark})
+    assert decisions([one], deployment, rows) == [Decision.DISCARDED]
+    deployment.time_passes()
 
-    with redrive(world, rows, route=route(world), known={one.queue_message_id: True}) as run:
+    with redrive(deployment, rows, route=route(deployment), known={one.queue_message_id: True}) as run:
         summary = run.run_all(run.take(), Lines(), Watch())
     assert (summary.completed, summary.removed, summary.set_aside) == (0, 0, 1)
-    assert not world.processed
-    assert one.queue_message_id in world.waiting
+    assert not deployment.processed
+    assert one.queue_message_id in deployment.waiting
 
 
-def test_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kept() -> None:
-    world = World([letter()])
+def test_dead_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kept() -> None:
+    deployment = Deployment([dead_letter()])
 
-    with redrive(world, Rows(world), started_at=datetime(2020, 1, 1, tzinfo=UTC)) as run:
+    with redrive(deployment, Rows(deployment), started_at=datetime(2020, 1, 1, tzinfo=UTC)) as run:
         taken, plan = run.take()
 
-    assert (list(taken.letters), list(plan.items)) == ([], [])
-    assert world.counters().visible == 1
+    assert (list(taken.dead_letters), list(plan.items)) == ([], [])
+    assert deployment.counters().visible == 1
 
 
 def test_what_the_run_itself_sent_and_came_back_is_not_taken_again() -> None:
-    world = World([letter(), letter(redrives=1, redriven_by="run-1")])
+    deployment = Deployment([dead_letter(), dead_letter(redrives=1, redriven_by="run-1")])
     journal = Lines()
 
-    with redrive(world, Rows(world)) as run:
+    with redrive(deployment, Rows(deployment)) as run:
         run.run(run.take()[1], journal, Watch())
-        world.waiting = {one.queue_message_id: one for one in [letter(redrives=1, redriven_by="run-1")]}
-        world.time_passes()
+        deployment.waiting = {
+            one.queue_message_id: one for one in [dead_letter(redrives=1, redriven_by="run-1")]
+        }
+        deployment.time_passes()
         taken, _ = run.take()
 
-    assert list(taken.letters) == []
+    assert list(taken.dead_letters) == []
 
 
 def test_what_was_known_to_be_sent_before_an_interruption_is_only_removed() -> None:
-    sent, unsent = letters = [letter(), letter()]
-    world = World(letters)
+    sent, unsent = dead_letters = [dead_letter(), dead_letter()]
+    deployment = Deployment(dead_letters)
     known = {sent.queue_message_id: True, unsent.queue_message_id: False}
 
-    with redrive(world, Rows(world), known=known) as run:
+    with redrive(deployment, Rows(deployment), known=known) as run:
         summary = run.run(run.take()[1], Lines(), Watch())
 
     assert (summary.removed, summary.completed) == (1, 1)
-    assert world.processed.keys() == {id_of(unsent)}
-    assert world.waiting == {}
+    assert deployment.processed.keys() == {id_of(unsent)}
+    assert deployment.waiting == {}
 
 
 def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
-    one = letter()
-    world = World([one])
+    one = dead_letter()
+    deployment = Deployment([one])
 
     class Forgetful(Rows):
         def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
             return {}
 
-    with redrive(world, Forgetful(world)) as run:
+    with redrive(deployment, Forgetful(deployment)) as run:
         summary = run.run(run.take()[1], Lines(), Watch())
 
     assert summary.completed == 0
@@ -112,110 +117,111 @@ def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
     assert summary.unfinished[0].reason == "sent, but its row is not completed yet"
 
 
-def test_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
-    """Another receiver holds the letter at first; it is given back while the taker looks."""
-    world = World([letter()])
-    held_by_the_dead = world.receive(hidden_seconds=20, wait_seconds=0)
+def test_dead_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
+    """Another receiver holds the dead letter at first; it is given back while the taker looks."""
+    deployment = Deployment([dead_letter()])
+    held_by_the_dead = deployment.receive(hidden_seconds=20, wait_seconds=0)
     polls = []
 
     class Source:
         def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
             polls.append(wait_seconds)
             if len(polls) == 5:
-                world.release(held_by_the_dead)
-            return world.receive(hidden_seconds=20, wait_seconds=wait_seconds)
+                deployment.release(held_by_the_dead)
+            return deployment.receive(hidden_seconds=20, wait_seconds=wait_seconds)
 
-        def release(self, letters: Sequence[DeadLetter]) -> None:
-            world.release(letters)
+        def release(self, dead_letters: Sequence[DeadLetter]) -> None:
+            deployment.release(dead_letters)
 
         def others(self) -> int:
             return 0 if len(polls) > 5 else 1
 
     taken = Taker(Source(), wanted=lambda _: True, limit=10, patience_seconds=60).take(workers=1)
 
-    assert len(taken.letters) == 1
+    assert len(taken.dead_letters) == 1
     assert polls[:3] == [0, 1, 1]
 
 
-def test_letters_that_stay_hidden_are_counted_not_denied() -> None:
-    world = World([letter() for _ in range(3)])
-    world.receive(hidden_seconds=20, wait_seconds=0)
+def test_dead_letters_that_stay_hidden_are_counted_not_denied() -> None:
+    deployment = Deployment([dead_letter() for _ in range(3)])
+    deployment.receive(hidden_seconds=20, wait_seconds=0)
 
-    with Holding(world) as held:
+    with Holding(deployment) as held:
         taken = Taker(held, wanted=lambda _: True, limit=10).take(workers=1)
 
-    assert (list(taken.letters), taken.hidden) == ([], 3)
+    assert (list(taken.dead_letters), taken.hidden) == ([], 3)
 
 
 def test_windows_without_anything_to_do_are_passed_and_told() -> None:
-    poison = [letter(redrives=3) for _ in range(WINDOW)]
-    good = [letter() for _ in range(5)]
-    world = World([*poison, *good])
+    poison = [dead_letter(redrives=3) for _ in range(WINDOW)]
+    good = [dead_letter() for _ in range(5)]
+    deployment = Deployment([*poison, *good])
 
-    summary = whole(world, InvokeRoute(world), wait=timedelta(), limit=10 * WINDOW)
+    summary = whole(deployment, InvokeRoute(deployment), wait=timedelta(), limit=10 * WINDOW)
 
     assert (summary.completed, summary.set_aside, summary.everything_completed) == (5, WINDOW, False)
 
 
 def test_a_display_is_told_of_each_window_whether_others_follow_it() -> None:
-    world = World([letter() for _ in range(2 * WINDOW + 5)])
+    deployment = Deployment([dead_letter() for _ in range(2 * WINDOW + 5)])
     told: list[object] = []
     watch = Watch(
-        taking=lambda: told.append("taking"), window=lambda letters, more: told.append((letters, more))
+        taking=lambda: told.append("taking"),
+        window=lambda dead_letters, more: told.append((dead_letters, more)),
     )
 
-    with redrive(world, Rows(world), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
+    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
         run.run_all(run.take(), Lines(), watch)
 
     assert told == [(WINDOW, True), "taking", (WINDOW, False)]
 
 
-def test_no_call_is_under_way_when_letters_are_given_back_whatever_ended_the_run() -> None:
+def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_the_run() -> None:
     """The display breaks while the next stage is being sent."""
     under_way, at_release, never = set[int](), list[int](), threading.Event()
 
-    class Watched(World):
-        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class Watched(Deployment):
+        def release(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
             at_release.append(len(under_way))
-            return super().release(letters)
+            return super().release(dead_letters)
 
     class Slow(InvokeRoute):
-        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
             under_way.add(threading.get_ident())
-            never.wait(0.05 if world.processed else 0)
-            sent = super().send(letters, run_id=run_id)
+            never.wait(0.05 if deployment.processed else 0)
+            sent = super().send(dead_letters, run_id=run_id)
             under_way.discard(threading.get_ident())
             return sent
 
     def broken(_: StageDone) -> None:
         raise BrokenPipeError
 
-    world, journal = Watched([letter() for _ in range(60)]), Lines()
-    with redrive(world, Rows(world), route=Slow(world)) as run:
+    deployment, journal = Watched([dead_letter() for _ in range(60)]), Lines()
+    with redrive(deployment, Rows(deployment), route=Slow(deployment)) as run:
         _, plan = run.take()
         with pytest.raises(BrokenPipeError):
             run.run(plan, journal, Watch(stage=broken))
 
     accepted = [one for one in journal if one["event"] == "accepted"]
     assert set(at_release) == {0}
-    assert len(accepted) == sum(world.processed.values()) == 60 - len(world.waiting)
+    assert len(accepted) == sum(deployment.processed.values()) == 60 - len(deployment.waiting)
 
 
 def test_what_was_accepted_before_a_call_was_refused_is_journalled_and_deleted() -> None:
-    class ExpiringCredentials(World):
+    class ExpiringCredentials(Deployment):
         def invoke_later(self, event: Mapping[str, object]) -> None:
             if sum(self.processed.values()) >= 30:
                 raise AwsDenied("the security token is expired")
             super().invoke_later(event)
 
-    world, journal = ExpiringCredentials([letter() for _ in range(60)]), Lines()
+    deployment, journal = ExpiringCredentials([dead_letter() for _ in range(60)]), Lines()
 
     with pytest.raises(AwsDenied):
-        whole(world, AsyncRoute(world), journal, wait=timedelta())
+        whole(deployment, AsyncRoute(deployment), journal, wait=timedelta())
 
     accepted = {one["queue_message_id"] for one in journal if one["event"] == "accepted"}
-    assert len(accepted) == sum(world.processed.values())
-    assert world.deleted == accepted
+    assert len(accepted) == sum(deployment.processed.values())
+    assert deployment.deleted == accepted
 
 
 def test_counters_that_promise_nothing_are_not_believed_before_the_queue_was_asked() -> None:
@@ -226,16 +232,16 @@ def test_counters_that_promise_nothing_are_not_believed_before_the_queue_was_ask
     with Holding(queue) as held:
         taken = Taker(held, wanted=lambda _: True, limit=100).take()
 
-    assert len(taken.letters) == 37
+    assert len(taken.dead_letters) == 37
 
 
 def test_what_sqs_refuses_to_give_back_is_counted() -> None:
-    class Stubborn(World):
-        def release(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-            return list(letters)
+    class Stubborn(Deployment):
+        def release(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(dead_letters)
 
-    world = Stubborn([letter() for _ in range(3)])
-    with redrive(world, Rows(world)) as run:
+    deployment = Stubborn([dead_letter() for _ in range(3)])
+    with redrive(deployment, Rows(deployment)) as run:
         run.take()
 
     assert run.not_released == 3
@@ -243,44 +249,44 @@ def test_what_sqs_refuses_to_give_back_is_counted() -> None:
 
 @pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute])
 def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(route: type) -> None:
-    """The processor refuses such a message, so the letter stays."""
-    real = letter()
-    world = World([real], poison=frozenset({id_of(real)}))
+    """The processor refuses such a message, so the dead letter stays."""
+    real = dead_letter()
+    deployment = Deployment([real], poison=frozenset({id_of(real)}))
     row = progress(id_of(real), SubmissionStatus.COMPLETED, test=True)
 
     class Kept(Rows):
         def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
             return {id_of(real): row}
 
-    with redrive(world, Kept(world), route=route(world), request=Request(wait=SOON)) as run:
+    with redrive(deployment, Kept(deployment), route=route(deployment), request=Request(wait=SOON)) as run:
         summary = run.run_all(run.take(), Lines(), Watch())
 
     assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
-    assert id_of(real) in world.safe()
+    assert id_of(real) in deployment.safe()
 
 
 @pytest.mark.parametrize("real_first", [True, False])
-def test_a_test_s_row_stands_for_the_test_s_letter_and_not_for_the_real_message_s(
+def test_a_test_s_row_stands_for_the_test_s_dead_letter_and_not_for_the_real_message_s(
     *, real_first: bool
 ) -> None:
-    """Who may send a test may choose its id: its completed row must not remove the real message's letter."""
-    real = letter()
+    """Who may send a test may choose its id: its completed row must not remove the real message's dead letter."""
+    real = dead_letter()
     assert real.message is not None
     test = replace(real, queue_message_id="test", message=replace(real.message, test=True))
-    letters = [real, test] if real_first else [test, real]
-    world = World(letters)
-    rows = Rows(world, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
+    dead_letters = [real, test] if real_first else [test, real]
+    deployment = Deployment(dead_letters)
+    rows = Rows(deployment, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
 
     wanted = [Decision.SEND, Decision.REMOVE]
-    assert decisions([real, test], world, rows) == wanted
+    assert decisions([real, test], deployment, rows) == wanted
 
 
-def test_each_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
-    first = letter()
-    world = World([first, letter()])
-    world.waiting["twin"] = replace(first, queue_message_id="twin")
+def test_each_dead_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
+    first = dead_letter()
+    deployment = Deployment([first, dead_letter()])
+    deployment.waiting["twin"] = replace(first, queue_message_id="twin")
 
-    assert whole(world, InvokeRoute(world)).counts() == {
+    assert whole(deployment, InvokeRoute(deployment)).counts() == {
         "completed": 3,
         "removed": 0,
         "set_aside": 0,
@@ -289,18 +295,18 @@ def test_each_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
     }
 
 
-def test_a_letter_that_was_not_processed_says_why_although_another_of_its_message_was() -> None:
-    first = letter()
-    world = World([first])
-    world.waiting["twin"] = replace(first, queue_message_id="twin")
+def test_a_dead_letter_that_was_not_processed_says_why_although_another_of_its_message_was() -> None:
+    first = dead_letter()
+    deployment = Deployment([first])
+    deployment.waiting["twin"] = replace(first, queue_message_id="twin")
 
     class Busy(InvokeRoute):
-        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
-            if letters[0].queue_message_id == "twin":
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+            if dead_letters[0].queue_message_id == "twin":
                 return [Sent(verdict=Verdict.FAILED, error="another run is processing the message")]
-            return super().send(letters, run_id=run_id)
+            return super().send(dead_letters, run_id=run_id)
 
-    summary = whole(world, Busy(world), rules=Rules(stages=(1,)))
+    summary = whole(deployment, Busy(deployment), rules=Rules(stages=(1,)))
 
     assert (summary.completed, [one.reason for one in summary.unfinished]) == (
         1,
@@ -308,32 +314,34 @@ def test_a_letter_that_was_not_processed_says_why_although_another_of_its_messag
     )
 
 
-def test_a_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> None:
-    class Stubborn(World):
-        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-            return list(letters)
+def test_a_dead_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> None:
+    class Stubborn(Deployment):
+        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+            return list(dead_letters)
 
-    world = Stubborn([letter()])
+    deployment = Stubborn([dead_letter()])
 
-    summary = whole(world, InvokeRoute(world))
+    summary = whole(deployment, InvokeRoute(deployment))
 
     assert (summary.completed, len(summary.unfinished)) == (0, 1)
 
 
 def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
-    """One after the other, 100,000 letters take as long as 10,000 calls do."""
-    letters = [letter() for _ in range(40)]
+    """One after the other, 100,000 dead letters take as long as 10,000 calls do."""
+    dead_letters = [dead_letter() for _ in range(40)]
     together = threading.Barrier(4)
 
-    class Waiting(World):
-        def delete(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class Waiting(Deployment):
+        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
             together.wait(10)
-            return super().delete(letters)
+            return super().delete(dead_letters)
 
-    world = Waiting(letters)
-    rows = Rows(world, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in letters})
+    deployment = Waiting(dead_letters)
+    rows = Rows(
+        deployment, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in dead_letters}
+    )
 
-    with redrive(world, rows) as run:
+    with redrive(deployment, rows) as run:
         summary = run.run_all(run.take(), Lines(), Watch())
 
-    assert (summary.removed, world.waiting) == (40, {})
+    assert (summary.removed, deployment.waiting) == (40, {})

@@ -14,68 +14,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.errors import AwsError, PartlyFailed, Refused
-from b2bpilot.ops.dead_letters.engine import Handled, Rules
-from b2bpilot.ops.dead_letters.judging import RowsJudge
-from b2bpilot.ops.dead_letters.redrive import WINDOW, Request, Watch
-from b2bpilot.ops.dead_letters.redriving import require_everything_completed
-from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.prepare import require_everything_completed
+from b2bpilot.ops.redrive.proof import RowsJudge
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
+from b2bpilot.ops.redrive.stages import Handled, Rules
 from b2bpilot.ops.table.row_proof import RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, progress, redrive, whole
-from tests.ops.dead_letters.world import Crash, Fault, World, id_of, letter
+from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
 
 
 def test_what_the_topic_took_and_nobody_received_stays_in_the_queue_and_is_the_last_that_is_sent() -> None:
-    world = World([letter() for _ in range(60)], is_subscribed=False)
+    deployment = Deployment([dead_letter() for _ in range(60)], is_subscribed=False)
 
-    summary = whole(world, TopicRoute(world), wait=SOON)
+    summary = whole(deployment, TopicRoute(deployment), wait=SOON)
 
-    assert len(world.waiting) == 60
+    assert len(deployment.waiting) == 60
     assert (summary.stopped, summary.not_sent, len(summary.unfinished)) == (True, 59, 1)
     assert summary.unfinished[0].in_queue
 
 
-def test_on_the_topic_a_letter_is_deleted_when_its_row_shows_that_it_arrived() -> None:
-    letters = [letter() for _ in range(137)]
-    world = World(letters, poison=frozenset({id_of(letters[40])}))
+def test_on_the_topic_a_dead_letter_is_deleted_when_its_row_shows_that_it_arrived() -> None:
+    dead_letters = [dead_letter() for _ in range(137)]
+    deployment = Deployment(dead_letters, poison=frozenset({id_of(dead_letters[40])}))
 
-    summary = whole(world, TopicRoute(world), wait=SOON)
+    summary = whole(deployment, TopicRoute(deployment), wait=SOON)
 
     assert (summary.completed, len(summary.unfinished)) == (136, 1)
-    assert world.deleted == {one.queue_message_id for one in letters}
-    assert world.safe() == {id_of(letters[40])}
+    assert deployment.deleted == {one.queue_message_id for one in dead_letters}
+    assert deployment.safe() == {id_of(dead_letters[40])}
 
 
-def test_who_does_not_wait_for_the_rows_leaves_the_letters_to_what_the_topic_says() -> None:
-    world = World([letter() for _ in range(30)])
+def test_who_does_not_wait_for_the_rows_leaves_the_dead_letters_to_what_the_topic_says() -> None:
+    deployment = Deployment([dead_letter() for _ in range(30)])
 
-    summary = whole(world, TopicRoute(world), wait=timedelta())
+    summary = whole(deployment, TopicRoute(deployment), wait=timedelta())
 
-    assert (summary.completed, world.waiting) == (30, {})
+    assert (summary.completed, deployment.waiting) == (30, {})
 
 
 @pytest.mark.parametrize("route", [AsyncRoute, TopicRoute])
 def test_a_late_stage_whose_rows_fail_stops_the_run_with_the_stage_that_is_under_way(route: type) -> None:
-    letters = [letter() for _ in range(900)]
-    world = World(letters, poison=frozenset(id_of(one) for one in letters[26:]))
+    dead_letters = [dead_letter() for _ in range(900)]
+    deployment = Deployment(dead_letters, poison=frozenset(id_of(one) for one in dead_letters[26:]))
 
-    summary = whole(world, route(world), wait=timedelta(seconds=60))
+    summary = whole(deployment, route(deployment), wait=timedelta(seconds=60))
 
     assert summary.stopped
     assert summary.completed == 26
     assert summary.not_sent == 900 - 26 - 100 - 500
 
 
-def test_two_letters_of_one_message_are_both_deleted_when_it_has_arrived() -> None:
-    first = letter()
-    world = World([first, letter()])
-    world.waiting["twin"] = replace(first, queue_message_id="twin")
+def test_two_dead_letters_of_one_message_are_both_deleted_when_it_has_arrived() -> None:
+    first = dead_letter()
+    deployment = Deployment([first, dead_letter()])
+    deployment.waiting["twin"] = replace(first, queue_message_id="twin")
 
-    whole(world, TopicRoute(world), wait=SOON, rules=Rules(stages=(1,)))
+    whole(deployment, TopicRoute(deployment), wait=SOON, rules=Rules(stages=(1,)))
 
-    assert world.waiting == {}
+    assert deployment.waiting == {}
 
 
 @pytest.mark.parametrize("route", [InvokeRoute, AsyncRoute, TopicRoute])
@@ -83,23 +83,25 @@ def test_two_letters_of_one_message_are_both_deleted_when_it_has_arrived() -> No
 def test_no_message_is_lost_by_a_proved_run_whatever_fails(
     route: type, faults: list[Fault], count: int, deaf: bool
 ) -> None:
-    """Also when the topic reaches nobody: what was deleted was processed, or came back as a letter of its own."""
-    world = World(
-        [letter() for _ in range(count)],
+    """Also when the topic reaches nobody: what was deleted was processed, or came back as a dead letter of its own."""
+    deployment = Deployment(
+        [dead_letter() for _ in range(count)],
         faults=itertools.chain(faults, itertools.repeat(Fault.NONE)),
         is_subscribed=not deaf,
     )
 
     with contextlib.suppress(Crash, AwsError):
-        whole(world, route(world), wait=timedelta(milliseconds=1), rules=Rules(max_failures=1.0))
+        whole(deployment, route(deployment), wait=timedelta(milliseconds=1), rules=Rules(max_failures=1.0))
 
-    for one in world.letters:
-        assert id_of(one) in world.safe() or world.processed[id_of(one)] >= 1
-    assert not world.hidden & world.waiting.keys()
+    for one in deployment.dead_letters:
+        assert id_of(one) in deployment.safe() or deployment.processed[id_of(one)] >= 1
+    assert not deployment.hidden & deployment.waiting.keys()
 
 
-def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though_rows_came_late() -> None:
-    world = World([letter() for _ in range(WINDOW + 200)])
+def test_a_run_that_stopped_and_left_dead_letters_has_not_completed_everything_though_rows_came_late() -> (
+    None
+):
+    deployment = Deployment([dead_letter() for _ in range(WINDOW + 200)])
     judged = threading.Event()
 
     class Late(Rows):
@@ -107,71 +109,73 @@ def test_a_run_that_stopped_and_left_letters_has_not_completed_everything_though
             return super().progress_of(message_ids) if judged.is_set() else {}
 
     request = Request(wait=SOON, rules=Rules(stages=(WINDOW,)), limit=10**9)
-    with redrive(world, Late(world), route=TopicRoute(world), request=request) as run:
+    with redrive(deployment, Late(deployment), route=TopicRoute(deployment), request=request) as run:
         summary = run.run_all(run.take(), Lines(), Watch(stage=lambda _: judged.set()))
 
-    assert (summary.completed, summary.unfinished, len(world.waiting)) == (WINDOW, (), 200)
+    assert (summary.completed, summary.unfinished, len(deployment.waiting)) == (WINDOW, (), 200)
     assert not summary.everything_completed
     with pytest.raises(PartlyFailed, match="before it came to the others"):
         require_everything_completed(summary)
 
 
 def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived() -> None:
-    one = letter()
-    world = World([one], is_subscribed=False)
+    one = dead_letter()
+    deployment = Deployment([one], is_subscribed=False)
     abandoned = progress(id_of(one), SubmissionStatus.ABANDONED)
 
     class GivenUp(TopicRoute):
-        def send(self, letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
             rows.rows[id_of(one)] = abandoned
-            return super().send(letters, run_id=run_id)
+            return super().send(dead_letters, run_id=run_id)
 
-    rows = Rows(world)
-    with redrive(world, rows, route=GivenUp(world), request=Request(wait=SOON)) as run:
+    rows = Rows(deployment)
+    with redrive(deployment, rows, route=GivenUp(deployment), request=Request(wait=SOON)) as run:
         (unfinished,) = run.run_all(run.take(), Lines(), Watch()).unfinished
 
     assert unfinished.in_queue
-    assert one.queue_message_id in world.waiting
+    assert one.queue_message_id in deployment.waiting
 
 
 def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
-    """With `--wait 0s` the filter policy is the only guard, and the letters that it rejects may come late."""
-    letters = [letter() for _ in range(WINDOW + 200)]
-    world = World(letters)
-    last = letters[-1]
+    """With `--wait 0s` the filter policy is the only guard, and the dead letters that it rejects may come late."""
+    dead_letters = [dead_letter() for _ in range(WINDOW + 200)]
+    deployment = Deployment(dead_letters)
+    last = dead_letters[-1]
 
     class RejectsTheLast:
         def look(self) -> None:
             looks.append("look")
 
-        def require(self, letters: Sequence[DeadLetter]) -> None:
-            if last.queue_message_id in {one.queue_message_id for one in letters}:
-                raise Refused("the filter policy rejects 1 letter")
+        def require(self, dead_letters: Sequence[DeadLetter]) -> None:
+            if last.queue_message_id in {one.queue_message_id for one in dead_letters}:
+                raise Refused("the filter policy rejects 1 dead letter")
 
     looks: list[str] = []
 
     request = Request(wait=timedelta(), limit=10**9)
-    with redrive(world, Rows(world), route=TopicRoute(world), request=request, reach=RejectsTheLast()) as run:
+    with redrive(
+        deployment, Rows(deployment), route=TopicRoute(deployment), request=request, reach=RejectsTheLast()
+    ) as run:
         first = run.take()
         with pytest.raises(Refused):
             run.run_all(first, Lines(), Watch())
 
     assert len(looks) == 2
-    assert (sum(world.processed.values()), len(world.waiting)) == (WINDOW, 200)
-    assert not world.hidden & world.waiting.keys()
+    assert (sum(deployment.processed.values()), len(deployment.waiting)) == (WINDOW, 200)
+    assert not deployment.hidden & deployment.waiting.keys()
 
 
 def test_a_stage_that_cannot_have_too_many_failures_any_more_is_not_waited_for() -> None:
-    """One letter's row is not there yet, and the judge had an hour."""
-    *here, missing = letters = [letter() for _ in range(5)]
-    world = World(letters)
-    world.processed.update(id_of(one) for one in here)
+    """One dead letter's row is not there yet, and the judge had an hour."""
+    *here, missing = dead_letters = [dead_letter() for _ in range(5)]
+    deployment = Deployment(dead_letters)
+    deployment.processed.update(id_of(one) for one in here)
     arrived: list[DeadLetter] = []
-    judge = RowsJudge(Rows(world), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
-    handled = [Handled(letter=one, sent=Sent(verdict=Verdict.ACCEPTED)) for one in letters]
+    judge = RowsJudge(Rows(deployment), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
+    handled = [Handled(dead_letter=one, sent=Sent(verdict=Verdict.ACCEPTED)) for one in dead_letters]
 
     assert judge.unconfirmed(handled, most=1) == 0
     assert {one.queue_message_id for one in arrived} == {one.queue_message_id for one in here}
-    world.processed[id_of(missing)] += 1
+    deployment.processed[id_of(missing)] += 1
     assert judge.proof(handled).outcome(Asked(id_of(missing))) is RowOutcome.COMPLETED
     assert missing in arrived

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from b2bpilot.ops.dead_letters.redriving import consequence, last_stage
-from b2bpilot.ops.dead_letters.routes import Via
+from b2bpilot.ops.redrive.prepare import consequence, last_stage
+from b2bpilot.ops.redrive.routes import Via
 
 NONE, MINUTE = timedelta(), timedelta(minutes=1)
 
@@ -15,7 +15,7 @@ NONE, MINUTE = timedelta(), timedelta(minutes=1)
 @pytest.mark.parametrize(
     ("wait", "said"), [(MINUTE, "deleted is what arrived, by its row"), (NONE, "deleted is what SNS took")]
 )
-def test_the_topic_says_when_a_letter_is_deleted(wait: timedelta, said: str) -> None:
+def test_the_topic_says_when_a_dead_letter_is_deleted(wait: timedelta, said: str) -> None:
     assert said in consequence(Via.TOPIC, wait=wait)
 
 

@@ -20,9 +20,9 @@ from b2bpilot.errors import (
     Refused,
     UsageError,
 )
-from b2bpilot.ops.dead_letters import remote
-from b2bpilot.ops.dead_letters.remote import StillOn, ended_by
-from b2bpilot.ops.dead_letters.remote_watch import Timing, stop, watch
+from b2bpilot.ops.redrive_in_aws import switch as remote
+from b2bpilot.ops.redrive_in_aws.switch import StillOn, ended_by
+from b2bpilot.ops.redrive_in_aws.watch import Timing, stop, watch
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -63,7 +63,7 @@ class Mapping:
 
 
 class Queue:
-    """Shows so many letters, one number per look; the last one for ever."""
+    """Shows so many dead letters, one number per look; the last one for ever."""
 
     def __init__(self, *shown: int) -> None:
         self._shown = list(shown)
@@ -241,7 +241,7 @@ def test_stopping_gives_up_at_once_without_the_right_to() -> None:
 
 
 def test_what_cannot_be_disabled_is_at_least_told_that_it_is_over() -> None:
-    """The function reads it, tries no more letters, and disables the mapping itself."""
+    """The function reads it, tries no more dead letters, and disables the mapping itself."""
     mapping, run = running()
     mapping.refusals = [AwsDenied("no")]
     with pytest.raises(AwsDenied):
@@ -303,7 +303,7 @@ def test_a_run_that_cannot_be_turned_off_is_said_to_be_on_with_the_way_out(cause
     assert caught.value.hint == f"turn it off: {mapping.off_command}"
 
 
-def test_the_end_is_waited_for_because_lambda_still_hands_out_letters_until_then() -> None:
+def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until_then() -> None:
     mapping, run = running()
     mapping.disable()
     mapping.state = MappingState.DISABLING
@@ -367,4 +367,4 @@ def test_a_function_that_runs_is_started() -> None:
 def test_a_reason_fits_into_a_tag(text: str) -> None:
     (value,) = ended_tags(text).values()
     assert len(value) <= 256
-    assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in value)
+    assert all(dead_letter.isalnum() or dead_letter in " _.:/=+-@" for dead_letter in value)

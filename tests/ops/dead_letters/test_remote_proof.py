@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import DatabaseUnreachable, PartlyFailed
-from b2bpilot.ops.dead_letters.remote_proof import Backlog, Outcome, conclude, journal_entries, take_stock
+from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome, conclude, journal_entries, take_stock
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -19,7 +19,7 @@ from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.events import message, received, sns_event
-from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 11, 23, 19, 45, tzinfo=UTC)
@@ -75,24 +75,24 @@ class Clock:
         self._later()
 
 
-def stock(queue: LetterQueue) -> Backlog:
+def stock(queue: DeadLetterQueue) -> Backlog:
     return take_stock(queue, now=NOW, observe=lambda _saw, _about: None)
 
 
-def proven(queue: LetterQueue, rows: Rows, backlog: Backlog, clock: Clock | None = None) -> Outcome:
+def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog, clock: Clock | None = None) -> Outcome:
     clock = clock or Clock()
     return conclude(queue, rows, backlog, RUN, now=NOW, clock=lambda: clock.now, sleep=clock.sleep)
 
 
-def letter_of_run(run_id: str = "run-1", attempt: int = 1) -> dict[str, Any]:
+def dead_letter_of_run(run_id: str = "run-1", attempt: int = 1) -> dict[str, Any]:
     event = sns_event(message(), redrive={"run_id": run_id, "attempt": attempt})
     return received(event, ErrorMessage=("String", "no customer"))
 
 
-def message_ids(*letters: dict[str, Any]) -> list[str]:
+def message_ids(*dead_letters: dict[str, Any]) -> list[str]:
     return [
-        json.loads(json.loads(letter["Body"])["Records"][0]["Sns"]["Message"])["message_id"]
-        for letter in letters
+        json.loads(json.loads(dead_letter["Body"])["Records"][0]["Sns"]["Message"])["message_id"]
+        for dead_letter in dead_letters
     ]
 
 
@@ -101,35 +101,35 @@ def told(outcome: Outcome) -> dict[str, int]:
 
 
 def test_the_stock_tells_what_can_be_sent_from_what_stays() -> None:
-    good, poison = dead(), letter_of_run("earlier", attempt=3)
-    queue = LetterQueue([good, poison, received("not JSON")])
+    good, poison = dead(), dead_letter_of_run("earlier", attempt=3)
+    queue = DeadLetterQueue([good, poison, received("not JSON")])
     backlog = stock(queue)
     assert backlog.messages == {good["MessageId"]: Asked(message_ids(good)[0])}
     assert (backlog.set_aside, backlog.unseen) == (2, 0)
     assert not queue.hidden
 
 
-def test_letters_that_somebody_holds_are_known_to_be_unseen() -> None:
+def test_dead_letters_that_somebody_holds_are_known_to_be_unseen() -> None:
     held = dead()
-    queue = LetterQueue([dead(), held])
+    queue = DeadLetterQueue([dead(), held])
     queue.hidden.add(held["MessageId"])
     assert stock(queue).unseen == 1
 
 
 def test_all_is_proven_when_each_row_is_completed_and_the_queue_is_empty() -> None:
-    letters = [dead() for _ in range(12)]
-    backlog = stock(LetterQueue(letters))
-    outcome = proven(LetterQueue([]), Rows(message_ids(*letters)), backlog)
+    dead_letters = [dead() for _ in range(12)]
+    backlog = stock(DeadLetterQueue(dead_letters))
+    outcome = proven(DeadLetterQueue([]), Rows(message_ids(*dead_letters)), backlog)
     assert told(outcome) == {"completed": 12}
     outcome.require_everything_completed()
 
 
 def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_later() -> None:
-    completed, untried, again = dead(), dead(), letter_of_run()
+    completed, untried, again = dead(), dead(), dead_letter_of_run()
     later = dead() | {"Attributes": LATER}
-    poison = letter_of_run("earlier", attempt=3)
-    backlog = stock(LetterQueue([completed, untried, poison]))
-    queue = LetterQueue([untried, again, later, poison])
+    poison = dead_letter_of_run("earlier", attempt=3)
+    backlog = stock(DeadLetterQueue([completed, untried, poison]))
+    queue = DeadLetterQueue([untried, again, later, poison])
     outcome = proven(queue, Rows(message_ids(completed)), backlog)
     assert told(outcome) == {
         "completed": 1,
@@ -147,32 +147,32 @@ def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_late
 def test_what_came_during_the_run_is_no_failure_of_it() -> None:
     done = dead()
     later = dead() | {"Attributes": LATER}
-    outcome = proven(LetterQueue([later]), Rows(message_ids(done)), stock(LetterQueue([done])))
+    outcome = proven(DeadLetterQueue([later]), Rows(message_ids(done)), stock(DeadLetterQueue([done])))
     assert told(outcome) == {"completed": 1, "later": 1}
     outcome.require_everything_completed()
 
 
 def test_an_empty_queue_proves_nothing_about_a_message_whose_row_is_not_completed() -> None:
-    """Somebody purged the queue, or the letter expired."""
+    """Somebody purged the queue, or the dead letter expired."""
     gone = dead()
-    backlog = stock(LetterQueue([gone]))
-    outcome = proven(LetterQueue([]), Rows([]), backlog)
+    backlog = stock(DeadLetterQueue([gone]))
+    outcome = proven(DeadLetterQueue([]), Rows([]), backlog)
     assert told(outcome) == {"missing": 1}
     with pytest.raises(PartlyFailed, match="0 messages completed; 1 message missing"):
         outcome.require_everything_completed()
 
 
 def test_without_a_database_nothing_is_proven() -> None:
-    backlog = stock(LetterQueue([dead()]))
-    outcome = proven(LetterQueue([]), Rows(None), backlog)
+    backlog = stock(DeadLetterQueue([dead()]))
+    outcome = proven(DeadLetterQueue([]), Rows(None), backlog)
     assert (outcome.completed, outcome.database_error) == (None, "no connection to localhost")
     with pytest.raises(PartlyFailed, match="nothing is proven: no connection to localhost"):
         outcome.require_everything_completed()
 
 
-def test_a_letter_that_rests_is_waited_for() -> None:
-    again = letter_of_run()
-    queue = LetterQueue([again])
+def test_a_dead_letter_that_rests_is_waited_for() -> None:
+    again = dead_letter_of_run()
+    queue = DeadLetterQueue([again])
     queue.hidden.add(again["MessageId"])
     clock = Clock(later=queue.expire)
     outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0), clock)
@@ -180,18 +180,20 @@ def test_a_letter_that_rests_is_waited_for() -> None:
     assert clock.now == 5
 
 
-def test_a_letter_whose_message_a_person_discarded_is_counted_as_such() -> None:
+def test_a_dead_letter_whose_message_a_person_discarded_is_counted_as_such() -> None:
     one = dead()
-    queue = LetterQueue([one])
+    queue = DeadLetterQueue([one])
     outcome = proven(queue, Rows([], discarded=message_ids(one)), stock(queue))
     assert told(outcome) == {"discarded": 1}
     assert not outcome.is_everything_completed
     assert [entry["error"] for entry in journal_entries(outcome)] == ["discarded"]
 
 
-def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known_to_be_completed() -> None:
+def test_dead_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known_to_be_completed() -> (
+    None
+):
     done, hidden = dead(), dead() | {"Attributes": LATER}
-    queue = LetterQueue([hidden])
+    queue = DeadLetterQueue([hidden])
     queue.hidden.add(hidden["MessageId"])
     rows = Rows(message_ids(done))
     all_seen, some_seen = (
@@ -202,12 +204,12 @@ def test_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_known
         proven(queue, rows, some_seen).require_everything_completed()
 
 
-def test_the_journal_says_what_became_of_each_letter() -> None:
+def test_the_journal_says_what_became_of_each_dead_letter() -> None:
     done, untried, gone, failing = dead(), dead(), dead(), dead()
     event = json.loads(failing["Body"]) | {"redrive": {"run_id": "run-1", "attempt": 1}}
     again = received(event, ErrorMessage=("String", "no customer"))
-    backlog = stock(LetterQueue([done, untried, gone, failing]))
-    outcome = proven(LetterQueue([untried, again]), Rows(message_ids(done)), backlog)
+    backlog = stock(DeadLetterQueue([done, untried, gone, failing]))
+    outcome = proven(DeadLetterQueue([untried, again]), Rows(message_ids(done)), backlog)
     entries = {one["queue_message_id"]: (one["event"], one.get("error")) for one in journal_entries(outcome)}
     assert entries == {
         done["MessageId"]: ("deleted", None),
@@ -225,15 +227,15 @@ def test_the_journal_says_what_became_of_each_letter() -> None:
         (Ownership.UNKNOWN, "owner_unknown"),
     ],
 )
-def test_only_another_subscriber_s_letter_is_called_not_ours(ownership: Ownership, name: str) -> None:
+def test_only_another_subscriber_s_dead_letter_is_called_not_ours(ownership: Ownership, name: str) -> None:
     done, strange = dead(), dead()
 
-    class Judging(LetterQueue):
-        def _letter(self, id_: str) -> DeadLetter:
+    class Judging(DeadLetterQueue):
+        def _dead_letter(self, id_: str) -> DeadLetter:
             owner = Owner(ownership=ownership, name="somebody")
-            found = super()._letter(id_)
+            found = super()._dead_letter(id_)
             return replace(found, owner=owner) if id_ == strange["MessageId"] else found
 
-    backlog = stock(LetterQueue([done]))
+    backlog = stock(DeadLetterQueue([done]))
     outcome = proven(Judging([strange]), Rows(message_ids(done)), backlog)
     assert told(outcome) == {"completed": 1, name: 1}

@@ -15,21 +15,21 @@ from moto import mock_aws
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters.choice import Choice
-from b2bpilot.ops.dead_letters.earlier import failures
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.plan import Decision, Plan
-from b2bpilot.ops.dead_letters.redrive import PLAN_COMPLETE, WINDOW, Watch
-from b2bpilot.ops.dead_letters.resuming import Rest, prepare
-from b2bpilot.ops.dead_letters.routes import AsyncRoute, InvokeRoute, TopicRoute
+from b2bpilot.ops.dead_letters.listing import queue_of
+from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.survey import queue_of
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.redrive.earlier import failures
+from b2bpilot.ops.redrive.plan import Decision, Plan
+from b2bpilot.ops.redrive.resume import Rest, prepare
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
+from b2bpilot.ops.redrive.run import PLAN_COMPLETE, WINDOW, Watch
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import read
 from tests.events import SUBSCRIPTION_ARN
 from tests.ops.dead_letters.a_run import NOW, Lines, Rows, decisions, redrive
-from tests.ops.dead_letters.world import World, id_of, letter
+from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 from tests.ops.status.readings import STACK
 
 
@@ -53,31 +53,31 @@ def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
 
 
 def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tmp_path: Path) -> None:
-    letters = [letter() for _ in range(WINDOW + 300)]
-    world = World(letters)
+    dead_letters = [dead_letter() for _ in range(WINDOW + 300)]
+    deployment = Deployment(dead_letters)
     choice = Choice(selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC))
     with journal_of(tmp_path, choice) as journal:
-        with redrive(world, Rows(world), wanted=choice.matches, started_at=choice.now) as run:
+        with redrive(deployment, Rows(deployment), wanted=choice.matches, started_at=choice.now) as run:
             run.run(run.take()[1], journal, Watch())
         path = journal.path
-    later = replace(letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
-    world.waiting[later.queue_message_id] = later
+    later = replace(dead_letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
+    deployment.waiting[later.queue_message_id] = later
 
     record = read(path)
     rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=choice.now))
     with redrive(
-        world,
-        Rows(world),
+        deployment,
+        Rows(deployment),
         wanted=rest.wants,
-        known=rest.sent(InvokeRoute(world)),
+        known=rest.sent(InvokeRoute(deployment)),
         run_id=record.run_id,
         started_at=record.started_at,
     ) as run:
         summary = run.run_all(run.take(), Lines(), Watch())
 
     assert summary.completed == 300
-    assert set(world.processed.values()) == {1}
-    assert world.waiting.keys() == {later.queue_message_id}
+    assert set(deployment.processed.values()) == {1}
+    assert deployment.waiting.keys() == {later.queue_message_id}
 
 
 def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_pa
 
 
 def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp_path: Path) -> None:
-    one = letter()
+    one = dead_letter()
     everything = Choice(selection=Selection(), cause=None, now=NOW)
     with journal_of(tmp_path, everything, wait_seconds=60) as journal:
         journal.write(entry("planned", one, decision="send"), entry("sending", one), entry("accepted", one))
@@ -103,42 +103,47 @@ def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp
 
     rest = Rest(record=read(path), choice=everything)
 
-    assert rest.sent(AsyncRoute(World([]))) == {one.queue_message_id: True}
-    assert rest.sent(TopicRoute(World([]))) == {one.queue_message_id: False}
+    assert rest.sent(AsyncRoute(Deployment([]))) == {one.queue_message_id: True}
+    assert rest.sent(TopicRoute(Deployment([]))) == {one.queue_message_id: False}
 
 
-def test_a_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(tmp_path: Path) -> None:
-    bad, good = letters = [letter(), letter()]
-    world = World(letters, poison=frozenset({id_of(bad)}))
+def test_a_dead_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(tmp_path: Path) -> None:
+    bad, good = dead_letters = [dead_letter(), dead_letter()]
+    deployment = Deployment(dead_letters, poison=frozenset({id_of(bad)}))
     for _ in range(3):
         everything = Choice(selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW)
-        with journal_of(tmp_path, everything) as journal, redrive(world, Rows(world)) as run:
+        with journal_of(tmp_path, everything) as journal, redrive(deployment, Rows(deployment)) as run:
             run.run(
                 Plan(
                     items=[
                         one
                         for one in run.take()[1].items
-                        if one.letter.queue_message_id == bad.queue_message_id
+                        if one.dead_letter.queue_message_id == bad.queue_message_id
                     ]
                 ),
                 journal,
                 Watch(),
             )
-    world.rows = {}
+    deployment.rows = {}
     found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
     elsewhere = failures(tmp_path, environment="prod", account_id="123456789012", now=datetime.now(UTC))
 
     assert (found, elsewhere) == ({bad.queue_message_id: 3}, {})
-    assert decisions([bad, good], world, Rows(world), failed_before=found) == [Decision.POISON, Decision.SEND]
+    assert decisions([bad, good], deployment, Rows(deployment), failed_before=found) == [
+        Decision.POISON,
+        Decision.SEND,
+    ]
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (" ,  ", " :\t"), None])
 def test_failures_are_read_from_fields_however_the_json_is_spelled(
     tmp_path: Path, separators: tuple[str, str] | None
 ) -> None:
-    one = letter()
+    one = dead_letter()
     with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
-        journal.write(entry("failed", one, verdict="failed"), entry("accepted", letter(), error="failed"))
+        journal.write(
+            entry("failed", one, verdict="failed"), entry("accepted", dead_letter(), error="failed")
+        )
         path = journal.path
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(line, separators=separators) + "\n" for line in lines))
@@ -163,7 +168,7 @@ def staging() -> Iterator[Environment]:
         )
         sqs = access.client("sqs")
         url = sqs.create_queue(QueueName="letters")["QueueUrl"]
-        sqs.send_message(QueueUrl=url, MessageBody=letter().body)
+        sqs.send_message(QueueUrl=url, MessageBody=dead_letter().body)
         yield Environment(
             name="staging",
             access=access,
@@ -171,7 +176,7 @@ def staging() -> Iterator[Environment]:
         )
 
 
-def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
+def test_a_dead_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
     tmp_path: Path, staging: Environment
 ) -> None:
     everything = Choice(selection=Selection(), cause=None, now=NOW)
@@ -191,7 +196,7 @@ def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
         journal.write(entry("planned", bad, decision="set aside"), {"event": PLAN_COMPLETE})
         path = journal.path
 
-    _, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
+    _, run, _ = prepare(staging, Rows(Deployment([])), read(path), now=datetime.now(UTC))
     with run:
         _, plan = run.take()
 
@@ -200,7 +205,7 @@ def test_a_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
 
 def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> None:
     """A power cut may leave anything where the lines were that are not on disk at once."""
-    bad, everything = letter(), Choice(selection=Selection(), cause=None, now=NOW)
+    bad, everything = dead_letter(), Choice(selection=Selection(), cause=None, now=NOW)
     with journal_of(tmp_path, everything) as spoilt, spoilt.path.open("ab") as file:
         file.write(b'\0\0, "event": "failed", "verdict": "failed"}\n')
     with Journal.reopen(spoilt.path, operator="me") as spoilt:
@@ -214,7 +219,7 @@ def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> Non
 
 
 def test_what_is_known_of_failures_costs_no_more_after_a_run_that_was_killed(tmp_path: Path) -> None:
-    """Its journal is not folded: a hundred thousand letters would take seconds, and half of the memory that a run may use."""
+    """Its journal is not folded: a hundred thousand dead letters would take seconds, and half of the memory that a run may use."""
     ids = [str(uuid4()) for _ in range(20_000)]
     with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
         journal.write(*({"event": "planned", "queue_message_id": one} for one in ids))
@@ -243,7 +248,7 @@ def test_a_resumed_run_keeps_what_was_adopted(tmp_path: Path, staging: Environme
         journal.write({"event": PLAN_COMPLETE})
         path = journal.path
 
-    order, run, _ = prepare(staging, Rows(World([])), read(path), now=datetime.now(UTC))
+    order, run, _ = prepare(staging, Rows(Deployment([])), read(path), now=datetime.now(UTC))
     with run:
         pass
 

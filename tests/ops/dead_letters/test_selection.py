@@ -1,4 +1,4 @@
-"""Which letters a selection means."""
+"""Which dead letters a selection means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.pipeline.dead_letter import DeadLetter, dead_letter
+from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import received
 from tests.ops.dead_letters.fake_queue import dead
 
@@ -20,11 +20,11 @@ NOW = SENT + timedelta(hours=2)
 HOUR = timedelta(hours=1)
 
 
-def letter(text: str = "the CRM answered 503", **params: str) -> DeadLetter:
-    return dead_letter(dead(text, params=params))
+def dead_letter(text: str = "the CRM answered 503", **params: str) -> DeadLetter:
+    return read_dead_letter(dead(text, params=params))
 
 
-UNREADABLE = dead_letter(received("hello"))
+UNREADABLE = read_dead_letter(received("hello"))
 
 
 def where(text: str) -> Selection:
@@ -54,7 +54,7 @@ def where(text: str) -> Selection:
     ],
 )
 def test_every_filter_must_hold(selection: Selection, matches: bool) -> None:
-    assert selection.matches(letter(), now=NOW) is matches
+    assert selection.matches(dead_letter(), now=NOW) is matches
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_limit_is_no_filter(selection: Selection, has_filter: bool, is_everyth
     assert (selection.has_filter, selection.is_everything) == (has_filter, is_everything)
 
 
-def test_a_letter_is_named_by_its_message_or_by_itself() -> None:
-    found = letter()
+def test_a_dead_letter_is_named_by_its_message_or_by_itself() -> None:
+    found = dead_letter()
     assert found.message is not None
 
     for name in (found.message.message_id, found.queue_message_id):
@@ -86,20 +86,20 @@ def test_a_letter_is_named_by_its_message_or_by_itself() -> None:
         where("starts_with(params.From, 'whatsapp:')"),
     ],
 )
-def test_a_letter_that_cannot_be_read_does_not_match_what_it_lacks(selection: Selection) -> None:
+def test_a_dead_letter_that_cannot_be_read_does_not_match_what_it_lacks(selection: Selection) -> None:
     assert not selection.matches(UNREADABLE, now=NOW)
 
 
-def test_a_letter_that_cannot_be_read_is_found_by_the_reason() -> None:
+def test_a_dead_letter_that_cannot_be_read_is_found_by_the_reason() -> None:
     assert Selection(error="not json").matches(UNREADABLE, now=NOW)
     assert where("letter.unreadable").matches(UNREADABLE, now=NOW)
 
 
-def test_a_letter_without_a_time_does_not_match_a_time() -> None:
+def test_a_dead_letter_without_a_time_does_not_match_a_time() -> None:
     timeless: dict[str, Any] = dead()
     del timeless["Attributes"]["SentTimestamp"]
 
-    assert not Selection(older_than=timedelta(seconds=1)).matches(dead_letter(timeless), now=NOW)
+    assert not Selection(older_than=timedelta(seconds=1)).matches(read_dead_letter(timeless), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_letter_without_a_time_does_not_match_a_time() -> None:
     ],
 )
 def test_where_reads_the_decoded_fields(expression: str, matches: bool) -> None:
-    assert where(expression).matches(letter(), now=NOW) is matches
+    assert where(expression).matches(dead_letter(), now=NOW) is matches
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,15 @@ def test_an_expression_that_cannot_be_used_is_refused_before_anything_is_receive
     assert "\n" not in str(raised.value)
 
 
-def test_an_expression_that_fails_on_one_letter_only_is_refused_there() -> None:
+def test_an_expression_that_fails_on_one_dead_letter_only_is_refused_there() -> None:
     selection = where("letter.redrives > `0` && unknown(@)")
-    again = dead_letter(
-        received(letter().body.replace('{"Records"', '{"redrive": {"run_id": "r", "attempt": 1}, "Records"'))
+    again = read_dead_letter(
+        received(
+            dead_letter().body.replace('{"Records"', '{"redrive": {"run_id": "r", "attempt": 1}, "Records"')
+        )
     )
 
-    assert not selection.matches(letter(), now=NOW)
+    assert not selection.matches(dead_letter(), now=NOW)
     with pytest.raises(UsageError, match="Unknown function"):
         selection.matches(again, now=NOW)
 
@@ -160,11 +162,11 @@ def test_an_expression_that_fails_on_one_letter_only_is_refused_there() -> None:
         ("kind != 'timeout'", "there is no field kind"),
         ("contains(message.body, 'x')", "there is no field message.body"),
         ("failure.kind == 'timeout' || letter.sent == 'x'", "there is no field letter.sent"),
-        ("length(letters) > `0`", "there is no field letters"),
+        ("length(dead letters) > `0`", "there is no field dead letters"),
         ("!params.Body", "write !(a.b)"),
     ],
 )
-def test_a_field_that_no_letter_can_have_is_refused(expression: str, reason: str) -> None:
+def test_a_field_that_no_dead_letter_can_have_is_refused(expression: str, reason: str) -> None:
     with pytest.raises(UsageError, match=re.escape(reason)):
         Expression.parse(expression)
 
@@ -183,7 +185,7 @@ def test_a_field_that_no_letter_can_have_is_refused(expression: str, reason: str
         "message.params.Body && letter.shape",
     ],
 )
-def test_names_that_are_no_fields_of_the_letter_are_left_alone(expression: str) -> None:
+def test_names_that_are_no_fields_of_the_dead_letter_are_left_alone(expression: str) -> None:
     Expression.parse(expression)
 
 
@@ -197,11 +199,11 @@ def test_names_that_are_no_fields_of_the_letter_are_left_alone(expression: str) 
         ("params.OrderNumber == '4711'", False),
     ],
 )
-def test_a_parameter_that_no_letter_has_is_refused_unless_twilio_sends_it_at_times(
+def test_a_parameter_that_no_dead_letter_has_is_refused_unless_twilio_sends_it_at_times(
     expression: str, is_refused: bool
 ) -> None:
     selection = where(expression)
-    for found in (letter(), letter(OrderNumber="12"), UNREADABLE):
+    for found in (dead_letter(), dead_letter(OrderNumber="12"), UNREADABLE):
         selection.matches(found, now=NOW)
     assert selection.where is not None
 
@@ -212,5 +214,5 @@ def test_a_parameter_that_no_letter_has_is_refused_unless_twilio_sends_it_at_tim
         selection.where.require_fields()
 
 
-def test_nothing_is_said_of_fields_when_there_was_no_letter_to_try() -> None:
+def test_nothing_is_said_of_fields_when_there_was_no_dead_letter_to_try() -> None:
     Expression.parse("params.Statsu").require_fields()

@@ -9,7 +9,7 @@ from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.selection import Selection
-from tests.ops.dead_letters.letter_queue import LetterQueue, dead
+from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 
 
 def counters(visible: int = 0, hidden: int = 0, delayed: int = 0) -> Counters:
@@ -29,7 +29,7 @@ def counters(visible: int = 0, hidden: int = 0, delayed: int = 0) -> Counters:
     ],
 )
 def test_what_a_run_holds_is_its_own_however_the_counters_lag(said: Counters, beside: Counters) -> None:
-    queue = LetterQueue([dead() for _ in range(5)])
+    queue = DeadLetterQueue([dead() for _ in range(5)])
     queue.counters_say = lambda _: said
     with Holding(queue) as held:
         assert len(held.receive(wait_seconds=0)) == 5

@@ -1,4 +1,4 @@
-"""A stack is deleted with a dead letter in its queue; the next one gets the queue, and the letter is still there."""
+"""A stack is deleted with a dead letter in its queue; the next one gets the queue, and the dead letter is still there."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bodies(access: AwsAccess, url: str) -> list[Any]:
     return [each["Body"] for each in answer.get("Messages", [])]
 
 
-def test_a_deleted_stacks_queue_is_imported_with_its_letters(plain_emulator: AwsAccess) -> None:
+def test_a_deleted_stacks_queue_is_imported_with_its_dead_letters(plain_emulator: AwsAccess) -> None:
     create(plain_emulator, "b2b-pilot-dev", "dev")
     client = plain_emulator.client("sqs")
     url = client.get_queue_url(QueueName="b2b-pilot-dead-letters-dev")["QueueUrl"]
@@ -60,7 +60,7 @@ def test_a_deleted_stacks_queue_is_imported_with_its_letters(plain_emulator: Aws
 
     found = find(plain_emulator, "dev")
     assert found is not None
-    assert found.letters == 1
+    assert found.dead_letters == 1
     take_in(plain_emulator, found)
 
     stacks = plain_emulator.client("cloudformation")

@@ -20,10 +20,10 @@ from b2bpilot.ops.diagnose import evidence
 from b2bpilot.ops.diagnose.diagnosis import ALL, Verdict, diagnose
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import World
 from b2bpilot.twilio.failures import TwilioUnreachable
-from tests.ops.verify.worlds import check, world
+from tests.ops.verify.deployments import check, deployment
 
 TABLE = "b2b_pilot_user_submissions"
 
@@ -41,7 +41,7 @@ def judged(
     hypotheses = {Symptom.ERRORS: (Hypothesis(text="something is wrong", codes=codes),)}
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.ALL", {one.code: one for one in checks})
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
-    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=seconds)
+    (found,) = diagnose([Symptom.ERRORS], deployment(), check_seconds=seconds)
     (branch,) = found.branches
     return branch.verdict, [one.check.code for one in branch.results]
 
@@ -93,7 +93,7 @@ def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
     ids=lambda error: type(error).__name__,
 )
 def test_who_does_not_answer_is_no_cause(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def refuse(_: World) -> Answer:
+    def refuse(_: Deployment) -> Answer:
         raise error
 
     assert judged(monkeypatch, holds("so"), refuse) == (Verdict.UNKNOWN, ["C1"])
@@ -102,7 +102,7 @@ def test_who_does_not_answer_is_no_cause(monkeypatch: pytest.MonkeyPatch, error:
 def test_a_check_that_hangs_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
 
-    def hang(_: World) -> Answer:
+    def hang(_: Deployment) -> Answer:
         return holds(str(never.wait(60)))
 
     found = judged(monkeypatch, hang, seconds=0.05)
@@ -114,7 +114,7 @@ def test_a_check_that_hangs_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_table_that_lacks_something_is_a_cause_though_asking_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_: World) -> Answer:
+    def refuse(_: Deployment) -> Answer:
         raise SchemaOutdated("the table has no column message_id")
 
     assert judged(monkeypatch, refuse) == (Verdict.FOUND, ["C0"])
@@ -136,7 +136,7 @@ def test_what_another_hypothesis_found_is_told_where_it_hides_something(
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.ALL", every)
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
 
-    (found,) = diagnose([Symptom.ERRORS], world(), check_seconds=5)
+    (found,) = diagnose([Symptom.ERRORS], deployment(), check_seconds=5)
 
     assert [one.verdict for one in found.branches] == [Verdict.UNKNOWN, Verdict.FOUND]
     assert [one.check.code for one in found.branches[0].results] == ["DOWN"]
@@ -163,11 +163,11 @@ def test_what_another_hypothesis_found_is_told_where_it_hides_something(
     ],
 )
 def test_the_table_s_own_evidence_is_found(database_url: str, probe: Check, rows: str, told: str) -> None:
-    at = world(given_database_url=database_url)
+    at = deployment(given_database_url=database_url)
     (clean,) = Runner([probe]).run(at)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"INSERT INTO {TABLE} {rows}".encode())
-    (found,) = Runner([probe]).run(world(given_database_url=database_url))
+    (found,) = Runner([probe]).run(deployment(given_database_url=database_url))
 
     assert clean.status is Status.OK
     assert found.status in (Status.FAILED, Status.WARNING)
@@ -181,7 +181,7 @@ def test_two_rows_of_one_message_are_found_although_the_index_is_gone(database_u
         connection.execute(
             f"INSERT INTO {TABLE} (message_id, message_sid) VALUES ('a', 'SM1'), ('a', 'SM1')".encode()
         )
-    at = world(given_database_url=database_url)
+    at = deployment(given_database_url=database_url)
     checks = [one for code, one in ALL.items() if one.category is Category.DATABASE]
     found = {one.check.code: one for one in Runner(checks).run(at)}
 

@@ -13,7 +13,7 @@ from b2bpilot.ops.diagnose.evidence import REJECTED
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.runner import Runner
-from tests.ops.verify.worlds import NOW, STACK, world
+from tests.ops.verify.deployments import NOW, STACK, deployment
 
 GROUP = f"/aws/lambda/{STACK.webhook_function_name}"
 PROBE, TWILIO_S = PROBE_MESSAGE_ID, "5b6c9b4e-0000-5000-8000-000000000001"
@@ -30,7 +30,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def judged(*, counted: int, logged: list[str | None] | None) -> Result:
     """CloudWatch counts so many; the log names these message ids, or is not there."""
     metric = Metric(namespace="B2BPilot/staging", name="WebhookRejected")
-    at = world(known={"our metrics": {metric: [Point(at=NOW, value=counted)]}})
+    at = deployment(known={"our metrics": {metric: [Point(at=NOW, value=counted)]}})
     if logged is not None:
         logs = at.client("logs")
         logs.create_log_group(logGroupName=GROUP)

@@ -20,7 +20,7 @@ from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.retries import Retries
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.pipeline.dead_letter import dead_letter
+from b2bpilot.pipeline.dead_letter import read_dead_letter
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from tests.events import message, ours, received, sns_event
 from tests.ops.table.rows import submission as a_row
@@ -232,7 +232,7 @@ def test_a_discard_that_no_row_shows_names_the_run_that_marks_it() -> None:
 
 def test_a_run_that_died_and_left_a_dead_letter_is_no_longer_waited_for() -> None:
     dead = row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE, test=False)
-    found = told(row=dead, letters=[ours(dead_letter(dead_message()))])
+    found = told(row=dead, dead_letters=[ours(read_dead_letter(dead_message()))])
     assert found.verdict is Verdict.DEAD_LETTER
 
 
@@ -257,7 +257,7 @@ def test_a_failed_row_that_was_published_again_is_not_said_to_be_published_a_sec
         in found.explanation
     )
     assert "the stale processor has not" not in " ".join(found.gaps)
-    assert steps(found) == [f"mend the cause, then: b2bpilot submissions republish -e prod {ID}"]
+    assert steps(found) == [f"fix the cause, then: b2bpilot submissions republish -e prod {ID}"]
 
 
 def test_attempts_that_the_log_does_not_show_are_a_gap() -> None:

@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
+from b2bpilot.ops.inspect.context import Sources, Surroundings, Table
 from b2bpilot.ops.inspect.diagnosis import Verdict
 from b2bpilot.ops.inspect.identity import clue
 from b2bpilot.ops.inspect.inspection import Inspection, inspect
 from b2bpilot.ops.inspect.source import Answer, AtTwilio, Moment, Question
-from b2bpilot.ops.inspect.surroundings import Sources, Surroundings, Table
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.dead_letter import dead_letter
+from b2bpilot.pipeline.dead_letter import read_dead_letter
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message, new_sid, ours, received, sns_event
@@ -78,7 +78,7 @@ def test_the_webhooks_log_tells_what_twilio_calls_a_message_without_a_row(
 
 def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(database_url: str) -> None:
     """A test took its id: what the test did is not this message's, which did come from Twilio."""
-    dead = ours(dead_letter(received(sns_event(message(params={"MessageSid": SID})))))
+    dead = ours(read_dead_letter(received(sns_event(message(params={"MessageSid": SID})))))
     test_s = [
         line("processor", "stored", message_id=MESSAGE_ID, requestId="r1", test=True),
         line(
@@ -93,7 +93,7 @@ def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(dat
     log = Known("processor log", Answer(entries=test_s))
     by_hand = Moment(at=NOW, source="run", what="publish R1: accepted", is_of_a_test=True)
     runs = Known("runs of this machine", Answer(moments=[by_hand]))
-    queue = Known("dead-letter queue", Answer(letters=[dead]))
+    queue = Known("dead-letter queue", Answer(dead_letters=[dead]))
     twilio = Known("Twilio", Answer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
     with DatabaseManager(database_url) as database:
         process(

@@ -11,11 +11,11 @@ import pytest
 
 from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.inspect.aliases import other_messages
+from b2bpilot.ops.inspect.dead_letters import DeadLetters, sns_message_id
 from b2bpilot.ops.inspect.journals import Journals
-from b2bpilot.ops.inspect.letters import DeadLetters, sns_message_id
 from b2bpilot.ops.inspect.source import Answer, Question, Unasked, ask_all
 from b2bpilot.ops.runs.journal import Journal
-from b2bpilot.pipeline.dead_letter import dead_letter
+from b2bpilot.pipeline.dead_letter import read_dead_letter
 from tests.events import message
 from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
@@ -31,55 +31,57 @@ def question(*ids: str, message_id: str = "", from_number: str | None = None) ->
 
 
 def queue(count: int = 12) -> FakeQueue:
-    """Letters of other messages, and the wanted one in their middle."""
+    """Dead letters of other messages, and the wanted one in their middle."""
     others = [dead() for _ in range(count)]
-    letter = dead("the CRM is down", message_id=WANTED.message_id, params=dict(WANTED.params))
-    letter["MessageAttributes"]["RequestID"]["StringValue"] = "request-1"
-    return FakeQueue([*others[: count // 2], letter, *others[count // 2 :]])
+    dead_letter = dead("the CRM is down", message_id=WANTED.message_id, params=dict(WANTED.params))
+    dead_letter["MessageAttributes"]["RequestID"]["StringValue"] = "request-1"
+    return FakeQueue([*others[: count // 2], dead_letter, *others[count // 2 :]])
 
 
 def sns_id(of: FakeQueue) -> str:
     (found,) = (
-        letter
-        for letter in map(dead_letter, of.messages)
-        if letter.message and letter.message.message_id == WANTED.message_id
+        dead_letter
+        for dead_letter in map(read_dead_letter, of.messages)
+        if dead_letter.message and dead_letter.message.message_id == WANTED.message_id
     )
     return str(sns_message_id(found))
 
 
 @pytest.mark.parametrize("by", ["message_id", "request", "SNS", "number"])
 def test_a_dead_letter_is_found_by_any_of_its_ids_and_all_are_given_back(by: str) -> None:
-    letters = queue()
+    dead_letters = queue()
     asked = {
         "message_id": question(message_id=WANTED.message_id),
         "request": question("request-1"),
-        "SNS": question(sns_id(letters)),
+        "SNS": question(sns_id(dead_letters)),
         "number": question(from_number="+491701234567"),
     }[by]
 
-    answer = DeadLetters(queue=letters, monotonic=letters.clock).ask(asked)
+    answer = DeadLetters(queue=dead_letters, monotonic=dead_letters.clock).ask(asked)
 
-    assert [found.message and found.message.message_id for found in answer.letters] == [WANTED.message_id]
+    assert [found.message and found.message.message_id for found in answer.dead_letters] == [
+        WANTED.message_id
+    ]
     assert [moment.what for moment in answer.moments] == ["Lambda gave up: exception, the CRM is down"]
-    assert (letters.hidden(), answer.note) == ([], None)
+    assert (dead_letters.hidden(), answer.note) == ([], None)
 
 
 def test_a_look_that_takes_too_long_says_how_much_it_saw() -> None:
-    letters = queue(500)
+    dead_letters = queue(500)
     clock = itertools.chain([0.0, 0.0, 0.0], itertools.repeat(60.0))
-    answer = DeadLetters(queue=letters, monotonic=lambda: next(clock)).ask(question("nothing"))
+    answer = DeadLetters(queue=dead_letters, monotonic=lambda: next(clock)).ask(question("nothing"))
     assert answer.note is not None
-    assert answer.note.endswith("of about 501 letters")
-    assert letters.hidden() == []
+    assert answer.note.endswith("of about 501 dead letters")
+    assert dead_letters.hidden() == []
 
 
 def test_an_id_that_is_not_the_messages_own_leads_to_it() -> None:
-    letters = [dead_letter(one) for one in queue().messages]
-    assert other_messages("request-1", [], letters) == {
+    dead_letters = [read_dead_letter(one) for one in queue().messages]
+    assert other_messages("request-1", [], dead_letters) == {
         WANTED.message_id: "a request of the function processor"
     }
-    assert other_messages(WANTED.message_id, [], letters) == {}
-    assert other_messages("nobody", [], letters) == {}
+    assert other_messages(WANTED.message_id, [], dead_letters) == {}
+    assert other_messages("nobody", [], dead_letters) == {}
 
 
 def journal(home: Path, environment: str, *entries: dict[str, Any]) -> None:
@@ -155,9 +157,9 @@ class Denied:
 
 
 def test_a_source_that_fails_is_named_and_hides_no_other() -> None:
-    letters = queue()
-    sources = [Denied(), Unasked(name="Twilio", reason="no token"), DeadLetters(queue=letters)]
+    dead_letters = queue()
+    sources = [Denied(), Unasked(name="Twilio", reason="no token"), DeadLetters(queue=dead_letters)]
     denied, twilio, found = ask_all(sources, question(message_id=WANTED.message_id))
     assert (denied.name, denied.problem) == ("webhook log", "AWS denied logs:FilterLogEvents")
     assert twilio.problem == "no token"
-    assert len(found.answer.letters) == 1
+    assert len(found.answer.dead_letters) == 1

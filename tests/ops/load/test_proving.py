@@ -1,4 +1,4 @@
-"""The verdicts, by rows and letters that a test makes up."""
+"""The verdicts, by rows and dead letters that a test makes up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from b2bpilot.ops.load.plan import Plan, shot
 from b2bpilot.ops.load.proving import Evidence, checks
 from b2bpilot.ops.load.report import Verdict
-from b2bpilot.ops.load.world import Concurrency
+from b2bpilot.ops.load.target import Concurrency
 from b2bpilot.pipeline.trial_rows import TrialRow
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ def all_well() -> Evidence:
         accepted={number: 1 + one.is_doubled for number, one in SHOTS.items()},
         stopped=frozenset(),
         rows={one.message_id: row(one.message_id) for one in SHOTS.values() if not one.is_poison},
-        letters=frozenset({POISON.message_id}),
+        dead_letters=frozenset({POISON.message_id}),
         concurrency=Concurrency(most=10, reserve=10),
     )
 
@@ -76,13 +76,13 @@ def test_two_rows_of_one_message_break_two_promises() -> None:
 
 
 def test_poison_that_is_stored_or_missing_from_the_queue_is_told() -> None:
-    assert verdicts(replace(all_well(), letters=frozenset()))["poison"] is Verdict.BROKEN
+    assert verdicts(replace(all_well(), dead_letters=frozenset()))["poison"] is Verdict.BROKEN
     stored = {**all_well().rows, POISON.message_id: row(POISON.message_id)}
     assert verdicts(replace(all_well(), rows=stored))["poison"] is Verdict.BROKEN
 
 
 def test_a_queue_that_cannot_be_asked_makes_poison_unknown() -> None:
-    found = replace(all_well(), letters=None, why="AWS denied sqs:ReceiveMessage")
+    found = replace(all_well(), dead_letters=None, why="AWS denied sqs:ReceiveMessage")
     assert verdicts(found)["poison"] is Verdict.UNKNOWN
     assert checks(found, now=NOW)[4].detail == "AWS denied sqs:ReceiveMessage"
 

@@ -45,7 +45,7 @@ def test_an_invalid_index_is_dropped_and_built_again(old_database_url: str) -> N
     assert any("is invalid, left by a failed build: dropping it" in line for line in heard)
 
 
-def test_an_invalid_index_after_a_recorded_migration_is_damage_and_mended(old_database_url: str) -> None:
+def test_an_invalid_index_after_a_recorded_migration_is_damage_and_fixed(old_database_url: str) -> None:
     migrations.apply(old_database_url)
     with connect(old_database_url) as connection:
         connection.execute("DROP INDEX idx_user_submissions_message_id")

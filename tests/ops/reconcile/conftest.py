@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from b2bpilot.pipeline.database import DatabaseManager
-from tests.ops.reconcile.world import World
+from tests.ops.reconcile.deployment import Deployment
 from tests.twilio.double import NOW, running_double
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
+def deployment(database_url: str) -> Iterator[Deployment]:
     with running_double() as double, DatabaseManager(database_url) as database:
-        yield World(double=double, database=database, now=NOW)
+        yield Deployment(double=double, database=database, now=NOW)

@@ -14,7 +14,7 @@ from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.routing import Place, Routing, VerifiedUrls, routing_of
 from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.twilio.failures import TwilioFailed
-from tests.ops.reconcile.world import OURS, THEIRS, WEBHOOK, World, sids_of
+from tests.ops.reconcile.deployment import OURS, THEIRS, WEBHOOK, Deployment, sids_of
 from tests.twilio.double import add_application, add_number, add_service
 
 NUMBER, ELSEWHERE = "+15005550008", "https://crm.example/sms"
@@ -22,12 +22,12 @@ API, PREVIOUS = "https://abc.execute-api.eu-west-1.amazonaws.com/prod/webhook", 
 GONE = "AP" + "0" * 32
 
 
-def number(world: World, url: str = ELSEWHERE, **settings: str) -> str:
-    return add_number(world.double, NUMBER, sms_url=url, **settings)
+def number(deployment: Deployment, url: str = ELSEWHERE, **settings: str) -> str:
+    return add_number(deployment.double, NUMBER, sms_url=url, **settings)
 
 
-def place(world: World, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> Place:
-    return routing_of(routes(world.twilio), VerifiedUrls(urls=urls)).of(NUMBER).place
+def place(deployment: Deployment, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> Place:
+    return routing_of(routes(deployment.twilio), VerifiedUrls(urls=urls)).of(NUMBER).place
 
 
 @pytest.mark.parametrize(
@@ -45,36 +45,36 @@ def place(world: World, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> Pla
         ("", Place.NOWHERE),
     ],
 )
-def test_a_number_delivers_where_its_url_leads(world: World, url: str, expected: Place) -> None:
-    number(world, url)
+def test_a_number_delivers_where_its_url_leads(deployment: Deployment, url: str, expected: Place) -> None:
+    number(deployment, url)
 
-    assert place(world) is expected
+    assert place(deployment) is expected
 
 
-def test_the_application_and_the_service_win_over_the_number(world: World) -> None:
-    sid = number(world, WEBHOOK)
-    service = add_service(world.double, sid, inbound_request_url=ELSEWHERE)
-    assert place(world) is Place.ELSEWHERE
-    world.double.book.change("service", service, {"use_inbound_webhook_on_number": True})
-    assert place(world) is Place.HERE
-    application = add_application(world.double, sms_url=ELSEWHERE)
-    world.double.book.change("number", sid, {"sms_application_sid": application})
-    assert place(world) is Place.ELSEWHERE
-    world.double.book.change("number", sid, {"sms_application_sid": GONE})
-    assert place(world) is Place.NOWHERE
-    world.double.book.change("service", service, {"use_inbound_webhook_on_number": False})
-    assert place(world) is Place.UNKNOWN
+def test_the_application_and_the_service_win_over_the_number(deployment: Deployment) -> None:
+    sid = number(deployment, WEBHOOK)
+    service = add_service(deployment.double, sid, inbound_request_url=ELSEWHERE)
+    assert place(deployment) is Place.ELSEWHERE
+    deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": True})
+    assert place(deployment) is Place.HERE
+    application = add_application(deployment.double, sms_url=ELSEWHERE)
+    deployment.double.book.change("number", sid, {"sms_application_sid": application})
+    assert place(deployment) is Place.ELSEWHERE
+    deployment.double.book.change("number", sid, {"sms_application_sid": GONE})
+    assert place(deployment) is Place.NOWHERE
+    deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": False})
+    assert place(deployment) is Place.UNKNOWN
 
 
 @pytest.mark.parametrize("url", ["https://other.example:port/", "https://[other.example/", "nonsense"])
-def test_what_is_no_url_is_another_systems_and_ends_nothing(world: World, url: str) -> None:
+def test_what_is_no_url_is_another_systems_and_ends_nothing(deployment: Deployment, url: str) -> None:
     """Twilio has an error for such (11100), and alerts are the account's: of calls and status callbacks, too."""
-    number(world, url)
-    (missing,) = world.receive(1, to=NUMBER)
-    world.alert(resources.new_sid("SM"), url=url)
+    number(deployment, url)
+    (missing,) = deployment.receive(1, to=NUMBER)
+    deployment.alert(resources.new_sid("SM"), url=url)
 
-    assert place(world) in (Place.ELSEWHERE, Place.UNKNOWN)
-    assert set(world.findings(Verdict.NOT_ROUTED_HERE)) == {missing}
+    assert place(deployment) in (Place.ELSEWHERE, Place.UNKNOWN)
+    assert set(deployment.findings(Verdict.NOT_ROUTED_HERE)) == {missing}
 
 
 @pytest.mark.parametrize(
@@ -87,79 +87,83 @@ def test_what_is_no_url_is_another_systems_and_ends_nothing(world: World, url: s
     ],
 )
 def test_an_application_and_a_service_that_lead_to_different_places_make_the_place_unknown(
-    world: World, urls: tuple[str, str], expected: Place
+    deployment: Deployment, urls: tuple[str, str], expected: Place
 ) -> None:
-    application = add_application(world.double, sms_url=urls[0])
-    sid = number(world, WEBHOOK, sms_application_sid=application)
-    add_service(world.double, sid, inbound_request_url=urls[1])
+    application = add_application(deployment.double, sms_url=urls[0])
+    sid = number(deployment, WEBHOOK, sms_application_sid=application)
+    add_service(deployment.double, sid, inbound_request_url=urls[1])
 
-    assert place(world) is expected
+    assert place(deployment) is expected
 
 
-def test_a_message_to_a_number_of_another_system_is_never_published(world: World, tmp_path: Path) -> None:
-    sid = number(world)
-    (ours,) = world.receive(1)
-    (theirs,) = world.receive(1, to=NUMBER)
+def test_a_message_to_a_number_of_another_system_is_never_published(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    sid = number(deployment)
+    (ours,) = deployment.receive(1)
+    (theirs,) = deployment.receive(1, to=NUMBER)
 
-    with world.compared() as notes:
+    with deployment.compared() as notes:
         (finding,) = notes.findings(Verdict.NOT_ROUTED_HERE)
         assert sids_of(notes.findings(Verdict.MISSING)) == {ours}
-    world.recover(tmp_path, allow_partial=True)
+    deployment.recover(tmp_path, allow_partial=True)
 
     assert (finding.sid, finding.why) == (theirs, f"number {sid} delivers to crm.example")
-    assert set(world.published) == {ours}
+    assert set(deployment.published) == {ours}
 
 
-def test_a_number_that_was_here_when_the_message_came_counts_by_its_rows(world: World) -> None:
+def test_a_number_that_was_here_when_the_message_came_counts_by_its_rows(deployment: Deployment) -> None:
     """It was cut over to another system since: what came after its last row is that one's."""
-    number(world)
-    early, middle = world.receive(2, ago=timedelta(hours=12), to=NUMBER)
-    late = world.receive(1, ago=timedelta(hours=2), to=NUMBER)
-    world.store([middle], to=NUMBER)
+    number(deployment)
+    early, middle = deployment.receive(2, ago=timedelta(hours=12), to=NUMBER)
+    late = deployment.receive(1, ago=timedelta(hours=2), to=NUMBER)
+    deployment.store([middle], to=NUMBER)
 
-    with world.compared() as notes:
+    with deployment.compared() as notes:
         assert sids_of(notes.findings(Verdict.MISSING)) == {early}
         assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == set(late)
         assert "1 of 1 numbers count as this environment's only because" in notes.warnings[0]
 
 
 @pytest.mark.parametrize("url", ["", None])
-def test_a_number_that_nobody_takes_counts_by_any_row(world: World, url: str | None) -> None:
+def test_a_number_that_nobody_takes_counts_by_any_row(deployment: Deployment, url: str | None) -> None:
     """It lost its URL, or is none of the account's any more: no other system answers."""
     if url is not None:
-        number(world, url)
-    (stored,) = world.receive(1, ago=timedelta(hours=12), to=NUMBER)
-    (lost,) = world.receive(1, ago=timedelta(hours=2), to=NUMBER)
-    world.store([stored], to=NUMBER)
+        number(deployment, url)
+    (stored,) = deployment.receive(1, ago=timedelta(hours=12), to=NUMBER)
+    (lost,) = deployment.receive(1, ago=timedelta(hours=2), to=NUMBER)
+    deployment.store([stored], to=NUMBER)
 
-    assert set(world.findings(Verdict.MISSING)) == {lost}
+    assert set(deployment.findings(Verdict.MISSING)) == {lost}
 
 
 @pytest.mark.parametrize("kind", [{"source": "reconcile"}, {"source": "cli"}, {"test": True}])
-def test_what_was_published_by_hand_proves_no_route(world: World, kind: dict[str, object]) -> None:
+def test_what_was_published_by_hand_proves_no_route(deployment: Deployment, kind: dict[str, object]) -> None:
     """An earlier version published other systems' messages: their rows must not justify more of it."""
-    number(world)
-    stored, other = world.receive(2, to=NUMBER)
-    world.store([stored], to=NUMBER, **kind)  # type: ignore[arg-type]  # one of the two
+    number(deployment)
+    stored, other = deployment.receive(2, to=NUMBER)
+    deployment.store([stored], to=NUMBER, **kind)  # type: ignore[arg-type]  # one of the two
 
-    assert other in world.findings(Verdict.NOT_ROUTED_HERE)
+    assert other in deployment.findings(Verdict.NOT_ROUTED_HERE)
 
 
-def test_an_environment_that_is_only_the_fallback_takes_only_what_failed_before(world: World) -> None:
-    number(world, sms_fallback_url=WEBHOOK)
-    taken, failed = world.receive(2, to=NUMBER)
-    world.alert(failed, variables=urlencode({"MessageSid": failed, "From": THEIRS, "To": NUMBER}))
+def test_an_environment_that_is_only_the_fallback_takes_only_what_failed_before(
+    deployment: Deployment,
+) -> None:
+    number(deployment, sms_fallback_url=WEBHOOK)
+    taken, failed = deployment.receive(2, to=NUMBER)
+    deployment.alert(failed, variables=urlencode({"MessageSid": failed, "From": THEIRS, "To": NUMBER}))
 
-    with world.compared() as notes:
+    with deployment.compared() as notes:
         assert sids_of(notes.findings(Verdict.MISSING)) == {failed}
         assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == {taken}
 
 
-def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(world: World) -> None:
-    number(world, WEBHOOK, sms_fallback_url=ELSEWHERE)
-    world.receive(1, to=NUMBER)
+def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(deployment: Deployment) -> None:
+    number(deployment, WEBHOOK, sms_fallback_url=ELSEWHERE)
+    deployment.receive(1, to=NUMBER)
 
-    with world.compared() as notes:
+    with deployment.compared() as notes:
         assert notes.counts()[Verdict.MISSING] == 1
         assert (
             "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there"
@@ -168,89 +172,95 @@ def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(wo
 
 
 def test_what_came_before_the_number_was_changed_may_be_another_systems_and_that_is_said(
-    world: World,
+    deployment: Deployment,
 ) -> None:
     """Twilio says when something about a number was changed, and not where it delivered before."""
-    sid = number(world, WEBHOOK)
-    early = world.receive(1, ago=timedelta(hours=9), to=NUMBER)
-    late = world.receive(1, ago=timedelta(hours=1), to=NUMBER)
-    changed = resources.rfc2822(world.now - timedelta(hours=4))
-    world.double.book.change("number", sid, {"date_updated": changed})
+    sid = number(deployment, WEBHOOK)
+    early = deployment.receive(1, ago=timedelta(hours=9), to=NUMBER)
+    late = deployment.receive(1, ago=timedelta(hours=1), to=NUMBER)
+    changed = resources.rfc2822(deployment.now - timedelta(hours=4))
+    deployment.double.book.change("number", sid, {"date_updated": changed})
 
-    with world.compared() as notes:
+    with deployment.compared() as notes:
         assert sids_of(notes.findings(Verdict.MISSING)) == {*early, *late}
         (warning,) = notes.warnings
     assert warning.startswith("1 came before the last change of what decides about their number")
 
-    world.store(world.receive(1, ago=timedelta(hours=10), to=NUMBER), to=NUMBER)
-    with world.compared() as notes:
+    deployment.store(deployment.receive(1, ago=timedelta(hours=10), to=NUMBER), to=NUMBER)
+    with deployment.compared() as notes:
         assert notes.warnings == ()
 
 
 @pytest.mark.parametrize("to", ["whatsapp:+15005550001", "messenger:1234", "rcs:agent", "12345", NUMBER, ""])
 def test_an_address_whose_route_is_not_read_is_unknown_and_not_published(
-    world: World, tmp_path: Path, to: str
+    deployment: Deployment, tmp_path: Path, to: str
 ) -> None:
-    (sid,) = world.receive(1, to=to)
+    (sid,) = deployment.receive(1, to=to)
 
-    assert set(world.findings(Verdict.ROUTE_UNKNOWN)) == {sid}
-    world.recover(tmp_path)
-    assert world.published == {}
+    assert set(deployment.findings(Verdict.ROUTE_UNKNOWN)) == {sid}
+    deployment.recover(tmp_path)
+    assert deployment.published == {}
 
 
-def test_a_whatsapp_sender_whose_rows_are_in_the_table_is_ours(world: World) -> None:
+def test_a_whatsapp_sender_whose_rows_are_in_the_table_is_ours(deployment: Deployment) -> None:
     sender = "whatsapp:+15005550001"
-    stored, missing = world.receive(2, to=sender)
-    world.store([stored], to=sender)
+    stored, missing = deployment.receive(2, to=sender)
+    deployment.store([stored], to=sender)
 
-    assert set(world.findings(Verdict.MISSING)) == {missing}
+    assert set(deployment.findings(Verdict.MISSING)) == {missing}
 
 
 @pytest.mark.parametrize("matching", ["IncomingPhoneNumbers", "Services", "Applications"])
 def test_routes_that_cannot_be_read_are_unknown_and_nothing_is_published_on_them(
-    world: World, tmp_path: Path, matching: str
+    deployment: Deployment, tmp_path: Path, matching: str
 ) -> None:
-    add_number(world.double, NUMBER, sms_application_sid=add_application(world.double, sms_url=WEBHOOK))
-    (sid,) = world.receive(1)
-    world.double.faults.plan(Planned(fault=Fault.REFUSE, matching=matching, status=403, code=20003, times=99))
+    add_number(
+        deployment.double, NUMBER, sms_application_sid=add_application(deployment.double, sms_url=WEBHOOK)
+    )
+    (sid,) = deployment.receive(1)
+    deployment.double.faults.plan(
+        Planned(fault=Fault.REFUSE, matching=matching, status=403, code=20003, times=99)
+    )
 
     def ask() -> Routing:
         try:
-            return routing_of(routes(world.twilio), VerifiedUrls(urls=(WEBHOOK,)))
+            return routing_of(routes(deployment.twilio), VerifiedUrls(urls=(WEBHOOK,)))
         except TwilioFailed as exc:
             return Routing(failure=str(exc))
 
-    world.routing = ask()
-    (finding,) = world.findings(Verdict.ROUTE_UNKNOWN).values()
-    world.recover(tmp_path)
+    deployment.routing = ask()
+    (finding,) = deployment.findings(Verdict.ROUTE_UNKNOWN).values()
+    deployment.recover(tmp_path)
 
     assert finding.sid == sid
     assert (finding.why or "").startswith("the numbers' routes could not be read: ")
-    assert world.published == {}
+    assert deployment.published == {}
 
 
-def test_with_urls_that_could_not_be_read_another_url_is_unknown_and_ours_is_ours(world: World) -> None:
-    number(world)
+def test_with_urls_that_could_not_be_read_another_url_is_unknown_and_ours_is_ours(
+    deployment: Deployment,
+) -> None:
+    number(deployment)
     doubted = VerifiedUrls(urls=(WEBHOOK,), doubt="the webhook's other URLs were not read: AWS denied it")
-    found = routing_of(routes(world.twilio), doubted)
+    found = routing_of(routes(deployment.twilio), doubted)
 
     assert (found.of(OURS).place, found.of(NUMBER).place) == (Place.HERE, Place.UNKNOWN)
     assert "AWS denied it" in found.of(NUMBER).told
 
 
-def test_routes_are_only_read_when_something_is_missing(world: World) -> None:
-    world.store(world.receive(5))
+def test_routes_are_only_read_when_something_is_missing(deployment: Deployment) -> None:
+    deployment.store(deployment.receive(5))
 
-    assert world.counts() == {Verdict.STORED: 5}
-    assert not any("IncomingPhoneNumbers" in request for request in world.double.requests)
+    assert deployment.counts() == {Verdict.STORED: 5}
+    assert not any("IncomingPhoneNumbers" in request for request in deployment.double.requests)
 
 
-def test_a_status_callback_that_was_stored_is_named_as_one(world: World) -> None:
+def test_a_status_callback_that_was_stored_is_named_as_one(deployment: Deployment) -> None:
     """An earlier version's webhook took it for a message; Twilio lists it among what was sent."""
     callback = "SM" + "7" * 32
-    world.process(callback, To=THEIRS, MessageStatus="delivered", SmsStatus="delivered")
+    deployment.process(callback, To=THEIRS, MessageStatus="delivered", SmsStatus="delivered")
 
-    (finding,) = world.findings(Verdict.STATUS_CALLBACK).values()
+    (finding,) = deployment.findings(Verdict.STATUS_CALLBACK).values()
 
-    assert (finding.sid, world.findings(Verdict.UNKNOWN_TO_TWILIO)) == (callback, {})
+    assert (finding.sid, deployment.findings(Verdict.UNKNOWN_TO_TWILIO)) == (callback, {})
     assert finding.why == "no message: Twilio's report that one was delivered, stored by an earlier version"

@@ -32,8 +32,8 @@ def journal(home: Path, command: str = "redrive", *, clock: Callable[[], datetim
     )
 
 
-def entry(event: str, letter: str, **fields: object) -> dict[str, object]:
-    return {"event": event, "queue_message_id": letter, "message_id": f"message-{letter}", **fields}
+def entry(event: str, dead_letter: str, **fields: object) -> dict[str, object]:
+    return {"event": event, "queue_message_id": dead_letter, "message_id": f"message-{dead_letter}", **fields}
 
 
 def test_the_run_id_names_time_and_command_and_the_journal(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_record_says_who_where_and_why(tmp_path: Path) -> None:
     assert (found.state, found.counts, found.started_at) == (RunState.FINISHED, {"completed": 2}, NOW)
 
 
-def test_the_last_thing_that_happened_to_a_letter_is_its_stage(tmp_path: Path) -> None:
+def test_the_last_thing_that_happened_to_a_dead_letter_is_its_stage(tmp_path: Path) -> None:
     with journal(tmp_path) as run:
         run.write(entry("planned", "a", decision="send"), entry("planned", "b", decision="set aside"))
         run.write(entry("sending", "a"), entry("sending", "c"), entry("sending", "d"))
@@ -90,7 +90,7 @@ def test_the_last_thing_that_happened_to_a_letter_is_its_stage(tmp_path: Path) -
     assert found["d"].error == "no answer"
 
 
-def test_a_record_keeps_receipts_only_of_letters_that_may_be_there(tmp_path: Path) -> None:
+def test_a_record_keeps_receipts_only_of_dead_letters_that_may_be_there(tmp_path: Path) -> None:
     """They are long, and a run may have planned 100,000."""
     with journal(tmp_path) as run:
         run.write(entry("planned", "a", receipt_handle="R"), entry("planned", "b", receipt_handle="S"))

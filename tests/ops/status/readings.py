@@ -12,11 +12,11 @@ from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.dead_letters.remote import Switched
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.status.asking import Answer
-from b2bpilot.ops.status.letters import Letters, Look
+from b2bpilot.ops.status.dead_letters import DeadLetters, Look
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
@@ -63,7 +63,7 @@ def reading(**changes: Answer[Any]) -> Reading:
         traffic=Answer(value=traffic()),
         rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
         unpublished=Answer(value=Unpublished()),
-        letters=Answer(value=letters()),
+        dead_letters=Answer(value=dead_letters()),
         lettered=Answer(value=0),
         rows=Answer(value=rows()),
         database=Answer(value=PROVEN),
@@ -112,9 +112,11 @@ def subscription(function: str = STACK.processor_function_name) -> Subscription:
     )
 
 
-def letters(depth: int = 0, *, expiring: int = 0, is_complete: bool = True, hidden: int = 0) -> Letters:
+def dead_letters(
+    depth: int = 0, *, expiring: int = 0, is_complete: bool = True, hidden: int = 0
+) -> DeadLetters:
     oldest = NOW - timedelta(days=12.5) if expiring else NOW - timedelta(hours=2)
-    return Letters(
+    return DeadLetters(
         depth=depth,
         hidden=hidden,
         retention=timedelta(days=14),

@@ -12,7 +12,7 @@ import pytest
 from b2bpilot.advice import Place, written
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
-from b2bpilot.ops.dead_letters.remote import Switched
+from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.asking import Answer
@@ -24,7 +24,7 @@ from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
-from tests.ops.status.readings import NOW, PERIOD, letters, reading, rows, subscription, traffic
+from tests.ops.status.readings import NOW, PERIOD, dead_letters, reading, rows, subscription, traffic
 
 
 def value(of: Any) -> Answer[Any]:
@@ -66,7 +66,7 @@ def test_nothing_is_found_in_what_did_not_answer() -> None:
     names = (
         "traffic",
         "rejections",
-        "letters",
+        "dead_letters",
         "unpublished",
         "lettered",
         "reserved",
@@ -87,7 +87,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
 @pytest.mark.parametrize(
     ("changes", "text", "command"),
     [
-        ({"letters": letters(1)}, "1 dead letter in the queue", "b2bpilot dlq list -e prod"),
+        ({"letters": dead_letters(1)}, "1 dead letter in the queue", "b2bpilot dlq list -e prod"),
         (
             {"traffic": traffic({Count.NOT_DELIVERED: 2})},
             "2 messages that SNS could not deliver",
@@ -185,8 +185,8 @@ def test_what_is_wrong_is_said_with_the_next_command(
     assert (finding.text, said(finding)) == (text, command)
 
 
-def test_letters_that_sqs_will_delete_come_before_those_that_wait() -> None:
-    found = findings(reading(letters=value(letters(5, expiring=2))))
+def test_dead_letters_that_sqs_will_delete_come_before_those_that_wait() -> None:
+    found = findings(reading(dead_letters=value(dead_letters(5, expiring=2))))
     assert [finding.text for finding in found] == [
         "2 dead letters will be deleted by SQS within 2 days",
         "5 dead letters in the queue",
@@ -194,7 +194,7 @@ def test_letters_that_sqs_will_delete_come_before_those_that_wait() -> None:
 
 
 def test_an_incomplete_look_says_at_least() -> None:
-    found = findings(reading(letters=value(letters(5, expiring=2, is_complete=False))))
+    found = findings(reading(dead_letters=value(dead_letters(5, expiring=2, is_complete=False))))
     assert found[0].text.startswith("at least 2 dead letters")
 
 
@@ -203,7 +203,7 @@ def test_what_is_lost_comes_first_and_notices_last() -> None:
         reading(
             traffic=value(traffic({Count.FILTERED_OUT: 1, Count.REDRIVE_FAILED: 1})),
             reserved=value(Reserved(runs=0)),
-            letters=value(letters(1)),
+            dead_letters=value(dead_letters(1)),
         )
     )
     assert [finding.gravity for finding in found] == list(Gravity)
@@ -213,7 +213,7 @@ def test_a_missing_subscription_comes_before_all_else_that_is_lost() -> None:
     found = findings(
         reading(
             subscriptions=value([]),
-            letters=value(letters(5, expiring=2)),
+            dead_letters=value(dead_letters(5, expiring=2)),
             traffic=value(traffic({Count.DEAD_LETTER_ERRORS: 1, Count.MESSAGES_REFUSED: 1})),
         )
     )
@@ -221,8 +221,8 @@ def test_a_missing_subscription_comes_before_all_else_that_is_lost() -> None:
     assert {finding.gravity for finding in found[:4]} == {Gravity.LOST}
 
 
-def test_a_processor_whose_runs_all_fail_is_heard_of_before_its_letters() -> None:
-    found = findings(reading(traffic=value(traffic({Count.FAILED: 3})), letters=value(letters(1))))
+def test_a_processor_whose_runs_all_fail_is_heard_of_before_its_dead_letters() -> None:
+    found = findings(reading(traffic=value(traffic({Count.FAILED: 3})), dead_letters=value(dead_letters(1))))
     assert [(one.gravity, one.text) for one in found] == [
         (
             Gravity.STOPPED,
@@ -313,9 +313,9 @@ def test_what_may_be_ours_is_not_said_to_be_others() -> None:
         Owner(ownership=Ownership.UNKNOWN, name="it names no subscription"): 1,
         Owner(ownership=Ownership.UNKNOWN): 1,
     }
-    seen = letters(5)
+    seen = dead_letters(5)
     assert seen.look
-    found = findings(reading(letters=value(replace(seen, look=replace(seen.look, others=owners)))))
+    found = findings(reading(dead_letters=value(replace(seen, look=replace(seen.look, others=owners)))))
 
     assert [(one.text, said(one)) for one in found] == [
         ("2 dead letters in the queue of other subscribers: queue billing", "b2bpilot subscriptions -e prod"),
@@ -339,7 +339,7 @@ def test_an_unreachable_database_is_the_first_thing_and_said_once() -> None:
             rows=DOWN,
             database=DOWN,
             traffic=value(traffic({Count.FAILED: 3, Count.DEAD_LETTER_ERRORS: 1})),
-            letters=value(letters(2, expiring=1)),
+            dead_letters=value(dead_letters(2, expiring=1)),
             alarms=value([alarm("b2b-pilot-dlq-prod", AlarmState.ALARM)]),
         )
     )
@@ -392,7 +392,7 @@ def test_a_cause_stands_before_what_it_brings_about_however_grave_that_is(
 ) -> None:
     counts = {Count.DEAD_LETTER_ERRORS: 1, Count.WEBHOOK_5XX: 2, Count.THROTTLES: 5, Count.FAILED: 3}
     seen = traffic(counts, levels={Level.WAITING_MS: 1_200_000})
-    found = findings(reading(traffic=value(seen), letters=value(letters(1)), **changes))
+    found = findings(reading(traffic=value(seen), dead_letters=value(dead_letters(1)), **changes))
     kinds = [one.kind for one in found]
     assert kinds.index(cause) < kinds.index(symptom)
 
@@ -445,7 +445,7 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
     early = replace(traffic({Count.NOT_DELIVERED: 1}), until=NOW + timedelta(minutes=1))
     changes = {
         "traffic": value(early),
-        "letters": value(letters(1)),
+        "letters": value(dead_letters(1)),
         "rows": value(rows({SubmissionStatus.FAILED: 1, SubmissionStatus.ABANDONED: 1}, stuck=1)),
         "reserved": value(Reserved(runs=0)),
     }

@@ -1,4 +1,4 @@
-"""Watching: the letters are not taken each time, and what was seen of them is still shown."""
+"""Watching: the dead letters are not taken each time, and what was seen of them is still shown."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from itertools import islice
 import pytest
 
 from b2bpilot.ops.status.asking import Answer
-from b2bpilot.ops.status.letters import Letters
+from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.watching import readings
-from tests.ops.status.readings import NOW, letters, reading, traffic
+from tests.ops.status.readings import NOW, dead_letters, reading, traffic
 
 WANTED = Wanted(window=timedelta(hours=3))
 
 
 class Source:
-    """Gives as many letters as it is told; remembers whether it was to look at them."""
+    """Gives as many dead letters as it is told; remembers whether it was to look at them."""
 
     def __init__(self, *depths: int) -> None:
         self._depths = iter(depths)
         self.looked: list[bool] = []
 
     def __call__(self, wanted: Wanted) -> Reading:
-        self.looked.append(wanted.looks_at_letters)
+        self.looked.append(wanted.looks_at_dead_letters)
         depth = next(self._depths)
-        found = letters(depth)
-        if not wanted.looks_at_letters:
-            found = Letters(
+        found = dead_letters(depth)
+        if not wanted.looks_at_dead_letters:
+            found = DeadLetters(
                 depth=depth, hidden=0, retention=found.retention, look=None, no_look="not looked at"
             )
         unknown: Answer[int] = Answer(error="not looked at")
-        lettered = Answer(value=depth) if wanted.looks_at_letters else unknown
-        return reading(letters=Answer(value=found), lettered=lettered)
+        lettered = Answer(value=depth) if wanted.looks_at_dead_letters else unknown
+        return reading(dead_letters=Answer(value=found), lettered=lettered)
 
 
 def clock(*seconds: int) -> Iterator[datetime]:
@@ -46,14 +46,14 @@ def watched(source: Source, *seconds: int) -> list[Reading]:
     return list(islice(readings(source, WANTED, clock=lambda: next(times)), len(seconds)))
 
 
-def test_the_letters_are_looked_at_once_a_minute() -> None:
+def test_the_dead_letters_are_looked_at_once_a_minute() -> None:
     source = Source(1, 1, 1, 1)
     watched(source, 0, 30, 59, 60)
     assert source.looked == [True, False, False, True]
 
 
 def test_an_earlier_look_stays_beside_newer_counters() -> None:
-    first, second, third = (one.letters.value for one in watched(Source(2, 2, 3), 0, 10, 20))
+    first, second, third = (one.dead_letters.value for one in watched(Source(2, 2, 3), 0, 10, 20))
     assert first
     assert second
     assert third

@@ -10,7 +10,7 @@ from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.queue_attributes import QueueAttributes
 from b2bpilot.aws.topic_attributes import TopicAttributes
 from b2bpilot.ops.verify.exposure import plain_http_refused
-from tests.ops.verify.worlds import STACK
+from tests.ops.verify.deployments import STACK
 
 TOPIC = TopicAttributes(
     arn=STACK.topic_arn,

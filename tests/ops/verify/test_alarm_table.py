@@ -9,7 +9,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
-from tests.ops.verify.worlds import STACK
+from tests.ops.verify.deployments import STACK
 
 SUBJECTS = {
     "MessageTopic.TopicName": "topic_arn",

@@ -12,12 +12,12 @@ from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import LAST, Last, folder_of, folders_of, remember
-from b2bpilot.ops.status.letters import Letters, Look
+from b2bpilot.ops.status.dead_letters import DeadLetters, Look
 from b2bpilot.ops.verify.archives import CHECKS
 from b2bpilot.ops.verify.check import Answer
-from b2bpilot.ops.verify.measured import letter_age
+from b2bpilot.ops.verify.measured import dead_letter_age
 from tests.breaking import breaks
-from tests.ops.verify.worlds import world
+from tests.ops.verify.deployments import deployment
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -34,12 +34,12 @@ def answer(
 ) -> Answer:
     """`age` is CloudWatch's, `seen` a look's; `skew` is how much this machine's clock is ahead of AWS's."""
     queue = QueueAttributes(arn="arn:q", retention=14 * DAY, redrive_policy=None, read_at=NOW)
-    at = replace(world(home=home, known={"queue": queue}), now=NOW + skew)
+    at = replace(deployment(home=home, known={"queue": queue}), now=NOW + skew)
     points = [Point(at=NOW, value=age.total_seconds())] if age else []
     at.ask("counters", lambda: Counters(visible=waiting, hidden=0, delayed=0))
-    at.ask("last day", lambda: {letter_age(at): points})
+    at.ask("last day", lambda: {dead_letter_age(at): points})
     look = Look(saw=1 if seen else 0, oldest=NOW - seen if seen else None, expiring=0, is_complete=bool(seen))
-    at.ask("letters seen", lambda: Letters(depth=waiting, hidden=0, retention=14 * DAY, look=look))
+    at.ask("dead letters seen", lambda: DeadLetters(depth=waiting, hidden=0, retention=14 * DAY, look=look))
     if last and home:
         folder = folder_of(home, Origin.of(at.environment))
         folder.mkdir(parents=True)
@@ -56,7 +56,7 @@ def last(*, complete: timedelta | None, oldest: timedelta | None = None) -> Last
 
 
 def test_a_folder_that_somebody_named_is_known_and_the_newest_counts(tmp_path: Path) -> None:
-    origin = Origin.of(world(home=tmp_path).environment)
+    origin = Origin.of(deployment(home=tmp_path).environment)
     own = tmp_path / "kept"
     own.mkdir()
     (own / LAST).write_text(last(complete=DAY, oldest=2 * DAY).to_json())
@@ -86,7 +86,7 @@ def test_the_archive_must_be_younger_than_the_oldest_has_left(
 
 
 def test_what_cloudwatch_leaves_out_is_known_from_the_archive(tmp_path: Path) -> None:
-    """A look counts as a receive, and after three of them CloudWatch does not count a letter's age any more."""
+    """A look counts as a receive, and after three of them CloudWatch does not count a dead letter's age any more."""
     found = answer(tmp_path, last=last(complete=2 * DAY, oldest=13 * DAY), age=1 * DAY)
     assert found.is_true is False
 
@@ -124,7 +124,7 @@ def test_a_machine_without_archives_knows_nothing_of_anothers(tmp_path: Path) ->
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"at": "yesterday"}', '{"at": 1}'])
 def test_a_note_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
-    folder = folder_of(tmp_path, Origin.of(world().environment))
+    folder = folder_of(tmp_path, Origin.of(deployment().environment))
     folder.mkdir(parents=True)
     (folder / LAST).write_text(text)
     assert answer(tmp_path, age=DAY).is_known is False

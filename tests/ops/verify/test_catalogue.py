@@ -58,4 +58,4 @@ def test_every_check_says_what_it_states_and_why_in_one_line() -> None:
         assert check.statement == check.statement.strip()
         assert not check.statement.endswith(".")
         assert check.why.endswith(".")
-        assert "\n" not in check.why + str(check.mend)
+        assert "\n" not in check.why + str(check.fix)

@@ -6,7 +6,7 @@ import pytest
 
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
-from tests.ops.verify.worlds import DATABASE_SECRET, NOW, seen, world
+from tests.ops.verify.deployments import DATABASE_SECRET, NOW, deployment, seen
 from tests.tls_database import authority
 
 REMOTE = "postgresql://pilot:hunter2@db.example.com/pilot"
@@ -16,7 +16,7 @@ RDS = "postgresql://pilot:hunter2@d.c1.eu-west-1.rds.amazonaws.com/pilot?sslmode
 def found(code: str, url: str, **fields: str) -> Result:
     given = "postgresql://operator@db.example.com/pilot?sslmode=verify-full"
     return seen(
-        code, world(given_database_url=given, known={DATABASE_SECRET: {"DATABASE_URL": url, **fields}})
+        code, deployment(given_database_url=given, known={DATABASE_SECRET: {"DATABASE_URL": url, **fields}})
     )
 
 

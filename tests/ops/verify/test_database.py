@@ -13,11 +13,11 @@ from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations.schema import Schema
 from b2bpilot.ops.verify import database, rows
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import Table
-from b2bpilot.ops.verify.world import World
 from tests.breaking import breaks
 from tests.ops.table.databases import PROVEN, UNPROVEN
-from tests.ops.verify.worlds import look, seen, world
+from tests.ops.verify.deployments import deployment, look, seen
 
 CODES = [check.code for check in (*database.CHECKS, *rows.CHECKS)]
 TABLE = "b2b_pilot_user_submissions"
@@ -29,8 +29,8 @@ def looked_at(url: str) -> dict[str, Result]:
     return look(CODES, at(url))
 
 
-def at(url: str) -> World:
-    return world(given_database_url=url, known={"database proof": PROVEN})
+def at(url: str) -> Deployment:
+    return deployment(given_database_url=url, known={"database proof": PROVEN})
 
 
 def red(url: str) -> dict[str, Result]:
@@ -47,7 +47,7 @@ def test_a_table_that_the_role_does_not_see_is_not_said_to_be_missing(database_u
     found = red(database_url)["B2B077"]
 
     assert found.seen.startswith(f"postgres does not see {TABLE} in schema app: as its owner: GRANT USAGE")
-    assert not found.mend
+    assert not found.fix
 
 
 def run(url: str, *statements: LiteralString) -> None:
@@ -81,7 +81,7 @@ def test_a_migrated_database_is_all_right(database_url: str) -> None:
 
 @breaks("B2B110")
 def test_a_database_that_is_not_proven_to_be_the_processors_is_a_warning(database_url: str) -> None:
-    at_a_copy = world(given_database_url=database_url, known={"database proof": UNPROVEN})
+    at_a_copy = deployment(given_database_url=database_url, known={"database proof": UNPROVEN})
 
     found = look(["B2B075", "B2B110"], at_a_copy)["B2B110"]
 
@@ -105,7 +105,7 @@ def test_a_missing_table_is_found(empty_database_url: str) -> None:
 
     assert list(found) == ["B2B077"]
     assert (
-        found["B2B077"].mend
+        found["B2B077"].fix
         == 'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
     )
 
@@ -125,7 +125,7 @@ def test_a_column_that_holds_no_text_is_found_and_no_command_is_offered(database
         f"ALTER TABLE {TABLE} ADD COLUMN message_id bigint",
     )
 
-    assert (found.check.code, found.mend) == ("B2B078", None)
+    assert (found.check.code, found.fix) == ("B2B078", None)
     assert "rename it" in found.seen
 
 
@@ -171,8 +171,8 @@ def test_an_index_that_lets_duplicates_in_is_found(database_url: str, definition
 
     assert list(found) == ["B2B081"]
     assert found["B2B081"].seen == f"idx_user_submissions_message_id is {told}"
-    assert found["B2B081"].mend is not None
-    assert "DROP INDEX CONCURRENTLY idx_user_submissions_message_id" in found["B2B081"].mend
+    assert found["B2B081"].fix is not None
+    assert "DROP INDEX CONCURRENTLY idx_user_submissions_message_id" in found["B2B081"].fix
 
 
 @breaks("B2B082")
@@ -209,7 +209,7 @@ def test_migrations_of_another_version_are_found(
 ) -> None:
     found = broken(database_url, statement)
 
-    assert (found.check.code, found.mend) == ("B2B083", None)
+    assert (found.check.code, found.fix) == ("B2B083", None)
     assert told in found.seen
 
 
@@ -224,8 +224,8 @@ def test_a_connection_in_plain_text_is_found() -> None:
         schema=Schema(columns={}, indexes={}),
     )
 
-    assert seen("B2B076", world(known={"table": table})).status is Status.WARNING
-    encrypted = world(known={"table": replace(table, is_encrypted=True)})
+    assert seen("B2B076", deployment(known={"table": table})).status is Status.WARNING
+    encrypted = deployment(known={"table": replace(table, is_encrypted=True)})
     assert seen("B2B076", encrypted).status is Status.OK
 
 
@@ -235,7 +235,7 @@ def test_a_connection_in_plain_text_is_found() -> None:
     [(timedelta(seconds=90), "behind AWS's"), (timedelta(minutes=-3), "ahead of AWS's")],
 )
 def test_clocks_that_differ_are_found(database_url: str, offset: timedelta, told: str) -> None:
-    wrong = world(given_database_url=database_url)
+    wrong = deployment(given_database_url=database_url)
     hear(wrong, machine=timedelta(), aws=offset)
 
     found = seen("B2B103", wrong)
@@ -247,15 +247,15 @@ def test_clocks_that_differ_are_found(database_url: str, offset: timedelta, told
 @breaks("B2B103")
 @pytest.mark.parametrize("offset", [timedelta(minutes=-4), timedelta(days=30)])
 def test_a_wrong_clock_of_this_machine_is_not_the_database_s(database_url: str, offset: timedelta) -> None:
-    right = world(given_database_url=database_url)
+    right = deployment(given_database_url=database_url)
     hear(right, machine=offset, aws=timedelta())
 
     assert seen("B2B103", right).status is Status.OK
 
 
-def hear(world: World, *, machine: timedelta, aws: timedelta) -> None:
+def hear(deployment: Deployment, *, machine: timedelta, aws: timedelta) -> None:
     """Let AWS tell its time to a machine; both are so far ahead of the database's."""
-    clock = world.access.clock
+    clock = deployment.access.clock
     clock.machine = lambda: datetime.now(UTC) + machine
     clock.tell(datetime.now(UTC) + aws, asked_at=clock.machine())
 
@@ -289,8 +289,8 @@ def test_a_message_that_the_stale_processor_left_lying_is_found(
 
     assert list(found) == ["B2B085"]
     assert found["B2B085"].status is Status.FAILED
-    assert found["B2B085"].mend is not None
-    assert "lambda invoke --function-name b2b-pilot-stale-message-processor-staging" in found["B2B085"].mend
+    assert found["B2B085"].fix is not None
+    assert "lambda invoke --function-name b2b-pilot-stale-message-processor-staging" in found["B2B085"].fix
 
 
 @breaks("B2B100")

@@ -13,10 +13,10 @@ from b2bpilot.ops.publish.routes import Sent, Verdict, Via
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.deployment import Choices
 from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
-from b2bpilot.ops.verify.world import Choices
 from tests.breaking import breaks
-from tests.ops.verify.worlds import TWILIO_SECRET, seen, world
+from tests.ops.verify.deployments import TWILIO_SECRET, deployment, seen
 
 ACCEPTED = Sent(verdict=Verdict.ACCEPTED)
 REFUSED = Sent(verdict=Verdict.FATAL, error=PublishFailed("the webhook answered 403"))
@@ -36,7 +36,7 @@ class Away:
 def at_end_to_end(code: str, **known: Any) -> Result:
     removal = Removal(rows=1, is_certain=True)
     names = {name.replace("_", " "): value for name, value in known.items()}
-    return seen(code, world(known={"trial": Away(removal), **names}))
+    return seen(code, deployment(known={"trial": Away(removal), **names}))
 
 
 @breaks("B2B096")
@@ -87,7 +87,7 @@ def test_a_duplicate_that_nobody_saw_is_not_called_ok(events: dict[str, int] | N
 def test_a_row_that_may_come_back_is_told_of() -> None:
     second = Second(sent=ACCEPTED, rows=1, events={"stored": 1, "duplicate": 1})
     away = Away(Removal(rows=1, is_certain=False))
-    at = world(known={"trial": away, "second sending": second})
+    at = deployment(known={"trial": away, "second sending": second})
 
     found = seen("B2B099", at)
 
@@ -96,7 +96,7 @@ def test_a_row_that_may_come_back_is_told_of() -> None:
 
 
 def test_nothing_is_sent_when_it_was_left_out() -> None:
-    at = world(choices=Choices(end_to_end=False, because="left out with --no-e2e"))
+    at = deployment(choices=Choices(end_to_end=False, because="left out with --no-e2e"))
 
     found = seen("B2B096", at)
 
@@ -106,7 +106,7 @@ def test_nothing_is_sent_when_it_was_left_out() -> None:
 
 def test_nothing_is_sent_when_the_database_does_not_answer() -> None:
     told: list[str] = []
-    at = world(given_database_url="postgresql://127.0.0.1:1/none", tell=told.append)
+    at = deployment(given_database_url="postgresql://127.0.0.1:1/none", tell=told.append)
     trial = Trial(at)
 
     with pytest.raises(DatabaseUnreachable):
@@ -117,6 +117,6 @@ def test_nothing_is_sent_when_the_database_does_not_answer() -> None:
 
 
 def test_without_the_token_the_message_goes_through_the_topic() -> None:
-    assert Trial(world(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
-    assert Trial(world(known={TWILIO_SECRET: {}})).via is Via.TOPIC
-    assert Trial(world(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC
+    assert Trial(deployment(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
+    assert Trial(deployment(known={TWILIO_SECRET: {}})).via is Via.TOPIC
+    assert Trial(deployment(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC

@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.aws.metrics import Metric, Point
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.verify.check import Result, Status
-from tests.ops.verify.worlds import NOW, STACK, seen, world
+from tests.ops.verify.deployments import NOW, STACK, deployment, seen
 
 PROCESSOR = f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}"
 AUDIT = "arn:aws:sqs:eu-west-1:123456789012:audit"
@@ -35,7 +35,7 @@ def subscription(endpoint: str, policy: Any = None, scope: str = "MessageAttribu
 
 
 def filtered(policy: Any, scope: str = "MessageAttributes") -> Result:
-    return seen("B2B036", world(known={"subscriptions": [subscription(PROCESSOR, policy, scope)]}))
+    return seen("B2B036", deployment(known={"subscriptions": [subscription(PROCESSOR, policy, scope)]}))
 
 
 @pytest.mark.parametrize("policy", [CORNER, {"source": ["twilio"]}, {"redrive_attempt": [{"exists": False}]}])
@@ -43,8 +43,8 @@ def test_a_policy_that_drops_a_corner_of_the_messages_fails(policy: Any) -> None
     result = filtered(policy)
     assert result.status is Status.FAILED
     assert result.seen.startswith("the processor's filter policy rejects ")
-    assert result.mend is not None
-    assert "--attribute-name FilterPolicy" in result.mend
+    assert result.fix is not None
+    assert "--attribute-name FilterPolicy" in result.fix
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def counted(failed: int, out: int, *subscriptions: Subscription) -> Result:
             ("NumberOfNotificationsFilteredOut", out),
         )
     }
-    return seen("B2B038", world(known={"subscriptions": list(subscriptions), "last day": points}))
+    return seen("B2B038", deployment(known={"subscriptions": list(subscriptions), "last day": points}))
 
 
 @pytest.mark.parametrize("policy", [CORNER, EVERY_SOURCE, {"message_id": [{"exists": True}]}])

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
-from tests.ops.verify.worlds import DATABASE_SECRET, look, world
+from tests.ops.verify.deployments import DATABASE_SECRET, deployment, look
 
 CODES = ["B2B075", "B2B077", "B2B150", "B2B151", "B2B152", "B2B153", "B2B154"]
 TABLE = "b2b_pilot_user_submissions"
@@ -35,7 +35,7 @@ def run(url: str, *statements: str) -> None:
 def looked_at(url: str, *, role: str | None = None) -> dict[str, Result]:
     """The operator's own URL is another role's, as a rule: the secret names the functions'."""
     secret = {"DATABASE_URL": make_conninfo(url, user=role)} if role else {}
-    return look(CODES, world(given_database_url=url, known={DATABASE_SECRET: secret}))
+    return look(CODES, deployment(given_database_url=url, known={DATABASE_SECRET: secret}))
 
 
 def red(found: dict[str, Result]) -> dict[str, Status]:

@@ -11,15 +11,15 @@ from samtranslator.yaml_helper import yaml_parse
 from b2bpilot import resources
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.functions import OURS
+from tests.ops.verify.deployments import STACK, deployment, seen
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import STACK, seen, world
 
 WEBHOOK, PROCESSOR = STACK.webhook_function_name, STACK.processor_function_name
 
 
 def webhook(code: str, *, stack: Any = STACK, **changes: Any) -> Result:
     known = {"stack": stack, ("function", WEBHOOK): function(WEBHOOK, **changes)}
-    return seen(code, world(known=known))
+    return seen(code, deployment(known=known))
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_a_command_that_sets_a_variable_repeats_the_others() -> None:
     environment = {**function(WEBHOOK).environment, "SNS_TOPIC_ARN": "another"}
     result = webhook("B2B025", environment=environment)
     assert result.seen == "in b2b-pilot-webhook-handler-staging, SNS_TOPIC_ARN is another"
-    assert result.mend is not None
-    assert all(value in result.mend for value in function(WEBHOOK).environment.values())
+    assert result.fix is not None
+    assert all(value in result.fix for value in function(WEBHOOK).environment.values())
 
 
 def test_a_variable_that_may_be_a_secret_is_in_no_command() -> None:
     environment = {"TWILIO_SECRET_ARN": STACK.twilio_secret_arn, "TWILIO_AUTH_TOKEN": "top-secret"}
     result = webhook("B2B025", environment=environment)
-    assert (result.status, result.mend) == (Status.FAILED, None)
+    assert (result.status, result.fix) == (Status.FAILED, None)
     assert "top-secret" not in repr(result)
 
 
@@ -61,7 +61,7 @@ def test_a_webhook_url_with_a_password_is_shown_without_it_and_is_in_no_command(
         "https://hooks.example.com/webhook?...; "
         "set it to the stack's output WebhookUrl"
     )
-    assert result.mend is None
+    assert result.fix is None
     same = webhook("B2B024", stack=stack, environment={"PUBLIC_WEBHOOK_URL": stack.webhook_url})
     assert (same.status, same.seen) == (Status.OK, "https://hooks.example.com/webhook?...")
 
@@ -78,7 +78,7 @@ def test_the_other_urls_that_are_verified_are_shown_too() -> None:
         f"{STACK.webhook_url}, and over https://old.example.com/webhook?...",
     )
     wrong = webhook("B2B024", environment={**environment, "PUBLIC_WEBHOOK_URL": "https://wrong.example.com"})
-    assert (wrong.status, wrong.mend) == (Status.FAILED, None)
+    assert (wrong.status, wrong.fix) == (Status.FAILED, None)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_runtime_is_judged_by_the_date_until_which_aws_supports_it(
     runtime: str, status: Status, told: str
 ) -> None:
     names = (WEBHOOK, PROCESSOR, STACK.stale_function_name, STACK.redriver_function_name)
-    at = world(known={("function", name): function(name, runtime=runtime) for name in names})
+    at = deployment(known={("function", name): function(name, runtime=runtime) for name in names})
     result = seen("B2B052", at)
     assert (result.status, result.seen) == (status, told)
 

@@ -12,7 +12,7 @@ from moto import mock_aws
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
-from tests.ops.verify.worlds import seen, world
+from tests.ops.verify.deployments import deployment, seen
 
 ACCOUNT = "123456789012"
 ROOT = {
@@ -31,8 +31,8 @@ LETS_CLOUDWATCH = {
 
 class Account:
     def __init__(self) -> None:
-        self.world = world()
-        self.sns, self.kms = self.world.client("sns"), self.world.client("kms")
+        self.deployment = deployment()
+        self.sns, self.kms = self.deployment.client("sns"), self.deployment.client("kms")
         self.topic: str = self.sns.create_topic(Name="on-call")["TopicArn"]
 
     def subscribe(self) -> None:
@@ -63,7 +63,7 @@ class Account:
             dimensions={},
             threshold=1,
         )
-        return seen("B2B088", world(known={"alarms": [alarm]}))
+        return seen("B2B088", deployment(known={"alarms": [alarm]}))
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_key_that_is_disabled_encrypts_nothing(account: Account) -> None:
     assert "is Disabled" in account.check().seen
 
 
-def test_a_policy_that_does_not_let_cloudwatch_publish_is_mended_by_the_printed_command(
+def test_a_policy_that_does_not_let_cloudwatch_publish_is_fixed_by_the_printed_command(
     account: Account,
 ) -> None:
     account.subscribe()
@@ -130,14 +130,14 @@ def test_a_policy_that_does_not_let_cloudwatch_publish_is_mended_by_the_printed_
     found = account.check()
     assert found.status is Status.WARNING
     assert "does not let cloudwatch.amazonaws.com publish" in found.seen
-    assert found.mend
-    assert "budgets.amazonaws.com" in found.mend
-    policy = found.mend.rpartition("--attribute-value ")[2].strip("'")
+    assert found.fix
+    assert "budgets.amazonaws.com" in found.fix
+    policy = found.fix.rpartition("--attribute-value ")[2].strip("'")
     account.set("Policy", policy)
     assert account.check().status is Status.OK
 
 
 def test_alarms_that_go_to_the_topic_of_the_messages_are_found(account: Account) -> None:
-    found = account.check(account.world.stack.topic_arn)
+    found = account.check(account.deployment.stack.topic_arn)
     assert found.status is Status.WARNING
     assert "the topic of the messages" in found.seen

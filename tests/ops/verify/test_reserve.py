@@ -8,11 +8,11 @@ import pytest
 
 from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.ops.verify.check import Status
-from tests.ops.verify.worlds import STACK, seen, world
+from tests.ops.verify.deployments import STACK, deployment, seen
 
 
 @pytest.mark.parametrize(
-    ("wanted", "reserve", "status", "mended_by"),
+    ("wanted", "reserve", "status", "fixed_by"),
     [
         ("10", 10, Status.OK, None),
         ("10", None, Status.WARNING, "put-function-concurrency"),
@@ -22,20 +22,20 @@ from tests.ops.verify.worlds import STACK, seen, world
     ],
 )
 def test_the_reserve_is_compared_with_the_stacks(
-    wanted: str, reserve: int | None, status: Status, mended_by: str | None
+    wanted: str, reserve: int | None, status: Status, fixed_by: str | None
 ) -> None:
     stack = replace(STACK, processor_reserved_concurrency=wanted)
-    result = seen("B2B047", world(known={"stack": stack, "reserve": reserve}))
+    result = seen("B2B047", deployment(known={"stack": stack, "reserve": reserve}))
 
     assert result.status is status
-    assert (mended_by or "") in (result.mend or "")
+    assert (fixed_by or "") in (result.fix or "")
 
 
 def test_a_stopped_processor_without_a_reserve_of_the_stacks_is_started_by_taking_it_away() -> None:
     stack = replace(STACK, processor_reserved_concurrency=UNRESERVED)
 
-    result = seen("B2B046", world(known={"stack": stack, "reserve": 0}))
+    result = seen("B2B046", deployment(known={"stack": stack, "reserve": 0}))
 
-    assert (result.mend or "").endswith(
+    assert (result.fix or "").endswith(
         "delete-function-concurrency --function-name " + STACK.processor_function_name
     )

@@ -19,24 +19,24 @@ from b2bpilot.errors import (
     DatabaseUnreachable,
 )
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.once import Once
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import World
-from tests.ops.verify.worlds import NOW, check, raising, world
+from tests.ops.verify.deployments import NOW, check, deployment, raising
 
 
 def run(*checks: Check, check_seconds: float = 10) -> dict[str, Result]:
-    results = Runner(checks, check_seconds=check_seconds).run(world())
+    results = Runner(checks, check_seconds=check_seconds).run(deployment())
     return {result.check.code: result for result in results}
 
 
 def test_results_come_in_the_order_of_the_checks_however_long_each_takes() -> None:
     last_is_done = threading.Event()
 
-    def first(_: World) -> Answer:
+    def first(_: Deployment) -> Answer:
         return holds("late") if last_is_done.wait(10) else fails("they did not run side by side")
 
-    def last(_: World) -> Answer:
+    def last(_: Deployment) -> Answer:
         last_is_done.set()
         return holds("early")
 
@@ -107,9 +107,9 @@ def test_a_probe_that_hangs_is_a_failed_check_and_the_rest_goes_on() -> None:
 
 def test_a_stack_that_hangs_while_the_command_is_made_holds_nobody_up() -> None:
     answered = threading.Event()
-    at = World(name="staging", access=AwsAccess(region="eu-west-1"), now=NOW)
+    at = Deployment(name="staging", access=AwsAccess(region="eu-west-1"), now=NOW)
     threading.Thread(target=lambda: at.ask("stack", lambda: answered.wait(60)), daemon=True).start()
-    failing = check("B2B901", lambda _: fails("no"), mend="aws sns get --arn {topic_arn}")
+    failing = check("B2B901", lambda _: fails("no"), fix="aws sns get --arn {topic_arn}")
 
     (found,) = Runner([failing], check_seconds=0.05).run(at)
     answered.set()
@@ -142,7 +142,7 @@ def test_a_denied_probe_is_skipped_with_the_permission_it_lacks() -> None:
     ],
 )
 def test_what_a_probe_raises_is_one_failed_check(error: Exception, may_change: bool) -> None:
-    found = run(check("B2B901", raising(error), mend="mend-it"), check("B2B902"))
+    found = run(check("B2B901", raising(error), fix="mend-it"), check("B2B902"))
 
     assert found["B2B901"].status is Status.FAILED
     assert str(error) in found["B2B901"].seen
@@ -152,13 +152,13 @@ def test_what_a_probe_raises_is_one_failed_check(error: Exception, may_change: b
 
 def test_the_answer_s_own_command_replaces_the_check_s_also_by_none_at_all() -> None:
     found = run(
-        check("B2B901", lambda _: fails("no"), mend=our_command("migrate")),
-        check("B2B902", lambda _: fails("no", mend="aws sns unsubscribe"), mend="x"),
-        check("B2B903", lambda _: fails("no", mend=""), mend="x"),
-        check("B2B904", mend="x"),
+        check("B2B901", lambda _: fails("no"), fix=our_command("migrate")),
+        check("B2B902", lambda _: fails("no", fix="aws sns unsubscribe"), fix="x"),
+        check("B2B903", lambda _: fails("no", fix=""), fix="x"),
+        check("B2B904", fix="x"),
     )
 
-    assert [one.mend for one in found.values()] == [
+    assert [one.fix for one in found.values()] == [
         "b2bpilot migrate -e staging --region eu-west-1",
         "aws --region eu-west-1 sns unsubscribe",
         None,
@@ -167,7 +167,7 @@ def test_the_answer_s_own_command_replaces_the_check_s_also_by_none_at_all() -> 
 
 
 def test_a_command_that_cannot_be_filled_is_one_failed_check() -> None:
-    found = run(check("B2B901", lambda _: fails("no", mend="aws {nothing}")), check("B2B902"))
+    found = run(check("B2B901", lambda _: fails("no", fix="aws {nothing}")), check("B2B902"))
 
     assert found["B2B901"].status is Status.FAILED
     assert found["B2B901"].seen == "the check itself broke: KeyError: 'nothing'"
@@ -177,13 +177,13 @@ def test_a_command_that_cannot_be_filled_is_one_failed_check() -> None:
 def test_what_is_known_is_not_looked_at_again() -> None:
     asked: list[str] = []
 
-    def probe(_: World) -> Answer:
+    def probe(_: Deployment) -> Answer:
         asked.append("again")
         return holds("anew")
 
     checks = [check("B2B901", probe), check("B2B902", probe, needs=("B2B901",))]
     known = Result(check=checks[0], status=Status.OK, seen="known")
-    found = list(Runner(checks).run(world(), {"B2B901": known}))
+    found = list(Runner(checks).run(deployment(), {"B2B901": known}))
 
     assert found[0] is known
     assert asked == ["again"]

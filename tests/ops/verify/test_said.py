@@ -10,7 +10,7 @@ import pytest
 
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.report import said
-from tests.ops.verify.worlds import check
+from tests.ops.verify.deployments import check
 
 OPS = Path(__file__).parents[3] / "b2bpilot" / "ops"
 FILES = [*sorted((OPS / "verify").glob("*.py")), OPS / "diagnose" / "evidence.py"]

@@ -7,7 +7,7 @@ import pytest
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.verify.check import Category
 from b2bpilot.ops.verify.selection import select
-from tests.ops.verify.worlds import check
+from tests.ops.verify.deployments import check
 
 CHECKS = [
     check("B2B001", category=Category.ACCESS),

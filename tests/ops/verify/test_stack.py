@@ -18,8 +18,8 @@ from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInva
 from b2bpilot.ops.verify import template
 from b2bpilot.ops.verify.check import Result, Status
 from tests.breaking import breaks
+from tests.ops.verify.deployments import DATABASE_SECRET, OLD_SECRET, STACK, TWILIO_SECRET, deployment, seen
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import DATABASE_SECRET, OLD_SECRET, STACK, TWILIO_SECRET, seen, world
 
 WHEN = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 DATABASE = {"DATABASE_URL": "postgresql://db"}
@@ -39,7 +39,7 @@ def state(**changes: Any) -> StackState:
 
 
 def of_state(code: str, *, name: str = "staging", **changes: Any) -> Result:
-    return seen(code, world(name=name, known={"stack state": state(**changes)}))
+    return seen(code, deployment(name=name, known={"stack state": state(**changes)}))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_refused_credentials_are_found() -> None:
         def get_caller_identity(self) -> None:
             raise CredentialsMissing("AWS refused the credentials (ExpiredToken)", hint="log in")
 
-    at = world()
+    at = deployment()
     at.clients.ask("sts", Refusing)
 
     found = seen("B2B001", at)
@@ -74,11 +74,11 @@ def test_refused_credentials_are_found() -> None:
     ],
 )
 def test_a_missing_or_older_stack_is_found(error: Exception) -> None:
-    found = seen("B2B010", world(known={"stack": error}))
+    found = seen("B2B010", deployment(known={"stack": error}))
 
     assert found.status is Status.FAILED
     assert found.seen.startswith(str(error))
-    assert found.mend == "b2bpilot deploy -e staging --region eu-west-1"
+    assert found.fix == "b2bpilot deploy -e staging --region eu-west-1"
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_a_missing_or_older_stack_is_found(error: Exception) -> None:
     ],
 )
 def test_a_stack_that_is_not_there_yet_may_still_come(error: Exception, may_change: bool) -> None:
-    assert seen("B2B010", world(known={"stack": error})).may_change is may_change
+    assert seen("B2B010", deployment(known={"stack": error})).may_change is may_change
 
 
 @breaks("B2B011")
 @pytest.mark.parametrize(
-    ("status", "may_change", "mend"),
+    ("status", "may_change", "fix"),
     [
         ("UPDATE_IN_PROGRESS", True, None),
         ("CREATE_IN_PROGRESS", True, None),
@@ -105,11 +105,11 @@ def test_a_stack_that_is_not_there_yet_may_still_come(error: Exception, may_chan
     ],
 )
 def test_a_deploy_that_is_not_done_may_be_waited_for_and_a_failed_one_not(
-    status: str, may_change: bool, mend: str | None
+    status: str, may_change: bool, fix: str | None
 ) -> None:
     found = of_state("B2B011", status=status)
 
-    assert (found.status, found.may_change, found.mend) == (Status.FAILED, may_change, mend)
+    assert (found.status, found.may_change, found.fix) == (Status.FAILED, may_change, fix)
     assert found.seen.startswith(f"the stack is in {status}")
 
 
@@ -126,8 +126,8 @@ def test_production_without_termination_protection_is_a_warning() -> None:
     found = of_state("B2B014", name="prod", is_protected=False)
 
     assert found.status is Status.WARNING
-    assert found.mend is not None
-    assert "--enable-termination-protection --stack-name b2b-pilot-staging" in found.mend
+    assert found.fix is not None
+    assert "--enable-termination-protection --stack-name b2b-pilot-staging" in found.fix
     assert of_state("B2B014", is_protected=False).status is Status.OK
     assert of_state("B2B014", name="prod", is_protected=None).status is Status.SKIPPED
 
@@ -138,22 +138,22 @@ def test_a_deleted_secret_is_found_and_can_be_restored_while_it_lasts() -> None:
 
     def states(twilio: SecretState, database: SecretState) -> Result:
         known = {STACK.twilio_secret_arn: twilio, STACK.database_secret_arn: database}
-        return seen("B2B016", world(known={("secret state", arn): one for arn, one in known.items()}))
+        return seen("B2B016", deployment(known={("secret state", arn): one for arn, one in known.items()}))
 
     assert states(there, there).status is Status.OK
     found = states(there, deleted)
     assert found.status is states(gone, there).status is Status.FAILED
-    assert found.mend == (
+    assert found.fix == (
         f"aws --region eu-west-1 secretsmanager restore-secret --secret-id {STACK.database_secret_arn}"
     )
-    assert states(gone, deleted).mend is None
+    assert states(gone, deleted).fix is None
 
 
 @breaks("B2B017")
 def test_a_secret_that_is_no_json_object_is_found() -> None:
     broken = SettingsInvalid("it is not a JSON object")
     for twilio, database in ((broken, DATABASE), (TWILIO, broken)):
-        found = seen("B2B017", world(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
+        found = seen("B2B017", deployment(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
         assert found.status is Status.FAILED
 
 
@@ -161,11 +161,11 @@ def test_a_secret_that_is_no_json_object_is_found() -> None:
 @pytest.mark.parametrize("missing", ["TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "DATABASE_URL"])
 def test_a_secret_without_a_field_is_found_and_no_value_is_shown(missing: str) -> None:
     twilio, database = ({**each, **({missing: ""} if missing in each else {})} for each in (TWILIO, DATABASE))
-    found = seen("B2B018", world(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
+    found = seen("B2B018", deployment(known={TWILIO_SECRET: twilio, DATABASE_SECRET: database}))
 
     assert found.status is Status.FAILED
     assert missing in found.seen
-    whole = seen("B2B018", world(known={TWILIO_SECRET: TWILIO, DATABASE_SECRET: DATABASE}))
+    whole = seen("B2B018", deployment(known={TWILIO_SECRET: TWILIO, DATABASE_SECRET: DATABASE}))
     assert whole.status is Status.OK
     assert "postgresql://" not in whole.seen
     assert "hush" not in f"{whole.seen}{found.seen}"
@@ -175,7 +175,9 @@ def test_each_field_that_a_secret_of_rds_lacks_is_named_with_the_parameter_for_i
     placed = replace(STACK, database_host="db.example.com", database_port="5432", database_name="pilot")
 
     def of(secret: dict[str, str], stack: StackOutputs) -> Result:
-        return seen("B2B018", world(known={"stack": stack, TWILIO_SECRET: TWILIO, DATABASE_SECRET: secret}))
+        return seen(
+            "B2B018", deployment(known={"stack": stack, TWILIO_SECRET: TWILIO, DATABASE_SECRET: secret})
+        )
 
     assert of(RDS, placed).status is Status.OK
     assert of(RDS, STACK).seen.startswith(
@@ -193,7 +195,7 @@ def test_what_was_added_to_the_secret_of_the_release_before_and_left_behind_is_f
 
     def carried(now: Any, before: Any = before, **changes: Any) -> Result:
         known = {"stack": replace(STACK, **changes), OLD_SECRET: before, TWILIO_SECRET: now}
-        return seen("B2B177", world(known=known))
+        return seen("B2B177", deployment(known=known))
 
     found = carried(TWILIO)
     assert found.status is Status.FAILED
@@ -211,7 +213,7 @@ def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
     processor = replace(processor, environment={**processor.environment, **variables})
     webhook = function(STACK.webhook_function_name)
     known = {("function", each.name): each for each in (processor, webhook)}
-    return seen("B2B165", world(known={TWILIO_SECRET: {**TWILIO, **secret}, **known}))
+    return seen("B2B165", deployment(known={TWILIO_SECRET: {**TWILIO, **secret}, **known}))
 
 
 @breaks("B2B165")
@@ -245,7 +247,7 @@ def test_a_stack_of_another_template_is_found(credentials: None) -> None:
     ours = resources.template().read_text(encoding="utf-8")
     other = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
     with mock_aws():
-        at = world()
+        at = deployment()
         cloudformation = at.client("cloudformation")
         cloudformation.create_stack(StackName="b2b-pilot-staging", TemplateBody=json.dumps(other))
         found = seen("B2B012", at)

@@ -10,10 +10,10 @@ import pytest
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.verify import twilio
 from b2bpilot.ops.verify.check import Result, Status
-from b2bpilot.ops.verify.world import Choices
+from b2bpilot.ops.verify.deployment import Choices
 from tests.breaking import breaks
+from tests.ops.verify.deployments import STACK, TWILIO_SECRET, deployment, look
 from tests.ops.verify.settings import function
-from tests.ops.verify.worlds import STACK, TWILIO_SECRET, look, world
 from tests.twilio.double import (
     ACCOUNT_SID,
     TOKEN,
@@ -45,7 +45,7 @@ def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -
     webhook = function(STACK.webhook_function_name)
     environment = {**webhook.environment, "PREVIOUS_WEBHOOK_URL": PREVIOUS}
     known = {TWILIO_SECRET: secret, ("function", webhook.name): replace(webhook, environment=environment)}
-    at = world(known=known, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
+    at = deployment(known=known, twilio_api_url=double.url, choices=Choices(with_twilio=asked))
     return look(CODES, at)
 
 
@@ -94,7 +94,7 @@ def test_messages_that_go_elsewhere_are_found_also_when_the_number_s_own_url_is_
     assert list(found) == ["B2B091"]
     assert f"messaging service {service}" in found["B2B091"].seen
     assert (
-        found["B2B091"].mend
+        found["B2B091"].fix
         == f"b2bpilot twilio cutover -e staging --region eu-west-1 --to stack --service {service}"
     )
 
@@ -208,7 +208,7 @@ def test_only_of_a_service_without_a_url_it_is_said_that_nothing_is_kept(double:
     assert "a service's is not kept either" in looked_at(double)["B2B095"].seen
 
 
-def test_an_application_that_is_gone_is_not_to_be_mended_by_a_cut_over_that_refuses_it(
+def test_an_application_that_is_gone_is_not_to_be_fixed_by_a_cut_over_that_refuses_it(
     double: TwilioDouble,
 ) -> None:
     add_number(double, NUMBER, **GOOD)
@@ -218,7 +218,7 @@ def test_an_application_that_is_gone_is_not_to_be_mended_by_a_cut_over_that_refu
     found = red(double)["B2B095"]
 
     assert f"application {gone} does not exist" in found.seen
-    assert not found.mend
+    assert not found.fix
 
 
 @pytest.mark.parametrize("to_here", ["application", "service"])
@@ -238,7 +238,7 @@ def test_where_an_application_and_a_service_differ_nobody_can_tell_whether_it_co
         f"of 1 it is unclear: application {application}, messaging service {service} are both set"
         in found.seen
     )
-    assert f"--service {service}" in (found.mend or "")
+    assert f"--service {service}" in (found.fix or "")
 
 
 def test_what_was_not_read_is_named_where_all_is_well(double: TwilioDouble) -> None:

@@ -12,11 +12,11 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.topic_attributes import TopicAttributes
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Category, Check, Result, Status
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
-from b2bpilot.ops.verify.world import World
+from tests.ops.verify.deployments import NOW, STACK
 from tests.ops.verify.settings import QUEUE, TOPIC, function
 from tests.ops.verify.unwilling_aws import BROKEN, DENIED, THROTTLED, endpoint
-from tests.ops.verify.worlds import NOW, STACK
 
 OF_AWS = (
     Category.WEBHOOK,
@@ -45,21 +45,21 @@ def looked(
 ) -> list[Result]:
     """With `known` the functions, the topic and the queue are: what is asked besides is what is refused."""
     access = AwsAccess(region="eu-west-1", endpoint_url=url, access_key_id="a", secret_access_key="b")
-    world = World(name="staging", access=access, now=NOW)
-    world.ask("stack", lambda: STACK)
+    deployment = Deployment(name="staging", access=access, now=NOW)
+    deployment.ask("stack", lambda: STACK)
     if known:
-        _tell(world)
-    return list(Runner(checks, check_seconds=seconds).run(world))
+        _tell(deployment)
+    return list(Runner(checks, check_seconds=seconds).run(deployment))
 
 
-def _tell(world: World) -> None:
+def _tell(deployment: Deployment) -> None:
     for name in (STACK.webhook_function_name, STACK.processor_function_name, STACK.stale_function_name):
         settings: FunctionSettings = function(name)
-        world.ask(("function", name), lambda settings=settings: settings)
+        deployment.ask(("function", name), lambda settings=settings: settings)
     topic: TopicAttributes = TOPIC
     queue: QueueAttributes = QUEUE
-    world.ask("topic", lambda: topic)
-    world.ask("queue", lambda: queue)
+    deployment.ask("topic", lambda: topic)
+    deployment.ask("queue", lambda: queue)
 
 
 def test_a_source_that_hangs_costs_each_check_its_time_and_no_more() -> None:
@@ -110,7 +110,7 @@ def test_an_answer_that_nobody_understands_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("error", [None, THROTTLED, BROKEN])
-def test_where_nothing_was_seen_no_command_mends_it(error: str | None) -> None:
+def test_where_nothing_was_seen_no_command_fixes_it(error: str | None) -> None:
     with endpoint(error) as url:
         results = looked(url, FIRST, seconds=0.2 if error is None else 30)
-    assert [result.mend for result in results] == [None] * len(FIRST)
+    assert [result.fix for result in results] == [None] * len(FIRST)

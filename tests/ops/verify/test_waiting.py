@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, holds
+from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.waiting import run_until
-from b2bpilot.ops.verify.world import World
-from tests.ops.verify.worlds import check, world
+from tests.ops.verify.deployments import check, deployment
 
 
 class Clock:
@@ -27,12 +27,12 @@ class Clock:
         self.pauses += 1
 
 
-def in_turn(*answers: Answer) -> tuple[list[World], Check]:
+def in_turn(*answers: Answer) -> tuple[list[Deployment], Check]:
     """A check that answers so, the last answer again and again; and the worlds that it was asked in."""
     left: Iterator[Answer] = iter(answers)
     last, worlds = answers[-1], []
 
-    def probe(at: World) -> Answer:
+    def probe(at: Deployment) -> Answer:
         worlds.append(at)
         return next(left, last)
 
@@ -46,7 +46,7 @@ def wait(
     return list(
         run_until(
             Runner(checks),
-            world(),
+            deployment(),
             wait=timedelta(seconds=seconds),
             strict=strict,
             pause=clock.pause,
@@ -112,11 +112,11 @@ def test_a_warning_is_waited_for_only_when_it_counts() -> None:
 def test_without_a_wait_results_come_as_they_are_found() -> None:
     asked: list[str] = []
 
-    def second(_: World) -> Answer:
+    def second(_: Deployment) -> Answer:
         asked.append("second")
         return holds("so")
 
-    results = run_until(Runner([check("B2B901"), check("B2B902", second)]), world(), wait=timedelta())
+    results = run_until(Runner([check("B2B901"), check("B2B902", second)]), deployment(), wait=timedelta())
 
     assert next(results).check.code == "B2B901"
     assert next(results).check.code == "B2B902"

@@ -1,0 +1,77 @@
+"""What is in the queue, by cause, and what the database says about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.errors import PilotError
+from b2bpilot.ops.dead_letters.causes import Group, grouped
+from b2bpilot.ops.dead_letters.scan import Counts, every
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.database_proof import DatabaseProof
+from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states
+
+OpenTable = Callable[[], AbstractContextManager[Table]]
+"""Gives the table when it is needed; a reading of the queue does without when it cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A look with its groups. `database` is what was asked, if anything had to be; `database_error` says why it was not."""
+
+    look: Look
+    groups: Sequence[Group]
+    database: DatabaseProof | None
+    database_error: str | None
+    discarded: Mapping[str, int] = field(default_factory=dict)
+    """How many of the messages a person discarded, by run."""
+
+
+def queue_of(environment: Environment) -> DeadLetterQueue:
+    """Return the environment's dead-letter queue. It tells of each dead letter whose it is."""
+    environment.subscribers.begin()
+    return DeadLetterQueue.connect(
+        environment.stack.dead_letter_queue_url,
+        access=environment.access,
+        judge=environment.subscribers.judge,
+    )
+
+
+def survey(
+    queue: Queue,
+    *,
+    selection: Selection,
+    counts: Counts = every,
+    retention: timedelta,
+    table: OpenTable,
+    now: datetime,
+    observe: Callable[[int, int], None],
+) -> Survey:
+    """Look at the queue and ask the database about what was found. Raises what `look` raises."""
+    seen = look(queue, now=now, selection=selection, counts=counts, observe=observe)
+    found, proof, error, discarded = _states(seen, table)
+    groups = grouped(seen.found, seen.names, retention=retention, states=found)
+    return Survey(look=seen, groups=groups, database=proof, database_error=error, discarded=discarded)
+
+
+def _states(
+    seen: Look, open_table: OpenTable
+) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None, Mapping[str, int]]:
+    messages = [dead_letter.asked for dead_letter in seen.found if dead_letter.asked]
+    if not messages:
+        return {}, None, None, {}
+    try:
+        with open_table() as table:
+            states = row_states(table, messages)
+            marked = [one for one, state in states.items() if state is RowState.DISCARDED]
+            return states, table.proof, None, Counter(discarded_in(table, marked).values())
+    except PilotError as exc:
+        return None, None, str(exc), {}

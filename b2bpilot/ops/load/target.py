@@ -1,0 +1,112 @@
+"""What a load asks besides the rows: the dead-letter queue, the function's reserve, and CloudWatch's count of runs at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.metrics import Metric, read
+from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.errors import AwsError
+from b2bpilot.ops.dead_letters.holding import Holding
+from b2bpilot.ops.dead_letters.listing import queue_of
+from b2bpilot.ops.dead_letters.naming import take_named
+from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+DEAD_LETTER_PATIENCE_SECONDS = 20.0
+METRIC_PATIENCE_SECONDS = 15.0
+PAUSE_SECONDS = 0.5
+PERIOD_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """How many runs of the function there were at once. None is unknown; `why` says so."""
+
+    most: int | None
+    reserve: int | None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTarget:
+    """The environment's queue and function, as a load looks at them."""
+
+    environment: Environment
+    clock: Callable[[], datetime]
+
+    def dead_letters(self, message_ids: frozenset[str], *, patiently: bool) -> dict[str, str]:
+        """Return which of these messages are dead letters: message_id by the dead letter's id in the queue. Raises AwsError.
+
+        A dead letter comes a moment after the last attempt failed: `patiently` waits for all of them for a while.
+        """
+        deadline = time.monotonic() + (DEAD_LETTER_PATIENCE_SECONDS if patiently else 0)
+        while True:
+            found = self._look(message_ids)
+            if len(set(found.values())) >= len(message_ids) or time.monotonic() >= deadline:
+                return found
+            time.sleep(PAUSE_SECONDS)
+
+    def delete_dead_letters(self, queue_message_ids: set[str]) -> int:
+        """Delete exactly these dead letters and return how many are gone. Raises AwsError."""
+        wanted = set(queue_message_ids)
+        deleted = 0
+        with Holding(self._queue()) as held:
+            for found in take_named(held, wanted):
+                deleted += len(found) - len(held.delete(found))
+        return deleted
+
+    def concurrency(self, *, since: datetime) -> Concurrency:
+        """Ask for the function's highest number of runs at once. CloudWatch lags: what it does not have is unknown."""
+        function = Function.connect(
+            self.environment.stack.processor_function_name, access=self.environment.access
+        )
+        try:
+            reserve = function.reserved_concurrency()
+            most = self._most_at_once(since)
+        except AwsError as exc:
+            return Concurrency(most=None, reserve=None, why=str(exc))
+        why = None if most is not None else "CloudWatch has no figure yet; it lags a minute or two"
+        return Concurrency(most=most, reserve=reserve, why=why)
+
+    def _most_at_once(self, since: datetime) -> int | None:
+        name = self.environment.stack.processor_function_name
+        metric = Metric(
+            namespace="AWS/Lambda",
+            name="ConcurrentExecutions",
+            dimensions={"FunctionName": name},
+            stat="Maximum",
+        )
+        begin = since.replace(second=0, microsecond=0)
+        deadline = time.monotonic() + METRIC_PATIENCE_SECONDS
+        while True:
+            until = self.clock() + timedelta(seconds=PERIOD_SECONDS)
+            points = read(
+                self.environment.access, [metric], since=begin, until=until, period_seconds=PERIOD_SECONDS
+            )[metric]
+            if points:
+                return int(max(point.value for point in points))
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(PAUSE_SECONDS)
+
+    def _look(self, message_ids: frozenset[str]) -> dict[str, str]:
+        if not message_ids:
+            return {}
+        found: dict[str, str] = {}
+
+        def visit(dead_letter: DeadLetter) -> None:
+            if dead_letter.message is not None and dead_letter.message.test and dead_letter.owner.is_ours:
+                found[dead_letter.queue_message_id] = dead_letter.message.message_id
+
+        look(self._queue(), now=self.clock(), selection=Selection(message_ids=message_ids), visit=visit)
+        return found
+
+    def _queue(self) -> DeadLetterQueue:
+        return queue_of(self.environment)

@@ -1,0 +1,88 @@
+"""A plan in a file: exactly these dead letters, decided now, sent later; nothing that came in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.redrive.plan import Decision, Plan
+from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.paths import open_private
+from b2bpilot.pipeline.message import format_time, parse_time
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenPlan:
+    """The dead letters to send, by their id in the queue, with the message in each."""
+
+    environment: str
+    queue_url: str
+    made_at: datetime
+    dead_letters: dict[str, str]
+    tests: frozenset[str] = frozenset()
+    """The dead letters of test messages; a plan of a version that did not write them names none."""
+
+    def gone(self, found: Iterable[str]) -> list[Asked]:
+        """Return the messages of dead letters that are not in the queue any more."""
+        there = set(found)
+        return [
+            Asked(message_id, dead_letter in self.tests)
+            for dead_letter, message_id in self.dead_letters.items()
+            if dead_letter not in there
+        ]
+
+
+def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: datetime) -> FrozenPlan:
+    """Write the dead letters that the plan sends or removes. The file holds ids only. Raises UsageError if it exists."""
+    chosen = [item for item in plan.items if item.decision in (Decision.SEND, Decision.REMOVE)]
+    dead_letters = {
+        item.dead_letter.queue_message_id: item.dead_letter.message.message_id
+        for item in chosen
+        if item.dead_letter.message
+    }
+    tests = frozenset(
+        item.dead_letter.queue_message_id
+        for item in chosen
+        if item.dead_letter.message and item.dead_letter.message.test
+    )
+    frozen = FrozenPlan(
+        environment=environment, queue_url=queue_url, made_at=now, dead_letters=dead_letters, tests=tests
+    )
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "environment": environment,
+        "queue_url": queue_url,
+        "made_at": format_time(now),
+        "letters": dead_letters,
+        "tests": sorted(tests),
+    }
+    try:
+        with open_private(path, "x") as file:
+            json.dump(document, file, indent=2)
+    except OSError as exc:
+        raise UsageError(f"the plan cannot be written to {path}: {exc.strerror}") from exc
+    return frozen
+
+
+def thaw(path: Path, *, environment: str, queue_url: str) -> FrozenPlan:
+    """Read a plan. Raises UsageError when it is none, or was made for another environment."""
+    try:
+        document = json.loads(path.read_text())
+        frozen = FrozenPlan(
+            environment=document["environment"],
+            queue_url=document["queue_url"],
+            made_at=parse_time(document["made_at"]),
+            dead_letters=dict(document["letters"]),
+            tests=frozenset(document.get("tests", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise UsageError(f"{path} is not a plan of `dlq redrive --plan`") from exc
+    if (frozen.environment, frozen.queue_url) != (environment, queue_url):
+        raise UsageError(f"{path} was made for environment {frozen.environment}, not for {environment}")
+    return frozen

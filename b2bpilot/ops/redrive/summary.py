@@ -1,0 +1,154 @@
+"""What a redrive did, by the rows' word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from b2bpilot.ops.dead_letters.asked import asked_of
+from b2bpilot.ops.redrive.plan import Decision, Plan
+from b2bpilot.ops.redrive.routes import Verdict
+from b2bpilot.ops.redrive.stages import Handled
+from b2bpilot.ops.table.row_proof import Proof, RowOutcome
+from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.pipeline.dead_letter import DeadLetter
+
+NOT_COMPLETED = "sent, but its row is not completed yet"
+UNPROVEN = "sent; no row was asked, as the database is not proven to be the processor's"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """A message that is not completed, why, and whether its dead letter is still in the queue; None: nobody can tell."""
+
+    message_id: str | None
+    queue_message_id: str
+    reason: str
+    in_queue: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did, by the rows' word, in dead letters: each is counted once. `removed` were completed before and only deleted."""
+
+    completed: int = 0
+    processed: int = 0
+    """Out of the queue on the function's word that it completed the message; no row was asked."""
+    rows_asked: bool = True
+    removed: int = 0
+    not_sent: int = 0
+    """Left in the queue untouched: a stage before them had too many failures."""
+    set_aside: int = 0
+    unfinished: tuple[Unfinished, ...] = ()
+    stopped: bool = False
+    """A stage had too many failures."""
+    has_more: bool = False
+    """It stopped before it took all the dead letters that it is about; nobody knows how many there are."""
+    unseen: int = 0
+    """About so many may be meant, and no receive brought them: by SQS's counters."""
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "completed": self.completed,
+            **({"processed": self.processed} if self.processed else {}),
+            "removed": self.removed,
+            "set_aside": self.set_aside,
+            "not_sent": self.not_sent,
+            "unfinished": len(self.unfinished),
+            **({"unseen": self.unseen} if self.unseen else {}),
+        }
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether each dead letter is known to be in the queue or out of it."""
+        return all(one.in_queue is not None for one in self.unfinished)
+
+    @property
+    def everything_completed(self) -> bool:
+        return not (
+            self.processed
+            or self.unfinished
+            or self.not_sent
+            or self.set_aside
+            or self.has_more
+            or self.unseen
+        )
+
+    def __add__(self, other: Summary) -> Summary:
+        return Summary(
+            completed=self.completed + other.completed,
+            processed=self.processed + other.processed,
+            rows_asked=self.rows_asked and other.rows_asked,
+            removed=self.removed + other.removed,
+            not_sent=self.not_sent + other.not_sent,
+            set_aside=self.set_aside + other.set_aside,
+            unfinished=self.unfinished + other.unfinished,
+            stopped=self.stopped or other.stopped,
+            has_more=self.has_more or other.has_more,
+            unseen=self.unseen + other.unseen,
+        )
+
+
+def summarize(
+    plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str], stopped: bool
+) -> Summary:
+    """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
+    processed = [
+        one for one in handled if _is_processed(one, proof) and one.dead_letter.queue_message_id in deleted
+    ]
+    rest = [one for one in handled if one not in processed]
+    open_ = [found for one in rest if (found := _unfinished(one, proof, deleted)) is not None]
+    planned = plan.count(Decision.SEND)
+    return Summary(
+        completed=len(rest) - len(open_),
+        processed=len(processed),
+        rows_asked=not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
+        not_sent=planned - len(handled),
+        set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
+        unfinished=tuple(open_),
+        stopped=stopped,
+    )
+
+
+def unfinished(dead_letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
+    return Unfinished(
+        message_id=dead_letter.message.message_id if dead_letter.message else None,
+        queue_message_id=dead_letter.queue_message_id,
+        reason=reason,
+        in_queue=in_queue,
+    )
+
+
+def _reason(proof: Proof, message: Asked) -> str:
+    match proof.outcome(message):
+        case RowOutcome.FAILED:
+            return f"failed again: {proof.error(message)}"
+        case RowOutcome.ABANDONED:
+            return f"abandoned: {proof.error(message)}"
+        case RowOutcome.DISCARDED:
+            return f"not stored: {proof.error(message)}"
+        case RowOutcome.UNPROVEN:
+            return UNPROVEN
+    return NOT_COMPLETED
+
+
+def _is_processed(one: Handled, proof: Proof) -> bool:
+    is_unproven = proof.outcome(asked_of(one.dead_letter)) is RowOutcome.UNPROVEN
+    return one.sent.verdict is Verdict.PROCESSED and is_unproven
+
+
+def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
+    """None for what is completed and out of the queue."""
+    message = asked_of(one.dead_letter)
+    is_deleted = one.dead_letter.queue_message_id in deleted
+    if not one.sent.confirmed:
+        reason = one.sent.error or one.sent.verdict.value
+    elif _is_processed(one, proof):
+        reason = "completed, as the function said; no row was asked, and SQS did not delete its dead letter"
+    elif proof.outcome(message) is not RowOutcome.COMPLETED:
+        reason = _reason(proof, message)
+    elif not is_deleted:
+        reason = "completed, but SQS did not delete its dead letter"
+    else:
+        return None
+    return unfinished(one.dead_letter, reason, in_queue=not is_deleted)

@@ -1,0 +1,169 @@
+"""Watching a redrive inside AWS, and ending it (decision 6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from b2bpilot.advice import our_command
+from b2bpilot.aws.mappings import AS_DEPLOYED, MappingReading, MappingState
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
+from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
+
+EVERY_SECONDS = 2.0
+EMPTY_LOOKS = 5
+"""So many looks in a row must find an empty queue: SQS's counters lag (facts B6)."""
+
+STILL_SECONDS = 600.0
+"""A batch lasts six minutes at most. Where the counters stand still for longer, nothing is being done."""
+
+SETTLE_SECONDS = 90.0
+"""A change of a mapping takes seconds to a minute."""
+
+Answer = TypeVar("Answer")
+
+
+class Mapping(Protocol):
+    """The part of aws.mappings.EventSourceMapping that is used here."""
+
+    @property
+    def off_command(self) -> str: ...
+    def read(self) -> MappingReading: ...
+    def enable(self, *, max_concurrency: int) -> None: ...
+    def disable(self) -> None: ...
+    def tags(self) -> dict[str, str]: ...
+    def write_tags(self, tags: dict[str, str]) -> None: ...
+
+
+class Queue(Protocol):
+    def counters(self) -> Counters: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One look at a run. `ended` says why it is over, and is empty until then."""
+
+    at: datetime
+    state: MappingState
+    counters: Counters
+    ended: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The time that this process goes by."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+REAL_TIME = Timing()
+
+
+def watch(mapping: Mapping, queue: Queue, run: RemoteRun, *, timing: Timing = REAL_TIME) -> Iterator[Reading]:
+    """Yield looks until the run is over; the last one says why. End it when the queue is empty or stands still, or the
+    run's time is over: a function that does not start ends nothing.
+
+    Raises PartlyFailed when another run took its place, and AwsError.
+    """
+    course = _Course(run, timing)
+    while True:
+        reading = patiently(lambda: _look(mapping, queue, run), timing)
+        yield reading
+        if not reading.state.is_on:
+            return
+        if because := course.why_over(reading):
+            stop(mapping, run, because=because, timing=timing)
+        timing.sleep(EVERY_SECONDS)
+
+
+def stop(mapping: Mapping, run: RemoteRun, *, because: str, timing: Timing = REAL_TIME) -> None:
+    """End the run, unless another one is on. Lambda refuses while an earlier change is being made: then it is asked again.
+
+    Raises AwsError; then the mapping may be on.
+    """
+    patiently(lambda: _end(mapping, run, because), timing)
+
+
+def settled(mapping: Mapping, *, timing: Timing = REAL_TIME) -> MappingReading:
+    """Return the mapping's state once Lambda has turned it off, for which it takes up to a minute. Raises AwsError."""
+    deadline = timing.clock() + SETTLE_SECONDS
+    while True:
+        reading = patiently(mapping.read, timing)
+        if reading.state is not MappingState.DISABLING or timing.clock() >= deadline:
+            return reading
+        timing.sleep(EVERY_SECONDS)
+
+
+def patiently(ask: Callable[[], Answer], timing: Timing) -> Answer:
+    """Ask again while AWS is busy or out of reach; what it denies stays denied. Raises AwsError."""
+    deadline = timing.clock() + SETTLE_SECONDS
+    while True:
+        try:
+            return ask()
+        except (AwsDenied, CredentialsMissing):
+            raise
+        except AwsError:
+            if timing.clock() >= deadline:
+                raise
+            timing.sleep(EVERY_SECONDS)
+
+
+class _Course:
+    """What the looks say together."""
+
+    def __init__(self, run: RemoteRun, timing: Timing) -> None:
+        self._run = run
+        self._clock = timing.clock
+        self._empty_looks = 0
+        self._counters: Counters | None = None
+        self._moved_at = timing.clock()
+
+    def why_over(self, reading: Reading) -> str:
+        """Return why the run is to be ended, or nothing."""
+        self._empty_looks = 0 if reading.counters.total else self._empty_looks + 1
+        if reading.counters != self._counters:
+            self._counters, self._moved_at = reading.counters, self._clock()
+        if self._empty_looks >= EMPTY_LOOKS:
+            return "nothing is left in the queue"
+        if reading.at >= self._run.ends_at:
+            return "its time is over"
+        is_still = self._clock() - self._moved_at >= STILL_SECONDS
+        return f"nothing moved in the queue for {STILL_SECONDS / 60:.0f} minutes" if is_still else ""
+
+
+def _look(mapping: Mapping, queue: Queue, run: RemoteRun) -> Reading:
+    reading, known = mapping.read(), remote_run(mapping.tags())
+    if known is not None and known.run_id != run.run_id:
+        raise PartlyFailed(
+            f"run {known.run_id} took the place of {run.run_id}, and goes on with its dead letters",
+            hint="wait for its end; " + our_command("status") + " shows it",
+        )
+    return Reading(
+        at=reading.read_at,
+        state=reading.state,
+        counters=queue.counters(),
+        ended=known.ended if known else "",
+    )
+
+
+def _end(mapping: Mapping, run: RemoteRun, because: str) -> None:
+    """The word comes first: with it the function tries no more dead letters, and disables the mapping where we cannot."""
+    known = remote_run(mapping.tags())
+    if known is not None and known.run_id != run.run_id:
+        return
+    try:
+        if known is not None and not known.ended:
+            mapping.write_tags(ended_tags(because))
+    finally:
+        if not _is_as_deployed(mapping.read()):
+            mapping.disable()
+
+
+def _is_as_deployed(reading: MappingReading) -> bool:
+    """Somebody may have turned it off by hand, with the run's concurrency still in it."""
+    return not reading.state.is_on and reading.max_concurrency == AS_DEPLOYED

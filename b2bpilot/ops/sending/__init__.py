@@ -1,0 +1,1 @@
+"""Sending in batches, at a pace."""
