@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
 
 MOST_RETRIES, LONGEST_AGE_SECONDS = 2, 21_600
-"""Lambda's defaults, which are its limits too (facts A2)."""
+"""Lambda's defaults, which are its limits too (docs/aws-facts.md#retries)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

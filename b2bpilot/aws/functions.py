@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ACTION = "lambda:InvokeFunction"
 LONGEST_RUN_SECONDS = 300
-"""The processor's timeout. boto3's default of 60 s with retries would run a slow event twice (facts H3)."""
+"""The processor's timeout. boto3's default of 60 s with retries would run a slow event twice
+(docs/aws-facts.md#read-timeout)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Function:
         return cls((access or AwsAccess()).client("lambda", timeouts), name)
 
     def invoke(self, event: Mapping[str, Any]) -> Invocation:
-        """Run the function now and wait for it. A failure goes to no dead-letter queue (facts H2).
+        """Run the function now and wait for it. A failure goes to no dead-letter queue (docs/aws-facts.md#synchronous-runs).
 
         Raises AwsError, which says whether it may have run.
         """
@@ -66,7 +67,8 @@ class Function:
         return Invocation(error=None, result=_result(payload), log_tail=log_tail)
 
     def invoke_later(self, event: Mapping[str, Any]) -> None:
-        """Put the event into the function's own queue. What fails there becomes a new dead letter (facts H2).
+        """Put the event into the function's own queue. What fails there becomes a new dead letter
+        (docs/aws-facts.md#synchronous-runs).
 
         Raises AwsError, which says whether Lambda may have taken it.
         """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 AS_DEPLOYED = 2
-"""MaximumConcurrency in the template. A redrive raises it; left so, it would be a drift."""
+"""MaximumConcurrency in the template (docs/aws-facts.md#mappings). A redrive raises it; left so, it would be a drift."""
 BATCH_SIZE = 10
 REPORTS = "ReportBatchItemFailures"
 

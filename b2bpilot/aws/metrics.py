@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RECENT, PERIOD = timedelta(minutes=5), timedelta(minutes=1)
 MOST_QUERIES = 500
-"""In one GetMetricData call (facts G)."""
+"""In one GetMetricData call (docs/aws-facts.md#metric-queries)."""
 
 ACTION = "cloudwatch:GetMetricData"
 

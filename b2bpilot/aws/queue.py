@@ -22,7 +22,7 @@ BATCH = 10
 SILENCE = "SQS did not say what became of the message"
 SENDABLE = ("DataType", "StringValue", "BinaryValue")
 BATCH_BYTES = 262_144
-"""SQS takes 1 MiB together (facts B3), older endpoints a quarter; a longer message goes alone."""
+"""SQS takes 1 MiB together (docs/aws-facts.md#sqs-size), older endpoints a quarter; a longer message goes alone."""
 
 
 class Received(Protocol):
@@ -92,7 +92,8 @@ class DeadLetterQueue:
         return cls((access or AwsAccess()).client("sqs"), url, judge=judge)
 
     def counters(self) -> Counters:
-        """Return about how many messages there are: SQS's counters lag a minute (facts B6). Raises AwsError."""
+        """Return about how many messages there are: SQS's counters lag a minute (docs/aws-facts.md#sqs-counters). Raises
+        AwsError."""
         return counters(self._client, self.url)
 
     def attributes(self) -> QueueAttributes:
@@ -151,7 +152,8 @@ class DeadLetterQueue:
         return _refused(dead_letters, change)
 
     def delete(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
-        """Delete dead letters; return those that SQS did not delete: a 200 can hold failed entries (facts B2).
+        """Delete dead letters; return those that SQS did not delete: a 200 can hold failed entries
+        (docs/aws-facts.md#sqs-batches).
 
         Raises as `release` does.
         """

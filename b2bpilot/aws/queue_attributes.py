@@ -22,7 +22,8 @@ NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotEx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """About how many messages can be received, are hidden by a receive, and are delayed. They lag (facts B6)."""
+    """About how many messages can be received, are hidden by a receive, and are delayed. They lag
+    (docs/aws-facts.md#sqs-counters)."""
 
     visible: int
     hidden: int
@@ -38,7 +39,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedrivePolicy:
-    """Where SQS moves a message that was received too often, a look included (facts B5)."""
+    """Where SQS moves a message that was received too often, a look included (docs/aws-facts.md#sqs-receives)."""
 
     target_arn: str
     max_receive_count: int
@@ -55,7 +56,8 @@ class RedrivePolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueAttributes:
-    """How a queue is set up. A message is deleted `retention` after it was written to the queue (facts B7).
+    """How a queue is set up. A message is deleted `retention` after it was written to the queue
+    (docs/aws-facts.md#sqs-retention).
 
     `policy` is the JSON text of who may do what.
     """

@@ -91,7 +91,8 @@ class StackOutputs:
 
 
 UNRESERVED = "unreserved"
-"""What the stack says of a processor without a reserve of its own, instead of a number."""
+"""What the stack says of a processor without a reserve of its own, instead of a number
+(docs/aws-facts.md#reserve)."""
 
 WHERE = frozenset({"stack_name", "account_id", "region"})
 NEWER = frozenset({"twilio_secret_arn", "database_secret_arn"})

@@ -122,7 +122,8 @@ def _protocol(endpoint: str) -> str:
 
 
 def _subscription(client: SNSClient, found: SubscriptionTypeDef) -> Subscription:
-    """An unconfirmed one may have no ARN in the list, and then cannot be asked for its attributes (facts C8)."""
+    """An unconfirmed one may have no ARN in the list, and then cannot be asked for its attributes
+    (docs/aws-facts.md#subscription-attributes)."""
     arn = found.get("SubscriptionArn", "")
     if arn in NO_ARN:
         return _made(found, {"PendingConfirmation": "true"}, None)
@@ -151,7 +152,7 @@ def _made(listed: SubscriptionTypeDef, attributes: Mapping[str, str], error: Aws
 
 
 def _boolean(text: str | None) -> bool | None:
-    """SNS's booleans are words (facts C8)."""
+    """SNS's booleans are words (docs/aws-facts.md#subscription-attributes)."""
     return None if text is None else text.lower() == "true"
 
 

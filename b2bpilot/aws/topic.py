@@ -50,7 +50,7 @@ class Topic:
         return cls(client, arn)
 
     def publish(self, message: Encoded) -> str:
-        """Return SNS's id of the message: it is for logs, never a key (facts C13).
+        """Return SNS's id of the message: it is for logs, never a key (docs/aws-facts.md#sns-publishes-twice).
 
         Raises AwsError, which says whether SNS may have taken it; then it is a PublishFailed.
         """
@@ -70,7 +70,8 @@ class Topic:
         return [result for batch in batches(messages) for result in self._publish_one_batch(batch)]
 
     def _publish_one_batch(self, batch: Sequence[Encoded]) -> list[Published]:
-        """SNS answers 200 with some entries failed, and in any order: entries are matched by their Id (facts C1)."""
+        """SNS answers 200 with some entries failed, and in any order: entries are matched by their Id
+        (docs/aws-facts.md#sns-batches)."""
         try:
             with translated(ACTION, otherwise=PublishFailed):
                 response = self._client.publish_batch(

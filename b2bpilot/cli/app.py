@@ -48,7 +48,7 @@ COMMANDS = {
 
 _root = typer.Typer(
     cls=Group,
-    # typer's own rich help costs more than the rest of the start together (design 2: --help is cheap).
+    # typer's own rich help costs more than the rest of the start together, and --help is to be cheap.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -213,7 +213,8 @@ class TopicSeams:
         self._redrive(topic_arn, sub_arn, dead_letter(content, message_attributes, sub_arn))
 
     def _redrive(self, topic_arn: str, sub_arn: str, body: str) -> None:
-        """A client error is not retried: the message goes to the subscription's queue, or nowhere (facts A6)."""
+        """A client error is not retried: the message goes to the subscription's queue, or nowhere
+        (docs/aws-facts.md#sns-delivery-failures)."""
         subscription = self._sns._find_subscription(topic_arn, sub_arn) or {}  # noqa: SLF001
         policy = json.loads(subscription.get("attributes", {}).get("RedrivePolicy") or "{}")
         queue = policy.get("deadLetterTargetArn")

@@ -12,7 +12,8 @@ REPORT_SECONDS = 60.0
 ACTIVE_SECONDS = 6 * 3_600.0
 """A queue that is empty and that nobody touches has no points after that."""
 MOST_RECEIVES = 3
-"""Received so often and not deleted, a message does not count for the age of the oldest (facts J2)."""
+"""Received so often and not deleted, a message does not count for the age of the oldest
+(docs/aws-facts.md#age-of-the-oldest)."""
 
 Record = Callable[[str, str, float, str, dict[str, str]], None]
 

@@ -1,4 +1,4 @@
-"""What SNS hands to Lambda, from the emulator's envelope (facts A1, A5)."""
+"""What SNS hands to Lambda, from the emulator's envelope (docs/aws-facts.md#event-from-sns, #sns-dead-letters)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def dead_letter(envelope: Mapping[str, Any], attributes: Attributes, subscriptio
 
 
 def _attribute(value: Mapping[str, Any]) -> dict[str, str]:
-    """SNS gives numbers and arrays to Lambda as strings, and binary values in base64 (facts A1)."""
+    """SNS gives numbers and arrays to Lambda as strings, and binary values in base64 (docs/aws-facts.md#event-from-sns)."""
     if value["DataType"].startswith("Binary"):
         return {"Type": "Binary", "Value": value.get("BinaryValue", "")}
     return {"Type": "String", "Value": value.get("StringValue", "")}

@@ -73,7 +73,7 @@ def for_emulator(template: str) -> str:
 
 
 def settle(aws: LocalAws, stack: Stack, *, before: Stack | None = None) -> None:
-    """Set what the emulator's CloudFormation drops (facts I3)."""
+    """Set what the emulator's CloudFormation drops (docs/aws-facts.md#emulator-gaps)."""
     processor = stack.outputs["ProcessorFunctionName"]
     # DeadLetterConfig of the function.
     aws.functions.update_function_configuration(

@@ -1,4 +1,5 @@
-"""Twilio's parameters of an incoming message (facts D3). What a person types is checked against them."""
+"""Twilio's parameters of an incoming message (docs/aws-facts.md#webhook-parameters). What a person types is checked
+against them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Whether Lambda runs a failed message again, as far as facts tell it: its settings, the dead-letter queue, the journals.
 
 Lambda repeats asynchronous runs only, such as those that SNS starts. A synchronous one (an invoke, a redrive by invoke) is not
-repeated, and no row says which of both a run was. A dead letter says that Lambda is done with the delivery (facts A2, A3).
+repeated, and no row says which of both a run was. A dead letter says that Lambda is done with the delivery
+(docs/aws-facts.md#retries, #lambda-dead-letters).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=10, attempts=3)
 MOST_RUNS = len(RETRY_PAUSES) + 1
-"""More than Lambda can be told to give one event (facts A2)."""
+"""More than Lambda can be told to give one event (docs/aws-facts.md#retries)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from b2bpilot.pipeline.delivery import redrive_of
 SUBSCRIPTION_PARTS = 7
 """arn:aws:sns:REGION:ACCOUNT:TOPIC:ID; a topic's ARN has one part less."""
 UNSUBSCRIBE = ("UnsubscribeURL", "UnsubscribeUrl")
-"""SQS's spelling and Lambda's (facts A1)."""
+"""SQS's spelling and Lambda's (docs/aws-facts.md#event-from-sns)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def _in_records(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _in_url(notification: Mapping[str, Any]) -> str | None:
-    """SNS names the subscription in the address that ends it (facts J7)."""
+    """SNS names the subscription in the address that ends it (docs/aws-facts.md#subscription-names)."""
     for name in UNSUBSCRIBE:
         if isinstance(url := notification.get(name), str):
             try:

@@ -37,7 +37,8 @@ class Connection:
     """Connects at first use, pings when it was idle or heard something, connects again when the ping fails.
 
     A statement that fails is never run again here: whether a lost connection committed it, only the caller's keys can
-    tell. psycopg learns that a connection died with the next statement (facts E8), hence the ping before the work.
+    tell. psycopg learns that a connection died with the next statement (docs/aws-facts.md#lost-connections), hence the
+    ping before the work.
     With `read_write` a server that takes no writes, such as the old primary after a failover, is no server. A role from
     which row security may hide rows raises RowsHidden with each use, as far as `needs` says that rows are needed.
     After a refused role or password `renewed` is asked for the DSN once: where it is another by now, that one is tried.
@@ -160,7 +161,8 @@ def has_unasked_input(connection: psycopg.Connection) -> bool:
 
 def connect(dsn: str, *, application_name: str, read_write: bool = False) -> psycopg.Connection:
     """Open a connection in autocommit mode; what the DSN names itself stays as it is. `prepare_threshold=None`: named
-    statements break behind poolers and after an ALTER TABLE (facts E7, E9). Raises SettingsInvalid for a DSN that is none, and
+    statements break behind poolers and after an ALTER TABLE (docs/aws-facts.md#prepared-statements). Raises
+    SettingsInvalid for a DSN that is none, and
     DatabaseUnreachable.
     """
     check_dsn(dsn)

@@ -1,4 +1,4 @@
-"""Dead letters: the five shapes that come out of the queue, as one value, and how to send each again (design 11)."""
+"""Dead letters: the five shapes that come out of the queue, as one value, and how to send each again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from b2bpilot.pipeline.owner import NOBODY_ASKED, Owner, Subscribers, owner_of
 
 POISON_AFTER = 3
 MOST_ATTRIBUTES = 10
-"""SNS discards what has more for a subscription with raw delivery (facts J8)."""
+"""SNS discards what has more for a subscription with raw delivery (docs/aws-facts.md#raw-delivery)."""
 TOPIC_MARKS = frozenset({"redrive_run_id", "redrive_attempt"})
 ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
 """The attributes in which Lambda says why it gave up."""
@@ -55,7 +55,8 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why the message is here. Each field may be missing: SNS records no error at all (facts A5)."""
+    """Why the message is here. Each field may be missing: SNS records no error at all
+    (docs/aws-facts.md#sns-dead-letters)."""
 
     kind: FailureKind
     text: str | None = None
@@ -142,7 +143,8 @@ def event_for_invoke(
 def encoded_for_topic(dead_letter: DeadLetter, *, run_id: str) -> Encoded:
     """Return what to publish on the topic: the inner message with all its attributes and their types, unwrapped exactly once.
 
-    A redrive that forgets the attributes is filtered out silently (facts C7). Raises MessageUnreadable, and NotOurs.
+    A redrive that forgets the attributes is filtered out silently (docs/aws-facts.md#filter-policies). Raises
+    MessageUnreadable, and NotOurs.
     """
     notification = _sendable(dead_letter)["Records"][0]["Sns"]
     marks = {"redrive_run_id": run_id, "redrive_attempt": str(dead_letter.redrives + 1)}
@@ -212,7 +214,7 @@ def _object(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _event_from_envelope(envelope: Mapping[str, Any], addressee: Addressee) -> dict[str, Any]:
-    """Lambda spells two fields differently from SQS and wants a Subject (facts A1)."""
+    """Lambda spells two fields differently from SQS and wants a Subject (docs/aws-facts.md#event-from-sns)."""
     renamed = {"SigningCertURL": "SigningCertUrl", "UnsubscribeURL": "UnsubscribeUrl"}
     notification = {"Subject": None, **{renamed.get(name, name): value for name, value in envelope.items()}}
     return _event(notification, subscription_arn=addressee.subscription_arn)
@@ -241,7 +243,7 @@ def _event(notification: Mapping[str, Any], *, subscription_arn: str | None) -> 
 
 
 def _as_sns_has_it(attribute: Mapping[str, Any]) -> dict[str, str]:
-    """SNS writes bytes in base64 (facts A5)."""
+    """SNS writes bytes in base64 (docs/aws-facts.md#event-from-sns)."""
     data_type, binary = str(attribute.get("DataType") or "String"), attribute.get("BinaryValue")
     value = base64.b64encode(binary).decode() if isinstance(binary, bytes) else attribute.get("StringValue")
     return {"Type": data_type, "Value": str(value)}
@@ -254,6 +256,7 @@ def _lambda_failure(attributes: Mapping[str, str]) -> Failure:
 
 
 def _destination_failure(document: Mapping[str, Any]) -> Failure:
+    """Each part of it may be missing (docs/aws-facts.md#destination-records)."""
     context = _object(document, "requestContext")
     text = _text_in(document.get("responsePayload"), "errorMessage")
     condition = _text_in(context, "condition")
@@ -279,7 +282,7 @@ def _text_in(holder: object, name: str) -> str | None:
 
 
 def _kind(text: str | None, code: str | None) -> FailureKind:
-    """Tell the kind by substrings: AWS's texts have prefixes that differ by age (facts A3)."""
+    """Tell the kind by substrings: AWS's texts have prefixes that differ by age (docs/aws-facts.md#lambda-dead-letters)."""
     if text is None and code is None:
         return FailureKind.UNKNOWN
     if text and "zero reserved concurrent" in text:

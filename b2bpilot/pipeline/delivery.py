@@ -96,7 +96,8 @@ def attribute_values(attributes: object) -> dict[str, str]:
 def sns_attributes(attributes: object) -> dict[str, dict[str, Any]]:
     """Return SNS attributes in the form in which they are published again, each with its type.
 
-    Of a Lambda event the type may be SNS's word only: it hands a Number over as a String (facts A1), and nothing tells.
+    Of a Lambda event the type may be SNS's word only: it hands a Number over as a String
+    (docs/aws-facts.md#event-from-sns), and nothing tells.
     Raises MessageUnreadable as `attribute_values` does, and for a Binary one that is no base64.
     """
     values = attribute_values(attributes)

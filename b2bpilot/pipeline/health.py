@@ -13,7 +13,8 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.statement import Statement
 
 LAMBDA_RETRIES = timedelta(minutes=5)
-"""Lambda tries a failed run again after one minute and after two more (facts A2); no run lasts longer either."""
+"""Lambda tries a failed run again after one minute and after two more (docs/aws-facts.md#retries); no run lasts longer
+either."""
 STALE_RUNS_MISSED = timedelta(minutes=5)
 """The stale processor comes every minute; what it has not taken up after five, it does not take up."""
 

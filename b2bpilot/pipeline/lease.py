@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 RETRY_PAUSES: Final = (timedelta(seconds=60), timedelta(seconds=120))
-"""How long after a failed run Lambda starts the next one (facts A2)."""
+"""How long after a failed run Lambda starts the next one (docs/aws-facts.md#retries)."""
 
 LONGEST_LEASE: Final = timedelta(seconds=50)
 """Over before Lambda's first retry, so that the retry takes over a run that died without a word. A run that lives longer is

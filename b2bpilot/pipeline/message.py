@@ -22,7 +22,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 SCHEMA = 1
 MAXIMUM_BYTES = 262_144
-"""What SNS takes by default for one message and for the sum of a batch, body and attributes together."""
+"""What SNS takes by default for one message and for the sum of a batch, body and attributes together
+(docs/aws-facts.md#sns-size)."""
 EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 """Between them a moment has a date in every time zone: PostgreSQL gives it back in the session's."""

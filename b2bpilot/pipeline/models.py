@@ -23,7 +23,8 @@ class SubmissionStatus(StrEnum):
 
 
 class ReplyState(StrEnum):
-    """Twilio has no idempotency key for sending, so the row says `sending` before the call (facts D4)."""
+    """Twilio has no idempotency key for sending, so the row says `sending` before the call
+    (docs/aws-facts.md#sending-twice)."""
 
     SENDING = "sending"
     SENT = "sent"

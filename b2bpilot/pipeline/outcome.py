@@ -17,7 +17,8 @@ class Outcome(StrEnum):
 
 
 class Proof(StrEnum):
-    """What the answer of a run without an error proves. Lambda calls each of them a success (facts H2)."""
+    """What the answer of a run without an error proves. Lambda calls each of them a success
+    (docs/aws-facts.md#synchronous-runs)."""
 
     COMPLETED = "completed"
     """Every message of the event has a completed row: only then may its dead letter go."""

@@ -1,4 +1,5 @@
-"""The state machine of one delivery: claim, work, complete. Exactly once, whatever fails in between (design 5)."""
+"""The state machine of one delivery: claim, work, complete. Exactly once, whatever fails in between, and however often the
+delivery comes (docs/aws-facts.md#events-twice)."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ CLAIM: Final = Statement(
 )
 """Whoever may send a test may choose its id: with a real message's it must not take that one's row, nor the reverse.
 What a person discarded is not stored by a delivery that comes later. Nor does a message get a second row beside one whose
-message_id is spelled otherwise: RESPELL comes first."""
+message_id is spelled otherwise: RESPELL comes first. Of several at once one wins (docs/aws-facts.md#one-claim-wins)."""
 
 RESPELL: Final[LiteralString] = """
     UPDATE b2b_pilot_user_submissions SET message_id = %(message_id)s::text
@@ -179,6 +179,7 @@ _STALE: Final[LiteralString] = """
         AND (next_stale_at IS NULL OR next_stale_at <= now())
 """
 _TAKEN: Final[LiteralString] = " ORDER BY stale_attempts, updated_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED"
+"""Two runs get different rows (docs/aws-facts.md#skipped-locks)."""
 
 LOCK_STALE: Final = Statement(
     query="SELECT"

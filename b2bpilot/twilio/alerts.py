@@ -1,4 +1,5 @@
-"""Monitor Alerts: what Twilio noted when a webhook did not answer as it should. Kept for 30 days (facts D6)."""
+"""Monitor Alerts: what Twilio noted when a webhook did not answer as it should. Kept for 30 days
+(docs/aws-facts.md#webhook-alerts)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from b2bpilot.twilio.webhook_setting import parts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptMessage:
-    """`at` is when Twilio called the webhook, or sent it, to the second (facts D6); Twilio need not tell."""
+    """`at` is when Twilio called the webhook, or sent it, to the second (docs/aws-facts.md#message-dates); Twilio need
+    not tell."""
 
     sid: str
     direction: str

@@ -15,7 +15,8 @@ from b2bpilot.twilio.rest import PAGE, Twilio
 INBOUND = "inbound"
 INBOUND_STATES = ("receiving", "received")
 PADDING = timedelta(days=1)
-"""Twilio's filter knows whole GMT days only (facts D6); one more on each side leaves nothing to its interpretation."""
+"""Twilio's filter knows whole GMT days only (docs/aws-facts.md#message-dates); one more on each side leaves nothing to
+its interpretation."""
 
 
 CHANGED_AFTER = timedelta(minutes=5)
@@ -24,7 +25,8 @@ CHANGED_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
-    """`sent_at` is when Twilio called the webhook, to the second (facts D6); Twilio need not tell (facts K5)."""
+    """`sent_at` is when Twilio called the webhook, to the second (docs/aws-facts.md#message-dates); Twilio need not tell
+    (docs/aws-facts.md#message-dates)."""
 
     sid: str
     sent_at: datetime | None

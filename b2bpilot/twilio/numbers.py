@@ -14,7 +14,8 @@ from b2bpilot.twilio.webhook_setting import WebhookSetting, require_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """One of the account's phone numbers. With an application set, Twilio ignores the number's own URLs (facts D5)."""
+    """One of the account's phone numbers. With an application set, Twilio ignores the number's own URLs
+    (docs/aws-facts.md#effective-url)."""
 
     sid: str
     phone_number: str = field(repr=False)

@@ -1,4 +1,5 @@
-"""What Twilio no longer says of a message: redaction blanks texts and masks the other party's number (facts K1)."""
+"""What Twilio no longer says of a message: redaction blanks texts and masks the other party's number
+(docs/aws-facts.md#redaction)."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class TwilioReplier:
         self._client: Client | None = None
 
     def send(self, *, to: str, from_: str) -> str:
-        """Return the SID of the sent message. A 429 was not processed (facts D4) and is tried again, a few times."""
+        """Return the SID of the sent message. A 429 was not processed (docs/aws-facts.md#sending-twice) and is tried
+        again, a few times."""
         for pause in PAUSES_SECONDS:
             try:
                 return self._create(to=to, from_=from_)

@@ -1,4 +1,5 @@
-"""Webhook parameters as Twilio sends them, for demonstrations, tests and measurements (facts D3)."""
+"""Webhook parameters as Twilio sends them, for demonstrations, tests and measurements
+(docs/aws-facts.md#webhook-parameters)."""
 
 from __future__ import annotations
 

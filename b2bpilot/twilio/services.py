@@ -17,7 +17,7 @@ SERVICES_PAGE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """With `uses_number_webhook` each number's own URL wins over the service's (facts D5)."""
+    """With `uses_number_webhook` each number's own URL wins over the service's (docs/aws-facts.md#effective-url)."""
 
     sid: str
     name: str

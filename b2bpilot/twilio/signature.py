@@ -1,4 +1,5 @@
-"""Twilio's signature on a webhook, over a public URL that we configured: never over a host that the request names."""
+"""Twilio's signature on a webhook (docs/aws-facts.md#webhook-signatures), over a public URL that we configured: never over a
+host that the request names."""
 
 from __future__ import annotations
 

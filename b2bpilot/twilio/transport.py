@@ -58,7 +58,8 @@ class Transport:
 
 
 class Patient:
-    """Asks again, later and later, where that can do no harm: after a 429 (facts D4: not processed), and what only reads
+    """Asks again, later and later, where that can do no harm: after a 429 (docs/aws-facts.md#sending-twice: not
+    processed), and what only reads
     also after a failure. All threads pause together."""
 
     is_async = False

@@ -17,7 +17,7 @@ from b2bpilot.twilio.signature import SIGNATURE_HEADER, signature_for, url_for_b
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 TIMEOUT_SECONDS = 15
-"""As long as Twilio waits by default (facts D2)."""
+"""As long as Twilio waits by default (docs/aws-facts.md#webhook-retries)."""
 
 
 class WebhookUnreachable(PilotError):

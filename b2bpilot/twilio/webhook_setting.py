@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from b2bpilot.errors import Refused
 
 RECOMMENDED_OVERRIDES = "rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
-"""Twilio's default retries nothing but a failed connect (facts D2); with these it has time for a second and a third try after a timeout, and ends the last one after 15 s in all."""
+"""Twilio's default retries nothing but a failed connect (docs/aws-facts.md#webhook-retries); with these it has time for
+a second and a third try after a timeout, and ends the last one after 15 s in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class ProbeKind(StrEnum):
 
 
 def require_url(setting: WebhookSetting, sid: str) -> None:
-    """Raise Refused for a blank URL: Twilio would neither deliver nor keep what is sent to it (facts D5)."""
+    """Raise Refused for a blank URL: Twilio would neither deliver nor keep what is sent to it
+    (docs/aws-facts.md#effective-url)."""
     if not setting.url.strip():
         raise Refused(f"{sid} would be left without a URL: messages to it would be lost for good")

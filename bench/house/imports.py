@@ -21,12 +21,11 @@ def graph(modules: Iterable[Module], *, lazy: bool) -> Graph:
     return {module.name: frozenset(_imported(module, names, lazy=lazy) - {module.name}) for module in modules}
 
 
-def packages(modules: Iterable[Module], imports: Graph) -> Graph:
-    """Return which folders each folder imports."""
-    package = {module.name: module.package for module in modules}
-    found: dict[str, set[str]] = {name: set() for name in package.values()}
+def joined(imports: Graph, room: Mapping[str, str]) -> Graph:
+    """Return which rooms each room imports; `room` names that of each module."""
+    found: dict[str, set[str]] = {name: set() for name in room.values()}
     for name, others in imports.items():
-        found[package[name]] |= {package[other] for other in others} - {package[name]}
+        found[room[name]] |= {room[other] for other in others} - {room[name]}
     return {name: frozenset(others) for name, others in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Trying dead letters: the processor runs now, and says what it did (facts H2)."""
+"""Trying dead letters: the processor runs now, and says what it did (docs/aws-facts.md#synchronous-runs)."""
 
 from __future__ import annotations
 

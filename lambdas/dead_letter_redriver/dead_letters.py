@@ -14,7 +14,7 @@ from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.dead_letter import DeadLetter, event_for_invoke, read_dead_letter
 
 LONGEST_ERROR = 1_000
-"""Lambda keeps the first KB of an error (facts A3)."""
+"""Lambda keeps the first KB of an error (docs/aws-facts.md#lambda-dead-letters)."""
 
 NOT_TAKEN_BY_SQS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

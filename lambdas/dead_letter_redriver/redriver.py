@@ -32,7 +32,8 @@ IDLE_SECONDS, LONG_IDLE_SECONDS = 15.0, 120.0
 when it met some of which the processor took none."""
 
 SETTLED = timedelta(minutes=2)
-"""SQS's counters lag a minute (facts B6): before that the guard does not believe that the queue is empty."""
+"""SQS's counters lag a minute (docs/aws-facts.md#sqs-counters): before that the guard does not believe that the queue is
+empty."""
 
 
 class Queue(Protocol):

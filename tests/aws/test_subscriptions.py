@@ -28,7 +28,7 @@ ON_AWS = {
     "RawMessageDelivery": "false",
     "RedrivePolicy": json.dumps({"deadLetterTargetArn": QUEUE}),
 }
-"""As AWS answers for a Lambda subscription (facts C8)."""
+"""As AWS answers for a Lambda subscription (docs/aws-facts.md#subscription-attributes)."""
 
 
 class Stubbed(AwsAccess):

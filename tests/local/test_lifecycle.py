@@ -42,7 +42,8 @@ def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events
     home: Path, tmp_path: Path
 ) -> None:
     """An attempt that had failed is not granted again. One that the kill cut short has no outcome, so it runs again, as
-    Lambda's own may (facts A2); and an event whose acceptance nobody heard of is still one event. What SNS had taken, but
+    Lambda's own may (docs/aws-facts.md#events-twice); and an event whose acceptance nobody heard of is still one event.
+    What SNS had taken, but
     could not hand over any more, is delivered by the next."""
     gate = tmp_path / "gate"
     gate.touch()

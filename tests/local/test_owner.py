@@ -120,7 +120,8 @@ def event(of: PilotMessage, subscription_arn: str) -> dict[str, Any]:
 
 
 def envelope(of: PilotMessage, subscription_arn: str) -> dict[str, Any]:
-    """What SNS itself writes: the subscription is named by the address that ends it (facts J7)."""
+    """What SNS itself writes: the subscription is named by the address that ends it
+    (docs/aws-facts.md#subscription-names)."""
     notification = sns_event(of)["Records"][0]["Sns"]
     url = f"https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription_arn}"
     return {name: value for name, value in notification.items() if name != "UnsubscribeUrl"} | {

@@ -1,4 +1,5 @@
-"""Asynchronous invocation: accept at once, run when there is room, retry twice, then write a dead letter (facts A2)."""
+"""Asynchronous invocation: accept at once, run when there is room, retry twice, then write a dead letter
+(docs/aws-facts.md#retries)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queues that take what Lambda gives up (facts A3)."""
+"""The queues that take what Lambda gives up (docs/aws-facts.md#lambda-dead-letters)."""
 
 from __future__ import annotations
 

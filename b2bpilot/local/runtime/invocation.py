@@ -69,7 +69,7 @@ def describe(error: BaseException, request_id: str) -> dict[str, object]:
 
 
 def timed_out(request_id: str, timeout_seconds: float) -> Result:
-    """The result of a run that exceeded its function's timeout (facts A3)."""
+    """The result of a run that exceeded its function's timeout (docs/aws-facts.md#lambda-dead-letters)."""
     message = f"RequestId: {request_id} Error: Task timed out after {timeout_seconds:.2f} seconds"
     payload = json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message}).encode()
     return Result(payload=payload, error=message, status="timeout")

@@ -21,7 +21,8 @@ NOWHERE = Webhook(url="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where a number's messages go. `is_kept`: a service without a URL makes Twilio forget them (facts D5)."""
+    """Where a number's messages go. `is_kept`: a service without a URL makes Twilio forget them
+    (docs/aws-facts.md#effective-url)."""
 
     webhook: Webhook = NOWHERE
     fallback: Webhook = NOWHERE
@@ -44,7 +45,8 @@ class Delivery:
     def receive(
         self, params: Mapping[str, str], *, at: datetime, deliver: bool, is_receiving: bool = False
     ) -> bool:
-        """Keep the message, unless its service has no URL (facts D5), and deliver it. Returns whether it was taken.
+        """Keep the message, unless its service has no URL (docs/aws-facts.md#effective-url), and deliver it. Returns
+        whether it was taken.
 
         While the webhook is called, and with `is_receiving` also afterwards, its status is `receiving`.
         """
@@ -94,7 +96,8 @@ class Delivery:
         return answered
 
     def _destination(self, to: str) -> Destination:
-        """A number's application, its service unless that uses the numbers' own, or the number itself (facts D5)."""
+        """A number's application, its service unless that uses the numbers' own, or the number itself
+        (docs/aws-facts.md#effective-url)."""
         found = self.book.all(Filter(kind="number", equal={"to_": to.rpartition(":")[2]}))
         if not found:
             return Destination()

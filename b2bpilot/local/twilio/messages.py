@@ -15,7 +15,8 @@ TO = ("To",)
 
 
 def messages(call: Call) -> tuple[int, Resource]:
-    """DateSent counts in whole GMT days, both ends included, whatever time of day it names (facts D6)."""
+    """DateSent counts in whole GMT days, both ends included, whatever time of day it names
+    (docs/aws-facts.md#message-dates)."""
     query = call.request.query
     equal = {column: query[name] for name, column in (("To", "to_"), ("From", "from_")) if query.get(name)}
     since, until = call.day("DateSent>"), call.day("DateSent<")

@@ -84,7 +84,8 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
 
 
 def _require_deliverable(affected: Sequence[Route]) -> None:
-    """Twilio ignores all other URLs of a number that has an application, also when that does not exist (facts D5)."""
+    """Twilio ignores all other URLs of a number that has an application, also when that does not exist
+    (docs/aws-facts.md#effective-url)."""
     broken = [route for route in affected if route.is_broken]
     if broken:
         told = "; ".join(f"{each.number.sid}'s {gone(each)}" for each in broken)

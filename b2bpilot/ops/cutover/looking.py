@@ -1,4 +1,5 @@
-"""Looking at routes as they are shown now, more than once: Twilio's lists may show for a while what was before (facts K2)."""
+"""Looking at routes as they are shown now, more than once: Twilio's lists may show for a while what was before
+(docs/aws-facts.md#message-lists)."""
 
 from __future__ import annotations
 

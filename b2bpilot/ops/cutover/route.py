@@ -1,4 +1,5 @@
-"""Which URL really receives the messages of a number: application, Messaging Service or the number itself (facts D5)."""
+"""Which URL really receives the messages of a number: application, Messaging Service or the number itself
+(docs/aws-facts.md#effective-url)."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ class Route:
     ignores the number's own URL all the same.
 
     Twilio documents that an application makes it ignore the number's URL, and that a Messaging Service calls its own for each number of
-    its pool: not which of the two it asks where a number has both (facts K4).
+    its pool: not which of the two it asks where a number has both (docs/aws-facts.md#effective-url).
     """
 
     number: Number

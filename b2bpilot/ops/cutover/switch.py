@@ -127,7 +127,8 @@ def _overwriting(run_id: str | None) -> Words:
 
 
 def _shown_now(twilio: Twilio, changes: Sequence[Change]) -> dict[str, WebhookSetting]:
-    """Read everything; what is not as it was left is looked at again: a read may show what was before (facts K2)."""
+    """Read everything; what is not as it was left is looked at again: a read may show what was before
+    (docs/aws-facts.md#message-lists)."""
     shown = {each.sid: read(twilio, each) for each in changes}
     for _ in range(STEADY - 1):
         odd = [each for each in changes if shown[each.sid] != each.before]
@@ -163,7 +164,8 @@ def switch(
 
 
 def without_url(twilio: Twilio, changes: Sequence[Change]) -> list[Change]:
-    """Return those that would take the URL from a thing, which had none before: they are not made (facts D5). Reads only."""
+    """Return those that would take the URL from a thing, which had none before: they are not made
+    (docs/aws-facts.md#effective-url). Reads only."""
     blanking = [each for each in changes if not each.after.url]
     shown = _shown_now(twilio, blanking)
     return [each for each in blanking if shown[each.sid].url]

@@ -1,6 +1,7 @@
 """One write to Twilio, and what is known of it afterwards.
 
-Twilio promises nowhere that a read shows what was written before (facts K2). So a write's own answer is believed, one read proves nothing,
+Twilio promises nowhere that a read shows what was written before (docs/aws-facts.md#message-lists). So a write's own
+answer is believed, one read proves nothing,
 and a write without an answer is unknown until it was seen twice.
 """
 

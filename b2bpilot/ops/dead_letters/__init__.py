@@ -1,1 +1,1 @@
-"""Dead letters: see them, understand them, send them back, prove it (design 11)."""
+"""Dead letters: see them, understand them, send them back, prove it."""

@@ -22,7 +22,8 @@ TWILIOS = re.compile(
     r"|Button(Text|Payload|Type)|List(Id|Title|Description)|InteractiveData|FlowData|ChannelMetadata"
     r"|Latitude|Longitude|Address|Label"
 )
-"""What Twilio sends (facts D3), most of it with some messages only: naming it is no mistake when no dead letter has it."""
+"""What Twilio sends (docs/aws-facts.md#webhook-parameters), most of it with some messages only: naming it is no mistake
+when no dead letter has it."""
 
 Path = tuple[str, ...]
 

@@ -36,7 +36,7 @@ def take_named(
 
     What remains in it was not found: deleted by somebody, or hidden by them. Other dead letters stay held, else SQS would give
     them again. Ends when all were found, or when the patience is over and long polls bring nothing. SQS's counters, which
-    lag (facts B6), end nothing.
+    lag (docs/aws-facts.md#sqs-counters), end nothing.
     """
     patient_until = monotonic() + patience_seconds
     empty = 0

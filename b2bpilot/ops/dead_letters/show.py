@@ -30,7 +30,7 @@ from b2bpilot.pipeline.models import UserSubmission
 
 LOG_LINES = 100
 LONGEST_RETRIES = timedelta(hours=6)
-"""Lambda keeps an event so long by default (facts A2)."""
+"""Lambda keeps an event so long by default (docs/aws-facts.md#event-age)."""
 MARGIN = timedelta(minutes=1)
 
 

@@ -22,7 +22,7 @@ HIDDEN_SECONDS = 60
 WORKERS = 8
 LONG_POLL_SECONDS = 1
 MOST_HELD = 100_000
-"""SQS hides 120,000 at a time from everybody together (facts B4); a look must not use that up."""
+"""SQS hides 120,000 at a time from everybody together (docs/aws-facts.md#sqs-in-flight); a look must not use that up."""
 ROUNDS_OF_DOUBT = 3
 """So often a look polls on although nothing comes, while the counters, which lag, say that there is more."""
 TELL_EVERY_SECONDS = 1.0

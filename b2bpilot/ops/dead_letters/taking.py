@@ -14,7 +14,8 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 
 LONG_POLL_SECONDS = 1
 EMPTY_POLLS = 2
-"""So many long polls in a row, whoever made them, must come back empty before an empty queue is believed (facts B6)."""
+"""So many long polls in a row, whoever made them, must come back empty before an empty queue is believed
+(docs/aws-facts.md#sqs-counters)."""
 
 
 class Source(Protocol):

@@ -20,7 +20,8 @@ NAME = "Twilio"
 SECONDS = 4.0
 """So long Twilio is waited for; four requests in a row, as a rule."""
 BEFORE, AFTER = timedelta(minutes=1), timedelta(minutes=15)
-"""An alert about a webhook comes with its last retry (facts D2): looking longer costs a busy account many pages."""
+"""An alert about a webhook comes with its last retry (docs/aws-facts.md#webhook-retries): looking longer costs a busy
+account many pages."""
 MOST_ALERTS = 5
 JUST_WITHIN_A_SECOND = timedelta(milliseconds=999)
 

@@ -9,7 +9,7 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import UserSubmission
 
 LOOK_BACK = timedelta(hours=6)
-"""Where nothing says when the message came: as long as Lambda may hold it (facts A2)."""
+"""Where nothing says when the message came: as long as Lambda may hold it (docs/aws-facts.md#event-age)."""
 BEFORE, AFTER = timedelta(minutes=1), timedelta(hours=1)
 """Around what is known; later deliveries of the same message come within it, as a rule."""
 

@@ -1,4 +1,5 @@
-"""Ordinary DDL: it queues for its lock for a moment only, because every later statement queues behind it (facts E6)."""
+"""Ordinary DDL: it queues for its lock for a moment only, because every later statement queues behind it
+(docs/aws-facts.md#column-locks)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ class Effect:
 
 
 def effect_of(statement: Statement, *, table_is_new: bool) -> Effect:
-    """Sources: PostgreSQL manual, "Explicit Locking" and "Building Indexes Concurrently"; facts E5, E6, H9."""
+    """Sources: PostgreSQL manual, "Explicit Locking" and "Building Indexes Concurrently";
+    docs/aws-facts.md#invalid-indexes, #column-locks, #concurrent-builds."""
     effect = _effect_on_traffic(statement)
     if not table_is_new:
         return effect

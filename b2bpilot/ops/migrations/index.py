@@ -1,4 +1,5 @@
-"""Indexes that are built while the table is used, and never left invalid when it can be helped (facts E5, H8, H9)."""
+"""Indexes that are built while the table is used, and never left invalid when it can be helped
+(docs/aws-facts.md#invalid-indexes, #one-claim-wins, #concurrent-builds)."""
 
 from __future__ import annotations
 

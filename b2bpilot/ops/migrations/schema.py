@@ -52,7 +52,8 @@ class Presence(StrEnum):
     THERE = "there"
     MISSING = "missing"
     INVALID = "invalid"
-    """An index that an earlier build left behind: it serves no query and may let duplicates in (facts E5)."""
+    """An index that an earlier build left behind: it serves no query and may let duplicates in
+    (docs/aws-facts.md#invalid-indexes)."""
     DIFFERENT = "different"
     """Something else has the name; IF NOT EXISTS would take it for ours."""
 

@@ -30,7 +30,8 @@ class NewTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewColumns:
-    """Columns that are nullable or have a constant default: the catalogue changes, no row is rewritten (facts E6)."""
+    """Columns that are nullable or have a constant default: the catalogue changes, no row is rewritten
+    (docs/aws-facts.md#column-locks)."""
 
     table: str
     columns: tuple[str, ...]
@@ -70,7 +71,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One statement, to be run alone: CONCURRENTLY refuses company (facts H10)."""
+    """One statement, to be run alone: CONCURRENTLY refuses company (docs/aws-facts.md#concurrent-builds)."""
 
     sql: str
     limits: Limits

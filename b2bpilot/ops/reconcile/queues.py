@@ -18,7 +18,8 @@ from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.plural import many
 
 RECENT = timedelta(minutes=10)
-"""Lambda tries a throttled event again after five minutes at most (facts A2), and CloudWatch is late by some."""
+"""Lambda tries a throttled event again after five minutes at most (docs/aws-facts.md#event-age), and CloudWatch is late
+by some."""
 PERIOD_SECONDS = 60
 SHORTEST_WAIT = timedelta(minutes=1)
 """Less is on its way, also where --fresh is zero."""

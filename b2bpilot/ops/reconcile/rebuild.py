@@ -25,7 +25,7 @@ WHATSAPP = (
     "OriginalReplied*",
     "Referral*",
 )
-"""Only a webhook tells these; whether a message had them, nobody can say afterwards (facts D6)."""
+"""Only a webhook tells these; whether a message had them, nobody can say afterwards (docs/aws-facts.md#lost-parameters)."""
 ADDED_FOR_FALLBACK = ("ErrorCode", "ErrorUrl")
 RECEIVED = "received"
 MEDIA_ORDER = "MediaUrl*'s order"

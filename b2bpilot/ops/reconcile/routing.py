@@ -72,7 +72,8 @@ class Routing:
         return _is_any(url, self.urls)
 
     def of(self, address: str) -> Destination:
-        """Senders of channels such as whatsapp have a setting of their own, which is not read: facts K3."""
+        """Senders of channels such as whatsapp have a setting of their own, which is not read:
+        docs/aws-facts.md#channel-senders."""
         if address in self.by_number:
             return self.by_number[address]
         if self.failure:

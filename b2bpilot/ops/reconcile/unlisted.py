@@ -1,4 +1,4 @@
-"""Messages that Twilio's list lacks and its alerts know: deleted since, or listed late (facts K2)."""
+"""Messages that Twilio's list lacks and its alerts know: deleted since, or listed late (docs/aws-facts.md#message-lists)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows that Twilio's list lacks: it lags, so each is asked for by its SID before anything is said of it (facts K2)."""
+"""Rows that Twilio's list lacks: it lags, so each is asked for by its SID before anything is said of it
+(docs/aws-facts.md#message-lists)."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from b2bpilot.ops.runs.runs import journals
 
 COMMAND = "redrive"
 LONGEST_RETENTION = timedelta(days=14)
-"""No dead letter is older (facts B4), so no older run says anything of one."""
+"""No dead letter is older (docs/aws-facts.md#sqs-retention), so no older run says anything of one."""
 
 FAILED = b"failed"
 """Stands in every line that may matter, however JSON is spelled; what the line says is read from its fields."""

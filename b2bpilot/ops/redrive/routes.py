@@ -1,4 +1,4 @@
-"""The three ways back for a dead letter (design 11), and what each can say about the result."""
+"""The three ways back for a dead letter, and what each can say about the result."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Publisher(Protocol):
 
 
 class InvokeRoute:
-    """Runs the function now. What fails stays where it is and cannot loop (facts H2)."""
+    """Runs the function now. What fails stays where it is and cannot loop (docs/aws-facts.md#synchronous-runs)."""
 
     via = Via.INVOKE
     sends_batches = False

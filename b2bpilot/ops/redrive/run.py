@@ -206,7 +206,8 @@ class Redrive:
             self._reach.require(plan.dead_letters(Decision.SEND))
 
     def too_many_attributes(self, plan: Plan) -> int:
-        """Return how many of what is published would have more attributes than SNS takes for raw delivery (facts J8)."""
+        """Return how many of what is published would have more attributes than SNS takes for raw delivery
+        (docs/aws-facts.md#raw-delivery)."""
         if self._route.via is not Via.TOPIC:
             return 0
         return sum(

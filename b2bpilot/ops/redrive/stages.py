@@ -1,4 +1,4 @@
-"""The redrive itself: journal, send, check entry by entry, delete; in stages, at a pace (design 11)."""
+"""The redrive itself: journal, send, check entry by entry, delete; in stages, at a pace."""
 
 from __future__ import annotations
 
@@ -191,7 +191,8 @@ class Engine:
         return sent.verdict is Verdict.PROCESSED or (sent.confirmed and self._deletes_accepted)
 
     def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:
-        """Send, and send again what was throttled: a full function is no failure of the message (facts H4)."""
+        """Send, and send again what was throttled: a full function is no failure of the message
+        (docs/aws-facts.md#throttled-runs)."""
         results = self._route.send(batch, run_id=self._run_id)
         for _ in range(THROTTLE_TRIES):
             again = [n for n, one in enumerate(results) if one.verdict is Verdict.THROTTLED]

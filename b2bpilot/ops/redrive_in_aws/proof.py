@@ -1,6 +1,6 @@
 """What a redrive inside AWS has to do, by a look at the queue before, and what became of it, by the rows and a look after.
 
-SQS's counters lag a minute (facts B6), so they prove nothing.
+SQS's counters lag a minute (docs/aws-facts.md#sqs-counters), so they prove nothing.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
 
 EVERY_SECONDS = 2.0
 EMPTY_LOOKS = 5
-"""So many looks in a row must find an empty queue: SQS's counters lag (facts B6)."""
+"""So many looks in a row must find an empty queue: SQS's counters lag (docs/aws-facts.md#sqs-counters)."""
 
 STILL_SECONDS = 600.0
 """A batch lasts six minutes at most. Where the counters stand still for longer, nothing is being done."""

@@ -1,1 +1,1 @@
-"""Runs: what a changing command did, written down before it did it (design 7)."""
+"""Runs: what a changing command did, written down before it did it."""

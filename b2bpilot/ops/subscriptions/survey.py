@@ -36,7 +36,7 @@ READERS: Mapping[str, tuple[Callable[..., ResourcePolicy], str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """All subscriptions of the topic. `counts` are of the topic for the last 24 hours: SNS has none per subscription
-    (facts C11). None of them when CloudWatch could not be asked; `counts_error` then says why."""
+    (docs/aws-facts.md#sns-metrics). None of them when CloudWatch could not be asked; `counts_error` then says why."""
 
     reports: tuple[Report, ...]
     counts: Mapping[str, int] | None

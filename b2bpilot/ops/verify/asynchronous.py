@@ -98,7 +98,7 @@ def _no_destination(deployment: Deployment) -> Answer:
 
 
 def _event_invoke_command(deployment: Deployment) -> str:
-    """Put overwrites all of it (facts F4): a destination for successes is repeated."""
+    """Put overwrites all of it (docs/aws-facts.md#event-invoke-configuration): a destination for successes is repeated."""
     kept = _event_invoke(deployment).on_success
     if kept is None:
         return PUT_EVENT_INVOKE

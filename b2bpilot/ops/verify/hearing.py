@@ -76,7 +76,8 @@ def _subscriptions(access: AwsAccess, topic_arn: str) -> Iterator[Fault]:
 
 
 def _key(access: AwsAccess, topic: TopicAttributes, alarm_arn: str) -> Iterator[Fault]:
-    """CloudWatch may use a key only if the key's policy says so, which nobody can write into AWS's own (facts J3)."""
+    """CloudWatch may use a key only if the key's policy says so, which nobody can write into AWS's own
+    (docs/aws-facts.md#alarm-topics)."""
     if topic.key is None:
         return
     if topic.key.endswith(AWS_S_KEY):

@@ -1,6 +1,7 @@
 """When AWS ends the support of Lambda's Python runtimes.
 
-Source: cfn-lint 1.58.0, LmbdRuntimeLifecycle.json, copied from AWS's table of runtimes (facts F1), read in October 2026.
+Source: cfn-lint 1.58.0, LmbdRuntimeLifecycle.json, copied from AWS's table of runtimes (docs/aws-facts.md#runtimes),
+read in October 2026.
 From the date on a runtime gets no security patches; months later functions with it cannot be updated any more.
 """
 

@@ -55,7 +55,8 @@ def dead_letters_of(deployment: Deployment) -> DeadLetters:
 
 
 def _nothing_expires(deployment: Deployment) -> Answer:
-    """By when SQS took each (facts B7). CloudWatch's age of the oldest leaves out what was received three times (facts J2)."""
+    """By when SQS took each (docs/aws-facts.md#sqs-retention). CloudWatch's age of the oldest leaves out what was
+    received three times (docs/aws-facts.md#age-of-the-oldest)."""
     retention, waiting = queue_of(deployment).retention, counters_of(deployment).total
     if not waiting:
         return holds("it is empty")

@@ -1,4 +1,4 @@
-"""Lambda's rules for events that nobody waits for (facts A2, A3)."""
+"""Lambda's rules for events that nobody waits for (docs/aws-facts.md#retries, #lambda-dead-letters)."""
 
 from __future__ import annotations
 

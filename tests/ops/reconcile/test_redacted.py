@@ -184,7 +184,7 @@ def test_a_message_that_was_deleted_is_lost_where_an_alert_says_that_its_webhook
 
 
 def test_a_message_that_twilio_lists_late_is_missing_where_an_alert_knows_it(deployment: Deployment) -> None:
-    """The list can lag by hours (facts K2); the message itself can be read."""
+    """The list can lag by hours (docs/aws-facts.md#message-lists); the message itself can be read."""
     params = receive(deployment)
     sid = params["MessageSid"]
     deployment.alert(sid, variables=urlencode(params), url=WEBHOOK)

@@ -1,0 +1,98 @@
+"""What documents and docstrings point at: it is in the repository, under the name that they give it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import pytest
+
+from bench.house.citations import absent
+from bench.house.sources import ROOT, texts
+
+FACTS = "docs/aws-facts.md"
+DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/glossary.md", "tests/README.md")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_PATH = re.compile(r"`((?:[\w-]+/)+[\w.-]*)`")
+CITED_FACTS = re.compile(r"aws-facts\.md((?:(?:, )?#[\w-]+)+)")
+"""`docs/aws-facts.md#sqs-counters`, or several: `docs/aws-facts.md#retries, #event-age`."""
+CITED_DECISION = re.compile(r"\bdecisions? (\d+)\b")
+CERTAINTY = re.compile(r"\*\*(documented|recorded|seen|likely)\*\*", re.IGNORECASE)
+
+
+@functools.cache
+def files() -> dict[str, str]:
+    return texts()
+
+
+def anchors(document: str) -> list[str]:
+    """As GitHub makes them of headings."""
+    headings = HEADING.findall(re.sub(r"```.*?```", "", document, flags=re.DOTALL))
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    """Each entry of docs/aws-facts.md with its text."""
+    for entry in re.split(r"^### ", files()[FACTS], flags=re.MULTILINE)[1:]:
+        heading, _, text = entry.partition("\n")
+        yield anchors(f"# {heading}")[0], text.split("\n## ")[0]
+
+
+def test_nothing_points_at_a_document_that_is_not_there() -> None:
+    assert absent(files()) == []
+
+
+def test_each_fact_that_is_cited_is_written_down_and_each_that_is_written_down_is_cited() -> None:
+    written = [name for name, _ in facts()]
+    citations = [
+        found for path, text in files().items() if path != FACTS for found in CITED_FACTS.findall(text)
+    ]
+    cited = {name for found in citations for name in re.findall(r"[\w-]+", found)}
+    assert len(written) == len(set(written))
+    assert cited == set(written)
+
+
+def test_each_fact_says_how_certain_it_is_and_where_it_is_from() -> None:
+    bare = [
+        name
+        for name, text in facts()
+        if not CERTAINTY.search(text)
+        or not ("https://" in text or "**Seen**" in text or "LocalStack" in text)
+    ]
+    assert bare == []
+
+
+def test_each_decision_that_is_named_is_there() -> None:
+    there = {int(PurePosixPath(path).name[:4]) for path in files() if path.startswith("docs/decisions/")}
+
+    named = {int(number) for text in files().values() for number in CITED_DECISION.findall(text)}
+
+    assert named - there == set()
+
+
+@pytest.mark.parametrize("document", [path for path in texts() if path.endswith(".md")])
+def test_each_link_leads_somewhere(document: str) -> None:
+    broken = [
+        link
+        for link in LINK.findall(files()[document])
+        if "://" not in link and not link.startswith("mailto:") and not _leads_somewhere(document, link)
+    ]
+    assert broken == []
+
+
+def _leads_somewhere(document: str, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (ROOT / document).parent / path if path else ROOT / document
+    if not target.exists():
+        return False
+    return not anchor or target.suffix != ".md" or anchor in anchors(target.read_text())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_path_that_is_named_is_there(document: str) -> None:
+    named = [path for path in NAMED_PATH.findall(files()[document]) if "NNNN" not in path]
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
