@@ -24,6 +24,7 @@ from b2bpilot.ops.verify import (
     subscription,
     topic,
     twilio,
+    waiting_dead_letters,
     webhook,
 )
 from b2bpilot.ops.verify.check import Check
@@ -43,7 +44,9 @@ CHECKS: tuple[Check, ...] = (
     *subscription.CHECKS,
     *deliveries.CHECKS,
     *_by_code(processor.CHECKS, asynchronous.CHECKS, processing.CHECKS),
-    *_by_code(dead_letters.CHECKS, dead_letters.CHECKS, sharing.CHECKS, archives.CHECKS, redriver.CHECKS),
+    *_by_code(
+        dead_letters.CHECKS, waiting_dead_letters.CHECKS, sharing.CHECKS, archives.CHECKS, redriver.CHECKS
+    ),
     *stale.CHECKS,
     *database.CHECKS,
     *certificates.CHECKS,
