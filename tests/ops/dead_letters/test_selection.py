@@ -162,7 +162,7 @@ def test_an_expression_that_fails_on_one_dead_letter_only_is_refused_there() -> 
         ("kind != 'timeout'", "there is no field kind"),
         ("contains(message.body, 'x')", "there is no field message.body"),
         ("failure.kind == 'timeout' || letter.sent == 'x'", "there is no field letter.sent"),
-        ("length(dead letters) > `0`", "there is no field dead letters"),
+        ("length(letters) > `0`", "there is no field letters"),
         ("!params.Body", "write !(a.b)"),
     ],
 )
