@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from b2bpilot.aws.processor import Attempt, AttemptResult, Invokable
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
 from b2bpilot.pipeline.dead_letter import DeadLetter, with_owner
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs
-from lambdas.dead_letter_redriver.attempts import Processor, Result, Try, try_all
-from lambdas.dead_letter_redriver.counters import DECIDED, Tally
+from lambdas.dead_letter_redriver.attempts import try_all
+from lambdas.dead_letter_redriver.counters import DECIDED, RunCounters
 from lambdas.dead_letter_redriver.dead_letters import failed_again
 from lambdas.dead_letter_redriver.rules import REST_SECONDS, over_by_itself, rest_seconds
 from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
@@ -57,7 +58,7 @@ class Redriver:
         self,
         *,
         queue: Queue,
-        processor: Processor,
+        processor: Invokable,
         switch: RunSwitch,
         own: KnownSubscribers,
         now: Callable[[], datetime],
@@ -66,7 +67,7 @@ class Redriver:
         """`now` is AWS's time: that is when a run begins and ends, and when dead letters were sent."""
         self._queue, self._processor, self._switch = queue, processor, switch
         self._own, self._now, self._clock = own, now, clock
-        self._tally = Tally(run_id="", met_at=clock())
+        self._counters = RunCounters(run_id="", met_at=clock())
 
     def redrive(
         self, dead_letters: Sequence[DeadLetter], *, seconds_left: Callable[[], float]
@@ -81,20 +82,20 @@ class Redriver:
         mine = [
             dead_letter
             for dead_letter in dead_letters
-            if run and belongs(dead_letter, run) and not self._tally.skips(dead_letter)
+            if run and belongs(dead_letter, run) and not self._counters.is_discarded(dead_letter)
         ]
-        tries = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
-        self._tally.skip(one.dead_letter for one in tries if one.result is Result.DISCARDED)
-        gone = {one.dead_letter.queue_message_id for one in tries if one.result is Result.PROCESSED}
-        gone |= self._replace([one for one in tries if one.result is Result.FAILED])
+        attempts = try_all(self._processor, mine, run_id=run.run_id, seconds_left=seconds_left) if run else []
+        self._counters.discard(one.dead_letter for one in attempts if one.result is AttemptResult.DISCARDED)
+        gone = {one.dead_letter.queue_message_id for one in attempts if one.result is AttemptResult.PROCESSED}
+        gone |= self._replace([one for one in attempts if one.result is AttemptResult.FAILED])
         stay = [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in gone]
-        if run and not self._tally.over:
-            self._tally.over = self._over_after(tries, run, batch=dead_letters)
+        if run and not self._counters.over:
+            self._counters.over = self._over_after(attempts, run, batch=dead_letters)
         self._give_back(
-            stay, [dead_letter for dead_letter in mine if not self._tally.skips(dead_letter)], run
+            stay, [dead_letter for dead_letter in mine if not self._counters.is_discarded(dead_letter)], run
         )
-        _log(self._tally, tries, stay)
-        if self._tally.over:
+        _log(self._counters, attempts, stay)
+        if self._counters.over:
             self._end()
         return stay
 
@@ -123,7 +124,7 @@ class Redriver:
             self._switch.end(position.run_id, because)
 
     def _begin(self) -> RemoteRun | None:
-        """Return the run to work for. Without one the dead letters go back, and the tally says whether a run must be ended."""
+        """Return the run to work for. Without one the dead letters go back, and the counters say whether a run must be ended."""
         try:
             position = self._switch.position()
         except AwsError as exc:
@@ -131,42 +132,42 @@ class Redriver:
             position, over = Position(is_on=False, run=None), f"the run cannot be read: {exc}"
         else:
             over = over_by_itself(position.run, self._now()) if position.is_on else ""
-        if position.run_id != self._tally.run_id:
-            self._tally = Tally(run_id=position.run_id, met_at=self._clock())
-        self._tally.over = self._tally.over or over
-        return position.run if position.is_on and not self._tally.over else None
+        if position.run_id != self._counters.run_id:
+            self._counters = RunCounters(run_id=position.run_id, met_at=self._clock())
+        self._counters.over = self._counters.over or over
+        return position.run if position.is_on and not self._counters.over else None
 
-    def _replace(self, failed: Sequence[Try]) -> set[str]:
+    def _replace(self, failed: Sequence[Attempt]) -> set[str]:
         """Write a dead letter with the new failure for each, and return the ids of those whose place was taken.
 
         Sent first and deleted after: what comes between leaves two dead letters of one message, never none.
         """
-        run_id = self._tally.run_id
+        run_id = self._counters.run_id
         unsent = self._queue.send(
             [failed_again(one.dead_letter, run_id=run_id, error=one.error) for one in failed]
         )
         if unsent:
-            self._tally.over = f"a failure could not be written to the queue: {unsent[0].error}"
+            self._counters.over = f"a failure could not be written to the queue: {unsent[0].error}"
         lost = {one.place for one in unsent}
         return {one.dead_letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
 
-    def _over_after(self, tries: Sequence[Try], run: RemoteRun, *, batch: Sequence[DeadLetter]) -> str:
-        """Return why the run is over after these tries, or nothing."""
-        self._tally.count(tries, at=self._clock())
-        if because := self._failing(tries, run):
+    def _over_after(self, attempts: Sequence[Attempt], run: RemoteRun, *, batch: Sequence[DeadLetter]) -> str:
+        """Return why the run is over after these attempts, or nothing."""
+        self._counters.count(attempts, at=self._clock())
+        if because := self._failing(attempts, run):
             return because
-        is_last = all(one.result in DECIDED for one in tries) and self._is_last(batch)
+        is_last = all(one.result in DECIDED for one in attempts) and self._is_last(batch)
         return "nothing is left to try" if is_last else ""
 
-    def _failing(self, tries: Sequence[Try], run: RemoteRun) -> str:
-        tally = self._tally
-        if refused := [one.error for one in tries if one.result is Result.REFUSED]:
+    def _failing(self, attempts: Sequence[Attempt], run: RemoteRun) -> str:
+        counted = self._counters
+        if refused := [one.error for one in attempts if one.result is AttemptResult.REFUSED]:
             return refused[0]
-        if tally.failed >= FEWEST_FAILURES and tally.failed > run.max_failures * tally.tried:
-            return f"too many failures: {tally.failed} of {tally.tried}"
-        since = tally.throttled_since
-        if tries and since is not None and self._clock() - since >= LONG_IDLE_SECONDS:
-            return f"the processor took no dead letter for {LONG_IDLE_SECONDS:.0f} s: {tries[0].error}"
+        if counted.failed >= FEWEST_FAILURES and counted.failed > run.max_failures * counted.tried:
+            return f"too many failures: {counted.failed} of {counted.tried}"
+        since = counted.throttled_since
+        if attempts and since is not None and self._clock() - since >= LONG_IDLE_SECONDS:
+            return f"the processor took no dead letter for {LONG_IDLE_SECONDS:.0f} s: {attempts[0].error}"
         return ""
 
     def _is_last(self, batch: Sequence[DeadLetter]) -> bool:
@@ -176,9 +177,9 @@ class Redriver:
             counters = self._queue.counters()
         except AwsError:
             return False
-        idle = self._clock() - self._tally.met_at
+        idle = self._clock() - self._counters.met_at
         if counters.visible + counters.delayed == 0:
-            known = self._tally.known_hidden(batch, at=self._clock())
+            known = self._counters.known_hidden(batch, at=self._clock())
             return counters.hidden <= known or idle >= IDLE_SECONDS
         return idle >= LONG_IDLE_SECONDS
 
@@ -201,36 +202,36 @@ class Redriver:
                     for dead_letter in group
                     if dead_letter not in mine and dead_letter not in refused
                 ]
-                self._tally.rest(resting, until=self._clock() + seconds)
+                self._counters.rest(resting, until=self._clock() + seconds)
 
     def _rest_seconds(self, run: RemoteRun | None) -> int:
         """How long a dead letter rests that is not for the run. Once none was met for a while, it comes back when the run can end."""
-        idle = self._clock() - self._tally.met_at
-        if run is None or self._tally.over or idle >= IDLE_SECONDS:
+        idle = self._clock() - self._counters.met_at
+        if run is None or self._counters.over or idle >= IDLE_SECONDS:
             return REST_SECONDS
         seconds = rest_seconds(run, self._now())
         return min(seconds, math.ceil(IDLE_SECONDS - idle)) if idle >= IDLE_SECONDS / 2 else seconds
 
     def _end(self) -> None:
         try:
-            self._switch.end(self._tally.run_id, self._tally.over)
+            self._switch.end(self._counters.run_id, self._counters.over)
         except AwsError as exc:
             _warn("The mapping could not be disabled; the next batch or the guard does it", "not_ended", exc)
 
 
-def _log(tally: Tally, tries: Sequence[Try], stay: Sequence[DeadLetter]) -> None:
-    for one in tries:
+def _log(counted: RunCounters, attempts: Sequence[Attempt], stay: Sequence[DeadLetter]) -> None:
+    for one in attempts:
         if one.error and one.dead_letter.message:
             extra = {
                 "event": "redrive_failed",
                 "message_id": one.dead_letter.message.message_id,
-                "run_id": tally.run_id,
+                "run_id": counted.run_id,
                 "result": one.result.value,
                 "error": one.error,
             }
             logger.warning("Dead letter not processed", extra=extra)
-    counts = {result.name.lower(): sum(one.result is result for one in tries) for result in Result}
-    fields = {"run_id": tally.run_id, "stay": len(stay), "over": tally.over}
+    counts = {result.name.lower(): sum(one.result is result for one in attempts) for result in AttemptResult}
+    fields = {"run_id": counted.run_id, "stay": len(stay), "over": counted.over}
     logger.info("Batch redriven", extra={"event": "redrive_batch", "message_id": None, **counts, **fields})
 
 

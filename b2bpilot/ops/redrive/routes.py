@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from b2bpilot.aws.functions import Invocation
+from b2bpilot.aws.processor import FATAL, AttemptResult, attempt
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
+from b2bpilot.errors import AwsError, AwsThrottled
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic, event_for_invoke
 from b2bpilot.pipeline.message import Encoded
-from b2bpilot.pipeline.outcome import Proof, proof_in
-
-FATAL = (AwsDenied, CredentialsMissing)
-"""What every other dead letter would run into as well: it stops the run."""
 
 NOT_TRIED = "not sent: the call before it was refused"
 
@@ -44,6 +41,19 @@ class Verdict(StrEnum):
     """Nor would it be: the call was refused, or one before it."""
     UNKNOWN = "unknown"
     """Perhaps sent: no answer came. It stays in the queue, and the claim absorbs a second time."""
+
+
+ATTEMPTED = {
+    AttemptResult.PROCESSED: Verdict.PROCESSED,
+    AttemptResult.FAILED: Verdict.FAILED,
+    AttemptResult.DISCARDED: Verdict.FAILED,
+    AttemptResult.BUSY: Verdict.BUSY,
+    AttemptResult.UNKNOWN: Verdict.UNKNOWN,
+    AttemptResult.THROTTLED: Verdict.THROTTLED,
+    AttemptResult.NOT_TRIED: Verdict.NOT_SENT,
+    AttemptResult.REFUSED: Verdict.NOT_SENT,
+}
+"""What an attempt says to who redrives by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +86,8 @@ class Route(Protocol):
 class Invokable(Protocol):
     """The part of aws.functions.Function that the routes use."""
 
-    def invoke(self, event: dict[str, object]) -> Invocation: ...
-    def invoke_later(self, event: dict[str, object]) -> None: ...
+    def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
+    def invoke_later(self, event: Mapping[str, Any]) -> None: ...
 
 
 class Publisher(Protocol):
@@ -100,13 +110,8 @@ class InvokeRoute:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
 
     def _send(self, dead_letter: DeadLetter, run_id: str) -> Sent:
-        try:
-            invocation = self._function.invoke(event_for_invoke(dead_letter, run_id=run_id))
-        except AwsError as exc:
-            return sent_after(exc)
-        if invocation.error is not None:
-            return Sent(verdict=Verdict.FAILED, error=invocation.error)
-        return _judged(invocation.result)
+        made = attempt(self._function, dead_letter, run_id=run_id)
+        return Sent(verdict=ATTEMPTED[made.result], error=made.error or None, fatal=made.fatal)
 
 
 class AsyncRoute:
@@ -171,15 +176,3 @@ def _published(result: Published) -> Sent:
     if result.error is None:
         return Sent(verdict=Verdict.ACCEPTED)
     return sent_after(result.error)
-
-
-def _judged(answer: object) -> Sent:
-    match proof_in(answer):
-        case Proof.COMPLETED:
-            return Sent(verdict=Verdict.PROCESSED)
-        case Proof.IN_PROGRESS as proof:
-            return Sent(verdict=Verdict.BUSY, error=proof.value)
-        case Proof.DISCARDED as proof:
-            return Sent(verdict=Verdict.FAILED, error=proof.value)
-        case Proof.NONE as proof:
-            return Sent(verdict=Verdict.UNKNOWN, error=proof.value)

@@ -1,0 +1,84 @@
+"""One run of the processor on a dead letter, judged: for the command line's redrive and for the redriver inside AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from b2bpilot.aws.functions import Invocation
+from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
+from b2bpilot.pipeline.dead_letter import DeadLetter, event_for_invoke
+from b2bpilot.pipeline.outcome import Proof, proof_in
+
+FATAL = (AwsDenied, CredentialsMissing)
+"""What every other dead letter would run into as well."""
+
+
+class AttemptResult(StrEnum):
+    """What one run shows of its message. Only `processed` proves that it is completed."""
+
+    PROCESSED = "processed"
+    FAILED = "failed"
+    """The function failed: nothing but this answer keeps the failure (docs/aws-facts.md#synchronous-runs)."""
+    BUSY = "busy"
+    """The function left it alone, because a lease on it holds."""
+    DISCARDED = "discarded"
+    """A person discarded the message, so the processor skipped it."""
+    UNKNOWN = "unknown"
+    """Perhaps processed: no answer came, or none that says so. The claim absorbs a second time."""
+    THROTTLED = "throttled"
+    """The function is full: it did not run, and may be asked again more slowly."""
+    NOT_TRIED = "not tried"
+    """It did not run, and would not a moment later."""
+    REFUSED = "refused"
+    """AWS refused the call, as it would every other."""
+
+
+PROVEN = {
+    Proof.COMPLETED: AttemptResult.PROCESSED,
+    Proof.IN_PROGRESS: AttemptResult.BUSY,
+    Proof.DISCARDED: AttemptResult.DISCARDED,
+    Proof.NONE: AttemptResult.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """`error` says why it is not processed, and is empty for what is. `fatal` is what refused it, for who stops a run by raising it."""
+
+    dead_letter: DeadLetter
+    result: AttemptResult
+    error: str = ""
+    fatal: AwsError | None = None
+
+
+class Invokable(Protocol):
+    """The part of aws.functions.Function that an attempt uses; tests have a function of their own."""
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
+
+
+def attempt(processor: Invokable, dead_letter: DeadLetter, *, run_id: str) -> Attempt:
+    """Run the processor now on the dead letter's event, marked with the run. Raises nothing of AWS's."""
+    try:
+        invocation = processor.invoke(event_for_invoke(dead_letter, run_id=run_id))
+    except AwsError as exc:
+        result = _after(exc)
+        fatal = exc if result is AttemptResult.REFUSED else None
+        return Attempt(dead_letter=dead_letter, result=result, error=str(exc), fatal=fatal)
+    if invocation.error is not None:
+        return Attempt(dead_letter=dead_letter, result=AttemptResult.FAILED, error=invocation.error)
+    proof = proof_in(invocation.result)
+    error = "" if proof is Proof.COMPLETED else proof.value
+    return Attempt(dead_letter=dead_letter, result=PROVEN[proof], error=error)
+
+
+def _after(error: AwsError) -> AttemptResult:
+    match error:
+        case AwsThrottled():
+            return AttemptResult.THROTTLED
+        case _ if isinstance(error, FATAL):
+            return AttemptResult.REFUSED
+    return AttemptResult.UNKNOWN if error.is_unknown else AttemptResult.NOT_TRIED
