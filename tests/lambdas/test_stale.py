@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.aws.session import Timeouts
-from b2bpilot.ops.verify.stale import TIMEOUT_SECONDS
+from b2bpilot.ops.verify.checks.stale import TIMEOUT_SECONDS
 from b2bpilot.pipeline.connection import WAITS
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.reserve import PATIENCE_SECONDS, RUN_SECONDS

@@ -11,7 +11,7 @@ import pytest
 from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS
 from b2bpilot.errors import AwsThrottled, PublishFailed
 from b2bpilot.local.timing import LEAST_LEASE_SECONDS, lease_seconds, least_pause_seconds
-from b2bpilot.ops.verify import processor
+from b2bpilot.ops.verify.checks.processor import function as processor
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.lease import LONGEST_LEASE, RETRY_PAUSES
 from b2bpilot.pipeline.message import PilotMessage

@@ -12,12 +12,12 @@ from b2bpilot.aws.metrics import Metric, read, total
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.rejections import PAUSES, rejections
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.checks.dead_letters.waiting import dead_letters_of
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.table import APPLICATION_NAME
-from b2bpilot.ops.verify.waiting_dead_letters import dead_letters_of
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.listing import Survey

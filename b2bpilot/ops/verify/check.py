@@ -102,8 +102,8 @@ class Check:
     category: Category
     statement: str
     why: str
-    fix: Words
     probe: Probe
+    fix: Words = ""
     severity: Severity = Severity.FATAL
     actions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

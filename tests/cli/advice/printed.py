@@ -20,7 +20,7 @@ AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
 FREE = {
     "ops/verify/documents.py": "the documentation's own text",
     "ops/verify/trial.py": "the body of the test message",
-    "ops/verify/webhook.py": "the body of the probe",
+    "ops/verify/checks/webhook.py": "the body of the probe",
     "ops/load/page.py": "the footer, which names the program",
     "local/twilio/resources.py": "the name of the double's account",
 }

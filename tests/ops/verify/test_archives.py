@@ -13,8 +13,8 @@ from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import LAST, Last, folder_of, folders_of, remember
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look
-from b2bpilot.ops.verify.archives import CHECKS
 from b2bpilot.ops.verify.check import Answer
+from b2bpilot.ops.verify.checks.dead_letters.archives import CHECKS
 from b2bpilot.ops.verify.measured import dead_letter_age
 from tests.breaking import breaks
 from tests.ops.verify.deployments import deployment

@@ -11,15 +11,15 @@ import pytest
 
 from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations.schema import Schema
-from b2bpilot.ops.verify import database, rows
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.checks.database import rows, schema
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import Table
 from tests.breaking import breaks
 from tests.ops.table.databases import PROVEN, UNPROVEN
 from tests.ops.verify.deployments import deployment, look, seen
 
-CODES = [check.code for check in (*database.CHECKS, *rows.CHECKS)]
+CODES = [check.code for check in (*schema.CHECKS, *rows.CHECKS)]
 TABLE = "b2b_pilot_user_submissions"
 MESSAGE = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
 LONG_AGO = "now() - interval '1 hour'"

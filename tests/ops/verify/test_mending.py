@@ -13,7 +13,7 @@ from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check
-from b2bpilot.ops.verify.database import REPLACE_INDEX
+from b2bpilot.ops.verify.checks.database.schema import REPLACE_INDEX
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import command
 from tests.ops.verify.deployments import NOW, STACK, deployment

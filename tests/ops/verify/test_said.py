@@ -13,7 +13,7 @@ from b2bpilot.ops.verify.report import said
 from tests.ops.verify.deployments import check
 
 OPS = Path(__file__).parents[3] / "b2bpilot" / "ops"
-FILES = [*sorted((OPS / "verify").glob("*.py")), OPS / "diagnose" / "evidence.py"]
+FILES = [*sorted((OPS / "verify").rglob("*.py")), OPS / "diagnose" / "evidence.py"]
 NEEDS_THE_STATEMENT = re.compile(
     r"(it|its|they|them|that)\b|\x00?( s| bytes)? (instead\b|in the last \w+$)", re.IGNORECASE
 )

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.verify import twilio
 from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.checks import twilio
 from b2bpilot.ops.verify.deployment import Choices
 from tests.breaking import breaks
 from tests.ops.verify.deployments import STACK, TWILIO_SECRET, deployment, look

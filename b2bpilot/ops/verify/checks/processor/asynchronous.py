@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.function_settings import LONGEST_AGE_SECONDS, MOST_RETRIES, EventInvoke
@@ -106,20 +107,19 @@ def _event_invoke_command(deployment: Deployment) -> str:
     return f"{PUT_EVENT_INVOKE} {literal('--destination-config', destination)}"
 
 
+check = partial(Check, category=Category.PROCESSOR, actions=READ_EVENT_INVOKE, needs=("B2B040",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B046",
-        category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is not 0",
         why="0 is Lambda's off switch, but messages do not wait: they become dead letters.",
         fix=RESERVE,
         probe=_may_run,
         actions=READ_CONCURRENCY,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B047",
-        category=Category.PROCESSOR,
         statement="the processor's reserved concurrency is the stack's",
         why="Each run holds a database connection: more may exhaust them, fewer let messages wait.",
         fix=RESERVE,
@@ -128,34 +128,25 @@ CHECKS = (
         actions=READ_CONCURRENCY,
         needs=("B2B046",),
     ),
-    Check(
+    check(
         code="B2B048",
-        category=Category.PROCESSOR,
         statement="Lambda runs a failed message again, twice",
         why="With fewer retries a short outage of the database fills the dead-letter queue.",
         fix=PUT_EVENT_INVOKE,
         probe=_retries,
-        actions=READ_EVENT_INVOKE,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B049",
-        category=Category.PROCESSOR,
         statement="Lambda keeps a waiting message for 6 h",
         why="What waits longer, while the processor is busy or throttled, becomes a dead letter.",
         fix=PUT_EVENT_INVOKE,
         probe=_age,
-        actions=READ_EVENT_INVOKE,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B050",
-        category=Category.PROCESSOR,
         statement="there is no on-failure destination beside the dead-letter queue",
         why="Both would receive every failure, and redriving both runs it twice.",
         fix=PUT_EVENT_INVOKE,
         probe=_no_destination,
-        actions=READ_EVENT_INVOKE,
-        needs=("B2B040",),
     ),
 )

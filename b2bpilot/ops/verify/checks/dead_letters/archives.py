@@ -8,11 +8,11 @@ from b2bpilot.advice import our_command
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import Last, folders_of, read_last
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, silent, unanswered
-from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
+from b2bpilot.ops.verify.checks.dead_letters.queue import READ, in_words, queue_of
+from b2bpilot.ops.verify.checks.dead_letters.waiting import LATELY, LOOK, counters_of, dead_letters_of
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import dead_letter_age, points
-from b2bpilot.ops.verify.waiting_dead_letters import LATELY, LOOK, counters_of, dead_letters_of
 
 
 def _archived_in_time(deployment: Deployment) -> Answer:

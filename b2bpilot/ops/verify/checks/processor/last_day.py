@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -111,82 +112,65 @@ def _no_queue(deployment: Deployment) -> Answer:
     return holds(told) if max(ages) < LONGEST_WAIT.total_seconds() else fails(told, may_change=True)
 
 
+check = partial(Check, category=Category.PROCESSOR, actions=METRIC_ACTIONS, needs=("B2B010",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B053",
-        category=Category.PROCESSOR,
         statement="the processor uses at most four fifths of its memory",
         why="A run that needs more is killed, and its message becomes a dead letter after three.",
-        fix="",
         probe=_memory,
         severity=Severity.WARNING,
         actions=(*READ, "logs:FilterLogEvents"),
         needs=("B2B040",),
         unless_failed=("B2B054",),
     ),
-    Check(
+    check(
         code="B2B054",
-        category=Category.PROCESSOR,
         statement="the processor's log is written and kept for a time",
         why="What went wrong with a message, and our metrics, come from it.",
-        fix="",
         probe=lambda deployment: are_kept(deployment, _function(deployment)),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
         needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B055",
-        category=Category.PROCESSOR,
         statement="Lambda gave up no message of the last day",
         why="After its tries it drops a message, to the dead-letter queue where there is one: B2B056 tells of the others.",
         fix=our_command("dlq", "list"),
         probe=_nothing_dropped,
         severity=Severity.WARNING,
-        actions=METRIC_ACTIONS,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B056",
-        category=Category.PROCESSOR,
         statement="Lambda could write every dead letter of the last day",
         why="What it cannot write it drops. Twilio still has it.",
         fix=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
         probe=_dead_letters_written,
-        actions=METRIC_ACTIONS,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B057",
-        category=Category.PROCESSOR,
         statement="no run of the processor failed in the last day",
         why="Each message has three runs before it becomes a dead letter.",
         fix=our_command("logs", "processor", "--since", "24h", "--level", "error"),
         probe=_no_errors,
         severity=Severity.WARNING,
-        actions=METRIC_ACTIONS,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B058",
-        category=Category.PROCESSOR,
         statement="the processor was not throttled in the last day",
         why="Messages waited for a free run; what waits six hours becomes a dead letter.",
         fix=our_command("status"),
         probe=_no_throttles,
         severity=Severity.WARNING,
-        actions=METRIC_ACTIONS,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B059",
-        category=Category.PROCESSOR,
         statement="no message waited ten minutes for the processor in the last hour",
         why="Lambda's own queue grows: messages come faster than they are stored.",
         fix=our_command("status"),
         probe=_no_queue,
         severity=Severity.WARNING,
-        actions=METRIC_ACTIONS,
-        needs=("B2B010",),
     ),
 )

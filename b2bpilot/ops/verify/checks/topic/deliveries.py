@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
+from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of, coverages
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
-from b2bpilot.ops.verify.subscription import READ, all_of, coverages
 
 
 def _delivered(deployment: Deployment) -> Answer:
@@ -31,27 +33,25 @@ def _nothing_lost(deployment: Deployment) -> Answer:
     return holds("none in the last day")
 
 
+check = partial(Check, category=Category.TOPIC, needs=("B2B030",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B038",
-        category=Category.TOPIC,
         statement="SNS delivered every message of the last day",
         why="What failed is in the dead-letter queue; what was filtered out is nowhere.",
         fix=our_command("subscriptions"),
         probe=_delivered,
         severity=Severity.WARNING,
         actions=(*READ, *METRIC_ACTIONS),
-        needs=("B2B030",),
         unless_failed=("B2B033",),
     ),
-    Check(
+    check(
         code="B2B039",
-        category=Category.TOPIC,
         statement="SNS lost no message of the last day",
         why="It could not write to the dead-letter queue either. Twilio still has them.",
         fix=our_command("twilio", "reconcile", "--since", "24h", "--publish-missing"),
         probe=_nothing_lost,
         actions=METRIC_ACTIONS,
-        needs=("B2B030",),
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot import resources
 from b2bpilot.advice import our_command
 from b2bpilot.aws.stack import StackOutdated
@@ -92,58 +94,46 @@ def _is_protected(deployment: Deployment) -> Answer:
     )
 
 
+check = partial(Check, category=Category.STACK, actions=("cloudformation:DescribeStacks",), needs=("B2B010",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B010",
-        category=Category.STACK,
         statement="the stack exists and has the outputs of this version",
         why="Everything else is found through them.",
         fix=DEPLOY,
         probe=_exists,
-        actions=("cloudformation:DescribeStacks",),
         needs=("B2B001",),
     ),
-    Check(
+    check(
         code="B2B011",
-        category=Category.STACK,
         statement="its last deploy succeeded",
         why="After a deploy that failed, part of the stack may be missing or be an older version.",
         fix=DEPLOY,
         probe=_is_complete,
-        actions=("cloudformation:DescribeStacks",),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B012",
-        category=Category.STACK,
         statement="what is deployed is this version's template",
         why="These checks know this version's resources; another version's may be right and look wrong.",
         fix=DEPLOY,
         probe=_is_this_version,
         severity=Severity.WARNING,
         actions=("cloudformation:GetTemplate",),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B013",
-        category=Category.STACK,
         statement="nobody changed its resources by hand",
         why="The next deploy may undo the change, or fail on it.",
-        fix="",
         probe=_is_unchanged,
         severity=Severity.WARNING,
-        actions=("cloudformation:DescribeStacks",),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B014",
-        category=Category.STACK,
         statement="production is protected from deletion",
         why="Without its stack nothing takes Twilio's messages; what outlives it is at work again only after a deploy.",
         fix="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
         probe=_is_protected,
         severity=Severity.WARNING,
-        actions=("cloudformation:DescribeStacks",),
-        needs=("B2B010",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
@@ -48,56 +49,39 @@ def _nothing_unproven(deployment: Deployment) -> Answer:
     return fails("; ".join(finding.text for finding in found))
 
 
+check = partial(Check, category=Category.DATABASE, actions=SECRET, needs=("B2B077",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B150",
-        category=Category.DATABASE,
         statement="the table takes every message",
         why="A column of another type, too short, or without a default, or a constraint, refuses messages: they become dead letters.",
-        fix="",
         probe=_nothing_against("table", "its kind, columns and constraints are as they have to be"),
-        actions=SECRET,
-        needs=("B2B077",),
     ),
-    Check(
+    check(
         code="B2B151",
-        category=Category.DATABASE,
         statement="the functions' role may read and write the table",
         why="Without SELECT, INSERT and UPDATE on its columns each message becomes a dead letter.",
-        fix="",
         probe=_nothing_against("privileges", "role {role} may SELECT, INSERT and UPDATE"),
-        actions=SECRET,
-        needs=("B2B077",),
     ),
-    Check(
+    check(
         code="B2B152",
-        category=Category.DATABASE,
         statement="no row security keeps the functions' role from rows",
         why="What is hidden looks like what is not there: lists are empty, and messages are refused.",
-        fix="",
         probe=_nothing_against("row security", "role {role} reaches every row"),
-        actions=SECRET,
-        needs=("B2B077",),
     ),
-    Check(
+    check(
         code="B2B153",
-        category=Category.DATABASE,
         statement="the database's encoding can hold every message",
         why="Only UTF8 holds every character: in another encoding a message with an emoji is refused.",
-        fix="",
         probe=_nothing_against("encoding", "UTF8"),
-        actions=SECRET,
         needs=("B2B075",),
     ),
-    Check(
+    check(
         code="B2B154",
-        category=Category.DATABASE,
         statement="nothing about the table is beyond what can be proven",
         why="A trigger, a check constraint or a policy may change, refuse or hide rows, and the catalogue does not say of which messages.",
-        fix="",
         probe=_nothing_unproven,
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B077",),
     ),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b2bpilot.ops.dead_letters.owner import endpoint_name, is_own_endpoint
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
+from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.subscription import READ, all_of
 
 
 def _unshared(deployment: Deployment) -> Answer:
@@ -30,7 +30,6 @@ CHECKS = (
         category=Category.DEAD_LETTERS,
         statement="no other subscriber sends its dead letters into the queue",
         why="Nobody redrives them from there, and of those that name no subscription nobody can tell whose they are.",
-        fix="",
         probe=_unshared,
         severity=Severity.WARNING,
         actions=READ,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
@@ -166,56 +167,43 @@ def _allowed(deployment: Deployment) -> Answer:
     return holds(f"{answer.seen}; {scheduled.seen}") if scheduled.is_true else scheduled
 
 
+check = partial(Check, category=Category.STALE, actions=READ, needs=("B2B070",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B070",
-        category=Category.STALE,
         statement="the stale processor is there and ready",
         why="Nothing takes up messages whose run was killed.",
-        fix="",
         probe=_ready,
-        actions=READ,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B071",
-        category=Category.STALE,
         statement="a schedule runs the stale processor every minute",
         why="Nothing else calls it.",
-        fix="",
         probe=_scheduled,
         actions=(*READ, *READ_SCHEDULE),
-        needs=("B2B070",),
     ),
-    Check(
+    check(
         code="B2B072",
-        category=Category.STALE,
         statement="the stale processor ran to its end in the last ten minutes",
         why="Then schedule, role, database and topic work together.",
         fix=our_command("logs", "stale", "--since", "1h"),
         probe=_ran_lately,
         actions=(*READ, *READ_SCHEDULE, "logs:FilterLogEvents", *METRIC_ACTIONS),
-        needs=("B2B070",),
         unless_failed=("B2B071", "B2B073", "B2B074"),
     ),
-    Check(
+    check(
         code="B2B073",
-        category=Category.STALE,
         statement="the stale processor has this stack's settings",
         why="It would publish elsewhere, read another database, or be cut off.",
-        fix="",
         probe=_set_up,
-        actions=READ,
-        needs=("B2B070",),
     ),
-    Check(
+    check(
         code="B2B074",
-        category=Category.STALE,
         statement="the stale processor's role may publish, read the secret and the metrics, and the schedule's may call it",
         why="Else each of its runs fails, or none begins; without the metrics it leaves a message alone for six hours.",
-        fix="",
         probe=_allowed,
         actions=(*SIMULATE, *READ_SCHEDULE),
-        needs=("B2B070",),
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot.advice import our_command
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
@@ -41,10 +43,11 @@ def _described(found: ProblemCount, one: str, several: str) -> str:
     return f"{messages}, the oldest {named}{since}{error}"
 
 
+check = partial(Check, category=Category.DATABASE, actions=SECRET, needs=("B2B082",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B084",
-        category=Category.DATABASE,
         statement="no message is abandoned",
         why="It was published again and not completed after that: nobody tries again, and the customer waits.",
         fix=REDRIVE,
@@ -54,12 +57,9 @@ CHECKS = (
             "abandoned messages",
             advice="mend the cause, then redrive their dead letters, or publish the rows again",
         ),
-        actions=SECRET,
-        needs=("B2B082",),
     ),
-    Check(
+    check(
         code="B2B085",
-        category=Category.DATABASE,
         statement="no message is overdue for the stale processor",
         why="It should have been taken up minutes ago: the stale processor does not run, does not keep up, or cannot read the metrics.",
         fix=RUN_STALE,
@@ -70,12 +70,9 @@ CHECKS = (
             advice="nobody works on them",
             may_change=True,
         ),
-        actions=SECRET,
-        needs=("B2B082",),
     ),
-    Check(
+    check(
         code="B2B100",
-        category=Category.DATABASE,
         statement="no message has failed for good",
         why="Lambda's tries are over and it is a dead letter, as a rule; the stale processor publishes it once more.",
         fix=REDRIVE,
@@ -86,12 +83,9 @@ CHECKS = (
             advice="mend the cause, then redrive their dead letters",
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B082",),
     ),
-    Check(
+    check(
         code="B2B115",
-        category=Category.DATABASE,
         statement="this version knows the status of every row",
         why="A row that another version wrote is taken up by nobody: no retry, no stale processor.",
         fix=our_command("submissions", "stuck"),
@@ -102,15 +96,11 @@ CHECKS = (
             advice="deploy the version that wrote it again, or publish the row again",
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B082",),
     ),
-    Check(
+    check(
         code="B2B101",
-        category=Category.DATABASE,
         statement="no run died with its message",
         why="Lambda's retry or the stale processor takes it over; many of them mean timeouts or too little memory.",
-        fix="",
         probe=_none(
             RowProblem.INTERRUPTED,
             "message whose run died",
@@ -119,15 +109,11 @@ CHECKS = (
             may_change=True,
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B082",),
     ),
-    Check(
+    check(
         code="B2B102",
-        category=Category.DATABASE,
         statement="it is known of every reply whether it was sent",
         why="A reply of which nobody knows is never sent again by itself: the customer may wait for it.",
-        fix="",
         probe=_none(
             RowProblem.REPLY_UNKNOWN,
             "message whose reply nobody knows to be sent or not",
@@ -135,7 +121,5 @@ CHECKS = (
             advice="look into Twilio's message log whether they went out",
         ),
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B082",),
     ),
 )

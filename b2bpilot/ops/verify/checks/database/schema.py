@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError
@@ -124,118 +125,91 @@ def _all_applied(deployment: Deployment) -> Answer:
     return fails(", ".join(f"{migration.name} is {migration.state}" for migration in found.pending))
 
 
+check = partial(Check, category=Category.DATABASE, actions=SECRET, needs=("B2B075",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B075",
-        category=Category.DATABASE,
         statement="the database answers",
         why="Every message becomes a row in it.",
-        fix="",
         probe=_answers,
-        actions=SECRET,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
+        needs=(),
     ),
-    Check(
+    check(
         code="B2B110",
-        category=Category.DATABASE,
         statement="the database that is asked is the processor's",
         why="A row in another one, such as a restored copy, says nothing of a message: what it calls stored may be lost.",
-        fix="",
         probe=_is_the_processor_s,
         severity=Severity.WARNING,
         actions=(*SECRET, "logs:FilterLogEvents"),
-        needs=("B2B075",),
     ),
-    Check(
+    check(
         code="B2B076",
-        category=Category.DATABASE,
         statement="the connection to the database is encrypted, or does not leave the machine",
         why="Customers' messages and the password travel over it.",
-        fix="",
         probe=_is_private,
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B075",),
     ),
-    Check(
+    check(
         code="B2B103",
-        category=Category.DATABASE,
         statement="the database's clock agrees with AWS's",
         why="Leases, stale messages and latencies are reckoned by the database's clock.",
-        fix="",
         probe=_clock_agrees,
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B075",),
     ),
-    Check(
+    check(
         code="B2B077",
-        category=Category.DATABASE,
         statement="the table of submissions exists",
         why="Without it no message can be stored: each becomes a dead letter.",
         fix=MIGRATE,
         probe=_table_exists,
-        actions=SECRET,
-        needs=("B2B075",),
     ),
-    Check(
+    check(
         code="B2B078",
-        category=Category.DATABASE,
         statement=f"the table has the column {COLUMN}",
         why="The identity of a message stands in it; without it no message can be stored.",
         fix=MIGRATE,
         probe=_column_exists,
-        actions=SECRET,
         needs=("B2B077",),
     ),
-    Check(
+    check(
         code="B2B079",
-        category=Category.DATABASE,
         statement=f"the column {COLUMN} has its index",
         why="Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.",
         fix=MIGRATE,
         probe=_index_exists,
-        actions=SECRET,
         needs=("B2B078",),
     ),
-    Check(
+    check(
         code="B2B080",
-        category=Category.DATABASE,
         statement=f"the index on {COLUMN} is valid",
         why="An invalid index answers no ON CONFLICT and may let a message in twice.",
         fix=MIGRATE,
         probe=_index_valid,
-        actions=SECRET,
         needs=("B2B079",),
     ),
-    Check(
+    check(
         code="B2B081",
-        category=Category.DATABASE,
         statement=f"the index on {COLUMN} is unique, on that column alone",
         why="Only a unique index keeps a message that is delivered twice from being stored twice.",
         fix=REPLACE_INDEX,
         probe=_index_unique,
-        actions=SECRET,
         needs=("B2B079",),
     ),
-    Check(
+    check(
         code="B2B083",
-        category=Category.DATABASE,
         statement="the recorded migrations are this version's",
         why="A file that was changed after it ran, or a newer version's, means that nobody knows what the table is.",
-        fix="",
         probe=_ledger_sound,
-        actions=SECRET,
         needs=("B2B080", "B2B081"),
     ),
-    Check(
+    check(
         code="B2B082",
-        category=Category.DATABASE,
         statement="no migration is pending",
         why="This version's functions write columns that the migrations add.",
         fix=MIGRATE,
         probe=_all_applied,
-        actions=SECRET,
         needs=("B2B083",),
     ),
 )

@@ -25,7 +25,6 @@ CHECKS = (
         category=Category.ACCESS,
         statement="AWS accepts the credentials",
         why="Nothing else can be asked without them.",
-        fix="",
         probe=_credentials,
         actions=("sts:GetCallerIdentity",),
     ),

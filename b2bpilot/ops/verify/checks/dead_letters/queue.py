@@ -1,8 +1,9 @@
-"""Checks of the category `dead-letters`: how the queue is set up. The dead letters in it: letters.py."""
+"""Checks of the category `dead-letters`: how the queue is set up. The dead letters in it: waiting.py."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue
@@ -132,80 +133,58 @@ def in_words(duration: timedelta) -> str:
     return f"{duration.total_seconds() / 86_400:,.1f} days".replace(".0 ", " ")
 
 
+check = partial(Check, category=Category.DEAD_LETTERS, actions=READ, needs=("B2B060",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B060",
-        category=Category.DEAD_LETTERS,
         statement="the dead-letter queue is there",
         why="What fails is lost without it.",
-        fix="",
         probe=_exists,
-        actions=READ,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B061",
-        category=Category.DEAD_LETTERS,
         statement="the queue lets SNS write to it from this topic",
         why="What SNS cannot deliver is lost when it cannot write it there.",
-        fix="",
         probe=_admits_sns,
-        actions=READ,
-        needs=("B2B060",),
     ),
-    Check(
+    check(
         code="B2B062",
-        category=Category.DEAD_LETTERS,
         statement="the queue does not move dead letters on",
         why="Each look counts as a receive: after a few, dead letters would vanish to where no command looks.",
         fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         """--attributes '{{"RedrivePolicy": ""}}'""",
         probe=_moves_nothing,
-        actions=READ,
-        needs=("B2B060",),
     ),
-    Check(
+    check(
         code="B2B063",
-        category=Category.DEAD_LETTERS,
         statement="the queue keeps dead letters for 14 days",
         why="SQS deletes what is older, whether or not somebody has looked.",
         fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         f"--attributes MessageRetentionPeriod={round(RETENTION.total_seconds())}",
         probe=_keeps,
-        actions=READ,
-        needs=("B2B060",),
     ),
-    Check(
+    check(
         code="B2B066",
-        category=Category.DEAD_LETTERS,
         statement="the queue is encrypted at rest and refuses plain HTTP",
         why="Dead letters hold what customers wrote, and their numbers.",
-        fix="",
         probe=_encrypted,
         severity=Severity.WARNING,
-        actions=READ,
-        needs=("B2B060",),
         unless_failed=("B2B061",),
     ),
-    Check(
+    check(
         code="B2B067",
-        category=Category.DEAD_LETTERS,
         statement="the queue is not public",
         why="Anybody could read dead letters, take them away, or put others in that a redrive would run.",
-        fix="",
         probe=_private,
-        actions=READ,
-        needs=("B2B060",),
     ),
-    Check(
+    check(
         code="B2B068",
-        category=Category.DEAD_LETTERS,
         statement="the queue takes dead letters of 1 MiB",
         why="A dead letter is the whole event around a message of up to 256 KiB; what does not fit is dropped.",
         fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         f"--attributes MaximumMessageSize={LONGEST_MESSAGE_BYTES}",
         probe=_takes_all,
-        actions=READ,
-        needs=("B2B060",),
     ),
 )

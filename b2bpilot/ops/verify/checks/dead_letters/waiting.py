@@ -1,25 +1,22 @@
-"""Checks of the category `dead-letters`: the dead letters in the queue, and who takes them."""
+"""Checks of the category `dead-letters`: the dead letters in the queue."""
 
 from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.mappings import AS_DEPLOYED, EventSourceMapping
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.queue_attributes import Counters, counters
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look, dead_letters
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
-from b2bpilot.ops.verify.dead_letters import READ, in_words, queue_of
+from b2bpilot.ops.verify.checks.dead_letters.queue import READ, in_words, queue_of
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.functions import READ as READ_FUNCTION
-from b2bpilot.ops.verify.functions import existing, is_ready, is_told
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import dead_letter_age, points
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.pipeline.remote_run import remote_run
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -29,10 +26,6 @@ LOOK = ("sqs:ReceiveMessage", "sqs:ChangeMessageVisibility")
 TIME_TO_ACT = timedelta(days=3)
 """A weekend."""
 LATELY = timedelta(hours=1)
-OFF = (
-    "aws lambda update-event-source-mapping --uuid {redriver_mapping_id} --no-enabled "
-    f"--scaling-config MaximumConcurrency={AS_DEPLOYED}"
-)
 
 
 def counters_of(deployment: Deployment) -> Counters:
@@ -99,36 +92,11 @@ def _empty(deployment: Deployment) -> Answer:
     return fails(told, may_change=found.visible == 0)
 
 
-def _redriver_is_off(deployment: Deployment) -> Answer:
-    mapping = EventSourceMapping.connect(deployment.stack.redriver_mapping_id, access=shared(deployment))
-    reading = mapping.read()
-    if not reading.state.is_on:
-        return holds(f"{reading.state.value.lower()}; no redrive is on")
-    run = remote_run(mapping.tags())
-    if run and not run.ended and reading.read_at < run.ends_at:
-        return holds(f"run {run.run_id} is on, until {run.ends_at:%H:%M} UTC at most")
-    return fails(
-        f"the redriver's mapping is {reading.state.value.lower()}, though no redrive is on", may_change=True
-    )
-
-
-def _redriver_is_ready(deployment: Deployment) -> Answer:
-    stack = deployment.stack
-    answer = is_ready(deployment, stack.redriver_function_name)
-    if not answer.is_true:
-        return answer
-    wanted = {
-        "PROCESSOR_FUNCTION_NAME": stack.processor_function_name,
-        "DEAD_LETTER_QUEUE_URL": stack.dead_letter_queue_url,
-    }
-    told = is_told(existing(deployment, stack.redriver_function_name), wanted)
-    return answer if told.is_true else told
-
+check = partial(Check, category=Category.DEAD_LETTERS, needs=("B2B060",))
 
 CHECKS = (
-    Check(
+    check(
         code="B2B064",
-        category=Category.DEAD_LETTERS,
         statement="no dead letter is deleted within three days",
         why="Then the message is gone from here; Twilio may still have it.",
         fix=our_command("dlq", "redrive"),
@@ -136,37 +104,13 @@ CHECKS = (
         actions=(*READ, *LOOK, *METRIC_ACTIONS),
         needs=("B2B060", "B2B063"),
     ),
-    Check(
+    check(
         code="B2B065",
-        category=Category.DEAD_LETTERS,
         statement="the queue is empty",
         why="Each dead letter is a message that was not stored.",
         fix=our_command("dlq", "list"),
         probe=_empty,
         severity=Severity.WARNING,
         actions=READ,
-        needs=("B2B060",),
-    ),
-    Check(
-        code="B2B069",
-        category=Category.DEAD_LETTERS,
-        statement="the redriver takes dead letters only while a redrive is on",
-        why="Without a run it takes and gives back dead letters all day long, and hides them from every command.",
-        fix=OFF,
-        probe=_redriver_is_off,
-        severity=Severity.WARNING,
-        actions=("lambda:GetEventSourceMapping", "lambda:ListTags"),
-        needs=("B2B010",),
-    ),
-    Check(
-        code="B2B104",
-        category=Category.DEAD_LETTERS,
-        statement="the redriver is there and ready, with this stack's queue and processor",
-        why="`dlq redrive --engine lambda` needs it; every other redrive does not.",
-        fix="",
-        probe=_redriver_is_ready,
-        severity=Severity.WARNING,
-        actions=READ_FUNCTION,
-        needs=("B2B010",),
     ),
 )

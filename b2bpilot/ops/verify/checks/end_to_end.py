@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from b2bpilot.advice import our_command
 from b2bpilot.ops.publish.echo import sentence
@@ -95,39 +96,34 @@ def _settled(deployment: Deployment) -> None:
         _second(deployment)
 
 
+check = partial(Check, category=Category.END_TO_END, actions=PERMISSIONS, needs=("B2B096",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B096",
-        category=Category.END_TO_END,
         statement="a test message becomes a row",
         why="All parts can look right and still not work together.",
         fix=our_command("diagnose", "not-processed"),
         probe=_stored,
-        actions=PERMISSIONS,
         needs=("B2B010", "B2B075", "B2B110"),
         unless_failed=WITHOUT_WHICH_IT_FAILS,
         extra_seconds=20,
     ),
-    Check(
+    check(
         code="B2B097",
-        category=Category.END_TO_END,
         statement="sent again, it stays one row",
         why="Twilio, SNS and Lambda all deliver twice at times; a second row is a second order.",
         fix=our_command("diagnose", "duplicates"),
         probe=_once,
-        actions=PERMISSIONS,
-        needs=("B2B096",),
         extra_seconds=30,
     ),
-    Check(
+    check(
         code="B2B099",
-        category=Category.END_TO_END,
         statement="the test leaves nothing behind",
         why="A test row must not be taken for a customer's message.",
-        fix="",
         probe=_removed,
         severity=Severity.WARNING,
-        needs=("B2B096",),
         extra_seconds=60,
+        actions=(),
     ),
 )

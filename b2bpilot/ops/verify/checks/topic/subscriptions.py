@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 from b2bpilot.ops.subscriptions.verdict import confirms_itself, is_processor_s
@@ -128,57 +130,46 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+check = partial(Check, category=Category.TOPIC, actions=READ, needs=("B2B030",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B033",
-        category=Category.TOPIC,
         statement="a function is subscribed to the topic",
         why="SNS keeps nothing: what is published without a subscription is gone.",
         fix=SUBSCRIBE,
         probe=_subscribed,
-        actions=READ,
-        needs=("B2B030",),
     ),
-    Check(
+    check(
         code="B2B034",
-        category=Category.TOPIC,
         statement="the processor is subscribed, once",
         why="Another function does not store the messages; a second subscription runs each of them twice.",
         fix=SUBSCRIBE,
         probe=_subscribed_once,
-        actions=READ,
         needs=("B2B033",),
     ),
-    Check(
+    check(
         code="B2B035",
-        category=Category.TOPIC,
         statement="every subscription is confirmed",
         why="SNS delivers nothing to one that is not.",
-        fix="",
         probe=_confirmed,
-        actions=READ,
-        needs=("B2B030",),
     ),
-    Check(
+    check(
         code="B2B036",
-        category=Category.TOPIC,
         statement="the processor's filter policy lets every kind of our messages through",
         why="SNS answers the publisher with success and drops what the policy rejects.",
         fix="aws sns set-subscription-attributes --subscription-arn {subscription_arn} "
         "--attribute-name FilterPolicy --attribute-value '{{}}'",
         probe=_unfiltered,
-        actions=READ,
         needs=("B2B034",),
     ),
-    Check(
+    check(
         code="B2B037",
-        category=Category.TOPIC,
         statement="what SNS cannot deliver goes to the dead-letter queue",
         why="Without a redrive policy a message is lost when the function or its permission is missing.",
         fix="aws sns set-subscription-attributes --subscription-arn {subscription_arn} --attribute-name RedrivePolicy "
         """--attribute-value '{{"deadLetterTargetArn": "{dead_letter_queue_arn}"}}'""",
         probe=_redriven,
-        actions=READ,
         needs=("B2B034",),
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot.aws.secrets import SecretState, read_secret_state
 from b2bpilot.errors import SettingsInvalid
 from b2bpilot.ops.environment import elsewhere
@@ -93,53 +95,41 @@ def _all_reach_twilio_alike(deployment: Deployment) -> Answer:
     return holds(", ".join(told) or "the account's token, in Twilio's region us1")
 
 
+check = partial(Check, category=Category.STACK, actions=("secretsmanager:GetSecretValue",), needs=("B2B010",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B016",
-        category=Category.STACK,
         statement="the secrets exist",
         why="The functions read the way to the database and Twilio's token from them when they start.",
         fix="aws secretsmanager restore-secret --secret-id SECRET",
         probe=_exist,
         actions=("secretsmanager:DescribeSecret",),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B017",
-        category=Category.STACK,
         statement="each secret is a JSON object that can be read",
         why="A function that cannot read its secret fails on every message.",
-        fix="",
         probe=_are_readable,
-        actions=("secretsmanager:GetSecretValue",),
         needs=("B2B016",),
     ),
-    Check(
+    check(
         code="B2B018",
-        category=Category.STACK,
         statement="the secrets have the fields that the functions need",
         why="Without the token every webhook is refused, without the way to the database nothing is stored.",
-        fix="",
         probe=_are_complete,
-        actions=("secretsmanager:GetSecretValue",),
         needs=("B2B017",),
     ),
-    Check(
+    check(
         code="B2B177",
-        category=Category.STACK,
         statement="what was added to the secret of the release before is in Twilio's secret",
         why="The functions do not read the old one any more: what a Shared Key or the secondary token signed is refused.",
-        fix="",
         probe=_is_carried_over,
-        actions=("secretsmanager:GetSecretValue",),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B165",
-        category=Category.STACK,
         statement="the functions and the commands reach Twilio with the same credentials, in the same region",
         why="Replies would go to another place than the one where messages are compared and numbers are switched.",
-        fix="",
         probe=_all_reach_twilio_alike,
         actions=("secretsmanager:GetSecretValue", *functions.READ),
         needs=("B2B018",),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.alarms import alarms as read_alarms
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered, warns
+from b2bpilot.ops.verify.checks.dead_letters.queue import READ as READ_QUEUE
+from b2bpilot.ops.verify.checks.dead_letters.waiting import counters_of
 from b2bpilot.ops.verify.commands import aws, one_after_another
-from b2bpilot.ops.verify.dead_letters import READ as READ_QUEUE
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.hearing import ACTIONS as HEARING
 from b2bpilot.ops.verify.hearing import Fault, faults_of
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.waiting_dead_letters import counters_of
 from b2bpilot.plural import many
 
 READ = ("cloudwatch:DescribeAlarms",)
@@ -134,47 +136,36 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
+check = partial(Check, category=Category.ALARMS, actions=READ, needs=("B2B010",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B086",
-        category=Category.ALARMS,
         statement="every alarm of the template is there and watches the right metric",
         why="What it stands for would go wrong unheard.",
-        fix="",
         probe=_watch,
-        actions=READ,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B087",
-        category=Category.ALARMS,
         statement="the alarms are enabled",
         why="A disabled alarm tells nobody; somebody may have silenced it for a night and forgotten.",
-        fix="",
         probe=_enabled,
-        actions=READ,
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B088",
-        category=Category.ALARMS,
         statement="the alarms notify somebody",
         why="Without an action, a subscriber, or a key and a policy that let CloudWatch in, they only change their colour.",
-        fix="",
         probe=_tell_somebody,
         severity=Severity.WARNING,
         actions=(*READ, *HEARING),
-        needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B089",
-        category=Category.ALARMS,
         statement="no alarm is on",
         why="Something is wrong now.",
         fix=our_command("status"),
         probe=_quiet,
         severity=Severity.WARNING,
         actions=(*READ, *READ_QUEUE),
-        needs=("B2B010",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.topic_attributes import TopicAttributes, topic_attributes
@@ -85,36 +86,27 @@ def _private(deployment: Deployment) -> Answer:
     return fails(f"the topic's policy lets everybody in: {told}", fix=one_after_another(commands))
 
 
+check = partial(Check, category=Category.TOPIC, actions=READ, needs=("B2B030",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B030",
-        category=Category.TOPIC,
         statement="the topic is there",
         why="The webhook has nothing to publish to and answers 503.",
-        fix="",
         probe=_exists,
-        actions=READ,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B031",
-        category=Category.TOPIC,
         statement="the topic is encrypted at rest and refuses plain HTTP",
         why="Messages hold what customers wrote, and their numbers.",
-        fix="",
         probe=_encrypted,
         severity=Severity.WARNING,
-        actions=READ,
-        needs=("B2B030",),
     ),
-    Check(
+    check(
         code="B2B032",
-        category=Category.TOPIC,
         statement="the topic is not public",
         why="Anybody could publish messages that are stored as if they came from Twilio, or read along.",
-        fix="",
         probe=_private,
-        actions=READ,
-        needs=("B2B030",),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -188,30 +189,25 @@ def _no_status_callbacks(deployment: Deployment) -> Answer:
     return holds("none in the last day")
 
 
+check = partial(Check, category=Category.WEBHOOK, actions=READ, needs=("B2B020",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B020",
-        category=Category.WEBHOOK,
         statement="the webhook function is there and ready",
         why="Without it every message that Twilio sends is answered with an error.",
-        fix="",
         probe=_ready,
-        actions=READ,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B021",
-        category=Category.WEBHOOK,
         statement=f"the API's route {ROUTE} calls the webhook function",
         why="Twilio's requests end at the API.",
-        fix="",
         probe=_routed,
         actions=(*READ, apis.ACTION),
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B022",
-        category=Category.WEBHOOK,
         statement="the API may call the webhook function",
         why="The API answers 500 without calling it.",
         fix="aws lambda add-permission --function-name {webhook_function_name} --statement-id b2bpilot-api "
@@ -219,73 +215,54 @@ CHECKS = (
         "--source-arn 'arn:{partition}:execute-api:{region}:{account_id}:{api_id}/*/POST/webhook'",
         probe=_callable,
         actions=(*READ, "lambda:GetPolicy"),
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B023",
-        category=Category.WEBHOOK,
         statement="the webhook's URL answers 403 to a request with a wrong signature",
         why="Then name, certificate, API, function, secret and signature check work together; nothing is stored.",
         fix=our_command("logs", "webhook"),
         probe=_answers,
         needs=("B2B020", "B2B021"),
         unless_failed=("B2B022", "B2B024", "B2B025", "B2B026"),
+        actions=(),
     ),
-    Check(
+    check(
         code="B2B024",
-        category=Category.WEBHOOK,
         statement="the webhook function verifies signatures over the stack's public URL",
         why="Signed over another URL, every message of Twilio's is refused with 403 and lost.",
-        fix="",
         probe=_public_url,
-        actions=READ,
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B025",
-        category=Category.WEBHOOK,
         statement="the webhook function has this stack's topic and secret",
         why="It would publish elsewhere, or know the wrong token.",
-        fix="",
         probe=_told,
-        actions=READ,
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B026",
-        category=Category.WEBHOOK,
         statement="the webhook function's role may publish to the topic and read the secret",
         why="Else it answers 503, and Twilio gives up after its retries.",
-        fix="",
         probe=_allowed,
         actions=SIMULATE,
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B027",
-        category=Category.WEBHOOK,
         statement=f"the webhook function has a timeout of {TIMEOUT_SECONDS} s",
         why="Less cuts a slow publish off; with more Twilio, which waits 15 s at most, has gone before the answer.",
         fix="aws lambda update-function-configuration --function-name {webhook_function_name} "
         f"--timeout {TIMEOUT_SECONDS}",
         probe=lambda deployment: has_timeout(_function(deployment), TIMEOUT_SECONDS),
-        actions=READ,
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B028",
-        category=Category.WEBHOOK,
         statement="the webhook function's log is written and kept for a time",
         why="Why a message was refused stands nowhere else.",
-        fix="",
         probe=lambda deployment: are_kept(deployment, _function(deployment)),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
-        needs=("B2B020",),
     ),
-    Check(
+    check(
         code="B2B029",
-        category=Category.WEBHOOK,
         statement="the webhook answered no request of the last day with 5xx",
         why="Twilio loses such a message unless its retries or the fallback URL take it.",
         fix=our_command("logs", "webhook", "--since", "24h", "--level", "warning"),
@@ -294,9 +271,8 @@ CHECKS = (
         actions=METRIC_ACTIONS,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B125",
-        category=Category.WEBHOOK,
         statement="no status callbacks reached the webhook in the last day",
         why="They are reports about sent messages: answered and not stored. They cost a request each, and whoever waits for "
         "them gets none.",

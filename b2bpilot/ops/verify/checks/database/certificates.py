@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from b2bpilot.ops.environment import elsewhere
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
@@ -59,26 +60,20 @@ def _lasts(deployment: Deployment) -> Answer:
     return holds(f"{name}, until {end:%Y-%m-%d}")
 
 
+check = partial(Check, category=Category.DATABASE, actions=SECRET, needs=("B2B018",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B170",
-        category=Category.DATABASE,
         statement="the processor verifies whom it sends messages to, or its database is on its machine",
         why="Whoever stands between them can pass for the database, and read the password and every message.",
-        fix="",
         probe=_is_verified,
         severity=Severity.WARNING,
-        actions=SECRET,
-        needs=("B2B018",),
     ),
-    Check(
+    check(
         code="B2B171",
-        category=Category.DATABASE,
         statement="the CA by which the database's certificate is verified lasts 60 days yet",
         why="On the day that it ends no function reaches the database, and each message becomes a dead letter.",
-        fix="",
         probe=_lasts,
-        actions=SECRET,
-        needs=("B2B018",),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Command, our_command
@@ -19,8 +20,8 @@ from b2bpilot.ops.verify.check import (
     unanswered,
     warns,
 )
+from b2bpilot.ops.verify.checks.webhook import other_urls
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.webhook import other_urls
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -213,70 +214,54 @@ def _blank_in_words(found: Sequence[Route]) -> Iterator[str]:
     yield f"{many(len(found), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
 
 
+check = partial(Check, category=Category.TWILIO, actions=HERE, needs=("B2B091",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B090",
-        category=Category.TWILIO,
         statement="Twilio accepts the secret's token, and the account is active",
         why="With a wrong token every webhook is refused with 403, and no reply is sent.",
-        fix="",
         probe=_token_accepted,
         actions=SECRET,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
         extra_seconds=20,
+        needs=(),
     ),
-    Check(
+    check(
         code="B2B091",
-        category=Category.TWILIO,
         statement="a number's messages come to this webhook",
         why="A number's application and its Messaging Service win over its own URL: the URL that one sees may not count.",
-        fix="",
         probe=_comes_here,
-        actions=HERE,
         needs=("B2B090",),
         extra_seconds=20,
     ),
-    Check(
+    check(
         code="B2B092",
-        category=Category.TWILIO,
         statement="Twilio calls the webhook with POST",
         why="The webhook takes nothing else.",
-        fix="",
         probe=_of_all_here(_is_post, "POST", "it calls with GET"),
-        actions=HERE,
-        needs=("B2B091",),
         extra_seconds=20,
     ),
-    Check(
+    check(
         code="B2B093",
-        category=Category.TWILIO,
         statement="there is a fallback URL, another one",
         why="What the webhook does not take goes there; without it, it is lost.",
-        fix="",
         probe=_of_all_here(_has_fallback, "set", "none, or the same URL", more=("--fallback", "URL")),
         severity=Severity.WARNING,
-        actions=HERE,
-        needs=("B2B091",),
         extra_seconds=20,
     ),
-    Check(
+    check(
         code="B2B094",
-        category=Category.TWILIO,
         statement="Twilio tries again after a 5xx or a timeout",
         why="By default it does not: one bad second loses messages. `#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000` behind the URL makes it; an invalid override is error 11243.",
-        fix="",
         probe=_is_tried_again,
         severity=Severity.WARNING,
-        actions=HERE,
-        needs=("B2B091",),
         extra_seconds=20,
     ),
-    Check(
+    check(
         code="B2B095",
-        category=Category.TWILIO,
         statement="no number of the account is without a URL",
         why="Twilio does not deliver what is sent to a number without one; without a Messaging Service's, it does not even keep it.",
-        fix="",
         probe=_none_is_lost,
         severity=Severity.WARNING,
         actions=SECRET,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.policies import function_policy
@@ -106,89 +107,66 @@ def _runtimes(deployment: Deployment) -> Answer:
     return fails(f"AWS supports {told}: deploy a release with a newer runtime")
 
 
+check = partial(Check, category=Category.PROCESSOR, actions=READ, needs=("B2B040",))
+
 CHECKS = (
-    Check(
+    check(
         code="B2B040",
-        category=Category.PROCESSOR,
         statement="the processor is there and ready",
         why="Without it every message becomes a dead letter.",
-        fix="",
         probe=_ready,
-        actions=READ,
         needs=("B2B010",),
     ),
-    Check(
+    check(
         code="B2B041",
-        category=Category.PROCESSOR,
         statement="SNS may call the processor from this topic",
         why="SNS does not try again: the message goes to the dead-letter queue at once.",
         fix="aws lambda add-permission --function-name {processor_function_name} --statement-id b2bpilot-sns "
         "--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {topic_arn}",
         probe=_callable,
         actions=(*READ, "lambda:GetPolicy"),
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B042",
-        category=Category.PROCESSOR,
         statement="what the processor fails on goes to the dead-letter queue",
         why="Without one Lambda drops the message after its third run.",
         fix="aws lambda update-function-configuration --function-name {processor_function_name} "
         "--dead-letter-config TargetArn={dead_letter_queue_arn}",
         probe=_has_queue,
-        actions=READ,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B043",
-        category=Category.PROCESSOR,
         statement="the processor's role may write to the dead-letter queue",
         why="Lambda writes dead letters as that role, and drops what it may not write.",
-        fix="",
         probe=_may_write_dead_letters,
         actions=SIMULATE,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B044",
-        category=Category.PROCESSOR,
         statement="the processor's role may read its secrets",
         why="It finds the database there, and the token that it replies with.",
-        fix="",
         probe=_may_read_secrets,
         actions=SIMULATE,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B045",
-        category=Category.PROCESSOR,
         statement=f"the processor has a timeout of {TIMEOUT_SECONDS} s",
         why="Less kills runs that wait for the database; more outlives the time after which a message counts as stale.",
         fix="aws lambda update-function-configuration --function-name {processor_function_name} "
         f"--timeout {TIMEOUT_SECONDS}",
         probe=lambda deployment: has_timeout(_function(deployment), TIMEOUT_SECONDS),
-        actions=READ,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B051",
-        category=Category.PROCESSOR,
         statement="the processor has this stack's secrets",
         why="With others it writes to another database, or replies from another account.",
-        fix="",
         probe=_told,
-        actions=READ,
-        needs=("B2B040",),
     ),
-    Check(
+    check(
         code="B2B052",
-        category=Category.PROCESSOR,
         statement="AWS supports the functions' runtime for half a year at least",
         why="After that it gets no security patches, and later the functions cannot be updated.",
-        fix="",
         probe=_runtimes,
         severity=Severity.WARNING,
-        actions=READ,
-        needs=("B2B040",),
     ),
 )
