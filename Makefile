@@ -48,7 +48,7 @@ check: $(STAMP) $(SCANNERS)/installed ## Format, lint, types, import rules, migr
 	$(SCANNERS)/bin/bandit --quiet --recursive --configfile pyproject.toml acceptance b2bpilot lambdas
 	$(SCANNERS)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml
 
-format: $(STAMP) ## Format the code and mend what ruff can mend
+format: $(STAMP) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

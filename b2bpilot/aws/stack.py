@@ -169,5 +169,5 @@ def _outputs(stack: StackTypeDef) -> StackOutputs:
 def _snake(name: str) -> str:
     """TopicArn -> topic_arn."""
     return "".join(
-        f"_{dead_letter.lower()}" if dead_letter.isupper() else dead_letter for dead_letter in name
+        f"_{character.lower()}" if character.isupper() else character for character in name
     ).lstrip("_")

@@ -106,7 +106,7 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
         yield _forgery(stage)
         progress("breaking the table; each message is tried three times")
         yield _bad_change(stage)
-        progress("mending the table and redriving the dead letters")
+        progress("fixing the table and redriving the dead letters")
         yield _redrive(stage)
         progress("pointing Twilio at a wrong URL, and asking Twilio afterwards")
         yield _wrong_url(stage)

@@ -81,7 +81,7 @@ ADVICE: Mapping[Problem, Words] = {
     Problem.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: "
     + our_command("inspect", "MESSAGE_ID")
     + " tells what is known",
-    Problem.FAILED: "mend the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
+    Problem.FAILED: "fix the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
     + our_command("submissions", "republish", "MESSAGE_ID"),
     Problem.ABANDONED: "nobody tries again: fix the cause, then redrive its dead letter, or publish the row with "
     + our_command("submissions", "republish", "MESSAGE_ID"),

@@ -22,27 +22,27 @@ def one_line(text: str) -> str:
     if text.isprintable() and not UNSEEN.search(text):
         return text
     before = ["", *text]
-    return "".join(_visible(dead_letter, after=before[place]) for place, dead_letter in enumerate(text))
+    return "".join(_visible(character, after=before[place]) for place, character in enumerate(text))
 
 
-def _visible(dead_letter: str, *, after: str) -> str:
-    if dead_letter in NAMED:
-        return NAMED[dead_letter]
-    if dead_letter in EMOJI_JOINERS and _is_joined(dead_letter, after):
-        return dead_letter
-    if unicodedata.category(dead_letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") or UNSEEN.match(dead_letter):
-        return escaped(dead_letter)
-    return dead_letter
+def _visible(character: str, *, after: str) -> str:
+    if character in NAMED:
+        return NAMED[character]
+    if character in EMOJI_JOINERS and _is_joined(character, after):
+        return character
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") or UNSEEN.match(character):
+        return escaped(character)
+    return character
 
 
-def escaped(dead_letter: str) -> str:
-    """Return a dead letter as JSON can spell it: one beyond U+FFFF as the two halves of its pair."""
-    halves = dead_letter.encode("utf-16-be", "surrogatepass").hex()
+def escaped(character: str) -> str:
+    """Return a character as JSON can spell it: one beyond U+FFFF as the two halves of its pair."""
+    halves = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{halves[place : place + 4]}" for place in range(0, len(halves), 4))
 
 
 def _is_joined(joiner: str, after: str) -> bool:
-    """Whether it makes an emoji: U+FE0F of a sign (or of U+2139, a dead letter), U+200D of what is one already."""
+    """Whether it makes an emoji: U+FE0F of a sign (or of U+2139, a letter), U+200D of what is one already."""
     if joiner == AS_EMOJI:
         return after == "\u2139" or bool(after.strip(EMOJI_JOINERS).strip() and not after.isalpha())
     return after == AS_EMOJI or (after != "" and unicodedata.category(after) in ("So", "Sk"))

@@ -49,9 +49,7 @@ ALL = "".join(f"<{name}{signs}>" for name, signs in HOSTILE.items())
 
 def obeyed(shown: str) -> set[str]:
     """Return what a terminal would obey, or not show, in lines that hold no emoji."""
-    return {
-        dead_letter for dead_letter in shown if dead_letter != "\n" and one_line(dead_letter) != dead_letter
-    }
+    return {character for character in shown if character != "\n" and one_line(character) != character}
 
 
 @pytest.mark.parametrize("signs", HOSTILE.values(), ids=HOSTILE)

@@ -180,11 +180,11 @@ def test_relative_times(ago: timedelta, text: str) -> None:
 def test_a_table_has_one_line_a_row_whatever_the_cells_hold(rows: list[tuple[str, str]]) -> None:
     lines = list(table(["one", "two"], rows))
     assert len(lines) == len(rows) + 1
-    dead_letters = set("".join(lines)) - set("\u200d\ufe0f")
-    assert {unicodedata.category(dead_letter) for dead_letter in dead_letters}.isdisjoint(
+    characters = set("".join(lines)) - set("\u200d\ufe0f")
+    assert {unicodedata.category(character) for character in characters}.isdisjoint(
         {"Cc", "Cf", "Cs", "Zl", "Zp"}
     )
 
 
-def test_wide_dead_letters_take_two_columns_and_joined_ones_none() -> None:
+def test_wide_characters_take_two_columns_and_joined_ones_none() -> None:
     assert (width("日本"), width("e\u0301"), width("ok")) == (4, 1, 2)

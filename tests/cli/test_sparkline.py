@@ -11,14 +11,14 @@ SINCE = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def line(*values: float | None, dead_letters: str = BLOCKS) -> str:
+def line(*values: float | None, blocks: str = BLOCKS) -> str:
     points = [
         Point(at=SINCE + place * MINUTE, value=value)
         for place, value in enumerate(values)
         if value is not None
     ]
     until = SINCE + len(values) * MINUTE
-    return sparkline(points, since=SINCE, until=until, period=MINUTE, dead_letters=dead_letters)
+    return sparkline(points, since=SINCE, until=until, period=MINUTE, blocks=blocks)
 
 
 def test_the_most_is_the_highest_and_zero_the_lowest() -> None:
@@ -37,5 +37,5 @@ def test_little_is_more_than_nothing() -> None:
     assert line(1, 1_000_000)[0] == "▂"
 
 
-def test_other_dead_letters_can_be_taken() -> None:
-    assert line(0, 7, dead_letters=ASCII) == "_#"
+def test_other_characters_can_be_taken() -> None:
+    assert line(0, 7, blocks=ASCII) == "_#"

@@ -19,7 +19,7 @@ def _nothing(_: Stage) -> None: ...
 
 @dataclass(frozen=True)
 class Breakage:
-    """`after` puts right what the printed command cannot, or leaves behind. Not `mended`: there is no command for it."""
+    """`after` puts right what the printed command cannot, or leaves behind. Not `fixed`: there is no command for it."""
 
     code: str
     what: str

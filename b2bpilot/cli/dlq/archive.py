@@ -46,7 +46,7 @@ def export(
 
     With --scheduled exit code 0 is also said when nothing is new, 5 while another one runs; see README, "Day 14".
 
-    Example: b2bpilot dlq export -e prod --group G1 letters.jsonl
+    Example: b2bpilot dlq export -e prod --group G1 dead-letters.jsonl
     """
     from b2bpilot.ops.dead_letters.archive import Origin
     from b2bpilot.ops.dead_letters.export import Wanted

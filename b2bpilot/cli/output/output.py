@@ -113,7 +113,7 @@ class Output:
             self.lines(last)
 
     def can_show(self, text: str) -> bool:
-        """Whether stdout has these dead letters: an old terminal, or one without a locale, knows ASCII only."""
+        """Whether stdout has these characters: an old terminal, or one without a locale, knows ASCII only."""
         try:
             text.encode(self.stdout.encoding or "ascii")
         except UnicodeEncodeError:

@@ -125,9 +125,9 @@ def _show(pilot: Pilot, reading: Reading, draw: Callable[[Sequence[Line]], None]
     from b2bpilot.ops.status.findings import findings
 
     found = findings(reading)
-    dead_letters = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
+    blocks = BLOCKS if pilot.output.can_show(BLOCKS) else ASCII
     if pilot.output.format is Format.TABLE:
-        draw(screen(reading, found, dead_letters=dead_letters))
+        draw(screen(reading, found, blocks=blocks))
         return found
     pilot.output.record({"status": document(reading, found)}, text=())
     pilot.output.stdout.flush()

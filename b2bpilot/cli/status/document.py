@@ -43,7 +43,7 @@ def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
         "dead_letters": reading.dead_letters.map(_dead_letters),
         "unpublished": reading.unpublished.map(_unpublished),
         "rows": reading.rows.map(_rows),
-        "failed_rows_with_dead_letter": reading.lettered.value,
+        "failed_rows_with_dead_letter": reading.dead_lettered.value,
         "database": reading.database.map(lambda proof: proof.fields()),
         "reserved_concurrency": reading.reserved.map(lambda reserved: {"runs": reserved.runs}),
         "processor_subscribed": reading.subscriptions.map(

@@ -33,19 +33,19 @@ NAMED = 3
 """So many missing alarms are named; more are only counted."""
 SECOND_MS, MINUTE_MS = 1_000, 60_000
 NAME, NUMBER = 14, 22
-"""Columns of a name, and of the number before a sparkline: 80 hold them and 36 dead letters."""
+"""Columns of a name, and of the number before a sparkline: 80 hold them and 36 characters."""
 
 HEADING, BAD, UNKNOWN, COMMAND, QUIET = "bold", "bold red", "yellow", "cyan", "dim"
 
 
-def screen(reading: Reading, found: Sequence[Finding], *, dead_letters: str) -> list[Line]:
-    """Return all of it. `letters` are those of the sparklines."""
+def screen(reading: Reading, found: Sequence[Finding], *, blocks: str) -> list[Line]:
+    """Return all of it. `blocks` are the characters of the sparklines."""
     return [
         Line(_title(reading), HEADING),
         Line(),
         *_wrong(reading, found),
         Line(),
-        *_traffic(reading, dead_letters),
+        *_traffic(reading, blocks),
         Line(),
         *_state(reading),
     ]
@@ -95,7 +95,7 @@ def _when(last: Seen, *, now: datetime) -> str:
     return f"last between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
 
 
-def _traffic(reading: Reading, dead_letters: str) -> Iterator[Line]:
+def _traffic(reading: Reading, blocks: str) -> Iterator[Line]:
     from b2bpilot.ops.status.traffic import Count, Level
 
     traffic = reading.traffic.value
@@ -108,20 +108,16 @@ def _traffic(reading: Reading, dead_letters: str) -> Iterator[Line]:
         QUIET,
     )
     for count in (Count.PUBLISHED, Count.DELIVERED, Count.STORED, Count.DUPLICATES, Count.FAILED):
-        yield _count(traffic, count, dead_letters)
-    yield _line(
-        "in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], dead_letters)
-    )
+        yield _count(traffic, count, blocks)
+    yield _line("in flight", _in_flight(reading), _spark(traffic, traffic.levels[Level.IN_FLIGHT], blocks))
     waiting = traffic.newest(Level.WAITING_MS)
     text = "nothing lately" if waiting is None else f"waited {_milliseconds(waiting)}"
-    yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], dead_letters))
+    yield _line("async queue", text, _spark(traffic, traffic.levels[Level.WAITING_MS], blocks))
     yield _line("latency", _latency(reading))
 
 
-def _count(traffic: Traffic, count: Count, dead_letters: str) -> Line:
-    return _line(
-        count.value, f"{traffic.total(count):,}", _spark(traffic, traffic.counts[count], dead_letters)
-    )
+def _count(traffic: Traffic, count: Count, blocks: str) -> Line:
+    return _line(count.value, f"{traffic.total(count):,}", _spark(traffic, traffic.counts[count], blocks))
 
 
 def _in_flight(reading: Reading) -> str:
@@ -256,10 +252,8 @@ def _line(name: str, text: str, spark: str = "") -> Line:
     return Line(f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), indent=NAME)
 
 
-def _spark(traffic: Traffic, points: Sequence[Point], dead_letters: str) -> str:
-    return sparkline(
-        points, since=traffic.since, until=traffic.until, period=traffic.period, dead_letters=dead_letters
-    )
+def _spark(traffic: Traffic, points: Sequence[Point], blocks: str) -> str:
+    return sparkline(points, since=traffic.since, until=traffic.until, period=traffic.period, blocks=blocks)
 
 
 def _milliseconds(value: float) -> str:

@@ -19,21 +19,21 @@ def sparkline(
     since: datetime,
     until: datetime,
     period: timedelta,
-    dead_letters: str = BLOCKS,
+    blocks: str = BLOCKS,
 ) -> str:
-    """Return one dead letter a period, the lowest for zero and the highest for the most; a blank where there is no point."""
+    """Return one character a period, the lowest for zero and the highest for the most; a blank where there is no point."""
     values: dict[int, float] = {}
     for point in points:
         place = (point.at - since) // period
         values[place] = max(point.value, values.get(place, 0.0))
     most = max(values.values(), default=0.0)
     length = -(-(until - since) // period)
-    return "".join(_dead_letter(values.get(place), most, dead_letters) for place in range(length))
+    return "".join(_block(values.get(place), most, blocks) for place in range(length))
 
 
-def _dead_letter(value: float | None, most: float, dead_letters: str) -> str:
+def _block(value: float | None, most: float, blocks: str) -> str:
     if value is None:
         return " "
     if value <= 0 or most <= 0:
-        return dead_letters[0]
-    return dead_letters[1 + round((len(dead_letters) - 2) * value / most)]
+        return blocks[0]
+    return blocks[1 + round((len(blocks) - 2) * value / most)]

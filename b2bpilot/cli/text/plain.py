@@ -20,8 +20,8 @@ def lines(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return the columns that a text takes: wide dead letters two, combining ones none."""
-    return sum(_columns(dead_letter) for dead_letter in text)
+    """Return the columns that a text takes: wide characters two, combining ones none."""
+    return sum(_columns(character) for character in text)
 
 
 def wrapped(text: str, *, width: int, indent: int) -> list[str]:
@@ -53,7 +53,7 @@ def _padded(text: str, size: int) -> str:
     return text + " " * (size - width(text))
 
 
-def _columns(dead_letter: str) -> int:
-    if unicodedata.combining(dead_letter) or dead_letter in EMOJI_JOINERS:
+def _columns(character: str) -> int:
+    if unicodedata.combining(character) or character in EMOJI_JOINERS:
         return 0
-    return 2 if unicodedata.east_asian_width(dead_letter) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -22,9 +22,9 @@ EXAMPLE = "://USER:"
 
 
 def _spelled(name: str) -> str:
-    """Return a pattern of a name in which dead letters may be percent-encoded: libpq decodes them."""
+    """Return a pattern of a name in which characters may be percent-encoded: libpq decodes them."""
     return "".join(
-        f"(?:{dead_letter}|%{ord(dead_letter):02x}|%{ord(dead_letter.upper()):02x})" for dead_letter in name
+        f"(?:{character}|%{ord(character):02x}|%{ord(character.upper()):02x})" for character in name
     )
 
 

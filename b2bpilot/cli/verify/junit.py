@@ -87,8 +87,7 @@ def _seconds(seconds: float) -> str:
 def _named(line: str) -> str:
     """Name by number what a terminal would obey, or would not show: the report may be printed on one."""
     return "".join(
-        f"&#{ord(dead_letter)};" if plain.one_line(dead_letter) != dead_letter else dead_letter
-        for dead_letter in line
+        f"&#{ord(character)};" if plain.one_line(character) != character else character for character in line
     )
 
 

@@ -105,7 +105,7 @@ def _refusal(pilot: Pilot, request: Request) -> str | None:
 
 @contextmanager
 def _deployment(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[Deployment]:
-    """Give the world, and remove what a test left in it however the block ends."""
+    """Give the deployment, and remove what a test left in it however the block ends."""
     from b2bpilot.cli.twilio.account import api_url_of
     from b2bpilot.ops.verify.deployment import Deployment
 

@@ -50,8 +50,8 @@ def _bare(text: str) -> str:
 
 def _closes_at_end(text: str) -> bool:
     depth = 0
-    for place, dead_letter in enumerate(text):
-        depth += (dead_letter == "(") - (dead_letter == ")")
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
         if depth == 0:
             return place == len(text) - 1
     return False

@@ -64,7 +64,7 @@ def message(
 
 
 def _segments(body: str) -> str:
-    """As many as SMS needs: 160 dead letters in one, 153 in each of several; 70 and 67 where a dead letter is not ASCII."""
+    """As many as SMS needs: 160 characters in one, 153 in each of several; 70 and 67 where one is not ASCII."""
     single, each = (160, 153) if body.isascii() else (70, 67)
     return str(1 if len(body) <= single else -(-len(body) // each))
 

@@ -105,7 +105,7 @@ def open_archive(home: Path, run_id: str) -> DurableFile:
 def line(entry: Archived, dead_letter: DeadLetter | None = None) -> bytes:
     """Return a line without its end. What it says beside the dead letter itself is for readers: of no use to a restore.
 
-    Whoever has the entry decoded gives the `letter`: decoding takes most of the time.
+    Whoever has the entry decoded gives the `dead_letter`: decoding takes most of the time.
     """
     return json.dumps(
         {

@@ -34,7 +34,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Decision(StrEnum):
-    """What is done with a letter of the file."""
+    """What is done with a dead letter of the file."""
 
     PUT_BACK = "to put back"
     SENT_PERHAPS = "to put back: perhaps sent before, and not in the queue"

@@ -31,7 +31,7 @@ class Spool:
         self._file.close()
 
     def put(self, entry: Archived, dead_letter: DeadLetter) -> None:
-        """`letter` is the entry, decoded; whose it is stays known."""
+        """`dead_letter` is the entry, decoded; whose it is stays known."""
         self._owners[entry.queue_message_id] = dead_letter.owner
         self._file.seek(self._end)
         self._places[entry.queue_message_id] = self._end

@@ -31,7 +31,7 @@ LOGICAL_ID = "DeadLetterQueue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftQueue:
-    """`letters` is about how many are in it."""
+    """`dead_letters` is about how many are in it."""
 
     name: str
     url: str

@@ -247,7 +247,7 @@ def _outlook(evidence: Evidence) -> Outlook:
 
 def _fix(evidence: Evidence, verdict: Verdict) -> Words:
     if verdict is Verdict.FAILED and evidence.row and evidence.row.republished_at:
-        return "mend the cause, then: " + our_command("submissions", "republish", evidence.message_id)
+        return "fix the cause, then: " + our_command("submissions", "republish", evidence.message_id)
     return our_command("verify")
 
 
@@ -259,9 +259,9 @@ def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
         case Verdict.STORED if evidence.dead_letters:
             yield redrive + "   (removes the dead letter: it is completed)"
         case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.dead_letters:
-            yield "mend the cause, then: " + redrive
+            yield "fix the cause, then: " + redrive
         case Verdict.ABANDONED:
-            yield "mend the cause, then: " + our_command("submissions", "republish", message_id)
+            yield "fix the cause, then: " + our_command("submissions", "republish", message_id)
         case Verdict.DISCARDED if row and row.discarded_by:
             yield our_command("dlq", "restore", row.discarded_by) + "   (takes that run's discards back)"
             yield (

@@ -17,7 +17,7 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What was sent, and what was found of it. `letters` is None when nobody could ask the queue; then `why` says so."""
+    """What was sent, and what was found of it. `dead_letters` is None when nobody could ask the queue; then `why` says so."""
 
     shots: Mapping[int, Shot]
     accepted: Mapping[int, int]

@@ -54,5 +54,5 @@ def _parts(dsn: str) -> dict[str, str]:
 
 def _application_name(author: Author | None) -> str:
     name = f"{APPLICATION_NAME} {author.operator}" if author else APPLICATION_NAME
-    printable = "".join(dead_letter if " " <= dead_letter <= "~" else "?" for dead_letter in name)
+    printable = "".join(character if " " <= character <= "~" else "?" for character in name)
     return printable[:LONGEST_APPLICATION_NAME]

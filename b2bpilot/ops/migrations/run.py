@@ -20,7 +20,7 @@ from b2bpilot.ops.migrations.server import read_server, require_able
 from b2bpilot.ops.migrations.statements import NewIndex, Statement
 from b2bpilot.pipeline.failures import first_line
 
-GO_ON = "mend the cause and run " + our_command("migrate") + " again; it goes on where it stopped"
+GO_ON = "fix the cause and run " + our_command("migrate") + " again; it goes on where it stopped"
 
 Observer = Callable[[str], None]
 

@@ -83,7 +83,7 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
     if recovered.is_stopped:
         raise PartlyFailed(
             "nothing of what was published last was stored, so the rest was not published",
-            hint="mend the processor, then: " + our_command("runs", "resume", run_id),
+            hint="fix the processor, then: " + our_command("runs", "resume", run_id),
         )
     if recovered.problems:
         count = len(recovered.problems)

@@ -138,7 +138,7 @@ class Order:
     request: Request
     choice: Choice
     may_take_more: bool
-    """Whether more letters than one window holds were asked for, or a part of them."""
+    """Whether more dead letters than one window holds were asked for, or a part of them."""
     frozen: FrozenPlan | None
     adopted: frozenset[str] = frozenset()
     """Subscriptions that are gone, and whose dead letters are taken for the processor's."""

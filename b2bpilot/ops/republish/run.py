@@ -236,7 +236,7 @@ def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> N
     if done.left:
         raise PartlyFailed(
             f"nothing of what was published last was completed, so {done.left:,} more were not published",
-            hint="mend the cause, then: " + our_command("runs", "resume", run_id),
+            hint="fix the cause, then: " + our_command("runs", "resume", run_id),
         )
     if done.problems:
         count = len(done.problems)

@@ -54,7 +54,7 @@ class Pace:
 
     @contextmanager
     def slot(self, dead_letters: int) -> Iterator[None]:
-        """Wait until `letters` may be sent, and count as busy meanwhile."""
+        """Wait until they may be sent, and count as busy meanwhile."""
         self._sleep_until(self._reserve(dead_letters))
         with self._changed:
             self._changed.wait_for(lambda: self._ended.is_set() or self._busy < max(1, int(self.allowed)))

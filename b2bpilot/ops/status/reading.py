@@ -65,7 +65,7 @@ class Reading:
     """By the webhook's log, of three hours at most."""
     dead_letters: Answer[DeadLetters]
     rows: Answer[TableSummary]
-    lettered: Answer[int]
+    dead_lettered: Answer[int]
     """How many failed messages have a dead letter among those that were seen."""
     database: Answer[DatabaseProof]
     """Whose the rows are."""
@@ -129,7 +129,7 @@ def reading(
             lambda: _unpublished(environment, timeouts, since=now - min(wanted.window, LOG_WINDOW)),
             seconds=seconds,
         )
-        lettered = Question(lambda: _lettered(queue.answer(), table), seconds=seconds)
+        dead_lettered = Question(lambda: _dead_lettered(queue.answer(), table), seconds=seconds)
         rows = Question(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
         proof = Question(lambda: _proof(table), seconds=seconds)
         reserved = Question(lambda: _reserved(environment), seconds=seconds)
@@ -153,7 +153,7 @@ def reading(
             redriver=mapping.answer(),
             runs=runs.answer(),
             dead_letters=queue.answer(),
-            lettered=lettered.answer(),
+            dead_lettered=dead_lettered.answer(),
         )
 
 
@@ -172,7 +172,7 @@ def _proof(open_table: OpenTable) -> DatabaseProof:
         return table.proof
 
 
-def _lettered(dead_letters: Answer[DeadLetters], open_table: OpenTable) -> int:
+def _dead_lettered(dead_letters: Answer[DeadLetters], open_table: OpenTable) -> int:
     """Lambda runs none of these again. Nothing is said where the dead letters were not looked at, or the rows prove nothing."""
     look = dead_letters.value.look if dead_letters.value else None
     if look is None:

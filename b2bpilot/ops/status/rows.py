@@ -77,16 +77,16 @@ def _failed(summary: TableSummary, reading: Reading) -> Iterator[Finding]:
 
 def _whether_dead_letters(number: int, reading: Reading) -> str:
     """Lambda runs no dead letter again. Whether it runs another one again, its row does not tell."""
-    lettered = reading.lettered.value
-    if lettered is None:
+    dead_lettered = reading.dead_lettered.value
+    if dead_lettered is None:
         return f"whether dead letters of {'it' if number == 1 else 'them'} are in the queue is not known"
-    rest = number - lettered
+    rest = number - dead_lettered
     if rest <= 0:
         whose = "its dead letter is" if number == 1 else "their dead letters are"
         return f"{whose} in the queue, and Lambda does not run {'it' if number == 1 else 'them'} again"
     look = reading.dead_letters.value.look if reading.dead_letters.value else None
     seen = "is" if look and look.is_complete else "was seen"
-    of = f"of {rest:,} of them" if lettered else f"of {'it' if number == 1 else 'them'}"
+    of = f"of {rest:,} of them" if dead_lettered else f"of {'it' if number == 1 else 'them'}"
     return f"no dead letter {of} {seen} in the queue; the next command says whether Lambda may run {'it' if rest == 1 else 'them'} again"
 
 

@@ -24,7 +24,7 @@ def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> It
     Metrics that could not be read are asked for again each time.
     """
     look: Look | None = None
-    lettered: Answer[int] = Answer(error="the dead letters were not looked at")
+    dead_lettered: Answer[int] = Answer(error="the dead letters were not looked at")
     looked_at: datetime | None = None
     counted: Traffic | None = None
     counted_at: datetime | None = None
@@ -38,10 +38,16 @@ def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> It
         counted = reading.traffic.value
         dead_letters = reading.dead_letters.value
         if is_due:
-            look, looked_at, lettered = dead_letters.look if dead_letters else None, now, reading.lettered
+            look, looked_at, dead_lettered = (
+                dead_letters.look if dead_letters else None,
+                now,
+                reading.dead_lettered,
+            )
         elif dead_letters and look:
             reading = replace(
-                reading, dead_letters=Answer(value=remembered(dead_letters, look)), lettered=lettered
+                reading,
+                dead_letters=Answer(value=remembered(dead_letters, look)),
+                dead_lettered=dead_lettered,
             )
         yield reading
 

@@ -49,7 +49,7 @@ class Status(StrEnum):
 class Answer:
     """What a probe found. `is_true` None means that it could not look; `seen` then says why.
 
-    `mend` replaces the check's own command where what was seen decides it. `may_change` says that waiting can make it true.
+    `fix` replaces the check's own command where what was seen decides it. `may_change` says that waiting can make it true.
     `is_known` False: who was asked did not answer, so that it is not known to be true, and not known to be wrong. `severity`
     replaces the check's own, where what was seen is less than what the check looks for.
     """
@@ -92,7 +92,7 @@ Probe = Callable[["Deployment"], Answer]
 class Check:
     """One statement about a deployment.
 
-    `code` is stable: B2B and three digits, never given to another statement. `mend` is a command, of ours or in which `{name}` stands
+    `code` is stable: B2B and three digits, never given to another statement. `fix` is a command, of ours or in which `{name}` stands
     for an output of the stack (aws.stack.StackOutputs) or, in the documentation, for a placeholder. `actions` are the IAM
     actions that the probe uses. `needs` are codes that must hold, or asking has no meaning; those of `unless_failed`
     may be unknown, but must not have failed. `extra_seconds` is added to the time that every check has.
@@ -113,7 +113,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one check ended. `mend` is a command that can be copied, None where nothing is to be fixed. `is_known` is the
+    """How one check ended. `fix` is a command that can be copied, None where nothing is to be fixed. `is_known` is the
     answer's."""
 
     check: Check

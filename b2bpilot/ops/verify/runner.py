@@ -38,7 +38,7 @@ Pending = Mapping[str, "Future[Result]"]
 
 
 class Runner:
-    """Runs checks over a world. A check begins when those that decide about it have ended."""
+    """Runs checks over a deployment. A check begins when those that decide about it have ended."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""AWS as the world reaches it, for seams that make their own clients: they get the world's, which are made once."""
+"""AWS as the deployment reaches it, for seams that make their own clients: they get the deployment's, which are made once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from b2bpilot.ops.verify.deployment import PROBE_TIMEOUTS, Deployment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedAccess(AwsAccess):
-    """The world's access; another region's clients are made anew."""
+    """The deployment's access; another region's clients are made anew."""
 
     deployment: Deployment
 

@@ -212,10 +212,7 @@ def test_an_editor_is_told_nothing_by_a_stranger_and_gives_back_all_of_it(params
     text = text_for_editor(dead_letter)
 
     assert {
-        dead_letter
-        for line in text.split("\n")
-        for dead_letter in line
-        if one_line(dead_letter) != dead_letter
+        character for line in text.split("\n") for character in line if one_line(character) != character
     } <= {*EMOJI_JOINERS}
     assert MADE_BY.search(text) is None
     assert text.startswith("{\n")

@@ -367,4 +367,4 @@ def test_a_function_that_runs_is_started() -> None:
 def test_a_reason_fits_into_a_tag(text: str) -> None:
     (value,) = ended_tags(text).values()
     assert len(value) <= 256
-    assert all(dead_letter.isalnum() or dead_letter in " _.:/=+-@" for dead_letter in value)
+    assert all(character.isalnum() or character in " _.:/=+-@" for character in value)

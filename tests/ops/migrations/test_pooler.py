@@ -18,7 +18,7 @@ from tests.ops.migrations.tables import FILES, connect
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """Short: a socket's path has at most 107 dead letters."""
+    """Short: a socket's path has at most 107 characters."""
     with tempfile.TemporaryDirectory() as path:
         yield Path(path)
 

@@ -64,7 +64,7 @@ def reading(**changes: Answer[Any]) -> Reading:
         rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
         unpublished=Answer(value=Unpublished()),
         dead_letters=Answer(value=dead_letters()),
-        lettered=Answer(value=0),
+        dead_lettered=Answer(value=0),
         rows=Answer(value=rows()),
         database=Answer(value=PROVEN),
         reserved=Answer(value=Reserved(runs=10)),

@@ -68,7 +68,7 @@ def test_nothing_is_found_in_what_did_not_answer() -> None:
         "rejections",
         "dead_letters",
         "unpublished",
-        "lettered",
+        "dead_lettered",
         "reserved",
         "subscriptions",
         "alarms",
@@ -87,7 +87,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
 @pytest.mark.parametrize(
     ("changes", "text", "command"),
     [
-        ({"letters": dead_letters(1)}, "1 dead letter in the queue", "b2bpilot dlq list -e prod"),
+        ({"dead_letters": dead_letters(1)}, "1 dead letter in the queue", "b2bpilot dlq list -e prod"),
         (
             {"traffic": traffic({Count.NOT_DELIVERED: 2})},
             "2 messages that SNS could not deliver",
@@ -445,7 +445,7 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
     early = replace(traffic({Count.NOT_DELIVERED: 1}), until=NOW + timedelta(minutes=1))
     changes = {
         "traffic": value(early),
-        "letters": value(dead_letters(1)),
+        "dead_letters": value(dead_letters(1)),
         "rows": value(rows({SubmissionStatus.FAILED: 1, SubmissionStatus.ABANDONED: 1}, stuck=1)),
         "reserved": value(Reserved(runs=0)),
     }
@@ -455,7 +455,7 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failed", "lettered", "text"),
+    ("failed", "dead_lettered", "text"),
     [
         (
             1,
@@ -485,9 +485,9 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
     ],
 )
 def test_of_failed_rows_it_is_said_which_lambda_runs_no_more(
-    failed: int, lettered: Answer[int], text: str
+    failed: int, dead_lettered: Answer[int], text: str
 ) -> None:
-    found = only(reading(rows=value(rows({SubmissionStatus.FAILED: failed})), lettered=lettered))
+    found = only(reading(rows=value(rows({SubmissionStatus.FAILED: failed})), dead_lettered=dead_lettered))
     assert (found.text, said(found)) == (text, "b2bpilot submissions stuck -e prod")
 
 

@@ -33,8 +33,8 @@ class Source:
                 depth=depth, hidden=0, retention=found.retention, look=None, no_look="not looked at"
             )
         unknown: Answer[int] = Answer(error="not looked at")
-        lettered = Answer(value=depth) if wanted.looks_at_dead_letters else unknown
-        return reading(dead_letters=Answer(value=found), lettered=lettered)
+        dead_lettered = Answer(value=depth) if wanted.looks_at_dead_letters else unknown
+        return reading(dead_letters=Answer(value=found), dead_lettered=dead_lettered)
 
 
 def clock(*seconds: int) -> Iterator[datetime]:
@@ -64,7 +64,7 @@ def test_an_earlier_look_stays_beside_newer_counters() -> None:
 
 def test_what_a_look_found_is_not_forgotten_between_two_looks() -> None:
     first, second = watched(Source(2, 2), 0, 10)
-    assert (first.lettered, second.lettered) == (Answer(value=2), Answer(value=2))
+    assert (first.dead_lettered, second.dead_lettered) == (Answer(value=2), Answer(value=2))
 
 
 class Counting:

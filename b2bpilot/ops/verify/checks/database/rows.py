@@ -55,7 +55,7 @@ CHECKS = (
             RowProblem.ABANDONED,
             "abandoned message",
             "abandoned messages",
-            advice="mend the cause, then redrive their dead letters, or publish the rows again",
+            advice="fix the cause, then redrive their dead letters, or publish the rows again",
         ),
     ),
     check(
@@ -80,7 +80,7 @@ CHECKS = (
             RowProblem.FAILED,
             "message failed for good",
             "messages failed for good",
-            advice="mend the cause, then redrive their dead letters",
+            advice="fix the cause, then redrive their dead letters",
         ),
         severity=Severity.WARNING,
     ),
