@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from b2bpilot.aws.attempts import THROTTLED, may_be_done_in_batch
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.queue_attributes import Counters, QueueAttributes, counters, queue_attributes
-from b2bpilot.aws.session import AwsAccess
+from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, AwsThrottled
-from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter, sqs_time
+from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
-    from types_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef, MessageTypeDef
+    from types_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
 BATCH = 10
 SILENCE = "SQS did not say what became of the message"
-SENDABLE = ("DataType", "StringValue", "BinaryValue")
 BATCH_BYTES = 262_144
 """SQS takes 1 MiB together (docs/aws-facts.md#sqs-size), older endpoints a quarter; a longer message goes alone."""
 
@@ -66,14 +64,6 @@ class Unsent:
         return self.error.is_unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What SQS knows of a message beside its body. `attributes` can be sent again as they are."""
-
-    first_received_at: datetime | None
-    attributes: Mapping[str, Mapping[str, Any]]
-
-
 class DeadLetterQueue:
     """One queue by its URL. boto3's clients may be shared by threads, so this may too."""
 
@@ -87,9 +77,14 @@ class DeadLetterQueue:
 
     @classmethod
     def connect(
-        cls, url: str, *, access: AwsAccess | None = None, judge: Judge = lambda dead_letter: dead_letter
+        cls,
+        url: str,
+        *,
+        access: AwsAccess | None = None,
+        timeouts: Timeouts | None = None,
+        judge: Judge = lambda dead_letter: dead_letter,
     ) -> Self:
-        return cls((access or AwsAccess()).client("sqs"), url, judge=judge)
+        return cls((access or AwsAccess()).client("sqs", timeouts), url, judge=judge)
 
     def counters(self) -> Counters:
         """Return about how many messages there are: SQS's counters lag a minute (docs/aws-facts.md#sqs-counters). Raises
@@ -102,17 +97,6 @@ class DeadLetterQueue:
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
         """Return up to ten dead letters and hide them from others for `hidden_seconds`. Raises AwsError."""
-        received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [self._judge(read_dead_letter(dict(message))) for message in received]
-
-    def receive_with_history(
-        self, *, hidden_seconds: int, wait_seconds: int = 1
-    ) -> list[tuple[DeadLetter, History]]:
-        """Do as `receive` does, and tell what SQS knows of each dead letter besides."""
-        received = self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
-        return [(self._judge(read_dead_letter(dict(message))), _history(message)) for message in received]
-
-    def _receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[MessageTypeDef]:
         with translated("sqs:ReceiveMessage"):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -122,7 +106,7 @@ class DeadLetterQueue:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
-        return answer.get("Messages", [])
+        return [self._judge(read_dead_letter(dict(message))) for message in answer.get("Messages", [])]
 
     def release(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
         """Make dead letters visible again at once; return those for which SQS refused it (their receipt expired).
@@ -207,17 +191,6 @@ def _refusal(failed: BatchResultErrorEntryTypeDef) -> AwsError:
     if failed["Code"] in THROTTLED:
         return AwsThrottled(text)
     return AwsError(text, is_unknown=may_be_done_in_batch(failed))
-
-
-def _history(message: MessageTypeDef) -> History:
-    first = message.get("Attributes", {}).get("ApproximateFirstReceiveTimestamp")
-    return History(
-        first_received_at=sqs_time(first),
-        attributes={
-            name: {kind: value for kind, value in attribute.items() if kind in SENDABLE}
-            for name, attribute in message.get("MessageAttributes", {}).items()
-        },
-    )
 
 
 def _refused(

@@ -23,7 +23,6 @@ from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.environment import discover
 from b2bpilot.ops.redrive.routes import InvokeRoute
 from b2bpilot.ops.redrive.run import Redrive, Request, Watch
@@ -117,6 +116,7 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
 def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
     state, outputs = environment.state, environment.stack.outputs
     access = LocalAws(state.endpoint_url, state.keys).access
+    found = discover(outputs["Environment"], access)
     with (
         WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
         DatabaseManager(state.database_url, application_name="b2bpilot/demo") as database,
@@ -126,9 +126,9 @@ def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
             webhook=webhook,
             database=database,
             admin=admin,
-            queue=queue_of(discover(outputs["Environment"], access)),
-            processor=Function.connect(outputs["ProcessorFunctionName"], access=access),
-            topic=Topic.connect(outputs["TopicArn"], access=access),
+            queue=found.queue(),
+            processor=found.processor(),
+            topic=found.topic(),
             twilio=environment.twilio,
             home=home,
         )

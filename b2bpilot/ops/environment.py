@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from b2bpilot.aws import stack
+from b2bpilot.aws.functions import Function
+from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.ops.dead_letters.owner import LiveSubscribers
 from b2bpilot.pipeline import database_secret
+
+SEND_ONCE = Timeouts(attempts=1)
+"""For a queue that dead letters are put into: a call that boto3 repeats without an answer would double them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,19 @@ class Environment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subscribers", LiveSubscribers(self.access, self.stack))
+
+    def queue(self, timeouts: Timeouts | None = None) -> DeadLetterQueue:
+        """The dead-letter queue, which tells of each dead letter whose it is."""
+        self.subscribers.begin()
+        return DeadLetterQueue.connect(
+            self.stack.dead_letter_queue_url,
+            access=self.access,
+            timeouts=timeouts,
+            judge=self.subscribers.judge,
+        )
+
+    def processor(self) -> Function:
+        return Function.connect(self.stack.processor_function_name, access=self.access)
 
     def topic(self, timeouts: Timeouts | None = None) -> Topic:
         return Topic.connect(self.stack.topic_arn, access=self.access, timeouts=timeouts)

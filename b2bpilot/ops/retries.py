@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from b2bpilot.aws.function_settings import EventInvoke, event_invoke
-from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.discards import discards_of
@@ -111,10 +110,8 @@ def of_settings(settings: EventInvoke) -> Retries:
 
 
 def _dead_letters(environment: Environment, *, now: datetime) -> tuple[frozenset[Asked], str | None]:
-    queue = environment.stack.dead_letter_queue_url
-    judge = environment.subscribers.judge
     try:
-        connected = DeadLetterQueue.connect(queue, access=environment.access, judge=judge)
+        connected = environment.queue()
         found = dead_letters(connected, wants_look=True, now=now, stop=threading.Event())
     except PilotError as exc:
         return frozenset(), str(exc)

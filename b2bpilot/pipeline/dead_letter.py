@@ -27,6 +27,8 @@ ERRORS = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
 Attributes = Mapping[str, Mapping[str, Any]]
 """SQS's own form: {name: {"DataType", "StringValue" or "BinaryValue"}}."""
 COUNT = re.compile("[0-9]{1,9}")
+SENDABLE = ("DataType", "StringValue", "BinaryValue")
+"""What SQS takes of an attribute; it gives more."""
 
 
 class Shape(StrEnum):
@@ -79,6 +81,9 @@ class DeadLetter:
     """What the processor is invoked with again: the original event, or one rebuilt from the envelope."""
     message: PilotMessage | None
     unreadable: str | None = None
+    attributes: Attributes = field(default_factory=dict, repr=False)
+    """Such as can be sent again as they are."""
+    first_received_at: datetime | None = None
     redrives: int = 0
     """How often it was redriven before it came back."""
     redriven_by: str | None = None
@@ -87,6 +92,10 @@ class DeadLetter:
     """What it says itself of whom it was for; also of one that cannot be read."""
     owner: Owner = NOBODY_ASKED
     """Whose it is. What is not ours is not sent, not judged by rows and not deleted, by whoever has it."""
+
+    @property
+    def message_id(self) -> str | None:
+        return self.message.message_id if self.message else None
 
     @property
     def is_poison(self) -> bool:
@@ -300,6 +309,15 @@ def _sqs_attributes(attributes: object) -> Attributes:
     return {name: entry for name, entry in found.items() if isinstance(entry, dict) and _holds(entry)}
 
 
+def _sendable_attributes(attributes: object) -> Attributes:
+    found = attributes if isinstance(attributes, dict) else {}
+    return {
+        name: {kind: value for kind, value in entry.items() if kind in SENDABLE}
+        for name, entry in found.items()
+        if isinstance(entry, dict)
+    }
+
+
 def _holds(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry.get("StringValue"), str) or isinstance(entry.get("BinaryValue"), bytes)
 
@@ -323,6 +341,8 @@ def _undecoded(received: Mapping[str, Any], attributes: Attributes) -> DeadLette
         failure=replace(_lambda_failure(_texts(attributes)), kind=FailureKind.UNREADABLE),
         event=None,
         message=None,
+        attributes=_sendable_attributes(received.get("MessageAttributes")),
+        first_received_at=sqs_time(system.get("ApproximateFirstReceiveTimestamp")),
     )
 
 

@@ -82,11 +82,11 @@ def test_a_queue_without_a_redrive_policy_has_none(access: AwsAccess) -> None:
 def test_what_is_sent_keeps_its_attributes_and_their_types(queue: DeadLetterQueue) -> None:
     assert queue.send([Outgoing(body="{}", attributes=ERROR_CODE)]) == []
 
-    ((dead_letter, history),) = queue.receive_with_history(hidden_seconds=30)
+    (dead_letter,) = queue.receive(hidden_seconds=30)
     assert dead_letter.failure.code == "200"
-    assert history.attributes == ERROR_CODE
-    assert history.first_received_at is not None
-    assert queue.send([Outgoing(body=dead_letter.body, attributes=history.attributes)]) == []
+    assert dead_letter.attributes == ERROR_CODE
+    assert dead_letter.first_received_at is not None
+    assert queue.send([Outgoing(body=dead_letter.body, attributes=dead_letter.attributes)]) == []
 
 
 def test_extend_hides_and_release_shows(queue: DeadLetterQueue) -> None:

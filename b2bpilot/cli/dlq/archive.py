@@ -100,9 +100,8 @@ def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:
     """Write the dead letters into the file, or into `lines` what stdout gets."""
     from b2bpilot.ops.dead_letters.export import export as write
     from b2bpilot.ops.dead_letters.export import export_to_file
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
-    queue = receiving_queue_of(pilot.environment)
+    queue = pilot.environment.queue()
     return write(queue, lines, wanted) if file == STDOUT else export_to_file(queue, Path(file), wanted)
 
 

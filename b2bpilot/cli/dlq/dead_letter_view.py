@@ -29,7 +29,7 @@ def fields(shown: Shown, *, reveal: bool) -> dict[str, object]:
     dead_letter, row = shown.dead_letter, shown.row
     return {
         "id": dead_letter.queue_message_id,
-        "message_id": dead_letter.message.message_id if dead_letter.message else None,
+        "message_id": dead_letter.message_id,
         "shape": dead_letter.shape.value,
         **{
             name: value

@@ -116,10 +116,10 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _survey(pilot: Pilot, selection: Selection) -> Survey:
-    from b2bpilot.ops.dead_letters.listing import queue_of, survey
+    from b2bpilot.ops.dead_letters.listing import survey
     from b2bpilot.ops.dead_letters.scan import ours
 
-    queue = queue_of(pilot.environment)
+    queue = pilot.environment.queue()
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         return survey(
             queue,
@@ -186,11 +186,10 @@ def _discard(
 ) -> Discarded:
     from b2bpilot.ops.dead_letters.archive import Origin
     from b2bpilot.ops.dead_letters.discard import run_discard
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
     with pilot.output.progress(f"Discarding {dead_letters(len(planned))}") as tell, pilot.table() as table:
         return run_discard(
-            receiving_queue_of(pilot.environment),
+            pilot.environment.queue(),
             journal,
             planned,
             home=pilot.runs_home,

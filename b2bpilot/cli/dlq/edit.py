@@ -16,8 +16,8 @@ from b2bpilot.cli.text.plain import one_line
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.edit import Edit
-    from b2bpilot.ops.dead_letters.received import ReceivedMessage
     from b2bpilot.ops.runs.record import RunRecord
+    from b2bpilot.pipeline.dead_letter import DeadLetter
 
 RUN = RunKind(
     typed="dlq edit",
@@ -85,17 +85,14 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     _end(pilot, record.run_id)
 
 
-def _dead_letter(pilot: Pilot, dead_letter_id: str) -> ReceivedMessage:
+def _dead_letter(pilot: Pilot, dead_letter_id: str) -> DeadLetter:
     """Return the dead letter to edit. Raises Refused when its message is completed."""
     from b2bpilot.ops.dead_letters.edit import find_dead_letter, require_editable
     from b2bpilot.ops.dead_letters.editing import row_state_of
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.inspect import identify
 
     with pilot.output.progress("Looking for the dead letter"):
-        dead_letter = find_dead_letter(
-            receiving_queue_of(pilot.environment), identify(dead_letter_id), now=pilot.now()
-        )
+        dead_letter = find_dead_letter(pilot.environment.queue(), identify(dead_letter_id), now=pilot.now())
     with pilot.table() as table:
         require_editable(dead_letter, row_state_of(dead_letter, table))
         is_known = "" if table.proof.is_proven else "Whether it is stored already is unknown: "
@@ -103,7 +100,7 @@ def _dead_letter(pilot: Pilot, dead_letter_id: str) -> ReceivedMessage:
     return dead_letter
 
 
-def _edited(pilot: Pilot, dead_letter: ReceivedMessage) -> Edit:
+def _edited(pilot: Pilot, dead_letter: DeadLetter) -> Edit:
     from b2bpilot.ops.dead_letters.edit import edited, text_for_editor
 
     return edited(dead_letter, ask_editor(text_for_editor(dead_letter), environ=pilot.environ))

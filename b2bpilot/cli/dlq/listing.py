@@ -33,12 +33,12 @@ def list_(
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.ops.dead_letters.listing import queue_of, survey
+    from b2bpilot.ops.dead_letters.listing import survey
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
     now = pilot.now()
-    queue = queue_of(pilot.environment)
+    queue = pilot.environment.queue()
     attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)
 

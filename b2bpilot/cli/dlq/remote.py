@@ -40,7 +40,6 @@ def redrive_inside_aws(
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
     from b2bpilot.ops.dead_letters import unseen
-    from b2bpilot.ops.redrive.prepare import processor_of
     from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
     from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, redriving, require_off
     from b2bpilot.pipeline.remote_run import Evidence
@@ -51,7 +50,7 @@ def redrive_inside_aws(
             hint="use the engine of this terminal for a part of it",
         )
     adopted = pilot.environment.subscribers.adopt(adopt)
-    at_once = concurrency_for(processor_of(pilot.environment), concurrency)
+    at_once = concurrency_for(pilot.environment.processor(), concurrency)
     require_off(mapping_of(pilot.environment))
     backlog, database = _stock(pilot)
     show_plan(pilot, backlog, database, concurrency=at_once, max_failures=max_failures)
@@ -113,11 +112,10 @@ RUN = RunKind(
 
 def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
     """Look at the queue, and meanwhile at the database that proves it at the end."""
-    from b2bpilot.ops.dead_letters.listing import queue_of
     from b2bpilot.ops.redrive_in_aws.proof import take_stock
     from b2bpilot.ops.table.asked import named
 
-    queue, now = queue_of(pilot.environment), pilot.now()
+    queue, now = pilot.environment.queue(), pilot.now()
     with pilot.output.progress("Looking at the dead-letter queue") as tell, ThreadPoolExecutor(1) as pool:
         naming = pool.submit(named, pilot.table)
         backlog = take_stock(
@@ -141,7 +139,6 @@ def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
 ) -> tuple[str, Outcome]:
     """Return why the run ended, and what became of the dead letters."""
-    from b2bpilot.ops.dead_letters.listing import queue_of
     from b2bpilot.ops.redrive_in_aws.proof import conclude, journal_entries
 
     try:
@@ -154,7 +151,7 @@ def _watched(
         pilot.output.notice(INTERRUPTED)
         raise
     with pilot.table() as table, pilot.output.progress("Looking at rows and queue"):
-        outcome = conclude(queue_of(pilot.environment), table, backlog, on.run, now=pilot.now())
+        outcome = conclude(pilot.environment.queue(), table, backlog, on.run, now=pilot.now())
     journal.write(*journal_entries(outcome))
     journal.finish(outcome.counts())
     return ended, outcome

@@ -153,14 +153,13 @@ def _copies(
     from b2bpilot.ops.dead_letters import copies
     from b2bpilot.ops.dead_letters.archive import Origin
     from b2bpilot.ops.dead_letters.export import Wanted
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:
         return copies.copies_from_file(
             file, spool, selection, judge=pilot.environment.subscribers.judge, now=now, most=most
         )
-    origin, queue = Origin.of(pilot.environment), receiving_queue_of(pilot.environment)
+    origin, queue = Origin.of(pilot.environment), pilot.environment.queue()
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         wanted = Wanted(
             selection=selection,
@@ -172,13 +171,11 @@ def _copies(
 
 
 def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]:
-    from b2bpilot.aws.functions import Function
     from b2bpilot.ops.redrive.local_function import local_function
 
     if local:
         return local_function(pilot.database_url)
-    name = pilot.environment.stack.processor_function_name
-    return nullcontext(Function.connect(name, access=pilot.environment.access))
+    return nullcontext(pilot.environment.processor())
 
 
 def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Iterator[Outcome]:

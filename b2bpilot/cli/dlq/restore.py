@@ -118,7 +118,6 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
 def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> RestorePlan:
     """Decide and show it. Raises Refused for dead letters of another environment."""
     from b2bpilot.ops.dead_letters.archive import Origin, require_readable
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
     from b2bpilot.ops.dead_letters.source import require_same_origin
     from b2bpilot.ops.runs.runs import records
@@ -129,7 +128,7 @@ def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> Res
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
         plan = plan_restore(
             found.path,
-            receiving_queue_of(pilot.environment),
+            pilot.environment.queue(),
             before=sent_before(runs, origin, pilot.clock),
             discarded=found.discarded,
             now=pilot.now(),
@@ -187,13 +186,13 @@ class Done:
 
 
 def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: Marks, table: AskedTable) -> Done:
-    from b2bpilot.ops.dead_letters.received import sender_of
     from b2bpilot.ops.dead_letters.restore import Restore
     from b2bpilot.ops.dead_letters.unmarking import take_back
+    from b2bpilot.ops.environment import SEND_ONCE
 
     with pilot.output.progress(f"Putting back {dead_letters(plan.to_send)}") as tell:
         restore = Restore(
-            sender=sender_of(pilot.environment),
+            sender=pilot.environment.queue(SEND_ONCE),
             journal=journal,
             observe=lambda done: tell(f"Sent {done:,} of {plan.to_send:,}"),
         )

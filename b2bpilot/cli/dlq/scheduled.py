@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 def export_scheduled(pilot: Pilot, folder: str | None) -> None:
     """Copy the dead letters that no earlier scheduled archive holds. Raises PartlyFailed when not all could be seen."""
     from b2bpilot.ops.dead_letters.archive import Origin
-    from b2bpilot.ops.dead_letters.received import receiving_queue_of
     from b2bpilot.ops.dead_letters.scheduled import export_new, folder_of, remember, require_all_seen
 
     origin = Origin.of(pilot.environment)
     place = absolute(folder) if folder else folder_of(pilot.runs_home, origin)
-    done = export_new(receiving_queue_of(pilot.environment), place, origin=origin, now=pilot.now())
+    done = export_new(pilot.environment.queue(), place, origin=origin, now=pilot.now())
     remember(pilot.runs_home, origin, place)
     _show(pilot, done)
     require_all_seen(done)

@@ -26,13 +26,12 @@ def show(
     """
     from b2bpilot.aws.logs import LogGroup
     from b2bpilot.ops.dead_letters import show as operation
-    from b2bpilot.ops.dead_letters.listing import queue_of
     from b2bpilot.ops.inspect import identify
 
     pilot = pilot_of(ctx)
     wanted = identify(dead_letter_id)
     environment, now = pilot.environment, pilot.now()
-    queue = queue_of(environment)
+    queue = environment.queue()
     with pilot.output.progress("Looking for the dead letter") as tell:
         shown = operation.show(
             queue,

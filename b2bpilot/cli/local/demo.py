@@ -71,7 +71,7 @@ def _latency(row: UserSubmission) -> str:
 def _dead_letter(dead_letter: DeadLetter) -> Row:
     columns = {
         "failure": dead_letter.failure.kind.value,
-        "message id": dead_letter.message.message_id if dead_letter.message else "-",
+        "message id": dead_letter.message_id or "-",
         "what Lambda wrote": dead_letter.failure.text or "-",
     }
     return Row(fields={}, columns=columns)

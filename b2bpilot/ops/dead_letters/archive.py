@@ -7,13 +7,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
 from b2bpilot.errors import PartlyFailed, PilotError
-from b2bpilot.ops.dead_letters.received import ReceivedMessage
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
@@ -76,14 +76,29 @@ class Archived:
         )
 
 
-def archived(dead_letter: ReceivedMessage, origin: Origin) -> Archived:
+def archived(dead_letter: DeadLetter, origin: Origin) -> Archived:
     return Archived(
         origin=origin,
         queue_message_id=dead_letter.queue_message_id,
         body=dead_letter.body,
         attributes=dead_letter.attributes,
-        system_attributes=dead_letter.system_attributes,
+        system_attributes=_system_attributes(dead_letter),
     )
+
+
+def _system_attributes(dead_letter: DeadLetter) -> dict[str, str]:
+    times = {
+        "SentTimestamp": dead_letter.sent_at,
+        "ApproximateFirstReceiveTimestamp": dead_letter.first_received_at,
+    }
+    return {
+        "ApproximateReceiveCount": str(dead_letter.receive_count),
+        **{name: _milliseconds(moment) for name, moment in times.items() if moment is not None},
+    }
+
+
+def _milliseconds(moment: datetime) -> str:
+    return str(round(moment.timestamp() * 1000))
 
 
 def digest(outgoing: Outgoing) -> str:
@@ -199,7 +214,7 @@ def require_whole(cut: str | None) -> None:
         raise PartlyFailed(f"{cut} is cut: the dead letter in it could not be read", hint=OTHER_COPY)
 
 
-def lines(dead_letters: Sequence[ReceivedMessage], origin: Origin) -> list[bytes]:
+def lines(dead_letters: Sequence[DeadLetter], origin: Origin) -> list[bytes]:
     return [line(archived(dead_letter, origin), dead_letter) for dead_letter in dead_letters]
 
 

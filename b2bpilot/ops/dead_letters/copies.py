@@ -11,7 +11,6 @@ from b2bpilot.aws.queue import Judge
 from b2bpilot.ops.dead_letters.archive import archived, dead_letters_in, require_readable
 from b2bpilot.ops.dead_letters.causes import Cause, Found
 from b2bpilot.ops.dead_letters.export import Wanted
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.scan import Scan, ours_to_process, within
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Queue, look
@@ -67,7 +66,7 @@ def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int =
         now=wanted.now,
         selection=wanted.selection,
         counts=ours_to_process,
-        visit=lambda dead_letter: spool.put(archived(whole(dead_letter), wanted.origin), dead_letter),
+        visit=lambda dead_letter: spool.put(archived(dead_letter, wanted.origin), dead_letter),
         observe=wanted.observe,
     )
     limit = wanted.selection.limit

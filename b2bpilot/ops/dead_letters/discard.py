@@ -18,7 +18,6 @@ from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.holding import BATCH, WORKERS, Holding, Queue
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
 from b2bpilot.ops.dead_letters.naming import take_named
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.selection import Selection, for_journal
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
@@ -181,9 +180,7 @@ class Discard:
         self, held: Holding, batch: Sequence[DeadLetter]
     ) -> tuple[list[Problem], dict[str, Marking]]:
         """Archive, mark, delete. What an earlier attempt archived is not archived again."""
-        new = [
-            whole(dead_letter) for dead_letter in batch if not self._is_archived(dead_letter.queue_message_id)
-        ]
+        new = [dead_letter for dead_letter in batch if not self._is_archived(dead_letter.queue_message_id)]
         self.archive.append(lines(new, self.origin))
         self.journal.write(*(entry("archived", dead_letter) for dead_letter in batch))
         marks = self._mark([Doomed.of(dead_letter) for dead_letter in batch])
@@ -295,7 +292,7 @@ def _others(dead_letter: DeadLetter) -> str:
 def _problem(dead_letter: DeadLetter, reason: str, *, is_in_queue: bool = False) -> Problem:
     return Problem(
         queue_message_id=dead_letter.queue_message_id,
-        message_id=dead_letter.message.message_id if dead_letter.message else None,
+        message_id=dead_letter.message_id,
         reason=reason,
         is_in_queue=is_in_queue,
     )

@@ -30,7 +30,6 @@ from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import take_named
-from b2bpilot.ops.dead_letters.received import ReceivedMessage, whole
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
@@ -59,7 +58,7 @@ class EditInvalid(PilotError):
 class Edit:
     """The dead letter, its inner message as an editor gets it, and what came back."""
 
-    dead_letter: ReceivedMessage
+    dead_letter: DeadLetter
     before: str
     after: str
 
@@ -73,16 +72,14 @@ class Edit:
         return [text for text in lines if not text.startswith(("---", "+++", "@@"))]
 
 
-def find_dead_letter(queue: LookQueue, dead_letter_id: str, *, now: datetime) -> ReceivedMessage:
+def find_dead_letter(queue: LookQueue, dead_letter_id: str, *, now: datetime) -> DeadLetter:
     """Return the only dead letter with this message_id or id in the queue; it is visible to everybody again.
 
     Raises NotFound, UsageError when there are several, MessageUnreadable when there is no message in it, AwsError.
     """
-    dead_letters: list[ReceivedMessage] = []
+    dead_letters: list[DeadLetter] = []
     wanted = Selection(message_ids=frozenset({dead_letter_id}))
-    seen = look(
-        queue, now=now, selection=wanted, visit=lambda dead_letter: dead_letters.append(whole(dead_letter))
-    )
+    seen = look(queue, now=now, selection=wanted, visit=dead_letters.append)
     if not dead_letters:
         told = f"no dead letter has the id {dead_letter_id}"
         if not seen.is_complete:
@@ -103,10 +100,10 @@ def find_dead_letter(queue: LookQueue, dead_letter_id: str, *, now: datetime) ->
     return dead_letter
 
 
-def require_editable(dead_letter: ReceivedMessage, state: RowState) -> None:
+def require_editable(dead_letter: DeadLetter, state: RowState) -> None:
     """Raises Refused for a message that is completed, or that a run works on, and NotOurs."""
     require_ours(dead_letter)
-    message_id = dead_letter.message.message_id if dead_letter.message else dead_letter.queue_message_id
+    message_id = dead_letter.message_id or dead_letter.queue_message_id
     if state is RowState.COMPLETED and dead_letter.owner.rows_count:
         raise Refused(
             f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
@@ -137,12 +134,12 @@ def require_ours(dead_letter: DeadLetter) -> None:
         )
 
 
-def text_for_editor(dead_letter: ReceivedMessage) -> str:
+def text_for_editor(dead_letter: DeadLetter) -> str:
     """Return the inner message as JSON for people."""
     return _pretty(json.loads(_inner(dead_letter)))
 
 
-def edited(dead_letter: ReceivedMessage, after: str) -> Edit:
+def edited(dead_letter: DeadLetter, after: str) -> Edit:
     """Check what came out of the editor. Raises EditInvalid."""
     before = text_for_editor(dead_letter)
     try:
@@ -180,13 +177,13 @@ def _unmade(found: re.Match[str]) -> str:
     return found[0][:-1] + escaped(found[0][-1])
 
 
-def _inner(dead_letter: ReceivedMessage) -> str:
+def _inner(dead_letter: DeadLetter) -> str:
     if dead_letter.event is None:
         raise MessageUnreadable(dead_letter.unreadable or "the dead letter cannot be read")
     return str(dead_letter.event["Records"][0]["Sns"]["Message"])
 
 
-def _with_inner(dead_letter: ReceivedMessage, text: str) -> str:
+def _with_inner(dead_letter: DeadLetter, text: str) -> str:
     """Return the dead letter's body around another message, in the shape that it has."""
     document = json.loads(dead_letter.body)
     if dead_letter.shape is Shape.RAW and "Records" not in document:
@@ -333,7 +330,7 @@ def is_in_queue(queue: LookQueue, new: Archived, *, now: datetime) -> bool:
     contents: list[str] = []
 
     def visit(dead_letter: DeadLetter) -> None:
-        contents.append(digest(archived(whole(dead_letter), new.origin).outgoing))
+        contents.append(digest(archived(dead_letter, new.origin).outgoing))
 
     look(queue, now=now, visit=visit)
     return digest(new.outgoing) in contents

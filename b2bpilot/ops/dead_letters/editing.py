@@ -20,18 +20,18 @@ from b2bpilot.ops.dead_letters.discard import is_to_be_marked
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, is_in_queue, replacement, was_sent
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.naming import patience_after
-from b2bpilot.ops.dead_letters.received import ReceivedMessage, receiving_queue_of, sender_of
 from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
-from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.environment import SEND_ONCE, Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.asked import ChangedTable, Table
 from b2bpilot.ops.table.row_state import RowState, row_states
+from b2bpilot.pipeline.dead_letter import DeadLetter
 
 REPLACED = {"replaced": 1}
 
 
-def row_state_of(dead_letter: ReceivedMessage, table: Table) -> RowState:
+def row_state_of(dead_letter: DeadLetter, table: Table) -> RowState:
     """Return what the database says of the dead letter's message."""
     message = asked_of(dead_letter)
     return row_states(table, [message])[message]
@@ -46,8 +46,8 @@ def replace_dead_letter(
     new = replacement(edit, origin)
     with open_archive(home, journal.run_id) as archive:
         not_replaced = Replace(
-            queue=receiving_queue_of(environment),
-            sender=sender_of(environment),
+            queue=environment.queue(),
+            sender=environment.queue(SEND_ONCE),
             journal=journal,
             archive=archive,
             marker=Marker(table=table, run_id=journal.run_id, replacement=new.dead_letter.message),
@@ -113,7 +113,7 @@ def resume_edit(
     state = record.messages.get(original.queue_message_id) or MessageState(
         queue_message_id=original.queue_message_id
     )
-    queue = receiving_queue_of(environment)
+    queue = environment.queue()
     if state.stage is Stage.DELETED:
         marker = Marker(table=table, run_id=record.run_id, replacement=new.dead_letter.message)
         _write_row(marker, journal, queue, new, now)
@@ -122,7 +122,7 @@ def resume_edit(
     with open_archive(home, record.run_id) as archive:
         not_replaced = Replace(
             queue=queue,
-            sender=sender_of(environment),
+            sender=environment.queue(SEND_ONCE),
             journal=journal,
             archive=archive,
             marker=Marker(table=table, run_id=record.run_id, replacement=new.dead_letter.message),

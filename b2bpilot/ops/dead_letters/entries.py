@@ -16,7 +16,7 @@ class Journal(Protocol):
 
 def entry(event: str, dead_letter: DeadLetter, **fields: object) -> Mapping[str, object]:
     """Return a line of the journal about one dead letter."""
-    message_id = dead_letter.message.message_id if dead_letter.message else None
+    message_id = dead_letter.message_id
     return {
         "event": event,
         "queue_message_id": dead_letter.queue_message_id,

@@ -12,7 +12,6 @@ from typing import IO
 
 from b2bpilot.errors import PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import Origin, archived
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
 from b2bpilot.ops.dead_letters.temporary_store import Spool
@@ -52,7 +51,7 @@ def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
             queue,
             now=wanted.now,
             selection=wanted.selection,
-            visit=lambda dead_letter: spool.put(archived(whole(dead_letter), wanted.origin), dead_letter),
+            visit=lambda dead_letter: spool.put(archived(dead_letter, wanted.origin), dead_letter),
             observe=wanted.observe,
         )
         target.writelines(spool.lines(dead_letter.queue_message_id for dead_letter in found.found))

@@ -8,13 +8,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.causes import Group, grouped
 from b2bpilot.ops.dead_letters.scan import Counts, every
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
-from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states
@@ -33,16 +31,6 @@ class Survey:
     database_error: str | None
     discarded: Mapping[str, int] = field(default_factory=dict)
     """How many of the messages a person discarded, by run."""
-
-
-def queue_of(environment: Environment) -> DeadLetterQueue:
-    """Return the environment's dead-letter queue. It tells of each dead letter whose it is."""
-    environment.subscribers.begin()
-    return DeadLetterQueue.connect(
-        environment.stack.dead_letter_queue_url,
-        access=environment.access,
-        judge=environment.subscribers.judge,
-    )
 
 
 def survey(

@@ -18,7 +18,6 @@ from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, dead_letters_in, digest
 from b2bpilot.ops.dead_letters.discard import Problem
 from b2bpilot.ops.dead_letters.entries import Journal
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.sweep import Queue, look
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
@@ -207,8 +206,8 @@ class _Contents:
         if self._since is None or dead_letter.sent_at is None:
             return
         if dead_letter.sent_at >= self._since - CLOCKS_DIFFER:
-            found = whole(dead_letter)
-            self._digests[digest(Outgoing(body=found.body, attributes=found.attributes))] += 1
+            contents = Outgoing(body=dead_letter.body, attributes=dead_letter.attributes)
+            self._digests[digest(contents)] += 1
 
     def take(self, entry: Archived) -> bool:
         """Tell whether the queue has such a dead letter, and use it up: each answers for one."""

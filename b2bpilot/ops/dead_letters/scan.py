@@ -115,7 +115,7 @@ def _found(dead_letter: DeadLetter, cause: Cause) -> Found:
     return Found(
         test=dead_letter.message is not None and dead_letter.message.test,
         queue_message_id=dead_letter.queue_message_id,
-        message_id=dead_letter.message.message_id if dead_letter.message else None,
+        message_id=dead_letter.message_id,
         cause=cause,
         sent_at=dead_letter.sent_at,
         redrives=dead_letter.redrives,

@@ -19,7 +19,6 @@ from typing import Any, Protocol, Self
 from b2bpilot.aws.queue_attributes import QueueAttributes
 from b2bpilot.errors import MessageUnreadable, PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, dead_letters_in
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.sweep import Look, look
 from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
 from b2bpilot.ops.dead_letters.temporary_store import Spool
@@ -133,7 +132,7 @@ def export_new(queue: Queue, folder: Path, *, origin: Origin, now: datetime) -> 
             def visit(dead_letter: DeadLetter) -> None:
                 if dead_letter.queue_message_id not in known:
                     new.add(dead_letter.queue_message_id)
-                    spool.put(archived(whole(dead_letter), origin), dead_letter)
+                    spool.put(archived(dead_letter, origin), dead_letter)
 
             found = look(queue, now=now, visit=visit)
             ids = [one.queue_message_id for one in found.found if one.queue_message_id in new]

@@ -71,7 +71,7 @@ class Selection:
     def _is_named(self, dead_letter: DeadLetter) -> bool:
         if not self.message_ids:
             return True
-        message_id = dead_letter.message.message_id if dead_letter.message else None
+        message_id = dead_letter.message_id
         return dead_letter.queue_message_id in self.message_ids or message_id in self.message_ids
 
     def _has_error(self, dead_letter: DeadLetter) -> bool:

@@ -10,15 +10,12 @@ from typing import Literal, Protocol, assert_never
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.logs import LogLine
-from b2bpilot.aws.queue import History
-from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import NotFound, PilotError
 from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.asked import has_row
 from b2bpilot.ops.dead_letters.causes import cause_of
-from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Look, look
+from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
 from b2bpilot.ops.dead_letters.timeline import Moment
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.redrive.plan import Decision, Options, decide
@@ -32,17 +29,6 @@ LOG_LINES = 100
 LONGEST_RETRIES = timedelta(hours=6)
 """Lambda keeps an event so long by default (docs/aws-facts.md#event-age)."""
 MARGIN = timedelta(minutes=1)
-
-
-class Queue(Protocol):
-    """The part of DeadLetterQueue that is used here."""
-
-    def counters(self) -> Counters: ...
-    def receive_with_history(
-        self, *, hidden_seconds: int, wait_seconds: int
-    ) -> list[tuple[DeadLetter, History]]: ...
-    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
-    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
 
 
 class Log(Protocol):
@@ -99,48 +85,31 @@ def show(
 
     `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a dead letter is shown without them, too.
     """
-    tap = _Tap(queue, wanted)
-    seen = look(tap, now=now, selection=Selection(message_ids=frozenset({wanted})), observe=observe)
-    if not tap.found:
-        raise _not_found(wanted, seen)
-    dead_letter, history = max(
-        tap.found.values(), key=lambda found: (found[0].sent_at or now, found[0].queue_message_id)
+    found: list[DeadLetter] = []
+    seen = look(
+        queue,
+        now=now,
+        selection=Selection(message_ids=frozenset({wanted})),
+        visit=found.append,
+        observe=observe,
     )
+    if not found:
+        raise _not_found(wanted, seen)
+    dead_letter = max(found, key=lambda each: (each.sent_at or now, each.queue_message_id))
     row = _row(dead_letter, table)
     tries = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
     decision = decide(dead_letter, row.state, Options(), tries=tries)
     return Shown(
         dead_letter=dead_letter,
-        others=len(tap.found) - 1,
+        others=len(found) - 1,
         group=seen.names[cause_of(dead_letter)],
         expires_at=dead_letter.sent_at + retention if dead_letter.sent_at else None,
-        timeline=timeline.of(dead_letter, history, row.row),
+        timeline=timeline.of(dead_letter, row.row),
         row=row,
         log=_log(dead_letter, log),
         decision=decision,
         redrive=_explained(decision, dead_letter, row, tries=tries),
     )
-
-
-class _Tap:
-    """A queue that keeps aside what a look receives of one message."""
-
-    def __init__(self, queue: Queue, wanted: str) -> None:
-        self.found: dict[str, tuple[DeadLetter, History]] = {}
-        self.counters, self.extend, self.release = queue.counters, queue.extend, queue.release
-        self._receive = queue.receive_with_history
-        self._wanted = wanted
-
-    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
-        dead_letters = []
-        for dead_letter, history in self._receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds):
-            dead_letters.append(dead_letter)
-            if self._wanted in (
-                dead_letter.queue_message_id,
-                dead_letter.message and dead_letter.message.message_id,
-            ):
-                self.found.setdefault(dead_letter.queue_message_id, (dead_letter, history))
-        return dead_letters
 
 
 def _not_found(wanted: str, seen: Look) -> NotFound:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from b2bpilot.aws.queue import History
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import parse_time
@@ -21,9 +20,9 @@ class Moment:
     what: str
 
 
-def of(dead_letter: DeadLetter, history: History, row: UserSubmission | None) -> list[Moment]:
+def of(dead_letter: DeadLetter, row: UserSubmission | None) -> list[Moment]:
     """Return what is known to have happened, in its order."""
-    known = [*_in_the_pipeline(dead_letter), *_in_the_queue(dead_letter, history), *_in_the_table(row)]
+    known = [*_in_the_pipeline(dead_letter), *_in_the_queue(dead_letter), *_in_the_table(row)]
     return sorted(known, key=lambda moment: moment.at)
 
 
@@ -35,14 +34,14 @@ def _in_the_pipeline(dead_letter: DeadLetter) -> Iterator[Moment]:
         yield Moment(at=max(published_at, dead_letter.message.received_at), what="published to the topic")
 
 
-def _in_the_queue(dead_letter: DeadLetter, history: History) -> Iterator[Moment]:
+def _in_the_queue(dead_letter: DeadLetter) -> Iterator[Moment]:
     if dead_letter.sent_at:
         again = f", after {many(dead_letter.redrives, 'redrive')}" if dead_letter.redrives else ""
         by = f" (the last one by run {dead_letter.redriven_by})" if dead_letter.redriven_by else ""
         yield Moment(at=dead_letter.sent_at, what=f"dead-lettered{again}{by}")
-    if history.first_received_at:
+    if dead_letter.first_received_at:
         times = "once" if dead_letter.receive_count == 1 else f"{dead_letter.receive_count} times"
-        yield Moment(at=history.first_received_at, what=f"first seen; received {times} so far")
+        yield Moment(at=dead_letter.first_received_at, what=f"first seen; received {times} so far")
 
 
 def _in_the_table(row: UserSubmission | None) -> Iterator[Moment]:

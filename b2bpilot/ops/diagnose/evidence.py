@@ -87,11 +87,11 @@ def _no_dead_letters(deployment: Deployment) -> Answer:
 
 def _survey(deployment: Deployment) -> Survey:
     """After the checks' own look: two at once would hide dead letters from each other."""
-    from b2bpilot.ops.dead_letters.listing import queue_of, survey
+    from b2bpilot.ops.dead_letters.listing import survey
     from b2bpilot.ops.dead_letters.selection import Selection
 
     dead_letters_of(deployment)
-    queue = queue_of(deployment.environment)
+    queue = deployment.environment.queue()
     return survey(
         queue,
         selection=Selection(),

@@ -100,7 +100,7 @@ def _is_about(dead_letter: DeadLetter, question: Question) -> bool:
     if question.from_number is not None:
         return Selection(from_number=question.from_number).matches(dead_letter, now=question.until)
     named = (dead_letter.queue_message_id, dead_letter.failure.request_id, sns_message_id(dead_letter))
-    message_id = dead_letter.message.message_id if dead_letter.message else None
+    message_id = dead_letter.message_id
     return message_id == question.message_id or any(one in question.ids for one in named)
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from b2bpilot.aws.functions import Function
 from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import look
@@ -64,9 +62,7 @@ class LoadTarget:
 
     def concurrency(self, *, since: datetime) -> Concurrency:
         """Ask for the function's highest number of runs at once. CloudWatch lags: what it does not have is unknown."""
-        function = Function.connect(
-            self.environment.stack.processor_function_name, access=self.environment.access
-        )
+        function = self.environment.processor()
         try:
             reserve = function.reserved_concurrency()
             most = self._most_at_once(since)
@@ -109,4 +105,4 @@ class LoadTarget:
         return found
 
     def _queue(self) -> DeadLetterQueue:
-        return queue_of(self.environment)
+        return self.environment.queue()

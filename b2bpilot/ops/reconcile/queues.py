@@ -11,7 +11,6 @@ from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.causes import owners_of
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.dead_letters.sweep import Queue, look
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.owner import Owner, Ownership
@@ -50,7 +49,7 @@ def doubts_about(message_ids: Iterable[str], queues: Queues) -> tuple[str, ...]:
 
 def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta) -> Queues:
     """Look at the dead-letter queue and ask CloudWatch about Lambda's. What does not answer is a doubt, not an error."""
-    seen = dead_letters(queue_of(environment), now=now)
+    seen = dead_letters(environment.queue(), now=now)
     function = environment.stack.processor_function_name
     held_back = waiting(environment.access, function, now=now, fresh_for=fresh_for)
     return replace(seen, doubts=(*seen.doubts, *held_back))

@@ -13,7 +13,6 @@ from b2bpilot.aws.functions import Function
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.causes import all_others
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.taking import Taken
@@ -72,10 +71,6 @@ def last_stage(via: Via, *, wait: timedelta, max_failures: float) -> str:
             return f"{stage} failures is the last, or the one after it"
         case _:
             assert_never(via)
-
-
-def processor_of(environment: Environment) -> Function:
-    return Function.connect(environment.stack.processor_function_name, access=environment.access)
 
 
 def route_of(environment: Environment, order: Order) -> Route:
@@ -193,7 +188,7 @@ def order_of(
         queue_url = environment.stack.dead_letter_queue_url
         frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
     adopted = environment.subscribers.adopt(adopt)
-    processor = processor_of(environment)
+    processor = environment.processor()
     request = Request(
         options=Options(include_completed=include_completed, include_poison=include_poison),
         rules=Rules(max_failures=max_failures),
@@ -206,7 +201,7 @@ def order_of(
         via=Via(via),
         processor=processor,
         request=request,
-        choice=Choice.of(selection, queue_of(environment), now=now),
+        choice=Choice.of(selection, environment.queue(), now=now),
         may_take_more=force or selection.limit is not None,
         frozen=frozen,
         adopted=adopted,
@@ -219,7 +214,7 @@ def prepare(
     """Return the run, ready to take its dead letters. `failed_before`: how often runs from here failed, by the dead letter's id in
     the queue. Raises AwsError."""
     return Redrive(
-        queue=queue_of(environment),
+        queue=environment.queue(),
         route=route_of(environment, order),
         table=table,
         request=order.request,

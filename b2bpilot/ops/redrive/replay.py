@@ -71,7 +71,7 @@ def replay(
             raise sent.fatal
         return Outcome(
             queue_message_id=dead_letter.queue_message_id,
-            message_id=dead_letter.message.message_id if dead_letter.message else None,
+            message_id=dead_letter.message_id,
             verdict=sent.verdict.value,
             error=sent.error,
         )

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
@@ -22,7 +21,6 @@ from b2bpilot.ops.redrive.prepare import (
     NO_LIMIT,
     Order,
     limits_for,
-    processor_of,
     reach_of,
     route_of,
 )
@@ -102,7 +100,7 @@ def prepare(
     began_at = record.began_at(clock)
     rest = Rest(record=record, choice=_choice(record, began_at))
     order = _order(environment, record, rest, now=now)
-    route, queue = route_of(environment, order), queue_of(environment)
+    route, queue = route_of(environment, order), environment.queue()
     _show_again(queue, rest)
     redrive = Redrive(
         queue=queue,
@@ -157,7 +155,7 @@ def _show_again(queue: DeadLetterQueue, rest: Rest) -> None:
 
 def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: datetime) -> Order:
     parameters = record.parameters
-    via, processor = Via(parameters["via"]), processor_of(environment)
+    via, processor = Via(parameters["via"]), environment.processor()
     request = Request(
         options=Options(
             include_completed=parameters["include_completed"], include_poison=parameters["include_poison"]

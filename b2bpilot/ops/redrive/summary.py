@@ -112,7 +112,7 @@ def summarize(
 
 def unfinished(dead_letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
     return Unfinished(
-        message_id=dead_letter.message.message_id if dead_letter.message else None,
+        message_id=dead_letter.message_id,
         queue_message_id=dead_letter.queue_message_id,
         reason=reason,
         in_queue=in_queue,

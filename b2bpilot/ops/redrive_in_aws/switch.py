@@ -14,10 +14,9 @@ from typing import Protocol
 from b2bpilot.advice import our_command
 from b2bpilot.aws.functions import Function, Invocation
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingState
-from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.prepare import Reserved, processor_of, reserve_of
+from b2bpilot.ops.redrive.prepare import Reserved, reserve_of
 from b2bpilot.ops.redrive_in_aws.watch import (
     REAL_TIME,
     Mapping,
@@ -115,7 +114,7 @@ def redriving(
     Raises UsageError, Refused while another run is on or when the function does not start, PartlyFailed when another run
     took its place, StillOn, or AwsError.
     """
-    concurrency_for(processor_of(environment), max_concurrency)
+    concurrency_for(environment.processor(), max_concurrency)
     require_start(Function.connect(environment.stack.redriver_function_name, access=environment.access))
     mapping = mapping_of(environment)
     run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest, evidence=evidence)
@@ -232,7 +231,7 @@ def mapping_of(environment: Environment) -> EventSourceMapping:
 
 
 def _running(environment: Environment, mapping: EventSourceMapping, run: RemoteRun) -> Running:
-    queue = DeadLetterQueue.connect(environment.stack.dead_letter_queue_url, access=environment.access)
+    queue = environment.queue()
     return Running(run=run, readings=watch(mapping, queue, run))
 
 

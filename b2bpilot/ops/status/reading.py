@@ -11,9 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from b2bpilot.aws.alarms import Alarm, alarms
-from b2bpilot.aws.functions import Function
 from b2bpilot.aws.logs import LogGroup
-from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
@@ -109,9 +107,7 @@ def reading(
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
     queue = Question(
         lambda: dead_letters(
-            DeadLetterQueue.connect(
-                stack.dead_letter_queue_url, access=access, judge=environment.subscribers.judge
-            ),
+            environment.queue(),
             wants_look=wanted.looks_at_dead_letters,
             now=now,
             stop=stop,
@@ -211,8 +207,7 @@ def _rejections(counted: Answer[Traffic], environment: Environment, timeouts: Ti
 
 
 def _reserved(environment: Environment) -> Reserved:
-    name = environment.stack.processor_function_name
-    return Reserved(runs=Function.connect(name, access=environment.access).reserved_concurrency())
+    return Reserved(runs=environment.processor().reserved_concurrency())
 
 
 def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:

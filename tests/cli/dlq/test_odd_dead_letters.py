@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from b2bpilot.aws.queue import History
 from b2bpilot.cli.dlq import dead_letter_view, group_view
 from b2bpilot.cli.text import plain
 from b2bpilot.ops.dead_letters import timeline
@@ -73,7 +73,7 @@ def shown(found: dict[str, Any]) -> Shown:
         others=0,
         group="G1",
         expires_at=NOW,
-        timeline=timeline.of(dead_letter, History(first_received_at=NOW, attributes={}), None),
+        timeline=timeline.of(replace(dead_letter, first_received_at=NOW), None),
         row=RowFound(),
         log=LogFound(missing="nobody asked"),
         decision=decide(dead_letter, None, Options(), tries=dead_letter.redrives),

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from b2bpilot.aws.queue import History, Outgoing, Received, Unsent
+from b2bpilot.aws.queue import Outgoing, Received, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.archive import Origin
-from b2bpilot.ops.dead_letters.received import received_message
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import message, ours, received, sns_event
@@ -155,8 +154,7 @@ class DeadLetterQueue:
         handle = f"handle-{next(self._numbers)}"
         self._handles[handle] = id_
         raw = self.messages[id_]
-        history = History(first_received_at=None, attributes=raw.get("MessageAttributes") or {})
-        return received_message(ours(read_dead_letter({**raw, "ReceiptHandle": handle})), history)
+        return ours(read_dead_letter({**raw, "ReceiptHandle": handle}))
 
 
 class SteppedJournal(Journal):

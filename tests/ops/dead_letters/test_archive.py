@@ -39,7 +39,6 @@ from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
-from b2bpilot.ops.dead_letters.received import whole
 from b2bpilot.ops.dead_letters.restore import (
     Decision,
     Restore,
@@ -489,7 +488,7 @@ def test_a_dead_letter_survives_the_file(
 
 def test_an_edited_dead_letter_is_no_dead_letter_to_restore(tmp_path: Path) -> None:
     (dead_letter,) = DeadLetterQueue([dead()]).receive(hidden_seconds=1, wait_seconds=0)
-    entry = archived(whole(dead_letter), ORIGIN)
+    entry = archived(dead_letter, ORIGIN)
     path = tmp_path / "one.jsonl"
     new = Archived(kind=REPLACEMENT, origin=ORIGIN, queue_message_id=entry.queue_message_id, body="new")
     path.write_bytes(b"".join(line(each) + b"\n" for each in (new, entry, entry)))

@@ -37,14 +37,13 @@ from b2bpilot.ops.dead_letters.edit import (
 )
 from b2bpilot.ops.dead_letters.marks import Doomed, Marker
 from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
-from b2bpilot.ops.dead_letters.received import ReceivedMessage
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.visible import EMOJI_JOINERS, one_line
 from b2bpilot.pipeline.claim import SubmissionFields
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.dead_letter import Shape, read_dead_letter
+from b2bpilot.pipeline.dead_letter import DeadLetter, Shape, read_dead_letter
 from b2bpilot.pipeline.message import PilotMessage, decode, encode
 from tests.events import message, new_sid, notification, received, sns_event
 from tests.ops.dead_letters.asked_table import NoRows, table_of
@@ -77,14 +76,14 @@ def shapes() -> list[Any]:
     ]
 
 
-def the_dead_letter(queue: DeadLetterQueue) -> ReceivedMessage:
+def the_dead_letter(queue: DeadLetterQueue) -> DeadLetter:
     return find_dead_letter(queue, next(iter(queue.messages)), now=NOW)
 
 
 MARKER = Marker(table=NoRows(), run_id="r", replacement=message())
 
 
-def changed(dead_letter: ReceivedMessage, **params: str) -> Edit:
+def changed(dead_letter: DeadLetter, **params: str) -> Edit:
     document = json.loads(text_for_editor(dead_letter))
     document["params"].update(params)
     return edited(dead_letter, json.dumps(document))

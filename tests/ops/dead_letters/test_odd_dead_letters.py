@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from b2bpilot.aws.queue import History
 from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, archived, line, read_archive
 from b2bpilot.ops.dead_letters.causes import cause_of, numbered
 from b2bpilot.ops.dead_letters.edit import edited, replacement, text_for_editor
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.received import ReceivedMessage, received_message
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.redrive.plan import Decision, Options, decide
@@ -41,11 +40,6 @@ EXPRESSIONS = [
 ]
 
 
-def whole(found: dict[str, Any]) -> ReceivedMessage:
-    attributes = found.get("MessageAttributes") or {}
-    return received_message(read_dead_letter(found), History(first_received_at=NOW, attributes=attributes))
-
-
 @given(odd_dead_letters())
 def test_every_odd_dead_letter_is_grouped_chosen_and_told_of(found: dict[str, Any]) -> None:
     dead_letter = read_dead_letter(found)
@@ -55,7 +49,7 @@ def test_every_odd_dead_letter_is_grouped_chosen_and_told_of(found: dict[str, An
         Selection(where=expression, error="boom", from_number="+1500").matches(dead_letter, now=NOW)
         expression.matches(dead_letter)
     json.dumps(entry("planned", dead_letter)).encode()
-    moments = timeline.of(dead_letter, History(first_received_at=NOW, attributes={}), None)
+    moments = timeline.of(replace(dead_letter, first_received_at=NOW), None)
     assert moments == sorted(moments, key=lambda moment: moment.at)
 
 
@@ -72,7 +66,7 @@ def test_a_redrive_leaves_every_dead_letter_that_cannot_be_read_where_it_is(foun
 
 @given(found=odd_dead_letters())
 def test_every_odd_dead_letter_survives_an_export(found: dict[str, Any], tmp_path_factory: Any) -> None:
-    dead_letter = whole(found)
+    dead_letter = read_dead_letter(found)
     path: Path = tmp_path_factory.mktemp("export") / "letters.jsonl"
     path.write_bytes(line(archived(dead_letter, ORIGIN)) + b"\n")
     (entry_,) = read_archive(path)
@@ -86,7 +80,7 @@ def test_every_odd_dead_letter_survives_an_export(found: dict[str, Any], tmp_pat
 
 @given(odd_dead_letters())
 def test_every_message_that_can_be_read_can_be_edited(found: dict[str, Any]) -> None:
-    dead_letter = whole(found)
+    dead_letter = read_dead_letter(found)
     if dead_letter.event is None:
         return
     text = text_for_editor(dead_letter).encode().decode()
@@ -131,7 +125,7 @@ def test_a_number_that_a_function_cannot_compute_does_not_match(number: str) -> 
 
 
 def test_a_file_whose_times_are_no_text_is_read_all_the_same(tmp_path: Path) -> None:
-    document = json.loads(line(archived(whole(dead()), ORIGIN)))
+    document = json.loads(line(archived(read_dead_letter(dead()), ORIGIN)))
     path = tmp_path / "letters.jsonl"
     path.write_text(json.dumps({**document, "system_attributes": {"SentTimestamp": [1]}}) + "\n")
 
@@ -141,7 +135,7 @@ def test_a_file_whose_times_are_no_text_is_read_all_the_same(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("system_attributes", ["x", [1], None])
 def test_a_file_without_attributes_is_no_export(tmp_path: Path, system_attributes: object) -> None:
-    document = json.loads(line(archived(whole(dead()), ORIGIN)))
+    document = json.loads(line(archived(read_dead_letter(dead()), ORIGIN)))
     path = tmp_path / "letters.jsonl"
     path.write_text(json.dumps({**document, "system_attributes": system_attributes}) + "\n")
 

@@ -16,7 +16,6 @@ from moto import mock_aws
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.listing import queue_of
 from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
@@ -180,7 +179,7 @@ def test_a_dead_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_on
     tmp_path: Path, staging: Environment
 ) -> None:
     everything = Choice(selection=Selection(), cause=None, now=NOW)
-    (bad,) = queue_of(staging).receive(hidden_seconds=0)
+    (bad,) = staging.queue().receive(hidden_seconds=0)
     rules = {
         "include_completed": False,
         "include_poison": False,
