@@ -16,7 +16,7 @@ from b2bpilot.pipeline.message import PilotMessage, Source, format_time
 
 HINT = (
     "such as \"failure.kind == 'timeout'\" or \"starts_with(params.From, 'whatsapp:')\"; "
-    "fields: failure.*, message.*, params.*, dead letter.*"
+    "fields: failure.*, message.*, params.*, letter.*"
 )
 
 
