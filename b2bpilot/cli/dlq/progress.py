@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.redrive.routes import SentDeadLetter
     from b2bpilot.ops.redrive.run import Watch
-    from b2bpilot.ops.redrive.stages import Handled, StageDone
+    from b2bpilot.ops.redrive.stages import StageDone
     from b2bpilot.ops.sending.pace import Pace
 
 SHOW_EVERY_SECONDS = 0.2
@@ -50,10 +51,10 @@ class RedriveDisplay:
         self._total += dead_letters
         self._more = more
 
-    def _batch(self, handled: Sequence[Handled]) -> None:
+    def _batch(self, handled: Sequence[SentDeadLetter]) -> None:
         with self._lock:
             self._sent += len(handled)
-            self._failed += sum(not one.sent.confirmed for one in handled)
+            self._failed += sum(not one.result.is_confirmed for one in handled)
             now = time.monotonic()
             if not self._live or now - self._shown < SHOW_EVERY_SECONDS:
                 return

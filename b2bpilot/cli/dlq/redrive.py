@@ -14,7 +14,7 @@ import typer
 from b2bpilot.cli.dlq import redrive_options as options
 from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, dead_letters
 from b2bpilot.cli.dlq.progress import RedriveDisplay
-from b2bpilot.cli.dlq.redrive_options import Engine, Via
+from b2bpilot.cli.dlq.redrive_options import Engine
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq.remote import redrive_inside_aws
 from b2bpilot.cli.dlq.selection import checked_selection, selection_of
@@ -24,6 +24,7 @@ from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
+from b2bpilot.ops.redrive.via import RedriveVia
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.taking import Taken
@@ -45,7 +46,7 @@ RUN = RunKind(
 def redrive(
     ctx: typer.Context,
     *,
-    via: options.VIA = Via.INVOKE,
+    via: options.VIA = RedriveVia.INVOKE,
     engine: options.ENGINE = Engine.TERMINAL,
     dry_run: DRY_RUN = False,
     plan_file: options.PLAN = None,
@@ -90,7 +91,7 @@ def redrive(
         return
     order = redriving.order_of(
         pilot.environment,
-        via=via.value,
+        via=via,
         selection=selection_of(ctx, pilot),
         plan_file=plan_file,
         include_completed=include_completed,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from b2bpilot.errors import UsageError
+from b2bpilot.ops.redrive.via import RedriveVia
 
 
 class Engine(StrEnum):
@@ -16,14 +17,8 @@ class Engine(StrEnum):
     LAMBDA = "lambda"
 
 
-class Via(StrEnum):
-    INVOKE = "invoke"
-    ASYNC = "async"
-    TOPIC = "topic"
-
-
 VIA = Annotated[
-    Via, typer.Option("--via", help="How: invoke, async or topic.", metavar="ROUTE", show_default=True)
+    RedriveVia, typer.Option("--via", help="How: invoke, async or topic.", metavar="ROUTE", show_default=True)
 ]
 ENGINE = Annotated[
     Engine,

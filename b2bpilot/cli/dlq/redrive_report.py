@@ -73,7 +73,7 @@ def _plan_fields(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redr
     return {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
-        "via": order.via.value,
+        "via": order.route.via.value,
         "database": run.table.proof.fields(),
         "cause": list(cause) if (cause := order.choice.cause) else None,
         "saw": taken.saw,
@@ -88,11 +88,13 @@ def _plan_fields(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redr
 
 
 def _plan_text(pilot: Pilot, order: Order, run: Redrive) -> list[str]:
-    from b2bpilot.ops.redrive.prepare import consequence, last_stage
+    from b2bpilot.ops.redrive.deletion import in_words
+    from b2bpilot.ops.redrive.prepare import last_stage
 
     limits, wait, database = order.request.limits, order.request.wait, run.table.proof
+    route = order.route
     proof = wait if database.is_proven else timedelta()
-    last = last_stage(order.via, wait=proof, max_failures=order.request.rules.max_failures)
+    last = last_stage(route, wait=proof, max_failures=order.request.rules.max_failures)
     pace = f"at most {many(limits.concurrency, 'call')} at once"
     if limits.rate:
         pace += f" and {limits.rate:g} {'dead letter' if limits.rate == 1 else 'dead letters'} a second"
@@ -100,7 +102,7 @@ def _plan_text(pilot: Pilot, order: Order, run: Redrive) -> list[str]:
     return [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
-        f"  route {order.via.value}: {consequence(order.via, wait=wait, is_proven=database.is_proven)}",
+        f"  route {route.via.value}: {route.does}; {in_words(route, wait, is_proven=database.is_proven)}",
         f"  {database.told()}",
         *([] if database.is_proven else [f"  {UNPROVEN}"]),
         f"  {pace}; {last}",

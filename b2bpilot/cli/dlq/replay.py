@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
     from b2bpilot.ops.dead_letters.selection import Selection
     from b2bpilot.ops.dead_letters.temporary_store import Spool
+    from b2bpilot.ops.ports import Invokable
     from b2bpilot.ops.redrive.replay import Outcome
-    from b2bpilot.ops.redrive.routes import Invokable
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from b2bpilot.ops.redrive.routes import Verdict, Via
+from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.record import Stage, entries
 from b2bpilot.ops.runs.runs import journals
+from b2bpilot.ops.sending.result import SendOutcome
 
 COMMAND = "redrive"
 LONGEST_RETENTION = timedelta(days=14)
@@ -48,7 +49,7 @@ def _is_of(path: Path, *, environment: str, account_id: str) -> bool:
     """Tell by the first line whether a run invoked the processor of the environment."""
     started = next(entries(path), {})
     is_ours = (started.get("environment"), started.get("account_id")) == (environment, account_id)
-    return is_ours and (started.get("parameters") or {}).get("via") == Via.INVOKE
+    return is_ours and (started.get("parameters") or {}).get("via") == RedriveVia.INVOKE
 
 
 def _failed(path: Path) -> set[str]:
@@ -56,4 +57,4 @@ def _failed(path: Path) -> set[str]:
     with path.open("rb") as file:
         found = [json.loads(line) for line in file if FAILED in line and line.endswith(b"\n")]
     failed = [entry for entry in found if entry.get("event") == Stage.FAILED]
-    return {entry["queue_message_id"] for entry in failed if entry.get("verdict") == Verdict.FAILED}
+    return {entry["queue_message_id"] for entry in failed if entry.get("verdict") == SendOutcome.FAILED}

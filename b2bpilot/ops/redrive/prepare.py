@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, assert_never
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.aws.functions import Function
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.causes import all_others
@@ -17,13 +15,14 @@ from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.taking import Taken
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.ports import Reserved
 from b2bpilot.ops.redrive.frozen_plan import FrozenPlan, thaw
 from b2bpilot.ops.redrive.plan import Options, Plan
-from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute, Via
+from b2bpilot.ops.redrive.routes import Route, route_to
 from b2bpilot.ops.redrive.run import WINDOW, Redrive, Request
 from b2bpilot.ops.redrive.stages import Rules
-from b2bpilot.ops.redrive.subscription_guard import Reach
 from b2bpilot.ops.redrive.summary import Summary
+from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.sending.pace import Limits
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_state import RowState, row_states
@@ -32,65 +31,23 @@ from b2bpilot.pipeline.owner import Owner
 from b2bpilot.plural import many
 
 COMMAND = "redrive"
-CONCURRENCY = {Via.INVOKE: 16, Via.ASYNC: 32, Via.TOPIC: 32}
-"""Calls at once where none were asked for: a run of the function lasts, what only accepts answers at once."""
 NO_LIMIT = 10**9
 SHARE_OF_RESERVE = 0.8
 """New messages keep coming while a redrive runs: a fifth of the function is left to them."""
 
-CONSEQUENCES = {
-    Via.INVOKE: "runs the processor now; deleted is only what it completed, the rest stays",
-    Via.ASYNC: "the processor's own queue takes the event; what fails again is a new dead letter",
-    Via.TOPIC: "publishes the message again, to every subscriber; deleted is what arrived, by its row",
-}
-UNPROVEN_TOPIC = (
-    "publishes the message again, to every subscriber; nothing is deleted, as no row can tell what arrived"
-)
-UNPROVED_TOPIC = "publishes the message again, to every subscriber; deleted is what SNS took, proven or not"
 
-
-def consequence(via: Via, *, wait: timedelta, is_proven: bool = True) -> str:
-    """Return what a route does, and when a dead letter is deleted: who does not wait for the rows cannot be told by them, nor
-    who asks a database that is not proven to be the processor's."""
-    if via is Via.TOPIC and wait and not is_proven:
-        return UNPROVEN_TOPIC
-    return UNPROVED_TOPIC if via is Via.TOPIC and not wait else CONSEQUENCES[via]
-
-
-def last_stage(via: Via, *, wait: timedelta, max_failures: float) -> str:
+def last_stage(route: Route, *, wait: timedelta, max_failures: float) -> str:
     """Return which stage ends a run. Where AWS only accepts, the rows tell, and the next stage may be under way already."""
     if max_failures >= 1:
         return "no stage is the last for its failures"
     stage = f"a stage with more than {max_failures:.0%}"
-    match via:
-        case Via.INVOKE:
-            return f"{stage} failures is the last"
-        case Via.ASYNC | Via.TOPIC if not wait:
-            return f"{stage} refused by AWS is the last"
-        case Via.ASYNC | Via.TOPIC:
-            return f"{stage} failures is the last, or the one after it"
-        case _:
-            assert_never(via)
-
-
-def route_of(environment: Environment, order: Order) -> Route:
-    match order.via:
-        case Via.INVOKE:
-            return InvokeRoute(order.processor)
-        case Via.ASYNC:
-            return AsyncRoute(order.processor)
-        case Via.TOPIC:
-            return TopicRoute(environment.topic())
-        case _:
-            assert_never(order.via)
-
-
-class Reserved(Protocol):
-    """The part of aws.functions.Function that is asked for its reserve."""
-
-    @property
-    def name(self) -> str: ...
-    def reserved_concurrency(self) -> int | None: ...
+    if route.answers:
+        return f"{stage} failures is the last"
+    return (
+        f"{stage} failures is the last, or the one after it"
+        if wait
+        else f"{stage} refused by AWS is the last"
+    )
 
 
 def reserve_of(function: Reserved) -> int | None:
@@ -107,19 +64,14 @@ def reserve_of(function: Reserved) -> int | None:
     return reserve
 
 
-def reach_of(environment: Environment, order: Order) -> Reach | None:
-    """Only what is published may reach nobody."""
-    return Reach(environment, is_proved=order.request.wait > timedelta()) if order.via is Via.TOPIC else None
-
-
-def limits_for(function: Function, via: Via, *, rate: float | None, concurrency: int | None) -> Limits:
+def limits_for(function: Reserved, route: Route, *, rate: float | None, concurrency: int | None) -> Limits:
     """Return how fast the run may go: synchronous runs stay under the function's reserve, whatever was asked for.
 
     Raises Refused when the function is paused, and AwsError.
     """
     reserve = reserve_of(function)
-    wanted = concurrency or CONCURRENCY[via]
-    if via is Via.INVOKE and reserve is not None:
+    wanted = concurrency or route.concurrency
+    if route.answers and reserve is not None:
         wanted = min(wanted, max(1, int(reserve * SHARE_OF_RESERVE)))
     return Limits(rate=rate, concurrency=wanted)
 
@@ -128,8 +80,7 @@ def limits_for(function: Function, via: Via, *, rate: float | None, concurrency:
 class Order:
     """What the operator asked for, checked. `frozen` is the plan that is applied, if one was named and exists."""
 
-    via: Via
-    processor: Function
+    route: Route
     request: Request
     choice: Choice
     may_take_more: bool
@@ -151,7 +102,7 @@ class Order:
         """What the journal keeps, so that a resumed run goes on by the same rules, with the same dead letters."""
         options, limits = self.request.options, self.request.limits
         return {
-            "via": self.via.value,
+            "via": self.route.via.value,
             "include_completed": options.include_completed,
             "include_poison": options.include_poison,
             "max_failures": self.request.rules.max_failures,
@@ -167,7 +118,7 @@ class Order:
 def order_of(
     environment: Environment,
     *,
-    via: str,
+    via: RedriveVia,
     selection: Selection,
     plan_file: Path | None,
     include_completed: bool,
@@ -188,18 +139,17 @@ def order_of(
         queue_url = environment.stack.dead_letter_queue_url
         frozen = thaw(plan_file, environment=environment.name, queue_url=queue_url)
     adopted = environment.subscribers.adopt(adopt)
-    processor = environment.processor()
+    route = route_to(environment, via, is_proved=bool(wait))
     request = Request(
         options=Options(include_completed=include_completed, include_poison=include_poison),
         rules=Rules(max_failures=max_failures),
         limit=_limit(selection.limit, force=force),
         is_limit_asked=selection.limit is not None,
         wait=wait,
-        limits=limits_for(processor, Via(via), rate=rate, concurrency=concurrency),
+        limits=limits_for(environment.processor(), route, rate=rate, concurrency=concurrency),
     )
     return Order(
-        via=Via(via),
-        processor=processor,
+        route=route,
         request=request,
         choice=Choice.of(selection, environment.queue(), now=now),
         may_take_more=force or selection.limit is not None,
@@ -215,13 +165,12 @@ def prepare(
     the queue. Raises AwsError."""
     return Redrive(
         queue=environment.queue(),
-        route=route_of(environment, order),
+        route=order.route,
         table=table,
         request=order.request,
         wanted=order.wants,
         failed_before=failed_before,
         started_at=environment.access.clock.latest(),
-        reach=reach_of(environment, order),
         is_met=order.is_met_by,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from b2bpilot.ops.dead_letters.asked import asked_of
-from b2bpilot.ops.redrive.stages import Handled
+from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_proof import (
     Proof,
@@ -49,7 +49,7 @@ class RowsJudge:
         self._waited_for: set[Asked] = set()
         self._found: dict[Asked, Proven] = {}
 
-    def unconfirmed(self, handled: Sequence[Handled], *, most: int) -> int:
+    def unconfirmed(self, handled: Sequence[SentDeadLetter], *, most: int) -> int:
         """Return how many failed again, or did not arrive within the time; as soon as they cannot be more than `most`,
         only how many failed so far."""
         asked = [asked_of(one.dead_letter) for one in handled]
@@ -59,7 +59,9 @@ class RowsJudge:
             return unwell
         return sum(_has_failed(self._found[message]) for message in asked)
 
-    def proof(self, handled: Sequence[Handled], *, observe: Observe = lambda _decided, _all: None) -> Proof:
+    def proof(
+        self, handled: Sequence[SentDeadLetter], *, observe: Observe = lambda _decided, _all: None
+    ) -> Proof:
         """Return every outcome at the end. Who had the whole time already is looked at once more."""
         open_ = [one for one in handled if asked_of(one.dead_letter) not in self._waited_for]
         self._look(open_, timeout=self._wait, observe=observe)
@@ -68,7 +70,7 @@ class RowsJudge:
 
     def _look(
         self,
-        handled: Sequence[Handled],
+        handled: Sequence[SentDeadLetter],
         *,
         timeout: timedelta,
         observe: Observe = lambda _decided, _all: None,

@@ -12,20 +12,22 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import MessageUnreadable, PartlyFailed
 from b2bpilot.ops.dead_letters.causes import Found, all_others, owners_of
 from b2bpilot.ops.dead_letters.copies import Copies
-from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.entries import entry
+from b2bpilot.ops.ports import Invokable, JournalWriter
 from b2bpilot.ops.redrive.plan import NOT_OURS as NOT_OURS_DECISIONS
 from b2bpilot.ops.redrive.plan import Decision, decision_about_owner
-from b2bpilot.ops.redrive.routes import Invokable, InvokeRoute, Verdict
+from b2bpilot.ops.redrive.routes import InvokeRoute
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.plural import many
 
-PROCESSED, FAILED = Verdict.PROCESSED.value, Verdict.FAILED.value
+PROCESSED, FAILED = SendOutcome.PROCESSED.value, SendOutcome.FAILED.value
 UNREADABLE, GONE, NOT_OURS = "unreadable", "gone", "not ours"
 IN_WORDS = {
     UNREADABLE: "cannot be read",
     NOT_OURS: "for other subscribers",
-    Verdict.UNKNOWN.value: "without an answer",
+    SendOutcome.UNKNOWN.value: "without an answer",
 }
 PAGE = 1_000
 AHEAD = 2
@@ -34,7 +36,7 @@ AHEAD = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one copy: the function's verdict, or why it was not run."""
+    """What became of one copy: the function's answer, or why it was not run."""
 
     queue_message_id: str
     message_id: str | None
@@ -46,7 +48,7 @@ class Outcome:
         return self.verdict == PROCESSED
 
 
-def write_plan(journal: Journal, chosen: Iterable[Found]) -> None:
+def write_plan(journal: JournalWriter, chosen: Iterable[Found]) -> None:
     """Journal which dead letters a run is about: what it does not come to, a resumed one does."""
     left = iter(chosen)
     while page := list(islice(left, PAGE)):
@@ -54,7 +56,12 @@ def write_plan(journal: Journal, chosen: Iterable[Found]) -> None:
 
 
 def replay(
-    dead_letters: Iterable[DeadLetter], function: Invokable, journal: Journal, *, run_id: str, workers: int
+    dead_letters: Iterable[DeadLetter],
+    function: Invokable,
+    journal: JournalWriter,
+    *,
+    run_id: str,
+    workers: int,
 ) -> Iterator[Outcome]:
     """Run the function with each dead letter and yield what it said, in the dead letters' order. All of them can be read.
 
@@ -65,14 +72,14 @@ def replay(
     def run(dead_letter: DeadLetter) -> Outcome:
         journal.write(entry("sending", dead_letter))
         (sent,) = route.send([dead_letter], run_id=run_id)
-        event = "planned" if sent.fatal else "accepted" if sent.confirmed else "failed"
-        journal.write(entry(event, dead_letter, verdict=sent.verdict.value, error=sent.error), durable=False)
+        event = "planned" if sent.fatal else "accepted" if sent.is_confirmed else "failed"
+        journal.write(entry(event, dead_letter, verdict=sent.outcome.value, error=sent.error), durable=False)
         if sent.fatal:
             raise sent.fatal
         return Outcome(
             queue_message_id=dead_letter.queue_message_id,
             message_id=dead_letter.message_id,
-            verdict=sent.verdict.value,
+            verdict=sent.outcome.value,
             error=sent.error,
         )
 
@@ -162,7 +169,7 @@ def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: s
     ]
 
 
-def note_gone(journal: Journal, missing: Sequence[Outcome], left: Mapping[str, MessageState]) -> None:
+def note_gone(journal: JournalWriter, missing: Sequence[Outcome], left: Mapping[str, MessageState]) -> None:
     """Journal why they have no result; another resume looks for them again."""
     for start in range(0, len(missing), PAGE):
         journal.write(

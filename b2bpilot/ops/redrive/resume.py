@@ -14,6 +14,7 @@ from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.redrive.deletion import DeletedWhen, deleted_when
 from b2bpilot.ops.redrive.earlier import failures
 from b2bpilot.ops.redrive.plan import ACTS, Decision, Options
 from b2bpilot.ops.redrive.prepare import (
@@ -21,12 +22,11 @@ from b2bpilot.ops.redrive.prepare import (
     NO_LIMIT,
     Order,
     limits_for,
-    reach_of,
-    route_of,
 )
-from b2bpilot.ops.redrive.routes import Route, Via
+from b2bpilot.ops.redrive.routes import Route, route_to
 from b2bpilot.ops.redrive.run import PLAN_COMPLETE, WINDOW, Redrive, Request
 from b2bpilot.ops.redrive.stages import Rules
+from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage, entries
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_state import Asked
@@ -54,10 +54,12 @@ class Rest:
         return self.choice is None or self.choice.selection.is_met_by(queue_message_ids)
 
     def sent(self, route: Route) -> dict[str, bool]:
-        """Return of each planned dead letter that may be there whether it needs no sending any more: AWS accepted it and keeps
-        it. What the topic took may have reached nobody; only its row can tell."""
+        """Return of each planned dead letter that may be there whether it needs no sending any more: AWS accepted it, and that is
+        enough to delete it. What the topic took may have reached nobody; only its row can tell."""
+        wait = timedelta(seconds=self.record.parameters["wait_seconds"])
+        is_enough = deleted_when(route, wait) is not DeletedWhen.ARRIVED
         return {
-            key: one.was_accepted and self._is_kept(route)
+            key: one.was_accepted and is_enough
             for key, one in self.record.messages.items()
             if one.stage is not Stage.DELETED
         }
@@ -82,9 +84,6 @@ class Rest:
                 hint="give the same filters to " + our_command("dlq", "redrive") + " again",
             )
 
-    def _is_kept(self, route: Route) -> bool:
-        return route.keeps or not self.record.parameters["wait_seconds"]
-
 
 def prepare(
     environment: Environment, table: Table, record: RunRecord, *, now: datetime
@@ -100,7 +99,7 @@ def prepare(
     began_at = record.began_at(clock)
     rest = Rest(record=record, choice=_choice(record, began_at))
     order = _order(environment, record, rest, now=now)
-    route, queue = route_of(environment, order), environment.queue()
+    route, queue = order.route, environment.queue()
     _show_again(queue, rest)
     redrive = Redrive(
         queue=queue,
@@ -112,7 +111,6 @@ def prepare(
         failed_before=_failed_before(record, now=clock.machine()),
         run_id=record.run_id,
         started_at=began_at,
-        reach=reach_of(environment, order),
         is_met=rest.is_met_by,
     )
     return order, redrive, rest
@@ -155,7 +153,8 @@ def _show_again(queue: DeadLetterQueue, rest: Rest) -> None:
 
 def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: datetime) -> Order:
     parameters = record.parameters
-    via, processor = Via(parameters["via"]), environment.processor()
+    wait = timedelta(seconds=parameters["wait_seconds"])
+    route = route_to(environment, RedriveVia(parameters["via"]), is_proved=bool(wait))
     request = Request(
         options=Options(
             include_completed=parameters["include_completed"], include_poison=parameters["include_poison"]
@@ -163,12 +162,13 @@ def _order(environment: Environment, record: RunRecord, rest: Rest, *, now: date
         rules=Rules(max_failures=parameters["max_failures"]),
         limit=_limit(record),
         is_limit_asked=parameters["limit"] not in (WINDOW, NO_LIMIT),
-        wait=timedelta(seconds=parameters["wait_seconds"]),
-        limits=limits_for(processor, via, rate=parameters["rate"], concurrency=parameters["concurrency"]),
+        wait=wait,
+        limits=limits_for(
+            environment.processor(), route, rate=parameters["rate"], concurrency=parameters["concurrency"]
+        ),
     )
     return Order(
-        via=via,
-        processor=processor,
+        route=route,
         request=request,
         choice=rest.choice or Choice(selection=Selection(), cause=None, now=now),
         may_take_more=True,

@@ -8,20 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.ops.dead_letters import entries
 from b2bpilot.ops.dead_letters.asked import asked_of, has_row
-from b2bpilot.ops.dead_letters.deletions import Deletions
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS, Holding, Queue
 from b2bpilot.ops.dead_letters.taking import Taken, Taker
+from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.redrive.deletion import DeletedWhen, Deletions, deleted_when
 from b2bpilot.ops.redrive.plan import Decision, Options, Plan, Planned, make_plan
 from b2bpilot.ops.redrive.proof import RowsJudge
-from b2bpilot.ops.redrive.routes import Route, Via
-from b2bpilot.ops.redrive.stages import Engine, Handled, Observe, Rules, StageDone
+from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
+from b2bpilot.ops.redrive.stages import Engine, Observe, Rules, StageDone
 from b2bpilot.ops.redrive.summary import Summary, Unfinished, summarize, unfinished
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.table.asked import Table
@@ -39,20 +40,6 @@ GONE = "its dead letter is gone from the queue"
 
 PLAN_COMPLETE = "plan complete"
 """Nothing is sent before this line is on disk: a run without it has changed nothing."""
-
-
-class Reach(Protocol):
-    """Whether what is sent gets to the processor: `look` asks AWS, `require` raises Refused or what the look raised."""
-
-    def look(self) -> None: ...
-    def require(self, dead_letters: Sequence[DeadLetter]) -> None: ...
-
-
-class Journal(entries.Journal, Protocol):
-    """A run's journal: its id is what the dead letters are marked with."""
-
-    @property
-    def run_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +87,11 @@ class Redrive:
         failed_before: Mapping[str, int] = MappingProxyType({}),
         run_id: str | None = None,
         started_at: datetime,
-        reach: Reach | None = None,
         is_met: Callable[[Iterable[str]], bool] = lambda _: False,
     ) -> None:
         """`wanted` is the selection. `known` is what an earlier attempt of this run, `run_id`, journalled: by the dead letter's
         id in the queue, whether it needs no sending any more. `failed_before` is how often earlier runs failed, by the same
-        id. Dead letters written after `started_at` are not taken. `reach` is looked at while dead letters are taken, and required of
-        every window. `is_met` tells whether no other dead letter can be meant, once these were taken, by their ids in the queue."""
+        id. Dead letters written after `started_at` are not taken. `is_met` tells whether no other dead letter can be meant, once these were taken, by their ids in the queue."""
         self.unseen = NONE_UNSEEN
         """About what SQS counts, after the last taking, that may be meant and that no receive brought."""
         self.seen: set[str] = set()
@@ -117,13 +102,12 @@ class Redrive:
         """Whose those of them are that are not ours."""
         self.request = request
         self._run_id = run_id
-        self._route = route
+        self.route = route
         self.table = table
         self._wanted = wanted
         self._known = known
         self._failed_before = failed_before
         self._started_at = started_at
-        self._reach = reach
         self._is_met = is_met
         self._held = Holding(queue)
         self._left = request.limit
@@ -193,8 +177,8 @@ class Redrive:
             taking = pool.submit(taker.take)
             try:
                 _ = self.table.proof
-                if self._reach is not None:
-                    self._reach.look()
+                if self.route.guard is not None:
+                    self.route.guard.look()
                 return taking.result()
             except BaseException:
                 taker.stop()
@@ -202,20 +186,20 @@ class Redrive:
 
     def require_reach(self, plan: Plan) -> None:
         """Raises Refused when what the plan sends would reach nobody, and AwsError."""
-        if self._reach is not None:
-            self._reach.require(plan.dead_letters(Decision.SEND))
+        if self.route.guard is not None:
+            self.route.guard.require(plan.dead_letters(Decision.SEND))
 
     def too_many_attributes(self, plan: Plan) -> int:
         """Return how many of what is published would have more attributes than SNS takes for raw delivery
         (docs/aws-facts.md#raw-delivery)."""
-        if self._route.via is not Via.TOPIC:
+        if not self.route.publishes:
             return 0
         return sum(
             attributes_on_topic(dead_letter) > MOST_ATTRIBUTES
             for dead_letter in plan.dead_letters(Decision.SEND)
         )
 
-    def run_all(self, first: tuple[Taken, Plan], journal: Journal, watch: Watch) -> Summary:
+    def run_all(self, first: tuple[Taken, Plan], journal: JournalWriter, watch: Watch) -> Summary:
         """Run the window that was confirmed and, if there is more, the ones after it under the same rules.
 
         Raises what `require_reach` raises of one of those; what was sent before it stays done.
@@ -237,7 +221,7 @@ class Redrive:
         gone, and count as new what came since."""
         return min(self.unseen.total, self._held.beside().total) if self.unseen.total else 0
 
-    def run(self, plan: Plan, journal: Journal, watch: Watch, *, more: bool = False) -> Summary:
+    def run(self, plan: Plan, journal: JournalWriter, watch: Watch, *, more: bool = False) -> Summary:
         """Send what the plan says, delete what was confirmed, and prove it by the rows. `more`: other windows follow."""
         since = self.table.now()
         self._run_id = journal.run_id
@@ -245,13 +229,13 @@ class Redrive:
             *(_planned(item) for item in plan.items), {"event": PLAN_COMPLETE, "letters": len(plan.items)}
         )
         watch.window(plan.count(Decision.SEND), more)
-        removed = self._remove(plan.dead_letters(Decision.REMOVE), journal)
-        with Deletions(self._held, journal) as deletions:
-            judge = RowsJudge(
-                self.table, since=since, wait=self.request.wait, arrived=self._deleting(deletions)
-            )
+        when = deleted_when(self.route, self.request.wait)
+        removed = self._remove(plan.dead_letters(Decision.REMOVE), journal, when)
+        with Deletions(self._held, journal, when) as deletions:
+            arrived = partial(deletions.known, DeletedWhen.ARRIVED)
+            judge = RowsJudge(self.table, since=since, wait=self.request.wait, arrived=arrived)
             handled, stopped = self._send(plan.dead_letters(Decision.SEND), journal, watch, deletions, judge)
-            proof = judge.proof([one for one in handled if one.sent.confirmed], observe=watch.proof)
+            proof = judge.proof([one for one in handled if one.result.is_confirmed], observe=watch.proof)
         summary = summarize(plan, handled, proof, deleted=deletions.deleted, stopped=stopped) + removed
         journal.write(*(_fate_entry(one, proof) for one in handled))
         return summary
@@ -303,12 +287,14 @@ class Redrive:
         ]
         return Plan(items=items)
 
-    def _remove(self, dead_letters: Sequence[DeadLetter], journal: Journal) -> Summary:
+    def _remove(
+        self, dead_letters: Sequence[DeadLetter], journal: JournalWriter, when: DeletedWhen
+    ) -> Summary:
         if not dead_letters:
             return Summary()
         journal.write(*(entry("removing", dead_letter) for dead_letter in dead_letters))
-        with Deletions(self._held, journal) as deletions:
-            deletions.put(dead_letters)
+        with Deletions(self._held, journal, when) as deletions:
+            deletions.known(DeletedWhen.COMPLETED, dead_letters)
         kept = [
             dead_letter
             for dead_letter in dead_letters
@@ -324,24 +310,23 @@ class Redrive:
     def _send(
         self,
         dead_letters: Sequence[DeadLetter],
-        journal: Journal,
+        journal: JournalWriter,
         watch: Watch,
         deletions: Deletions,
         judge: RowsJudge,
-    ) -> tuple[list[Handled], bool]:
+    ) -> tuple[list[SentDeadLetter], bool]:
         """Return what was sent, and whether a stage had too many failures."""
         engine = Engine(
             run_id=journal.run_id,
-            route=self._route,
+            route=self.route,
             journal=journal,
             deletions=deletions,
             pace=self.pace,
             rules=self.request.rules.from_stage(self._next_stage),
             judge=judge if self._is_judged_by_rows else None,
-            deletes_accepted=self._route.keeps or not self.request.wait,
             first_stage=self._next_stage,
         )
-        handled: list[Handled] = []
+        handled: list[SentDeadLetter] = []
         with closing(engine.run(dead_letters, observe=watch.batch, stopping=watch.stopping)) as stages:
             for done in stages:
                 handled += done.handled
@@ -353,13 +338,7 @@ class Redrive:
     def _is_judged_by_rows(self) -> bool:
         """What only accepts says nothing of the result, but who does not wait for the rows cannot be told by them."""
         is_waited_for = self.request.wait > timedelta() and self.table.proof.is_proven
-        return self._route.via is not Via.INVOKE and is_waited_for
-
-    def _deleting(self, deletions: Deletions) -> Callable[[Sequence[DeadLetter]], None]:
-        """Delete what arrived, on a route that keeps nothing; elsewhere it is deleted when AWS has it."""
-        if self._route.keeps or not self._is_judged_by_rows:
-            return lambda _: None
-        return deletions.put
+        return not self.route.answers and is_waited_for
 
 
 def _is_full(taken: Taken, plan: Plan, limit: int) -> bool:
@@ -383,7 +362,7 @@ def _planned(item: Planned) -> Mapping[str, object]:
     )
 
 
-def _fate_entry(one: Handled, proof: Proof) -> Mapping[str, object]:
+def _fate_entry(one: SentDeadLetter, proof: Proof) -> Mapping[str, object]:
     message = asked_of(one.dead_letter)
     return entry("proof", one.dead_letter, fate=proof.outcome(message).value, reason=proof.error(message))
 

@@ -8,27 +8,20 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from b2bpilot.ops.dead_letters.deletions import Deletions
-from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import BATCH
-from b2bpilot.ops.redrive.routes import Route, Sent, Verdict
-from b2bpilot.ops.sending.pace import Pace, PaceEnded
+from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.redrive.deletion import Deletions
+from b2bpilot.ops.redrive.proof import RowsJudge
+from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
+from b2bpilot.ops.sending.batches import send_batch
+from b2bpilot.ops.sending.pace import Pace
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 STAGES = (1, 5, 20, 100, 500)
-THROTTLE_TRIES = 8
 BARRIERS = 3
 """So many stages of a run are judged by the rows before the next one begins: a mistake shall stay small."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handled:
-    """What became of sending one dead letter."""
-
-    dead_letter: DeadLetter
-    sent: Sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +30,7 @@ class StageDone:
     confirm."""
 
     number: int
-    handled: Sequence[Handled]
+    handled: Sequence[SentDeadLetter]
     failed: int
 
 
@@ -53,15 +46,7 @@ class Rules:
         return replace(self, stages=self.stages[number - 1 :] or self.stages[-1:])
 
 
-class Judge(Protocol):
-    """Asks the rows what became of dead letters that AWS only accepted; returns when it is certain or its time is over."""
-
-    def unconfirmed(self, handled: Sequence[Handled], *, most: int) -> int:
-        """Return of how many the rows do not say that they are completed, or at work; nobody needs to know it better than
-        whether they are more than `most`."""
-
-
-Observe = Callable[[Sequence[Handled]], None]
+Observe = Callable[[Sequence[SentDeadLetter]], None]
 
 
 class Engine:
@@ -72,16 +57,14 @@ class Engine:
         *,
         run_id: str,
         route: Route,
-        journal: Journal,
+        journal: JournalWriter,
         deletions: Deletions,
         pace: Pace,
         rules: Rules,
-        deletes_accepted: bool,
-        judge: Judge | None = None,
+        judge: RowsJudge | None = None,
         first_stage: int = 1,
     ) -> None:
-        """Without a judge, or on a route that gives results, stages are judged by what the route says. What AWS only
-        accepted is deleted with `deletes_accepted`; else by the judge, when the rows show that it arrived."""
+        """Without a judge, or on a route that gives results, stages are judged by what the route says."""
         self._run_id = run_id
         self._route = route
         self._journal = journal
@@ -90,7 +73,6 @@ class Engine:
         self._rules = rules
         self._judge = judge
         self._first_stage = first_stage
-        self._deletes_accepted = deletes_accepted
         self.stopped = False
         """A stage had too many failures."""
 
@@ -137,9 +119,9 @@ class Engine:
         """Wait for the stage's last dead letter and, where there is a judge, for the rows."""
         handled = sending.handled()
         most = self._most_failures(len(handled))
-        failed = sum(not one.sent.confirmed for one in handled)
+        failed = sum(not one.result.is_confirmed for one in handled)
         if self._judge is not None:
-            accepted = [one for one in handled if one.sent.confirmed]
+            accepted = [one for one in handled if one.result.is_confirmed]
             failed += self._judge.unconfirmed(accepted, most=max(0, most - failed))
         self.stopped = self.stopped or failed > most
         return StageDone(number=sending.number, handled=handled, failed=failed)
@@ -166,53 +148,36 @@ class Engine:
             stopping()
             raise
 
-    def _watched(self, batch: Sequence[DeadLetter], observe: Observe) -> list[Handled]:
+    def _watched(self, batch: Sequence[DeadLetter], observe: Observe) -> list[SentDeadLetter]:
         handled = self._handle(batch)
         observe(handled)
         return handled
 
-    def _handle(self, batch: Sequence[DeadLetter]) -> list[Handled]:
+    def _handle(self, batch: Sequence[DeadLetter]) -> list[SentDeadLetter]:
         with self._pace.slot(len(batch)):
             self._deletions.check()
             self._journal.write(*(entry("sending", dead_letter) for dead_letter in batch))
-            sent = self._send(batch)
+            sent = send_batch(
+                batch, lambda some: self._route.send(some, run_id=self._run_id), pace=self._pace
+            )
             handled = [
-                Handled(dead_letter=dead_letter, sent=one)
+                SentDeadLetter(dead_letter=dead_letter, result=one)
                 for dead_letter, one in zip(batch, sent, strict=True)
             ]
             self._journal.write(*(_result(one) for one in handled), durable=False)
-        self._deletions.put([one.dead_letter for one in handled if self._may_delete(one.sent)])
+        self._deletions.sent(handled)
         for one in sent:
             if one.fatal:
                 raise one.fatal
         return handled
 
-    def _may_delete(self, sent: Sent) -> bool:
-        return sent.verdict is Verdict.PROCESSED or (sent.confirmed and self._deletes_accepted)
-
-    def _send(self, batch: Sequence[DeadLetter]) -> list[Sent]:
-        """Send, and send again what was throttled: a full function is no failure of the message
-        (docs/aws-facts.md#throttled-runs)."""
-        results = self._route.send(batch, run_id=self._run_id)
-        for _ in range(THROTTLE_TRIES):
-            again = [n for n, one in enumerate(results) if one.verdict is Verdict.THROTTLED]
-            if not again:
-                self._pace.succeeded()
-                break
-            try:
-                self._pace.throttled()
-            except PaceEnded:
-                break
-            answers = self._route.send([batch[n] for n in again], run_id=self._run_id)
-            for n, answer in zip(again, answers, strict=True):
-                results[n] = answer
-        return results
-
 
 class _Sending:
     """A stage that is being sent."""
 
-    def __init__(self, number: int, batches: Sequence[Future[list[Handled]]], dead_letters: int) -> None:
+    def __init__(
+        self, number: int, batches: Sequence[Future[list[SentDeadLetter]]], dead_letters: int
+    ) -> None:
         self.number = number
         self._batches = batches
         self._dead_letters = dead_letters
@@ -223,12 +188,12 @@ class _Sending:
         for batch in as_completed(self._batches):
             handled = batch.result()
             open_ -= len(handled)
-            failed += sum(not one.sent.confirmed for one in handled)
+            failed += sum(not one.result.is_confirmed for one in handled)
             if failed > most_failures or failed + open_ <= most_failures:
                 break
         return failed <= most_failures
 
-    def handled(self) -> list[Handled]:
+    def handled(self) -> list[SentDeadLetter]:
         """Wait for the last dead letter."""
         return [one for batch in self._batches for one in batch.result()]
 
@@ -249,6 +214,6 @@ def split(stage: Sequence[DeadLetter], *, workers: int) -> list[Sequence[DeadLet
     return [stage[start : start + size] for start in range(0, len(stage), size)]
 
 
-def _result(handled: Handled) -> Mapping[str, object]:
-    event = "accepted" if handled.sent.confirmed else "failed"
-    return entry(event, handled.dead_letter, verdict=handled.sent.verdict.value, error=handled.sent.error)
+def _result(handled: SentDeadLetter) -> Mapping[str, object]:
+    event = "accepted" if handled.result.is_confirmed else "failed"
+    return entry(event, handled.dead_letter, verdict=handled.result.outcome.value, error=handled.result.error)

@@ -18,7 +18,7 @@ from b2bpilot.pipeline.message import Encoded
 HINT = "see " + our_command("subscriptions") + ", or redrive with --via invoke"
 
 
-class Reach:
+class SubscriptionGuard:
     """The way from the topic to the processor: `look` at it while the dead letters are taken, `require` it of them."""
 
     def __init__(self, environment: Environment, *, is_proved: bool) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.redrive.plan import Decision, Plan
-from b2bpilot.ops.redrive.routes import Verdict
-from b2bpilot.ops.redrive.stages import Handled
+from b2bpilot.ops.redrive.routes import SentDeadLetter
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -90,7 +90,7 @@ class Summary:
 
 
 def summarize(
-    plan: Plan, handled: Sequence[Handled], proof: Proof, *, deleted: Collection[str], stopped: bool
+    plan: Plan, handled: Sequence[SentDeadLetter], proof: Proof, *, deleted: Collection[str], stopped: bool
 ) -> Summary:
     """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
     processed = [
@@ -132,17 +132,17 @@ def _reason(proof: Proof, message: Asked) -> str:
     return NOT_COMPLETED
 
 
-def _is_processed(one: Handled, proof: Proof) -> bool:
+def _is_processed(one: SentDeadLetter, proof: Proof) -> bool:
     is_unproven = proof.outcome(asked_of(one.dead_letter)) is RowOutcome.UNPROVEN
-    return one.sent.verdict is Verdict.PROCESSED and is_unproven
+    return one.result.outcome is SendOutcome.PROCESSED and is_unproven
 
 
-def _unfinished(one: Handled, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
+def _unfinished(one: SentDeadLetter, proof: Proof, deleted: Collection[str]) -> Unfinished | None:
     """None for what is completed and out of the queue."""
     message = asked_of(one.dead_letter)
     is_deleted = one.dead_letter.queue_message_id in deleted
-    if not one.sent.confirmed:
-        reason = one.sent.error or one.sent.verdict.value
+    if not one.result.is_confirmed:
+        reason = one.result.error or one.result.outcome.value
     elif _is_processed(one, proof):
         reason = "completed, as the function said; no row was asked, and SQS did not delete its dead letter"
     elif proof.outcome(message) is not RowOutcome.COMPLETED:

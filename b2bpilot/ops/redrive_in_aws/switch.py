@@ -16,7 +16,8 @@ from b2bpilot.aws.functions import Function, Invocation
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingState
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.redrive.prepare import Reserved, reserve_of
+from b2bpilot.ops.ports import Reserved
+from b2bpilot.ops.redrive.prepare import reserve_of
 from b2bpilot.ops.redrive_in_aws.watch import (
     REAL_TIME,
     Mapping,

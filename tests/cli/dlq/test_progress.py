@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from b2bpilot.cli.dlq.progress import RedriveDisplay
-from b2bpilot.ops.redrive.routes import Sent, Verdict
+from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.redrive.run import Watch
-from b2bpilot.ops.redrive.stages import Handled, StageDone
+from b2bpilot.ops.redrive.stages import StageDone
 from b2bpilot.ops.sending.pace import Limits, Pace
+from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from tests.ops.dead_letters.deployment import dead_letter
 
 
@@ -17,7 +18,7 @@ def watched(*, live: bool) -> tuple[list[str], Watch]:
 
 def test_a_stage_says_that_there_are_more_dead_letters_than_it_knows_of_until_the_last_window() -> None:
     lines, watch = watched(live=False)
-    sent = [Handled(dead_letter=dead_letter(), sent=Sent(verdict=Verdict.PROCESSED))]
+    sent = [SentDeadLetter(dead_letter=dead_letter(), result=SendResult(outcome=SendOutcome.PROCESSED))]
 
     for window, more in enumerate((True, False), start=1):
         watch.window(1_000, more)

@@ -14,9 +14,10 @@ from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.taking import Taker
 from b2bpilot.ops.redrive.plan import Decision
-from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
 from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
 from b2bpilot.ops.redrive.stages import Rules, StageDone
+from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, decisions, progress, redrive, whole
@@ -186,7 +187,7 @@ def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_th
             return super().release(dead_letters)
 
     class Slow(InvokeRoute):
-        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
             under_way.add(threading.get_ident())
             never.wait(0.05 if deployment.processed else 0)
             sent = super().send(dead_letters, run_id=run_id)
@@ -301,9 +302,9 @@ def test_a_dead_letter_that_was_not_processed_says_why_although_another_of_its_m
     deployment.waiting["twin"] = replace(first, queue_message_id="twin")
 
     class Busy(InvokeRoute):
-        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
             if dead_letters[0].queue_message_id == "twin":
-                return [Sent(verdict=Verdict.FAILED, error="another run is processing the message")]
+                return [SendResult(outcome=SendOutcome.FAILED, error="another run is processing the message")]
             return super().send(dead_letters, run_id=run_id)
 
     summary = whole(deployment, Busy(deployment), rules=Rules(stages=(1,)))

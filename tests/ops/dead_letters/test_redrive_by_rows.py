@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 from b2bpilot.errors import AwsError, PartlyFailed, Refused
 from b2bpilot.ops.redrive.prepare import require_everything_completed
 from b2bpilot.ops.redrive.proof import RowsJudge
-from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, SentDeadLetter, TopicRoute
 from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
-from b2bpilot.ops.redrive.stages import Handled, Rules
+from b2bpilot.ops.redrive.stages import Rules
+from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.ops.table.row_proof import RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, progress, redrive, whole
 from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
+from tests.ops.table.databases import UNPROVEN
 
 
 def test_what_the_topic_took_and_nobody_received_stays_in_the_queue_and_is_the_last_that_is_sent() -> None:
@@ -124,7 +126,7 @@ def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived
     abandoned = progress(id_of(one), SubmissionStatus.ABANDONED)
 
     class GivenUp(TopicRoute):
-        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
             rows.rows[id_of(one)] = abandoned
             return super().send(dead_letters, run_id=run_id)
 
@@ -154,7 +156,7 @@ def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
 
     request = Request(wait=timedelta(), limit=10**9)
     with redrive(
-        deployment, Rows(deployment), route=TopicRoute(deployment), request=request, reach=RejectsTheLast()
+        deployment, Rows(deployment), route=TopicRoute(deployment, RejectsTheLast()), request=request
     ) as run:
         first = run.take()
         with pytest.raises(Refused):
@@ -172,10 +174,30 @@ def test_a_stage_that_cannot_have_too_many_failures_any_more_is_not_waited_for()
     deployment.processed.update(id_of(one) for one in here)
     arrived: list[DeadLetter] = []
     judge = RowsJudge(Rows(deployment), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
-    handled = [Handled(dead_letter=one, sent=Sent(verdict=Verdict.ACCEPTED)) for one in dead_letters]
+    handled = [
+        SentDeadLetter(dead_letter=one, result=SendResult(outcome=SendOutcome.ACCEPTED))
+        for one in dead_letters
+    ]
 
     assert judge.unconfirmed(handled, most=1) == 0
     assert {one.queue_message_id for one in arrived} == {one.queue_message_id for one in here}
     deployment.processed[id_of(missing)] += 1
     assert judge.proof(handled).outcome(Asked(id_of(missing))) is RowOutcome.COMPLETED
     assert missing in arrived
+
+
+def test_a_row_of_a_database_that_is_not_proven_deletes_nothing_on_the_topic() -> None:
+    deployment = Deployment([dead_letter() for _ in range(12)])
+
+    class Elsewhere(Rows):
+        proof = UNPROVEN
+
+    with redrive(
+        deployment,
+        Elsewhere(deployment),
+        route=TopicRoute(deployment),
+        request=Request(wait=SOON),
+    ) as run:
+        run.run_all(run.take(), Lines(), Watch())
+
+    assert (len(deployment.processed), deployment.deleted) == (12, set())

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from b2bpilot.aws.functions import Invocation
 from b2bpilot.errors import AwsDenied, AwsError
-from b2bpilot.ops.dead_letters.deletions import Deletions
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.taking import Taker
-from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, Sent, TopicRoute, Verdict
+from b2bpilot.ops.redrive.deletion import Deletions, deleted_when
+from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
 from b2bpilot.ops.redrive.stages import Engine, Rules, StageDone, split, stages
 from b2bpilot.ops.sending.pace import Limits, Pace
+from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
 
@@ -47,7 +49,7 @@ def prepared(
     """Take all dead letters; what is not deleted is given back at the end."""
     with Holding(deployment) as held:
         dead_letters = Taker(held, wanted=lambda _: True, limit=1000).take(workers=1).dead_letters
-        with Deletions(held, journal) as deletions:
+        with Deletions(held, journal, deleted_when(route, timedelta())) as deletions:
             engine = Engine(
                 run_id="run-1",
                 route=route,
@@ -55,7 +57,6 @@ def prepared(
                 deletions=deletions,
                 pace=pace,
                 rules=rules,
-                deletes_accepted=True,
             )
             yield engine, dead_letters
 
@@ -144,7 +145,7 @@ class Slow(InvokeRoute):
         super().__init__(deployment)
         self.slow, self.go_on, self.begun = slow, threading.Event(), threading.Semaphore(0)
 
-    def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+    def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         self.begun.release(len(dead_letters))
         if self.slow & {id_of(one) for one in dead_letters}:
             assert self.go_on.wait(10)
@@ -178,7 +179,7 @@ def test_a_throttled_dead_letter_is_sent_again_and_is_no_failure() -> None:
 
     (done,) = redrive(deployment, InvokeRoute(deployment), Lines())
 
-    assert done.handled[0].sent.verdict is Verdict.PROCESSED
+    assert done.handled[0].result.outcome is SendOutcome.PROCESSED
     assert deployment.waiting == {}
 
 
@@ -188,7 +189,7 @@ def test_a_dead_letter_that_was_processed_but_not_deleted_is_not_counted_as_dele
 
     (done,) = redrive(deployment, InvokeRoute(deployment), journal)
 
-    assert done.handled[0].sent.confirmed
+    assert done.handled[0].result.is_confirmed
     assert (journal.about("accepted"), journal.about("deleted")) == (deployment.waiting.keys(), set())
 
 
@@ -233,7 +234,7 @@ def test_what_was_confirmed_is_deleted_although_the_run_is_interrupted() -> None
     deployment = Deployment([dead_letter() for _ in range(26)])
 
     class Interrupted(InvokeRoute):
-        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
             if len(deployment.processed) > 6:
                 raise KeyboardInterrupt
             return super().send(dead_letters, run_id=run_id)
@@ -284,7 +285,7 @@ def test_after_an_interruption_nothing_more_is_sent() -> None:
     told: list[str] = []
 
     class Interrupted(InvokeRoute):
-        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[Sent]:
+        def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
             if deployment.processed:
                 raise KeyboardInterrupt
             return super().send(dead_letters, run_id=run_id)

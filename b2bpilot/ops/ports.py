@@ -1,0 +1,61 @@
+"""What the use cases need of AWS, the journal and the queue: the only protocols here, so that tests can stand in for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from b2bpilot.aws.functions import Invocation
+    from b2bpilot.aws.topic import Published
+    from b2bpilot.pipeline.dead_letter import DeadLetter
+    from b2bpilot.pipeline.message import Encoded
+
+
+class Invokable(Protocol):
+    """A function: aws.functions.Function, or the handler in this process."""
+
+    def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
+    def invoke_later(self, event: Mapping[str, Any]) -> None: ...
+
+
+class Reserved(Protocol):
+    """A function that is asked for its reserve."""
+
+    @property
+    def name(self) -> str: ...
+    def reserved_concurrency(self) -> int | None: ...
+
+
+class Publisher(Protocol):
+    """A topic; result N belongs to message N."""
+
+    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
+
+
+class Throttleable(Protocol):
+    """The result of sending one thing."""
+
+    @property
+    def is_throttled(self) -> bool: ...
+
+
+class JournalWriter(Protocol):
+    """Where a run writes before it acts; returns only when the entries are on disk, or not `durable` with the kernel."""
+
+    @property
+    def run_id(self) -> str: ...
+    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
+
+
+class DeadLetterHolder(Protocol):
+    """The dead letters that a run holds; `delete` returns what SQS refused."""
+
+    def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]: ...
+
+
+class DeliveryGuard(Protocol):
+    """Whether what is published gets to the processor: `look` asks AWS, `require` raises Refused or what the look raised."""
+
+    def look(self) -> None: ...
+    def require(self, dead_letters: Sequence[DeadLetter]) -> None: ...
