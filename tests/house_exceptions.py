@@ -53,7 +53,7 @@ SHARED_NAMES = {
     "2 Proof": TO_DO,
     "4 Publisher": TO_DO,
     "2 Question": TO_DO,
-    "6 Queue": TO_DO,
+    "5 Queue": TO_DO,
     "3 Reach": TO_DO,
     "2 Reading": TO_DO,
     "2 Redrive": TO_DO,
@@ -89,7 +89,6 @@ SHARED_NAMES = {
     "4 Wanted": TO_DO,
     "2 Watch": TO_DO,
     "2 Watched": TO_DO,
-    "2 _Tap": TO_DO,
 }
 """Class names that more than one module defines, with how many do."""
 
@@ -106,7 +105,6 @@ PROTOCOLS = {
     "b2bpilot.ops.dead_letters.holding Queue": TO_DO,
     "b2bpilot.ops.dead_letters.restore Sender": TO_DO,
     "b2bpilot.ops.dead_letters.scheduled Queue": TO_DO,
-    "b2bpilot.ops.dead_letters.show Queue": TO_DO,
     "b2bpilot.ops.dead_letters.show Log": TO_DO,
     "b2bpilot.ops.dead_letters.sweep Queue": TO_DO,
     "b2bpilot.ops.dead_letters.taking Source": TO_DO,
@@ -179,7 +177,7 @@ OTHER_SENSES = {
     r"letters,? (and )?digits|letters that gsm|u\+2139, a letter": "of the alphabet",
     r"letters failure": "a column of the plan of a redrive: its field in JSON is public",
     r"to the letter": "exactly",
-    r"`letter`": "the field of an expression of --where: public",
+    r"`letter`|letter\.\*": "the field of an expression of --where: public",
     r"the outside world": "a phrase",
 }
 """Retired words that mean something else there, as patterns."""

@@ -7,6 +7,8 @@ import functools
 import re
 from collections.abc import Iterator
 
+import pytest
+
 from bench.house.sources import Module, modules, texts
 from tests import house_exceptions
 
@@ -32,6 +34,11 @@ def pattern() -> re.Pattern[str]:
 def _one(old: str, new: str) -> str:
     before = "".join(rf"(?<!{part} )" for part in new.split(f" {old}")[:-1])
     return rf"{before}\b{old}(?:{'|'.join(FORMS)})\b"
+
+
+@pytest.fixture(scope="module")
+def house() -> list[Module]:
+    return modules(texts())
 
 
 def names(module: Module) -> Iterator[str]:
@@ -67,16 +74,16 @@ def words_of(name: str) -> str:
     return " ".join(part.lower() for part in PART.findall(name))
 
 
-def test_no_name_has_a_retired_word() -> None:
-    seen = {name for module in modules(texts()) for name in names(module)}
+def test_no_name_has_a_retired_word(house: list[Module]) -> None:
+    seen = {name for module in house for name in names(module)}
 
     assert sorted(name for name in seen if list(found_in(words_of(name)))) == []
 
 
-def test_no_text_has_a_retired_word() -> None:
+def test_no_text_has_a_retired_word(house: list[Module]) -> None:
     found = [
         f"{module.path}: ...{around}..."
-        for module in modules(texts())
+        for module in house
         for text in prose(module)
         for around in found_in(text)
     ]

@@ -6,7 +6,6 @@ any more fails, too, and says so.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -19,8 +18,9 @@ LONGEST_FUNCTION = 60
 PORTS = ("b2bpilot.ops.ports", "b2bpilot.pipeline.")
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def house() -> list[Module]:
+    """Not kept any longer than this file: it is half a million objects."""
     return modules(texts())
 
 
@@ -33,40 +33,40 @@ def changed(found: Iterable[str], excepted: Mapping[str, str]) -> list[str]:
     ]
 
 
-def test_a_class_name_has_one_meaning() -> None:
-    shared = (f"{len(homes)} {name}" for name, homes in concepts.shared_names(house()).items())
+def test_a_class_name_has_one_meaning(house: list[Module]) -> None:
+    shared = (f"{len(homes)} {name}" for name, homes in concepts.shared_names(house).items())
 
     assert changed(shared, house_exceptions.SHARED_NAMES) == []
 
 
-def test_protocols_stand_with_the_ports() -> None:
+def test_protocols_stand_with_the_ports(house: list[Module]) -> None:
     elsewhere = (
         f"{module.name} {definition.name}"
-        for module, definition in concepts.classes(house())
+        for module, definition in concepts.classes(house)
         if concepts.is_protocol(definition) and not module.name.startswith(PORTS)
     )
     assert changed(elsewhere, house_exceptions.PROTOCOLS) == []
 
 
-def test_a_function_fits_on_a_screen() -> None:
+def test_a_function_fits_on_a_screen(house: list[Module]) -> None:
     long = (
         f"{module.name} {definition.name}"
-        for module, definition in concepts.functions(house())
+        for module, definition in concepts.functions(house)
         if concepts.length(definition) > LONGEST_FUNCTION
     )
     assert changed(long, house_exceptions.LONG_FUNCTIONS) == []
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_no_modules_import_each_other_in_a_circle(house: list[Module]) -> None:
     """Lazy imports count: a circle that is closed inside a function is one."""
-    circles = imports.circles(imports.graph(house(), lazy=True))
+    circles = imports.circles(imports.graph(house, lazy=True))
 
     assert changed(map(" ".join, circles), house_exceptions.CIRCLES_OF_MODULES) == []
 
 
-def test_no_folders_of_ops_import_each_other_in_a_circle() -> None:
+def test_no_folders_of_ops_import_each_other_in_a_circle(house: list[Module]) -> None:
     """A module directly in ops stands for itself."""
-    circles = imports.circles(_rooms(house()))
+    circles = imports.circles(_rooms(house))
 
     assert changed(map(" ".join, circles), house_exceptions.CIRCLES_OF_ROOMS) == []
 
