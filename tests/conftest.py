@@ -27,6 +27,7 @@ from psycopg.conninfo import make_conninfo
 from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
 from b2bpilot.pipeline.database import DatabaseManager
+from tests.clock import StillClock, no_waiting
 from tests.distribution import LongestFirst, in_order
 from tests.fuzz import examples
 from tests.moto_sqs import make_fit_for_threads
@@ -86,6 +87,13 @@ def no_connection_outlives_the_tests() -> Iterator[None]:
     gc.collect()
     connections = [found for found in gc.get_objects() if issubclass(type(found), psycopg.Connection)]
     assert [found for found in connections if not found.closed] == []
+
+
+@pytest.fixture
+def clock() -> Iterator[StillClock]:
+    """The time that the product's waits go by in this test: no wait takes any."""
+    with no_waiting() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,6 +14,7 @@ from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsError, AwsThrottled
+from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -49,7 +49,7 @@ class LogEvent:
 
 
 class LogGroup:
-    """One log group by its name. `wait` is called with the seconds between tries while AWS throttles."""
+    """One log group by its name. `pauses` are between attempts while AWS throttles, in seconds."""
 
     def __init__(
         self,
@@ -57,12 +57,10 @@ class LogGroup:
         name: str,
         *,
         pauses: Sequence[float] = PAUSES,
-        wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self.name = name
         self._client = client
         self._pauses = pauses
-        self._wait = wait
 
     @classmethod
     def of_function(
@@ -107,11 +105,11 @@ class LogGroup:
                 return
 
     def _page(self, request: dict[str, Any]) -> tuple[list[LogEvent], str | None]:
-        for pause in self._pauses:
+        for seconds in self._pauses:
             try:
                 return self._ask(request)
             except AwsThrottled:
-                self._wait(pause)
+                pause(seconds)
         return self._ask(request)
 
     def _ask(self, request: dict[str, Any]) -> tuple[list[LogEvent], str | None]:

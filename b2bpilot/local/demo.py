@@ -5,7 +5,6 @@ Every number in it is asked of the database or the queue; what does not hold end
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.libpq import pinned
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
+from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.twilio.samples import NUMBER, SENDER, Sample, sample_params
 from b2bpilot.twilio.webhook import Answer, WebhookClient
 
@@ -286,11 +286,9 @@ def _look(queue: DeadLetterQueue) -> list[DeadLetter]:
 
 def _until(look: Callable[[], Found], enough: Callable[[Found], bool], what: str) -> Found:
     """Look again and again, as an operator would: neither queue, table nor log tells anybody that something came."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not enough(found := look()):
-        if time.monotonic() > deadline:
-            raise DemonstrationFailed(f"the {what} did not appear within {WAIT_SECONDS} s")
-        time.sleep(POLL_SECONDS)
+    found = wait_until(look, enough=enough, seconds=WAIT_SECONDS, pause_seconds=POLL_SECONDS)
+    if not enough(found):
+        raise DemonstrationFailed(f"the {what} did not appear within {WAIT_SECONDS} s")
     return found
 
 

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import urllib3
@@ -16,6 +15,7 @@ from b2bpilot.local.clients import REGION
 from b2bpilot.local.emulator import ACCESS_KEY_ID, EVENTS_PATH, RUNTIME_KEY, RUNTIME_URL
 from b2bpilot.local.shell import for_a_child
 from b2bpilot.local.state import Identity
+from b2bpilot.pipeline.waiting import wait_until
 
 HOST = "127.0.0.1"
 READY_SECONDS = 120
@@ -63,14 +63,9 @@ class EmulatorProcess:
 
     def wait_until_ready(self) -> None:
         """Ask until it answers: another process says in no other way that it listens."""
-        deadline = time.monotonic() + READY_SECONDS
         with urllib3.PoolManager(retries=False) as http:
-            while not self._answers(http):
-                if self._process.poll() is not None:
-                    raise LocalEnvironmentError("the AWS emulator did not start", hint=f"see {self._log}")
-                if time.monotonic() > deadline:
-                    raise LocalEnvironmentError(f"the AWS emulator was not ready after {READY_SECONDS} s")
-                time.sleep(POLL_SECONDS)
+            if not wait_until(lambda: self._answers(http), seconds=READY_SECONDS, pause_seconds=POLL_SECONDS):
+                raise LocalEnvironmentError(f"the AWS emulator was not ready after {READY_SECONDS} s")
 
     def wait(self) -> None:
         """Return when the emulator has ended."""
@@ -86,6 +81,10 @@ class EmulatorProcess:
         try:
             return http.request("GET", f"{self.endpoint_url}/_ministack/health", timeout=1).status == 200  # noqa: PLR2004
         except urllib3.exceptions.HTTPError:
+            if self._process.poll() is not None:
+                raise LocalEnvironmentError(
+                    "the AWS emulator did not start", hint=f"see {self._log}"
+                ) from None
             return False
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from pathlib import Path
 
 import psutil
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import LocalEnvironmentError
+from b2bpilot.pipeline.waiting import wait_until
 
 LOCK_FILE = "lock"
 POLL_SECONDS = 0.05
@@ -29,17 +29,8 @@ class HomeLock:
     def acquire(self) -> None:
         """Take the lock and write our process id into it. Waits for what a killed environment left behind to end: asking again
         and again, because flock waits for ever or not at all, and a live owner is to be named at once."""
-        deadline = time.monotonic() + LEFTOVER_SECONDS
-        while not self._try():
-            pid = self._owner()
-            if pid is not None and psutil.pid_exists(pid):
-                raise LocalEnvironmentError(
-                    f"a local environment already runs here (process {pid})",
-                    hint="use it, or end it with " + our_command("local", "down"),
-                )
-            if time.monotonic() > deadline:
-                raise LocalEnvironmentError("processes of an earlier local environment do not end")
-            time.sleep(POLL_SECONDS)
+        if not wait_until(self._try_or_name, seconds=LEFTOVER_SECONDS, pause_seconds=POLL_SECONDS):
+            raise LocalEnvironmentError("processes of an earlier local environment do not end")
         os.truncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
@@ -52,15 +43,22 @@ class HomeLock:
 
     def wait_until_free(self, *, timeout_seconds: float) -> bool:
         """Try until it is free: flock waits for ever or not at all."""
-        deadline = time.monotonic() + timeout_seconds
-        while self.owner() is not None:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        return True
+        return wait_until(lambda: self.owner() is None, seconds=timeout_seconds, pause_seconds=POLL_SECONDS)
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+    def _try_or_name(self) -> bool:
+        """Raises LocalEnvironmentError that names a live owner."""
+        if self._try():
+            return True
+        pid = self._owner()
+        if pid is not None and psutil.pid_exists(pid):
+            raise LocalEnvironmentError(
+                f"a local environment already runs here (process {pid})",
+                hint="use it, or end it with " + our_command("local", "down"),
+            )
+        return False
 
     def _try(self) -> bool:
         try:

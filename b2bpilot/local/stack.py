@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from botocore.exceptions import ClientError
 from b2bpilot.aws.stack import UNRESERVED
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import LocalAws
+from b2bpilot.pipeline.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef, TagTypeDef
@@ -144,13 +144,16 @@ def _uploaded(aws: LocalAws, body: str) -> str:
 
 
 def _wait(aws: LocalAws) -> StackTypeDef:
-    deadline = time.monotonic() + DEPLOY_SECONDS
-    while time.monotonic() < deadline:
-        stack = _describe(aws)
-        if stack and not stack["StackStatus"].endswith("_IN_PROGRESS"):
-            return _deployed(stack)
-        time.sleep(POLL_SECONDS)
+    stack = wait_until(
+        lambda: _describe(aws), enough=_is_settled, seconds=DEPLOY_SECONDS, pause_seconds=POLL_SECONDS
+    )
+    if stack and _is_settled(stack):
+        return _deployed(stack)
     raise LocalEnvironmentError(f"stack {STACK_NAME} was not ready after {DEPLOY_SECONDS} s")
+
+
+def _is_settled(stack: StackTypeDef | None) -> bool:
+    return stack is not None and not stack["StackStatus"].endswith("_IN_PROGRESS")
 
 
 def _deployed(stack: StackTypeDef) -> StackTypeDef:

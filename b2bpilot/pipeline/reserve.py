@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.waiting import monotonic, wait_until
 
 Answered = Callable[[Sequence[str]], bool]
 """Tells whether the processor has had a run for each of these messages."""
@@ -44,25 +44,19 @@ class Rows(Protocol):
 class Watch:
     """Waits until the processor has answered for what was published, within the run's own time."""
 
-    def __init__(
-        self,
-        rows: Rows,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._rows, self._clock, self._sleep = rows, clock, sleep
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
         self._began_at = rows.now()
-        self._ends_at = clock() + RUN_SECONDS
+        self._ends_at = monotonic() + RUN_SECONDS
 
     def has_answered(self, message_ids: Sequence[str]) -> bool:
         """Return whether each has had its run, completed or not; False when that takes long."""
-        deadline = min(self._clock() + PATIENCE_SECONDS, self._ends_at)
-        while not all(map(self._is_answered, self._progress(message_ids))):
-            if self._clock() >= deadline:
-                return False
-            self._sleep(PAUSE_SECONDS)
-        return self._clock() < self._ends_at
+        is_answered = wait_until(
+            lambda: all(map(self._is_answered, self._progress(message_ids))),
+            seconds=min(PATIENCE_SECONDS, self._ends_at - monotonic()),
+            pause_seconds=PAUSE_SECONDS,
+        )
+        return is_answered and monotonic() < self._ends_at
 
     def _progress(self, message_ids: Sequence[str]) -> list[Progress]:
         return list(self._rows.progress_of(message_ids).values())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import ReplyError, ReplyNotSent, ReplyRefused, ReplyUnknown
+from b2bpilot.pipeline.waiting import pause
 from b2bpilot.twilio.failures import answered
 from b2bpilot.twilio.rest import TwilioAccess
 from b2bpilot.twilio.sent import never_left
@@ -41,7 +40,6 @@ class TwilioReplier:
         region: str | None = None,
         edge: str | None = None,
         http_client: HttpClient | None = None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._access = TwilioAccess(
             account_sid=account_sid,
@@ -55,17 +53,16 @@ class TwilioReplier:
         self._access.check()
         self._text = text
         self._http_client = http_client
-        self._sleep = sleep
         self._client: Client | None = None
 
     def send(self, *, to: str, from_: str) -> str:
         """Return the SID of the sent message. A 429 was not processed (docs/aws-facts.md#sending-twice) and is tried
         again, a few times."""
-        for pause in PAUSES_SECONDS:
+        for seconds in PAUSES_SECONDS:
             try:
                 return self._create(to=to, from_=from_)
             except _Throttled:
-                self._sleep(pause)
+                pause(seconds)
         return self._create(to=to, from_=from_)
 
     def _create(self, *, to: str, from_: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 
 from b2bpilot.pipeline.clock import HostClock
+from b2bpilot.pipeline.waiting import monotonic, pause
 
 SILENT = logging.Logger("b2bpilot.twilio", logging.CRITICAL + 1)  # noqa: LOG001  # the SDK's own one logs numbers
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -64,41 +63,35 @@ class Patient:
 
     is_async = False
 
-    def __init__(
-        self,
-        sender: Sender,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._sender, self._clock, self._sleep = sender, clock, sleep
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
         self._not_before = 0.0
         self._changed = threading.Lock()
 
     def request(self, method: str, url: str, **rest: Any) -> Any:
-        for attempt, pause in enumerate(PAUSES_SECONDS):
+        for attempt, seconds in enumerate(PAUSES_SECONDS):
             self._wait()
             try:
                 response = self._sender.request(method, url, **rest)
             except requests.RequestException:
                 if method != "GET" or attempt >= ATTEMPTS_TO_CONNECT - 1:
                     raise
-                self._hold(pause)
+                self._hold(seconds)
                 continue
             if not _is_worth_another(method, response.status_code):
                 return response
-            self._hold(max(pause, _asked_pause(response.headers)))
+            self._hold(max(seconds, _asked_pause(response.headers)))
         self._wait()
         return self._sender.request(method, url, **rest)
 
     def _hold(self, seconds: float) -> None:
         with self._changed:
-            self._not_before = max(self._not_before, self._clock() + min(seconds, LONGEST_PAUSE_SECONDS))
+            self._not_before = max(self._not_before, monotonic() + min(seconds, LONGEST_PAUSE_SECONDS))
 
     def _wait(self) -> None:
-        remaining = self._not_before - self._clock()
+        remaining = self._not_before - monotonic()
         if remaining > 0:
-            self._sleep(remaining)
+            pause(remaining)
 
 
 def located(url: str, api_url: str | None) -> str:

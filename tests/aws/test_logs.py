@@ -14,6 +14,7 @@ from b2bpilot.aws.logs import FULL_PAGE, LogGroup, LogGroupMissing
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import AwsThrottled
 from tests.aws.conftest import REGION
+from tests.clock import StillClock
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 10, 9, 12, tzinfo=UTC)
@@ -50,7 +51,7 @@ def test_a_group_that_is_not_there_is_told_from_other_failures(access: AwsAccess
 
 
 class Scripted:
-    """A log group whose answers are given; it keeps what it was made to wait."""
+    """A log group whose answers are given."""
 
     def __init__(self) -> None:
         client = AwsAccess(region=REGION, access_key_id="a", secret_access_key="b").client(
@@ -58,8 +59,7 @@ class Scripted:
         )
         self.stub = Stubber(client)
         self.stub.activate()
-        self.waited: list[float] = []
-        self.group = LogGroup(client, "/aws/lambda/f", pauses=(1.0, 2.0), wait=self.waited.append)
+        self.group = LogGroup(client, "/aws/lambda/f", pauses=(1.0, 2.0))
 
     def answers(self, *events: tuple[str, int], token: str | None = None, **asked: Any) -> None:
         document: dict[str, Any] = {
@@ -96,14 +96,15 @@ def test_a_page_is_asked_for_when_it_is_needed() -> None:
     log.stub.assert_no_pending_responses()
 
 
-def test_a_throttled_call_is_tried_again_after_longer_and_longer_pauses() -> None:
+def test_a_throttled_call_is_tried_again_after_longer_and_longer_pauses(clock: StillClock) -> None:
     log = Scripted()
     log.throttles()
     log.throttles()
     log.answers(("a", 1))
-    assert (log.read(), log.waited) == (["a"], [1.0, 2.0])
+    assert (log.read(), clock.pauses) == (["a"], [1.0, 2.0])
 
 
+@pytest.mark.usefixtures("clock")
 def test_throttling_without_an_end_is_an_error() -> None:
     log = Scripted()
     for _ in range(3):

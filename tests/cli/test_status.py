@@ -16,6 +16,7 @@ from b2bpilot.aws.stack import describe
 from b2bpilot.cli.output import Line, Output
 from b2bpilot.ops.verify.alarm_table import ALARMS
 from tests.cli.conftest import Run, Staging, client
+from tests.clock import StillClock
 
 ENV = ("-e", "staging")
 
@@ -237,33 +238,25 @@ def test_options_that_cannot_be_used_are_refused(
 
 
 def test_watching_prints_one_reading_below_the_other_and_ends_with_0_at_ctrl_c(
-    run: Run, queue: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, queue: str, clock: StillClock
 ) -> None:
-    interrupt_after(2, monkeypatch)
+    interrupt_after(2, clock)
     result = run("status", *ENV, "--watch", "--interval", "1s")
     assert result.exit_code == 0
     assert result.stdout.count("environment staging") == 2
     assert "\x1b" not in result.stdout
 
 
-def test_watching_gives_a_program_one_line_a_reading(
-    run: Run, queue: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupt_after(2, monkeypatch)
+def test_watching_gives_a_program_one_line_a_reading(run: Run, queue: str, clock: StillClock) -> None:
+    interrupt_after(2, clock)
     lines = run("status", *ENV, "--watch", "--interval", "1s", "-o", "jsonl").lines
     assert [line["status"]["environment"] for line in lines] == ["staging", "staging"]
     assert {line["schema_version"] for line in lines} == {1}
 
 
-def interrupt_after(readings: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupt_after(readings: int, clock: StillClock) -> None:
     """Press Ctrl-C while the command waits for its next reading."""
-    waited = iter(range(readings))
-
-    def wait(_: float) -> None:
-        if next(waited) == readings - 1:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr("b2bpilot.cli.status.command.sleep", wait)
+    clock.at[readings] = lambda: signal.raise_signal(signal.SIGINT)
 
 
 def test_sparklines_are_ascii_where_stdout_knows_no_more() -> None:

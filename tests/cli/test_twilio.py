@@ -27,6 +27,9 @@ DEAD_LETTERS = OUTPUTS["DeadLetterQueueUrl"].rpartition("/")[2]
 NUMBER, OTHER, SENDER = "+15005550009", "+15005550008", "+15005550006"
 
 
+pytestmark = pytest.mark.usefixtures("clock")
+
+
 @pytest.fixture
 def double() -> Iterator[TwilioDouble]:
     with running_double(datetime.now(UTC)) as found:
@@ -47,8 +50,6 @@ def account(
     monkeypatch.setenv("TWILIO_API_URL", double.url)
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
-    monkeypatch.setattr("b2bpilot.ops.cutover.writing.PAUSE_SECONDS", 0.0)
 
 
 def use_token(staging: Staging, database_url: str, token: str) -> None:

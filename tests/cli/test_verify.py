@@ -17,6 +17,7 @@ from b2bpilot.cli.verify.junit import document
 from b2bpilot.ops.verify.check import Result as CheckResult
 from b2bpilot.ops.verify.check import Severity, Status
 from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
+from tests.clock import StillClock
 from tests.ops.verify.deployments import NOW, check
 
 DATABASE = ("--only", "database")
@@ -235,15 +236,11 @@ def test_production_that_is_not_there_is_told_before_anything_is_asked(run: Run,
 
 
 def test_an_environment_that_is_not_there_yet_is_waited_for(
-    run: Run, staging: Staging, monkeypatch: pytest.MonkeyPatch
+    run: Run, staging: Staging, clock: StillClock
 ) -> None:
     """The deploy ends while the command pauses."""
-    deploys = iter([{**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn}])
-
-    def pause(_: float) -> None:
-        create_stack("new", next(deploys))
-
-    monkeypatch.setattr("b2bpilot.cli.verify.verify_run.sleep", pause)
+    outputs = {**OUTPUTS, "TopicArn": staging.topic_arn, "SecretArn": staging.secret_arn}
+    clock.at[1] = lambda: create_stack("new", outputs)
     found = run("verify", "-e", "new", "--only", "B2B010", "--wait", "10m")
 
     assert found.exit_code == 0

@@ -9,16 +9,16 @@ import pytest
 
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.reserve import PATIENCE_SECONDS, RUN_SECONDS, Watch
+from tests.clock import StillClock
 
 BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 class Table:
-    """Rows that change with each look; a clock that goes on while somebody sleeps."""
+    """Rows that change with each look."""
 
     def __init__(self, *looks: tuple[SubmissionStatus | str, timedelta]) -> None:
         self.looks = list(looks)
-        self.seconds = 0.0
 
     def now(self) -> datetime:
         return BEGAN
@@ -28,10 +28,7 @@ class Table:
         return {id_: progress(id_, status, BEGAN + age) for id_ in message_ids}
 
     def watch(self) -> Watch:
-        return Watch(self, clock=lambda: self.seconds, sleep=self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+        return Watch(self)
 
 
 def progress(message_id: str, status: SubmissionStatus | str, at: datetime) -> Progress:
@@ -52,28 +49,30 @@ LATER, EARLIER = timedelta(seconds=1), timedelta(hours=-1)
 @pytest.mark.parametrize(
     "ended", [SubmissionStatus.COMPLETED, SubmissionStatus.FAILED, SubmissionStatus.ABANDONED]
 )
-def test_a_message_is_waited_for_until_its_run_has_ended_whichever_way(ended: SubmissionStatus) -> None:
+def test_a_message_is_waited_for_until_its_run_has_ended_whichever_way(
+    ended: SubmissionStatus, clock: StillClock
+) -> None:
     table = Table((SubmissionStatus.FAILED, EARLIER), (SubmissionStatus.PROCESSING, LATER), (ended, LATER))
 
     assert table.watch().has_answered(["a"])
-    assert 0 < table.seconds < 1
+    assert 0 < clock.now < 1
 
 
 @pytest.mark.parametrize(
     "look", [(SubmissionStatus.FAILED, EARLIER), (SubmissionStatus.PROCESSING, LATER)], ids=["waits", "runs"]
 )
 def test_a_processor_that_does_not_answer_is_not_waited_for_long(
-    look: tuple[SubmissionStatus, timedelta],
+    look: tuple[SubmissionStatus, timedelta], clock: StillClock
 ) -> None:
     table = Table(look)
 
     assert not table.watch().has_answered(["a"])
-    assert table.seconds == pytest.approx(PATIENCE_SECONDS, abs=0.2)
+    assert clock.now == pytest.approx(PATIENCE_SECONDS, abs=0.2)
 
 
-def test_a_run_does_not_publish_for_longer_than_its_own_time() -> None:
+def test_a_run_does_not_publish_for_longer_than_its_own_time(clock: StillClock) -> None:
     table = Table((SubmissionStatus.COMPLETED, LATER))
     watch = table.watch()
-    table.seconds = RUN_SECONDS
+    clock.now = RUN_SECONDS
 
     assert not watch.has_answered(["a"])

@@ -13,6 +13,9 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from b2bpilot.errors import ReplyNotSent, ReplyRefused, ReplyUnknown
 from b2bpilot.twilio.replies import TokenRefused, TwilioReplier
+from tests.clock import StillClock
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 TO, FROM = "+15005550006", "+15005550001"
 CREATED = Response(201, json.dumps({"sid": "SM1", "status": "queued"}))
@@ -38,16 +41,14 @@ def refusal(status: int, code: int | None = None) -> Response:
     return Response(status, json.dumps({"status": status, "code": code, "message": text}))
 
 
-def replier(wire: Wire, slept: list[float]) -> TwilioReplier:
-    return TwilioReplier(
-        account_sid="AC1", auth_token="token", text="Thank you!", http_client=wire, sleep=slept.append
-    )
+def replier(wire: Wire) -> TwilioReplier:
+    return TwilioReplier(account_sid="AC1", auth_token="token", text="Thank you!", http_client=wire)
 
 
 def test_a_reply_goes_from_our_number_to_the_sender() -> None:
     wire = Wire(CREATED)
 
-    assert replier(wire, []).send(to=TO, from_=FROM) == "SM1"
+    assert replier(wire).send(to=TO, from_=FROM) == "SM1"
 
     (request,) = wire.requests
     assert request["method"] == "POST"
@@ -55,18 +56,18 @@ def test_a_reply_goes_from_our_number_to_the_sender() -> None:
     assert request["data"] == {"To": TO, "From": FROM, "Body": "Thank you!"}
 
 
-def test_too_many_requests_is_tried_again_with_growing_pauses() -> None:
-    wire, slept = Wire(refusal(429, 20429), refusal(429, 20429), CREATED), list[float]()
+def test_too_many_requests_is_tried_again_with_growing_pauses(clock: StillClock) -> None:
+    wire = Wire(refusal(429, 20429), refusal(429, 20429), CREATED)
 
-    assert replier(wire, slept).send(to=TO, from_=FROM) == "SM1"
-    assert slept == [0.5, 1.0]
+    assert replier(wire).send(to=TO, from_=FROM) == "SM1"
+    assert clock.pauses == [0.5, 1.0]
 
 
 def test_too_many_requests_for_long_was_not_sent() -> None:
-    wire, slept = Wire(*[refusal(429, 20429)] * 4), list[float]()
+    wire = Wire(*[refusal(429, 20429)] * 4)
 
     with pytest.raises(ReplyNotSent, match="429, error 20429"):
-        replier(wire, slept).send(to=TO, from_=FROM)
+        replier(wire).send(to=TO, from_=FROM)
     assert len(wire.requests) == 4
 
 
@@ -99,7 +100,7 @@ def test_an_answer_is_judged_once_and_its_text_names_nobody(
     wire = Wire(answer)
 
     with pytest.raises(error) as raised:
-        replier(wire, []).send(to=TO, from_=FROM)
+        replier(wire).send(to=TO, from_=FROM)
 
     assert type(raised.value) is error
     assert TO not in str(raised.value)

@@ -21,6 +21,7 @@ from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmissio
 from b2bpilot.pipeline.processing import process
 from b2bpilot.twilio.replies import TwilioReplier
 from b2bpilot.twilio.samples import Sample, sample_params
+from tests.clock import StillClock
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number
 
 OURS, SENDER = "+15005550009", "+15005550006"
@@ -66,14 +67,13 @@ def database(database_url: str) -> Iterator[Mortal]:
 
 
 @pytest.fixture
-def replier(double: TwilioDouble) -> TwilioReplier:
+def replier(double: TwilioDouble, clock: StillClock) -> TwilioReplier:
     add_number(double, OURS)
     return TwilioReplier(
         account_sid=ACCOUNT_SID,
         auth_token=TOKEN,
         text="Thank you!",
         api_url=double.url,
-        sleep=lambda _: None,
     )
 
 

@@ -9,6 +9,7 @@ import requests
 from twilio.http.response import Response
 
 from b2bpilot.twilio.transport import PAUSES_SECONDS, Patient, located
+from tests.clock import StillClock
 
 
 class Wire:
@@ -26,52 +27,33 @@ class Wire:
         return answer
 
 
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-def patient(wire: Wire, clock: Clock) -> Patient:
-    return Patient(wire, clock=clock, sleep=clock.sleep)
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 OK, THROTTLED, BROKEN = Response(200, "{}"), Response(429, "{}"), Response(503, "{}")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_throttling_is_waited_out_with_growing_pauses(method: str) -> None:
-    wire, clock = Wire(THROTTLED, THROTTLED, THROTTLED, OK), Clock()
+def test_throttling_is_waited_out_with_growing_pauses(method: str, clock: StillClock) -> None:
+    wire = Wire(THROTTLED, THROTTLED, THROTTLED, OK)
 
-    assert patient(wire, clock).request(method, "https://x").status_code == 200
-    assert clock.slept == [0.5, 1.0, 2.0]
+    assert Patient(wire).request(method, "https://x").status_code == 200
+    assert clock.pauses == [0.5, 1.0, 2.0]
 
 
 def test_throttling_that_does_not_end_is_an_answer_in_the_end() -> None:
-    wire, clock = Wire(*[THROTTLED] * 9), Clock()
+    wire = Wire(*[THROTTLED] * 9)
 
-    assert patient(wire, clock).request("GET", "https://x").status_code == 429
+    assert Patient(wire).request("GET", "https://x").status_code == 429
     assert wire.asked == len(PAUSES_SECONDS) + 1
 
 
-def test_twilio_may_ask_for_a_longer_pause_but_not_for_an_hour() -> None:
-    wire, clock = (
-        Wire(Response(429, "{}", {"Retry-After": "7"}), Response(429, "", {"Retry-After": "3600"}), OK),
-        Clock(),
-    )
+def test_twilio_may_ask_for_a_longer_pause_but_not_for_an_hour(clock: StillClock) -> None:
+    wire = Wire(Response(429, "{}", {"Retry-After": "7"}), Response(429, "", {"Retry-After": "3600"}), OK)
 
-    patient(wire, clock).request("GET", "https://x")
+    Patient(wire).request("GET", "https://x")
 
-    assert clock.slept == [7.0, 30.0]
+    assert clock.pauses == [7.0, 30.0]
 
 
 @pytest.mark.parametrize("failure", [BROKEN, requests.ConnectionError(), requests.ReadTimeout()])
@@ -80,26 +62,25 @@ def test_what_changes_something_is_never_sent_twice_after_a_failure(failure: Res
 
     if isinstance(failure, Exception):
         with pytest.raises(requests.RequestException):
-            patient(wire, Clock()).request("POST", "https://x")
+            Patient(wire).request("POST", "https://x")
     else:
-        assert patient(wire, Clock()).request("POST", "https://x").status_code == 503
+        assert Patient(wire).request("POST", "https://x").status_code == 503
     assert wire.asked == 1
 
 
 @pytest.mark.parametrize("failure", [BROKEN, requests.ConnectionError(), requests.ReadTimeout()])
 def test_what_only_reads_is_asked_again_after_a_failure(failure: Response | Exception) -> None:
-    assert patient(Wire(failure, OK), Clock()).request("GET", "https://x").status_code == 200
+    assert Patient(Wire(failure, OK)).request("GET", "https://x").status_code == 200
 
 
-def test_a_pause_is_for_everybody() -> None:
-    clock = Clock()
-    shared = patient(Wire(THROTTLED, OK, OK), clock)
+def test_a_pause_is_for_everybody(clock: StillClock) -> None:
+    shared = Patient(Wire(THROTTLED, OK, OK))
     shared.request("GET", "https://x")
     clock.now -= 0.2
 
     shared.request("GET", "https://x")
 
-    assert clock.slept == [0.5, pytest.approx(0.2)]
+    assert clock.pauses == [0.5, pytest.approx(0.2)]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import AwsThrottled, AwsUnreachable, UsageError
+from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
     from b2bpilot.ops.logs.entry import LogEntry
@@ -120,7 +120,7 @@ def _follow(pilot: Pilot, follower: Follower, *, reveal: bool) -> None:
             _show(pilot, follower.new(), reveal=reveal)
         except (AwsThrottled, AwsUnreachable) as exc:
             pilot.output.notice(f"{exc}; trying again")
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
 
 
 def _show(pilot: Pilot, found: Iterable[LogEntry], *, reveal: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ from b2bpilot.cli.output import Line
 from b2bpilot.cli.status.sparkline import ASCII, BLOCKS
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
     from b2bpilot.ops.status.finding import Finding
@@ -105,7 +105,7 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
         with pilot.output.screen() as draw:
             for reading in readings(lambda wanted: _look(pilot, wanted), wanted, clock=pilot.machine):
                 _show(pilot, reading, draw)
-                sleep(interval.total_seconds())
+                pause(interval.total_seconds())
     except KeyboardInterrupt:
         return
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from time import sleep
 from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
@@ -163,7 +162,6 @@ def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[R
         wait=request.wait,
         strict=request.strict,
         observe=lambda results, left: tell(waiting_line(results, left)),
-        pause=sleep,
     )
 
 

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import time
-
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, Chosen, astray, changes, choose
 from b2bpilot.ops.cutover.route import Route, routes
 from b2bpilot.ops.cutover.switch import STEADY
+from b2bpilot.pipeline.waiting import pause
 from b2bpilot.twilio.rest import Twilio
 
 
@@ -21,7 +20,7 @@ def plan(
     """
     for place in range(STEADY):
         if place:
-            time.sleep(writing.PAUSE_SECONDS)
+            pause(writing.PAUSE_SECONDS)
         chosen = choose(routes(twilio), number=number, service=service)
         needed = [each for each in changes(chosen, url=url, fallback_url=fallback_url) if each.is_needed]
         if needed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from b2bpilot.ops.cutover.route import Level
 from b2bpilot.ops.cutover.writing import make, name_of, read
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
 from b2bpilot.ops.runs.runs import records
+from b2bpilot.pipeline.waiting import pause
 from b2bpilot.twilio.failures import TwilioFailed, TwilioNotFound
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.webhook_setting import WebhookSetting
@@ -134,7 +134,7 @@ def _shown_now(twilio: Twilio, changes: Sequence[Change]) -> dict[str, WebhookSe
         odd = [each for each in changes if shown[each.sid] != each.before]
         if not odd:
             break
-        time.sleep(writing.PAUSE_SECONDS)
+        pause(writing.PAUSE_SECONDS)
         shown |= {each.sid: read(twilio, each) for each in odd}
     return shown
 

@@ -7,7 +7,6 @@ and a write without an answer is unknown until it was seen twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -15,6 +14,7 @@ from typing import assert_never
 from b2bpilot.advice import Words
 from b2bpilot.ops.cutover.change import Change
 from b2bpilot.ops.cutover.route import Level
+from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.plural import many
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.numbers import application, number, set_application_webhook, set_number_webhook
@@ -71,22 +71,22 @@ def read(twilio: Twilio, change: Change) -> WebhookSetting:
 
 def look_again(look: Callable[[], bool], *, enough: int) -> Looks:
     """Look until it was so `enough` times in a row, or for some seconds. A look that fails twice is the end of it."""
-    in_a_row = count = failed = 0
+    looks = in_a_row = count = failed = 0
     failure = None
-    until = time.monotonic() + LOOKS * PAUSE_SECONDS
-    for place in range(LOOKS):
-        if place:
-            time.sleep(PAUSE_SECONDS)
+
+    def is_over() -> bool:
+        nonlocal looks, in_a_row, count, failed, failure
+        looks += 1
         try:
             in_a_row = in_a_row + 1 if look() else 0
             count, failed = count + 1, 0
         except TwilioFailed as exc:
             failure, failed = exc, failed + 1
-        if in_a_row >= enough:
-            return Looks(shown=True, count=count)
-        if failed >= ENOUGH or (PAUSE_SECONDS and time.monotonic() > until):
-            break
-    return Looks(shown=False, count=count, failure=failure)
+        return in_a_row >= enough or failed >= ENOUGH or looks == LOOKS
+
+    wait_until(is_over, seconds=LOOKS * PAUSE_SECONDS, pause_seconds=PAUSE_SECONDS)
+    shown = in_a_row >= enough
+    return Looks(shown=shown, count=count, failure=None if shown else failure)
 
 
 def name_of(change: Change) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from b2bpilot.advice import Words, our_command
@@ -13,6 +12,7 @@ from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.trial_rows import delete_trial_rows, trial_rows
+from b2bpilot.pipeline.waiting import pause
 from b2bpilot.plural import many
 
 CHUNK = 1_000
@@ -31,7 +31,7 @@ def clean(
     dead_letters = _dead_letters(target, poison_ids, left)
     rows = _delete(database, message_ids)
     if rows:
-        time.sleep(SECOND_LOOK_SECONDS)
+        pause(SECOND_LOOK_SECONDS)
         rows |= _delete(database, message_ids)
     remaining = _remaining(database, message_ids)
     if remaining:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from b2bpilot.aws.metrics import Metric, read
+from b2bpilot.aws.metrics import Metric, Point, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.holding import Holding
@@ -16,6 +15,7 @@ from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.waiting import wait_until
 
 DEAD_LETTER_PATIENCE_SECONDS = 20.0
 METRIC_PATIENCE_SECONDS = 15.0
@@ -44,12 +44,12 @@ class LoadTarget:
 
         A dead letter comes a moment after the last attempt failed: `patiently` waits for all of them for a while.
         """
-        deadline = time.monotonic() + (DEAD_LETTER_PATIENCE_SECONDS if patiently else 0)
-        while True:
-            found = self._look(message_ids)
-            if len(set(found.values())) >= len(message_ids) or time.monotonic() >= deadline:
-                return found
-            time.sleep(PAUSE_SECONDS)
+        return wait_until(
+            lambda: self._look(message_ids),
+            enough=lambda found: len(set(found.values())) >= len(message_ids),
+            seconds=DEAD_LETTER_PATIENCE_SECONDS if patiently else 0,
+            pause_seconds=PAUSE_SECONDS,
+        )
 
     def delete_dead_letters(self, queue_message_ids: set[str]) -> int:
         """Delete exactly these dead letters and return how many are gone. Raises AwsError."""
@@ -80,17 +80,15 @@ class LoadTarget:
             stat="Maximum",
         )
         begin = since.replace(second=0, microsecond=0)
-        deadline = time.monotonic() + METRIC_PATIENCE_SECONDS
-        while True:
+
+        def points() -> list[Point]:
             until = self.clock() + timedelta(seconds=PERIOD_SECONDS)
-            points = read(
+            return read(
                 self.environment.access, [metric], since=begin, until=until, period_seconds=PERIOD_SECONDS
             )[metric]
-            if points:
-                return int(max(point.value for point in points))
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(PAUSE_SECONDS)
+
+        found = wait_until(points, seconds=METRIC_PATIENCE_SECONDS, pause_seconds=PAUSE_SECONDS)
+        return int(max(point.value for point in found)) if found else None
 
     def _look(self, message_ids: frozenset[str]) -> dict[str, str]:
         if not message_ids:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations.sessions import user_of_the_table
 from b2bpilot.ops.migrations.statements import Limits, Statement
+from b2bpilot.pipeline.waiting import pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,6 @@ def run(
     observer: Callable[[str], None],
     *,
     patience: Patience = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Run a statement under the limits of its file, again when it did not get its lock. Raises TimedOut."""
     limit(connection, statement.limits)
@@ -54,11 +53,11 @@ def run(
                     f"no lock on the table in {attempt} tries of {statement.limits.lock_timeout}; in its way: {user}",
                     hint="wait for that session or end it, then run " + our_command("migrate") + " again",
                 ) from exc
-            pause = patience.pause_seconds(attempt)
+            seconds = patience.pause_seconds(attempt)
             observer(
-                f"Try {attempt} of {patience.tries}: no lock; in its way: {user}; again in {pause:.1f} s"
+                f"Try {attempt} of {patience.tries}: no lock; in its way: {user}; again in {seconds:.1f} s"
             )
-            sleep(pause)
+            pause(seconds)
         else:
             return
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from b2bpilot.ops.migrations import ddl, duplicates, sessions
 from b2bpilot.ops.migrations.progress import Watched
 from b2bpilot.ops.migrations.schema import Presence, read_schema
 from b2bpilot.ops.migrations.statements import Limits, NewIndex, Statement
+from b2bpilot.pipeline.waiting import wait_until
 
 BUILDS = 3
 OLD_AFTER = timedelta(seconds=10)
@@ -96,19 +96,27 @@ def require_clear_way(
     connection: psycopg.Connection, *, wait: timedelta, observer: Callable[[str], None]
 ) -> None:
     """Wait until nothing old is open that a build would have to wait for. Raises TimedOut that names what is."""
-    deadline = time.monotonic() + wait.total_seconds()
-    told = ""
-    while found := in_the_way(connection):
-        text = "; ".join(found)
-        if time.monotonic() >= deadline:
-            raise TimedOut(
-                f"CREATE INDEX CONCURRENTLY would wait for {text}; still there after {sessions.ago(wait)}",
-                hint="let it end, end it with SELECT pg_terminate_backend(PID), or give it more time: --lock-wait 10m",
-            )
-        if not told:
-            told = text
+    is_told = not wait
+
+    def obstacles() -> str:
+        nonlocal is_told
+        text = "; ".join(in_the_way(connection))
+        if text and not is_told:
+            is_told = True
             observer(f"Waiting up to {sessions.ago(wait)} for {text}")
-        time.sleep(PAUSE_SECONDS)
+        return text
+
+    text = wait_until(
+        obstacles,
+        enough=lambda found: not found,
+        seconds=wait.total_seconds(),
+        pause_seconds=PAUSE_SECONDS,
+    )
+    if text:
+        raise TimedOut(
+            f"CREATE INDEX CONCURRENTLY would wait for {text}; still there after {sessions.ago(wait)}",
+            hint="let it end, end it with SELECT pg_terminate_backend(PID), or give it more time: --lock-wait 10m",
+        )
 
 
 def in_the_way(connection: psycopg.Connection) -> list[str]:

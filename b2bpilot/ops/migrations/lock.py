@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -13,6 +12,7 @@ from psycopg.rows import class_row
 
 from b2bpilot.errors import MigrationFailed, TimedOut
 from b2bpilot.ops.migrations.sessions import SELECT, Session, ago, moment
+from b2bpilot.pipeline.waiting import wait_until
 
 KEY = 0x623262_70696C6F
 """`b2bpilo` in ASCII; advisory locks have numbers, and each database has its own."""
@@ -84,20 +84,25 @@ def described(session: Session) -> str:
 
 
 def _take(connection: psycopg.Connection, *, wait: timedelta, observer: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + wait.total_seconds()
     told: int | None = None
-    while not _try(connection):
+    other: Session | None = None
+
+    def is_ours() -> bool:
+        nonlocal told, other
+        if _try(connection):
+            return True
         other = holder(connection)
         if other and other.pid != told:
             told = other.pid
             observer(f"Another migrator is at work: {described(other)}; waiting up to {ago(wait)}")
-        if time.monotonic() >= deadline:
-            who = described(other) if other else "no session that can be seen"
-            raise TimedOut(
-                f"another migrator is still at work after {ago(wait)}: {who}. Nothing was changed",
-                hint="wait for it, or give it more time with --lock-wait 10m",
-            )
-        time.sleep(PAUSE_SECONDS)
+        return False
+
+    if not wait_until(is_ours, seconds=wait.total_seconds(), pause_seconds=PAUSE_SECONDS):
+        who = described(other) if other else "no session that can be seen"
+        raise TimedOut(
+            f"another migrator is still at work after {ago(wait)}: {who}. Nothing was changed",
+            hint="wait for it, or give it more time with --lock-wait 10m",
+        )
 
 
 def _try(connection: psycopg.Connection) -> bool:

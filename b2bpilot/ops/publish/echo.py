@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Protocol
 from b2bpilot.aws.logs import LogGroup, LogLine
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.pipeline.waiting import wait_until
 
 EVENTS = frozenset({"stored", "duplicate", "in_progress", "discarded", "failed"})
 MOST_LINES = 200
@@ -45,22 +45,20 @@ def listen(
     *,
     since: datetime,
     now: Callable[[], datetime],
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Echo:
     """Read the log until it tells of every delivery of these messages, or for ten seconds: it lags."""
-    deadline = clock() + PATIENCE_SECONDS
     events: dict[str, Counter[str]] = {message_id: Counter() for message_id in deliveries}
-    while True:
+
+    def is_heard() -> bool:
         waiting = [id_ for id_, count in deliveries.items() if events[id_].total() < count]
-        try:
-            events |= {id_: _events(log, id_, since=since, until=now()) for id_ in waiting}
-        except AwsError as exc:
-            return Echo(events=events, error=str(exc))
-        heard = all(events[id_].total() >= count for id_, count in deliveries.items())
-        if heard or clock() >= deadline:
-            return Echo(events=events)
-        sleep(PAUSE_SECONDS)
+        events.update({id_: _events(log, id_, since=since, until=now()) for id_ in waiting})
+        return all(events[id_].total() >= count for id_, count in deliveries.items())
+
+    try:
+        wait_until(is_heard, seconds=PATIENCE_SECONDS, pause_seconds=PAUSE_SECONDS)
+    except AwsError as exc:
+        return Echo(events=events, error=str(exc))
+    return Echo(events=events)
 
 
 def _events(log: Log, message_id: str, *, since: datetime, until: datetime) -> Counter[str]:

@@ -5,7 +5,6 @@ SQS's counters lag a minute (docs/aws-facts.md#sqs-counters), so they prove noth
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from b2bpilot.ops.table.row_state import Asked, RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner, Ownership, Subscribers
 from b2bpilot.pipeline.remote_run import RemoteRun, belongs, can_be_tried
+from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.plural import many
 
 Observe = Callable[[int, int], None]
@@ -208,18 +208,20 @@ def conclude(
     run: RemoteRun,
     *,
     now: datetime,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
     """Return what became of the backlog of a run that is over. Raises AwsError."""
-    deadline = clock() + PATIENCE_SECONDS
-    while True:
+
+    def outcome() -> Outcome:
         states, proof, error = _states(table, backlog)
         left = _look(queue, run, now, states or {})
-        outcome = Outcome(backlog=backlog, left=left, states=states, database=proof, database_error=error)
-        if not (outcome.missing or left.hidden) or clock() >= deadline:
-            return outcome
-        sleep(PAUSE_SECONDS)
+        return Outcome(backlog=backlog, left=left, states=states, database=proof, database_error=error)
+
+    return wait_until(
+        outcome,
+        enough=lambda seen: not (seen.missing or seen.left.hidden),
+        seconds=PATIENCE_SECONDS,
+        pause_seconds=PAUSE_SECONDS,
+    )
 
 
 def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:

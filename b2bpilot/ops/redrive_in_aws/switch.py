@@ -19,10 +19,8 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.ports import Reserved
 from b2bpilot.ops.redrive.prepare import reserve_of
 from b2bpilot.ops.redrive_in_aws.watch import (
-    REAL_TIME,
     Mapping,
     Reading,
-    Timing,
     patiently,
     settled,
     stop,
@@ -120,7 +118,7 @@ def redriving(
     mapping = mapping_of(environment)
     run = announce(mapping, run_id=run_id, max_failures=max_failures, longest=longest, evidence=evidence)
     with ended_by(mapping, run):
-        patiently(lambda: mapping.enable(max_concurrency=max_concurrency), REAL_TIME)
+        patiently(lambda: mapping.enable(max_concurrency=max_concurrency))
         yield _running(environment, mapping, run)
 
 
@@ -208,7 +206,7 @@ def _does_not_run(redriver: Redriver, error: str) -> Refused:
 
 
 @contextmanager
-def ended_by(mapping: Mapping, run: RemoteRun, *, timing: Timing = REAL_TIME) -> Iterator[None]:
+def ended_by(mapping: Mapping, run: RemoteRun) -> Iterator[None]:
     """End the run with the block, whatever happens in it, and wait until no more dead letters are handed out.
 
     Raises StillOn, AwsError."""
@@ -216,14 +214,14 @@ def ended_by(mapping: Mapping, run: RemoteRun, *, timing: Timing = REAL_TIME) ->
         yield
     finally:
         try:
-            stop(mapping, run, because="the command ended it", timing=timing)
+            stop(mapping, run, because="the command ended it")
         except (AwsError, KeyboardInterrupt) as exc:
             raise StillOn(
                 f"the redriver may still be on ({str(exc) or 'interrupted'}): "
                 f"it ends by itself at {run.ends_at:%Y-%m-%d %H:%M} UTC at the latest",
                 hint=f"turn it off: {mapping.off_command}",
             ) from exc
-        settled(mapping, timing=timing)
+        settled(mapping)
 
 
 def mapping_of(environment: Environment) -> EventSourceMapping:

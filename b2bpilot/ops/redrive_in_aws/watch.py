@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from b2bpilot.aws.mappings import AS_DEPLOYED, MappingReading, MappingState
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
+from b2bpilot.pipeline.waiting import monotonic, pause, try_until, wait_until
 
 EVERY_SECONDS = 2.0
 EMPTY_LOOKS = 5
@@ -53,86 +53,71 @@ class Reading:
     ended: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """The time that this process goes by."""
-
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-REAL_TIME = Timing()
-
-
-def watch(mapping: Mapping, queue: Queue, run: RemoteRun, *, timing: Timing = REAL_TIME) -> Iterator[Reading]:
+def watch(mapping: Mapping, queue: Queue, run: RemoteRun) -> Iterator[Reading]:
     """Yield looks until the run is over; the last one says why. End it when the queue is empty or stands still, or the
     run's time is over: a function that does not start ends nothing.
 
     Raises PartlyFailed when another run took its place, and AwsError.
     """
-    course = _Course(run, timing)
+    course = _Course(run)
     while True:
-        reading = patiently(lambda: _look(mapping, queue, run), timing)
+        reading = patiently(lambda: _look(mapping, queue, run))
         yield reading
         if not reading.state.is_on:
             return
         if because := course.why_over(reading):
-            stop(mapping, run, because=because, timing=timing)
-        timing.sleep(EVERY_SECONDS)
+            stop(mapping, run, because=because)
+        pause(EVERY_SECONDS)
 
 
-def stop(mapping: Mapping, run: RemoteRun, *, because: str, timing: Timing = REAL_TIME) -> None:
+def stop(mapping: Mapping, run: RemoteRun, *, because: str) -> None:
     """End the run, unless another one is on. Lambda refuses while an earlier change is being made: then it is asked again.
 
     Raises AwsError; then the mapping may be on.
     """
-    patiently(lambda: _end(mapping, run, because), timing)
+    patiently(lambda: _end(mapping, run, because))
 
 
-def settled(mapping: Mapping, *, timing: Timing = REAL_TIME) -> MappingReading:
+def settled(mapping: Mapping) -> MappingReading:
     """Return the mapping's state once Lambda has turned it off, for which it takes up to a minute. Raises AwsError."""
-    deadline = timing.clock() + SETTLE_SECONDS
-    while True:
-        reading = patiently(mapping.read, timing)
-        if reading.state is not MappingState.DISABLING or timing.clock() >= deadline:
-            return reading
-        timing.sleep(EVERY_SECONDS)
+    return wait_until(
+        lambda: patiently(mapping.read),
+        enough=lambda reading: reading.state is not MappingState.DISABLING,
+        seconds=SETTLE_SECONDS,
+        pause_seconds=EVERY_SECONDS,
+    )
 
 
-def patiently(ask: Callable[[], Answer], timing: Timing) -> Answer:
+def patiently(ask: Callable[[], Answer]) -> Answer:
     """Ask again while AWS is busy or out of reach; what it denies stays denied. Raises AwsError."""
-    deadline = timing.clock() + SETTLE_SECONDS
-    while True:
-        try:
-            return ask()
-        except (AwsDenied, CredentialsMissing):
-            raise
-        except AwsError:
-            if timing.clock() >= deadline:
-                raise
-            timing.sleep(EVERY_SECONDS)
+    return try_until(
+        ask,
+        passes=AwsError,
+        stays=(AwsDenied, CredentialsMissing),
+        seconds=SETTLE_SECONDS,
+        pause_seconds=EVERY_SECONDS,
+    )
 
 
 class _Course:
     """What the looks say together."""
 
-    def __init__(self, run: RemoteRun, timing: Timing) -> None:
+    def __init__(self, run: RemoteRun) -> None:
         self._run = run
-        self._clock = timing.clock
         self._empty_looks = 0
         self._counters: Counters | None = None
-        self._moved_at = timing.clock()
+        self._moved_at = monotonic()
 
     def why_over(self, reading: Reading) -> str:
         """Return why the run is to be ended, or nothing."""
         self._empty_looks = 0 if reading.counters.total else self._empty_looks + 1
         if reading.counters != self._counters:
-            self._counters, self._moved_at = reading.counters, self._clock()
+            self._counters, self._moved_at = reading.counters, monotonic()
         if self._empty_looks >= EMPTY_LOOKS:
             return "nothing is left in the queue"
         if reading.at >= self._run.ends_at:
             return "its time is over"
-        is_still = self._clock() - self._moved_at >= STILL_SECONDS
+        is_still = monotonic() - self._moved_at >= STILL_SECONDS
         return f"nothing moved in the queue for {STILL_SECONDS / 60:.0f} minutes" if is_still else ""
 
 

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Self
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PilotError, Refused
 from b2bpilot.paths import private_folder
+from b2bpilot.pipeline.waiting import wait_until
 
 LOCK_SECONDS = 0.5
 """Whoever only asks whether the file is in use holds its lock for an instant."""
@@ -173,16 +173,14 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
+    def is_ours() -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        else:
-            return True
+            return False
+        return True
+
+    return wait_until(is_ours, seconds=LOCK_SECONDS, pause_seconds=POLL_SECONDS)
 
 
 def _write_at(descriptor: int, data: bytes, place: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_state import Asked, rows_of
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.waiting import wait_until
 
 ATTEMPTS = 3
 """As template.yaml has it: one, and two retries."""
@@ -113,39 +113,40 @@ class RowProof:
         table: Table,
         *,
         failure_counts: FailureCounts = failed_for_good,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._table, self._failure_counts = table, failure_counts
-        self._clock, self._sleep = clock, sleep
 
     def prove(self, messages: Iterable[Asked], *, timeout: timedelta, watched: Watched = QUIET) -> Proof:
         found = {one: Proven(message=one, outcome=RowOutcome.OPEN) for one in messages}
         if not found or not self._table.proof.is_proven:
             return _unproven(found) if found else Proof(messages={})
-        deadline = self._clock() + timeout.total_seconds()
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            read = self._look(
-                [one.message for one in found.values() if one.outcome is RowOutcome.OPEN], deadline
-            )
-            found |= {one.message: one for one in read}
+        gone: DatabaseUnreachable | None = None
+
+        def is_enough() -> bool:
+            nonlocal gone
+            gone, read = None, []
+            try:
+                read = self._read(one.message for one in found.values() if one.outcome is RowOutcome.OPEN)
+            except DatabaseUnreachable as exc:
+                gone = exc
+            found.update({one.message: one for one in read})
             watched.rows(read)
             decided = sum(one.outcome is not RowOutcome.OPEN for one in found.values())
             watched.observe(decided, len(found))
-            remaining = deadline - self._clock()
-            if remaining <= 0 or decided == len(found) or watched.is_enough(found):
-                return Proof(messages=found)
-            self._sleep(min(pause, remaining))
-            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+            return decided == len(found) or watched.is_enough(found)
 
-    def _look(self, messages: Iterable[Asked], deadline: float) -> list[Proven]:
-        try:
-            rows = rows_of(self._table, messages)
-        except DatabaseUnreachable:
-            if self._clock() >= deadline:
-                raise
-            return []
+        enough = wait_until(
+            is_enough,
+            seconds=timeout.total_seconds(),
+            pause_seconds=FIRST_PAUSE_SECONDS,
+            longest_pause_seconds=LONGEST_PAUSE_SECONDS,
+        )
+        if gone and not enough:
+            raise gone
+        return Proof(messages=found)
+
+    def _read(self, messages: Iterable[Asked]) -> list[Proven]:
+        rows = rows_of(self._table, messages)
         return [Proven(message=one, outcome=self._outcome(row), row=row) for one, row in rows.items()]
 
     def _outcome(self, row: Progress) -> RowOutcome:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -23,6 +22,7 @@ from b2bpilot.errors import (
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, silent, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import command, told
+from b2bpilot.pipeline.waiting import monotonic
 from b2bpilot.twilio.failures import TwilioThrottled, TwilioUnreachable, TwilioUnreadable
 
 CHECK_SECONDS = 20.0
@@ -45,11 +45,9 @@ class Runner:
         checks: Sequence[Check],
         *,
         check_seconds: float = CHECK_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.checks = checks
         self._check_seconds = check_seconds
-        self._clock = clock
 
     def run(self, deployment: Deployment, known: Mapping[str, Result] | None = None) -> Iterator[Result]:
         """Yield each result in the order of the checks, as soon as it and those before it are there.
@@ -83,7 +81,7 @@ class Runner:
 
     def _probed(self, check: Check, deployment: Deployment) -> Result:
         """The command is made within the time, too: it may ask for the stack."""
-        started = self._clock()
+        started = monotonic()
         limit = self._check_seconds + check.extra_seconds
         judged: Future[Result] = Future()
         threading.Thread(target=_judge, args=(check, deployment, judged), daemon=True).start()
@@ -92,7 +90,7 @@ class Runner:
         except TimeoutError:
             late = silent(f"no answer within {limit:g} s", may_change=True)
             result = _result(check, late, fix=None)
-        return replace(result, seconds=self._clock() - started)
+        return replace(result, seconds=monotonic() - started)
 
 
 def _left_out(check: Check, results: Pending) -> Result | None:

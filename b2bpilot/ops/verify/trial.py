@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +21,7 @@ from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import machine_time
 from b2bpilot.pipeline.message import PilotMessage, new_message_id
 from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
+from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.routes import Route
@@ -63,10 +63,9 @@ class Removal:
 class Trial:
     """The message and what became of it. `remove` may come at any time, from another thread: nothing is sent after it."""
 
-    def __init__(self, deployment: Deployment, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         self.message_id = new_message_id()
         self._deployment = deployment
-        self._sleep = sleep
         self._sending = threading.Lock()
         self._is_over = False
         self._deliveries = 0
@@ -123,7 +122,7 @@ class Trial:
             is_certain = self._has_settled(table, deliveries)
             rows = remove_test_row(table.database, self.message_id)
             if not is_certain:
-                self._sleep(LATE_SECONDS)
+                pause(LATE_SECONDS)
                 rows += remove_test_row(table.database, self.message_id)
         return Removal(rows=rows, is_certain=is_certain)
 

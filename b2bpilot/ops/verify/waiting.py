@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from b2bpilot.ops.verify.check import Result, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.pipeline.waiting import monotonic, pause
 
 PAUSE_SECONDS = 2.0
 
@@ -23,21 +23,19 @@ def run_until(
     wait: timedelta,
     strict: bool = False,
     observe: Observe = lambda _results, _seconds: None,
-    pause: Callable[[float], object] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Result]:
     """Yield the results of the last look.
 
     Only what can still become true is looked at again, as long as nothing else stands in the way and `wait` is not over;
     without any `wait`, results come as they are found.
     """
-    deadline = clock() + wait.total_seconds()
     if not wait:
         yield from runner.run(deployment)
         return
+    deadline = monotonic() + wait.total_seconds()
     results = list(runner.run(deployment))
-    while is_worth_waiting(results, strict=strict) and clock() + PAUSE_SECONDS < deadline:
-        observe([one for one in results if _is_in_the_way(one, strict=strict)], deadline - clock())
+    while is_worth_waiting(results, strict=strict) and monotonic() + PAUSE_SECONDS < deadline:
+        observe([one for one in results if _is_in_the_way(one, strict=strict)], deadline - monotonic())
         pause(PAUSE_SECONDS)
         deployment = deployment.again()
         results = list(runner.run(deployment, _settled(results)))

@@ -10,13 +10,13 @@ import pytest
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.twilio.rest import Twilio
+from tests.clock import StillClock
 from tests.twilio.double import connected, running_double
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("b2bpilot.ops.cutover.writing.PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("b2bpilot.twilio.transport.PAUSES_SECONDS", (0.0, 0.0, 0.0))
+def no_pauses(clock: StillClock) -> None:
+    """Nobody waits for Twilio here."""
 
 
 @pytest.fixture

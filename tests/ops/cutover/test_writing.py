@@ -16,6 +16,7 @@ from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
+from tests.clock import StillClock
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number
 
 NUMBER = "+15005550009"
@@ -204,13 +205,13 @@ def test_a_rollback_that_is_overtaken_by_the_cut_over_is_not_said_to_be_done(
     twilio: Twilio,
     journal: Journal,
     change: Change,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: StillClock,
 ) -> None:
     """The write that had no answer is carried out while the rollback is looked at."""
     double.faults.plan(Planned(fault=Fault.LATE, matching=WRITE, seconds=60))
     failure(twilio, journal, change)
     (left,) = remaining(twilio, undone(read(journal.path)))
-    monkeypatch.setattr("b2bpilot.ops.cutover.writing.time.sleep", lambda _: double.do_what_is_late())
+    clock.at[len(clock.pauses) + 1] = double.do_what_is_late
 
     with pytest.raises(PartlyFailed):
         switch(twilio, [left], journal)

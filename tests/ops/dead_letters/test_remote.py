@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,8 +21,9 @@ from b2bpilot.errors import (
 )
 from b2bpilot.ops.redrive_in_aws import switch as remote
 from b2bpilot.ops.redrive_in_aws.switch import StillOn, ended_by
-from b2bpilot.ops.redrive_in_aws.watch import Timing, stop, watch
+from b2bpilot.ops.redrive_in_aws.watch import stop, watch
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
+from tests.clock import StillClock
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
@@ -73,18 +73,7 @@ class Queue:
         return Counters(visible=visible, hidden=0, delayed=0)
 
 
-class Clock:
-    """Time that passes only where somebody sleeps; `at` says what happens meanwhile, by the number of the pause."""
-
-    def __init__(self, at: dict[int, Callable[[], None]] | None = None) -> None:
-        self.now, self.pauses = 0.0, 0
-        self._at = at or {}
-        self.timing = Timing(clock=lambda: self.now, sleep=self._sleep)
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.pauses += 1
-        self._at.get(self.pauses, lambda: None)()
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @dataclass
@@ -164,40 +153,41 @@ def test_a_mapping_that_is_on_for_a_run_that_is_over_is_nobodys() -> None:
         announced(mapping, "run-2")
 
 
-def test_watching_ends_with_the_run_and_says_why() -> None:
+def test_watching_ends_with_the_run_and_says_why(clock: StillClock) -> None:
     mapping, run = running()
 
     def end() -> None:
         mapping.disable()
         mapping.write_tags(ended_tags("nothing is left to try"))
 
-    looks = list(watch(mapping, Queue(3), run, timing=Clock({1: end}).timing))
+    clock.at[1] = end
+    looks = list(watch(mapping, Queue(3), run))
     assert [look.state for look in looks] == ["Enabled", "Disabled"]
     assert (looks[-1].ended, looks[-1].counters.total) == ("nothing is left to try", 3)
 
 
 def test_an_empty_queue_ends_the_run_when_it_stays_empty() -> None:
     mapping, run = running()
-    looks = list(watch(mapping, Queue(9, 0, 0, 4, 0), run, timing=Clock().timing))
+    looks = list(watch(mapping, Queue(9, 0, 0, 4, 0), run))
     assert [look.counters.total for look in looks] == [9, 0, 0, 4, 0, 0, 0, 0, 0, 0]
     assert (looks[-1].state, looks[-1].ended) == ("Disabled", "nothing is left in the queue")
 
 
-def test_a_run_that_the_function_does_not_end_is_ended_when_its_time_is_over() -> None:
+def test_a_run_that_the_function_does_not_end_is_ended_when_its_time_is_over(clock: StillClock) -> None:
     """The function may not start: then nobody else looks at the time."""
     mapping, run = running()
 
     def too_late() -> None:
         mapping.now = run.ends_at
 
-    looks = list(watch(mapping, Queue(*range(99, 0, -1)), run, timing=Clock({3: too_late}).timing))
+    clock.at[3] = too_late
+    looks = list(watch(mapping, Queue(*range(99, 0, -1)), run))
     assert (len(looks), looks[-1].state, looks[-1].ended) == (5, "Disabled", "its time is over")
 
 
-def test_a_run_in_which_nothing_moves_is_ended_long_before() -> None:
+def test_a_run_in_which_nothing_moves_is_ended_long_before(clock: StillClock) -> None:
     mapping, run = running()
-    clock = Clock()
-    looks = list(watch(mapping, Queue(40), run, timing=clock.timing))
+    looks = list(watch(mapping, Queue(40), run))
     assert looks[-1].ended == "nothing moved in the queue for 10 minutes"
     assert 600 <= clock.now < 610
 
@@ -205,7 +195,7 @@ def test_a_run_in_which_nothing_moves_is_ended_long_before() -> None:
 def test_a_look_that_aws_does_not_answer_does_not_end_the_run() -> None:
     mapping, run = running()
     mapping.interruptions = [AwsThrottled("slow down"), AwsUnreachable("no answer")]
-    looks = list(watch(mapping, Queue(0), run, timing=Clock().timing))
+    looks = list(watch(mapping, Queue(0), run))
     assert looks[-1].ended == "nothing is left in the queue"
 
 
@@ -216,20 +206,19 @@ def test_of_two_runs_that_begin_at_once_the_later_goes_on_and_the_other_says_so(
     mapping.enable(max_concurrency=2)
     with (
         pytest.raises(PartlyFailed, match="run run-2 took the place of run-1"),
-        ended_by(mapping, first, timing=Clock().timing),
+        ended_by(mapping, first),
     ):
-        list(watch(mapping, Queue(3), first, timing=Clock().timing))
+        list(watch(mapping, Queue(3), first))
     assert mapping.state.is_on
     assert remote_run(mapping.all_tags) == second
 
 
-def test_stopping_asks_again_while_lambda_makes_an_earlier_change() -> None:
+def test_stopping_asks_again_while_lambda_makes_an_earlier_change(clock: StillClock) -> None:
     mapping, run = running()
     mapping.refusals = [AwsError("ResourceInUseException")] * 3
-    clock = Clock()
-    stop(mapping, run, because="the command ended it", timing=clock.timing)
+    stop(mapping, run, because="the command ended it")
     assert not mapping.state.is_on
-    assert clock.pauses == 3
+    assert len(clock.pauses) == 3
     assert mapping.tags()["b2bpilot:redrive-ended"] == "the command ended it"
 
 
@@ -285,7 +274,7 @@ def test_a_run_that_could_not_be_turned_on_is_over() -> None:
     """Else somebody's hand, hours later, would turn it on again."""
     mapping = Mapping()
     run = announced(mapping)
-    with pytest.raises(AwsDenied, match="UpdateEvent"), ended_by(mapping, run, timing=Clock().timing):
+    with pytest.raises(AwsDenied, match="UpdateEvent"), ended_by(mapping, run):
         raise AwsDenied("AWS denied lambda:UpdateEventSourceMapping")
     assert ended_of(mapping) == "the command ended it"
 
@@ -294,7 +283,7 @@ def test_a_run_that_could_not_be_turned_on_is_over() -> None:
 def test_a_run_that_cannot_be_turned_off_is_said_to_be_on_with_the_way_out(cause: BaseException) -> None:
     mapping, run = running()
     mapping.refusals = [cause]
-    with pytest.raises(StillOn) as caught, ended_by(mapping, run, timing=Clock().timing):
+    with pytest.raises(StillOn) as caught, ended_by(mapping, run):
         raise KeyboardInterrupt
     assert str(caught.value) == (
         f"the redriver may still be on ({str(cause) or 'interrupted'}): "
@@ -303,7 +292,9 @@ def test_a_run_that_cannot_be_turned_off_is_said_to_be_on_with_the_way_out(cause
     assert caught.value.hint == f"turn it off: {mapping.off_command}"
 
 
-def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until_then() -> None:
+def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until_then(
+    clock: StillClock,
+) -> None:
     mapping, run = running()
     mapping.disable()
     mapping.state = MappingState.DISABLING
@@ -311,10 +302,10 @@ def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until
     def done() -> None:
         mapping.state = MappingState.DISABLED
 
-    clock = Clock({4: done})
-    with ended_by(mapping, run, timing=clock.timing):
+    clock.at[4] = done
+    with ended_by(mapping, run):
         pass
-    assert clock.pauses == 4
+    assert len(clock.pauses) == 4
 
 
 @pytest.mark.parametrize("wanted", [1, 10, 11])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
+from tests.clock import StillClock
 from tests.events import message, received, sns_event
 from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 from tests.ops.table.databases import PROVEN
@@ -64,24 +65,15 @@ class Rows:
         }
 
 
-class Clock:
-    """`later` happens in the first pause."""
-
-    def __init__(self, later: Callable[[], None] = lambda: None) -> None:
-        self.now, self._later = 0.0, later
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self._later()
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 def stock(queue: DeadLetterQueue) -> Backlog:
     return take_stock(queue, now=NOW, observe=lambda _saw, _about: None)
 
 
-def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog, clock: Clock | None = None) -> Outcome:
-    clock = clock or Clock()
-    return conclude(queue, rows, backlog, RUN, now=NOW, clock=lambda: clock.now, sleep=clock.sleep)
+def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog) -> Outcome:
+    return conclude(queue, rows, backlog, RUN, now=NOW)
 
 
 def dead_letter_of_run(run_id: str = "run-1", attempt: int = 1) -> dict[str, Any]:
@@ -170,12 +162,12 @@ def test_without_a_database_nothing_is_proven() -> None:
         outcome.require_everything_completed()
 
 
-def test_a_dead_letter_that_rests_is_waited_for() -> None:
+def test_a_dead_letter_that_rests_is_waited_for(clock: StillClock) -> None:
     again = dead_letter_of_run()
     queue = DeadLetterQueue([again])
     queue.hidden.add(again["MessageId"])
-    clock = Clock(later=queue.expire)
-    outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0), clock)
+    clock.at[1] = queue.expire
+    outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0))
     assert told(outcome) == {"failed_again": 1}
     assert clock.now == 5
 

@@ -10,6 +10,7 @@ from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations import ddl
 from b2bpilot.ops.migrations.ddl import PATIENCE, Patience
 from b2bpilot.ops.migrations.statements import Statement, read_statements
+from tests.clock import StillClock
 from tests.ops.migrations.tables import Heard, connect, transaction
 
 READ = "SELECT count(*) FROM b2b_pilot_user_submissions"
@@ -25,10 +26,13 @@ def add_a_column() -> Statement:
     return statement
 
 
-def test_it_tries_again_until_the_lock_is_free(old_database_url: str, add_a_column: Statement) -> None:
+def test_it_tries_again_until_the_lock_is_free(
+    old_database_url: str, add_a_column: Statement, clock: StillClock
+) -> None:
     with connect(old_database_url) as connection, transaction(old_database_url, READ) as reader:
         heard = Heard()
-        ddl.run(connection, add_a_column, heard, patience=THREE_TRIES, sleep=lambda _: reader.commit())
+        clock.at[1] = reader.commit
+        ddl.run(connection, add_a_column, heard, patience=THREE_TRIES)
         pid = reader.info.backend_pid
     (line,) = heard
     assert line.startswith(
@@ -36,14 +40,15 @@ def test_it_tries_again_until_the_lock_is_free(old_database_url: str, add_a_colu
     )
 
 
-def test_it_gives_up_and_names_who_is_in_the_way(old_database_url: str, add_a_column: Statement) -> None:
-    pauses: list[float] = []
+def test_it_gives_up_and_names_who_is_in_the_way(
+    old_database_url: str, add_a_column: Statement, clock: StillClock
+) -> None:
     with connect(old_database_url) as connection, transaction(old_database_url, READ) as reader:
         with pytest.raises(TimedOut) as gave_up:
-            ddl.run(connection, add_a_column, Heard(), patience=THREE_TRIES, sleep=pauses.append)
+            ddl.run(connection, add_a_column, Heard(), patience=THREE_TRIES)
         pid = reader.info.backend_pid
     assert f"no lock on the table in 3 tries of 50ms; in its way: pid {pid} (nightly" in str(gave_up.value)
-    assert len(pauses) == 2
+    assert len(clock.pauses) == 2
 
 
 def test_the_pauses_grow_to_a_limit_and_differ() -> None:

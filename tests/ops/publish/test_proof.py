@@ -25,6 +25,7 @@ from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import RowProof
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from b2bpilot.pipeline.waiting import going_by
 from tests.ops.table.databases import UNPROVEN
 from tests.ops.table.rows import NOW, ChangingTable, progress
 
@@ -35,15 +36,15 @@ HALF_MINUTE = timedelta(seconds=30)
 def stored(
     table: ChangingTable, *messages: Asked, seconds: float = 30, said: list[str] | None = None
 ) -> Stored:
-    row_proof = RowProof(table, clock=lambda: table.time, sleep=table.sleep)
     before = completed_before(table, messages) if said is None else frozenset()
-    return prove_stored(
-        row_proof,
-        messages,
-        timeout=timedelta(seconds=seconds),
-        before=before,
-        attempt=[].append if said is None else said.append,
-    )
+    with going_by(table.clock):
+        return prove_stored(
+            RowProof(table),
+            messages,
+            timeout=timedelta(seconds=seconds),
+            before=before,
+            attempt=[].append if said is None else said.append,
+        )
 
 
 def test_a_failed_attempt_is_told_once_and_the_next_one_waited_for() -> None:

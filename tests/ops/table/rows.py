@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.models import Progress, SubmissionStatus, UserSubmission
+from tests.clock import StillClock
 from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -72,7 +73,7 @@ class ChangingTable:
 
     history: Sequence[tuple[float, Progress]] = ()
     down_until: float = -1
-    time: float = 0
+    clock: StillClock = field(default_factory=StillClock)
     asked: list[int] = field(default_factory=list)
     proof: DatabaseProof = PROVEN
 
@@ -89,5 +90,6 @@ class ChangingTable:
             if since <= self.time and row.message_id in message_ids
         }
 
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
+    @property
+    def time(self) -> float:
+        return self.clock.now

@@ -20,6 +20,7 @@ from b2bpilot.ops.table.row_proof import (
 )
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.waiting import going_by
 from tests.ops.table.databases import UNPROVEN
 from tests.ops.table.rows import NOW, ChangingTable, progress
 
@@ -34,8 +35,9 @@ def proof_of(
     counts: FailureCounts = failed_for_good,
     watched: Watched | None = None,
 ) -> Proof:
-    row_proof = RowProof(table, failure_counts=counts, clock=lambda: table.time, sleep=table.sleep)
-    return row_proof.prove(messages, timeout=timedelta(seconds=seconds), watched=watched or Watched())
+    with going_by(table.clock):
+        row_proof = RowProof(table, failure_counts=counts)
+        return row_proof.prove(messages, timeout=timedelta(seconds=seconds), watched=watched or Watched())
 
 
 def test_it_ends_when_all_are_decided_and_asks_only_about_the_rest() -> None:

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+import pytest
+
 from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.waiting import run_until
+from tests.clock import StillClock
 from tests.ops.verify.deployments import check, deployment
-
-
-class Clock:
-    """Time passes only in pauses."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.pauses = 0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pause(self, seconds: float) -> None:
-        self.now += seconds
-        self.pauses += 1
 
 
 def in_turn(*answers: Answer) -> tuple[list[Deployment], Check]:
@@ -39,20 +27,11 @@ def in_turn(*answers: Answer) -> tuple[list[Deployment], Check]:
     return worlds, check("B2B901", probe)
 
 
-def wait(
-    *checks: Check, seconds: float = 60, clock: Clock | None = None, strict: bool = False
-) -> list[Result]:
-    clock = clock or Clock()
-    return list(
-        run_until(
-            Runner(checks),
-            deployment(),
-            wait=timedelta(seconds=seconds),
-            strict=strict,
-            pause=clock.pause,
-            clock=clock,
-        )
-    )
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+def wait(*checks: Check, seconds: float = 60, strict: bool = False) -> list[Result]:
+    return list(run_until(Runner(checks), deployment(), wait=timedelta(seconds=seconds), strict=strict))
 
 
 LATER = fails("not yet", may_change=True)
@@ -82,21 +61,19 @@ def test_what_needs_a_waiting_check_is_looked_at_when_that_is_true() -> None:
     assert [one.status for one in found] == [Status.OK, Status.OK]
 
 
-def test_it_ends_at_once_when_something_is_hopeless() -> None:
-    clock = Clock()
+def test_it_ends_at_once_when_something_is_hopeless(clock: StillClock) -> None:
     _, becomes_true = in_turn(LATER, holds("now"))
 
-    found = wait(becomes_true, check("B2B902", lambda _: fails("never")), clock=clock)
+    found = wait(becomes_true, check("B2B902", lambda _: fails("never")))
 
     assert [one.status for one in found] == [Status.FAILED, Status.FAILED]
-    assert clock.pauses == 0
+    assert clock.pauses == []
 
 
-def test_it_ends_when_the_time_is_over() -> None:
-    clock = Clock()
+def test_it_ends_when_the_time_is_over(clock: StillClock) -> None:
     _, never = in_turn(LATER)
 
-    assert [one.status for one in wait(never, seconds=9, clock=clock)] == [Status.FAILED]
+    assert [one.status for one in wait(never, seconds=9)] == [Status.FAILED]
     assert clock.now < 9
 
 
