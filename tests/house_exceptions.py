@@ -78,7 +78,6 @@ SHARED_NAMES = {
     "2 Step": TO_DO,
     "3 Survey": TO_DO,
     "4 Table": TO_DO,
-    "2 Timing": TO_DO,
     "3 Topic": TO_DO,
     "2 TopicRoute": TO_DO,
     "2 Trial": TO_DO,
