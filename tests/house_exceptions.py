@@ -103,6 +103,7 @@ PROTOCOLS = {
     "b2bpilot.ops.dead_letters.scheduled Queue": TO_DO,
     "b2bpilot.ops.dead_letters.show Log": TO_DO,
     "b2bpilot.ops.dead_letters.sweep Queue": TO_DO,
+    "b2bpilot.ops.dead_letters.sweep Source": TO_DO,
     "b2bpilot.ops.dead_letters.taking Source": TO_DO,
     "b2bpilot.ops.inspect.context Rows": TO_DO,
     "b2bpilot.ops.inspect.context Table": TO_DO,

@@ -92,7 +92,7 @@ def discard(
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
     from b2bpilot.ops.dead_letters.discard import is_to_be_marked, remaining, require_whole_plan
-    from b2bpilot.ops.dead_letters.naming import patience_after
+    from b2bpilot.ops.dead_letters.taking import patience_after
     from b2bpilot.ops.table.asked import named
 
     require_whole_plan(record)

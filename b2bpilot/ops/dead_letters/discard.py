@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,10 +14,10 @@ from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFaile
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.causes import Cause
 from b2bpilot.ops.dead_letters.entries import Journal, entry
-from b2bpilot.ops.dead_letters.holding import BATCH, WORKERS, Holding, Queue
+from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
-from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.selection import Selection, for_journal
+from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal as RunJournal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
@@ -132,14 +131,16 @@ class Discard:
         marks = self._mark_deleted()
         missing = set(dead_letters)
         problems: list[Problem] = []
-        with Holding(self.queue) as held, ThreadPoolExecutor(WORKERS) as pool:
-            named = take_named(held, missing, patience_seconds=patience_seconds, monotonic=monotonic)
-            for found in named:
-                batches = [found[start : start + BATCH] for start in range(0, len(found), BATCH)]
-                for refused, marked in pool.map(lambda batch: self._discard(held, batch), batches):
-                    problems += refused
-                    marks |= marked
-                observe(len(dead_letters) - len(missing))
+        with Holding(self.queue) as held:
+
+            def discard(batch: Sequence[DeadLetter]) -> None:
+                refused, marked = self._discard(held, batch)
+                with self._lock:
+                    problems.extend(refused)
+                    marks.update(marked)
+                    observe(len(dead_letters) - len(missing))
+
+            take_named(held, missing, discard, patience_seconds=patience_seconds, clock=monotonic)
             if missing:
                 problems += self._settle({id_: dead_letters[id_] for id_ in missing}, others=held.others())
         return self._discarded(dead_letters, problems, marks)

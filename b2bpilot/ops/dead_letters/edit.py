@@ -29,11 +29,11 @@ from b2bpilot.ops.dead_letters.archive import REPLACEMENT, Archived, Origin, arc
 from b2bpilot.ops.dead_letters.entries import Journal, entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
-from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.restore import Sender
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
 from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
@@ -227,8 +227,10 @@ class Replace:
         """
         wanted = {original.queue_message_id}
         with Holding(self.queue) as held:
-            named = take_named(held, wanted, patience_seconds=self.patience_seconds, monotonic=self.monotonic)
-            found = [dead_letter for dead_letters in named for dead_letter in dead_letters]
+            found: list[DeadLetter] = []
+            take_named(
+                held, wanted, found.extend, patience_seconds=self.patience_seconds, clock=self.monotonic
+            )
             if not found:
                 self._gone(original, is_sent=is_sent, others=held.others())
                 return None

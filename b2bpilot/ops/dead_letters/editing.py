@@ -19,8 +19,8 @@ from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.discard import is_to_be_marked
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, is_in_queue, replacement, was_sent
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
-from b2bpilot.ops.dead_letters.naming import patience_after
 from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
+from b2bpilot.ops.dead_letters.taking import patience_after
 from b2bpilot.ops.environment import SEND_ONCE, Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage

@@ -82,6 +82,21 @@ class Hiding:
         found = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
         return self._receipts.add(found, extend_at=extend_at) if found else []
 
+    def others(self) -> int:
+        """Return about how many dead letters the queue has that are not held here."""
+        counters = self._queue.counters()
+        return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
+
+    def beside(self) -> Counters:
+        """Return about what SQS counts beside what is held here, which it may still count as visible: its counters lag."""
+        counters, held = self._queue.counters(), len(self._receipts)
+        still_visible = max(0, held - counters.hidden)
+        return Counters(
+            visible=max(0, counters.visible - still_visible),
+            hidden=max(0, counters.hidden - held),
+            delayed=counters.delayed,
+        )
+
     def extend_due(self) -> None:
         """Hide for longer what would be visible soon. A dead letter that cannot be extended is visible for others then: a
         duplicate at worst, which the claim absorbs, so nothing is said."""
@@ -147,21 +162,6 @@ class Holding(Hiding):
         self._ended.set()
         self._extender.join()
         super().__exit__(kind, error, trace)
-
-    def others(self) -> int:
-        """Return about how many dead letters the queue has that are not held here."""
-        counters = self._queue.counters()
-        return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
-
-    def beside(self) -> Counters:
-        """Return about what SQS counts beside what is held here, which it may still count as visible: its counters lag."""
-        counters, held = self._queue.counters(), len(self._receipts)
-        still_visible = max(0, held - counters.hidden)
-        return Counters(
-            visible=max(0, counters.visible - still_visible),
-            hidden=max(0, counters.hidden - held),
-            delayed=counters.delayed,
-        )
 
     def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Delete dead letters; return those that SQS refused to delete. They stay held. Raises AwsError.

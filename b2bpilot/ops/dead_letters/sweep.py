@@ -1,7 +1,8 @@
-"""Looking at the queue without keeping anything from anybody: receive, remember, give back."""
+"""Receiving from the queue until it has no more, and looking at it without keeping anything from anybody."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +18,145 @@ from b2bpilot.ops.dead_letters.scan import Counts, Scan, every, within
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
+WORKERS = 16
+LONG_POLL_SECONDS = 1
+EMPTY_POLLS = 2
+"""How many long polls in a row, whoever made them, must come back empty before an empty queue is believed."""
+DOUBTFUL_POLLS = 16
+"""The same while something is known to be missing; and how many may bring more than the counters know of."""
 HIDDEN_SECONDS = 60
 """How long a dead letter stays hidden after a kill -9."""
-WORKERS = 8
-LONG_POLL_SECONDS = 1
 MOST_HELD = 100_000
 """SQS hides 120,000 at a time from everybody together (docs/aws-facts.md#sqs-in-flight); a look must not use that up."""
-ROUNDS_OF_DOUBT = 3
-"""So often a look polls on although nothing comes, while the counters, which lag, say that there is more."""
 TELL_EVERY_SECONDS = 1.0
+
+
+class Source(Protocol):
+    """What dead letters are received from: a Hiding or a Holding. `others` is what the queue has beside what is held."""
+
+    def receive(self, *, wait_seconds: int) -> list[DeadLetter]: ...
+    def extend_due(self) -> None: ...
+    def others(self) -> int: ...
+    def beside(self) -> Counters: ...
+
+
+class Sweep:
+    """Receives side by side until the queue has no more, or it is enough. What was received stays held.
+
+    SQS's counters lag by a minute: by themselves they end it only where `ends_by_counters` is asked for, and they were right
+    at its beginning: exactly as many dead letters were seen as they promised. Otherwise, also when they promised none, it
+    takes long polls that come back empty.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        see: Callable[[Sequence[DeadLetter]], None],
+        is_enough: Callable[[], bool] = lambda: False,
+        is_missing: Callable[[], bool] = lambda: False,
+        patience_seconds: float = 0,
+        ends_by_counters: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`see` gets the new dead letters of one answer, in the thread that received them. While `is_missing` says that some are
+        not there that must be, they are waited for, `patience_seconds` at least: a run that was killed may hide them."""
+        self.saw = 0
+        self._source = source
+        self._see = see
+        self._is_enough = is_enough
+        self._is_missing = is_missing
+        self._ends_by_counters = ends_by_counters
+        self._clock = clock
+        self._patient_until = clock() + patience_seconds
+        self._expected = source.others() if ends_by_counters else 0
+        self._asking = threading.Lock()
+        self._changed = threading.Condition()
+        self._receiving = 0
+        self._empty_polls = 0
+        self._late_polls = 0
+        self._is_stopped = False
+
+    def run(self, *, workers: int = WORKERS) -> None:
+        """Raises AwsError, and what `see` raises."""
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for done in [pool.submit(self._work) for _ in range(workers)]:
+                    done.result()
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Receive nothing more: `run` ends when the calls that are under way do."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        was_empty = False
+        try:
+            while not self._is_over(wait=was_empty):
+                found = self._receive(wait_seconds=LONG_POLL_SECONDS if was_empty else 0)
+                if found:
+                    self._see(found)
+                    if was_empty and self._source.others() == 0:
+                        self._late_polls += 1
+                was_empty = not found
+                if was_empty:
+                    self._wait_for_the_others()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+        with self._changed:
+            self._receiving += 1
+        found: list[DeadLetter] = []
+        try:
+            self._source.extend_due()
+            found = self._source.receive(wait_seconds=wait_seconds)
+        finally:
+            with self._changed:
+                self.saw += len(found)
+                self._empty_polls = 0 if found else self._empty_polls + (wait_seconds > 0)
+                self._receiving -= 1
+                self._changed.notify_all()
+        return found
+
+    def _wait_for_the_others(self) -> None:
+        """What is missing may be on its way to another worker: no reason for a long poll yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._receiving == 0 or self._is_stopped)
+
+    def _is_over(self, *, wait: bool) -> bool:
+        if self._is_stopped or self._is_enough() or self._late_polls >= DOUBTFUL_POLLS:
+            return True
+        return self._is_as_promised(wait=wait) or self._is_empty()
+
+    def _is_as_promised(self, *, wait: bool) -> bool:
+        """One worker at a time asks. Those that may still find something do not `wait` for the answer."""
+        if self._ends_by_counters and 0 < self.saw == self._expected and self._asking.acquire(blocking=wait):
+            try:
+                if not self._is_stopped and self._source.others() == 0:
+                    self.stop()
+            finally:
+                self._asking.release()
+        return self._is_stopped
+
+    def _is_empty(self) -> bool:
+        if self._empty_polls < EMPTY_POLLS:
+            return False
+        with self._asking:
+            if not self._is_stopped and self._is_believed_empty():
+                self.stop()
+        return self._is_stopped
+
+    def _is_believed_empty(self) -> bool:
+        is_doubtful = self._empty_polls < DOUBTFUL_POLLS
+        if self._is_missing():
+            return not is_doubtful and self._clock() >= self._patient_until
+        return not is_doubtful or self._source.beside().visible == 0
 
 
 class Queue(HidingQueue, Protocol):
@@ -48,6 +179,8 @@ class Look:
     """Why, for one of them."""
     copies: Mapping[str, int] = field(default_factory=dict)
     """How many dead letters of a message were seen, selected or not, where they are more than one."""
+    was_stopped: bool = False
+    """Whether it was told that it is enough: then there may be more, whatever the counters say."""
     counted: int = 0
     """How many of what was found a limit counts."""
 
@@ -72,7 +205,7 @@ class Look:
     @property
     def is_complete(self) -> bool:
         """Whether the counters agree that everything was seen."""
-        return self.counters.visible == 0 and self.saw >= self.counters.total
+        return not self.was_stopped and self.counters.visible == 0 and self.saw >= self.counters.total
 
 
 def look(
@@ -83,23 +216,43 @@ def look(
     counts: Counts = every,
     visit: Callable[[DeadLetter], None] = lambda _: None,
     observe: Callable[[int, int], None] = lambda _saw, _about: None,
+    is_enough: Callable[[], bool] = lambda: False,
     hidden_seconds: int = HIDDEN_SECONDS,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Look:
     """See every dead letter once and give all of them back, whatever happens.
 
     What was seen stays hidden until the end, else SQS would give the same ones again; `hidden_seconds` at most if this
-    process dies. `visit` gets each dead letter that matches, with its body, before `group` and `limit` are applied;
-    `counts` tells what the limit counts: what the command leaves alone is found beside it. `observe` gets how many were seen of about how many, once a second.
+    process dies. `visit` gets each dead letter that matches, with its body, one at a time, before `group` and `limit` are
+    applied; `counts` tells what the limit counts: what the command leaves alone is found beside it. `observe` gets how many
+    were seen of about how many, once a second. `is_enough` ends the look early.
 
     Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
     """
     wanted = selection or Selection()
     scan = Scan(wanted, now=now, counts=counts)
     watch = _Watch(observe=observe, monotonic=monotonic)
-    held = Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic)
-    with held, ThreadPoolExecutor(WORKERS) as pool:
-        counters = _see_all(queue, _Seeing(scan, wanted, visit), _Receiver(held, pool), watch)
+    limit = wanted.limit if wanted.group is None else None
+    lock = threading.Lock()
+    was_stopped = False
+
+    def see(dead_letters: Sequence[DeadLetter]) -> None:
+        with lock:
+            for dead_letter in dead_letters:
+                if scan.see(dead_letter):
+                    visit(dead_letter)
+            watch.tell(scan.saw, begin.total)
+
+    def is_all() -> bool:
+        """With a group the limit counts its dead letters only, and which they are is known at the end."""
+        nonlocal was_stopped
+        was_stopped = was_stopped or is_enough()
+        return was_stopped or scan.saw >= MOST_HELD or (limit is not None and scan.counted >= limit)
+
+    with Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic) as held:
+        begin = queue.counters()
+        Sweep(held, see=see, is_enough=is_all, clock=monotonic).run()
+        counters = queue.counters()
     names = scan.names()
     found = within(scan.found(names), wanted.limit, counts)
     return Look(
@@ -111,66 +264,8 @@ def look(
         not_released=held.not_released,
         release_error=held.release_error,
         copies=scan.copies(),
+        was_stopped=was_stopped,
     )
-
-
-def _see_all(queue: Queue, seeing: _Seeing, receiver: _Receiver, watch: _Watch) -> Counters:
-    """Receive until several long polls at once bring nothing and the counters agree, or it is enough.
-
-    Dead letters that keep arriving do not keep it going.
-    """
-    counters = queue.counters()
-    is_waiting, doubts = False, 0
-    while not seeing.is_enough and doubts < ROUNDS_OF_DOUBT:
-        new = seeing.add(receiver.receive(wait_seconds=LONG_POLL_SECONDS if is_waiting else 0))
-        if new:
-            watch.tell(seeing.saw, counters.total)
-        if is_waiting:
-            counters = queue.counters()
-            if not new and not counters.visible:
-                break
-            doubts = 0 if new and seeing.saw < counters.total else doubts + 1
-        is_waiting = not new
-    return counters
-
-
-class _Seeing:
-    """A scan that shows what matches to the visitor."""
-
-    def __init__(self, scan: Scan, selection: Selection, visit: Callable[[DeadLetter], None]) -> None:
-        self._scan = scan
-        self._visit = visit
-        self._limit = selection.limit if selection.group is None else None
-
-    @property
-    def saw(self) -> int:
-        return self._scan.saw
-
-    @property
-    def is_enough(self) -> bool:
-        """With a group the limit counts its dead letters only, and which they are is known at the end."""
-        return self.saw >= MOST_HELD or (self._limit is not None and self._scan.counted >= self._limit)
-
-    def add(self, dead_letters: Sequence[DeadLetter]) -> int:
-        """See dead letters that were not seen before, and return how many they are."""
-        for dead_letter in dead_letters:
-            if self._scan.see(dead_letter):
-                self._visit(dead_letter)
-        return len(dead_letters)
-
-
-class _Receiver:
-    """Receives side by side."""
-
-    def __init__(self, held: Hiding, pool: ThreadPoolExecutor) -> None:
-        self._held = held
-        self._pool = pool
-
-    def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
-        """Return what all workers got in one call each and did not get before. Raises AwsError."""
-        self._held.extend_due()
-        answers = [self._pool.submit(self._held.receive, wait_seconds=wait_seconds) for _ in range(WORKERS)]
-        return [dead_letter for answer in answers for dead_letter in answer.result()]
 
 
 class _Watch:

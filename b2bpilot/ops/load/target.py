@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,9 +10,9 @@ from b2bpilot.aws.metrics import Metric, Point, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.naming import take_named
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.waiting import wait_until
@@ -54,11 +54,14 @@ class LoadTarget:
     def delete_dead_letters(self, queue_message_ids: set[str]) -> int:
         """Delete exactly these dead letters and return how many are gone. Raises AwsError."""
         wanted = set(queue_message_ids)
-        deleted = 0
+        deleted: list[int] = []
         with Holding(self._queue()) as held:
-            for found in take_named(held, wanted):
-                deleted += len(found) - len(held.delete(found))
-        return deleted
+
+            def delete(found: Sequence[DeadLetter]) -> None:
+                deleted.append(len(found) - len(held.delete(found)))
+
+            take_named(held, wanted, delete)
+        return sum(deleted)
 
     def concurrency(self, *, since: datetime) -> Concurrency:
         """Ask for the function's highest number of runs at once. CloudWatch lags: what it does not have is unknown."""

@@ -50,10 +50,6 @@ class DeadLetters:
     no_look: str | None = None
 
 
-class _EnoughError(Exception):
-    """The time for looking is over."""
-
-
 def dead_letters(
     queue: DeadLetterQueue, *, wants_look: bool, now: datetime, stop: threading.Event
 ) -> DeadLetters:
@@ -82,15 +78,12 @@ def _look(
     if not about:
         return Look(saw=0, oldest=None, expiring=0, is_complete=True)
     seen = _Seen(stop=stop, monotonic=time.monotonic)
-    try:
-        is_complete = look(queue, now=now, visit=seen.visit, hidden_seconds=HIDDEN_SECONDS).is_complete
-    except _EnoughError:
-        is_complete = False
+    found = look(queue, now=now, visit=seen.visit, is_enough=seen.is_enough, hidden_seconds=HIDDEN_SECONDS)
     return Look(
         saw=len(seen.times),
         oldest=min((at for at in seen.times if at), default=None),
         expiring=sum(at is not None and at + retention <= now + SOON for at in seen.times),
-        is_complete=is_complete,
+        is_complete=found.is_complete,
         others=dict(seen.others.most_common()),
         messages=frozenset(seen.messages),
         newest=max((at for at in seen.times if at), default=None),
@@ -98,7 +91,7 @@ def _look(
 
 
 class _Seen:
-    """When the dead letters that were seen were written; raises _EnoughError when it is enough."""
+    """When the dead letters that were seen were written, and whether it is enough."""
 
     def __init__(self, *, stop: threading.Event, monotonic: Callable[[], float]) -> None:
         self.times: list[datetime | None] = []
@@ -114,5 +107,6 @@ class _Seen:
             self.others[dead_letter.owner] += 1
         elif dead_letter.message:
             self.messages.add(Asked.of(dead_letter.message))
-        if self._stop.is_set() or self._monotonic() > self._deadline:
-            raise _EnoughError
+
+    def is_enough(self) -> bool:
+        return self._stop.is_set() or self._monotonic() > self._deadline

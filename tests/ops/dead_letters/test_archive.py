@@ -38,7 +38,6 @@ from b2bpilot.ops.dead_letters.discard import (
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
-from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
 from b2bpilot.ops.dead_letters.restore import (
     Decision,
     Restore,
@@ -49,6 +48,7 @@ from b2bpilot.ops.dead_letters.restore import (
 )
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.source import require_same_origin, source_of
+from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records

@@ -36,7 +36,7 @@ from b2bpilot.ops.dead_letters.edit import (
     was_sent,
 )
 from b2bpilot.ops.dead_letters.marks import Doomed, Marker
-from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS
+from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.table.row_state import Asked, RowState

@@ -8,7 +8,8 @@ import pytest
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.naming import PATIENCE_SECONDS, patience_after, take_named
+from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS, patience_after, take_named
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
@@ -16,11 +17,9 @@ NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
 def taken(queue: DeadLetterQueue, wanted: set[str], *, patience_seconds: float = 0) -> list[str]:
     with Holding(queue) as held:
-        return [
-            dead_letter.queue_message_id
-            for found in take_named(held, wanted, patience_seconds=patience_seconds, monotonic=queue.clock)
-            for dead_letter in found
-        ]
+        found: list[DeadLetter] = []
+        take_named(held, wanted, found.extend, patience_seconds=patience_seconds, clock=queue.clock)
+        return [dead_letter.queue_message_id for dead_letter in found]
 
 
 def test_counters_of_zero_do_not_end_the_waiting_for_what_a_killed_run_hides() -> None:

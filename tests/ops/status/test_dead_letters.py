@@ -69,7 +69,8 @@ def test_a_look_that_takes_too_long_ends_incomplete_and_gives_all_back(
     queue = queue_of(sqs, *(str(number) for number in range(25)))
     look = read(queue).look
     assert look is not None
-    assert (look.saw, look.is_complete) == (1, False)
+    assert look.saw < 25
+    assert not look.is_complete
     assert visible(sqs, queue) == 25
 
 
