@@ -71,7 +71,7 @@ SHARED_NAMES = {
     "2 Sender": TO_DO,
     "2 Sending": TO_DO,
     "2 Session": TO_DO,
-    "4 Source": TO_DO,
+    "5 Source": TO_DO,
     "2 Stage": TO_DO,
     "2 State": "of the local environment, and of a migration",
     "2 Statement": "of a migration file, and of the pipeline: SQL in both",
