@@ -73,8 +73,7 @@ def test_no_folders_of_ops_import_each_other_in_a_circle(house: list[Module]) ->
 
 def _rooms(found: Iterable[Module]) -> imports.Graph:
     within = [module for module in found if module.name.startswith("b2bpilot.ops.")]
-    room = {module.name: ".".join(module.name.split(".")[:3]) for module in within}
-    return imports.joined(imports.graph(within, lazy=True), room)
+    return imports.joined(imports.graph(within, lazy=True), {module.name: module.room for module in within})
 
 
 @pytest.mark.parametrize(

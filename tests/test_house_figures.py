@@ -41,7 +41,7 @@ def test_a_circle_that_only_lazy_imports_close_is_counted_apart() -> None:
     figures = report(HOUSE)
 
     assert figures["circles of modules (with lazy imports)"] == "0 (1: 3)"
-    assert figures["circles of packages (with lazy imports)"] == "1: 2 (1: 2)"
+    assert figures["circles of folders (with lazy imports)"] == "1: 2 (1: 2)"
 
 
 def test_a_dead_letters_walk_is_what_the_command_imports() -> None:
@@ -65,10 +65,21 @@ def test_two_circles_that_one_import_joins_in_one_direction_stay_two() -> None:
     ]
 
 
-def test_a_package_is_no_module_of_its_own_folders_parent() -> None:
-    (package,) = modules({"b2bpilot/ops/__init__.py": ""})
+@pytest.mark.parametrize(
+    ("path", "room"),
+    [
+        ("b2bpilot/ops/verify/checks/access.py", "b2bpilot.ops.verify"),
+        ("b2bpilot/ops/verify/__init__.py", "b2bpilot.ops.verify"),
+        ("b2bpilot/ops/environment.py", "b2bpilot.ops.environment"),
+        ("b2bpilot/aws/queue.py", "b2bpilot.aws"),
+        ("b2bpilot/errors.py", "b2bpilot.errors"),
+        ("lambdas/webhook_handler/handler.py", "lambdas.webhook_handler"),
+    ],
+)
+def test_a_room_is_a_use_case_a_command_group_or_a_layer(path: str, room: str) -> None:
+    (module,) = modules({path: ""})
 
-    assert (package.name, package.package) == ("b2bpilot.ops", "b2bpilot.ops")
+    assert module.room == room
 
 
 def test_the_working_tree_is_one_column(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,11 +56,11 @@ def _lengths(found: list[Module]) -> dict[str, str]:
 
 def _circles(found: list[Module]) -> dict[str, str]:
     eager, all_imports = imports.graph(found, lazy=False), imports.graph(found, lazy=True)
-    package = {module.name: module.package for module in found}
+    room = {module.name: module.room for module in found}
     return {
         "circles of modules (with lazy imports)": _count(eager, all_imports),
-        "circles of packages (with lazy imports)": _count(
-            imports.joined(eager, package), imports.joined(all_imports, package)
+        "circles of folders (with lazy imports)": _count(
+            imports.joined(eager, room), imports.joined(all_imports, room)
         ),
         "indented imports": f"{sum(map(imports.indented, found)):,}",
     }

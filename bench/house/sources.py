@@ -8,10 +8,13 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 PRODUCT = ("b2bpilot", "lambdas")
 """What is shipped."""
+
+DIVIDED = (["b2bpilot", "cli"], ["b2bpilot", "local"], ["b2bpilot", "ops"])
+"""Layers that are divided into folders."""
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -28,9 +31,11 @@ class Module:
     """All of its syntax, in no order that means anything."""
 
     @property
-    def package(self) -> str:
-        """The folder that holds it, as a package's name."""
-        return ".".join(PurePosixPath(self.path).parent.parts)
+    def room(self) -> str:
+        """The folder of one use case, command group or layer that holds it. A module that stands beside such folders is its
+        own room."""
+        parts = self.name.split(".")
+        return ".".join(parts[: 3 if parts[:2] in DIVIDED else 2])
 
 
 def texts(revision: str | None = None) -> dict[str, str]:
