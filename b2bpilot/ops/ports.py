@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from b2bpilot.aws.functions import Invocation
+    from b2bpilot.aws.logs import LogEvent
     from b2bpilot.aws.topic import Published
     from b2bpilot.pipeline.dead_letter import DeadLetter
     from b2bpilot.pipeline.message import Encoded
@@ -31,6 +33,16 @@ class Publisher(Protocol):
     """A topic; result N belongs to message N."""
 
     def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
+
+
+class Log(Protocol):
+    """A function's log group."""
+
+    @property
+    def name(self) -> str: ...
+    def events(
+        self, *, since: datetime, until: datetime | None = None, pattern: str | None = None
+    ) -> Iterator[LogEvent]: ...
 
 
 class Throttleable(Protocol):

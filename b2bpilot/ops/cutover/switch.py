@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
@@ -13,6 +12,7 @@ from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
 from b2bpilot.ops.cutover.route import Level
 from b2bpilot.ops.cutover.writing import make, name_of, read
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
 from b2bpilot.ops.runs.runs import records
 from b2bpilot.pipeline.waiting import pause
@@ -26,13 +26,7 @@ STEADY = 3
 """So many looks in a row must agree that a thing is not as it was left."""
 
 
-class Journal(Protocol):
-    @property
-    def run_id(self) -> str: ...
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
-
-
-def write_plan(journal: Journal, changes: Sequence[Change]) -> None:
+def write_plan(journal: JournalWriter, changes: Sequence[Change]) -> None:
     """Write down the old and the new values of everything, before anything is changed."""
     journal.write(
         *(
@@ -140,7 +134,7 @@ def _shown_now(twilio: Twilio, changes: Sequence[Change]) -> dict[str, WebhookSe
 
 
 def switch(
-    twilio: Twilio, changes: Sequence[Change], journal: Journal, *, is_resumed: bool = False
+    twilio: Twilio, changes: Sequence[Change], journal: JournalWriter, *, is_resumed: bool = False
 ) -> list[Change]:
     """Make the changes, one after the other; return those that only Twilio's answer tells of, as they could not be read.
 

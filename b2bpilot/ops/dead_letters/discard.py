@@ -13,15 +13,16 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.causes import Cause
-from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
 from b2bpilot.ops.dead_letters.selection import Selection, for_journal
 from b2bpilot.ops.dead_letters.taking import take_named
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.durable import DurableFile
-from b2bpilot.ops.runs.journal import Journal as RunJournal
+from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
-from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.plural import many
@@ -96,7 +97,7 @@ def needs_name(environment: str, *, is_everything: bool) -> bool:
     return is_everything or environment.lower().startswith("prod")
 
 
-def write_plan(journal: Journal, dead_letters: Mapping[str, str | None]) -> None:
+def write_plan(journal: JournalWriter, dead_letters: Mapping[str, str | None]) -> None:
     """Journal the dead letters that a run is about: their ids in the queue, and their message_ids."""
     for page in _pages(dead_letters.items()):
         journal.write(
@@ -112,7 +113,7 @@ class Discard:
     """One run. `known` is what an earlier attempt of it journalled, so that nothing is archived twice."""
 
     queue: Queue
-    journal: Journal
+    journal: JournalWriter
     archive: DurableFile
     origin: Origin
     marker: Marker
@@ -307,12 +308,12 @@ def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, 
 
 def run_discard(
     queue: Queue,
-    journal: RunJournal,
+    journal: Journal,
     dead_letters: Mapping[str, str | None],
     *,
     home: Path,
     origin: Origin,
-    table: ChangedTable,
+    table: WholeTable,
     known: Mapping[str, MessageState],
     patience_seconds: float = 0,
     observe: Callable[[int], None] = lambda _: None,

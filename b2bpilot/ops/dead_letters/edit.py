@@ -26,7 +26,7 @@ from b2bpilot.errors import (
     UsageError,
 )
 from b2bpilot.ops.dead_letters.archive import REPLACEMENT, Archived, Origin, archived, digest, line
-from b2bpilot.ops.dead_letters.entries import Journal, entry
+from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import Holding, Queue
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
 from b2bpilot.ops.dead_letters.restore import Sender
@@ -35,6 +35,7 @@ from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
 from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.ops.table.row_state import RowState
@@ -211,7 +212,7 @@ class Replace:
 
     queue: Queue
     sender: Sender
-    journal: Journal
+    journal: JournalWriter
     archive: DurableFile
     marker: Marker
     known: MessageState | None = field(default=None)

@@ -24,7 +24,7 @@ from b2bpilot.ops.dead_letters.taking import patience_after
 from b2bpilot.ops.environment import SEND_ONCE, Environment
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
-from b2bpilot.ops.table.asked import ChangedTable, Table
+from b2bpilot.ops.table.asked import Table, WholeTable
 from b2bpilot.ops.table.row_state import RowState, row_states
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
@@ -38,7 +38,7 @@ def row_state_of(dead_letter: DeadLetter, table: Table) -> RowState:
 
 
 def replace_dead_letter(
-    environment: Environment, journal: Journal, edit: Edit, *, table: ChangedTable, home: Path
+    environment: Environment, journal: Journal, edit: Edit, *, table: WholeTable, home: Path
 ) -> None:
     """Put the edited dead letter in the original's place. Raises what Replace.run raises, and PartlyFailed when the row
     still says what the original said."""
@@ -103,7 +103,7 @@ def resume_edit(
     journal: Journal,
     record: RunRecord,
     *,
-    table: ChangedTable,
+    table: WholeTable,
     home: Path,
     now: datetime,
 ) -> None:

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from b2bpilot.pipeline.dead_letter import DeadLetter
-
-
-class Journal(Protocol):
-    """Where a run writes before it acts; returns only when the entries are on disk, or not `durable` with the kernel."""
-
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
 def entry(event: str, dead_letter: DeadLetter, **fields: object) -> Mapping[str, object]:

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.dead_letters.entries import Journal
-from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import Asked, rows_of
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.discards import SeenRow, mark_discarded, replace_seen
@@ -78,13 +78,13 @@ class Marker:
     mark, so that the edited one can be stored, and says what it says, so that whoever publishes the row publishes that.
     """
 
-    table: ChangedTable
+    table: WholeTable
     run_id: str
     replacement: PilotMessage | None = None
     monotonic: Callable[[], float] = time.monotonic
     _outage: _Outage = field(default_factory=_Outage)
 
-    def mark(self, journal: Journal, doomed: Sequence[Doomed]) -> dict[str, Marking]:
+    def mark(self, journal: JournalWriter, doomed: Sequence[Doomed]) -> dict[str, Marking]:
         """Return what became of each row, by the dead letter's id in the queue. Raises nothing of the database's."""
         found = {one.queue_message_id: Marking(mark=Mark.NO_ROW) for one in doomed if one.asked is None}
         asked = {one: one.asked for one in doomed if one.asked is not None}
@@ -93,7 +93,7 @@ class Marker:
         journal.write(*(_marked(one, found[one.queue_message_id]) for one in doomed))
         return found
 
-    def _marks(self, journal: Journal, doomed: Sequence[Doomed]) -> dict[Asked, Marking]:
+    def _marks(self, journal: JournalWriter, doomed: Sequence[Doomed]) -> dict[Asked, Marking]:
         wanted = dict.fromkeys(one.asked for one in doomed if one.asked)
         if self.monotonic() < self._outage.until:
             return dict.fromkeys(wanted, self._outage.marking)
@@ -109,7 +109,7 @@ class Marker:
             return dict.fromkeys(wanted, self._outage.marking)
 
     def _marks_of_rows(
-        self, journal: Journal, doomed: Sequence[Doomed], wanted: Sequence[Asked]
+        self, journal: JournalWriter, doomed: Sequence[Doomed], wanted: Sequence[Asked]
     ) -> dict[Asked, Marking]:
         marks: dict[Asked, Marking] = {}
         for _ in range(TRIES):

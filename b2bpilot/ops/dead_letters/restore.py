@@ -17,8 +17,8 @@ from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, dead_letters_in, digest
 from b2bpilot.ops.dead_letters.discard import Problem
-from b2bpilot.ops.dead_letters.entries import Journal
 from b2bpilot.ops.dead_letters.sweep import Queue, look
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import HostClock
@@ -249,7 +249,7 @@ class Restore:
     """One run: journal, send, check entry by entry."""
 
     sender: Sender
-    journal: Journal
+    journal: JournalWriter
     observe: Callable[[int], None] = field(default=lambda _: None)
 
     def run(self, plan: RestorePlan) -> Restored:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from b2bpilot.errors import PartlyFailed, PilotError
-from b2bpilot.ops.dead_letters.entries import Journal
 from b2bpilot.ops.dead_letters.marks import Mark
 from b2bpilot.ops.dead_letters.restore import RestorePlan
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.record import RunRecord
-from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import rows_of
 from b2bpilot.pipeline.discards import SeenRow, take_back_marks
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -36,7 +36,7 @@ class Marks:
         return bool(self.own) or (self.error is not None and self.is_known_marked)
 
 
-def marks_of(plan: RestorePlan, record: RunRecord | None, table: ChangedTable) -> Marks:
+def marks_of(plan: RestorePlan, record: RunRecord | None, table: WholeTable) -> Marks:
     """Ask which messages of an archive are discarded, and by which run. Raises nothing of the database's."""
     run_id = record.run_id if record else None
     is_known_marked = record is not None and any(
@@ -68,7 +68,7 @@ def marks_of(plan: RestorePlan, record: RunRecord | None, table: ChangedTable) -
 
 
 def take_back(
-    marks: Marks, table: ChangedTable, journal: Journal, *, not_in_queue: Collection[str]
+    marks: Marks, table: WholeTable, journal: JournalWriter, *, not_in_queue: Collection[str]
 ) -> tuple[int, str | None]:
     """Give the rows of dead letters that are in the queue again their former status.
 

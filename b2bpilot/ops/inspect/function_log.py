@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
 from b2bpilot.ops.logs.entry import LogEntry, entry
-from b2bpilot.ops.logs.reading import Group
+from b2bpilot.ops.ports import Log
 
 SECONDS = 10.0
 """So long a log is read: AWS searches a long time in a busy group."""
@@ -20,7 +20,7 @@ class FunctionLog:
     """One function's log, by the function's short name. Satisfies Source."""
 
     function: str
-    group: Group
+    group: Log
     monotonic: Callable[[], float] = time.monotonic
 
     @property

@@ -8,20 +8,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.load.plan import Plan, Shot, shot
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict, WebhookRefused
 from b2bpilot.twilio.webhook import WebhookUnreachable
 
 STOPPED = "stopped before the answer"
 """What a request says whose run ended first."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
-
-
-class Journal(Protocol):
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +57,7 @@ class Firing:
         plan: Plan,
         run_id: str,
         route: Route,
-        journal: Journal,
+        journal: JournalWriter,
         *,
         clock: Callable[[], datetime],
         observe: Callable[[Attempt], None] = lambda _: None,

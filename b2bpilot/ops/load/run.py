@@ -53,7 +53,7 @@ def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, TrialR
 def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Callable[[], datetime]) -> Report:
     """Read everything that decides, and decide. Raises DatabaseError, Refused; what AWS does not tell is unknown."""
     fired, stack = loaded.fired, target.environment.stack
-    offset = compare(table, clock=clock)
+    offset = compare(table.now, clock=clock)
     rows = read_rows(table, loaded.message_ids())
     found = _evidence(loaded, rows, target)
     stored = figures.stored_at(fired, rows.values(), offset)

@@ -7,28 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from b2bpilot.aws.logs import LogEvent, LogGroup, LogGroupMissing
+from b2bpilot.aws.logs import LogGroup, LogGroupMissing
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.logs.selection import Selection
+from b2bpilot.ops.ports import Log
 
 OVERLAP = timedelta(seconds=60)
 """A line may reach CloudWatch after younger ones; one that comes by so much later is still shown."""
 
 FUNCTIONS = ("webhook", "processor", "stale", "redriver")
-
-
-class Group(Protocol):
-    """The part of LogGroup that is used here."""
-
-    name: str
-
-    def events(
-        self, *, since: datetime, until: datetime | None = None, pattern: str | None = None
-    ) -> Iterator[LogEvent]: ...
 
 
 Missing = Callable[[str, str], None]
@@ -47,7 +37,7 @@ def function_names(environment: Environment) -> Mapping[str, str]:
     return dict(zip(FUNCTIONS, names, strict=True))
 
 
-def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Group]:
+def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Log]:
     """Return the logs of the chosen functions, of all when none is; a full name serves, too. Raises UsageError."""
     names = function_names(environment)
     short = {full: name for name, full in names.items()} | {name: name for name in names}
@@ -62,7 +52,7 @@ def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Gr
 
 
 def read(
-    logs: Mapping[str, Group],
+    logs: Mapping[str, Log],
     selection: Selection,
     *,
     since: datetime,
@@ -81,7 +71,7 @@ class Follower:
     """Reads again and again what is new. Each line once, and none left out that arrives within OVERLAP."""
 
     def __init__(
-        self, logs: Mapping[str, Group], selection: Selection, *, since: datetime, missing: Missing
+        self, logs: Mapping[str, Log], selection: Selection, *, since: datetime, missing: Missing
     ) -> None:
         self._logs = logs
         self._selection = selection
@@ -101,7 +91,7 @@ class Follower:
             self._cursors[found.function].take(found)
             yield found
 
-    def _of(self, name: str, group: Group) -> Iterator[LogEntry]:
+    def _of(self, name: str, group: Log) -> Iterator[LogEntry]:
         cursor = self._cursors[name]
         for found in group.events(since=cursor.start, pattern=self._selection.pattern):
             parsed = entry(found, name)
@@ -145,7 +135,7 @@ class _Cursor:
 
 
 def _entries(
-    name: str, group: Group, selection: Selection, *, since: datetime, until: datetime | None
+    name: str, group: Log, selection: Selection, *, since: datetime, until: datetime | None
 ) -> Iterator[LogEntry]:
     for found in group.events(since=since, until=until, pattern=selection.pattern):
         parsed = entry(found, name)
@@ -153,7 +143,7 @@ def _entries(
             yield parsed
 
 
-def _present(name: str, group: Group, entries: Iterator[LogEntry], missing: Missing) -> Iterator[LogEntry]:
+def _present(name: str, group: Log, entries: Iterator[LogEntry], missing: Missing) -> Iterator[LogEntry]:
     try:
         yield from entries
     except LogGroupMissing:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
 
 from b2bpilot.errors import MessageUnreadable, UsageError
 from b2bpilot.ops.parameters import is_message_sid, with_media_count
 from b2bpilot.pipeline.message import (
-    Encoded,
     PilotMessage,
     Priority,
     Source,
-    encode,
     message_id_for,
     new_message_id,
     parse_message_id,
@@ -22,10 +18,6 @@ from b2bpilot.pipeline.message import (
 
 TEST_PARAMS = {"From": "+15005550006", "To": "+15005550001", "Body": "Test message from b2bpilot"}
 """Twilio's own test numbers: nobody has them."""
-
-
-class Publisher(Protocol):
-    def publish(self, message: Encoded) -> str: ...
 
 
 def compose(
@@ -53,14 +45,6 @@ def compose(
         test=not real,
         priority=priority,
     )
-
-
-def publish(message: PilotMessage, publisher: Publisher, *, clock: Callable[[], datetime]) -> str:
-    """Return SNS's id. The message counts as received now, not when it was composed: latencies start here.
-
-    Raises MessageTooLarge before anything is sent, or AwsError.
-    """
-    return publisher.publish(encode(replace(message, received_at=clock())))
 
 
 def _identity(message_id: str | None, message_sid: str | None) -> str:

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from b2bpilot.aws.logs import LogGroup, LogLine
+from b2bpilot.aws.logs import LogGroup
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.waiting import wait_until
@@ -19,12 +18,6 @@ MOST_LINES = 200
 MOST_MESSAGES = 20
 """One query each: what is asked of the log is about a handful of messages."""
 PATIENCE_SECONDS, PAUSE_SECONDS = 10.0, 0.25
-
-
-class Log(Protocol):
-    """The part of aws.logs.LogGroup that is used."""
-
-    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +33,7 @@ def log_of(environment: Environment) -> LogGroup:
 
 
 def listen(
-    log: Log,
+    log: LogGroup,
     deliveries: Mapping[str, int],
     *,
     since: datetime,
@@ -61,7 +54,7 @@ def listen(
     return Echo(events=events)
 
 
-def _events(log: Log, message_id: str, *, since: datetime, until: datetime) -> Counter[str]:
+def _events(log: LogGroup, message_id: str, *, since: datetime, until: datetime) -> Counter[str]:
     lines = log.lines_with(
         message_id, since=since - timedelta(seconds=1), until=until + timedelta(seconds=1), limit=MOST_LINES
     )

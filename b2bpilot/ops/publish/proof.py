@@ -157,7 +157,7 @@ class Timing:
 
     def until(self, completed_at: datetime, table: WholeTable) -> timedelta:
         """Return how long it took, measured by the sender's clock. Raises DatabaseError."""
-        offset = compare(table.database, clock=self.clock)
+        offset = compare(table.database.now, clock=self.clock)
         return max(offset.ours(completed_at) - self.sent_at, timedelta())
 
 

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from b2bpilot.aws.topic import BATCH_ENTRIES, Published
 from b2bpilot.errors import AwsDenied, AwsThrottled, CredentialsMissing, PilotError
+from b2bpilot.ops.ports import Publisher
 from b2bpilot.ops.publish.order import Item
-from b2bpilot.pipeline.message import Encoded, PilotMessage, encode
+from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.twilio.webhook import Answer, WebhookClient, WebhookUnreachable
 
 
@@ -59,19 +60,13 @@ class Route(Protocol):
     def close(self) -> None: ...
 
 
-class BatchPublisher(Protocol):
-    """The part of aws.topic.Topic that the route uses."""
-
-    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
-
-
 class TopicRoute:
     """Ten messages a call. A message counts as received when it is sent, not when it was composed."""
 
     via = Via.TOPIC
     most_items = BATCH_ENTRIES
 
-    def __init__(self, topic: BatchPublisher, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, topic: Publisher, *, clock: Callable[[], datetime]) -> None:
         self._topic, self._clock = topic, clock
 
     def send(self, items: Sequence[Item]) -> list[Sent]:

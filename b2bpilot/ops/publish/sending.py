@@ -8,20 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
 
 from b2bpilot.errors import PilotError
+from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.routes import Route, Sent, Verdict
 from b2bpilot.ops.sending.pace import Pace, PaceEnded
 
 THROTTLE_TRIES = 8
-
-
-class Journal(Protocol):
-    """Where a run writes before it acts."""
-
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +93,7 @@ class Sending:
         self,
         *,
         route: Route,
-        journal: Journal,
+        journal: JournalWriter,
         pace: Pace,
         perhaps_before: frozenset[str] = frozenset(),
         observe: Observe = lambda _: None,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
-from typing import Protocol
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError
+from b2bpilot.ops.ports import JournalWriter, Publisher
 from b2bpilot.ops.reconcile.rebuild import IsService, Rebuilt, rebuild
 from b2bpilot.ops.reconcile.recovered import Contents, Problem, Recovered
 from b2bpilot.ops.reconcile.verdict import ID_TAKEN, Finding
@@ -31,16 +31,6 @@ HOPELESS = (AwsDenied, CredentialsMissing, TwilioDenied, TwilioUnreachable)
 """What one message meets, all of them will meet."""
 
 
-class Publisher(Protocol):
-    """The part of Topic that is used here: a failure is a result, never raised."""
-
-    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
-
-
-class Journal(Protocol):
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """One run. `wait` is how long the proof of each window may take; `allow_partial` publishes also what is left of redacted
@@ -49,7 +39,7 @@ class Recovery:
     twilio: Twilio
     table: WholeTable
     publisher: Publisher
-    journal: Journal
+    journal: JournalWriter
     wait: timedelta
     allow_partial: bool = False
     observe: Callable[[str], None] = lambda _: None

@@ -11,9 +11,9 @@ from b2bpilot.errors import PartlyFailed, Refused, UsageError
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import Origin
 from b2bpilot.ops.reconcile.recovered import Contents, Recovered
-from b2bpilot.ops.reconcile.recovery import Journal, Recovery
+from b2bpilot.ops.reconcile.recovery import Recovery
 from b2bpilot.ops.reconcile.verdict import Finding, Verdict
-from b2bpilot.ops.runs.journal import Journal as RunJournal
+from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.row_proof import RowOutcome
 from b2bpilot.pipeline.message import format_time, message_id_for, parse_time
@@ -72,7 +72,7 @@ def resume(recovery: Recovery, record: RunRecord, recovered: Recovered | None = 
     return recovery.run(_left(record), recovered)
 
 
-def finish(journal: RunJournal, recovered: Recovered) -> None:
+def finish(journal: Journal, recovered: Recovered) -> None:
     """A run that stopped early has no end: it can be resumed."""
     if not recovered.is_stopped:
         journal.finish(recovered.counts())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, DatabaseError, MessageTooLarge, PartlyFailed
+from b2bpilot.ops.ports import JournalWriter, Publisher
 from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.table.asked import WholeTable
@@ -26,16 +26,6 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 A_LITTLE = timedelta(seconds=10)
 HOPELESS = (AwsDenied, CredentialsMissing)
 """What one message meets, all of them will meet."""
-
-
-class Publisher(Protocol):
-    """The part of Topic that is used here: a failure is a result, never raised."""
-
-    def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]: ...
-
-
-class Journal(Protocol):
-    def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +64,7 @@ class Republication:
 
     table: WholeTable
     publisher: Publisher
-    journal: Journal
+    journal: JournalWriter
     wait: timedelta
     discarded: bool = False
     perhaps_before: frozenset[str] = frozenset()
@@ -201,7 +191,7 @@ class Republication:
                 self._leave(message_id, str(exc), done)
 
 
-def write_plan(journal: Journal, plan: Plan) -> None:
+def write_plan(journal: JournalWriter, plan: Plan) -> None:
     """Write down each row of the plan, also those that are left."""
     journal.write(
         *(

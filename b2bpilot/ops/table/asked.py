@@ -24,13 +24,6 @@ class Table(Protocol):
     def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]: ...
 
 
-class ChangedTable(Table, Protocol):
-    """What a discard, a restore and an edit need beside: where a row is marked."""
-
-    @property
-    def database(self) -> DatabaseManager: ...
-
-
 class WholeTable(Table, Protocol):
     """A table that gives whole rows, too. `database` is for what is no question about a message."""
 

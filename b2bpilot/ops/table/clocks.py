@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 LOOKS = 5
-
-
-class DatabaseClock(Protocol):
-    def now(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +21,13 @@ class Offset:
         return theirs - self.ahead
 
 
-def compare(database: DatabaseClock, *, clock: Callable[[], datetime]) -> Offset:
+def compare(database_now: Callable[[], datetime], *, clock: Callable[[], datetime]) -> Offset:
     """Ask a few times and believe the fastest answer. Raises DatabaseError."""
-    return min((_look(database, clock) for _ in range(LOOKS)), key=lambda offset: offset.error)
+    return min((_look(database_now, clock) for _ in range(LOOKS)), key=lambda offset: offset.error)
 
 
-def _look(database: DatabaseClock, clock: Callable[[], datetime]) -> Offset:
+def _look(database_now: Callable[[], datetime], clock: Callable[[], datetime]) -> Offset:
     before = clock()
-    theirs = database.now()
+    theirs = database_now()
     took = clock() - before
     return Offset(ahead=theirs - (before + took / 2), error=took / 2)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 from b2bpilot.errors import PilotError, Refused
 from b2bpilot.ops.table.address import Address, address_in_use, address_of
@@ -57,16 +56,6 @@ class Written:
     identity: str
 
 
-class Secret(Protocol):
-    def __call__(self) -> str:
-        """Return the URL in the secret of the stack. Raises AwsError, SettingsInvalid."""
-
-
-class ProcessorLog(Protocol):
-    def __call__(self) -> Written | None:
-        """Return what the processor wrote last of its database. Raises AwsError."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """A database's URL, and where it was found. `is_secret_s` when the stack's secret itself names it."""
@@ -77,9 +66,15 @@ class Given:
 
 
 def prove_database(
-    database: DatabaseManager, given: Given, *, secret: Secret, log: ProcessorLog, is_here: bool
+    database: DatabaseManager,
+    given: Given,
+    *,
+    secret: Callable[[], str],
+    log: Callable[[], Written | None],
+    is_here: bool,
 ) -> DatabaseProof:
-    """Prove it by its address, else by the processor's word. With `is_here` the functions run on this machine.
+    """Prove it by its address, which the URL in the stack's `secret` has, else by the processor's word, the newest in its `log`.
+    With `is_here` the functions run on this machine.
 
     Raises DatabaseError when it does not answer. What AWS does not tell proves nothing, and is said.
     """
@@ -106,7 +101,9 @@ def unproven(given: Given, why: str) -> DatabaseProof:
     return DatabaseProof(place=place(given.url), origin=given.origin, is_proven=False, why=why)
 
 
-def _by_address(asked: Address | None, given: Given, secret: Secret, *, is_here: bool) -> tuple[bool, str]:
+def _by_address(
+    asked: Address | None, given: Given, secret: Callable[[], str], *, is_here: bool
+) -> tuple[bool, str]:
     try:
         url = secret()
     except PilotError as exc:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from b2bpilot.aws.logs import LogEvent, LogGroup
+from b2bpilot.aws.logs import LogGroup
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.logs.entry import entry
-from b2bpilot.ops.table.database_proof import DatabaseProof, Given, Secret, Written, prove_database
+from b2bpilot.ops.ports import Log
+from b2bpilot.ops.table.database_proof import DatabaseProof, Given, Written, prove_database
 from b2bpilot.pipeline.database import DatabaseManager
 
 FIELD = "database_identity"
@@ -17,14 +17,6 @@ LOCAL = "local"
 """The environment whose functions run on this machine."""
 WINDOWS = (timedelta(minutes=15), timedelta(days=1), timedelta(days=14))
 """CloudWatch gives the oldest line first, so that the last one is looked for in a short time before a long one."""
-
-
-class Log(Protocol):
-    """The part of LogGroup that is asked."""
-
-    def events(
-        self, *, since: datetime, until: datetime | None = None, pattern: str | None = None
-    ) -> Iterator[LogEvent]: ...
 
 
 def last_written(log: Log, *, now: datetime) -> Written | None:
@@ -41,7 +33,12 @@ def last_written(log: Log, *, now: datetime) -> Written | None:
 
 
 def prove_for(
-    environment: Environment, database: DatabaseManager, given: Given, *, secret: Secret, now: datetime
+    environment: Environment,
+    database: DatabaseManager,
+    given: Given,
+    *,
+    secret: Callable[[], str],
+    now: datetime,
 ) -> DatabaseProof:
     """Prove that a database is the one of the environment's processor. Raises DatabaseError."""
     name = environment.stack.processor_function_name

@@ -27,7 +27,7 @@ from b2bpilot.ops.dead_letters.sweep import look
 from b2bpilot.ops.dead_letters.unmarking import Marks, marks_of, take_back
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, Stage, read
-from b2bpilot.ops.table.asked import ChangedTable
+from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.discards import SeenRow, mark_discarded
 from b2bpilot.pipeline.message import PilotMessage
@@ -59,7 +59,7 @@ def row(database: DatabaseManager, of: PilotMessage) -> UserSubmission:
     return found
 
 
-def discard(queue: DeadLetterQueue, home: Path, table: ChangedTable) -> tuple[str, Discarded]:
+def discard(queue: DeadLetterQueue, home: Path, table: WholeTable) -> tuple[str, Discarded]:
     dead_letters: dict[str, str | None] = dict.fromkeys(queue.messages)
     SteppedJournal.steps = Steps()
     journal = SteppedJournal.create(
@@ -85,7 +85,7 @@ def record_of(home: Path) -> RunRecord:
     return read(path)
 
 
-def resume(queue: DeadLetterQueue, home: Path, table: ChangedTable) -> Discarded:
+def resume(queue: DeadLetterQueue, home: Path, table: WholeTable) -> Discarded:
     record = record_of(home)
     queue.expire()
     with Journal.reopen(record.path, operator="ana@laptop") as journal:
@@ -101,7 +101,7 @@ def resume(queue: DeadLetterQueue, home: Path, table: ChangedTable) -> Discarded
         )
 
 
-def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: ChangedTable) -> tuple[Marks, int]:
+def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: WholeTable) -> tuple[Marks, int]:
     source = source_of(home, run_id)
     plan = plan_restore(source.path, queue, before={}, discarded=source.discarded, now=NOW)
     marks = marks_of(plan, source.record, table)

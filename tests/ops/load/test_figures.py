@@ -47,12 +47,9 @@ def test_the_databases_clock_is_taken_off_what_it_says() -> None:
 
 def test_two_clocks_are_compared_by_the_fastest_answer() -> None:
     times = iter(START + timedelta(seconds=s) for s in (0, 2, 10, 10.2, 20, 22, 30, 32, 40, 42))
+    database_now = START + timedelta(seconds=110.1)
 
-    class Database:
-        def now(self) -> datetime:
-            return START + timedelta(seconds=110.1)
-
-    offset = compare(Database(), clock=lambda: next(times))
+    offset = compare(lambda: database_now, clock=lambda: next(times))
     assert offset == Offset(ahead=timedelta(seconds=100), error=timedelta(seconds=0.1))
 
 
