@@ -97,7 +97,7 @@ class Sweep:
         was_empty = False
         try:
             while not self._is_over(wait=was_empty):
-                found = self._receive(wait_seconds=LONG_POLL_SECONDS if was_empty else 0)
+                found = self._receive(is_long_poll=was_empty)
                 if found:
                     self._see(found)
                     if was_empty and self._source.others() == 0:
@@ -109,17 +109,17 @@ class Sweep:
             self.stop()
             raise
 
-    def _receive(self, *, wait_seconds: int) -> list[DeadLetter]:
+    def _receive(self, *, is_long_poll: bool) -> list[DeadLetter]:
         with self._changed:
             self._receiving += 1
         found: list[DeadLetter] = []
         try:
             self._source.extend_due()
-            found = self._source.receive(wait_seconds=wait_seconds)
+            found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if is_long_poll else 0)
         finally:
             with self._changed:
                 self.saw += len(found)
-                self._empty_polls = 0 if found else self._empty_polls + (wait_seconds > 0)
+                self._empty_polls = 0 if found else self._empty_polls + is_long_poll
                 self._receiving -= 1
                 self._changed.notify_all()
         return found
