@@ -13,10 +13,12 @@ from bench.house.citations import absent
 from bench.house.sources import ROOT, texts
 
 FACTS = "docs/aws-facts.md"
-DOCUMENTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/glossary.md", "tests/README.md")
+DOCUMENTS = [path for path in texts() if path.endswith(".md")]
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-NAMED_PATH = re.compile(r"`((?:[\w-]+/)+[\w.-]*)`")
+FOLDERS = "(?:acceptance|b2bpilot|bench|docs|lambdas|migrations|tests)/"
+NAMED_FILE = re.compile(rf"(?<![\w/.-])({FOLDERS}[a-z_0-9/-]+\.(?:md|py|sql))\b")
+NAMED_FOLDER = re.compile(rf"`({FOLDERS}[a-z_/]*)`")
 CITED_FACTS = re.compile(r"aws-facts\.md((?:(?:, )?#[\w-]+)+)")
 """`docs/aws-facts.md#sqs-counters`, or several: `docs/aws-facts.md#retries, #event-age`."""
 CITED_DECISION = re.compile(r"\bdecisions? (\d+)\b")
@@ -73,7 +75,7 @@ def test_each_decision_that_is_named_is_there() -> None:
     assert named - there == set()
 
 
-@pytest.mark.parametrize("document", [path for path in texts() if path.endswith(".md")])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_link_leads_somewhere(document: str) -> None:
     broken = [
         link
@@ -93,6 +95,6 @@ def _leads_somewhere(document: str, link: str) -> bool:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_path_that_is_named_is_there(document: str) -> None:
-    named = [path for path in NAMED_PATH.findall(files()[document]) if "NNNN" not in path]
+    named = NAMED_FILE.findall(files()[document]) + NAMED_FOLDER.findall(files()[document])
 
     assert [path for path in named if not (ROOT / path).exists()] == []
