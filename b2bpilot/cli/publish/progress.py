@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.publish.sending import Result
+    from b2bpilot.ops.publish.sending import SentItem
     from b2bpilot.ops.sending.pace import Pace
 
 LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS = 0.2, 5.0
@@ -24,10 +24,10 @@ class SendingDisplay:
         self._started = self._shown = time.monotonic()
         self._lock = threading.Lock()
 
-    def __call__(self, results: Sequence[Result]) -> None:
+    def __call__(self, results: Sequence[SentItem]) -> None:
         with self._lock:
             self._sent += len(results)
-            self._failed += sum(result.verdict.value != "accepted" for result in results)
+            self._failed += sum(result.outcome.value != "accepted" for result in results)
             now = time.monotonic()
             if now - self._shown < self._every:
                 return

@@ -18,7 +18,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.order import Order
     from b2bpilot.ops.publish.proof import Timing
-    from b2bpilot.ops.publish.routes import Route
+    from b2bpilot.ops.publish.routes import PublishRoute
     from b2bpilot.ops.publish.run import Planned
     from b2bpilot.ops.publish.sending import Dispatch, Observe
     from b2bpilot.ops.runs.journal import Journal
@@ -127,7 +127,7 @@ def _request_of(record: RunRecord) -> Request:
     )
 
 
-def _route(pilot: Pilot, request: Request) -> Route:
+def _route(pilot: Pilot, request: Request) -> PublishRoute:
     from b2bpilot.ops.publish import run
     from b2bpilot.ops.publish.routes import Via
 
@@ -195,7 +195,7 @@ def _send(
     pilot: Pilot,
     request: Request,
     planned: Planned,
-    route: Route,
+    route: PublishRoute,
     journal: Journal,
     *,
     known: Mapping[str, MessageState] | None = None,
@@ -235,16 +235,16 @@ def _prove(
     if table is None or request.timeout is None:
         return False
     from b2bpilot.ops.publish.proof import prove_stored, require_all_stored
-    from b2bpilot.ops.publish.routes import Verdict
+    from b2bpilot.ops.sending.result import SendOutcome
     from b2bpilot.ops.table.row_proof import RowProof
     from b2bpilot.ops.table.row_state import Asked
 
-    sent = [one for one in dispatch.results if one.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN)]
+    sent = [one for one in dispatch.results if one.outcome in (SendOutcome.ACCEPTED, SendOutcome.UNKNOWN)]
     if not sent:
         return False
     messages = list(dict.fromkeys(Asked(one.message_id, is_test) for one in sent))
     if dispatch.total == 1:
-        is_known = sent[0].verdict is Verdict.ACCEPTED
+        is_known = sent[0].outcome is SendOutcome.ACCEPTED
         return _wait_for_one(
             pilot, messages[0], request.timeout, table, before, is_known=is_known, timing=timing
         )

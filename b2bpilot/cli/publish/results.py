@@ -16,7 +16,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from b2bpilot.cli.publish.publishing import Request
     from b2bpilot.ops.publish.proof import Judged, Stored, Waited
-    from b2bpilot.ops.publish.sending import Dispatch, Result
+    from b2bpilot.ops.publish.sending import Dispatch, SentItem
 
 FEW = 50
 """So many sendings are listed also when all went well, if some were sent again on purpose."""
@@ -29,11 +29,18 @@ OUTCOMES = {
 }
 
 
-def show_one(pilot: Pilot, run_id: str, result: Result, *, is_test: bool) -> None:
+def _outcome(result: SentItem) -> str:
+    """The documents' word for what became of a message that was certainly not published."""
+    if result.outcome.value != "not sent":
+        return result.outcome.value
+    return "fatal" if result.is_fatal else "failed"
+
+
+def show_one(pilot: Pilot, run_id: str, result: SentItem, *, is_test: bool) -> None:
     published = {
         "message_id": result.message_id,
         "sns_message_id": result.sns_message_id,
-        "outcome": result.verdict.value,
+        "outcome": _outcome(result),
         "test": is_test,
         "environment": pilot.environment.name,
         "run_id": run_id,
@@ -95,7 +102,7 @@ def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
     return lines + [f"  {count:,} x {reason}" for reason, count in reasons.most_common(5)]
 
 
-def _shown(pilot: Pilot, dispatch: Dispatch) -> Sequence[Result]:
+def _shown(pilot: Pilot, dispatch: Dispatch) -> Sequence[SentItem]:
     """Programs get every message; people those with which something went wrong, or all of a few that were sent again."""
     has_copies = any(result.copy > 1 for result in dispatch.results)
     if pilot.output.format is not Format.TABLE or (has_copies and len(dispatch.results) <= FEW):
@@ -103,20 +110,20 @@ def _shown(pilot: Pilot, dispatch: Dispatch) -> Sequence[Result]:
     return dispatch.not_accepted
 
 
-def _row(result: Result) -> Row:
+def _row(result: SentItem) -> Row:
     error = str(result.error) if result.error else None
     return Row(
         fields={
             "message_id": result.message_id,
             "copy": result.copy,
-            "outcome": result.verdict.value,
+            "outcome": _outcome(result),
             "sns_message_id": result.sns_message_id,
             "error": error,
         },
         columns={
             "message id": result.message_id,
             "copy": str(result.copy),
-            "outcome": OUTCOMES[result.verdict.value],
+            "outcome": OUTCOMES[_outcome(result)],
             "SNS id or why": error or result.sns_message_id or "-",
         },
     )

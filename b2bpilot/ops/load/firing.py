@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.load.plan import Plan, Shot, shot
 from b2bpilot.ops.ports import JournalWriter
-from b2bpilot.ops.publish.routes import Route, Sent, Verdict, WebhookRefused
+from b2bpilot.ops.publish.routes import PublishResult, PublishRoute, WebhookRefused
+from b2bpilot.ops.publish.sending import event_of
 from b2bpilot.twilio.webhook import WebhookUnreachable
 
 STOPPED = "stopped before the answer"
@@ -56,7 +57,7 @@ class Firing:
         self,
         plan: Plan,
         run_id: str,
-        route: Route,
+        route: PublishRoute,
         journal: JournalWriter,
         *,
         clock: Callable[[], datetime],
@@ -104,21 +105,21 @@ class Firing:
         give_up = self._now() + self._plan.retry.total_seconds()
         while not self._ended.is_set():
             sent = self._attempt(one, copy)
-            if sent.verdict is Verdict.FATAL:
-                self._fatal = sent.error
+            if sent.fatal:
+                self._fatal = sent.fatal
                 self._ended.set()
-            if sent.verdict in (Verdict.ACCEPTED, Verdict.FATAL) or self._now() + pause > give_up:
+            if sent.is_confirmed or sent.fatal or self._now() + pause > give_up:
                 return
             self._ended.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _attempt(self, one: Shot, copy: int) -> Sent:
+    def _attempt(self, one: Shot, copy: int) -> PublishResult:
         item = one.item(self._run_id, now=self._clock())
         key = {"queue_message_id": f"{one.number + 1}.{copy}", "message_id": one.message_id}
         self._journal.write({"event": "sending", **key, "number": one.number, "copy": copy}, durable=False)
         at = self._now()
         (sent,) = self._route.send([item])
-        error = None if sent.verdict is Verdict.ACCEPTED else kind_of(sent)
+        error = None if sent.is_confirmed else kind_of(sent)
         attempt = Attempt(number=one.number, copy=copy, at=at, seconds=self._now() - at, error=error)
         self._journal.write(_entry(key, attempt, sent), durable=False)
         self._attempts.append(attempt)
@@ -129,22 +130,21 @@ class Firing:
         return time.monotonic() - self._began
 
 
-def kind_of(sent: Sent) -> str:
+def kind_of(sent: PublishResult) -> str:
     """Return what went wrong, without what differs from one request to the next."""
-    match sent.error:
+    match sent.cause:
         case WebhookUnreachable() as error:
             return "no answer" if error.was_sent else "no connection"
         case WebhookRefused() as error:
             return str(error).removeprefix("the webhook ").partition(":")[0]
         case PilotError() as error:
             return f"SNS: {error.code.replace('_', ' ')}"
-    return sent.verdict.value
+    return sent.outcome.value
 
 
-def _entry(key: Mapping[str, object], attempt: Attempt, sent: Sent) -> Mapping[str, object]:
-    event = sent.verdict if sent.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN) else Verdict.FAILED
+def _entry(key: Mapping[str, object], attempt: Attempt, sent: PublishResult) -> Mapping[str, object]:
     return {
-        "event": event.value,
+        "event": event_of(sent.outcome),
         **key,
         "number": attempt.number,
         "copy": attempt.copy,

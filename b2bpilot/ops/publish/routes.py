@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Protocol
+from typing import ClassVar
 
 from b2bpilot.aws.topic import BATCH_ENTRIES, Published
-from b2bpilot.errors import AwsDenied, AwsThrottled, CredentialsMissing, PilotError
+from b2bpilot.errors import PilotError
 from b2bpilot.ops.ports import Publisher
 from b2bpilot.ops.publish.order import Item
+from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
 from b2bpilot.pipeline.message import PilotMessage, encode
 from b2bpilot.twilio.webhook import Answer, WebhookClient, WebhookUnreachable
 
@@ -25,42 +27,30 @@ class Via(StrEnum):
     WEBHOOK = "webhook"
 
 
-class Verdict(StrEnum):
-    """What is known of one message after it was sent."""
-
-    ACCEPTED = "accepted"
-    """SNS has it; what became of it, only its row can tell."""
-    FAILED = "failed"
-    """Certainly not taken."""
-    THROTTLED = "throttled"
-    """Not taken; may be sent again at once, more slowly."""
-    UNKNOWN = "unknown"
-    """Perhaps taken: no answer came. Sent again it is stored once all the same, by its id."""
-    FATAL = "fatal"
-    """Not taken, for a reason that every other message would meet as well."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """What became of sending one item."""
+class PublishResult(SendResult):
+    """What became of sending one message. `cause` is its error, for who raises it."""
 
-    verdict: Verdict
     sns_message_id: str | None = None
-    error: PilotError | None = None
+    cause: PilotError | None = None
 
 
-class Route(Protocol):
-    """Sends items, in order; result N belongs to item N. Raises nothing of ours."""
+class PublishRoute(ABC):
+    """Sends messages, in order; result N belongs to message N."""
 
-    via: Via
-    most_items: int
-    """So many go in one call."""
+    via: ClassVar[Via]
+    most_items: ClassVar[int]
+    """The maximum of one call."""
 
-    def send(self, items: Sequence[Item]) -> list[Sent]: ...
+    @abstractmethod
+    def send(self, items: Sequence[Item]) -> list[PublishResult]:
+        """Raises nothing of ours."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
 
-class TopicRoute:
+class TopicPublishRoute(PublishRoute):
     """Ten messages a call. A message counts as received when it is sent, not when it was composed."""
 
     via = Via.TOPIC
@@ -69,7 +59,7 @@ class TopicRoute:
     def __init__(self, topic: Publisher, *, clock: Callable[[], datetime]) -> None:
         self._topic, self._clock = topic, clock
 
-    def send(self, items: Sequence[Item]) -> list[Sent]:
+    def send(self, items: Sequence[Item]) -> list[PublishResult]:
         now = self._clock()
         messages = [encode(replace(item.message, received_at=now)) for item in items]
         return [_of_published(published) for published in self._topic.publish_batch(messages)]
@@ -78,7 +68,7 @@ class TopicRoute:
         """Nothing is held: boto3's connections end with their client."""
 
 
-class WebhookRoute:
+class WebhookRoute(PublishRoute):
     """One signed request a message; each thread keeps a connection. A test travels as the JSON that marks it as one."""
 
     via = Via.WEBHOOK
@@ -94,14 +84,14 @@ class WebhookRoute:
         for client in self._clients:
             client.close()
 
-    def send(self, items: Sequence[Item]) -> list[Sent]:
+    def send(self, items: Sequence[Item]) -> list[PublishResult]:
         return [self._send(item.message) for item in items]
 
-    def _send(self, message: PilotMessage) -> Sent:
+    def _send(self, message: PilotMessage) -> PublishResult:
         try:
             return of_answer(post(self._client(), message))
         except WebhookUnreachable as exc:
-            return Sent(verdict=Verdict.UNKNOWN if exc.was_sent else Verdict.FAILED, error=exc)
+            return _not_accepted(SendOutcome.UNKNOWN if exc.was_sent else SendOutcome.NOT_SENT, exc)
 
     def _client(self) -> WebhookClient:
         client: WebhookClient | None = getattr(self._local, "client", None)
@@ -124,27 +114,27 @@ def post(client: WebhookClient, message: PilotMessage) -> Answer:
     return client.post(message.params)
 
 
-def of_answer(answer: Answer) -> Sent:
+def of_answer(answer: Answer) -> PublishResult:
     """Judge the webhook's answer: a 5xx may come from a publish that only timed out."""
     if answer.status == HTTPStatus.OK:
-        return Sent(verdict=Verdict.ACCEPTED)
+        return PublishResult(outcome=SendOutcome.ACCEPTED)
     error = WebhookRefused(f"the webhook answered {answer.status}: {' '.join(answer.body.split())[:200]}")
     match answer.status:
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return Sent(verdict=Verdict.THROTTLED, error=error)
+            return _not_accepted(SendOutcome.THROTTLED, error)
         case HTTPStatus.FORBIDDEN:
-            return Sent(verdict=Verdict.FATAL, error=error)
+            return _not_accepted(SendOutcome.NOT_SENT, error, is_fatal=True)
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Sent(verdict=Verdict.UNKNOWN, error=error)
-    return Sent(verdict=Verdict.FAILED, error=error)
+            return _not_accepted(SendOutcome.UNKNOWN, error)
+    return _not_accepted(SendOutcome.NOT_SENT, error)
 
 
-def _of_published(published: Published) -> Sent:
-    error = published.error
-    if error is None:
-        return Sent(verdict=Verdict.ACCEPTED, sns_message_id=published.sns_message_id)
-    if isinstance(error, AwsThrottled):
-        return Sent(verdict=Verdict.THROTTLED, error=error)
-    if isinstance(error, AwsDenied | CredentialsMissing):
-        return Sent(verdict=Verdict.FATAL, error=error)
-    return Sent(verdict=Verdict.UNKNOWN if published.is_unknown else Verdict.FAILED, error=error)
+def _of_published(published: Published) -> PublishResult:
+    if published.error is None:
+        return PublishResult(outcome=SendOutcome.ACCEPTED, sns_message_id=published.sns_message_id)
+    after = result_after(published.error)
+    return _not_accepted(after.outcome, published.error, is_fatal=after.fatal is not None)
+
+
+def _not_accepted(outcome: SendOutcome, cause: PilotError, *, is_fatal: bool = False) -> PublishResult:
+    return PublishResult(outcome=outcome, error=str(cause), cause=cause, fatal=cause if is_fatal else None)

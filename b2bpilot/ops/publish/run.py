@@ -14,11 +14,12 @@ from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, Se
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.publish.order import Item, Order
 from b2bpilot.ops.publish.outbox import Outbox
-from b2bpilot.ops.publish.routes import Route, TopicRoute, Verdict, Via, WebhookRoute
-from b2bpilot.ops.publish.sending import Dispatch, Observe, Result, Sending
+from b2bpilot.ops.publish.routes import PublishRoute, TopicPublishRoute, Via, WebhookRoute
+from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending, SentItem
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.sending.pace import Limits, Pace
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.twilio.webhook import WebhookClient
 
 COMMAND = "publish"
@@ -36,13 +37,13 @@ class Planned:
     message_ids: Sequence[str]
 
 
-def route_of(environment: Environment, via: Via, *, clock: Callable[[], datetime]) -> Route:
+def route_of(environment: Environment, via: Via, *, clock: Callable[[], datetime]) -> PublishRoute:
     """Return the route. A call is made once: whether it is made again is the run's decision, and written down.
 
     Raises SettingsInvalid when the secret has no token to sign with, AwsError.
     """
     if via is Via.TOPIC:
-        return TopicRoute(environment.topic(Timeouts(attempts=1)), clock=clock)
+        return TopicPublishRoute(environment.topic(Timeouts(attempts=1)), clock=clock)
     token = auth_token(environment)
     return WebhookRoute(lambda: WebhookClient(environment.stack.webhook_url, auth_token=token))
 
@@ -72,7 +73,7 @@ def plan(order: Order, outbox: Outbox, *, clock: Callable[[], datetime]) -> Plan
 
 def send(
     planned: Planned,
-    route: Route,
+    route: PublishRoute,
     journal: Journal,
     limits: Limits,
     *,
@@ -124,11 +125,11 @@ def require_all_accepted(dispatch: Dispatch, run_id: str) -> None:
     raise PartlyFailed(f"not all messages are known to be published: {text}", hint=hint)
 
 
-def reason_of_one(result: Result) -> PilotError | None:
+def reason_of_one(result: SentItem) -> PilotError | None:
     """Return why the only message of a run is not known to be published."""
-    if result.verdict is Verdict.ACCEPTED:
+    if result.outcome is SendOutcome.ACCEPTED:
         return None
     error = result.error or PublishFailed("the message was not published")
-    if result.verdict is not Verdict.UNKNOWN:
+    if result.outcome is not SendOutcome.UNKNOWN:
         return error
     return PartlyFailed(f"nobody knows whether the message was published: {error}", hint=error.hint)

@@ -12,20 +12,20 @@ from itertools import islice
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.publish.order import Item
-from b2bpilot.ops.publish.routes import Route, Sent, Verdict
+from b2bpilot.ops.publish.routes import PublishResult, PublishRoute
+from b2bpilot.ops.sending.batches import send_batch
 from b2bpilot.ops.sending.pace import Pace, PaceEnded
-
-THROTTLE_TRIES = 8
+from b2bpilot.ops.sending.result import SendOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class SentItem:
     """What became of one item, without its message."""
 
     key: str
     message_id: str
     copy: int
-    verdict: Verdict
+    outcome: SendOutcome
     sns_message_id: str | None = None
     error: PilotError | None = None
     is_fatal: bool = False
@@ -37,32 +37,32 @@ class Dispatch:
     """What a run sent. `total` are the items of the run; what is in no result was never sent."""
 
     total: int
-    results: Sequence[Result] = field(repr=False)
+    results: Sequence[SentItem] = field(repr=False)
     earlier: int = 0
     """Items that an earlier attempt of the run is known to have sent."""
     perhaps_before: frozenset[str] = frozenset()
     """The keys of items that an earlier attempt perhaps sent: nothing that this one meets makes sure that it did not."""
     seconds: float = 0.0
 
-    def count(self, *verdicts: Verdict) -> int:
-        return sum(result.verdict in verdicts for result in self.results)
+    def count(self, *outcomes: SendOutcome) -> int:
+        return sum(result.outcome in outcomes for result in self.results)
 
     @property
     def accepted(self) -> int:
-        return self.count(Verdict.ACCEPTED)
+        return self.count(SendOutcome.ACCEPTED)
 
     @property
-    def not_accepted(self) -> Sequence[Result]:
-        return [result for result in self.results if result.verdict is not Verdict.ACCEPTED]
+    def not_accepted(self) -> Sequence[SentItem]:
+        return [result for result in self.results if result.outcome is not SendOutcome.ACCEPTED]
 
     @property
     def unknown(self) -> int:
         not_again = self.perhaps_before - {result.key for result in self.results}
-        return self.count(Verdict.UNKNOWN) + len(not_again)
+        return self.count(SendOutcome.UNKNOWN) + len(not_again)
 
     @property
     def never_sent(self) -> int:
-        sent = len(self.results) - self.count(Verdict.UNKNOWN) + self.unknown
+        sent = len(self.results) - self.count(SendOutcome.UNKNOWN) + self.unknown
         return self.total - self.earlier - sent
 
     @property
@@ -77,13 +77,13 @@ class Dispatch:
         """What the journal says at the end."""
         return {
             "accepted": self.accepted + self.earlier,
-            "failed": self.count(Verdict.FAILED, Verdict.THROTTLED, Verdict.FATAL),
+            "failed": self.count(SendOutcome.NOT_SENT, SendOutcome.THROTTLED),
             "unknown": self.unknown,
             "never_sent": self.never_sent,
         }
 
 
-Observe = Callable[[Sequence[Result]], None]
+Observe = Callable[[Sequence[SentItem]], None]
 
 
 class Sending:
@@ -92,7 +92,7 @@ class Sending:
     def __init__(
         self,
         *,
-        route: Route,
+        route: PublishRoute,
         journal: JournalWriter,
         pace: Pace,
         perhaps_before: frozenset[str] = frozenset(),
@@ -102,7 +102,7 @@ class Sending:
         self._perhaps_before = perhaps_before
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._results: list[Result] = []
+        self._results: list[SentItem] = []
 
     def run(self, items: Iterable[Item], *, total: int, earlier: int = 0) -> Dispatch:
         """Send all items. Interrupted, the calls that are under way end first and are journalled."""
@@ -147,7 +147,7 @@ class Sending:
     def _handle(self, batch: Sequence[Item]) -> None:
         """What is `sending` when the journal ends is unknown; losing that to a power cut costs a duplicate, no message."""
         self._journal.write(*(_entry("sending", item) for item in batch), durable=False)
-        answers = zip(batch, self._send(batch), strict=True)
+        answers = zip(batch, send_batch(batch, self._route.send, pace=self._pace), strict=True)
         results = [_result(item, sent, perhaps_before=self._perhaps_before) for item, sent in answers]
         self._journal.write(*map(_outcome, results), durable=False)
         with self._lock:
@@ -155,21 +155,6 @@ class Sending:
         if any(result.is_fatal for result in results):
             self._end()
         self._observe(results)
-
-    def _send(self, batch: Sequence[Item]) -> list[Sent]:
-        """Send, and send again what was throttled: to be slower is no failure."""
-        sent = self._route.send(batch)
-        for _ in range(THROTTLE_TRIES):
-            again = [place for place, one in enumerate(sent) if one.verdict is Verdict.THROTTLED]
-            if not again:
-                self._pace.succeeded()
-                break
-            if self._ended.is_set():
-                break
-            self._pace.throttled()
-            for place, answer in zip(again, self._route.send([batch[n] for n in again]), strict=True):
-                sent[place] = answer
-        return sent
 
 
 def batches(items: Iterable[Item], *, most: int, rate: float | None) -> Iterator[list[Item]]:
@@ -180,27 +165,31 @@ def batches(items: Iterable[Item], *, most: int, rate: float | None) -> Iterator
         yield batch
 
 
+def event_of(outcome: SendOutcome) -> str:
+    """Return the journal's word for it: what was throttled to the end, or refused, failed."""
+    return outcome.value if outcome in (SendOutcome.ACCEPTED, SendOutcome.UNKNOWN) else "failed"
+
+
 def _entry(event: str, item: Item, **fields: object) -> Mapping[str, object]:
     return {"event": event, "queue_message_id": item.key, "message_id": item.message.message_id, **fields}
 
 
-def _result(item: Item, sent: Sent, *, perhaps_before: frozenset[str]) -> Result:
-    is_unknown = item.key in perhaps_before and sent.verdict is not Verdict.ACCEPTED
-    return Result(
+def _result(item: Item, sent: PublishResult, *, perhaps_before: frozenset[str]) -> SentItem:
+    is_unknown = item.key in perhaps_before and not sent.is_confirmed
+    return SentItem(
         key=item.key,
         message_id=item.message.message_id,
         copy=item.copy,
-        verdict=Verdict.UNKNOWN if is_unknown else sent.verdict,
-        is_fatal=sent.verdict is Verdict.FATAL,
+        outcome=SendOutcome.UNKNOWN if is_unknown else sent.outcome,
+        is_fatal=sent.fatal is not None,
         sns_message_id=sent.sns_message_id,
-        error=sent.error,
+        error=sent.cause,
     )
 
 
-def _outcome(result: Result) -> Mapping[str, object]:
-    event = result.verdict if result.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN) else Verdict.FAILED
+def _outcome(result: SentItem) -> Mapping[str, object]:
     return {
-        "event": event.value,
+        "event": event_of(result.outcome),
         "queue_message_id": result.key,
         "message_id": result.message_id,
         "sns_message_id": result.sns_message_id,

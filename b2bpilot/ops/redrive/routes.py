@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, assert_never
 
-from b2bpilot.aws.processor import FATAL, AttemptResult, attempt
+from b2bpilot.aws.processor import AttemptResult, attempt
 from b2bpilot.aws.topic import Published
-from b2bpilot.errors import AwsError, AwsThrottled
+from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.ports import DeliveryGuard, Invokable, Publisher
 from b2bpilot.ops.redrive.subscription_guard import SubscriptionGuard
 from b2bpilot.ops.redrive.via import RedriveVia
-from b2bpilot.ops.sending.result import SendOutcome, SendResult
+from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
 from b2bpilot.pipeline.dead_letter import (
     DeadLetter,
     encoded_for_topic,
@@ -136,17 +136,6 @@ def route_to(environment: Environment, via: RedriveVia, *, is_proved: bool) -> R
             return TopicRoute(environment.topic(), SubscriptionGuard(environment, is_proved=is_proved))
         case _:
             assert_never(via)
-
-
-def result_after(error: AwsError) -> SendResult:
-    """Return what a call that failed says of the dead letter."""
-    match error:
-        case AwsThrottled():
-            return SendResult(outcome=SendOutcome.THROTTLED, error=str(error))
-        case _ if isinstance(error, FATAL):
-            return SendResult(outcome=SendOutcome.NOT_SENT, error=str(error), fatal=error)
-    outcome = SendOutcome.UNKNOWN if error.is_unknown else SendOutcome.NOT_SENT
-    return SendResult(outcome=outcome, error=str(error))
 
 
 def _one_by_one(

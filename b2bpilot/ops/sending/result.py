@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from b2bpilot.errors import PilotError
+from b2bpilot.aws.processor import FATAL
+from b2bpilot.errors import AwsError, AwsThrottled, PilotError
 
 
 class SendOutcome(StrEnum):
@@ -42,3 +43,14 @@ class SendResult:
     @property
     def is_throttled(self) -> bool:
         return self.outcome is SendOutcome.THROTTLED
+
+
+def result_after(error: AwsError) -> SendResult:
+    """Return what a call that failed says of what it should have sent."""
+    match error:
+        case AwsThrottled():
+            return SendResult(outcome=SendOutcome.THROTTLED, error=str(error))
+        case _ if isinstance(error, FATAL):
+            return SendResult(outcome=SendOutcome.NOT_SENT, error=str(error), fatal=error)
+    outcome = SendOutcome.UNKNOWN if error.is_unknown else SendOutcome.NOT_SENT
+    return SendResult(outcome=outcome, error=str(error))

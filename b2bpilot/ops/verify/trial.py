@@ -15,7 +15,8 @@ from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import listen, log_of
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.publish.proof import Timing, Waited, wait_for_one
-from b2bpilot.ops.publish.routes import Sent, TopicRoute, Verdict, Via, WebhookRoute
+from b2bpilot.ops.publish.routes import PublishResult, TopicPublishRoute, Via, WebhookRoute
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import machine_time
@@ -24,7 +25,7 @@ from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
 from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.publish.routes import Route
+    from b2bpilot.ops.publish.routes import PublishRoute
     from b2bpilot.ops.table.asked import WholeTable
     from b2bpilot.ops.verify.deployment import Deployment
 
@@ -38,7 +39,7 @@ class First:
     """The first sending. `waited` is None when nobody took the message."""
 
     via: Via
-    sent: Sent
+    sent: PublishResult
     waited: Waited | None = None
 
 
@@ -46,7 +47,7 @@ class First:
 class Second:
     """After the second sending: how many rows, and what the processor's log says of both, None when it was not read."""
 
-    sent: Sent
+    sent: PublishResult
     rows: int
     events: Mapping[str, int] | None
     log_error: str | None = None
@@ -89,7 +90,7 @@ class Trial:
             table.now()
             timing = Timing(sent_at=machine_time(), clock=machine_time)
             sent = self._send(self.via)
-            if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
+            if sent.outcome not in (SendOutcome.ACCEPTED, SendOutcome.UNKNOWN):
                 return First(via=self.via, sent=sent)
             seconds = self._deployment.choices.row_seconds
             waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds), timing=timing)
@@ -136,7 +137,7 @@ class Trial:
             self._is_stored = wait_for_one(table, self._asked, timeout=SETTLE).judged.is_stored
         return self._is_stored and (deliveries == 1 or self._heard >= deliveries)
 
-    def _send(self, via: Via) -> Sent:
+    def _send(self, via: Via) -> PublishResult:
         with self._sending:
             if self._is_over:
                 raise Refused("the check was ended")
@@ -148,14 +149,14 @@ class Trial:
             self._deliveries += 1
             with closing(self._route(via)) as route:
                 (sent,) = route.send([item])
-            if sent.verdict not in (Verdict.ACCEPTED, Verdict.UNKNOWN):
+            if sent.outcome not in (SendOutcome.ACCEPTED, SendOutcome.UNKNOWN):
                 self._deliveries -= 1
             return sent
 
-    def _route(self, via: Via) -> Route:
+    def _route(self, via: Via) -> PublishRoute:
         deployment = self._deployment
         if via is Via.TOPIC:
-            return TopicRoute(deployment.environment.topic(), clock=deployment.clock)
+            return TopicPublishRoute(deployment.environment.topic(), clock=deployment.clock)
         from b2bpilot.twilio.webhook import WebhookClient
 
         token = deployment.twilio_secret["TWILIO_AUTH_TOKEN"]

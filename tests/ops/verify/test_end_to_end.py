@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.errors import AwsError, DatabaseUnreachable, PublishFailed
+from b2bpilot.errors import AwsError, DatabaseUnreachable
 from b2bpilot.ops.publish.proof import Judged, Waited
-from b2bpilot.ops.publish.routes import Sent, Verdict, Via
+from b2bpilot.ops.publish.routes import PublishResult, Via
+from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.ops.verify.check import Result, Status
@@ -18,8 +19,8 @@ from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
 from tests.breaking import breaks
 from tests.ops.verify.deployments import TWILIO_SECRET, deployment, seen
 
-ACCEPTED = Sent(verdict=Verdict.ACCEPTED)
-REFUSED = Sent(verdict=Verdict.FATAL, error=PublishFailed("the webhook answered 403"))
+ACCEPTED = PublishResult(outcome=SendOutcome.ACCEPTED)
+REFUSED = PublishResult(outcome=SendOutcome.NOT_SENT, error="the webhook answered 403")
 
 
 @dataclass

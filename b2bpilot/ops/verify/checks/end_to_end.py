@@ -8,7 +8,6 @@ from functools import partial
 from b2bpilot.advice import our_command
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.proof import Verdict as Found
-from b2bpilot.ops.publish.routes import Verdict
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.trial import First, Second, Trial
@@ -66,7 +65,7 @@ def _stored(deployment: Deployment) -> Answer:
 
 def _once(deployment: Deployment) -> Answer:
     second = _second(deployment)
-    if second.sent.verdict is not Verdict.ACCEPTED:
+    if not second.sent.is_confirmed:
         return fails(f"the second sending was not taken: {second.sent.error}", may_change=True)
     if second.rows != 1:
         return fails(f"message {_trial(deployment).message_id} has {second.rows} rows")
