@@ -277,11 +277,11 @@ def _wait_for_one(
 ) -> bool:
     """What was stored before proves nothing of what was sent now, and that of which nobody knows whether it was published is
     not called published."""
-    from b2bpilot.ops.publish.proof import Verdict, require_one_stored, wait_for_one
+    from b2bpilot.ops.publish.proof import require_one_stored, wait_for_one
 
     with pilot.output.progress("Waiting for the row") as tell:
         waited = wait_for_one(table, message, timeout=timeout, before=before, attempt=tell, timing=timing)
     results.show_waited(pilot, waited)
     if is_known:
         require_one_stored(waited, timeout=timeout)
-    return waited.verdict is Verdict.STORED
+    return waited.published.is_new

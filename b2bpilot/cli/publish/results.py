@@ -15,7 +15,7 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.cli.publish.publishing import Request
-    from b2bpilot.ops.publish.proof import Judged, Stored, Waited
+    from b2bpilot.ops.publish.proof import PublishedRow, PublishedRows, Waited
     from b2bpilot.ops.publish.sending import Dispatch, SentItem
 
 FEW = 50
@@ -129,7 +129,7 @@ def _row(result: SentItem) -> Row:
     )
 
 
-def show_proof(pilot: Pilot, proof: Stored) -> None:
+def show_proof(pilot: Pilot, proof: PublishedRows) -> None:
     text = [f"Stored {proof.stored:,} of {len(proof.messages):,}, as their rows say"]
     before = proof.counts().get("stored_before", 0)
     if before:
@@ -140,17 +140,17 @@ def show_proof(pilot: Pilot, proof: Stored) -> None:
     pilot.output.rows("rows", (_proven_row(one) for one in shown))
 
 
-def _proven_row(one: Judged) -> Row:
+def _proven_row(one: PublishedRow) -> Row:
     return Row(
         fields={
             "message_id": one.message_id,
-            "verdict": one.verdict.value,
+            "verdict": one.word,
             "attempts": one.proven.row.attempts if one.proven.row else None,
             "why": one.why,
         },
         columns={
             "message id": one.message_id,
-            "row": one.verdict.value.replace("_", " "),
+            "row": one.word.replace("_", " "),
             "why": one.why or "-",
         },
     )
@@ -188,19 +188,17 @@ def show_echo(pilot: Pilot, dispatch: Dispatch, *, since: datetime) -> None:
 
 def show_waited(pilot: Pilot, waited: Waited) -> None:
     """Show what the row of the only message says."""
-    from b2bpilot.ops.publish.proof import Verdict
-
     row, latency = waited.submission, waited.latency
     latency_ms = latency / timedelta(milliseconds=1) if latency is not None else None
     fields = {
-        "verdict": waited.verdict.value,
+        "verdict": waited.published.word,
         "latency_ms": latency_ms,
         "attempts": row.attempts if row else None,
         "last_error": row.last_error if row else None,
     }
     text = []
-    if waited.verdict is Verdict.STORED and latency_ms is not None:
+    if waited.published.is_new and latency_ms is not None:
         text = [f"Stored {latency_ms:.0f} ms after it was published"]
-    if waited.verdict is Verdict.STORED_BEFORE:
+    if waited.published.is_stored and waited.published.was_before:
         text = ["It was stored before: the processor skips it as a duplicate"]
     pilot.output.record({"waited": fields}, text=text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import assert_never
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut
@@ -17,25 +16,22 @@ from b2bpilot.ops.table.row_state import Asked, RowState, row_states, submission
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.plural import many
 
-
-class Verdict(StrEnum):
-    """What the row says when the waiting ends, in the words of `publish`."""
-
-    STORED = "stored"
-    STORED_BEFORE = "stored_before"
-    """The message was completed before it was published now; the processor skips it as a duplicate."""
-    FAILED = "failed"
-    ABANDONED = "abandoned"
-    DISCARDED = "discarded"
-    NOT_STORED = "not_stored"
-    """No row, or one that a run still works on."""
-    UNKNOWN = "unknown"
-    """The database is not proven to be the processor's."""
+WORDS = {
+    RowOutcome.COMPLETED: "stored",
+    RowOutcome.FAILED: "failed",
+    RowOutcome.ABANDONED: "abandoned",
+    RowOutcome.DISCARDED: "discarded",
+    RowOutcome.OPEN: "not_stored",
+    RowOutcome.UNPROVEN: "unknown",
+}
+"""The documents' words for what the row says when the waiting ends."""
+STORED_BEFORE = "stored_before"
+ORDER = ("stored", STORED_BEFORE, "failed", "abandoned", "discarded", "not_stored", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One published message. `was_before`: it was completed before it was published."""
+class PublishedRow:
+    """One published message. `was_before`: it was completed before it was published, so the processor skips it as a duplicate."""
 
     proven: Proven
     was_before: bool = False
@@ -45,41 +41,39 @@ class Judged:
         return self.proven.message_id
 
     @property
-    def verdict(self) -> Verdict:
-        match self.proven.outcome:
-            case RowOutcome.COMPLETED:
-                return Verdict.STORED_BEFORE if self.was_before else Verdict.STORED
-            case RowOutcome.FAILED:
-                return Verdict.FAILED
-            case RowOutcome.ABANDONED:
-                return Verdict.ABANDONED
-            case RowOutcome.DISCARDED:
-                return Verdict.DISCARDED
-            case RowOutcome.UNPROVEN:
-                return Verdict.UNKNOWN
-            case RowOutcome.OPEN:
-                return Verdict.FAILED if self._has_failed_attempt else Verdict.NOT_STORED
-            case _:
-                assert_never(self.proven.outcome)
+    def outcome(self) -> RowOutcome:
+        """A failed attempt counts when the time is over, also when Lambda would have made another one."""
+        if self.proven.outcome is RowOutcome.OPEN and self._has_failed_attempt:
+            return RowOutcome.FAILED
+        return self.proven.outcome
+
+    @property
+    def word(self) -> str:
+        return STORED_BEFORE if self.is_stored and self.was_before else WORDS[self.outcome]
 
     @property
     def is_stored(self) -> bool:
         return self.proven.is_completed
 
     @property
+    def is_new(self) -> bool:
+        """Whether it was stored since it was published."""
+        return self.is_stored and not self.was_before
+
+    @property
     def why(self) -> str | None:
         """Why it is not stored, in one phrase."""
         row = self.proven.row
-        match self.verdict:
-            case Verdict.STORED | Verdict.STORED_BEFORE:
+        match self.outcome:
+            case RowOutcome.COMPLETED:
                 return None
-            case Verdict.FAILED if row:
+            case RowOutcome.FAILED if row:
                 return f"attempt {row.attempts} failed: {row.last_error}"
-            case Verdict.ABANDONED if row:
+            case RowOutcome.ABANDONED if row:
                 return f"it was abandoned: {row.last_error}"
-            case Verdict.DISCARDED:
+            case RowOutcome.DISCARDED:
                 return self.proven.error
-            case Verdict.UNKNOWN:
+            case RowOutcome.UNPROVEN:
                 return "the database is not proven to be the processor's"
         return "its row is not completed" if row else "it has no row"
 
@@ -89,25 +83,22 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """The verdicts of all messages, in the order in which they were asked for."""
+class PublishedRows:
+    """What the rows of all messages say, in the order in which they were asked for."""
 
-    messages: Sequence[Judged] = field(repr=False)
+    messages: Sequence[PublishedRow] = field(repr=False)
 
     @property
     def stored(self) -> int:
         return sum(one.is_stored for one in self.messages)
 
     @property
-    def not_stored(self) -> Sequence[Judged]:
+    def not_stored(self) -> Sequence[PublishedRow]:
         return [one for one in self.messages if not one.is_stored]
 
     def counts(self) -> dict[str, int]:
-        counts = {verdict.value: self._count(verdict) for verdict in Verdict}
-        return {name: count for name, count in counts.items() if count}
-
-    def _count(self, verdict: Verdict) -> int:
-        return sum(one.verdict is verdict for one in self.messages)
+        counts = Counter(one.word for one in self.messages)
+        return {word: counts[word] for word in ORDER if counts[word]}
 
 
 def completed_before(table: Table, messages: Iterable[Asked]) -> frozenset[Asked]:
@@ -130,7 +121,7 @@ def prove_stored(
     before: Collection[Asked] = (),
     observe: Callable[[int, int], None] = lambda _decided, _all: None,
     attempt: Callable[[str], None] = lambda _: None,
-) -> Stored:
+) -> PublishedRows:
     """Wait for the rows. `attempt` is told of each failed attempt that is not Lambda's last."""
     told: set[tuple[Asked, int]] = set()
 
@@ -143,8 +134,10 @@ def prove_stored(
                 attempt(f"Attempt {row.attempts} failed: {row.last_error}; waiting for Lambda's next one")
 
     proof = row_proof.prove(messages, timeout=timeout, watched=Watched(observe=observe, rows=tell))
-    return Stored(
-        messages=[Judged(proven=one, was_before=one.message in before) for one in proof.messages.values()]
+    return PublishedRows(
+        messages=[
+            PublishedRow(proven=one, was_before=one.message in before) for one in proof.messages.values()
+        ]
     )
 
 
@@ -166,13 +159,9 @@ class Waited:
     """What became of the only message, and its own row. `latency` is from its sending to its completion, of a new success
     only; None where nobody timed it."""
 
-    judged: Judged
+    published: PublishedRow
     submission: UserSubmission | None = None
     latency: timedelta | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        return self.judged.verdict
 
 
 def wait_for_one(
@@ -186,38 +175,38 @@ def wait_for_one(
 ) -> Waited:
     """Wait for the row of one message. Raises DatabaseError."""
     stored = prove_stored(RowProof(table), [message], timeout=timeout, before=before, attempt=attempt)
-    (judged,) = stored.messages
+    (published,) = stored.messages
     row = submission_of(table, message)[1]
-    completed_at = row.completed_at if row and judged.verdict is Verdict.STORED else None
+    completed_at = row.completed_at if row and published.is_new else None
     latency = timing.until(completed_at, table) if timing and completed_at else None
-    return Waited(judged=judged, submission=row, latency=latency)
+    return Waited(published=published, submission=row, latency=latency)
 
 
 def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:
     """Raise TimedOut unless the message is stored, and say what its row says instead; PartlyFailed when nobody can tell."""
-    judged, row = waited.judged, waited.judged.proven.row
-    message_id = judged.message_id
-    if judged.is_stored:
+    published, row = waited.published, waited.published.proven.row
+    message_id = published.message_id
+    if published.is_stored:
         return
-    if judged.verdict is Verdict.UNKNOWN:
+    if published.outcome is RowOutcome.UNPROVEN:
         raise _unknown(f"message {message_id} was published; whether it is stored is unknown")
-    if judged.verdict is Verdict.FAILED and row and row.attempts >= ATTEMPTS:
+    if published.outcome is RowOutcome.FAILED and row and row.attempts >= ATTEMPTS:
         raise TimedOut(
             f"message {message_id} was published and failed {many(row.attempts, 'time')}: {row.last_error}",
             hint="Lambda makes it a dead letter: " + our_command("dlq", "show", message_id),
         )
     raise TimedOut(
-        f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {judged.why}",
+        f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {published.why}",
         hint="look again with " + our_command("inspect", message_id),
     )
 
 
-def require_all_stored(stored: Stored, *, timeout: timedelta) -> None:
+def require_all_stored(stored: PublishedRows, *, timeout: timedelta) -> None:
     """Raises TimedOut when no row is there, PartlyFailed when some are missing or nobody can tell."""
     left = stored.not_stored
     if not left:
         return
-    if all(one.verdict is Verdict.UNKNOWN for one in left):
+    if all(one.outcome is RowOutcome.UNPROVEN for one in left):
         raise _unknown(f"whether {many(len(left), 'message is', 'messages are')} stored is unknown")
     kind = PartlyFailed if stored.stored else TimedOut
     raise kind(

@@ -94,7 +94,7 @@ class Trial:
                 return First(via=self.via, sent=sent)
             seconds = self._deployment.choices.row_seconds
             waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds), timing=timing)
-        self._is_stored = waited.judged.is_stored
+        self._is_stored = waited.published.is_stored
         return First(via=self.via, sent=sent, waited=waited)
 
     def send_again(self) -> Second:
@@ -134,7 +134,7 @@ class Trial:
     def _has_settled(self, table: WholeTable, deliveries: int) -> bool:
         """A delivery that comes after the row was removed would make it again."""
         if not self._is_stored:
-            self._is_stored = wait_for_one(table, self._asked, timeout=SETTLE).judged.is_stored
+            self._is_stored = wait_for_one(table, self._asked, timeout=SETTLE).published.is_stored
         return self._is_stored and (deliveries == 1 or self._heard >= deliveries)
 
     def _send(self, via: Via) -> PublishResult:

@@ -12,9 +12,8 @@ from b2bpilot.errors import PartlyFailed, Refused, TimedOut, UsageError
 from b2bpilot.ops.publish import compose
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.publish.proof import (
-    Stored,
+    PublishedRows,
     Timing,
-    Verdict,
     Waited,
     completed_before,
     prove_stored,
@@ -35,7 +34,7 @@ HALF_MINUTE = timedelta(seconds=30)
 
 def stored(
     table: ChangingTable, *messages: Asked, seconds: float = 30, said: list[str] | None = None
-) -> Stored:
+) -> PublishedRows:
     before = completed_before(table, messages) if said is None else frozenset()
     with going_by(table.clock):
         return prove_stored(
@@ -55,9 +54,9 @@ def test_a_failed_attempt_is_told_once_and_the_next_one_waited_for() -> None:
     ]
     said: list[str] = []
 
-    (judged,) = stored(ChangingTable(history), A, said=said).messages
+    (published,) = stored(ChangingTable(history), A, said=said).messages
 
-    assert judged.verdict is Verdict.STORED
+    assert published.word == "stored"
     assert said == [
         "Attempt 1 failed: no CRM; waiting for Lambda's next one",
         "Attempt 2 failed: still no CRM; waiting for Lambda's next one",
@@ -95,7 +94,7 @@ def test_what_is_not_stored_is_an_error_that_says_what_the_row_says(row: Progres
 
     assert table.time == pytest.approx(30) or row is not None
     with pytest.raises(TimedOut, match=f"not stored within 30 s: {said}"):
-        require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
+        require_one_stored(Waited(published=found.messages[0]), timeout=HALF_MINUTE)
     with pytest.raises(TimedOut, match="1 of 1 message is not stored after 30 s"):
         require_all_stored(found, timeout=HALF_MINUTE)
 
@@ -113,7 +112,7 @@ def test_a_database_that_is_not_proven_tells_of_nothing() -> None:
 
     assert (found.stored, found.counts()) == (0, {"unknown": 1})
     with pytest.raises(PartlyFailed, match="whether it is stored is unknown"):
-        require_one_stored(Waited(judged=found.messages[0]), timeout=HALF_MINUTE)
+        require_one_stored(Waited(published=found.messages[0]), timeout=HALF_MINUTE)
     with pytest.raises(PartlyFailed, match="whether 1 message is stored is unknown"):
         require_all_stored(found, timeout=HALF_MINUTE)
 

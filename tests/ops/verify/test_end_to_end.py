@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import AwsError, DatabaseUnreachable
-from b2bpilot.ops.publish.proof import Judged, Waited
+from b2bpilot.ops.publish.proof import PublishedRow, Waited
 from b2bpilot.ops.publish.routes import PublishResult, Via
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome
@@ -51,8 +51,8 @@ def test_a_message_that_nobody_took_is_found() -> None:
 
 @breaks("B2B096")
 def test_a_message_without_a_row_is_found_with_its_id() -> None:
-    nothing = Judged(proven=Proven(message=Asked("x", test=True), outcome=RowOutcome.OPEN))
-    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(judged=nothing))
+    nothing = PublishedRow(proven=Proven(message=Asked("x", test=True), outcome=RowOutcome.OPEN))
+    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(published=nothing))
 
     found = at_end_to_end("B2B096", first_sending=first)
 

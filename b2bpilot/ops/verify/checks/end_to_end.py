@@ -7,7 +7,6 @@ from functools import partial
 
 from b2bpilot.advice import our_command
 from b2bpilot.ops.publish.echo import sentence
-from b2bpilot.ops.publish.proof import Verdict as Found
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.trial import First, Second, Trial
@@ -51,11 +50,11 @@ def _stored(deployment: Deployment) -> Answer:
     if first.waited is None:
         return fails(f"test message {message_id} was not taken: {first.sent.error}", may_change=True)
     waited, seconds = first.waited, deployment.choices.row_seconds
-    if waited.verdict is Found.STORED:
+    if waited.published.is_new:
         latency = waited.latency
         after = "" if latency is None else f" after {latency.total_seconds() * 1000:.0f} ms"
         return holds(f"stored{after}, through the {first.via}; message {message_id}")
-    found = waited.judged.why
+    found = waited.published.why
     return fails(
         f"test message {message_id}, sent through the {first.via}, was not stored within {seconds:g} s: {found}",
         fix=our_command("inspect", message_id),
