@@ -23,9 +23,9 @@ from b2bpilot.local.demo_lost import find, lose
 from b2bpilot.local.environment import LocalEnvironment, running
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.environment import discover
+from b2bpilot.ops.redrive.options import RedriveOptions
 from b2bpilot.ops.redrive.routes import InvokeRoute
-from b2bpilot.ops.redrive.run import Redrive, Request, Watch
-from b2bpilot.ops.redrive.stages import Rules
+from b2bpilot.ops.redrive.run import Redrive
 from b2bpilot.ops.runs.journal import Journal, operator_name
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.ops.table.database_proof import THE_FUNCTIONS_OWN
@@ -205,12 +205,11 @@ def _redrive(stage: Stage) -> Scene:
         queue=stage.queue,
         route=InvokeRoute(stage.processor),
         table=KnownTable(stage.database, THE_FUNCTIONS_OWN),
-        request=Request(rules=Rules(max_failures=1.0), wait=timedelta(seconds=10)),
-        wanted=lambda _: True,
+        options=RedriveOptions(max_failures=1.0, wait=timedelta(seconds=10)),
         started_at=datetime.now(UTC),
     )
     with run, stage.journal("redrive", "the constraint was dropped") as journal:
-        summary = run.run(run.take()[1], journal, Watch())
+        summary = run.run_window(run.next_plan(), journal)
     _hold(
         summary.completed == 3 and len(summary.unfinished) == 1,  # noqa: PLR2004
         "the three long messages are stored and the broken one is not",

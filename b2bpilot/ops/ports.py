@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -71,3 +71,10 @@ class DeliveryGuard(Protocol):
 
     def look(self) -> None: ...
     def require(self, dead_letters: Sequence[DeadLetter]) -> None: ...
+
+
+class DeadLetterFilter(Protocol):
+    """Which dead letters a run is about; `is_met_by` tells whether no other can be meant than these, by their ids in the queue."""
+
+    def matches(self, dead_letter: DeadLetter) -> bool: ...
+    def is_met_by(self, queue_message_ids: Iterable[str]) -> bool: ...

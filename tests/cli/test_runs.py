@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.redrive.prepare import NO_LIMIT
+from b2bpilot.ops.redrive.options import NO_LIMIT
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, read
 from tests.cli.conftest import Run, Staging

@@ -27,9 +27,8 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.redrive.via import RedriveVia
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.taking import Taken
+    from b2bpilot.ops.redrive.options import RedriveOptions
     from b2bpilot.ops.redrive.plan import Plan
-    from b2bpilot.ops.redrive.prepare import Order
     from b2bpilot.ops.redrive.run import Redrive
     from b2bpilot.ops.redrive.summary import Summary
     from b2bpilot.ops.runs.journal import Journal
@@ -69,7 +68,7 @@ def redrive(
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
-    from b2bpilot.ops.redrive import prepare as redriving
+    from b2bpilot.ops.redrive.options import RedriveOptions, resolve
 
     pilot = pilot_of(ctx)
     selection = checked_selection(ctx, pilot)
@@ -89,11 +88,8 @@ def redrive(
             yes=yes,
         )
         return
-    order = redriving.order_of(
-        pilot.environment,
+    asked = RedriveOptions(
         via=via,
-        selection=selection_of(ctx, pilot),
-        plan_file=plan_file,
         include_completed=include_completed,
         include_poison=include_poison,
         max_failures=failures,
@@ -101,68 +97,86 @@ def redrive(
         concurrency=concurrency,
         wait=parse_duration(wait, "--wait", may_be_zero=True),
         force=force,
-        adopt=adopt or (),
+        adopted=frozenset(adopt or ()),
+    )
+    resolved = resolve(
+        asked,
+        pilot.environment,
+        selection=selection_of(ctx, pilot),
+        plan_file=plan_file,
         now=pilot.now(),
     )
-    _redrive_from_here(pilot, order, plan_file=plan_file, dry_run=dry_run, reason=reason, yes=yes)
+    _redrive_from_here(pilot, resolved, plan_file=plan_file, dry_run=dry_run, reason=reason, yes=yes)
 
 
 def _redrive_from_here(
-    pilot: Pilot, order: Order, *, plan_file: Path | None, dry_run: bool, reason: str | None, yes: bool
+    pilot: Pilot,
+    asked: RedriveOptions,
+    *,
+    plan_file: Path | None,
+    dry_run: bool,
+    reason: str | None,
+    yes: bool,
 ) -> None:
     from b2bpilot.ops.dead_letters import unseen
-    from b2bpilot.ops.redrive import prepare as redriving
+    from b2bpilot.ops.redrive.plan import require_something_to_do
+    from b2bpilot.ops.redrive.run import COMMAND, prepare
+    from b2bpilot.ops.redrive.summary import require_everything_completed
 
     with pilot.table() as table:
-        run = redriving.prepare(pilot.environment, table, order, failed_before=failed_before(pilot))
+        run = prepare(pilot.environment, table, asked, failed_before=failed_before(pilot))
         with _told_what_stays_hidden(pilot, run):
-            with pilot.output.progress("Looking at the dead-letter queue"):
-                taken, plan = run.take()
-            redriving.check_taken(taken, order)
-            show_plan(pilot, order, taken, plan, run)
+            plan = _plan(pilot, run)
+            asked.require_within(plan)
+            show_plan(pilot, plan, run)
             if _froze(pilot, plan, plan_file) or dry_run:
                 return
             if not plan.acts:
-                redriving.require_something_to_do(
-                    len(plan.items) + run.left_alone.total(), run.left_owners + plan.owners()
-                )
-                redriving.require_rest_of_plan(order, plan, table)
-                unseen.require_none(run.still_unseen(), what="nothing was sent")
+                require_something_to_do(plan)
+                _require_the_rest(run, plan)
+                unseen.require_none(run.still_unseen(plan), what="nothing was sent")
                 return
-            run.require_reach(plan)
+            run.require_delivery(plan)
             pilot.confirmation(yes=yes).ask([""], "Go on?")
-            with new_run(pilot, redriving.COMMAND, reason=reason, parameters=order.parameters()) as journal:
-                summary = _run(pilot, run, (taken, plan), journal)
+            with new_run(pilot, COMMAND, reason=reason, parameters=asked.to_journal()) as journal:
+                summary = _run(pilot, run, plan, journal)
                 journal.finish(summary.counts())
         show_summary(pilot, journal.run_id, summary)
-        redriving.require_everything_completed(summary)
-        redriving.require_rest_of_plan(order, plan, table)
+        require_everything_completed(summary)
+        _require_the_rest(run, plan)
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Finish an interrupted redrive: `b2bpilot runs resume`."""
-    from b2bpilot.ops.redrive import prepare as redriving
-    from b2bpilot.ops.redrive import resume as resuming
+    from b2bpilot.ops.redrive.resume import prepare
+    from b2bpilot.ops.redrive.summary import require_everything_completed
 
     with pilot.table() as table:
-        order, run, rest = resuming.prepare(pilot.environment, table, record, now=pilot.now())
+        run, remaining = prepare(pilot.environment, table, record)
         with _told_what_stays_hidden(pilot, run):
-            with pilot.output.progress("Looking at the dead-letter queue"):
-                taken, plan = run.take()
-            show_plan(pilot, order, taken, plan, run)
+            plan = _plan(pilot, run)
+            show_plan(pilot, plan, run)
             if plan.acts:
-                run.require_reach(plan)
+                run.require_delivery(plan)
                 pilot.confirmation(yes=yes).ask([""], "Go on?")
             with resumed_run(pilot, record) as journal:
-                summary = _run(pilot, run, (taken, plan), journal)
-                summary += run.prove_earlier(
-                    rest.settled_elsewhere(run.seen), since=_by_the_rows(pilot, table, record)
-                )
+                summary = _run(pilot, run, plan, journal)
+                summary += remaining.prove_unseen(run, since=_by_the_rows(pilot, table, record))
                 if summary.is_certain:
                     journal.finish(summary.counts())
     show_summary(pilot, journal.run_id, summary)
-    redriving.require_everything_completed(summary)
-    rest.require_known()
+    require_everything_completed(summary)
+    remaining.require_known()
+
+
+def _plan(pilot: Pilot, run: Redrive) -> Plan:
+    with pilot.output.progress("Looking at the dead-letter queue"):
+        return run.next_plan()
+
+
+def _require_the_rest(run: Redrive, plan: Plan) -> None:
+    if run.options.frozen is not None:
+        run.options.frozen.require_the_others(plan, run.table)
 
 
 def _by_the_rows(pilot: Pilot, table: AskedTable, record: RunRecord) -> datetime:
@@ -208,7 +222,7 @@ def _froze(pilot: Pilot, plan: Plan, plan_file: Path | None) -> bool:
     return True
 
 
-def _run(pilot: Pilot, run: Redrive, first: tuple[Taken, Plan], journal: Journal) -> Summary:
+def _run(pilot: Pilot, run: Redrive, plan: Plan, journal: Journal) -> Summary:
     with pilot.output.progress("Sending") as tell:
         display = RedriveDisplay(tell, pace=run.pace, live=pilot.output.stderr.isatty())
-        return run.run_all(first, journal, display.watch())
+        return run.run_all(plan, journal, display.show)

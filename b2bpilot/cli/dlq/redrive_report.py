@@ -17,9 +17,9 @@ from b2bpilot.cli.output import Row, paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.taking import Taken
+    from b2bpilot.ops.dead_letters.causes import Cause
+    from b2bpilot.ops.redrive.options import RedriveOptions
     from b2bpilot.ops.redrive.plan import Plan
-    from b2bpilot.ops.redrive.prepare import Order
     from b2bpilot.ops.redrive.run import Redrive
     from b2bpilot.ops.redrive.summary import Summary, Unfinished
     from b2bpilot.ops.table.row_state import Asked
@@ -42,23 +42,23 @@ EXPLAINED = {
 }
 
 
-def show_plan(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> None:
+def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
     discarded = _discarded(plan, run)
-    fields = _plan_fields(pilot, order, taken, plan, run) | {"discarded": discarded}
-    text = _plan_text(pilot, order, run) if plan.items else [_none(run)]
+    fields = _plan_fields(pilot, plan, run) | {"discarded": discarded}
+    text = _plan_text(pilot, run) if plan.items else [_none(plan)]
     pilot.output.record({"plan": fields}, text=[])
     pilot.output.lines(paragraphs(text))
     pilot.output.rows("planned", _plan_rows(plan))
-    if order.frozen is not None:
-        _show_gone(pilot, order.frozen.gone(item.dead_letter.queue_message_id for item in plan.items))
-    for line in _plan_notices(order, taken, plan, run, discarded):
+    if run.options.frozen is not None:
+        _show_gone(pilot, run.options.frozen.gone(item.dead_letter.queue_message_id for item in plan.items))
+    for line in _plan_notices(plan, run, discarded):
         pilot.output.notice(line)
 
 
 def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
     """How many of its dead letters each run discarded, as their rows say."""
     from b2bpilot.ops.dead_letters.asked import asked_of
-    from b2bpilot.ops.redrive.plan import Decision
+    from b2bpilot.ops.dead_letters.decision import Decision
     from b2bpilot.ops.table.row_state import discarded_in
 
     marked = discarded_in(
@@ -67,42 +67,47 @@ def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
     return Counter(marked.values())
 
 
-def _plan_fields(pilot: Pilot, order: Order, taken: Taken, plan: Plan, run: Redrive) -> dict[str, object]:
+def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
     from b2bpilot.ops.dead_letters import unseen
 
+    cause = _cause(run.options)
     return {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
-        "via": order.route.via.value,
+        "via": run.options.via.value,
         "database": run.table.proof.fields(),
-        "cause": list(cause) if (cause := order.choice.cause) else None,
-        "saw": taken.saw,
-        "more": taken.more,
+        "cause": list(cause) if cause else None,
+        "saw": plan.saw,
+        "more": plan.has_more,
         "decisions": {decision.value: count for decision, count in plan.by_decision().items()},
-        "left_alone": {decision.value: count for decision, count in run.left_alone.items()},
-        "owners": owner_view.fields(run.left_owners + plan.owners()),
+        "left_alone": {decision.value: count for decision, count in plan.passed.items()},
+        "owners": owner_view.fields(plan.owners()),
         "too_many_attributes": run.too_many_attributes(plan),
-        **unseen.fields(run.unseen),
-        "adopted": sorted(order.adopted),
+        **unseen.fields(plan.unseen),
+        "adopted": sorted(run.options.adopted),
     }
 
 
-def _plan_text(pilot: Pilot, order: Order, run: Redrive) -> list[str]:
-    from b2bpilot.ops.redrive.deletion import in_words
-    from b2bpilot.ops.redrive.prepare import last_stage
+def _cause(options: RedriveOptions) -> Cause | None:
+    return options.filters.cause if options.filters else None
 
-    limits, wait, database = order.request.limits, order.request.wait, run.table.proof
-    route = order.route
-    proof = wait if database.is_proven else timedelta()
-    last = last_stage(route, wait=proof, max_failures=order.request.rules.max_failures)
+
+def _plan_text(pilot: Pilot, run: Redrive) -> list[str]:
+    from b2bpilot.ops.redrive.deletion import in_words
+    from b2bpilot.ops.redrive.stages import last_stage
+
+    options, route, database = run.options, run.route, run.table.proof
+    proof = options.wait if database.is_proven else timedelta()
+    last = last_stage(route, wait=proof, max_failures=options.max_failures)
+    limits = run.pace.limits
     pace = f"at most {many(limits.concurrency, 'call')} at once"
     if limits.rate:
         pace += f" and {limits.rate:g} {'dead letter' if limits.rate == 1 else 'dead letters'} a second"
-    cause = order.choice.cause
+    cause = _cause(options)
     return [
         f"Redrive of dead letters of {pilot.environment}",
         *([f"  only {cause.kind.value}: {cause.text}"] if cause else []),
-        f"  route {route.via.value}: {route.does}; {in_words(route, wait, is_proven=database.is_proven)}",
+        f"  route {route.via.value}: {route.does}; {in_words(route, options.wait, is_proven=database.is_proven)}",
         f"  {database.told()}",
         *([] if database.is_proven else [f"  {UNPROVEN}"]),
         f"  {pace}; {last}",
@@ -125,34 +130,25 @@ def _plan_rows(plan: Plan) -> list[Row]:
     ]
 
 
-def _plan_notices(
-    order: Order, taken: Taken, plan: Plan, run: Redrive, discarded: Counter[str]
-) -> Iterator[Words]:
+def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator[Words]:
     """What the plan leaves alone, and what it did not see."""
     from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.redrive.run import told_of_too_many_attributes
 
     yield from discarded_lines(discarded)
-    yield from owner_view.lines(run.left_owners + plan.owners())
+    yield from owner_view.lines(plan.owners())
     if too_many := run.too_many_attributes(plan):
-        yield too_many_attributes(too_many)
-    for decision, count in run.left_alone.most_common():
+        yield told_of_too_many_attributes(too_many)
+    for decision, count in plan.passed.most_common():
         yield f"{count:,} more: {EXPLAINED[decision]}"
-    if run.unseen.total:
-        yield unseen.told(run.unseen)
-    if taken.more and order.frozen is None and order.request.limit > plan.acting:
+    if plan.unseen.total:
+        yield unseen.told(plan.unseen)
+    if plan.has_more and run.options.frozen is None and run.options.most > plan.acting:
         yield "There are more: this is the plan of the first ones; the rest follows under the same rules."
 
 
-def _none(run: Redrive) -> str:
-    return "None of those that were looked at matches." if run.unseen.total else "No dead letter matches."
-
-
-def too_many_attributes(count: int) -> str:
-    """Return what SNS does not say: it takes the message, and no subscriber with raw delivery gets it."""
-    return (
-        f"{dead_letters(count)} would have more than 10 attributes with the redrive's own two: SNS delivers "
-        f"{'it' if count == 1 else 'them'}, but not to subscribers with raw delivery"
-    )
+def _none(plan: Plan) -> str:
+    return "None of those that were looked at matches." if plan.unseen.total else "No dead letter matches."
 
 
 def _show_gone(pilot: Pilot, messages: list[Asked]) -> None:

@@ -14,11 +14,11 @@ from b2bpilot.errors import NotFound, PilotError
 from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.asked import has_row
 from b2bpilot.ops.dead_letters.causes import cause_of
+from b2bpilot.ops.dead_letters.decision import Decision, decide
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
 from b2bpilot.ops.dead_letters.timeline import Moment
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
-from b2bpilot.ops.redrive.plan import Decision, Options, decide
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, submission_of
@@ -97,8 +97,8 @@ def show(
         raise _not_found(wanted, seen)
     dead_letter = max(found, key=lambda each: (each.sent_at or now, each.queue_message_id))
     row = _row(dead_letter, table)
-    tries = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
-    decision = decide(dead_letter, row.state, Options(), tries=tries)
+    failures = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
+    decision = decide(dead_letter, row.state, failures=failures)
     return Shown(
         dead_letter=dead_letter,
         others=len(found) - 1,
@@ -108,7 +108,7 @@ def show(
         row=row,
         log=_log(dead_letter, log),
         decision=decision,
-        redrive=_explained(decision, dead_letter, row, tries=tries),
+        redrive=_explained(decision, dead_letter, row, failures=failures),
     )
 
 
@@ -150,14 +150,14 @@ def _log(dead_letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
     return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, dead_letter: DeadLetter, found: RowFound, *, tries: int) -> str:
+def _explained(decision: Decision, dead_letter: DeadLetter, found: RowFound, *, failures: int) -> str:
     match decision:
         case Decision.SEND:
-            return f"send it again, for the {_ordinal(tries + 1)} time"
+            return f"send it again, for the {_ordinal(failures + 1)} time"
         case Decision.REMOVE:
             return "only remove it from the queue: the message is completed"
         case Decision.POISON:
-            return f"set it aside: it was sent {tries} times and failed (--include-poison sends it)"
+            return f"set it aside: it was sent {failures} times and failed (--include-poison sends it)"
         case _:
             return f"leave it: {_why_left(decision, dead_letter, found)}"
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from b2bpilot.errors import UsageError
-from b2bpilot.ops.redrive.plan import Decision, Plan
-from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.advice import our_command
+from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.redrive.plan import Plan
+from b2bpilot.ops.table.asked import Table
+from b2bpilot.ops.table.row_state import Asked, RowState, row_states
 from b2bpilot.paths import open_private
 from b2bpilot.pipeline.message import format_time, parse_time
 
@@ -37,10 +39,21 @@ class FrozenPlan:
             if dead_letter not in there
         ]
 
+    def require_the_others(self, plan: Plan, table: Table) -> None:
+        """Raises PartlyFailed when some were not there, and the rows do not say that somebody saw to them."""
+        states = row_states(table, self.gone(item.dead_letter.queue_message_id for item in plan.items))
+        open_ = [message.message_id for message, state in states.items() if state is not RowState.COMPLETED]
+        if open_:
+            raise PartlyFailed(
+                f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
+                hint="another consumer may hide them: apply the plan again, or see "
+                + our_command("inspect", open_[0]),
+            )
+
 
 def freeze(plan: Plan, path: Path, *, environment: str, queue_url: str, now: datetime) -> FrozenPlan:
     """Write the dead letters that the plan sends or removes. The file holds ids only. Raises UsageError if it exists."""
-    chosen = [item for item in plan.items if item.decision in (Decision.SEND, Decision.REMOVE)]
+    chosen = [item for item in plan.items if item.acts]
     dead_letters = {
         item.dead_letter.queue_message_id: item.dead_letter.message.message_id
         for item in chosen

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from types import MappingProxyType
-from typing import assert_never
+from dataclasses import dataclass, field, replace
 
-from b2bpilot.ops.dead_letters.asked import asked_of, has_row
-from b2bpilot.ops.table.row_state import Asked, RowState
-from b2bpilot.pipeline.dead_letter import POISON_AFTER, DeadLetter
-from b2bpilot.pipeline.owner import Owner, Ownership
+from b2bpilot.advice import our_command
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import PartlyFailed
+from b2bpilot.ops.dead_letters.causes import all_others
+from b2bpilot.ops.dead_letters.decision import ACTS, Decision
+from b2bpilot.ops.table.row_state import RowState
+from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
+from b2bpilot.plural import many
 
-
-class Decision(StrEnum):
-    """Only `send` sends; only `send` and `remove` may delete."""
-
-    SEND = "send"
-    REMOVE = "remove"
-    """The row is completed: the dead letter is only removed."""
-    POISON = "set aside"
-    """It was sent three times and failed; somebody must look at it."""
-    BUSY = "in progress"
-    """A lease on the message holds; sending now would prove nothing."""
-    DISCARDED = "discarded"
-    """A person discarded its message: the processor would skip it. It is discarded, too, or that run is restored."""
-    UNREADABLE = "unreadable"
-    OTHER = "somebody else's"
-    """It is for another subscriber."""
-    GONE = "subscription gone"
-    """It names a subscription that no longer exists; adopted, it is the processor's."""
-    UNOWNED = "owner unknown"
-
-
-ACTS = frozenset({Decision.SEND, Decision.REMOVE})
-LEFT = {RowState.DISCARDED: Decision.DISCARDED, RowState.IN_PROGRESS: Decision.BUSY}
-NOT_OURS = frozenset({Decision.OTHER, Decision.GONE, Decision.UNOWNED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    include_completed: bool = False
-    include_poison: bool = False
+NONE_UNSEEN = Counters(visible=0, hidden=0, delayed=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +34,19 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All dead letters of a run with their decisions, oldest first."""
+    """The dead letters of one window with their decisions, oldest first, and what was seen on the way to them."""
 
     items: Sequence[Planned]
+    saw: int = 0
+    has_more: bool = False
+    """Whether there are more than the limit took."""
+    hidden: int = 0
+    """When nothing was seen: about how many somebody else holds."""
+    passed: Counter[Decision] = field(default_factory=Counter)
+    """What was left alone on the way to dead letters with which something is done, beside the items."""
+    passed_owners: Counter[Owner] = field(default_factory=Counter)
+    unseen: Counters = NONE_UNSEEN
+    """About what SQS counts that may be meant and that no receive brought."""
 
     def dead_letters(self, decision: Decision) -> list[DeadLetter]:
         return [item.dead_letter for item in self.items if item.decision is decision]
@@ -81,14 +64,23 @@ class Plan:
         """How many are sent or removed: what a limit counts."""
         return sum(item.acts for item in self.items)
 
-    def left_alone(self) -> Plan:
-        return Plan(items=[item for item in self.items if not item.acts])
+    @property
+    def left_alone(self) -> int:
+        """How many are neither sent nor removed, here and on the way."""
+        return len(self.items) - self.acting + self.passed.total()
 
-    def with_acting_of(self, later: Plan) -> Plan:
-        """Return the plan with what is done with others, too."""
+    def followed_by(self, later: Plan) -> Plan:
+        """Return the plan with what is done with others, too; what is left alone of them is only counted."""
         items = [*self.items, *(item for item in later.items if item.acts)]
-        return Plan(
-            items=sorted(items, key=lambda item: (item.dead_letter.sent_at is None, item.dead_letter.sent_at))
+        left = [item for item in later.items if not item.acts]
+        return replace(
+            later,
+            items=sorted(
+                items, key=lambda item: (item.dead_letter.sent_at is None, item.dead_letter.sent_at)
+            ),
+            saw=self.saw + later.saw,
+            passed=self.passed + Counter(item.decision for item in left),
+            passed_owners=self.passed_owners + _owners(left),
         )
 
     def within(self, limit: int) -> tuple[Plan, list[DeadLetter]]:
@@ -96,15 +88,15 @@ class Plan:
         acting = [item for item in self.items if item.acts]
         surplus = {id(item) for item in acting[limit:]}
         kept = [item for item in self.items if id(item) not in surplus]
-        return Plan(items=kept), [item.dead_letter for item in acting[limit:]]
+        has_more = self.has_more or bool(surplus)
+        return replace(self, items=kept, has_more=has_more), [item.dead_letter for item in acting[limit:]]
 
     def by_decision(self) -> Counter[Decision]:
         return Counter(item.decision for item in self.items)
 
     def owners(self) -> Counter[Owner]:
         """Count what is not ours, and what was adopted, by whose it is."""
-        owners = (item.dead_letter.owner for item in self.items)
-        return Counter(owner for owner in owners if not owner.is_ours or owner.is_adopted)
+        return self.passed_owners + _owners(self.items)
 
     def summary(self) -> list[tuple[tuple[Decision, str, str], int]]:
         """Count by decision, failure and the row's state, most dead letters first."""
@@ -115,49 +107,20 @@ class Plan:
         return counts.most_common()
 
 
-def make_plan(
-    dead_letters: Sequence[DeadLetter],
-    states: Mapping[Asked, RowState],
-    options: Options,
-    *,
-    failed_before: Mapping[str, int] = MappingProxyType({}),
-) -> Plan:
-    """Decide for every dead letter. Of which nothing is known, that is not known to be completed, and so not removed.
-
-    `failed_before` is how often it was sent and failed, by its id in the queue, where the dead letter itself cannot tell.
-    """
-    items = []
-    for dead_letter in dead_letters:
-        state = states.get(asked_of(dead_letter), RowState.UNKNOWN) if has_row(dead_letter) else None
-        tries = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
-        decision = decide(dead_letter, state, options, tries=tries)
-        items.append(Planned(dead_letter=dead_letter, state=state, decision=decision))
-    return Plan(items=items)
+def require_something_to_do(plan: Plan) -> None:
+    """Raises PartlyFailed when dead letters match and nothing may be done with any of them; with the owners' names when none is
+    this environment's."""
+    if not (left := plan.left_alone) or plan.acts:
+        return
+    if left == sum(count for owner, count in plan.owners().items() if not owner.is_ours):
+        raise all_others(plan.owners())
+    raise PartlyFailed(
+        f"nothing was sent: {many(left, 'dead letter stays', 'dead letters stay')} in the queue",
+        hint=our_command("dlq", "show", "ID")
+        + " tells what each needs; --include-poison sends what came back three times",
+    )
 
 
-def decide(dead_letter: DeadLetter, state: RowState | None, options: Options, *, tries: int) -> Decision:
-    """`tries` is how often it was sent again and failed. What is not ours is left, whatever else is known of it."""
-    if not dead_letter.owner.is_ours:
-        return decision_about_owner(dead_letter.owner)
-    if dead_letter.event is None:
-        return Decision.UNREADABLE
-    if state is RowState.COMPLETED and dead_letter.owner.rows_count and not options.include_completed:
-        return Decision.REMOVE
-    if state in LEFT:
-        return LEFT[state]
-    if tries >= POISON_AFTER and not options.include_poison:
-        return Decision.POISON
-    return Decision.SEND
-
-
-def decision_about_owner(owner: Owner) -> Decision:
-    """Return why what is not ours is left."""
-    match owner.ownership:
-        case Ownership.OTHER:
-            return Decision.OTHER
-        case Ownership.GONE:
-            return Decision.GONE
-        case Ownership.UNKNOWN | Ownership.OURS:
-            return Decision.UNOWNED
-        case _:
-            assert_never(owner.ownership)
+def _owners(items: Sequence[Planned]) -> Counter[Owner]:
+    owners: Mapping[Owner, int] = Counter(item.dead_letter.owner for item in items)
+    return Counter({owner: count for owner, count in owners.items() if not owner.is_ours or owner.is_adopted})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, assert_never
+from typing import ClassVar
 
 from b2bpilot.aws.processor import AttemptResult, attempt
 from b2bpilot.aws.topic import Published
@@ -63,6 +63,11 @@ class Route(ABC):
     guard: DeliveryGuard | None = None
     """Who tells whether what is sent gets to the processor, where that is a question."""
 
+    @classmethod
+    @abstractmethod
+    def connect(cls, environment: Environment, *, is_proved: bool) -> Route:
+        """Return the route to the environment's processor. `is_proved`: the rows tell what arrived."""
+
     @abstractmethod
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]: ...
 
@@ -77,6 +82,10 @@ class InvokeRoute(Route):
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
+
+    @classmethod
+    def connect(cls, environment: Environment, *, is_proved: bool) -> InvokeRoute:  # noqa: ARG003  # Lambda keeps it
+        return cls(environment.processor())
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
@@ -94,6 +103,10 @@ class AsyncRoute(Route):
 
     def __init__(self, function: Invokable) -> None:
         self._function = function
+
+    @classmethod
+    def connect(cls, environment: Environment, *, is_proved: bool) -> AsyncRoute:  # noqa: ARG003  # Lambda keeps it
+        return cls(environment.processor())
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
@@ -118,6 +131,10 @@ class TopicRoute(Route):
     def __init__(self, topic: Publisher, guard: DeliveryGuard | None = None) -> None:
         self._topic, self.guard = topic, guard
 
+    @classmethod
+    def connect(cls, environment: Environment, *, is_proved: bool) -> TopicRoute:
+        return cls(environment.topic(), SubscriptionGuard(environment, is_proved=is_proved))
+
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         published = self._topic.publish_batch(
             [encoded_for_topic(dead_letter, run_id=run_id) for dead_letter in dead_letters]
@@ -125,17 +142,9 @@ class TopicRoute(Route):
         return [_published(result) for result in published]
 
 
-def route_to(environment: Environment, via: RedriveVia, *, is_proved: bool) -> Route:
-    """Return the route to the environment's processor. `is_proved`: the rows tell what arrived."""
-    match via:
-        case RedriveVia.INVOKE:
-            return InvokeRoute(environment.processor())
-        case RedriveVia.ASYNC:
-            return AsyncRoute(environment.processor())
-        case RedriveVia.TOPIC:
-            return TopicRoute(environment.topic(), SubscriptionGuard(environment, is_proved=is_proved))
-        case _:
-            assert_never(via)
+ROUTES: Mapping[RedriveVia, type[Route]] = {
+    route.via: route for route in (InvokeRoute, AsyncRoute, TopicRoute)
+}
 
 
 def _one_by_one(

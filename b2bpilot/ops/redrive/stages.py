@@ -1,178 +1,160 @@
-"""The redrive itself: journal, send, check entry by entry, delete; in stages, at a pace."""
+"""Sending in stages: journal, send, check entry by entry, delete; a stage with too many failures is the last."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import timedelta
 
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import BATCH
 from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.progress import SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions
-from b2bpilot.ops.redrive.proof import RowsJudge
+from b2bpilot.ops.redrive.proof import StageProof
 from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
 from b2bpilot.ops.sending.batches import send_batch
 from b2bpilot.ops.sending.pace import Pace
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
-STAGES = (1, 5, 20, 100, 500)
 BARRIERS = 3
-"""So many stages of a run are judged by the rows before the next one begins: a mistake shall stay small."""
+"""How many stages of a run are judged by the rows before the next one begins: a mistake shall stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageDone:
-    """A stage that ended: for the display, and for the decision to go on. `failed` is what the route or the rows did not
-    confirm."""
+class EndedStage:
+    """`failed` is what the route or the rows did not confirm."""
 
     number: int
-    handled: Sequence[SentDeadLetter]
+    sent: Sequence[SentDeadLetter]
     failed: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """`max_failures` is the share of a stage that may fail before the run stops, 0.2 for a fifth."""
-
-    max_failures: float = 0.2
-    stages: tuple[int, ...] = STAGES
-
-    def from_stage(self, number: int) -> Rules:
-        """Return the rules of a run that goes on with this stage."""
-        return replace(self, stages=self.stages[number - 1 :] or self.stages[-1:])
+    def __str__(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"stage {self.number}: {len(self.sent):,} sent{failed}"
 
 
-Observe = Callable[[Sequence[SentDeadLetter]], None]
-
-
-class Engine:
-    """One run's sending half. Dead letters are sent in their order, stage by stage; what was confirmed is deleted meanwhile."""
+class StagedSending:
+    """Sends dead letters in their order, stage by stage; what may be deleted is deleted meanwhile."""
 
     def __init__(
         self,
         *,
-        run_id: str,
         route: Route,
         journal: JournalWriter,
         deletions: Deletions,
         pace: Pace,
-        rules: Rules,
-        judge: RowsJudge | None = None,
+        max_failures: float,
+        sizes: Sequence[int],
         first_stage: int = 1,
+        rows: StageProof | None = None,
+        counter: SendCounter | None = None,
     ) -> None:
-        """Without a judge, or on a route that gives results, stages are judged by what the route says."""
-        self._run_id = run_id
+        """Without `rows`, stages are judged by what the route says. `max_failures` is the share of a stage that may fail before the
+        run stops, 0.2 for a fifth."""
+        self.stopped = False
+        """A stage had too many failures."""
         self._route = route
         self._journal = journal
         self._deletions = deletions
         self._pace = pace
-        self._rules = rules
-        self._judge = judge
+        self._max_failures = max_failures
+        self._sizes = sizes[first_stage - 1 :] or sizes[-1:]
         self._first_stage = first_stage
-        self.stopped = False
-        """A stage had too many failures."""
+        self._rows = rows
+        self._counter = counter or SendCounter()
 
-    def run(
-        self,
-        dead_letters: Sequence[DeadLetter],
-        *,
-        observe: Observe = lambda _: None,
-        stopping: Callable[[], None] = lambda: None,
-    ) -> Generator[StageDone]:
+    def run(self, dead_letters: Sequence[DeadLetter]) -> Generator[EndedStage]:
         """Yield each stage when it was sent and judged; the last one has too many failures or no dead letters after it, or was
         under way when the one before it turned out so.
 
         The next stage begins when it is certain that the route has not refused too many of this one, and that the rows do
-        not deny too many of the one before; of the first stages, of this one. `observe` hears of every batch meanwhile,
-        from the workers' threads; `stopping` hears of an interruption, before the calls under way are waited for. Close
-        the iterator: until then, dead letters may still be sent.
+        not deny too many of the one before; of the first stages, of this one. Close the iterator: until then, dead letters
+        may still be sent.
 
         Raises what is fatal for all dead letters, after the calls that are under way have ended and were journalled.
         """
-        earlier: _Sending | None = None
-        with self._pool() as pool, self._ending_the_pace(stopping):
-            for number, stage in enumerate(stages(dead_letters, self._rules.stages), start=self._first_stage):
-                sending = self._begin(number, stage, pool, observe)
+        earlier: _StageUnderWay | None = None
+        with self._pool() as pool, self._ending_the_pace():
+            for number, stage in enumerate(stages(dead_letters, self._sizes), start=self._first_stage):
+                under_way = self._begin(number, stage, pool)
                 if earlier is not None:
-                    yield self._judged(earlier)
+                    yield self._end(earlier)
                     if self.stopped:
-                        yield self._judged(sending)
+                        yield self._end(under_way)
                         return
-                earlier = sending
-                if self._judge is not None and number <= BARRIERS:
+                earlier = under_way
+                if self._rows is not None and number <= BARRIERS:
                     earlier = None
-                    yield self._judged(sending)
+                    yield self._end(under_way)
                     if self.stopped:
                         return
-                elif not sending.will_do(most_failures=self._most_failures(len(stage))):
+                elif not under_way.will_do(most_failures=self._most_failures(len(stage))):
                     self.stopped = True
                     break
                 self._deletions.flush()
             if earlier is not None:
-                yield self._judged(earlier)
+                yield self._end(earlier)
 
-    def _judged(self, sending: _Sending) -> StageDone:
-        """Wait for the stage's last dead letter and, where there is a judge, for the rows."""
-        handled = sending.handled()
-        most = self._most_failures(len(handled))
-        failed = sum(not one.result.is_confirmed for one in handled)
-        if self._judge is not None:
-            accepted = [one for one in handled if one.result.is_confirmed]
-            failed += self._judge.unconfirmed(accepted, most=max(0, most - failed))
+    def _end(self, under_way: _StageUnderWay) -> EndedStage:
+        """Wait for the stage's last dead letter and, where they are asked, for the rows."""
+        sent = under_way.sent()
+        most = self._most_failures(len(sent))
+        failed = sum(not one.result.is_confirmed for one in sent)
+        if self._rows is not None:
+            accepted = [one for one in sent if one.result.is_confirmed]
+            failed += self._rows.unconfirmed(accepted, most=max(0, most - failed))
         self.stopped = self.stopped or failed > most
-        return StageDone(number=sending.number, handled=handled, failed=failed)
+        ended = EndedStage(number=under_way.number, sent=sent, failed=failed)
+        self._counter.part_ended(str(ended))
+        return ended
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._pace.limits.concurrency)
 
-    def _begin(
-        self, number: int, stage: Sequence[DeadLetter], pool: ThreadPoolExecutor, observe: Observe
-    ) -> _Sending:
+    def _begin(self, number: int, stage: Sequence[DeadLetter], pool: ThreadPoolExecutor) -> _StageUnderWay:
         workers = 1 if self._route.sends_batches else self._pace.limits.concurrency
         batches = split(stage, workers=workers)
-        return _Sending(number, [pool.submit(self._watched, batch, observe) for batch in batches], len(stage))
+        return _StageUnderWay(number, [pool.submit(self._send, batch) for batch in batches], len(stage))
 
     def _most_failures(self, dead_letters: int) -> int:
-        return int(dead_letters * self._rules.max_failures)
+        return int(dead_letters * self._max_failures)
 
     @contextmanager
-    def _ending_the_pace(self, stopping: Callable[[], None]) -> Iterator[None]:
+    def _ending_the_pace(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
             self._pace.end()
-            stopping()
+            self._counter.stopping()
             raise
 
-    def _watched(self, batch: Sequence[DeadLetter], observe: Observe) -> list[SentDeadLetter]:
-        handled = self._handle(batch)
-        observe(handled)
-        return handled
-
-    def _handle(self, batch: Sequence[DeadLetter]) -> list[SentDeadLetter]:
+    def _send(self, batch: Sequence[DeadLetter]) -> list[SentDeadLetter]:
+        """Journal, send, journal, delete; then raise what is fatal."""
         with self._pace.slot(len(batch)):
             self._deletions.check()
             self._journal.write(*(entry("sending", dead_letter) for dead_letter in batch))
-            sent = send_batch(
-                batch, lambda some: self._route.send(some, run_id=self._run_id), pace=self._pace
+            results = send_batch(
+                batch, lambda some: self._route.send(some, run_id=self._journal.run_id), pace=self._pace
             )
-            handled = [
-                SentDeadLetter(dead_letter=dead_letter, result=one)
-                for dead_letter, one in zip(batch, sent, strict=True)
+            sent = [
+                SentDeadLetter(dead_letter=dead_letter, result=result)
+                for dead_letter, result in zip(batch, results, strict=True)
             ]
-            self._journal.write(*(_result(one) for one in handled), durable=False)
-        self._deletions.sent(handled)
-        for one in sent:
-            if one.fatal:
-                raise one.fatal
-        return handled
+            self._journal.write(*map(_result, sent), durable=False)
+        self._deletions.sent(sent)
+        for result in results:
+            if result.fatal:
+                raise result.fatal
+        self._counter.sent(len(sent), failed=sum(not one.result.is_confirmed for one in sent))
+        return sent
 
 
-class _Sending:
+class _StageUnderWay:
     """A stage that is being sent."""
 
     def __init__(
@@ -186,16 +168,28 @@ class _Sending:
         """Return as soon as it is certain whether the stage has too many failures, whatever its last dead letters do."""
         open_, failed = self._dead_letters, 0
         for batch in as_completed(self._batches):
-            handled = batch.result()
-            open_ -= len(handled)
-            failed += sum(not one.result.is_confirmed for one in handled)
+            sent = batch.result()
+            open_ -= len(sent)
+            failed += sum(not one.result.is_confirmed for one in sent)
             if failed > most_failures or failed + open_ <= most_failures:
                 break
         return failed <= most_failures
 
-    def handled(self) -> list[SentDeadLetter]:
+    def sent(self) -> list[SentDeadLetter]:
         """Wait for the last dead letter."""
         return [one for batch in self._batches for one in batch.result()]
+
+
+def last_stage(route: Route, *, wait: timedelta, max_failures: float) -> str:
+    """Return which stage ends a run. Where AWS only accepts, the rows tell, and the next stage may be under way already."""
+    if max_failures >= 1:
+        return "no stage is the last for its failures"
+    stage = f"a stage with more than {max_failures:.0%}"
+    if route.answers:
+        return f"{stage} failures is the last"
+    if not wait:
+        return f"{stage} refused by AWS is the last"
+    return f"{stage} failures is the last, or the one after it"
 
 
 def stages(dead_letters: Sequence[DeadLetter], sizes: Sequence[int]) -> Iterator[Sequence[DeadLetter]]:
@@ -214,6 +208,6 @@ def split(stage: Sequence[DeadLetter], *, workers: int) -> list[Sequence[DeadLet
     return [stage[start : start + size] for start in range(0, len(stage), size)]
 
 
-def _result(handled: SentDeadLetter) -> Mapping[str, object]:
-    event = "accepted" if handled.result.is_confirmed else "failed"
-    return entry(event, handled.dead_letter, verdict=handled.result.outcome.value, error=handled.result.error)
+def _result(sent: SentDeadLetter) -> Mapping[str, object]:
+    event = "accepted" if sent.result.is_confirmed else "failed"
+    return entry(event, sent.dead_letter, verdict=sent.result.outcome.value, error=sent.result.error)

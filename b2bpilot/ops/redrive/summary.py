@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from b2bpilot.advice import Words, our_command
+from b2bpilot.errors import PartlyFailed
+from b2bpilot.ops.dead_letters import unseen
 from b2bpilot.ops.dead_letters.asked import asked_of
-from b2bpilot.ops.redrive.plan import Decision, Plan
+from b2bpilot.ops.dead_letters.decision import Decision
+from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.plural import many
 
 NOT_COMPLETED = "sent, but its row is not completed yet"
 UNPROVEN = "sent; no row was asked, as the database is not proven to be the processor's"
@@ -90,27 +95,56 @@ class Summary:
 
 
 def summarize(
-    plan: Plan, handled: Sequence[SentDeadLetter], proof: Proof, *, deleted: Collection[str], stopped: bool
+    plan: Plan, sent: Sequence[SentDeadLetter], proof: Proof, *, deleted: Collection[str], stopped: bool
 ) -> Summary:
     """Bring together what was sent, what SQS deleted (by its own ids) and what the rows say."""
     processed = [
-        one for one in handled if _is_processed(one, proof) and one.dead_letter.queue_message_id in deleted
+        one for one in sent if _is_processed(one, proof) and one.dead_letter.queue_message_id in deleted
     ]
-    rest = [one for one in handled if one not in processed]
-    open_ = [found for one in rest if (found := _unfinished(one, proof, deleted)) is not None]
-    planned = plan.count(Decision.SEND)
+    others = [one for one in sent if one not in processed]
+    open_ = [found for one in others if (found := _unfinished(one, proof, deleted)) is not None]
     return Summary(
-        completed=len(rest) - len(open_),
+        completed=len(others) - len(open_),
         processed=len(processed),
         rows_asked=not any(one.outcome is RowOutcome.UNPROVEN for one in proof.messages.values()),
-        not_sent=planned - len(handled),
-        set_aside=len(plan.items) - planned - plan.count(Decision.REMOVE),
+        not_sent=plan.count(Decision.SEND) - len(sent),
+        set_aside=plan.left_alone,
         unfinished=tuple(open_),
         stopped=stopped,
     )
 
 
-def unfinished(dead_letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
+def summarize_removal(dead_letters: Sequence[DeadLetter], *, deleted: Collection[str]) -> Summary:
+    """Return the same of dead letters that were only to be removed."""
+    kept = [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in deleted]
+    return Summary(
+        removed=len(deleted),
+        unfinished=tuple(_left(dead_letter, "SQS did not delete it", in_queue=True) for dead_letter in kept),
+    )
+
+
+def require_everything_completed(summary: Summary) -> None:
+    """Raises PartlyFailed, with where the rest is, unless every dead letter's message is completed."""
+    if summary.everything_completed:
+        return
+    done = summary.completed + summary.removed
+    others = len(summary.unfinished) + summary.not_sent + summary.set_aside
+    hint: Words = our_command("dlq", "list") + " shows what is in the queue now"
+    if not summary.is_certain:
+        hint = "another consumer hides dead letters of this run: resume it again when they are visible"
+    more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
+    if summary.unseen:
+        more += f"; {unseen.counted(summary.unseen)}"
+        hint = unseen.HINT if summary.is_certain and not others else hint
+    if summary.rows_asked:
+        raise PartlyFailed(f"{many(done, 'dead letter')} completed, {others:,} not{more}", hint=hint)
+    parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []
+    parts += [f"{done:,} completed"] if done else []
+    parts += [f"{others:,} not known to be completed"] if others else []
+    raise PartlyFailed(f"of the dead letters, {'; '.join(parts)}; no row was asked{more}", hint=hint)
+
+
+def _left(dead_letter: DeadLetter, reason: str, *, in_queue: bool) -> Unfinished:
     return Unfinished(
         message_id=dead_letter.message_id,
         queue_message_id=dead_letter.queue_message_id,
@@ -151,4 +185,4 @@ def _unfinished(one: SentDeadLetter, proof: Proof, deleted: Collection[str]) -> 
         reason = "completed, but SQS did not delete its dead letter"
     else:
         return None
-    return unfinished(one.dead_letter, reason, in_queue=not is_deleted)
+    return _left(one.dead_letter, reason, in_queue=not is_deleted)

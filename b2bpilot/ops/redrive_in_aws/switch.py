@@ -17,7 +17,7 @@ from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingSta
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.ports import Reserved
-from b2bpilot.ops.redrive.prepare import reserve_of
+from b2bpilot.ops.redrive.concurrency import reserve_of
 from b2bpilot.ops.redrive_in_aws.watch import (
     Mapping,
     Reading,

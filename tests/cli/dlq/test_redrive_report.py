@@ -6,8 +6,7 @@ import pytest
 
 from b2bpilot.cli.dlq.redrive_report import told
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.redrive.prepare import require_everything_completed
-from b2bpilot.ops.redrive.summary import Summary
+from b2bpilot.ops.redrive.summary import Summary, require_everything_completed
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from b2bpilot.ops.redrive.plan import Decision
+from b2bpilot.ops.dead_letters.decision import Decision
+from b2bpilot.ops.redrive.options import RedriveOptions
 from b2bpilot.ops.redrive.routes import InvokeRoute, Route
-from b2bpilot.ops.redrive.run import Redrive, Request, Watch
+from b2bpilot.ops.redrive.run import Redrive
 from b2bpilot.ops.redrive.summary import Summary
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
@@ -65,8 +66,7 @@ def redrive(deployment: Deployment, rows: Rows, **options: object) -> Redrive:
         "queue": deployment,
         "route": InvokeRoute(deployment),
         "table": rows,
-        "request": Request(wait=timedelta()),
-        "wanted": lambda _: True,
+        "options": RedriveOptions(wait=timedelta()),
         "started_at": NOW,
         **options,
     }
@@ -77,12 +77,12 @@ def decisions(
     found: Sequence[DeadLetter], deployment: Deployment, rows: Rows, **options: object
 ) -> list[Decision]:
     with redrive(deployment, rows, **options) as run:
-        _, plan = run.take()
+        plan = run.next_plan()
     by_id = {item.dead_letter.queue_message_id: item.decision for item in plan.items}
     return [by_id[one.queue_message_id] for one in found]
 
 
-def whole(deployment: Deployment, route: Route, journal: Lines | None = None, **request: object) -> Summary:
+def whole(deployment: Deployment, route: Route, journal: Lines | None = None, **options: object) -> Summary:
     """A run of one window, to its end."""
-    with redrive(deployment, Rows(deployment), route=route, request=Request(**request)) as run:
-        return run.run_all(run.take(), Lines() if journal is None else journal, Watch())
+    with redrive(deployment, Rows(deployment), route=route, options=RedriveOptions(**options)) as run:
+        return run.run_all(run.next_plan(), Lines() if journal is None else journal)

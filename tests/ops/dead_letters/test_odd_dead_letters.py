@@ -15,12 +15,12 @@ from hypothesis import given
 from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, archived, line, read_archive
 from b2bpilot.ops.dead_letters.causes import cause_of, numbered
+from b2bpilot.ops.dead_letters.decision import Decision, decide
 from b2bpilot.ops.dead_letters.edit import edited, replacement, text_for_editor
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import look
-from b2bpilot.ops.redrive.plan import Decision, Options, decide
 from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import ours, received
@@ -56,11 +56,11 @@ def test_every_odd_dead_letter_is_grouped_chosen_and_told_of(found: dict[str, An
 @given(odd_dead_letters())
 def test_a_redrive_leaves_every_dead_letter_that_cannot_be_read_where_it_is(found: dict[str, Any]) -> None:
     dead_letter = ours(read_dead_letter(found))
-    everything = Options(include_completed=True, include_poison=True)
+    everything = {"include_completed": True, "include_poison": True}
 
     for state in (None, *RowState):
         assert (
-            decide(dead_letter, state, everything, tries=dead_letter.redrives) is Decision.UNREADABLE
+            decide(dead_letter, state, failures=dead_letter.redrives, **everything) is Decision.UNREADABLE
         ) == bool(dead_letter.unreadable)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2bpilot.errors import AwsError, PartlyFailed
+from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.redrive.plan import Decision
-from b2bpilot.ops.redrive.prepare import require_something_to_do
+from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
+from b2bpilot.ops.redrive.plan import Plan, require_something_to_do
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
-from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
@@ -32,6 +33,12 @@ NOT_OURS = (BILLING, GONE, NOBODY_ASKED)
 
 def of(owner: Owner) -> DeadLetter:
     return replace(dead_letter(), owner=owner)
+
+
+def left_to(owners: dict[Owner, int]) -> Plan:
+    return Plan(
+        items=[], passed=Counter({Decision.UNOWNED: sum(owners.values())}), passed_owners=Counter(owners)
+    )
 
 
 def completed(found: DeadLetter, deployment: Deployment) -> Rows:
@@ -82,9 +89,9 @@ def test_what_an_earlier_attempt_sent_is_not_removed_when_it_turns_out_to_be_som
     found = of(BILLING)
     deployment = Deployment([found])
 
-    assert decisions([found], deployment, Rows(deployment), known={found.queue_message_id: True}) == [
-        Decision.OTHER
-    ]
+    assert decisions(
+        [found], deployment, Rows(deployment), accepted_before={found.queue_message_id: True}
+    ) == [Decision.OTHER]
 
 
 @pytest.mark.parametrize("owner", NOT_OURS)
@@ -100,9 +107,9 @@ def test_nobody_can_delete_what_is_not_ours(owner: Owner) -> None:
 def test_when_nothing_else_lay_there_the_owner_is_named() -> None:
     deployment = Deployment([of(BILLING), of(BILLING)])
     with redrive(deployment, Rows(deployment)) as run:
-        _, plan = run.take()
+        plan = run.next_plan()
         with pytest.raises(PartlyFailed, match="2 of function billing"):
-            require_something_to_do(len(plan.items), run.left_owners + plan.owners())
+            require_something_to_do(plan)
 
 
 @pytest.mark.parametrize("in_front", [6, WINDOW, WINDOW + 7])
@@ -113,13 +120,12 @@ def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int
     ours = [dead_letter() for _ in range(8)]
     deployment, journal = Deployment([*theirs, *poison, *ours]), Lines()
 
-    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=6)) as run:
-        taken, plan = run.take()
-        owners = run.left_owners + plan.owners()
-        summary = run.run_all((taken, plan), journal, Watch())
+    with redrive(deployment, Rows(deployment), options=RedriveOptions(wait=timedelta(), limit=6)) as run:
+        plan = run.next_plan()
+        summary = run.run_all(plan, journal)
 
-    assert (plan.acting, taken.more, summary.completed) == (6, True, 6)
-    assert owners == {BILLING: in_front - 3}
+    assert (plan.acting, plan.has_more, summary.completed) == (6, True, 6)
+    assert plan.owners() == {BILLING: in_front - 3}
     assert summary.set_aside == in_front
     assert len(deployment.waiting) == in_front + 2
 
@@ -127,23 +133,23 @@ def test_a_limit_counts_none_of_those_in_front_that_are_left_alone(in_front: int
 def test_others_behind_the_last_of_ours_are_not_more_to_do() -> None:
     deployment = Deployment([*(dead_letter() for _ in range(6)), *(of(BILLING) for _ in range(6))])
 
-    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=6)) as run:
-        taken, plan = run.take()
+    with redrive(deployment, Rows(deployment), options=RedriveOptions(wait=timedelta(), limit=6)) as run:
+        plan = run.next_plan()
 
-    assert (plan.acting, taken.more) == (6, False)
-    assert run.left_owners + plan.owners() == {BILLING: 6}
+    assert (plan.acting, plan.has_more) == (6, False)
+    assert plan.owners() == {BILLING: 6}
 
 
 def test_what_may_be_adopted_is_said_with_the_option() -> None:
     with pytest.raises(PartlyFailed) as raised:
-        require_something_to_do(1, {GONE: 1})
+        require_something_to_do(left_to({GONE: 1}))
     assert f"--adopt {ARN}" in str(raised.value.hint)
 
 
 def test_nobody_says_that_what_may_be_ours_is_not() -> None:
     unknown = Owner(ownership=Ownership.UNKNOWN, name="it names no subscription")
     with pytest.raises(PartlyFailed) as raised:
-        require_something_to_do(2, {BILLING: 1, unknown: 1})
+        require_something_to_do(left_to({BILLING: 1, unknown: 1}))
 
     assert str(raised.value) == (
         "nothing there is known to be this environment's. 1 of function billing; "

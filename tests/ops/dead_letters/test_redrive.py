@@ -11,12 +11,12 @@ import pytest
 
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied
+from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.taking import Taker
-from b2bpilot.ops.redrive.plan import Decision
+from b2bpilot.ops.progress import Phase, ProgressEvent
+from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
-from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
-from b2bpilot.ops.redrive.stages import Rules, StageDone
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
@@ -57,8 +57,10 @@ def test_a_dead_letter_whose_message_a_person_discarded_is_neither_sent_nor_dele
     assert decisions([one], deployment, rows) == [Decision.DISCARDED]
     deployment.time_passes()
 
-    with redrive(deployment, rows, route=route(deployment), known={one.queue_message_id: True}) as run:
-        summary = run.run_all(run.take(), Lines(), Watch())
+    with redrive(
+        deployment, rows, route=route(deployment), accepted_before={one.queue_message_id: True}
+    ) as run:
+        summary = run.run_all(run.next_plan(), Lines())
     assert (summary.completed, summary.removed, summary.set_aside) == (0, 0, 1)
     assert not deployment.processed
     assert one.queue_message_id in deployment.waiting
@@ -68,9 +70,9 @@ def test_dead_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kep
     deployment = Deployment([dead_letter()])
 
     with redrive(deployment, Rows(deployment), started_at=datetime(2020, 1, 1, tzinfo=UTC)) as run:
-        taken, plan = run.take()
+        plan = run.next_plan()
 
-    assert (list(taken.dead_letters), list(plan.items)) == ([], [])
+    assert list(plan.items) == []
     assert deployment.counters().visible == 1
 
 
@@ -79,14 +81,14 @@ def test_what_the_run_itself_sent_and_came_back_is_not_taken_again() -> None:
     journal = Lines()
 
     with redrive(deployment, Rows(deployment)) as run:
-        run.run(run.take()[1], journal, Watch())
+        run.run_window(run.next_plan(), journal)
         deployment.waiting = {
             one.queue_message_id: one for one in [dead_letter(redrives=1, redriven_by="run-1")]
         }
         deployment.time_passes()
-        taken, _ = run.take()
+        plan = run.next_plan()
 
-    assert list(taken.dead_letters) == []
+    assert list(plan.items) == []
 
 
 def test_what_was_known_to_be_sent_before_an_interruption_is_only_removed() -> None:
@@ -94,8 +96,8 @@ def test_what_was_known_to_be_sent_before_an_interruption_is_only_removed() -> N
     deployment = Deployment(dead_letters)
     known = {sent.queue_message_id: True, unsent.queue_message_id: False}
 
-    with redrive(deployment, Rows(deployment), known=known) as run:
-        summary = run.run(run.take()[1], Lines(), Watch())
+    with redrive(deployment, Rows(deployment), accepted_before=known) as run:
+        summary = run.run_window(run.next_plan(), Lines())
 
     assert (summary.removed, summary.completed) == (1, 1)
     assert deployment.processed.keys() == {id_of(unsent)}
@@ -111,7 +113,7 @@ def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
             return {}
 
     with redrive(deployment, Forgetful(deployment)) as run:
-        summary = run.run(run.take()[1], Lines(), Watch())
+        summary = run.run_window(run.next_plan(), Lines())
 
     assert summary.completed == 0
     assert not summary.everything_completed
@@ -164,23 +166,23 @@ def test_windows_without_anything_to_do_are_passed_and_told() -> None:
     good = [dead_letter() for _ in range(5)]
     deployment = Deployment([*poison, *good])
 
-    summary = whole(deployment, InvokeRoute(deployment), wait=timedelta(), limit=10 * WINDOW)
+    summary = whole(deployment, InvokeRoute(deployment), wait=timedelta(), force=True)
 
     assert (summary.completed, summary.set_aside, summary.everything_completed) == (5, WINDOW, False)
 
 
 def test_a_display_is_told_of_each_window_whether_others_follow_it() -> None:
     deployment = Deployment([dead_letter() for _ in range(2 * WINDOW + 5)])
-    told: list[object] = []
-    watch = Watch(
-        taking=lambda: told.append("taking"),
-        window=lambda dead_letters, more: told.append((dead_letters, more)),
-    )
+    told: list[ProgressEvent] = []
+    with redrive(
+        deployment, Rows(deployment), options=RedriveOptions(wait=timedelta(), limit=2 * WINDOW)
+    ) as run:
+        run.run_all(run.next_plan(), Lines(), told.append)
 
-    with redrive(deployment, Rows(deployment), request=Request(wait=timedelta(), limit=2 * WINDOW)) as run:
-        run.run_all(run.take(), Lines(), watch)
-
-    assert told == [(WINDOW, True), "taking", (WINDOW, False)]
+    parts = [(one.total, one.has_more) for one in told if one.phase is Phase.PART_ENDED]
+    looked = [one.phase for one in told].index(Phase.LOOKING)
+    assert set(parts) == {(WINDOW, True), (2 * WINDOW, False)}
+    assert {one.has_more for one in told[:looked] if one.phase is Phase.SENDING} == {True}
 
 
 def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_the_run() -> None:
@@ -200,14 +202,15 @@ def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_th
             under_way.discard(threading.get_ident())
             return sent
 
-    def broken(_: StageDone) -> None:
-        raise BrokenPipeError
+    def broken(progress: ProgressEvent) -> None:
+        if progress.phase is Phase.PART_ENDED:
+            raise BrokenPipeError
 
     deployment, journal = Watched([dead_letter() for _ in range(60)]), Lines()
     with redrive(deployment, Rows(deployment), route=Slow(deployment)) as run:
-        _, plan = run.take()
+        plan = run.next_plan()
         with pytest.raises(BrokenPipeError):
-            run.run(plan, journal, Watch(stage=broken))
+            run.run_window(plan, journal, broken)
 
     accepted = [one for one in journal if one["event"] == "accepted"]
     assert set(at_release) == {0}
@@ -249,7 +252,7 @@ def test_what_sqs_refuses_to_give_back_is_counted() -> None:
 
     deployment = Stubborn([dead_letter() for _ in range(3)])
     with redrive(deployment, Rows(deployment)) as run:
-        run.take()
+        run.next_plan()
 
     assert run.not_released == 3
 
@@ -265,8 +268,10 @@ def test_a_completed_test_message_of_the_same_id_does_not_stand_for_a_real_one(r
         def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
             return {id_of(real): row}
 
-    with redrive(deployment, Kept(deployment), route=route(deployment), request=Request(wait=SOON)) as run:
-        summary = run.run_all(run.take(), Lines(), Watch())
+    with redrive(
+        deployment, Kept(deployment), route=route(deployment), options=RedriveOptions(wait=SOON)
+    ) as run:
+        summary = run.run_all(run.next_plan(), Lines())
 
     assert (summary.removed, summary.completed, len(summary.unfinished)) == (0, 0, 1)
     assert id_of(real) in deployment.safe()
@@ -313,7 +318,7 @@ def test_a_dead_letter_that_was_not_processed_says_why_although_another_of_its_m
                 return [SendResult(outcome=SendOutcome.FAILED, error="another run is processing the message")]
             return super().send(dead_letters, run_id=run_id)
 
-    summary = whole(deployment, Busy(deployment), rules=Rules(stages=(1,)))
+    summary = whole(deployment, Busy(deployment), stages=(1,))
 
     assert (summary.completed, [one.reason for one in summary.unfinished]) == (
         1,
@@ -349,6 +354,6 @@ def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
     )
 
     with redrive(deployment, rows) as run:
-        summary = run.run_all(run.take(), Lines(), Watch())
+        summary = run.run_all(run.next_plan(), Lines())
 
     assert (summary.removed, deployment.waiting) == (40, {})

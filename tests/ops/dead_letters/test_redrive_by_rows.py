@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.errors import AwsError, PartlyFailed, Refused
-from b2bpilot.ops.redrive.prepare import require_everything_completed
-from b2bpilot.ops.redrive.proof import RowsJudge
+from b2bpilot.ops.progress import Phase
+from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
+from b2bpilot.ops.redrive.proof import StageProof
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, SentDeadLetter, TopicRoute
-from b2bpilot.ops.redrive.run import WINDOW, Request, Watch
-from b2bpilot.ops.redrive.stages import Rules
+from b2bpilot.ops.redrive.summary import require_everything_completed
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.ops.table.row_proof import RowOutcome
 from b2bpilot.ops.table.row_state import Asked
@@ -75,7 +75,7 @@ def test_two_dead_letters_of_one_message_are_both_deleted_when_it_has_arrived() 
     deployment = Deployment([first, dead_letter()])
     deployment.waiting["twin"] = replace(first, queue_message_id="twin")
 
-    whole(deployment, TopicRoute(deployment), wait=SOON, rules=Rules(stages=(1,)))
+    whole(deployment, TopicRoute(deployment), wait=SOON, stages=(1,))
 
     assert deployment.waiting == {}
 
@@ -93,7 +93,7 @@ def test_no_message_is_lost_by_a_proved_run_whatever_fails(
     )
 
     with contextlib.suppress(Crash, AwsError):
-        whole(deployment, route(deployment), wait=timedelta(milliseconds=1), rules=Rules(max_failures=1.0))
+        whole(deployment, route(deployment), wait=timedelta(milliseconds=1), max_failures=1.0)
 
     for one in deployment.dead_letters:
         assert id_of(one) in deployment.safe() or deployment.processed[id_of(one)] >= 1
@@ -110,9 +110,11 @@ def test_a_run_that_stopped_and_left_dead_letters_has_not_completed_everything_t
         def progress_of(self, message_ids: Sequence[str]) -> dict[str, Progress]:
             return super().progress_of(message_ids) if judged.is_set() else {}
 
-    request = Request(wait=SOON, rules=Rules(stages=(WINDOW,)), limit=10**9)
-    with redrive(deployment, Late(deployment), route=TopicRoute(deployment), request=request) as run:
-        summary = run.run_all(run.take(), Lines(), Watch(stage=lambda _: judged.set()))
+    options = RedriveOptions(wait=SOON, stages=(WINDOW,), force=True)
+    with redrive(deployment, Late(deployment), route=TopicRoute(deployment), options=options) as run:
+        summary = run.run_all(
+            run.next_plan(), Lines(), lambda one: judged.set() if one.phase is Phase.PART_ENDED else None
+        )
 
     assert (summary.completed, summary.unfinished, len(deployment.waiting)) == (WINDOW, (), 200)
     assert not summary.everything_completed
@@ -131,8 +133,8 @@ def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived
             return super().send(dead_letters, run_id=run_id)
 
     rows = Rows(deployment)
-    with redrive(deployment, rows, route=GivenUp(deployment), request=Request(wait=SOON)) as run:
-        (unfinished,) = run.run_all(run.take(), Lines(), Watch()).unfinished
+    with redrive(deployment, rows, route=GivenUp(deployment), options=RedriveOptions(wait=SOON)) as run:
+        (unfinished,) = run.run_all(run.next_plan(), Lines()).unfinished
 
     assert unfinished.in_queue
     assert one.queue_message_id in deployment.waiting
@@ -154,13 +156,13 @@ def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
 
     looks: list[str] = []
 
-    request = Request(wait=timedelta(), limit=10**9)
+    options = RedriveOptions(wait=timedelta(), force=True)
     with redrive(
-        deployment, Rows(deployment), route=TopicRoute(deployment, RejectsTheLast()), request=request
+        deployment, Rows(deployment), route=TopicRoute(deployment, RejectsTheLast()), options=options
     ) as run:
-        first = run.take()
+        first = run.next_plan()
         with pytest.raises(Refused):
-            run.run_all(first, Lines(), Watch())
+            run.run_all(first, Lines())
 
     assert len(looks) == 2
     assert (sum(deployment.processed.values()), len(deployment.waiting)) == (WINDOW, 200)
@@ -168,21 +170,21 @@ def test_each_window_is_checked_before_anything_of_it_is_sent() -> None:
 
 
 def test_a_stage_that_cannot_have_too_many_failures_any_more_is_not_waited_for() -> None:
-    """One dead letter's row is not there yet, and the judge had an hour."""
+    """One dead letter's row is not there yet, and it is waited for up to an hour."""
     *here, missing = dead_letters = [dead_letter() for _ in range(5)]
     deployment = Deployment(dead_letters)
     deployment.processed.update(id_of(one) for one in here)
     arrived: list[DeadLetter] = []
-    judge = RowsJudge(Rows(deployment), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
+    proof = StageProof(Rows(deployment), since=NOW, wait=timedelta(hours=1), arrived=arrived.extend)
     handled = [
         SentDeadLetter(dead_letter=one, result=SendResult(outcome=SendOutcome.ACCEPTED))
         for one in dead_letters
     ]
 
-    assert judge.unconfirmed(handled, most=1) == 0
+    assert proof.unconfirmed(handled, most=1) == 0
     assert {one.queue_message_id for one in arrived} == {one.queue_message_id for one in here}
     deployment.processed[id_of(missing)] += 1
-    assert judge.proof(handled).outcome(Asked(id_of(missing))) is RowOutcome.COMPLETED
+    assert proof.outcomes(handled).outcome(Asked(id_of(missing))) is RowOutcome.COMPLETED
     assert missing in arrived
 
 
@@ -196,8 +198,8 @@ def test_a_row_of_a_database_that_is_not_proven_deletes_nothing_on_the_topic() -
         deployment,
         Elsewhere(deployment),
         route=TopicRoute(deployment),
-        request=Request(wait=SOON),
+        options=RedriveOptions(wait=SOON),
     ) as run:
-        run.run_all(run.take(), Lines(), Watch())
+        run.run_all(run.next_plan(), Lines())
 
     assert (len(deployment.processed), deployment.deleted) == (12, set())

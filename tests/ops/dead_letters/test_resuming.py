@@ -15,17 +15,19 @@ from moto import mock_aws
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
+from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.resolved_filter import Choice
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.earlier import failures
-from b2bpilot.ops.redrive.plan import Decision, Plan
-from b2bpilot.ops.redrive.resume import Rest, prepare
+from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
+from b2bpilot.ops.redrive.plan import Plan
+from b2bpilot.ops.redrive.resume import Remaining, prepare
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
-from b2bpilot.ops.redrive.run import PLAN_COMPLETE, WINDOW, Watch
+from b2bpilot.ops.redrive.run import PLAN_COMPLETE
 from b2bpilot.ops.runs.journal import Journal
-from b2bpilot.ops.runs.record import read
+from b2bpilot.ops.runs.record import RunRecord, read
 from tests.events import SUBSCRIPTION_ARN
 from tests.ops.dead_letters.a_run import NOW, Lines, Rows, decisions, redrive
 from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
@@ -51,28 +53,38 @@ def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
     )
 
 
+def remaining(record: RunRecord, filters: Choice | None, **options: object) -> Remaining:
+    values = {"filters": filters, "force": True, "wait": timedelta(), **options}
+    return Remaining(record=record, options=RedriveOptions(**values))  # type: ignore[arg-type]
+
+
 def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tmp_path: Path) -> None:
     dead_letters = [dead_letter() for _ in range(WINDOW + 300)]
     deployment = Deployment(dead_letters)
     choice = Choice(selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC))
     with journal_of(tmp_path, choice) as journal:
-        with redrive(deployment, Rows(deployment), wanted=choice.matches, started_at=choice.now) as run:
-            run.run(run.take()[1], journal, Watch())
+        with redrive(
+            deployment,
+            Rows(deployment),
+            options=RedriveOptions(filters=choice, wait=timedelta()),
+            started_at=choice.now,
+        ) as run:
+            run.run_window(run.next_plan(), journal)
         path = journal.path
     later = replace(dead_letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
     deployment.waiting[later.queue_message_id] = later
 
     record = read(path)
-    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=choice.now))
+    rest = remaining(record, Choice.from_journal(record.parameters["selection"], now=choice.now))
     with redrive(
         deployment,
         Rows(deployment),
-        wanted=rest.wants,
-        known=rest.sent(InvokeRoute(deployment)),
+        wanted=rest,
+        accepted_before=rest.accepted(InvokeRoute(deployment)),
         run_id=record.run_id,
         started_at=record.started_at,
     ) as run:
-        summary = run.run_all(run.take(), Lines(), Watch())
+        summary = run.run_all(run.next_plan(), Lines())
 
     assert summary.completed == 300
     assert set(deployment.processed.values()) == {1}
@@ -86,9 +98,9 @@ def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_pa
     assert "+15005550006" not in path.read_text()
 
     record = read(path)
-    rest = Rest(record=record, choice=Choice.from_journal(record.parameters["selection"], now=NOW))
+    rest = remaining(record, Choice.from_journal(record.parameters["selection"], now=NOW))
 
-    assert rest.choice is None
+    assert rest.options.filters is None
     with pytest.raises(PartlyFailed, match="no journal keeps"):
         rest.require_known()
 
@@ -100,10 +112,10 @@ def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp
         journal.write(entry("planned", one, decision="send"), entry("sending", one), entry("accepted", one))
         path = journal.path
 
-    rest = Rest(record=read(path), choice=everything)
+    rest = remaining(read(path), everything, wait=timedelta(seconds=60))
 
-    assert rest.sent(AsyncRoute(Deployment([]))) == {one.queue_message_id: True}
-    assert rest.sent(TopicRoute(Deployment([]))) == {one.queue_message_id: False}
+    assert rest.accepted(AsyncRoute(Deployment([]))) == {one.queue_message_id: True}
+    assert rest.accepted(TopicRoute(Deployment([]))) == {one.queue_message_id: False}
 
 
 def test_a_dead_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_runs(tmp_path: Path) -> None:
@@ -112,16 +124,15 @@ def test_a_dead_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_r
     for _ in range(3):
         everything = Choice(selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW)
         with journal_of(tmp_path, everything) as journal, redrive(deployment, Rows(deployment)) as run:
-            run.run(
+            run.run_window(
                 Plan(
                     items=[
                         one
-                        for one in run.take()[1].items
+                        for one in run.next_plan().items
                         if one.dead_letter.queue_message_id == bad.queue_message_id
                     ]
                 ),
                 journal,
-                Watch(),
             )
     deployment.rows = {}
     found = failures(tmp_path, environment="staging", account_id="123456789012", now=datetime.now(UTC))
@@ -195,9 +206,9 @@ def test_a_dead_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_on
         journal.write(entry("planned", bad, decision="set aside"), {"event": PLAN_COMPLETE})
         path = journal.path
 
-    _, run, _ = prepare(staging, Rows(Deployment([])), read(path), now=datetime.now(UTC))
+    run, _ = prepare(staging, Rows(Deployment([])), read(path))
     with run:
-        _, plan = run.take()
+        plan = run.next_plan()
 
     assert plan.by_decision() == {Decision.POISON: 1}
 
@@ -247,9 +258,9 @@ def test_a_resumed_run_keeps_what_was_adopted(tmp_path: Path, staging: Environme
         journal.write({"event": PLAN_COMPLETE})
         path = journal.path
 
-    order, run, _ = prepare(staging, Rows(Deployment([])), read(path), now=datetime.now(UTC))
+    run, _ = prepare(staging, Rows(Deployment([])), read(path))
     with run:
         pass
 
-    assert order.adopted == staging.subscribers.adopted == {gone}
+    assert run.options.adopted == staging.subscribers.adopted == {gone}
     assert staging.subscribers.owner_of_subscription(gone).is_adopted

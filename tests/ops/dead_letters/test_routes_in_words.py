@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from b2bpilot.ops.redrive.deletion import DeletedWhen, deleted_when, in_words
-from b2bpilot.ops.redrive.prepare import last_stage
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
+from b2bpilot.ops.redrive.stages import last_stage
 from tests.ops.dead_letters.deployment import Deployment
 
 NONE, MINUTE = timedelta(), timedelta(minutes=1)

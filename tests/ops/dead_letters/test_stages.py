@@ -17,9 +17,11 @@ from b2bpilot.aws.functions import Invocation
 from b2bpilot.errors import AwsDenied, AwsError
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.taking import Taker
+from b2bpilot.ops.progress import ProgressEvent, SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions, deleted_when
+from b2bpilot.ops.redrive.options import STAGES
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
-from b2bpilot.ops.redrive.stages import Engine, Rules, StageDone, split, stages
+from b2bpilot.ops.redrive.stages import EndedStage, StagedSending, split, stages
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -35,6 +37,8 @@ TAKING = (Fault.NONE,)
 class Lines(list[Mapping[str, object]]):
     """A journal in memory."""
 
+    run_id = "run-1"
+
     def write(self, *entries: Mapping[str, object], durable: bool = True) -> None:
         self.extend(entries)
 
@@ -44,30 +48,29 @@ class Lines(list[Mapping[str, object]]):
 
 @contextlib.contextmanager
 def prepared(
-    deployment: Deployment, route: Route, journal: Lines, *, pace: Pace, rules: Rules
-) -> Iterator[tuple[Engine, Sequence[DeadLetter]]]:
+    deployment: Deployment, route: Route, journal: Lines, *, pace: Pace, **options: object
+) -> Iterator[tuple[StagedSending, Sequence[DeadLetter]]]:
     """Take all dead letters; what is not deleted is given back at the end."""
     with Holding(deployment) as held:
         dead_letters = Taker(held, wanted=lambda _: True, limit=1000).take(workers=1).dead_letters
         with Deletions(held, journal, deleted_when(route, timedelta())) as deletions:
-            engine = Engine(
-                run_id="run-1",
+            sending = StagedSending(
                 route=route,
                 journal=journal,
                 deletions=deletions,
                 pace=pace,
-                rules=rules,
+                **{"max_failures": 0.2, "sizes": STAGES, **options},  # type: ignore[arg-type]
             )
-            yield engine, dead_letters
+            yield sending, dead_letters
 
 
 def redrive(
-    deployment: Deployment, route: Route, journal: Lines, *, rules: Rules | None = None, concurrency: int = 1
-) -> list[StageDone]:
+    deployment: Deployment, route: Route, journal: Lines, *, concurrency: int = 1, **options: object
+) -> list[EndedStage]:
     """A whole run: take, send, delete, give back."""
     pace = Pace(Limits(concurrency=concurrency), sleep=lambda _: None)
-    with prepared(deployment, route, journal, pace=pace, rules=rules or Rules()) as (engine, dead_letters):
-        return list(engine.run(dead_letters))
+    with prepared(deployment, route, journal, pace=pace, **options) as (sending, dead_letters):
+        return list(sending.run(dead_letters))
 
 
 def balance(deployment: Deployment, journal: Lines) -> None:
@@ -96,7 +99,7 @@ def test_nothing_is_lost_whatever_fails(via: str, faults: list[Fault], count: in
     journal = Lines()
 
     with contextlib.suppress(Crash, AwsError):
-        redrive(deployment, ROUTES[via](deployment), journal, rules=Rules(max_failures=1.0))
+        redrive(deployment, ROUTES[via](deployment), journal, max_failures=1.0)
 
     balance(deployment, journal)
 
@@ -110,7 +113,7 @@ def test_runs_after_a_disturbed_one_end_with_an_empty_queue(
     deployment = Deployment(dead_letters, faults=itertools.chain(faults, itertools.repeat(Fault.NONE)))
     for _ in range(len(faults) + 1):
         try:
-            redrive(deployment, ROUTES[via](deployment), Lines(), rules=Rules(max_failures=1.0))
+            redrive(deployment, ROUTES[via](deployment), Lines(), max_failures=1.0)
         except (Crash, AwsError):
             deployment.time_passes()
 
@@ -123,7 +126,7 @@ def test_without_faults_each_message_is_sent_once_and_deleted() -> None:
 
     done = redrive(deployment, InvokeRoute(deployment), Lines(), concurrency=8)
 
-    assert [len(stage.handled) for stage in done] == [1, 5, 20, 100, 11]
+    assert [len(stage.sent) for stage in done] == [1, 5, 20, 100, 11]
     assert deployment.waiting == {}
     assert set(deployment.processed.values()) == {1}
 
@@ -134,7 +137,7 @@ def test_a_stage_with_too_many_failures_is_the_last() -> None:
 
     done = redrive(deployment, InvokeRoute(deployment), Lines())
 
-    assert [(len(stage.handled), stage.failed) for stage in done] == [(1, 0), (5, 3)]
+    assert [(len(stage.sent), stage.failed) for stage in done] == [(1, 0), (5, 3)]
     assert len(deployment.waiting) == 57
 
 
@@ -162,14 +165,13 @@ def test_the_next_stage_begins_when_the_dead_letters_under_way_cannot_stop_it_an
     dead_letters = [dead_letter() for _ in range(20)]
     deployment = Deployment(dead_letters)
     route = Slow(deployment, {id_of(one) for one in dead_letters[10 - slow : 10]})
-    rules = Rules(stages=(10,), max_failures=0.2)
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(redrive, deployment, route, Lines(), rules=rules, concurrency=16)
+        run = pool.submit(redrive, deployment, route, Lines(), sizes=(10,), concurrency=16)
 
         assert route.began(10)
         assert route.begun.acquire(timeout=10 if begins else 0.2) is begins
         route.go_on.set()
-        assert [(stage.number, len(stage.handled)) for stage in run.result()] == [(1, 10), (2, 10)]
+        assert [(stage.number, len(stage.sent)) for stage in run.result()] == [(1, 10), (2, 10)]
     assert deployment.waiting == {}
 
 
@@ -179,7 +181,7 @@ def test_a_throttled_dead_letter_is_sent_again_and_is_no_failure() -> None:
 
     (done,) = redrive(deployment, InvokeRoute(deployment), Lines())
 
-    assert done.handled[0].result.outcome is SendOutcome.PROCESSED
+    assert done.sent[0].result.outcome is SendOutcome.PROCESSED
     assert deployment.waiting == {}
 
 
@@ -189,7 +191,7 @@ def test_a_dead_letter_that_was_processed_but_not_deleted_is_not_counted_as_dele
 
     (done,) = redrive(deployment, InvokeRoute(deployment), journal)
 
-    assert done.handled[0].result.is_confirmed
+    assert done.sent[0].result.is_confirmed
     assert (journal.about("accepted"), journal.about("deleted")) == (deployment.waiting.keys(), set())
 
 
@@ -282,7 +284,7 @@ def test_a_stage_uses_all_workers(count: int, workers: int, sizes: list[int]) ->
 def test_after_an_interruption_nothing_more_is_sent() -> None:
     """One worker is interrupted; the others wait for their turn at a slow rate, and must not take it."""
     deployment = Deployment([dead_letter() for _ in range(8)])
-    told: list[str] = []
+    told: list[ProgressEvent] = []
 
     class Interrupted(InvokeRoute):
         def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
@@ -290,17 +292,24 @@ def test_after_an_interruption_nothing_more_is_sent() -> None:
                 raise KeyboardInterrupt
             return super().send(dead_letters, run_id=run_id)
 
-    pace, rules = Pace(Limits(concurrency=8, rate=50)), Rules(stages=(1, 7))
+    pace = Pace(Limits(concurrency=8, rate=50))
     with (
         pytest.raises(KeyboardInterrupt),
-        prepared(deployment, Interrupted(deployment), Lines(), pace=pace, rules=rules) as (
-            engine,
+        prepared(
+            deployment,
+            Interrupted(deployment),
+            Lines(),
+            pace=pace,
+            sizes=(1, 7),
+            counter=SendCounter(told.append),
+        ) as (
+            sending,
             dead_letters,
         ),
     ):
-        list(engine.run(dead_letters, stopping=lambda: told.append("stopping")))
+        list(sending.run(dead_letters))
 
     assert sum(deployment.processed.values()) == 1
-    assert told == ["stopping"]
+    assert [one.text.partition(":")[0] for one in told if one.text] == ["stage 1", "stopping"]
     assert len(deployment.waiting) == 7
     assert not deployment.hidden & deployment.waiting.keys()
