@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 
-from b2bpilot.local.state import State, read_state
+from b2bpilot.local.state import EnvironmentState, read_state
 
 
 @contextmanager
-def environment() -> Iterator[State]:
+def environment() -> Iterator[EnvironmentState]:
     """Start a fresh environment, give its state, end it."""
     with tempfile.TemporaryDirectory(prefix="b2bpilot-bench-") as home:
         process = subprocess.Popen(
@@ -35,7 +35,7 @@ def environment() -> Iterator[State]:
             process.wait(timeout=30)
 
 
-def processes(state: State) -> list[psutil.Process]:
+def processes(state: EnvironmentState) -> list[psutil.Process]:
     """Return all processes of the environment: ours, the emulator, PostgreSQL and its backends."""
     roots = [psutil.Process(pid) for pid in (state.pid, state.emulator_pid, state.postgres_pid)]
     found = {process.pid: process for root in roots for process in [root, *root.children(recursive=True)]}

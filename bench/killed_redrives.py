@@ -13,7 +13,7 @@ import psycopg
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.stack import describe
-from b2bpilot.local.state import State
+from b2bpilot.local.state import EnvironmentState
 from b2bpilot.ops.redrive.run import PLAN_COMPLETE
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
@@ -39,7 +39,7 @@ def main() -> None:
             _judge(state, queue, number, moment)
 
 
-def _kill_and_resume(state: State, home: str, moment: float) -> None:
+def _kill_and_resume(state: EnvironmentState, home: str, moment: float) -> None:
     """A kill before the plan was written changed nothing: then the redrive is simply started again."""
     redrive = ["dlq", "redrive", "-e", "local", "--endpoint-url", state.endpoint_url, "--yes"]
     environ = environ_of(state) | {"B2BPILOT_HOME": home}
@@ -61,7 +61,7 @@ def _kill_and_resume(state: State, home: str, moment: float) -> None:
         _until_empty(again, environ, state)
 
 
-def _until_empty(command: list[str], environ: dict[str, str], state: State) -> None:
+def _until_empty(command: list[str], environ: dict[str, str], state: EnvironmentState) -> None:
     """Dead letters that a killed process took are hidden for some seconds."""
     for _ in range(TRIES):
         if _start(command, environ).wait() == 0 and _is_empty(state):
@@ -69,7 +69,7 @@ def _until_empty(command: list[str], environ: dict[str, str], state: State) -> N
     raise RuntimeError(f"{command} did not end the work")
 
 
-def _judge(state: State, queue: DeadLetterQueue, number: int, moment: float) -> None:
+def _judge(state: EnvironmentState, queue: DeadLetterQueue, number: int, moment: float) -> None:
     with (
         psycopg.connect(state.database_url, autocommit=True) as admin,
         DatabaseManager(state.database_url) as rows,
@@ -88,7 +88,7 @@ def _judge(state: State, queue: DeadLetterQueue, number: int, moment: float) -> 
     assert (counts, twice, left) == ({SubmissionStatus.COMPLETED: DEAD_LETTERS}, 0, 0)
 
 
-def _is_empty(state: State) -> bool:
+def _is_empty(state: EnvironmentState) -> bool:
     url = describe("local", access_to(state)).dead_letter_queue_url
     return DeadLetterQueue.connect(url, access=access_to(state)).counters().total == 0
 

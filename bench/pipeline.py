@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from b2bpilot.local.state import State
+from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.twilio.samples import Sample, sample_params
@@ -31,7 +31,7 @@ def main() -> None:
         idle(state)
 
 
-def latency(state: State) -> None:
+def latency(state: EnvironmentState) -> None:
     """One webhook after another: the time until its row is committed and seen by another connection."""
     with (
         WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook,
@@ -47,7 +47,7 @@ def latency(state: State) -> None:
     )
 
 
-def throughput(state: State) -> None:
+def throughput(state: EnvironmentState) -> None:
     """A fifth of the webhooks are a second delivery of a message that another connection has sent or sends."""
     messages = [sample_params(Sample.TEXT) for _ in range(DISTINCT)]
     shares = [(messages + messages[: WEBHOOKS - DISTINCT])[n::CONNECTIONS] for n in range(CONNECTIONS)]
@@ -71,7 +71,7 @@ def throughput(state: State) -> None:
     )
 
 
-def idle(state: State) -> None:
+def idle(state: EnvironmentState) -> None:
     """Memory and CPU of everything together, when nothing happens."""
     found = processes(state)
     resident = sum(process.memory_info().rss for process in found)
@@ -98,7 +98,7 @@ def _until_stored(webhook: WebhookClient, database: DatabaseManager) -> float:
     raise TimeoutError(f"message {answer.message_id} was not stored")
 
 
-def _post_all(state: State, messages: Sequence[dict[str, str]]) -> list[int]:
+def _post_all(state: EnvironmentState, messages: Sequence[dict[str, str]]) -> list[int]:
     with WebhookClient(state.webhook_url, auth_token=state.twilio_auth_token) as webhook:
         return [webhook.post(params).status for params in messages]
 
@@ -107,7 +107,7 @@ def _new_rows(database: DatabaseManager, before: int) -> int:
     return database.count_by_status().get(SubmissionStatus.COMPLETED, 0) - before
 
 
-def _cpu_seconds(state: State) -> float:
+def _cpu_seconds(state: EnvironmentState) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes(state))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from b2bpilot.aws.stack import StackOutputs, describe
-from b2bpilot.local.state import State
+from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
 from bench.environment import environment
@@ -51,13 +51,13 @@ def _show(plain: list[Measured], ours: list[Measured]) -> None:
         print(f"  {name}: {found:6.0f}, bare boto3 loop {base:6.0f}: {found / base:5.2f} x")
 
 
-def _plain(state: State, stack: StackOutputs) -> Measured:
+def _plain(state: EnvironmentState, stack: StackOutputs) -> Measured:
     command = ["-m", "bench.plain_publish", str(MESSAGES), str(THREADS), state.endpoint_url, stack.topic_arn]
     seconds, output = _run(state, command)
     return Measured(sending=MESSAGES / float(output), process=MESSAGES / seconds)
 
 
-def _publish(state: State) -> Measured:
+def _publish(state: EnvironmentState) -> Measured:
     command = ["-m", "b2bpilot", "publish", "text", "-e", "local", "--endpoint-url", state.endpoint_url]
     seconds, output = _run(state, [*command, "--count", str(MESSAGES), "-o", "json"])
     document = json.loads(output)
@@ -72,7 +72,7 @@ def _account_for(document: Mapping[str, list[Mapping[str, str]]]) -> None:
     assert len({one["sns_message_id"] for one in messages if one["outcome"] == "accepted"}) == MESSAGES
 
 
-def _run(state: State, command: list[str]) -> tuple[float, str]:
+def _run(state: EnvironmentState, command: list[str]) -> tuple[float, str]:
     """Run a whole process, then wait until the pipeline is idle again."""
     with DatabaseManager(state.database_url) as database, tempfile.TemporaryDirectory() as home:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs, describe
-from b2bpilot.local.state import State
+from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, encode, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -37,7 +37,7 @@ def main() -> None:
             measure(state, stack, route, endpoint_url)
 
 
-def measure(state: State, stack: StackOutputs, route: str, endpoint_url: str) -> None:
+def measure(state: EnvironmentState, stack: StackOutputs, route: str, endpoint_url: str) -> None:
     """Take turns, so that the machine's moods hit all alike; the slow loop runs once, over fewer dead letters."""
     target = stack.topic_arn if route == "topic" else stack.processor_function_name
     plain = ["-m", "bench.plain_loops", route, "16", "10", endpoint_url, stack.dead_letter_queue_url, target]
@@ -78,7 +78,7 @@ def _show(route: str, rates: Mapping[str, Sequence[float]], slow: float) -> None
     )
 
 
-def _rate(state: State, stack: StackOutputs, command: list[str], count: int) -> float:
+def _rate(state: EnvironmentState, stack: StackOutputs, command: list[str], count: int) -> float:
     queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
     with DatabaseManager(state.database_url) as database:
         before = database.count_by_status().get(SubmissionStatus.COMPLETED, 0)
@@ -138,7 +138,7 @@ def new_dead_letter(topic_arn: str) -> Outgoing:
     )
 
 
-def access_to(state: State) -> AwsAccess:
+def access_to(state: EnvironmentState) -> AwsAccess:
     """How to reach the environment's AWS without a delay."""
     return AwsAccess(
         region=state.region,
@@ -148,7 +148,7 @@ def access_to(state: State) -> AwsAccess:
     )
 
 
-def environ_of(state: State) -> dict[str, str]:
+def environ_of(state: EnvironmentState) -> dict[str, str]:
     """The variables with which a command finds the environment at any endpoint."""
     return os.environ | {
         "AWS_ACCESS_KEY_ID": state.access_key_id,

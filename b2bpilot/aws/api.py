@@ -29,7 +29,7 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class ApiRoute:
     """`integration` is None when the route leads nowhere."""
 
     route_id: str
@@ -39,10 +39,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    routes: tuple[Route, ...]
+    routes: tuple[ApiRoute, ...]
     integrations: tuple[Integration, ...]
 
-    def route(self, key: str) -> Route | None:
+    def route(self, key: str) -> ApiRoute | None:
         return next((route for route in self.routes if route.key == key), None)
 
 
@@ -66,7 +66,7 @@ def api(client: ApiGatewayV2Client, api_id: str) -> Api | None:
     return Api(
         integrations=tuple(integrations.values()),
         routes=tuple(
-            Route(
+            ApiRoute(
                 route_id=found["RouteId"],
                 key=found["RouteKey"],
                 integration=integrations.get(found.get("Target", "").removeprefix("integrations/")),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from b2bpilot.aws.functions import Invocation
 from b2bpilot.errors import AwsDenied, AwsError, AwsThrottled, CredentialsMissing
 from b2bpilot.pipeline.dead_letter import DeadLetter, event_for_invoke
-from b2bpilot.pipeline.outcome import Proof, proof_in
+from b2bpilot.pipeline.outcome import AnswerProof, proof_in
 
 FATAL = (AwsDenied, CredentialsMissing)
 """What every other dead letter would run into as well."""
@@ -37,10 +37,10 @@ class AttemptResult(StrEnum):
 
 
 PROVEN = {
-    Proof.COMPLETED: AttemptResult.PROCESSED,
-    Proof.IN_PROGRESS: AttemptResult.BUSY,
-    Proof.DISCARDED: AttemptResult.DISCARDED,
-    Proof.NONE: AttemptResult.UNKNOWN,
+    AnswerProof.COMPLETED: AttemptResult.PROCESSED,
+    AnswerProof.IN_PROGRESS: AttemptResult.BUSY,
+    AnswerProof.DISCARDED: AttemptResult.DISCARDED,
+    AnswerProof.NONE: AttemptResult.UNKNOWN,
 }
 
 
@@ -71,7 +71,7 @@ def attempt(processor: Invokable, dead_letter: DeadLetter, *, run_id: str) -> At
     if invocation.error is not None:
         return Attempt(dead_letter=dead_letter, result=AttemptResult.FAILED, error=invocation.error)
     proof = proof_in(invocation.result)
-    error = "" if proof is Proof.COMPLETED else proof.value
+    error = "" if proof is AnswerProof.COMPLETED else proof.value
     return Attempt(dead_letter=dead_letter, result=PROVEN[proof], error=error)
 
 

@@ -34,7 +34,7 @@ class Missing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class MetricPoint:
     """What a metric had at a time, in seconds: one value, or a set of them."""
 
     at: float
@@ -48,7 +48,7 @@ class Point:
         return cls(at=at, minimum=value, maximum=value, total=value)
 
 
-STATISTICS: Mapping[str, Callable[[Sequence[Point]], float]] = {
+STATISTICS: Mapping[str, Callable[[Sequence[MetricPoint]], float]] = {
     "Sum": lambda points: sum(point.total for point in points),
     "Minimum": lambda points: min(point.minimum for point in points),
     "Maximum": lambda points: max(point.maximum for point in points),
@@ -58,7 +58,7 @@ STATISTICS: Mapping[str, Callable[[Sequence[Point]], float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class AlarmRule:
     """What of an alarm decides its state. Of `periods` the last ones, `breaching` must breach."""
 
     statistic: str
@@ -97,7 +97,7 @@ class Rule:
         return end - (self.periods + SPARE_PERIODS) * self.period_seconds
 
 
-def state(rule: Rule, points: Iterable[Point], *, end: float, before: str) -> str:
+def state(rule: AlarmRule, points: Iterable[MetricPoint], *, end: float, before: str) -> str:
     """Return CloudWatch's word for the state, `before` being the last one. Points from `end` on do not count."""
     found = list(_breaches(rule, points, end))
     there = [each for each in found if each is not None]
@@ -112,9 +112,9 @@ def state(rule: Rule, points: Iterable[Point], *, end: float, before: str) -> st
     return _word(sum(there) + filled >= rule.breaching)
 
 
-def _breaches(rule: Rule, points: Iterable[Point], end: float) -> Iterator[bool | None]:
+def _breaches(rule: AlarmRule, points: Iterable[MetricPoint], end: float) -> Iterator[bool | None]:
     """Yield of each period, the newest first, whether it breaches; None where nothing was counted."""
-    by_age: dict[int, list[Point]] = {}
+    by_age: dict[int, list[MetricPoint]] = {}
     begin = rule.looks_back_to(end)
     for point in points:
         if begin <= point.at < end:

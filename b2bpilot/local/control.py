@@ -19,7 +19,7 @@ from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
 from b2bpilot.local.shell import for_a_child
-from b2bpilot.local.state import Identity, State, make_home, read_state
+from b2bpilot.local.state import EnvironmentState, Identity, make_home, read_state
 
 Progress = Callable[[str], None]
 
@@ -78,7 +78,7 @@ def status(home: Path) -> LocalStatus:
     )
 
 
-def running(home: Path) -> State | None:
+def running(home: Path) -> EnvironmentState | None:
     """Return where the environment of this home is, if one runs: what `status` tells without measuring memory."""
     home = home.expanduser().resolve()
     state = read_state(home)
@@ -158,7 +158,7 @@ def _owner(home: Path) -> int | None:
     return pid if pid is not None and psutil.pid_exists(pid) else None
 
 
-def _components(state: State) -> tuple[Component, ...]:
+def _components(state: EnvironmentState) -> tuple[Component, ...]:
     pids = {"environment": state.pid, "emulator": state.emulator_pid, "postgres": state.postgres_pid}
     return tuple(
         Component(name=name, pid=pid, memory_bytes=_memory(pid, family=name == "postgres"))

@@ -35,7 +35,7 @@ from b2bpilot.pipeline.libpq import pinned
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.twilio.samples import NUMBER, SENDER, Sample, sample_params
-from b2bpilot.twilio.webhook import Answer, WebhookClient
+from b2bpilot.twilio.webhook import WebhookAnswer, WebhookClient
 
 Found = TypeVar("Found")
 
@@ -67,7 +67,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoStage:
     """The running environment, and how the demonstration looks at it."""
 
     webhook: WebhookClient
@@ -113,7 +113,7 @@ def demonstrate(home: Path, *, progress: Callable[[str], None]) -> Iterator[Scen
 
 
 @contextmanager
-def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
+def _stage(environment: LocalEnvironment, home: Path) -> Iterator[DemoStage]:
     state, outputs = environment.state, environment.stack.outputs
     access = LocalAws(state.endpoint_url, state.keys).access
     found = discover(outputs["Environment"], access)
@@ -122,7 +122,7 @@ def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
         DatabaseManager(state.database_url, application_name="b2bpilot/demo") as database,
         psycopg.connect(pinned(state.database_url), autocommit=True) as admin,
     ):
-        yield Stage(
+        yield DemoStage(
             webhook=webhook,
             database=database,
             admin=admin,
@@ -134,7 +134,7 @@ def _stage(environment: LocalEnvironment, home: Path) -> Iterator[Stage]:
         )
 
 
-def _normal_day(stage: Stage) -> Scene:
+def _normal_day(stage: DemoStage) -> Scene:
     """Twilio retries a webhook that it got no answer to: the same message arrives twice."""
     messages = [sample_params(kind) for kind in KINDS]
     answers = [_post(stage, params) for params in messages]
@@ -159,7 +159,7 @@ def _normal_day(stage: Stage) -> Scene:
     )
 
 
-def _forgery(stage: Stage) -> Scene:
+def _forgery(stage: DemoStage) -> Scene:
     answer = stage.webhook.post(sample_params(Sample.TEXT), signature="bm90IFR3aWxpbydzIHNpZ25hdHVyZQ==")
     _hold(answer.status == 403, f"a forged webhook is refused, not answered {answer.status}")  # noqa: PLR2004
     return Scene(
@@ -169,7 +169,7 @@ def _forgery(stage: Stage) -> Scene:
     )
 
 
-def _bad_change(stage: Stage) -> Scene:
+def _bad_change(stage: DemoStage) -> Scene:
     """A mistake that really happens: a constraint that production data does not keep to."""
     stage.admin.execute(
         f"ALTER TABLE b2b_pilot_user_submissions ADD CONSTRAINT {CONSTRAINT} CHECK (length(body) < 50) NOT VALID"
@@ -198,7 +198,7 @@ def _bad_change(stage: Stage) -> Scene:
     )
 
 
-def _redrive(stage: Stage) -> Scene:
+def _redrive(stage: DemoStage) -> Scene:
     """The engine of `b2bpilot dlq redrive`: journal, send, check the result, delete; what fails again stays."""
     stage.admin.execute(f"ALTER TABLE b2b_pilot_user_submissions DROP CONSTRAINT {CONSTRAINT}")
     run = Redrive(
@@ -226,7 +226,7 @@ def _redrive(stage: Stage) -> Scene:
     )
 
 
-def _wrong_url(stage: Stage) -> Scene:
+def _wrong_url(stage: DemoStage) -> Scene:
     """What `b2bpilot twilio reconcile --publish-missing` does: such a loss leaves no trace in AWS."""
     account_sid = stage.twilio.account.sid
     lost = [
@@ -254,7 +254,7 @@ def _wrong_url(stage: Stage) -> Scene:
     )
 
 
-def _proof(stage: Stage) -> Scene:
+def _proof(stage: DemoStage) -> Scene:
     rows = stage.rows()
     distinct = {row.message_id for row in rows}
     completed = [row for row in rows if row.status is SubmissionStatus.COMPLETED]
@@ -270,7 +270,7 @@ def _proof(stage: Stage) -> Scene:
     )
 
 
-def _post(stage: Stage, params: Mapping[str, str]) -> Answer:
+def _post(stage: DemoStage, params: Mapping[str, str]) -> WebhookAnswer:
     answer = stage.webhook.post(params)
     _hold(answer.status == 200, f"a signed webhook is taken, not answered {answer.status}: {answer.body}")  # noqa: PLR2004
     return answer

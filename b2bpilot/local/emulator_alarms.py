@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from b2bpilot.local.alarm_rule import MINUTE, Point, Rule, state
+from b2bpilot.local.alarm_rule import MINUTE, AlarmRule, MetricPoint, state
 from b2bpilot.local.emulator_queues import QueueMetrics
 
 MEASURE_SECONDS = 1.0
@@ -74,7 +74,7 @@ class AlarmSeam:
 
         Before its metric has a first point it stays as it is: else every first start rang like a first deploy.
         """
-        rule = Rule.of(alarm)
+        rule = AlarmRule.of(alarm)
         if not rule.is_known:
             self._original(alarm)
             return
@@ -94,25 +94,25 @@ class AlarmSeam:
         self._cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)  # noqa: SLF001
         self._cloudwatch._evaluate_parent_alarms(alarm)  # noqa: SLF001
 
-    def _points(self, alarm: Mapping[str, Any]) -> Iterator[Point]:
+    def _points(self, alarm: Mapping[str, Any]) -> Iterator[MetricPoint]:
         """Those of the alarm's own metric: one failing function turned on the alarms of all."""
         dimensions = self._cloudwatch._dims_from_list(alarm.get("Dimensions") or [])  # noqa: SLF001
         key = (alarm.get("Namespace"), alarm.get("MetricName"), self._cloudwatch._dims_key(dimensions))  # noqa: SLF001
         for stored in list(self._cloudwatch._metrics.get(key) or []):  # noqa: SLF001
             count, total, minimum, maximum = self._cloudwatch._point_stats(stored)  # noqa: SLF001
             if count > 0:
-                yield Point(
+                yield MetricPoint(
                     at=stored["Timestamp"], minimum=minimum, maximum=maximum, total=total, count=count
                 )
 
 
-def _end(rule: Rule, now: float) -> float:
+def _end(rule: AlarmRule, now: float) -> float:
     if rule.step_seconds == MINUTE:
         return math.ceil(now / MINUTE) * MINUTE
     return now // rule.step_seconds * rule.step_seconds
 
 
-def _reason(rule: Rule, alarm: Mapping[str, Any], points: list[Point]) -> str:
+def _reason(rule: AlarmRule, alarm: Mapping[str, Any], points: list[MetricPoint]) -> str:
     if not points:
         return f"Threshold Crossed: no datapoints were received for {rule.periods} periods ({rule.missing})"
     last = max(points, key=lambda point: point.at)

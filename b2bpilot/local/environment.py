@@ -25,7 +25,7 @@ from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
-from b2bpilot.local.state import Identity, State, make_home, read_state, write_state
+from b2bpilot.local.state import EnvironmentState, Identity, make_home, read_state, write_state
 from b2bpilot.local.timing import lease_seconds, least_pause_seconds
 from b2bpilot.local.twilio.account import BOOK, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
@@ -48,7 +48,7 @@ class Neighbours:
 class LocalEnvironment:
     """A running environment, seen from the process that runs it."""
 
-    state: State
+    state: EnvironmentState
     stack: Stack
     emulator: EmulatorProcess
     twilio: TwilioDouble
@@ -219,8 +219,8 @@ def _state(
     emulator: EmulatorProcess,
     *,
     twilio_api_url: str,
-) -> State:
-    return State(
+) -> EnvironmentState:
+    return EnvironmentState(
         pid=os.getpid(),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         account_id=identity.account_id,

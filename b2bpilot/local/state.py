@@ -19,7 +19,7 @@ STATE_FILE = "environment.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class EnvironmentState:
     """Written when the environment is ready; what is left in it after it ended is reused by the next one."""
 
     pid: int
@@ -59,7 +59,7 @@ class Identity:
     port: int = 0
 
     @classmethod
-    def of(cls, state: State | None) -> Identity:
+    def of(cls, state: EnvironmentState | None) -> Identity:
         if state is None:
             return cls()
         return cls(
@@ -82,7 +82,7 @@ def make_home(home: Path) -> None:
         ) from exc
 
 
-def read_state(home: Path) -> State | None:
+def read_state(home: Path) -> EnvironmentState | None:
     """Return the last state, or None when there is none that this version can read."""
     try:
         document = json.loads((home / STATE_FILE).read_text())
@@ -90,10 +90,10 @@ def read_state(home: Path) -> State | None:
         return None
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         return None
-    return State(**document)
+    return EnvironmentState(**document)
 
 
-def write_state(home: Path, state: State) -> None:
+def write_state(home: Path, state: EnvironmentState) -> None:
     """Replace the file in one step; only its owner can read it."""
     temporary = home / f"{STATE_FILE}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

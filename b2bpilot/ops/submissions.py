@@ -50,7 +50,7 @@ class Query:
     limit: int | None = 20
 
 
-class Problem(StrEnum):
+class AttentionReason(StrEnum):
     """Why a row needs somebody, or soon may."""
 
     DEAD_LETTER = "dead letter"
@@ -70,26 +70,26 @@ class Problem(StrEnum):
     """Another version wrote a status that this one does not know."""
 
 
-ADVICE: Mapping[Problem, Words] = {
-    Problem.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: fix the cause, then "
+ADVICE: Mapping[AttentionReason, Words] = {
+    AttentionReason.DEAD_LETTER: "a dead letter of it is in the queue, so Lambda does not run it again: fix the cause, then "
     + our_command("dlq", "redrive"),
-    Problem.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; "
+    AttentionReason.DISCARDED: "a person discarded its dead letter and the row could not be marked: the stale processor may publish it again; "
     + our_command("inspect", "MESSAGE_ID")
     + " names the run, and "
     + our_command("runs", "resume", "RUN")
     + " of that run marks the row",
-    Problem.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: "
+    AttentionReason.RETRY_POSSIBLE: "if the run that failed was asynchronous, Lambda runs it again within minutes; a synchronous one (a redrive, an invoke) is not repeated. No row says which it was: "
     + our_command("inspect", "MESSAGE_ID")
     + " tells what is known",
-    Problem.FAILED: "fix the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
+    AttentionReason.FAILED: "fix the cause, then redrive its dead letter if it has one; without one the stale processor publishes it once more at most, and then it waits for "
     + our_command("submissions", "republish", "MESSAGE_ID"),
-    Problem.ABANDONED: "nobody tries again: fix the cause, then redrive its dead letter, or publish the row with "
+    AttentionReason.ABANDONED: "nobody tries again: fix the cause, then redrive its dead letter, or publish the row with "
     + our_command("submissions", "republish", "MESSAGE_ID"),
-    Problem.STUCK: "no run holds a lease on it: its run died, or takes long; the stale processor takes it over, unless a retry of Lambda's comes first",
-    Problem.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
-    Problem.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with "
+    AttentionReason.STUCK: "no run holds a lease on it: its run died, or takes long; the stale processor takes it over, unless a retry of Lambda's comes first",
+    AttentionReason.REPLY_UNKNOWN: "look in Twilio's message log whether the reply went out; it is never sent again by itself",
+    AttentionReason.UNREADABLE: "its status is another version's: deploy that one again, or publish the row with "
     + our_command("submissions", "republish", "MESSAGE_ID"),
-    Problem.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",
+    AttentionReason.REPLY_UNFINISHED: "its run died while Twilio was asked: the next run marks the reply unknown",
 }
 
 
@@ -119,32 +119,32 @@ def stuck(table: StuckListing, *, since: datetime | None, limit: int | None) -> 
     return _pages(page, limit)
 
 
-def problem_of(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> Problem:
+def problem_of(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> AttentionReason:
     """Name what is wrong with a row that `stuck` found. `now` is the table's clock."""
     match row.status:
         case SubmissionStatus.ABANDONED:
-            return Problem.ABANDONED
+            return AttentionReason.ABANDONED
         case SubmissionStatus.FAILED:
             return _failed(row, now=now, facts=facts)
         case SubmissionStatus.PENDING | SubmissionStatus.PROCESSING | SubmissionStatus.COMPLETED:
             if row.reply_state is ReplyState.UNKNOWN:
-                return Problem.REPLY_UNKNOWN
+                return AttentionReason.REPLY_UNKNOWN
             if row.reply_state is ReplyState.SENDING:
-                return Problem.REPLY_UNFINISHED
-            return Problem.DEAD_LETTER if facts.has_dead_letter(row) else Problem.STUCK
+                return AttentionReason.REPLY_UNFINISHED
+            return AttentionReason.DEAD_LETTER if facts.has_dead_letter(row) else AttentionReason.STUCK
         case str():
-            return Problem.UNREADABLE
+            return AttentionReason.UNREADABLE
         case _:
             assert_never(row.status)
 
 
-def _failed(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> Problem:
+def _failed(row: UserSubmission, *, now: datetime, facts: RetryFacts) -> AttentionReason:
     if facts.has_dead_letter(row):
-        return Problem.DEAD_LETTER
+        return AttentionReason.DEAD_LETTER
     if facts.discarded_in(row):
-        return Problem.DISCARDED
+        return AttentionReason.DISCARDED
     due = possible_run(row, facts)
-    return Problem.RETRY_POSSIBLE if due is not None and now < due + SLACK else Problem.FAILED
+    return AttentionReason.RETRY_POSSIBLE if due is not None and now < due + SLACK else AttentionReason.FAILED
 
 
 def possible_run(row: UserSubmission, facts: RetryFacts) -> datetime | None:

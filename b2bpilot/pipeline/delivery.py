@@ -20,7 +20,7 @@ MOST_ATTEMPTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redrive:
+class RedriveMark:
     """Which run sent a dead letter again, and for the how-manieth time (1 is the first)."""
 
     run_id: str
@@ -36,7 +36,7 @@ class Delivery:
     message: PilotMessage
     sns_message_id: str
     published_at: datetime | None
-    redrive: Redrive | None = None
+    redrive: RedriveMark | None = None
 
 
 def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
@@ -51,7 +51,7 @@ def deliveries(event: Mapping[str, Any]) -> list[Delivery]:
     return [_delivery(record, redrive) for record in records]
 
 
-def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
+def redrive_of(event: Mapping[str, Any]) -> RedriveMark | None:
     """Return what a redrive wrote beside `Records`, or None where no redrive wrote it."""
     mark = event.get("redrive")
     run_id = mark.get("run_id") if isinstance(mark, dict) else None
@@ -64,10 +64,10 @@ def redrive_of(event: Mapping[str, Any]) -> Redrive | None:
     if attempt <= 0:
         return None
     is_accepted_only = mark.get("accepted_only") is True
-    return Redrive(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS), is_accepted_only=is_accepted_only)
+    return RedriveMark(run_id=run_id, attempt=min(attempt, MOST_ATTEMPTS), is_accepted_only=is_accepted_only)
 
 
-def _delivery(record: object, redrive: Redrive | None) -> Delivery:
+def _delivery(record: object, redrive: RedriveMark | None) -> Delivery:
     notification = record.get("Sns") if isinstance(record, dict) else None
     if not isinstance(notification, dict) or not isinstance(notification.get("Message"), str):
         raise MessageUnreadable("a record has no Sns.Message")
@@ -121,7 +121,7 @@ def _attribute_value(name: str, entry: object) -> str:
     return value
 
 
-def _redrive_in(attributes: Mapping[str, str]) -> Redrive | None:
+def _redrive_in(attributes: Mapping[str, str]) -> RedriveMark | None:
     """The topic route has no place beside `Records`, so there the mark travels in the attributes."""
     return redrive_of(
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of a delivery. Each is a success for Lambda: raising would dead-letter a healthy message."""
 
     STORED = "stored"
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     """A person discarded the message, so it is not stored."""
 
 
-class Proof(StrEnum):
+class AnswerProof(StrEnum):
     """What the answer of a run without an error proves. Lambda calls each of them a success
     (docs/aws-facts.md#synchronous-runs)."""
 
@@ -27,11 +27,11 @@ class Proof(StrEnum):
     NONE = "the processor did not say what it did; is it this version?"
 
 
-def proof_in(answer: object) -> Proof:
+def proof_in(answer: object) -> AnswerProof:
     """Return what an invocation's result proves."""
     outcomes = answer.get("outcomes") if isinstance(answer, dict) else None
     if not isinstance(outcomes, list) or not outcomes:
-        return Proof.NONE
-    if all(outcome in (Outcome.STORED, Outcome.DUPLICATE) for outcome in outcomes):
-        return Proof.COMPLETED
-    return Proof.DISCARDED if Outcome.DISCARDED in outcomes else Proof.IN_PROGRESS
+        return AnswerProof.NONE
+    if all(outcome in (DeliveryOutcome.STORED, DeliveryOutcome.DUPLICATE) for outcome in outcomes):
+        return AnswerProof.COMPLETED
+    return AnswerProof.DISCARDED if DeliveryOutcome.DISCARDED in outcomes else AnswerProof.IN_PROGRESS

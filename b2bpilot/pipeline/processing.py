@@ -21,7 +21,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import PilotMessage, format_time
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.status_callback import reported_state
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Replier(Protocol):
 
 def process(
     delivery: Delivery, *, database: DatabaseManager, replier: Replier | None, lease: timedelta
-) -> Outcome:
+) -> DeliveryOutcome:
     """Store one delivery. Whatever goes wrong after the claim is written to the row and raised, so that Lambda
     tries again and then dead-letters the event.
 
@@ -69,7 +69,7 @@ def process(
         attempts=claim.attempts,
         database_identity=database.identity,
     )
-    return Outcome.STORED
+    return DeliveryOutcome.STORED
 
 
 def submission_fields(message: PilotMessage) -> SubmissionFields:
@@ -86,7 +86,7 @@ def submission_fields(message: PilotMessage) -> SubmissionFields:
     )
 
 
-def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
+def _skipped(delivery: Delivery, database: DatabaseManager) -> DeliveryOutcome:
     """Say why there was nothing to claim. Raises MessageInvalid when the row is not of this message at all, and
     MessageDiscarded where a success would lose a dead letter that nobody archived: so it comes back."""
     message_id = delivery.message.message_id
@@ -96,16 +96,16 @@ def _skipped(delivery: Delivery, database: DatabaseManager) -> Outcome:
     if submission is not None and submission.status is SubmissionStatus.COMPLETED:
         text = f"Message {message_id} already processed"
         _log("duplicate", delivery, text, database_identity=database.identity)
-        return Outcome.DUPLICATE
+        return DeliveryOutcome.DUPLICATE
     if submission is not None and submission.discarded_by:
         _log("discarded", delivery, "Message was discarded", discarded_by=submission.discarded_by)
         if delivery.redrive and delivery.redrive.is_accepted_only:
             raise MessageDiscarded(f"a person discarded the message in run {submission.discarded_by}")
-        return Outcome.DISCARDED
+        return DeliveryOutcome.DISCARDED
     if submission is None:
         raise _unwritten(message_id, "no row was written for it, and none is to be seen")
     _log("in_progress", delivery, "A lease on the message holds", leased_until=_lease_end(submission))
-    return Outcome.IN_PROGRESS
+    return DeliveryOutcome.IN_PROGRESS
 
 
 def _require_lost(claim: Claim, database: DatabaseManager) -> None:

@@ -29,7 +29,7 @@ MOST_ARNS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class SubscriberEvidence:
     """What the command saw of who is subscribed, and the function cannot ask: whose dead letters are those that name none of
     the stack's own subscriptions. What is not here is left in the queue."""
 
@@ -48,8 +48,8 @@ class Evidence:
         return nameless | arns
 
 
-def evidence_in(tags: Mapping[str, str]) -> Evidence:
-    return Evidence(
+def evidence_in(tags: Mapping[str, str]) -> SubscriberEvidence:
+    return SubscriberEvidence(
         own=_arns(tags, OWN),
         gone=_arns(tags, GONE),
         adopted=_arns(tags, ADOPTED),
@@ -84,7 +84,7 @@ class RemoteRun:
     ends_at: datetime
     max_failures: float
     ended: str = ""
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: SubscriberEvidence = field(default_factory=SubscriberEvidence)
 
     def tags(self) -> dict[str, str]:
         return {

@@ -41,7 +41,7 @@ class Rows(Protocol):
     def progress_of(self, message_ids: Sequence[str]) -> Mapping[str, Progress]: ...
 
 
-class Watch:
+class ReserveWatch:
     """Waits until the processor has answered for what was published, within the run's own time."""
 
     def __init__(self, rows: Rows) -> None:

@@ -19,7 +19,7 @@ from b2bpilot.errors import RowsHidden
 ALWAYS = "true"
 
 
-class Reach(StrEnum):
+class RowReach(StrEnum):
     """Which rows a role reaches with a command."""
 
     ALL = "all"
@@ -28,7 +28,7 @@ class Reach(StrEnum):
     NONE = "none"
 
 
-class Command(StrEnum):
+class SqlCommand(StrEnum):
     """As pg_policy has them; `*` there is each."""
 
     SELECT = "r"
@@ -81,14 +81,14 @@ class Policy:
     using: str
     checked: str
 
-    def is_open(self, command: Command) -> bool:
+    def is_open(self, command: SqlCommand) -> bool:
         """Whether it lets every row through, by its words alone."""
         match command:
-            case Command.SELECT:
+            case SqlCommand.SELECT:
                 return self.using == ALWAYS
-            case Command.INSERT:
+            case SqlCommand.INSERT:
                 return self.checked == ALWAYS
-            case Command.UPDATE:
+            case SqlCommand.UPDATE:
                 return self.using == ALWAYS and self.checked == ALWAYS
 
 
@@ -101,59 +101,61 @@ class RowSecurity:
     is_active: bool
     policies: tuple[Policy, ...] = ()
 
-    def reach(self, command: Command) -> Reach:
+    def reach(self, command: SqlCommand) -> RowReach:
         """Restrictive policies narrow what any of the others lets through; without any of those nothing is let through."""
         if not self.is_active:
-            return Reach.ALL
+            return RowReach.ALL
         applied = [policy for policy in self.policies if policy.command in ("*", command.value)]
         letting = [policy for policy in applied if policy.permissive]
         if not letting:
-            return Reach.NONE
+            return RowReach.NONE
         narrowing = [policy for policy in applied if not policy.permissive]
         is_open = any(policy.is_open(command) for policy in letting) and all(
             policy.is_open(command) for policy in narrowing
         )
-        return Reach.ALL if is_open else Reach.SOME
+        return RowReach.ALL if is_open else RowReach.SOME
 
-    def told(self, command: Command) -> str:
+    def told(self, command: SqlCommand) -> str:
         """Say how far it reaches, behind the role's name."""
         verb = command.name
         match self.reach(command):
-            case Reach.ALL:
+            case RowReach.ALL:
                 return f"{verb} reaches every row"
-            case Reach.NONE:
+            case RowReach.NONE:
                 return f"no policy lets it {verb} any row"
-            case Reach.SOME:
+            case RowReach.SOME:
                 return (
                     f"{verb} reaches the rows that {self._conditions(command)} allow{self._ending(command)}"
                 )
 
-    def _conditions(self, command: Command) -> str:
+    def _conditions(self, command: SqlCommand) -> str:
         names = [policy.name for policy in self._applied(command)]
         return f"policy {names[0]}" if len(names) == 1 else f"policies {', '.join(names)}"
 
-    def _ending(self, command: Command) -> str:
+    def _ending(self, command: SqlCommand) -> str:
         return "s" if len(self._applied(command)) == 1 else ""
 
-    def _applied(self, command: Command) -> list[Policy]:
+    def _applied(self, command: SqlCommand) -> list[Policy]:
         return [policy for policy in self.policies if policy.command in ("*", command.value)]
 
 
 def require_rows(security: RowSecurity, where: str, *, needs: Need) -> None:
     """Raise RowsHidden when rows that are needed may be hidden, or cannot be written at all."""
-    reaches = {command: security.reach(command) for command in Command}
+    reaches = {command: security.reach(command) for command in SqlCommand}
     match needs:
         case Need.ALL_ROWS:
-            is_enough = reaches[Command.SELECT] is Reach.ALL
+            is_enough = reaches[SqlCommand.SELECT] is RowReach.ALL
         case Need.ITS_ROWS:
-            is_enough = Reach.NONE not in reaches.values()
+            is_enough = RowReach.NONE not in reaches.values()
         case Need.NO_ROWS:
             is_enough = True
         case _:
             assert_never(needs)
     if is_enough:
         return
-    told = "; ".join(security.told(command) for command, reach in reaches.items() if reach is not Reach.ALL)
+    told = "; ".join(
+        security.told(command) for command, reach in reaches.items() if reach is not RowReach.ALL
+    )
     raise RowsHidden(
         f"row security may hide rows of {where} from role {security.role}, so that it is not known what is there: {told}",
         hint=f"use a role that reaches every row, as {security.owner}; "

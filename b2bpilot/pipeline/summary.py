@@ -64,7 +64,7 @@ LATENCY: Final = Statement(query=_LATENCY, before=_LATENCY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class StoredLatency:
     """From received to completed, of `rows` messages."""
 
     rows: int
@@ -83,7 +83,7 @@ class TableSummary:
     stale: int
     replies_unknown: int
     discarded: int = 0
-    latency: Latency | None
+    latency: StoredLatency | None
     last_by_status: Mapping[SubmissionStatus | str, datetime] = field(default_factory=dict)
     """When a row of the status was changed last, discarded ones left out."""
     now: datetime | None = None
@@ -115,10 +115,10 @@ def summarize(connection: Connection, *, stale_after: timedelta, since: datetime
     )
 
 
-def _latency(row: Mapping[str, Any]) -> Latency | None:
+def _latency(row: Mapping[str, Any]) -> StoredLatency | None:
     if not row["rows"]:
         return None
-    return Latency(rows=row["rows"], p50_ms=row["p50"] * 1_000, p95_ms=row["p95"] * 1_000)
+    return StoredLatency(rows=row["rows"], p50_ms=row["p50"] * 1_000, p95_ms=row["p95"] * 1_000)
 
 
 def _rows(connection: Connection, statement: Statement, values: Mapping[str, Any]) -> list[dict[str, Any]]:

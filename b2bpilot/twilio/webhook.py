@@ -31,7 +31,7 @@ class WebhookUnreachable(PilotError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WebhookAnswer:
     """What the webhook said; `message_id` only where it published."""
 
     status: int
@@ -62,12 +62,12 @@ class WebhookClient:
     def close(self) -> None:
         self._connection.close()
 
-    def post(self, params: Mapping[str, str], *, signature: str | None = None) -> Answer:
+    def post(self, params: Mapping[str, str], *, signature: str | None = None) -> WebhookAnswer:
         """Send the parameters as Twilio does, signed unless a signature is given. Raises WebhookUnreachable."""
         signed = signature or signature_for(self._auth_token, self._url, params)
         return self._send(self._path, urlencode(list(pairs_of(params))).encode(), FORM, signed)
 
-    def post_test(self, message_id: str, params: Mapping[str, str]) -> Answer:
+    def post_test(self, message_id: str, params: Mapping[str, str]) -> WebhookAnswer:
         """Send a test message under this id: the form in which nothing is answered to anybody.
 
         Raises WebhookUnreachable.
@@ -78,7 +78,7 @@ class WebhookClient:
         url = url_for_body(self._url, body)
         return self._send(_path_of(url), body, JSON, signature_for(self._auth_token, url, {}))
 
-    def _send(self, path: str, body: bytes, content_type: str, signature: str) -> Answer:
+    def _send(self, path: str, body: bytes, content_type: str, signature: str) -> WebhookAnswer:
         headers = {"Content-Type": content_type, SIGNATURE_HEADER: signature}
         started = time.perf_counter()
         is_kept = self._connection.sock is not None
@@ -93,7 +93,7 @@ class WebhookClient:
         except (OSError, http.client.HTTPException) as exc:
             self._connection.close()
             raise self._unreachable(exc, was_sent=True) from exc
-        return Answer(
+        return WebhookAnswer(
             status=response.status,
             body=text,
             message_id=response.getheader("x-message-id"),

@@ -14,7 +14,7 @@ from b2bpilot.pipeline.authorities import dsn_of
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery, deliveries
 from b2bpilot.pipeline.lease import lease
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
@@ -75,7 +75,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, list[str]]:
         raise
 
 
-def _process(delivery: Delivery, context: Context) -> Outcome:
+def _process(delivery: Delivery, context: Context) -> DeliveryOutcome:
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
     held = lease(remaining=remaining, longest=_settings().longest_lease)
     return process(delivery, database=_database(), replier=_replier(), lease=held)

@@ -13,7 +13,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.pipeline.remote_run import KNOWS_OWNERS
 from b2bpilot.pipeline.settings import required
 from lambdas.dead_letter_redriver.dead_letters import dead_letters_of
-from lambdas.dead_letter_redriver.redriver import Redriver
+from lambdas.dead_letter_redriver.redriver import ContainerRedriver
 from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Switch
 
@@ -27,12 +27,12 @@ class Context(Protocol):
 
 
 @functools.cache
-def _redriver(function_name: str) -> Redriver:
+def _redriver(function_name: str) -> ContainerRedriver:
     """Without Settings.from_env: this function may not read the secret."""
     processor = required(environ.get("PROCESSOR_FUNCTION_NAME"), "PROCESSOR_FUNCTION_NAME")
     queue_url = required(environ.get("DEAD_LETTER_QUEUE_URL"), "DEAD_LETTER_QUEUE_URL")
     mapping = EventSourceMapping.of_function(function_name)
-    return Redriver(
+    return ContainerRedriver(
         queue=DeadLetterQueue.connect(queue_url),
         processor=Function.connect(processor),
         switch=Switch(mapping),

@@ -51,7 +51,7 @@ class RunSwitch(Protocol):
     def end(self, run_id: str, because: str) -> None: ...
 
 
-class Redriver:
+class ContainerRedriver:
     """One container's. Containers do not know each other: each ends the run for all by disabling the mapping."""
 
     def __init__(

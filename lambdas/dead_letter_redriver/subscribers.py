@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership, function_name
-from b2bpilot.pipeline.remote_run import Evidence
+from b2bpilot.pipeline.remote_run import SubscriberEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class KnownSubscribers:
 
     subscription_arns: frozenset[str] = frozenset()
     function_arns: frozenset[str] = frozenset()
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: SubscriberEvidence = field(default_factory=SubscriberEvidence)
 
     @classmethod
     def of_environment(cls, environ: Mapping[str, str]) -> Self:

@@ -15,7 +15,7 @@ REMEMBERED_SECONDS = 10.0
 """Lambda allows an account 15 calls of this kind a second, for everything."""
 
 
-class Mapping(Protocol):
+class RunMapping(Protocol):
     """The part of aws.mappings.EventSourceMapping that is used here."""
 
     def read(self) -> MappingReading: ...
@@ -39,7 +39,7 @@ class Position:
 class Switch:
     """Raises AwsError when AWS does not answer."""
 
-    def __init__(self, mapping: Mapping, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, mapping: RunMapping, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._mapping = mapping
         self._clock = clock
         self._known: tuple[float, Position] | None = None

@@ -17,7 +17,7 @@ from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.authorities import dsn_of
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, encode
-from b2bpilot.pipeline.reserve import Reserve, Watch
+from b2bpilot.pipeline.reserve import Reserve, ReserveWatch
 from b2bpilot.pipeline.row_security import Need
 from b2bpilot.pipeline.settings import Settings, required
 from b2bpilot.pipeline.stale import StaleRules, log_report, republish_stale
@@ -90,7 +90,7 @@ def _run() -> dict[str, Any]:
         stale_after=settings.stale_after,
         reserve=Reserve.of(settings.processor_concurrency, _throttled(settings)),
     )
-    report = republish_stale(database, _publish, rules, has_answered=Watch(database).has_answered)
+    report = republish_stale(database, _publish, rules, has_answered=ReserveWatch(database).has_answered)
     log_report(report)
     return asdict(report)
 

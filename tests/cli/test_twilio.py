@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from b2bpilot.cli.app import main
-from b2bpilot.local.twilio.book import Filter
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.book import ResourceFilter
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.samples import Sample, sample_params
@@ -59,7 +59,7 @@ def use_token(staging: Staging, database_url: str, token: str) -> None:
 
 def receive(double: TwilioDouble, count: int = 1) -> list[str]:
     """Let messages come in that no webhook ever gets, to a number that delivers to the environment unless it is set."""
-    if not double.book.all(Filter(kind="number")):
+    if not double.book.all(ResourceFilter(kind="number")):
         add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
     found = [sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=ACCOUNT_SID) for _ in range(count)]
     for params in found:
@@ -85,7 +85,7 @@ def measure(name: str, value: float) -> None:
 
 def settings(double: TwilioDouble) -> list[str]:
     """As Twilio has them, but for when they were changed last."""
-    found = [each for kind in ("number", "service") for each in double.book.all(Filter(kind=kind))]
+    found = [each for kind in ("number", "service") for each in double.book.all(ResourceFilter(kind=kind))]
     return [json.dumps({**each, "date_updated": None}) for each in found]
 
 
@@ -106,7 +106,7 @@ def test_a_list_that_lags_is_said_to_and_no_stored_row_is_called_unknown_to_twil
     with DatabaseManager(database_url) as database:
         deployment = Deployment(double, database, double.clock())
         deployment.store(deployment.receive(3, ago=timedelta(hours=2)), ago=timedelta(hours=2))
-    double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=9))
+    double.faults.plan(PlannedFault(fault=Fault.LAG, seconds=3 * 3600, times=9))
 
     found = run("twilio", "reconcile", "--exit-code")
     in_json = run("twilio", "reconcile", "-o", "json").document["reconciled"]
@@ -383,9 +383,9 @@ def test_trouble_with_twilio_is_one_clear_line_and_changes_nothing(
         case "network":
             monkeypatch.setenv("TWILIO_API_URL", "http://127.0.0.1:9")
         case "half":
-            double.faults.plan(Planned(fault=Fault.GARBAGE, times=9))
+            double.faults.plan(PlannedFault(fault=Fault.GARBAGE, times=9))
         case "throttled":
-            double.faults.plan(Planned(fault=Fault.REFUSE, status=429, code=20429, times=99))
+            double.faults.plan(PlannedFault(fault=Fault.REFUSE, status=429, code=20429, times=99))
 
     found = run("twilio", *command)
 
@@ -435,7 +435,9 @@ def test_a_traceback_shows_neither_token_nor_numbers(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch, url: str | None
 ) -> None:
     """The SDK's and the network's own errors repeat the URL, and with it the number."""
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="Messages", status=400, code=21211, times=99))
+    double.faults.plan(
+        PlannedFault(fault=Fault.REFUSE, matching="Messages", status=400, code=21211, times=99)
+    )
     monkeypatch.setenv("TWILIO_API_URL", url or double.url)
 
     found = run("twilio", "reconcile", "--to", NUMBER, "--verbose")
@@ -508,7 +510,7 @@ def test_only_what_is_of_the_period_counts_as_listed_and_what_was_asked_for_was_
         deployment = Deployment(double, database, double.clock())
         deployment.store(deployment.receive(1, ago=timedelta(hours=2)), ago=timedelta(hours=2))
         deployment.store(deployment.receive(1, ago=timedelta(hours=30)), ago=timedelta(hours=30))
-    double.faults.plan(Planned(fault=Fault.LAG, seconds=3 * 3600, times=1))
+    double.faults.plan(PlannedFault(fault=Fault.LAG, seconds=3 * 3600, times=1))
 
     found = run("twilio", "reconcile", "-o", "json")
 
@@ -559,7 +561,7 @@ def test_a_webhook_that_answers_204_is_taken_and_that_is_said(run: Run, double: 
     assert found.exit_code == 0
     assert "answered a signed request as Twilio takes it." in found.stdout
     assert "answered with 204 and no TwiML: Twilio takes that as no reply." in found.stdout
-    assert [each["sms_url"] for each in double.book.all(Filter(kind="number"))] == [url]
+    assert [each["sms_url"] for each in double.book.all(ResourceFilter(kind="number"))] == [url]
 
 
 def test_a_message_without_a_date_ends_no_reconcile(run: Run, double: TwilioDouble) -> None:
@@ -693,7 +695,7 @@ def test_a_cut_over_that_cannot_be_looked_at_afterwards_was_made_all_the_same(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_number(double, NUMBER, sms_url="https://old.example/")
-    later = Planned(fault=Fault.REFUSE, matching="GET .*Services", status=401, code=20003, times=9)
+    later = PlannedFault(fault=Fault.REFUSE, matching="GET .*Services", status=401, code=20003, times=9)
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: double.faults.plan(later))
 
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
@@ -709,7 +711,7 @@ def test_a_cut_over_that_is_carried_out_later_is_unknown_until_then(
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
     add_number(double, NUMBER, sms_url="https://old.example/")
     before = settings(double)
-    double.faults.plan(Planned(fault=Fault.LATE, matching="POST .*IncomingPhone", seconds=60))
+    double.faults.plan(PlannedFault(fault=Fault.LATE, matching="POST .*IncomingPhone", seconds=60))
 
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
 
@@ -729,7 +731,7 @@ def test_a_cut_over_is_done_though_twilio_shows_the_old_setting_for_a_while(
     run: Run, double: TwilioDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_number(double, NUMBER, sms_url="https://old.example/")
-    stale = Planned(fault=Fault.STALE, matching="GET .*IncomingPhone", times=7)
+    stale = PlannedFault(fault=Fault.STALE, matching="GET .*IncomingPhone", times=7)
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: double.faults.plan(stale))
 
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
@@ -745,7 +747,7 @@ def test_a_rollback_right_after_a_cut_over_restores_what_twilio_shows_already(
     add_number(double, NUMBER, sms_url="https://old.example/")
     before = settings(double)
     done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json").document["run_id"]
-    double.faults.plan(Planned(fault=Fault.STALE, matching="GET .*IncomingPhone", times=2))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching="GET .*IncomingPhone", times=2))
 
     back = run("twilio", "rollback", done, "--yes")
 
@@ -815,7 +817,7 @@ def test_a_cut_over_that_wrote_nothing_leaves_nothing_to_roll_back(
     """The number has no URL, before and after: it keeps no new one."""
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
     add_number(double, NUMBER, sms_url="")
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST .*IncomingPhone", status=400, times=9))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST .*IncomingPhone", status=400, times=9))
     failed = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER)
     double.faults.forget()
     (record,) = run("runs", "list", "-o", "json").document["runs"]
@@ -834,7 +836,7 @@ def interrupted_cut_over(run: Run, double: TwilioDouble, tmp_path: Path) -> str:
     numbers = [add_number(double, number, sms_url="https://old.example/") for number in (NUMBER, OTHER)]
     service = add_service(double, *numbers, uses_number_webhook=True, inbound_request_url="https://s")
     double.faults.plan(
-        Planned(fault=Fault.REFUSE, matching="POST .*IncomingPhone", after=1, status=400, times=9)
+        PlannedFault(fault=Fault.REFUSE, matching="POST .*IncomingPhone", after=1, status=400, times=9)
     )
     found = run("twilio", "cutover", "--to", "stack", "--service", service, "--confirm", service)
     assert found.exit_code == 4
@@ -881,7 +883,7 @@ def test_an_interrupted_cut_over_that_somebody_finished_by_hand_claims_no_change
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
     run_id = interrupted_cut_over(run, double, tmp_path)
     (written,) = [json.loads(each)["sms_url"] for each in settings(double) if "hooks.example.com" in each]
-    for each in double.book.all(Filter(kind="number")):
+    for each in double.book.all(ResourceFilter(kind="number")):
         double.book.change("number", each["sid"], {"sms_url": written, "sms_method": "POST"})
 
     resumed = run("runs", "resume", run_id, "--yes")
@@ -908,7 +910,9 @@ def test_a_number_that_is_gone_keeps_no_other_from_being_restored(
     back = run("twilio", "rollback", done.document["run_id"], "--yes")
     again = run("twilio", "rollback", done.document["run_id"], "--yes")
 
-    assert [each["sms_url"] for each in double.book.all(Filter(kind="number"))] == ["https://old.example/"]
+    assert [each["sms_url"] for each in double.book.all(ResourceFilter(kind="number"))] == [
+        "https://old.example/"
+    ]
     assert (dry.exit_code, back.exit_code, again.exit_code) == (5, 4, 5)
     assert "Restored 1; read back and found as written" in back.stdout
     for found in (dry, back, again):
@@ -1034,7 +1038,7 @@ def test_a_route_that_twilio_does_not_tell_is_unknown_and_nothing_is_published(
 ) -> None:
     receive(double)
     double.faults.plan(
-        Planned(fault=Fault.REFUSE, matching="IncomingPhoneNumbers", status=403, code=20003, times=99)
+        PlannedFault(fault=Fault.REFUSE, matching="IncomingPhoneNumbers", status=403, code=20003, times=99)
     )
 
     found = run(*PUBLISH, "--exit-code", "-o", "json")

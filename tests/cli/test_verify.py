@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 from b2bpilot.cli.verify.junit import document
-from b2bpilot.ops.verify.check import Result as CheckResult
-from b2bpilot.ops.verify.check import Severity, Status
+from b2bpilot.ops.verify.check import CheckResult, Severity, Status
 from tests.cli.conftest import OUTPUTS, Run, Staging, create_stack
 from tests.clock import StillClock
 from tests.ops.verify.deployments import NOW, check

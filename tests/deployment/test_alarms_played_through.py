@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.local.alarm_rule import DAY, HOUR, MINUTE, Point, Rule, state
+from b2bpilot.local.alarm_rule import DAY, HOUR, MINUTE, AlarmRule, MetricPoint, state
 
 OfType = Callable[[str], dict[str, dict[str, Any]]]
 
@@ -54,17 +54,17 @@ class Queue:
         ]
         return max(counted, default=0)
 
-    def points(self, metric: str, *, until: int) -> list[Point]:
+    def points(self, metric: str, *, until: int) -> list[MetricPoint]:
         count = {
             "ApproximateNumberOfMessagesVisible": self.visible,
             "ApproximateAgeOfOldestMessage": self.age_of_oldest,
         }[metric]
-        return [Point.of(now, count(now)) for now in range(0, until, MINUTE)]
+        return [MetricPoint.of(now, count(now)) for now in range(0, until, MINUTE)]
 
 
-def played(alarm: dict[str, Any], points: Iterable[Point], *, until: int) -> Iterator[tuple[int, str]]:
+def played(alarm: dict[str, Any], points: Iterable[MetricPoint], *, until: int) -> Iterator[tuple[int, str]]:
     """Yield each change of the alarm's state with its second, from a time on at which nothing was counted yet."""
-    rule = Rule.of(alarm)
+    rule = AlarmRule.of(alarm)
     ordered, now_is = sorted(points, key=lambda point: point.at), "OK"
     times = [point.at for point in ordered]
     for end in range(rule.step_seconds, until + 1, rule.step_seconds):
@@ -180,12 +180,12 @@ class Course:
     rings_within: int
     ends_within: int
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[MetricPoint]:
         values = (
             (now, self.wrong if TROUBLE[0] <= now < TROUBLE[1] else self.well)
             for now in range(0, 6 * HOUR, MINUTE)
         )
-        return [Point.of(now, value) for now, value in values if value is not None]
+        return [MetricPoint.of(now, value) for now, value in values if value is not None]
 
 
 COURSES = {
@@ -231,5 +231,5 @@ def test_an_alarm_is_silent_where_nothing_happens(of_type: OfType, name: str) ->
 
 @pytest.mark.parametrize("name", ["ProcessorThrottlesAlarm", "StaleErrorAlarm", "StaleBacklogAlarm"])
 def test_one_bad_minute_does_not_ring_what_stands_for_a_while(of_type: OfType, name: str) -> None:
-    points = [Point.of(now, 5 if now == 2 * HOUR else 0) for now in range(0, 4 * HOUR, MINUTE)]
+    points = [MetricPoint.of(now, 5 if now == 2 * HOUR else 0) for now in range(0, 4 * HOUR, MINUTE)]
     assert list(played(of_type("AWS::CloudWatch::Alarm")[name], points, until=4 * HOUR)) == []

@@ -22,9 +22,9 @@ from b2bpilot.ops.redrive_in_aws import switch as remote
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.delivery import deliveries
 from b2bpilot.pipeline.message import PilotMessage
-from b2bpilot.pipeline.remote_run import Evidence, RemoteRun
+from b2bpilot.pipeline.remote_run import RemoteRun, SubscriberEvidence
 from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
-from lambdas.dead_letter_redriver.redriver import Redriver
+from lambdas.dead_letter_redriver.redriver import ContainerRedriver
 from lambdas.dead_letter_redriver.subscribers import KnownSubscribers
 from lambdas.dead_letter_redriver.switch import Switch
 from tests.events import SUBSCRIPTION_ARN, sns_event
@@ -87,7 +87,7 @@ class Deployment:
     containers: int = 3
     throttles: int = 0
     """So many calls of the processor are refused at first."""
-    evidence: Evidence = field(default_factory=lambda: Evidence(nameless_are_ours=True))
+    evidence: SubscriberEvidence = field(default_factory=lambda: SubscriberEvidence(nameless_are_ours=True))
     """What the command saw of who is subscribed."""
 
     def __post_init__(self) -> None:
@@ -162,11 +162,11 @@ class Deployment:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.time, UTC)
 
-    def container(self) -> Redriver:
+    def container(self) -> ContainerRedriver:
         return next(self._turn)
 
-    def _container(self) -> Redriver:
-        return Redriver(
+    def _container(self) -> ContainerRedriver:
+        return ContainerRedriver(
             queue=self,
             processor=self,
             switch=Switch(self, clock=lambda: self.time),

@@ -19,7 +19,7 @@ from b2bpilot.aws.mappings import MappingState
 from b2bpilot.errors import AwsError, Refused
 from b2bpilot.pipeline.dead_letter import Shape
 from b2bpilot.pipeline.message import PilotMessage, encode
-from b2bpilot.pipeline.remote_run import Evidence, ended_tags, remote_run
+from b2bpilot.pipeline.remote_run import SubscriberEvidence, ended_tags, remote_run
 from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
 from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, ours, sns_event
@@ -528,9 +528,9 @@ def test_what_is_another_subscriber_s_stays_with_its_id_its_body_and_its_attribu
 
 
 @pytest.mark.parametrize(
-    "evidence", [Evidence(), Evidence(gone=frozenset({GONE_ARN}), nameless_are_ours=True)]
+    "evidence", [SubscriberEvidence(), SubscriberEvidence(gone=frozenset({GONE_ARN}), nameless_are_ours=True)]
 )
-def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence: Evidence) -> None:
+def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence: SubscriberEvidence) -> None:
     gone = sns_event(message())
     gone["Records"][0]["EventSubscriptionArn"] = GONE_ARN
     for adopted in (frozenset[str](), frozenset({GONE_ARN})):
@@ -544,7 +544,7 @@ def test_a_subscription_that_is_gone_is_tried_only_when_it_was_adopted(evidence:
 def test_a_subscription_that_a_repair_made_anew_is_ours_by_the_command_s_word() -> None:
     made_anew = sns_event(message())
     made_anew["Records"][0]["EventSubscriptionArn"] = GONE_ARN
-    deployment = Deployment(evidence=Evidence(own=frozenset({GONE_ARN})))
+    deployment = Deployment(evidence=SubscriberEvidence(own=frozenset({GONE_ARN})))
     deployment.put_body(json.dumps(made_anew))
     deployment.begin()
     deployment.run()
@@ -554,7 +554,7 @@ def test_a_subscription_that_a_repair_made_anew_is_ours_by_the_command_s_word() 
 
 def test_what_names_nothing_is_tried_only_when_the_command_saw_that_nobody_shares_the_queue() -> None:
     for is_ours in (False, True):
-        deployment = Deployment(evidence=Evidence(nameless_are_ours=is_ours))
+        deployment = Deployment(evidence=SubscriberEvidence(nameless_are_ours=is_ours))
         deployment.put_body(encode(message()).body)
         deployment.begin()
         deployment.run()
@@ -565,11 +565,11 @@ def test_what_an_earlier_run_adopted_is_not_adopted_for_the_next() -> None:
     """The mapping keeps the tags of every run."""
     gone = sns_event(message())
     gone["Records"][0]["EventSubscriptionArn"] = GONE_ARN
-    deployment = Deployment(evidence=Evidence(adopted=frozenset({GONE_ARN})))
+    deployment = Deployment(evidence=SubscriberEvidence(adopted=frozenset({GONE_ARN})))
     deployment.put(messages(1))
     deployment.begin()
     deployment.run()
-    deployment.evidence = Evidence()
+    deployment.evidence = SubscriberEvidence()
     deployment.put_body(json.dumps(gone))
     deployment.begin(run_id="run-2")
     deployment.run()

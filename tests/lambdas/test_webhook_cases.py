@@ -10,7 +10,7 @@ import pytest
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.message import decode, message_id_for
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.several_values import pairs_of, values_of
 from tests.events import new_sid
@@ -41,7 +41,7 @@ def test_messages_from_the_field_are_stored_with_all_their_values(topic: Topic, 
             outcome = process(delivery, database=database, replier=None, lease=timedelta(seconds=30))
             row = database.get_submission_by_message_id(message.message_id)
 
-            assert (case.name, outcome) == (case.name, Outcome.STORED)
+            assert (case.name, outcome) == (case.name, DeliveryOutcome.STORED)
             assert row is not None
             assert Counter(pairs_of(row.params or {})) == Counter(case.pairs), case.name
 

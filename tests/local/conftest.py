@@ -20,7 +20,7 @@ import pytest
 import urllib3
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.local.state import State, read_state
+from b2bpilot.local.state import EnvironmentState, read_state
 from tests.local.polling import eventually
 from tests.poison import FOR_A_PROCESS
 
@@ -36,7 +36,7 @@ class Machine:
     process: subprocess.Popen[str]
 
     @property
-    def state(self) -> State:
+    def state(self) -> EnvironmentState:
         state = read_state(self.home)
         assert state is not None
         return state
@@ -55,7 +55,7 @@ class Machine:
         return {output["OutputKey"]: str(output["OutputValue"]) for output in stack["Outputs"]}[name]
 
 
-def back_door_headers(state: State) -> dict[str, str]:
+def back_door_headers(state: EnvironmentState) -> dict[str, str]:
     """What opens the back door of the double of Twilio."""
     return urllib3.make_headers(basic_auth=f"{state.twilio_account_sid}:{state.twilio_auth_token}")
 

@@ -15,7 +15,7 @@ from acceptance.steps import STEPS
 from acceptance.trial import all_ids
 from b2bpilot.cli.app import main as b2bpilot
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.trial_rows import trial_rows
+from b2bpilot.pipeline.rows_of_tests import read_test_rows
 from tests.local.conftest import Machine
 
 PLACE = ("--env", "local", "--yes", "--patience", "2m")
@@ -45,7 +45,7 @@ def known(capsys: pytest.CaptureFixture[str]) -> Sequence[str]:
 
 def left(environment: Machine, run_id: str) -> object:
     with DatabaseManager(environment.state.database_url) as database:
-        return trial_rows(database, all_ids(run_id))
+        return read_test_rows(database, all_ids(run_id))
 
 
 def journals(home: Path) -> list[str]:

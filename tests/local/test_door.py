@@ -12,7 +12,7 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.local.state import State
+from b2bpilot.local.state import EnvironmentState
 from tests.local.conftest import Deployment, Machine, back_door_headers
 
 CREATE = {"Action": "CreateTopic", "Name": "theirs", "Version": "2010-03-31"}
@@ -25,7 +25,7 @@ def http() -> Iterator[urllib3.PoolManager]:
         yield found
 
 
-def signed(state: State) -> str:
+def signed(state: EnvironmentState) -> str:
     key = state.access_key_id
     return f"AWS4-HMAC-SHA256 Credential={key}/20261130/us-east-1/sns/aws4_request, SignedHeaders=host, Signature=0"
 
@@ -131,7 +131,7 @@ def test_every_client_shows_why_a_key_is_refused(environment: Machine, service: 
 def test_two_environments_have_two_keys(environment: Machine) -> None:
     state = environment.state
 
-    assert state.access_key_id != State.__dataclass_fields__["access_key_id"].default
+    assert state.access_key_id != EnvironmentState.__dataclass_fields__["access_key_id"].default
     assert len(state.access_key_id) > 30
     assert (environment.home / "environment.json").stat().st_mode & 0o077 == 0
 

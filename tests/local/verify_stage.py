@@ -17,7 +17,7 @@ from typing import Any
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Category, Check, Result, Severity, Status
+from b2bpilot.ops.verify.check import Category, Check, CheckResult, Severity, Status
 from b2bpilot.ops.verify.deployment import Choices, Deployment
 from b2bpilot.ops.verify.runner import Runner
 from tests.local.polling import eventually
@@ -62,21 +62,21 @@ class Stage:
     def aws(self, service: str) -> Any:
         return self.deployment.client(service)
 
-    def look(self, checks: Sequence[Check] = LOOKED_AT, **changes: Any) -> dict[str, Result]:
+    def look(self, checks: Sequence[Check] = LOOKED_AT, **changes: Any) -> dict[str, CheckResult]:
         """Run checks on a world that was not looked at yet, other outputs or another time in it."""
         deployment = dataclasses.replace(self.deployment.again(), now=changes.pop("now", datetime.now(UTC)))
         outputs = dataclasses.replace(self.stack, **changes)
         deployment.ask("stack", lambda: outputs)
         return {result.check.code: result for result in Runner(checks).run(deployment)}
 
-    def red(self) -> dict[str, Result]:
+    def red(self) -> dict[str, CheckResult]:
         """What is not as it was in the fresh environment, once Lambda has made the changes that it was asked for."""
         if self.is_changing:
             self.settle()
         found = self.look()
         return {code: one for code, one in found.items() if one.status in RED and code not in self.before}
 
-    def one(self, code: str, *, alone: bool = False, **changes: Any) -> Result:
+    def one(self, code: str, *, alone: bool = False, **changes: Any) -> CheckResult:
         """Run one check and, unless it stands alone, what it needs."""
         if self.is_changing:
             self.settle()

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 
 from b2bpilot.errors import DatabaseError
-from b2bpilot.ops.republish.plan import Decision, decide
+from b2bpilot.ops.republish.plan import RowDecision, decide
 from b2bpilot.ops.verify.template import parse
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
 
@@ -39,7 +39,7 @@ def days(name: str) -> timedelta:
     return timedelta(days=int(found))
 
 
-def deliver(database: DatabaseManager, sent: PilotMessage) -> Outcome:
+def deliver(database: DatabaseManager, sent: PilotMessage) -> DeliveryOutcome:
     return process(delivery(sent), database=database, replier=None, lease=LEASE)
 
 
@@ -73,7 +73,7 @@ def test_an_emptied_row_says_nothing_and_takes_a_later_copy_for_a_duplicate(
     said = {value for value in sent.params.values() if len(value) > 3 and value in left}
     assert said == {sent.params["MessageSid"]}
     assert "5005550006" not in left
-    assert deliver(database, sent) is Outcome.DUPLICATE
+    assert deliver(database, sent) is DeliveryOutcome.DUPLICATE
     assert admin.execute(statement("empty")).rowcount == 0
 
 
@@ -98,11 +98,11 @@ def test_a_row_is_deleted_when_no_copy_can_come_any_more(
     age(admin, days("delete") - timedelta(hours=1))
 
     assert admin.execute(statement("delete")).rowcount == 0
-    assert deliver(database, sent) is Outcome.DUPLICATE
+    assert deliver(database, sent) is DeliveryOutcome.DUPLICATE
 
     age(admin, timedelta(hours=2))
     assert admin.execute(statement("delete")).rowcount == 1
-    assert deliver(database, sent) is Outcome.STORED, "so nothing must be left that delivers it"
+    assert deliver(database, sent) is DeliveryOutcome.STORED, "so nothing must be left that delivers it"
 
 
 def test_the_job_waits_longer_than_any_copy_lives() -> None:
@@ -164,8 +164,8 @@ def test_an_erased_person_is_in_no_row_and_others_are_left(
     assert "5005550006" not in written(admin)
     assert (kept := database.get_submission_by_message_id(others.message_id)) is not None
     assert kept.from_number == NOBODY
-    assert deliver(database, theirs) is Outcome.DUPLICATE
-    assert deliver(database, waiting) is Outcome.DISCARDED
+    assert deliver(database, theirs) is DeliveryOutcome.DUPLICATE
+    assert deliver(database, waiting) is DeliveryOutcome.DISCARDED
 
 
 def erased_while_it_waited(database: DatabaseManager, admin: psycopg.Connection) -> PilotMessage:
@@ -185,8 +185,8 @@ def test_an_erased_message_that_waited_is_published_by_nobody(
     assert database.count_stale(stale_after=timedelta(minutes=15)) == 0
     row = database.get_submission_by_message_id(sent.message_id)
     assert row is not None
-    assert decide(row, now=database.now(), discarded=False).decision is Decision.DISCARDED
-    assert decide(row, now=database.now(), discarded=True).decision is Decision.UNREADABLE
+    assert decide(row, now=database.now(), discarded=False).decision is RowDecision.DISCARDED
+    assert decide(row, now=database.now(), discarded=True).decision is RowDecision.UNREADABLE
 
 
 def test_a_row_whose_mark_is_taken_back_is_filled_by_its_dead_letter_only(
@@ -197,8 +197,8 @@ def test_a_row_whose_mark_is_taken_back_is_filled_by_its_dead_letter_only(
 
     row = database.get_submission_by_message_id(sent.message_id)
     assert row is not None
-    assert decide(row, now=database.now(), discarded=False).decision is Decision.UNREADABLE
-    assert deliver(database, sent) is Outcome.STORED
+    assert decide(row, now=database.now(), discarded=False).decision is RowDecision.UNREADABLE
+    assert deliver(database, sent) is DeliveryOutcome.STORED
     stored = database.get_submission_by_message_id(sent.message_id)
     assert stored is not None
     assert (stored.status, stored.body) == (SubmissionStatus.COMPLETED, sent.params["Body"])

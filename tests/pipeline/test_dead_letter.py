@@ -13,7 +13,7 @@ from b2bpilot.pipeline.dead_letter import (
     event_for_invoke,
     read_dead_letter,
 )
-from b2bpilot.pipeline.delivery import MOST_ATTEMPTS, Redrive, deliveries, redrive_of
+from b2bpilot.pipeline.delivery import MOST_ATTEMPTS, RedriveMark, deliveries, redrive_of
 from b2bpilot.pipeline.message import decode, encode
 from tests.events import TOPIC_ARN, message, notification, ours, received, sns_event
 from tests.odd_dead_letters import KNOWN, PLACES, RAW, odd_dead_letters, with_odd
@@ -200,7 +200,7 @@ def test_what_can_be_read_is_sent_as_it_is_and_the_rest_says_why(found: dict[str
     (arrived,) = deliveries(json.loads(payload))
     assert arrived.message == dead_letter.message
     attempt = min(dead_letter.redrives + 1, MOST_ATTEMPTS)
-    assert arrived.redrive == Redrive(run_id="run-1", attempt=attempt)
+    assert arrived.redrive == RedriveMark(run_id="run-1", attempt=attempt)
     encoded = encoded_for_topic(dead_letter, run_id="run-1")
     values = {name: value.get("StringValue", "") for name, value in encoded.attributes.items()}
     assert encoded.size_bytes > 0

@@ -11,9 +11,9 @@ import pytest
 
 from b2bpilot.errors import MessageDiscarded
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.delivery import Redrive
+from b2bpilot.pipeline.delivery import RedriveMark
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
 
@@ -33,7 +33,7 @@ def test_a_discarded_message_that_a_redrive_let_go_comes_back_as_a_dead_letter(
     database: DatabaseManager, admin: psycopg.Connection, is_accepted_only: bool
 ) -> None:
     """Its dead letter was deleted when AWS took it: a success would lose what no archive has."""
-    redriven = Redrive(run_id="r", attempt=1, is_accepted_only=is_accepted_only)
+    redriven = RedriveMark(run_id="r", attempt=1, is_accepted_only=is_accepted_only)
     sent = replace(delivery(message()), redrive=redriven)
     database.claim(sent.message, lease=LEASE)
     mark(admin, RUN)
@@ -41,7 +41,7 @@ def test_a_discarded_message_that_a_redrive_let_go_comes_back_as_a_dead_letter(
         with pytest.raises(MessageDiscarded, match=RUN):
             process(sent, database=database, replier=None, lease=LEASE)
     else:
-        assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.DISCARDED
+        assert process(sent, database=database, replier=None, lease=LEASE) is DeliveryOutcome.DISCARDED
 
 
 def test_a_delivery_of_a_discarded_message_does_not_store_it_and_says_so(
@@ -55,7 +55,7 @@ def test_a_delivery_of_a_discarded_message_does_not_store_it_and_says_so(
         outcome = process(sent, database=database, replier=None, lease=LEASE)
 
     row = database.get_submission_by_message_id(sent.message.message_id)
-    assert outcome is Outcome.DISCARDED
+    assert outcome is DeliveryOutcome.DISCARDED
     assert row is not None
     assert (row.status, row.attempts, row.discarded_by) == (SubmissionStatus.ABANDONED, 1, RUN)
     (line,) = (vars(record) for record in caplog.records if record.name.startswith("b2bpilot"))
@@ -74,7 +74,7 @@ def test_a_message_whose_mark_was_taken_back_is_stored(
     mark(admin, RUN)
     mark(admin, None)
 
-    assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(sent, database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
 
 
 def test_a_run_whose_message_was_discarded_meanwhile_ends_as_discarded(
@@ -86,7 +86,7 @@ def test_a_run_whose_message_was_discarded_meanwhile_ends_as_discarded(
     assert claim is not None
     mark(admin, RUN)
 
-    assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.DISCARDED
+    assert process(sent, database=database, replier=None, lease=LEASE) is DeliveryOutcome.DISCARDED
     database.fail(claim, "too late")
     assert database.count_by_status() == {SubmissionStatus.ABANDONED: 1}
 

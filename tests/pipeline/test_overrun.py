@@ -14,7 +14,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
 from b2bpilot.pipeline.lease import LONGEST_LEASE, RETRY_PAUSES, lease
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
 
@@ -68,7 +68,7 @@ class Slow(DatabaseManager):
         happens()
 
 
-def second_run(sent: Delivery, database: DatabaseManager, twilio: Twilio) -> Outcome:
+def second_run(sent: Delivery, database: DatabaseManager, twilio: Twilio) -> DeliveryOutcome:
     return process(sent, database=database, replier=twilio, lease=timedelta(seconds=50))
 
 
@@ -122,7 +122,7 @@ def test_the_answer_that_comes_after_the_lease_is_what_the_row_says_at_last(
 ) -> None:
     """The second run found `sending`, and completed the message without a reply of its own."""
     sent, twilio = delivery(message()), Twilio(answer)
-    outcomes: list[Outcome] = []
+    outcomes: list[DeliveryOutcome] = []
     twilio.during_the_first = lambda: outcomes.append(second_run(sent, database, twilio))
 
     with DatabaseManager(database_url) as slow, suppress(PilotError):
@@ -130,7 +130,7 @@ def test_the_answer_that_comes_after_the_lease_is_what_the_row_says_at_last(
 
     row = database.get_submission_by_message_id(sent.message.message_id)
     assert row is not None
-    assert outcomes[0] is Outcome.STORED
+    assert outcomes[0] is DeliveryOutcome.STORED
     assert (row.status, row.reply_state, row.attempts) == (SubmissionStatus.COMPLETED, state, 2)
 
 

@@ -27,9 +27,9 @@ from b2bpilot.errors import (
     SchemaOutdated,
 )
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.delivery import Redrive
+from b2bpilot.pipeline.delivery import RedriveMark
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import Replier, process, submission_fields
 from tests.events import delivery, message
 
@@ -63,7 +63,7 @@ def test_a_delivery_becomes_one_completed_row(database: DatabaseManager) -> None
     outcome = process(delivery(sent), database=database, replier=None, lease=LEASE)
 
     stored = row(database, sent.message_id)
-    assert outcome is Outcome.STORED
+    assert outcome is DeliveryOutcome.STORED
     assert stored.status is SubmissionStatus.COMPLETED
     assert (stored.body, stored.from_number, stored.num_media) == ("Zwei Paletten 🚚", sent.params["From"], 1)
     assert stored.params == sent.params
@@ -81,7 +81,7 @@ def test_a_second_delivery_is_a_success_and_says_already_processed(
     with caplog.at_level(logging.INFO):
         outcome = process(delivery(sent), database=database, replier=None, lease=LEASE)
 
-    assert outcome is Outcome.DUPLICATE
+    assert outcome is DeliveryOutcome.DUPLICATE
     assert f"Message {sent.message_id} already processed" in caplog.messages
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
 
@@ -89,7 +89,7 @@ def test_a_second_delivery_is_a_success_and_says_already_processed(
 def test_every_line_names_the_message_its_sns_id_and_the_redrive(
     database: DatabaseManager, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mark = Redrive(run_id="20261009T124507Z-redrive-0a1b", attempt=2)
+    mark = RedriveMark(run_id="20261009T124507Z-redrive-0a1b", attempt=2)
     sent = replace(delivery(message()), redrive=mark)
 
     with caplog.at_level(logging.INFO):
@@ -140,7 +140,7 @@ def test_a_delivery_during_another_run_is_a_success_and_changes_nothing(database
 
     outcome = process(delivery(sent), database=database, replier=None, lease=LEASE)
 
-    assert outcome is Outcome.IN_PROGRESS
+    assert outcome is DeliveryOutcome.IN_PROGRESS
     assert row(database, sent.message_id) == before
 
 
@@ -148,7 +148,7 @@ def test_a_run_that_was_killed_is_taken_over_when_its_lease_ended(database: Data
     sent = message()
     database.claim(sent, lease=OVER)
 
-    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
     assert row(database, sent.message_id).attempts == 2
 
 
@@ -195,7 +195,7 @@ def test_a_failed_message_is_completed_by_a_later_delivery(database: DatabaseMan
         process(delivery(sent), database=database, replier=None, lease=LEASE)
     fixed = message(message_id=sent.message_id, params={**sent.params, "NumMedia": "2"})
 
-    assert process(delivery(fixed), database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(delivery(fixed), database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
     stored = row(database, sent.message_id)
     assert (stored.num_media, stored.last_error) == (2, None)
 
@@ -204,7 +204,7 @@ def test_a_failed_message_is_completed_by_a_later_delivery(database: DatabaseMan
 def test_two_racing_processors_make_one_row_and_one_winner(database_url: str, round_: int) -> None:
     sent = delivery(message())
     start = threading.Barrier(2)
-    outcomes: list[Outcome] = []
+    outcomes: list[DeliveryOutcome] = []
 
     def run() -> None:
         with DatabaseManager(database_url) as mine:
@@ -218,7 +218,7 @@ def test_two_racing_processors_make_one_row_and_one_winner(database_url: str, ro
     for thread in runs:
         thread.join()
 
-    assert sorted(outcomes).count(Outcome.STORED) == 1
+    assert sorted(outcomes).count(DeliveryOutcome.STORED) == 1
     with DatabaseManager(database_url) as fresh:
         assert fresh.count_by_status() == {SubmissionStatus.COMPLETED: 1}
 
@@ -227,7 +227,7 @@ def test_two_racing_processors_make_one_row_and_one_winner(database_url: str, ro
 def test_any_text_can_be_stored(template_url: str, body: str, name: str) -> None:
     sent = message(params={"Body": body, "ProfileName": name, "From": name})
     with DatabaseManager(template_url) as database:
-        assert process(delivery(sent), database=database, replier=None, lease=LEASE) is Outcome.STORED
+        assert process(delivery(sent), database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
         stored = row(database, sent.message_id)
 
     assert stored.params == sent.params
@@ -261,7 +261,7 @@ def test_a_status_callback_that_an_earlier_version_published_is_answered_to_nobo
     """A redrive or the stale processor brings it here; its sender is our own number."""
     twilio, sent = Twilio(), message(params={"MessageStatus": "delivered", "SmsStatus": "delivered"})
 
-    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.STORED
 
     assert twilio.sent == []
     assert row(database, sent.message_id).reply_state is None
@@ -270,7 +270,7 @@ def test_a_status_callback_that_an_earlier_version_published_is_answered_to_nobo
 def test_a_test_message_is_never_replied_to(database: DatabaseManager) -> None:
     twilio, sent = Twilio(), message(test=True)
 
-    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.STORED
 
     assert twilio.sent == []
     assert row(database, sent.message_id).reply_state is None
@@ -282,7 +282,7 @@ def test_who_finds_sending_on_a_takeover_does_not_send_again(database: DatabaseM
     assert killed is not None
     assert database.begin_reply(killed)
 
-    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.STORED
 
     assert twilio.sent == []
     assert row(database, sent.message_id).reply_state is ReplyState.UNKNOWN
@@ -324,8 +324,10 @@ def test_a_final_answer_completes_the_message_and_is_recorded(
 ) -> None:
     twilio, sent = Twilio(answer), message()
 
-    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.STORED
-    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is Outcome.DUPLICATE
+    assert process(delivery(sent), database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.STORED
+    assert (
+        process(delivery(sent), database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.DUPLICATE
+    )
 
     assert twilio.sent == []
     assert row(database, sent.message_id).reply_state is state
@@ -473,7 +475,7 @@ def test_create_submission_keeps_the_first_row(database: DatabaseManager) -> Non
 
     assert first.id == second.id
     assert first.status is SubmissionStatus.PENDING
-    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
 
 
 SWALLOWING = "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
-from b2bpilot.pipeline.reserve import PATIENCE_SECONDS, RUN_SECONDS, Watch
+from b2bpilot.pipeline.reserve import PATIENCE_SECONDS, RUN_SECONDS, ReserveWatch
 from tests.clock import StillClock
 
 BEGAN = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -27,8 +27,8 @@ class Table:
         status, age = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         return {id_: progress(id_, status, BEGAN + age) for id_ in message_ids}
 
-    def watch(self) -> Watch:
-        return Watch(self)
+    def watch(self) -> ReserveWatch:
+        return ReserveWatch(self)
 
 
 def progress(message_id: str, status: SubmissionStatus | str, at: datetime) -> Progress:

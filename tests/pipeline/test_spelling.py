@@ -14,7 +14,7 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.discards import SeenRow, mark_discarded, replace_seen, take_back_marks
 from b2bpilot.pipeline.message import spellings
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
 
@@ -59,7 +59,7 @@ def test_a_message_whose_row_is_spelled_otherwise_is_not_stored_or_answered_agai
 
     outcome = process(sent, database=database, replier=twilio, lease=LEASE)
 
-    assert outcome is Outcome.DUPLICATE
+    assert outcome is DeliveryOutcome.DUPLICATE
     assert twilio.sent == 1
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
 
@@ -73,7 +73,7 @@ def test_an_unfinished_row_that_is_spelled_otherwise_is_the_one_that_is_complete
     database.create_submission(message_id, FIELDS)
     respell(database, message_id, spell(message_id))
 
-    assert process(sent, database=database, replier=twilio, lease=LEASE) is Outcome.STORED
+    assert process(sent, database=database, replier=twilio, lease=LEASE) is DeliveryOutcome.STORED
     assert [row.message_id for row in database.list_submissions()] == [message_id]
     assert twilio.sent == 1
 
@@ -120,7 +120,7 @@ def test_where_both_spellings_have_a_row_the_canonical_one_speaks(database: Data
             "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES (%s)", (sent.message_id,)
         )
 
-    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is Outcome.STORED
+    assert process(delivery(sent), database=database, replier=None, lease=LEASE) is DeliveryOutcome.STORED
     assert database.progress_of([sent.message_id])[sent.message_id].status is SubmissionStatus.COMPLETED
     found = database.get_submission_by_message_id(sent.message_id.upper())
     assert found is not None
@@ -153,7 +153,7 @@ def test_a_claim_before_the_migration_keeps_to_one_row_as_well(
     process(sent, database=database, replier=None, lease=LEASE)
     respell(database, sent.message.message_id, sent.message.message_id.upper())
 
-    assert process(sent, database=database, replier=None, lease=LEASE) is Outcome.DUPLICATE
+    assert process(sent, database=database, replier=None, lease=LEASE) is DeliveryOutcome.DUPLICATE
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 1}
 
 

@@ -20,7 +20,7 @@ from b2bpilot.errors import (
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.reserve import Answered, Reserve
 from b2bpilot.pipeline.stale import IN_LAMBDAS_HANDS, StaleReport, StaleRules, back_off, republish_stale
@@ -70,7 +70,9 @@ def test_a_killed_run_is_published_again_and_then_completed_once(
     assert (report.claimed, report.published, report.backlog) == (1, 1, 1)
     (again,) = published
     assert (again.message_id, again.params, again.source) == (sent.message_id, sent.params, Source.STALE)
-    assert process(delivery(again), database=database, replier=None, lease=STALE_AFTER) is Outcome.STORED
+    assert (
+        process(delivery(again), database=database, replier=None, lease=STALE_AFTER) is DeliveryOutcome.STORED
+    )
     assert row(database, sent.message_id).source == "twilio"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from tests.events import delivery, message
 
@@ -37,7 +37,7 @@ def test_a_delivery_is_stored_once_before_the_migration(database: DatabaseManage
 
     outcomes = [process(sent, database=database, replier=None, lease=LEASE) for _ in range(2)]
 
-    assert outcomes == [Outcome.STORED, Outcome.DUPLICATE]
+    assert outcomes == [DeliveryOutcome.STORED, DeliveryOutcome.DUPLICATE]
 
 
 def test_the_lists_show_rows_before_the_migration(database: DatabaseManager) -> None:

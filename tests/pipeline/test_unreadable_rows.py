@@ -9,7 +9,7 @@ import pytest
 
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.outcome import Outcome
+from b2bpilot.pipeline.outcome import DeliveryOutcome
 from b2bpilot.pipeline.processing import process
 from b2bpilot.pipeline.summary import summarize
 from tests.events import delivery, message
@@ -64,7 +64,7 @@ def test_a_row_with_an_unknown_reply_state_is_stored_and_not_answered(
     database.claim(sent.message, lease=timedelta(0))
     admin.execute("UPDATE b2b_pilot_user_submissions SET reply_state = 'queued'")
 
-    assert process(sent, database=database, replier=Twilio(), lease=LEASE) is Outcome.STORED
+    assert process(sent, database=database, replier=Twilio(), lease=LEASE) is DeliveryOutcome.STORED
     row = database.get_submission_by_message_id(sent.message.message_id)
     assert row is not None
     assert (row.status, row.reply_state) == (SubmissionStatus.COMPLETED, "queued")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.request import Account
+from b2bpilot.local.twilio.request import DoubleAccount
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 @contextmanager
 def running_double(now: datetime = NOW) -> Iterator[TwilioDouble]:
-    double = TwilioDouble(Account(sid=ACCOUNT_SID, auth_token=TOKEN), clock=lambda: now)
+    double = TwilioDouble(DoubleAccount(sid=ACCOUNT_SID, auth_token=TOKEN), clock=lambda: now)
     double.start()
     try:
         yield double

@@ -20,7 +20,7 @@ from twilio.rest.messaging.v1.service.phone_number import PhoneNumberInstance
 from twilio.rest.monitor.v1.alert import AlertInstance
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.twilio.rest import Twilio
 from tests.twilio.double import ACCOUNT_SID, NOW, TOKEN, add_number, add_service
@@ -220,7 +220,7 @@ def test_an_update_changes_what_is_named_and_nothing_else(double: TwilioDouble, 
 
 def test_a_planned_fault_comes_as_often_as_planned(double: TwilioDouble, twilio: Twilio) -> None:
     add_number(double, OURS)
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST .*Messages", status=429, code=20429))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST .*Messages", status=429, code=20429))
 
     def send() -> Any:
         return twilio.client.http_client._sender.request(
@@ -278,7 +278,7 @@ def test_a_lagging_list_lacks_what_is_young_and_a_fetch_does_not(
 ) -> None:
     (old,) = inbound(double, 1, at=NOW - timedelta(hours=2))
     (young,) = inbound(double, 1, at=NOW - timedelta(minutes=30))
-    double.faults.plan(Planned(fault=Fault.LAG, matching=r"GET .*/Messages\.json", seconds=3600))
+    double.faults.plan(PlannedFault(fault=Fault.LAG, matching=r"GET .*/Messages\.json", seconds=3600))
 
     assert [each.sid for each in twilio.client.messages.list()] == [old]
     assert twilio.client.messages(young).fetch().sid == young
@@ -295,7 +295,7 @@ def test_a_hidden_message_is_in_no_list_and_there_by_its_sid(double: TwilioDoubl
 
 def test_a_stale_read_shows_what_was_before_the_last_write(double: TwilioDouble, twilio: Twilio) -> None:
     sid = add_number(double, OURS, sms_url="https://old")
-    double.faults.plan(Planned(fault=Fault.STALE, matching="GET .*PhoneNumbers", times=2))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching="GET .*PhoneNumbers", times=2))
 
     assert twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new").sms_url == "https://new"
 
@@ -306,7 +306,7 @@ def test_a_stale_read_shows_what_was_before_the_last_write(double: TwilioDouble,
 
 def test_a_late_write_gets_no_answer_and_is_made_all_the_same(double: TwilioDouble, twilio: Twilio) -> None:
     sid = add_number(double, OURS, sms_url="https://old")
-    double.faults.plan(Planned(fault=Fault.LATE, matching="POST", seconds=0.05))
+    double.faults.plan(PlannedFault(fault=Fault.LATE, matching="POST", seconds=0.05))
 
     with pytest.raises(requests.ConnectionError):
         twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new")
@@ -317,7 +317,7 @@ def test_a_late_write_gets_no_answer_and_is_made_all_the_same(double: TwilioDoub
 
 def test_a_gateway_answers_with_a_page(double: TwilioDouble, twilio: Twilio) -> None:
     sid = add_number(double, OURS)
-    double.faults.plan(Planned(fault=Fault.PAGE, matching="POST", status=502))
+    double.faults.plan(PlannedFault(fault=Fault.PAGE, matching="POST", status=502))
 
     with pytest.raises(TwilioRestException) as raised:
         twilio.client.incoming_phone_numbers(sid).update(sms_url="https://new")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from b2bpilot.local.twilio.book import Filter
+from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.server import TwilioDouble
 from tests.twilio.double import TOKEN, add_application, add_number, add_service
 from tests.twilio.webhook import Given, Server, running_webhook
@@ -26,7 +26,7 @@ def webhook() -> Iterator[Server]:
 
 def alerts(double: TwilioDouble) -> list[tuple[str, str]]:
     """Return error codes and URLs, the first one first."""
-    found = double.book.all(Filter(kind="alert"))
+    found = double.book.all(ResourceFilter(kind="alert"))
     return [(each["error_code"], each["request_url"]) for each in reversed(found)]
 
 

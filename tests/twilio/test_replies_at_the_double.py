@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import ReplyNotSent
-from b2bpilot.local.twilio.book import Filter
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.book import ResourceFilter
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.pipeline.claim import Claim
 from b2bpilot.pipeline.database import DatabaseManager
@@ -90,7 +90,7 @@ def delivery() -> Delivery:
 
 
 def replies(double: TwilioDouble) -> list[str]:
-    found = double.book.all(Filter(kind="message", equal={"to_": SENDER}))
+    found = double.book.all(ResourceFilter(kind="message", equal={"to_": SENDER}))
     return [each["body"] for each in found]
 
 
@@ -128,7 +128,7 @@ def test_killed_at_any_step_and_taken_over_there_is_at_most_one_reply(
 def test_throttling_is_waited_for(
     double: TwilioDouble, database: Mortal, replier: TwilioReplier, delivery: Delivery
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST", status=429, code=20429, times=3))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST", status=429, code=20429, times=3))
 
     process(delivery, database=database, replier=replier, lease=LEASE_OVER)
 
@@ -139,7 +139,7 @@ def test_throttling_is_waited_for(
 def test_throttling_for_long_is_tried_again_by_the_next_attempt(
     double: TwilioDouble, database: Mortal, replier: TwilioReplier, delivery: Delivery
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST", status=429, code=20429, times=4))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST", status=429, code=20429, times=4))
 
     with pytest.raises(ReplyNotSent):
         process(delivery, database=database, replier=replier, lease=LEASE_OVER)
@@ -156,7 +156,7 @@ def test_what_twilio_will_never_send_is_recorded_and_final(
     if code == 21610:
         double.opt_out(SENDER)
     else:
-        double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST", status=400, code=21211))
+        double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST", status=400, code=21211))
 
     for _ in range(2):
         process(delivery, database=database, replier=replier, lease=LEASE_OVER)
@@ -171,7 +171,7 @@ def test_what_twilio_will_never_send_is_recorded_and_final(
 def test_an_answer_that_got_lost_is_marked_for_a_person_and_nothing_is_sent_again(
     double: TwilioDouble, database: Mortal, replier: TwilioReplier, *, delivery: Delivery, fault: Fault
 ) -> None:
-    double.faults.plan(Planned(fault=fault, matching="POST"))
+    double.faults.plan(PlannedFault(fault=fault, matching="POST"))
 
     for _ in range(2):
         process(delivery, database=database, replier=replier, lease=LEASE_OVER)
@@ -184,7 +184,7 @@ def test_an_answer_that_got_lost_is_marked_for_a_person_and_nothing_is_sent_agai
 def test_a_timeout_of_somebody_s_is_marked_for_a_person_and_nothing_is_sent_again(
     double: TwilioDouble, database: Mortal, replier: TwilioReplier, *, delivery: Delivery, status: int
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.PAGE, matching="POST", status=status))
+    double.faults.plan(PlannedFault(fault=Fault.PAGE, matching="POST", status=status))
 
     for _ in range(2):
         process(delivery, database=database, replier=replier, lease=LEASE_OVER)
@@ -203,7 +203,7 @@ def test_no_log_names_the_number_whatever_twilio_says(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST", status=404, code=20404))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST", status=404, code=20404))
 
     with pytest.raises(ReplyNotSent) as raised:
         process(delivery, database=database, replier=replier, lease=LEASE_OVER)

@@ -20,7 +20,7 @@ from b2bpilot.paths import why
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deploy.checkout import Checkout
-    from b2bpilot.ops.deploy.plan import Plan
+    from b2bpilot.ops.deploy.plan import DeployPlan
     from b2bpilot.ops.deploy.sam import Sam
 
 
@@ -93,7 +93,7 @@ def _given(checkout: Checkout, file: str | None) -> Mapping[str, str]:
     return given(text, parameters(checkout.template), origin="stdin" if file == "-" else file)
 
 
-def _deploy(pilot: Pilot, sam: Sam, found: Plan, *, builds: bool, asks: bool) -> None:
+def _deploy(pilot: Pilot, sam: Sam, found: DeployPlan, *, builds: bool, asks: bool) -> None:
     from b2bpilot.ops.deploy.left_queue import take_in
 
     if builds:

@@ -11,15 +11,15 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deploy.left_queue import LeftQueue
-    from b2bpilot.ops.deploy.plan import Plan
+    from b2bpilot.ops.deploy.plan import DeployPlan
 
 
-def described(plan: Plan) -> list[str]:
+def described(plan: DeployPlan) -> list[str]:
     """What is known before anything is changed."""
     return list(_described(plan))
 
 
-def _described(plan: Plan) -> Iterator[str]:
+def _described(plan: DeployPlan) -> Iterator[str]:
     who = plan.caller
     yield f"Deploy of version {__version__} as environment {plan.environment}"
     yield f"  account    {who.account}, {who.region}, as {who.arn}"
@@ -34,7 +34,7 @@ def _described(plan: Plan) -> Iterator[str]:
         yield from _left(plan.left)
 
 
-def _changed(plan: Plan) -> str:
+def _changed(plan: DeployPlan) -> str:
     before = plan.architecture_before
     return f", no longer for {before}" if before and before != plan.architecture else ""
 
@@ -46,7 +46,7 @@ def _left(left: LeftQueue) -> Iterator[str]:
     yield from (f"               {command}" for command in left.commands())
 
 
-def fields(plan: Plan) -> dict[str, object]:
+def fields(plan: DeployPlan) -> dict[str, object]:
     """The same for programs; no value of a parameter."""
     return {
         "environment": plan.environment,
@@ -60,7 +60,7 @@ def fields(plan: Plan) -> dict[str, object]:
     }
 
 
-def done(plan: Plan) -> Iterator[Words]:
+def done(plan: DeployPlan) -> Iterator[Words]:
     yield f"Deployed {plan.stack_name} for {plan.architecture}."
     if plan.left and plan.left.dead_letters:
         yield (

@@ -98,13 +98,13 @@ def _deployment(pilot: Pilot, *, with_twilio: bool) -> Deployment:
 
 def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
     from b2bpilot.cli.diagnose.diagnosis_view import fields, lines
-    from b2bpilot.ops.diagnose.diagnosis import Verdict
+    from b2bpilot.ops.diagnose.diagnosis import HypothesisState
 
     pilot.output.record({"diagnoses": [fields(one) for one in found]}, text=[])
     for place, one in enumerate(found):
         gap = [""] if place else []
         pilot.output.painted_lines([*gap, *lines(one, pilot.output)])
-    return any(one.count(Verdict.FOUND) for one in found)
+    return any(one.count(HypothesisState.FOUND) for one in found)
 
 
 def _cost(pilot: Pilot, *, is_first: bool) -> bool:

@@ -12,7 +12,7 @@ from b2bpilot.ops.cost.estimate import LEAST
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.cost.estimate import Estimate, Item
+    from b2bpilot.ops.cost.estimate import CostItem, Estimate
     from b2bpilot.ops.cost.loops import Loop
 
 HEADING, BAD, COMMAND, QUIET = "bold", "bold red", "cyan", "dim"
@@ -88,7 +88,7 @@ def _sums(found: Estimate, so_far: Decimal) -> dict[str, float | None]:
     return {"so_far": _money(so_far), "month": None if month is None else _money(month)}
 
 
-def _line(item: Item) -> Line:
+def _line(item: CostItem) -> Line:
     if item.quantity is None:
         return Line(f"  {item.name:<{NAME}}{'no data':>{QUANTITY}}")
     unit = singular(item.unit) if item.quantity == 1 else item.unit
@@ -117,7 +117,7 @@ def _dollars(value: Decimal) -> str:
     return f"under ${CENT}" if 0 < value < CENT else f"${value:,.2f}"
 
 
-def _item(item: Item) -> dict[str, object]:
+def _item(item: CostItem) -> dict[str, object]:
     return {
         "name": item.name,
         "quantity": item.quantity,

@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from b2bpilot.advice import our_command
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text import plain
-from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, Verdict
+from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, HypothesisState
 from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.report import anchor, said
 
-MARKS = {Verdict.FOUND: "FOUND", Verdict.RULED_OUT: "ruled out", Verdict.UNKNOWN: "unknown"}
-STYLES = {Verdict.FOUND: "bold red", Verdict.RULED_OUT: "green", Verdict.UNKNOWN: "yellow"}
+MARKS = {
+    HypothesisState.FOUND: "FOUND",
+    HypothesisState.RULED_OUT: "ruled out",
+    HypothesisState.UNKNOWN: "unknown",
+}
+STYLES = {
+    HypothesisState.FOUND: "bold red",
+    HypothesisState.RULED_OUT: "green",
+    HypothesisState.UNKNOWN: "yellow",
+}
 INDENT = " " * 13
 NARROWEST = 24
 NEXT = {
@@ -30,18 +38,20 @@ def lines(found: Diagnosis, output: Output) -> Iterator[str]:
     causes = {
         one.check.code
         for branch in found.branches
-        if branch.verdict is Verdict.FOUND
+        if branch.state is HypothesisState.FOUND
         for one in branch.results
     }
     for branch in found.branches:
         first, *rest = _wrapped(branch.hypothesis.text, output, INDENT)
-        mark = output.painted(f"  {MARKS[branch.verdict]:<10} ", STYLES[branch.verdict])
+        mark = output.painted(f"  {MARKS[branch.state]:<10} ", STYLES[branch.state])
         yield f"{mark}{first.removeprefix(INDENT)}"
         yield from rest
-        if branch.verdict is not Verdict.RULED_OUT:
+        if branch.state is not HypothesisState.RULED_OUT:
             for result in branch.results:
                 yield from _of_result(
-                    result, output, is_told=branch.verdict is Verdict.UNKNOWN and result.check.code in causes
+                    result,
+                    output,
+                    is_told=branch.state is HypothesisState.UNKNOWN and result.check.code in causes,
                 )
     text, command = NEXT[found.symptom]
     yield from _wrapped(f"{_summary(found)} {text}", output, "")
@@ -52,16 +62,16 @@ def fields(found: Diagnosis) -> dict[str, object]:
     return {
         "symptom": found.symptom.value,
         "hypotheses": [_branch_fields(branch) for branch in found.branches],
-        "found": found.count(Verdict.FOUND),
-        "ruled_out": found.count(Verdict.RULED_OUT),
-        "unknown": found.count(Verdict.UNKNOWN),
+        "found": found.count(HypothesisState.FOUND),
+        "ruled_out": found.count(HypothesisState.RULED_OUT),
+        "unknown": found.count(HypothesisState.UNKNOWN),
     }
 
 
 def _branch_fields(branch: Branch) -> dict[str, object]:
     return {
         "hypothesis": branch.hypothesis.text,
-        "verdict": branch.verdict.value,
+        "verdict": branch.state.value,
         "evidence": [
             {
                 "code": one.check.code,
@@ -77,14 +87,14 @@ def _branch_fields(branch: Branch) -> dict[str, object]:
 
 
 def _summary(found: Diagnosis) -> str:
-    causes, open_ = found.count(Verdict.FOUND), found.count(Verdict.UNKNOWN)
+    causes, open_ = found.count(HypothesisState.FOUND), found.count(HypothesisState.UNKNOWN)
     told = {0: "Nothing was found that explains it", 1: "1 cause was found"}.get(
         causes, f"{causes} causes were found"
     )
     return f"{told}; {open_} could not be judged." if open_ else f"{told}."
 
 
-def _of_result(result: Result, output: Output, *, is_told: bool) -> Iterator[str]:
+def _of_result(result: CheckResult, output: Output, *, is_told: bool) -> Iterator[str]:
     """What is told as a cause has its reason and its command there."""
     if is_told:
         yield from _wrapped(f"not known until this is so: {result.check.statement}", output, INDENT)

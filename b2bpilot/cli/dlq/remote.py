@@ -42,7 +42,7 @@ def redrive_inside_aws(
     from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
     from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, redriving, require_off
-    from b2bpilot.pipeline.remote_run import Evidence
+    from b2bpilot.pipeline.remote_run import SubscriberEvidence
 
     if not selection.is_everything:
         raise UsageError(
@@ -65,7 +65,7 @@ def redrive_inside_aws(
         return
     pilot.confirmation(yes=yes).ask([""], "Go on?")
     parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}
-    evidence = Evidence(
+    evidence = SubscriberEvidence(
         own=backlog.own,
         gone=backlog.gone,
         adopted=adopted,

@@ -40,27 +40,27 @@ def inspect(
     Example: b2bpilot inspect -e prod SM00000000000000000000000000000001
     """
     from b2bpilot.cli.inspect import inspection
-    from b2bpilot.ops.inspect.context import Surroundings
-    from b2bpilot.ops.inspect.identity import clue
+    from b2bpilot.ops.inspect.context import InspectContext
+    from b2bpilot.ops.inspect.identity import parse_identifier
     from b2bpilot.ops.inspect.inspection import Inspection
     from b2bpilot.ops.inspect.inspection import inspect as operation
 
     pilot = pilot_of(ctx)
-    wanted = clue(id_)
+    wanted = parse_identifier(id_)
     if since:
         parse_since(since, "--since", now=pilot.machine())
     _require_somebody_to_ask(pilot)
     with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
         sources = _sources(pilot)
         now = pilot.clock.now()
-        around = Surroundings(
+        context = InspectContext(
             environment=pilot.settings.environment,
             table=pilot.table,
             sources=sources,
             since=parse_since(since, "--since", now=now) if since else None,
             now=now,
         )
-        found = operation(wanted, around)
+        found = operation(wanted, context)
     if isinstance(found, Inspection):
         inspection.show(pilot.output, found, reveal=reveal)
     else:

@@ -15,10 +15,10 @@ from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.inspect.attempts import Attempt
-    from b2bpilot.ops.inspect.identity import Clue
+    from b2bpilot.ops.inspect.attempts import ProcessorRun
+    from b2bpilot.ops.inspect.identity import Identifier
     from b2bpilot.ops.inspect.inspection import Inspection, Several
-    from b2bpilot.ops.inspect.source import Asked
+    from b2bpilot.ops.inspect.source import AskedSource
 
 SOURCE_WIDTH = 9
 
@@ -53,8 +53,8 @@ def show_several(output: Output, found: Several, *, reveal: bool, now: datetime)
     )
 
 
-def shown_id(clue: Clue) -> str:
-    return clue.text if clue.message_id else mask_number(clue.text)
+def shown_id(identifier: Identifier) -> str:
+    return identifier.text if identifier.message_id else mask_number(identifier.text)
 
 
 def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
@@ -63,7 +63,7 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
     return {
         "message_id": found.message_id,
         "found_as": found.found_as,
-        "verdict": diagnosis.verdict.value,
+        "verdict": diagnosis.outcome.value,
         "explanation": _text(diagnosis.explanation, reveal=reveal),
         "timeline": [
             {"at": format_time(moment.at), "source": moment.source, "what": _text(moment.what, reveal=reveal)}
@@ -106,7 +106,7 @@ def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:
         yield "MessageSid", row.message_sid
     if row and (about := _about(found, reveal=reveal)):
         yield "about", about
-    yield "verdict", f"{diagnosis.verdict}: {_text(diagnosis.explanation, reveal=reveal)}"
+    yield "verdict", f"{diagnosis.outcome}: {_text(diagnosis.explanation, reveal=reveal)}"
 
 
 def _about(found: Inspection, *, reveal: bool) -> str:
@@ -135,7 +135,7 @@ def _foot(found: Inspection) -> Iterator[tuple[str, Words]]:
     yield from _listed("next", found.diagnosis.next_steps or ["nothing to do"])
 
 
-def _named(asked: Asked) -> str:
+def _named(asked: AskedSource) -> str:
     return f"{asked.name} ({asked.answer.note})" if asked.answer.note else asked.name
 
 
@@ -144,7 +144,7 @@ def _listed(name: str, values: Sequence[Words]) -> Iterator[tuple[str, Words]]:
         yield "" if place else name, value
 
 
-def _attempt(attempt: Attempt) -> dict[str, object]:
+def _attempt(attempt: ProcessorRun) -> dict[str, object]:
     return {
         "began_at": format_time(attempt.began_at),
         "request_id": attempt.request_id,

@@ -17,7 +17,7 @@ from b2bpilot.pipeline.waiting import pause
 if TYPE_CHECKING:
     from b2bpilot.ops.logs.entry import LogEntry
     from b2bpilot.ops.logs.reading import Follower
-    from b2bpilot.ops.logs.selection import Selection
+    from b2bpilot.ops.logs.selection import LogSelection
 
 POLL_SECONDS = 2.0
 """Four functions every two seconds stay below the account's FilterLogEvents calls a second."""
@@ -96,18 +96,18 @@ def _period(since: str, until: str | None, *, now: datetime) -> tuple[datetime, 
 
 def _selection(
     *, message_id: str | None, request_id: str | None, level: str | None, filters: list[str]
-) -> Selection:
+) -> LogSelection:
     from b2bpilot.ops.inspect import identify
     from b2bpilot.ops.logs import selection
-    from b2bpilot.ops.logs.entry import Level
+    from b2bpilot.ops.logs.entry import LogLevel
 
     if level is not None and level.lower() not in LEVELS:
         raise UsageError(f"--level: {level!r} is no level", hint=f"one of {', '.join(LEVELS)}")
     ids = [identify(message_id)] if message_id else []
     ids += [selection.request_id(request_id)] if request_id else []
-    return selection.Selection(
+    return selection.LogSelection(
         ids=ids,
-        level=Level[level.upper()] if level else None,
+        level=LogLevel[level.upper()] if level else None,
         terms=[selection.term(text) for text in filters],
     )
 

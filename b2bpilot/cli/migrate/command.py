@@ -17,7 +17,7 @@ from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Author, Survey
+    from b2bpilot.ops.migrations import Author, Preflight
 
 FOUND_SOMETHING = 3
 
@@ -140,7 +140,7 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
         )
 
 
-def _survey(pilot: Pilot) -> Survey:
+def _survey(pilot: Pilot) -> Preflight:
     """Counting the message_ids of a large table takes a while."""
     from b2bpilot.ops import migrations
 

@@ -11,7 +11,15 @@ from b2bpilot.cli.output import Row
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Finding, Fitness, Migration, Outcome, Plan, Step, Survey
+    from b2bpilot.ops.migrations import (
+        Fitness,
+        FitnessFinding,
+        Migration,
+        MigrationOutcome,
+        MigrationPlan,
+        MigrationStep,
+        Preflight,
+    )
 
 NONE = "-"
 CHECKSUM_LENGTH = 8
@@ -48,25 +56,25 @@ def row(migration: Migration) -> Row:
     )
 
 
-def remarks(plan: Plan) -> Iterator[Words]:
+def remarks(plan: MigrationPlan) -> Iterator[Words]:
     """What --status says below the table."""
-    from b2bpilot.ops.migrations import State
+    from b2bpilot.ops.migrations import MigrationState
 
     for migration in plan.migrations:
         entry = migration.entry
         match migration.state:
-            case State.INTERRUPTED if entry and not plan.migrator:
+            case MigrationState.INTERRUPTED if entry and not plan.migrator:
                 yield (
                     f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not end; "
                     + our_command("migrate")
                     + " goes on with it."
                 )
-            case State.DAMAGED:
+            case MigrationState.DAMAGED:
                 steps = "; ".join(_title(step) for step in migration.steps)
                 yield f"{migration.name} is recorded, but part of it is gone or invalid: {steps}."
-            case State.DRIFT:
+            case MigrationState.DRIFT:
                 yield f"{migration.name} has changed since it was recorded."
-            case State.UNKNOWN:
+            case MigrationState.UNKNOWN:
                 yield f"{migration.name} is recorded, but this version has no such file."
             case _:
                 pass
@@ -97,7 +105,7 @@ def fitness_fields(fitness: Fitness) -> dict[str, object]:
     }
 
 
-def described(survey: Survey, target: str) -> Iterator[str]:
+def described(survey: Preflight, target: str) -> Iterator[str]:
     """What is known before anything is run."""
     plan, server = survey.plan, survey.server
     yield f"Database: {target} (PostgreSQL {server.version}, role {server.role})"
@@ -119,13 +127,13 @@ def described(survey: Survey, target: str) -> Iterator[str]:
         yield "Nothing is pending."
 
 
-def question(plan: Plan, target: str) -> str:
+def question(plan: MigrationPlan, target: str) -> str:
     if not plan.pending:
         return f"Record {_count(len(plan.to_record))} in {target}?"
     return f"Apply {_count(len(plan.pending))} to {target}?"
 
 
-def fields(survey: Survey) -> dict[str, object]:
+def fields(survey: Preflight) -> dict[str, object]:
     """The same for programs."""
     server, count = survey.server, survey.count
     return {
@@ -159,7 +167,7 @@ def fields(survey: Survey) -> dict[str, object]:
     }
 
 
-def outcome_fields(outcome: Outcome) -> dict[str, object]:
+def outcome_fields(outcome: MigrationOutcome) -> dict[str, object]:
     return {
         "applied": outcome.applied,
         "adopted": outcome.adopted,
@@ -169,7 +177,7 @@ def outcome_fields(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def outcome_text(outcome: Outcome, plan: Plan, target: str) -> Iterator[str]:
+def outcome_text(outcome: MigrationOutcome, plan: MigrationPlan, target: str) -> Iterator[str]:
     seconds = outcome.duration.total_seconds()
     if outcome.applied:
         yield f"Applied {_count(len(outcome.applied))} to {target} in {seconds:.1f} s:"
@@ -185,11 +193,11 @@ def outcome_text(outcome: Outcome, plan: Plan, target: str) -> Iterator[str]:
     yield from told(outcome.fitness)
 
 
-def _finding_fields(finding: Finding) -> dict[str, str]:
+def _finding_fields(finding: FitnessFinding) -> dict[str, str]:
     return {"topic": finding.topic.value, "text": finding.text, "remedy": finding.remedy}
 
 
-def _described_step(step: Step, survey: Survey) -> Iterator[str]:
+def _described_step(step: MigrationStep, survey: Preflight) -> Iterator[str]:
     from b2bpilot.ops.migrations import effect_of
     from b2bpilot.ops.migrations.schema import Presence
 
@@ -204,7 +212,7 @@ def _described_step(step: Step, survey: Survey) -> Iterator[str]:
         yield f"    message_id: NULL in {count.nulls:,} of {many(count.rows, 'row')}, no duplicates among the others"
 
 
-def _step_fields(step: Step, *, table_is_new: bool) -> dict[str, object]:
+def _step_fields(step: MigrationStep, *, table_is_new: bool) -> dict[str, object]:
     from b2bpilot.ops.migrations import effect_of
 
     effect = effect_of(step.statement, table_is_new=table_is_new)
@@ -219,17 +227,17 @@ def _step_fields(step: Step, *, table_is_new: bool) -> dict[str, object]:
     }
 
 
-def _title(step: Step) -> str:
+def _title(step: MigrationStep) -> str:
     from b2bpilot.ops.migrations import title
 
     return title(step.statement)
 
 
-def _is_unique(step: Step) -> bool:
+def _is_unique(step: MigrationStep) -> bool:
     return bool(getattr(step.statement.makes, "unique", False))
 
 
-def _table(survey: Survey) -> str:
+def _table(survey: Preflight) -> str:
     from b2bpilot.ops.migrations.schema import TABLE
 
     server = survey.server
@@ -251,16 +259,21 @@ def _size(size: int) -> str:
 
 
 def _state(migration: Migration) -> str:
-    from b2bpilot.ops.migrations import State
+    from b2bpilot.ops.migrations import MigrationState
 
     match migration.state:
-        case State.ADOPTED:
+        case MigrationState.ADOPTED:
             return "adopted (by hand)"
-        case State.DRIFT:
+        case MigrationState.DRIFT:
             return "drift"
-        case State.UNKNOWN:
+        case MigrationState.UNKNOWN:
             return "no such file"
-        case State.APPLIED | State.PENDING | State.INTERRUPTED | State.DAMAGED:
+        case (
+            MigrationState.APPLIED
+            | MigrationState.PENDING
+            | MigrationState.INTERRUPTED
+            | MigrationState.DAMAGED
+        ):
             return migration.state.value
         case _:
             assert_never(migration.state)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Traffic
     from b2bpilot.ops.status.unpublished import Unpublished
-    from b2bpilot.pipeline.summary import Latency, TableSummary
+    from b2bpilot.pipeline.summary import StoredLatency, TableSummary
 
 
 def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
-    from b2bpilot.ops.subscriptions.verdict import is_processor_s
+    from b2bpilot.ops.subscriptions.health import is_processor_s
 
     stack = reading.environment.stack
     return {
@@ -128,7 +128,7 @@ def _rows(rows: TableSummary) -> dict[str, object]:
     }
 
 
-def _latency(latency: Latency | None) -> dict[str, object] | None:
+def _latency(latency: StoredLatency | None) -> dict[str, object] | None:
     if latency is None:
         return None
     return {"messages": latency.rows, "p50": latency.p50_ms, "p95": latency.p95_ms}

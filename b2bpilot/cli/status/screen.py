@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.status.finding import Finding, Seen
     from b2bpilot.ops.status.reading import Reading
     from b2bpilot.ops.status.traffic import Count, Traffic
-    from b2bpilot.pipeline.summary import Latency, TableSummary
+    from b2bpilot.pipeline.summary import StoredLatency, TableSummary
 
 T = TypeVar("T")
 
@@ -144,7 +144,7 @@ def _latency(reading: Reading) -> str:
     return "nothing was stored lately"
 
 
-def _percentiles(latency: Latency, of: str) -> str:
+def _percentiles(latency: StoredLatency, of: str) -> str:
     p50, p95 = _milliseconds(latency.p50_ms), _milliseconds(latency.p95_ms)
     return f"p50 {p50}, p95 {p95} ({latency.rows:,} {of if latency.rows == 1 else of + 's'})"
 

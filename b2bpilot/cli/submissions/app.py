@@ -124,7 +124,7 @@ def stuck(
     """
     from b2bpilot.cli.submissions import stuck_view
     from b2bpilot.ops import submissions as operation
-    from b2bpilot.ops.submissions import Problem
+    from b2bpilot.ops.submissions import AttentionReason
 
     pilot = pilot_of(ctx)
     wanted = _limit(limit, all_=all_)
@@ -138,7 +138,7 @@ def stuck(
     view.tell(pilot.output)
     if count == wanted:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
-    if exit_code and view.problems.keys() - {Problem.RETRY_POSSIBLE}:
+    if exit_code and view.problems.keys() - {AttentionReason.RETRY_POSSIBLE}:
         raise typer.Exit(FOUND)
 
 

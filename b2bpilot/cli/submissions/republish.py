@@ -21,7 +21,7 @@ from b2bpilot.errors import UsageError
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.republish.plan import Plan
+    from b2bpilot.ops.republish.plan import RepublishPlan
     from b2bpilot.ops.republish.run import Republication, Republished
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
@@ -139,7 +139,7 @@ def _rows(
     yield from (row for row in every if discarded or row.discarded_by is None)
 
 
-def _show_plan(pilot: Pilot, found: Plan, table: AskedTable, *, dry_run: bool) -> None:
+def _show_plan(pilot: Pilot, found: RepublishPlan, table: AskedTable, *, dry_run: bool) -> None:
     document = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
@@ -159,7 +159,7 @@ def _show_plan(pilot: Pilot, found: Plan, table: AskedTable, *, dry_run: bool) -
         pilot.output.notice(line)
 
 
-def _told(pilot: Pilot, found: Plan, table: AskedTable) -> Iterator[str]:
+def _told(pilot: Pilot, found: RepublishPlan, table: AskedTable) -> Iterator[str]:
     for one in found.left[:SHOWN]:
         yield f"Left alone: {one.message_id or f'row {one.row.id}'}: {one.why}"
     if len(found.left) > SHOWN:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import our_command
 from b2bpilot.cli.output import Output, Row
 from b2bpilot.cli.submissions import submission
-from b2bpilot.ops.submissions import ADVICE, Problem, possible_run, problem_of
+from b2bpilot.ops.submissions import ADVICE, AttentionReason, possible_run, problem_of
 from b2bpilot.pipeline.message import format_time
 from b2bpilot.pipeline.models import UserSubmission
 
@@ -23,7 +23,7 @@ class StuckView:
     """Rows as they come. `facts` is asked once, with the first row: a look at the queue takes seconds."""
 
     def __init__(self, *, facts: Callable[[], RetryFacts], reveal: bool) -> None:
-        self.problems: Counter[Problem] = Counter()
+        self.problems: Counter[AttentionReason] = Counter()
         self._ask, self._reveal = facts, reveal
 
     @cached_property
@@ -33,7 +33,7 @@ class StuckView:
     def row(self, row: UserSubmission, *, now: datetime) -> Row:
         problem = problem_of(row, now=now, facts=self.facts)
         self.problems[problem] += 1
-        due = possible_run(row, self.facts) if problem is Problem.RETRY_POSSIBLE else None
+        due = possible_run(row, self.facts) if problem is AttentionReason.RETRY_POSSIBLE else None
         told = {
             "problem": problem.value,
             "advice": ADVICE[problem],
@@ -56,7 +56,11 @@ class StuckView:
         output.notice(our_command("inspect", "MESSAGE_ID") + " tells the whole story of one")
 
     def _tell_unknown(self, output: Output) -> None:
-        if not self.problems.keys() & {Problem.FAILED, Problem.RETRY_POSSIBLE, Problem.STUCK}:
+        if not self.problems.keys() & {
+            AttentionReason.FAILED,
+            AttentionReason.RETRY_POSSIBLE,
+            AttentionReason.STUCK,
+        }:
             return
         if self.facts.unseen:
             output.notice(f"Whether there are dead letters of these is not known: {self.facts.unseen}")

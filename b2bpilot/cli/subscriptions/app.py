@@ -18,8 +18,8 @@ from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.message import Priority, Source
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.subscriptions.survey import Survey
-    from b2bpilot.ops.subscriptions.trial import Trial
+    from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
+    from b2bpilot.ops.subscriptions.topic_report import TopicReport
     from b2bpilot.pipeline.message import PilotMessage
 
 UNHEALTHY = 1
@@ -45,10 +45,10 @@ def list_(ctx: typer.Context) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from b2bpilot.ops.subscriptions.survey import survey
+    from b2bpilot.ops.subscriptions.topic_report import report_on_topic
 
     pilot = pilot_of(ctx)
-    found = survey(pilot.environment, now=pilot.now())
+    found = report_on_topic(pilot.environment, now=pilot.now())
     access = pilot.environment.access
     pilot.output.rows("subscriptions", (subscription.row(one, access) for one in found.reports))
     pilot.output.record({"topic_24h": found.counts}, text=subscription.counts(found))
@@ -57,7 +57,7 @@ def list_(ctx: typer.Context) -> None:
         raise typer.Exit(UNHEALTHY)
 
 
-def _explain(pilot: Pilot, found: Survey) -> None:
+def _explain(pilot: Pilot, found: TopicReport) -> None:
     for report in found.reports:
         for line in subscription.reasons(report, pilot.environment.access):
             pilot.output.notice(line)
@@ -104,8 +104,8 @@ def try_message(
     """
     from b2bpilot.aws.subscriptions import subscriptions
     from b2bpilot.ops.parameters import parse_parameter
-    from b2bpilot.ops.subscriptions import trial
-    from b2bpilot.ops.subscriptions.survey import TIMEOUTS
+    from b2bpilot.ops.subscriptions import evaluation
+    from b2bpilot.ops.subscriptions.topic_report import TIMEOUTS
 
     pilot = pilot_of(ctx)
     if file is not None and (
@@ -113,9 +113,9 @@ def try_message(
     ):
         raise UsageError("--file says all about the message but its attributes", hint="leave out the others")
     message: PilotMessage = (
-        trial.from_text(_read(file))
+        evaluation.from_text(_read(file))
         if file is not None
-        else trial.composed(
+        else evaluation.composed(
             dict(parse_parameter(text) for text in param or []),
             source=source,
             test=is_test,
@@ -123,19 +123,21 @@ def try_message(
             now=pilot.now(),
         )
     )
-    encoded = trial.encoded(message, dict(_pair(text) for text in attribute or []))
+    encoded = evaluation.encoded(message, dict(_pair(text) for text in attribute or []))
     found = subscriptions(pilot.environment.access, pilot.environment.stack.topic_arn, timeouts=TIMEOUTS)
-    _show(pilot, trial.tried(found, encoded), reveal=reveal)
+    _show(pilot, evaluation.evaluate_all(found, encoded), reveal=reveal)
 
 
-def _show(pilot: Pilot, trials: list[Trial], *, reveal: bool) -> None:
-    pilot.output.rows("subscriptions", (subscription.trial_row(one, reveal=reveal) for one in trials))
-    reached = sum(one.delivers is True for one in trials)
-    unknown = sum(one.delivers is None for one in trials)
+def _show(pilot: Pilot, evaluations: list[SubscriptionEvaluation], *, reveal: bool) -> None:
+    pilot.output.rows(
+        "subscriptions", (subscription.evaluation_row(one, reveal=reveal) for one in evaluations)
+    )
+    reached = sum(one.delivers is True for one in evaluations)
+    unknown = sum(one.delivers is None for one in evaluations)
     doubt = f"; of {unknown} it cannot be told" if unknown else ""
-    changed = " A filter policy that was just changed takes up to 15 minutes to work." if trials else ""
+    changed = " A filter policy that was just changed takes up to 15 minutes to work." if evaluations else ""
     pilot.output.notice(
-        f"The message would reach {reached} of {len(trials)} subscription{'s'[: len(trials) != 1]}{doubt}.{changed}"
+        f"The message would reach {reached} of {len(evaluations)} subscription{'s'[: len(evaluations) != 1]}{doubt}.{changed}"
     )
 
 

@@ -13,16 +13,16 @@ from b2bpilot.cli.text.privacy import mask_number, mask_numbers
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
     from b2bpilot.aws.subscriptions import Subscription
-    from b2bpilot.ops.subscriptions.survey import Survey
-    from b2bpilot.ops.subscriptions.trial import Trial
-    from b2bpilot.ops.subscriptions.verdict import Reason, Report
+    from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
+    from b2bpilot.ops.subscriptions.health import Reason, SubscriptionReport
+    from b2bpilot.ops.subscriptions.topic_report import TopicReport
 
 NONE, UNKNOWN = "none", "unknown"
 PEOPLE = frozenset({"sms", "email", "email-json"})
 """Protocols whose endpoint is a person's number or address."""
 
 
-def row(report: Report, access: AwsAccess) -> Row:
+def row(report: SubscriptionReport, access: AwsAccess) -> Row:
     found = report.subscription
     return Row(
         fields=_identity(found)
@@ -51,7 +51,7 @@ def row(report: Report, access: AwsAccess) -> Row:
     )
 
 
-def reasons(report: Report, access: AwsAccess) -> Iterator[Words]:
+def reasons(report: SubscriptionReport, access: AwsAccess) -> Iterator[Words]:
     """Return what speaks against a subscription, each with the command that fixes it."""
     for one in (*report.problems, *report.doubts, *report.remarks):
         yield f"{name(report.subscription)}: {one.text}"
@@ -59,39 +59,39 @@ def reasons(report: Report, access: AwsAccess) -> Iterator[Words]:
             yield "  " + runnable(one.command, access)
 
 
-def counts(survey: Survey) -> list[str]:
+def counts(topic_report: TopicReport) -> list[str]:
     """Return what SNS counted. It counts per topic, so nothing is said of a single subscription."""
-    if survey.counts is None:
-        return [f"SNS's counts of the last 24 hours are unknown: {survey.counts_error}"]
-    parts = [f"{label.replace('_', ' ')} {count:,}" for label, count in survey.counts.items()]
+    if topic_report.counts is None:
+        return [f"SNS's counts of the last 24 hours are unknown: {topic_report.counts_error}"]
+    parts = [f"{label.replace('_', ' ')} {count:,}" for label, count in topic_report.counts.items()]
     return [f"The whole topic in 24 hours: {', '.join(parts)}"]
 
 
-def trial_row(trial: Trial, *, reveal: bool) -> Row:
-    evaluation = trial.evaluation
+def evaluation_row(evaluated: SubscriptionEvaluation, *, reveal: bool) -> Row:
+    evaluation = evaluated.evaluation
     keys = [
         {"key": key.key, "found": _shown(key.found, reveal=reveal), "wanted": key.wanted}
         for key in evaluation.keys
     ]
     return Row(
-        fields=_identity(trial.subscription)
+        fields=_identity(evaluated.subscription)
         | {
-            "delivers": trial.delivers,
-            "filter_policy_scope": trial.subscription.filter_policy_scope,
+            "delivers": evaluated.delivers,
+            "filter_policy_scope": evaluated.subscription.filter_policy_scope,
             "keys": keys,
             "problem": evaluation.problem,
         },
         columns={
-            "delivers": _word(trial.delivers),
-            "endpoint": name(trial.subscription),
-            "why": why(trial, reveal=reveal),
+            "delivers": _word(evaluated.delivers),
+            "endpoint": name(evaluated.subscription),
+            "why": why(evaluated, reveal=reveal),
         },
     )
 
 
-def why(trial: Trial, *, reveal: bool) -> str:
+def why(evaluated: SubscriptionEvaluation, *, reveal: bool) -> str:
     """Return what decided: each key that rejects, or that cannot be told."""
-    found, evaluation = trial.subscription, trial.evaluation
+    found, evaluation = evaluated.subscription, evaluated.evaluation
     if found.confirmed is False:
         return "it is not confirmed"
     if found.attributes_error is not None:
@@ -149,7 +149,7 @@ def _policy(found: Subscription, policy: str | None) -> str:
 
 
 def _confirmed(found: Subscription) -> str:
-    from b2bpilot.ops.subscriptions.verdict import confirms_itself
+    from b2bpilot.ops.subscriptions.health import confirms_itself
 
     return "not needed" if found.confirmed is None and confirms_itself(found) else _word(found.confirmed)
 

@@ -19,7 +19,7 @@ from b2bpilot.twilio.webhook_setting import ProbeKind
 
 if TYPE_CHECKING:
     from b2bpilot.ops.cutover.change import Change, Chosen
-    from b2bpilot.ops.cutover.route import Route
+    from b2bpilot.ops.cutover.route import NumberRoute
     from b2bpilot.twilio.rest import Twilio, TwilioAccess
 
 STACK = "stack"
@@ -202,7 +202,7 @@ def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_i
     require_delivery(found, url, run_id)
 
 
-def _show_routes(pilot: Pilot, found: Sequence[Route], *, url: str, reveal: bool) -> None:
+def _show_routes(pilot: Pilot, found: Sequence[NumberRoute], *, url: str, reveal: bool) -> None:
     """In a table the first ones; the dangers of all are for programs."""
     from b2bpilot.ops.cutover.route import dangers
 

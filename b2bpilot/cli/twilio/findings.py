@@ -17,25 +17,25 @@ from b2bpilot.pipeline.message import format_time
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod, ComparisonResult, MessageFinding
     from b2bpilot.ops.reconcile.notes import Notes
-    from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 
 SHOWN = 20
 """So many of each kind are in a table."""
 
 
-def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
-    from b2bpilot.ops.reconcile.verdict import Verdict
+def show_counts(pilot: Pilot, notes: Notes, period: ComparisonPeriod) -> None:
+    from b2bpilot.ops.reconcile.message_finding import ComparisonResult
 
     counts = notes.counts()
-    period = {"since": format_time(limits.since), "until": format_time(limits.until)}
-    fields = {verdict.name.lower(): counts[verdict] for verdict in Verdict}
-    stored = counts[Verdict.STORED] + counts[Verdict.LATE]
+    bounds = {"since": format_time(period.since), "until": format_time(period.until)}
+    fields = {result.name.lower(): counts[result] for result in ComparisonResult}
+    stored = counts[ComparisonResult.STORED] + counts[ComparisonResult.LATE]
     text: list[Words] = [
         str(pilot.environment),
-        f"messages since {period['since']}",
-        f"{stored:,} stored, {counts[Verdict.LATE]:,} of them later than {limits.late_after.total_seconds():g} s",
-        *(f"{counts[verdict]:,} " + what for verdict, what in _kinds(limits) if counts[verdict]),
+        f"messages since {bounds['since']}",
+        f"{stored:,} stored, {counts[ComparisonResult.LATE]:,} of them later than {period.late_after.total_seconds():g} s",
+        *(f"{counts[result]:,} " + what for result, what in _kinds(period) if counts[result]),
         *(
             f"dead letters that are not counted, of {owner}: {count:,}"
             for owner, count in notes.other_dead_letters.items()
@@ -52,43 +52,49 @@ def show_counts(pilot: Pilot, notes: Notes, limits: Limits) -> None:
         "alerts_not_followed": notes.alerts_not_followed,
     }
     more = {"doubts": list(notes.doubts), "other_dead_letters": others, "twilio_list": listed}
-    pilot.output.record({"reconciled": {**period, **fields, **more}}, text=text)
+    pilot.output.record({"reconciled": {**bounds, **fields, **more}}, text=text)
     if not notes.listed:
         compared = "" if notes.asked_by_sid else ": nothing was compared"
         pilot.output.notice(f"Twilio's list has no inbound message of this time{compared}.")
 
 
-def _kinds(limits: Limits) -> list[tuple[Verdict, Words]]:
+def _kinds(period: ComparisonPeriod) -> list[tuple[ComparisonResult, Words]]:
     """What the messages of each kind are, after their count, in the order in which they are told."""
-    from b2bpilot.ops.reconcile.verdict import Verdict
+    from b2bpilot.ops.reconcile.message_finding import ComparisonResult
 
     return [
-        (Verdict.MISSING, "missing: Twilio has them, the table does not"),
+        (ComparisonResult.MISSING, "missing: Twilio has them, the table does not"),
         (
-            Verdict.LOST_AT_TWILIO,
+            ComparisonResult.LOST_AT_TWILIO,
             "lost: redacted at Twilio, or they may be, and the table does not have them",
         ),
-        (Verdict.ID_TAKEN, "not stored, and not to be published: a test's row has their id"),
-        (Verdict.DEAD_LETTER, "in the dead-letter queue: " + our_command("dlq", "redrive")),
-        (Verdict.FAILED, "failed: they have a row that says why"),
-        (Verdict.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
+        (ComparisonResult.ID_TAKEN, "not stored, and not to be published: a test's row has their id"),
+        (ComparisonResult.DEAD_LETTER, "in the dead-letter queue: " + our_command("dlq", "redrive")),
+        (ComparisonResult.FAILED, "failed: they have a row that says why"),
+        (ComparisonResult.UNFINISHED, "unfinished: a run works on them, or the stale processor will"),
         (
-            Verdict.NOT_LISTED,
+            ComparisonResult.NOT_LISTED,
             "have a row, and are not in Twilio's list: whether Twilio has them is not known",
         ),
         (
-            Verdict.UNKNOWN_TO_TWILIO,
+            ComparisonResult.UNKNOWN_TO_TWILIO,
             "have a row, and are not in Twilio's list: asked for by SID, the account does not have them",
         ),
-        (Verdict.OTHER_ACCOUNT, "have a row that names another Twilio account, which was not asked"),
-        (Verdict.UNDATED, "not stored, and without a date at Twilio: not judged, never published"),
-        (Verdict.ROUTE_UNKNOWN, "not stored, and whether they were to come here is not known"),
+        (ComparisonResult.OTHER_ACCOUNT, "have a row that names another Twilio account, which was not asked"),
+        (ComparisonResult.UNDATED, "not stored, and without a date at Twilio: not judged, never published"),
+        (ComparisonResult.ROUTE_UNKNOWN, "not stored, and whether they were to come here is not known"),
         (
-            Verdict.NOT_ROUTED_HERE,
+            ComparisonResult.NOT_ROUTED_HERE,
             "to numbers that do not deliver here: not counted as missing, never published",
         ),
-        (Verdict.STATUS_CALLBACK, "rows are status callbacks, which an earlier version stored as messages"),
-        (Verdict.FRESH, f"too fresh to be judged (younger than {limits.fresh_for.total_seconds():g} s)"),
+        (
+            ComparisonResult.STATUS_CALLBACK,
+            "rows are status callbacks, which an earlier version stored as messages",
+        ),
+        (
+            ComparisonResult.FRESH,
+            f"too fresh to be judged (younger than {period.fresh_for.total_seconds():g} s)",
+        ),
     ]
 
 
@@ -118,8 +124,8 @@ def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
     is_table = pilot.output.format is Format.TABLE
     findings = (
         each
-        for verdict in SHOWN_VERDICTS
-        for each in islice(notes.findings(verdict), SHOWN if is_table else None)
+        for result in SHOWN_VERDICTS
+        for each in islice(notes.findings(result), SHOWN if is_table else None)
     )
     rows = (_row(each, now=now, alerts_failure=notes.alerts_failure) for each in findings)
     first = next(rows, None)
@@ -127,20 +133,20 @@ def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
         return
     pilot.output.record({}, text=[""])
     count = pilot.output.rows("messages", chain([first], rows))
-    hidden = sum(notes.counts()[verdict] for verdict in SHOWN_VERDICTS) - count
+    hidden = sum(notes.counts()[result] for result in SHOWN_VERDICTS) - count
     if notes.alerts_failure:
         pilot.output.notice(f"No reasons: {notes.alerts_failure}")
     if hidden:
         pilot.output.notice(f"{hidden:,} more: -o jsonl names all of them")
 
 
-def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
+def _row(finding: MessageFinding, *, now: datetime, alerts_failure: str | None) -> Row:
     from b2bpilot.ops.reconcile.comparison import explanation
 
     why = mask_numbers(explanation(finding, now=now, alerts_failure=alerts_failure))
     return Row(
         fields={
-            "verdict": finding.verdict.name.lower(),
+            "verdict": finding.result.name.lower(),
             "message_sid": finding.sid,
             "message_id": finding.message_id,
             "sent_at": format_time(finding.sent_at) if finding.is_dated else None,
@@ -149,7 +155,7 @@ def _row(finding: Finding, *, now: datetime, alerts_failure: str | None) -> Row:
             "why": why,
         },
         columns={
-            "verdict": finding.verdict.value,
+            "verdict": finding.result.value,
             "message sid": finding.sid,
             "age": relative(finding.sent_at, now=now) if finding.is_dated else "-",
             "why": why,

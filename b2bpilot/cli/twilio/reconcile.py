@@ -17,8 +17,8 @@ from b2bpilot.cli.twilio.recovery import Order, Work, recover
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod
     from b2bpilot.ops.reconcile.notes import Notes
-    from b2bpilot.ops.reconcile.verdict import Limits
 
 FOUND = 3
 NUMBER = re.compile(r"([a-z]+:)?\+\d{7,15}|\d{3,8}")
@@ -91,8 +91,8 @@ def reconcile(
 
     pilot = pilot_of(ctx)
     _check_number(to)
-    _limits(since, late, fresh, now=pilot.machine())
-    limits = _limits(since, late, fresh, now=pilot.now())
+    _period(since, late, fresh, now=pilot.machine())
+    period = _period(since, late, fresh, now=pilot.now())
     order = Order(
         wait=parse_duration(wait, "--wait", may_be_zero=True),
         even_if_queued=even_if_queued,
@@ -105,21 +105,21 @@ def reconcile(
     with pilot.table() as table, _notes() as notes:
         require_proven(table.proof, "without the processor's own table nothing is stored or missing")
         work = Work(pilot=pilot, twilio=twilio, table=table)
-        _compare(work, notes, limits, to)
+        _compare(work, notes, period, to)
         left = _not_stored(notes)
         if publish_missing:
-            left -= recover(work, notes, limits, order)
+            left -= recover(work, notes, period, order)
     if exit_code and left:
         raise typer.Exit(FOUND)
 
 
-def _limits(since: str, late: str, fresh: str, *, now: datetime) -> Limits:
-    from b2bpilot.ops.reconcile.verdict import Limits
+def _period(since: str, late: str, fresh: str, *, now: datetime) -> ComparisonPeriod:
+    from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod
 
     begin = parse_since(since, "--since", now=now)
     if begin >= now:
         raise UsageError(f"--since: {since!r} is not in the past")
-    return Limits(
+    return ComparisonPeriod(
         since=begin,
         until=now,
         late_after=parse_duration(late, "--late"),
@@ -139,7 +139,7 @@ def _notes() -> Notes:
     return Notes()
 
 
-def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
+def _compare(work: Work, notes: Notes, period: ComparisonPeriod, to: str | None) -> None:
     """Fill the notes, and show what was found."""
     from b2bpilot.ops.reconcile.comparison import Comparison
     from b2bpilot.ops.reconcile.queues import ask_queues
@@ -150,21 +150,26 @@ def _compare(work: Work, notes: Notes, limits: Limits, to: str | None) -> None:
         Comparison(
             twilio=work.twilio,
             table=work.table,
-            limits=limits,
-            ask_queues=lambda: ask_queues(pilot.environment, now=limits.until, fresh_for=limits.fresh_for),
+            period=period,
+            ask_queues=lambda: ask_queues(pilot.environment, now=period.until, fresh_for=period.fresh_for),
             ask_routing=lambda: ask_routing(pilot.environment, work.twilio),
             to=to,
             observe=tell,
         ).run(notes)
     pilot.skews.tell_host(work.twilio.clock, of=pilot.clock)
-    show_counts(pilot, notes, limits)
-    show_findings(pilot, notes, now=limits.until)
+    show_counts(pilot, notes, period)
+    show_findings(pilot, notes, now=period.until)
 
 
 def _not_stored(notes: Notes) -> int:
     """Return how many of this environment's messages have no row."""
-    from b2bpilot.ops.reconcile.verdict import Verdict
+    from b2bpilot.ops.reconcile.message_finding import ComparisonResult
 
     counts = notes.counts()
-    no_row = (Verdict.MISSING, Verdict.LOST_AT_TWILIO, Verdict.ID_TAKEN, Verdict.DEAD_LETTER)
-    return sum(counts[verdict] for verdict in no_row)
+    no_row = (
+        ComparisonResult.MISSING,
+        ComparisonResult.LOST_AT_TWILIO,
+        ComparisonResult.ID_TAKEN,
+        ComparisonResult.DEAD_LETTER,
+    )
+    return sum(counts[result] for result in no_row)

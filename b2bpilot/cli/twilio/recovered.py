@@ -68,7 +68,7 @@ def _show(pilot: Pilot, run_id: str, recovered: Recovered) -> None:
 
 
 def _told(recovered: Recovered) -> Iterator[str]:
-    from b2bpilot.ops.reconcile.rebuild import Origin
+    from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
     from b2bpilot.ops.reconcile.recovered import summary
 
     yield from summary(recovered)
@@ -76,7 +76,7 @@ def _told(recovered: Recovered) -> Iterator[str]:
         yield f"{alert:,} with all parameters, from the failed webhook requests that Twilio's alerts hold"
     if recovered.partial:
         yield f"{recovered.partial:,} in part: the rest is redacted or deleted at Twilio, or may be"
-    if rest := recovered.origins[Origin.REST]:
+    if rest := recovered.origins[RebuiltFrom.REST]:
         yield f"{rest:,} from Twilio's messages, which lack what only a webhook tells, if it was there:"
     for count, names in sorted(_by_count(recovered.lost).items()):
         yield f"  of {many(count, 'message')}: {', '.join(names)}"

@@ -16,9 +16,9 @@ from b2bpilot.cli.twilio.recovered import show_end, shown_when_it_breaks
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod
     from b2bpilot.ops.reconcile.notes import Notes
     from b2bpilot.ops.reconcile.recovery import Recovery
-    from b2bpilot.ops.reconcile.verdict import Limits
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
@@ -46,18 +46,18 @@ class Order:
     yes: bool
 
 
-def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
+def recover(work: Work, notes: Notes, period: ComparisonPeriod, order: Order) -> int:
     """Publish what is missing; return how many messages were. Raises Refused, or PartlyFailed."""
-    from b2bpilot.ops.reconcile.run import published_verdicts, require_no_doubt
-    from b2bpilot.ops.reconcile.verdict import Verdict
+    from b2bpilot.ops.reconcile.message_finding import ComparisonResult
+    from b2bpilot.ops.reconcile.run import published_results, require_no_doubt
 
     counts, output = notes.counts(), work.pilot.output
-    count = sum(counts[verdict] for verdict in published_verdicts(allow_partial=order.allow_partial))
+    count = sum(counts[result] for result in published_results(allow_partial=order.allow_partial))
     if count:
         _tell_plan(work, count)
     else:
         output.notice("There is nothing to publish.")
-    _tell_lost(work.pilot, counts[Verdict.LOST_AT_TWILIO], allow_partial=order.allow_partial)
+    _tell_lost(work.pilot, counts[ComparisonResult.LOST_AT_TWILIO], allow_partial=order.allow_partial)
     if not count:
         return 0
     for warning in notes.warnings:
@@ -70,7 +70,7 @@ def recover(work: Work, notes: Notes, limits: Limits, order: Order) -> int:
         output.notice("Dry run: nothing was published.")
         return 0
     with _the_only_one(work.pilot):
-        _publish(work, notes, limits, order)
+        _publish(work, notes, period, order)
     return count
 
 
@@ -137,17 +137,17 @@ def _tell_plan(work: Work, missing: int) -> None:
         pilot.output.notice(line)
 
 
-def _publish(work: Work, notes: Notes, limits: Limits, order: Order) -> None:
+def _publish(work: Work, notes: Notes, period: ComparisonPeriod, order: Order) -> None:
     from b2bpilot.ops.reconcile import run
     from b2bpilot.ops.reconcile.recovered import Recovered
 
     pilot = work.pilot
-    published = run.published_verdicts(allow_partial=order.allow_partial)
+    published = run.published_results(allow_partial=order.allow_partial)
     pilot.confirmation(yes=order.yes).ask([], "Go on?")
     parameters = {
-        "since": format_time(limits.since),
-        "until": format_time(limits.until),
-        "missing": sum(notes.counts()[verdict] for verdict in published),
+        "since": format_time(period.since),
+        "until": format_time(period.until),
+        "missing": sum(notes.counts()[result] for result in published),
         "even_if_queued": order.even_if_queued,
         "allow_partial": order.allow_partial,
     }

@@ -15,7 +15,7 @@ from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.cutover.route import Route, Target
+    from b2bpilot.ops.cutover.route import NumberRoute, Target
     from b2bpilot.ops.reconcile.routing import VerifiedUrls
 
 FOUND = 3
@@ -64,7 +64,7 @@ def route(
         raise typer.Exit(FOUND)
 
 
-def levels_table(pilot: Pilot, name: str, found: Iterable[Route], *, reveal: bool) -> None:
+def levels_table(pilot: Pilot, name: str, found: Iterable[NumberRoute], *, reveal: bool) -> None:
     """Show all levels of each number, the one that decides first."""
     pilot.output.rows(
         name, (_level_row(each, level, reveal=reveal) for each in found for level in each.levels)
@@ -81,7 +81,7 @@ def shown_number(number: str, *, reveal: bool) -> str:
     return number if reveal else mask_number(number)
 
 
-def _dangers(route: Route, verified: VerifiedUrls) -> Iterator[str]:
+def _dangers(route: NumberRoute, verified: VerifiedUrls) -> Iterator[str]:
     """Messages that go to another URL of the webhook, as while it is moved, come here."""
     from b2bpilot.ops.cutover.route import ELSEWHERE, dangers
 
@@ -89,7 +89,7 @@ def _dangers(route: Route, verified: VerifiedUrls) -> Iterator[str]:
     yield from dangers(route, expected_urls=verified.urls, elsewhere=elsewhere)
 
 
-def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
+def _tell_urls(pilot: Pilot, found: Sequence[NumberRoute]) -> None:
     """Below the table, each on a line of its own: a terminal would cut them, and they are what was asked for."""
     targets = {target.sid: target for each in found for target in each.deciders}
     unclear = {target.sid for each in found if each.is_unclear for target in each.deciders}
@@ -107,19 +107,21 @@ def _tell_urls(pilot: Pilot, found: Sequence[Route]) -> None:
 
 
 def _tell_dangers(
-    pilot: Pilot, found: Sequence[Route], unsafe: dict[str, list[str]], *, reveal: bool
+    pilot: Pilot, found: Sequence[NumberRoute], unsafe: dict[str, list[str]], *, reveal: bool
 ) -> None:
     lines = list(_dangers_in_words(found, unsafe, reveal=reveal))
     pilot.output.record({}, text=["", *lines] if lines else [])
 
 
-def _dangers_in_words(found: Sequence[Route], unsafe: dict[str, list[str]], *, reveal: bool) -> Iterator[str]:
+def _dangers_in_words(
+    found: Sequence[NumberRoute], unsafe: dict[str, list[str]], *, reveal: bool
+) -> Iterator[str]:
     for each in found:
         for danger in unsafe[each.number.sid]:
             yield f"{shown_number(each.number.phone_number, reveal=reveal)}: {danger}"
 
 
-def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
+def _row(route: NumberRoute, unsafe: list[str], *, reveal: bool) -> Row:
     """What is unclear is null for programs; the levels have it all."""
     target = route.effective
     decided_by = "unclear" if route.is_unclear else target.level.value
@@ -148,7 +150,7 @@ def _row(route: Route, unsafe: list[str], *, reveal: bool) -> Row:
     )
 
 
-def _level_row(route: Route, level: Target, *, reveal: bool) -> Row:
+def _level_row(route: NumberRoute, level: Target, *, reveal: bool) -> Row:
     number = shown_number(route.number.phone_number, reveal=reveal)
     may_decide = level in route.deciders if route.is_unclear else level == route.effective
     decides = None if may_decide and route.is_unclear else may_decide

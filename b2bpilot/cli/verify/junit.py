@@ -13,13 +13,13 @@ from b2bpilot.cli.text import plain
 from b2bpilot.ops.verify.report import said
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.verify.check import Result
+    from b2bpilot.ops.verify.check import CheckResult
 
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NAME = "b2bpilot.verify"
 
 
-def document(environment: str, results: Sequence[Result], *, at: datetime, strict: bool = False) -> str:
+def document(environment: str, results: Sequence[CheckResult], *, at: datetime, strict: bool = False) -> str:
     """Return the report: a suite for each category. A warning is a failure with `strict` only."""
     root = ET.Element("testsuites")
     for number, (category, members) in enumerate(groupby(results, lambda one: one.check.category.value)):
@@ -30,7 +30,13 @@ def document(environment: str, results: Sequence[Result], *, at: datetime, stric
 
 
 def _suite(
-    number: int, environment: str, category: str, results: Sequence[Result], *, at: datetime, strict: bool
+    number: int,
+    environment: str,
+    category: str,
+    results: Sequence[CheckResult],
+    *,
+    at: datetime,
+    strict: bool,
 ) -> ET.Element:
     failures = sum(_is_failure(result, strict=strict) for result in results)
     suite = ET.Element(
@@ -54,7 +60,7 @@ def _suite(
     return suite
 
 
-def _case(category: str, result: Result, *, strict: bool) -> ET.Element:
+def _case(category: str, result: CheckResult, *, strict: bool) -> ET.Element:
     check = result.check
     case = ET.Element(
         "testcase",
@@ -71,12 +77,12 @@ def _case(category: str, result: Result, *, strict: bool) -> ET.Element:
     return case
 
 
-def _seen(results: Sequence[Result]) -> Iterator[str]:
+def _seen(results: Sequence[CheckResult]) -> Iterator[str]:
     for result in results:
         yield _text(f"{result.status.value} {result.check.code} {said(result)}")
 
 
-def _is_failure(result: Result, *, strict: bool) -> bool:
+def _is_failure(result: CheckResult, *, strict: bool) -> bool:
     return result.status.value == "failed" or (strict and result.status.value == "warning")
 
 

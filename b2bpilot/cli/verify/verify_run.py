@@ -15,7 +15,7 @@ from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, NotConfirmed
 if TYPE_CHECKING:
     from b2bpilot.aws.stack import StackOutputs
     from b2bpilot.cli.output import Row
-    from b2bpilot.ops.verify.check import Check, Result
+    from b2bpilot.ops.verify.check import Check, CheckResult
     from b2bpilot.ops.verify.deployment import Choices, Deployment
 
 SHORT, JUNIT = "short", "junit"
@@ -40,7 +40,7 @@ class Request:
     yes: bool
 
 
-def run(pilot: Pilot, request: Request) -> list[Result]:
+def run(pilot: Pilot, request: Request) -> list[CheckResult]:
     """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet, and
     CredentialsMissing: no check can be made then."""
     stack = _stack(pilot, is_waited_for=bool(request.wait))
@@ -129,15 +129,15 @@ def _deployment(pilot: Pilot, choices: Choices, tell: Tell) -> Iterator[Deployme
 def _clean_up(pilot: Pilot, deployment: Deployment) -> None:
     if deployment.choices.keep:
         return
-    for trial in deployment.trials:
+    for message_id, remove in deployment.test_messages.items():
         try:
-            is_certain = trial.remove().is_certain
+            is_certain = remove()
         except PilotError as exc:
-            pilot.output.notice(f"The row of test message {trial.message_id} was not removed: {exc}")
+            pilot.output.notice(f"The row of test message {message_id} was not removed: {exc}")
         else:
             if not is_certain:
                 pilot.output.notice(
-                    f"Test message {trial.message_id} was still on its way: its row may come back. It is marked as a test."
+                    f"Test message {message_id} was still on its way: its row may come back. It is marked as a test."
                 )
 
 
@@ -150,7 +150,7 @@ def _progress(pilot: Pilot, total: int) -> Iterator[Tell]:
         yield tell
 
 
-def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[Result]:
+def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[CheckResult]:
     from b2bpilot.cli.verify.verify_view import waiting_line
     from b2bpilot.ops.verify.runner import Runner
     from b2bpilot.ops.verify.waiting import run_until
@@ -165,7 +165,7 @@ def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[R
     )
 
 
-def _show(pilot: Pilot, results: Iterator[Result], *, strict: bool) -> list[Result]:
+def _show(pilot: Pilot, results: Iterator[CheckResult], *, strict: bool) -> list[CheckResult]:
     match pilot.settings.view, pilot.settings.output:
         case (view, _) if view == JUNIT:
             return _as_junit(pilot, list(results), strict=strict)
@@ -176,7 +176,7 @@ def _show(pilot: Pilot, results: Iterator[Result], *, strict: bool) -> list[Resu
     return _as_rows(pilot, results)
 
 
-def _as_lines(pilot: Pilot, results: Iterator[Result], *, short: bool) -> list[Result]:
+def _as_lines(pilot: Pilot, results: Iterator[CheckResult], *, short: bool) -> list[CheckResult]:
     from b2bpilot.cli.verify.verify_view import Page, short_lines
     from b2bpilot.ops.verify.report import summary
 
@@ -190,12 +190,12 @@ def _as_lines(pilot: Pilot, results: Iterator[Result], *, short: bool) -> list[R
     return shown
 
 
-def _as_rows(pilot: Pilot, results: Iterator[Result]) -> list[Result]:
+def _as_rows(pilot: Pilot, results: Iterator[CheckResult]) -> list[CheckResult]:
     from b2bpilot.cli.output import Row
     from b2bpilot.cli.verify.verify_view import fields
     from b2bpilot.ops.verify.report import counts
 
-    shown: list[Result] = []
+    shown: list[CheckResult] = []
 
     def rows() -> Iterator[Row]:
         for result in results:
@@ -208,7 +208,7 @@ def _as_rows(pilot: Pilot, results: Iterator[Result]) -> list[Result]:
     return shown
 
 
-def _as_junit(pilot: Pilot, results: list[Result], *, strict: bool) -> list[Result]:
+def _as_junit(pilot: Pilot, results: list[CheckResult], *, strict: bool) -> list[CheckResult]:
     from b2bpilot.cli.verify.junit import document
 
     report = document(pilot.environment_name, results, at=pilot.clock.now(), strict=strict)

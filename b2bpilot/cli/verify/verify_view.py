@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text import plain
-from b2bpilot.ops.verify.check import Category, Result, Status
+from b2bpilot.ops.verify.check import Category, CheckResult, Status
 from b2bpilot.ops.verify.report import anchor, said
 
 MARKS = {Status.OK: "ok", Status.WARNING: "warning", Status.FAILED: "FAILED", Status.SKIPPED: "skipped"}
@@ -28,7 +28,7 @@ class Page:
         self._paint = output.painted
         self._category: Category | None = None
 
-    def lines(self, result: Result) -> Iterator[str]:
+    def lines(self, result: CheckResult) -> Iterator[str]:
         category = result.check.category
         if category is not self._category:
             if self._category is not None:
@@ -44,7 +44,7 @@ class Page:
                 yield from self._headed(result, result.seen, "bold")
                 yield from self._explained(result)
 
-    def _right(self, result: Result) -> Iterator[str]:
+    def _right(self, result: CheckResult) -> Iterator[str]:
         """What was seen follows the statement as far as the line goes; at the end to end it is what one came for."""
         *before, last = self._wrapped(result.check.statement, HEAD)
         *shown, end = self._beside_head(result, [*before, last], "plain")
@@ -57,10 +57,10 @@ class Page:
             seen = result.seen if room is None else _cut(result.seen, room)
             yield f"{end}  {self._paint(seen, 'dim')}" if seen else end
 
-    def _headed(self, result: Result, text: str, style: str) -> Iterator[str]:
+    def _headed(self, result: CheckResult, text: str, style: str) -> Iterator[str]:
         yield from self._beside_head(result, self._wrapped(text, HEAD), style)
 
-    def _beside_head(self, result: Result, lines: Sequence[str], style: str) -> Iterator[str]:
+    def _beside_head(self, result: CheckResult, lines: Sequence[str], style: str) -> Iterator[str]:
         mark = self._paint(MARK.format(MARKS[result.status]), STYLES[result.status])
         yield f"{mark}{result.check.code}  {self._paint(lines[0], style)}"
         yield from self._below(lines[1:], style)
@@ -69,7 +69,7 @@ class Page:
         for line in lines:
             yield " " * HEAD + self._paint(line, style)
 
-    def _explained(self, result: Result) -> Iterator[str]:
+    def _explained(self, result: CheckResult) -> Iterator[str]:
         """The command stands alone on its line, unbroken: it is there to be copied."""
         indent = " " * (HEAD - 8)
         check = result.check
@@ -94,7 +94,7 @@ class Page:
         return textwrap.wrap(safe, room, break_on_hyphens=False) or [""]
 
 
-def short_lines(result: Result, output: Output) -> Iterator[str]:
+def short_lines(result: CheckResult, output: Output) -> Iterator[str]:
     """One line for what is wrong, nothing for what is not."""
     if result.status in (Status.OK, Status.SKIPPED):
         return
@@ -103,7 +103,7 @@ def short_lines(result: Result, output: Output) -> Iterator[str]:
     yield f"{mark} {result.check.code}  {plain.one_line(f'{said(result)}{fix}')}"
 
 
-def fields(result: Result) -> dict[str, object]:
+def fields(result: CheckResult) -> dict[str, object]:
     check = result.check
     return {
         "code": check.code,
@@ -120,7 +120,7 @@ def fields(result: Result) -> dict[str, object]:
     }
 
 
-def waiting_line(results: Sequence[Result], seconds_left: float) -> str:
+def waiting_line(results: Sequence[CheckResult], seconds_left: float) -> str:
     first, *others = results
     more = f" and {len(others)} more" if others else ""
     return f"Waiting {seconds_left:.0f} s for {first.check.code}{more}: {said(first)}"

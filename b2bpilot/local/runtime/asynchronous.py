@@ -15,8 +15,8 @@ from functools import partial
 from b2bpilot.local.runtime.configuration import FunctionConfiguration, FunctionMissing
 from b2bpilot.local.runtime.dead_letter import NOT_INVOKED, RATE_EXCEEDED, GivenUp
 from b2bpilot.local.runtime.events import Event, EventQueue
-from b2bpilot.local.runtime.function import Function, Throttled
-from b2bpilot.local.runtime.invocation import Invocation, Result
+from b2bpilot.local.runtime.function import RuntimeFunction, Throttled
+from b2bpilot.local.runtime.invocation import InvocationResult, RuntimeInvocation
 from b2bpilot.local.runtime.metrics import Metrics
 
 RETRY_DELAY_SECONDS = 60
@@ -40,7 +40,7 @@ class AsynchronousInvocations:
     def __init__(
         self,
         events: EventQueue,
-        functions: Callable[[str], Function],
+        functions: Callable[[str], RuntimeFunction],
         send_dead_letter: SendDeadLetter,
         metrics: Metrics,
         *,
@@ -133,11 +133,11 @@ class AsynchronousInvocations:
             return True
         return self._submit(event, function, configuration)
 
-    def _submit(self, event: Event, function: Function, configuration: FunctionConfiguration) -> bool:
+    def _submit(self, event: Event, function: RuntimeFunction, configuration: FunctionConfiguration) -> bool:
         with self._changed:
             self._running += 1
         try:
-            future = function.submit(Invocation(payload=event.payload, request_id=event.request_id))
+            future = function.submit(RuntimeInvocation(payload=event.payload, request_id=event.request_id))
         except Throttled:
             self._ended()
             if not event.throttled:
@@ -148,7 +148,9 @@ class AsynchronousInvocations:
         future.add_done_callback(partial(self._finished, event, configuration))
         return True
 
-    def _finished(self, event: Event, configuration: FunctionConfiguration, future: Future[Result]) -> None:
+    def _finished(
+        self, event: Event, configuration: FunctionConfiguration, future: Future[InvocationResult]
+    ) -> None:
         try:
             self._settle(event, configuration, future.result().error)
         finally:

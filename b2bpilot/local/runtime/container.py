@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 from b2bpilot.local.runtime.code import Handler, Load, load_here, unload_handler
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
-from b2bpilot.local.runtime.invocation import Invocation, LambdaContext, Result, describe
+from b2bpilot.local.runtime.invocation import InvocationResult, LambdaContext, RuntimeInvocation, describe
 from b2bpilot.local.runtime.logs import Logs, LogSink, current
 
-Done = Callable[[Result], None]
+Done = Callable[[InvocationResult], None]
 
 
 class Container:
@@ -28,7 +28,7 @@ class Container:
         self._load = load
         self._logs = logs
         self._handler: Handler | None = None
-        self._jobs: queue.SimpleQueue[tuple[Invocation, Done] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[RuntimeInvocation, Done] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"lambda {configuration.name}", daemon=True)
         self._thread.start()
 
@@ -43,7 +43,7 @@ class Container:
             maximum_event_age_seconds=ours.maximum_event_age_seconds,
         ) == ours  # fmt: skip
 
-    def run(self, invocation: Invocation, done: Done) -> None:
+    def run(self, invocation: RuntimeInvocation, done: Done) -> None:
         self._jobs.put((invocation, done))
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Container:
     def wait_until_closed(self, *, timeout_seconds: float) -> None:
         self._thread.join(timeout_seconds)
 
-    def sink(self, invocation: Invocation) -> LogSink:
+    def sink(self, invocation: RuntimeInvocation) -> LogSink:
         return LogSink(self.configuration, invocation, self._logs, self._log_stream)
 
     def _work(self) -> None:
@@ -62,7 +62,7 @@ class Container:
         if self._handler:
             unload_handler(self._handler)
 
-    def _invoke(self, invocation: Invocation) -> Result:
+    def _invoke(self, invocation: RuntimeInvocation) -> InvocationResult:
         started = time.monotonic()
         sink = current.sink = self.sink(invocation)
         sink.started()
@@ -71,19 +71,21 @@ class Container:
         except BaseException as error:  # noqa: BLE001  # a SystemExit in a handler must not end the container's thread
             described = describe(error, invocation.request_id)
             sink.failed(described)
-            result = Result(payload=json.dumps(described).encode(), error=str(error), status="error")
+            result = InvocationResult(
+                payload=json.dumps(described).encode(), error=str(error), status="error"
+            )
         finally:
             current.sink = None
         sink.reported(result.status, time.monotonic() - started)
         return replace(result, log_tail=invocation.log_tail())
 
-    def _call(self, invocation: Invocation, deadline: float) -> Result:
+    def _call(self, invocation: RuntimeInvocation, deadline: float) -> InvocationResult:
         if self._handler is None:
             self._handler = self._load(self.configuration)
         answer = self._handler(json.loads(invocation.payload), self._context(invocation, deadline))
-        return Result(payload=json.dumps(answer, ensure_ascii=False).encode())
+        return InvocationResult(payload=json.dumps(answer, ensure_ascii=False).encode())
 
-    def _context(self, invocation: Invocation, deadline: float) -> LambdaContext:
+    def _context(self, invocation: RuntimeInvocation, deadline: float) -> LambdaContext:
         return LambdaContext(
             aws_request_id=invocation.request_id,
             function_name=self.configuration.name,

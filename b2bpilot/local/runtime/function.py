@@ -14,7 +14,7 @@ from b2bpilot.local.runtime.code import Load, load_here
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
 from b2bpilot.local.runtime.container import Container
 from b2bpilot.local.runtime.deadlines import Deadlines
-from b2bpilot.local.runtime.invocation import Invocation, Result, timed_out
+from b2bpilot.local.runtime.invocation import InvocationResult, RuntimeInvocation, timed_out
 from b2bpilot.local.runtime.logs import Logs
 from b2bpilot.local.runtime.metrics import Metrics
 
@@ -34,18 +34,18 @@ class Throttled(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class FunctionRun:
     """An invocation in a container. It ends once: with the handler or, if that comes first, with the timeout."""
 
-    invocation: Invocation
+    invocation: RuntimeInvocation
     container: Container
     cold: bool
-    future: Future[Result]
+    future: Future[InvocationResult]
     started: float = field(default_factory=time.monotonic)
     ended: bool = False
 
 
-class Function:
+class RuntimeFunction:
     """Runs invocations in warm containers, the newest first, and never more at once than its concurrency."""
 
     def __init__(
@@ -64,8 +64,8 @@ class Function:
         self._load = load
         self._lock = threading.Lock()
         self._idle: list[Container] = []
-        self._pending: deque[tuple[Invocation, Future[Result]]] = deque()
-        self._starting: Run | None = None
+        self._pending: deque[tuple[RuntimeInvocation, Future[InvocationResult]]] = deque()
+        self._starting: FunctionRun | None = None
         self._in_flight = 0
         self._is_closed = False
 
@@ -73,11 +73,11 @@ class Function:
     def configuration(self) -> FunctionConfiguration:
         return self._configuration()
 
-    def submit(self, invocation: Invocation) -> Future[Result]:
-        """Take an invocation, or raise Throttled. The future always gets a Result, at the timeout at the latest."""
+    def submit(self, invocation: RuntimeInvocation) -> Future[InvocationResult]:
+        """Take an invocation, or raise Throttled. The future always gets its result, at the timeout at the latest."""
         configuration = self._configuration()
         limit = configuration.reserved_concurrency
-        future: Future[Result] = Future()
+        future: Future[InvocationResult] = Future()
         with self._lock:
             if self._in_flight >= (UNRESERVED_CONCURRENCY if limit is None else limit):
                 raise Throttled(configuration.name)
@@ -105,7 +105,7 @@ class Function:
                 self._deadlines.watch(run.container, COLD_START_SECONDS, partial(self._started, run))
             run.container.run(run.invocation, partial(self._finish, run))
 
-    def _assign(self, configuration: FunctionConfiguration) -> Run | None:
+    def _assign(self, configuration: FunctionConfiguration) -> FunctionRun | None:
         """Give the next pending invocation a container: a warm one, or a new one when no other is starting."""
         with self._lock:
             if not self._pending:
@@ -115,7 +115,7 @@ class Function:
                 return None
             invocation, future = self._pending.popleft()
             container = warm or Container(configuration, self._logs, load=self._load)
-            run = Run(invocation, container, cold=warm is None, future=future)
+            run = FunctionRun(invocation, container, cold=warm is None, future=future)
             if run.cold:
                 self._starting = run
             return run
@@ -132,26 +132,26 @@ class Function:
             container.close()
         return None
 
-    def _started(self, run: Run) -> None:
+    def _started(self, run: FunctionRun) -> None:
         """A cold start is over, or has taken long enough: the next container may start."""
         with self._lock:
             if self._starting is run:
                 self._starting = None
         self._begin_pending(run.container.configuration)
 
-    def _finish(self, run: Run, result: Result) -> None:
+    def _finish(self, run: FunctionRun, result: InvocationResult) -> None:
         self._deadlines.done(run)
         if not self._end(run, result, keep=True):
             run.container.close()
 
-    def _expire(self, run: Run) -> None:
+    def _expire(self, run: FunctionRun) -> None:
         """Abandon a run: its thread cannot be killed, but its container is not used again and its answer is dropped."""
         configuration = run.container.configuration
         result = timed_out(run.invocation.request_id, configuration.timeout_seconds)
         if self._end(run, result, keep=False):
             run.container.sink(run.invocation).reported(result.status, configuration.timeout_seconds)
 
-    def _end(self, run: Run, result: Result, *, keep: bool) -> bool:
+    def _end(self, run: FunctionRun, result: InvocationResult, *, keep: bool) -> bool:
         """Settle a run and give its place and its container to the next; False when it had ended before."""
         with self._lock:
             if run.ended:
@@ -168,7 +168,7 @@ class Function:
         run.future.set_result(result)
         return True
 
-    def _count(self, run: Run, result: Result) -> None:
+    def _count(self, run: FunctionRun, result: InvocationResult) -> None:
         name = run.container.configuration.name
         self._metrics.count("Invocations", name)
         self._metrics.count("Errors", name, 0 if result.error is None else 1)

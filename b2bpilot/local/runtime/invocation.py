@@ -13,7 +13,7 @@ _RUNTIME = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class InvocationResult:
     """How a run ended. `payload` is JSON; with `error` set it is Lambda's description of the failure."""
 
     payload: bytes
@@ -23,7 +23,7 @@ class Result:
 
 
 @dataclass(slots=True, kw_only=True)
-class Invocation:
+class RuntimeInvocation:
     """An event on its way through a container. `lines` collects what is logged, for LogType=Tail."""
 
     payload: bytes
@@ -68,8 +68,8 @@ def describe(error: BaseException, request_id: str) -> dict[str, object]:
     }
 
 
-def timed_out(request_id: str, timeout_seconds: float) -> Result:
+def timed_out(request_id: str, timeout_seconds: float) -> InvocationResult:
     """The result of a run that exceeded its function's timeout (docs/aws-facts.md#lambda-dead-letters)."""
     message = f"RequestId: {request_id} Error: Task timed out after {timeout_seconds:.2f} seconds"
     payload = json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message}).encode()
-    return Result(payload=payload, error=message, status="timeout")
+    return InvocationResult(payload=payload, error=message, status="timeout")

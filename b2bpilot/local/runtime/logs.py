@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from b2bpilot.local.runtime.configuration import FunctionConfiguration
-from b2bpilot.local.runtime.invocation import Invocation
+from b2bpilot.local.runtime.invocation import RuntimeInvocation
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LEVELS = {"TRACE": logging.DEBUG, "FATAL": logging.CRITICAL, "WARN": logging.WARNING}
@@ -39,7 +39,7 @@ class LogSink:
     """The log of one run."""
 
     def __init__(
-        self, configuration: FunctionConfiguration, invocation: Invocation, logs: Logs, stream: str
+        self, configuration: FunctionConfiguration, invocation: RuntimeInvocation, logs: Logs, stream: str
     ) -> None:
         self.level = _LEVELS.get(configuration.log_level) or logging.getLevelName(configuration.log_level)
         self._configuration = configuration

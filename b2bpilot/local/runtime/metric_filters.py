@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from b2bpilot.local.runtime.log_pattern import Matches, log_pattern
-from b2bpilot.local.runtime.metrics import Metric, Metrics
+from b2bpilot.local.runtime.metrics import LocalMetric, Metrics
 
 if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
@@ -24,7 +24,7 @@ class MetricFilter:
     """Lines that match add `amount` to `metric`, one of `$.name` read from the line; the others add `default`, if any."""
 
     matches: Matches
-    metric: Metric
+    metric: LocalMetric
     amount: str
     default: float | None
 
@@ -55,7 +55,7 @@ def _made(matches: Matches, transformation: MetricTransformationOutputTypeDef) -
     name, unit = transformation["metricName"], transformation.get("unit", "None")
     return MetricFilter(
         matches=matches,
-        metric=Metric(transformation["metricNamespace"], name, None, unit),
+        metric=LocalMetric(transformation["metricNamespace"], name, None, unit),
         amount=transformation["metricValue"],
         default=transformation.get("defaultValue"),
     )

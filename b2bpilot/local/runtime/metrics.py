@@ -17,7 +17,7 @@ PUT_METRIC_DATA_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class LocalMetric:
     namespace: str
     name: str
     dimension: tuple[str, str] | None
@@ -42,26 +42,26 @@ class Metrics:
 
     def __init__(self, *, changed: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
-        self._values: defaultdict[Metric, list[float]] = defaultdict(list)
+        self._values: defaultdict[LocalMetric, list[float]] = defaultdict(list)
         self._changed = changed
 
     def count(self, name: str, function: str, value: float = 1) -> None:
-        self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Count"), value)
+        self.add(LocalMetric("AWS/Lambda", name, ("FunctionName", function), "Count"), value)
         self._changed()
 
     def milliseconds(self, name: str, function: str, value: float) -> None:
-        self.add(Metric("AWS/Lambda", name, ("FunctionName", function), "Milliseconds"), value)
+        self.add(LocalMetric("AWS/Lambda", name, ("FunctionName", function), "Milliseconds"), value)
         self._changed()
 
     def topic(self, name: str, topic: str, value: float) -> None:
-        self.add(Metric("AWS/SNS", name, ("TopicName", topic), "Count"), value)
+        self.add(LocalMetric("AWS/SNS", name, ("TopicName", topic), "Count"), value)
         self._changed()
 
     def queue(self, name: str, queue: str, value: float) -> None:
         unit: StandardUnitType = "Seconds" if name.startswith("ApproximateAge") else "Count"
-        self.add(Metric("AWS/SQS", name, ("QueueName", queue), unit), value)
+        self.add(LocalMetric("AWS/SQS", name, ("QueueName", queue), unit), value)
 
-    def add(self, metric: Metric, value: float) -> None:
+    def add(self, metric: LocalMetric, value: float) -> None:
         with self._lock:
             self._values[metric].append(value)
 
@@ -73,13 +73,13 @@ class Metrics:
             ]:
                 del self._values[metric]
 
-    def take(self) -> dict[Metric, list[float]]:
+    def take(self) -> dict[LocalMetric, list[float]]:
         with self._lock:
             values, self._values = self._values, defaultdict(list)
         return values
 
 
-def put_metrics(client: CloudWatchClient, values: dict[Metric, list[float]]) -> None:
+def put_metrics(client: CloudWatchClient, values: dict[LocalMetric, list[float]]) -> None:
     """Send one datum per metric, one call per namespace."""
     by_namespace: defaultdict[str, list[MetricDatumTypeDef]] = defaultdict(list)
     for metric, numbers in values.items():

@@ -15,14 +15,14 @@ from b2bpilot.local.door import holds_key, refusal
 from b2bpilot.local.handover import KEY_HEADER, TOPIC_METRICS
 from b2bpilot.local.runtime.configuration import FunctionMissing
 from b2bpilot.local.runtime.function import Throttled
-from b2bpilot.local.runtime.invocation import Result
+from b2bpilot.local.runtime.invocation import InvocationResult
 
 INVOCATIONS = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 SHUTDOWN_SECONDS = 0.25
 
 
 class Invoker(Protocol):
-    def invoke(self, name: str, payload: bytes, request_id: str) -> Result: ...
+    def invoke(self, name: str, payload: bytes, request_id: str) -> InvocationResult: ...
     def accept(self, name: str, payload: bytes, request_id: str) -> None: ...
     def count_topic(self, counts: dict[str, dict[str, float]]) -> None: ...
 
@@ -89,7 +89,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         except sqlite3.Error:
             self._answer(503)
 
-    def _result(self, result: Result) -> None:
+    def _result(self, result: InvocationResult) -> None:
         headers = {"X-Amz-Log-Result": base64.b64encode(result.log_tail.encode()).decode()}
         if result.error is not None:
             headers["X-Amz-Function-Error"] = "Unhandled"

@@ -10,8 +10,8 @@ from b2bpilot.local.runtime.code import Load, load_here
 from b2bpilot.local.runtime.configuration import Configurations
 from b2bpilot.local.runtime.deadlines import Deadlines
 from b2bpilot.local.runtime.events import EventQueue
-from b2bpilot.local.runtime.function import Function, Throttled
-from b2bpilot.local.runtime.invocation import Invocation, Result
+from b2bpilot.local.runtime.function import RuntimeFunction, Throttled
+from b2bpilot.local.runtime.invocation import InvocationResult, RuntimeInvocation
 from b2bpilot.local.runtime.logs import Logs
 from b2bpilot.local.runtime.metrics import Metrics
 
@@ -44,7 +44,7 @@ class LambdaRuntime:
         self._load = load
         self._deadlines = Deadlines()
         self._lock = threading.Lock()
-        self._functions: dict[str, Function] = {}
+        self._functions: dict[str, RuntimeFunction] = {}
         self._asynchronous = AsynchronousInvocations(
             events,
             self._function,
@@ -66,7 +66,7 @@ class LambdaRuntime:
             function.close(timeout_seconds=timeout_seconds)
         self._deadlines.stop()
 
-    def invoke(self, name: str, payload: bytes, request_id: str) -> Result:
+    def invoke(self, name: str, payload: bytes, request_id: str) -> InvocationResult:
         """Run now and wait for the end. Raises Throttled at the concurrency limit, which asynchronous runs share."""
         return self._submit(name, payload, request_id).result()
 
@@ -80,17 +80,17 @@ class LambdaRuntime:
             for metric, value in metrics.items():
                 self._metrics.topic(metric, topic, value)
 
-    def _submit(self, name: str, payload: bytes, request_id: str) -> Future[Result]:
+    def _submit(self, name: str, payload: bytes, request_id: str) -> Future[InvocationResult]:
         try:
-            return self._function(name).submit(Invocation(payload=payload, request_id=request_id))
+            return self._function(name).submit(RuntimeInvocation(payload=payload, request_id=request_id))
         except Throttled:
             self._metrics.count("Throttles", name)
             raise
 
-    def _function(self, name: str) -> Function:
+    def _function(self, name: str) -> RuntimeFunction:
         with self._lock:
             if name not in self._functions:
-                self._functions[name] = Function(
+                self._functions[name] = RuntimeFunction(
                     lambda: self._configurations(name),
                     logs=self._logs,
                     metrics=self._metrics,

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from b2bpilot.local.twilio import messages, resources
-from b2bpilot.local.twilio.book import Book, Filter, Resource
+from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
 from b2bpilot.local.twilio.pages import new_page, old_page
-from b2bpilot.local.twilio.request import Account, Call, Refusal, Request
+from b2bpilot.local.twilio.request import Call, DoubleAccount, DoubleRequest, Refusal
 
 ACCOUNT = "/api/2010-04-01/Accounts/(?P<account>AC[0-9a-f]{32})"
 ALERT_DAYS = 30
@@ -31,7 +31,12 @@ ON_NUMBER = "UseInboundWebhookOnNumber"
 
 
 def answer(
-    book: Book, account: Account, request: Request, *, now: datetime, redacts: bool = False
+    book: ResourceStore,
+    account: DoubleAccount,
+    request: DoubleRequest,
+    *,
+    now: datetime,
+    redacts: bool = False,
 ) -> tuple[int, Resource]:
     """Return status and document. Raises Refusal."""
     if request.credentials not in ((account.sid, account.auth_token), account.api_key):
@@ -57,20 +62,20 @@ def _account(call: Call) -> tuple[int, Resource]:
 
 def _numbers(call: Call) -> tuple[int, Resource]:
     phone_number = call.request.query.get("PhoneNumber")
-    wanted = Filter(kind="number", equal={"to_": phone_number} if phone_number else {})
+    wanted = ResourceFilter(kind="number", equal={"to_": phone_number} if phone_number else {})
     return HTTPStatus.OK, old_page(call.book, call.listing("incoming_phone_numbers", wanted))
 
 
 def _services(call: Call) -> tuple[int, Resource]:
     return HTTPStatus.OK, new_page(
-        call.book, call.listing("services", Filter(kind="service")), product="messaging"
+        call.book, call.listing("services", ResourceFilter(kind="service")), product="messaging"
     )
 
 
 def _pool(call: Call) -> tuple[int, Resource]:
     if call.book.get("service", call.sids["sid"]) is None:
         raise call.missing
-    wanted = Filter(kind="pool", equal={"parent": call.sids["sid"]})
+    wanted = ResourceFilter(kind="pool", equal={"parent": call.sids["sid"]})
     return HTTPStatus.OK, new_page(call.book, call.listing("phone_numbers", wanted), product="messaging")
 
 
@@ -88,7 +93,7 @@ def _alerts(call: Call) -> tuple[int, Resource]:
     since, end = max(call.moment("StartDate") or kept, kept), call.moment("EndDate")
     until = end + timedelta(seconds=1) if end else None
     level = query.get("LogLevel")
-    wanted = Filter(
+    wanted = ResourceFilter(
         kind="alert",
         equal={"level": level} if level else {},
         since=since.timestamp(),

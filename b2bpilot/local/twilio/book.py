@@ -26,7 +26,7 @@ NOT_HIDDEN = "sid NOT IN (SELECT sid FROM resource WHERE kind = ?)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class StoredResource:
     """A resource and what lists filter on. `at` is seconds since 1970."""
 
     kind: str
@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class ResourceFilter:
     """Which resources a list wants, from `since` to before `until`."""
 
     kind: str
@@ -50,7 +50,7 @@ class Filter:
     until: float | None = None
 
 
-class Book:
+class ResourceStore:
     """Safe for threads; each call is one transaction."""
 
     def __init__(self, path: Path | str = ":memory:") -> None:
@@ -63,7 +63,7 @@ class Book:
         with self._lock:
             self._database.close()
 
-    def put(self, entries: Iterable[Entry]) -> None:
+    def put(self, entries: Iterable[StoredResource]) -> None:
         """Add resources, or replace those of the same kind and SID."""
         rows = [
             (e.kind, e.sid, e.at, e.parent, e.to, e.from_, e.level, json.dumps(e.document)) for e in entries
@@ -117,7 +117,7 @@ class Book:
             self._database.execute("DELETE FROM resource WHERE kind = ? AND sid = ?", (kind, sid))
 
     def page(
-        self, wanted: Filter, *, size: int, after: tuple[float, int] | None = None
+        self, wanted: ResourceFilter, *, size: int, after: tuple[float, int] | None = None
     ) -> tuple[list[Resource], tuple[float, int] | None]:
         """Return resources, newest first, and where the next page begins, if there is one."""
         clauses, values = _clauses(wanted)
@@ -130,7 +130,7 @@ class Book:
         more = (rows[size - 1][0], rows[size - 1][1]) if len(rows) > size else None
         return [json.loads(row[2]) for row in rows[:size]], more
 
-    def all(self, wanted: Filter) -> Sequence[Resource]:
+    def all(self, wanted: ResourceFilter) -> Sequence[Resource]:
         return self.page(wanted, size=1_000_000)[0]
 
 
@@ -138,7 +138,7 @@ def _is_list(value: list[Any]) -> bool:
     return all(isinstance(one, dict) for one in value)
 
 
-def _clauses(wanted: Filter) -> tuple[list[str], list[Any]]:
+def _clauses(wanted: ResourceFilter) -> tuple[list[str], list[Any]]:
     clauses, values = ["kind = ?", NOT_HIDDEN], [wanted.kind, UNLISTED]
     for column, value in wanted.equal.items():
         clauses.append(f"{column} = ?")
@@ -146,7 +146,7 @@ def _clauses(wanted: Filter) -> tuple[list[str], list[Any]]:
     return _bounded(clauses, list[Any](values), wanted)
 
 
-def _bounded(clauses: list[str], values: list[Any], wanted: Filter) -> tuple[list[str], list[Any]]:
+def _bounded(clauses: list[str], values: list[Any], wanted: ResourceFilter) -> tuple[list[str], list[Any]]:
     for clause, bound in (("at >= ?", wanted.since), ("at < ?", wanted.until)):
         if bound is not None:
             clauses.append(clause)

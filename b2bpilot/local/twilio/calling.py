@@ -27,7 +27,7 @@ FORM = "application/x-www-form-urlencoded"
 CHUNK = 65_536
 
 
-class Failure(StrEnum):
+class CallFailure(StrEnum):
     """What went wrong; the first three and HTTP's classes are also what `rp` names."""
 
     CONNECT = "ct"
@@ -43,16 +43,16 @@ class Failure(StrEnum):
 
 
 CODES = {
-    Failure.CONNECT: 11205,
-    Failure.READ: 11200,
-    Failure.CLIENT_ERROR: 11200,
-    Failure.SERVER_ERROR: 11200,
-    Failure.TOTAL: 11203,
-    Failure.REDIRECTS: 11215,
-    Failure.REDIRECT: 11216,
-    Failure.OVERRIDES: 11243,
-    Failure.CONTENT_TYPE: 12300,
-    Failure.DOCUMENT: 12100,
+    CallFailure.CONNECT: 11205,
+    CallFailure.READ: 11200,
+    CallFailure.CLIENT_ERROR: 11200,
+    CallFailure.SERVER_ERROR: 11200,
+    CallFailure.TOTAL: 11203,
+    CallFailure.REDIRECTS: 11215,
+    CallFailure.REDIRECT: 11216,
+    CallFailure.OVERRIDES: 11243,
+    CallFailure.CONTENT_TYPE: 12300,
+    CallFailure.DOCUMENT: 12100,
 }
 
 
@@ -60,7 +60,7 @@ CODES = {
 class Answered:
     """What calling a webhook led to. `status` 0 is no answer; `tries` counts the requests without those of redirects."""
 
-    failure: Failure | None = None
+    failure: CallFailure | None = None
     status: int = 0
     body: str = field(default="", repr=False)
     tries: int = 1
@@ -83,7 +83,7 @@ def call(webhook: Webhook, params: Mapping[str, str], *, auth_token: str) -> Ans
     """Call it until it answered, or must not be called again."""
     overrides = overrides_of(webhook.url)
     if overrides is None:
-        return Answered(failure=Failure.OVERRIDES, tries=0)
+        return Answered(failure=CallFailure.OVERRIDES, tries=0)
     deadline = time.monotonic() + overrides.total_seconds
     tries = 0
     while True:
@@ -93,7 +93,7 @@ def call(webhook: Webhook, params: Mapping[str, str], *, auth_token: str) -> Ans
         if failure is None or tries > overrides.retries or not overrides.retries_after(failure.value):
             return Answered(failure=failure, status=response.status, body=response.body, tries=tries)
         if time.monotonic() >= deadline:
-            return Answered(failure=Failure.TOTAL, tries=tries)
+            return Answered(failure=CallFailure.TOTAL, tries=tries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ class _Response:
 
 
 class _Failed(Exception):
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: CallFailure) -> None:
         super().__init__(failure)
         self.failure = failure
 
@@ -116,7 +116,7 @@ class _Caller:
     deadline: float
     auth_token: str = field(repr=False)
 
-    def follow(self, webhook: Webhook, params: Mapping[str, str]) -> tuple[Failure | None, _Response]:
+    def follow(self, webhook: Webhook, params: Mapping[str, str]) -> tuple[CallFailure | None, _Response]:
         """Request it and where it redirects to. After 301, 302 and 303 that is a GET, as HTTP clients do it."""
         url, method = urldefrag(webhook.url).url, webhook.method
         try:
@@ -129,7 +129,7 @@ class _Caller:
                     method, params = "GET", {}
         except _Failed as failed:
             return failed.failure, _Response()
-        return Failure.REDIRECTS, response
+        return CallFailure.REDIRECTS, response
 
     def _request(self, url: str, method: str, params: Mapping[str, str]) -> _Response:
         """With GET the parameters are in the query, and signed as a part of the URL."""
@@ -154,7 +154,7 @@ class _Caller:
                 body=self._body(connection, response),
             )
         except (OSError, http.client.HTTPException):
-            raise self._late() or _Failed(Failure.READ) from None
+            raise self._late() or _Failed(CallFailure.READ) from None
         finally:
             connection.close()
 
@@ -165,7 +165,7 @@ class _Caller:
             connection = kind(parts.hostname or "", parts.port, timeout=seconds)
             connection.connect()
         except (OSError, ValueError):
-            raise self._late() or _Failed(Failure.CONNECT) from None
+            raise self._late() or _Failed(CallFailure.CONNECT) from None
         return connection
 
     def _body(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> str:
@@ -182,35 +182,35 @@ class _Caller:
     def _left(self) -> float:
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise _Failed(Failure.TOTAL)
+            raise _Failed(CallFailure.TOTAL)
         return left
 
     def _late(self) -> _Failed | None:
-        return _Failed(Failure.TOTAL) if time.monotonic() >= self.deadline else None
+        return _Failed(CallFailure.TOTAL) if time.monotonic() >= self.deadline else None
 
 
-def _judged(response: _Response, *, wants_twiml: bool) -> Failure | None:
+def _judged(response: _Response, *, wants_twiml: bool) -> CallFailure | None:
     """Say what Twilio notes of an answer. A 204 and an empty text are taken; what has no type counts as 502."""
     match response.status // 100:
         case 2:
             return _judged_document(response) if wants_twiml and response.body else None
         case 3:
-            return Failure.REDIRECT
+            return CallFailure.REDIRECT
         case 4:
-            return Failure.CLIENT_ERROR
-    return Failure.SERVER_ERROR
+            return CallFailure.CLIENT_ERROR
+    return CallFailure.SERVER_ERROR
 
 
-def _judged_document(response: _Response) -> Failure | None:
+def _judged_document(response: _Response) -> CallFailure | None:
     if not response.content_type:
-        return Failure.SERVER_ERROR
+        return CallFailure.SERVER_ERROR
     if response.content_type not in TWIML_TYPES:
-        return None if response.content_type == TEXT_TYPE else Failure.CONTENT_TYPE
+        return None if response.content_type == TEXT_TYPE else CallFailure.CONTENT_TYPE
     try:
         root = ET.fromstring(response.body)  # noqa: S314  # nosec B314  # the answer of a webhook of ours
     except ET.ParseError:
-        return Failure.DOCUMENT
-    return None if root.tag == "Response" else Failure.DOCUMENT
+        return CallFailure.DOCUMENT
+    return None if root.tag == "Response" else CallFailure.DOCUMENT
 
 
 def _path(parts: SplitResult) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urldefrag, urlencode
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.book import Book, Filter, Resource
+from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
 from b2bpilot.local.twilio.calling import Answered, Webhook, call
 from b2bpilot.local.twilio.redacting import redacted
 from b2bpilot.pipeline.several_values import pairs_of
@@ -20,7 +20,7 @@ NOWHERE = Webhook(url="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class NumberDestination:
     """Where a number's messages go. `is_kept`: a service without a URL makes Twilio forget them
     (docs/aws-facts.md#effective-url)."""
 
@@ -30,13 +30,13 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class DoubleDelivery:
     """Delivers messages to one account's numbers. `redacts`: nothing is kept of texts, nor of the others' numbers.
 
     `service_first`: nobody could check which of an application and a Messaging Service decides where both are set.
     """
 
-    book: Book
+    book: ResourceStore
     account_sid: str
     auth_token: str = field(repr=False)
     redacts: bool = False
@@ -64,7 +64,7 @@ class Delivery:
             if not is_receiving:
                 self.book.change("message", kept.sid, received)
 
-    def _delivered(self, destination: Destination, params: Mapping[str, str], *, at: datetime) -> bool:
+    def _delivered(self, destination: NumberDestination, params: Mapping[str, str], *, at: datetime) -> bool:
         if not destination.webhook.url:
             return False
         failed = self._call(destination.webhook, params, at=at)
@@ -95,28 +95,28 @@ class Delivery:
         self.book.put([resources.alert(self.account_sid, alert, at=at)])
         return answered
 
-    def _destination(self, to: str) -> Destination:
+    def _destination(self, to: str) -> NumberDestination:
         """A number's application, its service unless that uses the numbers' own, or the number itself
         (docs/aws-facts.md#effective-url)."""
-        found = self.book.all(Filter(kind="number", equal={"to_": to.rpartition(":")[2]}))
+        found = self.book.all(ResourceFilter(kind="number", equal={"to_": to.rpartition(":")[2]}))
         if not found:
-            return Destination()
+            return NumberDestination()
         number = found[0]
         application, service = self._of_application(number), self._of_service(number)
         first, second = (service, application) if self.service_first else (application, service)
         return first or second or _of_sms(number)
 
-    def _of_application(self, number: Resource) -> Destination | None:
+    def _of_application(self, number: Resource) -> NumberDestination | None:
         """An application that does not exist makes Twilio ignore the number's URLs all the same."""
         sid = number["sms_application_sid"]
         return _of_sms(self.book.get("application", sid) or {}) if sid else None
 
-    def _of_service(self, number: Resource) -> Destination | None:
+    def _of_service(self, number: Resource) -> NumberDestination | None:
         member = self.book.get("pool", number["sid"])
         service = self.book.get("service", member["service_sid"]) if member else None
         if service is None or service["use_inbound_webhook_on_number"]:
             return None
-        return Destination(
+        return NumberDestination(
             webhook=_webhook(service["inbound_request_url"], service["inbound_method"]),
             fallback=_webhook(service["fallback_url"], service["fallback_method"]),
             is_kept=bool(service["inbound_request_url"]),
@@ -148,8 +148,8 @@ def _webhook(url: str | None, method: str | None) -> Webhook:
     return Webhook(url=url or "", method=method or "POST")
 
 
-def _of_sms(settings: Resource) -> Destination:
-    return Destination(
+def _of_sms(settings: Resource) -> NumberDestination:
+    return NumberDestination(
         webhook=_webhook(settings.get("sms_url"), settings.get("sms_method")),
         fallback=_webhook(settings.get("sms_fallback_url"), settings.get("sms_fallback_method")),
     )

@@ -28,7 +28,7 @@ class Fault(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Planned:
+class PlannedFault:
     """`matching` is searched in `METHOD /product/path`; `after` so many of those go well first."""
 
     fault: Fault
@@ -44,10 +44,10 @@ class Faults:
     """Safe for threads."""
 
     def __init__(self) -> None:
-        self._planned: list[Planned] = []
+        self._planned: list[PlannedFault] = []
         self._lock = threading.Lock()
 
-    def plan(self, planned: Planned) -> None:
+    def plan(self, planned: PlannedFault) -> None:
         with self._lock:
             self._planned.append(planned)
 
@@ -56,7 +56,7 @@ class Faults:
         with self._lock:
             self._planned.clear()
 
-    def next(self, method: str, path: str) -> Planned | None:
+    def next(self, method: str, path: str) -> PlannedFault | None:
         """Return the fault that this request meets, and use it up."""
         with self._lock:
             for planned in self._planned:

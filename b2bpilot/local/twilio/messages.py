@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 
-from b2bpilot.local.twilio.book import Filter, Resource
+from b2bpilot.local.twilio.book import Resource, ResourceFilter
 from b2bpilot.local.twilio.pages import old_page
 from b2bpilot.local.twilio.redacting import redacted
 from b2bpilot.local.twilio.request import Call, Refusal
@@ -22,7 +22,7 @@ def messages(call: Call) -> tuple[int, Resource]:
     since, until = call.day("DateSent>"), call.day("DateSent<")
     if exact := call.day("DateSent"):
         since = until = exact
-    wanted = Filter(
+    wanted = ResourceFilter(
         kind="message",
         equal=equal,
         since=since.timestamp() if since else None,
@@ -53,14 +53,14 @@ def delete_message(call: Call) -> tuple[int, Resource]:
     sid = call.sids["sid"]
     if call.book.get("message", sid) is None:
         raise call.missing
-    for each in call.book.all(Filter(kind="media", equal={"parent": sid})):
+    for each in call.book.all(ResourceFilter(kind="media", equal={"parent": sid})):
         call.book.remove("media", each["sid"])
     call.book.remove("message", sid)
     return HTTPStatus.NO_CONTENT, {}
 
 
 def media(call: Call) -> tuple[int, Resource]:
-    wanted = Filter(kind="media", equal={"parent": call.sids["sid"]})
+    wanted = ResourceFilter(kind="media", equal={"parent": call.sids["sid"]})
     return HTTPStatus.OK, old_page(call.book, call.listing("media_list", wanted))
 
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from b2bpilot.local.twilio.book import Book, Filter
+from b2bpilot.local.twilio.book import ResourceFilter, ResourceStore
 
 DEFAULT_SIZE, LARGEST_SIZE = 50, 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class ResourceListing:
     """A list that was asked for: under which path and key, with which query."""
 
     path: str
     key: str
     query: Mapping[str, str]
-    wanted: Filter
+    wanted: ResourceFilter
 
     @property
     def size(self) -> int:
@@ -41,7 +41,7 @@ class Listing:
         return f"{self.path}?{urlencode(query)}"
 
 
-def old_page(book: Book, listing: Listing) -> dict[str, Any]:
+def old_page(book: ResourceStore, listing: ResourceListing) -> dict[str, Any]:
     """Return a page with relative `next_page_uri`, as the API of 2010 has it."""
     found, token = _page(book, listing)
     start = listing.number * listing.size
@@ -58,7 +58,7 @@ def old_page(book: Book, listing: Listing) -> dict[str, Any]:
     }
 
 
-def new_page(book: Book, listing: Listing, *, product: str) -> dict[str, Any]:
+def new_page(book: ResourceStore, listing: ResourceListing, *, product: str) -> dict[str, Any]:
     """Return a page with `meta` and absolute URLs."""
     found, token = _page(book, listing)
     host = f"https://{product}.twilio.com"
@@ -76,7 +76,7 @@ def new_page(book: Book, listing: Listing, *, product: str) -> dict[str, Any]:
     }
 
 
-def _page(book: Book, listing: Listing) -> tuple[list[dict[str, Any]], str | None]:
+def _page(book: ResourceStore, listing: ResourceListing) -> tuple[list[dict[str, Any]], str | None]:
     after = _place(listing.query.get("PageToken"))
     found, more = book.page(listing.wanted, size=listing.size, after=after)
     if more is None:

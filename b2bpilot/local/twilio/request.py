@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.book import Book, Filter, Resource
-from b2bpilot.local.twilio.pages import Listing
+from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
+from b2bpilot.local.twilio.pages import ResourceListing
 
 INVALID = 20001
 """Twilio's error code for a parameter that it cannot read."""
@@ -31,7 +31,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class DoubleRequest:
     """`path` begins with the product: /api/2010-04-01/..., /messaging/v1/..., /monitor/v1/..."""
 
     method: str
@@ -44,7 +44,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class DoubleAccount:
     """The one account that the double has, and perhaps an API key of it: a Standard one, which may not read the account."""
 
     sid: str
@@ -57,9 +57,9 @@ class Account:
 class Call:
     """A request on its endpoint: `sids` are those in its path."""
 
-    book: Book
-    account: Account
-    request: Request
+    book: ResourceStore
+    account: DoubleAccount
+    request: DoubleRequest
     sids: Mapping[str, str]
     now: datetime
     redacts: bool = False
@@ -69,12 +69,12 @@ class Call:
         path = "/" + self.request.path.split("/", 2)[-1]
         return Refusal(404, 20404, f"The requested resource {path} was not found")
 
-    def listing(self, key: str, wanted: Filter) -> Listing:
+    def listing(self, key: str, wanted: ResourceFilter) -> ResourceListing:
         path = "/" + self.request.path.split("/", 2)[2]
         if self.request.lag:
             shown = (self.now - self.request.lag).timestamp()
             wanted = replace(wanted, until=shown if wanted.until is None else min(shown, wanted.until))
-        return Listing(path=path, key=key, query=self.request.query, wanted=wanted)
+        return ResourceListing(path=path, key=key, query=self.request.query, wanted=wanted)
 
     def day(self, name: str) -> datetime | None:
         """Return the beginning of a day, in GMT, of the query. Raises Refusal."""

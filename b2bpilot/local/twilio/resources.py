@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from b2bpilot.local.twilio.book import Entry, Resource
+from b2bpilot.local.twilio.book import Resource, StoredResource
 
 API_VERSION = "2010-04-01"
 
@@ -27,7 +27,7 @@ def iso8601(moment: datetime) -> str:
 
 def message(
     account_sid: str, fields: Mapping[str, str], *, direction: str, at: datetime, status: str
-) -> Entry:
+) -> StoredResource:
     """Return a Message; `fields` are named as webhook parameters are."""
     sid = fields["MessageSid"]
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{sid}"
@@ -53,7 +53,7 @@ def message(
         "to": fields.get("To"),
         "uri": f"{uri}.json",
     }
-    return Entry(
+    return StoredResource(
         kind="message",
         sid=sid,
         at=at.timestamp(),
@@ -69,7 +69,9 @@ def _segments(body: str) -> str:
     return str(1 if len(body) <= single else -(-len(body) // each))
 
 
-def media(account_sid: str, message_sid: str, media_sid: str, content_type: str, *, at: datetime) -> Entry:
+def media(
+    account_sid: str, message_sid: str, media_sid: str, content_type: str, *, at: datetime
+) -> StoredResource:
     document = {
         "account_sid": account_sid,
         "content_type": content_type,
@@ -80,10 +82,12 @@ def media(account_sid: str, message_sid: str, media_sid: str, content_type: str,
         "uri": f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message_sid}/Media/{media_sid}.json",
     }
     # Lists of media are oldest first in the order of the webhook's MediaUrl0, MediaUrl1.
-    return Entry(kind="media", sid=media_sid, at=at.timestamp(), document=document, parent=message_sid)
+    return StoredResource(
+        kind="media", sid=media_sid, at=at.timestamp(), document=document, parent=message_sid
+    )
 
 
-def number(account_sid: str, phone_number: str, *, at: datetime, **settings: str | None) -> Entry:
+def number(account_sid: str, phone_number: str, *, at: datetime, **settings: str | None) -> StoredResource:
     """Return an IncomingPhoneNumber; `settings` are its sms_* fields."""
     sid = new_sid("PN")
     document: Resource = {
@@ -106,10 +110,10 @@ def number(account_sid: str, phone_number: str, *, at: datetime, **settings: str
         "uri": f"/{API_VERSION}/Accounts/{account_sid}/IncomingPhoneNumbers/{sid}.json",
         "voice_url": "",
     }
-    return Entry(kind="number", sid=sid, at=at.timestamp(), document=document, to=phone_number)
+    return StoredResource(kind="number", sid=sid, at=at.timestamp(), document=document, to=phone_number)
 
 
-def application(account_sid: str, name: str, *, at: datetime, **settings: str | None) -> Entry:
+def application(account_sid: str, name: str, *, at: datetime, **settings: str | None) -> StoredResource:
     sid = new_sid("AP")
     document: Resource = {
         "account_sid": account_sid,
@@ -124,12 +128,12 @@ def application(account_sid: str, name: str, *, at: datetime, **settings: str | 
         "uri": f"/{API_VERSION}/Accounts/{account_sid}/Applications/{sid}.json",
         "voice_url": "",
     }
-    return Entry(kind="application", sid=sid, at=at.timestamp(), document=document)
+    return StoredResource(kind="application", sid=sid, at=at.timestamp(), document=document)
 
 
 def service(
     account_sid: str, name: str, *, at: datetime, uses_number_webhook: bool, **urls: str | None
-) -> Entry:
+) -> StoredResource:
     sid = new_sid("MG")
     url = f"https://messaging.twilio.com/v1/Services/{sid}"
     document: Resource = {
@@ -157,10 +161,10 @@ def service(
         "usecase": "undeclared",
         "validity_period": 36000,
     }
-    return Entry(kind="service", sid=sid, at=at.timestamp(), document=document)
+    return StoredResource(kind="service", sid=sid, at=at.timestamp(), document=document)
 
 
-def pool_number(service_sid: str, number_document: Resource, *, at: datetime) -> Entry:
+def pool_number(service_sid: str, number_document: Resource, *, at: datetime) -> StoredResource:
     """Return the number as a member of a service's pool: the same SID, another resource."""
     sid = number_document["sid"]
     document = {
@@ -174,10 +178,10 @@ def pool_number(service_sid: str, number_document: Resource, *, at: datetime) ->
         "sid": sid,
         "url": f"https://messaging.twilio.com/v1/Services/{service_sid}/PhoneNumbers/{sid}",
     }
-    return Entry(kind="pool", sid=sid, at=at.timestamp(), document=document, parent=service_sid)
+    return StoredResource(kind="pool", sid=sid, at=at.timestamp(), document=document, parent=service_sid)
 
 
-def alert(account_sid: str, fields: Mapping[str, Any], *, at: datetime) -> Entry:
+def alert(account_sid: str, fields: Mapping[str, Any], *, at: datetime) -> StoredResource:
     """Return an Alert; `fields` are what the failed request gives."""
     sid = new_sid("NO")
     document = {
@@ -198,7 +202,9 @@ def alert(account_sid: str, fields: Mapping[str, Any], *, at: datetime) -> Entry
         "url": f"https://monitor.twilio.com/v1/Alerts/{sid}",
         **fields,
     }
-    return Entry(kind="alert", sid=sid, at=at.timestamp(), document=document, level=document["log_level"])
+    return StoredResource(
+        kind="alert", sid=sid, at=at.timestamp(), document=document, level=document["log_level"]
+    )
 
 
 ALERT_DETAILS: Sequence[str] = ("request_variables", "request_headers", "response_body", "response_headers")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from b2bpilot.local.twilio.book import Book, Entry, Filter
+from b2bpilot.local.twilio.book import ResourceFilter, ResourceStore, StoredResource
 from b2bpilot.local.twilio.resources import message, new_sid
 
 E164 = re.compile(r"(?:whatsapp:)?\+[1-9]\d{6,14}")
@@ -18,8 +18,8 @@ OPTED_OUT = "opted_out"
 
 
 def send(
-    book: Book, account_sid: str, form: Mapping[str, str], *, now: datetime
-) -> tuple[Entry | None, tuple[int, str]]:
+    book: ResourceStore, account_sid: str, form: Mapping[str, str], *, now: datetime
+) -> tuple[StoredResource | None, tuple[int, str]]:
     """Return the message, or else Twilio's error code and text, which repeats the number as Twilio's does."""
     refusal = _refusal(book, form)
     if refusal is not None:
@@ -28,7 +28,7 @@ def send(
     return message(account_sid, fields, direction="outbound-api", at=now, status="sent"), (0, "")
 
 
-def _refusal(book: Book, form: Mapping[str, str]) -> tuple[int, str] | None:
+def _refusal(book: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
     if not form.get("To"):
         return 21604, "A 'To' phone number is required."
     if not form.get("From") and not form.get("MessagingServiceSid"):
@@ -40,7 +40,7 @@ def _refusal(book: Book, form: Mapping[str, str]) -> tuple[int, str] | None:
     return _recipient_refusal(book, form["To"]) or _sender_refusal(book, form)
 
 
-def _recipient_refusal(book: Book, to: str) -> tuple[int, str] | None:
+def _recipient_refusal(book: ResourceStore, to: str) -> tuple[int, str] | None:
     if not E164.fullmatch(to) or to == INVALID:
         return 21211, f"The 'To' number {to} is not a valid phone number."
     if book.get(OPTED_OUT, to) is not None:
@@ -48,11 +48,11 @@ def _recipient_refusal(book: Book, to: str) -> tuple[int, str] | None:
     return None
 
 
-def _sender_refusal(book: Book, form: Mapping[str, str]) -> tuple[int, str] | None:
+def _sender_refusal(book: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
     """Only the account's own numbers and services send (errors 21660, 63007 and 21701)."""
     sender, service_sid = form.get("From", ""), form.get("MessagingServiceSid", "")
     if sender:
-        if book.all(Filter(kind="number", equal={"to_": sender.rpartition(":")[2]})):
+        if book.all(ResourceFilter(kind="number", equal={"to_": sender.rpartition(":")[2]})):
             return None
         if ":" in sender:
             return 63007, f"Twilio could not find a Channel with the specified From address {sender}"

@@ -19,10 +19,10 @@ from urllib.parse import parse_qsl, urlsplit
 from b2bpilot.local.door import refusal
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.api import answer
-from b2bpilot.local.twilio.book import UNLISTED, Book, Entry, Resource
-from b2bpilot.local.twilio.delivery import Delivery
-from b2bpilot.local.twilio.faults import Fault, Faults, Planned
-from b2bpilot.local.twilio.request import Account, Refusal, Request
+from b2bpilot.local.twilio.book import UNLISTED, Resource, ResourceStore, StoredResource
+from b2bpilot.local.twilio.delivery import DoubleDelivery
+from b2bpilot.local.twilio.faults import Fault, Faults, PlannedFault
+from b2bpilot.local.twilio.request import DoubleAccount, DoubleRequest, Refusal
 from b2bpilot.local.twilio.sending import OPTED_OUT
 from b2bpilot.pipeline.several_values import parameters
 
@@ -43,7 +43,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def __init__(
         self,
-        account: Account,
+        account: DoubleAccount,
         *,
         path: Path | None = None,
         clock: Callable[[], datetime] = _now,
@@ -51,7 +51,7 @@ class TwilioDouble(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.account = account
-        self.book = Book(path or ":memory:")
+        self.book = ResourceStore(path or ":memory:")
         self.faults = Faults()
         self.clock = clock
         self.redacts = False
@@ -104,8 +104,8 @@ class TwilioDouble(ThreadingHTTPServer):
         """Tell a status callback what became of a message that was sent; returns whether it was taken."""
         return self._delivery().report(message_sid, state, url, at=self.clock())
 
-    def _delivery(self) -> Delivery:
-        return Delivery(
+    def _delivery(self) -> DoubleDelivery:
+        return DoubleDelivery(
             book=self.book,
             account_sid=self.account.sid,
             auth_token=self.account.auth_token,
@@ -124,7 +124,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def hide(self, sid: str) -> None:
         """Leave it out of every list; by its SID it is there."""
-        self.book.put([Entry(kind=UNLISTED, sid=sid, at=0, document={})])
+        self.book.put([StoredResource(kind=UNLISTED, sid=sid, at=0, document={})])
 
     def set_status(self, status: str) -> None:
         """Make the account active, suspended or closed."""
@@ -142,7 +142,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def opt_out(self, number: str) -> None:
         """Let a number have answered STOP."""
-        self.book.put([Entry(kind=OPTED_OUT, sid=number, at=0, document={})])
+        self.book.put([StoredResource(kind=OPTED_OUT, sid=number, at=0, document={})])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay silent about clients that have gone."""
@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._fail(planned, request)
 
-    def _fail(self, planned: Planned, request: Request) -> None:
+    def _fail(self, planned: PlannedFault, request: DoubleRequest) -> None:
         match planned.fault:
             case Fault.REFUSE:
                 refusal = Refusal(planned.status, planned.code, HTTPStatus(planned.status).phrase)
@@ -202,8 +202,8 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 assert_never(planned.fault)
 
-    def _request(self, method: str, path: str, body: str) -> Request:
-        return Request(
+    def _request(self, method: str, path: str, body: str) -> DoubleRequest:
+        return DoubleRequest(
             method=method,
             path=path,
             query=dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)),
@@ -211,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             credentials=_credentials(self.headers.get("Authorization", "")),
         )
 
-    def _answer(self, request: Request) -> tuple[int, Resource]:
+    def _answer(self, request: DoubleRequest) -> tuple[int, Resource]:
         server = self.server
         try:
             return answer(server.book, server.account, request, now=server.clock(), redacts=server.redacts)
@@ -225,7 +225,7 @@ class Handler(BaseHTTPRequestHandler):
         orders: dict[str, Callable[[Any], Resource | None]] = {
             "inbound": lambda order: {"taken": [self._receive(each) for each in order["messages"]]},
             "faults": lambda order: self.server.faults.plan(
-                Planned(**{**order, "fault": Fault(order["fault"])})
+                PlannedFault(**{**order, "fault": Fault(order["fault"])})
             ),
             "opt_out": lambda order: self.server.opt_out(order["number"]),
             "report": lambda order: {"taken": self.server.report(**order)},

@@ -35,7 +35,7 @@ class Assumptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class CostItem:
     """One line of a bill. `quantity` None: CloudWatch has no data, so nothing is charged here. `is_monthly` is charged by
     the month whatever runs, for the `share` of it that is over."""
 
@@ -60,10 +60,10 @@ class Estimate:
     since: datetime
     until: datetime
     prices: Prices
-    shared: tuple[Item, ...]
-    pipeline: tuple[Item, ...]
-    monitoring: tuple[Item, ...]
-    polling: tuple[Item, ...]
+    shared: tuple[CostItem, ...]
+    pipeline: tuple[CostItem, ...]
+    monitoring: tuple[CostItem, ...]
+    polling: tuple[CostItem, ...]
     notes: tuple[str, ...]
     is_since_creation: bool = False
 
@@ -120,13 +120,13 @@ def estimate(used: Usage, *, prices: Prices = PRICES, assumptions: Assumptions |
     )
 
 
-def _shared(used: Usage, prices: Prices) -> Iterator[Item]:
-    yield Item(
+def _shared(used: Usage, prices: Prices) -> Iterator[CostItem]:
+    yield CostItem(
         name="HTTP API", quantity=used.webhook_requests, unit="requests", price=prices.http_api_request
     )
     yield from _function(used, prices, "webhook")
     yield from _function(used, prices, "processor")
-    yield Item(
+    yield CostItem(
         name=LOGS,
         quantity=None if used.log_bytes is None else used.log_bytes / GIGABYTE,
         unit="GB",
@@ -135,27 +135,27 @@ def _shared(used: Usage, prices: Prices) -> Iterator[Item]:
     yield _monthly(used, "secret", used.secrets, "secrets", prices.secret_month)
 
 
-def _pipeline(used: Usage, prices: Prices) -> Iterator[Item]:
-    yield Item(name="SNS", quantity=used.published, unit="publishes", price=prices.sns_publish)
+def _pipeline(used: Usage, prices: Prices) -> Iterator[CostItem]:
+    yield CostItem(name="SNS", quantity=used.published, unit="publishes", price=prices.sns_publish)
     yield from _function(used, prices, "stale")
-    yield Item(
+    yield CostItem(
         name="scheduler",
         quantity=used.elapsed // timedelta(minutes=1) * RUNS_A_MINUTE,
         unit="invocations",
         price=prices.scheduler_invocation,
     )
     yield from _function(used, prices, "redriver")
-    yield Item(
+    yield CostItem(
         name="dead-letter queue", quantity=used.queue_requests, unit="requests", price=prices.sqs_request
     )
 
 
-def _monitoring(used: Usage, prices: Prices) -> Iterator[Item]:
+def _monitoring(used: Usage, prices: Prices) -> Iterator[CostItem]:
     yield _monthly(used, "alarms", ALARMS, "alarms", prices.alarm_month)
     yield _monthly(used, "metrics", METRICS, "metrics", prices.metric_month)
     yield _monthly(used, "dashboard", 1, "dashboards", prices.dashboard_month)
     runs = used.functions["stale"].invocations
-    yield Item(
+    yield CostItem(
         name="metrics read",
         quantity=None if runs is None else runs * READS_A_RUN,
         unit="metrics",
@@ -163,32 +163,32 @@ def _monitoring(used: Usage, prices: Prices) -> Iterator[Item]:
     )
 
 
-def _monthly(used: Usage, name: str, quantity: int, unit: str, price: Decimal) -> Item:
+def _monthly(used: Usage, name: str, quantity: int, unit: str, price: Decimal) -> CostItem:
     share = share_of_month(used.since, used.elapsed)
-    return Item(name=name, quantity=quantity, unit=unit, price=price, is_monthly=True, share=share)
+    return CostItem(name=name, quantity=quantity, unit=unit, price=price, is_monthly=True, share=share)
 
 
-def _polling(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[Item]:
+def _polling(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[CostItem]:
     polls = used.elapsed // timedelta(seconds=assumptions.receive_seconds) * assumptions.pollers
     messages = used.published
-    yield Item(
+    yield CostItem(
         name="SQS, messages",
         quantity=None if messages is None else messages * assumptions.requests_a_message,
         unit="requests",
         price=prices.sqs_request,
     )
-    yield Item(name="SQS, empty polls", quantity=polls, unit="requests", price=prices.sqs_request)
+    yield CostItem(name="SQS, empty polls", quantity=polls, unit="requests", price=prices.sqs_request)
 
 
-def _function(used: Usage, prices: Prices, part: str) -> Iterator[Item]:
+def _function(used: Usage, prices: Prices, part: str) -> Iterator[CostItem]:
     function = used.functions[part]
-    yield Item(
+    yield CostItem(
         name=f"{part} function, runs",
         quantity=function.invocations,
         unit="requests",
         price=prices.lambda_request,
     )
-    yield Item(
+    yield CostItem(
         name=f"{part} function, time",
         quantity=function.gb_seconds,
         unit="GB-s",
@@ -211,5 +211,5 @@ def _notes(used: Usage, prices: Prices, assumptions: Assumptions) -> Iterator[st
         yield f"memory and processor as in template.yaml, for AWS did not say: {', '.join(assumed)}"
 
 
-def _sum(items: tuple[Item, ...]) -> Decimal:
+def _sum(items: tuple[CostItem, ...]) -> Decimal:
     return sum((item.dollars for item in items), Decimal(0))

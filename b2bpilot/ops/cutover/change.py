@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
-from b2bpilot.ops.cutover.route import Level, Route, Target, gone, in_words
+from b2bpilot.ops.cutover.route import NumberRoute, RouteLevel, Target, gone, in_words
 from b2bpilot.twilio.overrides import faults_of
 from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
@@ -20,7 +20,7 @@ from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSettin
 class Change:
     """One thing at Twilio, as it is and as it shall be. `is_contested`: an earlier write to it may still be made."""
 
-    level: Level
+    level: RouteLevel
     sid: str
     before: WebhookSetting
     after: WebhookSetting
@@ -43,11 +43,11 @@ class Chosen:
     """
 
     targets: Sequence[Target]
-    affected: Sequence[Route]
+    affected: Sequence[NumberRoute]
     name: str
 
 
-def choose(routes: Sequence[Route], *, number: str | None, service: str | None) -> Chosen:
+def choose(routes: Sequence[NumberRoute], *, number: str | None, service: str | None) -> Chosen:
     """Return what to change for a number or a service; without either, the one that the account has.
 
     Raises UsageError, NotFound, or Refused where nothing would be delivered whatever is written.
@@ -57,7 +57,7 @@ def choose(routes: Sequence[Route], *, number: str | None, service: str | None) 
     return chosen
 
 
-def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None) -> Chosen:
+def _chosen(routes: Sequence[NumberRoute], *, number: str | None, service: str | None) -> Chosen:
     if number and service:
         raise UsageError("--number and --service exclude each other")
     if service:
@@ -83,7 +83,7 @@ def _chosen(routes: Sequence[Route], *, number: str | None, service: str | None)
     return _of_number(routes, routes[0])
 
 
-def _require_deliverable(affected: Sequence[Route]) -> None:
+def _require_deliverable(affected: Sequence[NumberRoute]) -> None:
     """Twilio ignores all other URLs of a number that has an application, also when that does not exist
     (docs/aws-facts.md#effective-url)."""
     broken = [route for route in affected if route.is_broken]
@@ -106,7 +106,7 @@ def changes(chosen: Chosen, *, url: str, fallback_url: str | None) -> list[Chang
     return [_change(target, url, fallback_url) for target in chosen.targets]
 
 
-def astray(routes: Sequence[Route], url: str) -> list[Route]:
+def astray(routes: Sequence[NumberRoute], url: str) -> list[NumberRoute]:
     """Return the routes that something else decides than what was written."""
     return [
         route
@@ -115,7 +115,7 @@ def astray(routes: Sequence[Route], url: str) -> list[Route]:
     ]
 
 
-def _require_one_fallback(affected: Sequence[Route]) -> None:
+def _require_one_fallback(affected: Sequence[NumberRoute]) -> None:
     for route in affected:
         fallbacks = {
             (target.webhook.fallback_url, target.webhook.fallback_method) for target in route.deciders
@@ -128,7 +128,7 @@ def _require_one_fallback(affected: Sequence[Route]) -> None:
             )
 
 
-def require_delivery(routes: Sequence[Route], url: str, run_id: str) -> None:
+def require_delivery(routes: Sequence[NumberRoute], url: str, run_id: str) -> None:
     """Raises PartlyFailed when something else decides than what was written."""
     wrong = astray(routes, url)
     if wrong:
@@ -172,19 +172,21 @@ def restored(text: str) -> WebhookSetting:
     return WebhookSetting(**json.loads(base64.b64decode(text)))
 
 
-def _of_number(routes: Sequence[Route], route: Route) -> Chosen:
+def _of_number(routes: Sequence[NumberRoute], route: NumberRoute) -> Chosen:
     chosen = _with_all_that_follow(routes, [route], name=route.number.phone_number)
     return chosen if len(chosen.affected) == 1 else replace(chosen, name=chosen.targets[0].sid)
 
 
-def _of_service(routes: Sequence[Route], sid: str) -> Chosen:
+def _of_service(routes: Sequence[NumberRoute], sid: str) -> Chosen:
     members = [route for route in routes if route.service is not None and route.service.sid == sid]
     if not members:
         raise NotFound(f"no number of the account is in Messaging Service {sid}")
     return _with_all_that_follow(routes, members, name=sid)
 
 
-def _with_all_that_follow(routes: Sequence[Route], wanted: Sequence[Route], *, name: str) -> Chosen:
+def _with_all_that_follow(
+    routes: Sequence[NumberRoute], wanted: Sequence[NumberRoute], *, name: str
+) -> Chosen:
     """Where two may decide both are written, and for each number that one of them decides for its other one, too."""
     targets: dict[str, Target] = {}
     affected = list(wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, Chosen, astray, changes, choose
-from b2bpilot.ops.cutover.route import Route, routes
+from b2bpilot.ops.cutover.route import NumberRoute, routes
 from b2bpilot.ops.cutover.switch import STEADY
 from b2bpilot.pipeline.waiting import pause
 from b2bpilot.twilio.rest import Twilio
@@ -28,13 +28,13 @@ def plan(
     return chosen, needed
 
 
-def delivering(twilio: Twilio, chosen: Chosen, url: str) -> list[Route]:
+def delivering(twilio: Twilio, chosen: Chosen, url: str) -> list[NumberRoute]:
     """Return the routes of what was chosen as soon as they all deliver to the URL, or as they are after some seconds.
 
     Raises TwilioFailed.
     """
     sids = {each.number.sid for each in chosen.affected}
-    found: list[Route] = []
+    found: list[NumberRoute] = []
 
     def look() -> bool:
         found[:] = [each for each in routes(twilio) if each.number.sid in sids]

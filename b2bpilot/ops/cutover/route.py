@@ -20,7 +20,7 @@ NOWHERE = WebhookSetting(url="")
 ELSEWHERE = "its messages go elsewhere, not to this environment's webhook"
 
 
-class Level(StrEnum):
+class RouteLevel(StrEnum):
     """Who may decide where messages go."""
 
     APPLICATION = "application"
@@ -32,7 +32,7 @@ class Level(StrEnum):
 class Target:
     """What Twilio reads when a message comes in: the thing to change."""
 
-    level: Level
+    level: RouteLevel
     sid: str
     webhook: WebhookSetting
     changed_at: datetime | None = None
@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class NumberRoute:
     """One number with everything that may decide for it. `is_broken`: its application does not exist any more, and Twilio
     ignores the number's own URL all the same.
 
@@ -61,7 +61,7 @@ class Route:
         """All that are there, in the order in which Twilio looks."""
         found = [
             Target(
-                level=Level.NUMBER,
+                level=RouteLevel.NUMBER,
                 sid=self.number.sid,
                 webhook=self.number.webhook,
                 changed_at=self.number.changed_at,
@@ -69,7 +69,7 @@ class Route:
         ]
         if self.service is not None:
             service = Target(
-                level=Level.SERVICE,
+                level=RouteLevel.SERVICE,
                 sid=self.service.sid,
                 webhook=self.service.webhook,
                 changed_at=self.service.changed_at,
@@ -79,14 +79,20 @@ class Route:
             webhook = self.application.webhook if self.application else NOWHERE
             sid = self.number.application_sid
             changed_at = self.application.changed_at if self.application else None
-            found.insert(0, Target(level=Level.APPLICATION, sid=sid, webhook=webhook, changed_at=changed_at))
+            found.insert(
+                0, Target(level=RouteLevel.APPLICATION, sid=sid, webhook=webhook, changed_at=changed_at)
+            )
         return tuple(found)
 
     @property
     def deciders(self) -> tuple[Target, ...]:
         """The one that decides; the application and the service where both may."""
         first, *others = self.levels
-        both = not self.is_broken and first.level is Level.APPLICATION and others[0].level is Level.SERVICE
+        both = (
+            not self.is_broken
+            and first.level is RouteLevel.APPLICATION
+            and others[0].level is RouteLevel.SERVICE
+        )
         return (first, others[0]) if both else (first,)
 
     @property
@@ -100,7 +106,7 @@ class Route:
         return self.deciders[0]
 
 
-def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
+def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[NumberRoute]:
     """Return the routes of the account's numbers, all or one. Reads only. Raises TwilioFailed."""
     found = list(numbers(twilio, phone_number=phone_number))
     pools = _services_by_number(twilio) if found else {}
@@ -109,7 +115,7 @@ def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
         if each.application_sid and each.application_sid not in applications:
             applications[each.application_sid] = _application(twilio, each.application_sid)
     return [
-        Route(
+        NumberRoute(
             number=each,
             application=applications.get(each.application_sid or ""),
             service=pools.get(each.sid),
@@ -119,7 +125,7 @@ def routes(twilio: Twilio, *, phone_number: str | None = None) -> list[Route]:
 
 
 def dangers(
-    route: Route, *, expected_urls: Collection[str] = (), elsewhere: str = ELSEWHERE
+    route: NumberRoute, *, expected_urls: Collection[str] = (), elsewhere: str = ELSEWHERE
 ) -> Iterator[str]:
     """Name what is unsafe about a route: what loses messages first. `expected_urls` are where they should go, `elsewhere` says
     that they do not."""
@@ -136,16 +142,16 @@ def dangers(
             yield f"if {target.level.value} {target.sid} decides: {danger}"
 
 
-def in_words(route: Route) -> str:
+def in_words(route: NumberRoute) -> str:
     """Name who decides, or who may."""
     return " and ".join(f"{target.level.value} {target.sid}" for target in route.deciders)
 
 
-def gone(route: Route) -> str:
+def gone(route: NumberRoute) -> str:
     """Say of a broken route what Twilio does. Of a service that it may ask first its documents do not tell."""
     told = f"application {route.number.application_sid} does not exist: Twilio cannot deliver"
     second = route.levels[1]
-    if second.level is not Level.SERVICE:
+    if second.level is not RouteLevel.SERVICE:
         return told
     return f"{told}, unless it asks {second.level.value} {second.sid} first, which is not documented"
 
@@ -153,7 +159,7 @@ def gone(route: Route) -> str:
 def _dangers(target: Target, expected_urls: Collection[str], elsewhere: str) -> Iterator[str]:
     webhook = target.webhook
     if not webhook.url:
-        lost = target.level is Level.SERVICE
+        lost = target.level is RouteLevel.SERVICE
         yield (
             "no URL: Twilio does not even log messages to it"
             if lost

@@ -10,7 +10,7 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
-from b2bpilot.ops.cutover.route import Level
+from b2bpilot.ops.cutover.route import RouteLevel
 from b2bpilot.ops.cutover.writing import make, name_of, read
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.runs.record import RunRecord, Stage, entries
@@ -45,7 +45,7 @@ def planned(record: RunRecord) -> list[Change]:
         if entry.get("event") == "planned":
             found.append(
                 Change(
-                    level=Level(entry["level"]),
+                    level=RouteLevel(entry["level"]),
                     sid=str(entry["queue_message_id"]),
                     before=restored(entry["saved"]),
                     after=restored(entry["wanted"]),

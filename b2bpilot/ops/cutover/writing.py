@@ -13,7 +13,7 @@ from typing import assert_never
 
 from b2bpilot.advice import Words
 from b2bpilot.ops.cutover.change import Change
-from b2bpilot.ops.cutover.route import Level
+from b2bpilot.ops.cutover.route import RouteLevel
 from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.plural import many
 from b2bpilot.twilio.failures import TwilioFailed
@@ -59,11 +59,11 @@ def make(twilio: Twilio, change: Change) -> bool:
 def read(twilio: Twilio, change: Change) -> WebhookSetting:
     """Return what Twilio shows now. Raises TwilioFailed."""
     match change.level:
-        case Level.APPLICATION:
+        case RouteLevel.APPLICATION:
             return application(twilio, change.sid).webhook
-        case Level.SERVICE:
+        case RouteLevel.SERVICE:
             return service(twilio, change.sid).webhook
-        case Level.NUMBER:
+        case RouteLevel.NUMBER:
             return number(twilio, change.sid).webhook
         case _:
             assert_never(change.level)
@@ -112,11 +112,11 @@ def _seen(
 
 def _write(twilio: Twilio, change: Change) -> WebhookSetting:
     match change.level:
-        case Level.APPLICATION:
+        case RouteLevel.APPLICATION:
             return set_application_webhook(twilio, change.sid, change.after)
-        case Level.SERVICE:
+        case RouteLevel.SERVICE:
             return set_service_webhook(twilio, change.sid, change.after)
-        case Level.NUMBER:
+        case RouteLevel.NUMBER:
             return set_number_webhook(twilio, change.sid, change.after)
         case _:
             assert_never(change.level)

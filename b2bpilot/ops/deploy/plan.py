@@ -36,7 +36,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class DeployPlan:
     """`values` are given to CloudFormation; what the stack has besides, it keeps."""
 
     environment: str
@@ -59,7 +59,7 @@ class Plan:
         """Those that the stack has then."""
         return {**(self.before.parameters if self.before else {}), **self.values}
 
-    def with_values(self, more: Mapping[str, str]) -> Plan:
+    def with_values(self, more: Mapping[str, str]) -> DeployPlan:
         return replace(self, values={**self.values, **more}, missing=())
 
     @property
@@ -82,7 +82,7 @@ def plan(
     *,
     architecture: str | None = None,
     given: Mapping[str, str] | None = None,
-) -> Plan:
+) -> DeployPlan:
     """Raises UsageError, Refused, AwsError. Changes nothing."""
     template, config = checkout.template, checkout.config(environment)
     known = parameters.parameters(template)
@@ -92,7 +92,7 @@ def plan(
     before = _before(access, stack_name)
     values = {**config.overrides, **(given or {}), ENVIRONMENT: environment}
     values[ARCHITECTURE] = _architecture(architecture, values, before, known)
-    return Plan(
+    return DeployPlan(
         environment=environment,
         stack_name=stack_name,
         caller=who,

@@ -16,7 +16,7 @@ import yaml
 
 from b2bpilot.errors import PilotError, SettingsInvalid
 from b2bpilot.ops.deploy.checkout import Checkout
-from b2bpilot.ops.deploy.plan import ARCHITECTURE, Plan
+from b2bpilot.ops.deploy.plan import ARCHITECTURE, DeployPlan
 from b2bpilot.paths import open_private
 
 STDERR = 2
@@ -32,7 +32,7 @@ class Sam:
     profile: str | None = None
     endpoint_url: str | None = None
 
-    def build(self, plan: Plan) -> None:
+    def build(self, plan: DeployPlan) -> None:
         """Raises PilotError."""
         self._run(
             "build", "--config-env", plan.environment, "--build-in-source", "--parallel",
@@ -40,7 +40,7 @@ class Sam:
             more={"B2BPILOT_ARCH": plan.architecture},
         )  # fmt: skip
 
-    def deploy(self, plan: Plan, *, asks: bool) -> None:
+    def deploy(self, plan: DeployPlan, *, asks: bool) -> None:
         """Raises PilotError. sam itself `asks` where samconfig.toml says so (confirm_changeset)."""
         with _file_of(plan.values) as values:
             self._run(

@@ -9,14 +9,14 @@ from enum import StrEnum
 from b2bpilot.ops.diagnose.evidence import EVIDENCE
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, Hypothesis, Symptom
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.check import Check, CheckResult, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 
 ALL: Mapping[str, Check] = {check.code: check for check in (*CHECKS, *EVIDENCE)}
 
 
-class Verdict(StrEnum):
+class HypothesisState(StrEnum):
     """What is known of a hypothesis."""
 
     FOUND = "found"
@@ -30,8 +30,8 @@ class Branch:
     """A hypothesis with the results that decide it: those that speak for it, or could not be had, or else all."""
 
     hypothesis: Hypothesis
-    verdict: Verdict
-    results: Sequence[Result]
+    state: HypothesisState
+    results: Sequence[CheckResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,8 @@ class Diagnosis:
     symptom: Symptom
     branches: Sequence[Branch]
 
-    def count(self, verdict: Verdict) -> int:
-        return sum(branch.verdict is verdict for branch in self.branches)
+    def count(self, state: HypothesisState) -> int:
+        return sum(branch.state is state for branch in self.branches)
 
 
 def diagnose(symptoms: Sequence[Symptom], deployment: Deployment, *, check_seconds: float) -> list[Diagnosis]:
@@ -63,18 +63,18 @@ def _with_needs(codes: set[str]) -> set[str]:
     return found
 
 
-def _branch(hypothesis: Hypothesis, results: Mapping[str, Result]) -> Branch:
+def _branch(hypothesis: Hypothesis, results: Mapping[str, CheckResult]) -> Branch:
     mine = [results[code] for code in hypothesis.codes]
     speaking = [one for one in mine if one.is_known and one.status in (Status.FAILED, Status.WARNING)]
     if speaking:
-        return Branch(hypothesis=hypothesis, verdict=Verdict.FOUND, results=speaking)
+        return Branch(hypothesis=hypothesis, state=HypothesisState.FOUND, results=speaking)
     if unseen := [one for one in mine if one.status is Status.SKIPPED or not one.is_known]:
         roots = {root.check.code: root for one in unseen for root in _roots(one, results)}
-        return Branch(hypothesis=hypothesis, verdict=Verdict.UNKNOWN, results=list(roots.values()))
-    return Branch(hypothesis=hypothesis, verdict=Verdict.RULED_OUT, results=mine)
+        return Branch(hypothesis=hypothesis, state=HypothesisState.UNKNOWN, results=list(roots.values()))
+    return Branch(hypothesis=hypothesis, state=HypothesisState.RULED_OUT, results=mine)
 
 
-def _roots(result: Result, results: Mapping[str, Result]) -> list[Result]:
+def _roots(result: CheckResult, results: Mapping[str, CheckResult]) -> list[CheckResult]:
     """Return why something was not looked at: what it needs and is not so, wherever that belongs; else itself."""
     needed = [results[code] for code in result.check.needs if code in results]
     missing = [one for one in needed if one.status in (Status.FAILED, Status.SKIPPED)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.ops.inspect.evidence import Evidence
+from b2bpilot.ops.inspect.evidence import MessageEvidence
 from b2bpilot.pipeline.message import format_time
 
 BY_DEFAULT = timedelta(hours=23)
@@ -14,7 +14,7 @@ BY_DEFAULT = timedelta(hours=23)
 BEFORE = timedelta(minutes=1)
 
 
-def in_words(evidence: Evidence) -> str:
+def in_words(evidence: MessageEvidence) -> str:
     """Return what is known of its arrival there; empty when Twilio was not asked."""
     found = evidence.at_twilio
     if found is None:
@@ -28,7 +28,7 @@ def in_words(evidence: Evidence) -> str:
     return f"{said}, its webhook call failed: {', '.join(failed)}" if failed else said
 
 
-def gaps(evidence: Evidence, *, is_lost: bool) -> Iterator[str]:
+def gaps(evidence: MessageEvidence, *, is_lost: bool) -> Iterator[str]:
     """Name what Twilio should have and has not: a message, or a reason."""
     found = evidence.at_twilio
     if found is None:
@@ -39,7 +39,7 @@ def gaps(evidence: Evidence, *, is_lost: bool) -> Iterator[str]:
         yield "Twilio tells of no failed webhook call: nothing says why the webhook did not get it"
 
 
-def recovery(evidence: Evidence) -> Iterator[Words]:
+def recovery(evidence: MessageEvidence) -> Iterator[Words]:
     """Propose to publish it from Twilio's copy, where there is one or may be one."""
     found = evidence.at_twilio
     if found is None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from b2bpilot.ops.inspect.source import Moment, Step
-from b2bpilot.ops.logs.entry import Level, LogEntry
+from b2bpilot.ops.inspect.source import EventOrder, MessageEvent
+from b2bpilot.ops.logs.entry import LogEntry, LogLevel
 
 BEGAN, ENDED = "platform.start", "platform.report"
 CLAIMED = frozenset({"stored", "failed"})
@@ -16,7 +16,7 @@ NOT_CLAIMED = frozenset({"duplicate", "in_progress", "discarded"})
 
 
 @dataclass(slots=True, kw_only=True)
-class Attempt:
+class ProcessorRun:
     """One run. Lambda's own retries keep the request id. `status` and `milliseconds` are Lambda's, None when it said none."""
 
     request_id: str | None
@@ -39,7 +39,7 @@ class Attempt:
         return frozenset(str(line.value(name)) for line in self.lines if line.value(name))
 
 
-def attempts(entries: Sequence[LogEntry], message_id: str) -> list[Attempt]:
+def attempts(entries: Sequence[LogEntry], message_id: str) -> list[ProcessorRun]:
     """Return the runs in their order. A request may be about other messages, too: their lines are left out."""
     requests: dict[str | None, list[LogEntry]] = {}
     for found in entries:
@@ -48,13 +48,13 @@ def attempts(entries: Sequence[LogEntry], message_id: str) -> list[Attempt]:
     return sorted(every, key=lambda run: run.began_at)
 
 
-def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) -> Iterator[Attempt]:
-    current: Attempt | None = None
+def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) -> Iterator[ProcessorRun]:
+    current: ProcessorRun | None = None
     for line in sorted(lines, key=lambda line: line.at):
         if current is None or line.event == BEGAN:
             if current:
                 yield current
-            current = Attempt(request_id=request_id, began_at=line.at)
+            current = ProcessorRun(request_id=request_id, began_at=line.at)
         if line.event == ENDED:
             current.status = str(line.value("record.status") or "") or None
             milliseconds = line.value("record.metrics.durationMs")
@@ -65,26 +65,26 @@ def _runs(request_id: str | None, lines: Sequence[LogEntry], message_id: str) ->
         yield current
 
 
-def moments(runs: Sequence[Attempt]) -> Iterator[Moment]:
+def moments(runs: Sequence[ProcessorRun]) -> Iterator[MessageEvent]:
     for number, run in enumerate(runs, 1):
-        yield Moment(at=run.began_at, source="processor", what=_run(number, run), step=Step.BEGAN)
+        yield MessageEvent(at=run.began_at, source="processor", what=_run(number, run), step=EventOrder.BEGAN)
         for line in run.lines:
             if what := _line(line, run):
-                yield Moment(at=line.at, source="processor", what=what)
+                yield MessageEvent(at=line.at, source="processor", what=what)
 
 
-def _run(number: int, run: Attempt) -> str:
+def _run(number: int, run: ProcessorRun) -> str:
     ended = run.status or "its end is not in the log"
     after = f" after {run.milliseconds:.0f} ms" if run.milliseconds is not None else ""
     by = "".join(f", redrive {run_id}" for run_id in sorted(run.ids("redrive_run_id")))
     return f"run {number}: {ended}{after} (request {run.request_id}{by})"
 
 
-def _line(line: LogEntry, run: Attempt) -> str | None:
+def _line(line: LogEntry, run: ProcessorRun) -> str | None:
     """A line without an event is said when it is bad, and not what `failed` says already."""
     document = line.document or {}
     if line.event is None:
-        is_said = "failed" in run.events or line.level < Level.WARNING
+        is_said = "failed" in run.events or line.level < LogLevel.WARNING
         return None if is_said else f"{line.level.name.lower()}: {line.message}"
     tell = TELLERS.get(line.event)
     return tell(document) if tell else f"{line.event.replace('_', ' ')}{_because(document)}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from b2bpilot.ops.inspect.identity import Submissions
-from b2bpilot.ops.inspect.source import Source
+from b2bpilot.ops.inspect.source import InspectSource
 from b2bpilot.ops.submissions import Listing
 from b2bpilot.ops.table.database_proof import DatabaseProof
 
@@ -34,23 +34,23 @@ OpenTable = Callable[[], AbstractContextManager[Table]]
 class Sources:
     """`subscriptions` is made for the line of the webhook that published, and asked only when nothing came of it."""
 
-    processor: Source | None = None
-    queue: Source
+    processor: InspectSource | None = None
+    queue: InspectSource
     """Asked at once: what it says depends on no time, and it takes the longest."""
-    others: tuple[Source, ...]
-    twilio: Source
-    subscriptions: Callable[[Mapping[str, object]], Source] | None = None
-    retries: Source | None = None
+    others: tuple[InspectSource, ...]
+    twilio: InspectSource
+    subscriptions: Callable[[Mapping[str, object]], InspectSource] | None = None
+    retries: InspectSource | None = None
     """Lambda's settings, asked where a row failed and no dead letter of it was seen."""
 
     @property
-    def by_time(self) -> list[Source]:
+    def by_time(self) -> list[InspectSource]:
         """Those that are asked about a time."""
         return [*([self.processor] if self.processor else []), *self.others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class InspectContext:
     """`environment` is the name for the commands that are proposed; `since` is where the operator wants to begin."""
 
     environment: str | None

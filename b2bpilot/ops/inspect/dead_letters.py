@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from b2bpilot.ops.dead_letters.selection import Selection
 from b2bpilot.ops.dead_letters.sweep import Queue, look
-from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
+from b2bpilot.ops.inspect.source import EventOrder, MessageEvent, MessageQuestion, SourceAnswer
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 from b2bpilot.plural import many
 
@@ -17,14 +17,14 @@ SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetters:
-    """The dead-letter queue. Satisfies Source."""
+class DeadLetterSource:
+    """The dead-letter queue. Satisfies InspectSource."""
 
     queue: Queue
     name: str = "dead-letter queue"
     monotonic: Callable[[], float] = time.monotonic
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         until = self.monotonic() + SECONDS
         dead_letters: list[DeadLetter] = []
 
@@ -35,7 +35,7 @@ class DeadLetters:
         seen = look(self.queue, now=question.until, visit=visit, is_enough=lambda: self.monotonic() > until)
         dead_letters.sort(key=lambda dead_letter: dead_letter.sent_at or question.until)
         note = None if seen.is_complete else f"saw {seen.saw:,} of about {many(seen.about, 'dead letter')}"
-        return Answer(
+        return SourceAnswer(
             moments=[_moment(dead_letter, question) for dead_letter in dead_letters],
             dead_letters=dead_letters,
             note=note,
@@ -54,7 +54,7 @@ def is_of_a_test(dead_letter: DeadLetter) -> bool:
     return dead_letter.message is not None and dead_letter.message.test
 
 
-def _is_about(dead_letter: DeadLetter, question: Question) -> bool:
+def _is_about(dead_letter: DeadLetter, question: MessageQuestion) -> bool:
     if question.from_number is not None:
         return Selection(from_number=question.from_number).matches(dead_letter, now=question.until)
     named = (dead_letter.queue_message_id, dead_letter.failure.request_id, sns_message_id(dead_letter))
@@ -62,16 +62,16 @@ def _is_about(dead_letter: DeadLetter, question: Question) -> bool:
     return message_id == question.message_id or any(one in question.ids for one in named)
 
 
-def _moment(dead_letter: DeadLetter, question: Question) -> Moment:
+def _moment(dead_letter: DeadLetter, question: MessageQuestion) -> MessageEvent:
     by = "SNS" if dead_letter.shape is Shape.SUBSCRIPTION else "Lambda"
     text = dead_letter.unreadable or dead_letter.failure.text
     again = f", after {many(dead_letter.redrives, 'redrive')}" if dead_letter.redrives else ""
     whose = "" if dead_letter.owner.rows_count else f" (a dead letter of {dead_letter.owner})"
     what = f"{by} gave up: {dead_letter.failure.kind}{f', {text}' if text else ''}{again}{whose}"
-    return Moment(
+    return MessageEvent(
         at=dead_letter.sent_at or question.until,
         source="queue",
         what=what,
-        step=Step.GIVEN_UP,
+        step=EventOrder.GIVEN_UP,
         is_of_a_test=is_of_a_test(dead_letter),
     )

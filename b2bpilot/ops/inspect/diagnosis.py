@@ -10,7 +10,7 @@ from typing import assert_never
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.inspect import at_twilio, codes
-from b2bpilot.ops.inspect.evidence import Evidence
+from b2bpilot.ops.inspect.evidence import MessageEvidence
 from b2bpilot.ops.inspect.outlook import Outlook, Retry, outlook
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
 from b2bpilot.plural import many
@@ -24,7 +24,7 @@ LONGEST_RUN = timedelta(minutes=5)
 """The processor's timeout, as template.yaml has it."""
 
 
-class Verdict(StrEnum):
+class MessageOutcome(StrEnum):
     """What became of the message."""
 
     STORED = "stored"
@@ -47,105 +47,105 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
-    verdict: Verdict
+class MessageDiagnosis:
+    outcome: MessageOutcome
     explanation: str
     gaps: Sequence[str]
     """What should have happened and did not, or cannot be seen."""
     next_steps: Sequence[Words]
 
 
-def diagnose(evidence: Evidence) -> Diagnosis:
+def diagnose(evidence: MessageEvidence) -> MessageDiagnosis:
     """Name what happened, and what to do next."""
-    verdict, explanation = _verdict(evidence)
-    return Diagnosis(
-        verdict=verdict,
+    outcome, explanation = _outcome_of(evidence)
+    return MessageDiagnosis(
+        outcome=outcome,
         explanation=explanation,
-        gaps=list(_gaps(evidence, verdict)),
-        next_steps=list(_next(evidence, verdict)),
+        gaps=list(_gaps(evidence, outcome)),
+        next_steps=list(_next(evidence, outcome)),
     )
 
 
-def _verdict(evidence: Evidence) -> tuple[Verdict, str]:
+def _outcome_of(evidence: MessageEvidence) -> tuple[MessageOutcome, str]:
     if evidence.row is not None:
         return _of_row(evidence, evidence.row)
     if evidence.dead_letters:
         kind = evidence.dead_letters[-1].failure.kind
         stored = "nobody could ask whether it is stored" if evidence.row_problem else "it is not stored"
-        return Verdict.DEAD_LETTER, f"{stored}; the last failure was: {kind}"
+        return MessageOutcome.DEAD_LETTER, f"{stored}; the last failure was: {kind}"
     if "stored" in evidence.events():
-        return Verdict.UNCLEAR, "the processor says that it stored it"
+        return MessageOutcome.UNCLEAR, "the processor says that it stored it"
     if evidence.attempts:
-        return Verdict.UNCLEAR, "the processor worked on it and nothing says how that ended"
+        return MessageOutcome.UNCLEAR, "the processor worked on it and nothing says how that ended"
     if evidence.other_row is not None and not any(one.answer.moments for one in evidence.asked):
-        return Verdict.UNCLEAR, f"only a row knows it, which is {evidence.other_row_is}"
+        return MessageOutcome.UNCLEAR, f"only a row knows it, which is {evidence.other_row_is}"
     return _before_the_processor(evidence)
 
 
-def _before_the_processor(evidence: Evidence) -> tuple[Verdict, str]:
+def _before_the_processor(evidence: MessageEvidence) -> tuple[MessageOutcome, str]:
     published = [*evidence.lines("webhook", "published"), *evidence.lines("stale", "republished")]
     if evidence.rejections:
         first = evidence.rejections[0]
-        return Verdict.FILTERED if first.is_filter else Verdict.NEVER_SEEN, first.reason
+        return MessageOutcome.FILTERED if first.is_filter else MessageOutcome.NEVER_SEEN, first.reason
     if published and evidence.now - published[-1].at < GRACE:
-        return Verdict.ON_ITS_WAY, "it was accepted by SNS a moment ago"
+        return MessageOutcome.ON_ITS_WAY, "it was accepted by SNS a moment ago"
     if published:
-        return Verdict.NEVER_SEEN, "it was accepted by SNS, and no line of the processor names it"
+        return MessageOutcome.NEVER_SEEN, "it was accepted by SNS, and no line of the processor names it"
     if evidence.lines("webhook", "publish_failed"):
         return (
-            Verdict.NOT_PUBLISHED,
+            MessageOutcome.NOT_PUBLISHED,
             "the webhook could not publish it and answered 503: Twilio may try again",
         )
     if rejected := evidence.lines("webhook", "rejected"):
         reason = f"the webhook refused it: {rejected[-1].value('reason')}"
-        return Verdict.REJECTED, f"{reason}. {at_twilio.in_words(evidence)}".rstrip(". ")
+        return MessageOutcome.REJECTED, f"{reason}. {at_twilio.in_words(evidence)}".rstrip(". ")
     return _before_the_webhook(evidence)
 
 
-def _before_the_webhook(evidence: Evidence) -> tuple[Verdict, str]:
+def _before_the_webhook(evidence: MessageEvidence) -> tuple[MessageOutcome, str]:
     found = evidence.at_twilio
     if found is None or found.is_absent:
-        return Verdict.UNCLEAR, "something knows it, but nothing says what became of it"
+        return MessageOutcome.UNCLEAR, "something knows it, but nothing says what became of it"
     if found.received_at is None:
-        return Verdict.AT_TWILIO, "it was sent, not received: a reply, or somebody else's"
+        return MessageOutcome.AT_TWILIO, "it was sent, not received: a reply, or somebody else's"
     said = at_twilio.in_words(evidence)
     if not evidence.was_asked("webhook log"):
-        return Verdict.UNCLEAR, f"{said}, and nothing of ours says what came of it"
+        return MessageOutcome.UNCLEAR, f"{said}, and nothing of ours says what came of it"
     if evidence.webhook_failures:
-        return Verdict.LOST, said
+        return MessageOutcome.LOST, said
     if evidence.now - found.received_at < GRACE:
-        return Verdict.ON_ITS_WAY, said
-    return Verdict.LOST, f"{said}, and the webhook's log does not name it"
+        return MessageOutcome.ON_ITS_WAY, said
+    return MessageOutcome.LOST, f"{said}, and the webhook's log does not name it"
 
 
-def _of_row(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
+def _of_row(evidence: MessageEvidence, row: UserSubmission) -> tuple[MessageOutcome, str]:
     if row.discarded_by and row.status is not SubmissionStatus.COMPLETED:
         return (
-            Verdict.DISCARDED,
+            MessageOutcome.DISCARDED,
             f"a person discarded it in run {row.discarded_by}: no delivery stores it any more",
         )
     match row.status:
         case SubmissionStatus.COMPLETED:
-            found = Verdict.STORED, _stored(evidence, row)
+            found = MessageOutcome.STORED, _stored(evidence, row)
         case SubmissionStatus.ABANDONED:
-            found = Verdict.ABANDONED, _abandoned(row)
+            found = MessageOutcome.ABANDONED, _abandoned(row)
         case SubmissionStatus.FAILED:
             found = _failed(evidence, row)
         case SubmissionStatus.PENDING:
             found = _unfinished(evidence, "it was recorded, and no run has taken it up")
         case SubmissionStatus.PROCESSING if row.is_leased(now=evidence.now):
             what = "a run holds the lease until %s, also if it died: a delivery before that is left alone"
-            found = Verdict.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
+            found = MessageOutcome.IN_PROGRESS, what % f"{row.lease_expires_at:%H:%M:%S} UTC"
         case SubmissionStatus.PROCESSING:
             found = _unfinished(evidence, _without_lease(evidence, row))
         case str():
-            found = Verdict.STUCK, f"its status {row.status!r} is another version's"
+            found = MessageOutcome.STUCK, f"its status {row.status!r} is another version's"
         case _:
             assert_never(row.status)
     return found
 
 
-def _without_lease(evidence: Evidence, row: UserSubmission) -> str:
+def _without_lease(evidence: MessageEvidence, row: UserSubmission) -> str:
     """A run may outlive its lease, but not its function's timeout."""
     if evidence.now - row.updated_at < LONGEST_RUN:
         return "its lease is over: the run that claimed it died, or takes longer than a lease"
@@ -156,25 +156,25 @@ def _abandoned(row: UserSubmission) -> str:
     return f"nothing tries it again by itself; last error: {row.last_error or 'no error recorded'}"
 
 
-def _unfinished(evidence: Evidence, what: str) -> tuple[Verdict, str]:
+def _unfinished(evidence: MessageEvidence, what: str) -> tuple[MessageOutcome, str]:
     """A run that died leaves the row as it was; Lambda writes the dead letter all the same."""
     if evidence.dead_letters:
-        return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; {what}"
-    return Verdict.STUCK, what
+        return MessageOutcome.DEAD_LETTER, f"{IN_THE_QUEUE}; {what}"
+    return MessageOutcome.STUCK, what
 
 
-def _failed(evidence: Evidence, row: UserSubmission) -> tuple[Verdict, str]:
+def _failed(evidence: MessageEvidence, row: UserSubmission) -> tuple[MessageOutcome, str]:
     if evidence.dead_letters:
-        return Verdict.DEAD_LETTER, f"{IN_THE_QUEUE}; its last run failed: {row.last_error}"
+        return MessageOutcome.DEAD_LETTER, f"{IN_THE_QUEUE}; its last run failed: {row.last_error}"
     found = outlook(evidence, row)
     told = f"{row.last_error or 'no error recorded'}"
     if row.republished_at is not None:
         told += f"; it was published again at {row.republished_at:%Y-%m-%d %H:%M:%S} UTC, and the stale processor does that no second time"
-    verdict = Verdict.RETRYING if found.retry is Retry.DUE else Verdict.FAILED
-    return verdict, f"{told}; {found.why}"
+    outcome = MessageOutcome.RETRYING if found.retry is Retry.DUE else MessageOutcome.FAILED
+    return outcome, f"{told}; {found.why}"
 
 
-def _stored(evidence: Evidence, row: UserSubmission) -> str:
+def _stored(evidence: MessageEvidence, row: UserSubmission) -> str:
     parts = []
     if row.completed_at and row.received_at:
         milliseconds = (row.completed_at - row.received_at) / timedelta(milliseconds=1)
@@ -189,7 +189,7 @@ def _stored(evidence: Evidence, row: UserSubmission) -> str:
     return ", ".join(parts) or "completed"
 
 
-def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+def _gaps(evidence: MessageEvidence, outcome: MessageOutcome) -> Iterator[str]:
     row = evidence.row
     if evidence.row is not None and evidence.database and not evidence.database.is_proven:
         yield f"so says the row of a {evidence.database.told()}"
@@ -198,24 +198,24 @@ def _gaps(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
     yield from _undelivered(evidence)
     for dead_letter in evidence.other_dead_letters:
         yield f"dead letter {dead_letter.queue_message_id} says nothing of it here: its owner is {dead_letter.owner}"
-    yield from at_twilio.gaps(evidence, is_lost=verdict is Verdict.LOST)
+    yield from at_twilio.gaps(evidence, is_lost=outcome is MessageOutcome.LOST)
     claims = sum(run.has_claimed for run in evidence.attempts)
     if row and evidence.was_asked("processor log") and claims < row.attempts:
         yield f"the row counts {many(row.attempts, 'attempt')}, the log shows {claims}: the others are older than the log, or were killed"
     if row is None and not (evidence.row_problem or evidence.other_row) and "stored" in evidence.events():
         yield "the processor stored it and there is no row: it was deleted, or this is another database"
     if (
-        verdict is Verdict.FAILED
+        outcome is MessageOutcome.FAILED
         and evidence.was_asked("dead-letter queue")
         and _outlook(evidence).had_all_runs
     ):
         yield f"every run failed and there is no dead letter: look at {codes.DEAD_LETTER_MISSING}"
-    if row and verdict in (Verdict.STUCK, Verdict.FAILED) and _is_left(row, now=evidence.now):
+    if row and outcome in (MessageOutcome.STUCK, MessageOutcome.FAILED) and _is_left(row, now=evidence.now):
         yield f"the stale processor has not published it again, which it does StaleAfterMinutes after the last change: look at {codes.STALE_RUNS}"
     if (
         row
         and row.reply_state in (ReplyState.UNKNOWN, ReplyState.SENDING)
-        and verdict is not Verdict.IN_PROGRESS
+        and outcome is not MessageOutcome.IN_PROGRESS
     ):
         yield "nobody knows whether the reply was sent"
 
@@ -225,7 +225,7 @@ def _is_left(row: UserSubmission, *, now: datetime) -> bool:
     return not row.stale_attempts and row.republished_at is None and now - row.updated_at >= STALE_AFTER
 
 
-def _undelivered(evidence: Evidence) -> Iterator[str]:
+def _undelivered(evidence: MessageEvidence) -> Iterator[str]:
     """What SNS accepted and the processor's log does not know. A dead letter says itself what became of it."""
     if not evidence.was_asked("processor log") or evidence.dead_letters:
         return
@@ -240,29 +240,29 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
             yield f"accepted by SNS {at} as {sns}, never seen by the processor: look at {code}"
 
 
-def _outlook(evidence: Evidence) -> Outlook:
-    assert evidence.row  # noqa: S101  # nosec B101  # the verdict is of a row
+def _outlook(evidence: MessageEvidence) -> Outlook:
+    assert evidence.row  # noqa: S101  # nosec B101  # the outcome is of a row
     return outlook(evidence, evidence.row)
 
 
-def _fix(evidence: Evidence, verdict: Verdict) -> Words:
-    if verdict is Verdict.FAILED and evidence.row and evidence.row.republished_at:
+def _fix(evidence: MessageEvidence, outcome: MessageOutcome) -> Words:
+    if outcome is MessageOutcome.FAILED and evidence.row and evidence.row.republished_at:
         return "fix the cause, then: " + our_command("submissions", "republish", evidence.message_id)
     return our_command("verify")
 
 
-def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
+def _bring_back(evidence: MessageEvidence, outcome: MessageOutcome) -> Iterator[Words]:
     """What a person does with a dead letter, or with a row that waits for one."""
     message_id, row = evidence.message_id, evidence.row
     redrive = our_command("dlq", "redrive", "--message-id", message_id)
-    match verdict:
-        case Verdict.STORED if evidence.dead_letters:
+    match outcome:
+        case MessageOutcome.STORED if evidence.dead_letters:
             yield redrive + "   (removes the dead letter: it is completed)"
-        case Verdict.DEAD_LETTER | Verdict.ABANDONED if evidence.dead_letters:
+        case MessageOutcome.DEAD_LETTER | MessageOutcome.ABANDONED if evidence.dead_letters:
             yield "fix the cause, then: " + redrive
-        case Verdict.ABANDONED:
+        case MessageOutcome.ABANDONED:
             yield "fix the cause, then: " + our_command("submissions", "republish", message_id)
-        case Verdict.DISCARDED if row and row.discarded_by:
+        case MessageOutcome.DISCARDED if row and row.discarded_by:
             yield our_command("dlq", "restore", row.discarded_by) + "   (takes that run's discards back)"
             yield (
                 our_command("submissions", "republish", "--discarded", message_id)
@@ -277,33 +277,33 @@ def _bring_back(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
             pass
 
 
-def _next(evidence: Evidence, verdict: Verdict) -> Iterator[Words]:
+def _next(evidence: MessageEvidence, outcome: MessageOutcome) -> Iterator[Words]:
     row = evidence.row
-    yield from _bring_back(evidence, verdict)
-    if verdict is Verdict.FAILED and (tells := _outlook(evidence).tells):
+    yield from _bring_back(evidence, outcome)
+    if outcome is MessageOutcome.FAILED and (tells := _outlook(evidence).tells):
         yield tells
-    match verdict:
-        case Verdict.FAILED | Verdict.STUCK:
-            yield _fix(evidence, verdict)
-        case Verdict.NOT_PUBLISHED:
+    match outcome:
+        case MessageOutcome.FAILED | MessageOutcome.STUCK:
+            yield _fix(evidence, outcome)
+        case MessageOutcome.NOT_PUBLISHED:
             yield our_command("verify") + f"   ({codes.WEBHOOK_ROLE}: the role that publishes)"
             yield from at_twilio.recovery(evidence)
-        case Verdict.FILTERED | Verdict.NEVER_SEEN:
+        case MessageOutcome.FILTERED | MessageOutcome.NEVER_SEEN:
             yield our_command("subscriptions")
             yield from at_twilio.recovery(evidence)
-        case Verdict.REJECTED:
+        case MessageOutcome.REJECTED:
             yield (
                 our_command("verify", "--with-twilio")
                 + f"   ({codes.SIGNATURE} and {codes.CREDENTIALS}: the URL and the token that Twilio signs with)"
             )
             yield from at_twilio.recovery(evidence)
-        case Verdict.LOST:
+        case MessageOutcome.LOST:
             yield (
                 our_command("verify", "--with-twilio")
                 + f"   ({codes.WEBHOOK_ANSWERS} and {codes.ROUTE}: the webhook, and where Twilio delivers)"
             )
             yield from at_twilio.recovery(evidence)
-        case Verdict.ON_ITS_WAY | Verdict.IN_PROGRESS | Verdict.RETRYING:
+        case MessageOutcome.ON_ITS_WAY | MessageOutcome.IN_PROGRESS | MessageOutcome.RETRYING:
             yield "wait a moment, then ask again"
         case _:
             pass

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from b2bpilot.ops.inspect.attempts import Attempt
-from b2bpilot.ops.inspect.source import Asked, AtTwilio, Rejection, WebhookFailure
+from b2bpilot.ops.inspect.attempts import ProcessorRun
+from b2bpilot.ops.inspect.source import AskedSource, AtTwilio, Rejection, WebhookFailure
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.retries import Retries
 from b2bpilot.ops.table.database_proof import DatabaseProof
@@ -18,7 +18,7 @@ INVOKE = "invoke"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class MessageEvidence:
     """`row_problem` says why the database was not asked: then nothing is known of the row, not even that there is none.
 
     `other_row` has the message's id and proves nothing: it is another message's, or of a database that is not proven to be
@@ -31,8 +31,8 @@ class Evidence:
     other_row: UserSubmission | None = None
     other_row_is: str = ""
     database: DatabaseProof | None = None
-    asked: Sequence[Asked]
-    attempts: Sequence[Attempt]
+    asked: Sequence[AskedSource]
+    attempts: Sequence[ProcessorRun]
     now: datetime
 
     def lines(self, function: str, *events: str) -> list[LogEntry]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect import codes
-from b2bpilot.ops.inspect.source import Answer, Question, Rejection
+from b2bpilot.ops.inspect.source import MessageQuestion, Rejection, SourceAnswer
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluated, parsed
-from b2bpilot.ops.subscriptions.kinds import Kind, kinds
+from b2bpilot.ops.subscriptions.kinds import MessageKind, kinds
 from b2bpilot.pipeline.message import Priority, Source
 
 
@@ -22,18 +22,18 @@ class Subscriptions:
     published: Mapping[str, object]
     name: str = "subscriptions"
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         stack = self.environment.stack
         found = subscriptions(self.environment.access, stack.topic_arn)
         ours = [one for one in found if one.endpoint.endswith(f":{stack.processor_function_name}")]
         ours = ours or [one for one in found if one.arn == stack.subscription_arn]
         if not ours:
             missing = "the processor is not subscribed to the topic"
-            return Answer(rejections=[Rejection(reason=missing, code=codes.NOT_SUBSCRIBED)])
+            return SourceAnswer(rejections=[Rejection(reason=missing, code=codes.NOT_SUBSCRIBED)])
         reasons = [reason for one in ours for reason in _reasons(one, self._kinds(), question.message_id)]
-        return Answer(rejections=reasons)
+        return SourceAnswer(rejections=reasons)
 
-    def _kinds(self) -> list[Kind]:
+    def _kinds(self) -> list[MessageKind]:
         """The kinds that the message may be of: what the webhook publishes as its line says, or anything that a command does."""
         line = self.published
         kind, test = line.get("message_type"), line.get("test") is True
@@ -48,7 +48,9 @@ class Subscriptions:
         ]
 
 
-def _reasons(subscription: Subscription, possible: Sequence[Kind], message_id: str) -> Iterator[Rejection]:
+def _reasons(
+    subscription: Subscription, possible: Sequence[MessageKind], message_id: str
+) -> Iterator[Rejection]:
     policy, scope = subscription.filter_policy, subscription.filter_policy_scope
     if subscription.confirmed is False:
         yield Rejection(reason="the processor's subscription is not confirmed", code=codes.NOT_CONFIRMED)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from b2bpilot.ops.inspect.source import Answer, Moment, Question, Step
+from b2bpilot.ops.inspect.source import EventOrder, MessageEvent, MessageQuestion, SourceAnswer
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.ports import Log
 
@@ -17,7 +17,7 @@ MOST_LINES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionLog:
-    """One function's log, by the function's short name. Satisfies Source."""
+    """One function's log, by the function's short name. Satisfies InspectSource."""
 
     function: str
     group: Log
@@ -27,7 +27,7 @@ class FunctionLog:
     def name(self) -> str:
         return f"{self.function} log"
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         """The lines are the evidence; the processor's become attempts, the others' moments of their own."""
         found: dict[str, LogEntry] = {}
         note = None
@@ -37,9 +37,9 @@ class FunctionLog:
                     note = line
                 else:
                     found[line.event_id] = line
-        return Answer(moments=tuple(_moments(found.values())), entries=tuple(found.values()), note=note)
+        return SourceAnswer(moments=tuple(_moments(found.values())), entries=tuple(found.values()), note=note)
 
-    def _until_late(self, question: Question, wanted: str) -> Iterator[LogEntry | str]:
+    def _until_late(self, question: MessageQuestion, wanted: str) -> Iterator[LogEntry | str]:
         late = self.monotonic() + SECONDS
         events = self.group.events(since=question.since, until=question.until, pattern=f'"{wanted}"')
         for count, found in enumerate(events, 1):
@@ -50,16 +50,16 @@ class FunctionLog:
                 return
 
 
-def _moments(entries: Iterable[LogEntry]) -> Iterator[Moment]:
+def _moments(entries: Iterable[LogEntry]) -> Iterator[MessageEvent]:
     for found in entries:
         tell = TELLERS.get((found.function, found.event or ""))
         if tell:
             sns = found.value("sns_message_id")
-            yield Moment(
+            yield MessageEvent(
                 at=found.at,
                 source=found.function,
                 what=tell(found.document or {}),
-                step=Step.ACCEPTED if sns else Step.SAID,
+                step=EventOrder.ACCEPTED if sns else EventOrder.SAID,
                 sns_message_id=str(sns) if sns else None,
             )
 

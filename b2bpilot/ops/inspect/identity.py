@@ -21,7 +21,7 @@ class Submissions(Protocol):
     def get_submission_by_message_sid(self, message_sid: str) -> UserSubmission | None: ...
 
 
-class Kind(StrEnum):
+class IdentifierKind(StrEnum):
     """What an id looks like. A UUID may be a message_id, SNS's MessageId or a Lambda request id: all look alike."""
 
     MESSAGE_SID = "MessageSid"
@@ -30,18 +30,18 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clue:
+class Identifier:
     """What was asked for. `message_id` is what it stands for, unless it turns out to be another kind of UUID."""
 
-    kind: Kind
+    kind: IdentifierKind
     text: str
     message_id: str | None
 
 
-def clue(text: str) -> Clue:
+def parse_identifier(text: str) -> Identifier:
     """Raises UsageError for what is none of them."""
     if NUMBER.fullmatch(text):
-        return Clue(kind=Kind.NUMBER, text=text, message_id=None)
+        return Identifier(kind=IdentifierKind.NUMBER, text=text, message_id=None)
     try:
         message_id = identify(text)
     except UsageError as exc:
@@ -50,8 +50,8 @@ def clue(text: str) -> Clue:
             hint="a UUID, SM or MM with 32 hexadecimal digits, or +15005550006 with --since",
         ) from exc
     if is_message_sid(text):
-        return Clue(kind=Kind.MESSAGE_SID, text=text, message_id=message_id)
-    return Clue(kind=Kind.UUID, text=message_id, message_id=message_id)
+        return Identifier(kind=IdentifierKind.MESSAGE_SID, text=text, message_id=message_id)
+    return Identifier(kind=IdentifierKind.UUID, text=message_id, message_id=message_id)
 
 
 def identify(text: str) -> str:

@@ -11,14 +11,14 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import NobodyAnswered, NotFound, PilotError
 from b2bpilot.ops.inspect import attempts as runs
 from b2bpilot.ops.inspect.aliases import other_messages
-from b2bpilot.ops.inspect.context import Surroundings
-from b2bpilot.ops.inspect.diagnosis import Diagnosis, diagnose
-from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.inspect.identity import Clue, Kind
-from b2bpilot.ops.inspect.numbers import clue_of, messages_of
+from b2bpilot.ops.inspect.context import InspectContext
+from b2bpilot.ops.inspect.diagnosis import MessageDiagnosis, diagnose
+from b2bpilot.ops.inspect.evidence import MessageEvidence
+from b2bpilot.ops.inspect.identity import Identifier, IdentifierKind
+from b2bpilot.ops.inspect.numbers import identifier_of, messages_of
 from b2bpilot.ops.inspect.real_only import is_real, without_tests
-from b2bpilot.ops.inspect.row_found import RowFound, find_row
-from b2bpilot.ops.inspect.source import Asked, Moment, Question, ask_all
+from b2bpilot.ops.inspect.row_found import MessageRow, find_row
+from b2bpilot.ops.inspect.source import AskedSource, MessageEvent, MessageQuestion, ask_all
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.inspect.window import BEFORE, window
 from b2bpilot.ops.logs.entry import LogEntry
@@ -40,10 +40,10 @@ class Inspection:
     row: UserSubmission | None
     """The message's own, in a database that is proven to be the processor's."""
     database: DatabaseProof | None
-    asked: Sequence[Asked]
-    moments: Sequence[Moment]
-    attempts: Sequence[runs.Attempt]
-    diagnosis: Diagnosis
+    asked: Sequence[AskedSource]
+    moments: Sequence[MessageEvent]
+    attempts: Sequence[runs.ProcessorRun]
+    diagnosis: MessageDiagnosis
     since: datetime
     until: datetime
 
@@ -59,52 +59,60 @@ class Several:
     has_older: bool = False
 
 
-def inspect(clue: Clue, around: Surroundings) -> Inspection | Several:
+def inspect(identifier: Identifier, context: InspectContext) -> Inspection | Several:
     """Tell the message's story. Raises NotFound when nobody who answered knows it, NobodyAnswered, UsageError for a number without a time."""
-    if clue.kind is Kind.NUMBER:
-        return _by_number(clue, around)
-    return _by_id(clue, around, found_as=None)
+    if identifier.kind is IdentifierKind.NUMBER:
+        return _by_number(identifier, context)
+    return _by_id(identifier, context, found_as=None)
 
 
-def _by_id(clue: Clue, around: Surroundings, *, found_as: str | None) -> Inspection | Several:
-    message_id, sources = clue.message_id or "", around.sources
-    question = _question(clue, None, around)
+def _by_id(identifier: Identifier, context: InspectContext, *, found_as: str | None) -> Inspection | Several:
+    message_id, sources = identifier.message_id or "", context.sources
+    question = _question(identifier, None, context)
     with ThreadPoolExecutor(1) as early:
         dead_letters = early.submit(ask_all, [sources.queue], question)
-        found = find_row(clue, around)
+        found = find_row(identifier, context)
         row = found.any
-        question = _question(clue, row, around)
+        question = _question(identifier, row, context)
         is_sid_known = question.message_sid is not None and not question.is_test
         asked = ask_all([*sources.by_time, *([sources.twilio] if is_sid_known else [])], question)
         asked += dead_letters.result()
     if row is None and (others := other_messages(message_id, _entries(asked), _dead_letters(asked))):
-        return _by_alias(clue, others, asked, around)
-    found = found.among(clue, _dead_letters(asked), _entries(asked))
+        return _by_alias(identifier, others, asked, context)
+    found = found.among(identifier, _dead_letters(asked), _entries(asked))
     if found.is_a_tests:
         question = replace(question, is_test=False, reply_sid=None)
     if row is None or found.is_a_tests:
-        asked, question = _asked_around_dead_letters(asked, question, around)
+        asked, question = _asked_around_dead_letters(asked, question, context)
     if not is_sid_known:
         sid = question.message_sid or _sid(message_id, _dead_letters(asked), _entries(asked))
         question = replace(question, message_sid=sid)
         asked += ask_all([sources.twilio], question)
-    asked += _about_requests(question, asked, around)
+    asked += _about_requests(question, asked, context)
     if found.is_a_tests and is_real(message_id, asked):
         asked = without_tests(asked, message_id)
     return _told(
-        question, found.among(clue, _dead_letters(asked), _entries(asked)), asked, around, found_as=found_as
+        question,
+        found.among(identifier, _dead_letters(asked), _entries(asked)),
+        asked,
+        context,
+        found_as=found_as,
     )
 
 
-def _question(clue: Clue, row: UserSubmission | None, around: Surroundings) -> Question:
-    message_id = clue.message_id or ""
-    since, until = window(row, [], since=around.since, now=around.now)
-    return Question(
+def _question(identifier: Identifier, row: UserSubmission | None, context: InspectContext) -> MessageQuestion:
+    message_id = identifier.message_id or ""
+    since, until = window(row, [], since=context.since, now=context.now)
+    return MessageQuestion(
         message_id=message_id,
         ids=frozenset({message_id}),
         since=since,
         until=until,
-        message_sid=clue.text if clue.kind is Kind.MESSAGE_SID else row.message_sid if row else None,
+        message_sid=identifier.text
+        if identifier.kind is IdentifierKind.MESSAGE_SID
+        else row.message_sid
+        if row
+        else None,
         reply_sid=row.reply_sid if row else None,
         is_test=row.test if row else False,
     )
@@ -121,15 +129,15 @@ def _sid(message_id: str, dead_letters: Sequence[DeadLetter], lines: Sequence[Lo
 
 
 def _told(
-    question: Question,
-    found: RowFound,
-    asked: Sequence[Asked],
-    around: Surroundings,
+    question: MessageQuestion,
+    found: MessageRow,
+    asked: Sequence[AskedSource],
+    context: InspectContext,
     *,
     found_as: str | None,
 ) -> Inspection:
     row, problem = found.row, found.problem
-    evidence = Evidence(
+    evidence = MessageEvidence(
         message_id=question.message_id,
         row=row,
         row_problem=problem,
@@ -138,13 +146,13 @@ def _told(
         database=found.database,
         asked=asked,
         attempts=_attempts(question.message_id, asked),
-        now=around.now,
+        now=context.now,
     )
     if not evidence.is_known:
         raise _nobody_knows(question, asked, found)
     more = [
-        *_about_subscriptions(evidence, question, around),
-        *_about_retries(evidence, question, around),
+        *_about_subscriptions(evidence, question, context),
+        *_about_retries(evidence, question, context),
     ]
     evidence = replace(evidence, asked=[*asked, *more])
     return Inspection(
@@ -162,23 +170,25 @@ def _told(
 
 
 def _by_alias(
-    clue: Clue, others: Mapping[str, str], asked: Sequence[Asked], around: Surroundings
+    identifier: Identifier, others: Mapping[str, str], asked: Sequence[AskedSource], context: InspectContext
 ) -> Inspection | Several:
     first, found_as = next(iter(others.items()))
     if len(others) > 1:
         return Several(found_as=found_as, message_ids=list(others), rows=[])
     times = [line.at for line in _entries(asked)]
-    near = replace(around, since=around.since or min(times) - BEFORE) if times else around
-    return _by_id(replace(clue, text=first, message_id=first), near, found_as=found_as)
+    near = replace(context, since=context.since or min(times) - BEFORE) if times else context
+    return _by_id(replace(identifier, text=first, message_id=first), near, found_as=found_as)
 
 
-def _by_number(clue: Clue, around: Surroundings) -> Inspection | Several:
-    found, has_older = messages_of(clue.text, around)
+def _by_number(identifier: Identifier, context: InspectContext) -> Inspection | Several:
+    found, has_older = messages_of(identifier.text, context)
     (text, row), *others = found.items()
     if not others:
-        return _by_id(clue_of(text, row), replace(around, since=None), found_as=Kind.NUMBER.value)
+        return _by_id(
+            identifier_of(text, row), replace(context, since=None), found_as=IdentifierKind.NUMBER.value
+        )
     return Several(
-        found_as=Kind.NUMBER.value,
+        found_as=IdentifierKind.NUMBER.value,
         message_ids=list(found),
         rows=[one for one in found.values() if one],
         has_older=has_older,
@@ -186,50 +196,56 @@ def _by_number(clue: Clue, around: Surroundings) -> Inspection | Several:
 
 
 def _asked_around_dead_letters(
-    asked: list[Asked], question: Question, around: Surroundings
-) -> tuple[list[Asked], Question]:
+    asked: list[AskedSource], question: MessageQuestion, context: InspectContext
+) -> tuple[list[AskedSource], MessageQuestion]:
     """Ask once more when a dead letter is older than the time that was looked at."""
-    since, until = window(None, _dead_letters(asked), since=around.since, now=around.now)
+    since, until = window(None, _dead_letters(asked), since=context.since, now=context.now)
     if since >= question.since:
         return asked, question
     wider = replace(question, since=since, until=until)
-    by_time = {source.name for source in around.sources.by_time}
+    by_time = {source.name for source in context.sources.by_time}
     kept = [one for one in asked if one.name not in by_time]
-    return ask_all(around.sources.by_time, wider) + kept, wider
+    return ask_all(context.sources.by_time, wider) + kept, wider
 
 
-def _about_requests(question: Question, asked: Sequence[Asked], around: Surroundings) -> list[Asked]:
+def _about_requests(
+    question: MessageQuestion, asked: Sequence[AskedSource], context: InspectContext
+) -> list[AskedSource]:
     """Ask the processor's log for the requests that concern the message: Lambda's own lines name no message."""
     requests = {line.request_id for line in _entries(asked) if line.function == "processor"}
     requests |= {dead_letter.failure.request_id for dead_letter in _dead_letters(asked)}
     wanted = sorted(one for one in requests if one and one.replace("-", "").isalnum())[:MOST_REQUESTS]
-    if not wanted or around.sources.processor is None:
+    if not wanted or context.sources.processor is None:
         return []
-    return ask_all([around.sources.processor], replace(question, ids=frozenset(wanted)))
+    return ask_all([context.sources.processor], replace(question, ids=frozenset(wanted)))
 
 
-def _about_subscriptions(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
+def _about_subscriptions(
+    evidence: MessageEvidence, question: MessageQuestion, context: InspectContext
+) -> list[AskedSource]:
     published = evidence.lines("webhook", "published")
     is_accepted = any(moment.sns_message_id for one in evidence.asked for moment in one.answer.moments)
-    if evidence.row or evidence.attempts or not is_accepted or around.sources.subscriptions is None:
+    if evidence.row or evidence.attempts or not is_accepted or context.sources.subscriptions is None:
         return []
     line = (published[-1].document or {}) if published else {}
-    return ask_all([around.sources.subscriptions(line)], question)
+    return ask_all([context.sources.subscriptions(line)], question)
 
 
-def _about_retries(evidence: Evidence, question: Question, around: Surroundings) -> list[Asked]:
+def _about_retries(
+    evidence: MessageEvidence, question: MessageQuestion, context: InspectContext
+) -> list[AskedSource]:
     failed = evidence.row is not None and evidence.row.status is SubmissionStatus.FAILED
-    if not failed or evidence.dead_letters or around.sources.retries is None:
+    if not failed or evidence.dead_letters or context.sources.retries is None:
         return []
-    return ask_all([around.sources.retries], question)
+    return ask_all([context.sources.retries], question)
 
 
-def _attempts(message_id: str, asked: Sequence[Asked]) -> list[runs.Attempt]:
+def _attempts(message_id: str, asked: Sequence[AskedSource]) -> list[runs.ProcessorRun]:
     lines = {line.event_id: line for line in _entries(asked) if line.function == "processor"}
     return runs.attempts(list(lines.values()), message_id)
 
 
-def _nobody_knows(question: Question, asked: Sequence[Asked], found: RowFound) -> PilotError:
+def _nobody_knows(question: MessageQuestion, asked: Sequence[AskedSource], found: MessageRow) -> PilotError:
     """Return what is to be raised where nobody who answered knows the message: who did not answer might."""
     everybody = _once_each([_database(found.problem), *asked])
     answered = ", ".join(one.name for one in everybody if not one.problem)
@@ -247,17 +263,17 @@ def _nobody_knows(question: Question, asked: Sequence[Asked], found: RowFound) -
     )
 
 
-def _database(problem: str | None) -> Asked:
-    return Asked(name="database", problem=problem)
+def _database(problem: str | None) -> AskedSource:
+    return AskedSource(name="database", problem=problem)
 
 
-def _once_each(asked: Sequence[Asked]) -> list[Asked]:
+def _once_each(asked: Sequence[AskedSource]) -> list[AskedSource]:
     return list({one.name: one for one in reversed(asked)}.values())[::-1]
 
 
-def _entries(asked: Sequence[Asked]) -> list[LogEntry]:
+def _entries(asked: Sequence[AskedSource]) -> list[LogEntry]:
     return [line for one in asked for line in one.answer.entries]
 
 
-def _dead_letters(asked: Sequence[Asked]) -> list[DeadLetter]:
+def _dead_letters(asked: Sequence[AskedSource]) -> list[DeadLetter]:
     return [dead_letter for one in asked for dead_letter in one.answer.dead_letters]

@@ -11,7 +11,7 @@ from typing import Any
 from b2bpilot.errors import MessageUnreadable
 from b2bpilot.ops.dead_letters.discards import discards_of
 from b2bpilot.ops.dead_letters.marks import Mark
-from b2bpilot.ops.inspect.source import Answer, Moment, Question, Sending
+from b2bpilot.ops.inspect.source import MessageEvent, MessageQuestion, SendingRun, SourceAnswer
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.runs import journals
 from b2bpilot.ops.table.row_state import Asked
@@ -25,26 +25,26 @@ NEWEST = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journals:
-    """The folder of journals. Satisfies Source."""
+    """The folder of journals. Satisfies InspectSource."""
 
     home: Path
     environment: str
     account_id: str
     name: str = "runs of this machine"
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         paths = journals(self.home)
         seen = [one for path in paths[:NEWEST][::-1] for one in self._in(path, question)]
         note = f"the newest {NEWEST} of {len(paths):,}" if len(paths) > NEWEST else None
         discards = discards_of(self.home, environment=self.environment, account_id=self.account_id)
-        return Answer(
-            moments=[one for one in seen if isinstance(one, Moment)],
-            sendings=[one for one in dict.fromkeys(seen) if isinstance(one, Sending)],
+        return SourceAnswer(
+            moments=[one for one in seen if isinstance(one, MessageEvent)],
+            sendings=[one for one in dict.fromkeys(seen) if isinstance(one, SendingRun)],
             discarded_in=discards.get(Asked(question.message_id, question.is_test)),
             note=note,
         )
 
-    def _in(self, path: Path, question: Question) -> Iterator[Moment | Sending]:
+    def _in(self, path: Path, question: MessageQuestion) -> Iterator[MessageEvent | SendingRun]:
         """A journal may hold thousands of dead letters: only the lines with the id are parsed."""
         wanted = [one.encode() for one in question.ids]
         started: Mapping[str, Any] = {}
@@ -64,16 +64,16 @@ class Journals:
         return (started.get("environment"), started.get("account_id")) == (self.environment, self.account_id)
 
 
-def _told(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Iterator[Moment | Sending]:
+def _told(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Iterator[MessageEvent | SendingRun]:
     if entry.get("event") == "sending":
         parameters = started.get("parameters")
         via = parameters.get("via") if isinstance(parameters, dict) else None
-        yield Sending(run_id=str(started.get("run_id")), via=str(via) if via else None)
+        yield SendingRun(run_id=str(started.get("run_id")), via=str(via) if via else None)
     if moment := _moment(entry, started):
         yield moment
 
 
-def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | None:
+def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> MessageEvent | None:
     event = entry.get("event")
     if not event or event in SAID:
         return None
@@ -81,8 +81,8 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
         at = parse_time(entry.get("at"))
     except MessageUnreadable:
         return None
-    verdict = entry.get("verdict")
-    said = f"{event} ({verdict})" if verdict and verdict != event else str(event)
+    outcome = entry.get("verdict")
+    said = f"{event} ({outcome})" if outcome and outcome != event else str(event)
     if mark := entry.get("mark"):
         said = _said_of_mark(str(mark), entry.get("why"), str(started.get("command")))
     error = f": {entry['error']}" if entry.get("error") else ""
@@ -92,7 +92,7 @@ def _moment(entry: Mapping[str, Any], started: Mapping[str, Any]) -> Moment | No
     )
     parameters = started.get("parameters")
     is_of_a_test = isinstance(parameters, dict) and parameters.get("test") is True
-    return Moment(
+    return MessageEvent(
         at=at,
         source="run",
         what=what,

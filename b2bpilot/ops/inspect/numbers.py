@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from b2bpilot.errors import NotFound, UsageError
-from b2bpilot.ops.inspect.context import Surroundings
-from b2bpilot.ops.inspect.identity import Clue, Kind
-from b2bpilot.ops.inspect.source import Question, ask_all
+from b2bpilot.ops.inspect.context import InspectContext
+from b2bpilot.ops.inspect.identity import Identifier, IdentifierKind
+from b2bpilot.ops.inspect.source import MessageQuestion, ask_all
 from b2bpilot.pipeline.models import UserSubmission
 
 MOST = 20
 
 
-def messages_of(number: str, around: Surroundings) -> tuple[dict[str, UserSubmission | None], bool]:
+def messages_of(number: str, context: InspectContext) -> tuple[dict[str, UserSubmission | None], bool]:
     """Return the newest messages by message_id, or by MessageSid where they have none, with their rows; and whether there are
     older rows.
 
     Raises UsageError without a time, NotFound when there is none, and DatabaseError.
     """
-    if around.since is None:
+    if context.since is None:
         raise UsageError("a phone number leads to many messages", hint="say since when: --since 2h")
-    with around.table() as table:
-        rows = table.database.list_submissions(from_number=number, since=around.since, limit=MOST + 1)
+    with context.table() as table:
+        rows = table.database.list_submissions(from_number=number, since=context.since, limit=MOST + 1)
     found: dict[str, UserSubmission | None] = {
         row.message_id or row.message_sid or str(row.id): row for row in rows[:MOST]
     }
-    question = Question(
-        message_id="", ids=frozenset(), since=around.since, until=around.now, from_number=number
+    question = MessageQuestion(
+        message_id="", ids=frozenset(), since=context.since, until=context.now, from_number=number
     )
-    (queue,) = ask_all([around.sources.queue], question)
+    (queue,) = ask_all([context.sources.queue], question)
     for dead_letter in queue.answer.dead_letters:
-        if dead_letter.message and dead_letter.message.received_at >= around.since:
+        if dead_letter.message and dead_letter.message.received_at >= context.since:
             found.setdefault(dead_letter.message.message_id, None)
     if not found:
         what = "no row" if queue.problem else "no row and no dead letter"
         unasked = f". Not asked: {queue.name}: {queue.problem}" if queue.problem else ""
         raise NotFound(
-            f"{what} is from that number since {around.since:%Y-%m-%d %H:%M} UTC{unasked}",
+            f"{what} is from that number since {context.since:%Y-%m-%d %H:%M} UTC{unasked}",
             hint="look further back with --since; a message that got no further than a log is found by its id only",
         )
     return found, len(rows) > MOST
 
 
-def clue_of(text: str, row: UserSubmission | None) -> Clue:
+def identifier_of(text: str, row: UserSubmission | None) -> Identifier:
     if row is not None and row.message_id is None:
-        return Clue(kind=Kind.MESSAGE_SID, text=text, message_id=text)
-    return Clue(kind=Kind.UUID, text=text, message_id=text)
+        return Identifier(kind=IdentifierKind.MESSAGE_SID, text=text, message_id=text)
+    return Identifier(kind=IdentifierKind.UUID, text=text, message_id=text)

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.ops.inspect import attempts as runs
-from b2bpilot.ops.inspect.evidence import INVOKE, Evidence
+from b2bpilot.ops.inspect.evidence import INVOKE, MessageEvidence
 from b2bpilot.ops.retries import Retries
 from b2bpilot.pipeline.models import UserSubmission
 from b2bpilot.plural import many
@@ -44,7 +44,7 @@ class Outlook:
     """Whether an event had all the runs that Lambda gives one: then there should be a dead letter."""
 
 
-def outlook(evidence: Evidence, row: UserSubmission) -> Outlook:
+def outlook(evidence: MessageEvidence, row: UserSubmission) -> Outlook:
     """Say whether Lambda runs a failed message again of which no dead letter was seen."""
     found = _of_runs(evidence, row)
     is_of_another = found.retry is Retry.DUE and len(_events(evidence.attempts)) > 1
@@ -56,7 +56,7 @@ def outlook(evidence: Evidence, row: UserSubmission) -> Outlook:
     return found
 
 
-def _of_runs(evidence: Evidence, row: UserSubmission) -> Outlook:
+def _of_runs(evidence: MessageEvidence, row: UserSubmission) -> Outlook:
     if not evidence.was_asked("processor log"):
         return _not_known("nobody could read all of the processor's log")
     claims = sum(run.has_claimed for run in evidence.attempts)
@@ -69,15 +69,15 @@ def _of_runs(evidence: Evidence, row: UserSubmission) -> Outlook:
     return max(found, key=lambda one: one.retry, default=_not_known("no run of it is in the log"))
 
 
-def _events(attempts: Iterable[runs.Attempt]) -> list[Sequence[runs.Attempt]]:
+def _events(attempts: Iterable[runs.ProcessorRun]) -> list[Sequence[runs.ProcessorRun]]:
     """Return the runs by Lambda's request, which its own retries keep; newest request last."""
-    events: dict[str | None, list[runs.Attempt]] = {}
+    events: dict[str | None, list[runs.ProcessorRun]] = {}
     for run in attempts:
         events.setdefault(run.request_id, []).append(run)
     return list(events.values())
 
 
-def _of_event(event: Sequence[runs.Attempt], evidence: Evidence) -> Outlook:
+def _of_event(event: Sequence[runs.ProcessorRun], evidence: MessageEvidence) -> Outlook:
     last = event[-1]
     if last.status == SUCCESS:
         return Outlook(retry=Retry.OVER, why="the last run of it returned")
@@ -91,7 +91,7 @@ def _of_event(event: Sequence[runs.Attempt], evidence: Evidence) -> Outlook:
 
 
 def _of_redrive(
-    event: Sequence[runs.Attempt], run_id: str, retries: Retries, routes: Mapping[str, str | None]
+    event: Sequence[runs.ProcessorRun], run_id: str, retries: Retries, routes: Mapping[str, str | None]
 ) -> Outlook:
     route = routes.get(run_id)
     if route == INVOKE:
@@ -108,7 +108,7 @@ def _of_redrive(
 
 
 def _of_asynchronous(
-    event: Sequence[runs.Attempt], retries: Retries, *, is_certain: bool, now: datetime
+    event: Sequence[runs.ProcessorRun], retries: Retries, *, is_certain: bool, now: datetime
 ) -> Outlook:
     if len(event) >= retries.at_most:
         return _used_up(event)
@@ -128,11 +128,11 @@ def _of_asynchronous(
     return Outlook(retry=Retry.DUE, why=f"Lambda's next run of it is due at about {at} ({of})")
 
 
-def ended_at(run: runs.Attempt) -> datetime:
+def ended_at(run: runs.ProcessorRun) -> datetime:
     return run.began_at + timedelta(milliseconds=run.milliseconds or 0)
 
 
-def _used_up(event: Sequence[runs.Attempt]) -> Outlook:
+def _used_up(event: Sequence[runs.ProcessorRun]) -> Outlook:
     why = f"Lambda ran it {many(len(event), 'time')}, and does not again"
     return Outlook(retry=Retry.OVER, why=why, had_all_runs=True)
 

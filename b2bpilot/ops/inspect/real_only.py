@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from b2bpilot.ops.inspect.dead_letters import is_of_a_test
-from b2bpilot.ops.inspect.source import Answer, Asked
+from b2bpilot.ops.inspect.source import AskedSource, SourceAnswer
 
 
-def is_real(message_id: str, asked: Sequence[Asked]) -> bool:
+def is_real(message_id: str, asked: Sequence[AskedSource]) -> bool:
     """Whether anything but the id shows that there is a real message."""
     answers = [one.answer for one in asked]
     return (
@@ -27,7 +27,7 @@ def is_real(message_id: str, asked: Sequence[Asked]) -> bool:
     )
 
 
-def without_tests(asked: Sequence[Asked], message_id: str) -> list[Asked]:
+def without_tests(asked: Sequence[AskedSource], message_id: str) -> list[AskedSource]:
     """Leave out what is known to be the test's: its runs, with what Lambda says of them, its journals, its dead letters."""
     requests = {
         line.request_id
@@ -38,7 +38,7 @@ def without_tests(asked: Sequence[Asked], message_id: str) -> list[Asked]:
     return [replace(one, answer=_without(one.answer, requests)) for one in asked]
 
 
-def _without(answer: Answer, requests: set[str]) -> Answer:
+def _without(answer: SourceAnswer, requests: set[str]) -> SourceAnswer:
     return replace(
         answer,
         entries=[

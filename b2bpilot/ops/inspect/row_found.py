@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from b2bpilot.advice import Words
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.inspect.context import Surroundings
-from b2bpilot.ops.inspect.identity import Clue, Kind, row_of
+from b2bpilot.ops.inspect.context import InspectContext
+from b2bpilot.ops.inspect.identity import Identifier, IdentifierKind, row_of
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -18,7 +18,7 @@ A_TEST_S = "a test message's that has the same id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowFound:
+class MessageRow:
     """`row` is the message's own; `other` proves nothing of it, and `other_is` says why. `problem` says why nothing is known
     of the message's row, and `hint` what helps."""
 
@@ -38,28 +38,30 @@ class RowFound:
         """The row with the id is a test's, and the message is none."""
         return self.other_is == A_TEST_S
 
-    def among(self, clue: Clue, dead_letters: Sequence[DeadLetter], lines: Sequence[LogEntry]) -> RowFound:
+    def among(
+        self, identifier: Identifier, dead_letters: Sequence[DeadLetter], lines: Sequence[LogEntry]
+    ) -> MessageRow:
         """Return what it is beside what else is known: a test's row is not a real message's, of which Twilio's SID, a dead
         letter or a function's log tells."""
         is_real = (
-            clue.kind is Kind.MESSAGE_SID
+            identifier.kind is IdentifierKind.MESSAGE_SID
             or any(dead_letter.message and not dead_letter.message.test for dead_letter in dead_letters)
-            or any(line.message_id == clue.message_id and line.value("test") is False for line in lines)
+            or any(line.message_id == identifier.message_id and line.value("test") is False for line in lines)
         )
         if self.row is None or not self.row.test or not is_real:
             return self
         return replace(self, row=None, other=self.row, other_is=A_TEST_S)
 
 
-def find_row(clue: Clue, around: Surroundings) -> RowFound:
+def find_row(identifier: Identifier, context: InspectContext) -> MessageRow:
     """Ask the table. What cannot be asked is a problem, not an error. Who names a database and no environment is told of
     that database."""
     try:
-        with around.table() as table:
+        with context.table() as table:
             proof = table.proof
-            row = row_of(clue.text, clue.message_id or "", table.database)
+            row = row_of(identifier.text, identifier.message_id or "", table.database)
     except PilotError as exc:
-        return RowFound(problem=str(exc), hint=exc.hint)
-    if proof.is_proven or around.environment is None:
-        return RowFound(row=row, database=proof)
-    return RowFound(other=row, other_is=f"of a {proof.told()}", problem=proof.told(), database=proof)
+        return MessageRow(problem=str(exc), hint=exc.hint)
+    if proof.is_proven or context.environment is None:
+        return MessageRow(row=row, database=proof)
+    return MessageRow(other=row, other_is=f"of a {proof.told()}", problem=proof.told(), database=proof)

@@ -16,7 +16,7 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class MessageQuestion:
     """Which message, and around which time. `ids` are what lines about it contain; `message_sid` is Twilio's, if known."""
 
     message_id: str
@@ -30,7 +30,7 @@ class Question:
     """Asked for instead of an id."""
 
 
-class Step(IntEnum):
+class EventOrder(IntEnum):
     """What comes first of two moments in one millisecond: the table knows more exactly than the logs do."""
 
     RECEIVED = 0
@@ -44,13 +44,13 @@ class Step(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class MessageEvent:
     """Something that happened to the message, as `source` tells it."""
 
     at: datetime
     source: str
     what: str
-    step: Step = Step.SAID
+    step: EventOrder = EventOrder.SAID
     sns_message_id: str | None = None
     """What SNS called the message when it accepted it then."""
     not_after: datetime | None = None
@@ -63,7 +63,7 @@ class Moment:
     """It is known to be about a test message that has the id."""
 
     @property
-    def order(self) -> tuple[datetime, Step]:
+    def order(self) -> tuple[datetime, EventOrder]:
         at = min(self.at, self.not_after) if self.not_after else self.at
         at = max(at, self.not_before) if self.not_before else at
         return at.replace(microsecond=at.microsecond // 1000 * 1000), self.step
@@ -95,7 +95,7 @@ class WebhookFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
+class SendingRun:
     """A run of this machine that sent the message. `via` is its route, None where the journal names none."""
 
     run_id: str
@@ -103,38 +103,38 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SourceAnswer:
     """What a source knows. `note` says how far it looked, when that is not everything."""
 
-    moments: Sequence[Moment] = ()
+    moments: Sequence[MessageEvent] = ()
     entries: Sequence[LogEntry] = ()
     dead_letters: Sequence[DeadLetter] = ()
     rejections: Sequence[Rejection] = ()
     at_twilio: AtTwilio | None = None
     webhook_failures: Sequence[WebhookFailure] = ()
-    sendings: Sequence[Sending] = ()
+    sendings: Sequence[SendingRun] = ()
     discarded_in: str | None = None
     """The run of this machine that discarded a dead letter of the message, which nobody put back."""
     retries: Retries | None = None
     note: str | None = None
 
 
-class Source(Protocol):
+class InspectSource(Protocol):
     """One that may know a message."""
 
     @property
     def name(self) -> str: ...
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         """Raises PilotError when it cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedSource:
     """A source and its answer; `problem` says why there is none."""
 
     name: str
-    answer: Answer = Answer()
+    answer: SourceAnswer = SourceAnswer()
     problem: str | None = None
 
 
@@ -145,7 +145,7 @@ class Unasked:
     name: str
     reason: str
 
-    def ask(self, question: Question) -> Answer:  # noqa: ARG002  # the protocol's
+    def ask(self, question: MessageQuestion) -> SourceAnswer:  # noqa: ARG002  # the protocol's
         raise PilotError(self.reason)
 
 
@@ -154,13 +154,13 @@ class Late:
     """A source that is made when it is asked: its client takes as long as a question, and others are asked meanwhile."""
 
     name: str
-    make: Callable[[], Source]
+    make: Callable[[], InspectSource]
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         return self.make().ask(question)
 
 
-def ask_all(sources: Sequence[Source], question: Question) -> list[Asked]:
+def ask_all(sources: Sequence[InspectSource], question: MessageQuestion) -> list[AskedSource]:
     """Return the answers in the order of the sources."""
     if not sources:
         return []
@@ -168,8 +168,8 @@ def ask_all(sources: Sequence[Source], question: Question) -> list[Asked]:
         return list(pool.map(lambda source: _ask(source, question), sources))
 
 
-def _ask(source: Source, question: Question) -> Asked:
+def _ask(source: InspectSource, question: MessageQuestion) -> AskedSource:
     try:
-        return Asked(name=source.name, answer=source.ask(question))
+        return AskedSource(name=source.name, answer=source.ask(question))
     except PilotError as exc:
-        return Asked(name=source.name, problem=str(exc))
+        return AskedSource(name=source.name, problem=str(exc))

@@ -12,10 +12,10 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect.context import Sources
-from b2bpilot.ops.inspect.dead_letters import DeadLetters
+from b2bpilot.ops.inspect.dead_letters import DeadLetterSource
 from b2bpilot.ops.inspect.function_log import FunctionLog
 from b2bpilot.ops.inspect.journals import Journals
-from b2bpilot.ops.inspect.source import Answer, Late, Question, Source, Unasked
+from b2bpilot.ops.inspect.source import InspectSource, Late, MessageQuestion, SourceAnswer, Unasked
 from b2bpilot.ops.logs.reading import function_names
 from b2bpilot.ops.retries import retries_of
 
@@ -27,19 +27,19 @@ QUEUE = "dead-letter queue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LambdaSettings:
-    """How often Lambda runs a failed message again. Satisfies Source."""
+    """How often Lambda runs a failed message again. Satisfies InspectSource."""
 
     environment: Environment
     name: str = "Lambda's settings"
 
-    def ask(self, question: Question) -> Answer:  # noqa: ARG002  # the protocol's
+    def ask(self, question: MessageQuestion) -> SourceAnswer:  # noqa: ARG002  # the protocol's
         found = retries_of(self.environment)
         if found.problem:
             raise PilotError(found.problem)
-        return Answer(retries=found)
+        return SourceAnswer(retries=found)
 
 
-def sources_of(environment: Environment, *, home: Path, twilio: Source) -> Sources:
+def sources_of(environment: Environment, *, home: Path, twilio: InspectSource) -> Sources:
     """Return the environment's sources. Raises AwsError where a client cannot be made."""
     client = environment.access.client("logs", TIMEOUTS)
     logs = {
@@ -66,16 +66,16 @@ def unasked(reason: str) -> Sources:
     return Sources(queue=queue, others=(logs, runs), twilio=twilio)
 
 
-def _dead_letters(environment: Environment) -> DeadLetters:
+def _dead_letters(environment: Environment) -> DeadLetterSource:
     client = environment.access.client("sqs", TIMEOUTS)
     environment.subscribers.begin()
     queue = DeadLetterQueue(
         client, environment.stack.dead_letter_queue_url, judge=environment.subscribers.judge
     )
-    return DeadLetters(queue=queue, name=QUEUE)
+    return DeadLetterSource(queue=queue, name=QUEUE)
 
 
-def _subscriptions(environment: Environment, published: Mapping[str, object]) -> Source:
+def _subscriptions(environment: Environment, published: Mapping[str, object]) -> InspectSource:
     from b2bpilot.ops.inspect.filters import Subscriptions
 
     return Subscriptions(environment=environment, published=published)

@@ -9,7 +9,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.inspect.source import Answer, AtTwilio, Moment, Question, Step, WebhookFailure
+from b2bpilot.ops.inspect.source import (
+    AtTwilio,
+    EventOrder,
+    MessageEvent,
+    MessageQuestion,
+    SourceAnswer,
+    WebhookFailure,
+)
 from b2bpilot.ops.status import asking
 
 if TYPE_CHECKING:
@@ -28,14 +35,14 @@ JUST_WITHIN_A_SECOND = timedelta(milliseconds=999)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwilioRecord:
-    """The Twilio account of the environment. Satisfies Source. `connect` raises PilotError."""
+    """The Twilio account of the environment. Satisfies InspectSource. `connect` raises PilotError."""
 
     connect: Callable[[], Twilio]
     now: datetime
     name: str = NAME
     seconds: float = SECONDS
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         if question.is_test:
             raise PilotError("a test message: it never was at Twilio")
         if question.message_sid is None:
@@ -57,7 +64,7 @@ class _Told:
     reply_sid: str | None
     now: datetime
     at_twilio: AtTwilio | None = None
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[MessageEvent] = field(default_factory=list)
     failures: list[WebhookFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -82,9 +89,9 @@ class _Told:
         except TwilioFailed as exc:
             self.notes.append(str(exc))
 
-    def answer(self, more: str | None = None) -> Answer:
+    def answer(self, more: str | None = None) -> SourceAnswer:
         notes = [*self.notes, *([more] if more else [])]
-        return Answer(
+        return SourceAnswer(
             moments=tuple(self.moments),
             at_twilio=self.at_twilio,
             webhook_failures=tuple(self.failures),
@@ -126,15 +133,17 @@ class _Told:
             self.moments.append(_failed(failure, alert_report(twilio, one.sid)))
 
 
-def _received(kept: KeptMessage, at: datetime) -> Moment:
+def _received(kept: KeptMessage, at: datetime) -> MessageEvent:
     """To the second: what our own clocks know to the millisecond came after it."""
-    return Moment(at=at, source="twilio", what=f"received it (status {kept.status})", step=Step.RECEIVED)
+    return MessageEvent(
+        at=at, source="twilio", what=f"received it (status {kept.status})", step=EventOrder.RECEIVED
+    )
 
 
-def _sent(kept: KeptMessage, at: datetime, *, name: str) -> Moment:
+def _sent(kept: KeptMessage, at: datetime, *, name: str) -> MessageEvent:
     """A reply comes after what it answers, which may have been stored within the same second."""
     error = f", error {kept.error_code}" if kept.error_code else ""
-    return Moment(
+    return MessageEvent(
         at=at,
         source="twilio",
         what=f"{name}{kept.sid}: {kept.status}{error} ({kept.direction})",
@@ -142,9 +151,9 @@ def _sent(kept: KeptMessage, at: datetime, *, name: str) -> Moment:
     )
 
 
-def _failed(failure: WebhookFailure, report: AlertReport) -> Moment:
+def _failed(failure: WebhookFailure, report: AlertReport) -> MessageEvent:
     what = "".join(_failed_in_words(failure, report))
-    return Moment(at=failure.at, source="twilio", what=what, step=Step.CHANGED)
+    return MessageEvent(at=failure.at, source="twilio", what=what, step=EventOrder.CHANGED)
 
 
 def _failed_in_words(failure: WebhookFailure, report: AlertReport) -> Iterator[str]:

@@ -11,7 +11,7 @@ from b2bpilot.ops.load.target import LoadTarget
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.pipeline.database import DatabaseManager
-from b2bpilot.pipeline.trial_rows import delete_trial_rows, trial_rows
+from b2bpilot.pipeline.rows_of_tests import delete_test_rows, read_test_rows
 from b2bpilot.pipeline.waiting import pause
 from b2bpilot.plural import many
 
@@ -65,7 +65,7 @@ def _dead_letters(target: LoadTarget, poison_ids: frozenset[str], left: list[Wor
 def _delete(database: DatabaseManager, message_ids: Sequence[str]) -> set[str]:
     deleted: set[str] = set()
     for start in range(0, len(message_ids), CHUNK):
-        deleted.update(delete_trial_rows(database, message_ids[start : start + CHUNK]))
+        deleted.update(delete_test_rows(database, message_ids[start : start + CHUNK]))
     return deleted
 
 
@@ -73,5 +73,5 @@ def _remaining(database: DatabaseManager, message_ids: Sequence[str]) -> list[st
     return [
         message_id
         for start in range(0, len(message_ids), CHUNK)
-        for message_id in trial_rows(database, message_ids[start : start + CHUNK])
+        for message_id in read_test_rows(database, message_ids[start : start + CHUNK])
     ]

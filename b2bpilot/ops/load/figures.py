@@ -11,7 +11,7 @@ from b2bpilot.ops.load.firing import Attempt, Fired
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.report import Latency, Second, Trouble
 from b2bpilot.ops.table.clocks import Offset
-from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.pipeline.rows_of_tests import RowOfTest
 from b2bpilot.plural import many
 
 STANDSTILL_SECONDS = 2.0
@@ -24,7 +24,7 @@ def accept_latency(fired: Fired) -> Latency:
     return Latency(values=sorted(one.seconds * 1000 for one in fired.attempts if one.error is None))
 
 
-def stored_at(fired: Fired, rows: Iterable[TrialRow], offset: Offset) -> dict[str, float]:
+def stored_at(fired: Fired, rows: Iterable[RowOfTest], offset: Offset) -> dict[str, float]:
     """Return when each row was completed, by our clock, in seconds since the start."""
     return {
         row.message_id: (offset.ours(row.completed_at) - fired.started_at).total_seconds()
@@ -66,7 +66,7 @@ def timeline(fired: Fired, stored: Mapping[str, float]) -> list[Second]:
     ]
 
 
-def story(fired: Fired, rows: Sequence[TrialRow], stored: Mapping[str, float]) -> list[str]:
+def story(fired: Fired, rows: Sequence[RowOfTest], stored: Mapping[str, float]) -> list[str]:
     """Return what stands out, in sentences."""
     return [*_outages(fired), *_standstills(fired, stored), *_takeovers(rows)]
 
@@ -103,7 +103,7 @@ def _standstills(fired: Fired, stored: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _takeovers(rows: Sequence[TrialRow]) -> list[str]:
+def _takeovers(rows: Sequence[RowOfTest]) -> list[str]:
     again = [row for row in rows if row.is_completed and row.attempts > 1]
     if not again:
         return []

@@ -9,7 +9,7 @@ from datetime import datetime
 from b2bpilot.ops.load.plan import Shot
 from b2bpilot.ops.load.report import Check, Verdict
 from b2bpilot.ops.load.target import Concurrency
-from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.pipeline.rows_of_tests import RowOfTest
 from b2bpilot.plural import many
 
 EXAMPLES = 3
@@ -24,7 +24,7 @@ class Evidence:
     """How often each message was accepted, by its number; one that never was is absent."""
     stopped: frozenset[int]
     """Messages of which nobody heard whether they were accepted, as the run ended first."""
-    rows: Mapping[str, TrialRow]
+    rows: Mapping[str, RowOfTest]
     dead_letters: frozenset[str] | None
     concurrency: Concurrency
     why: str | None = None

@@ -21,7 +21,7 @@ from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_proof import RowProof, Watched
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import parse_time
-from b2bpilot.pipeline.trial_rows import TrialRow, trial_rows
+from b2bpilot.pipeline.rows_of_tests import RowOfTest, read_test_rows
 
 COMMAND = "load"
 CHUNK = 1_000
@@ -41,12 +41,12 @@ def wait_for_rows(
     RowProof(table).prove(asked, timeout=timeout, watched=Watched(observe=observe))
 
 
-def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, TrialRow]:
+def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, RowOfTest]:
     """Raises Refused for a table that is not proven to be the processor's, and DatabaseError."""
     require_proven(table.proof, "nothing is proved")
-    found: dict[str, TrialRow] = {}
+    found: dict[str, RowOfTest] = {}
     for start in range(0, len(message_ids), CHUNK):
-        found |= trial_rows(table.database, message_ids[start : start + CHUNK])
+        found |= read_test_rows(table.database, message_ids[start : start + CHUNK])
     return found
 
 
@@ -80,7 +80,7 @@ def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Calla
     )
 
 
-def _evidence(loaded: Loaded, rows: Mapping[str, TrialRow], target: LoadTarget) -> Evidence:
+def _evidence(loaded: Loaded, rows: Mapping[str, RowOfTest], target: LoadTarget) -> Evidence:
     accepted = loaded.times_accepted()
     poison = loaded.poison_ids() & frozenset(loaded.accepted_ids())
     dead_letters: frozenset[str] | None = None

@@ -16,7 +16,7 @@ KNOWN = frozenset(
 )
 
 
-class Level(IntEnum):
+class LogLevel(IntEnum):
     """How bad a line is. Lambda's own names beside Python's are read as these."""
 
     DEBUG = 10
@@ -26,7 +26,7 @@ class Level(IntEnum):
     CRITICAL = 50
 
 
-OTHER_NAMES = {"TRACE": Level.DEBUG, "WARN": Level.WARNING, "FATAL": Level.CRITICAL}
+OTHER_NAMES = {"TRACE": LogLevel.DEBUG, "WARN": LogLevel.WARNING, "FATAL": LogLevel.CRITICAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,13 @@ class LogEntry:
         return str(found) if found else None
 
     @property
-    def level(self) -> Level:
+    def level(self) -> LogLevel:
         """A line that names none counts as INFO, unless Lambda says in it that the run failed."""
         if self.platform is not None:
-            return Level.INFO if self.platform.get("status", "success") == "success" else Level.ERROR
+            return LogLevel.INFO if self.platform.get("status", "success") == "success" else LogLevel.ERROR
         document = self.document or {}
         name = str(document.get("level") or document.get("log_level") or "").upper()
-        return OTHER_NAMES.get(name) or Level.__members__.get(name, Level.INFO)
+        return OTHER_NAMES.get(name) or LogLevel.__members__.get(name, LogLevel.INFO)
 
     @property
     def message(self) -> str:

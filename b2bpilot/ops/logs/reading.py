@@ -12,7 +12,7 @@ from b2bpilot.aws.logs import LogGroup, LogGroupMissing
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.logs.entry import LogEntry, entry
-from b2bpilot.ops.logs.selection import Selection
+from b2bpilot.ops.logs.selection import LogSelection
 from b2bpilot.ops.ports import Log
 
 OVERLAP = timedelta(seconds=60)
@@ -53,7 +53,7 @@ def groups(environment: Environment, chosen: Sequence[str] = ()) -> dict[str, Lo
 
 def read(
     logs: Mapping[str, Log],
-    selection: Selection,
+    selection: LogSelection,
     *,
     since: datetime,
     until: datetime | None,
@@ -71,7 +71,7 @@ class Follower:
     """Reads again and again what is new. Each line once, and none left out that arrives within OVERLAP."""
 
     def __init__(
-        self, logs: Mapping[str, Log], selection: Selection, *, since: datetime, missing: Missing
+        self, logs: Mapping[str, Log], selection: LogSelection, *, since: datetime, missing: Missing
     ) -> None:
         self._logs = logs
         self._selection = selection
@@ -135,7 +135,7 @@ class _Cursor:
 
 
 def _entries(
-    name: str, group: Log, selection: Selection, *, since: datetime, until: datetime | None
+    name: str, group: Log, selection: LogSelection, *, since: datetime, until: datetime | None
 ) -> Iterator[LogEntry]:
     for found in group.events(since=since, until=until, pattern=selection.pattern):
         parsed = entry(found, name)

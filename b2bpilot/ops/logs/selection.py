@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.logs.entry import Level, LogEntry
+from b2bpilot.ops.logs.entry import LogEntry, LogLevel
 
 FIELD = re.compile(r"(?P<path>[A-Za-z_][\w.]*)=(?P<value>.*)", re.DOTALL)
 PLAIN_ID = re.compile(r"[A-Za-z0-9-]+")
@@ -29,12 +29,12 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class LogSelection:
     """All of it must be true of a line."""
 
     ids: Sequence[str] = ()
     """Of a message or a request."""
-    level: Level | None = None
+    level: LogLevel | None = None
     terms: Sequence[Term] = ()
 
     def matches(self, entry: LogEntry) -> bool:

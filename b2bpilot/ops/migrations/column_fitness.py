@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from b2bpilot.ops.migrations.finding import Finding, Topic, doubt, obstacle, quoted
+from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle, quoted
 from b2bpilot.ops.migrations.schema import TABLE
 from b2bpilot.ops.migrations.table_facts import Column
-from b2bpilot.ops.migrations.wanted import WANTED, Wanted
+from b2bpilot.ops.migrations.wanted import WANTED, ExpectedColumn
 
 IN_UTC = " USING {name} AT TIME ZONE 'UTC'"
 
 
-def columns_of(columns: Sequence[Column]) -> Iterator[Finding]:
+def columns_of(columns: Sequence[Column]) -> Iterator[FitnessFinding]:
     """Of the columns that are there; those that are not, a migration makes."""
     for column in columns:
         wanted = WANTED.get(column.name)
@@ -23,60 +23,60 @@ def columns_of(columns: Sequence[Column]) -> Iterator[Finding]:
         yield from _values(column, wanted)
 
 
-def _of_others(column: Column) -> Iterator[Finding]:
+def _of_others(column: Column) -> Iterator[FitnessFinding]:
     if column.required and not (column.has_default or column.is_generated):
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} is no column of this pipeline, must not be NULL and has no default: every INSERT is refused",
             _alter(column, "DROP NOT NULL"),
         )
 
 
-def _type(column: Column, wanted: Wanted) -> Iterator[Finding]:
+def _type(column: Column, wanted: ExpectedColumn) -> Iterator[FitnessFinding]:
     if column.type not in wanted.types:
         using = IN_UTC.format(name=column.name) if column.type == "timestamp" else ""
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} is {column.declared}, not {wanted.make}{_why(column)}",
             _alter(column, f"TYPE {wanted.make}{using}") + _zone(column),
         )
     elif column.length is not None and wanted.at_least is not None and column.length < wanted.at_least:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} is {column.declared}: a message may have {wanted.at_least:,} characters there",
             _alter(column, f"TYPE {wanted.make}"),
         )
     if column.is_domain:
         yield doubt(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} is of domain {column.declared}, whose constraints were not judged",
             _alter(column, f"TYPE {wanted.make}"),
         )
 
 
-def _values(column: Column, wanted: Wanted) -> Iterator[Finding]:
+def _values(column: Column, wanted: ExpectedColumn) -> Iterator[FitnessFinding]:
     if column.is_generated or (column.is_identity_always and wanted.is_updated):
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} is generated: what a message says cannot be written there",
             _alter(column, "DROP EXPRESSION" if column.is_generated else "DROP IDENTITY"),
         )
         return
     if column.required and wanted.may_be_null:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} must not be NULL, and a message may have nothing for it",
             _alter(column, "DROP NOT NULL"),
         )
     elif column.required and not (column.has_default or wanted.is_inserted):
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} must not be NULL and has no default: every INSERT is refused",
             _alter(column, _default(column)),
         )
     elif wanted.needs_default and not column.has_default:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"column {column.name} has no default: rows are written without a value for it",
             _alter(column, _default(column)),
         )

@@ -13,7 +13,7 @@ from psycopg import errors as pg
 from b2bpilot.advice import our_command
 from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations.sessions import user_of_the_table
-from b2bpilot.ops.migrations.statements import Limits, Statement
+from b2bpilot.ops.migrations.statements import MigrationStatement, StatementLimits
 from b2bpilot.pipeline.waiting import pause
 
 
@@ -36,7 +36,7 @@ PATIENCE = Patience()
 
 def run(
     connection: psycopg.Connection,
-    statement: Statement,
+    statement: MigrationStatement,
     observer: Callable[[str], None],
     *,
     patience: Patience = PATIENCE,
@@ -62,7 +62,7 @@ def run(
             return
 
 
-def limit(connection: psycopg.Connection, limits: Limits) -> None:
+def limit(connection: psycopg.Connection, limits: StatementLimits) -> None:
     """Set the limits on the session; they hold until the next ones."""
     for sql in limits.sql:
         connection.execute(sql.encode())

@@ -40,7 +40,7 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class DuplicateCount:
     """What the column holds. `duplicates` are the worst; `duplicated` is how many message_ids there are in all."""
 
     rows: int
@@ -49,12 +49,12 @@ class Count:
     duplicates: list[Duplicate]
 
 
-def count(connection: psycopg.Connection) -> Count:
+def count(connection: psycopg.Connection) -> DuplicateCount:
     """Read the table. It takes as long as a scan of it, and blocks nobody."""
     row = connection.execute(COUNT).fetchone()
     rows, nulls = row or (0, 0)
     found = connection.execute(FIND, {"shown": SHOWN}).fetchall() if nulls < rows else []
-    return Count(
+    return DuplicateCount(
         rows=rows,
         nulls=nulls,
         duplicated=found[0][3] if found else 0,
@@ -62,7 +62,7 @@ def count(connection: psycopg.Connection) -> Count:
     )
 
 
-def require_none(count: Count) -> None:
+def require_none(count: DuplicateCount) -> None:
     """Raise MigrationFailed that names the duplicates and what to do."""
     if not count.duplicated:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from b2bpilot.ops.migrations.ddl import PATIENCE
-from b2bpilot.ops.migrations.statements import NewColumns, NewIndex, NewTable, Statement
+from b2bpilot.ops.migrations.statements import MigrationStatement, NewColumns, NewIndex, NewTable
 
 SHOWN_COLUMNS = 3
 
@@ -21,7 +21,7 @@ class Effect:
     waits: tuple[str, ...]
 
 
-def effect_of(statement: Statement, *, table_is_new: bool) -> Effect:
+def effect_of(statement: MigrationStatement, *, table_is_new: bool) -> Effect:
     """Sources: PostgreSQL manual, "Explicit Locking" and "Building Indexes Concurrently";
     docs/aws-facts.md#invalid-indexes, #column-locks, #concurrent-builds."""
     effect = _effect_on_traffic(statement)
@@ -32,7 +32,7 @@ def effect_of(statement: Statement, *, table_is_new: bool) -> Effect:
     )
 
 
-def _effect_on_traffic(statement: Statement) -> Effect:
+def _effect_on_traffic(statement: MigrationStatement) -> Effect:
     match statement.makes:
         case NewTable() | NewColumns():
             limit = f"{statement.limits.lock_timeout} a try, {PATIENCE.tries} tries with pauses"
@@ -56,7 +56,7 @@ def _effect_on_traffic(statement: Statement) -> Effect:
             assert_never(statement.makes)
 
 
-def title(statement: Statement) -> str:
+def title(statement: MigrationStatement) -> str:
     """Return the statement on one line, without what is the same in all of them."""
     match makes := statement.makes:
         case NewTable():

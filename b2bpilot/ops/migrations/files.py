@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from b2bpilot.errors import MigrationFailed
-from b2bpilot.ops.migrations.statements import Statement, read_statements
+from b2bpilot.ops.migrations.statements import MigrationStatement, read_statements
 
 DEPENDS = re.compile(r"-- depends: (?P<name>\S+)")
 
@@ -20,7 +20,7 @@ class MigrationFile:
     name: str
     depends: str | None
     checksum: str
-    statements: tuple[Statement, ...]
+    statements: tuple[MigrationStatement, ...]
 
 
 def read_migrations(folder: Path) -> list[MigrationFile]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
-class Topic(StrEnum):
+class FitnessTopic(StrEnum):
     """What a finding is about."""
 
     TABLE = "table"
@@ -20,10 +20,10 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class FitnessFinding:
     """`remedy` is what an operator may do: SQL, or words. Not `is_proven`: the catalogue cannot tell what it does to messages."""
 
-    topic: Topic
+    topic: FitnessTopic
     text: str
     remedy: str
     is_proven: bool
@@ -34,9 +34,9 @@ def quoted(name: str) -> str:
     return name if PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
-def obstacle(topic: Topic, text: str, remedy: str) -> Finding:
-    return Finding(topic=topic, text=text, remedy=remedy, is_proven=True)
+def obstacle(topic: FitnessTopic, text: str, remedy: str) -> FitnessFinding:
+    return FitnessFinding(topic=topic, text=text, remedy=remedy, is_proven=True)
 
 
-def doubt(topic: Topic, text: str, remedy: str) -> Finding:
-    return Finding(topic=topic, text=text, remedy=remedy, is_proven=False)
+def doubt(topic: FitnessTopic, text: str, remedy: str) -> FitnessFinding:
+    return FitnessFinding(topic=topic, text=text, remedy=remedy, is_proven=False)

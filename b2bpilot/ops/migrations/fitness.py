@@ -13,12 +13,12 @@ import psycopg
 
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops.migrations.column_fitness import columns_of
-from b2bpilot.ops.migrations.finding import Finding, Topic, doubt, obstacle, quoted
+from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle, quoted
 from b2bpilot.ops.migrations.rule_fitness import rules_of
 from b2bpilot.ops.migrations.schema import TABLE
-from b2bpilot.ops.migrations.table_facts import Column, Place, TableFacts, read_facts
+from b2bpilot.ops.migrations.table_facts import Column, TableFacts, TablePlace, read_facts
 from b2bpilot.ops.migrations.wanted import WANTED
-from b2bpilot.pipeline.row_security import Command, Reach
+from b2bpilot.pipeline.row_security import RowReach, SqlCommand
 
 UTF8 = "UTF8"
 UNCHECKED = "SQL_ASCII"
@@ -34,14 +34,14 @@ class Fitness:
 
     role: str
     is_the_functions: bool
-    findings: tuple[Finding, ...]
+    findings: tuple[FitnessFinding, ...]
 
     @property
-    def obstacles(self) -> list[Finding]:
+    def obstacles(self) -> list[FitnessFinding]:
         return [finding for finding in self.findings if finding.is_proven]
 
     @property
-    def doubts(self) -> list[Finding]:
+    def doubts(self) -> list[FitnessFinding]:
         return [finding for finding in self.findings if not finding.is_proven]
 
     def facts(self) -> list[str]:
@@ -49,10 +49,10 @@ class Fitness:
         whose = ", which the functions have," if self.is_the_functions else ""
         unknown = "" if self.is_the_functions else "; whether the functions have that role is not known here"
         right = {
-            Topic.TABLE: "its columns and constraints take every message",
-            Topic.PRIVILEGES: f"role {self.role}{whose} may SELECT, INSERT and UPDATE{unknown}",
-            Topic.ROW_SECURITY: f"no row security hides a row from role {self.role}",
-            Topic.ENCODING: f"the database's encoding is {UTF8}",
+            FitnessTopic.TABLE: "its columns and constraints take every message",
+            FitnessTopic.PRIVILEGES: f"role {self.role}{whose} may SELECT, INSERT and UPDATE{unknown}",
+            FitnessTopic.ROW_SECURITY: f"no row security hides a row from role {self.role}",
+            FitnessTopic.ENCODING: f"the database's encoding is {UTF8}",
         }
         found = {finding.topic for finding in self.findings}
         return [text for topic, text in right.items() if topic not in found]
@@ -62,7 +62,7 @@ class Fitness:
         """Return what can be done about the obstacles."""
         return "; ".join(dict.fromkeys(finding.remedy for finding in self.obstacles))
 
-    def of(self, topic: Topic) -> list[Finding]:
+    def of(self, topic: FitnessTopic) -> list[FitnessFinding]:
         """Return the obstacles of one topic."""
         return [finding for finding in self.obstacles if finding.topic is topic]
 
@@ -89,7 +89,7 @@ def require_fit(fitness: Fitness) -> None:
     )
 
 
-def judged(facts: TableFacts) -> Iterator[Finding]:
+def judged(facts: TableFacts) -> Iterator[FitnessFinding]:
     """Yield what stands in the way, or may."""
     place = facts.place
     yield from _encoding(place)
@@ -106,98 +106,104 @@ def judged(facts: TableFacts) -> Iterator[Finding]:
     yield from _row_security(facts)
 
 
-def _encoding(place: Place) -> Iterator[Finding]:
+def _encoding(place: TablePlace) -> Iterator[FitnessFinding]:
     remedy = "move the table into a database made with ENCODING 'UTF8' TEMPLATE template0"
     if place.encoding == UNCHECKED:
         text = "the database's encoding SQL_ASCII takes any bytes: what other programs write there may be no text that can be read"
-        yield doubt(Topic.ENCODING, text, remedy)
+        yield doubt(FitnessTopic.ENCODING, text, remedy)
     elif place.encoding != UTF8:
         text = f"the database's encoding {place.encoding} cannot hold every character, such as an emoji: such a message is refused"
-        yield obstacle(Topic.ENCODING, text, remedy)
+        yield obstacle(FitnessTopic.ENCODING, text, remedy)
 
 
-def _schemas(place: Place) -> Iterator[Finding]:
+def _schemas(place: TablePlace) -> Iterator[FitnessFinding]:
     others = ", ".join(place.other_schemas)
     if place.kind is None and others:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"{TABLE} is in schema {others}, where role {place.role} does not look (search_path {place.search_path}): "
             "another one would be made",
             f"ALTER ROLE {quoted(place.role)} SET search_path = {place.other_schemas[0]}; it may need USAGE on the schema, too",
         )
     elif others:
         yield doubt(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"there is a table or view of the same name in schema {others}, too: a role's search_path decides which one it uses",
             "name one of them otherwise",
         )
     elif place.kind and not place.is_asking and place.schema != IN_PUBLIC:
         yield doubt(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"whether role {place.role} looks into schema {place.schema} is decided by its search_path, which is not known here",
             f"ALTER ROLE {quoted(place.role)} SET search_path = {place.schema}",
         )
 
 
-def _kind(place: Place) -> Iterator[Finding]:
+def _kind(place: TablePlace) -> Iterator[FitnessFinding]:
     if kind := KINDS.get(place.kind or ""):
         why = ": no unique index on message_id alone can be made" if place.kind == "p" else ""
-        yield obstacle(Topic.TABLE, f"{TABLE} is {kind}, not a plain table{why}", "make it a plain table")
+        yield obstacle(
+            FitnessTopic.TABLE, f"{TABLE} is {kind}, not a plain table{why}", "make it a plain table"
+        )
     if place.persistence != "p":
         kind = (
             "unlogged: after a crash of the server it is empty" if place.persistence == "u" else "temporary"
         )
-        yield obstacle(Topic.TABLE, f"{TABLE} is {kind}", f"ALTER TABLE {TABLE} SET LOGGED")
+        yield obstacle(FitnessTopic.TABLE, f"{TABLE} is {kind}", f"ALTER TABLE {TABLE} SET LOGGED")
     for child in place.children if place.kind == PLAIN_TABLE else ():
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"table {child} inherits from {TABLE}: a message's row may stand in it, where no unique index sees it",
             f"ALTER TABLE {child} NO INHERIT {TABLE}",
         )
     if place.is_partition:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"{TABLE} is a partition: rows outside its bounds are refused",
             "detach the partition",
         )
     if place.is_typed:
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"{TABLE} has the columns of a type: none can be added",
             f"ALTER TABLE {TABLE} NOT OF",
         )
 
 
-def _replication(place: Place) -> Iterator[Finding]:
+def _replication(place: TablePlace) -> Iterator[FitnessFinding]:
     if place.publications and not place.has_replica_identity:
         names = ", ".join(place.publications)
         yield obstacle(
-            Topic.TABLE,
+            FitnessTopic.TABLE,
             f"{TABLE} has no replica identity and is published ({names}): every UPDATE is refused",
             f"ALTER TABLE {TABLE} ADD PRIMARY KEY (id), or ALTER TABLE {TABLE} REPLICA IDENTITY FULL",
         )
 
 
-def _privileges(facts: TableFacts) -> Iterator[Finding]:
+def _privileges(facts: TableFacts) -> Iterator[FitnessFinding]:
     place, role = facts.place, facts.place.role
     if not place.role_exists:
         text = f"there is no role {role} in this server, which the functions are"
-        yield obstacle(Topic.PRIVILEGES, text, "is it the functions' database?")
+        yield obstacle(FitnessTopic.PRIVILEGES, text, "is it the functions' database?")
         return
     if not place.may_use_schema:
         text = f"role {role} lacks USAGE on schema {place.schema}"
-        yield obstacle(Topic.PRIVILEGES, text, f"GRANT USAGE ON SCHEMA {place.schema} TO {quoted(role)}")
+        yield obstacle(
+            FitnessTopic.PRIVILEGES, text, f"GRANT USAGE ON SCHEMA {place.schema} TO {quoted(role)}"
+        )
     for privilege, columns in _lacking(facts.columns).items():
         of = "" if len(columns) == len(_needing(privilege, facts.columns)) else f" on {_named(columns)}"
         yield obstacle(
-            Topic.PRIVILEGES,
+            FitnessTopic.PRIVILEGES,
             f"role {role} may not {privilege}{of}",
             f"as {place.owner}: GRANT {privilege} ON {TABLE} TO {quoted(role)}",
         )
     for sequence in facts.closed_sequences:
         text = f"role {role} may not use sequence {sequence}, from which a column takes its default"
         yield obstacle(
-            Topic.PRIVILEGES, text, f"as {place.owner}: GRANT USAGE ON SEQUENCE {sequence} TO {quoted(role)}"
+            FitnessTopic.PRIVILEGES,
+            text,
+            f"as {place.owner}: GRANT USAGE ON SEQUENCE {sequence} TO {quoted(role)}",
         )
 
 
@@ -228,7 +234,7 @@ def _needing(privilege: str, columns: Iterable[Column]) -> list[Column]:
             return ours
 
 
-def _row_security(facts: TableFacts) -> Iterator[Finding]:
+def _row_security(facts: TableFacts) -> Iterator[FitnessFinding]:
     security = facts.row_security
     if security is None or not security.is_active:
         return
@@ -236,12 +242,12 @@ def _row_security(facts: TableFacts) -> Iterator[Finding]:
         f"as a superuser: ALTER ROLE {quoted(security.role)} BYPASSRLS; or as {security.owner}: "
         f"CREATE POLICY b2bpilot ON {TABLE} TO {quoted(security.role)} USING (true)"
     )
-    for command in Command:
+    for command in SqlCommand:
         reach, text = (
             security.reach(command),
             f"row security: for role {security.role}, {security.told(command)}",
         )
-        if reach is Reach.NONE:
-            yield obstacle(Topic.ROW_SECURITY, text, remedy)
-        elif reach is Reach.SOME:
-            yield doubt(Topic.ROW_SECURITY, text, remedy)
+        if reach is RowReach.NONE:
+            yield obstacle(FitnessTopic.ROW_SECURITY, text, remedy)
+        elif reach is RowReach.SOME:
+            yield doubt(FitnessTopic.ROW_SECURITY, text, remedy)

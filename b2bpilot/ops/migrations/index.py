@@ -14,16 +14,16 @@ from psycopg import errors as pg
 from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed, TimedOut
 from b2bpilot.ops.migrations import ddl, duplicates, sessions
-from b2bpilot.ops.migrations.progress import Watched
+from b2bpilot.ops.migrations.progress import WatchedConnection
 from b2bpilot.ops.migrations.schema import Presence, read_schema
-from b2bpilot.ops.migrations.statements import Limits, NewIndex, Statement
+from b2bpilot.ops.migrations.statements import MigrationStatement, NewIndex, StatementLimits
 from b2bpilot.pipeline.waiting import wait_until
 
 BUILDS = 3
 OLD_AFTER = timedelta(seconds=10)
 """Younger transactions are the traffic; they end."""
 PAUSE_SECONDS = 0.5
-CLEAN_UP = Limits(lock_timeout="10s")
+CLEAN_UP = StatementLimits(lock_timeout="10s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class Build:
     """One index to build. `watched` runs a statement and tells the observer how far it is."""
 
     connection: psycopg.Connection
-    statement: Statement
+    statement: MigrationStatement
     index: NewIndex
-    watched: Watched
+    watched: WatchedConnection
     observer: Callable[[str], None]
 
     def run(self) -> None:

@@ -70,7 +70,7 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger. It is written before the first statement; without `applied_at` the run did not end."""
 
     name: str
@@ -92,7 +92,7 @@ class Author:
     reason: str | None = None
 
 
-def read(connection: psycopg.Connection) -> dict[str, Entry]:
+def read(connection: psycopg.Connection) -> dict[str, LedgerEntry]:
     """Return the entries by the name of their file. Raises MigrationFailed when it may not be read."""
     if not exists(connection):
         return {}
@@ -134,8 +134,8 @@ def adopt(connection: psycopg.Connection, file: MigrationFile, author: Author) -
     connection.execute(ADOPT, _parameters(file, author))
 
 
-def _entry(*, how: str, **columns: Any) -> Entry:
-    return Entry(how=How(how), **columns)
+def _entry(*, how: str, **columns: Any) -> LedgerEntry:
+    return LedgerEntry(how=How(how), **columns)
 
 
 def _parameters(file: MigrationFile, author: Author) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from b2bpilot.errors import MigrationFailed, TimedOut
-from b2bpilot.ops.migrations.sessions import SELECT, Session, ago, moment
+from b2bpilot.ops.migrations.sessions import SELECT, DatabaseSession, ago, moment
 from b2bpilot.pipeline.waiting import wait_until
 
 KEY = 0x623262_70696C6F
@@ -67,13 +67,13 @@ def own_pid(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def holder(connection: psycopg.Connection) -> Session | None:
+def holder(connection: psycopg.Connection) -> DatabaseSession | None:
     """Return the session of the migrator that is at work, if there is another one."""
-    with connection.cursor(row_factory=class_row(Session)) as cursor:
+    with connection.cursor(row_factory=class_row(DatabaseSession)) as cursor:
         return cursor.execute(HOLDER, {"key": KEY}).fetchone()
 
 
-def described(session: Session) -> str:
+def described(session: DatabaseSession) -> str:
     """`pid 4711 (b2bpilot/migrate ana@laptop), connected for 12 s, last statement started ...`."""
     parts = [session.name]
     if session.connected is not None:
@@ -85,7 +85,7 @@ def described(session: Session) -> str:
 
 def _take(connection: psycopg.Connection, *, wait: timedelta, observer: Callable[[str], None]) -> None:
     told: int | None = None
-    other: Session | None = None
+    other: DatabaseSession | None = None
 
     def is_ours() -> bool:
         nonlocal told, other

@@ -10,12 +10,12 @@ from typing import assert_never
 from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
-from b2bpilot.ops.migrations.ledger import Entry, How
+from b2bpilot.ops.migrations.ledger import How, LedgerEntry
 from b2bpilot.ops.migrations.schema import Presence, Schema
-from b2bpilot.ops.migrations.statements import NewColumns, NewIndex, NewTable, Statement
+from b2bpilot.ops.migrations.statements import MigrationStatement, NewColumns, NewIndex, NewTable
 
 
-class State(StrEnum):
+class MigrationState(StrEnum):
     """Of one migration."""
 
     APPLIED = "applied"
@@ -32,14 +32,14 @@ class State(StrEnum):
     """The ledger has it, and no file does."""
 
 
-TO_RUN = frozenset({State.PENDING, State.INTERRUPTED, State.DAMAGED})
+TO_RUN = frozenset({MigrationState.PENDING, MigrationState.INTERRUPTED, MigrationState.DAMAGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class MigrationStep:
     """A statement to run, and what is there now in the place of what it makes. `lacking` are the columns that are not."""
 
-    statement: Statement
+    statement: MigrationStatement
     presence: Presence
     lacking: tuple[str, ...]
 
@@ -49,10 +49,10 @@ class Migration:
     """One migration. `steps` are its statements that have something to do; no file: another version's."""
 
     name: str
-    state: State
+    state: MigrationState
     file: MigrationFile | None
-    entry: Entry | None
-    steps: tuple[Step, ...]
+    entry: LedgerEntry | None
+    steps: tuple[MigrationStep, ...]
 
     @property
     def is_recorded(self) -> bool:
@@ -60,7 +60,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MigrationPlan:
     """All migrations in their order, those without a file last; and the migrator that is at work meanwhile."""
 
     migrations: tuple[Migration, ...]
@@ -77,33 +77,33 @@ class Plan:
         return [
             migration
             for migration in self.migrations
-            if migration.state is State.ADOPTED and not migration.is_recorded
+            if migration.state is MigrationState.ADOPTED and not migration.is_recorded
         ]
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[MigrationStep]:
         return [step for migration in self.pending for step in migration.steps]
 
 
 def make_plan(
     files: Sequence[MigrationFile],
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, LedgerEntry],
     schema: Schema,
     *,
     migrator: str | None = None,
-) -> Plan:
+) -> MigrationPlan:
     """Hold them against each other; `require_sound` judges what comes out."""
     known = {file.name for file in files}
     strangers = [
-        Migration(name=entry.name, state=State.UNKNOWN, file=None, entry=entry, steps=())
+        Migration(name=entry.name, state=MigrationState.UNKNOWN, file=None, entry=entry, steps=())
         for entry in entries.values()
         if entry.name not in known
     ]
     ours = [_migration(file, entries.get(file.name), schema) for file in files]
-    return Plan(migrations=(*ours, *strangers), migrator=migrator)
+    return MigrationPlan(migrations=(*ours, *strangers), migrator=migrator)
 
 
-def require_sound(plan: Plan) -> None:
+def require_sound(plan: MigrationPlan) -> None:
     """Raise MigrationDrift or MigrationFailed when the plan must not be run."""
     for migration in plan.migrations:
         _require_known(migration)
@@ -112,9 +112,9 @@ def require_sound(plan: Plan) -> None:
         _require_ours(step)
 
 
-def _migration(file: MigrationFile, entry: Entry | None, schema: Schema) -> Migration:
+def _migration(file: MigrationFile, entry: LedgerEntry | None, schema: Schema) -> Migration:
     steps = tuple(
-        Step(statement=statement, presence=presence, lacking=schema.lacking(statement.makes))
+        MigrationStep(statement=statement, presence=presence, lacking=schema.lacking(statement.makes))
         for statement in file.statements
         if (presence := schema.presence(statement.makes)) is not Presence.THERE
     )
@@ -122,33 +122,33 @@ def _migration(file: MigrationFile, entry: Entry | None, schema: Schema) -> Migr
     return Migration(name=file.name, state=state, file=file, entry=entry, steps=steps)
 
 
-def _state(file: MigrationFile, entry: Entry | None, *, complete: bool) -> State:
+def _state(file: MigrationFile, entry: LedgerEntry | None, *, complete: bool) -> MigrationState:
     if entry is None:
-        return State.ADOPTED if complete else State.PENDING
+        return MigrationState.ADOPTED if complete else MigrationState.PENDING
     if entry.applied_at is None:
-        return State.INTERRUPTED
+        return MigrationState.INTERRUPTED
     if entry.checksum != file.checksum:
-        return State.DRIFT
+        return MigrationState.DRIFT
     if not complete:
-        return State.DAMAGED
+        return MigrationState.DAMAGED
     match entry.how:
         case How.APPLIED:
-            return State.APPLIED
+            return MigrationState.APPLIED
         case How.ADOPTED:
-            return State.ADOPTED
+            return MigrationState.ADOPTED
         case _:
             assert_never(entry.how)
 
 
 def _require_known(migration: Migration) -> None:
     entry = migration.entry
-    if entry and migration.state is State.DRIFT:
+    if entry and migration.state is MigrationState.DRIFT:
         raise MigrationDrift(
             f"{migration.name} has changed since b2bpilot {entry.tool_version} recorded it "
             f"({entry.checksum[:12]} then, {migration.file.checksum[:12] if migration.file else ''} now). Nothing was run",
             hint=f"put the recorded file back: install b2bpilot {entry.tool_version} again from its checkout",
         )
-    if entry and migration.state is State.UNKNOWN:
+    if entry and migration.state is MigrationState.UNKNOWN:
         raise MigrationDrift(
             f"the ledger has {migration.name}, recorded by b2bpilot {entry.tool_version}; this version has no such file. "
             "Nothing was run",
@@ -156,9 +156,9 @@ def _require_known(migration: Migration) -> None:
         )
 
 
-def _require_order(plan: Plan) -> None:
+def _require_order(plan: MigrationPlan) -> None:
     """What is in the ledger cannot come after what was never begun."""
-    first_pending = next((it for it in plan.migrations if it.state is State.PENDING), None)
+    first_pending = next((it for it in plan.migrations if it.state is MigrationState.PENDING), None)
     if first_pending is None:
         return
     later = plan.migrations[plan.migrations.index(first_pending) :]
@@ -169,7 +169,7 @@ def _require_order(plan: Plan) -> None:
         )
 
 
-def _require_ours(step: Step) -> None:
+def _require_ours(step: MigrationStep) -> None:
     if step.presence is not Presence.DIFFERENT:
         return
     match makes := step.statement.makes:

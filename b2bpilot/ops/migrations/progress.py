@@ -31,7 +31,7 @@ PROGRESS: LiteralString = """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class WatchedConnection:
     """Runs a statement on `connection`, whose backend is `pid`, and tells `observer` how far it is.
 
     `connect` opens the second connection, and is called only for a statement that takes a while.

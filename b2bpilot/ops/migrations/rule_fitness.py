@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from b2bpilot.ops.migrations.finding import Finding, Topic, doubt, obstacle
+from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle
 from b2bpilot.ops.migrations.schema import TABLE
-from b2bpilot.ops.migrations.table_facts import Rule
+from b2bpilot.ops.migrations.table_facts import TableRule
 from b2bpilot.ops.migrations.wanted import WANTED
 
 ALONE_IN_A_ROW = (["id"], ["message_id"], ["message_sid"])
 """What two messages never share: a unique index on it refuses none."""
 
 
-def rules_of(rules: Sequence[Rule]) -> Iterator[Finding]:
+def rules_of(rules: Sequence[TableRule]) -> Iterator[FitnessFinding]:
     """Of what is there for the columns that the pipeline writes."""
     for rule in rules:
         if finding := _judged(rule):
             yield finding
 
 
-def _judged(rule: Rule) -> Finding | None:
+def _judged(rule: TableRule) -> FitnessFinding | None:
     match rule.kind:
         case "trigger":
             return _doubted(rule, "what its function does to a row is not known here")
@@ -31,7 +31,7 @@ def _judged(rule: Rule) -> Finding | None:
     return _judged_constraint(rule)
 
 
-def _judged_constraint(rule: Rule) -> Finding | None:
+def _judged_constraint(rule: TableRule) -> FitnessFinding | None:
     match rule.kind:
         case "check":
             return _judged_check(rule)
@@ -47,7 +47,7 @@ def _judged_constraint(rule: Rule) -> Finding | None:
             return _refusing(rule, "a message that meets another one there is refused", _drop(rule))
 
 
-def _judged_check(rule: Rule) -> Finding | None:
+def _judged_check(rule: TableRule) -> FitnessFinding | None:
     """Where all values that a column can get are known, they were tried."""
     if rule.refused:
         return _refusing(rule, f"it refuses {', '.join(rule.refused)}", _drop(rule))
@@ -56,7 +56,7 @@ def _judged_check(rule: Rule) -> Finding | None:
     return _doubted(rule, "whether every message passes it is not known here")
 
 
-def _judged_unique(rule: Rule) -> Finding | None:
+def _judged_unique(rule: TableRule) -> FitnessFinding | None:
     if rule.columns in ALONE_IN_A_ROW:
         return None
     if rule.is_partial or "(expression)" in rule.columns:
@@ -65,19 +65,19 @@ def _judged_unique(rule: Rule) -> Finding | None:
     return _refusing(rule, "the second of two messages with the same values is refused", drop)
 
 
-def _refusing(rule: Rule, why: str, remedy: str) -> Finding:
-    return obstacle(Topic.TABLE, f"{_named(rule)}: {why}", remedy)
+def _refusing(rule: TableRule, why: str, remedy: str) -> FitnessFinding:
+    return obstacle(FitnessTopic.TABLE, f"{_named(rule)}: {why}", remedy)
 
 
-def _doubted(rule: Rule, why: str) -> Finding:
-    return doubt(Topic.TABLE, f"{_named(rule)}: {why}", "read its definition, and decide")
+def _doubted(rule: TableRule, why: str) -> FitnessFinding:
+    return doubt(FitnessTopic.TABLE, f"{_named(rule)}: {why}", "read its definition, and decide")
 
 
-def _named(rule: Rule) -> str:
+def _named(rule: TableRule) -> str:
     columns = f" on {', '.join(rule.columns)}" if rule.columns else ""
     kind = "unique index" if rule.kind == "unique" else rule.kind
     return f"{kind} {rule.name}{columns}"
 
 
-def _drop(rule: Rule) -> str:
+def _drop(rule: TableRule) -> str:
     return f"ALTER TABLE {TABLE} DROP CONSTRAINT {rule.name}"

@@ -14,10 +14,10 @@ from b2bpilot.ops.migrations import ddl, index, ledger, lock
 from b2bpilot.ops.migrations.effects import title
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import Author
-from b2bpilot.ops.migrations.migration import Migration, Plan, State, Step
-from b2bpilot.ops.migrations.progress import Watched
+from b2bpilot.ops.migrations.migration import Migration, MigrationPlan, MigrationState, MigrationStep
+from b2bpilot.ops.migrations.progress import WatchedConnection
 from b2bpilot.ops.migrations.server import read_server, require_able
-from b2bpilot.ops.migrations.statements import NewIndex, Statement
+from b2bpilot.ops.migrations.statements import MigrationStatement, NewIndex
 from b2bpilot.pipeline.failures import first_line
 
 GO_ON = "fix the cause and run " + our_command("migrate") + " again; it goes on where it stopped"
@@ -26,22 +26,22 @@ Observer = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class LockSession:
     """The session that holds the lock, and everything that a statement on it needs."""
 
     connection: psycopg.Connection
     author: Author
     observer: Observer
-    watched: Watched
+    watched: WatchedConnection
     lock_wait: timedelta
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class MigrationRun:
     """One run of a plan, and how far it came."""
 
-    session: Session
-    plan: Plan
+    session: LockSession
+    plan: MigrationPlan
     applied: list[str] = field(default_factory=list)
     adopted: list[str] = field(default_factory=list)
     statements: int = 0
@@ -76,7 +76,7 @@ class Run:
         if migration in self.plan.to_record:
             ledger.adopt(connection, file, self.session.author)
             self.adopted.append(file.name)
-        elif migration.state is State.INTERRUPTED and not migration.steps:
+        elif migration.state is MigrationState.INTERRUPTED and not migration.steps:
             ledger.conclude(connection, file)
             self.applied.append(file.name)
         elif migration.steps:
@@ -93,7 +93,7 @@ class Run:
         ledger.finish(connection, file)
         self.applied.append(file.name)
 
-    def _step(self, step: Step, file: MigrationFile) -> None:
+    def _step(self, step: MigrationStep, file: MigrationFile) -> None:
         try:
             self._execute(step.statement)
         except psycopg.Error as exc:
@@ -105,7 +105,7 @@ class Run:
                 hint=GO_ON,
             ) from exc
 
-    def _execute(self, statement: Statement) -> None:
+    def _execute(self, statement: MigrationStatement) -> None:
         session = self.session
         if isinstance(statement.makes, NewIndex):
             self._require_clear_way()

@@ -17,12 +17,12 @@ from b2bpilot.ops.migrations.connecting import open_connection, prepare
 from b2bpilot.ops.migrations.files import read_migrations
 from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
 from b2bpilot.ops.migrations.ledger import Author
-from b2bpilot.ops.migrations.migration import Plan, make_plan, require_sound
+from b2bpilot.ops.migrations.migration import MigrationPlan, make_plan, require_sound
 from b2bpilot.ops.migrations.pooler import require_sessions
-from b2bpilot.ops.migrations.progress import Watched
-from b2bpilot.ops.migrations.run import GO_ON, Observer, Run, Session
+from b2bpilot.ops.migrations.progress import WatchedConnection
+from b2bpilot.ops.migrations.run import GO_ON, LockSession, MigrationRun, Observer
 from b2bpilot.ops.migrations.schema import read_schema
-from b2bpilot.ops.migrations.server import Survey, take_survey
+from b2bpilot.ops.migrations.server import Preflight, take_survey
 from b2bpilot.ops.migrations.verify import verify
 from b2bpilot.pipeline.failures import first_line, translated
 
@@ -30,7 +30,7 @@ LOCK_WAIT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class MigrationOutcome:
     """What a run did. `verified` says what was found right at its end, `fitness` what was not, or may not be."""
 
     applied: list[str]
@@ -40,7 +40,7 @@ class Outcome:
     duration: timedelta
 
 
-def plan(dsn: str) -> Plan:
+def plan(dsn: str) -> MigrationPlan:
     """Return all migrations and their states; it only reads. Raises DatabaseUnreachable, or MigrationFailed."""
     with translated(dsn), open_connection(dsn, None) as connection:
         return read_plan(connection)
@@ -52,7 +52,7 @@ def fitness(dsn: str, *, functions_role: str | None = None) -> Fitness:
         return read_fitness(connection, functions_role)
 
 
-def survey(dsn: str, *, functions_role: str | None = None) -> Survey:
+def survey(dsn: str, *, functions_role: str | None = None) -> Preflight:
     """Return a plan that can be run, and what to know before; it only reads. Raises what would stop `apply`."""
     with translated(dsn), open_connection(dsn, None) as connection:
         with open_connection(dsn, None) as second:
@@ -70,7 +70,7 @@ def apply(
     author: Author | None = None,
     lock_wait: timedelta = LOCK_WAIT,
     functions_role: str | None = None,
-) -> Outcome:
+) -> MigrationOutcome:
     """Run what is pending, record what was made by hand, verify; `observer` hears what is being done.
 
     A table that cannot take every message is left as it is. `functions_role` is the role of the functions, where another
@@ -83,17 +83,17 @@ def apply(
         found = read_plan(session.connection)
         require_sound(found)
         require_fit(read_fitness(session.connection, functions_role))
-        run = Run(session=session, plan=found)
+        run = MigrationRun(session=session, plan=found)
         run.run()
         verified, fit = _verified(session.connection, run, functions_role)
     duration = timedelta(seconds=time.monotonic() - started)
-    return Outcome(
+    return MigrationOutcome(
         applied=run.applied, adopted=run.adopted, verified=verified, fitness=fit, duration=duration
     )
 
 
 def _verified(
-    connection: psycopg.Connection, run: Run, functions_role: str | None
+    connection: psycopg.Connection, run: MigrationRun, functions_role: str | None
 ) -> tuple[list[str], Fitness]:
     """Raises PartlyFailed where that fails after something was applied: that it was is no less true."""
     try:
@@ -109,7 +109,7 @@ def _verified(
         ) from exc
 
 
-def read_plan(connection: psycopg.Connection) -> Plan:
+def read_plan(connection: psycopg.Connection) -> MigrationPlan:
     files = read_migrations(resources.migrations())
     other = lock.holder(connection)
     return make_plan(
@@ -123,17 +123,17 @@ def read_plan(connection: psycopg.Connection) -> Plan:
 @contextmanager
 def _locked(
     dsn: str, observer: Observer, *, author: Author | None, lock_wait: timedelta
-) -> Iterator[Session]:
+) -> Iterator[LockSession]:
     with open_connection(dsn, author) as connection:
         with open_connection(dsn, author) as second:
             require_sessions(connection, second, dsn)
         prepare(connection)
         with lock.held(connection, wait=lock_wait, observer=observer):
-            yield Session(
+            yield LockSession(
                 connection=connection,
                 author=author or Author(operator=connection.info.user),
                 observer=observer,
-                watched=Watched(
+                watched=WatchedConnection(
                     connection=connection,
                     pid=lock.own_pid(connection),
                     connect=lambda: open_connection(dsn, author),

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from b2bpilot.ops.migrations import ledger
 from b2bpilot.ops.migrations.index import drop
-from b2bpilot.ops.migrations.migration import Plan, Step
+from b2bpilot.ops.migrations.migration import MigrationPlan, MigrationStep
 from b2bpilot.ops.migrations.schema import Presence
 from b2bpilot.ops.migrations.statements import NewIndex
 
 
-def script(plan: Plan) -> list[str]:
+def script(plan: MigrationPlan) -> list[str]:
     """Return the lines. The ledger's own rows are left out: they carry who ran it and when."""
     if not (plan.pending or plan.to_record):
         return []
@@ -24,7 +24,7 @@ def script(plan: Plan) -> list[str]:
     return "\n".join(lines).split("\n")
 
 
-def _statements(step: Step) -> Iterator[str]:
+def _statements(step: MigrationStep) -> Iterator[str]:
     makes = step.statement.makes
     yield from step.statement.limits.sql
     if step.presence is Presence.INVALID and isinstance(makes, NewIndex):

@@ -11,9 +11,9 @@ from psycopg.rows import class_row
 
 from b2bpilot.errors import MigrationFailed, Refused
 from b2bpilot.ops.migrations import duplicates, index
-from b2bpilot.ops.migrations.duplicates import Count
+from b2bpilot.ops.migrations.duplicates import DuplicateCount
 from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
-from b2bpilot.ops.migrations.migration import Plan
+from b2bpilot.ops.migrations.migration import MigrationPlan
 from b2bpilot.ops.migrations.schema import TABLE, Presence, let_see, read_schema
 from b2bpilot.ops.migrations.statements import NewIndex
 
@@ -56,15 +56,15 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Preflight:
     """A plan that can be run, and what was found. `count` is None unless a unique index is to be built on a column that
     is there; `pooled` tells that a pooler which gives whole sessions is in between."""
 
-    plan: Plan
+    plan: MigrationPlan
     server: Server
     fitness: Fitness
     pooled: bool
-    count: Count | None
+    count: DuplicateCount | None
     in_the_way: list[str]
 
 
@@ -107,8 +107,8 @@ def require_able(server: Server, *, elsewhere: Sequence[str] = ()) -> None:
 
 
 def take_survey(
-    connection: psycopg.Connection, plan: Plan, *, pooled: bool, functions_role: str | None = None
-) -> Survey:
+    connection: psycopg.Connection, plan: MigrationPlan, *, pooled: bool, functions_role: str | None = None
+) -> Preflight:
     """Look at everything and change nothing. Raises what would stop the run, so that nobody is asked in vain."""
     server = read_server(connection)
     if plan.pending or plan.to_record:
@@ -119,7 +119,7 @@ def take_survey(
     if count:
         duplicates.require_none(count)
     builds = any(isinstance(step.statement.makes, NewIndex) for step in plan.steps)
-    return Survey(
+    return Preflight(
         plan=plan,
         server=server,
         fitness=fitness,
@@ -129,7 +129,7 @@ def take_survey(
     )
 
 
-def _needs_count(plan: Plan) -> bool:
+def _needs_count(plan: MigrationPlan) -> bool:
     """The column is there and its unique index is not."""
     return any(
         isinstance(makes := step.statement.makes, NewIndex)

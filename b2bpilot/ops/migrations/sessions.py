@@ -82,7 +82,7 @@ PREPARED: LiteralString = """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class DatabaseSession:
     """One backend. `open` is the age of its transaction; None where there is none, or this role may not see it."""
 
     pid: int
@@ -107,7 +107,7 @@ class Session:
         return ", ".join(parts)
 
 
-def older_than(connection: psycopg.Connection, age: timedelta) -> list[Session]:
+def older_than(connection: psycopg.Connection, age: timedelta) -> list[DatabaseSession]:
     """Return the sessions with a transaction so old that CREATE INDEX CONCURRENTLY would have to wait for: one with a
     snapshot, or with a lock on the table that conflicts with the build."""
     return _sessions(connection, OLDER, {"age": age, "table": TABLE})
@@ -119,12 +119,12 @@ def user_of_the_table(connection: psycopg.Connection) -> str | None:
     return found[0] if found else None
 
 
-def building_an_index(connection: psycopg.Connection) -> list[Session]:
+def building_an_index(connection: psycopg.Connection) -> list[DatabaseSession]:
     """Return the other sessions that build an index of the table now."""
     return _sessions(connection, BUILDING, {"table": TABLE})
 
 
-def blocking(connection: psycopg.Connection, pid: int) -> list[Session]:
+def blocking(connection: psycopg.Connection, pid: int) -> list[DatabaseSession]:
     """Return the sessions that the backend `pid` waits for."""
     return _sessions(connection, BLOCKING, {"pid": pid})
 
@@ -149,6 +149,6 @@ def moment(time: datetime) -> str:
 
 def _sessions(
     connection: psycopg.Connection, query: LiteralString, parameters: dict[str, object]
-) -> list[Session]:
-    with connection.cursor(row_factory=class_row(Session)) as cursor:
+) -> list[DatabaseSession]:
+    with connection.cursor(row_factory=class_row(DatabaseSession)) as cursor:
         return cursor.execute(query, parameters).fetchall()

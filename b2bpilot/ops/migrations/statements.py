@@ -52,7 +52,7 @@ Makes = NewTable | NewColumns | NewIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class StatementLimits:
     """What the file's SET lines say, as psql obeys them; the runner sets the same before each statement."""
 
     lock_timeout: str = "0"
@@ -70,15 +70,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class MigrationStatement:
     """One statement, to be run alone: CONCURRENTLY refuses company (docs/aws-facts.md#concurrent-builds)."""
 
     sql: str
-    limits: Limits
+    limits: StatementLimits
     makes: Makes
 
 
-def read_statements(text: str) -> tuple[Statement, ...]:
+def read_statements(text: str) -> tuple[MigrationStatement, ...]:
     """Return the statements of a file. Raises MigrationFailed for one of a kind whose lock is not known here."""
     return tuple(_statements(split(text)))
 
@@ -91,14 +91,14 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def _statements(parts: tuple[str, ...]) -> Iterator[Statement]:
+def _statements(parts: tuple[str, ...]) -> Iterator[MigrationStatement]:
     limits: dict[str, str] = {}
     for part in parts:
         setting = SETTING.fullmatch(part)
         if setting:
             limits[setting["name"]] = setting["value"].strip("'")
         else:
-            yield Statement(sql=part, limits=Limits(**limits), makes=_makes(part))
+            yield MigrationStatement(sql=part, limits=StatementLimits(**limits), makes=_makes(part))
 
 
 def _makes(sql: str) -> Makes:

@@ -163,7 +163,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class TableRule:
     """What may refuse or change a row: a constraint, a unique index, a trigger, a rewrite rule.
 
     `refused` are the values that a check does not let in, of all that its column can get; None: they were not tried.
@@ -178,7 +178,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TablePlace:
     """The database, the role and the table. `kind` None: this session finds no table of the name."""
 
     role: str
@@ -203,9 +203,9 @@ class Place:
 class TableFacts:
     """Everything for one role. `row_security` None: there is no table, or no such role."""
 
-    place: Place
+    place: TablePlace
     columns: tuple[Column, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[TableRule, ...]
     closed_sequences: tuple[str, ...]
     row_security: RowSecurity | None
 
@@ -213,12 +213,12 @@ class TableFacts:
 def read_facts(connection: psycopg.Connection, role: str | None = None) -> TableFacts:
     """Ask about `role`, or about who is connected. No privilege on the table is needed. Raises psycopg's errors."""
     values: dict[str, Any] = {"table": TABLE, "role": role}
-    with connection.cursor(row_factory=class_row(Place)) as cursor:
+    with connection.cursor(row_factory=class_row(TablePlace)) as cursor:
         place = cursor.execute(PLACE, values).fetchone()
     assert place is not None  # noqa: S101  # nosec B101  # a LEFT JOIN of one row
     with connection.cursor(row_factory=class_row(Column)) as cursor:
         columns = cursor.execute(COLUMNS, values).fetchall()
-    with connection.cursor(row_factory=class_row(Rule)) as cursor:
+    with connection.cursor(row_factory=class_row(TableRule)) as cursor:
         rules = cursor.execute(RULES, values).fetchall()
     refused = tried(connection, connection.execute(CHECKS, values).fetchall())
     sequences = connection.execute(SEQUENCES, values).fetchall()

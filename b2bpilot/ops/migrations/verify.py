@@ -11,7 +11,7 @@ from psycopg import errors as pg
 from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops.migrations.fitness import Fitness
-from b2bpilot.ops.migrations.migration import Plan
+from b2bpilot.ops.migrations.migration import MigrationPlan
 
 UNIQUE_INDEX = "idx_user_submissions_message_id"
 
@@ -29,7 +29,7 @@ SPELLED_OTHERWISE: LiteralString = """
 SHOWN = 5
 
 
-def verify(connection: psycopg.Connection, plan: Plan, fitness: Fitness) -> list[str]:
+def verify(connection: psycopg.Connection, plan: MigrationPlan, fitness: Fitness) -> list[str]:
     """Return what was found to be right, a line each. Raises MigrationFailed for the first thing that is not."""
     for migration in plan.pending:
         raise MigrationFailed(

@@ -24,7 +24,7 @@ RUN_ID = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExpectedColumn:
     """`types` are PostgreSQL's internal names, and `make` what a migration makes. `at_least` counts characters.
 
     `is_inserted`: the claim's INSERT gives a value. `may_be_null`: what the pipeline writes may be NULL.
@@ -43,22 +43,22 @@ def _longest(values: type[StrEnum]) -> int:
     return max(map(len, values))
 
 
-def _text(at_least: int, *, is_inserted: bool = False, may_be_null: bool = True) -> Wanted:
-    return Wanted(
+def _text(at_least: int, *, is_inserted: bool = False, may_be_null: bool = True) -> ExpectedColumn:
+    return ExpectedColumn(
         types=TEXT, make="text", at_least=at_least, is_inserted=is_inserted, may_be_null=may_be_null
     )
 
 
-def _moment(*, is_inserted: bool = False) -> Wanted:
-    return Wanted(types=MOMENT, make="timestamptz", is_inserted=is_inserted, may_be_null=True)
+def _moment(*, is_inserted: bool = False) -> ExpectedColumn:
+    return ExpectedColumn(types=MOMENT, make="timestamptz", is_inserted=is_inserted, may_be_null=True)
 
 
-def _count(*, is_inserted: bool = False, needs_default: bool = False) -> Wanted:
-    return Wanted(types=COUNT, make="bigint", is_inserted=is_inserted, needs_default=needs_default)
+def _count(*, is_inserted: bool = False, needs_default: bool = False) -> ExpectedColumn:
+    return ExpectedColumn(types=COUNT, make="bigint", is_inserted=is_inserted, needs_default=needs_default)
 
 
-WANTED: Mapping[str, Wanted] = {
-    "id": Wanted(types=COUNT, make="bigint", is_updated=False, needs_default=True),
+WANTED: Mapping[str, ExpectedColumn] = {
+    "id": ExpectedColumn(types=COUNT, make="bigint", is_updated=False, needs_default=True),
     "message_id": _text(UUID, is_inserted=True, may_be_null=False),
     "message_sid": _text(SID, is_inserted=True),
     "from_number": _text(SENDER),
@@ -66,13 +66,13 @@ WANTED: Mapping[str, Wanted] = {
     "body": _text(BODY),
     "num_media": _count(),
     "status": _text(_longest(SubmissionStatus), is_inserted=True, may_be_null=False),
-    "created_at": Wanted(types=MOMENT, make="timestamptz", is_updated=False, needs_default=True),
-    "updated_at": Wanted(types=MOMENT, make="timestamptz", needs_default=True),
+    "created_at": ExpectedColumn(types=MOMENT, make="timestamptz", is_updated=False, needs_default=True),
+    "updated_at": ExpectedColumn(types=MOMENT, make="timestamptz", needs_default=True),
     "source": _text(_longest(Source), is_inserted=True, may_be_null=False),
     "message_type": _text(_longest(MessageType), is_inserted=True, may_be_null=False),
     "priority": _text(_longest(Priority), is_inserted=True, may_be_null=False),
-    "test": Wanted(types=frozenset({"bool"}), make="boolean", is_inserted=True),
-    "params": Wanted(types=frozenset({"json"}), make="json", is_inserted=True),
+    "test": ExpectedColumn(types=frozenset({"bool"}), make="boolean", is_inserted=True),
+    "params": ExpectedColumn(types=frozenset({"json"}), make="json", is_inserted=True),
     "received_at": _moment(is_inserted=True),
     "attempts": _count(is_inserted=True),
     "lease_expires_at": _moment(is_inserted=True),

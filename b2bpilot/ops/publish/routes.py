@@ -17,7 +17,7 @@ from b2bpilot.ops.ports import Publisher
 from b2bpilot.ops.publish.order import Item
 from b2bpilot.ops.sending.result import SendOutcome, SendResult, result_after
 from b2bpilot.pipeline.message import PilotMessage, encode
-from b2bpilot.twilio.webhook import Answer, WebhookClient, WebhookUnreachable
+from b2bpilot.twilio.webhook import WebhookAnswer, WebhookClient, WebhookUnreachable
 
 
 class Via(StrEnum):
@@ -107,14 +107,14 @@ class WebhookRefused(PilotError):
     code = "webhook_refused"
 
 
-def post(client: WebhookClient, message: PilotMessage) -> Answer:
+def post(client: WebhookClient, message: PilotMessage) -> WebhookAnswer:
     """Post a real message as Twilio does, a test in the form that is marked as one. Raises WebhookUnreachable."""
     if message.test:
         return client.post_test(message.message_id, message.params)
     return client.post(message.params)
 
 
-def of_answer(answer: Answer) -> PublishResult:
+def of_answer(answer: WebhookAnswer) -> PublishResult:
     """Judge the webhook's answer: a 5xx may come from a publish that only timed out."""
     if answer.status == HTTPStatus.OK:
         return PublishResult(outcome=SendOutcome.ACCEPTED)

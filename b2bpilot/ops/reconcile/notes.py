@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
-from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.twilio.alerts import Alert
 from b2bpilot.twilio.redaction import Content
 
@@ -23,12 +23,14 @@ SCHEMA = f"""
     PRAGMA cache_size = -{CACHE_KIBIBYTES};
     CREATE TABLE seen (message_id BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE finding (
-        sid TEXT PRIMARY KEY, verdict TEXT NOT NULL, message_id TEXT, sent_at REAL NOT NULL, late_seconds REAL,
+        sid TEXT PRIMARY KEY, result TEXT NOT NULL, message_id TEXT, sent_at REAL NOT NULL, late_seconds REAL,
         why TEXT, alert_sid TEXT, alert_at REAL, error_code TEXT, to_number TEXT, content TEXT NOT NULL,
         is_dated INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE INDEX finding_by_verdict ON finding (verdict, sent_at, sid);
+    CREATE INDEX finding_by_result ON finding (result, sent_at, sid);
 """
-COLUMNS = "sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to_number, content, is_dated"
+COLUMNS = (
+    "sid, result, message_id, sent_at, late_seconds, why, alert_sid, error_code, to_number, content, is_dated"
+)
 
 
 class Notes:
@@ -86,11 +88,11 @@ class Notes:
         query = "SELECT 1 FROM seen WHERE message_id = ?"
         return self._database.execute(query, (_key(message_id),)).fetchone() is not None
 
-    def add(self, findings: Iterable[Finding]) -> None:
+    def add(self, findings: Iterable[MessageFinding]) -> None:
         """Keep what there is to say; of a stored message there is nothing but the count."""
         rows = []
         for finding in findings:
-            if finding.verdict is Verdict.STORED:
+            if finding.result is ComparisonResult.STORED:
                 self._stored += 1
             else:
                 rows.append(_row(finding))
@@ -111,51 +113,54 @@ class Notes:
             deleted = self._database.execute("DELETE FROM finding WHERE sid = ?", (sid,))
             self._stored += deleted.rowcount
 
-    def turn(self, sids: Iterable[str], verdict: Verdict, *, why: str | None = None) -> None:
-        """These deserve another verdict, and perhaps another reason."""
+    def turn(self, sids: Iterable[str], result: ComparisonResult, *, why: str | None = None) -> None:
+        """Give these another result, and perhaps another reason."""
         self._database.executemany(
-            "UPDATE finding SET verdict = ?, why = coalesce(?, why) WHERE sid = ?",
-            ((verdict.value, why, sid) for sid in sids),
+            "UPDATE finding SET result = ?, why = coalesce(?, why) WHERE sid = ?",
+            ((result.value, why, sid) for sid in sids),
         )
 
-    def numbers(self, verdict: Verdict) -> list[str]:
-        """Return the numbers that messages with this verdict were sent to."""
-        query = "SELECT DISTINCT coalesce(to_number, '') FROM finding WHERE verdict = ?"
-        return [row[0] for row in self._database.execute(query, (verdict.value,))]
+    def numbers(self, result: ComparisonResult) -> list[str]:
+        """Return the numbers that messages with this result were sent to."""
+        query = "SELECT DISTINCT coalesce(to_number, '') FROM finding WHERE result = ?"
+        return [row[0] for row in self._database.execute(query, (result.value,))]
 
     def explain(self, alert: Alert) -> None:
         """Note the alert of a missing message; the earliest one, which the primary URL caused, is the reason."""
         at = alert.generated_at.timestamp()
         self._database.execute(
             "UPDATE finding SET alert_sid = ?, alert_at = ?, error_code = ?"
-            " WHERE sid = ? AND verdict = ? AND (alert_at IS NULL OR alert_at > ?)",
-            (alert.sid, at, alert.error_code, alert.resource_sid, Verdict.MISSING.value, at),
+            " WHERE sid = ? AND result = ? AND (alert_at IS NULL OR alert_at > ?)",
+            (alert.sid, at, alert.error_code, alert.resource_sid, ComparisonResult.MISSING.value, at),
         )
 
-    def counts(self) -> Counter[Verdict]:
-        counted = self._database.execute("SELECT verdict, count(*) FROM finding GROUP BY verdict")
-        return Counter({Verdict.STORED: self._stored} | {Verdict(name): count for name, count in counted})
+    def counts(self) -> Counter[ComparisonResult]:
+        counted = self._database.execute("SELECT result, count(*) FROM finding GROUP BY result")
+        return Counter(
+            {ComparisonResult.STORED: self._stored}
+            | {ComparisonResult(name): count for name, count in counted}
+        )
 
-    def findings(self, *verdicts: Verdict) -> Iterator[Finding]:
+    def findings(self, *results: ComparisonResult) -> Iterator[MessageFinding]:
         """Yield what was found, by kind, oldest first. The notes may change meanwhile."""
-        for verdict in verdicts:
+        for result in results:
             last = (float("-inf"), "")
-            while page := self._page(verdict, last):
+            while page := self._page(result, last):
                 yield from page
                 last = page[-1].sent_at.timestamp(), page[-1].sid
 
-    def _page(self, verdict: Verdict, last: tuple[float, str]) -> list[Finding]:
+    def _page(self, result: ComparisonResult, last: tuple[float, str]) -> list[MessageFinding]:
         rows = self._database.execute(
-            f"SELECT {COLUMNS} FROM finding WHERE verdict = ? AND (sent_at, sid) > (?, ?)"  # noqa: S608  # nosec B608  # ours
+            f"SELECT {COLUMNS} FROM finding WHERE result = ? AND (sent_at, sid) > (?, ?)"  # noqa: S608  # nosec B608  # ours
             " ORDER BY sent_at, sid LIMIT ?",
-            (verdict.value, *last, PAGE),
+            (result.value, *last, PAGE),
         )
         return [_finding(row) for row in rows]
 
 
-def chunks(notes: Notes, *verdicts: Verdict) -> Iterator[list[Finding]]:
+def chunks(notes: Notes, *results: ComparisonResult) -> Iterator[list[MessageFinding]]:
     """Yield what was found in chunks."""
-    found = notes.findings(*verdicts)
+    found = notes.findings(*results)
     while chunk := list(islice(found, PAGE)):
         yield chunk
 
@@ -164,10 +169,10 @@ def _key(message_id: str) -> bytes:
     return uuid.UUID(message_id).bytes
 
 
-def _row(finding: Finding) -> Sequence[Any]:
+def _row(finding: MessageFinding) -> Sequence[Any]:
     return (
         finding.sid,
-        finding.verdict.value,
+        finding.result.value,
         finding.message_id,
         finding.sent_at.timestamp(),
         finding.late_seconds,
@@ -180,10 +185,10 @@ def _row(finding: Finding) -> Sequence[Any]:
     )
 
 
-def _finding(row: Sequence[Any]) -> Finding:
-    sid, verdict, message_id, sent_at, late_seconds, why, alert_sid, error_code, to, content, is_dated = row
-    return Finding(
-        verdict=Verdict(verdict),
+def _finding(row: Sequence[Any]) -> MessageFinding:
+    sid, result, message_id, sent_at, late_seconds, why, alert_sid, error_code, to, content, is_dated = row
+    return MessageFinding(
+        result=ComparisonResult(result),
         sid=sid,
         message_id=message_id,
         sent_at=datetime.fromtimestamp(sent_at, UTC),

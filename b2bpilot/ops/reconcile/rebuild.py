@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.pipeline.message import PilotMessage, Source, message_id_for
 from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.alerts import alert_request
@@ -38,7 +38,7 @@ IsService = Callable[[str], bool]
 """Whether the account has a Messaging Service of this SID. Raises TwilioFailed."""
 
 
-class Origin(StrEnum):
+class RebuiltFrom(StrEnum):
     """Where the parameters come from."""
 
     ALERT = "alert"
@@ -59,13 +59,13 @@ class Rebuilt:
     it was redacted or deleted, or may have been."""
 
     message: PilotMessage = field(repr=False)
-    origin: Origin
+    origin: RebuiltFrom
     lost: Sequence[str]
     is_partial: bool = False
 
 
 def rebuild(
-    twilio: Twilio, finding: Finding, *, allow_partial: bool = False, is_service: IsService
+    twilio: Twilio, finding: MessageFinding, *, allow_partial: bool = False, is_service: IsService
 ) -> Rebuilt:
     """Return the message again. It counts as received when Twilio first sent it. Raises TwilioFailed, and LostAtTwilio
     unless a part will do."""
@@ -84,20 +84,20 @@ def rebuild(
         )
     return Rebuilt(
         message=_message(finding, _without_masks(params)),
-        origin=Origin.REST if variables is None else Origin.ALERT,
+        origin=RebuiltFrom.REST if variables is None else RebuiltFrom.ALERT,
         lost=(*gaps, *(lost_fields(details, params) if variables is None else ())),
         is_partial=bool(gaps),
     )
 
 
-def _deleted(finding: Finding, variables: Mapping[str, str] | None, error: TwilioNotFound) -> Rebuilt:
+def _deleted(finding: MessageFinding, variables: Mapping[str, str] | None, error: TwilioNotFound) -> Rebuilt:
     """Only an alert may still hold a message that was deleted; its files are gone with it."""
     if variables is None:
         raise LostAtTwilio(f"deleted at Twilio: {error}") from error
     gone = tuple(name for name in variables if name.startswith("MediaUrl"))
     return Rebuilt(
         message=_message(finding, _without_masks(variables)),
-        origin=Origin.ALERT,
+        origin=RebuiltFrom.ALERT,
         lost=(*masked_names(variables), *gone),
         is_partial=True,
     )
@@ -152,17 +152,17 @@ def _completed(variables: Mapping[str, str], details: MessageDetails) -> Mapping
     return {**variables, **{name: value for name in redacted if (value := known.get(name))}}
 
 
-def _gaps(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> tuple[str, ...]:
+def _gaps(finding: MessageFinding, params: Mapping[str, str], details: MessageDetails) -> tuple[str, ...]:
     """Name what was taken away at Twilio, or may have been: masked numbers, a blank text, files that are gone."""
     text = (TEXT,) if _may_lack_text(finding, params, details) else ()
     return (*masked_names(params), *text, *_gone_media(params, details))
 
 
-def _may_lack_text(finding: Finding, params: Mapping[str, str], details: MessageDetails) -> bool:
+def _may_lack_text(finding: MessageFinding, params: Mapping[str, str], details: MessageDetails) -> bool:
     """Media without a text is whole where the comparison found that the account's texts are kept, all of them."""
     if not is_without_text(params):
         return False
-    is_whole = details.content is Content.MEDIA_ONLY and finding.verdict is Verdict.MISSING
+    is_whole = details.content is Content.MEDIA_ONLY and finding.result is ComparisonResult.MISSING
     return not is_whole or bool(masked_names(params))
 
 
@@ -186,7 +186,7 @@ def _without_masks(params: Mapping[str, str]) -> Mapping[str, str]:
     return {**params, **dict.fromkeys(masked_names(params), "")}
 
 
-def _from_alert(twilio: Twilio, finding: Finding) -> Mapping[str, str] | None:
+def _from_alert(twilio: Twilio, finding: MessageFinding) -> Mapping[str, str] | None:
     """An alert may be about another request than the webhook's: then it does not hold the message's parameters."""
     if finding.alert_sid is None:
         return None
@@ -201,7 +201,7 @@ def _from_alert(twilio: Twilio, finding: Finding) -> Mapping[str, str] | None:
     return {name: value for name, value in variables.items() if name not in ADDED_FOR_FALLBACK}
 
 
-def _message(finding: Finding, params: Mapping[str, str]) -> PilotMessage:
+def _message(finding: MessageFinding, params: Mapping[str, str]) -> PilotMessage:
     return PilotMessage(
         message_id=message_id_for(finding.sid),
         source=Source.RECONCILE,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from b2bpilot.ops.reconcile.rebuild import Origin
+from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
 from b2bpilot.plural import many
 
 
@@ -23,7 +23,7 @@ class Problem:
 class Contents:
     """What was sent of a message: where its parameters come from, which are lost, and whether parts are."""
 
-    origin: Origin
+    origin: RebuiltFrom
     lost: Sequence[str] = ()
     is_partial: bool = False
 
@@ -52,7 +52,7 @@ class Recovered:
     """Published with parts that are redacted or deleted at Twilio, or may be."""
     whole: int = 0
     """Published with all parameters that the webhook had."""
-    origins: Counter[Origin] = field(default_factory=Counter)
+    origins: Counter[RebuiltFrom] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     is_stopped: bool = False
@@ -110,7 +110,7 @@ class Recovered:
 
     def _count(self, contents: Contents) -> None:
         self.partial += contents.is_partial
-        self.whole += contents.origin is Origin.ALERT and not contents.is_partial
+        self.whole += contents.origin is RebuiltFrom.ALERT and not contents.is_partial
         self.origins[contents.origin] += 1
         self.lost.update(contents.lost)
 

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError
 from b2bpilot.ops.ports import JournalWriter, Publisher
+from b2bpilot.ops.reconcile.message_finding import ID_TAKEN, MessageFinding
 from b2bpilot.ops.reconcile.rebuild import IsService, Rebuilt, rebuild
 from b2bpilot.ops.reconcile.recovered import Contents, Problem, Recovered
-from b2bpilot.ops.reconcile.verdict import ID_TAKEN, Finding
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
 from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
@@ -44,7 +44,7 @@ class Recovery:
     allow_partial: bool = False
     observe: Callable[[str], None] = lambda _: None
 
-    def run(self, findings: Iterable[Finding], recovered: Recovered) -> Recovered:
+    def run(self, findings: Iterable[MessageFinding], recovered: Recovered) -> Recovered:
         """Publish window by window. Raises what no message can pass; what was done is in `recovered` and the journal then."""
         remaining = iter(findings)
         window = list(islice(remaining, WINDOW))
@@ -64,7 +64,7 @@ class Recovery:
         for start in range(0, len(sids), WINDOW):
             self._prove(sids[start : start + WINDOW], recovered, since=LONG_AGO)
 
-    def _still_missing(self, window: Sequence[Finding], recovered: Recovered) -> list[Finding]:
+    def _still_missing(self, window: Sequence[MessageFinding], recovered: Recovered) -> list[MessageFinding]:
         """The webhook, Twilio's retry or an earlier attempt of this run may have been faster: then the row tells."""
         rows, taken = rows_and_taken(self.table, (_asked(each.sid) for each in window))
         old = old_rows_of(self.table, [each.sid for each in window])
@@ -81,7 +81,7 @@ class Recovery:
             self.journal.write(*(_entry("failed", sid, error=ID_TAKEN) for sid in refused))
         return [each for each in window if each.sid not in {*old, *here, *refused}]
 
-    def _rebuild(self, is_known: IsService, finding: Finding) -> tuple[str, Rebuilt | PilotError]:
+    def _rebuild(self, is_known: IsService, finding: MessageFinding) -> tuple[str, Rebuilt | PilotError]:
         try:
             return finding.sid, rebuild(
                 self.twilio, finding, allow_partial=self.allow_partial, is_service=is_known

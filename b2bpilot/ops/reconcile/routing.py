@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.cutover.route import Level, Route, Target, gone, is_same_url, routes
+from b2bpilot.ops.cutover.route import NumberRoute, RouteLevel, Target, gone, is_same_url, routes
 from b2bpilot.ops.environment import Environment
 from b2bpilot.twilio.failures import TwilioFailed
 from b2bpilot.twilio.rest import Twilio
@@ -19,7 +19,7 @@ VERIFIED_URLS = ("PUBLIC_WEBHOOK_URL", "API_WEBHOOK_URL", "PREVIOUS_WEBHOOK_URL"
 """The webhook function's variables: the URLs over which it verifies signatures."""
 
 
-class Place(Enum):
+class DeliveredTo(Enum):
     """Where Twilio delivers what is sent to a number."""
 
     HERE = auto()
@@ -43,7 +43,7 @@ class Whose(Enum):
 class Destination:
     """`told` says it in words, without what may be a secret of a URL."""
 
-    place: Place
+    place: DeliveredTo
     told: str
     has_other_fallback: bool = False
     """What failed here may have been taken there."""
@@ -87,18 +87,18 @@ class Routing:
 def whose(
     destination: Destination, *, sent_at: datetime, has_alert: bool, newest_row: datetime | None
 ) -> Whose:
-    """Judge one message. `newest_row` is when the last message to its number came in here, through the webhook.
+    """Decide about one message. `newest_row` is when the last message to its number came in here, through the webhook.
 
     Where another system has the number now, only a row that is no older proves that it came here when this one was sent.
     """
     match destination.place:
-        case Place.HERE:
+        case DeliveredTo.HERE:
             return Whose.OURS
-        case Place.AFTER_ANOTHER if has_alert:
+        case DeliveredTo.AFTER_ANOTHER if has_alert:
             return Whose.OURS
-        case Place.AFTER_ANOTHER | Place.ELSEWHERE:
+        case DeliveredTo.AFTER_ANOTHER | DeliveredTo.ELSEWHERE:
             return Whose.OURS if newest_row is not None and newest_row >= sent_at else Whose.OTHERS
-        case Place.NOWHERE:
+        case DeliveredTo.NOWHERE:
             return Whose.OURS if newest_row is not None else Whose.OTHERS
         case _:
             return Whose.OURS if newest_row is not None else Whose.UNKNOWN
@@ -113,7 +113,7 @@ def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
         return Routing(urls=verified.urls, failure=str(exc))
 
 
-def routing_of(found: Iterable[Route], verified: VerifiedUrls) -> Routing:
+def routing_of(found: Iterable[NumberRoute], verified: VerifiedUrls) -> Routing:
     by_number = {each.number.phone_number: _destination(each, verified) for each in found}
     return Routing(by_number=by_number, urls=verified.urls)
 
@@ -129,7 +129,7 @@ def verified_urls(environment: Environment) -> VerifiedUrls:
     return VerifiedUrls(urls=tuple(dict.fromkeys([stack.webhook_url, *(url for url in others if url)])))
 
 
-def _destination(route: Route, verified: VerifiedUrls) -> Destination:
+def _destination(route: NumberRoute, verified: VerifiedUrls) -> Destination:
     """Where an application and a service may both decide, it is known only if both lead to the same place."""
     found = [_destination_by(route, target, verified) for target in route.deciders]
     if len({each.place for each in found}) == 1:
@@ -139,34 +139,38 @@ def _destination(route: Route, verified: VerifiedUrls) -> Destination:
     return _unknown(f"which decides is not documented: {'; '.join(each.told for each in found)}")
 
 
-def _destination_by(route: Route, target: Target, verified: VerifiedUrls) -> Destination:
+def _destination_by(route: NumberRoute, target: Target, verified: VerifiedUrls) -> Destination:
     webhook, decider = target.webhook, f"{target.level.value} {target.sid}"
     if route.is_broken:
-        may_be_asked_first = any(each.level is Level.SERVICE for each in route.levels[1:2])
-        return Destination(place=Place.UNKNOWN if may_be_asked_first else Place.NOWHERE, told=gone(route))
+        may_be_asked_first = any(each.level is RouteLevel.SERVICE for each in route.levels[1:2])
+        return Destination(
+            place=DeliveredTo.UNKNOWN if may_be_asked_first else DeliveredTo.NOWHERE, told=gone(route)
+        )
     if not webhook.url:
-        return Destination(place=Place.NOWHERE, told=f"{decider} has no URL: Twilio does not deliver")
+        return Destination(place=DeliveredTo.NOWHERE, told=f"{decider} has no URL: Twilio does not deliver")
     told = f"{decider} delivers to {parts_of(webhook.url).hostname or 'another URL'}"
     if _is_any(webhook.url, verified.urls):
         other = bool(webhook.fallback_url) and not _is_any(webhook.fallback_url, verified.urls)
         return Destination(
-            place=Place.HERE, told=told, has_other_fallback=other, changed_at=target.changed_at
+            place=DeliveredTo.HERE, told=told, has_other_fallback=other, changed_at=target.changed_at
         )
     return _elsewhere(webhook, told, verified)
 
 
 def _elsewhere(webhook: WebhookSetting, told: str, verified: VerifiedUrls) -> Destination:
     if _is_any(webhook.fallback_url, verified.urls):
-        return Destination(place=Place.AFTER_ANOTHER, told=f"{told}, and only what fails there comes here")
+        return Destination(
+            place=DeliveredTo.AFTER_ANOTHER, told=f"{told}, and only what fails there comes here"
+        )
     if _is_near(webhook.url, verified.urls):
         return _unknown(f"{told}, as this environment's webhook is, but to another path")
     if verified.doubt:
         return _unknown(f"{told}, and {verified.doubt}")
-    return Destination(place=Place.ELSEWHERE, told=told)
+    return Destination(place=DeliveredTo.ELSEWHERE, told=told)
 
 
 def _unknown(told: str) -> Destination:
-    return Destination(place=Place.UNKNOWN, told=told)
+    return Destination(place=DeliveredTo.UNKNOWN, told=told)
 
 
 def _is_any(url: str, ours: Iterable[str]) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.ops.reconcile.notes import Notes, chunks
-from b2bpilot.ops.reconcile.rebuild import Origin
+from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
 from b2bpilot.ops.reconcile.recovered import Contents, Recovered
 from b2bpilot.ops.reconcile.recovery import Recovery
-from b2bpilot.ops.reconcile.verdict import Finding, Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.row_proof import RowOutcome
@@ -24,14 +24,18 @@ STORED = RowOutcome.COMPLETED.value
 DEFAULT_WAIT = timedelta(seconds=60)
 
 
-def published_verdicts(*, allow_partial: bool) -> tuple[Verdict, ...]:
+def published_results(*, allow_partial: bool) -> tuple[ComparisonResult, ...]:
     """Return what is published: what is missing, and what is left of redacted messages only when that was asked for."""
-    return (Verdict.MISSING, Verdict.LOST_AT_TWILIO) if allow_partial else (Verdict.MISSING,)
+    return (
+        (ComparisonResult.MISSING, ComparisonResult.LOST_AT_TWILIO)
+        if allow_partial
+        else (ComparisonResult.MISSING,)
+    )
 
 
 def write_plan(journal: Journal, notes: Notes, *, allow_partial: bool = False) -> None:
     """Write down what is going to be published: identities and alerts, nothing about people."""
-    for chunk in chunks(notes, *published_verdicts(allow_partial=allow_partial)):
+    for chunk in chunks(notes, *published_results(allow_partial=allow_partial)):
         journal.write(*(_planned(finding) for finding in chunk), durable=False)
     journal.write({"event": PLAN_COMPLETE})
 
@@ -119,11 +123,11 @@ def recovered_before(record: RunRecord) -> Recovered:
 
 def _contents(entry: Mapping[str, Any]) -> Contents:
     return Contents(
-        origin=Origin(entry["rebuilt_from"]), lost=entry["lost"], is_partial=bool(entry.get("partial"))
+        origin=RebuiltFrom(entry["rebuilt_from"]), lost=entry["lost"], is_partial=bool(entry.get("partial"))
     )
 
 
-def _left(record: RunRecord) -> Iterator[Finding]:
+def _left(record: RunRecord) -> Iterator[MessageFinding]:
     """What was planned and not accepted, as it was planned."""
     for entry in entries(record.path):
         sid = str(entry.get("queue_message_id", ""))
@@ -131,8 +135,8 @@ def _left(record: RunRecord) -> Iterator[Finding]:
             continue
         state = record.messages[sid]
         if not state.was_accepted and state.fate != STORED:
-            yield Finding(
-                verdict=Verdict(entry.get("verdict", Verdict.MISSING)),
+            yield MessageFinding(
+                result=ComparisonResult(entry.get("verdict", ComparisonResult.MISSING)),
                 sid=sid,
                 message_id=message_id_for(sid),
                 sent_at=parse_time(entry["sent_at"]),
@@ -141,13 +145,13 @@ def _left(record: RunRecord) -> Iterator[Finding]:
             )
 
 
-def _planned(finding: Finding) -> dict[str, object]:
+def _planned(finding: MessageFinding) -> dict[str, object]:
     return {
         "event": "planned",
         "queue_message_id": finding.sid,
         "message_id": finding.message_id,
         "decision": "send",
-        "verdict": finding.verdict.value,
+        "verdict": finding.result.value,
         "sent_at": format_time(finding.sent_at),
         "alert_sid": finding.alert_sid,
         "error_code": finding.error_code,

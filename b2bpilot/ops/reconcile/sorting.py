@@ -6,47 +6,49 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.ops.reconcile.notes import Notes, chunks
-from b2bpilot.ops.reconcile.routing import Destination, Place, Routing, Whose, whose
-from b2bpilot.ops.reconcile.verdict import Finding, Verdict
+from b2bpilot.ops.reconcile.routing import DeliveredTo, Destination, Routing, Whose, whose
 from b2bpilot.pipeline.arrivals import periods_by_number
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.redaction import Content
 
-VERDICTS = {Whose.OTHERS: Verdict.NOT_ROUTED_HERE, Whose.UNKNOWN: Verdict.ROUTE_UNKNOWN}
+RESULTS = {Whose.OTHERS: ComparisonResult.NOT_ROUTED_HERE, Whose.UNKNOWN: ComparisonResult.ROUTE_UNKNOWN}
 
 
 def set_apart_what_is_not_ours(notes: Notes, routing: Routing, database: DatabaseManager) -> None:
     """Leave missing only what Twilio was to deliver here; something is. Raises DatabaseError."""
-    first = next(notes.findings(Verdict.MISSING)).sent_at
-    found = {number: routing.of(number) for number in notes.numbers(Verdict.MISSING)}
+    first = next(notes.findings(ComparisonResult.MISSING)).sent_at
+    found = {number: routing.of(number) for number in notes.numbers(ComparisonResult.MISSING)}
     doubtful = [
         number
         for number, each in found.items()
-        if each.place is not Place.HERE or (each.changed_at is not None and each.changed_at > first)
+        if each.place is not DeliveredTo.HERE or (each.changed_at is not None and each.changed_at > first)
     ]
     periods = periods_by_number(database, doubtful) if doubtful else {}
     before_a_change = 0
-    for chunk in chunks(notes, Verdict.MISSING):
+    for chunk in chunks(notes, ComparisonResult.MISSING):
         groups = _by_owner(chunk, found, periods)
         for (whose_it_is, told), sids in groups.items():
             if whose_it_is is not Whose.OURS:
-                notes.turn(sids, VERDICTS[whose_it_is], why=told)
+                notes.turn(sids, RESULTS[whose_it_is], why=told)
         before_a_change += sum(_is_before_a_change(each, found, periods) for each in chunk)
-    ours = [found[number] for number in notes.numbers(Verdict.MISSING)]
+    ours = [found[number] for number in notes.numbers(ComparisonResult.MISSING)]
     notes.warnings = tuple(_warnings(ours, before_a_change))
 
 
 def set_apart_what_is_lost(notes: Notes) -> None:
     """Leave missing only what Twilio has the whole of, as far as its list shows."""
-    for chunk in chunks(notes, Verdict.MISSING):
+    for chunk in chunks(notes, ComparisonResult.MISSING):
         for finding in chunk:
             if why := _why_lost(finding.content, notes):
-                notes.turn([finding.sid], Verdict.LOST_AT_TWILIO, why=why)
+                notes.turn([finding.sid], ComparisonResult.LOST_AT_TWILIO, why=why)
 
 
 def _by_owner(
-    chunk: list[Finding], found: Mapping[str, Destination], periods: Mapping[str, tuple[datetime, datetime]]
+    chunk: list[MessageFinding],
+    found: Mapping[str, Destination],
+    periods: Mapping[str, tuple[datetime, datetime]],
 ) -> dict[tuple[Whose, str], list[str]]:
     """Group messages by whose they are, and why."""
     groups: dict[tuple[Whose, str], list[str]] = defaultdict(list)
@@ -63,7 +65,7 @@ def _by_owner(
 
 
 def _is_before_a_change(
-    finding: Finding,
+    finding: MessageFinding,
     found: Mapping[str, Destination],
     periods: Mapping[str, tuple[datetime, datetime]],
 ) -> bool:
@@ -78,7 +80,7 @@ def _is_before_a_change(
 
 def _warnings(ours: list[Destination], before_a_change: int) -> Iterator[str]:
     """Say what is believed of the numbers whose messages are published."""
-    if by_rows := sum(each.place not in (Place.HERE, Place.AFTER_ANOTHER) for each in ours):
+    if by_rows := sum(each.place not in (DeliveredTo.HERE, DeliveredTo.AFTER_ANOTHER) for each in ours):
         yield (
             f"{by_rows:,} of {len(ours):,} numbers count as this environment's only because the table has messages to them: "
             "they deliver elsewhere now, or nobody can tell where"

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from b2bpilot.ops.parameters import is_message_sid
+from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.routing import Routing
-from b2bpilot.ops.reconcile.verdict import Limits
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.pipeline.status_callback import reported_state
 from b2bpilot.twilio.alerts import Alert, alert_request
@@ -22,7 +22,7 @@ MOST_ASKED = 2_000
 """So many messages that only an alert knows are asked for by their SID: each is a request, or two."""
 
 
-def is_not_listed(alert: Alert, notes: Notes, limits: Limits) -> bool:
+def is_not_listed(alert: Alert, notes: Notes, limits: ComparisonPeriod) -> bool:
     """Tell whether this is about a message of the period that the list did not show."""
     sid = alert.resource_sid
     return (

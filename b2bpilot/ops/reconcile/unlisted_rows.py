@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from b2bpilot.ops.parameters import is_message_sid
+from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod, ComparisonResult, MessageFinding
 from b2bpilot.ops.reconcile.notes import Notes
-from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
 from b2bpilot.pipeline.arrivals import Arrival
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.failures import TwilioDenied, TwilioFailed, TwilioNotFound, TwilioUnreachable
@@ -24,17 +24,17 @@ IN_VAIN = (TwilioDenied, TwilioUnreachable)
 
 @dataclass(slots=True, kw_only=True)
 class UnlistedRows:
-    """Judges the rows of one comparison. `judged` holds a message that Twilio has against its row."""
+    """Compares the rows that the list lacks. `compare` holds a message that Twilio has against its row."""
 
     twilio: Twilio
-    limits: Limits
+    period: ComparisonPeriod
     notes: Notes
-    judged: Callable[[list[InboundMessage], Notes], Iterator[Finding]]
+    compare: Callable[[list[InboundMessage], Notes], Iterator[MessageFinding]]
     to: str | None = None
     failure: TwilioFailed | None = field(default=None, init=False)
     """Why nothing is asked any more."""
 
-    def judge(self, page: list[Arrival]) -> None:
+    def add_findings(self, page: list[Arrival]) -> None:
         """Say of these rows what the list, and Twilio when asked for each, says of them. Raises DatabaseError."""
         unseen = [row for row in page if self._should_be_listed(row) and not self._is_seen(row)]
         account = self.twilio.account_sid
@@ -76,12 +76,12 @@ class UnlistedRows:
                 why = "Twilio has it as a message that was sent, not as one that came in"
                 self.notes.add([_not_listed(row, why)])
 
-    def _stored(self, row: Arrival, message: InboundMessage) -> Iterator[Finding]:
+    def _stored(self, row: Arrival, message: InboundMessage) -> Iterator[MessageFinding]:
         """A row from before the migration has no message_id, by which a message is held against it."""
-        for finding in self.judged([message], self.notes):
+        for finding in self.compare([message], self.notes):
             if row.message_id is None:
-                yield _finding(row, Verdict.STORED, "")
-            elif finding.verdict is not Verdict.MISSING:
+                yield _finding(row, ComparisonResult.STORED, "")
+            elif finding.result is not ComparisonResult.MISSING:
                 yield finding
 
     def _why_not_asked(self) -> str:
@@ -96,8 +96,8 @@ class UnlistedRows:
         return (
             not row.test
             and is_message_sid(row.message_sid or "")
-            and self.limits.covers(row.received_at)
-            and not self.limits.is_fresh(row.received_at)
+            and self.period.covers(row.received_at)
+            and not self.period.is_fresh(row.received_at)
             and self.to in (None, row.to_number)
         )
 
@@ -105,9 +105,9 @@ class UnlistedRows:
         return self.notes.has_seen(message_id_for(row.message_sid or ""))
 
 
-def _finding(row: Arrival, verdict: Verdict, why: str) -> Finding:
-    return Finding(
-        verdict=verdict,
+def _finding(row: Arrival, result: ComparisonResult, why: str) -> MessageFinding:
+    return MessageFinding(
+        result=result,
         sid=row.message_sid or "",
         message_id=row.message_id,
         sent_at=row.received_at,
@@ -115,25 +115,25 @@ def _finding(row: Arrival, verdict: Verdict, why: str) -> Finding:
     )
 
 
-def _not_listed(row: Arrival, why: str) -> Finding:
-    return _finding(row, Verdict.NOT_LISTED, why)
+def _not_listed(row: Arrival, why: str) -> MessageFinding:
+    return _finding(row, ComparisonResult.NOT_LISTED, why)
 
 
-def _unknown(row: Arrival, account_sid: str, *, was_there: bool) -> Finding:
+def _unknown(row: Arrival, account_sid: str, *, was_there: bool) -> MessageFinding:
     """Twilio's 404 does not say which of the two it is; an alert about it does."""
     which = (
         "deleted there: Twilio has an alert of it" if was_there else "deleted there, or never this account's"
     )
     why = f"asked for by its SID, account {account_sid} has no such message: {which}"
-    return _finding(row, Verdict.UNKNOWN_TO_TWILIO, why)
+    return _finding(row, ComparisonResult.UNKNOWN_TO_TWILIO, why)
 
 
-def _elsewhere(row: Arrival, account_sid: str) -> Finding:
+def _elsewhere(row: Arrival, account_sid: str) -> MessageFinding:
     why = f"its row names Twilio account {row.account_sid}; only {account_sid} was asked"
-    return _finding(row, Verdict.OTHER_ACCOUNT, why)
+    return _finding(row, ComparisonResult.OTHER_ACCOUNT, why)
 
 
-def _callback(row: Arrival) -> Finding:
+def _callback(row: Arrival) -> MessageFinding:
     """The sender of such a row is a number of ours, and a reply may have been sent to it."""
     why = f"no message: Twilio's report that one was {row.reported_state}, stored by an earlier version"
-    return _finding(row, Verdict.STATUS_CALLBACK, why)
+    return _finding(row, ComparisonResult.STATUS_CALLBACK, why)

@@ -9,9 +9,9 @@ from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, Refused
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscriptions.conditions import either
+from b2bpilot.ops.subscriptions.evaluation import evaluate_all
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE
-from b2bpilot.ops.subscriptions.trial import tried
-from b2bpilot.ops.subscriptions.verdict import is_processor_s
+from b2bpilot.ops.subscriptions.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
 from b2bpilot.pipeline.message import Encoded
 
@@ -73,7 +73,7 @@ def _answers(
         published = encoded_for_topic(dead_letter, run_id="trial")
         key = _looked_at(ours, published)
         if key not in answers:
-            answers[key] = either([trial.delivers for trial in tried(ours, published)])
+            answers[key] = either([one.delivers for one in evaluate_all(ours, published)])
         found.append((dead_letter, answers[key]))
     return found
 

@@ -27,14 +27,14 @@ from b2bpilot.ops.redrive_in_aws.watch import (
     watch,
 )
 from b2bpilot.ops.runs.record import RunRecord, RunState
-from b2bpilot.pipeline.remote_run import KNOWS_OWNERS, Evidence, RemoteRun, remote_run
+from b2bpilot.pipeline.remote_run import KNOWS_OWNERS, RemoteRun, SubscriberEvidence, remote_run
 
 LEAST_CONCURRENCY = 2
 """Lambda's own least for a mapping."""
 
 CONCURRENCY = 8
 LONGEST = timedelta(hours=6)
-NO_EVIDENCE = Evidence()
+NO_EVIDENCE = SubscriberEvidence()
 """Then the function touches what names the stack's own subscription, and nothing else."""
 
 
@@ -106,7 +106,7 @@ def redriving(
     max_concurrency: int,
     max_failures: float = 0.2,
     longest: timedelta = LONGEST,
-    evidence: Evidence = NO_EVIDENCE,
+    evidence: SubscriberEvidence = NO_EVIDENCE,
 ) -> Iterator[Running]:
     """Redrive everything that is in the queue now. Leaving the block ends the run, and waits until it is over.
 
@@ -153,7 +153,7 @@ def announce(
     run_id: str,
     max_failures: float,
     longest: timedelta,
-    evidence: Evidence = NO_EVIDENCE,
+    evidence: SubscriberEvidence = NO_EVIDENCE,
 ) -> RemoteRun:
     """Write the run to the mapping, which stays off. A dead letter of the second that AWS's clock shows still belongs to it."""
     reading = require_off(mapping)

@@ -15,7 +15,7 @@ from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmissio
 from b2bpilot.pipeline.stale_message import identity_of, message_from
 
 
-class Decision(StrEnum):
+class RowDecision(StrEnum):
     """What becomes of a row. The values stand in journals."""
 
     SEND = "send"
@@ -27,11 +27,11 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedRow:
     """One row. `why` says what keeps it from being published; None when nothing does."""
 
     row: UserSubmission = field(repr=False)
-    decision: Decision
+    decision: RowDecision
     message: PilotMessage | None = field(default=None, repr=False)
     why: str | None = None
 
@@ -41,16 +41,16 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    items: Sequence[Planned]
+class RepublishPlan:
+    items: Sequence[PlannedRow]
 
     @property
-    def to_send(self) -> Sequence[Planned]:
-        return [one for one in self.items if one.decision is Decision.SEND]
+    def to_send(self) -> Sequence[PlannedRow]:
+        return [one for one in self.items if one.decision is RowDecision.SEND]
 
     @property
-    def left(self) -> Sequence[Planned]:
-        return [one for one in self.items if one.decision is not Decision.SEND]
+    def left(self) -> Sequence[PlannedRow]:
+        return [one for one in self.items if one.decision is not RowDecision.SEND]
 
     @property
     def tests(self) -> int:
@@ -76,29 +76,29 @@ class Plan:
         return Counter(str(one.row.priority) for one in self.to_send if one.row.priority not in known)
 
 
-def plan(rows: Iterable[UserSubmission], *, now: datetime, discarded: bool) -> Plan:
+def plan(rows: Iterable[UserSubmission], *, now: datetime, discarded: bool) -> RepublishPlan:
     """Judge each row once. `now` is the database's clock; `discarded` takes also what a person discarded."""
     unique = {row.id: row for row in rows}
-    return Plan(items=[decide(row, now=now, discarded=discarded) for row in unique.values()])
+    return RepublishPlan(items=[decide(row, now=now, discarded=discarded) for row in unique.values()])
 
 
-def decide(row: UserSubmission, *, now: datetime, discarded: bool) -> Planned:
+def decide(row: UserSubmission, *, now: datetime, discarded: bool) -> PlannedRow:
     if row.status is SubmissionStatus.COMPLETED:
-        return Planned(row=row, decision=Decision.COMPLETED, why="it is completed")
+        return PlannedRow(row=row, decision=RowDecision.COMPLETED, why="it is completed")
     if row.is_leased(now=now):
         why = f"a lease on it holds until {row.lease_expires_at:%H:%M:%S} UTC: a run is at work on it, or died a moment ago"
-        return Planned(row=row, decision=Decision.LEASED, why=why)
+        return PlannedRow(row=row, decision=RowDecision.LEASED, why=why)
     if row.discarded_by is not None and not discarded:
         why = f"a person discarded it in run {row.discarded_by}"
-        return Planned(row=row, decision=Decision.DISCARDED, why=why)
+        return PlannedRow(row=row, decision=RowDecision.DISCARDED, why=why)
     if row.message_id is None:
         why = "it has no message_id: the stale processor gives it one, and publishes it"
-        return Planned(row=row, decision=Decision.UNIDENTIFIED, why=why)
+        return PlannedRow(row=row, decision=RowDecision.UNIDENTIFIED, why=why)
     try:
         message = message_from(row, identity_of(row), lenient=True)
     except MessageUnreadable as exc:
-        return Planned(row=row, decision=Decision.UNREADABLE, why=str(exc))
-    return Planned(row=row, decision=Decision.SEND, message=message)
+        return PlannedRow(row=row, decision=RowDecision.UNREADABLE, why=str(exc))
+    return PlannedRow(row=row, decision=RowDecision.SEND, message=message)
 
 
 def require_proven(proof: DatabaseProof) -> None:
@@ -110,10 +110,10 @@ def require_proven(proof: DatabaseProof) -> None:
         )
 
 
-def require_something(plan: Plan) -> None:
+def require_something(plan: RepublishPlan) -> None:
     """Raise Refused when rows were named and none of them can be published."""
     if plan.items and not plan.to_send:
         first = plan.items[0]
         more = f", and {len(plan.items) - 1:,} more" if len(plan.items) > 1 else ""
-        hint = "--discarded takes it" if first.decision is Decision.DISCARDED else None
+        hint = "--discarded takes it" if first.decision is RowDecision.DISCARDED else None
         raise Refused(f"message {first.message_id}{more}: {first.why}. Nothing was published", hint=hint)

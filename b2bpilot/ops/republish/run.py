@@ -10,7 +10,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, CredentialsMissing, DatabaseError, MessageTooLarge, PartlyFailed
 from b2bpilot.ops.ports import JournalWriter, Publisher
-from b2bpilot.ops.republish.plan import Decision, Plan, Planned, decide
+from b2bpilot.ops.republish.plan import PlannedRow, RepublishPlan, RowDecision, decide
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof, failed_since
@@ -164,14 +164,14 @@ class Republication:
             if id_ not in completed
         ]
 
-    def _still_waiting(self, window: Sequence[str], done: Republished) -> Iterable[Planned]:
+    def _still_waiting(self, window: Sequence[str], done: Republished) -> Iterable[PlannedRow]:
         now = self.table.now()
         for message_id in window:
             row = self.table.get_submission_by_message_id(message_id)
             one = decide(row, now=now, discarded=self.discarded) if row else None
-            if one is not None and one.decision is Decision.SEND:
+            if one is not None and one.decision is RowDecision.SEND:
                 yield one
-            elif one is not None and one.decision is Decision.COMPLETED:
+            elif one is not None and one.decision is RowDecision.COMPLETED:
                 self.journal.write(_entry("proof", message_id, fate=RowOutcome.COMPLETED.value))
                 done.completed += 1
             else:
@@ -181,7 +181,9 @@ class Republication:
         self.journal.write(_entry("failed", message_id, error=f"not published: {why}"))
         done.problems.append(Problem(message_id=message_id, reason=f"not published: {why}"))
 
-    def _encoded(self, messages: Mapping[str, Planned], done: Republished) -> Iterable[tuple[str, Encoded]]:
+    def _encoded(
+        self, messages: Mapping[str, PlannedRow], done: Republished
+    ) -> Iterable[tuple[str, Encoded]]:
         for message_id, one in messages.items():
             if one.message is None:
                 continue
@@ -191,7 +193,7 @@ class Republication:
                 self._leave(message_id, str(exc), done)
 
 
-def write_plan(journal: JournalWriter, plan: Plan) -> None:
+def write_plan(journal: JournalWriter, plan: RepublishPlan) -> None:
     """Write down each row of the plan, also those that are left."""
     journal.write(
         *(
@@ -205,7 +207,9 @@ def write_plan(journal: JournalWriter, plan: Plan) -> None:
 def resume(republication: Republication, record: RunRecord) -> Republished:
     """Prove what the run published, and publish what is not known to be accepted: a second copy is stored once."""
     done = Republished()
-    planned = {id_: state for id_, state in record.messages.items() if state.decision == Decision.SEND.value}
+    planned = {
+        id_: state for id_, state in record.messages.items() if state.decision == RowDecision.SEND.value
+    }
     done.accepted = sum(state.was_accepted for state in planned.values())
     done.completed = sum(_is_completed(state) for state in planned.values())
     unproven = [id_ for id_, state in planned.items() if state.was_accepted and not _is_completed(state)]
@@ -218,7 +222,7 @@ def resume(republication: Republication, record: RunRecord) -> Republished:
 def remaining(record: RunRecord) -> int:
     """Return how many messages of the run are not proven to be completed."""
     states = record.messages.values()
-    return sum(state.decision == Decision.SEND.value and not _is_completed(state) for state in states)
+    return sum(state.decision == RowDecision.SEND.value and not _is_completed(state) for state in states)
 
 
 def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> None:
@@ -262,7 +266,7 @@ def _entry(event: str, message_id: str, **fields: object) -> Mapping[str, object
     return {"event": event, "queue_message_id": message_id, "message_id": message_id, **fields}
 
 
-def _sending(one: Planned) -> Mapping[str, object]:
+def _sending(one: PlannedRow) -> Mapping[str, object]:
     taken_back = {"discarded_by": one.row.discarded_by} if one.row.discarded_by else {}
     return _entry("sending", one.message_id, **taken_back)
 

@@ -11,7 +11,7 @@ from b2bpilot.aws.metrics import Metric, Point, read, total
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.status.finding import Seen
-from b2bpilot.pipeline.summary import Latency
+from b2bpilot.pipeline.summary import StoredLatency
 
 BUCKETS = 36
 """So many points does a sparkline have, at most."""
@@ -59,7 +59,7 @@ class Traffic:
     period: timedelta
     counts: Mapping[Count, Sequence[Point]]
     levels: Mapping[Level, Sequence[Point]]
-    latency: Latency | None
+    latency: StoredLatency | None
 
     def total(self, count: Count) -> int:
         return round(total(self.counts[count]))
@@ -166,7 +166,7 @@ def _levels(environment: Environment) -> dict[Level, Metric]:
 
 def _latency(
     environment: Environment, *, window: timedelta, until: datetime, timeouts: Timeouts
-) -> Latency | None:
+) -> StoredLatency | None:
     """A percentile cannot be put together from those of parts, so it is asked for in one period. Where CloudWatch cuts
     the window in two, the part with more messages speaks for it."""
     metrics = {
@@ -187,4 +187,4 @@ def _latency(
         return None
     at = max(whole, key=lambda moment: values["SampleCount"][moment])
     rows = round(values["SampleCount"][at])
-    return Latency(rows=rows, p50_ms=values["p50"][at], p95_ms=values["p95"][at])
+    return StoredLatency(rows=rows, p50_ms=values["p50"][at], p95_ms=values["p95"][at])

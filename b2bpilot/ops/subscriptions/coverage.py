@@ -15,7 +15,7 @@ from b2bpilot.ops.subscriptions.filter_policy import (
     keys_of,
     parsed,
 )
-from b2bpilot.ops.subscriptions.kinds import VARYING, Kind, kinds
+from b2bpilot.ops.subscriptions.kinds import VARYING, MessageKind, kinds
 from b2bpilot.plural import many
 
 BODY = "the message's body"
@@ -25,7 +25,7 @@ BODY = "the message's body"
 class Rejected:
     """A kind of message that a policy does not certainly let through."""
 
-    kind: Kind
+    kind: MessageKind
     evaluation: Evaluation
 
     def why(self) -> str:

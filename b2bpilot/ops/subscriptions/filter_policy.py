@@ -123,10 +123,10 @@ def is_or(name: str, wanted: object) -> bool:
 
 
 def _or(key: str, parts: Sequence[Sequence[KeyVerdict]]) -> KeyVerdict:
-    failed = [[verdict for verdict in part if verdict.accepts is not True] for part in parts]
+    failed = [[found for found in part if found.accepts is not True] for part in parts]
     return KeyVerdict(
         key=key,
-        accepts=either([both([verdict.accepts for verdict in part]) for part in parts]),
+        accepts=either([both([found.accepts for found in part]) for part in parts]),
         found="; ".join(f"{one.key} {one.found or 'absent'}" for part in failed for one in part),
         wanted=" or ".join(
             " and ".join(f"{one.key} {one.wanted}" for one in part) for part in failed if part

@@ -18,7 +18,7 @@ VARYING = frozenset({"message_id"}) | TOPIC_MARKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class MessageKind:
     """Messages between which no policy can tell, but by what differs in each of them.
 
     `is_redriven`: `dlq redrive --via topic` published it. No `source`: it has no attributes but a redrive's, so nothing of
@@ -68,10 +68,10 @@ class Kind:
 
 
 @cache
-def kinds() -> tuple[Kind, ...]:
+def kinds() -> tuple[MessageKind, ...]:
     """Return all of them, the usual ones first."""
     published = [
-        Kind(source=source, message_type=kind, priority=priority, is_redriven=is_redriven)
+        MessageKind(source=source, message_type=kind, priority=priority, is_redriven=is_redriven)
         for is_redriven, priority, source, kind in product((False, True), Priority, Source, MessageType)
     ]
-    return (*published, Kind(), Kind(is_redriven=True))
+    return (*published, MessageKind(), MessageKind(is_redriven=True))

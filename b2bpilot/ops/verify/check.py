@@ -112,7 +112,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class CheckResult:
     """How one check ended. `fix` is a command that can be copied, None where nothing is to be fixed. `is_known` is the
     answer's."""
 

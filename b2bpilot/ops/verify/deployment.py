@@ -19,7 +19,6 @@ from b2bpilot.ops.verify.once import Once
 if TYPE_CHECKING:
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.database_proof import DatabaseProof
-    from b2bpilot.ops.verify.trial import Trial
     from b2bpilot.pipeline.database import DatabaseManager
 
 PROBE_TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=6, attempts=2)
@@ -59,8 +58,8 @@ class Deployment:
     """Takes what an operator has to know at once. Called from other threads."""
     once: Once = field(default_factory=Once, repr=False)
     clients: Once = field(default_factory=Once, repr=False)
-    trials: list[Trial] = field(default_factory=list, repr=False)
-    """The test messages that were sent, in this look and those before."""
+    test_messages: dict[str, Callable[[], bool]] = field(default_factory=dict, repr=False)
+    """Those that were sent, in this look and those before: what removes each, and tells whether no row can come back."""
 
     @property
     def is_local(self) -> bool:

@@ -26,7 +26,7 @@ ACTIONS = ("sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "kms:Descri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class AlarmFault:
     """What keeps an alarm from being heard. Without `is_known` it could not be looked at."""
 
     text: str
@@ -34,7 +34,7 @@ class Fault:
     is_known: bool = True
 
 
-def faults_of(access: AwsAccess, topic_arn: str, *, alarm_arn: str) -> list[Fault]:
+def faults_of(access: AwsAccess, topic_arn: str, *, alarm_arn: str) -> list[AlarmFault]:
     """Return what keeps a message of the alarm from reaching somebody through the topic."""
     client: SNSClient = access.client("sns")
     try:
@@ -42,8 +42,8 @@ def faults_of(access: AwsAccess, topic_arn: str, *, alarm_arn: str) -> list[Faul
     except AwsError as exc:
         return [_unknown(topic_arn, exc)]
     if topic is None:
-        return [Fault(text=f"there is no topic {topic_arn}")]
-    parts: tuple[Callable[[], Iterator[Fault]], ...] = (
+        return [AlarmFault(text=f"there is no topic {topic_arn}")]
+    parts: tuple[Callable[[], Iterator[AlarmFault]], ...] = (
         lambda: _subscriptions(access, topic_arn),
         lambda: _key(access, topic, alarm_arn),
         lambda: _policy(topic, alarm_arn),
@@ -51,18 +51,18 @@ def faults_of(access: AwsAccess, topic_arn: str, *, alarm_arn: str) -> list[Faul
     return [fault for part in parts for fault in _asked(topic_arn, part)]
 
 
-def _asked(topic_arn: str, part: Callable[[], Iterator[Fault]]) -> list[Fault]:
+def _asked(topic_arn: str, part: Callable[[], Iterator[AlarmFault]]) -> list[AlarmFault]:
     try:
         return list(part())
     except AwsError as exc:
         return [_unknown(topic_arn, exc)]
 
 
-def _unknown(topic_arn: str, error: AwsError) -> Fault:
-    return Fault(text=f"{topic_arn} could not be looked at: {error}", is_known=False)
+def _unknown(topic_arn: str, error: AwsError) -> AlarmFault:
+    return AlarmFault(text=f"{topic_arn} could not be looked at: {error}", is_known=False)
 
 
-def _subscriptions(access: AwsAccess, topic_arn: str) -> Iterator[Fault]:
+def _subscriptions(access: AwsAccess, topic_arn: str) -> Iterator[AlarmFault]:
     found = listed(access, topic_arn)
     waiting = sum(one.arn is None for one in found)
     if any(one.arn and one.arn.startswith("arn:") for one in found):
@@ -70,12 +70,12 @@ def _subscriptions(access: AwsAccess, topic_arn: str) -> Iterator[Fault]:
     if waiting:
         verb = "waits" if waiting == 1 else "wait"
         told = f"{many(waiting, 'subscription')} of {topic_arn} {verb} for confirmation, and nobody else is subscribed"
-        yield Fault(text=told)
+        yield AlarmFault(text=told)
     else:
-        yield Fault(text=f"nobody is subscribed to {topic_arn}")
+        yield AlarmFault(text=f"nobody is subscribed to {topic_arn}")
 
 
-def _key(access: AwsAccess, topic: TopicAttributes, alarm_arn: str) -> Iterator[Fault]:
+def _key(access: AwsAccess, topic: TopicAttributes, alarm_arn: str) -> Iterator[AlarmFault]:
     """CloudWatch may use a key only if the key's policy says so, which nobody can write into AWS's own
     (docs/aws-facts.md#alarm-topics)."""
     if topic.key is None:
@@ -85,43 +85,45 @@ def _key(access: AwsAccess, topic: TopicAttributes, alarm_arn: str) -> Iterator[
         return
     key = encryption_key(access, topic.key)
     if key is None:
-        yield Fault(text=f"the key {topic.key} of {topic.arn} is gone")
+        yield AlarmFault(text=f"the key {topic.key} of {topic.arn} is gone")
     elif key.is_aws_s:
         yield _of_aws(topic)
     elif key.state != "Enabled":
-        yield Fault(text=f"the key {topic.key} of {topic.arn} is {key.state}")
+        yield AlarmFault(text=f"the key {topic.key} of {topic.arn} is {key.state}")
     else:
         yield from _use_of_key(topic, key.policy, alarm_arn)
 
 
-def _use_of_key(topic: TopicAttributes, policy: str | None, alarm_arn: str) -> Iterator[Fault]:
+def _use_of_key(topic: TopicAttributes, policy: str | None, alarm_arn: str) -> Iterator[AlarmFault]:
     answers = {
         use: admits_service(policy, CLOUDWATCH, action=use, source_arn=alarm_arn) for use in USES_OF_KEY
     }
     lacking = ", ".join(use for use, answer in answers.items() if answer is False)
     if lacking:
-        yield Fault(text=f"the key {topic.key} of {topic.arn} does not let {CLOUDWATCH} do {lacking}")
+        yield AlarmFault(text=f"the key {topic.key} of {topic.arn} does not let {CLOUDWATCH} do {lacking}")
     elif None in answers.values():
-        yield Fault(text=f"the policy of {topic.key} uses what this version does not know", is_known=False)
+        yield AlarmFault(
+            text=f"the policy of {topic.key} uses what this version does not know", is_known=False
+        )
 
 
-def _of_aws(topic: TopicAttributes) -> Fault:
-    return Fault(
+def _of_aws(topic: TopicAttributes) -> AlarmFault:
+    return AlarmFault(
         text=f"{topic.arn} is encrypted with AWS's own key, with which CloudWatch cannot publish: a key of your own can"
     )
 
 
-def _policy(topic: TopicAttributes, alarm_arn: str) -> Iterator[Fault]:
+def _policy(topic: TopicAttributes, alarm_arn: str) -> Iterator[AlarmFault]:
     match admits_service(topic.policy, CLOUDWATCH, action="sns:Publish", source_arn=alarm_arn):
         case True:
             return
         case None:
-            yield Fault(
+            yield AlarmFault(
                 text=f"the policy of {topic.arn} uses what this version does not know", is_known=False
             )
         case False:
             told = f"the policy of {topic.arn} does not let {CLOUDWATCH} publish"
-            yield Fault(text=told, fix=_admission(topic, alarm_arn))
+            yield AlarmFault(text=told, fix=_admission(topic, alarm_arn))
 
 
 def _admission(topic: TopicAttributes, alarm_arn: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.verify.check import Check, Result, Status
+from b2bpilot.ops.verify.check import Check, CheckResult, Status
 
 DOCUMENT = "docs/checks.md"
 
@@ -16,7 +16,7 @@ def anchor(check: Check) -> str:
     return f"{DOCUMENT}#{check.code.lower()}"
 
 
-def said(result: Result) -> str:
+def said(result: CheckResult) -> str:
     """Return a result in one line: what is so. The statement is the check's name, and no fact where it is not ok."""
     statement = result.check.statement
     if result.status is Status.OK:
@@ -24,12 +24,12 @@ def said(result: Result) -> str:
     return f"{result.seen} (check: that {statement})"
 
 
-def counts(results: Sequence[Result]) -> dict[Status, int]:
+def counts(results: Sequence[CheckResult]) -> dict[Status, int]:
     found = Counter(result.status for result in results)
     return {status: found[status] for status in Status}
 
 
-def summary(results: Sequence[Result]) -> str:
+def summary(results: Sequence[CheckResult]) -> str:
     """`61 ok, 1 warning, 1 failed, 2 skipped`; what there is none of is left out, but for `ok`."""
     found = counts(results)
     parts = [f"{found[Status.OK]} ok"]
@@ -39,13 +39,13 @@ def summary(results: Sequence[Result]) -> str:
     return ", ".join(parts)
 
 
-def has_failed(results: Sequence[Result], *, strict: bool) -> bool:
+def has_failed(results: Sequence[CheckResult], *, strict: bool) -> bool:
     return any(
         result.status is Status.FAILED or (strict and result.status is Status.WARNING) for result in results
     )
 
 
-def require_some_asked(results: Sequence[Result]) -> None:
+def require_some_asked(results: Sequence[CheckResult]) -> None:
     """Raises UsageError when every check was left out: that none failed says nothing then."""
     if all(result.status is Status.SKIPPED for result in results):
         reasons = "; ".join(dict.fromkeys(result.seen for result in results))

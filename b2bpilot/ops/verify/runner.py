@@ -19,7 +19,7 @@ from b2bpilot.errors import (
     PilotError,
     SchemaOutdated,
 )
-from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, silent, unanswered
+from b2bpilot.ops.verify.check import Answer, Check, CheckResult, Severity, Status, fails, silent, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import command, told
 from b2bpilot.pipeline.waiting import monotonic
@@ -34,7 +34,7 @@ SEEN = (SchemaOutdated, MigrationFailed)
 SILENCE = (AwsError, DatabaseError, TwilioThrottled, TwilioUnreachable, TwilioUnreadable)
 """Nothing is known of what was asked about."""
 
-Pending = Mapping[str, "Future[Result]"]
+Pending = Mapping[str, "Future[CheckResult]"]
 
 
 class Runner:
@@ -49,13 +49,15 @@ class Runner:
         self.checks = checks
         self._check_seconds = check_seconds
 
-    def run(self, deployment: Deployment, known: Mapping[str, Result] | None = None) -> Iterator[Result]:
+    def run(
+        self, deployment: Deployment, known: Mapping[str, CheckResult] | None = None
+    ) -> Iterator[CheckResult]:
         """Yield each result in the order of the checks, as soon as it and those before it are there.
 
         What is `known` by its code is not looked at again.
         """
         turns = threading.Semaphore(SIDE_BY_SIDE)
-        results: dict[str, Future[Result]] = {check.code: Future() for check in self.checks}
+        results: dict[str, Future[CheckResult]] = {check.code: Future() for check in self.checks}
         for check in self.checks:
             if known and check.code in known:
                 results[check.code].set_result(known[check.code])
@@ -79,11 +81,11 @@ class Runner:
         except Exception as exc:  # noqa: BLE001  # one check that breaks is not the end of all
             results[check.code].set_result(_result(check, silent(_broke(exc), may_change=False), fix=None))
 
-    def _probed(self, check: Check, deployment: Deployment) -> Result:
+    def _probed(self, check: Check, deployment: Deployment) -> CheckResult:
         """The command is made within the time, too: it may ask for the stack."""
         started = monotonic()
         limit = self._check_seconds + check.extra_seconds
-        judged: Future[Result] = Future()
+        judged: Future[CheckResult] = Future()
         threading.Thread(target=_judge, args=(check, deployment, judged), daemon=True).start()
         try:
             result = judged.result(limit)
@@ -93,7 +95,7 @@ class Runner:
         return replace(result, seconds=monotonic() - started)
 
 
-def _left_out(check: Check, results: Pending) -> Result | None:
+def _left_out(check: Check, results: Pending) -> CheckResult | None:
     """Return the result of a check that has no meaning after others, once they have ended."""
     needed = [results[code].result() for code in check.needs if code in results]
     missing = [one for one in needed if one.status in (Status.FAILED, Status.SKIPPED)]
@@ -101,7 +103,7 @@ def _left_out(check: Check, results: Pending) -> Result | None:
     missing += [one for one in deciding if one.status is Status.FAILED]
     if not missing:
         return None
-    return Result(
+    return CheckResult(
         check=check,
         status=Status.SKIPPED,
         seen=f"needs {', '.join(dict.fromkeys(one.check.code for one in missing))}",
@@ -109,7 +111,7 @@ def _left_out(check: Check, results: Pending) -> Result | None:
     )
 
 
-def _judge(check: Check, deployment: Deployment, judged: Future[Result]) -> None:
+def _judge(check: Check, deployment: Deployment, judged: Future[CheckResult]) -> None:
     try:
         judged.set_result(_judged(check, _answer(check, deployment), deployment))
     except Exception as exc:  # noqa: BLE001  # whoever waits for the result gets it
@@ -135,14 +137,14 @@ def _broke(exc: Exception) -> str:
     return f"the check itself broke: {type(exc).__name__}: {exc}"
 
 
-def _judged(check: Check, answer: Answer, deployment: Deployment) -> Result:
+def _judged(check: Check, answer: Answer, deployment: Deployment) -> CheckResult:
     is_to_be_fixed = _status(check, answer) not in (Status.OK, Status.SKIPPED)
     fix = command(_template(check, answer), deployment) if is_to_be_fixed else None
     return _result(check, answer, fix=fix)
 
 
-def _result(check: Check, answer: Answer, *, fix: str | None) -> Result:
-    return Result(
+def _result(check: Check, answer: Answer, *, fix: str | None) -> CheckResult:
+    return CheckResult(
         check=check,
         status=_status(check, answer),
         seen=answer.seen,

@@ -12,7 +12,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.pipeline.clock import HostClock
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Fitness, Plan
+    from b2bpilot.ops.migrations import Fitness, MigrationPlan
     from b2bpilot.ops.migrations.schema import Schema
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.health import ProblemCount, RowProblem
@@ -23,7 +23,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class DatabaseReading:
     """`skew` is how far the database's clock is ahead of AWS's, which the functions go by, as far as both could be read;
     `skew_from` is whose clock that is."""
 
@@ -36,21 +36,21 @@ class Table:
     schema: Schema
 
 
-def table(deployment: Deployment) -> Table:
+def table(deployment: Deployment) -> DatabaseReading:
     """Raises DatabaseError, SettingsInvalid."""
-    found: Table = deployment.ask("table", lambda: _read(deployment))
+    found: DatabaseReading = deployment.ask("table", lambda: _read(deployment))
     return found
 
 
-def plan(deployment: Deployment) -> Plan:
+def plan(deployment: Deployment) -> MigrationPlan:
     """Raises DatabaseError, MigrationFailed."""
 
-    def ask() -> Plan:
+    def ask() -> MigrationPlan:
         from b2bpilot.ops import migrations
 
         return migrations.plan(deployment.database_url)
 
-    found: Plan = deployment.ask("migrations", ask)
+    found: MigrationPlan = deployment.ask("migrations", ask)
     return found
 
 
@@ -93,7 +93,7 @@ def problems(deployment: Deployment) -> dict[RowProblem, ProblemCount]:
     return found
 
 
-def _read(deployment: Deployment) -> Table:
+def _read(deployment: Deployment) -> DatabaseReading:
     from b2bpilot.ops.migrations.schema import read_schema
     from b2bpilot.pipeline.database import DatabaseManager
     from b2bpilot.pipeline.dsn import place
@@ -107,7 +107,7 @@ def _read(deployment: Deployment) -> Table:
             is_encrypted = bool(connection.pgconn.ssl_in_use)
             version = connection.info.parameter_status("server_version")
         skew, skew_from = _skew(database, deployment.access.clock)
-    return Table(
+    return DatabaseReading(
         place=place(url),
         server_version=version or "of an unknown version",
         is_local=host.startswith("/") or host in LOOPBACK,

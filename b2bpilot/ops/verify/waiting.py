@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.pipeline.waiting import monotonic, pause
 
 PAUSE_SECONDS = 2.0
 
-Observe = Callable[[Sequence[Result], float], None]
+Observe = Callable[[Sequence[CheckResult], float], None]
 """Hears what stands in the way, and how many seconds of waiting are left."""
 
 
@@ -23,7 +23,7 @@ def run_until(
     wait: timedelta,
     strict: bool = False,
     observe: Observe = lambda _results, _seconds: None,
-) -> Iterator[Result]:
+) -> Iterator[CheckResult]:
     """Yield the results of the last look.
 
     Only what can still become true is looked at again, as long as nothing else stands in the way and `wait` is not over;
@@ -42,17 +42,17 @@ def run_until(
     yield from results
 
 
-def is_worth_waiting(results: Sequence[Result], *, strict: bool = False) -> bool:
+def is_worth_waiting(results: Sequence[CheckResult], *, strict: bool = False) -> bool:
     """Something is not true yet, and nothing that is not true is hopeless."""
     in_the_way = [one for one in results if _is_in_the_way(one, strict=strict)]
     return bool(in_the_way) and all(one.may_change for one in in_the_way)
 
 
-def _is_in_the_way(result: Result, *, strict: bool) -> bool:
+def _is_in_the_way(result: CheckResult, *, strict: bool) -> bool:
     return result.status is Status.FAILED or (strict and result.status is Status.WARNING)
 
 
-def _settled(results: Sequence[Result]) -> Mapping[str, Result]:
+def _settled(results: Sequence[CheckResult]) -> Mapping[str, CheckResult]:
     """What another look would find again: a skipped check, too, unless what it needs may change."""
     return {
         result.check.code: result for result in results if result.status is Status.OK or not result.may_change

@@ -19,7 +19,7 @@ NAMES = (
 AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
 FREE = {
     "ops/verify/documents.py": "the documentation's own text",
-    "ops/verify/trial.py": "the body of the test message",
+    "ops/verify/end_to_end_message.py": "the body of the test message",
     "ops/verify/checks/webhook.py": "the body of the probe",
     "ops/load/page.py": "the footer, which names the program",
     "local/twilio/resources.py": "the name of the double's account",

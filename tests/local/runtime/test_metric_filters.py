@@ -9,10 +9,10 @@ import pytest
 from moto import mock_aws
 
 from b2bpilot.local.runtime.metric_filters import MetricsFromLogs, read_metric_filters
-from b2bpilot.local.runtime.metrics import Metric, Metrics
+from b2bpilot.local.runtime.metrics import LocalMetric, Metrics
 
 GROUP = "/aws/lambda/webhook"
-REFUSED = Metric("B2BPilot/local", "MessagesRefused", None, "Count")
+REFUSED = LocalMetric("B2BPilot/local", "MessagesRefused", None, "Count")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from samtranslator.yaml_helper import yaml_parse
 from b2bpilot import resources
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.cli.diagnose.cost_view import lines, singular
-from b2bpilot.ops.cost.estimate import ALARMS, METRICS, Estimate, Item, estimate
+from b2bpilot.ops.cost.estimate import ALARMS, METRICS, CostItem, Estimate, estimate
 from b2bpilot.ops.cost.loops import loops
 from b2bpilot.ops.cost.usage import FunctionUsage, Usage, usage
 from b2bpilot.ops.environment import Environment
@@ -53,7 +53,7 @@ def used(**changes: Any) -> Usage:
     return Usage(since=FIRST, until=FIRST + timedelta(days=15), functions=functions, **(usual | changes))
 
 
-def item(found: Estimate, name: str) -> Item:
+def item(found: Estimate, name: str) -> CostItem:
     items = (*found.shared, *found.pipeline, *found.monitoring, *found.polling)
     return next(one for one in items if one.name == name)
 

@@ -13,7 +13,7 @@ import pytest
 from b2bpilot.errors import NotFound, Refused, UsageError
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.change import changes, check_url, choose
-from b2bpilot.ops.cutover.route import Level, dangers, routes
+from b2bpilot.ops.cutover.route import RouteLevel, dangers, routes
 from b2bpilot.ops.cutover.writing import make
 from b2bpilot.twilio.rest import Twilio
 from b2bpilot.twilio.samples import Sample, sample_params
@@ -261,7 +261,7 @@ def test_what_more_numbers_follow_is_confirmed_by_its_own_name(double: TwilioDou
 
     assert chosen.name == shared
     assert len(chosen.affected) == 2
-    assert [target.level for target in chosen.targets] == [Level.SERVICE]
+    assert [target.level for target in chosen.targets] == [RouteLevel.SERVICE]
 
 
 @pytest.mark.parametrize("named", ["the number", "its service", "nothing"])

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import PartlyFailed, Refused
-from b2bpilot.local.twilio.book import Filter
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.book import ResourceFilter
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.change import Change, changes, choose
 from b2bpilot.ops.cutover.route import routes
@@ -32,7 +32,7 @@ NEW = "https://new.example/hook#rc=3&rp=5xx,ct,rt"
 
 def everything(double: TwilioDouble) -> list[Any]:
     kinds = ("number", "application", "service", "pool")
-    return [json.dumps(each) for kind in kinds for each in double.book.all(Filter(kind=kind))]
+    return [json.dumps(each) for kind in kinds for each in double.book.all(ResourceFilter(kind=kind))]
 
 
 def to_new(twilio: Twilio, service: str | None = None) -> list[Change]:
@@ -78,10 +78,10 @@ def test_a_rollback_restores_byte_for_byte(
     assert remaining(twilio, back) == []
 
 
-SECOND_REFUSED = [Planned(fault=Fault.REFUSE, matching="POST .*IncomingPhone", after=1, status=400)]
+SECOND_REFUSED = [PlannedFault(fault=Fault.REFUSE, matching="POST .*IncomingPhone", after=1, status=400)]
 NO_WORD_FROM_THE_SECOND_ON = [
-    Planned(fault=Fault.DROP, matching="POST .*IncomingPhone", after=1),
-    Planned(fault=Fault.REFUSE, matching="GET .*IncomingPhoneNumbers/", after=1, times=99, status=403),
+    PlannedFault(fault=Fault.DROP, matching="POST .*IncomingPhone", after=1),
+    PlannedFault(fault=Fault.REFUSE, matching="GET .*IncomingPhoneNumbers/", after=1, times=99, status=403),
 ]
 
 
@@ -90,7 +90,7 @@ NO_WORD_FROM_THE_SECOND_ON = [
     [(SECOND_REFUSED, "was not changed, 1 not tried"), (NO_WORD_FROM_THE_SECOND_ON, "may be changed")],
 )
 def test_what_failed_after_the_first_write_is_restored(
-    double: TwilioDouble, twilio: Twilio, journal: Journal, faults: list[Planned], state: str
+    double: TwilioDouble, twilio: Twilio, journal: Journal, faults: list[PlannedFault], state: str
 ) -> None:
     wanted = to_new(twilio, setup(double, "service on number"))
     before = everything(double)
@@ -113,7 +113,7 @@ def test_a_write_whose_answer_was_lost_counts_when_it_can_be_read_back(
     double: TwilioDouble, twilio: Twilio, journal: Journal
 ) -> None:
     setup(double, "number")
-    double.faults.plan(Planned(fault=Fault.DROP, matching="POST .*IncomingPhone"))
+    double.faults.plan(PlannedFault(fault=Fault.DROP, matching="POST .*IncomingPhone"))
 
     made(twilio, journal, to_new(twilio))
 
@@ -125,7 +125,7 @@ def test_what_twilio_refuses_at_first_changed_nothing_and_says_so(
 ) -> None:
     setup(double, "number")
     before = everything(double)
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="POST", status=400, code=21402))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="POST", status=400, code=21402))
 
     with pytest.raises(TwilioFailed, match="Nothing was changed"):
         made(twilio, journal, to_new(twilio))

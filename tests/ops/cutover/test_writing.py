@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import PartlyFailed, PilotError
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.change import Change, changes
 from b2bpilot.ops.cutover.looking import plan
@@ -54,7 +54,7 @@ def stage(journal: Journal, change: Change) -> Stage:
 def test_reads_that_show_what_was_before_do_not_deny_a_write_that_twilio_answered(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.STALE, matching=READ, times=5))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching=READ, times=5))
 
     assert make(twilio, journal, change) == []
 
@@ -64,7 +64,7 @@ def test_reads_that_show_what_was_before_do_not_deny_a_write_that_twilio_answere
 def test_a_write_that_twilio_answered_and_never_shows_is_unknown(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.STALE, matching=READ, times=99))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching=READ, times=99))
 
     told = failure(twilio, journal, change)
 
@@ -78,7 +78,7 @@ def test_a_write_that_twilio_answered_and_never_shows_is_unknown(
 def test_a_write_that_is_made_after_all_looks_is_unknown_and_not_denied(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.LATE, matching=WRITE, seconds=60))
+    double.faults.plan(PlannedFault(fault=Fault.LATE, matching=WRITE, seconds=60))
 
     told = failure(twilio, journal, change)
 
@@ -93,8 +93,8 @@ def test_a_write_that_is_made_after_all_looks_is_unknown_and_not_denied(
 def test_a_write_without_an_answer_that_is_seen_twice_is_made(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.DROP, matching=WRITE))
-    double.faults.plan(Planned(fault=Fault.STALE, matching=READ, times=3))
+    double.faults.plan(PlannedFault(fault=Fault.DROP, matching=WRITE))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching=READ, times=3))
 
     assert make(twilio, journal, change) == []
 
@@ -105,8 +105,8 @@ def test_a_write_without_an_answer_that_is_seen_once_is_unknown(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
     """One of two copies knows it: nobody can tell which will be right."""
-    double.faults.plan(Planned(fault=Fault.DROP, matching=WRITE))
-    double.faults.plan(Planned(fault=Fault.STALE, matching=READ, after=1, times=99))
+    double.faults.plan(PlannedFault(fault=Fault.DROP, matching=WRITE))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching=READ, after=1, times=99))
 
     assert failure(twilio, journal, change).exit_code == 4
     assert stage(journal, change) is Stage.UNKNOWN
@@ -115,14 +115,14 @@ def test_a_write_without_an_answer_that_is_seen_once_is_unknown(
 @pytest.mark.parametrize(
     "fault",
     [
-        Planned(fault=Fault.REFUSE, status=500),
-        Planned(fault=Fault.REFUSE, status=408),
-        Planned(fault=Fault.PAGE, status=502),
-        Planned(fault=Fault.PAGE, status=200),
+        PlannedFault(fault=Fault.REFUSE, status=500),
+        PlannedFault(fault=Fault.REFUSE, status=408),
+        PlannedFault(fault=Fault.PAGE, status=502),
+        PlannedFault(fault=Fault.PAGE, status=200),
     ],
 )
 def test_an_answer_that_does_not_say_whether_it_was_done_leaves_it_unknown(
-    double: TwilioDouble, twilio: Twilio, journal: Journal, *, change: Change, fault: Planned
+    double: TwilioDouble, twilio: Twilio, journal: Journal, *, change: Change, fault: PlannedFault
 ) -> None:
     fault.matching, fault.times = WRITE, 1
     double.faults.plan(fault)
@@ -137,7 +137,7 @@ def test_an_answer_that_does_not_say_whether_it_was_done_leaves_it_unknown(
 def test_a_refusal_certainly_changed_nothing(
     double: TwilioDouble, twilio: Twilio, journal: Journal, *, change: Change, status: int
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching=WRITE, status=status, times=9))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching=WRITE, status=status, times=9))
 
     told = failure(twilio, journal, change)
 
@@ -158,7 +158,7 @@ def test_what_never_left_certainly_changed_nothing(journal: Journal, change: Cha
 def test_an_answer_alone_counts_where_nothing_can_be_read(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching=READ, status=403, times=99))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching=READ, status=403, times=99))
 
     assert make(twilio, journal, change) == [change]
 
@@ -169,7 +169,7 @@ def test_a_refusal_in_a_resumed_run_does_not_say_that_nothing_was_changed(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
     """What the run did before it was interrupted is not undone by that."""
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching=WRITE, status=400))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching=WRITE, status=400))
 
     with pytest.raises(PartlyFailed) as raised:
         switch(twilio, [change], journal, is_resumed=True)
@@ -181,7 +181,7 @@ def test_a_rollback_is_not_left_out_for_a_read_that_shows_what_was_before(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
     make(twilio, journal, change)
-    double.faults.plan(Planned(fault=Fault.STALE, matching=READ, times=2))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching=READ, times=2))
 
     (left,) = remaining(twilio, undone(read(journal.path)))
 
@@ -192,7 +192,7 @@ def test_a_rollback_writes_where_the_cut_over_may_still_come(
     double: TwilioDouble, twilio: Twilio, journal: Journal, change: Change
 ) -> None:
     """It shows the old URL, but the write without an answer is still under way."""
-    double.faults.plan(Planned(fault=Fault.LATE, matching=WRITE, seconds=60))
+    double.faults.plan(PlannedFault(fault=Fault.LATE, matching=WRITE, seconds=60))
     failure(twilio, journal, change)
 
     (left,) = remaining(twilio, undone(read(journal.path)))
@@ -208,7 +208,7 @@ def test_a_rollback_that_is_overtaken_by_the_cut_over_is_not_said_to_be_done(
     clock: StillClock,
 ) -> None:
     """The write that had no answer is carried out while the rollback is looked at."""
-    double.faults.plan(Planned(fault=Fault.LATE, matching=WRITE, seconds=60))
+    double.faults.plan(PlannedFault(fault=Fault.LATE, matching=WRITE, seconds=60))
     failure(twilio, journal, change)
     (left,) = remaining(twilio, undone(read(journal.path)))
     clock.at[len(clock.pauses) + 1] = double.do_what_is_late
@@ -225,7 +225,7 @@ def test_that_nothing_is_to_be_changed_is_not_believed_at_once(
     """The number was just set to something else, and the list still shows what is wanted."""
     double.book.change("number", change.sid, {"sms_url": NEW})
     double.book.change("number", change.sid, {"sms_url": OLD})
-    double.faults.plan(Planned(fault=Fault.STALE, matching="GET .*IncomingPhoneNumbers.json", times=2))
+    double.faults.plan(PlannedFault(fault=Fault.STALE, matching="GET .*IncomingPhoneNumbers.json", times=2))
 
     chosen, needed = plan(twilio, number=NUMBER, service=None, url=NEW, fallback_url=None)
 

@@ -17,7 +17,7 @@ from b2bpilot.errors import (
     SchemaOutdated,
 )
 from b2bpilot.ops.diagnose import evidence
-from b2bpilot.ops.diagnose.diagnosis import ALL, Verdict, diagnose
+from b2bpilot.ops.diagnose.diagnosis import ALL, HypothesisState, diagnose
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Status, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
@@ -30,7 +30,7 @@ TABLE = "b2b_pilot_user_submissions"
 
 def judged(
     monkeypatch: pytest.MonkeyPatch, *answers: Answer | Probe | tuple[Answer, str], seconds: float = 5
-) -> tuple[Verdict, list[str]]:
+) -> tuple[HypothesisState, list[str]]:
     """Judge one hypothesis over checks that answer so; a pair names what its check needs."""
     checks: list[Check] = []
     for place, given in enumerate(answers):
@@ -43,7 +43,7 @@ def judged(
     monkeypatch.setattr("b2bpilot.ops.diagnose.diagnosis.HYPOTHESES", hypotheses)
     (found,) = diagnose([Symptom.ERRORS], deployment(), check_seconds=seconds)
     (branch,) = found.branches
-    return branch.verdict, [one.check.code for one in branch.results]
+    return branch.state, [one.check.code for one in branch.results]
 
 
 def test_every_hypothesis_is_decided_by_checks_that_exist() -> None:
@@ -61,13 +61,13 @@ def test_all_evidence_is_used() -> None:
 
 
 def test_what_holds_rules_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert judged(monkeypatch, holds("so"), holds("so")) == (Verdict.RULED_OUT, ["C0", "C1"])
+    assert judged(monkeypatch, holds("so"), holds("so")) == (HypothesisState.RULED_OUT, ["C0", "C1"])
 
 
 def test_one_failure_is_enough_and_it_alone_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judged(monkeypatch, holds("so"), fails("no"), unanswered("denied"))
 
-    assert found == (Verdict.FOUND, ["C1"])
+    assert found == (HypothesisState.FOUND, ["C1"])
 
 
 def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
@@ -75,7 +75,7 @@ def test_what_nobody_could_see_is_not_ruled_out_and_the_first_reason_is_shown(
 ) -> None:
     found = judged(monkeypatch, holds("so"), unanswered("denied"), (holds("so"), "C1"))
 
-    assert found == (Verdict.UNKNOWN, ["C1"])
+    assert found == (HypothesisState.UNKNOWN, ["C1"])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_who_does_not_answer_is_no_cause(monkeypatch: pytest.MonkeyPatch, error:
     def refuse(_: Deployment) -> Answer:
         raise error
 
-    assert judged(monkeypatch, holds("so"), refuse) == (Verdict.UNKNOWN, ["C1"])
+    assert judged(monkeypatch, holds("so"), refuse) == (HypothesisState.UNKNOWN, ["C1"])
 
 
 def test_a_check_that_hangs_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_a_check_that_hangs_is_no_cause(monkeypatch: pytest.MonkeyPatch) -> None
     found = judged(monkeypatch, hang, seconds=0.05)
     never.set()
 
-    assert found == (Verdict.UNKNOWN, ["C0"])
+    assert found == (HypothesisState.UNKNOWN, ["C0"])
 
 
 def test_a_table_that_lacks_something_is_a_cause_though_asking_raised(
@@ -117,7 +117,7 @@ def test_a_table_that_lacks_something_is_a_cause_though_asking_raised(
     def refuse(_: Deployment) -> Answer:
         raise SchemaOutdated("the table has no column message_id")
 
-    assert judged(monkeypatch, refuse) == (Verdict.FOUND, ["C0"])
+    assert judged(monkeypatch, refuse) == (HypothesisState.FOUND, ["C0"])
 
 
 def test_what_another_hypothesis_found_is_told_where_it_hides_something(
@@ -138,7 +138,7 @@ def test_what_another_hypothesis_found_is_told_where_it_hides_something(
 
     (found,) = diagnose([Symptom.ERRORS], deployment(), check_seconds=5)
 
-    assert [one.verdict for one in found.branches] == [Verdict.UNKNOWN, Verdict.FOUND]
+    assert [one.state for one in found.branches] == [HypothesisState.UNKNOWN, HypothesisState.FOUND]
     assert [one.check.code for one in found.branches[0].results] == ["DOWN"]
 
 

@@ -11,7 +11,7 @@ from moto import mock_aws
 from b2bpilot.aws.metrics import Metric, Point
 from b2bpilot.ops.diagnose.evidence import REJECTED
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.runner import Runner
 from tests.ops.verify.deployments import NOW, STACK, deployment
 
@@ -27,7 +27,7 @@ def _aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def judged(*, counted: int, logged: list[str | None] | None) -> Result:
+def judged(*, counted: int, logged: list[str | None] | None) -> CheckResult:
     """CloudWatch counts so many; the log names these message ids, or is not there."""
     metric = Metric(namespace="B2BPilot/staging", name="WebhookRejected")
     at = deployment(known={"our metrics": {metric: [Point(at=NOW, value=counted)]}})

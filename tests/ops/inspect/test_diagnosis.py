@@ -13,9 +13,17 @@ from b2bpilot.advice import Place, written
 from b2bpilot.aws.logs import LogEvent
 from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.attempts import attempts
-from b2bpilot.ops.inspect.diagnosis import Diagnosis, Verdict, diagnose
-from b2bpilot.ops.inspect.evidence import Evidence
-from b2bpilot.ops.inspect.source import Answer, Asked, AtTwilio, Moment, Rejection, Sending, WebhookFailure
+from b2bpilot.ops.inspect.diagnosis import MessageDiagnosis, MessageOutcome, diagnose
+from b2bpilot.ops.inspect.evidence import MessageEvidence
+from b2bpilot.ops.inspect.source import (
+    AskedSource,
+    AtTwilio,
+    MessageEvent,
+    Rejection,
+    SendingRun,
+    SourceAnswer,
+    WebhookFailure,
+)
 from b2bpilot.ops.inspect.timeline import timeline
 from b2bpilot.ops.logs.entry import LogEntry, entry
 from b2bpilot.ops.retries import Retries
@@ -30,7 +38,7 @@ MINUTE = timedelta(minutes=1)
 ID = "4ccc3976-2e46-46ab-9a5c-c984356781f3"
 
 
-def steps(found: Diagnosis) -> list[str]:
+def steps(found: MessageDiagnosis) -> list[str]:
     """What to do, written for the environment of these tests."""
     return [written(step, Place(environment="prod")) for step in found.next_steps]
 
@@ -56,16 +64,19 @@ def row(status: SubmissionStatus, **changes: Any) -> UserSubmission:
 
 def told(
     *lines: LogEntry, row: UserSubmission | None = None, problem: str | None = None, **answer: Any
-) -> Diagnosis:
+) -> MessageDiagnosis:
     asked = [
-        Asked(
-            name=f"{function} log", answer=Answer(entries=[one for one in lines if one.function == function])
+        AskedSource(
+            name=f"{function} log",
+            answer=SourceAnswer(entries=[one for one in lines if one.function == function]),
         )
         for function in ("webhook", "processor", "stale")
     ]
-    asked.append(Asked(name="dead-letter queue", answer=Answer(**answer)))
+    asked.append(AskedSource(name="dead-letter queue", answer=SourceAnswer(**answer)))
     runs = attempts([one for one in lines if one.function == "processor"], ID)
-    evidence = Evidence(message_id=ID, row=row, row_problem=problem, asked=asked, attempts=runs, now=NOW)
+    evidence = MessageEvidence(
+        message_id=ID, row=row, row_problem=problem, asked=asked, attempts=runs, now=NOW
+    )
     return diagnose(evidence)
 
 
@@ -73,33 +84,39 @@ PUBLISHED = line("webhook", "published", sns_message_id="sns-1", message_type="t
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"),
+    ("found", "outcome"),
     [
-        (told(row=row(SubmissionStatus.COMPLETED)), Verdict.STORED),
-        (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), Verdict.FAILED),
-        (told(row=row(SubmissionStatus.FAILED)), Verdict.FAILED),
-        (told(row=row(SubmissionStatus.ABANDONED)), Verdict.ABANDONED),
-        (told(row=row(SubmissionStatus.ABANDONED, discarded_by="run-0")), Verdict.DISCARDED),
-        (told(row=row(SubmissionStatus.PENDING)), Verdict.STUCK),
-        (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW + MINUTE)), Verdict.IN_PROGRESS),
-        (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE)), Verdict.STUCK),
-        (told(PUBLISHED), Verdict.NEVER_SEEN),
-        (told(line("webhook", "published", before=MINUTE / 6, sns_message_id="s")), Verdict.ON_ITS_WAY),
-        (told(line("webhook", "publish_failed", error="no SNS")), Verdict.NOT_PUBLISHED),
-        (told(line("webhook", "rejected", reason="the signature does not match")), Verdict.REJECTED),
-        (told(line("processor", "stored")), Verdict.UNCLEAR),
+        (told(row=row(SubmissionStatus.COMPLETED)), MessageOutcome.STORED),
+        (told(row=row(SubmissionStatus.FAILED, updated_at=NOW - MINUTE)), MessageOutcome.FAILED),
+        (told(row=row(SubmissionStatus.FAILED)), MessageOutcome.FAILED),
+        (told(row=row(SubmissionStatus.ABANDONED)), MessageOutcome.ABANDONED),
+        (told(row=row(SubmissionStatus.ABANDONED, discarded_by="run-0")), MessageOutcome.DISCARDED),
+        (told(row=row(SubmissionStatus.PENDING)), MessageOutcome.STUCK),
+        (
+            told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW + MINUTE)),
+            MessageOutcome.IN_PROGRESS,
+        ),
+        (told(row=row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE)), MessageOutcome.STUCK),
+        (told(PUBLISHED), MessageOutcome.NEVER_SEEN),
+        (
+            told(line("webhook", "published", before=MINUTE / 6, sns_message_id="s")),
+            MessageOutcome.ON_ITS_WAY,
+        ),
+        (told(line("webhook", "publish_failed", error="no SNS")), MessageOutcome.NOT_PUBLISHED),
+        (told(line("webhook", "rejected", reason="the signature does not match")), MessageOutcome.REJECTED),
+        (told(line("processor", "stored")), MessageOutcome.UNCLEAR),
     ],
 )
-def test_each_state_has_a_verdict(found: Diagnosis, verdict: Verdict) -> None:
-    assert found.verdict is verdict
+def test_each_state_has_a_verdict(found: MessageDiagnosis, outcome: MessageOutcome) -> None:
+    assert found.outcome is outcome
 
 
 def test_a_filter_is_told_from_other_reasons() -> None:
     filtered = Rejection(reason="rejects it: test is true", code=codes.FILTERED, is_filter=True)
     found = told(PUBLISHED, rejections=[filtered])
-    assert (found.verdict, found.explanation) == (Verdict.FILTERED, "rejects it: test is true")
+    assert (found.outcome, found.explanation) == (MessageOutcome.FILTERED, "rejects it: test is true")
     gone = Rejection(reason="not subscribed", code=codes.NOT_SUBSCRIBED)
-    assert told(PUBLISHED, rejections=[gone]).verdict is Verdict.NEVER_SEEN
+    assert told(PUBLISHED, rejections=[gone]).outcome is MessageOutcome.NEVER_SEEN
 
 
 def test_what_the_processor_never_saw_is_a_gap_with_its_time_and_a_check() -> None:
@@ -111,10 +128,10 @@ def test_what_the_processor_never_saw_is_a_gap_with_its_time_and_a_check() -> No
 
 def test_no_gap_is_named_where_the_processors_log_was_not_asked() -> None:
     asked = [
-        Asked(name="webhook log", answer=Answer(entries=[PUBLISHED], moments=[])),
-        Asked(name="processor log", problem="AWS denied logs:FilterLogEvents"),
+        AskedSource(name="webhook log", answer=SourceAnswer(entries=[PUBLISHED], moments=[])),
+        AskedSource(name="processor log", problem="AWS denied logs:FilterLogEvents"),
     ]
-    evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
+    evidence = MessageEvidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
     assert diagnose(evidence).gaps == []
 
 
@@ -148,7 +165,7 @@ def failed(attempts: int, *, before: timedelta, **changes: Any) -> UserSubmissio
 
 def test_lambdas_next_run_of_what_sns_delivered_is_told_with_its_time() -> None:
     found = told(PUBLISHED, *runs_of(10 * SECOND), row=failed(1, before=10 * SECOND), retries=RETRIES)
-    assert found.verdict is Verdict.RETRYING
+    assert found.outcome is MessageOutcome.RETRYING
     assert found.explanation.startswith(
         "the CRM is down; Lambda's next run of it is due at about 13:00:49 UTC (run 2 of 3)"
     )
@@ -171,7 +188,7 @@ def test_lambdas_next_run_of_what_sns_delivered_is_told_with_its_time() -> None:
         (
             runs_of(SECOND, redrive_run_id="run-1"),
             1,
-            {"sendings": [Sending(run_id="run-1", via="async")]},
+            {"sendings": [SendingRun(run_id="run-1", via="async")]},
             "redrive run-1 sent it with --via async",
         ),
     ],
@@ -180,12 +197,12 @@ def test_where_nothing_tells_whether_lambda_runs_it_again_that_is_what_is_said(
     lines: list[LogEntry], attempts: int, answer: dict[str, Any], said: str
 ) -> None:
     moment = runs_of(SECOND, sns="by hand")[1].at
-    known = Moment(at=moment, source="run", what="accepted", sns_message_id="sns-1")
+    known = MessageEvent(at=moment, source="run", what="accepted", sns_message_id="sns-1")
     moments = [known] if any(one.value("sns_message_id") == "sns-1" for one in lines) else []
     found = told(
         *lines, row=failed(attempts, before=SECOND), moments=moments, **{"retries": RETRIES} | answer
     )
-    assert found.verdict is Verdict.FAILED
+    assert found.outcome is MessageOutcome.FAILED
     assert "whether Lambda runs it again is not known: " in found.explanation
     assert said in found.explanation
 
@@ -209,7 +226,7 @@ def test_where_nothing_tells_whether_lambda_runs_it_again_that_is_what_is_said(
         (
             runs_of(SECOND, redrive_run_id="run-1"),
             1,
-            {"sendings": [Sending(run_id="run-1", via="invoke")]},
+            {"sendings": [SendingRun(run_id="run-1", via="invoke")]},
             "its last run was redrive run-1's, a synchronous one, which Lambda does not repeat",
         ),
         (runs_of(SECOND), 1, {"discarded_in": "run-2"}, "a dead letter of it was discarded in run run-2"),
@@ -220,7 +237,7 @@ def test_what_lambda_does_not_run_again_is_not_said_to_come_however_lately_it_fa
 ) -> None:
     row = failed(attempts, before=SECOND)
     found = told(PUBLISHED, *lines, row=row, **{"retries": RETRIES} | answer)
-    assert (found.verdict, steps(found)[-1]) == (Verdict.FAILED, "b2bpilot verify -e prod")
+    assert (found.outcome, steps(found)[-1]) == (MessageOutcome.FAILED, "b2bpilot verify -e prod")
     assert said in found.explanation
     assert "not known" not in found.explanation
 
@@ -233,7 +250,7 @@ def test_a_discard_that_no_row_shows_names_the_run_that_marks_it() -> None:
 def test_a_run_that_died_and_left_a_dead_letter_is_no_longer_waited_for() -> None:
     dead = row(SubmissionStatus.PROCESSING, lease_expires_at=NOW - MINUTE, test=False)
     found = told(row=dead, dead_letters=[ours(read_dead_letter(dead_message()))])
-    assert found.verdict is Verdict.DEAD_LETTER
+    assert found.outcome is MessageOutcome.DEAD_LETTER
 
 
 def dead_message() -> dict[str, Any]:
@@ -295,14 +312,14 @@ def test_a_retry_of_one_request_is_a_run_of_its_own() -> None:
 
 
 def test_what_sns_accepted_comes_before_the_run_although_its_line_is_written_after() -> None:
-    late = Moment(at=NOW, source="webhook", what="published", not_after=NOW - MINUTE)
-    began = Moment(at=NOW - MINUTE / 2, source="processor", what="run 1")
+    late = MessageEvent(at=NOW, source="webhook", what="published", not_after=NOW - MINUTE)
+    began = MessageEvent(at=NOW - MINUTE / 2, source="processor", what="run 1")
     assert sorted([began, late], key=lambda moment: moment.order) == [late, began]
 
 
 def test_a_reply_that_twilio_dates_to_the_second_comes_after_what_it_answers() -> None:
-    stored = Moment(at=NOW + timedelta(milliseconds=630), source="processor", what="stored it")
-    reply = Moment(at=NOW, source="twilio", what="reply", not_before=NOW + timedelta(milliseconds=999))
+    stored = MessageEvent(at=NOW + timedelta(milliseconds=630), source="processor", what="stored it")
+    reply = MessageEvent(at=NOW, source="twilio", what="reply", not_before=NOW + timedelta(milliseconds=999))
     assert sorted([reply, stored], key=lambda moment: moment.order) == [stored, reply]
 
 
@@ -318,8 +335,8 @@ REJECTED = line("webhook", "rejected", reason="the signature does not match")
 
 def test_what_only_twilio_knows_was_lost_before_sns_and_can_be_brought_back() -> None:
     found = told(at_twilio=RECEIVED, webhook_failures=[FAILED])
-    assert (found.verdict, found.explanation) == (
-        Verdict.LOST,
+    assert (found.outcome, found.explanation) == (
+        MessageOutcome.LOST,
         "Twilio received it 12:50:00, its webhook call failed: 11205",
     )
     assert steps(found)[-1].startswith("b2bpilot twilio reconcile -e prod --publish-missing")
@@ -327,18 +344,18 @@ def test_what_only_twilio_knows_was_lost_before_sns_and_can_be_brought_back() ->
 
 def test_what_was_lost_without_an_alert_has_no_known_reason() -> None:
     found = told(at_twilio=RECEIVED)
-    assert found.verdict is Verdict.LOST
+    assert found.outcome is MessageOutcome.LOST
     assert "nothing says why" in found.gaps[0]
-    assert told(at_twilio=AtTwilio(received_at=NOW - MINUTE / 6)).verdict is Verdict.ON_ITS_WAY
+    assert told(at_twilio=AtTwilio(received_at=NOW - MINUTE / 6)).outcome is MessageOutcome.ON_ITS_WAY
 
 
 def test_nothing_is_called_lost_while_the_webhooks_log_was_not_asked() -> None:
     asked = [
-        Asked(name="webhook log", problem="AWS denied logs:FilterLogEvents"),
-        Asked(name="Twilio", answer=Answer(at_twilio=RECEIVED, webhook_failures=[FAILED])),
+        AskedSource(name="webhook log", problem="AWS denied logs:FilterLogEvents"),
+        AskedSource(name="Twilio", answer=SourceAnswer(at_twilio=RECEIVED, webhook_failures=[FAILED])),
     ]
-    evidence = Evidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
-    assert diagnose(evidence).verdict is Verdict.UNCLEAR
+    evidence = MessageEvidence(message_id=ID, row=None, row_problem=None, asked=asked, attempts=[], now=NOW)
+    assert diagnose(evidence).outcome is MessageOutcome.UNCLEAR
 
 
 def test_an_old_message_is_reconciled_from_its_own_time() -> None:
@@ -354,7 +371,7 @@ def test_a_refused_request_that_twilio_does_not_know_is_perhaps_somebody_elses()
 
 def test_a_lease_whose_end_nobody_read_has_no_end_of_none() -> None:
     run = line("processor", "in_progress", leased_until=None)
-    asked = [Asked(name="processor log", answer=Answer(entries=[run]))]
+    asked = [AskedSource(name="processor log", answer=SourceAnswer(entries=[run]))]
     told = [moment.what for moment in timeline(asked, attempts([run], ID), None)]
 
     assert told[1] == "left it alone: another run had it"

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from b2bpilot.ops.inspect.context import Sources, Surroundings, Table
-from b2bpilot.ops.inspect.diagnosis import Verdict
-from b2bpilot.ops.inspect.identity import clue
+from b2bpilot.ops.inspect.context import InspectContext, Sources, Table
+from b2bpilot.ops.inspect.diagnosis import MessageOutcome
+from b2bpilot.ops.inspect.identity import parse_identifier
 from b2bpilot.ops.inspect.inspection import Inspection, inspect
-from b2bpilot.ops.inspect.source import Answer, AtTwilio, Moment, Question
+from b2bpilot.ops.inspect.source import AtTwilio, MessageEvent, MessageQuestion, SourceAnswer
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
@@ -32,10 +32,10 @@ class Known:
     """Answers every question in the same way, and keeps the questions."""
 
     name: str
-    answer: Answer = field(default_factory=Answer)
-    questions: list[Question] = field(default_factory=list)
+    answer: SourceAnswer = field(default_factory=SourceAnswer)
+    questions: list[MessageQuestion] = field(default_factory=list)
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         self.questions.append(question)
         return self.answer
 
@@ -58,19 +58,19 @@ def test_the_webhooks_log_tells_what_twilio_calls_a_message_without_a_row(
 ) -> None:
     """Only where the id proves it: anybody may claim to be any message."""
     found = refused(claimed)
-    moment = Moment(at=found.at, source="webhook", what="refused a request that claims to be it")
-    log = Known("webhook log", Answer(moments=[moment], entries=[found]))
-    twilio = Known("Twilio", Answer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
+    moment = MessageEvent(at=found.at, source="webhook", what="refused a request that claims to be it")
+    log = Known("webhook log", SourceAnswer(moments=[moment], entries=[found]))
+    twilio = Known("Twilio", SourceAnswer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
     with DatabaseManager(database_url) as database:
         table = KnownTable(database, PROVEN)
-        around = Surroundings(
+        context = InspectContext(
             environment="prod",
             table=lambda: nullcontext[Table](table),
             sources=Sources(queue=Known("dead-letter queue"), others=(log,), twilio=twilio),
             since=None,
             now=NOW,
         )
-        inspection = inspect(clue(MESSAGE_ID), around)
+        inspection = inspect(parse_identifier(MESSAGE_ID), context)
 
     assert isinstance(inspection, Inspection)
     assert [question.message_sid for question in twilio.questions] == [asked]
@@ -90,11 +90,11 @@ def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(dat
             error="its id is a test's",
         ),
     ]
-    log = Known("processor log", Answer(entries=test_s))
-    by_hand = Moment(at=NOW, source="run", what="publish R1: accepted", is_of_a_test=True)
-    runs = Known("runs of this machine", Answer(moments=[by_hand]))
-    queue = Known("dead-letter queue", Answer(dead_letters=[dead]))
-    twilio = Known("Twilio", Answer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
+    log = Known("processor log", SourceAnswer(entries=test_s))
+    by_hand = MessageEvent(at=NOW, source="run", what="publish R1: accepted", is_of_a_test=True)
+    runs = Known("runs of this machine", SourceAnswer(moments=[by_hand]))
+    queue = Known("dead-letter queue", SourceAnswer(dead_letters=[dead]))
+    twilio = Known("Twilio", SourceAnswer(at_twilio=AtTwilio(received_at=NOW - timedelta(minutes=10))))
     with DatabaseManager(database_url) as database:
         process(
             delivery(message(params={"MessageSid": SID}, test=True)),
@@ -102,18 +102,18 @@ def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(dat
             replier=None,
             lease=timedelta(seconds=50),
         )
-        around = Surroundings(
+        context = InspectContext(
             environment="prod",
             table=lambda: nullcontext[Table](KnownTable(database, PROVEN)),
             sources=Sources(processor=log, queue=queue, others=(runs,), twilio=twilio),
             since=None,
             now=NOW,
         )
-        inspection = inspect(clue(MESSAGE_ID), around)
+        inspection = inspect(parse_identifier(MESSAGE_ID), context)
 
     assert isinstance(inspection, Inspection)
     assert [(question.is_test, question.message_sid) for question in twilio.questions] == [(False, SID)]
     told = " ".join(moment.what for moment in inspection.moments)
     assert "stored it" not in told
     assert "R1" not in told
-    assert inspection.diagnosis.verdict is Verdict.DEAD_LETTER
+    assert inspection.diagnosis.outcome is MessageOutcome.DEAD_LETTER

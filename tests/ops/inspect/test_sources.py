@@ -11,9 +11,9 @@ import pytest
 
 from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.inspect.aliases import other_messages
-from b2bpilot.ops.inspect.dead_letters import DeadLetters, sns_message_id
+from b2bpilot.ops.inspect.dead_letters import DeadLetterSource, sns_message_id
 from b2bpilot.ops.inspect.journals import Journals
-from b2bpilot.ops.inspect.source import Answer, Question, Unasked, ask_all
+from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer, Unasked, ask_all
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.dead_letter import read_dead_letter
 from tests.events import message
@@ -24,8 +24,8 @@ WANTED = message(params={"From": "whatsapp:+491701234567"})
 FIRST = NOW - timedelta(hours=1)
 
 
-def question(*ids: str, message_id: str = "", from_number: str | None = None) -> Question:
-    return Question(
+def question(*ids: str, message_id: str = "", from_number: str | None = None) -> MessageQuestion:
+    return MessageQuestion(
         message_id=message_id, ids=frozenset(ids), since=FIRST, until=NOW, from_number=from_number
     )
 
@@ -57,7 +57,7 @@ def test_a_dead_letter_is_found_by_any_of_its_ids_and_all_are_given_back(by: str
         "number": question(from_number="+491701234567"),
     }[by]
 
-    answer = DeadLetters(queue=dead_letters, monotonic=dead_letters.clock).ask(asked)
+    answer = DeadLetterSource(queue=dead_letters, monotonic=dead_letters.clock).ask(asked)
 
     assert [found.message and found.message.message_id for found in answer.dead_letters] == [
         WANTED.message_id
@@ -69,7 +69,7 @@ def test_a_dead_letter_is_found_by_any_of_its_ids_and_all_are_given_back(by: str
 def test_a_look_that_takes_too_long_says_how_much_it_saw() -> None:
     dead_letters = queue(500)
     clock = itertools.chain([0.0, 0.0, 0.0], itertools.repeat(60.0))
-    answer = DeadLetters(queue=dead_letters, monotonic=lambda: next(clock)).ask(question("nothing"))
+    answer = DeadLetterSource(queue=dead_letters, monotonic=lambda: next(clock)).ask(question("nothing"))
     assert answer.note is not None
     assert answer.note.endswith("of about 501 dead letters")
     assert dead_letters.hidden() == []
@@ -152,13 +152,13 @@ def test_a_journal_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
 class Denied:
     name = "webhook log"
 
-    def ask(self, question: Question) -> Answer:
+    def ask(self, question: MessageQuestion) -> SourceAnswer:
         raise AwsDenied("AWS denied logs:FilterLogEvents")
 
 
 def test_a_source_that_fails_is_named_and_hides_no_other() -> None:
     dead_letters = queue()
-    sources = [Denied(), Unasked(name="Twilio", reason="no token"), DeadLetters(queue=dead_letters)]
+    sources = [Denied(), Unasked(name="Twilio", reason="no token"), DeadLetterSource(queue=dead_letters)]
     denied, twilio, found = ask_all(sources, question(message_id=WANTED.message_id))
     assert (denied.name, denied.problem) == ("webhook log", "AWS denied logs:FilterLogEvents")
     assert twilio.problem == "no token"

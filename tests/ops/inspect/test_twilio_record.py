@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from b2bpilot.errors import PilotError
-from b2bpilot.local.twilio.faults import Fault, Planned
-from b2bpilot.local.twilio.request import Account
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
+from b2bpilot.local.twilio.request import DoubleAccount
 from b2bpilot.local.twilio.resources import number
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.inspect.source import Answer, Question
+from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer
 from b2bpilot.ops.inspect.twilio_record import TwilioRecord
 from b2bpilot.twilio.rest import TwilioAccess
 from b2bpilot.twilio.samples import NUMBER, Sample, sample_params
 
 NOW = datetime.now(UTC)
-ACCOUNT = Account(sid="AC" + "1" * 32, auth_token="token")  # the double's
+ACCOUNT = DoubleAccount(sid="AC" + "1" * 32, auth_token="token")  # the double's
 NOBODY = "http://127.0.0.1:9/webhook?secret=1"
 
 
@@ -39,9 +39,9 @@ def received(double: TwilioDouble, *, ago: timedelta = timedelta()) -> str:
     return params["MessageSid"]
 
 
-def ask(url: str, sid: str | None, *, seconds: float = 20, reply_sid: str | None = None) -> Answer:
+def ask(url: str, sid: str | None, *, seconds: float = 20, reply_sid: str | None = None) -> SourceAnswer:
     access = TwilioAccess(account_sid=ACCOUNT.sid, auth_token=ACCOUNT.auth_token, api_url=url)
-    question = Question(
+    question = MessageQuestion(
         message_id="", ids=frozenset(), since=NOW, until=NOW, message_sid=sid, reply_sid=reply_sid
     )
     return TwilioRecord(connect=access.connect, now=NOW, seconds=seconds).ask(question)
@@ -66,7 +66,7 @@ def test_alerts_that_twilio_no_longer_has_are_not_read_as_none(double: TwilioDou
 
 def test_alerts_that_cannot_be_read_leave_the_arrival(double: TwilioDouble) -> None:
     sid = received(double)
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="Alerts", status=403, code=20003, times=9))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="Alerts", status=403, code=20003, times=9))
     answer = ask(double.url, sid)
     assert [moment.what for moment in answer.moments] == ["received it (status received)"]
     assert answer.note is not None
@@ -91,7 +91,7 @@ def test_a_message_without_a_date_is_said_to_have_none_and_is_no_failure(double:
 
 
 def test_a_refused_token_is_a_reason(double: TwilioDouble) -> None:
-    double.faults.plan(Planned(fault=Fault.REFUSE, status=401, code=20003, times=9))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, status=401, code=20003, times=9))
     with pytest.raises(PilotError, match="Twilio refused the token"):
         ask(double.url, "SM" + "0" * 32)
 
@@ -105,7 +105,7 @@ def test_a_twilio_that_hangs_is_left_behind() -> None:
 
 def test_what_came_before_twilio_hung_is_kept(double: TwilioDouble) -> None:
     sid = received(double)
-    double.faults.plan(Planned(fault=Fault.REFUSE, matching="Alerts", status=429, code=20429, times=99))
+    double.faults.plan(PlannedFault(fault=Fault.REFUSE, matching="Alerts", status=429, code=20429, times=99))
     answer = ask(double.url, sid, seconds=2)
     assert [moment.what for moment in answer.moments] == ["received it (status received)"]
     assert answer.note == "no answer within 2 s"

@@ -10,7 +10,7 @@ from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.plan import Plan
 from b2bpilot.ops.load.report import Latency, histogram
 from b2bpilot.ops.table.clocks import Offset, compare
-from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.pipeline.rows_of_tests import RowOfTest
 
 START = datetime(2026, 10, 1, 12, tzinfo=UTC)
 EVEN = Offset(ahead=timedelta(), error=timedelta())
@@ -28,8 +28,8 @@ def loaded(*attempts: Attempt) -> Loaded:
     return Loaded(run_id="run", plan=Plan(clients=1), fired=fired(*attempts))
 
 
-def row(message_id: str, seconds: float, *, attempts: int = 1) -> TrialRow:
-    return TrialRow(
+def row(message_id: str, seconds: float, *, attempts: int = 1) -> RowOfTest:
+    return RowOfTest(
         message_id=message_id,
         rows=1,
         is_completed=True,

@@ -9,7 +9,7 @@ from b2bpilot.ops.load.plan import Plan, shot
 from b2bpilot.ops.load.proving import Evidence, checks
 from b2bpilot.ops.load.report import Verdict
 from b2bpilot.ops.load.target import Concurrency
-from b2bpilot.pipeline.trial_rows import TrialRow
+from b2bpilot.pipeline.rows_of_tests import RowOfTest
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 PLAN = Plan(clients=1, requests=4, duplicates=0.25, poison=0.25)
@@ -19,8 +19,8 @@ DOUBLED = next(one for one in SHOTS.values() if one.is_doubled)
 PLAIN = next(one for one in SHOTS.values() if not (one.is_poison or one.is_doubled))
 
 
-def row(message_id: str) -> TrialRow:
-    return TrialRow(
+def row(message_id: str) -> RowOfTest:
+    return RowOfTest(
         message_id=message_id,
         rows=1,
         is_completed=True,

@@ -10,9 +10,9 @@ import pytest
 
 from b2bpilot.aws.logs import LogEvent, LogGroupMissing
 from b2bpilot.errors import AwsThrottled
-from b2bpilot.ops.logs.entry import Level
+from b2bpilot.ops.logs.entry import LogLevel
 from b2bpilot.ops.logs.reading import OVERLAP, Follower, read
-from b2bpilot.ops.logs.selection import Selection, term
+from b2bpilot.ops.logs.selection import LogSelection, term
 
 NOON = datetime(2026, 10, 9, 12, tzinfo=UTC)
 
@@ -56,8 +56,8 @@ def ignore(_function: str, _group: str) -> None:
     pass
 
 
-def follower(selection: Selection | None = None, **logs: Log) -> Follower:
-    return Follower(logs, selection or Selection(), since=NOON, missing=ignore)
+def follower(selection: LogSelection | None = None, **logs: Log) -> Follower:
+    return Follower(logs, selection or LogSelection(), since=NOON, missing=ignore)
 
 
 def texts(found: Follower) -> list[str]:
@@ -66,7 +66,7 @@ def texts(found: Follower) -> list[str]:
 
 def test_logs_are_merged_by_time() -> None:
     logs = {"webhook": Log((1, "a"), (4, "d")), "processor": Log((2, "b"), (3, "c"), (5, "late"))}
-    found = read(logs, Selection(), since=NOON, until=second(4), missing=ignore)
+    found = read(logs, LogSelection(), since=NOON, until=second(4), missing=ignore)
     assert [(entry.function, entry.text) for entry in found] == [
         ("webhook", "a"),
         ("processor", "b"),
@@ -77,7 +77,7 @@ def test_logs_are_merged_by_time() -> None:
 
 def test_a_reader_takes_no_more_than_it_needs() -> None:
     log = Log(*((n, "x") for n in range(1000)))
-    next(read({"processor": log}, Selection(), since=NOON, until=None, missing=ignore))
+    next(read({"processor": log}, LogSelection(), since=NOON, until=None, missing=ignore))
     assert log.handed_out == 1
 
 
@@ -86,7 +86,7 @@ def test_a_group_that_does_not_exist_is_said_and_the_others_are_read() -> None:
     gone.is_there = False
     found = read(
         {"stale": gone, "processor": Log((1, "a"))},
-        Selection(),
+        LogSelection(),
         since=NOON,
         until=None,
         missing=lambda *names: said.append(names),
@@ -127,7 +127,7 @@ def test_a_group_that_fails_takes_no_line_of_another_with_it() -> None:
 
 def test_a_follower_moves_on_also_when_nothing_matches() -> None:
     log = Log((1000, "other"))
-    following = follower(Selection(terms=[term("wanted")]), processor=log)
+    following = follower(LogSelection(terms=[term("wanted")]), processor=log)
     texts(following)
     texts(following)
     assert log.starts == [NOON, second(1000) - OVERLAP]
@@ -136,7 +136,9 @@ def test_a_follower_moves_on_also_when_nothing_matches() -> None:
 def test_a_group_that_appears_later_is_followed_and_its_absence_is_said_once() -> None:
     log, said = Log((1, "a")), []
     log.is_there = False
-    following = Follower({"stale": log}, Selection(), since=NOON, missing=lambda *names: said.append(names))
+    following = Follower(
+        {"stale": log}, LogSelection(), since=NOON, missing=lambda *names: said.append(names)
+    )
     assert texts(following) + texts(following) == []
     log.is_there = True
     assert texts(following) == ["a"]
@@ -161,21 +163,21 @@ LINES = [
 @pytest.mark.parametrize(
     ("selection", "chosen"),
     [
-        (Selection(), [0, 1, 2, 3, 4]),
-        (Selection(ids=["m1"]), [0]),
-        (Selection(ids=["r1"]), [0, 2, 3]),
-        (Selection(level=Level.WARNING), [1, 2, 3]),
-        (Selection(level=Level.ERROR), [2, 3]),
-        (Selection(terms=[term("event=stored")]), [0]),
-        (Selection(terms=[term("latency_ms=31.5"), term("m1")]), [0]),
-        (Selection(terms=[term("message_id=null"), term("level=WARN")]), [1]),
-        (Selection(terms=[term("record.status=timeout")]), [3]),
-        (Selection(terms=[term("no signature")]), [1]),
-        (Selection(terms=[term("by hand")]), [4]),
-        (Selection(terms=[term("event=store")]), []),
+        (LogSelection(), [0, 1, 2, 3, 4]),
+        (LogSelection(ids=["m1"]), [0]),
+        (LogSelection(ids=["r1"]), [0, 2, 3]),
+        (LogSelection(level=LogLevel.WARNING), [1, 2, 3]),
+        (LogSelection(level=LogLevel.ERROR), [2, 3]),
+        (LogSelection(terms=[term("event=stored")]), [0]),
+        (LogSelection(terms=[term("latency_ms=31.5"), term("m1")]), [0]),
+        (LogSelection(terms=[term("message_id=null"), term("level=WARN")]), [1]),
+        (LogSelection(terms=[term("record.status=timeout")]), [3]),
+        (LogSelection(terms=[term("no signature")]), [1]),
+        (LogSelection(terms=[term("by hand")]), [4]),
+        (LogSelection(terms=[term("event=store")]), []),
     ],
 )
-def test_a_selection_chooses(selection: Selection, chosen: list[int]) -> None:
+def test_a_selection_chooses(selection: LogSelection, chosen: list[int]) -> None:
     log = Log(*((place, text) for place, text in enumerate(LINES)))
     found = read({"processor": log}, selection, since=NOON, until=None, missing=ignore)
     assert [LINES.index(entry.text) for entry in found] == chosen

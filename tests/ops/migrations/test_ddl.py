@@ -9,7 +9,7 @@ import pytest
 from b2bpilot.errors import TimedOut
 from b2bpilot.ops.migrations import ddl
 from b2bpilot.ops.migrations.ddl import PATIENCE, Patience
-from b2bpilot.ops.migrations.statements import Statement, read_statements
+from b2bpilot.ops.migrations.statements import MigrationStatement, read_statements
 from tests.clock import StillClock
 from tests.ops.migrations.tables import Heard, connect, transaction
 
@@ -18,7 +18,7 @@ THREE_TRIES = Patience(tries=3)
 
 
 @pytest.fixture
-def add_a_column() -> Statement:
+def add_a_column() -> MigrationStatement:
     (statement,) = read_statements(
         "SET lock_timeout = '50ms';\n"
         "ALTER TABLE b2b_pilot_user_submissions ADD COLUMN IF NOT EXISTS message_id varchar(255);\n"
@@ -27,7 +27,7 @@ def add_a_column() -> Statement:
 
 
 def test_it_tries_again_until_the_lock_is_free(
-    old_database_url: str, add_a_column: Statement, clock: StillClock
+    old_database_url: str, add_a_column: MigrationStatement, clock: StillClock
 ) -> None:
     with connect(old_database_url) as connection, transaction(old_database_url, READ) as reader:
         heard = Heard()
@@ -41,7 +41,7 @@ def test_it_tries_again_until_the_lock_is_free(
 
 
 def test_it_gives_up_and_names_who_is_in_the_way(
-    old_database_url: str, add_a_column: Statement, clock: StillClock
+    old_database_url: str, add_a_column: MigrationStatement, clock: StillClock
 ) -> None:
     with connect(old_database_url) as connection, transaction(old_database_url, READ) as reader:
         with pytest.raises(TimedOut) as gave_up:
@@ -57,7 +57,9 @@ def test_the_pauses_grow_to_a_limit_and_differ() -> None:
     assert 4 <= min(PATIENCE.pause_seconds(10) for _ in range(200)) <= max(longest) <= 8
 
 
-def test_the_limits_end_with_the_next_statement(old_database_url: str, add_a_column: Statement) -> None:
+def test_the_limits_end_with_the_next_statement(
+    old_database_url: str, add_a_column: MigrationStatement
+) -> None:
     with connect(old_database_url) as connection:
         ddl.run(connection, add_a_column, Heard())
         assert connection.execute("SHOW lock_timeout").fetchone() == ("50ms",)

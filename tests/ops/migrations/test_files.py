@@ -105,4 +105,6 @@ def test_psql_runs_the_files_and_runs_them_again(empty_database_url: str) -> Non
         command = ["psql", empty_database_url, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file)]
         subprocess.run(command, check=True, capture_output=True)
     plan = migrations.plan(empty_database_url)
-    assert [migration.state for migration in plan.migrations] == [migrations.State.ADOPTED] * len(FILES)
+    assert [migration.state for migration in plan.migrations] == [migrations.MigrationState.ADOPTED] * len(
+        FILES
+    )

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from b2bpilot.errors import MigrationFailed
 from b2bpilot.ops import migrations
-from b2bpilot.ops.migrations import Fitness, Topic
+from b2bpilot.ops.migrations import Fitness, FitnessTopic
 from tests.ops.migrations.tables import TABLE, connect
 
 LEGACY: LiteralString = """
@@ -99,7 +99,7 @@ COLUMNS = {
 def test_a_column_that_refuses_messages_is_an_obstacle(database_url: str, change: str, told: str) -> None:
     (found,) = after(database_url, alter(change)).findings
 
-    assert (found.topic, found.is_proven) == (Topic.TABLE, True)
+    assert (found.topic, found.is_proven) == (FitnessTopic.TABLE, True)
     assert found.text.startswith(told)
 
 
@@ -148,7 +148,7 @@ OBSTACLES = {
 def test_what_refuses_messages_is_an_obstacle(database_url: str, statements: list[str], told: str) -> None:
     (found,) = after(database_url, *statements).findings
 
-    assert (found.topic, found.is_proven) == (Topic.TABLE, True)
+    assert (found.topic, found.is_proven) == (FitnessTopic.TABLE, True)
     assert told in found.text
 
 
@@ -173,7 +173,10 @@ KINDS: dict[str, tuple[list[LiteralString], str]] = {
 def test_what_is_no_plain_table_is_an_obstacle(
     database_url: str, statements: list[LiteralString], told: str
 ) -> None:
-    assert told in {one.topic: one.text for one in after(database_url, *statements).obstacles}[Topic.TABLE]
+    assert (
+        told
+        in {one.topic: one.text for one in after(database_url, *statements).obstacles}[FitnessTopic.TABLE]
+    )
 
 
 DOUBTS = {
@@ -225,7 +228,7 @@ def test_the_role_of_the_functions_is_asked_about_whoever_asks(
     with a_role(database_url) as role:
         found = after(database_url, *(f'{grant}"{role}"' for grant in granted), role=role)
 
-    assert {one.topic for one in found.findings} <= {Topic.PRIVILEGES}
+    assert {one.topic for one in found.findings} <= {FitnessTopic.PRIVILEGES}
     assert len(found.obstacles) == len(told)
     for one, text in zip(found.obstacles, told, strict=True):
         assert f"role {role} {text}" in one.text
@@ -302,7 +305,7 @@ def test_policies_are_judged_command_by_command(
         grant = f'GRANT SELECT, INSERT, UPDATE ON {TABLE} TO "{role}"'
         found = after(database_url, grant, alter("ENABLE ROW LEVEL SECURITY"), *policies, role=role).findings
 
-    assert {one.topic for one in found} <= {Topic.ROW_SECURITY}
+    assert {one.topic for one in found} <= {FitnessTopic.ROW_SECURITY}
     assert [one.is_proven for one in found] == [is_proven for is_proven, _ in told]
     assert all(text in one.text for one, (_, text) in zip(found, told, strict=True))
 
@@ -333,7 +336,7 @@ def test_an_encoding_that_cannot_hold_a_message_is_refused_in_words(
 
     (found,) = migrations.fitness(url).findings
 
-    assert (found.topic, found.is_proven) == (Topic.ENCODING, is_proven)
+    assert (found.topic, found.is_proven) == (FitnessTopic.ENCODING, is_proven)
     assert f"the database's encoding {encoding}" in found.text
     if is_proven:
         with pytest.raises(MigrationFailed, match="cannot hold every character, such as an emoji"):

@@ -13,7 +13,7 @@ from b2bpilot.errors import MigrationFailed, PartlyFailed, TimedOut
 from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations import index
 from b2bpilot.ops.migrations.files import read_migrations
-from b2bpilot.ops.migrations.progress import Watched
+from b2bpilot.ops.migrations.progress import WatchedConnection
 from b2bpilot.ops.migrations.schema import read_schema
 from b2bpilot.ops.migrations.statements import NewIndex
 from tests.ops.migrations.tables import (
@@ -51,7 +51,7 @@ def test_an_invalid_index_after_a_recorded_migration_is_damage_and_fixed(old_dat
         connection.execute("DROP INDEX idx_user_submissions_message_id")
         leave_an_invalid_index(connection)
         (damaged,) = migrations.plan(old_database_url).pending
-        assert damaged.state is migrations.State.DAMAGED
+        assert damaged.state is migrations.MigrationState.DAMAGED
         assert migrations.apply(old_database_url).applied == [FILES[1]]
         assert index_is_valid(connection) is True
 
@@ -164,7 +164,7 @@ def test_a_lost_connection_says_so_and_the_next_run_ends_well(old_database_url: 
         assert index_is_valid(connection) is False
         report.commit()
         interrupted, *_ = migrations.plan(old_database_url).pending
-        assert interrupted.state is migrations.State.INTERRUPTED
+        assert interrupted.state is migrations.MigrationState.INTERRUPTED
         migrations.apply(old_database_url)
         assert index_is_valid(connection) is True
 
@@ -182,7 +182,7 @@ def test_the_limits_of_the_statement_before_do_not_end_the_counting(old_database
             limits.append(connection.execute("SHOW statement_timeout").fetchone())
 
         heard = Heard("Looking for duplicates", then=look)
-        watched = Watched(
+        watched = WatchedConnection(
             connection=connection,
             pid=connection.info.backend_pid,
             connect=lambda: connect(old_database_url),

@@ -9,21 +9,21 @@ import pytest
 from b2bpilot import __version__
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops import migrations
-from b2bpilot.ops.migrations import State
+from b2bpilot.ops.migrations import MigrationState
 from b2bpilot.pipeline.database import DatabaseManager
 from tests.ops.migrations.tables import FILES, Heard, connect, index_is_valid, migrate_by_hand
 
 ANA = migrations.Author(operator="ana@laptop", reason="release 7")
 
 
-def states(dsn: str) -> list[State]:
+def states(dsn: str) -> list[MigrationState]:
     return [migration.state for migration in migrations.plan(dsn).migrations]
 
 
 def test_the_ledger_says_who_did_what_and_how_long_it_took(old_database_url: str) -> None:
     migrations.apply(old_database_url, author=ANA)
     create, add_message_id, *_ = migrations.plan(old_database_url).migrations
-    assert states(old_database_url) == [State.ADOPTED] + [State.APPLIED] * len(FILES[1:])
+    assert states(old_database_url) == [MigrationState.ADOPTED] + [MigrationState.APPLIED] * len(FILES[1:])
     assert create.entry
     assert create.entry.duration is None
     entry = add_message_id.entry
@@ -38,7 +38,7 @@ def test_the_ledger_says_who_did_what_and_how_long_it_took(old_database_url: str
 def test_a_database_migrated_by_hand_is_adopted_and_nothing_is_run(old_database_url: str) -> None:
     with connect(old_database_url) as connection:
         migrate_by_hand(connection, *FILES[1:])
-    assert states(old_database_url) == [State.ADOPTED] * len(FILES)
+    assert states(old_database_url) == [MigrationState.ADOPTED] * len(FILES)
     heard = Heard()
     outcome = migrations.apply(old_database_url, heard)
     assert (outcome.applied, outcome.adopted) == ([], FILES)
@@ -58,11 +58,16 @@ def test_a_changed_file_is_drift_and_nothing_is_run(old_database_url: str) -> No
         migrations.apply(old_database_url)
         connection.execute("UPDATE b2bpilot_migrations SET checksum = 'other' WHERE name LIKE 'add_message%'")
         connection.execute("DROP INDEX idx_user_submissions_unfinished")
-        assert states(old_database_url) == [State.ADOPTED, State.DRIFT, State.DAMAGED, State.APPLIED]
+        assert states(old_database_url) == [
+            MigrationState.ADOPTED,
+            MigrationState.DRIFT,
+            MigrationState.DAMAGED,
+            MigrationState.APPLIED,
+        ]
         for call in (migrations.survey, migrations.apply):
             with pytest.raises(MigrationDrift, match=r"add_message_id_column\.sql has changed since"):
                 call(old_database_url)
-    assert states(old_database_url)[2] is State.DAMAGED
+    assert states(old_database_url)[2] is MigrationState.DAMAGED
 
 
 def test_a_migration_of_a_newer_version_is_an_error(database_url: str) -> None:
@@ -128,11 +133,11 @@ def test_what_has_our_name_and_is_something_else_is_left_to_a_person(
 def test_a_run_that_died_after_its_last_statement_is_concluded(database_url: str) -> None:
     with connect(database_url) as connection:
         connection.execute("UPDATE b2bpilot_migrations SET applied_at = NULL WHERE name LIKE 'add_pro%'")
-    assert states(database_url)[2] is State.INTERRUPTED
+    assert states(database_url)[2] is MigrationState.INTERRUPTED
     heard = Heard()
     assert migrations.apply(database_url, heard).applied == [FILES[2]]
     assert heard == []
-    assert states(database_url)[2] is State.APPLIED
+    assert states(database_url)[2] is MigrationState.APPLIED
 
 
 def test_only_what_is_missing_is_run(old_database_url: str) -> None:
@@ -182,7 +187,7 @@ def test_the_script_makes_what_the_run_makes(empty_database_url: str) -> None:
     with connect(empty_database_url) as connection:
         for statement in script.split(";\n"):
             connection.execute(statement.encode())
-    assert states(empty_database_url) == [State.ADOPTED] * len(FILES)
+    assert states(empty_database_url) == [MigrationState.ADOPTED] * len(FILES)
     assert migrations.script(migrations.plan(empty_database_url))[-1].startswith(f"-- {FILES[-1]}")
 
 

@@ -16,13 +16,13 @@ from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.comparison import Comparison
+from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod, ComparisonResult, MessageFinding
 from b2bpilot.ops.reconcile.notes import Notes
 from b2bpilot.ops.reconcile.queues import Queues
 from b2bpilot.ops.reconcile.recovered import Recovered
 from b2bpilot.ops.reconcile.recovery import Recovery
 from b2bpilot.ops.reconcile.routing import Routing, VerifiedUrls, routing_of
-from b2bpilot.ops.reconcile.run import finish, published_verdicts, write_plan
-from b2bpilot.ops.reconcile.verdict import Finding, Limits, Verdict
+from b2bpilot.ops.reconcile.run import finish, published_results, write_plan
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.table.asked import KnownTable
 from b2bpilot.pipeline.database import DatabaseManager
@@ -161,11 +161,11 @@ class Deployment:
 
     @contextmanager
     def compared(self, *, since: timedelta = DAY, to: str | None = None) -> Iterator[Notes]:
-        limits = Limits(since=self.now - since, until=self.now)
+        period = ComparisonPeriod(since=self.now - since, until=self.now)
         comparison = Comparison(
             twilio=self.twilio,
             table=self.table,
-            limits=limits,
+            period=period,
             ask_queues=self._ask_queues,
             ask_routing=lambda: (
                 self.routing or routing_of(routes(self.twilio), VerifiedUrls(urls=(WEBHOOK,)))
@@ -180,13 +180,13 @@ class Deployment:
         self.asked += 1
         return self.queues
 
-    def findings(self, verdict: Verdict) -> dict[str, Finding]:
+    def findings(self, result: ComparisonResult) -> dict[str, MessageFinding]:
         with self.compared() as notes:
-            return {finding.sid: finding for finding in notes.findings(verdict)}
+            return {finding.sid: finding for finding in notes.findings(result)}
 
-    def counts(self) -> dict[Verdict, int]:
+    def counts(self) -> dict[ComparisonResult, int]:
         with self.compared() as notes:
-            return {verdict: count for verdict, count in notes.counts().items() if count}
+            return {result: count for result, count in notes.counts().items() if count}
 
     def publish_batch(self, messages: Sequence[Encoded]) -> list[Published]:
         """Do what SNS and the processor do, at once."""
@@ -228,7 +228,7 @@ class Deployment:
         """A whole run: compare, plan, publish, prove."""
         with self.compared() as notes, self.journal(home) as journal:
             write_plan(journal, notes, allow_partial=allow_partial)
-            found = notes.findings(*published_verdicts(allow_partial=allow_partial))
+            found = notes.findings(*published_results(allow_partial=allow_partial))
             recovered = self.recovery(journal, allow_partial=allow_partial).run(found, Recovered())
             finish(journal, recovered)
         return recovered
@@ -239,5 +239,5 @@ class Deployment:
         return dict(row.params or {})
 
 
-def sids_of(findings: Iterable[Finding]) -> set[str]:
+def sids_of(findings: Iterable[MessageFinding]) -> set[str]:
     return {finding.sid for finding in findings}

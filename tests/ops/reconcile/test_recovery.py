@@ -14,11 +14,11 @@ import pytest
 
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import PartlyFailed, PublishFailed, UsageError
-from b2bpilot.local.twilio.faults import Fault, Planned
-from b2bpilot.ops.reconcile.rebuild import Origin
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult
+from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
 from b2bpilot.ops.reconcile.recovered import Contents, Recovered, summary
 from b2bpilot.ops.reconcile.run import finish, require_everything_stored, require_plan, resume, write_plan
-from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import read
 from b2bpilot.pipeline.message import Encoded
@@ -55,11 +55,11 @@ def test_a_message_whose_id_a_test_has_is_named_and_never_published(
     deployment.store([before])
     _make_tests(deployment)
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
-        assert deployment.findings(Verdict.ID_TAKEN).keys() == {before}
+        assert deployment.findings(ComparisonResult.ID_TAKEN).keys() == {before}
         deployment.store([meanwhile])
         _make_tests(deployment)
 
-        recovered = deployment.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+        recovered = deployment.recovery(journal).run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert deployment.published == {missing: 1}
     assert recovered.counts() == {"published": 1, "stored": 1, "stored_meanwhile": 0, "not_proven": 1}
@@ -91,7 +91,7 @@ def test_killed_anywhere_and_resumed_it_comes_to_the_same_end(
             deployment,
             journal,
             chance,
-            lambda recovery: recovery.run(notes.findings(Verdict.MISSING), Recovered()),
+            lambda recovery: recovery.run(notes.findings(ComparisonResult.MISSING), Recovered()),
         )
     for _ in range(30):
         record = read(path)
@@ -103,7 +103,7 @@ def test_killed_anywhere_and_resumed_it_comes_to_the_same_end(
                 finish(journal, ended)
                 break
 
-    assert deployment.findings(Verdict.MISSING) == {}
+    assert deployment.findings(ComparisonResult.MISSING) == {}
     assert {each.fate for each in read(path).messages.values()} == {"completed"}
     assert set(deployment.published) == set(missing)
     with deployment.database.connection.use() as connection:
@@ -303,7 +303,7 @@ def test_what_was_stored_since_the_comparison_is_not_published(
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         deployment.store(sids[:1])
         deployment.store(sids[1:2], with_id=False)
-        recovered = deployment.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+        recovered = deployment.recovery(journal).run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert set(deployment.published) == {sids[2]}
     assert recovered.counts() == {"published": 1, "stored": 3, "stored_meanwhile": 2, "not_proven": 0}
@@ -315,7 +315,7 @@ def test_a_message_that_was_deleted_at_twilio_is_a_problem_of_its_own(
     gone, other = deployment.receive(2)
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         deployment.double.book.remove("message", gone)
-        recovered = deployment.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+        recovered = deployment.recovery(journal).run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert set(deployment.published) == {other}
     (problem,) = recovered.problems
@@ -330,7 +330,7 @@ def test_a_deleted_message_comes_back_from_its_alert_only_when_a_part_will_do(
     variables = {"MessageSid": sid, "From": THEIRS, "To": OURS, "Body": "two", "NumMedia": "0"}
     deployment.alert(sid, variables=urlencode(variables), ago=timedelta(hours=1))
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
-        found = list(notes.findings(Verdict.MISSING))
+        found = list(notes.findings(ComparisonResult.MISSING))
         deployment.double.book.remove("message", sid)
         refused = deployment.recovery(journal).run(found, Recovered())
         recovered = deployment.recovery(journal, allow_partial=True).run(found, Recovered())
@@ -344,10 +344,10 @@ def test_a_token_that_was_revoked_stops_everything(deployment: Deployment, tmp_p
     deployment.receive(3)
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         deployment.double.faults.plan(
-            Planned(fault=Fault.REFUSE, matching="GET .*Messages/SM", status=401, code=20003, times=9)
+            PlannedFault(fault=Fault.REFUSE, matching="GET .*Messages/SM", status=401, code=20003, times=9)
         )
         with pytest.raises(TwilioDenied):
-            deployment.recovery(journal).run(notes.findings(Verdict.MISSING), Recovered())
+            deployment.recovery(journal).run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert deployment.published == {}
 
@@ -371,7 +371,7 @@ def test_when_nothing_of_a_window_is_stored_the_rest_is_not_published(
     deployment.refuse = False
     with Journal.reopen(path, operator="ana") as journal:
         resume(deployment.recovery(journal), read(path))
-    assert deployment.findings(Verdict.MISSING) == {}
+    assert deployment.findings(ComparisonResult.MISSING) == {}
 
 
 def test_when_there_is_no_rest_nothing_is_said_to_have_been_left(
@@ -398,7 +398,7 @@ def test_a_resumed_run_tells_what_all_of_it_did(
     deployment.alert(sids[0], variables=urlencode(variables), ago=timedelta(hours=1))
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         write_plan(journal, notes)
-        first = islice(notes.findings(Verdict.MISSING), 2)
+        first = islice(notes.findings(ComparisonResult.MISSING), 2)
         deployment.recovery(journal).run(first, Recovered())
 
     with Journal.reopen(journal.path, operator="ana") as reopened:
@@ -431,7 +431,7 @@ def test_with_answers_cut_the_summary_says_what_the_run_did(deployment: Deployme
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         write_plan(journal, notes)
         recovery = replace(deployment.recovery(journal), publisher=Cut(deployment, answered=2, refused=1))
-        recovered = recovery.run(notes.findings(Verdict.MISSING), Recovered())
+        recovered = recovery.run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert list(summary(recovered)) == [
         "Sent 8 messages to the topic; of these",
@@ -466,7 +466,7 @@ def test_what_was_being_sent_when_it_ended_is_unknown_and_so_it_is_after_a_resum
         recovered = Recovered()
         with pytest.raises(KeyboardInterrupt):
             replace(deployment.recovery(journal), publisher=Interrupted()).run(
-                notes.findings(Verdict.MISSING), recovered
+                notes.findings(ComparisonResult.MISSING), recovered
             )
     assert (recovered.published, len(recovered.unknown), recovered.proven) == (0, 3, 0)
 
@@ -483,8 +483,8 @@ def test_what_was_being_sent_when_it_ended_is_unknown_and_so_it_is_after_a_resum
 
 def test_a_refusal_of_what_was_sent_before_leaves_it_unknown() -> None:
     recovered = Recovered()
-    recovered.begin("SM1", Contents(origin=Origin.REST))
-    recovered.begin("SM1", Contents(origin=Origin.REST))
+    recovered.begin("SM1", Contents(origin=RebuiltFrom.REST))
+    recovered.begin("SM1", Contents(origin=RebuiltFrom.REST))
     recovered.not_taken("SM1")
 
     assert (recovered.refused, list(recovered.unknown)) == (0, ["SM1"])

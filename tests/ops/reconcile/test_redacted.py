@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult
 from b2bpilot.ops.reconcile.queues import Queues
-from b2bpilot.ops.reconcile.verdict import Verdict
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.ops.reconcile.deployment import DAY, OURS, THEIRS, WEBHOOK, Deployment
@@ -43,7 +43,7 @@ def test_a_redacted_message_is_lost_and_not_missing(
     receive(deployment)
     sid = receive(deployment, **changes)["MessageSid"]
 
-    (finding,) = deployment.findings(Verdict.LOST_AT_TWILIO).values()
+    (finding,) = deployment.findings(ComparisonResult.LOST_AT_TWILIO).values()
     recovered = deployment.recover(tmp_path)
 
     assert (finding.sid, finding.why) == (sid, why)
@@ -84,11 +84,11 @@ def test_media_without_a_text_is_whole_where_the_account_keeps_texts(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     sid = receive(deployment, Sample.MEDIA)["MessageSid"]
-    assert set(deployment.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+    assert set(deployment.findings(ComparisonResult.LOST_AT_TWILIO)) == {sid}
 
     receive(deployment)
 
-    assert sid in deployment.findings(Verdict.MISSING)
+    assert sid in deployment.findings(ComparisonResult.MISSING)
     assert deployment.recover(tmp_path).published == 2
 
 
@@ -101,7 +101,7 @@ def test_media_without_a_text_is_not_whole_where_others_are_redacted(
     other = receive(deployment)["MessageSid"]
     receive(deployment, **evidence)
 
-    found = deployment.findings(Verdict.LOST_AT_TWILIO)
+    found = deployment.findings(ComparisonResult.LOST_AT_TWILIO)
     recovered = deployment.recover(tmp_path / "first")
 
     assert (
@@ -118,7 +118,7 @@ def test_a_stored_message_that_is_redacted_speaks_against_media_too(deployment: 
     receive(deployment)
     deployment.store([receive(deployment, From=MASKED)["MessageSid"]])
 
-    assert set(deployment.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+    assert set(deployment.findings(ComparisonResult.LOST_AT_TWILIO)) == {sid}
 
 
 def test_media_whose_message_was_changed_since_may_have_had_a_text(deployment: Deployment) -> None:
@@ -126,7 +126,7 @@ def test_media_whose_message_was_changed_since_may_have_had_a_text(deployment: D
     sid = receive(deployment, Sample.MEDIA)["MessageSid"]
     deployment.double.redact(sid)
 
-    assert set(deployment.findings(Verdict.LOST_AT_TWILIO)) == {sid}
+    assert set(deployment.findings(ComparisonResult.LOST_AT_TWILIO)) == {sid}
 
 
 def test_a_place_has_no_text_to_be_redacted(deployment: Deployment, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_what_is_in_the_dead_letter_queue_is_not_lost_though_it_is_redacted(depl
     sid = receive(deployment, Body="", From=MASKED)["MessageSid"]
     deployment.queues = Queues(dead_letters=frozenset({message_id_for(sid)}))
 
-    assert deployment.counts() == {Verdict.DEAD_LETTER: 1}
+    assert deployment.counts() == {ComparisonResult.DEAD_LETTER: 1}
 
 
 def test_what_is_stored_is_stored_though_it_is_redacted(deployment: Deployment) -> None:
     sid = receive(deployment, Body="", From=MASKED)["MessageSid"]
     deployment.store([sid], took=timedelta(seconds=1))
 
-    assert deployment.counts() == {Verdict.STORED: 1}
+    assert deployment.counts() == {ComparisonResult.STORED: 1}
 
 
 @pytest.mark.parametrize("url", [WEBHOOK, "https://crm.example/sms"])
@@ -174,7 +174,7 @@ def test_a_message_that_was_deleted_is_lost_where_an_alert_says_that_its_webhook
     deployment.alert(sid, variables=urlencode(params), url=url)
     deployment.double.book.remove("message", sid)
 
-    found = deployment.findings(Verdict.LOST_AT_TWILIO)
+    found = deployment.findings(ComparisonResult.LOST_AT_TWILIO)
     refused = deployment.recover(tmp_path / "first")
 
     assert (set(found), refused.published) == ({sid} if url == WEBHOOK else set(), 0)
@@ -196,7 +196,7 @@ def test_a_message_that_twilio_lists_late_is_missing_where_an_alert_knows_it(dep
     )
     deployment.double.book.put([replace(late, at=0)])
 
-    assert deployment.findings(Verdict.MISSING)[sid].error_code == "11200"
+    assert deployment.findings(ComparisonResult.MISSING)[sid].error_code == "11200"
 
 
 def test_of_more_messages_that_only_alerts_know_than_are_asked_for_the_rest_is_counted(
@@ -208,10 +208,10 @@ def test_of_more_messages_that_only_alerts_know_than_are_asked_for_the_rest_is_c
         deployment.alert(
             sid, variables=urlencode({"MessageSid": sid, "From": THEIRS, "To": OURS}), url=WEBHOOK
         )
-    deployment.double.faults.plan(Planned(fault=Fault.LAG, seconds=13 * 3600, times=1))
+    deployment.double.faults.plan(PlannedFault(fault=Fault.LAG, seconds=13 * 3600, times=1))
 
     with deployment.compared() as notes:
-        assert (notes.counts()[Verdict.MISSING], notes.alerts_not_followed) == (2, 3)
+        assert (notes.counts()[ComparisonResult.MISSING], notes.alerts_not_followed) == (2, 3)
 
 
 def test_an_alert_about_a_status_callback_is_no_message(deployment: Deployment) -> None:
@@ -228,4 +228,4 @@ def test_a_deleted_message_that_is_stored_is_stored(deployment: Deployment) -> N
     deployment.store([params["MessageSid"]])
     deployment.double.book.remove("message", params["MessageSid"])
 
-    assert deployment.counts() == {Verdict.STORED: 1}
+    assert deployment.counts() == {ComparisonResult.STORED: 1}

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.faults import Fault, Planned
+from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.ops.cutover.route import routes
-from b2bpilot.ops.reconcile.routing import Place, Routing, VerifiedUrls, routing_of
-from b2bpilot.ops.reconcile.verdict import Verdict
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult
+from b2bpilot.ops.reconcile.routing import DeliveredTo, Routing, VerifiedUrls, routing_of
 from b2bpilot.twilio.failures import TwilioFailed
 from tests.ops.reconcile.deployment import OURS, THEIRS, WEBHOOK, Deployment, sids_of
 from tests.twilio.double import add_application, add_number, add_service
@@ -26,26 +26,28 @@ def number(deployment: Deployment, url: str = ELSEWHERE, **settings: str) -> str
     return add_number(deployment.double, NUMBER, sms_url=url, **settings)
 
 
-def place(deployment: Deployment, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> Place:
+def place(deployment: Deployment, urls: tuple[str, ...] = (WEBHOOK, API, PREVIOUS)) -> DeliveredTo:
     return routing_of(routes(deployment.twilio), VerifiedUrls(urls=urls)).of(NUMBER).place
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        (WEBHOOK, Place.HERE),
-        (f"{WEBHOOK}#rc=3&rp=5xx", Place.HERE),
-        (API, Place.HERE),
-        (PREVIOUS, Place.HERE),
-        ("https://HOOKS.example:443/prod/webhook", Place.HERE),
-        ("https://hooks.example/prod/webhoook", Place.UNKNOWN),
-        ("https://hooks.example/prod/webhook/", Place.UNKNOWN),
-        (ELSEWHERE, Place.ELSEWHERE),
-        ("https://hooks.example.evil.example/prod/webhook", Place.ELSEWHERE),
-        ("", Place.NOWHERE),
+        (WEBHOOK, DeliveredTo.HERE),
+        (f"{WEBHOOK}#rc=3&rp=5xx", DeliveredTo.HERE),
+        (API, DeliveredTo.HERE),
+        (PREVIOUS, DeliveredTo.HERE),
+        ("https://HOOKS.example:443/prod/webhook", DeliveredTo.HERE),
+        ("https://hooks.example/prod/webhoook", DeliveredTo.UNKNOWN),
+        ("https://hooks.example/prod/webhook/", DeliveredTo.UNKNOWN),
+        (ELSEWHERE, DeliveredTo.ELSEWHERE),
+        ("https://hooks.example.evil.example/prod/webhook", DeliveredTo.ELSEWHERE),
+        ("", DeliveredTo.NOWHERE),
     ],
 )
-def test_a_number_delivers_where_its_url_leads(deployment: Deployment, url: str, expected: Place) -> None:
+def test_a_number_delivers_where_its_url_leads(
+    deployment: Deployment, url: str, expected: DeliveredTo
+) -> None:
     number(deployment, url)
 
     assert place(deployment) is expected
@@ -54,16 +56,16 @@ def test_a_number_delivers_where_its_url_leads(deployment: Deployment, url: str,
 def test_the_application_and_the_service_win_over_the_number(deployment: Deployment) -> None:
     sid = number(deployment, WEBHOOK)
     service = add_service(deployment.double, sid, inbound_request_url=ELSEWHERE)
-    assert place(deployment) is Place.ELSEWHERE
+    assert place(deployment) is DeliveredTo.ELSEWHERE
     deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": True})
-    assert place(deployment) is Place.HERE
+    assert place(deployment) is DeliveredTo.HERE
     application = add_application(deployment.double, sms_url=ELSEWHERE)
     deployment.double.book.change("number", sid, {"sms_application_sid": application})
-    assert place(deployment) is Place.ELSEWHERE
+    assert place(deployment) is DeliveredTo.ELSEWHERE
     deployment.double.book.change("number", sid, {"sms_application_sid": GONE})
-    assert place(deployment) is Place.NOWHERE
+    assert place(deployment) is DeliveredTo.NOWHERE
     deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": False})
-    assert place(deployment) is Place.UNKNOWN
+    assert place(deployment) is DeliveredTo.UNKNOWN
 
 
 @pytest.mark.parametrize("url", ["https://other.example:port/", "https://[other.example/", "nonsense"])
@@ -73,21 +75,21 @@ def test_what_is_no_url_is_another_systems_and_ends_nothing(deployment: Deployme
     (missing,) = deployment.receive(1, to=NUMBER)
     deployment.alert(resources.new_sid("SM"), url=url)
 
-    assert place(deployment) in (Place.ELSEWHERE, Place.UNKNOWN)
-    assert set(deployment.findings(Verdict.NOT_ROUTED_HERE)) == {missing}
+    assert place(deployment) in (DeliveredTo.ELSEWHERE, DeliveredTo.UNKNOWN)
+    assert set(deployment.findings(ComparisonResult.NOT_ROUTED_HERE)) == {missing}
 
 
 @pytest.mark.parametrize(
     ("urls", "expected"),
     [
-        ((WEBHOOK, ELSEWHERE), Place.UNKNOWN),
-        ((ELSEWHERE, WEBHOOK), Place.UNKNOWN),
-        ((WEBHOOK, API), Place.HERE),
-        ((ELSEWHERE, "https://other.example/"), Place.ELSEWHERE),
+        ((WEBHOOK, ELSEWHERE), DeliveredTo.UNKNOWN),
+        ((ELSEWHERE, WEBHOOK), DeliveredTo.UNKNOWN),
+        ((WEBHOOK, API), DeliveredTo.HERE),
+        ((ELSEWHERE, "https://other.example/"), DeliveredTo.ELSEWHERE),
     ],
 )
 def test_an_application_and_a_service_that_lead_to_different_places_make_the_place_unknown(
-    deployment: Deployment, urls: tuple[str, str], expected: Place
+    deployment: Deployment, urls: tuple[str, str], expected: DeliveredTo
 ) -> None:
     application = add_application(deployment.double, sms_url=urls[0])
     sid = number(deployment, WEBHOOK, sms_application_sid=application)
@@ -104,8 +106,8 @@ def test_a_message_to_a_number_of_another_system_is_never_published(
     (theirs,) = deployment.receive(1, to=NUMBER)
 
     with deployment.compared() as notes:
-        (finding,) = notes.findings(Verdict.NOT_ROUTED_HERE)
-        assert sids_of(notes.findings(Verdict.MISSING)) == {ours}
+        (finding,) = notes.findings(ComparisonResult.NOT_ROUTED_HERE)
+        assert sids_of(notes.findings(ComparisonResult.MISSING)) == {ours}
     deployment.recover(tmp_path, allow_partial=True)
 
     assert (finding.sid, finding.why) == (theirs, f"number {sid} delivers to crm.example")
@@ -120,8 +122,8 @@ def test_a_number_that_was_here_when_the_message_came_counts_by_its_rows(deploym
     deployment.store([middle], to=NUMBER)
 
     with deployment.compared() as notes:
-        assert sids_of(notes.findings(Verdict.MISSING)) == {early}
-        assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == set(late)
+        assert sids_of(notes.findings(ComparisonResult.MISSING)) == {early}
+        assert sids_of(notes.findings(ComparisonResult.NOT_ROUTED_HERE)) == set(late)
         assert "1 of 1 numbers count as this environment's only because" in notes.warnings[0]
 
 
@@ -134,7 +136,7 @@ def test_a_number_that_nobody_takes_counts_by_any_row(deployment: Deployment, ur
     (lost,) = deployment.receive(1, ago=timedelta(hours=2), to=NUMBER)
     deployment.store([stored], to=NUMBER)
 
-    assert set(deployment.findings(Verdict.MISSING)) == {lost}
+    assert set(deployment.findings(ComparisonResult.MISSING)) == {lost}
 
 
 @pytest.mark.parametrize("kind", [{"source": "reconcile"}, {"source": "cli"}, {"test": True}])
@@ -144,7 +146,7 @@ def test_what_was_published_by_hand_proves_no_route(deployment: Deployment, kind
     stored, other = deployment.receive(2, to=NUMBER)
     deployment.store([stored], to=NUMBER, **kind)  # type: ignore[arg-type]  # one of the two
 
-    assert other in deployment.findings(Verdict.NOT_ROUTED_HERE)
+    assert other in deployment.findings(ComparisonResult.NOT_ROUTED_HERE)
 
 
 def test_an_environment_that_is_only_the_fallback_takes_only_what_failed_before(
@@ -155,8 +157,8 @@ def test_an_environment_that_is_only_the_fallback_takes_only_what_failed_before(
     deployment.alert(failed, variables=urlencode({"MessageSid": failed, "From": THEIRS, "To": NUMBER}))
 
     with deployment.compared() as notes:
-        assert sids_of(notes.findings(Verdict.MISSING)) == {failed}
-        assert sids_of(notes.findings(Verdict.NOT_ROUTED_HERE)) == {taken}
+        assert sids_of(notes.findings(ComparisonResult.MISSING)) == {failed}
+        assert sids_of(notes.findings(ComparisonResult.NOT_ROUTED_HERE)) == {taken}
 
 
 def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(deployment: Deployment) -> None:
@@ -164,7 +166,7 @@ def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(de
     deployment.receive(1, to=NUMBER)
 
     with deployment.compared() as notes:
-        assert notes.counts()[Verdict.MISSING] == 1
+        assert notes.counts()[ComparisonResult.MISSING] == 1
         assert (
             "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there"
             in notes.warnings
@@ -182,7 +184,7 @@ def test_what_came_before_the_number_was_changed_may_be_another_systems_and_that
     deployment.double.book.change("number", sid, {"date_updated": changed})
 
     with deployment.compared() as notes:
-        assert sids_of(notes.findings(Verdict.MISSING)) == {*early, *late}
+        assert sids_of(notes.findings(ComparisonResult.MISSING)) == {*early, *late}
         (warning,) = notes.warnings
     assert warning.startswith("1 came before the last change of what decides about their number")
 
@@ -197,7 +199,7 @@ def test_an_address_whose_route_is_not_read_is_unknown_and_not_published(
 ) -> None:
     (sid,) = deployment.receive(1, to=to)
 
-    assert set(deployment.findings(Verdict.ROUTE_UNKNOWN)) == {sid}
+    assert set(deployment.findings(ComparisonResult.ROUTE_UNKNOWN)) == {sid}
     deployment.recover(tmp_path)
     assert deployment.published == {}
 
@@ -207,7 +209,7 @@ def test_a_whatsapp_sender_whose_rows_are_in_the_table_is_ours(deployment: Deplo
     stored, missing = deployment.receive(2, to=sender)
     deployment.store([stored], to=sender)
 
-    assert set(deployment.findings(Verdict.MISSING)) == {missing}
+    assert set(deployment.findings(ComparisonResult.MISSING)) == {missing}
 
 
 @pytest.mark.parametrize("matching", ["IncomingPhoneNumbers", "Services", "Applications"])
@@ -219,7 +221,7 @@ def test_routes_that_cannot_be_read_are_unknown_and_nothing_is_published_on_them
     )
     (sid,) = deployment.receive(1)
     deployment.double.faults.plan(
-        Planned(fault=Fault.REFUSE, matching=matching, status=403, code=20003, times=99)
+        PlannedFault(fault=Fault.REFUSE, matching=matching, status=403, code=20003, times=99)
     )
 
     def ask() -> Routing:
@@ -229,7 +231,7 @@ def test_routes_that_cannot_be_read_are_unknown_and_nothing_is_published_on_them
             return Routing(failure=str(exc))
 
     deployment.routing = ask()
-    (finding,) = deployment.findings(Verdict.ROUTE_UNKNOWN).values()
+    (finding,) = deployment.findings(ComparisonResult.ROUTE_UNKNOWN).values()
     deployment.recover(tmp_path)
 
     assert finding.sid == sid
@@ -244,14 +246,14 @@ def test_with_urls_that_could_not_be_read_another_url_is_unknown_and_ours_is_our
     doubted = VerifiedUrls(urls=(WEBHOOK,), doubt="the webhook's other URLs were not read: AWS denied it")
     found = routing_of(routes(deployment.twilio), doubted)
 
-    assert (found.of(OURS).place, found.of(NUMBER).place) == (Place.HERE, Place.UNKNOWN)
+    assert (found.of(OURS).place, found.of(NUMBER).place) == (DeliveredTo.HERE, DeliveredTo.UNKNOWN)
     assert "AWS denied it" in found.of(NUMBER).told
 
 
 def test_routes_are_only_read_when_something_is_missing(deployment: Deployment) -> None:
     deployment.store(deployment.receive(5))
 
-    assert deployment.counts() == {Verdict.STORED: 5}
+    assert deployment.counts() == {ComparisonResult.STORED: 5}
     assert not any("IncomingPhoneNumbers" in request for request in deployment.double.requests)
 
 
@@ -260,7 +262,7 @@ def test_a_status_callback_that_was_stored_is_named_as_one(deployment: Deploymen
     callback = "SM" + "7" * 32
     deployment.process(callback, To=THEIRS, MessageStatus="delivered", SmsStatus="delivered")
 
-    (finding,) = deployment.findings(Verdict.STATUS_CALLBACK).values()
+    (finding,) = deployment.findings(ComparisonResult.STATUS_CALLBACK).values()
 
-    assert (finding.sid, deployment.findings(Verdict.UNKNOWN_TO_TWILIO)) == (callback, {})
+    assert (finding.sid, deployment.findings(ComparisonResult.UNKNOWN_TO_TWILIO)) == (callback, {})
     assert finding.why == "no message: Twilio's report that one was delivered, stored by an earlier version"

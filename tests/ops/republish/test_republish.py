@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from b2bpilot.aws.topic import Published
 from b2bpilot.errors import AwsDenied, DatabaseError, MessageInvalid, PartlyFailed, PublishFailed, Refused
 from b2bpilot.ops.republish import run
-from b2bpilot.ops.republish.plan import Decision, plan, require_proven, require_something
+from b2bpilot.ops.republish.plan import RowDecision, plan, require_proven, require_something
 from b2bpilot.ops.republish.run import Republication, Republished, require_all_completed
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, read
@@ -141,10 +141,10 @@ def test_completed_leased_and_discarded_rows_are_left_alone_and_say_why(
 
     reasons = {one.decision: one.why for one in found.items}
     assert found.to_send == []
-    assert reasons.keys() == set(Decision) - {Decision.SEND}
-    assert reasons[Decision.COMPLETED] == "it is completed"
-    assert "until" in str(reasons[Decision.LEASED])
-    assert reasons[Decision.DISCARDED] == f"a person discarded it in run {RUN}"
+    assert reasons.keys() == set(RowDecision) - {RowDecision.SEND}
+    assert reasons[RowDecision.COMPLETED] == "it is completed"
+    assert "until" in str(reasons[RowDecision.LEASED])
+    assert reasons[RowDecision.DISCARDED] == f"a person discarded it in run {RUN}"
     with pytest.raises(Refused, match="Nothing was published"):
         require_something(found)
 

@@ -22,7 +22,7 @@ from b2bpilot.ops.status.traffic import Count, Level, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.ops.table.database_proof import OF_THE_STACK, DatabaseProof
 from b2bpilot.pipeline.models import SubmissionStatus
-from b2bpilot.pipeline.summary import Latency, TableSummary
+from b2bpilot.pipeline.summary import StoredLatency, TableSummary
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PERIOD = timedelta(minutes=5)
@@ -79,7 +79,7 @@ def reading(**changes: Answer[Any]) -> Reading:
 def traffic(
     counts: Mapping[Count, int] | None = None,
     levels: Mapping[Level, float] | None = None,
-    latency: Latency | None = None,
+    latency: StoredLatency | None = None,
     earlier: Mapping[Count, int] | None = None,
 ) -> Traffic:
     """`earlier` is what was counted an hour ago."""

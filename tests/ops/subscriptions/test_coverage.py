@@ -15,7 +15,7 @@ from ministack.services import sns
 from b2bpilot.ops.subscriptions.conditions import Varying
 from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, evaluate
-from b2bpilot.ops.subscriptions.kinds import Kind, kinds
+from b2bpilot.ops.subscriptions.kinds import MessageKind, kinds
 from b2bpilot.pipeline.message import Encoded, MessageType, PilotMessage, Priority, Source, encode
 from tests.fuzz import examples
 
@@ -34,7 +34,7 @@ def emulated(policy: Any, attributes: dict[str, Any]) -> bool:
     return bool(sns._matches_filter_policy(subscription, attributes))
 
 
-def attributes_of(kind: Kind) -> dict[str, Any]:
+def attributes_of(kind: MessageKind) -> dict[str, Any]:
     """One message of the kind."""
     values = {
         name: str(uuid.uuid4()) if value is Varying.TEXT else value[0]

@@ -12,7 +12,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Answer, Category, Check, Result, holds
+from b2bpilot.ops.verify.check import Answer, Category, Check, CheckResult, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 
@@ -57,14 +57,14 @@ def deployment(*, name: str = "staging", known: dict[Any, Any] | None = None, **
     return made
 
 
-def look(codes: Sequence[str], at: Deployment) -> dict[str, Result]:
+def look(codes: Sequence[str], at: Deployment) -> dict[str, CheckResult]:
     """Run these checks of the catalogue."""
     chosen = [check for check in CHECKS if check.code in codes]
     assert len(chosen) == len(codes)
     return {result.check.code: result for result in Runner(chosen, check_seconds=10).run(at)}
 
 
-def seen(code: str, at: Deployment) -> Result:
+def seen(code: str, at: Deployment) -> CheckResult:
     """Run one check of the catalogue."""
     return look([code], at)[code]
 

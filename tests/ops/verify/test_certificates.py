@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from tests.breaking import breaks
 from tests.ops.verify.deployments import DATABASE_SECRET, NOW, deployment, seen
 from tests.tls_database import authority
@@ -13,7 +13,7 @@ REMOTE = "postgresql://pilot:hunter2@db.example.com/pilot"
 RDS = "postgresql://pilot:hunter2@d.c1.eu-west-1.rds.amazonaws.com/pilot?sslmode=verify-full"
 
 
-def found(code: str, url: str, **fields: str) -> Result:
+def found(code: str, url: str, **fields: str) -> CheckResult:
     given = "postgresql://operator@db.example.com/pilot?sslmode=verify-full"
     return seen(
         code, deployment(given_database_url=given, known={DATABASE_SECRET: {"DATABASE_URL": url, **fields}})

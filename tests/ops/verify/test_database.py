@@ -11,10 +11,10 @@ import pytest
 
 from b2bpilot.ops import migrations
 from b2bpilot.ops.migrations.schema import Schema
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.checks.database import rows, schema
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.table import Table
+from b2bpilot.ops.verify.table import DatabaseReading
 from tests.breaking import breaks
 from tests.ops.table.databases import PROVEN, UNPROVEN
 from tests.ops.verify.deployments import deployment, look, seen
@@ -25,7 +25,7 @@ MESSAGE = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
 LONG_AGO = "now() - interval '1 hour'"
 
 
-def looked_at(url: str) -> dict[str, Result]:
+def looked_at(url: str) -> dict[str, CheckResult]:
     return look(CODES, at(url))
 
 
@@ -33,7 +33,7 @@ def at(url: str) -> Deployment:
     return deployment(given_database_url=url, known={"database proof": PROVEN})
 
 
-def red(url: str) -> dict[str, Result]:
+def red(url: str) -> dict[str, CheckResult]:
     return {
         code: one for code, one in looked_at(url).items() if one.status in (Status.FAILED, Status.WARNING)
     }
@@ -56,7 +56,7 @@ def run(url: str, *statements: LiteralString) -> None:
             connection.execute(statement)
 
 
-def broken(url: str, *statements: LiteralString) -> Result:
+def broken(url: str, *statements: LiteralString) -> CheckResult:
     """Return the one thing that is red after this."""
     run(url, *statements)
     found = red(url)
@@ -215,7 +215,7 @@ def test_migrations_of_another_version_are_found(
 
 @breaks("B2B076")
 def test_a_connection_in_plain_text_is_found() -> None:
-    table = Table(
+    table = DatabaseReading(
         place="b2bpilot at db.example.com",
         server_version="18.4",
         is_local=False,

@@ -13,9 +13,9 @@ from b2bpilot.ops.publish.routes import PublishResult, Via
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome
 from b2bpilot.ops.table.row_state import Asked
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.deployment import Choices
-from b2bpilot.ops.verify.trial import First, Removal, Second, Trial
+from b2bpilot.ops.verify.end_to_end_message import EndToEndMessage, FirstSending, Removal, SecondSending
 from tests.breaking import breaks
 from tests.ops.verify.deployments import TWILIO_SECRET, deployment, seen
 
@@ -25,7 +25,7 @@ REFUSED = PublishResult(outcome=SendOutcome.NOT_SENT, error="the webhook answere
 
 @dataclass
 class Away:
-    """A trial that is over already."""
+    """A test message that is over already."""
 
     removal: Removal
     message_id: str = "0d2c7a52-6a2b-5b0f-8f43-0f9b6f1f3c11"
@@ -34,15 +34,15 @@ class Away:
         return self.removal
 
 
-def at_end_to_end(code: str, **known: Any) -> Result:
+def at_end_to_end(code: str, **known: Any) -> CheckResult:
     removal = Removal(rows=1, is_certain=True)
     names = {name.replace("_", " "): value for name, value in known.items()}
-    return seen(code, deployment(known={"trial": Away(removal), **names}))
+    return seen(code, deployment(known={"test message": Away(removal), **names}))
 
 
 @breaks("B2B096")
 def test_a_message_that_nobody_took_is_found() -> None:
-    found = at_end_to_end("B2B096", first_sending=First(via=Via.WEBHOOK, sent=REFUSED))
+    found = at_end_to_end("B2B096", first_sending=FirstSending(via=Via.WEBHOOK, sent=REFUSED))
 
     assert found.status is Status.FAILED
     assert "the webhook answered 403" in found.seen
@@ -52,7 +52,7 @@ def test_a_message_that_nobody_took_is_found() -> None:
 @breaks("B2B096")
 def test_a_message_without_a_row_is_found_with_its_id() -> None:
     nothing = PublishedRow(proven=Proven(message=Asked("x", test=True), outcome=RowOutcome.OPEN))
-    first = First(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(published=nothing))
+    first = FirstSending(via=Via.TOPIC, sent=ACCEPTED, waited=Waited(published=nothing))
 
     found = at_end_to_end("B2B096", first_sending=first)
 
@@ -62,7 +62,7 @@ def test_a_message_without_a_row_is_found_with_its_id() -> None:
 
 @breaks("B2B097")
 def test_a_second_row_is_found() -> None:
-    second = Second(sent=ACCEPTED, rows=2, events={"stored": 2})
+    second = SecondSending(sent=ACCEPTED, rows=2, events={"stored": 2})
 
     found = at_end_to_end("B2B097", second_sending=second)
 
@@ -72,23 +72,23 @@ def test_a_second_row_is_found() -> None:
 
 @breaks("B2B097")
 def test_a_second_sending_that_nobody_took_is_found() -> None:
-    found = at_end_to_end("B2B097", second_sending=Second(sent=REFUSED, rows=1, events={}))
+    found = at_end_to_end("B2B097", second_sending=SecondSending(sent=REFUSED, rows=1, events={}))
 
     assert found.status is Status.FAILED
 
 
 @pytest.mark.parametrize("events", [None, {"stored": 1}])
 def test_a_duplicate_that_nobody_saw_is_not_called_ok(events: dict[str, int] | None) -> None:
-    second = Second(sent=ACCEPTED, rows=1, events=events, log_error="denied")
+    second = SecondSending(sent=ACCEPTED, rows=1, events=events, log_error="denied")
 
     assert at_end_to_end("B2B097", second_sending=second).status is Status.SKIPPED
 
 
 @breaks("B2B099")
 def test_a_row_that_may_come_back_is_told_of() -> None:
-    second = Second(sent=ACCEPTED, rows=1, events={"stored": 1, "duplicate": 1})
+    second = SecondSending(sent=ACCEPTED, rows=1, events={"stored": 1, "duplicate": 1})
     away = Away(Removal(rows=1, is_certain=False))
-    at = deployment(known={"trial": away, "second sending": second})
+    at = deployment(known={"test message": away, "second sending": second})
 
     found = seen("B2B099", at)
 
@@ -102,22 +102,22 @@ def test_nothing_is_sent_when_it_was_left_out() -> None:
     found = seen("B2B096", at)
 
     assert (found.status, found.seen) == (Status.SKIPPED, "left out with --no-e2e")
-    assert at.trials == []
+    assert at.test_messages == {}
 
 
 def test_nothing_is_sent_when_the_database_does_not_answer() -> None:
     told: list[str] = []
     at = deployment(given_database_url="postgresql://127.0.0.1:1/none", tell=told.append)
-    trial = Trial(at)
+    message = EndToEndMessage(at)
 
     with pytest.raises(DatabaseUnreachable):
-        trial.send()
+        message.send()
 
     assert told == []
-    assert trial.remove() == Removal(rows=0, is_certain=True)
+    assert message.remove() == Removal(rows=0, is_certain=True)
 
 
 def test_without_the_token_the_message_goes_through_the_topic() -> None:
-    assert Trial(deployment(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
-    assert Trial(deployment(known={TWILIO_SECRET: {}})).via is Via.TOPIC
-    assert Trial(deployment(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC
+    assert EndToEndMessage(deployment(known={TWILIO_SECRET: {"TWILIO_AUTH_TOKEN": "t"}})).via is Via.WEBHOOK
+    assert EndToEndMessage(deployment(known={TWILIO_SECRET: {}})).via is Via.TOPIC
+    assert EndToEndMessage(deployment(known={TWILIO_SECRET: AwsError("denied")})).via is Via.TOPIC

@@ -10,7 +10,7 @@ import pytest
 
 from b2bpilot.aws.metrics import Metric, Point
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from tests.ops.verify.deployments import NOW, STACK, deployment, seen
 
 PROCESSOR = f"arn:aws:lambda:eu-west-1:123456789012:function:{STACK.processor_function_name}"
@@ -34,7 +34,7 @@ def subscription(endpoint: str, policy: Any = None, scope: str = "MessageAttribu
     )
 
 
-def filtered(policy: Any, scope: str = "MessageAttributes") -> Result:
+def filtered(policy: Any, scope: str = "MessageAttributes") -> CheckResult:
     return seen("B2B036", deployment(known={"subscriptions": [subscription(PROCESSOR, policy, scope)]}))
 
 
@@ -78,7 +78,7 @@ def test_without_a_policy_everything_is_proven_to_pass() -> None:
     assert (result.status, result.seen) == (Status.OK, "it has no filter policy")
 
 
-def counted(failed: int, out: int, *subscriptions: Subscription) -> Result:
+def counted(failed: int, out: int, *subscriptions: Subscription) -> CheckResult:
     """B2B038, with what SNS counted an hour ago."""
     topic = {"TopicName": STACK.topic_arn.rpartition(":")[2]}
     points = {

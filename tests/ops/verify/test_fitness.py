@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from tests.breaking import breaks
 from tests.ops.verify.deployments import DATABASE_SECRET, deployment, look
 
@@ -32,13 +32,13 @@ def run(url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-def looked_at(url: str, *, role: str | None = None) -> dict[str, Result]:
+def looked_at(url: str, *, role: str | None = None) -> dict[str, CheckResult]:
     """The operator's own URL is another role's, as a rule: the secret names the functions'."""
     secret = {"DATABASE_URL": make_conninfo(url, user=role)} if role else {}
     return look(CODES, deployment(given_database_url=url, known={DATABASE_SECRET: secret}))
 
 
-def red(found: dict[str, Result]) -> dict[str, Status]:
+def red(found: dict[str, CheckResult]) -> dict[str, Status]:
     return {code: one.status for code, one in found.items() if one.status in (Status.FAILED, Status.WARNING)}
 
 

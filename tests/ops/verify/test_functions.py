@@ -9,7 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.functions import OURS
 from tests.ops.verify.deployments import STACK, deployment, seen
 from tests.ops.verify.settings import function
@@ -17,7 +17,7 @@ from tests.ops.verify.settings import function
 WEBHOOK, PROCESSOR = STACK.webhook_function_name, STACK.processor_function_name
 
 
-def webhook(code: str, *, stack: Any = STACK, **changes: Any) -> Result:
+def webhook(code: str, *, stack: Any = STACK, **changes: Any) -> CheckResult:
     known = {"stack": stack, ("function", WEBHOOK): function(WEBHOOK, **changes)}
     return seen(code, deployment(known=known))
 

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from b2bpilot.aws.alarms import Alarm, AlarmState
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from tests.breaking import breaks
 from tests.ops.verify.deployments import deployment, seen
 
@@ -47,7 +47,7 @@ class Account:
         self.set("KmsMasterKeyId", key)
         return key
 
-    def check(self, *actions: str) -> Result:
+    def check(self, *actions: str) -> CheckResult:
         name = "b2b-pilot-dlq-staging"
         alarm = Alarm(
             name=name,

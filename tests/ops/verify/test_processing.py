@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from moto import mock_aws
 
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from tests.ops.verify.deployments import NOW, STACK, deployment, look, seen
 from tests.ops.verify.settings import function
@@ -25,7 +25,7 @@ def staging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         yield deployment(known={("function", PROCESSOR): function(PROCESSOR)})
 
 
-def reported(staging: Deployment, reports: Sequence[object]) -> Result:
+def reported(staging: Deployment, reports: Sequence[object]) -> CheckResult:
     logs = staging.client("logs")
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="1")

@@ -18,14 +18,14 @@ from b2bpilot.errors import (
     CredentialsMissing,
     DatabaseUnreachable,
 )
-from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, holds, unanswered
+from b2bpilot.ops.verify.check import Answer, Check, CheckResult, Severity, Status, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.once import Once
 from b2bpilot.ops.verify.runner import Runner
 from tests.ops.verify.deployments import NOW, check, deployment, raising
 
 
-def run(*checks: Check, check_seconds: float = 10) -> dict[str, Result]:
+def run(*checks: Check, check_seconds: float = 10) -> dict[str, CheckResult]:
     results = Runner(checks, check_seconds=check_seconds).run(deployment())
     return {result.check.code: result for result in results}
 
@@ -182,7 +182,7 @@ def test_what_is_known_is_not_looked_at_again() -> None:
         return holds("anew")
 
     checks = [check("B2B901", probe), check("B2B902", probe, needs=("B2B901",))]
-    known = Result(check=checks[0], status=Status.OK, seen="known")
+    known = CheckResult(check=checks[0], status=Status.OK, seen="known")
     found = list(Runner(checks).run(deployment(), {"B2B901": known}))
 
     assert found[0] is known

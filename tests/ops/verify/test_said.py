@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.report import said
 from tests.ops.verify.deployments import check
 
@@ -34,7 +34,8 @@ def test_the_statement_is_a_fact_only_where_it_is_ok(status: Status, told: str) 
         status, "about 15 dead letters in the queue"
     )
     assert (
-        said(Result(check=check("B2B901", statement="the queue is empty"), status=status, seen=seen)) == told
+        said(CheckResult(check=check("B2B901", statement="the queue is empty"), status=status, seen=seen))
+        == told
     )
 
 

@@ -16,7 +16,7 @@ from b2bpilot.aws.stack import StackOutdated, StackOutputs
 from b2bpilot.aws.stack_state import StackState
 from b2bpilot.errors import CredentialsMissing, EnvironmentUnknown, SettingsInvalid
 from b2bpilot.ops.verify import template
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from tests.breaking import breaks
 from tests.ops.verify.deployments import DATABASE_SECRET, OLD_SECRET, STACK, TWILIO_SECRET, deployment, seen
 from tests.ops.verify.settings import function
@@ -38,7 +38,7 @@ def state(**changes: Any) -> StackState:
     return StackState(**{**whole, **changes})
 
 
-def of_state(code: str, *, name: str = "staging", **changes: Any) -> Result:
+def of_state(code: str, *, name: str = "staging", **changes: Any) -> CheckResult:
     return seen(code, deployment(name=name, known={"stack state": state(**changes)}))
 
 
@@ -136,7 +136,7 @@ def test_production_without_termination_protection_is_a_warning() -> None:
 def test_a_deleted_secret_is_found_and_can_be_restored_while_it_lasts() -> None:
     there, deleted, gone = SecretState(), SecretState(deleted_at=WHEN), SecretState(exists=False)
 
-    def states(twilio: SecretState, database: SecretState) -> Result:
+    def states(twilio: SecretState, database: SecretState) -> CheckResult:
         known = {STACK.twilio_secret_arn: twilio, STACK.database_secret_arn: database}
         return seen("B2B016", deployment(known={("secret state", arn): one for arn, one in known.items()}))
 
@@ -174,7 +174,7 @@ def test_a_secret_without_a_field_is_found_and_no_value_is_shown(missing: str) -
 def test_each_field_that_a_secret_of_rds_lacks_is_named_with_the_parameter_for_it() -> None:
     placed = replace(STACK, database_host="db.example.com", database_port="5432", database_name="pilot")
 
-    def of(secret: dict[str, str], stack: StackOutputs) -> Result:
+    def of(secret: dict[str, str], stack: StackOutputs) -> CheckResult:
         return seen(
             "B2B018", deployment(known={"stack": stack, TWILIO_SECRET: TWILIO, DATABASE_SECRET: secret})
         )
@@ -193,7 +193,7 @@ def test_each_field_that_a_secret_of_rds_lacks_is_named_with_the_parameter_for_i
 def test_what_was_added_to_the_secret_of_the_release_before_and_left_behind_is_found() -> None:
     before = {**TWILIO, **DATABASE, "TWILIO_SHARED_KEYS": "hush", "TWILIO_REGION": ""}
 
-    def carried(now: Any, before: Any = before, **changes: Any) -> Result:
+    def carried(now: Any, before: Any = before, **changes: Any) -> CheckResult:
         known = {"stack": replace(STACK, **changes), OLD_SECRET: before, TWILIO_SECRET: now}
         return seen("B2B177", deployment(known=known))
 
@@ -208,7 +208,7 @@ def test_what_was_added_to_the_secret_of_the_release_before_and_left_behind_is_f
     assert carried(TWILIO, twilio_secret_arn=STACK.secret_arn).status is Status.SKIPPED
 
 
-def reaching_twilio(secret: dict[str, str], **variables: str) -> Result:
+def reaching_twilio(secret: dict[str, str], **variables: str) -> CheckResult:
     processor = function(STACK.processor_function_name)
     processor = replace(processor, environment={**processor.environment, **variables})
     webhook = function(STACK.webhook_function_name)

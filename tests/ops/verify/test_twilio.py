@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from b2bpilot.local.twilio.server import TwilioDouble
-from b2bpilot.ops.verify.check import Result, Status
+from b2bpilot.ops.verify.check import CheckResult, Status
 from b2bpilot.ops.verify.checks import twilio
 from b2bpilot.ops.verify.deployment import Choices
 from tests.breaking import breaks
@@ -40,7 +40,7 @@ def double() -> Iterator[TwilioDouble]:
         yield found
 
 
-def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -> dict[str, Result]:
+def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -> dict[str, CheckResult]:
     secret = {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": token}
     webhook = function(STACK.webhook_function_name)
     environment = {**webhook.environment, "PREVIOUS_WEBHOOK_URL": PREVIOUS}
@@ -49,7 +49,7 @@ def looked_at(double: TwilioDouble, *, token: str = TOKEN, asked: bool = True) -
     return look(CODES, at)
 
 
-def red(double: TwilioDouble) -> dict[str, Result]:
+def red(double: TwilioDouble) -> dict[str, CheckResult]:
     found = looked_at(double)
     return {code: one for code, one in found.items() if one.status in (Status.FAILED, Status.WARNING)}
 

@@ -11,7 +11,7 @@ from b2bpilot.aws.queue_attributes import QueueAttributes
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.topic_attributes import TopicAttributes
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Category, Check, Result, Status
+from b2bpilot.ops.verify.check import Category, Check, CheckResult, Status
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 from tests.ops.verify.deployments import NOW, STACK
@@ -42,7 +42,7 @@ FIRST = tuple(check for check in ALONE if check.code in ("B2B046", "B2B062", "B2
 
 def looked(
     url: str, checks: tuple[Check, ...] = ALONE, *, known: bool = False, seconds: float = 30
-) -> list[Result]:
+) -> list[CheckResult]:
     """With `known` the functions, the topic and the queue are: what is asked besides is what is refused."""
     access = AwsAccess(region="eu-west-1", endpoint_url=url, access_key_id="a", secret_access_key="b")
     deployment = Deployment(name="staging", access=access, now=NOW)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from b2bpilot.ops.verify.check import Answer, Check, Result, Severity, Status, fails, holds
+from b2bpilot.ops.verify.check import Answer, Check, CheckResult, Severity, Status, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
 from b2bpilot.ops.verify.waiting import run_until
@@ -30,7 +30,7 @@ def in_turn(*answers: Answer) -> tuple[list[Deployment], Check]:
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-def wait(*checks: Check, seconds: float = 60, strict: bool = False) -> list[Result]:
+def wait(*checks: Check, seconds: float = 60, strict: bool = False) -> list[CheckResult]:
     return list(run_until(Runner(checks), deployment(), wait=timedelta(seconds=seconds), strict=strict))
 
 

@@ -15,7 +15,7 @@ from b2bpilot.ops.verify.checks.dead_letters.waiting import counters_of
 from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.hearing import ACTIONS as HEARING
-from b2bpilot.ops.verify.hearing import Fault, faults_of
+from b2bpilot.ops.verify.hearing import AlarmFault, faults_of
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.plural import many
 
@@ -94,7 +94,7 @@ def _arn(deployment: Deployment, alarm: Alarm) -> str:
     return f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarm.name}"
 
 
-def _heard(faults: list[Fault], count: int, topics: list[str]) -> Answer:
+def _heard(faults: list[AlarmFault], count: int, topics: list[str]) -> Answer:
     known = [fault for fault in faults if fault.is_known]
     if known:
         fix = one_after_another(fault.fix for fault in known if fault.fix)

@@ -9,7 +9,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.ops.publish.echo import sentence
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.trial import First, Second, Trial
+from b2bpilot.ops.verify.end_to_end_message import EndToEndMessage, FirstSending, SecondSending
 
 WITHOUT_WHICH_IT_FAILS = (
     *("B2B016", "B2B017", "B2B018"),
@@ -22,23 +22,23 @@ WITHOUT_WHICH_IT_FAILS = (
 PERMISSIONS = ("secretsmanager:GetSecretValue", "sns:Publish", "logs:FilterLogEvents")
 
 
-def _trial(deployment: Deployment) -> Trial:
-    def begin() -> Trial:
-        trial = Trial(deployment)
-        deployment.trials.append(trial)
-        return trial
+def _message(deployment: Deployment) -> EndToEndMessage:
+    def begin() -> EndToEndMessage:
+        message = EndToEndMessage(deployment)
+        deployment.test_messages[message.message_id] = lambda: message.remove().is_certain
+        return message
 
-    found: Trial = deployment.ask("trial", begin)
+    found: EndToEndMessage = deployment.ask("test message", begin)
     return found
 
 
-def _first(deployment: Deployment) -> First:
-    found: First = deployment.ask("first sending", lambda: _trial(deployment).send())
+def _first(deployment: Deployment) -> FirstSending:
+    found: FirstSending = deployment.ask("first sending", lambda: _message(deployment).send())
     return found
 
 
-def _second(deployment: Deployment) -> Second:
-    found: Second = deployment.ask("second sending", lambda: _trial(deployment).send_again())
+def _second(deployment: Deployment) -> SecondSending:
+    found: SecondSending = deployment.ask("second sending", lambda: _message(deployment).send_again())
     return found
 
 
@@ -46,7 +46,7 @@ def _stored(deployment: Deployment) -> Answer:
     if not deployment.choices.end_to_end:
         return unanswered(deployment.choices.because)
     first = _first(deployment)
-    message_id = _trial(deployment).message_id
+    message_id = _message(deployment).message_id
     if first.waited is None:
         return fails(f"test message {message_id} was not taken: {first.sent.error}", may_change=True)
     waited, seconds = first.waited, deployment.choices.row_seconds
@@ -67,7 +67,7 @@ def _once(deployment: Deployment) -> Answer:
     if not second.sent.is_confirmed:
         return fails(f"the second sending was not taken: {second.sent.error}", may_change=True)
     if second.rows != 1:
-        return fails(f"message {_trial(deployment).message_id} has {second.rows} rows")
+        return fails(f"message {_message(deployment).message_id} has {second.rows} rows")
     if second.events is None:
         return unanswered(f"1 row, but whether the second came is unknown: {second.log_error}")
     told = sentence(second.events, 2)
@@ -77,14 +77,14 @@ def _once(deployment: Deployment) -> Answer:
 
 
 def _removed(deployment: Deployment) -> Answer:
-    trial = _trial(deployment)
+    message = _message(deployment)
     if deployment.choices.keep:
-        return unanswered(f"the row of message {trial.message_id} is kept, as --keep asks")
+        return unanswered(f"the row of message {message.message_id} is kept, as --keep asks")
     # The second delivery would make the row again.
     _settled(deployment)
-    removal = trial.remove()
+    removal = message.remove()
     if not removal.is_certain:
-        return fails(f"a delivery of {trial.message_id} was still on its way: a test row may come back")
+        return fails(f"a delivery of {message.message_id} was still on its way: a test row may come back")
     return holds("nothing of the test is left in the table")
 
 

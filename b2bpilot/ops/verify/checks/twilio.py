@@ -25,7 +25,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.cutover.route import Route, Target
+    from b2bpilot.ops.cutover.route import NumberRoute, Target
     from b2bpilot.twilio.rest import Account, Twilio
     from b2bpilot.twilio.webhook_setting import WebhookSetting
 
@@ -50,22 +50,22 @@ def _twilio(deployment: Deployment) -> Twilio:
     return found
 
 
-def _routes(deployment: Deployment) -> list[Route]:
-    def ask() -> list[Route]:
+def _routes(deployment: Deployment) -> list[NumberRoute]:
+    def ask() -> list[NumberRoute]:
         from b2bpilot.ops.cutover.route import routes
 
         return routes(_twilio(deployment))
 
-    found: list[Route] = deployment.ask("twilio routes", ask)
+    found: list[NumberRoute] = deployment.ask("twilio routes", ask)
     return found
 
 
-def _here(deployment: Deployment) -> list[Route]:
+def _here(deployment: Deployment) -> list[NumberRoute]:
     """The numbers whose messages come to this environment's webhook, whoever of two decides."""
     return [one for one in _routes(deployment) if all(_is_here(deployment, each) for each in one.deciders)]
 
 
-def _may_come_here(deployment: Deployment) -> list[Route]:
+def _may_come_here(deployment: Deployment) -> list[NumberRoute]:
     """The numbers whose messages come here if the right one of two decides."""
     found = [one for one in _routes(deployment) if any(_is_here(deployment, each) for each in one.deciders)]
     return [one for one in found if one not in _here(deployment)]
@@ -84,7 +84,7 @@ def _leading_here(deployment: Deployment) -> list[Target]:
     return [each for each in _deciders(_routes(deployment)) if _is_here(deployment, each)]
 
 
-def _deciders(found: Sequence[Route]) -> list[Target]:
+def _deciders(found: Sequence[NumberRoute]) -> list[Target]:
     """Each one that decides, or may, once."""
     return list({target.sid: target for one in found for target in one.deciders}.values())
 
@@ -138,16 +138,16 @@ def _of_all_here(
     return probe
 
 
-def _of(found: Sequence[Route], targets: Sequence[Target]) -> list[Route]:
+def _of(found: Sequence[NumberRoute], targets: Sequence[Target]) -> list[NumberRoute]:
     sids = {target.sid for target in targets}
     return [one for one in found if any(target.sid in sids for target in one.deciders)]
 
 
-def _command(bad: Sequence[Route], *more: str) -> Command:
+def _command(bad: Sequence[NumberRoute], *more: str) -> Command:
     """A number's own command would have to show the number."""
-    from b2bpilot.ops.cutover.route import Level
+    from b2bpilot.ops.cutover.route import RouteLevel
 
-    services = [target.sid for target in _deciders(bad) if target.level is Level.SERVICE]
+    services = [target.sid for target in _deciders(bad) if target.level is RouteLevel.SERVICE]
     service = ("--service", services[0]) if services else ()
     return our_command(*CUTOVER.words, *service, *more)
 
@@ -202,14 +202,16 @@ def _none_is_lost(deployment: Deployment) -> Answer:
     return fails("; ".join([*told, *_blank_in_words(blank)]), fix=_command(blank) if blank else "")
 
 
-def _blank_in_words(found: Sequence[Route]) -> Iterator[str]:
+def _blank_in_words(found: Sequence[NumberRoute]) -> Iterator[str]:
     """Twilio documents of a service alone that without a URL it does not keep what is sent to its numbers."""
-    from b2bpilot.ops.cutover.route import Level
+    from b2bpilot.ops.cutover.route import RouteLevel
 
     if not found:
         return
     blank = [each for each in _deciders(found) if not each.webhook.url]
-    kept = "; a service's is not kept either" if any(each.level is Level.SERVICE for each in blank) else ""
+    kept = (
+        "; a service's is not kept either" if any(each.level is RouteLevel.SERVICE for each in blank) else ""
+    )
     decides = ", if it decides" if any(one.is_unclear for one in found) else ""
     yield f"{many(len(found), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
 

@@ -10,7 +10,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import fitness
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.migrations import Fitness, Topic
+    from b2bpilot.ops.migrations import Fitness, FitnessTopic
 
 SECRET = ("secretsmanager:GetSecretValue",)
 UNKNOWN_ROLE = "; the functions' own role is not known here"
@@ -20,10 +20,10 @@ def _nothing_against(topic: str, seen: str) -> Probe:
     """Return the probe whose statement is that nothing of the topic refuses a message or hides a row."""
 
     def probe(deployment: Deployment) -> Answer:
-        from b2bpilot.ops.migrations import Topic
+        from b2bpilot.ops.migrations import FitnessTopic
 
         found = fitness(deployment)
-        of_topic = Topic(topic)
+        of_topic = FitnessTopic(topic)
         if against := found.of(of_topic):
             told = "; ".join(f"{finding.text} ({finding.remedy})" for finding in against)
             return fails(f"{told}{_whose(found, of_topic)}")
@@ -32,12 +32,12 @@ def _nothing_against(topic: str, seen: str) -> Probe:
     return probe
 
 
-def _whose(found: Fitness, topic: Topic) -> str:
+def _whose(found: Fitness, topic: FitnessTopic) -> str:
     is_of_the_role = topic.value in ("privileges", "row security")
     return UNKNOWN_ROLE if is_of_the_role and not found.is_the_functions else ""
 
 
-def _doubts(found: Fitness, topic: Topic) -> str:
+def _doubts(found: Fitness, topic: FitnessTopic) -> str:
     """What is not proven is not fine: B2B154 is about that."""
     return ", as far as B2B154 can tell" if any(one.topic is topic for one in found.doubts) else ""
 

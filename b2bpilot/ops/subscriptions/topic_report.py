@@ -1,4 +1,4 @@
-"""The topic's subscriptions, judged, and what SNS counted on the topic."""
+"""The topic's subscriptions, whether each can receive, and what SNS counted on the topic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.subscriptions.admission import admits
-from b2bpilot.ops.subscriptions.verdict import Health, Looked, Permission, Report, report
+from b2bpilot.ops.subscriptions.health import (
+    Health,
+    Permission,
+    PermissionReading,
+    SubscriptionReport,
+    report,
+)
 
 DAY = timedelta(days=1)
 AT_ONCE = 8
@@ -34,11 +40,11 @@ READERS: Mapping[str, tuple[Callable[..., ResourcePolicy], str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class TopicReport:
     """All subscriptions of the topic. `counts` are of the topic for the last 24 hours: SNS has none per subscription
     (docs/aws-facts.md#sns-metrics). None of them when CloudWatch could not be asked; `counts_error` then says why."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[SubscriptionReport, ...]
     counts: Mapping[str, int] | None
     counts_error: AwsError | None = None
 
@@ -52,7 +58,7 @@ class Survey:
         return self.lacks_processor or any(one.health is Health.UNHEALTHY for one in self.reports)
 
 
-def survey(environment: Environment, *, now: datetime) -> Survey:
+def report_on_topic(environment: Environment, *, now: datetime) -> TopicReport:
     """Ask about all of them at the same time. Raises AwsError when the subscriptions cannot be listed."""
     access = environment.access
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -60,38 +66,38 @@ def survey(environment: Environment, *, now: datetime) -> Survey:
         found = subscriptions(access, environment.stack.topic_arn, timeouts=TIMEOUTS)
         reports = tuple(pool.map(lambda one: _report(one, environment), found))
         counted, error = counts.result()
-    return Survey(reports=reports, counts=counted, counts_error=error)
+    return TopicReport(reports=reports, counts=counted, counts_error=error)
 
 
-def _report(subscription: Subscription, environment: Environment) -> Report:
+def _report(subscription: Subscription, environment: Environment) -> SubscriptionReport:
     access, topic_arn = environment.access, subscription.topic_arn or environment.stack.topic_arn
     target = subscription.redrive_target_arn
     return report(
         subscription,
         environment.stack,
-        endpoint=_look(subscription.protocol, subscription.endpoint, access, topic_arn),
-        redrive=_look("sqs" if target else "", target or "", access, topic_arn),
+        endpoint=_read_permission(subscription.protocol, subscription.endpoint, access, topic_arn),
+        redrive=_read_permission("sqs" if target else "", target or "", access, topic_arn),
     )
 
 
-def _look(protocol: str, arn: str, access: AwsAccess, topic_arn: str) -> Looked:
+def _read_permission(protocol: str, arn: str, access: AwsAccess, topic_arn: str) -> PermissionReading:
     """An endpoint that is no function and no queue has no policy; whether it answers, SNS alone knows."""
     if protocol not in READERS:
-        return Looked(permission=Permission.NOT_NEEDED)
+        return PermissionReading(permission=Permission.NOT_NEEDED)
     read_policy, action = READERS[protocol]
     try:
         policy = read_policy(access, arn, timeouts=TIMEOUTS)
     except AwsError as exc:
-        return Looked(permission=Permission.UNKNOWN, error=str(exc))
+        return PermissionReading(permission=Permission.UNKNOWN, error=str(exc))
     if not policy.exists:
-        return Looked(permission=Permission.ENDPOINT_GONE)
+        return PermissionReading(permission=Permission.ENDPOINT_GONE)
     match admits(policy.text, action=action, topic_arn=topic_arn):
         case True:
-            return Looked(permission=Permission.GRANTED)
+            return PermissionReading(permission=Permission.GRANTED)
         case False:
-            return Looked(permission=Permission.MISSING)
+            return PermissionReading(permission=Permission.MISSING)
         case None:
-            return Looked(
+            return PermissionReading(
                 permission=Permission.UNKNOWN, error="its policy uses what this version does not know"
             )
 

@@ -1,4 +1,4 @@
-"""Rows of test messages that a load made: counted, timed, and removed again."""
+"""Rows of test messages: counted, timed, and removed again. A real message's row is never touched."""
 
 from __future__ import annotations
 
@@ -27,9 +27,18 @@ DELETE: Final[LiteralString] = """
 """
 """Never a row that is no test, whatever ids are given; nor one that a run is at work on."""
 
+COUNT: Final[LiteralString] = (
+    "SELECT count(*) FROM b2b_pilot_user_submissions WHERE message_id = %(message_id)s"
+)
+
+REMOVE: Final[LiteralString] = """
+    DELETE FROM b2b_pilot_user_submissions
+    WHERE message_id = %(message_id)s AND test
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRow:
+class RowOfTest:
     """What the table holds of one message. `rows` is 1, unless the unique index is missing."""
 
     message_id: str
@@ -41,18 +50,31 @@ class TrialRow:
     lease_expires_at: datetime | None
 
 
-def trial_rows(database: DatabaseManager, message_ids: Sequence[str]) -> dict[str, TrialRow]:
+def read_test_rows(database: DatabaseManager, message_ids: Sequence[str]) -> dict[str, RowOfTest]:
     """Return what is there, by message_id. Raises DatabaseError. Meant for a thousand at a time."""
     values = {"message_ids": list(message_ids)}
     with (
         database.connection.use() as connection,
-        connection.cursor(row_factory=kwargs_row(TrialRow)) as cursor,
+        connection.cursor(row_factory=kwargs_row(RowOfTest)) as cursor,
     ):
         return {row.message_id: row for row in cursor.execute(READ, values)}
 
 
-def delete_trial_rows(database: DatabaseManager, message_ids: Sequence[str]) -> list[str]:
+def delete_test_rows(database: DatabaseManager, message_ids: Sequence[str]) -> list[str]:
     """Delete rows of test messages and return the message_ids of those that were there. Raises DatabaseError."""
     values = {"message_ids": list(message_ids)}
     with database.connection.use() as connection, connection.cursor(row_factory=scalar_row) as cursor:
         return list(cursor.execute(DELETE, values))
+
+
+def count_rows(database: DatabaseManager, message_id: str) -> int:
+    """Return how many rows a message has; the unique index should let it be one."""
+    with database.connection.use() as connection:
+        row = connection.execute(COUNT, {"message_id": message_id}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def remove_test_row(database: DatabaseManager, message_id: str) -> int:
+    """Delete the row of this test message, and return how many there were. A real message's row is never touched."""
+    with database.connection.use() as connection:
+        return connection.execute(REMOVE, {"message_id": message_id}).rowcount

@@ -26,7 +26,7 @@ TYPES = frozenset({"String", "String.Array", "Number", "Binary"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class SubscriptionEvaluation:
     """What one subscription would do with the message. `delivers` None: it cannot be told."""
 
     subscription: Subscription
@@ -42,9 +42,11 @@ class Trial:
         return self.evaluation.accepts
 
 
-def tried(found: Sequence[Subscription], message: Encoded) -> list[Trial]:
+def evaluate_all(found: Sequence[Subscription], message: Encoded) -> list[SubscriptionEvaluation]:
     return [
-        Trial(subscription=one, evaluation=evaluate(one.filter_policy, one.filter_policy_scope, message))
+        SubscriptionEvaluation(
+            subscription=one, evaluation=evaluate(one.filter_policy, one.filter_policy_scope, message)
+        )
         for one in found
     ]
 

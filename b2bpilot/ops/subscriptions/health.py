@@ -31,7 +31,7 @@ class Permission(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class PermissionReading:
     """A permission, and why it is unknown."""
 
     permission: Permission
@@ -47,8 +47,8 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A subscription with its verdict. `problems` make it unhealthy, `doubts` unknown; `remarks` change nothing."""
+class SubscriptionReport:
+    """A subscription and what speaks against it. `problems` make it unhealthy, `doubts` unknown; `remarks` change nothing."""
 
     subscription: Subscription
     is_processor: bool
@@ -64,8 +64,14 @@ class Report:
         return Health.UNKNOWN if self.doubts else Health.HEALTHY
 
 
-def report(subscription: Subscription, stack: StackOutputs, *, endpoint: Looked, redrive: Looked) -> Report:
-    """Judge a subscription. `endpoint` and `redrive` say whether its endpoint and its dead-letter queue let SNS in."""
+def report(
+    subscription: Subscription,
+    stack: StackOutputs,
+    *,
+    endpoint: PermissionReading,
+    redrive: PermissionReading,
+) -> SubscriptionReport:
+    """Report on a subscription. `endpoint` and `redrive` say whether its endpoint and its dead-letter queue let SNS in."""
     is_processor = is_processor_s(subscription, stack)
     problems = [
         *_unconfirmed(subscription),
@@ -80,7 +86,7 @@ def report(subscription: Subscription, stack: StackOutputs, *, endpoint: Looked,
         doubts += _doubtful(subscription, found)
     if subscription.redrive_policy is None and subscription.attributes_error is None:
         (problems if is_processor else remarks).append(_no_redrive(subscription, stack))
-    return Report(
+    return SubscriptionReport(
         subscription=subscription,
         is_processor=is_processor,
         permission=endpoint.permission,
@@ -107,7 +113,7 @@ def _unconfirmed(subscription: Subscription) -> Iterator[Reason]:
         yield Reason(text="nobody confirmed it: SNS delivers nothing to it until its endpoint does")
 
 
-def _no_permission(subscription: Subscription, endpoint: Looked) -> Iterator[Reason]:
+def _no_permission(subscription: Subscription, endpoint: PermissionReading) -> Iterator[Reason]:
     if endpoint.permission is Permission.ENDPOINT_GONE:
         yield Reason(text=f"{subscription.endpoint} does not exist")
     if endpoint.permission is not Permission.MISSING:
@@ -122,7 +128,7 @@ def _no_permission(subscription: Subscription, endpoint: Looked) -> Iterator[Rea
     )
 
 
-def _redrive_refused(subscription: Subscription, redrive: Looked) -> Iterator[Reason]:
+def _redrive_refused(subscription: Subscription, redrive: PermissionReading) -> Iterator[Reason]:
     if redrive.permission in (Permission.MISSING, Permission.ENDPOINT_GONE):
         is_gone = redrive.permission is Permission.ENDPOINT_GONE
         what = "does not exist" if is_gone else "does not let SNS send to it from this topic"
@@ -139,10 +145,10 @@ def _unreadable(subscription: Subscription) -> Iterator[Reason]:
         yield Reason(text="SNS does not say whether it is confirmed")
 
 
-def _unknown_permissions(endpoint: Looked, redrive: Looked) -> Iterator[Reason]:
-    for name, looked in (("endpoint", endpoint), ("dead-letter queue", redrive)):
-        if looked.permission is Permission.UNKNOWN:
-            yield Reason(text=f"whether its {name} lets SNS in is unknown: {looked.error}")
+def _unknown_permissions(endpoint: PermissionReading, redrive: PermissionReading) -> Iterator[Reason]:
+    for name, reading in (("endpoint", endpoint), ("dead-letter queue", redrive)):
+        if reading.permission is Permission.UNKNOWN:
+            yield Reason(text=f"whether its {name} lets SNS in is unknown: {reading.error}")
 
 
 def _losing(subscription: Subscription, found: Coverage) -> Iterator[Reason]:

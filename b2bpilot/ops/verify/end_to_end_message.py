@@ -21,7 +21,7 @@ from b2bpilot.ops.table.database_proof import require_proven
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import machine_time
 from b2bpilot.pipeline.message import PilotMessage, new_message_id
-from b2bpilot.pipeline.trial_row import count_rows, remove_test_row
+from b2bpilot.pipeline.rows_of_tests import count_rows, remove_test_row
 from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ LATE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class First:
+class FirstSending:
     """The first sending. `waited` is None when nobody took the message."""
 
     via: Via
@@ -44,7 +44,7 @@ class First:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Second:
+class SecondSending:
     """After the second sending: how many rows, and what the processor's log says of both, None when it was not read."""
 
     sent: PublishResult
@@ -61,7 +61,7 @@ class Removal:
     is_certain: bool
 
 
-class Trial:
+class EndToEndMessage:
     """The message and what became of it. `remove` may come at any time, from another thread: nothing is sent after it."""
 
     def __init__(self, deployment: Deployment) -> None:
@@ -83,7 +83,7 @@ class Trial:
         except (AwsError, SettingsInvalid):
             return Via.TOPIC
 
-    def send(self) -> First:
+    def send(self) -> FirstSending:
         """Send it and wait for its row. Raises DatabaseError or Refused before anything is sent."""
         with self._deployment.table() as table:
             require_proven(table.proof, "no test message was sent, as its row could not be looked for")
@@ -91,13 +91,13 @@ class Trial:
             timing = Timing(sent_at=machine_time(), clock=machine_time)
             sent = self._send(self.via)
             if sent.outcome not in (SendOutcome.ACCEPTED, SendOutcome.UNKNOWN):
-                return First(via=self.via, sent=sent)
+                return FirstSending(via=self.via, sent=sent)
             seconds = self._deployment.choices.row_seconds
             waited = wait_for_one(table, self._asked, timeout=timedelta(seconds=seconds), timing=timing)
         self._is_stored = waited.published.is_stored
-        return First(via=self.via, sent=sent, waited=waited)
+        return FirstSending(via=self.via, sent=sent, waited=waited)
 
-    def send_again(self) -> Second:
+    def send_again(self) -> SecondSending:
         """Send the same once more, and count."""
         sent = self._send(self.via)
         echo = listen(
@@ -110,7 +110,9 @@ class Trial:
         self._heard = events["stored"] + events["duplicate"]
         with self._deployment.table() as table:
             rows = count_rows(table.database, self.message_id)
-        return Second(sent=sent, rows=rows, events=None if echo.error else events, log_error=echo.error)
+        return SecondSending(
+            sent=sent, rows=rows, events=None if echo.error else events, log_error=echo.error
+        )
 
     def remove(self) -> Removal:
         """Delete the row, and see that it stays away as far as can be seen. Raises DatabaseError."""

@@ -11,7 +11,7 @@ from b2bpilot.twilio.messages import InboundMessage
 from b2bpilot.twilio.redaction import Content
 
 
-class Verdict(StrEnum):
+class ComparisonResult(StrEnum):
     STORED = "stored"
     LATE = "late"
     """Stored, long after Twilio had it."""
@@ -44,8 +44,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """`since` and `until` bound what is judged, by the time of Twilio's webhook call."""
+class ComparisonPeriod:
+    """`since` and `until` bound what is compared, by the time of Twilio's webhook call."""
 
     since: datetime
     until: datetime
@@ -60,10 +60,10 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class MessageFinding:
     """A message about which there is something to say. `late_seconds` only where it is late; `why` where it is known."""
 
-    verdict: Verdict
+    result: ComparisonResult
     sid: str
     message_id: str | None
     sent_at: datetime
@@ -84,23 +84,23 @@ ID_TAKEN = "a test's row has its message_id, so the processor refuses it: only o
 UNDATED = "Twilio's copy has no date: whether it is of this time is not known"
 
 
-def judge(
+def compare_message(
     message: InboundMessage,
     message_id: str,
     row: Progress | None,
-    limits: Limits,
+    period: ComparisonPeriod,
     *,
     is_id_taken: bool = False,
-) -> Finding:
-    """Return the verdict about one message; a row from before the migration is not seen here. `is_id_taken`: by a test."""
+) -> MessageFinding:
+    """Return the result of comparing one message; a row from before the migration is not seen here. `is_id_taken`: by a test."""
     late_by = _lateness(message, row)
-    return Finding(
-        verdict=_verdict(message, row, limits, late_by, is_id_taken=is_id_taken),
+    return MessageFinding(
+        result=_result(message, row, period, late_by, is_id_taken=is_id_taken),
         sid=message.sid,
         message_id=message_id,
-        sent_at=message.sent_at or limits.since,
+        sent_at=message.sent_at or period.since,
         is_dated=message.sent_at is not None,
-        late_seconds=late_by.total_seconds() if late_by is not None and late_by > limits.late_after else None,
+        late_seconds=late_by.total_seconds() if late_by is not None and late_by > period.late_after else None,
         why=ID_TAKEN
         if is_id_taken
         else row.last_error
@@ -113,25 +113,29 @@ def judge(
     )
 
 
-def _verdict(
+def _result(
     message: InboundMessage,
     row: Progress | None,
-    limits: Limits,
+    period: ComparisonPeriod,
     late_by: timedelta | None,
     *,
     is_id_taken: bool,
-) -> Verdict:
+) -> ComparisonResult:
     if row is not None and row.status is SubmissionStatus.COMPLETED:
-        return Verdict.LATE if late_by is not None and late_by > limits.late_after else Verdict.STORED
-    if message.sent_at is not None and limits.is_fresh(message.sent_at):
-        return Verdict.FRESH
+        return (
+            ComparisonResult.LATE
+            if late_by is not None and late_by > period.late_after
+            else ComparisonResult.STORED
+        )
+    if message.sent_at is not None and period.is_fresh(message.sent_at):
+        return ComparisonResult.FRESH
     if row is None and is_id_taken:
-        return Verdict.ID_TAKEN
+        return ComparisonResult.ID_TAKEN
     if row is None:
-        return Verdict.UNDATED if message.sent_at is None else Verdict.MISSING
+        return ComparisonResult.UNDATED if message.sent_at is None else ComparisonResult.MISSING
     if row.status in (SubmissionStatus.FAILED, SubmissionStatus.ABANDONED):
-        return Verdict.FAILED
-    return Verdict.UNFINISHED
+        return ComparisonResult.FAILED
+    return ComparisonResult.UNFINISHED
 
 
 def _lateness(message: InboundMessage, row: Progress | None) -> timedelta | None:
