@@ -28,6 +28,7 @@ from b2bpilot.local.shell import of_the_shell
 from b2bpilot.ops import migrations
 from b2bpilot.pipeline.database import DatabaseManager
 from tests.clock import StillClock, no_waiting
+from tests.databases import Databases
 from tests.distribution import LongestFirst, in_order
 from tests.fuzz import examples
 from tests.moto_sqs import make_fit_for_threads
@@ -120,10 +121,17 @@ def template_database(postgres_server: str, tmp_path_factory: pytest.TempPathFac
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: str, template_database: str) -> Iterator[Databases]:
+    with _admin(postgres_server) as admin:
+        yield Databases(admin, postgres_server, template_database)
+
+
 @pytest.fixture
-def database_url(postgres_server: str, template_database: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """The DSN of a fresh database with all migrations applied."""
-    yield from _temporary_database(postgres_server, template_database)
+    with databases.fresh() as dsn:
+        yield dsn
 
 
 @pytest.fixture
