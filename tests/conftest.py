@@ -31,6 +31,7 @@ from tests.clock import StillClock, no_waiting
 from tests.databases import Databases
 from tests.distribution import LongestFirst, in_order
 from tests.fuzz import examples
+from tests.moto_costs import make_cheap
 from tests.moto_sqs import make_fit_for_threads
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
@@ -79,6 +80,7 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def moto_takes_one_call_at_a_time() -> None:
     make_fit_for_threads()
+    make_cheap()
 
 
 @pytest.fixture(scope="session", autouse=True)

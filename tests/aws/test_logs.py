@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -23,7 +22,7 @@ NOON_MS = int(NOON.timestamp() * 1000)
 
 def test_only_the_lines_with_the_text_are_returned_oldest_first(access: AwsAccess) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
-    client = boto3.client("logs", region_name=REGION)
+    client = AwsAccess(region=REGION).client("logs")
     client.create_log_group(logGroupName="/aws/lambda/f")
     client.create_log_stream(logGroupName="/aws/lambda/f", logStreamName="one")
     lines = [json.dumps({"requestId": f"request-{n % 2}", "n": n}) for n in range(4)]

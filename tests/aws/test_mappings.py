@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -19,7 +18,7 @@ ARN = f"arn:aws-cn:lambda:eu-west-1:123456789012:event-source-mapping:{UUID}"
 
 
 def stubbed() -> tuple[EventSourceMapping, Stubber]:
-    client = boto3.client("lambda", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
+    client = AwsAccess(region=REGION, access_key_id="x", secret_access_key="y").client("lambda")
     return EventSourceMapping(client, UUID, function_arn=FUNCTION), Stubber(client)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -15,22 +14,23 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.receipts import Receipt
 from tests.aws.conftest import REGION
+from tests.aws_clients import client
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/letters"
 ERROR_CODE = {"ErrorCode": {"DataType": "Number", "StringValue": "200"}}
 
 
 def stubbed() -> tuple[DeadLetterQueue, Stubber]:
-    client = boto3.client("sqs", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
+    client = AwsAccess(region=REGION, access_key_id="x", secret_access_key="y").client("sqs")
     return DeadLetterQueue(client, URL), Stubber(client)
 
 
 @pytest.fixture
 def queue(access: AwsAccess) -> DeadLetterQueue:
-    client = boto3.client("sqs", region_name=REGION)
-    other = client.create_queue(QueueName="other")["QueueUrl"]
-    arn = client.get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    url = client.create_queue(
+    sqs = client("sqs")
+    other = sqs.create_queue(QueueName="other")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url = sqs.create_queue(
         QueueName="letters",
         Attributes={
             "MessageRetentionPeriod": "1209600",
@@ -75,7 +75,7 @@ def test_attributes_say_how_long_dead_letters_stay_and_where_they_go(queue: Dead
 
 
 def test_a_queue_without_a_redrive_policy_has_none(access: AwsAccess) -> None:
-    url = boto3.client("sqs", region_name=REGION).create_queue(QueueName="plain")["QueueUrl"]
+    url = client("sqs").create_queue(QueueName="plain")["QueueUrl"]
     assert DeadLetterQueue.connect(url, access=access).attributes().redrive_policy is None
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
 
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import SettingsInvalid
-from tests.aws.conftest import REGION
+from tests.aws_clients import client
 
 
 def stored(text: str) -> str:
-    client = boto3.client("secretsmanager", region_name=REGION)
-    return client.create_secret(Name="b2b-pilot-staging", SecretString=text)["ARN"]
+    secrets = client("secretsmanager")
+    return secrets.create_secret(Name="b2b-pilot-staging", SecretString=text)["ARN"]
 
 
 def test_fields_that_are_no_text_come_as_json(access: AwsAccess) -> None:

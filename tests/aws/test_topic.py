@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
@@ -20,6 +19,7 @@ from b2bpilot.aws.topic import Published, Topic, batches
 from b2bpilot.errors import AwsDenied, AwsUnreachable, PublishFailed
 from b2bpilot.pipeline.message import MAXIMUM_BYTES, Encoded, PilotMessage, Source, encode, new_message_id
 from tests.aws.conftest import REGION
+from tests.aws_clients import client
 
 ARN = "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging"
 
@@ -36,7 +36,7 @@ def message(body: str = "hello") -> Encoded:
 
 
 def stubbed() -> tuple[Topic, Stubber]:
-    client = boto3.client("sns", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y")
+    client = AwsAccess(region=REGION, access_key_id="x", secret_access_key="y").client("sns")
     return Topic(client, ARN), Stubber(client)
 
 
@@ -45,12 +45,12 @@ def texts(results: list[Published]) -> list[str | None]:
 
 
 def test_publish_returns_the_id_that_sns_gave(access: AwsAccess) -> None:
-    arn = boto3.client("sns", region_name=REGION).create_topic(Name="messages")["TopicArn"]
+    arn = client("sns").create_topic(Name="messages")["TopicArn"]
     assert len(Topic.connect(arn, access=access).publish(message())) == 36
 
 
 def test_a_subscriber_gets_each_attribute_with_its_type_and_its_bytes(access: AwsAccess) -> None:
-    sns, sqs = (boto3.client(name, region_name=REGION) for name in ("sns", "sqs"))
+    sns, sqs = (client(name) for name in ("sns", "sqs"))
     arn, url = sns.create_topic(Name="messages")["TopicArn"], sqs.create_queue(QueueName="raw")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
@@ -195,11 +195,11 @@ def test_batches_stay_below_what_sns_takes() -> None:
 
 
 def test_a_message_reaches_sns_as_botocore_would_have_encoded_it(access: AwsAccess) -> None:
-    arn = boto3.client("sns", region_name=REGION).create_topic(Name="messages")["TopicArn"]
+    arn = client("sns").create_topic(Name="messages")["TopicArn"]
     sent = message("Grüße & 100 % = \u65e5\u672c")
     bodies = []
-    for client in (Topic.connect(arn, access=access)._client, access.client("sns")):
-        client.meta.events.register_first("before-send.sns", lambda request, **_: bodies.append(request.body))
-        Topic(client, arn).publish(sent)
+    for sns in (Topic.connect(arn, access=access)._client, access.client("sns")):
+        sns.meta.events.register_first("before-send.sns", lambda request, **_: bodies.append(request.body))
+        Topic(sns, arn).publish(sent)
     ours, botocores = bodies
     assert ours == botocores.encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
+from tests.aws_clients import client
 from tests.events import SUBSCRIPTION_ARN
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
@@ -50,17 +49,6 @@ class Result:
     @property
     def lines(self) -> list[Any]:
         return [json.loads(line) for line in self.stdout.splitlines()]
-
-
-def client(service: str) -> Any:
-    """boto3's client, one for each service and AWS settings of the shell; made by us, because ours share the models."""
-    return _client(service, frozenset(item for item in os.environ.items() if item[0].startswith("AWS_")))
-
-
-@functools.cache
-def _client(service: str, _settings: frozenset[tuple[str, str]]) -> Any:
-    """A client keeps the endpoint and the credentials that it was made with."""
-    return AwsAccess(region=REGION).client(service)
 
 
 Run = Callable[..., Result]

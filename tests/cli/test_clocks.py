@@ -14,7 +14,8 @@ import pytest
 
 from b2bpilot.cli.app import main
 from b2bpilot.ops.runs.runs import list_runs
-from tests.cli.conftest import OUTPUTS, Result, Staging, client
+from tests.aws_clients import client
+from tests.cli.conftest import OUTPUTS, Result, Staging
 from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 

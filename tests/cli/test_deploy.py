@@ -14,7 +14,8 @@ import yaml
 
 from b2bpilot import resources
 from b2bpilot.ops.deploy import sam
-from tests.cli.conftest import Run, client
+from tests.aws_clients import client
+from tests.cli.conftest import Run
 
 ROOT = resources.PACKAGE.parent
 SECRETS = {

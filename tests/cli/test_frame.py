@@ -10,7 +10,8 @@ import pytest
 
 from b2bpilot import __version__
 from b2bpilot.cli.frame.settings import SETTINGS
-from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client, create_stack
+from tests.aws_clients import client
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, create_stack
 
 UNREACHABLE = "postgresql://me:hunter2@127.0.0.1:9/pilot"
 HEAVY = ("boto3", "botocore", "psycopg", "twilio", "rich", "pydantic")

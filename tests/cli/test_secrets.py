@@ -10,7 +10,8 @@ import pytest
 from botocore.client import BaseClient
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.cli.conftest import OUTPUTS, Run, client, create_stack
+from tests.aws_clients import client
+from tests.cli.conftest import OUTPUTS, Run, create_stack
 
 Staged = Callable[..., None]
 PASSWORD = "p@ss/w:rd?#%'\\ schema=x"  # a test's

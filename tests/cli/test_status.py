@@ -15,7 +15,8 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import describe
 from b2bpilot.cli.output import Line, Output
 from b2bpilot.ops.verify.alarm_table import ALARMS
-from tests.cli.conftest import Run, Staging, client
+from tests.aws_clients import client
+from tests.cli.conftest import Run, Staging
 from tests.clock import StillClock
 
 ENV = ("-e", "staging")

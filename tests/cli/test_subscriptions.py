@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from b2bpilot.aws.session import Timeouts
-from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, client
+from tests.aws_clients import client
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging
 
 PROCESSOR = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{OUTPUTS['ProcessorFunctionName']}"
 ENV = ("-e", "staging")

@@ -20,7 +20,8 @@ from b2bpilot.errors import DatabaseUnreachable, SettingsInvalid
 from b2bpilot.pipeline.database import DatabaseManager
 from lambdas.background_processor import handler as processor
 from lambdas.stale_message_processor import handler as stale
-from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, client, create_stack
+from tests.aws_clients import client
+from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, create_stack
 from tests.events import message, sns_event
 from tests.tls_database import HOST, Authority, authority, speaking_tls
 

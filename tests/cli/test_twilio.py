@@ -15,7 +15,8 @@ from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.samples import Sample, sample_params
-from tests.cli.conftest import OUTPUTS, Run, Staging, client
+from tests.aws_clients import client
+from tests.cli.conftest import OUTPUTS, Run, Staging
 from tests.cli.publish.fake_sns import fake_aws
 from tests.events import message, sns_event
 from tests.ops.cutover.test_route import listening

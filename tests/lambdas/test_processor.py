@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from moto import mock_aws
@@ -17,6 +16,7 @@ from b2bpilot.pipeline.models import ReplyState
 from b2bpilot.twilio.replies import TokenRefused
 from lambdas.background_processor import handler as processor
 from lambdas.stale_message_processor import handler as stale
+from tests.aws_clients import client
 from tests.events import message, sns_event
 from tests.twilio.double import ACCOUNT_SID, TOKEN, add_number, running_double
 
@@ -35,7 +35,7 @@ def rotate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rotate]:
     """Write fields of the secret that the functions read."""
     with mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        secrets = boto3.client("secretsmanager")
+        secrets = client("secretsmanager", "us-east-1")
         arn = secrets.create_secret(Name="pilot", SecretString="{}")["ARN"]
         monkeypatch.setenv("SECRET_ARN", arn)
         fields: dict[str, Any] = {}

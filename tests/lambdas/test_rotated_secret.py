@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from botocore.client import BaseClient
@@ -17,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from b2bpilot.errors import CredentialsRefused, DatabaseRefused, SettingsInvalid
 from lambdas.background_processor import handler as processor
 from lambdas.stale_message_processor import handler as stale
+from tests.aws_clients import client
 from tests.events import message, sns_event
 
 TABLE = "b2b_pilot_user_submissions"
@@ -59,7 +59,7 @@ def rotate(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Rotat
     place = conninfo_to_dict(database_url)
     with mock_aws():
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        secrets = boto3.client("secretsmanager")
+        secrets = client("secretsmanager", "us-east-1")
         arn = secrets.create_secret(Name="rds!db-1", SecretString="{}")["ARN"]
         environment = {
             "DATABASE_SECRET_ARN": arn,

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from twilio.request_validator import RequestValidator
 
@@ -16,6 +15,7 @@ from b2bpilot.pipeline.settings import Settings
 from b2bpilot.twilio.signature import signature_for
 from lambdas.webhook_handler import handler as webhook
 from lambdas.webhook_handler.config import RENEW_AFTER_SECONDS, Renewing, webhook_config
+from tests.aws_clients import client
 from tests.lambdas.webhook_deployment import TOKEN, URL, Topic, call, form, params
 
 NEW = "the-promoted-token"
@@ -125,7 +125,7 @@ def test_a_container_whose_first_reading_failed_reads_again_with_the_next_reques
 def test_the_secret_of_a_warm_container_is_read_from_secrets_manager(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secrets = boto3.client("secretsmanager", region_name="us-east-1")
+    secrets = client("secretsmanager", "us-east-1")
     arn = secrets.create_secret(Name="pilot", SecretString='{"TWILIO_AUTH_TOKEN": "old"}')["ARN"]
     for name in ("TWILIO_AUTH_TOKEN", "TWILIO_SECONDARY_AUTH_TOKEN"):
         monkeypatch.delenv(name)

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
-
 from b2bpilot.twilio.signature import signature_for, url_for_body
 from lambdas.webhook_handler import handler as webhook
+from tests.aws_clients import client
 from tests.events import TWILIO_PARAMS, new_sid
 
 URL = "https://hooks.example.com/prod/webhook"
@@ -24,8 +23,8 @@ class Topic:
     """A real topic (of moto's) and the queue that shows what was published on it."""
 
     def __init__(self) -> None:
-        self.sns = boto3.client("sns", region_name="us-east-1")
-        self.sqs = boto3.client("sqs", region_name="us-east-1")
+        self.sns = client("sns", "us-east-1")
+        self.sqs = client("sqs", "us-east-1")
         self.arn = self.sns.create_topic(Name="b2b-pilot-messages-test")["TopicArn"]
         self.queue = self.sqs.create_queue(QueueName="listener")["QueueUrl"]
         self.sns.subscribe(

@@ -6,11 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from b2bpilot.aws.logs import LogGroup
+from b2bpilot.aws.session import AwsAccess
 from b2bpilot.ops import rejections as module
 from b2bpilot.ops.rejections import PROBE_MESSAGE_ID, Rejections, rejections
 
@@ -19,7 +19,7 @@ NOW = datetime.now(UTC)
 
 def counted(*lines: dict[str, Any]) -> Rejections:
     with mock_aws():
-        client = boto3.client("logs", region_name="eu-west-1")
+        client = AwsAccess(region="eu-west-1").client("logs")
         client.create_log_group(logGroupName="webhook")
         client.create_log_stream(logGroupName="webhook", logStreamName="one")
         at = int(NOW.timestamp() * 1000)

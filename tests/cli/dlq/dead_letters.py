@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from b2bpilot.pipeline.message import PilotMessage
-from tests.cli.conftest import REGION
+from tests.aws_clients import client
 from tests.events import sns_event
 
 
@@ -21,7 +20,7 @@ class DeadLetters:
     """What is in the queue, and what is put there."""
 
     def __init__(self) -> None:
-        self._client = boto3.Session().client("sqs", region_name=REGION)
+        self._client = client("sqs")
         self.url = self._client.create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
 
     def put(self, of: PilotMessage | str, error: str = "no customer") -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 
 from b2bpilot.cli.app import main
@@ -18,7 +17,8 @@ from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.processing import submission_fields
-from tests.cli.conftest import REGION, Run, Staging
+from tests.aws_clients import client
+from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import DeadLetters, at_a_terminal, editor
 from tests.events import message
 
@@ -464,7 +464,7 @@ def test_the_journal_of_a_restore_names_what_is_not_known(
     assert len(result.document["problems"]) == 2
     assert result.document["error"]["code"] == "partly_failed"
     assert (
-        boto3.client("sqs", region_name=REGION).get_queue_attributes(
+        client("sqs").get_queue_attributes(
             QueueUrl=dead_letters.url, AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]["ApproximateNumberOfMessages"]
         == "1"

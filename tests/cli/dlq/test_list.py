@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.processing import submission_fields
+from tests.aws_clients import client
 from tests.cli.conftest import OUTPUTS, REGION, Result, Run, Staging
 from tests.events import message, sns_event
 
@@ -29,7 +29,7 @@ class DeadLetters:
     """The dead-letter queue of `staging`."""
 
     def __init__(self) -> None:
-        self._client = boto3.client("sqs", region_name=REGION)
+        self._client = client("sqs")
         self.url = self._client.create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
         self.queue = DeadLetterQueue(self._client, self.url)
 
@@ -307,11 +307,11 @@ def test_the_log_lines_of_the_run_are_shown(run: Run, dead_letters: DeadLetters)
 
 
 def write_log(*lines: dict[str, Any]) -> None:
-    client = boto3.client("logs", region_name=REGION)
-    client.create_log_group(logGroupName=LOG_GROUP)
-    client.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
+    logs = client("logs")
+    logs.create_log_group(logGroupName=LOG_GROUP)
+    logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="one")
     now = int(time.time() * 1000)
-    client.put_log_events(
+    logs.put_log_events(
         logGroupName=LOG_GROUP,
         logStreamName="one",
         logEvents=[{"timestamp": now, "message": json.dumps(line)} for line in lines],

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import boto3
 import pytest
 
 from b2bpilot.ops.dead_letters.archive import Origin
 from b2bpilot.ops.dead_letters.scheduled import folders_of, read_last
 from b2bpilot.ops.runs.durable import exclusive
-from tests.cli.conftest import REGION, Run, Staging
+from tests.aws_clients import client
+from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 
@@ -139,7 +139,7 @@ def test_what_sqs_deleted_comes_back_from_an_archive(
     dead_letters.put(message())
     before = dead_letters.contents()
     run("dlq", "export", "--scheduled")
-    boto3.client("sqs", region_name=REGION).purge_queue(QueueUrl=dead_letters.url)
+    client("sqs").purge_queue(QueueUrl=dead_letters.url)
     (path,) = folder.glob("dead-letters-*.jsonl")
     assert run("dlq", "restore", str(path), "--yes").exit_code == 0
     assert dead_letters.contents() == before

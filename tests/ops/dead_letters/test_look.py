@@ -6,7 +6,6 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,7 +237,7 @@ def test_a_look_does_not_use_up_what_sqs_may_hide() -> None:
 @pytest.fixture
 def sqs_queue() -> Callable[[list[str]], DeadLetterQueue]:
     def create(bodies: list[str]) -> DeadLetterQueue:
-        client = boto3.client("sqs", region_name="eu-west-1")
+        client = AwsAccess(region="eu-west-1").client("sqs")
         url = client.create_queue(QueueName="letters")["QueueUrl"]
         for body in bodies:
             client.send_message(QueueUrl=url, MessageBody=body)
