@@ -7,23 +7,28 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SCANNERS := $(VENV)/scanners
 ARGS ?=
-WORKERS ?= 6
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(shell expr 2 '*' $(CORES))
+QUICK := tests/aws tests/lambdas tests/ops tests/pipeline tests/twilio tests/test_imports.py
 SEED ?= $(shell date +%s)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)
 SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test acceptance faults upgrade fuzz check format build deploy docs bench house audit lock clean
+.PHONY: help demo test test-quick acceptance faults upgrade fuzz check format build deploy docs bench house audit lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages travel through it
 	@$(BIN)/b2bpilot demo $(ARGS)
 
 test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
 	$(BIN)/python -E -m pytest -n $(WORKERS) $(ARGS)
+
+test-quick: $(STAMP) ## Run the tests that start no local environment, no build and no command line: for the inner loop
+	$(BIN)/python -E -m pytest -n $(CORES) $(QUICK) $(ARGS)
 
 acceptance: $(STAMP) ## Try an environment with test messages, and clean up (ENV=dev, ARGS="--yes"); see docs/deploy.md
 	@$(BIN)/python -m acceptance $(if $(ENV),--env $(ENV)) $(ARGS)

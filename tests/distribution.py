@@ -1,7 +1,7 @@
 """How a run's tests are shared among its workers: the longest first, a file as a whole unless its tests stand alone.
 
-Most of the long ones wait (for a timeout of SQS, a lock, another process), so a run has more workers than the machine has
-cores, and the waiting of one is the work of the others. A file is one unit, because its fixtures (an environment of its own,
+Most of the long ones wait now and then (for a timeout of SQS, a lock, another process), so a run has twice as many workers as
+the machine has cores, and the waiting of one is the work of the others; more of them would only collect the tests once more. A file is one unit, because its fixtures (an environment of its own,
 above all) are started once for it.
 """
 
@@ -13,29 +13,36 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 LONG = (
+    "tests/upgrade/",
+    "tests/local/test_claims.py",
     "tests/cli/dlq/test_archive_killed.py",
+    "tests/local/test_redrive.py",
+    "tests/deployment/test_plain_emulator.py",
+    "tests/deployment/test_artifacts.py",
+    "tests/faults/test_slice.py",
     "tests/local/test_lifecycle.py",
     "tests/local/test_verify_aws.py",
-    "tests/upgrade/",
-    "tests/faults/",
-    "tests/deployment/test_artifacts.py",
-    "tests/deployment/test_plain_emulator.py",
+    "tests/local/test_another_database.py",
+    "tests/local/test_pipeline.py",
+    "tests/local/test_twilio.py",
     "tests/local/test_load.py",
     "tests/local/test_acceptance.py",
     "tests/local/test_inspect.py",
-    "tests/local/test_redrive.py",
-    "tests/local/test_claims.py",
     "tests/local/test_remote_redrive.py",
     "tests/local/test_verify_database.py",
     "tests/local/test_poisoned_shell.py",
     "tests/test_poisoned_suite.py",
-    "tests/local/",
-    "tests/deployment/",
+    "tests/local/test_",
+    "tests/deployment/test_tools_accept_the_template.py",
+    "tests/deployment/test_alarms_played_through.py",
+    "tests/deployment/test_wheel.py",
     "tests/cli/dlq/",
     "tests/cli/migrate/",
     "tests/cli/test_twilio.py",
     "tests/cli/test_verify.py",
     "tests/cli/test_tls.py",
+    "tests/lambdas/test_webhook_cases.py",
+    "tests/lambdas/test_webhook.py",
 )
 """In the order in which they begin; a new file that takes long belongs here, else it may begin last and end alone."""
 

@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 import urllib3
+import yaml
 
 from b2bpilot.local import packages
 from b2bpilot.local.emulator_alarms import AlarmSeam
@@ -56,6 +57,7 @@ def main() -> None:
     LambdaSeams(runtime).install()
     TopicSeams(runtime).install()
     AlarmSeam(replace).install()
+    read_templates_with_libyaml()
     replace(app, "app", Door(app.app, os.environ.pop(ACCESS_KEY_ID)).answer)
     end_when_input_closes()
     del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
@@ -73,6 +75,14 @@ def replace(module: ModuleType, name: str, replacement: Callable[..., Any]) -> N
     if list(inspect.signature(original).parameters) != list(inspect.signature(replacement).parameters):
         raise SeamMissing(f"{module.__name__}.{name} takes other parameters: {inspect.signature(original)}")
     setattr(module, name, replacement)
+
+
+def read_templates_with_libyaml() -> None:
+    """PyYAML's parser in Python takes 0.2 s for template.yaml, each time; libyaml's, where it was built in, reads the same."""
+    if yaml.__with_libyaml__:
+        engine = importlib.import_module("ministack.services.cloudformation.engine")
+        constructors = {"yaml_constructors": engine.CfnLoader.yaml_constructors}
+        replace(engine, "CfnLoader", type("CfnLoader", (yaml.CSafeLoader,), constructors))
 
 
 class LambdaSeams:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.once import once
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,18 +62,18 @@ def of_type(resources: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, d
 
 
 @pytest.fixture(scope="session")
-def build(
-    tmp_path_factory: pytest.TempPathFactory, run: Callable[..., subprocess.CompletedProcess[str]]
-) -> Callable[[str], dict[str, Path]]:
-    """Build all functions for one architecture; the artifacts by logical id."""
+def build(run: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], dict[str, Path]]:
+    """Build all functions for one architecture, once in a run; the artifacts by logical id."""
 
     def build(architecture: str) -> dict[str, Path]:
-        target = tmp_path_factory.mktemp(architecture) / "build"
-        done = run(
-            "sam", "build", "--build-dir", str(target), "--parameter-overrides", f"Architecture={architecture}",
-            B2BPILOT_ARCH=architecture,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        def make(target: Path) -> None:
+            done = run(
+                "sam", "build", "--build-dir", str(target), "--parameter-overrides", f"Architecture={architecture}",
+                B2BPILOT_ARCH=architecture,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+
+        target = once(f"build-{architecture}", make)
         return {path.name: path for path in target.iterdir() if path.is_dir()}
 
     return build

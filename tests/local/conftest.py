@@ -22,6 +22,7 @@ import urllib3
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.local.state import EnvironmentState, read_state
 from tests.local.polling import eventually
+from tests.once import give_cluster
 from tests.poison import FOR_A_PROCESS
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,7 @@ class Machine:
 
     home: Path
     process: subprocess.Popen[str]
+    clients: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def state(self) -> EnvironmentState:
@@ -42,13 +44,16 @@ class Machine:
         return state
 
     def client(self, service: str) -> Any:
-        access = AwsAccess(
-            region=self.state.region,
-            endpoint_url=self.state.endpoint_url,
-            access_key_id=self.state.access_key_id,
-            secret_access_key=self.state.secret_access_key,
-        )
-        return access.client(service, Timeouts(attempts=1))
+        """One for all who ask: making one takes longer than most calls."""
+        if service not in self.clients:
+            access = AwsAccess(
+                region=self.state.region,
+                endpoint_url=self.state.endpoint_url,
+                access_key_id=self.state.access_key_id,
+                secret_access_key=self.state.secret_access_key,
+            )
+            self.clients[service] = access.client(service, Timeouts(attempts=1))
+        return self.clients[service]
 
     def stack_output(self, name: str) -> str:
         (stack,) = self.client("cloudformation").describe_stacks(StackName=self.state.stack_name)["Stacks"]
@@ -68,6 +73,7 @@ def machine(
     what it reports until then."""
     own = ["--home", str(home), "--until-eof", "--handler", HANDLER]
     command = [sys.executable, "-m", "b2bpilot.local", *own, *arguments]
+    give_cluster(home)
     environment = os.environ | FOR_A_PROCESS | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd="/"

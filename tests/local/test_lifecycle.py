@@ -70,7 +70,7 @@ def test_killed_with_9_it_leaves_no_process_and_the_next_one_finishes_its_events
         eventually(lambda: failures_on_disk(home) == [], "all events ended")
 
 
-def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> None:
+def test_ended_by_a_signal_it_keeps_rows_and_dead_letters_unless_it_starts_fresh(home: Path) -> None:
     with machine(home) as first:
         execute(first, INSERT)
         first.client("sqs").send_message(QueueUrl=dead_letters(first), MessageBody="kept")
@@ -78,6 +78,7 @@ def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> 
             FunctionName=WEBHOOK
         )  # Pending for half a second
         first_url = first.state.webhook_url
+        end_by(first, signal.SIGINT)
     assert not processes_of(home)
 
     with machine(home) as second:
@@ -86,19 +87,14 @@ def test_rows_and_dead_letters_outlive_it_unless_it_starts_fresh(home: Path) -> 
         assert count(second) == 1
         assert depth(second) == 1
         assert subscriptions(second) == 1
+        end_by(second, signal.SIGTERM)
+    assert not processes_of(home)
 
     with machine(home, "--fresh") as third:
         assert states(third) == ACTIVE
         assert count(third) == 0
         assert depth(third) == 0
         assert subscriptions(third) == 1
-
-
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(home: Path, name: signal.Signals) -> None:
-    with machine(home) as found:
-        found.process.send_signal(name)
-        assert found.process.wait(30) == 0
     assert not processes_of(home)
 
 
@@ -108,7 +104,7 @@ def detached(home: Path) -> Iterator[Path]:
     control.down(home)
 
 
-def test_detached_it_tells_its_progress_and_is_found_refused_and_ended(detached: Path) -> None:
+def test_detached_it_tells_its_progress_and_is_found_kept_private_refused_and_ended(detached: Path) -> None:
     heard: list[str] = []
     status = control.up_detached(detached, progress=heard.append)
     assert heard
@@ -118,6 +114,7 @@ def test_detached_it_tells_its_progress_and_is_found_refused_and_ended(detached:
     assert {component.name for component in status.components} == {"environment", "emulator", "postgres"}
     assert all(component.memory_bytes > 0 for component in status.components)
     assert control.status(detached).pid == status.pid
+    only_its_owner_can_read_what_is_kept_in(detached)
     with pytest.raises(LocalEnvironmentError, match=f"process {status.pid}"):
         control.up_detached(detached)
     assert control.down(detached)
@@ -137,13 +134,17 @@ def test_when_the_emulator_dies_the_environment_ends_and_says_so(home: Path) -> 
         assert subscriptions(again) == 1
 
 
-def test_only_its_owner_can_read_what_is_kept(detached: Path) -> None:
+def end_by(environment: Machine, sent: signal.Signals) -> None:
+    environment.process.send_signal(sent)
+    assert environment.process.wait(30) == 0
+
+
+def only_its_owner_can_read_what_is_kept_in(home: Path) -> None:
     """As root, PostgreSQL is another user in root's groups, and walks through the home to its own folder."""
-    control.up_detached(detached)
-    assert (detached / control.LOG_FILE).exists()
-    for path in detached.iterdir():
+    assert (home / control.LOG_FILE).exists()
+    for path in home.iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
-    assert detached.stat().st_mode & 0o077 == (0o010 if os.geteuid() == 0 else 0)
+    assert home.stat().st_mode & 0o077 == (0o010 if os.geteuid() == 0 else 0)
 
 
 def attempts(deployment: Deployment) -> Counter[int]:

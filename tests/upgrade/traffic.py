@@ -21,7 +21,8 @@ LATE = 5
 
 
 class Traffic:
-    """Posts until `stop`. What is in `phase` when a message is sent first is the message's phase."""
+    """Posts until `stop`. What is in `phase` when a message is sent first is the message's phase. While it is `held`, only
+    second deliveries are posted."""
 
     def __init__(
         self, url: str, auth_token: str, *, rate: float, drawing: Drawing, phase_seconds: float
@@ -40,6 +41,7 @@ class Traffic:
         self._thread = threading.Thread(target=self._work, name="traffic")
         self.messages: list[Message] = []
         self.phase = ""
+        self.held = False
 
     def start(self) -> None:
         self._thread.start()
@@ -55,7 +57,7 @@ class Traffic:
         with ThreadPoolExecutor(SENDERS) as senders:
             due = time.monotonic()
             while not self._ending.wait(max(0.0, due - time.monotonic())):
-                if self._unanswered < MOST_UNANSWERED:
+                if self._unanswered < MOST_UNANSWERED and not self.held:
                     message = self._drawing.message(self.phase, at=time.time())
                     self.messages.append(message)
                     self._submit(senders, message)

@@ -89,17 +89,20 @@ class Upgrade:
 
     def _steady(self) -> None:
         """A phase in which nothing is changed. Rows that a dead run left lie there at its beginning. What it was sent must
-        be settled before the next one, which could fix what this one broke."""
+        be settled before the next one, which could fix what this one broke; while it waits nothing new is sent, so that a slow
+        machine is not sent more than a fast one."""
         phase = self.traffic.phase
         for _ in range(LEFT_ROWS):
             self.left.append(self.table.leave(phase))
         pause(self.phase_seconds)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while not (sent := self._sent_in(phase)) and time.monotonic() < deadline:
+        while not self._sent_in(phase) and time.monotonic() < deadline:
             pause(POLL_SECONDS)
-        if not sent:
+        self.traffic.held = True
+        if not (sent := self._sent_in(phase)):
             self._incident(f"nothing was sent in phase `{phase}`: this run proves nothing of it")
         self._wait(lambda: [*sent, *self.left], f"in phase `{phase}`")
+        self.traffic.held = False
 
     def _deploy(self, version: Version, phase: str) -> None:
         """Update the template and the code of each function at moments of their own, in an order that the seed drew."""
