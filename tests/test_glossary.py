@@ -74,6 +74,14 @@ def words_of(name: str) -> str:
     return " ".join(part.lower() for part in PART.findall(name))
 
 
+def test_a_term_has_one_meaning() -> None:
+    terms = re.findall(r"^\| ([a-z -]+) \| [^|]+ \|$", texts()["docs/glossary.md"], re.MULTILINE)
+
+    headings = {"term", "retired"}
+    assert sorted({term for term in terms if terms.count(term) > 1} - headings) == []
+    assert not retired().keys() & set(terms[: terms.index("retired")])
+
+
 def test_no_name_has_a_retired_word(house: list[Module]) -> None:
     seen = {name for module in house for name in names(module)}
 
