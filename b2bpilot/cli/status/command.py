@@ -111,10 +111,10 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
 
 
 def _look(pilot: Pilot, wanted: Wanted) -> Reading:
-    from b2bpilot.ops.status.asking import Question
+    from b2bpilot.ops.asking import Inquiry
     from b2bpilot.ops.status.reading import reading
 
-    stack = Question(lambda: pilot.environment, seconds=wanted.seconds)
+    stack = Inquiry(lambda: pilot.environment, seconds=wanted.seconds)
     environment = stack.result(what="the stack's outputs")
     return reading(environment, pilot.table, home=pilot.runs_home, wanted=wanted, now=pilot.now())
 

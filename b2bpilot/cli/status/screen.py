@@ -17,9 +17,9 @@ from b2bpilot.pipeline.message import format_time
 if TYPE_CHECKING:
     from b2bpilot.aws.alarms import Alarm
     from b2bpilot.aws.metrics import Point
+    from b2bpilot.ops.asking import InquiryAnswer
     from b2bpilot.ops.redrive_in_aws.switch import Switched
     from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.ops.status.asking import Answer
     from b2bpilot.ops.status.dead_letters import DeadLetters
     from b2bpilot.ops.status.finding import Finding, Seen
     from b2bpilot.ops.status.reading import Reading
@@ -236,7 +236,7 @@ def _run(run: RunRecord, *, now: datetime) -> str:
     return f"{row['age']}: {run.run_id} {run.state}" + (f": {result}" if result else "")
 
 
-def _shown(name: str, answer: Answer[T], text: Callable[[T], Words]) -> Line:
+def _shown(name: str, answer: InquiryAnswer[T], text: Callable[[T], Words]) -> Line:
     return _unknown(name, answer) if answer.value is None else _said(name, text(answer.value))
 
 
@@ -244,7 +244,7 @@ def _said(name: str, text: Words) -> Line:
     return _line(name, text) if isinstance(text, str) else Line(f"{name:<{NAME}}" + text, indent=NAME)
 
 
-def _unknown(name: str, answer: Answer[object]) -> Line:
+def _unknown(name: str, answer: InquiryAnswer[object]) -> Line:
     return Line(f"{name:<{NAME}}unknown: {answer.error}", UNKNOWN, indent=NAME)
 
 

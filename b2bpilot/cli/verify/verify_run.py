@@ -54,11 +54,11 @@ def run(pilot: Pilot, request: Request) -> list[CheckResult]:
 def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
     """None where something else keeps it from being found: the checks say what."""
     from b2bpilot.aws.stack import describe
-    from b2bpilot.ops.status.asking import Question
+    from b2bpilot.ops.asking import Inquiry
 
     name, access = pilot.environment_name, pilot.access
     try:
-        return Question(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
+        return Inquiry(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
     except EnvironmentUnknown:
         if is_waited_for:
             return None

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Protocol
 
 from b2bpilot.errors import PilotError
+from b2bpilot.ops import asking
 from b2bpilot.ops.logs.entry import LogEntry
 from b2bpilot.ops.retries import Retries
 from b2bpilot.pipeline.dead_letter import DeadLetter
+
+SECONDS = 60.0
+"""A source's own limits end it long before; this one keeps no other from being told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,14 +166,8 @@ class Late:
 
 def ask_all(sources: Sequence[InspectSource], question: MessageQuestion) -> list[AskedSource]:
     """Return the answers in the order of the sources."""
-    if not sources:
-        return []
-    with ThreadPoolExecutor(len(sources)) as pool:
-        return list(pool.map(lambda source: _ask(source, question), sources))
-
-
-def _ask(source: InspectSource, question: MessageQuestion) -> AskedSource:
-    try:
-        return AskedSource(name=source.name, answer=source.ask(question))
-    except PilotError as exc:
-        return AskedSource(name=source.name, problem=str(exc))
+    answers = asking.ask_all([partial(source.ask, question) for source in sources], seconds=SECONDS)
+    return [
+        AskedSource(name=source.name, answer=answer.value or SourceAnswer(), problem=answer.error)
+        for source, answer in zip(sources, answers, strict=True)
+    ]

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from b2bpilot.errors import PilotError
+from b2bpilot.ops.asking import Inquiry
 from b2bpilot.ops.inspect.source import (
     AtTwilio,
     EventOrder,
@@ -17,7 +18,6 @@ from b2bpilot.ops.inspect.source import (
     SourceAnswer,
     WebhookFailure,
 )
-from b2bpilot.ops.status import asking
 
 if TYPE_CHECKING:
     from b2bpilot.twilio.kept_message import AlertReport, KeptMessage
@@ -50,7 +50,7 @@ class TwilioRecord:
                 "its MessageSid is not known: no row, dead letter or line of the webhook holds it"
             )
         told = _Told(sid=question.message_sid, reply_sid=question.reply_sid, now=self.now)
-        asked = asking.Question(lambda: told.ask(self.connect()), seconds=self.seconds).answer()
+        asked = Inquiry(lambda: told.ask(self.connect()), seconds=self.seconds).answer()
         if asked.error and told.at_twilio is None:
             raise PilotError(asked.error)
         return told.answer(asked.error)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from b2bpilot.advice import our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.stack import PREFIX
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.runs.record import RunState
-from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.counted import counted, minutes
 from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen, in_order
@@ -54,7 +54,7 @@ def findings(reading: Reading) -> list[Finding]:
     return in_order(replace(one, last=one.last.not_after(reading.at)) for one in found)
 
 
-def _of(answer: Answer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
+def _of(answer: InquiryAnswer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
     if answer.value is not None:
         yield from ask(answer.value)
 

@@ -16,12 +16,12 @@ from b2bpilot.aws.session import Timeouts
 from b2bpilot.aws.stack import PREFIX
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError, PilotError
+from b2bpilot.ops.asking import Inquiry, InquiryAnswer
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive_in_aws.switch import Switched, switched
 from b2bpilot.ops.rejections import PAUSES, Rejections, rejections
 from b2bpilot.ops.runs.record import RunRecord
 from b2bpilot.ops.runs.runs import list_runs
-from b2bpilot.ops.status.asking import Answer, Question
 from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
 from b2bpilot.ops.status.traffic import Count, Traffic, traffic
 from b2bpilot.ops.status.unpublished import Unpublished, unpublished
@@ -57,26 +57,26 @@ class Reading:
 
     environment: Environment
     at: datetime
-    traffic: Answer[Traffic]
-    rejections: Answer[Rejections]
-    unpublished: Answer[Unpublished]
+    traffic: InquiryAnswer[Traffic]
+    rejections: InquiryAnswer[Rejections]
+    unpublished: InquiryAnswer[Unpublished]
     """By the webhook's log, of three hours at most."""
-    dead_letters: Answer[DeadLetters]
-    rows: Answer[TableSummary]
-    dead_lettered: Answer[int]
+    dead_letters: InquiryAnswer[DeadLetters]
+    rows: InquiryAnswer[TableSummary]
+    dead_lettered: InquiryAnswer[int]
     """How many failed messages have a dead letter among those that were seen."""
-    database: Answer[DatabaseProof]
+    database: InquiryAnswer[DatabaseProof]
     """Whose the rows are."""
-    reserved: Answer[Reserved]
-    subscriptions: Answer[Sequence[Subscription]]
-    alarms: Answer[Sequence[Alarm]]
-    redriver: Answer[Switched]
-    runs: Answer[Sequence[RunRecord]]
+    reserved: InquiryAnswer[Reserved]
+    subscriptions: InquiryAnswer[Sequence[Subscription]]
+    alarms: InquiryAnswer[Sequence[Alarm]]
+    redriver: InquiryAnswer[Switched]
+    runs: InquiryAnswer[Sequence[RunRecord]]
 
     @property
-    def unanswered(self) -> Iterator[tuple[str, Answer[object]]]:
+    def unanswered(self) -> Iterator[tuple[str, InquiryAnswer[object]]]:
         """Yield the sources that did not answer, by name."""
-        named: dict[str, Answer[object]] = {
+        named: dict[str, InquiryAnswer[object]] = {
             "CloudWatch's metrics": self.traffic,
             "the webhook's refusals": self.rejections,
             "what the webhook could not publish": self.unpublished,
@@ -105,7 +105,7 @@ def reading(
     stop = threading.Event()
     stack, access = environment.stack, environment.access
     timeouts = Timeouts(connect_seconds=wanted.seconds / 3, read_seconds=wanted.seconds / 2, attempts=2)
-    queue = Question(
+    queue = Inquiry(
         lambda: dead_letters(
             environment.queue(),
             wants_look=wanted.looks_at_dead_letters,
@@ -116,25 +116,25 @@ def reading(
     )
     with _ended(queue, stop):
         seconds = wanted.seconds
-        metrics = Question(
+        metrics = Inquiry(
             lambda: wanted.counted or traffic(environment, window=wanted.window, now=now, timeouts=timeouts),
             seconds=seconds,
         )
-        refused = Question(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
-        failures = Question(
+        refused = Inquiry(lambda: _rejections(metrics.answer(), environment, timeouts), seconds=seconds)
+        failures = Inquiry(
             lambda: _unpublished(environment, timeouts, since=now - min(wanted.window, LOG_WINDOW)),
             seconds=seconds,
         )
-        dead_lettered = Question(lambda: _dead_lettered(queue.answer(), table), seconds=seconds)
-        rows = Question(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
-        proof = Question(lambda: _proof(table), seconds=seconds)
-        reserved = Question(lambda: _reserved(environment), seconds=seconds)
-        subscribed = Question(
+        dead_lettered = Inquiry(lambda: _dead_lettered(queue.answer(), table), seconds=seconds)
+        rows = Inquiry(lambda: _rows(table, environment, since=now - wanted.window), seconds=seconds)
+        proof = Inquiry(lambda: _proof(table), seconds=seconds)
+        reserved = Inquiry(lambda: _reserved(environment), seconds=seconds)
+        subscribed = Inquiry(
             lambda: subscriptions(access, stack.topic_arn, timeouts=timeouts), seconds=seconds
         )
-        ours = Question(lambda: _alarms(environment, timeouts), seconds=seconds)
-        mapping = Question(lambda: switched(environment), seconds=seconds)
-        runs = Question(lambda: _runs(home, environment), seconds=seconds)
+        ours = Inquiry(lambda: _alarms(environment, timeouts), seconds=seconds)
+        mapping = Inquiry(lambda: switched(environment), seconds=seconds)
+        runs = Inquiry(lambda: _runs(home, environment), seconds=seconds)
         return Reading(
             environment=environment,
             at=now,
@@ -154,7 +154,7 @@ def reading(
 
 
 @contextmanager
-def _ended(queue: Question[DeadLetters], stop: threading.Event) -> Iterator[None]:
+def _ended(queue: Inquiry[DeadLetters], stop: threading.Event) -> Iterator[None]:
     """Whatever happens, a look that is still going on gives its dead letters back."""
     try:
         yield
@@ -168,7 +168,7 @@ def _proof(open_table: OpenTable) -> DatabaseProof:
         return table.proof
 
 
-def _dead_lettered(dead_letters: Answer[DeadLetters], open_table: OpenTable) -> int:
+def _dead_lettered(dead_letters: InquiryAnswer[DeadLetters], open_table: OpenTable) -> int:
     """Lambda runs none of these again. Nothing is said where the dead letters were not looked at, or the rows prove nothing."""
     look = dead_letters.value.look if dead_letters.value else None
     if look is None:
@@ -194,7 +194,7 @@ def _rows(open_table: OpenTable, environment: Environment, *, since: datetime) -
         return summarize(table.database.connection, stale_after=stale_after, since=since)
 
 
-def _rejections(counted: Answer[Traffic], environment: Environment, timeouts: Timeouts) -> Rejections:
+def _rejections(counted: InquiryAnswer[Traffic], environment: Environment, timeouts: Timeouts) -> Rejections:
     """The log is read only where CloudWatch counts some: it alone tells which of them are our own probes."""
     seen = counted.value
     if seen is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from b2bpilot.ops.status.asking import Answer
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.traffic import Traffic
@@ -24,7 +24,7 @@ def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> It
     Metrics that could not be read are asked for again each time.
     """
     look: Look | None = None
-    dead_lettered: Answer[int] = Answer(error="the dead letters were not looked at")
+    dead_lettered: InquiryAnswer[int] = InquiryAnswer(error="the dead letters were not looked at")
     looked_at: datetime | None = None
     counted: Traffic | None = None
     counted_at: datetime | None = None
@@ -46,7 +46,7 @@ def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> It
         elif dead_letters and look:
             reading = replace(
                 reading,
-                dead_letters=Answer(value=remembered(dead_letters, look)),
+                dead_letters=InquiryAnswer(value=remembered(dead_letters, look)),
                 dead_lettered=dead_lettered,
             )
         yield reading

@@ -19,6 +19,7 @@ from b2bpilot.errors import (
     PilotError,
     SchemaOutdated,
 )
+from b2bpilot.ops.asking import Inquiry, NoAnswer
 from b2bpilot.ops.verify.check import Answer, Check, CheckResult, Severity, Status, fails, silent, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import command, told
@@ -85,11 +86,10 @@ class Runner:
         """The command is made within the time, too: it may ask for the stack."""
         started = monotonic()
         limit = self._check_seconds + check.extra_seconds
-        judged: Future[CheckResult] = Future()
-        threading.Thread(target=_judge, args=(check, deployment, judged), daemon=True).start()
+        asked = Inquiry(lambda: _judged(check, _answer(check, deployment), deployment), seconds=limit)
         try:
-            result = judged.result(limit)
-        except TimeoutError:
+            result = asked.result(what=check.code)
+        except NoAnswer:
             late = silent(f"no answer within {limit:g} s", may_change=True)
             result = _result(check, late, fix=None)
         return replace(result, seconds=monotonic() - started)
@@ -109,13 +109,6 @@ def _left_out(check: Check, results: Pending) -> CheckResult | None:
         seen=f"needs {', '.join(dict.fromkeys(one.check.code for one in missing))}",
         may_change=all(one.may_change for one in missing),
     )
-
-
-def _judge(check: Check, deployment: Deployment, judged: Future[CheckResult]) -> None:
-    try:
-        judged.set_result(_judged(check, _answer(check, deployment), deployment))
-    except Exception as exc:  # noqa: BLE001  # whoever waits for the result gets it
-        judged.set_exception(exc)
 
 
 def _answer(check: Check, deployment: Deployment) -> Answer:

@@ -12,10 +12,10 @@ from b2bpilot.aws.metrics import Point
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
-from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look
 from b2bpilot.ops.status.reading import Reading, Reserved
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
@@ -55,23 +55,23 @@ STACK = StackOutputs(
 )
 
 
-def reading(**changes: Answer[Any]) -> Reading:
+def reading(**changes: InquiryAnswer[Any]) -> Reading:
     """Return a reading of an environment that works, some of its answers replaced."""
     well = Reading(
         environment=Environment(name="prod", access=AwsAccess(region="eu-west-1"), stack=STACK),
         at=NOW,
-        traffic=Answer(value=traffic()),
-        rejections=Answer(value=Rejections(others=0, probes=0, is_complete=True)),
-        unpublished=Answer(value=Unpublished()),
-        dead_letters=Answer(value=dead_letters()),
-        dead_lettered=Answer(value=0),
-        rows=Answer(value=rows()),
-        database=Answer(value=PROVEN),
-        reserved=Answer(value=Reserved(runs=10)),
-        subscriptions=Answer(value=[subscription()]),
-        alarms=Answer(value=()),
-        redriver=Answer(value=Switched(state=MappingState.DISABLED, max_concurrency=2, run=None)),
-        runs=Answer(value=()),
+        traffic=InquiryAnswer(value=traffic()),
+        rejections=InquiryAnswer(value=Rejections(others=0, probes=0, is_complete=True)),
+        unpublished=InquiryAnswer(value=Unpublished()),
+        dead_letters=InquiryAnswer(value=dead_letters()),
+        dead_lettered=InquiryAnswer(value=0),
+        rows=InquiryAnswer(value=rows()),
+        database=InquiryAnswer(value=PROVEN),
+        reserved=InquiryAnswer(value=Reserved(runs=10)),
+        subscriptions=InquiryAnswer(value=[subscription()]),
+        alarms=InquiryAnswer(value=()),
+        redriver=InquiryAnswer(value=Switched(state=MappingState.DISABLED, max_concurrency=2, run=None)),
+        runs=InquiryAnswer(value=()),
     )
     return replace(well, **changes)
 

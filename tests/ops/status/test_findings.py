@@ -12,10 +12,10 @@ import pytest
 from b2bpilot.advice import Place, written
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.mappings import MappingState
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
-from b2bpilot.ops.status.asking import Answer
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
 from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.reading import Reading, Reserved
@@ -27,8 +27,8 @@ from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.ops.status.readings import NOW, PERIOD, dead_letters, reading, rows, subscription, traffic
 
 
-def value(of: Any) -> Answer[Any]:
-    return Answer(value=of)
+def value(of: Any) -> InquiryAnswer[Any]:
+    return InquiryAnswer(value=of)
 
 
 def said(finding: Finding) -> str:
@@ -62,7 +62,7 @@ def test_nothing_is_found_where_all_is_well() -> None:
 
 
 def test_nothing_is_found_in_what_did_not_answer() -> None:
-    silent: Answer[Any] = Answer(error="no answer within 8 s")
+    silent: InquiryAnswer[Any] = InquiryAnswer(error="no answer within 8 s")
     names = (
         "traffic",
         "rejections",
@@ -330,7 +330,9 @@ def test_what_may_be_ours_is_not_said_to_be_others() -> None:
     ]
 
 
-DOWN: Answer[Any] = Answer(error="no connection to b2b at db:5432", hint="check that the database runs")
+DOWN: InquiryAnswer[Any] = InquiryAnswer(
+    error="no connection to b2b at db:5432", hint="check that the database runs"
+)
 
 
 def test_an_unreachable_database_is_the_first_thing_and_said_once() -> None:
@@ -479,13 +481,13 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
         ),
         (
             1,
-            Answer(error="the dead letters were not looked at"),
+            InquiryAnswer(error="the dead letters were not looked at"),
             "1 message whose last run failed: whether dead letters of it are in the queue is not known",
         ),
     ],
 )
 def test_of_failed_rows_it_is_said_which_lambda_runs_no_more(
-    failed: int, dead_lettered: Answer[int], text: str
+    failed: int, dead_lettered: InquiryAnswer[int], text: str
 ) -> None:
     found = only(reading(rows=value(rows({SubmissionStatus.FAILED: failed})), dead_lettered=dead_lettered))
     assert (found.text, said(found)) == (text, "b2bpilot submissions stuck -e prod")

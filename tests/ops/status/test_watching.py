@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from b2bpilot.ops.status.asking import Answer
+from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.status.dead_letters import DeadLetters
 from b2bpilot.ops.status.reading import Reading, Wanted
 from b2bpilot.ops.status.watching import readings
@@ -32,9 +32,9 @@ class Source:
             found = DeadLetters(
                 depth=depth, hidden=0, retention=found.retention, look=None, no_look="not looked at"
             )
-        unknown: Answer[int] = Answer(error="not looked at")
-        dead_lettered = Answer(value=depth) if wanted.looks_at_dead_letters else unknown
-        return reading(dead_letters=Answer(value=found), dead_lettered=dead_lettered)
+        unknown: InquiryAnswer[int] = InquiryAnswer(error="not looked at")
+        dead_lettered = InquiryAnswer(value=depth) if wanted.looks_at_dead_letters else unknown
+        return reading(dead_letters=InquiryAnswer(value=found), dead_lettered=dead_lettered)
 
 
 def clock(*seconds: int) -> Iterator[datetime]:
@@ -64,7 +64,7 @@ def test_an_earlier_look_stays_beside_newer_counters() -> None:
 
 def test_what_a_look_found_is_not_forgotten_between_two_looks() -> None:
     first, second = watched(Source(2, 2), 0, 10)
-    assert (first.dead_lettered, second.dead_lettered) == (Answer(value=2), Answer(value=2))
+    assert (first.dead_lettered, second.dead_lettered) == (InquiryAnswer(value=2), InquiryAnswer(value=2))
 
 
 class Counting:
@@ -77,10 +77,10 @@ class Counting:
     def __call__(self, wanted: Wanted) -> Reading:
         self.asked.append(wanted.counted is None)
         if wanted.counted is not None:
-            return reading(traffic=Answer(value=wanted.counted))
+            return reading(traffic=InquiryAnswer(value=wanted.counted))
         if len(self.asked) <= self._fails:
-            return reading(traffic=Answer(error="no answer within 5 s"))
-        return reading(traffic=Answer(value=traffic()))
+            return reading(traffic=InquiryAnswer(error="no answer within 5 s"))
+        return reading(traffic=InquiryAnswer(value=traffic()))
 
 
 @pytest.mark.parametrize(
