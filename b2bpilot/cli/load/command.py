@@ -18,7 +18,7 @@ from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.runs.record import RunRecord
 
 RUN = RunKind(
@@ -101,13 +101,13 @@ def load(
     Example: b2bpilot load -e staging --clients 100 --requests 10 --duplicates 5% --report load.html
     """
     from b2bpilot.cli.load import loading
-    from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.publish.routes import Via as Route
 
     pilot = pilot_of(ctx)
     if requests is not None and duration is not None:
         raise UsageError("--requests has no meaning with --duration", hint="leave one of them out")
-    plan = Plan(
+    plan = LoadPlan(
         clients=clients,
         requests=None if duration else (requests or 10),
         duration=parse_duration(duration, "--duration") if duration else None,
@@ -154,7 +154,7 @@ def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) ->
     pilot.confirmation(yes=yes or name == LOCAL).ask(lines, "Go on?")
 
 
-def _lines(pilot: Pilot, plan: Plan, *, keep: bool) -> list[str]:
+def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
     much = (
         _counted(plan.messages, "test message")
         if plan.messages

@@ -12,9 +12,9 @@ from b2bpilot.cli.publish.progress import LIVE_EVERY_SECONDS, PLAIN_EVERY_SECOND
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.load.firing import Attempt
-    from b2bpilot.ops.load.plan import Plan
-    from b2bpilot.ops.load.report import Check, Latency, Report
+    from b2bpilot.ops.load.clients import LoadAttempt
+    from b2bpilot.ops.load.plan import LoadPlan
+    from b2bpilot.ops.load.report import LoadLatency, PromiseCheck, Report
 
 BAR = 40
 WHOLE_MILLISECONDS = 10
@@ -24,14 +24,14 @@ WHOLE_MILLISECONDS = 10
 class LoadDisplay:
     """Hears of requests from the clients' threads. `tell` takes the line."""
 
-    def __init__(self, tell: Callable[[str], None], plan: Plan, *, live: bool) -> None:
+    def __init__(self, tell: Callable[[str], None], plan: LoadPlan, *, live: bool) -> None:
         self._tell, self._plan = tell, plan
         self._every = LIVE_EVERY_SECONDS if live else PLAIN_EVERY_SECONDS
         self._accepted = self._errors = 0
         self._started = self._shown = time.monotonic()
         self._lock = threading.Lock()
 
-    def __call__(self, attempt: Attempt) -> None:
+    def __call__(self, attempt: LoadAttempt) -> None:
         with self._lock:
             self._accepted += attempt.error is None
             self._errors += attempt.error is not None
@@ -91,7 +91,7 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[Words]:
     yield from cleaned(report)
 
 
-def verdicts(checks: Sequence[Check]) -> Iterator[str]:
+def verdicts(checks: Sequence[PromiseCheck]) -> Iterator[str]:
     for check in checks:
         yield f"{check.verdict.value.upper():17}{check.promise}: {check.detail}"
 
@@ -105,7 +105,7 @@ def cleaned(report: Report) -> Iterator[Words]:
         yield "Left there: " + line
 
 
-def _latency(name: str, latency: Latency) -> str:
+def _latency(name: str, latency: LoadLatency) -> str:
     from b2bpilot.ops.load.report import PERCENTILES
 
     values = [latency.percentile(percent) for percent in PERCENTILES.values()]
@@ -114,7 +114,7 @@ def _latency(name: str, latency: Latency) -> str:
     )
 
 
-def _histogram(name: str, latency: Latency, *, ascii_only: bool) -> Iterator[str]:
+def _histogram(name: str, latency: LoadLatency, *, ascii_only: bool) -> Iterator[str]:
     from b2bpilot.ops.load.report import histogram
 
     buckets = histogram(latency.values)

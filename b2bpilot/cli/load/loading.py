@@ -17,9 +17,9 @@ from b2bpilot.errors import DatabaseError
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.load.firing import Fired, Firing
+    from b2bpilot.ops.load.clients import LoadClients, LoadRequests
     from b2bpilot.ops.load.loaded import Loaded
-    from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.load.report import Report
     from b2bpilot.ops.load.target import LoadTarget
     from b2bpilot.ops.runs.journal import Journal
@@ -37,10 +37,10 @@ class Ending:
     keep: bool
 
 
-def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> None:
+def load(pilot: Pilot, plan: LoadPlan, ending: Ending, *, reason: str | None) -> None:
     """Raises what `require_proved` raises, after everything was shown. Nothing is sent when the database does not answer."""
     from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.firing import Firing
+    from b2bpilot.ops.load.clients import LoadClients
     from b2bpilot.ops.publish.run import route_of
 
     with (
@@ -50,9 +50,9 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
         _require_answer(table)
         with new_run(pilot, run.COMMAND, reason=reason, parameters=plan.parameters()) as journal:
             clock = pilot.clock.steady()
-            firing = Firing(plan, journal.run_id, route, journal, clock=clock)
-            fired = _fire(pilot, plan, firing)
-            loaded = _loaded(journal.run_id, plan, fired)
+            clients = LoadClients(plan, journal.run_id, route, journal, clock=clock)
+            requests = _fire(pilot, plan, clients)
+            loaded = _loaded(journal.run_id, plan, requests)
             report = _prove(pilot, table, loaded, ending, journal, clock)
     _show(pilot, report, ending)
     run.require_proved(report)
@@ -60,10 +60,10 @@ def load(pilot: Pilot, plan: Plan, ending: Ending, *, reason: str | None) -> Non
 
 def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
     from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.plan import Plan
+    from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.table.database_proof import require_proven
 
-    loaded = _loaded(record.run_id, Plan.of_parameters(record.parameters), run.fired_before(record))
+    loaded = _loaded(record.run_id, LoadPlan.of_parameters(record.parameters), run.requests_before(record))
     with pilot.table() as table:
         require_proven(table.proof, "nothing is proved or removed")
         with resumed_run(pilot, record) as journal:
@@ -82,16 +82,16 @@ def _require_answer(table: AskedTable) -> None:
         raise type(exc)(f"{exc}. Nothing was sent", hint=exc.hint) from exc
 
 
-def _loaded(run_id: str, plan: Plan, fired: Fired) -> Loaded:
+def _loaded(run_id: str, plan: LoadPlan, requests: LoadRequests) -> Loaded:
     from b2bpilot.ops.load.loaded import Loaded
 
-    return Loaded(run_id=run_id, plan=plan, fired=fired)
+    return Loaded(run_id=run_id, plan=plan, requests=requests)
 
 
-def _fire(pilot: Pilot, plan: Plan, firing: Firing) -> Fired:
+def _fire(pilot: Pilot, plan: LoadPlan, clients: LoadClients) -> LoadRequests:
     with pilot.output.progress("Sending") as tell:
-        firing.observe = load_display.LoadDisplay(tell, plan, live=pilot.output.stderr.isatty())
-        return firing.run()
+        clients.observe = load_display.LoadDisplay(tell, plan, live=pilot.output.stderr.isatty())
+        return clients.run()
 
 
 def _prove(  # noqa: PLR0917  # what a proof takes

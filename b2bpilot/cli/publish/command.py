@@ -22,7 +22,7 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
-    from b2bpilot.ops.publish.order import Order, Wanted
+    from b2bpilot.ops.publish.order import PublishOrder, Wanted
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import Named
     from b2bpilot.pipeline.message import PilotMessage
@@ -125,7 +125,7 @@ def publish(
     Example: b2bpilot publish media --set Body="see photo" --count 5000 --wait
     """
     from b2bpilot.cli.publish import publishing
-    from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.order import PublishOrder
 
     pilot = pilot_of(ctx)
     timeout = parse_duration(wait, "--wait") if wait else None
@@ -143,7 +143,7 @@ def publish(
             {"--file": True},
             {"a fixture": fixture, "--message-id": message_id, "--priority": priority, "--count": count > 1},
         )
-    order = Order(
+    order = PublishOrder(
         wanted=_lines(file) if file is not None else [_one(chosen, message_id, priority)],
         count=count,
         duplicates=duplicate,
@@ -167,7 +167,7 @@ def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) ->
     return Wanted(fixture=fixture, message_id=message_id, priority=urgency)
 
 
-def _warn_of_twilio_ids(pilot: Pilot, order: Order) -> None:
+def _warn_of_twilio_ids(pilot: Pilot, order: PublishOrder) -> None:
     """Such ids are UUIDs of version 5, made of a MessageSid."""
     if not (found := order.of_twilio(now=pilot.machine())):
         return
@@ -240,7 +240,7 @@ def _refuse(option: dict[str, bool], others: dict[str, object]) -> None:
 
 
 def _confirmed(
-    pilot: Pilot, order: Order, first: PilotMessage, request: object, *, dry_run: bool, yes: bool
+    pilot: Pilot, order: PublishOrder, first: PilotMessage, request: object, *, dry_run: bool, yes: bool
 ) -> bool:
     """Show the plan where it matters, and ask: for real messages, and for many anywhere but in the local environment."""
     from b2bpilot.ops.publish.run import ASK_ABOVE
@@ -265,7 +265,7 @@ def _confirmed(
 
 
 def _plan(
-    pilot: Pilot, order: Order, first: PilotMessage, request: object, database: Named | None
+    pilot: Pilot, order: PublishOrder, first: PilotMessage, request: object, database: Named | None
 ) -> list[str]:
     via = getattr(request, "via", Via.TOPIC.value)
     kind = "real" if order.real else "test"

@@ -16,10 +16,10 @@ from b2bpilot.errors import DatabaseError, Refused
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.publish.order import Order
+    from b2bpilot.ops.publish.order import PublishOrder
     from b2bpilot.ops.publish.proof import Timing
     from b2bpilot.ops.publish.routes import PublishRoute
-    from b2bpilot.ops.publish.run import Planned
+    from b2bpilot.ops.publish.run import PublishPlan
     from b2bpilot.ops.publish.sending import Dispatch, Observe
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
@@ -41,7 +41,7 @@ class Request:
     timeout: timedelta | None
     reason: str | None
 
-    def parameters(self, order: Order) -> Mapping[str, object]:
+    def parameters(self, order: PublishOrder) -> Mapping[str, object]:
         """What the journal keeps, so that a resumed run goes on in the same way."""
         return {
             "via": self.via,
@@ -54,7 +54,7 @@ class Request:
         }
 
 
-def publish(pilot: Pilot, order: Order, request: Request) -> None:
+def publish(pilot: Pilot, order: PublishOrder, request: Request) -> None:
     """Send what was ordered, and show what became of it. Raises what `require_all_accepted` and the proof raise."""
     from b2bpilot.ops.publish import run
     from b2bpilot.ops.publish.outbox import Outbox
@@ -159,7 +159,7 @@ def _told(what: str) -> Iterator[None]:
 
 @contextmanager
 def _ended_when_refused(
-    journal: Journal, planned: Planned, *, known: Mapping[str, MessageState] | None = None
+    journal: Journal, planned: PublishPlan, *, known: Mapping[str, MessageState] | None = None
 ) -> Iterator[None]:
     """What is refused before anything was sent is refused for ever: there is nothing to go on with."""
     try:
@@ -172,7 +172,7 @@ def _ended_when_refused(
 
 
 @contextmanager
-def _run(pilot: Pilot, request: Request, order: Order, *, is_quiet: bool) -> Iterator[Journal]:
+def _run(pilot: Pilot, request: Request, order: PublishOrder, *, is_quiet: bool) -> Iterator[Journal]:
     """One message is told without its run's id; it has a journal all the same."""
     parameters = request.parameters(order)
     with new_run(
@@ -181,7 +181,7 @@ def _run(pilot: Pilot, request: Request, order: Order, *, is_quiet: bool) -> Ite
         yield journal
 
 
-def _completed_before(table: AskedTable | None, planned: Planned, *, is_test: bool) -> frozenset[Asked]:
+def _completed_before(table: AskedTable | None, planned: PublishPlan, *, is_test: bool) -> frozenset[Asked]:
     """Raises Refused when an id is that of a real message and these are tests, or the reverse."""
     from b2bpilot.ops.publish.proof import completed_before
     from b2bpilot.ops.table.row_state import Asked
@@ -194,7 +194,7 @@ def _completed_before(table: AskedTable | None, planned: Planned, *, is_test: bo
 def _send(
     pilot: Pilot,
     request: Request,
-    planned: Planned,
+    planned: PublishPlan,
     route: PublishRoute,
     journal: Journal,
     *,

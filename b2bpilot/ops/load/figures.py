@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from b2bpilot.ops.load.firing import Attempt, Fired
+from b2bpilot.ops.load.clients import LoadAttempt, LoadRequests
 from b2bpilot.ops.load.loaded import Loaded
-from b2bpilot.ops.load.report import Latency, Second, Trouble
+from b2bpilot.ops.load.report import LoadLatency, Second, Trouble
 from b2bpilot.ops.table.clocks import Offset
 from b2bpilot.pipeline.rows_of_tests import RowOfTest
 from b2bpilot.plural import many
@@ -20,45 +20,45 @@ OUTAGE_GAP_SECONDS = 3.0
 """Errors that are closer to each other belong to one outage."""
 
 
-def accept_latency(fired: Fired) -> Latency:
-    return Latency(values=sorted(one.seconds * 1000 for one in fired.attempts if one.error is None))
+def accept_latency(requests: LoadRequests) -> LoadLatency:
+    return LoadLatency(values=sorted(one.seconds * 1000 for one in requests.attempts if one.error is None))
 
 
-def stored_at(fired: Fired, rows: Iterable[RowOfTest], offset: Offset) -> dict[str, float]:
+def stored_at(requests: LoadRequests, rows: Iterable[RowOfTest], offset: Offset) -> dict[str, float]:
     """Return when each row was completed, by our clock, in seconds since the start."""
     return {
-        row.message_id: (offset.ours(row.completed_at) - fired.started_at).total_seconds()
+        row.message_id: (offset.ours(row.completed_at) - requests.started_at).total_seconds()
         for row in rows
         if row.is_completed and row.completed_at is not None
     }
 
 
-def store_latency(loaded: Loaded, stored: Mapping[str, float]) -> Latency:
+def store_latency(loaded: Loaded, stored: Mapping[str, float]) -> LoadLatency:
     """A row may be completed before the answer of the request that brought it has arrived: that counts as 0."""
-    shots = loaded.shots()
+    messages = loaded.messages()
     values = [
         max(0.0, stored[message_id] - at) * 1000
         for number, at in loaded.accepted_at().items()
-        if (message_id := shots[number].message_id) in stored
+        if (message_id := messages[number].message_id) in stored
     ]
-    return Latency(values=sorted(values))
+    return LoadLatency(values=sorted(values))
 
 
-def troubles(fired: Fired) -> list[Trouble]:
+def troubles(requests: LoadRequests) -> list[Trouble]:
     by_kind: defaultdict[str, list[float]] = defaultdict(list)
-    for attempt in fired.attempts:
+    for attempt in requests.attempts:
         if attempt.error is not None:
             by_kind[attempt.error].append(attempt.ended_at)
     return [
-        Trouble(kind=kind, count=len(at), first_at=fired.moment(min(at)), last_at=fired.moment(max(at)))
+        Trouble(kind=kind, count=len(at), first_at=requests.moment(min(at)), last_at=requests.moment(max(at)))
         for kind, at in sorted(by_kind.items(), key=lambda found: -len(found[1]))
     ]
 
 
-def timeline(fired: Fired, stored: Mapping[str, float]) -> list[Second]:
+def timeline(requests: LoadRequests, stored: Mapping[str, float]) -> list[Second]:
     """Return what happened in each second, without a gap."""
-    accepted = Counter(int(one.ended_at) for one in fired.attempts if one.error is None)
-    errors = Counter(int(one.ended_at) for one in fired.attempts if one.error is not None)
+    accepted = Counter(int(one.ended_at) for one in requests.attempts if one.error is None)
+    errors = Counter(int(one.ended_at) for one in requests.attempts if one.error is not None)
     rows = Counter(max(0, int(at)) for at in stored.values())
     last = max([*accepted, *errors, *rows], default=-1)
     return [
@@ -66,37 +66,39 @@ def timeline(fired: Fired, stored: Mapping[str, float]) -> list[Second]:
     ]
 
 
-def story(fired: Fired, rows: Sequence[RowOfTest], stored: Mapping[str, float]) -> list[str]:
+def story(requests: LoadRequests, rows: Sequence[RowOfTest], stored: Mapping[str, float]) -> list[str]:
     """Return what stands out, in sentences."""
-    return [*_outages(fired), *_standstills(fired, stored), *_takeovers(rows)]
+    return [*_outages(requests), *_standstills(requests, stored), *_takeovers(rows)]
 
 
-def _outages(fired: Fired) -> list[str]:
-    spans: list[list[Attempt]] = []
+def _outages(requests: LoadRequests) -> list[str]:
+    spans: list[list[LoadAttempt]] = []
     failed = sorted(
-        (one for one in fired.attempts if one.error and not one.is_stopped), key=lambda one: one.ended_at
+        (one for one in requests.attempts if one.error and not one.is_stopped), key=lambda one: one.ended_at
     )
     for attempt in failed:
         if spans and attempt.ended_at - spans[-1][-1].ended_at <= OUTAGE_GAP_SECONDS:
             spans[-1].append(attempt)
         else:
             spans.append([attempt])
-    finally_accepted = {(one.number, one.copy) for one in fired.attempts if one.error is None}
-    return [_outage(fired, span, finally_accepted) for span in spans]
+    finally_accepted = {(one.number, one.copy) for one in requests.attempts if one.error is None}
+    return [_outage(requests, span, finally_accepted) for span in spans]
 
 
-def _outage(fired: Fired, span: Sequence[Attempt], finally_accepted: set[tuple[int, int]]) -> str:
-    first, last = fired.moment(span[0].at), fired.moment(span[-1].ended_at)
+def _outage(
+    requests: LoadRequests, span: Sequence[LoadAttempt], finally_accepted: set[tuple[int, int]]
+) -> str:
+    first, last = requests.moment(span[0].at), requests.moment(span[-1].ended_at)
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in Counter(one.error for one in span).most_common())
     given_up = {(one.number, one.copy) for one in span} - finally_accepted
     ended = f"{len(given_up):,} of them were given up" if given_up else "all were made again and accepted"
     return f"{_time(first)} to {_time(last)}: {many(len(span), 'request was', 'requests were')} not accepted ({kinds}); {ended}"
 
 
-def _standstills(fired: Fired, stored: Mapping[str, float]) -> list[str]:
+def _standstills(requests: LoadRequests, stored: Mapping[str, float]) -> list[str]:
     at = sorted(stored.values())
     return [
-        f"{_time(fired.moment(before))} to {_time(fired.moment(after))}: no row was completed for "
+        f"{_time(requests.moment(before))} to {_time(requests.moment(after))}: no row was completed for "
         f"{after - before:.1f} s"
         for before, after in itertools.pairwise(at)
         if after - before > STANDSTILL_SECONDS

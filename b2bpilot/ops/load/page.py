@@ -7,7 +7,7 @@ from html import escape
 
 from b2bpilot.advice import NOWHERE, Place, written
 from b2bpilot.ops.load.plots import duration, histogram_plot, timeline_plot
-from b2bpilot.ops.load.report import PERCENTILES, Latency, Report, Verdict
+from b2bpilot.ops.load.report import PERCENTILES, LoadLatency, PromiseOutcome, Report
 from b2bpilot.plural import many
 
 STYLE = """
@@ -73,8 +73,8 @@ def _subtitle(report: Report) -> str:
 
 
 def _banner(report: Report) -> str:
-    broken = [check for check in report.checks if check.verdict is Verdict.BROKEN]
-    unknown = [check for check in report.checks if check.verdict is Verdict.UNKNOWN]
+    broken = [check for check in report.checks if check.verdict is PromiseOutcome.BROKEN]
+    unknown = [check for check in report.checks if check.verdict is PromiseOutcome.UNKNOWN]
     if broken:
         kind, text = "broken", f"Not proved: {'; '.join(check.detail for check in broken)}"
     elif unknown:
@@ -105,7 +105,7 @@ def _tiles(report: Report) -> str:
     return f'<div class="tiles">{parts}</div>'
 
 
-def _shown(latency: Latency, name: str) -> str:
+def _shown(latency: LoadLatency, name: str) -> str:
     value = latency.percentile(PERCENTILES[name])
     return "unknown" if value is None else duration(value)
 

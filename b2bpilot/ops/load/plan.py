@@ -20,7 +20,7 @@ POISON = {"NumMedia": "two"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class LoadPlan:
     """`requests` is for each client; None goes on for `duration`. Shares are of the messages, 0.05 for 5 %."""
 
     clients: int
@@ -86,7 +86,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class LoadMessage:
     """One message of a load."""
 
     number: int
@@ -106,11 +106,11 @@ class Shot:
         return Item(message=message)
 
 
-def shot(plan: Plan, run_id: str, number: int) -> Shot:
+def message_of(plan: LoadPlan, run_id: str, number: int) -> LoadMessage:
     """Return a message of a run by its number: the same each time, so that a run can be told from its journal."""
     is_poison = _is_one_of(number, plan.poison)
     healthy = number - _before(number, plan.poison)
-    return Shot(
+    return LoadMessage(
         number=number,
         message_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id}/{number}")),
         is_poison=is_poison,
@@ -118,7 +118,7 @@ def shot(plan: Plan, run_id: str, number: int) -> Shot:
     )
 
 
-def _share_of_rest(plan: Plan) -> float:
+def _share_of_rest(plan: LoadPlan) -> float:
     return min(1.0, plan.duplicates / (1 - plan.poison)) if plan.poison < 1 else 0.0
 
 

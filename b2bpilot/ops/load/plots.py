@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from b2bpilot.ops.load.report import Latency, Second, histogram
+from b2bpilot.ops.load.report import LoadLatency, Second, histogram
 
 WIDTH, HEIGHT = 720, 210
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
 TICKS = 4
 
 
-def histogram_plot(latency: Latency, *, what: str) -> str:
+def histogram_plot(latency: LoadLatency, *, what: str) -> str:
     """Return the counts by latency, or a sentence when there are none."""
     buckets = histogram(latency.values)
     if not buckets:

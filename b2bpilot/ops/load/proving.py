@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from b2bpilot.ops.load.plan import Shot
-from b2bpilot.ops.load.report import Check, Verdict
+from b2bpilot.ops.load.plan import LoadMessage
+from b2bpilot.ops.load.report import PromiseCheck, PromiseOutcome
 from b2bpilot.ops.load.target import Concurrency
 from b2bpilot.pipeline.rows_of_tests import RowOfTest
 from b2bpilot.plural import many
@@ -19,7 +19,7 @@ EXAMPLES = 3
 class Evidence:
     """What was sent, and what was found of it. `dead_letters` is None when nobody could ask the queue; then `why` says so."""
 
-    shots: Mapping[int, Shot]
+    messages: Mapping[int, LoadMessage]
     accepted: Mapping[int, int]
     """How often each message was accepted, by its number; one that never was is absent."""
     stopped: frozenset[int]
@@ -29,18 +29,18 @@ class Evidence:
     concurrency: Concurrency
     why: str | None = None
 
-    def healthy(self) -> list[Shot]:
-        return [one for one in self.shots.values() if not one.is_poison and one.number in self.accepted]
+    def healthy(self) -> list[LoadMessage]:
+        return [one for one in self.messages.values() if not one.is_poison and one.number in self.accepted]
 
-    def poison(self) -> list[Shot]:
-        return [one for one in self.shots.values() if one.is_poison and one.number in self.accepted]
+    def poison(self) -> list[LoadMessage]:
+        return [one for one in self.messages.values() if one.is_poison and one.number in self.accepted]
 
-    def is_stored(self, one: Shot) -> bool:
+    def is_stored(self, one: LoadMessage) -> bool:
         row = self.rows.get(one.message_id)
         return row is not None and row.is_completed
 
 
-def checks(found: Evidence, *, now: datetime) -> list[Check]:
+def checks(found: Evidence, *, now: datetime) -> list[PromiseCheck]:
     return [
         _stored_once(found),
         _none_lost(found, now=now),
@@ -51,7 +51,7 @@ def checks(found: Evidence, *, now: datetime) -> list[Check]:
     ]
 
 
-def _stored_once(found: Evidence) -> Check:
+def _stored_once(found: Evidence) -> PromiseCheck:
     healthy = found.healthy()
     stored = [one for one in healthy if found.is_stored(one)]
     twice = [one for one in healthy if (row := found.rows.get(one.message_id)) and row.rows > 1]
@@ -59,14 +59,16 @@ def _stored_once(found: Evidence) -> Check:
     if twice:
         detail = f"{many(len(twice), 'message has', 'messages have')} more than one row: {_examples(twice)}"
     is_kept = healthy and len(stored) == len(healthy) and not twice
-    return Check(
+    return PromiseCheck(
         promise="each message is stored exactly once",
-        verdict=Verdict.PROVED if is_kept else (Verdict.BROKEN if healthy else Verdict.NOTHING),
+        verdict=PromiseOutcome.PROVED
+        if is_kept
+        else (PromiseOutcome.BROKEN if healthy else PromiseOutcome.NOTHING),
         detail=detail,
     )
 
 
-def _none_lost(found: Evidence, *, now: datetime) -> Check:
+def _none_lost(found: Evidence, *, now: datetime) -> PromiseCheck:
     missing = [one for one in found.healthy() if one.message_id not in found.rows]
     unfinished = [
         one
@@ -75,23 +77,25 @@ def _none_lost(found: Evidence, *, now: datetime) -> Check:
     ]
     if missing:
         text = f"{len(missing):,} accepted messages have no row: {_examples(missing)}"
-        return Check(promise="none is lost", verdict=Verdict.BROKEN, detail=text)
+        return PromiseCheck(promise="none is lost", verdict=PromiseOutcome.BROKEN, detail=text)
     if unfinished:
-        return Check(
+        return PromiseCheck(
             promise="none is lost",
-            verdict=Verdict.UNKNOWN,
+            verdict=PromiseOutcome.UNKNOWN,
             detail=f"{len(unfinished):,} have a row that is not completed: {_unfinished(found, unfinished, now=now)}",
         )
     if not found.healthy():
-        return Check(promise="none is lost", verdict=Verdict.NOTHING, detail="no message was accepted")
-    return Check(
+        return PromiseCheck(
+            promise="none is lost", verdict=PromiseOutcome.NOTHING, detail="no message was accepted"
+        )
+    return PromiseCheck(
         promise="none is lost",
-        verdict=Verdict.PROVED,
+        verdict=PromiseOutcome.PROVED,
         detail=f"{many(len(found.healthy()), 'accepted message has its row', 'accepted messages have their rows')}",
     )
 
 
-def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -> str:
+def _unfinished(found: Evidence, unfinished: Sequence[LoadMessage], *, now: datetime) -> str:
     """A row that a dead run holds is taken up by the stale processor, long after its lease has ended."""
     rows = [found.rows[one.message_id] for one in unfinished]
     leases = [row.lease_expires_at for row in rows if row.lease_expires_at and row.lease_expires_at > now]
@@ -104,71 +108,81 @@ def _unfinished(found: Evidence, unfinished: Sequence[Shot], *, now: datetime) -
     return "; ".join([*errors[:EXAMPLES], _examples(unfinished)])
 
 
-def _all_accepted(found: Evidence) -> Check:
+def _all_accepted(found: Evidence) -> PromiseCheck:
     promise = "each message is accepted"
-    detail = f"{len(found.accepted):,} of {many(len(found.shots), 'message was', 'messages were')} accepted"
-    refused = [one for one in found.shots.values() if one.number not in found.accepted]
+    detail = (
+        f"{len(found.accepted):,} of {many(len(found.messages), 'message was', 'messages were')} accepted"
+    )
+    refused = [one for one in found.messages.values() if one.number not in found.accepted]
     given_up = [one for one in refused if one.number not in found.stopped]
     if given_up:
         text = f"{detail}; given up: {_examples(given_up)}"
-        return Check(promise=promise, verdict=Verdict.BROKEN, detail=text)
+        return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
     if refused:
         stored = sum(found.is_stored(one) for one in refused)
         text = (
             f"{detail}; the run ended before the answer of {len(refused):,}, of which {stored:,} are stored"
         )
-        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=text)
-    return Check(promise=promise, verdict=Verdict.PROVED, detail=detail)
+        return PromiseCheck(promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=text)
+    return PromiseCheck(promise=promise, verdict=PromiseOutcome.PROVED, detail=detail)
 
 
-def _duplicates(found: Evidence) -> Check:
+def _duplicates(found: Evidence) -> PromiseCheck:
     """A second delivery that had claimed the row would stand in its attempts."""
     promise = "duplicates are skipped"
     doubled = [one for one in found.healthy() if found.accepted[one.number] > 1 and found.is_stored(one)]
     if not doubled:
-        return Check(promise=promise, verdict=Verdict.NOTHING, detail="no stored message was sent twice")
+        return PromiseCheck(
+            promise=promise, verdict=PromiseOutcome.NOTHING, detail="no stored message was sent twice"
+        )
     once = [one for one in doubled if found.rows[one.message_id].attempts == 1]
     twice = [one for one in doubled if found.rows[one.message_id].rows > 1]
     if twice:
         text = f"{len(twice):,} of {len(doubled):,} have a second row: {_examples(twice)}"
-        return Check(promise=promise, verdict=Verdict.BROKEN, detail=text)
+        return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
     detail = f"{many(len(doubled), 'message was', 'messages were')} accepted more than once, one row each"
     if len(once) < len(doubled):
         detail += f"; {len(doubled) - len(once):,} of them took more than one attempt, as one that failed or died does"
-    return Check(promise=promise, verdict=Verdict.PROVED, detail=detail)
+    return PromiseCheck(promise=promise, verdict=PromiseOutcome.PROVED, detail=detail)
 
 
-def _poison(found: Evidence) -> Check:
+def _poison(found: Evidence) -> PromiseCheck:
     promise = "poison becomes dead letters"
     poison = found.poison()
     if not poison:
-        return Check(promise=promise, verdict=Verdict.NOTHING, detail="no poison was sent")
+        return PromiseCheck(promise=promise, verdict=PromiseOutcome.NOTHING, detail="no poison was sent")
     if found.dead_letters is None:
-        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=found.why or "the queue was not asked")
+        return PromiseCheck(
+            promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=found.why or "the queue was not asked"
+        )
     there = [one for one in poison if one.message_id in found.dead_letters]
     stored = [one for one in poison if found.is_stored(one)]
     detail = f"{len(there):,} of {len(poison):,} are in the dead-letter queue"
     if stored:
         detail += f"; {len(stored):,} were stored: {_examples(stored)}"
     is_kept = len(there) == len(poison) and not stored
-    return Check(promise=promise, verdict=Verdict.PROVED if is_kept else Verdict.BROKEN, detail=detail)
+    return PromiseCheck(
+        promise=promise, verdict=PromiseOutcome.PROVED if is_kept else PromiseOutcome.BROKEN, detail=detail
+    )
 
 
-def _within_reserve(found: Evidence) -> Check:
+def _within_reserve(found: Evidence) -> PromiseCheck:
     promise = "the processor stays within its reserve"
     seen = found.concurrency
     if seen.most is None:
-        return Check(promise=promise, verdict=Verdict.UNKNOWN, detail=seen.why or "CloudWatch has no figure")
+        return PromiseCheck(
+            promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=seen.why or "CloudWatch has no figure"
+        )
     if seen.reserve is None:
         detail = f"at most {many(seen.most, 'run')} at once; the function has no reserve"
-        return Check(promise=promise, verdict=Verdict.NOTHING, detail=detail)
-    return Check(
+        return PromiseCheck(promise=promise, verdict=PromiseOutcome.NOTHING, detail=detail)
+    return PromiseCheck(
         promise=promise,
-        verdict=Verdict.PROVED if seen.most <= seen.reserve else Verdict.BROKEN,
+        verdict=PromiseOutcome.PROVED if seen.most <= seen.reserve else PromiseOutcome.BROKEN,
         detail=f"at most {many(seen.most, 'run')} at once, by CloudWatch; the reserve is {seen.reserve}",
     )
 
 
-def _examples(shots: Sequence[Shot]) -> str:
-    shown = ", ".join(one.message_id for one in shots[:EXAMPLES])
-    return f"{shown}, ..." if len(shots) > EXAMPLES else shown
+def _examples(messages: Sequence[LoadMessage]) -> str:
+    shown = ", ".join(one.message_id for one in messages[:EXAMPLES])
+    return f"{shown}, ..." if len(messages) > EXAMPLES else shown

@@ -10,13 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from b2bpilot.advice import Words
-from b2bpilot.ops.load.plan import Plan
+from b2bpilot.ops.load.plan import LoadPlan
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
 
 
-class Verdict(StrEnum):
+class PromiseOutcome(StrEnum):
     PROVED = "proved"
     BROKEN = "broken"
     UNKNOWN = "unknown"
@@ -25,16 +25,16 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class PromiseCheck:
     """One promise. `detail` has the counts that decide it."""
 
     promise: str
-    verdict: Verdict
+    verdict: PromiseOutcome
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class LoadLatency:
     """Milliseconds. `values` are sorted."""
 
     values: Sequence[float] = field(repr=False)
@@ -96,27 +96,27 @@ class Report:
     environment: str
     account_id: str
     region: str
-    plan: Plan
+    plan: LoadPlan
     started_at: datetime
     seconds: float
     messages: int
     requests: int
     accepted: int
     stored: int
-    accept: Latency
-    store: Latency
+    accept: LoadLatency
+    store: LoadLatency
     clock_error_ms: float
     """The two clocks were compared this exactly: what accept-to-stored may be off by."""
     troubles: Sequence[Trouble]
     timeline: Sequence[Second]
-    checks: Sequence[Check]
+    checks: Sequence[PromiseCheck]
     story: Sequence[str]
     """What happened besides, in order: outages, pauses, takeovers."""
     cleaning: Cleaning
 
     @property
     def is_proved(self) -> bool:
-        return all(check.verdict is not Verdict.BROKEN for check in self.checks)
+        return all(check.verdict is not PromiseOutcome.BROKEN for check in self.checks)
 
     @property
     def requests_per_second(self) -> float:

@@ -9,16 +9,16 @@ from typing import Any
 from b2bpilot.advice import our_command
 from b2bpilot.errors import AwsError, PartlyFailed, PilotError, Refused
 from b2bpilot.ops.load import figures
-from b2bpilot.ops.load.firing import STOPPED, Attempt, Fired
+from b2bpilot.ops.load.clients import STOPPED, LoadAttempt, LoadRequests
 from b2bpilot.ops.load.loaded import Loaded
 from b2bpilot.ops.load.proving import Evidence, checks
-from b2bpilot.ops.load.report import Cleaning, Report, Verdict
+from b2bpilot.ops.load.report import Cleaning, PromiseOutcome, Report
 from b2bpilot.ops.load.target import LoadTarget
 from b2bpilot.ops.runs.record import RunRecord, entries
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.clocks import compare
 from b2bpilot.ops.table.database_proof import require_proven
-from b2bpilot.ops.table.row_proof import RowProof, Watched
+from b2bpilot.ops.table.row_proof import ProofWatcher, RowProof
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.rows_of_tests import RowOfTest, read_test_rows
@@ -38,7 +38,7 @@ def wait_for_rows(
 ) -> None:
     """Return when every accepted message is decided, or the time is over. Raises DatabaseUnreachable at its end."""
     asked = (Asked(message_id, test=True) for message_id in loaded.accepted_ids())
-    RowProof(table).prove(asked, timeout=timeout, watched=Watched(observe=observe))
+    RowProof(table).prove(asked, timeout=timeout, watched=ProofWatcher(observe=observe))
 
 
 def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, RowOfTest]:
@@ -52,30 +52,30 @@ def read_rows(table: WholeTable, message_ids: Sequence[str]) -> dict[str, RowOfT
 
 def judge(loaded: Loaded, table: WholeTable, target: LoadTarget, *, clock: Callable[[], datetime]) -> Report:
     """Read everything that decides, and decide. Raises DatabaseError, Refused; what AWS does not tell is unknown."""
-    fired, stack = loaded.fired, target.environment.stack
+    requests, stack = loaded.requests, target.environment.stack
     offset = compare(table.now, clock=clock)
     rows = read_rows(table, loaded.message_ids())
     found = _evidence(loaded, rows, target)
-    stored = figures.stored_at(fired, rows.values(), offset)
+    stored = figures.stored_at(requests, rows.values(), offset)
     return Report(
         run_id=loaded.run_id,
         environment=target.environment.name,
         account_id=stack.account_id,
         region=stack.region,
         plan=loaded.plan,
-        started_at=fired.started_at,
-        seconds=fired.seconds,
-        messages=len(found.shots),
-        requests=len(fired.attempts),
+        started_at=requests.started_at,
+        seconds=requests.seconds,
+        messages=len(found.messages),
+        requests=len(requests.attempts),
         accepted=sum(found.accepted.values()),
         stored=sum(row.is_completed for row in rows.values()),
-        accept=figures.accept_latency(fired),
+        accept=figures.accept_latency(requests),
         store=figures.store_latency(loaded, stored),
         clock_error_ms=offset.error / timedelta(milliseconds=1),
-        troubles=figures.troubles(fired),
-        timeline=figures.timeline(fired, stored),
+        troubles=figures.troubles(requests),
+        timeline=figures.timeline(requests, stored),
         checks=checks(found, now=table.now()),
-        story=figures.story(fired, list(rows.values()), stored),
+        story=figures.story(requests, list(rows.values()), stored),
         cleaning=Cleaning(),
     )
 
@@ -90,17 +90,17 @@ def _evidence(loaded: Loaded, rows: Mapping[str, RowOfTest], target: LoadTarget)
     except AwsError as exc:
         why = str(exc)
     return Evidence(
-        shots=loaded.shots(),
+        messages=loaded.messages(),
         accepted=accepted,
         stopped=loaded.stopped(),
         rows=rows,
         dead_letters=dead_letters,
-        concurrency=target.concurrency(since=loaded.fired.started_at),
+        concurrency=target.concurrency(since=loaded.requests.started_at),
         why=why,
     )
 
 
-def fired_before(record: RunRecord) -> Fired:
+def requests_before(record: RunRecord) -> LoadRequests:
     """Return what an interrupted load had done, by its journal. A request without an answer counts as unanswered.
 
     Raises Refused when it had sent nothing.
@@ -113,7 +113,7 @@ def fired_before(record: RunRecord) -> Fired:
     began = min(_began(entry) for entry in answered) if answered else record.started_at
     attempts = [_attempt(entry) for entry in answered]
     attempts += [
-        Attempt(
+        LoadAttempt(
             number=number,
             copy=copy,
             at=(at - began).total_seconds(),
@@ -124,13 +124,13 @@ def fired_before(record: RunRecord) -> Fired:
         for (number, copy), at in open_.items()
     ]
     seconds = max(attempt.ended_at for attempt in attempts)
-    return Fired(started_at=began, seconds=seconds, attempts=attempts)
+    return LoadRequests(started_at=began, seconds=seconds, attempts=attempts)
 
 
 def require_proved(report: Report) -> None:
     """Raises LoadFailed or PartlyFailed unless every promise was kept; what is unknown alone is no failure,
     but a row that is not completed is."""
-    broken = [check for check in report.checks if check.verdict is Verdict.BROKEN]
+    broken = [check for check in report.checks if check.verdict is PromiseOutcome.BROKEN]
     if not broken:
         return
     text = "; ".join(f"{check.promise}: {check.detail}" for check in broken)
@@ -159,8 +159,8 @@ def _began(entry: Mapping[str, Any]) -> datetime:
     return parse_time(entry["at"]) - timedelta(seconds=entry["since_start"] + entry["seconds"])
 
 
-def _attempt(entry: Mapping[str, Any]) -> Attempt:
-    return Attempt(
+def _attempt(entry: Mapping[str, Any]) -> LoadAttempt:
+    return LoadAttempt(
         number=entry["number"],
         copy=entry["copy"],
         at=entry["since_start"],

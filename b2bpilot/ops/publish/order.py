@@ -44,7 +44,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PublishOrder:
     """Everything that was asked for. `changes` win over what a fixture or a line says."""
 
     wanted: Sequence[Wanted]

@@ -11,7 +11,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, TimedOut
 from b2bpilot.ops.table.asked import Table, WholeTable
 from b2bpilot.ops.table.clocks import compare
-from b2bpilot.ops.table.row_proof import ATTEMPTS, Proven, RowOutcome, RowProof, Watched
+from b2bpilot.ops.table.row_proof import ATTEMPTS, ProofWatcher, Proven, RowOutcome, RowProof
 from b2bpilot.ops.table.row_state import Asked, RowState, row_states, submission_of
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.plural import many
@@ -133,7 +133,7 @@ def prove_stored(
                 told.add((one.message, row.attempts))
                 attempt(f"Attempt {row.attempts} failed: {row.last_error}; waiting for Lambda's next one")
 
-    proof = row_proof.prove(messages, timeout=timeout, watched=Watched(observe=observe, rows=tell))
+    proof = row_proof.prove(messages, timeout=timeout, watched=ProofWatcher(observe=observe, rows=tell))
     return PublishedRows(
         messages=[
             PublishedRow(proven=one, was_before=one.message in before) for one in proof.messages.values()

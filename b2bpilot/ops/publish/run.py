@@ -12,10 +12,10 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PartlyFailed, PilotError, PublishFailed, Refused, SettingsInvalid
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.publish.order import Item, Order
+from b2bpilot.ops.publish.order import Item, PublishOrder
 from b2bpilot.ops.publish.outbox import Outbox
 from b2bpilot.ops.publish.routes import PublishRoute, TopicPublishRoute, Via, WebhookRoute
-from b2bpilot.ops.publish.sending import Dispatch, Observe, Sending, SentItem
+from b2bpilot.ops.publish.sending import Dispatch, Observe, Publishing, SentItem
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.sending.pace import Limits, Pace
@@ -29,7 +29,7 @@ ASK_ABOVE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PublishPlan:
     """What is on disk to be sent. `message_ids` are in order, each once."""
 
     outbox: Outbox
@@ -59,7 +59,7 @@ def auth_token(environment: Environment) -> str:
     return token
 
 
-def plan(order: Order, outbox: Outbox, *, clock: Callable[[], datetime]) -> Planned:
+def plan(order: PublishOrder, outbox: Outbox, *, clock: Callable[[], datetime]) -> PublishPlan:
     """Write down every message before the first is sent. Raises JournalFailed; then nothing was sent."""
     message_ids: dict[str, None] = {}
 
@@ -68,11 +68,11 @@ def plan(order: Order, outbox: Outbox, *, clock: Callable[[], datetime]) -> Plan
         return item
 
     items = outbox.fill(noted(item) for item in order.each(clock=clock))
-    return Planned(outbox=outbox, items=items, message_ids=list(message_ids))
+    return PublishPlan(outbox=outbox, items=items, message_ids=list(message_ids))
 
 
 def send(
-    planned: Planned,
+    planned: PublishPlan,
     route: PublishRoute,
     journal: Journal,
     limits: Limits,
@@ -84,7 +84,7 @@ def send(
     known = known or {}
     pace = Pace(limits)
     perhaps = frozenset(key for key, state in known.items() if state.is_unknown and not is_sent(state))
-    sending = Sending(route=route, journal=journal, pace=pace, perhaps_before=perhaps, observe=watch(pace))
+    sending = Publishing(route=route, journal=journal, pace=pace, perhaps_before=perhaps, observe=watch(pace))
     items = (item for item in planned.outbox.items() if not is_sent(known.get(item.key)))
     earlier = sum(is_sent(state) for state in known.values())
     dispatch = sending.run(items, total=planned.items, earlier=earlier)
@@ -97,7 +97,7 @@ def is_sent(state: MessageState | None) -> bool:
     return state is not None and state.was_accepted
 
 
-def planned_again(record: RunRecord, home: Path) -> Planned:
+def planned_again(record: RunRecord, home: Path) -> PublishPlan:
     """Return the plan of an interrupted or partly failed run. Raises Refused when nothing is left of it."""
     outbox = Outbox(home, record.run_id)
     outbox.require(record.run_id)
@@ -107,7 +107,7 @@ def planned_again(record: RunRecord, home: Path) -> Planned:
             f"run {record.run_id} ended while it wrote its plan, before anything was sent",
             hint="publish again",
         )
-    return Planned(
+    return PublishPlan(
         outbox=outbox, items=len(keys), message_ids=list(dict.fromkeys(message_id for _, message_id in keys))
     )
 

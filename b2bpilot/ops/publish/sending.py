@@ -1,4 +1,4 @@
-"""Sending many messages: journal, send, check entry by entry, at a pace; every item is accounted for."""
+"""Publishing many messages: journal, send, check entry by entry, at a pace; every item is accounted for."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Dispatch:
 Observe = Callable[[Sequence[SentItem]], None]
 
 
-class Sending:
+class Publishing:
     """One run's workers: each takes the next batch, until nothing is left or nothing more may be sent."""
 
     def __init__(

@@ -12,10 +12,10 @@ from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_proof import (
     Proof,
+    ProofWatcher,
     Proven,
     RowOutcome,
     RowProof,
-    Watched,
     failed_since,
     has_arrived,
 )
@@ -77,7 +77,7 @@ class StageProof:
     ) -> None:
         self._add(one.dead_letter for one in sent)
         done = {message for message, one in self._proven.items() if one.outcome is not RowOutcome.OPEN}
-        watched = Watched(
+        watched = ProofWatcher(
             observe=lambda decided, _: report(
                 ProgressEvent(phase=Phase.PROVING, done=len(done) + decided, total=len(self._dead_letters))
             ),

@@ -92,7 +92,7 @@ def failed_for_good(row: Progress) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class ProofWatcher:
     """What is told while rows are looked at: how many are decided of how many, and each row as it is read."""
 
     observe: Callable[[int, int], None] = lambda _decided, _all: None
@@ -101,7 +101,7 @@ class Watched:
     """May end the looking before all are decided."""
 
 
-QUIET = Watched()
+QUIET = ProofWatcher()
 
 
 class RowProof:
@@ -116,7 +116,7 @@ class RowProof:
     ) -> None:
         self._table, self._failure_counts = table, failure_counts
 
-    def prove(self, messages: Iterable[Asked], *, timeout: timedelta, watched: Watched = QUIET) -> Proof:
+    def prove(self, messages: Iterable[Asked], *, timeout: timedelta, watched: ProofWatcher = QUIET) -> Proof:
         found = {one: Proven(message=one, outcome=RowOutcome.OPEN) for one in messages}
         if not found or not self._table.proof.is_proven:
             return _unproven(found) if found else Proof(messages={})

@@ -11,10 +11,10 @@ from b2bpilot.errors import DatabaseUnreachable
 from b2bpilot.ops.table.row_proof import (
     FailureCounts,
     Proof,
+    ProofWatcher,
     Proven,
     RowOutcome,
     RowProof,
-    Watched,
     failed_for_good,
     failed_since,
 )
@@ -33,11 +33,13 @@ def proof_of(
     *messages: Asked,
     seconds: float = 30,
     counts: FailureCounts = failed_for_good,
-    watched: Watched | None = None,
+    watched: ProofWatcher | None = None,
 ) -> Proof:
     with going_by(table.clock):
         row_proof = RowProof(table, failure_counts=counts)
-        return row_proof.prove(messages, timeout=timedelta(seconds=seconds), watched=watched or Watched())
+        return row_proof.prove(
+            messages, timeout=timedelta(seconds=seconds), watched=watched or ProofWatcher()
+        )
 
 
 def test_it_ends_when_all_are_decided_and_asks_only_about_the_rest() -> None:
@@ -103,7 +105,7 @@ def test_each_row_is_told_as_it_is_read() -> None:
     seen: list[Collection[Proven]] = []
     table = ChangingTable([(0, progress("a", SubmissionStatus.COMPLETED))])
 
-    proof_of(table, A, watched=Watched(rows=seen.append))
+    proof_of(table, A, watched=ProofWatcher(rows=seen.append))
 
     assert [one.outcome for read in seen for one in read] == [RowOutcome.COMPLETED]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.load.plan import Plan, Shot, shot
+from b2bpilot.ops.load.plan import LoadMessage, LoadPlan, message_of
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.publish.routes import PublishResult, PublishRoute, WebhookRefused
 from b2bpilot.ops.publish.sending import event_of
@@ -22,7 +22,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class LoadAttempt:
     """One request. `at` is its start, in seconds since the load began; `error` is None when it was accepted."""
 
     number: int
@@ -39,38 +39,38 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fired:
+class LoadRequests:
     """Everything that the clients did. `seconds` is until the last of them ended."""
 
     started_at: datetime
     seconds: float
-    attempts: list[Attempt] = field(repr=False)
+    attempts: list[LoadAttempt] = field(repr=False)
 
     def moment(self, at: float) -> datetime:
         return self.started_at + timedelta(seconds=at)
 
 
-class Firing:
+class LoadClients:
     """One load's clients. They stop at once when the run is interrupted; what is under way ends and is journalled."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: LoadPlan,
         run_id: str,
         route: PublishRoute,
         journal: JournalWriter,
         *,
         clock: Callable[[], datetime],
-        observe: Callable[[Attempt], None] = lambda _: None,
+        observe: Callable[[LoadAttempt], None] = lambda _: None,
     ) -> None:
         self._plan, self._run_id, self._route, self._journal = plan, run_id, route, journal
         self._clock, self.observe = clock, observe
         self._ended = threading.Event()
-        self._attempts: list[Attempt] = []
+        self._attempts: list[LoadAttempt] = []
         self._fatal: PilotError | None = None
         self._began = 0.0
 
-    def run(self) -> Fired:
+    def run(self) -> LoadRequests:
         """Raises what every request would meet, such as a signature that the webhook refuses."""
         started_at, self._began = self._clock(), time.monotonic()
         with ThreadPoolExecutor(self._plan.clients) as pool:
@@ -83,7 +83,7 @@ class Firing:
                 raise
         if self._fatal is not None:
             raise self._fatal
-        return Fired(started_at=started_at, seconds=self._now(), attempts=self._attempts)
+        return LoadRequests(started_at=started_at, seconds=self._now(), attempts=self._attempts)
 
     def _client(self, client: int) -> None:
         share = client / max(1, self._plan.clients)
@@ -91,7 +91,7 @@ class Firing:
         for number in self._plan.numbers_of(client):
             if self._is_over():
                 return
-            one = shot(self._plan, self._run_id, number)
+            one = message_of(self._plan, self._run_id, number)
             for copy in range(1, 2 + one.is_doubled):
                 self._until_accepted(one, copy)
 
@@ -99,7 +99,7 @@ class Firing:
         duration = self._plan.duration
         return self._ended.is_set() or (duration is not None and self._now() >= duration.total_seconds())
 
-    def _until_accepted(self, one: Shot, copy: int) -> None:
+    def _until_accepted(self, one: LoadMessage, copy: int) -> None:
         """A request without success is made again under the same id, as Twilio does, until its time is over."""
         pause = FIRST_PAUSE_SECONDS
         give_up = self._now() + self._plan.retry.total_seconds()
@@ -113,14 +113,14 @@ class Firing:
             self._ended.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _attempt(self, one: Shot, copy: int) -> PublishResult:
+    def _attempt(self, one: LoadMessage, copy: int) -> PublishResult:
         item = one.item(self._run_id, now=self._clock())
         key = {"queue_message_id": f"{one.number + 1}.{copy}", "message_id": one.message_id}
         self._journal.write({"event": "sending", **key, "number": one.number, "copy": copy}, durable=False)
         at = self._now()
         (sent,) = self._route.send([item])
         error = None if sent.is_confirmed else kind_of(sent)
-        attempt = Attempt(number=one.number, copy=copy, at=at, seconds=self._now() - at, error=error)
+        attempt = LoadAttempt(number=one.number, copy=copy, at=at, seconds=self._now() - at, error=error)
         self._journal.write(_entry(key, attempt, sent), durable=False)
         self._attempts.append(attempt)
         self.observe(attempt)
@@ -142,7 +142,7 @@ def kind_of(sent: PublishResult) -> str:
     return sent.outcome.value
 
 
-def _entry(key: Mapping[str, object], attempt: Attempt, sent: PublishResult) -> Mapping[str, object]:
+def _entry(key: Mapping[str, object], attempt: LoadAttempt, sent: PublishResult) -> Mapping[str, object]:
     return {
         "event": event_of(sent.outcome),
         **key,
