@@ -5,9 +5,6 @@ from __future__ import annotations
 TO_DO = "not decided yet: merge it, rename it, or say here why it stays"
 
 SHARED_NAMES = {
-    "2 Answer": TO_DO,
-    "2 Attempt": TO_DO,
-    "2 Check": TO_DO,
     "2 Command": TO_DO,
     "3 Context": "Lambda's word: each function says which part of it it uses, and functions know nothing of each other",
     "2 Decision": TO_DO,
@@ -16,12 +13,9 @@ SHARED_NAMES = {
     "2 Invokable": TO_DO,
     "2 Log": TO_DO,
     "2 Look": TO_DO,
-    "2 Order": TO_DO,
     "2 Origin": TO_DO,
     "2 Outcome": TO_DO,
     "3 Place": TO_DO,
-    "2 Plan": TO_DO,
-    "2 Planned": TO_DO,
     "2 Priority": "typer's choices are an enum of the command line; the message's is the pipeline's",
     "3 Problem": TO_DO,
     "5 Queue": TO_DO,
