@@ -43,8 +43,8 @@ PROTOCOLS = {
     "b2bpilot.ops.dead_letters.restore Sender": TO_DO,
     "b2bpilot.ops.dead_letters.scheduled Queue": TO_DO,
     "b2bpilot.ops.dead_letters.show Log": TO_DO,
-    "b2bpilot.ops.dead_letters.sweep Queue": TO_DO,
     "b2bpilot.ops.dead_letters.sweep Source": TO_DO,
+    "b2bpilot.ops.dead_letters.sweep Queue": TO_DO,
     "b2bpilot.ops.dead_letters.taking Source": TO_DO,
     "b2bpilot.ops.inspect.context Rows": TO_DO,
     "b2bpilot.ops.inspect.context Table": TO_DO,
@@ -77,14 +77,10 @@ LONG_FUNCTIONS = {
 }
 """Functions of more than 60 lines, docstring included."""
 
-CIRCLES_OF_MODULES = {
-    "b2bpilot.cli.publish.publishing b2bpilot.cli.publish.results": TO_DO,
-}
+CIRCLES_OF_MODULES = {}
 """Modules that import each other."""
 
-CIRCLES_OF_ROOMS = {
-    "b2bpilot.ops.dead_letters b2bpilot.ops.environment b2bpilot.ops.logs b2bpilot.ops.table": TO_DO,
-}
+CIRCLES_OF_ROOMS = {}
 """Folders of ops, and modules directly in it, that import each other."""
 
 OTHER_SENSES = {

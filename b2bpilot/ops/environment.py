@@ -11,7 +11,7 @@ from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
-from b2bpilot.ops.dead_letters.owner import LiveSubscribers
+from b2bpilot.ops.owner import LiveSubscribers
 from b2bpilot.pipeline import database_secret
 
 SEND_ONCE = Timeouts(attempts=1)

@@ -73,7 +73,9 @@ def publish(pilot: Pilot, order: PublishOrder, request: Request) -> None:
         if is_one:
             results.show_one(pilot, journal.run_id, dispatch.results[0], is_test=not order.real)
         else:
-            results.show_many(pilot, journal.run_id, dispatch, request, is_test=not order.real)
+            results.show_many(
+                pilot, journal.run_id, dispatch, via=request.via, limit=request.rate, is_test=not order.real
+            )
         is_proven = _prove(
             pilot, request, dispatch, table, before, since=began, is_test=not order.real, timing=timing
         )
@@ -110,7 +112,9 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 before = _completed_before(table, planned, is_test=is_test)
             dispatch = _send(pilot, request, planned, route, journal, known=record.messages)
             journal.finish(dispatch.counts())
-        results.show_many(pilot, record.run_id, dispatch, request, is_test=is_test)
+        results.show_many(
+            pilot, record.run_id, dispatch, via=request.via, limit=request.rate, is_test=is_test
+        )
         _prove(pilot, request, dispatch, table, before, since=began, is_test=is_test)
     run.require_all_accepted(dispatch, record.run_id)
 

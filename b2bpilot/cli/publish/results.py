@@ -14,7 +14,6 @@ from b2bpilot.cli.output import Row
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.cli.publish.publishing import Request
     from b2bpilot.ops.publish.proof import PublishedRow, PublishedRows, Waited
     from b2bpilot.ops.publish.sending import Dispatch, SentItem
 
@@ -54,14 +53,16 @@ def show_one(pilot: Pilot, run_id: str, result: SentItem, *, is_test: bool) -> N
     pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
 
 
-def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, request: Request, *, is_test: bool) -> None:
+def show_many(
+    pilot: Pilot, run_id: str, dispatch: Dispatch, *, via: str, limit: float | None, is_test: bool
+) -> None:
     counts = dispatch.counts()
     sent = len(dispatch.results)
     rate = sent / dispatch.seconds if dispatch.seconds else 0.0
     fields = {
         "run_id": run_id,
         "environment": pilot.environment.name,
-        "via": request.via,
+        "via": via,
         "test": is_test,
         "messages": dispatch.total,
         **counts,
@@ -69,7 +70,7 @@ def show_many(pilot: Pilot, run_id: str, dispatch: Dispatch, request: Request, *
         "seconds": round(dispatch.seconds, 3),
         "rate": round(rate, 1),
     }
-    pilot.output.record({"published": fields}, text=_told(dispatch, rate, limit=request.rate))
+    pilot.output.record({"published": fields}, text=_told(dispatch, rate, limit=limit))
     pilot.output.rows("messages", (_row(result) for result in _shown(pilot, dispatch)))
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.dead_letters.owner import is_own_endpoint
+from b2bpilot.ops.owner import is_own_endpoint
 from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 
 

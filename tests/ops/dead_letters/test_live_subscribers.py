@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import Refused, UsageError
-from b2bpilot.ops.dead_letters.owner import LiveSubscribers
+from b2bpilot.ops.owner import LiveSubscribers
 from b2bpilot.pipeline.addressee import Addressee
 from b2bpilot.pipeline.owner import Ownership, owner_of
 from tests.ops.status.readings import STACK
@@ -58,7 +58,7 @@ def sns() -> Iterator[Sns]:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> LiveSubscribers:
     """Nobody answers."""
-    monkeypatch.setattr("b2bpilot.ops.dead_letters.owner.TIMEOUTS", Timeouts(connect_seconds=1, attempts=1))
+    monkeypatch.setattr("b2bpilot.ops.owner.TIMEOUTS", Timeouts(connect_seconds=1, attempts=1))
     access = AwsAccess(
         region=REGION, access_key_id="x", secret_access_key="y", endpoint_url="http://127.0.0.1:9"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.dead_letters.owner import endpoint_name, is_own_endpoint
+from b2bpilot.ops.owner import endpoint_name, is_own_endpoint
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of
 from b2bpilot.ops.verify.deployment import Deployment
