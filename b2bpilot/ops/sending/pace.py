@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from b2bpilot.pipeline.waiting import monotonic, pause
 
 SHRINK = 0.5
 FIRST_PAUSE_SECONDS = 0.5
@@ -29,13 +30,7 @@ class Pace:
     """Shared by the workers of a run. A wave of throttling halves the calls at once and makes all of them pause, each
     wave twice as long as the one before; every success adds a little, up to the limit again."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
-    ) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.allowed = float(limits.concurrency)
         self._busy = 0
@@ -43,7 +38,6 @@ class Pace:
         self._paused_until = 0.0
         self._pause_seconds = FIRST_PAUSE_SECONDS
         self._ended = threading.Event()
-        self._clock, self._sleep = clock, sleep or self._ended.wait
         self._changed = threading.Condition()
 
     def end(self) -> None:
@@ -74,7 +68,7 @@ class Pace:
         Raises PaceEnded when the run was interrupted meanwhile.
         """
         with self._changed:
-            now = self._clock()
+            now = monotonic()
             if now >= self._paused_until:
                 self.allowed = max(1.0, self.allowed * SHRINK)
                 self._paused_until = now + self._pause_seconds
@@ -94,12 +88,12 @@ class Pace:
     def _reserve(self, dead_letters: int) -> float:
         """Take the next place in time, and move it on by what the rate allows for these dead letters."""
         with self._changed:
-            start = max(self._next_at, self._clock())
+            start = max(self._next_at, monotonic())
             if self.limits.rate:
                 self._next_at = start + dead_letters / self.limits.rate
             return start
 
     def _sleep_until(self, moment: float) -> None:
-        remaining = moment - self._clock()
+        remaining = moment - monotonic()
         if remaining > 0:
-            self._sleep(remaining)
+            pause(remaining, woken_by=self._ended)

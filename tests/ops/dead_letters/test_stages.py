@@ -25,6 +25,7 @@ from b2bpilot.ops.redrive.stages import EndedStage, StagedSending, split, stages
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from tests.clock import no_waiting
 from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
 
 ROUTES = {"invoke": InvokeRoute, "async": AsyncRoute, "topic": TopicRoute}
@@ -68,8 +69,8 @@ def redrive(
     deployment: Deployment, route: Route, journal: Lines, *, concurrency: int = 1, **options: object
 ) -> list[EndedStage]:
     """A whole run: take, send, delete, give back."""
-    pace = Pace(Limits(concurrency=concurrency), sleep=lambda _: None)
-    with prepared(deployment, route, journal, pace=pace, **options) as (sending, dead_letters):
+    pace = Pace(Limits(concurrency=concurrency))
+    with no_waiting(), prepared(deployment, route, journal, pace=pace, **options) as (sending, dead_letters):
         return list(sending.run(dead_letters))
 
 
