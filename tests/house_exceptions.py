@@ -5,15 +5,15 @@ from __future__ import annotations
 TO_DO = "not decided yet: merge it, rename it, or say here why it stays"
 
 SHARED_NAMES = {
-    "2 Command": TO_DO,
+    "2 Command": "a command that is printed, and one of the command line",
     "3 Context": "Lambda's word: each function says which part of it it uses, and functions know nothing of each other",
-    "2 Decision": TO_DO,
-    "2 Failure": TO_DO,
-    "2 Group": TO_DO,
-    "2 Invokable": TO_DO,
+    "2 Decision": "what a redrive does with a dead letter, and what a restore does: each has its own choices",
+    "2 Failure": "an error as it is shown, and why a message is a dead letter",
+    "2 Group": "typer's word for a group of commands, and dead letters of one cause",
+    "2 Invokable": "b2bpilot.aws may not import ops: the same function, seen from below",
     "2 Log": TO_DO,
     "2 Look": TO_DO,
-    "2 Origin": TO_DO,
+    "2 Origin": "where a setting is from, and where an archived dead letter is from",
     "2 Outcome": TO_DO,
     "3 Place": TO_DO,
     "2 Priority": "typer's choices are an enum of the command line; the message's is the pipeline's",
@@ -23,17 +23,17 @@ SHARED_NAMES = {
     "2 Request": TO_DO,
     "2 Reserved": TO_DO,
     "2 Rows": TO_DO,
-    "2 Sender": TO_DO,
+    "2 Sender": "the session of Twilio's seam, and the queue that a restore writes to",
     "4 Source": TO_DO,
     "3 Table": TO_DO,
-    "2 Topic": TO_DO,
-    "3 Via": TO_DO,
+    "2 Topic": "SNS's word, and a topic of `diagnose`",
+    "3 Via": "typer's choices are an enum of the command line: `--help` loads nothing of ops",
     "3 Wanted": TO_DO,
 }
 """Class names that more than one module defines, with how many do."""
 
 PROTOCOLS = {
-    "b2bpilot.aws.processor Invokable": TO_DO,
+    "b2bpilot.aws.processor Invokable": "b2bpilot.aws may not import ops",
     "b2bpilot.aws.queue Received": "what a received message must have, for the type checker",
     "b2bpilot.cli.runs.kind Resumer": "the shape of a command's own function, in the command line",
     "b2bpilot.local.runtime.logs Logs": "the local environment's own",
@@ -60,9 +60,9 @@ PROTOCOLS = {
     "b2bpilot.twilio.transport Sender": "the part of requests' Session that is used",
     "lambdas.background_processor.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",
     "lambdas.dead_letter_redriver.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",
-    "lambdas.dead_letter_redriver.redriver Queue": TO_DO,
-    "lambdas.dead_letter_redriver.redriver RunSwitch": TO_DO,
-    "lambdas.dead_letter_redriver.switch RunMapping": TO_DO,
+    "lambdas.dead_letter_redriver.redriver Queue": "a function may not import ops",
+    "lambdas.dead_letter_redriver.redriver RunSwitch": "a function may not import ops",
+    "lambdas.dead_letter_redriver.switch RunMapping": "a function may not import ops",
 }
 """Protocols outside of b2bpilot/ops/ports.py and b2bpilot/pipeline."""
 
@@ -73,7 +73,7 @@ LONG_FUNCTIONS = {
     "b2bpilot.cli.publish.command publish": "a command: one line for each option, and its help",
     "b2bpilot.cli.twilio.cutover cutover": "a command: one line for each option, and its help",
     "b2bpilot.cli.twilio.reconcile reconcile": "a command: one line for each option, and its help",
-    "b2bpilot.local.environment running": TO_DO,
+    "b2bpilot.local.environment running": "starts each thing after what it needs, and ends them the other way round: in one place",
 }
 """Functions of more than 60 lines, docstring included."""
 
