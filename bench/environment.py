@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from b2bpilot.local.state import EnvironmentState, read_state
 
 @contextmanager
 def environment() -> Iterator[EnvironmentState]:
-    """Start a fresh environment, give its state, end it."""
+    """Start a fresh environment, give its state, end it. Commands find its keys by B2BPILOT_HOME, which stays set."""
     with tempfile.TemporaryDirectory(prefix="b2bpilot-bench-") as home:
         process = subprocess.Popen(
             [sys.executable, "-m", "b2bpilot.local", "--home", home, "--until-eof"],
@@ -29,6 +30,7 @@ def environment() -> Iterator[EnvironmentState]:
             _wait_until_ready(process)
             state = read_state(Path(home))
             assert state is not None
+            os.environ["B2BPILOT_HOME"] = home
             yield state
         finally:
             process.terminate()

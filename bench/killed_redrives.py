@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -29,7 +29,8 @@ TRIES = 5
 
 def main() -> None:
     chance = random.Random(2026)
-    with environment() as state, tempfile.TemporaryDirectory() as home:
+    with environment() as state:
+        home = os.environ["B2BPILOT_HOME"]
         stack = describe("local", access_to(state))
         queue = DeadLetterQueue.connect(stack.dead_letter_queue_url, access=access_to(state))
         for number in range(1, KILLS + 1):
@@ -42,7 +43,7 @@ def main() -> None:
 def _kill_and_resume(state: EnvironmentState, home: str, moment: float) -> None:
     """A kill before the plan was written changed nothing: then the redrive is simply started again."""
     redrive = ["dlq", "redrive", "-e", "local", "--endpoint-url", state.endpoint_url, "--yes"]
-    environ = environ_of(state) | {"B2BPILOT_HOME": home}
+    environ = environ_of(state)
     before = {record.run_id for record in list_runs(Path(home))}
     process = _start(redrive, environ)
     time.sleep(moment)
