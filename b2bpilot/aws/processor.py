@@ -45,7 +45,7 @@ PROVEN = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class ProcessorAttempt:
     """`error` says why it is not processed, and is empty for what is. `fatal` is what refused it, for who stops a run by raising it."""
 
     dead_letter: DeadLetter
@@ -60,19 +60,19 @@ class Invokable(Protocol):
     def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
 
 
-def attempt(processor: Invokable, dead_letter: DeadLetter, *, run_id: str) -> Attempt:
+def attempt(processor: Invokable, dead_letter: DeadLetter, *, run_id: str) -> ProcessorAttempt:
     """Run the processor now on the dead letter's event, marked with the run. Raises nothing of AWS's."""
     try:
         invocation = processor.invoke(event_for_invoke(dead_letter, run_id=run_id))
     except AwsError as exc:
         result = _after(exc)
         fatal = exc if result is AttemptResult.REFUSED else None
-        return Attempt(dead_letter=dead_letter, result=result, error=str(exc), fatal=fatal)
+        return ProcessorAttempt(dead_letter=dead_letter, result=result, error=str(exc), fatal=fatal)
     if invocation.error is not None:
-        return Attempt(dead_letter=dead_letter, result=AttemptResult.FAILED, error=invocation.error)
+        return ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.FAILED, error=invocation.error)
     proof = proof_in(invocation.result)
     error = "" if proof is AnswerProof.COMPLETED else proof.value
-    return Attempt(dead_letter=dead_letter, result=PROVEN[proof], error=error)
+    return ProcessorAttempt(dead_letter=dead_letter, result=PROVEN[proof], error=error)
 
 
 def _after(error: AwsError) -> AttemptResult:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from b2bpilot.errors import PilotError
 from b2bpilot.local.environment import Neighbours, running
-from b2bpilot.local.lifeline import end_when_input_closes
+from b2bpilot.local.parent_watch import end_when_input_closes
 from b2bpilot.local.runtime.service import TIME_SCALE
 
 

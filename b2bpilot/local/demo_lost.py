@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from b2bpilot.aws.topic import Topic
-from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.reconcile.comparison import Comparison
 from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod, ComparisonResult, MessageFinding
@@ -39,16 +39,16 @@ class Loss:
 
 def lose(double: TwilioDouble, messages: Sequence[Mapping[str, str]]) -> None:
     """Let messages come in while the number points at a wrong URL."""
-    (number,) = double.book.all(ResourceFilter(kind="number"))
-    double.book.change("number", number["sid"], {"sms_url": WRONG_URL})
+    (number,) = double.store.all(ResourceFilter(kind="number"))
+    double.store.change("number", number["sid"], {"sms_url": WRONG_URL})
     for params in messages:
         double.receive(params)
-    double.book.change("number", number["sid"], {"sms_url": number["sms_url"]})
+    double.store.change("number", number["sid"], {"sms_url": number["sms_url"]})
 
 
 def _routing(double: TwilioDouble, twilio: Twilio) -> Routing:
     """The number delivers here again: its URL is the environment's."""
-    (number,) = double.book.all(ResourceFilter(kind="number"))
+    (number,) = double.store.all(ResourceFilter(kind="number"))
     return routing_of(routes(twilio), VerifiedUrls(urls=(number["sms_url"],)))
 
 

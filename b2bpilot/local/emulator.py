@@ -27,11 +27,11 @@ import urllib3
 import yaml
 
 from b2bpilot.local import packages
+from b2bpilot.local.bridge import Runtime
 from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
-from b2bpilot.local.handover import Runtime
-from b2bpilot.local.lifeline import end_when_input_closes
 from b2bpilot.local.notification import dead_letter, lambda_event
+from b2bpilot.local.parent_watch import end_when_input_closes
 
 ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Self
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import REGION, LocalAws
@@ -26,8 +27,8 @@ from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
 from b2bpilot.local.state import EnvironmentState, Identity, make_home, read_state, write_state
-from b2bpilot.local.timing import lease_seconds, least_pause_seconds
-from b2bpilot.local.twilio.account import BOOK, twilio_double
+from b2bpilot.local.timing import lease_seconds
+from b2bpilot.local.twilio.account import STORE, twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
 
 Progress = Callable[[str], None]
@@ -42,6 +43,10 @@ class Neighbours:
     database_url: str
     aws_endpoint_url: str
     twilio_api_url: str
+
+    @classmethod
+    def of(cls, postgres: Postgres, aws: LocalAws, double: TwilioDouble) -> Self:
+        return cls(database_url=postgres.url, aws_endpoint_url=aws.endpoint_url, twilio_api_url=double.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,38 +105,23 @@ def running(
     release = release or Release()
     with ExitStack() as cleanup:
         lock = _take(cleanup, home)
-        if fresh:
-            _forget(home)
-        identity = Identity.of(read_state(home))
+        identity = _identity(home, fresh=fresh)
         server = RuntimeServer()
         cleanup.callback(server.server_close)
-
         progress("starting AWS (ministack) and PostgreSQL")
         emulator, postgres = _processes(cleanup, home, identity, server, lock)
         release.migrate(postgres.url)
         emulator.wait_until_ready()
-
         progress("deploying template.yaml")
         aws = LocalAws(emulator.endpoint_url, identity.keys)
         given = _parameters(identity, aws, postgres, reply_text) | dict(parameters or {})
         stack = deploy(aws, release.template, given)
         double = cleanup.enter_context(twilio_double(home, identity, webhook_url(aws.endpoint_url)))
-        meet(
-            Neighbours(
-                database_url=postgres.url, aws_endpoint_url=aws.endpoint_url, twilio_api_url=double.url
-            )
-        )
+        meet(Neighbours.of(postgres, aws, double))
+        told = _variables(double, time_scale) | dict(variables or {})
+        load = only(release.load, {*release.handlers, *handlers})
         cleanup.enter_context(
-            serving(
-                server,
-                aws,
-                stack,
-                home / EVENTS,
-                time_scale=time_scale,
-                least_pause_seconds=least_pause_seconds(time_scale),
-                variables=_variables(double, time_scale) | dict(variables or {}),
-                load=only(release.load, {*release.handlers, *handlers}),
-            )
+            serving(server, aws, stack, home / EVENTS, time_scale=time_scale, variables=told, load=load)
         )
         if reply_text:
             import_module("twilio.rest")  # it takes a second or two: longer than a lease on a fast clock
@@ -142,6 +132,13 @@ def running(
         yield LocalEnvironment(
             state=state, stack=stack, emulator=emulator, twilio=double, aws=aws, parameters=given
         )
+
+
+def _identity(home: Path, *, fresh: bool) -> Identity:
+    """The same as before, unless it is to begin anew."""
+    if fresh:
+        _forget(home)
+    return Identity.of(read_state(home))
 
 
 def _take(cleanup: ExitStack, home: Path) -> HomeLock:
@@ -193,7 +190,7 @@ def _forget(home: Path) -> None:
     for directory in ("emulator", "postgres"):
         if (home / directory).exists():
             shutil.rmtree(home / directory)
-    for pattern in (f"{EVENTS}*", f"{BOOK}*"):
+    for pattern in (f"{EVENTS}*", f"{STORE}*"):
         for file in home.glob(pattern):
             file.unlink()
 

@@ -23,6 +23,7 @@ from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import LambdaRuntime
 from b2bpilot.local.runtime.shipping import Background, LogShipper
 from b2bpilot.local.stack import Stack, webhook_url
+from b2bpilot.local.timing import least_pause_seconds
 
 NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 """The functions see no more of the user's AWS settings in files than in variables."""
@@ -39,7 +40,6 @@ def serving(
     events_path: Path,
     *,
     time_scale: float,
-    least_pause_seconds: float,
     variables: Mapping[str, str],
     load: Load = load_here,
 ) -> Iterator[None]:
@@ -69,7 +69,7 @@ def serving(
         metrics=metrics,
         load=load,
         time_scale=time_scale,
-        least_pause_seconds=least_pause_seconds,
+        least_pause_seconds=least_pause_seconds(time_scale),
     )
     background = Background(changed, logs, metrics, aws.cloudwatch)
     with ExitStack() as cleanup:

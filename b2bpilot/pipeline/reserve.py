@@ -35,7 +35,7 @@ class Reserve:
         return cls(runs=max(1, free), is_known=throttled is not None)
 
 
-class Rows(Protocol):
+class ProgressRows(Protocol):
     def now(self) -> datetime: ...
 
     def progress_of(self, message_ids: Sequence[str]) -> Mapping[str, Progress]: ...
@@ -44,7 +44,7 @@ class Rows(Protocol):
 class ReserveWatch:
     """Waits until the processor has answered for what was published, within the run's own time."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: ProgressRows) -> None:
         self._rows = rows
         self._began_at = rows.now()
         self._ends_at = monotonic() + RUN_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from b2bpilot.aws.functions import LONGEST_RUN_SECONDS
-from b2bpilot.aws.processor import Attempt, AttemptResult, Invokable, attempt
+from b2bpilot.aws.processor import AttemptResult, Invokable, ProcessorAttempt, attempt
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 START_MARGIN_SECONDS = LONGEST_RUN_SECONDS + 35
@@ -21,23 +21,23 @@ def try_all(
     *,
     run_id: str,
     seconds_left: Callable[[], float],
-) -> list[Attempt]:
+) -> list[ProcessorAttempt]:
     """Try one after the other: so the mapping's concurrency is how many runs of the processor there are at once."""
-    attempts: list[Attempt] = []
+    attempts: list[ProcessorAttempt] = []
     stopped = False
     for dead_letter in dead_letters:
         stopped = stopped or seconds_left() < START_MARGIN_SECONDS
         if stopped:
-            attempts.append(Attempt(dead_letter=dead_letter, result=AttemptResult.NOT_TRIED))
+            attempts.append(ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.NOT_TRIED))
             continue
         attempts.append(_attempt(processor, dead_letter, run_id))
         stopped = attempts[-1].result in STOPS
     return attempts
 
 
-def _attempt(processor: Invokable, dead_letter: DeadLetter, run_id: str) -> Attempt:
+def _attempt(processor: Invokable, dead_letter: DeadLetter, run_id: str) -> ProcessorAttempt:
     try:
         return attempt(processor, dead_letter, run_id=run_id)
     except Exception as exc:  # noqa: BLE001  # a defect of ours must not hide the dead letters beside this one
         error = f"it cannot be tried: {type(exc).__name__}"
-        return Attempt(dead_letter=dead_letter, result=AttemptResult.UNKNOWN, error=error)
+        return ProcessorAttempt(dead_letter=dead_letter, result=AttemptResult.UNKNOWN, error=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from b2bpilot.aws.processor import Attempt, AttemptResult
+from b2bpilot.aws.processor import AttemptResult, ProcessorAttempt
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 COUNTED = frozenset({AttemptResult.PROCESSED, AttemptResult.FAILED, AttemptResult.UNKNOWN})
@@ -29,7 +29,7 @@ class RunCounters:
     _discarded: set[str] = field(default_factory=set)
     _resting: dict[str, float] = field(default_factory=dict)
 
-    def count(self, attempts: Sequence[Attempt], *, at: float) -> None:
+    def count(self, attempts: Sequence[ProcessorAttempt], *, at: float) -> None:
         """Add what became of a batch that ended `at`."""
         decided = [one for one in attempts if one.result in COUNTED]
         self.tried += len(decided)

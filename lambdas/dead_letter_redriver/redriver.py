@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from b2bpilot.aws.processor import Attempt, AttemptResult, Invokable
+from b2bpilot.aws.processor import AttemptResult, Invokable, ProcessorAttempt
 from b2bpilot.aws.queue import Outgoing, Unsent
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
@@ -137,7 +137,7 @@ class ContainerRedriver:
         self._counters.over = self._counters.over or over
         return position.run if position.is_on and not self._counters.over else None
 
-    def _replace(self, failed: Sequence[Attempt]) -> set[str]:
+    def _replace(self, failed: Sequence[ProcessorAttempt]) -> set[str]:
         """Write a dead letter with the new failure for each, and return the ids of those whose place was taken.
 
         Sent first and deleted after: what comes between leaves two dead letters of one message, never none.
@@ -151,7 +151,9 @@ class ContainerRedriver:
         lost = {one.place for one in unsent}
         return {one.dead_letter.queue_message_id for place, one in enumerate(failed) if place not in lost}
 
-    def _over_after(self, attempts: Sequence[Attempt], run: RemoteRun, *, batch: Sequence[DeadLetter]) -> str:
+    def _over_after(
+        self, attempts: Sequence[ProcessorAttempt], run: RemoteRun, *, batch: Sequence[DeadLetter]
+    ) -> str:
         """Return why the run is over after these attempts, or nothing."""
         self._counters.count(attempts, at=self._clock())
         if because := self._failing(attempts, run):
@@ -159,7 +161,7 @@ class ContainerRedriver:
         is_last = all(one.result in DECIDED for one in attempts) and self._is_last(batch)
         return "nothing is left to try" if is_last else ""
 
-    def _failing(self, attempts: Sequence[Attempt], run: RemoteRun) -> str:
+    def _failing(self, attempts: Sequence[ProcessorAttempt], run: RemoteRun) -> str:
         counted = self._counters
         if refused := [one.error for one in attempts if one.result is AttemptResult.REFUSED]:
             return refused[0]
@@ -219,7 +221,7 @@ class ContainerRedriver:
             _warn("The mapping could not be disabled; the next batch or the guard does it", "not_ended", exc)
 
 
-def _log(counted: RunCounters, attempts: Sequence[Attempt], stay: Sequence[DeadLetter]) -> None:
+def _log(counted: RunCounters, attempts: Sequence[ProcessorAttempt], stay: Sequence[DeadLetter]) -> None:
     for one in attempts:
         if one.error and one.dead_letter.message:
             extra = {

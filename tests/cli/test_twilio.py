@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from b2bpilot.cli.app import main
-from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.twilio.samples import Sample, sample_params
 from tests.aws_clients import client
@@ -60,7 +60,7 @@ def use_token(staging: Staging, database_url: str, token: str) -> None:
 
 def receive(double: TwilioDouble, count: int = 1) -> list[str]:
     """Let messages come in that no webhook ever gets, to a number that delivers to the environment unless it is set."""
-    if not double.book.all(ResourceFilter(kind="number")):
+    if not double.store.all(ResourceFilter(kind="number")):
         add_number(double, NUMBER, sms_url=OUTPUTS["WebhookUrl"])
     found = [sample_params(Sample.TEXT, From=SENDER, To=NUMBER, AccountSid=ACCOUNT_SID) for _ in range(count)]
     for params in found:
@@ -86,7 +86,7 @@ def measure(name: str, value: float) -> None:
 
 def settings(double: TwilioDouble) -> list[str]:
     """As Twilio has them, but for when they were changed last."""
-    found = [each for kind in ("number", "service") for each in double.book.all(ResourceFilter(kind=kind))]
+    found = [each for kind in ("number", "service") for each in double.store.all(ResourceFilter(kind=kind))]
     return [json.dumps({**each, "date_updated": None}) for each in found]
 
 
@@ -562,12 +562,12 @@ def test_a_webhook_that_answers_204_is_taken_and_that_is_said(run: Run, double: 
     assert found.exit_code == 0
     assert "answered a signed request as Twilio takes it." in found.stdout
     assert "answered with 204 and no TwiML: Twilio takes that as no reply." in found.stdout
-    assert [each["sms_url"] for each in double.book.all(ResourceFilter(kind="number"))] == [url]
+    assert [each["sms_url"] for each in double.store.all(ResourceFilter(kind="number"))] == [url]
 
 
 def test_a_message_without_a_date_ends_no_reconcile(run: Run, double: TwilioDouble) -> None:
     undated, _ = receive(double, 2)
-    double.book.change("message", undated, {"date_sent": None, "date_created": None})
+    double.store.change("message", undated, {"date_sent": None, "date_created": None})
 
     found = run("twilio", "reconcile", "-o", "json").document
 
@@ -679,7 +679,7 @@ def test_a_cut_over_that_something_else_overrules_by_now_is_not_done(
     sid = add_number(double, NUMBER, sms_url="https://old.example/")
     gone = {"sms_application_sid": "AP" + "0" * 32}
     monkeypatch.setattr(
-        "b2bpilot.twilio.probe.probe", lambda *_, **__: double.book.change("number", sid, gone)
+        "b2bpilot.twilio.probe.probe", lambda *_, **__: double.store.change("number", sid, gone)
     )
 
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
@@ -762,7 +762,7 @@ def test_a_cut_over_that_somebody_else_has_made_meanwhile_is_not_claimed(
     sid = add_number(double, NUMBER, sms_url="https://old.example/")
     monkeypatch.setattr(
         "b2bpilot.twilio.probe.probe",
-        lambda *_, **__: double.book.change("number", sid, {"sms_url": "https://new.example/"}) and None,
+        lambda *_, **__: double.store.change("number", sid, {"sms_url": "https://new.example/"}) and None,
     )
 
     found = run("twilio", "cutover", "--to", "https://new.example/", "--confirm", NUMBER)
@@ -884,8 +884,8 @@ def test_an_interrupted_cut_over_that_somebody_finished_by_hand_claims_no_change
     monkeypatch.setattr("b2bpilot.twilio.probe.probe", lambda *_, **__: None)
     run_id = interrupted_cut_over(run, double, tmp_path)
     (written,) = [json.loads(each)["sms_url"] for each in settings(double) if "hooks.example.com" in each]
-    for each in double.book.all(ResourceFilter(kind="number")):
-        double.book.change("number", each["sid"], {"sms_url": written, "sms_method": "POST"})
+    for each in double.store.all(ResourceFilter(kind="number")):
+        double.store.change("number", each["sid"], {"sms_url": written, "sms_method": "POST"})
 
     resumed = run("runs", "resume", run_id, "--yes")
 
@@ -905,13 +905,13 @@ def test_a_number_that_is_gone_keeps_no_other_from_being_restored(
     ]
     service = add_service(double, kept, released, uses_number_webhook=True, inbound_request_url="https://s")
     done = run("twilio", "cutover", "--to", "stack", "--service", service, "--confirm", service, "-o", "json")
-    double.book.remove("number", released)
+    double.store.remove("number", released)
 
     dry = run("twilio", "rollback", done.document["run_id"], "--dry-run")
     back = run("twilio", "rollback", done.document["run_id"], "--yes")
     again = run("twilio", "rollback", done.document["run_id"], "--yes")
 
-    assert [each["sms_url"] for each in double.book.all(ResourceFilter(kind="number"))] == [
+    assert [each["sms_url"] for each in double.store.all(ResourceFilter(kind="number"))] == [
         "https://old.example/"
     ]
     assert (dry.exit_code, back.exit_code, again.exit_code) == (5, 4, 5)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.local import handover
-from b2bpilot.local.handover import NotAccepted, Runtime
+from b2bpilot.local import bridge
+from b2bpilot.local.bridge import NotAccepted, Runtime
 from b2bpilot.local.runtime.events import EventQueue
 from b2bpilot.local.runtime.server import RuntimeServer
 from tests.local.polling import eventually
@@ -35,7 +35,7 @@ def server() -> Iterator[RuntimeServer]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "ACCEPT_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(bridge, "ACCEPT_PAUSE_SECONDS", 0.01)
 
 
 def nobody() -> str:

@@ -36,13 +36,13 @@ def connected(double: TwilioDouble) -> Twilio:
 def add_number(double: TwilioDouble, phone_number: str, **settings: str) -> str:
     """Return its SID."""
     entry = resources.number(ACCOUNT_SID, phone_number, at=NOW, **settings)
-    double.book.put([entry])
+    double.store.put([entry])
     return entry.sid
 
 
 def add_application(double: TwilioDouble, **settings: str) -> str:
     entry = resources.application(ACCOUNT_SID, "orders", at=NOW, **settings)
-    double.book.put([entry])
+    double.store.put([entry])
     return entry.sid
 
 
@@ -50,7 +50,7 @@ def add_service(
     double: TwilioDouble, *number_sids: str, uses_number_webhook: bool = False, **urls: str | None
 ) -> str:
     entry = resources.service(ACCOUNT_SID, "orders", at=NOW, uses_number_webhook=uses_number_webhook, **urls)
-    members = [double.book.get("number", sid) for sid in number_sids]
+    members = [double.store.get("number", sid) for sid in number_sids]
     pool = [resources.pool_number(entry.sid, member, at=NOW) for member in members if member]
-    double.book.put([entry, *pool])
+    double.store.put([entry, *pool])
     return entry.sid

@@ -143,7 +143,7 @@ def test_services_and_alerts_are_paged_with_absolute_urls(double: TwilioDouble, 
             "request_variables": "a=1",
             "resource_sid": SID,
         }
-        double.book.put([resources.alert(ACCOUNT_SID, fields, at=NOW)])
+        double.store.put([resources.alert(ACCOUNT_SID, fields, at=NOW)])
 
     pool = twilio.client.messaging.v1.services(service).phone_numbers.list(page_size=2)
     alerts = twilio.client.monitor.v1.alerts.list(page_size=2)
@@ -156,7 +156,7 @@ def test_services_and_alerts_are_paged_with_absolute_urls(double: TwilioDouble, 
 
 def test_alerts_are_forgotten_after_thirty_days(double: TwilioDouble, twilio: Twilio) -> None:
     fields = {"error_code": "11200", "request_url": "https://x", "request_variables": "", "resource_sid": SID}
-    double.book.put([resources.alert(ACCOUNT_SID, fields, at=NOW - timedelta(days=31))])
+    double.store.put([resources.alert(ACCOUNT_SID, fields, at=NOW - timedelta(days=31))])
 
     assert twilio.client.monitor.v1.alerts.list(start_date=datetime(2026, 1, 1, tzinfo=UTC)) == []
 
@@ -265,7 +265,7 @@ def test_a_message_can_stay_in_receiving_without_a_date(double: TwilioDouble, tw
 
 def test_any_field_can_be_null(double: TwilioDouble, twilio: Twilio) -> None:
     (sid,) = inbound(double, 1)
-    double.book.change(
+    double.store.change(
         "message", sid, {"date_sent": None, "date_created": None, "num_media": None, "from": None}
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.local.twilio.store import ResourceFilter
 from tests.twilio.double import TOKEN, add_application, add_number, add_service
 from tests.twilio.webhook import Given, Server, running_webhook
 
@@ -26,7 +26,7 @@ def webhook() -> Iterator[Server]:
 
 def alerts(double: TwilioDouble) -> list[tuple[str, str]]:
     """Return error codes and URLs, the first one first."""
-    found = double.book.all(ResourceFilter(kind="alert"))
+    found = double.store.all(ResourceFilter(kind="alert"))
     return [(each["error_code"], each["request_url"]) for each in reversed(found)]
 
 
@@ -201,8 +201,8 @@ def test_while_the_webhook_is_called_the_message_is_being_received(
 ) -> None:
     assert receive(double, sms_url=webhook.url)
 
-    found = double.book.get("message", PARAMS["MessageSid"])
-    before = double.book.as_before(found or {})
+    found = double.store.get("message", PARAMS["MessageSid"])
+    before = double.store.as_before(found or {})
     assert (before["status"], before["date_sent"]) == ("receiving", None)
     assert found is not None
     assert (found["status"], found["date_sent"]) == ("received", found["date_created"])

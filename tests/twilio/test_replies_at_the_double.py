@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import ReplyNotSent
-from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.pipeline.claim import Claim
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.delivery import Delivery
@@ -90,7 +90,7 @@ def delivery() -> Delivery:
 
 
 def replies(double: TwilioDouble) -> list[str]:
-    found = double.book.all(ResourceFilter(kind="message", equal={"to_": SENDER}))
+    found = double.store.all(ResourceFilter(kind="message", equal={"to_": SENDER}))
     return [each["body"] for each in found]
 
 

@@ -15,7 +15,7 @@ import psycopg
 
 from b2bpilot.local.environment import EVENTS, LocalEnvironment
 from b2bpilot.local.runtime.events import EventQueue
-from b2bpilot.local.twilio.book import ResourceFilter
+from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.samples import Sample
 from tests.upgrade.books import Found, Row
@@ -84,7 +84,7 @@ def look(environment: LocalEnvironment, table: Table) -> Found:
 
 
 def _replies(environment: LocalEnvironment) -> Counter[str]:
-    messages = environment.twilio.book.all(ResourceFilter(kind="message"))
+    messages = environment.twilio.store.all(ResourceFilter(kind="message"))
     return Counter(one["to"] for one in messages if one["direction"].startswith("outbound"))
 
 

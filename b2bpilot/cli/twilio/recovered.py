@@ -16,7 +16,8 @@ from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.reconcile.recovered import Problem, Recovered
+    from b2bpilot.ops.reconcile.recovered import Recovered
+    from b2bpilot.ops.unproven import UnprovenMessage
 
 SHOWN = 20
 """So many problems are in a table; all of them are in the journal."""
@@ -89,7 +90,7 @@ def _by_count(lost: Counter[str]) -> dict[int, list[str]]:
     return found
 
 
-def _problem_row(problem: Problem) -> Row:
+def _problem_row(problem: UnprovenMessage) -> Row:
     reason = mask_numbers(problem.reason)
     fields = {"message_sid": problem.sid, "message_id": problem.message_id, "reason": reason}
     return Row(

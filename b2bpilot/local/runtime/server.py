@@ -11,8 +11,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
+from b2bpilot.local.bridge import KEY_HEADER, TOPIC_METRICS
 from b2bpilot.local.door import holds_key, refusal
-from b2bpilot.local.handover import KEY_HEADER, TOPIC_METRICS
 from b2bpilot.local.runtime.configuration import FunctionMissing
 from b2bpilot.local.runtime.function import Throttled
 from b2bpilot.local.runtime.invocation import InvocationResult

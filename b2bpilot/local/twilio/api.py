@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from b2bpilot.local.twilio import messages, resources
-from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
 from b2bpilot.local.twilio.pages import new_page, old_page
 from b2bpilot.local.twilio.request import Call, DoubleAccount, DoubleRequest, Refusal
+from b2bpilot.local.twilio.store import Resource, ResourceFilter, ResourceStore
 
 ACCOUNT = "/api/2010-04-01/Accounts/(?P<account>AC[0-9a-f]{32})"
 ALERT_DAYS = 30
@@ -31,7 +31,7 @@ ON_NUMBER = "UseInboundWebhookOnNumber"
 
 
 def answer(
-    book: ResourceStore,
+    store: ResourceStore,
     account: DoubleAccount,
     request: DoubleRequest,
     *,
@@ -49,9 +49,9 @@ def answer(
                 raise Refusal(401, 20003, "Authenticate")
             if account.status != "active" and endpoint is not _account:
                 raise Refusal(403, 20005, "Account not active")
-            call = Call(book=book, account=account, request=request, sids=sids, now=now, redacts=redacts)
+            call = Call(store=store, account=account, request=request, sids=sids, now=now, redacts=redacts)
             return endpoint(call)
-    raise Call(book=book, account=account, request=request, sids={}, now=now).missing
+    raise Call(store=store, account=account, request=request, sids={}, now=now).missing
 
 
 def _account(call: Call) -> tuple[int, Resource]:
@@ -63,20 +63,20 @@ def _account(call: Call) -> tuple[int, Resource]:
 def _numbers(call: Call) -> tuple[int, Resource]:
     phone_number = call.request.query.get("PhoneNumber")
     wanted = ResourceFilter(kind="number", equal={"to_": phone_number} if phone_number else {})
-    return HTTPStatus.OK, old_page(call.book, call.listing("incoming_phone_numbers", wanted))
+    return HTTPStatus.OK, old_page(call.store, call.listing("incoming_phone_numbers", wanted))
 
 
 def _services(call: Call) -> tuple[int, Resource]:
     return HTTPStatus.OK, new_page(
-        call.book, call.listing("services", ResourceFilter(kind="service")), product="messaging"
+        call.store, call.listing("services", ResourceFilter(kind="service")), product="messaging"
     )
 
 
 def _pool(call: Call) -> tuple[int, Resource]:
-    if call.book.get("service", call.sids["sid"]) is None:
+    if call.store.get("service", call.sids["sid"]) is None:
         raise call.missing
     wanted = ResourceFilter(kind="pool", equal={"parent": call.sids["sid"]})
-    return HTTPStatus.OK, new_page(call.book, call.listing("phone_numbers", wanted), product="messaging")
+    return HTTPStatus.OK, new_page(call.store, call.listing("phone_numbers", wanted), product="messaging")
 
 
 def _update_service(call: Call) -> tuple[int, Resource]:
@@ -99,7 +99,7 @@ def _alerts(call: Call) -> tuple[int, Resource]:
         since=since.timestamp(),
         until=until.timestamp() if until else None,
     )
-    page = new_page(call.book, call.listing("alerts", wanted), product="monitor")
+    page = new_page(call.store, call.listing("alerts", wanted), product="monitor")
     for alert in page["alerts"]:
         for detail in resources.ALERT_DETAILS:
             alert.pop(detail, None)
@@ -108,7 +108,7 @@ def _alerts(call: Call) -> tuple[int, Resource]:
 
 def _one(kind: str) -> Callable[[Call], tuple[int, Resource]]:
     def fetch(call: Call) -> tuple[int, Resource]:
-        found = call.book.get(kind, call.sids["sid"])
+        found = call.store.get(kind, call.sids["sid"])
         if found is None:
             raise call.missing
         return HTTPStatus.OK, found

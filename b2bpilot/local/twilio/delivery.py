@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urldefrag, urlencode
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
 from b2bpilot.local.twilio.calling import Answered, Webhook, call
 from b2bpilot.local.twilio.redacting import redacted
+from b2bpilot.local.twilio.store import Resource, ResourceFilter, ResourceStore
 from b2bpilot.pipeline.several_values import pairs_of
 
 OTHERS_NUMBERS = ("From", "WaId")
@@ -36,7 +36,7 @@ class DoubleDelivery:
     `service_first`: nobody could check which of an application and a Messaging Service decides where both are set.
     """
 
-    book: ResourceStore
+    store: ResourceStore
     account_sid: str
     auth_token: str = field(repr=False)
     redacts: bool = False
@@ -57,12 +57,12 @@ class DoubleDelivery:
         kept = resources.message(self.account_sid, shown, direction="inbound", at=at, status="received")
         received = {name: kept.document[name] for name in ("date_sent", "status")}
         kept.document.update({"date_sent": None, "status": "receiving"})
-        self.book.put([kept, *self._media(params, at)])
+        self.store.put([kept, *self._media(params, at)])
         try:
             return deliver and self._delivered(destination, params, at=at)
         finally:
             if not is_receiving:
-                self.book.change("message", kept.sid, received)
+                self.store.change("message", kept.sid, received)
 
     def _delivered(self, destination: NumberDestination, params: Mapping[str, str], *, at: datetime) -> bool:
         if not destination.webhook.url:
@@ -77,7 +77,7 @@ class DoubleDelivery:
 
     def report(self, message_sid: str, state: str, url: str, *, at: datetime) -> bool:
         """Call the status callback of a message that was sent. Returns whether it was taken."""
-        message = self.book.change("message", message_sid, {"status": state})
+        message = self.store.change("message", message_sid, {"status": state})
         if message is None:
             return False
         return self._call(Webhook(url=url, wants_twiml=False), _callback(message, state), at=at) is None
@@ -92,13 +92,13 @@ class DoubleDelivery:
         if answered.failure is None:
             return None
         alert = _alert(webhook, self._shown(params), answered)
-        self.book.put([resources.alert(self.account_sid, alert, at=at)])
+        self.store.put([resources.alert(self.account_sid, alert, at=at)])
         return answered
 
     def _destination(self, to: str) -> NumberDestination:
         """A number's application, its service unless that uses the numbers' own, or the number itself
         (docs/aws-facts.md#effective-url)."""
-        found = self.book.all(ResourceFilter(kind="number", equal={"to_": to.rpartition(":")[2]}))
+        found = self.store.all(ResourceFilter(kind="number", equal={"to_": to.rpartition(":")[2]}))
         if not found:
             return NumberDestination()
         number = found[0]
@@ -109,11 +109,11 @@ class DoubleDelivery:
     def _of_application(self, number: Resource) -> NumberDestination | None:
         """An application that does not exist makes Twilio ignore the number's URLs all the same."""
         sid = number["sms_application_sid"]
-        return _of_sms(self.book.get("application", sid) or {}) if sid else None
+        return _of_sms(self.store.get("application", sid) or {}) if sid else None
 
     def _of_service(self, number: Resource) -> NumberDestination | None:
-        member = self.book.get("pool", number["sid"])
-        service = self.book.get("service", member["service_sid"]) if member else None
+        member = self.store.get("pool", number["sid"])
+        service = self.store.get("service", member["service_sid"]) if member else None
         if service is None or service["use_inbound_webhook_on_number"]:
             return None
         return NumberDestination(

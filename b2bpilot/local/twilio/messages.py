@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from http import HTTPStatus
 
-from b2bpilot.local.twilio.book import Resource, ResourceFilter
 from b2bpilot.local.twilio.pages import old_page
 from b2bpilot.local.twilio.redacting import redacted
 from b2bpilot.local.twilio.request import Call, Refusal
 from b2bpilot.local.twilio.sending import send
+from b2bpilot.local.twilio.store import Resource, ResourceFilter
 
 TO = ("To",)
 
@@ -28,17 +28,17 @@ def messages(call: Call) -> tuple[int, Resource]:
         since=since.timestamp() if since else None,
         until=(until + timedelta(days=1)).timestamp() if until else None,
     )
-    return HTTPStatus.OK, old_page(call.book, call.listing("messages", wanted))
+    return HTTPStatus.OK, old_page(call.store, call.listing("messages", wanted))
 
 
 def create_message(call: Call) -> tuple[int, Resource]:
-    entry, refusal = send(call.book, call.account.sid, call.request.form, now=call.now)
+    entry, refusal = send(call.store, call.account.sid, call.request.form, now=call.now)
     if entry is None:
         raise Refusal(HTTPStatus.BAD_REQUEST, *refusal)
     if call.redacts:
         shown = redacted({"Body": "", "To": entry.document["to"]}, TO)
         entry.document.update({"body": shown["Body"], "to": shown["To"]})
-    call.book.put([entry])
+    call.store.put([entry])
     return HTTPStatus.CREATED, {**entry.document, "status": "queued", "date_sent": None}
 
 
@@ -51,21 +51,21 @@ def redact_message(call: Call) -> tuple[int, Resource]:
 
 def delete_message(call: Call) -> tuple[int, Resource]:
     sid = call.sids["sid"]
-    if call.book.get("message", sid) is None:
+    if call.store.get("message", sid) is None:
         raise call.missing
-    for each in call.book.all(ResourceFilter(kind="media", equal={"parent": sid})):
-        call.book.remove("media", each["sid"])
-    call.book.remove("message", sid)
+    for each in call.store.all(ResourceFilter(kind="media", equal={"parent": sid})):
+        call.store.remove("media", each["sid"])
+    call.store.remove("message", sid)
     return HTTPStatus.NO_CONTENT, {}
 
 
 def media(call: Call) -> tuple[int, Resource]:
     wanted = ResourceFilter(kind="media", equal={"parent": call.sids["sid"]})
-    return HTTPStatus.OK, old_page(call.book, call.listing("media_list", wanted))
+    return HTTPStatus.OK, old_page(call.store, call.listing("media_list", wanted))
 
 
 def delete_media(call: Call) -> tuple[int, Resource]:
-    if call.book.get("media", call.sids["media"]) is None:
+    if call.store.get("media", call.sids["media"]) is None:
         raise call.missing
-    call.book.remove("media", call.sids["media"])
+    call.store.remove("media", call.sids["media"])
     return HTTPStatus.NO_CONTENT, {}

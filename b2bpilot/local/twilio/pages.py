@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from b2bpilot.local.twilio.book import ResourceFilter, ResourceStore
+from b2bpilot.local.twilio.store import ResourceFilter, ResourceStore
 
 DEFAULT_SIZE, LARGEST_SIZE = 50, 1_000
 
@@ -41,9 +41,9 @@ class ResourceListing:
         return f"{self.path}?{urlencode(query)}"
 
 
-def old_page(book: ResourceStore, listing: ResourceListing) -> dict[str, Any]:
+def old_page(store: ResourceStore, listing: ResourceListing) -> dict[str, Any]:
     """Return a page with relative `next_page_uri`, as the API of 2010 has it."""
-    found, token = _page(book, listing)
+    found, token = _page(store, listing)
     start = listing.number * listing.size
     return {
         "end": start + max(len(found) - 1, 0),
@@ -58,9 +58,9 @@ def old_page(book: ResourceStore, listing: ResourceListing) -> dict[str, Any]:
     }
 
 
-def new_page(book: ResourceStore, listing: ResourceListing, *, product: str) -> dict[str, Any]:
+def new_page(store: ResourceStore, listing: ResourceListing, *, product: str) -> dict[str, Any]:
     """Return a page with `meta` and absolute URLs."""
-    found, token = _page(book, listing)
+    found, token = _page(store, listing)
     host = f"https://{product}.twilio.com"
     return {
         "meta": {
@@ -76,9 +76,9 @@ def new_page(book: ResourceStore, listing: ResourceListing, *, product: str) -> 
     }
 
 
-def _page(book: ResourceStore, listing: ResourceListing) -> tuple[list[dict[str, Any]], str | None]:
+def _page(store: ResourceStore, listing: ResourceListing) -> tuple[list[dict[str, Any]], str | None]:
     after = _place(listing.query.get("PageToken"))
-    found, more = book.page(listing.wanted, size=listing.size, after=after)
+    found, more = store.page(listing.wanted, size=listing.size, after=after)
     if more is None:
         return found, None
     return found, "PA" + base64.urlsafe_b64encode(f"{more[0]!r} {more[1]}".encode()).decode()

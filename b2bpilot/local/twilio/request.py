@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from b2bpilot.local.twilio import resources
-from b2bpilot.local.twilio.book import Resource, ResourceFilter, ResourceStore
 from b2bpilot.local.twilio.pages import ResourceListing
+from b2bpilot.local.twilio.store import Resource, ResourceFilter, ResourceStore
 
 INVALID = 20001
 """Twilio's error code for a parameter that it cannot read."""
@@ -57,7 +57,7 @@ class DoubleAccount:
 class Call:
     """A request on its endpoint: `sids` are those in its path."""
 
-    book: ResourceStore
+    store: ResourceStore
     account: DoubleAccount
     request: DoubleRequest
     sids: Mapping[str, str]
@@ -95,7 +95,7 @@ class Call:
     def changed(self, kind: str, changes: Resource) -> Resource:
         """Write some fields of what the path names, and return all of it. Raises Refusal."""
         written = resources.iso8601 if kind == "service" else resources.rfc2822
-        found = self.book.change(kind, self.sids["sid"], {**changes, "date_updated": written(self.now)})
+        found = self.store.change(kind, self.sids["sid"], {**changes, "date_updated": written(self.now)})
         if found is None:
             raise self.missing
         return found

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from b2bpilot.local.twilio.book import Resource, StoredResource
+from b2bpilot.local.twilio.store import Resource, StoredResource
 
 API_VERSION = "2010-04-01"
 

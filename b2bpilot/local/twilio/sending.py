@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from b2bpilot.local.twilio.book import ResourceFilter, ResourceStore, StoredResource
 from b2bpilot.local.twilio.resources import message, new_sid
+from b2bpilot.local.twilio.store import ResourceFilter, ResourceStore, StoredResource
 
 E164 = re.compile(r"(?:whatsapp:)?\+[1-9]\d{6,14}")
 INVALID = "+15005550001"
@@ -18,17 +18,17 @@ OPTED_OUT = "opted_out"
 
 
 def send(
-    book: ResourceStore, account_sid: str, form: Mapping[str, str], *, now: datetime
+    store: ResourceStore, account_sid: str, form: Mapping[str, str], *, now: datetime
 ) -> tuple[StoredResource | None, tuple[int, str]]:
     """Return the message, or else Twilio's error code and text, which repeats the number as Twilio's does."""
-    refusal = _refusal(book, form)
+    refusal = _refusal(store, form)
     if refusal is not None:
         return None, refusal
     fields = {"MessageSid": new_sid("SM"), **form}
     return message(account_sid, fields, direction="outbound-api", at=now, status="sent"), (0, "")
 
 
-def _refusal(book: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
+def _refusal(store: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
     if not form.get("To"):
         return 21604, "A 'To' phone number is required."
     if not form.get("From") and not form.get("MessagingServiceSid"):
@@ -37,26 +37,26 @@ def _refusal(book: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | 
         return 21602, "Message body is required."
     if len(form.get("Body", "")) > LONGEST_BODY:
         return 21617, f"The concatenated message body exceeds the {LONGEST_BODY:,} character limit"
-    return _recipient_refusal(book, form["To"]) or _sender_refusal(book, form)
+    return _recipient_refusal(store, form["To"]) or _sender_refusal(store, form)
 
 
-def _recipient_refusal(book: ResourceStore, to: str) -> tuple[int, str] | None:
+def _recipient_refusal(store: ResourceStore, to: str) -> tuple[int, str] | None:
     if not E164.fullmatch(to) or to == INVALID:
         return 21211, f"The 'To' number {to} is not a valid phone number."
-    if book.get(OPTED_OUT, to) is not None:
+    if store.get(OPTED_OUT, to) is not None:
         return 21610, f"Attempt to send to unsubscribed recipient: {to}"
     return None
 
 
-def _sender_refusal(book: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
+def _sender_refusal(store: ResourceStore, form: Mapping[str, str]) -> tuple[int, str] | None:
     """Only the account's own numbers and services send (errors 21660, 63007 and 21701)."""
     sender, service_sid = form.get("From", ""), form.get("MessagingServiceSid", "")
     if sender:
-        if book.all(ResourceFilter(kind="number", equal={"to_": sender.rpartition(":")[2]})):
+        if store.all(ResourceFilter(kind="number", equal={"to_": sender.rpartition(":")[2]})):
             return None
         if ":" in sender:
             return 63007, f"Twilio could not find a Channel with the specified From address {sender}"
         return 21660, f"Mismatch between the 'From' number {sender} and the account"
-    if book.get("service", service_sid) is None:
+    if store.get("service", service_sid) is None:
         return 21701, f"The Messaging Service {service_sid} does not exist"
     return None

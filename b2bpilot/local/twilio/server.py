@@ -19,11 +19,11 @@ from urllib.parse import parse_qsl, urlsplit
 from b2bpilot.local.door import refusal
 from b2bpilot.local.twilio import resources
 from b2bpilot.local.twilio.api import answer
-from b2bpilot.local.twilio.book import UNLISTED, Resource, ResourceStore, StoredResource
 from b2bpilot.local.twilio.delivery import DoubleDelivery
 from b2bpilot.local.twilio.faults import Fault, Faults, PlannedFault
 from b2bpilot.local.twilio.request import DoubleAccount, DoubleRequest, Refusal
 from b2bpilot.local.twilio.sending import OPTED_OUT
+from b2bpilot.local.twilio.store import UNLISTED, Resource, ResourceStore, StoredResource
 from b2bpilot.pipeline.several_values import parameters
 
 BACK_DOOR = "/_double/"
@@ -36,7 +36,7 @@ def _now() -> datetime:
 
 
 class TwilioDouble(ThreadingHTTPServer):
-    """One account. Its state is in `book`; `stop` leaves the file for the next one."""
+    """One account. Its state is in `store`; `stop` leaves the file for the next one."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -51,7 +51,7 @@ class TwilioDouble(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.account = account
-        self.book = ResourceStore(path or ":memory:")
+        self.store = ResourceStore(path or ":memory:")
         self.faults = Faults()
         self.clock = clock
         self.redacts = False
@@ -78,7 +78,7 @@ class TwilioDouble(ThreadingHTTPServer):
         for each in self.late:
             each.cancel()
             each.join()
-        self.book.close()
+        self.store.close()
 
     def do_what_is_late(self) -> None:
         """Do at once what was answered by nothing and is to be done later."""
@@ -106,7 +106,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def _delivery(self) -> DoubleDelivery:
         return DoubleDelivery(
-            book=self.book,
+            store=self.store,
             account_sid=self.account.sid,
             auth_token=self.account.auth_token,
             redacts=self.redacts,
@@ -116,7 +116,7 @@ class TwilioDouble(ThreadingHTTPServer):
     def redact(self, message_sid: str) -> None:
         """Take the text of one message away, as an empty `Body` written to it does, a while after it came."""
         now = resources.rfc2822(self.clock())
-        self.book.change("message", message_sid, {"body": "", "date_updated": now})
+        self.store.change("message", message_sid, {"body": "", "date_updated": now})
 
     def decide_by_service(self, *, first: bool) -> None:
         """Let a Messaging Service decide before an application, or after it."""
@@ -124,7 +124,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def hide(self, sid: str) -> None:
         """Leave it out of every list; by its SID it is there."""
-        self.book.put([StoredResource(kind=UNLISTED, sid=sid, at=0, document={})])
+        self.store.put([StoredResource(kind=UNLISTED, sid=sid, at=0, document={})])
 
     def set_status(self, status: str) -> None:
         """Make the account active, suspended or closed."""
@@ -133,7 +133,7 @@ class TwilioDouble(ThreadingHTTPServer):
     def add_number(self, phone_number: str, sms_url: str) -> str:
         """Buy a number; returns its SID."""
         entry = resources.number(self.account.sid, phone_number, at=self.clock(), sms_url=sms_url)
-        self.book.put([entry])
+        self.store.put([entry])
         return entry.sid
 
     def redact_from_now_on(self, *, on: bool) -> None:
@@ -142,7 +142,7 @@ class TwilioDouble(ThreadingHTTPServer):
 
     def opt_out(self, number: str) -> None:
         """Let a number have answered STOP."""
-        self.book.put([StoredResource(kind=OPTED_OUT, sid=number, at=0, document={})])
+        self.store.put([StoredResource(kind=OPTED_OUT, sid=number, at=0, document={})])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay silent about clients that have gone."""
@@ -194,7 +194,7 @@ class Handler(BaseHTTPRequestHandler):
                 timer.start()
             case Fault.STALE:
                 status, document = self._answer(request)
-                self._send(status, self.server.book.as_before(document))
+                self._send(status, self.server.store.as_before(document))
             case Fault.LAG:
                 self._send(*self._answer(replace(request, lag=timedelta(seconds=planned.seconds))))
             case Fault.CUT | Fault.GARBAGE | Fault.DROP:
@@ -214,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, request: DoubleRequest) -> tuple[int, Resource]:
         server = self.server
         try:
-            return answer(server.book, server.account, request, now=server.clock(), redacts=server.redacts)
+            return answer(server.store, server.account, request, now=server.clock(), redacts=server.redacts)
         except Refusal as refusal:
             return refusal.status, refusal.document()
 
@@ -231,8 +231,8 @@ class Handler(BaseHTTPRequestHandler):
             "report": lambda order: {"taken": self.server.report(**order)},
             "redaction": lambda order: self.server.redact_from_now_on(on=order["on"]),
             "number": lambda order: {"sid": self.server.add_number(**order)},
-            "no_number": lambda order: self.server.book.remove("number", order["sid"]),
-            "change": lambda order: self.server.book.change(**order),
+            "no_number": lambda order: self.server.store.remove("number", order["sid"]),
+            "change": lambda order: self.server.store.change(**order),
             "hide": lambda order: self.server.hide(order["sid"]),
             "order": lambda order: self.server.decide_by_service(first=order["service_first"]),
         }

@@ -14,20 +14,20 @@ from b2bpilot.ops.submissions import Listing
 from b2bpilot.ops.table.database_proof import DatabaseProof
 
 
-class Rows(Submissions, Listing, Protocol):
+class InspectedRows(Submissions, Listing, Protocol):
     """The part of DatabaseManager that is asked."""
 
 
-class Table(Protocol):
+class InspectedTable(Protocol):
     """Rows, and the word on whose they are."""
 
     @property
     def proof(self) -> DatabaseProof: ...
     @property
-    def database(self) -> Rows: ...
+    def database(self) -> InspectedRows: ...
 
 
-OpenTable = Callable[[], AbstractContextManager[Table]]
+OpenTable = Callable[[], AbstractContextManager[InspectedTable]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,16 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
+from b2bpilot.ops.unproven import UnprovenMessage
 from b2bpilot.plural import many
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A message that is not proven to be stored, and why."""
-
-    sid: str
-    message_id: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +46,7 @@ class Recovered:
     """Published with all parameters that the webhook had."""
     origins: Counter[RebuiltFrom] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[UnprovenMessage] = field(default_factory=list)
     is_stopped: bool = False
     """Nothing of a whole window was stored: the rest, which there is, was not published."""
 

@@ -15,10 +15,11 @@ from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError
 from b2bpilot.ops.ports import JournalWriter, Publisher
 from b2bpilot.ops.reconcile.message_finding import ID_TAKEN, MessageFinding
 from b2bpilot.ops.reconcile.rebuild import IsService, Rebuilt, rebuild
-from b2bpilot.ops.reconcile.recovered import Contents, Problem, Recovered
+from b2bpilot.ops.reconcile.recovered import Contents, Recovered
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proof, RowOutcome, RowProof, failed_since
 from b2bpilot.ops.table.row_state import Asked, old_rows_of, rows_and_taken
+from b2bpilot.ops.unproven import UnprovenMessage
 from b2bpilot.pipeline.message import Encoded, encode, message_id_for
 from b2bpilot.twilio.failures import TwilioDenied, TwilioUnreachable
 from b2bpilot.twilio.rest import IN_FLIGHT, Twilio
@@ -205,5 +206,5 @@ def _proven(sid: str, proof: Proof, message: Asked) -> Mapping[str, object]:
     return _entry("proof", sid, fate=proof.outcome(message).value, reason=proof.error(message))
 
 
-def _problem(sid: str, reason: str) -> Problem:
-    return Problem(sid=sid, message_id=message_id_for(sid), reason=reason)
+def _problem(sid: str, reason: str) -> UnprovenMessage:
+    return UnprovenMessage(sid=sid, message_id=message_id_for(sid), reason=reason)

@@ -15,6 +15,7 @@ from b2bpilot.ops.runs.record import MessageState, RunRecord
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof, failed_since
 from b2bpilot.ops.table.row_state import Asked
+from b2bpilot.ops.unproven import UnprovenMessage
 from b2bpilot.pipeline.message import Encoded, encode
 
 COMMAND = "republish"
@@ -28,14 +29,6 @@ HOPELESS = (AwsDenied, CredentialsMissing)
 """What one message meets, all of them will meet."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A message that is not proven to be stored, and why."""
-
-    message_id: str
-    reason: str
-
-
 @dataclass(slots=True, kw_only=True)
 class Republished:
     """What a run did, in messages."""
@@ -44,7 +37,7 @@ class Republished:
     unknown: int = 0
     """Perhaps published: no answer came, or none that says so."""
     completed: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[UnprovenMessage] = field(default_factory=list)
     left: int = 0
     """Not published, because nothing of what was published last was completed."""
 
@@ -99,7 +92,7 @@ class Republication:
             if one.is_completed:
                 done.completed += 1
             else:
-                done.problems.append(Problem(message_id=one.message_id, reason=_reason(one)))
+                done.problems.append(UnprovenMessage(message_id=one.message_id, reason=_reason(one)))
 
     def _asked(self, message_ids: Sequence[str]) -> list[Asked]:
         """What is published is the row's own message, so it is of the row's kind."""
@@ -131,7 +124,9 @@ class Republication:
             if isinstance(result.error, HOPELESS):
                 raise result.error
             if result.error is not None and message_id not in doubtful:
-                done.problems.append(Problem(message_id=message_id, reason=f"not published: {result.error}"))
+                done.problems.append(
+                    UnprovenMessage(message_id=message_id, reason=f"not published: {result.error}")
+                )
         self.prove(accepted, done, since=since)
         self._prove_doubtful({id_: str(results[id_].error) for id_ in doubtful}, done)
 
@@ -159,7 +154,7 @@ class Republication:
         self.journal.write(*(_entry("proof", id_, fate=RowOutcome.COMPLETED.value) for id_ in completed))
         done.completed += len(completed)
         done.problems += [
-            Problem(message_id=id_, reason=f"perhaps published: {error}")
+            UnprovenMessage(message_id=id_, reason=f"perhaps published: {error}")
             for id_, error in doubtful.items()
             if id_ not in completed
         ]
@@ -179,7 +174,7 @@ class Republication:
 
     def _leave(self, message_id: str, why: str, done: Republished) -> None:
         self.journal.write(_entry("failed", message_id, error=f"not published: {why}"))
-        done.problems.append(Problem(message_id=message_id, reason=f"not published: {why}"))
+        done.problems.append(UnprovenMessage(message_id=message_id, reason=f"not published: {why}"))
 
     def _encoded(
         self, messages: Mapping[str, PlannedRow], done: Republished

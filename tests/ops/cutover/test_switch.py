@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import PartlyFailed, Refused
-from b2bpilot.local.twilio.book import ResourceFilter
 from b2bpilot.local.twilio.faults import Fault, PlannedFault
 from b2bpilot.local.twilio.server import TwilioDouble
+from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.ops.cutover.change import Change, changes, choose
 from b2bpilot.ops.cutover.route import routes
 from b2bpilot.ops.cutover.switch import planned, remaining, switch, undone, without_url, write_plan
@@ -32,7 +32,7 @@ NEW = "https://new.example/hook#rc=3&rp=5xx,ct,rt"
 
 def everything(double: TwilioDouble) -> list[Any]:
     kinds = ("number", "application", "service", "pool")
-    return [json.dumps(each) for kind in kinds for each in double.book.all(ResourceFilter(kind=kind))]
+    return [json.dumps(each) for kind in kinds for each in double.store.all(ResourceFilter(kind=kind))]
 
 
 def to_new(twilio: Twilio, service: str | None = None) -> list[Change]:

@@ -44,7 +44,7 @@ def failure(twilio: Twilio, journal: Journal, change: Change) -> PilotError:
 
 
 def url(double: TwilioDouble, change: Change) -> Any:
-    return (double.book.get("number", change.sid) or {})["sms_url"]
+    return (double.store.get("number", change.sid) or {})["sms_url"]
 
 
 def stage(journal: Journal, change: Change) -> Stage:
@@ -223,8 +223,8 @@ def test_that_nothing_is_to_be_changed_is_not_believed_at_once(
     double: TwilioDouble, twilio: Twilio, change: Change
 ) -> None:
     """The number was just set to something else, and the list still shows what is wanted."""
-    double.book.change("number", change.sid, {"sms_url": NEW})
-    double.book.change("number", change.sid, {"sms_url": OLD})
+    double.store.change("number", change.sid, {"sms_url": NEW})
+    double.store.change("number", change.sid, {"sms_url": OLD})
     double.faults.plan(PlannedFault(fault=Fault.STALE, matching="GET .*IncomingPhoneNumbers.json", times=2))
 
     chosen, needed = plan(twilio, number=NUMBER, service=None, url=NEW, fallback_url=None)

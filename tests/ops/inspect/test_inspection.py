@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from b2bpilot.ops.inspect.context import InspectContext, Sources, Table
+from b2bpilot.ops.inspect.context import InspectContext, InspectedTable, Sources
 from b2bpilot.ops.inspect.diagnosis import MessageOutcome
 from b2bpilot.ops.inspect.identity import parse_identifier
 from b2bpilot.ops.inspect.inspection import Inspection, inspect
@@ -65,7 +65,7 @@ def test_the_webhooks_log_tells_what_twilio_calls_a_message_without_a_row(
         table = KnownTable(database, PROVEN)
         context = InspectContext(
             environment="prod",
-            table=lambda: nullcontext[Table](table),
+            table=lambda: nullcontext[InspectedTable](table),
             sources=Sources(queue=Known("dead-letter queue"), others=(log,), twilio=twilio),
             since=None,
             now=NOW,
@@ -104,7 +104,7 @@ def test_a_real_messages_dead_letter_has_no_test_s_story_and_twilio_is_asked(dat
         )
         context = InspectContext(
             environment="prod",
-            table=lambda: nullcontext[Table](KnownTable(database, PROVEN)),
+            table=lambda: nullcontext[InspectedTable](KnownTable(database, PROVEN)),
             sources=Sources(processor=log, queue=queue, others=(runs,), twilio=twilio),
             since=None,
             now=NOW,

@@ -27,7 +27,7 @@ NOBODY = "http://127.0.0.1:9/webhook?secret=1"
 def double() -> Iterator[TwilioDouble]:
     """Nobody listens where its number delivers."""
     found = TwilioDouble(ACCOUNT)
-    found.book.put([number(ACCOUNT.sid, NUMBER, at=NOW, sms_url=NOBODY)])
+    found.store.put([number(ACCOUNT.sid, NUMBER, at=NOW, sms_url=NOBODY)])
     found.start()
     yield found
     found.stop()
@@ -84,7 +84,7 @@ def test_a_message_and_a_reply_that_twilio_does_not_have_are_named(double: Twili
 
 def test_a_message_without_a_date_is_said_to_have_none_and_is_no_failure(double: TwilioDouble) -> None:
     sid = received(double)
-    double.book.change("message", sid, {"date_sent": None, "date_created": None})
+    double.store.change("message", sid, {"date_sent": None, "date_created": None})
     answer = ask(double.url, sid)
     assert (answer.moments, answer.at_twilio) == ((), None)
     assert answer.note == f"has {sid} without a date (inbound, status received)"

@@ -78,7 +78,7 @@ class Deployment:
         """Let messages come in at Twilio, a tenth of a second apart; returns their SIDs."""
         sids = [resources.new_sid("SM") for _ in range(count)]
         start = self.now - ago
-        self.double.book.put(
+        self.double.store.put(
             resources.message(
                 ACCOUNT_SID,
                 {"MessageSid": sid, "From": THEIRS, "To": to, "Body": f"order {place}"},
@@ -136,7 +136,7 @@ class Deployment:
             process(delivery, database=self.database, replier=None, lease=timedelta(seconds=30))
 
     def _sent_at(self, sid: str, ago: timedelta) -> datetime:
-        found = self.double.book.get("message", sid)
+        found = self.double.store.get("message", sid)
         if found is None:
             return self.now - ago
         return datetime.strptime(found["date_sent"], "%a, %d %b %Y %H:%M:%S %z").astimezone(UTC)
@@ -157,7 +157,7 @@ class Deployment:
             "request_variables": variables,
             "resource_sid": sid,
         }
-        self.double.book.put([resources.alert(ACCOUNT_SID, fields, at=self.now - ago)])
+        self.double.store.put([resources.alert(ACCOUNT_SID, fields, at=self.now - ago)])
 
     @contextmanager
     def compared(self, *, since: timedelta = DAY, to: str | None = None) -> Iterator[Notes]:

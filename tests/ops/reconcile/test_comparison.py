@@ -91,7 +91,7 @@ def test_only_what_came_in_and_to_the_number_is_judged(deployment: Deployment) -
     (wanted,) = deployment.receive(1)
     deployment.receive(1, to="+15005550008")
     sent = {"MessageSid": resources.new_sid("SM"), "To": OURS}
-    deployment.double.book.put(
+    deployment.double.store.put(
         [
             resources.message(
                 ACCOUNT_SID, sent, direction="outbound-api", at=deployment.now - DAY / 2, status="sent"
@@ -132,7 +132,7 @@ def test_a_message_without_a_date_is_said_to_have_none_and_ends_nothing(
     undated, stored, missing = deployment.receive(3)
     deployment.store([stored])
     for sid in (undated, stored):
-        deployment.double.book.change("message", sid, {"date_sent": date, "date_created": date})
+        deployment.double.store.change("message", sid, {"date_sent": date, "date_created": date})
 
     assert deployment.counts() == {
         ComparisonResult.UNDATED: 1,
@@ -153,7 +153,7 @@ def test_a_message_whose_direction_twilio_does_not_tell_is_judged_all_the_same(
     deployment.store([unlisted])
     deployment.double.hide(unlisted)
     for sid in (missing, unlisted):
-        deployment.double.book.change("message", sid, {"direction": None, "status": status})
+        deployment.double.store.change("message", sid, {"direction": None, "status": status})
 
     assert deployment.counts() == {ComparisonResult.MISSING: 1, ComparisonResult.STORED: 1}
 
@@ -162,7 +162,7 @@ def test_a_message_that_was_sent_is_none_that_is_missing_though_its_direction_is
     deployment: Deployment,
 ) -> None:
     (sid,) = deployment.receive(1)
-    deployment.double.book.change("message", sid, {"direction": None, "status": "delivered"})
+    deployment.double.store.change("message", sid, {"direction": None, "status": "delivered"})
 
     assert deployment.counts() == {}
 
@@ -220,7 +220,7 @@ def test_what_is_said_of_a_row_that_twilio_lacks_is_what_was_seen(deployment: De
     deployment.store([foreign], account_sid="AC" + "b" * 32)
     deployment.alert(deleted, url="https://elsewhere.example/")
     reply = {"MessageSid": sent, "From": OURS, "To": "+15005550006"}
-    deployment.double.book.put(
+    deployment.double.store.put(
         [
             resources.message(
                 ACCOUNT_SID, reply, direction="outbound-api", at=deployment.now - DAY / 2, status="sent"

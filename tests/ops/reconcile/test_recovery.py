@@ -223,7 +223,7 @@ def test_what_the_rest_resource_does_not_say_is_left_out_and_named(
 ) -> None:
     (sid,) = deployment.receive(1)
     nulls = dict.fromkeys(("num_segments", "num_media", "api_version", "account_sid"))
-    deployment.double.book.change("message", sid, {**nulls, "status": "receiving"})
+    deployment.double.store.change("message", sid, {**nulls, "status": "receiving"})
 
     recovered = deployment.recover(tmp_path)
 
@@ -248,7 +248,7 @@ def test_a_message_whose_file_twilio_deleted_is_named_and_published_only_when_a_
 ) -> None:
     params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, Body="the plan")
     deployment.double.receive(params, at=deployment.now - DAY / 2, deliver=False)
-    deployment.double.book.remove("media", "ME1")
+    deployment.double.store.remove("media", "ME1")
 
     refused = deployment.recover(tmp_path / "first")
     (problem,) = refused.problems
@@ -268,7 +268,7 @@ def test_a_file_that_was_deleted_since_makes_a_part_of_what_an_alert_holds(
     """The alert has its URL, which leads to nothing."""
     params = sample_params(Sample.MEDIA, AccountSid=ACCOUNT_SID, To=OURS, Body="the plan")
     deployment.double.receive(params, at=deployment.now - DAY / 2, deliver=False)
-    deployment.double.book.remove("media", "ME1")
+    deployment.double.store.remove("media", "ME1")
     deployment.alert(params["MessageSid"], variables=urlencode(params))
 
     assert "MediaUrl0" in deployment.recover(tmp_path / "first").problems[0].reason
@@ -314,7 +314,7 @@ def test_a_message_that_was_deleted_at_twilio_is_a_problem_of_its_own(
 ) -> None:
     gone, other = deployment.receive(2)
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
-        deployment.double.book.remove("message", gone)
+        deployment.double.store.remove("message", gone)
         recovered = deployment.recovery(journal).run(notes.findings(ComparisonResult.MISSING), Recovered())
 
     assert set(deployment.published) == {other}
@@ -331,7 +331,7 @@ def test_a_deleted_message_comes_back_from_its_alert_only_when_a_part_will_do(
     deployment.alert(sid, variables=urlencode(variables), ago=timedelta(hours=1))
     with deployment.compared() as notes, deployment.journal(tmp_path) as journal:
         found = list(notes.findings(ComparisonResult.MISSING))
-        deployment.double.book.remove("message", sid)
+        deployment.double.store.remove("message", sid)
         refused = deployment.recovery(journal).run(found, Recovered())
         recovered = deployment.recovery(journal, allow_partial=True).run(found, Recovered())
 

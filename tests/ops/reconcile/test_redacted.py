@@ -172,7 +172,7 @@ def test_a_message_that_was_deleted_is_lost_where_an_alert_says_that_its_webhook
     params = receive(deployment, Body="two pallets")
     sid = params["MessageSid"]
     deployment.alert(sid, variables=urlencode(params), url=url)
-    deployment.double.book.remove("message", sid)
+    deployment.double.store.remove("message", sid)
 
     found = deployment.findings(ComparisonResult.LOST_AT_TWILIO)
     refused = deployment.recover(tmp_path / "first")
@@ -188,13 +188,13 @@ def test_a_message_that_twilio_lists_late_is_missing_where_an_alert_knows_it(dep
     params = receive(deployment)
     sid = params["MessageSid"]
     deployment.alert(sid, variables=urlencode(params), url=WEBHOOK)
-    listed = deployment.double.book.get("message", sid)
+    listed = deployment.double.store.get("message", sid)
     assert listed is not None
-    deployment.double.book.remove("message", sid)
+    deployment.double.store.remove("message", sid)
     late = resources.message(
         ACCOUNT_SID, params, direction="inbound", at=deployment.now - DAY / 2, status="received"
     )
-    deployment.double.book.put([replace(late, at=0)])
+    deployment.double.store.put([replace(late, at=0)])
 
     assert deployment.findings(ComparisonResult.MISSING)[sid].error_code == "11200"
 
@@ -226,6 +226,6 @@ def test_a_deleted_message_that_is_stored_is_stored(deployment: Deployment) -> N
     params = receive(deployment)
     deployment.alert(params["MessageSid"], variables=urlencode(params), url=WEBHOOK)
     deployment.store([params["MessageSid"]])
-    deployment.double.book.remove("message", params["MessageSid"])
+    deployment.double.store.remove("message", params["MessageSid"])
 
     assert deployment.counts() == {ComparisonResult.STORED: 1}

@@ -57,14 +57,14 @@ def test_the_application_and_the_service_win_over_the_number(deployment: Deploym
     sid = number(deployment, WEBHOOK)
     service = add_service(deployment.double, sid, inbound_request_url=ELSEWHERE)
     assert place(deployment) is DeliveredTo.ELSEWHERE
-    deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": True})
+    deployment.double.store.change("service", service, {"use_inbound_webhook_on_number": True})
     assert place(deployment) is DeliveredTo.HERE
     application = add_application(deployment.double, sms_url=ELSEWHERE)
-    deployment.double.book.change("number", sid, {"sms_application_sid": application})
+    deployment.double.store.change("number", sid, {"sms_application_sid": application})
     assert place(deployment) is DeliveredTo.ELSEWHERE
-    deployment.double.book.change("number", sid, {"sms_application_sid": GONE})
+    deployment.double.store.change("number", sid, {"sms_application_sid": GONE})
     assert place(deployment) is DeliveredTo.NOWHERE
-    deployment.double.book.change("service", service, {"use_inbound_webhook_on_number": False})
+    deployment.double.store.change("service", service, {"use_inbound_webhook_on_number": False})
     assert place(deployment) is DeliveredTo.UNKNOWN
 
 
@@ -181,7 +181,7 @@ def test_what_came_before_the_number_was_changed_may_be_another_systems_and_that
     early = deployment.receive(1, ago=timedelta(hours=9), to=NUMBER)
     late = deployment.receive(1, ago=timedelta(hours=1), to=NUMBER)
     changed = resources.rfc2822(deployment.now - timedelta(hours=4))
-    deployment.double.book.change("number", sid, {"date_updated": changed})
+    deployment.double.store.change("number", sid, {"date_updated": changed})
 
     with deployment.compared() as notes:
         assert sids_of(notes.findings(ComparisonResult.MISSING)) == {*early, *late}

@@ -87,13 +87,13 @@ def republish(
     database: DatabaseManager, topic: Topic, home: Path, *, discarded: bool = False, wait: timedelta = NONE
 ) -> tuple[Republished, RunRecord]:
     found = plan(database.list_submissions(limit=1_000), now=database.now(), discarded=discarded)
-    with journal(home) as book:
-        run.write_plan(book, found)
+    with journal(home) as store:
+        run.write_plan(store, found)
         republication = Republication(
-            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=wait, discarded=discarded
+            table=KnownTable(database, PROVEN), publisher=topic, journal=store, wait=wait, discarded=discarded
         )
         done = republication.run([one.message_id for one in found.to_send], Republished())
-        book.finish(done.counts())
+        store.finish(done.counts())
     (path,) = (home / "runs").glob("*.jsonl")
     return done, read(path)
 
@@ -167,9 +167,9 @@ def test_what_was_discarded_after_the_plan_is_not_published(
 ) -> None:
     message_id = abandoned(database)
     admin.execute("UPDATE b2b_pilot_user_submissions SET discarded_by = %s", (RUN,))
-    with journal(tmp_path) as book:
+    with journal(tmp_path) as store:
         republication = Republication(
-            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE
+            table=KnownTable(database, PROVEN), publisher=topic, journal=store, wait=NONE
         )
         done = republication.run([message_id], Republished())
 
@@ -267,9 +267,9 @@ def test_a_database_that_lets_no_row_be_taken_ends_the_run_before_anything_is_pu
 def resumed(database: DatabaseManager, topic: Topic, home: Path) -> Republished:
     (path,) = (home / "runs").glob("*.jsonl")
     record = read(path)
-    with Journal.reopen(path, operator="ana") as book:
+    with Journal.reopen(path, operator="ana") as store:
         return run.resume(
-            Republication(table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE),
+            Republication(table=KnownTable(database, PROVEN), publisher=topic, journal=store, wait=NONE),
             record,
         )
 
@@ -309,9 +309,9 @@ def test_a_message_that_another_delivery_completed_meanwhile_is_not_published(
     sent = message()
     database.claim(sent, lease=NONE)
     database.abandon(sent.message_id, "given up")
-    with journal(tmp_path) as book:
+    with journal(tmp_path) as store:
         republication = Republication(
-            table=KnownTable(database, PROVEN), publisher=topic, journal=book, wait=NONE
+            table=KnownTable(database, PROVEN), publisher=topic, journal=store, wait=NONE
         )
         process(delivery(sent), database=database, replier=None, lease=LEASE)
         done = republication.run([sent.message_id], Republished())

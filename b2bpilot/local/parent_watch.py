@@ -12,7 +12,7 @@ READ_BYTES = 4096
 
 def end_when_input_closes() -> None:
     """Send ourselves SIGTERM when standard input ends: its other end closes when the parent dies, however it dies."""
-    threading.Thread(target=_watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, name="parent-watch", daemon=True).start()
 
 
 def _watch() -> None:
