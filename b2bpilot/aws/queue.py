@@ -30,6 +30,14 @@ class Received(Protocol):
     def receipt_handle(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """All that is kept of a dead letter to return it to the queue, or to delete it."""
+
+    receipt_handle: str
+    queue_message_id: str = ""
+
+
 Judge = Callable[[DeadLetter], DeadLetter]
 AnyReceived = TypeVar("AnyReceived", bound=Received)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from b2bpilot.aws.functions import Invocation
-    from b2bpilot.aws.logs import LogEvent
+    from b2bpilot.aws.logs import LogEvent, LogLine
+    from b2bpilot.aws.queue import Outgoing, Receipt, Unsent
+    from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
     from b2bpilot.aws.topic import Published
     from b2bpilot.pipeline.dead_letter import DeadLetter
     from b2bpilot.pipeline.message import Encoded
@@ -58,6 +60,49 @@ class JournalWriter(Protocol):
     @property
     def run_id(self) -> str: ...
     def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
+
+
+class VisibilityQueue(Protocol):
+    """The part of aws.queue.DeadLetterQueue that hides dead letters and returns them. Refused entries are returned, not raised."""
+
+    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
+    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
+    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
+    def counters(self) -> Counters: ...
+
+
+class DeletingQueue(VisibilityQueue, Protocol):
+    """The part that a run uses: it deletes, too."""
+
+    def delete(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
+
+
+class ArchivedQueue(VisibilityQueue, Protocol):
+    """The part that a scheduled export uses."""
+
+    def attributes(self) -> QueueAttributes: ...
+
+
+class DeadLetterSender(Protocol):
+    """The part of DeadLetterQueue that puts messages in; it must not repeat a call by itself."""
+
+    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]: ...
+
+
+class DeadLetterReceiver(Protocol):
+    """What dead letters are received from, and hidden meanwhile. `others` is what the queue has beside what is held."""
+
+    def receive(self, *, wait_seconds: int) -> list[DeadLetter]: ...
+    def extend_due(self) -> None: ...
+    def release(self, dead_letters: Sequence[DeadLetter]) -> None: ...
+    def others(self) -> int: ...
+    def beside(self) -> Counters: ...
+
+
+class RequestLog(Protocol):
+    """A function's log."""
+
+    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
 
 
 class DeadLetterHolder(Protocol):

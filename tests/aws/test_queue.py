@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from b2bpilot.aws.queue import DeadLetterQueue, Outgoing
+from b2bpilot.aws.queue import DeadLetterQueue, Outgoing, Receipt
 from b2bpilot.aws.queue_attributes import Counters, RedrivePolicy
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.dead_letters.receipts import Receipt
 from tests.aws.conftest import REGION
 from tests.aws_clients import client
 

@@ -19,8 +19,8 @@ from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.export import Wanted
-    from b2bpilot.ops.dead_letters.selection import Selection
-    from b2bpilot.ops.dead_letters.sweep import Look
+    from b2bpilot.ops.dead_letters.filters import Selection
+    from b2bpilot.ops.dead_letters.peek import Peek
 
 STDOUT = "-"
 
@@ -96,7 +96,7 @@ def _require_a_place(pilot: Pilot, file: str | None) -> str:
     return file
 
 
-def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Look:
+def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Peek:
     """Write the dead letters into the file, or into `lines` what stdout gets."""
     from b2bpilot.ops.dead_letters.export import export as write
     from b2bpilot.ops.dead_letters.export import export_to_file
@@ -114,7 +114,7 @@ def _print(pilot: Pilot, lines: IO[bytes]) -> None:
         raise PipeClosed from exc
 
 
-def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+def _show(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     from b2bpilot.ops.dead_letters.causes import owners_of
 
     what = f"{dead_letters(len(found.found))}{group_view.of_group(found.names, selection)}"
@@ -136,7 +136,7 @@ def _show(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
         pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
 
 
-def _require_all_seen(pilot: Pilot, file: str, found: Look, selection: Selection) -> None:
+def _require_all_seen(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     """Raises PartlyFailed; on stdout, where each line is a dead letter, no line is an error, whatever the output's form."""
     from b2bpilot.ops.dead_letters.export import require_all_seen
 

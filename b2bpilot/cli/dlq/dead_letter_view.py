@@ -69,7 +69,7 @@ def story(shown: Shown, *, reveal: bool, now: datetime) -> list[tuple[str, str]]
     """Return a dead letter as named lines, without what it does not have."""
     dead_letter = shown.dead_letter
     lines = [
-        ("letter", f"{dead_letter.queue_message_id} ({dead_letter.shape}, group {shown.group})"),
+        ("dead letter", f"{dead_letter.queue_message_id} ({dead_letter.shape}, group {shown.group})"),
         ("owner", str(dead_letter.owner)),
         ("failure", _failure(dead_letter.failure, reveal=reveal)),
         ("unreadable", dead_letter.unreadable),

@@ -27,8 +27,8 @@ from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.discard import Discarded
-    from b2bpilot.ops.dead_letters.listing import Survey
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
+    from b2bpilot.ops.dead_letters.listing import DeadLetterListing
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
     from b2bpilot.ops.table.asked import Named
@@ -115,13 +115,13 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     _end(pilot, journal.run_id, discarded)
 
 
-def _survey(pilot: Pilot, selection: Selection) -> Survey:
-    from b2bpilot.ops.dead_letters.listing import survey
-    from b2bpilot.ops.dead_letters.scan import ours
+def _survey(pilot: Pilot, selection: Selection) -> DeadLetterListing:
+    from b2bpilot.ops.dead_letters.listing import list_dead_letters
+    from b2bpilot.ops.dead_letters.peek import ours
 
     queue = pilot.environment.queue()
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
-        return survey(
+        return list_dead_letters(
             queue,
             selection=selection,
             counts=ours,
@@ -132,7 +132,7 @@ def _survey(pilot: Pilot, selection: Selection) -> Survey:
         )
 
 
-def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bool) -> None:
+def _show_plan(pilot: Pilot, found: DeadLetterListing, selection: Selection, *, dry_run: bool) -> None:
     from b2bpilot.ops.dead_letters.causes import owners_of
 
     database = _database(pilot, found)
@@ -160,7 +160,7 @@ def _show_plan(pilot: Pilot, found: Survey, selection: Selection, *, dry_run: bo
         )
 
 
-def _database(pilot: Pilot, found: Survey) -> Named | None:
+def _database(pilot: Pilot, found: DeadLetterListing) -> Named | None:
     """The database whose rows will be marked. What is listed needs none where it holds no message."""
     from b2bpilot.ops.table.asked import Named, named
 

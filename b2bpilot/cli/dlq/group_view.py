@@ -17,8 +17,8 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.causes import Cause, Group
-    from b2bpilot.ops.dead_letters.listing import Survey
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
+    from b2bpilot.ops.dead_letters.listing import DeadLetterListing
 
 INDENT = "    "
 
@@ -66,12 +66,12 @@ def cause_fields(names: Mapping[Cause, str], selection: Selection) -> dict[str, 
 
 
 def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
-    from b2bpilot.ops.dead_letters.causes import cause_of_group
+    from b2bpilot.ops.dead_letters.filters import cause_named
 
-    return cause_of_group(names, selection.group) if selection.group else None
+    return cause_named(names, selection.group) if selection.group else None
 
 
-def summary(found: Survey, selection: Selection) -> Iterator[Words]:
+def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
     """Return what is to be said about the look itself."""
     from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
 
@@ -100,7 +100,7 @@ def summary(found: Survey, selection: Selection) -> Iterator[Words]:
     yield from discarded_lines(found.discarded)
 
 
-def summary_fields(found: Survey) -> dict[str, object]:
+def summary_fields(found: DeadLetterListing) -> dict[str, object]:
     look = found.look
     return {
         "matched": len(look.found),

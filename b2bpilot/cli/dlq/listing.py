@@ -17,7 +17,7 @@ from b2bpilot.cli.output import Row
 
 if TYPE_CHECKING:
     from b2bpilot.aws.queue_attributes import RedrivePolicy
-    from b2bpilot.ops.dead_letters.listing import Survey
+    from b2bpilot.ops.dead_letters.listing import DeadLetterListing
 
 FOUND_SOMETHING = 3
 
@@ -33,7 +33,7 @@ def list_(
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.ops.dead_letters.listing import survey
+    from b2bpilot.ops.dead_letters.listing import list_dead_letters
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -43,7 +43,7 @@ def list_(
     _warn(pilot, attributes.redrive_policy)
 
     with pilot.output.progress("Looking at the dead-letter queue") as tell:
-        found = survey(
+        found = list_dead_letters(
             queue,
             selection=selection,
             retention=attributes.retention,
@@ -67,7 +67,7 @@ def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:
         )
 
 
-def _show(pilot: Pilot, found: Survey, *, now: datetime) -> None:
+def _show(pilot: Pilot, found: DeadLetterListing, *, now: datetime) -> None:
     output = pilot.output
     if output.format is Format.TABLE:
         for group in found.groups:

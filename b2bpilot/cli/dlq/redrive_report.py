@@ -120,7 +120,7 @@ def _plan_rows(plan: Plan) -> list[Row]:
         Row(
             fields={"decision": decision.value, "failure": kind, "database": state, "count": count},
             columns={
-                "letters": f"{count:,}",
+                "dead letters": f"{count:,}",
                 "failure": kind,
                 "database": state,
                 "what is done": EXPLAINED[decision],

@@ -17,7 +17,7 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome
     from b2bpilot.ops.redrive_in_aws.switch import Running
     from b2bpilot.ops.runs.journal import Journal

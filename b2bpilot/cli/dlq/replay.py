@@ -21,7 +21,7 @@ from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.temporary_store import Spool
     from b2bpilot.ops.ports import Invokable
     from b2bpilot.ops.redrive.replay import Outcome
@@ -99,7 +99,7 @@ def replay(
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Process the copies of which an interrupted replay has no result, from where it had them."""
     from b2bpilot.ops.dead_letters.discard import NOT_FOUND, require_whole_plan
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.temporary_store import Spool
     from b2bpilot.ops.redrive import replay as operation
 
@@ -137,7 +137,7 @@ def _run(pilot: Pilot, copies: Copies, function: Invokable, journal: Journal, *,
 
 
 def _parameters(copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> dict[str, object]:
-    from b2bpilot.ops.dead_letters.selection import for_journal
+    from b2bpilot.ops.dead_letters.filters import for_journal
 
     return {
         "letters": len(copies.chosen),

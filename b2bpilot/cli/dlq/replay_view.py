@@ -17,7 +17,7 @@ from b2bpilot.cli.runs.running import SHOWN
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.redrive.replay import Outcome
     from b2bpilot.ops.runs.record import RunRecord
 

@@ -18,9 +18,9 @@ from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.dead_letters.archive import ArchiveSource
+    from b2bpilot.ops.dead_letters.marks import MarksOfRun
     from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
-    from b2bpilot.ops.dead_letters.source import Source
-    from b2bpilot.ops.dead_letters.unmarking import Marks
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
@@ -57,8 +57,7 @@ def restore(
 
     Example: b2bpilot dlq restore -e staging 20261123T194501Z-discard-3f9a
     """
-    from b2bpilot.ops.dead_letters.archive import require_whole
-    from b2bpilot.ops.dead_letters.source import source_of
+    from b2bpilot.ops.dead_letters.archive import require_whole, source_of
 
     found = source_of(early(ctx).runs_home, source)
     pilot = _in_environment_of(ctx, found, force=force)
@@ -80,8 +79,7 @@ def restore(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Put back what an interrupted restore did not."""
-    from b2bpilot.ops.dead_letters.archive import require_whole
-    from b2bpilot.ops.dead_letters.source import source_of
+    from b2bpilot.ops.dead_letters.archive import require_whole, source_of
 
     found = source_of(pilot.runs_home, str(record.parameters["source"]))
     with _the_only_restore(pilot), pilot.table() as table:
@@ -97,7 +95,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     require_whole(plan.cut)
 
 
-def _in_environment_of(ctx: typer.Context, found: Source, *, force: bool) -> Pilot:
+def _in_environment_of(ctx: typer.Context, found: ArchiveSource, *, force: bool) -> Pilot:
     """A run knows its environment, and wins over variables and files; not over what stands on the line, nor with --force."""
     record, given = found.record, early(ctx).given
     if record and not force and given.get("env", record.environment) == record.environment:
@@ -115,11 +113,10 @@ def _the_only_restore(pilot: Pilot) -> Iterator[None]:
         yield
 
 
-def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> RestorePlan:
+def _plan(pilot: Pilot, found: ArchiveSource, table: AskedTable, *, force: bool) -> RestorePlan:
     """Decide and show it. Raises Refused for dead letters of another environment."""
     from b2bpilot.ops.dead_letters.archive import Origin, require_readable
-    from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, sent_before
-    from b2bpilot.ops.dead_letters.source import require_same_origin
+    from b2bpilot.ops.dead_letters.restore import COMMAND, plan_restore, require_same_origin, sent_before
     from b2bpilot.ops.runs.runs import records
     from b2bpilot.ops.table.asked import name_of
 
@@ -158,11 +155,11 @@ def _plan(pilot: Pilot, found: Source, table: AskedTable, *, force: bool) -> Res
     return plan
 
 
-def _marks(pilot: Pilot, plan: RestorePlan, found: Source, table: AskedTable) -> Marks:
+def _marks(pilot: Pilot, plan: RestorePlan, found: ArchiveSource, table: AskedTable) -> MarksOfRun:
     """Ask which messages are discarded, and say what becomes of that."""
-    from b2bpilot.ops.dead_letters.unmarking import marks_of
+    from b2bpilot.ops.dead_letters.marks import marks_of
 
-    marks = marks_of(plan, found.record, table)
+    marks = marks_of(plan.asked, found.record, table)
     if marked := {row.message_id for row in marks.own.values()}:
         pilot.output.notice(
             f"{rows(len(marked))} that run {marks.run_id} marked as discarded: the former status comes back."
@@ -185,9 +182,9 @@ class Done:
     """Why rows may still be marked as discarded."""
 
 
-def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: Marks, table: AskedTable) -> Done:
+def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: MarksOfRun, table: AskedTable) -> Done:
+    from b2bpilot.ops.dead_letters.marks import take_back
     from b2bpilot.ops.dead_letters.restore import Restore
-    from b2bpilot.ops.dead_letters.unmarking import take_back
     from b2bpilot.ops.environment import SEND_ONCE
 
     with pilot.output.progress(f"Putting back {dead_letters(plan.to_send)}") as tell:
@@ -203,9 +200,9 @@ def _restore(pilot: Pilot, journal: Journal, plan: RestorePlan, marks: Marks, ta
     return Done(restored=restored, rows_back=rows_back, error=error)
 
 
-def _end(pilot: Pilot, run_id: str, done: Done, marks: Marks) -> None:
-    from b2bpilot.ops.dead_letters.source import require_all_put_back
-    from b2bpilot.ops.dead_letters.unmarking import require_all_taken_back
+def _end(pilot: Pilot, run_id: str, done: Done, marks: MarksOfRun) -> None:
+    from b2bpilot.ops.dead_letters.marks import require_all_taken_back
+    from b2bpilot.ops.dead_letters.restore import require_all_put_back
 
     restored = done.restored
     fields = {

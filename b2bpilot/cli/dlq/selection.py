@@ -18,7 +18,7 @@ from b2bpilot.errors import UsageError
 if TYPE_CHECKING:
     from typer._click import Parameter
 
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
 else:
     Parameter = Any
 
@@ -88,7 +88,7 @@ def checked_selection(ctx: typer.Context, pilot: Pilot) -> Selection:
 
 def _selection(given: Mapping[str, Any], *, now: datetime) -> Selection:
     from b2bpilot.ops.dead_letters.expression import Expression
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.inspect import identify
 
     since, until, older_than, where = (given.get(name) for name in ("since", "until", "older_than", "where"))

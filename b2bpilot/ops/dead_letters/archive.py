@@ -13,14 +13,20 @@ from typing import Any, Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
-from b2bpilot.errors import PartlyFailed, PilotError
+from b2bpilot.errors import NotFound, PartlyFailed, PilotError, UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
+from b2bpilot.ops.runs.journal import FOLDER as RUNS
+from b2bpilot.ops.runs.record import MessageState, RunRecord
+from b2bpilot.ops.runs.runs import find, require_ended
+from b2bpilot.paths import absolute
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
 FOLDER = "archives"
+ARCHIVING = frozenset({"discard", "edit"})
+"""The commands whose runs archive what they delete."""
 DEAD_LETTER, REPLACEMENT = "letter", "replacement"
 OTHER_COPY = "take another copy of the file, or export again if the dead letter is still in the queue"
 
@@ -256,3 +262,43 @@ def _from_json(value: Mapping[str, str]) -> dict[str, str | bytes]:
         key: base64.b64decode(part, validate=True) if key == "BinaryValue" else str(part)
         for key, part in value.items()
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSource:
+    """A file, and the run that archived it if one did."""
+
+    path: Path
+    record: RunRecord | None = None
+
+    @property
+    def discarded(self) -> Mapping[str, MessageState] | None:
+        return self.record.messages if self.record else None
+
+
+def source_of(home: Path, text: str) -> ArchiveSource:
+    """Return what FILE or RUN names. Raises UsageError, or Refused while the run still discards."""
+    path = absolute(text)
+    if path.is_file() and path.parent != home / FOLDER:
+        return ArchiveSource(path=path)
+    record = _run(home, path.stem if path.is_file() else text)
+    if record.command not in ARCHIVING:
+        raise UsageError(
+            f"run {record.run_id} is a {record.command}: it archived nothing",
+            hint="name a discard or an edit",
+        )
+    require_ended(record)
+    archive = archive_path(home, record.run_id)
+    if not archive.is_file():
+        raise UsageError(f"run {record.run_id} has no archive {archive}: it ended before it took anything")
+    return ArchiveSource(path=archive, record=record)
+
+
+def _run(home: Path, text: str) -> RunRecord:
+    try:
+        return find(home, text)
+    except NotFound as exc:
+        raise UsageError(
+            f"{text!r} is neither a file nor a run in {home / RUNS}",
+            hint="name a file of `dlq export`, or a run of " + our_command("runs", "list"),
+        ) from exc

@@ -11,10 +11,10 @@ from b2bpilot.aws.queue import Judge
 from b2bpilot.ops.dead_letters.archive import archived, dead_letters_in, require_readable
 from b2bpilot.ops.dead_letters.causes import Cause, Found
 from b2bpilot.ops.dead_letters.export import Wanted
-from b2bpilot.ops.dead_letters.scan import Scan, ours_to_process, within
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Queue, look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import Matches, ours_to_process, peek, within
 from b2bpilot.ops.dead_letters.temporary_store import Spool
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 MOST = 1_000
@@ -58,10 +58,10 @@ class Copies:
         return self.spool.dead_letters(found.queue_message_id for found in self.readable)
 
 
-def copies_from_queue(queue: Queue, spool: Spool, wanted: Wanted, *, most: int = MOST) -> Copies:
+def copies_from_queue(queue: VisibilityQueue, spool: Spool, wanted: Wanted, *, most: int = MOST) -> Copies:
     """Copy what the selection matches; all is given back before. Raises UsageError for a group or a field that is not
     there, AwsError."""
-    found = look(
+    found = peek(
         queue,
         now=wanted.now,
         selection=wanted.selection,
@@ -87,22 +87,22 @@ def copies_from_file(
 ) -> Copies:
     """Copy the dead letters of an export that the selection matches. It is read once: it may be a pipe. Raises ArchiveInvalid,
     and UsageError for a group or a field that is not there."""
-    scan = Scan(selection, now=now, place="the file", hint=FILE_HINT)
+    matches = Matches(selection, now=now, place="the file", hint=FILE_HINT)
     cut: list[str] = []
     for entry in dead_letters_in(path, cut.append):
         dead_letter = judge(entry.dead_letter)
-        if scan.see(dead_letter):
+        if matches.see(dead_letter):
             spool.put(entry, dead_letter)
-    require_readable(cut[0] if cut else None, read=scan.saw)
-    names = scan.names()
-    found = scan.found(names)
+    require_readable(cut[0] if cut else None, read=matches.saw)
+    names = matches.names()
+    found = matches.found(names)
     return Copies(
         chosen=within(found, selection.limit or most, ours_to_process),
         matching=len(found),
         processable=sum(map(ours_to_process, found)),
         names=names,
-        saw=scan.saw,
-        about=scan.saw,
+        saw=matches.saw,
+        about=matches.saw,
         unseen=0,
         spool=spool,
         cut=cut[0] if cut else None,

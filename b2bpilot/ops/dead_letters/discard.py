@@ -14,11 +14,11 @@ from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFaile
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.causes import Cause
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.holding import Holding, Queue
+from b2bpilot.ops.dead_letters.filters import Selection, for_journal
+from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
-from b2bpilot.ops.dead_letters.selection import Selection, for_journal
 from b2bpilot.ops.dead_letters.taking import take_named
-from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.ports import DeletingQueue, JournalWriter
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
@@ -112,7 +112,7 @@ def write_plan(journal: JournalWriter, dead_letters: Mapping[str, str | None]) -
 class Discard:
     """One run. `known` is what an earlier attempt of it journalled, so that nothing is archived twice."""
 
-    queue: Queue
+    queue: DeletingQueue
     journal: JournalWriter
     archive: DurableFile
     origin: Origin
@@ -307,7 +307,7 @@ def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, 
 
 
 def run_discard(
-    queue: Queue,
+    queue: DeletingQueue,
     journal: Journal,
     dead_letters: Mapping[str, str | None],
     *,

@@ -27,15 +27,13 @@ from b2bpilot.errors import (
 )
 from b2bpilot.ops.dead_letters.archive import REPLACEMENT, Archived, Origin, archived, digest, line
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.holding import Holding, Queue
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
-from b2bpilot.ops.dead_letters.restore import Sender
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
-from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
-from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.ports import DeadLetterSender, DeletingQueue, JournalWriter, VisibilityQueue
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import MessageState
 from b2bpilot.ops.table.row_state import RowState
@@ -73,14 +71,14 @@ class Edit:
         return [text for text in lines if not text.startswith(("---", "+++", "@@"))]
 
 
-def find_dead_letter(queue: LookQueue, dead_letter_id: str, *, now: datetime) -> DeadLetter:
+def find_dead_letter(queue: VisibilityQueue, dead_letter_id: str, *, now: datetime) -> DeadLetter:
     """Return the only dead letter with this message_id or id in the queue; it is visible to everybody again.
 
     Raises NotFound, UsageError when there are several, MessageUnreadable when there is no message in it, AwsError.
     """
     dead_letters: list[DeadLetter] = []
     wanted = Selection(message_ids=frozenset({dead_letter_id}))
-    seen = look(queue, now=now, selection=wanted, visit=dead_letters.append)
+    seen = peek(queue, now=now, selection=wanted, visit=dead_letters.append)
     if not dead_letters:
         told = f"no dead letter has the id {dead_letter_id}"
         if not seen.is_complete:
@@ -210,8 +208,8 @@ def _notification(shape: Shape, document: dict[str, Any]) -> dict[str, Any]:
 class Replace:
     """One run: archive both dead letters, journal, send the new one, check, delete the old one."""
 
-    queue: Queue
-    sender: Sender
+    queue: DeletingQueue
+    sender: DeadLetterSender
     journal: JournalWriter
     archive: DurableFile
     marker: Marker
@@ -319,7 +317,7 @@ class Replace:
         )
 
 
-def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datetime) -> bool:
+def was_sent(queue: VisibilityQueue, new: Archived, state: MessageState, *, now: datetime) -> bool:
     """Tell whether an interrupted run's edited dead letter reached the queue: by the journal, else by its contents there."""
     if state.was_accepted:
         return True
@@ -328,14 +326,14 @@ def was_sent(queue: LookQueue, new: Archived, state: MessageState, *, now: datet
     return is_in_queue(queue, new, now=now)
 
 
-def is_in_queue(queue: LookQueue, new: Archived, *, now: datetime) -> bool:
+def is_in_queue(queue: VisibilityQueue, new: Archived, *, now: datetime) -> bool:
     """Tell whether a dead letter with these contents was seen."""
     contents: list[str] = []
 
     def visit(dead_letter: DeadLetter) -> None:
         contents.append(digest(archived(dead_letter, new.origin).outgoing))
 
-    look(queue, now=now, visit=visit)
+    peek(queue, now=now, visit=visit)
     return digest(new.outgoing) in contents
 
 

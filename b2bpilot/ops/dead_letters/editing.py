@@ -19,9 +19,9 @@ from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.discard import is_to_be_marked
 from b2bpilot.ops.dead_letters.edit import Edit, Replace, archived_pair, is_in_queue, replacement, was_sent
 from b2bpilot.ops.dead_letters.marks import Doomed, Mark, Marker
-from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
 from b2bpilot.ops.dead_letters.taking import patience_after
 from b2bpilot.ops.environment import SEND_ONCE, Environment
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.asked import Table, WholeTable
@@ -75,7 +75,9 @@ def is_done(record: RunRecord) -> bool:
     )
 
 
-def _write_row(marker: Marker, journal: Journal, queue: LookQueue, new: Archived, now: datetime) -> None:
+def _write_row(
+    marker: Marker, journal: Journal, queue: VisibilityQueue, new: Archived, now: datetime
+) -> None:
     """Write what an edit could not that ended without the database. Once the edited dead letter is no longer seen, it may
     be stored, or edited again: then the row is left as it is. Raises PartlyFailed."""
     if not is_in_queue(queue, new, now=now):

@@ -12,10 +12,11 @@ from typing import IO
 
 from b2bpilot.errors import PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import Origin, archived
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import Peek, peek
 from b2bpilot.ops.dead_letters.temporary_store import Spool
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.plural import many
 
 
@@ -29,7 +30,7 @@ class Wanted:
     observe: Callable[[int, int], None] = lambda _saw, _about: None
 
 
-def export_to_file(queue: Queue, path: Path, wanted: Wanted) -> Look:
+def export_to_file(queue: VisibilityQueue, path: Path, wanted: Wanted) -> Peek:
     """Write a new file (0600) that is there at once and whole. Raises UsageError when it exists or cannot be made."""
     try:
         if path.exists():
@@ -44,10 +45,10 @@ def export_to_file(queue: Queue, path: Path, wanted: Wanted) -> Look:
     return found
 
 
-def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
+def export(queue: VisibilityQueue, target: IO[bytes], wanted: Wanted) -> Peek:
     """Write a line for each selected dead letter that could be seen, oldest first. Memory holds none of them."""
     with Spool() as spool:
-        found = look(
+        found = peek(
             queue,
             now=wanted.now,
             selection=wanted.selection,
@@ -58,7 +59,7 @@ def export(queue: Queue, target: IO[bytes], wanted: Wanted) -> Look:
     return found
 
 
-def require_all_seen(found: Look, selection: Selection) -> None:
+def require_all_seen(found: Peek, selection: Selection) -> None:
     """Raises PartlyFailed when a dead letter that was meant may be missing in what was written."""
     if found.is_complete or len(found.found) == selection.limit:
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -10,7 +11,6 @@ from typing import Any, Self
 import jmespath  # type: ignore[import-untyped]  # it has no types
 
 from b2bpilot.errors import UsageError
-from b2bpilot.ops.dead_letters import field_names
 from b2bpilot.pipeline.dead_letter import DeadLetter, Failure, FailureKind, Shape
 from b2bpilot.pipeline.message import PilotMessage, Source, format_time
 
@@ -18,6 +18,27 @@ HINT = (
     "such as \"failure.kind == 'timeout'\" or \"starts_with(params.From, 'whatsapp:')\"; "
     "fields: failure.*, message.*, params.*, letter.*"
 )
+
+FIELDS = {
+    "letter": frozenset({"id", "shape", "sent_at", "receive_count", "redrives", "unreadable"}),
+    "failure": frozenset({"kind", "text", "code", "request_id"}),
+    "message": frozenset(
+        {"message_id", "source", "message_type", "priority", "test", "received_at", "params"}
+    ),
+}
+PARAMS = "params"
+
+TWILIOS = re.compile(
+    r"MessageSid|SmsSid|SmsMessageSid|AccountSid|MessagingServiceSid|ApiVersion|SmsStatus|MessageType|From|To|Body"
+    r"|(From|To)(City|State|Zip|Country)|NumMedia|NumSegments|(MediaUrl|MediaContentType)\d+"
+    r"|ProfileName|WaId|Forwarded|FrequentlyForwarded|Referral\w+|OriginalRepliedMessage(Sid|Sender)|OptOutType"
+    r"|Button(Text|Payload|Type)|List(Id|Title|Description)|InteractiveData|FlowData|ChannelMetadata"
+    r"|Latitude|Longitude|Address|Label"
+)
+"""What Twilio sends (docs/aws-facts.md#webhook-parameters), most of it with some messages only: naming it is no mistake
+when no dead letter has it."""
+
+FieldPath = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -46,10 +67,10 @@ class Expression:
             compiled = jmespath.compile(text)
         except jmespath.exceptions.JMESPathError as exc:
             raise _wrong(text, exc) from exc
-        if mistake := field_names.mistaken(compiled.parsed):
+        if mistake := _mistaken(compiled.parsed):
             raise UsageError(f"--where: {text!r} cannot be used: {mistake}", hint=HINT)
         cls(text, compiled, Tried(0, set())).matches(SAMPLE)
-        return cls(text, compiled, Tried(0, set(field_names.uncommon_params(compiled.parsed))))
+        return cls(text, compiled, Tried(0, set(_uncommon_params(compiled.parsed))))
 
     def matches(self, dead_letter: DeadLetter) -> bool:
         """A dead letter that lacks what a function needs, or has there what it cannot compute (`ceil` of a number without end),
@@ -115,6 +136,68 @@ def _message(message: PilotMessage) -> Mapping[str, Any]:
 def _wrong(text: str, exc: ValueError) -> UsageError:
     reason = str(exc).partition("\n")[0].rstrip(":")
     return UsageError(f"--where: {text!r} cannot be used: {reason}", hint=HINT)
+
+
+def _mistaken(parsed: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the names in a parsed expression, or None."""
+    for node in _nodes(parsed):
+        if node["type"] == "subexpression" and node["children"][0]["type"] == "not_expression":
+            return "!a.b means (!a).b, which is never true: write !(a.b)"
+    for path in _paths(parsed):
+        if path[0] != PARAMS and path[0] not in FIELDS:
+            return f"there is no field {path[0]}"
+        if len(path) > 1 and path[0] != PARAMS and path[1] not in FIELDS[path[0]]:
+            return f"there is no field {path[0]}.{path[1]}"
+    return None
+
+
+def _uncommon_params(parsed: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parameters that an expression names and Twilio is not known to send."""
+    paths = (path[1:] if path[0] == "message" else path for path in _paths(parsed))
+    named = {path[1] for path in paths if path[:1] == (PARAMS,) and len(path) > 1}
+    return frozenset(name for name in named if not TWILIOS.fullmatch(name))
+
+
+def _paths(node: Mapping[str, Any]) -> Iterator[FieldPath]:
+    """Yield the paths that begin at the dead letter. What follows a projection, a pipe or a function begins elsewhere."""
+    match node["type"]:
+        case "field" | "subexpression" | "index_expression":
+            path, rest = _path(node)
+            if path:
+                yield path
+            for other in rest:
+                yield from _paths(other)
+        case "literal" | "expref":
+            return
+        case "pipe" | "projection" | "value_projection" | "filter_projection" | "flatten":
+            yield from _paths(node["children"][0])
+        case _:
+            for child in node["children"]:
+                yield from _paths(child)
+
+
+def _path(node: Mapping[str, Any]) -> tuple[FieldPath, list[Mapping[str, Any]]]:
+    """Return the names in a row, and what stands at their beginning instead of a name."""
+    if node["type"] == "field":
+        return (node["value"],), []
+    if node["type"] not in ("subexpression", "index_expression"):
+        return (), [node]
+    first, *others = node["children"]
+    path, rest = _path(first)
+    for other in others:
+        following, _ = _path(other)
+        if not path or not following:
+            break
+        path += following
+        if other["type"] != "field":
+            break
+    return path, rest
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for child in node["children"]:
+        yield from _nodes(child)
 
 
 SAMPLE = DeadLetter(

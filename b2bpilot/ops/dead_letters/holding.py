@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
+from b2bpilot.aws.queue import Receipt
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.dead_letters.receipts import Batch, Receipt, Receipts
+from b2bpilot.ops.dead_letters.receipts import Batch, Receipts
+from b2bpilot.ops.ports import DeletingQueue, VisibilityQueue
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 HIDDEN_SECONDS = 30
@@ -26,21 +28,6 @@ WORKERS = 16
 REFUSED = "SQS refused it"
 
 
-class HidingQueue(Protocol):
-    """The part of aws.queue.DeadLetterQueue that hides and gives back. Refused entries are returned, not raised."""
-
-    def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
-    def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
-    def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
-    def counters(self) -> Counters: ...
-
-
-class Queue(HidingQueue, Protocol):
-    """The part that a run uses: it deletes, too."""
-
-    def delete(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
-
-
 class Hiding:
     """Dead letters that are hidden while somebody looks at them. Leaving the block gives all of them back, whatever happened.
 
@@ -50,7 +37,7 @@ class Hiding:
 
     def __init__(
         self,
-        queue: HidingQueue,
+        queue: VisibilityQueue,
         *,
         hidden_seconds: int,
         monotonic: Callable[[], float] = time.monotonic,
@@ -95,6 +82,13 @@ class Hiding:
             visible=max(0, counters.visible - still_visible),
             hidden=max(0, counters.hidden - held),
             delayed=counters.delayed,
+        )
+
+    def release(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Give dead letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
+        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(dead_letters))}
+        self._receipts.drop(
+            [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused]
         )
 
     def extend_due(self) -> None:
@@ -146,7 +140,7 @@ class Hiding:
 class Holding(Hiding):
     """The dead letters of a run: hidden for as long as it lasts, by a thread that sees to it, and deleted one by one."""
 
-    def __init__(self, queue: Queue, *, hidden_seconds: int = HIDDEN_SECONDS) -> None:
+    def __init__(self, queue: DeletingQueue, *, hidden_seconds: int = HIDDEN_SECONDS) -> None:
         super().__init__(queue, hidden_seconds=hidden_seconds)
         self._deleting_queue = queue
         self._ended = threading.Event()
@@ -177,13 +171,6 @@ class Holding(Hiding):
             [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused]
         )
         return [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id in refused]
-
-    def release(self, dead_letters: Sequence[DeadLetter]) -> None:
-        """Give dead letters back before the end; what SQS refuses is tried again then. Raises AwsError."""
-        refused = {one.queue_message_id for one in self._queue.release(self._receipts.current(dead_letters))}
-        self._receipts.drop(
-            [dead_letter for dead_letter in dead_letters if dead_letter.queue_message_id not in refused]
-        )
 
     def _extend_while_held(self) -> None:
         while not self._ended.wait(LOOK_EVERY_SECONDS):

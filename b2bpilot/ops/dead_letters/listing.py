@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.dead_letters.causes import Group, grouped
-from b2bpilot.ops.dead_letters.scan import Counts, every
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import Counts, Peek, every, peek
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states
@@ -22,10 +22,10 @@ OpenTable = Callable[[], AbstractContextManager[Table]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class DeadLetterListing:
     """A look with its groups. `database` is what was asked, if anything had to be; `database_error` says why it was not."""
 
-    look: Look
+    look: Peek
     groups: Sequence[Group]
     database: DatabaseProof | None
     database_error: str | None
@@ -33,8 +33,8 @@ class Survey:
     """How many of the messages a person discarded, by run."""
 
 
-def survey(
-    queue: Queue,
+def list_dead_letters(
+    queue: VisibilityQueue,
     *,
     selection: Selection,
     counts: Counts = every,
@@ -42,16 +42,18 @@ def survey(
     table: OpenTable,
     now: datetime,
     observe: Callable[[int, int], None],
-) -> Survey:
-    """Look at the queue and ask the database about what was found. Raises what `look` raises."""
-    seen = look(queue, now=now, selection=selection, counts=counts, observe=observe)
+) -> DeadLetterListing:
+    """Peek at the queue and ask the database about what was found. Raises what `look` raises."""
+    seen = peek(queue, now=now, selection=selection, counts=counts, observe=observe)
     found, proof, error, discarded = _states(seen, table)
     groups = grouped(seen.found, seen.names, retention=retention, states=found)
-    return Survey(look=seen, groups=groups, database=proof, database_error=error, discarded=discarded)
+    return DeadLetterListing(
+        look=seen, groups=groups, database=proof, database_error=error, discarded=discarded
+    )
 
 
 def _states(
-    seen: Look, open_table: OpenTable
+    seen: Peek, open_table: OpenTable
 ) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None, Mapping[str, int]]:
     messages = [dead_letter.asked for dead_letter in seen.found if dead_letter.asked]
     if not messages:

@@ -8,18 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
+from b2bpilot.aws.queue import Receipt
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 IN_MEMORY_BYTES = 1_000_000
 SEPARATOR = "\t"
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """All that is kept of a dead letter to give it back, or to delete it."""
-
-    receipt_handle: str
-    queue_message_id: str = ""
 
 
 @dataclass(slots=True, eq=False)

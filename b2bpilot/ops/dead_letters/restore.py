@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 from b2bpilot.aws.queue import Judge as OwnerJudge
-from b2bpilot.aws.queue import Outgoing, Unsent
-from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing
+from b2bpilot.aws.queue import Outgoing
+from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.archive import Archived, Origin, dead_letters_in, digest
 from b2bpilot.ops.dead_letters.discard import Problem
-from b2bpilot.ops.dead_letters.sweep import Queue, look
-from b2bpilot.ops.ports import JournalWriter
+from b2bpilot.ops.dead_letters.peek import peek
+from b2bpilot.ops.ports import DeadLetterSender, JournalWriter, VisibilityQueue
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.clock import HostClock
@@ -32,7 +31,7 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 """By so much the times may differ of a run that this machine's clock dated: it may have been set since."""
 
 
-class Decision(StrEnum):
+class RestoreDecision(StrEnum):
     """What is done with a dead letter of the file."""
 
     PUT_BACK = "to put back"
@@ -43,14 +42,8 @@ class Decision(StrEnum):
     UNDECIDED = "undecided: whether it is in the queue cannot be told now"
 
 
-SENDING = frozenset({Decision.PUT_BACK, Decision.SENT_PERHAPS})
-DONE = frozenset({Decision.FOUND, Decision.IN_QUEUE, Decision.RESTORED})
-
-
-class Sender(Protocol):
-    """The part of DeadLetterQueue that puts messages in; it must not repeat a call by itself."""
-
-    def send(self, messages: Sequence[Outgoing]) -> list[Unsent]: ...
+SENDING = frozenset({RestoreDecision.PUT_BACK, RestoreDecision.SENT_PERHAPS})
+DONE = frozenset({RestoreDecision.FOUND, RestoreDecision.IN_QUEUE, RestoreDecision.RESTORED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +61,7 @@ class RestorePlan:
 
     path: Path
     origins: frozenset[Origin]
-    decisions: Mapping[str, Decision]
+    decisions: Mapping[str, RestoreDecision]
     message_ids: Mapping[str, str | None]
     asked: Mapping[str, Asked] = field(default_factory=dict)
     """The messages of those that hold one."""
@@ -77,10 +70,10 @@ class RestorePlan:
     cut: str | None = None
     """Which line ends before its dead letter does: it cannot be put back."""
 
-    def counts(self) -> Counter[Decision]:
+    def counts(self) -> Counter[RestoreDecision]:
         return Counter(self.decisions.values())
 
-    def dead_letters(self, *decisions: Decision) -> list[str]:
+    def dead_letters(self, *decisions: RestoreDecision) -> list[str]:
         return [id_ for id_, decision in self.decisions.items() if decision in decisions]
 
     @property
@@ -91,13 +84,16 @@ class RestorePlan:
     def acts(self) -> bool:
         """Whether there is anything to send, to note or to name."""
         return any(
-            decision not in (Decision.IN_QUEUE, Decision.RESTORED) for decision in self.decisions.values()
+            decision not in (RestoreDecision.IN_QUEUE, RestoreDecision.RESTORED)
+            for decision in self.decisions.values()
         )
 
     def problems(self) -> list[Problem]:
         return [
-            Problem(queue_message_id=id_, message_id=self.message_ids[id_], reason=Decision.UNDECIDED.value)
-            for id_ in self.dead_letters(Decision.UNDECIDED)
+            Problem(
+                queue_message_id=id_, message_id=self.message_ids[id_], reason=RestoreDecision.UNDECIDED.value
+            )
+            for id_ in self.dead_letters(RestoreDecision.UNDECIDED)
         ]
 
 
@@ -111,6 +107,25 @@ class Restored:
     @property
     def counts(self) -> Mapping[str, int]:
         return {"put back": self.put_back, "not put back": len(self.problems)}
+
+
+def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> None:
+    """Raises Refused when dead letters of another environment would get into this one."""
+    others = [str(other) for other in plan.origins if other != origin]
+    if others and not force:
+        raise Refused(
+            f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}. Nothing was changed",
+            hint="--force puts them into this environment's queue all the same",
+        )
+
+
+def require_all_put_back(restored: Restored) -> None:
+    """Raises PartlyFailed."""
+    if restored.problems:
+        raise PartlyFailed(
+            f"not known to be back in the queue: {len(restored.problems):,} of the dead letters",
+            hint="run it again: what is known to be back is not sent twice",
+        )
 
 
 def sent_before(records: Iterator[RunRecord], origin: Origin, clock: HostClock) -> dict[str, Before]:
@@ -136,7 +151,7 @@ def _is_accepted(before: Before | None) -> bool:
 
 def plan_restore(
     path: Path,
-    queue: Queue,
+    queue: VisibilityQueue,
     *,
     before: Mapping[str, Before],
     discarded: Mapping[str, MessageState] | None,
@@ -150,9 +165,9 @@ def plan_restore(
     Raises ArchiveInvalid and AwsError.
     """
     contents = _Contents(before)
-    found = look(queue, now=now, visit=contents.add, observe=observe)
+    found = peek(queue, now=now, visit=contents.add, observe=observe)
     here = {dead_letter.queue_message_id for dead_letter in found.found}
-    judge = _Judge(
+    decider = _Decider(
         here=here,
         contents=contents,
         before=before,
@@ -170,7 +185,7 @@ def plan_restore(
         message_ids[entry.queue_message_id] = message.message_id if message else None
         if message:
             asked[entry.queue_message_id] = Asked.of(message)
-        decisions[entry.queue_message_id] = judge.decide(entry)
+        decisions[entry.queue_message_id] = decider.decide(entry)
     lost = _is_lost(discarded, decisions)
     return RestorePlan(
         path=path,
@@ -219,36 +234,36 @@ class _Contents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Judge:
+class _Decider:
     here: set[str]
     contents: _Contents
     before: Mapping[str, Before]
     discarded: Mapping[str, MessageState]
     is_all_seen: bool
 
-    def decide(self, entry: Archived) -> Decision:
+    def decide(self, entry: Archived) -> RestoreDecision:
         id_ = entry.queue_message_id
         before, state = self.before.get(id_), self.discarded.get(id_)
         if id_ in self.here:
-            return Decision.IN_QUEUE
+            return RestoreDecision.IN_QUEUE
         if before is not None and before.stage is Stage.ACCEPTED:
-            return Decision.RESTORED
+            return RestoreDecision.RESTORED
         if before is not None:
             return self._after_unknown(entry)
         was_deleted = state is not None and state.stage is Stage.DELETED
-        return Decision.PUT_BACK if was_deleted or self.is_all_seen else Decision.UNDECIDED
+        return RestoreDecision.PUT_BACK if was_deleted or self.is_all_seen else RestoreDecision.UNDECIDED
 
-    def _after_unknown(self, entry: Archived) -> Decision:
+    def _after_unknown(self, entry: Archived) -> RestoreDecision:
         if self.contents.take(entry):
-            return Decision.FOUND
-        return Decision.SENT_PERHAPS if self.is_all_seen else Decision.UNDECIDED
+            return RestoreDecision.FOUND
+        return RestoreDecision.SENT_PERHAPS if self.is_all_seen else RestoreDecision.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
     """One run: journal, send, check entry by entry."""
 
-    sender: Sender
+    sender: DeadLetterSender
     journal: JournalWriter
     observe: Callable[[int], None] = field(default=lambda _: None)
 
@@ -278,7 +293,7 @@ class Restore:
 
     def _note_found(self, plan: RestorePlan) -> None:
         """What an earlier run sent without an answer, and the queue has, is known from now on."""
-        found = plan.dead_letters(Decision.FOUND)
+        found = plan.dead_letters(RestoreDecision.FOUND)
         for start in range(0, len(found), BATCH * WORKERS):
             self.journal.write(
                 *(

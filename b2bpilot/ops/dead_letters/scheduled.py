@@ -14,15 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from b2bpilot.aws.queue_attributes import QueueAttributes
 from b2bpilot.errors import MessageUnreadable, PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, dead_letters_in
-from b2bpilot.ops.dead_letters.sweep import Look, look
-from b2bpilot.ops.dead_letters.sweep import Queue as LookQueue
+from b2bpilot.ops.dead_letters.peek import Peek, peek
 from b2bpilot.ops.dead_letters.temporary_store import Spool
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.ports import ArchivedQueue
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.paths import open_private, private_folder
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -33,12 +32,6 @@ FOLDER = "scheduled"
 LAST = "last.json"
 ARCHIVES = "dead-letters-*.jsonl"
 SCHEMA_VERSION = 1
-
-
-class Queue(LookQueue, Protocol):
-    """The part of DeadLetterQueue that is used here."""
-
-    def attributes(self) -> QueueAttributes: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +69,7 @@ class Scheduled:
 
     path: Path | None
     new: int
-    look: Look
+    look: Peek
     unreadable: tuple[str, ...] = ()
     """Earlier archives that cannot be read: what they hold may have been copied again."""
 
@@ -118,7 +111,7 @@ def read_last(folder: Path) -> Last | None:
         return None
 
 
-def export_new(queue: Queue, folder: Path, *, origin: Origin, now: datetime) -> Scheduled:
+def export_new(queue: ArchivedQueue, folder: Path, *, origin: Origin, now: datetime) -> Scheduled:
     """Copy what no archive of the folder holds into a new one. `now` serves where AWS gives no time.
 
     Raises Refused while another export writes into the folder, UsageError when it cannot be written, and AwsError.
@@ -134,7 +127,7 @@ def export_new(queue: Queue, folder: Path, *, origin: Origin, now: datetime) -> 
                     new.add(dead_letter.queue_message_id)
                     spool.put(archived(dead_letter, origin), dead_letter)
 
-            found = look(queue, now=now, visit=visit)
+            found = peek(queue, now=now, visit=visit)
             ids = [one.queue_message_id for one in found.found if one.queue_message_id in new]
             path = _write(folder, at, spool.lines(ids)) if ids else None
             _note(folder, found, at)
@@ -163,7 +156,7 @@ def _known(folder: Path) -> tuple[set[str], tuple[str, ...]]:
     return known, tuple(unreadable)
 
 
-def _note(folder: Path, found: Look, at: datetime) -> None:
+def _note(folder: Path, found: Peek, at: datetime) -> None:
     before = read_last(folder)
     complete_at = at if found.is_complete else before.complete_at if before else None
     oldest = min((one.sent_at for one in found.found if one.sent_at), default=None)

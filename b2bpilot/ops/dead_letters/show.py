@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, assert_never
+from typing import Any, Literal, assert_never
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.logs import LogLine
-from b2bpilot.errors import NotFound, PilotError
-from b2bpilot.ops.dead_letters import timeline
+from b2bpilot.errors import MessageUnreadable, NotFound, PilotError
 from b2bpilot.ops.dead_letters.asked import has_row
 from b2bpilot.ops.dead_letters.causes import cause_of
 from b2bpilot.ops.dead_letters.decision import Decision, decide
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
-from b2bpilot.ops.dead_letters.timeline import Moment
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import Peek, peek
 from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.ports import RequestLog, VisibilityQueue
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, submission_of
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.plural import many
 
 LOG_LINES = 100
 LONGEST_RETRIES = timedelta(hours=6)
@@ -31,12 +32,14 @@ LONGEST_RETRIES = timedelta(hours=6)
 MARGIN = timedelta(minutes=1)
 
 
-class Log(Protocol):
-    def lines_with(self, text: str, *, since: datetime, until: datetime, limit: int) -> list[LogLine]: ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    at: datetime
+    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowFound:
+class ShownRow:
     """The message's row. `error` says why the database was not asked; then nothing else is known."""
 
     row: UserSubmission | None = None
@@ -46,7 +49,7 @@ class RowFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogFound:
+class ShownLog:
     """The lines of the run that failed. `missing` says why there are none."""
 
     lines: Sequence[LogLine] = ()
@@ -62,21 +65,21 @@ class Shown:
     """How many more dead letters of the same message there are; this is the newest."""
     group: str
     expires_at: datetime | None
-    timeline: Sequence[Moment]
-    row: RowFound
-    log: LogFound
+    timeline: Sequence[TimelineEntry]
+    row: ShownRow
+    log: ShownLog
     decision: Decision
     redrive: str
     """What a redrive would do, in words."""
 
 
 def show(
-    queue: Queue,
+    queue: VisibilityQueue,
     wanted: str,
     *,
     retention: timedelta,
     table: Callable[[], AbstractContextManager[WholeTable]],
-    log: Callable[[], Log],
+    log: Callable[[], RequestLog],
     failed_before: Mapping[str, int],
     now: datetime,
     observe: Callable[[int, int], None],
@@ -86,7 +89,7 @@ def show(
     `failed_before` is how often runs from here sent it and failed, by its id in the queue. The database and the log are asked; a dead letter is shown without them, too.
     """
     found: list[DeadLetter] = []
-    seen = look(
+    seen = peek(
         queue,
         now=now,
         selection=Selection(message_ids=frozenset({wanted})),
@@ -104,7 +107,7 @@ def show(
         others=len(found) - 1,
         group=seen.names[cause_of(dead_letter)],
         expires_at=dead_letter.sent_at + retention if dead_letter.sent_at else None,
-        timeline=timeline.of(dead_letter, row.row),
+        timeline=timeline_of(dead_letter, row.row),
         row=row,
         log=_log(dead_letter, log),
         decision=decision,
@@ -112,7 +115,7 @@ def show(
     )
 
 
-def _not_found(wanted: str, seen: Look) -> NotFound:
+def _not_found(wanted: str, seen: Peek) -> NotFound:
     return NotFound(
         f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})"
         f"{'' if seen.is_complete else f': {THE_OTHERS}'}",
@@ -120,24 +123,24 @@ def _not_found(wanted: str, seen: Look) -> NotFound:
     )
 
 
-def _row(dead_letter: DeadLetter, open_table: Callable[[], AbstractContextManager[WholeTable]]) -> RowFound:
+def _row(dead_letter: DeadLetter, open_table: Callable[[], AbstractContextManager[WholeTable]]) -> ShownRow:
     if dead_letter.message is None or not has_row(dead_letter):
-        return RowFound()
+        return ShownRow()
     try:
         with open_table() as table:
             state, row = submission_of(table, Asked.of(dead_letter.message))
-            return RowFound(row=row, state=state, database=table.proof)
+            return ShownRow(row=row, state=state, database=table.proof)
     except PilotError as exc:
-        return RowFound(error=str(exc))
+        return ShownRow(error=str(exc))
 
 
-def _log(dead_letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
+def _log(dead_letter: DeadLetter, log: Callable[[], RequestLog]) -> ShownLog:
     """The request id comes out of the queue, so it is looked at before it is put into a filter."""
     request_id = dead_letter.failure.request_id
     if not request_id or not request_id.replace("-", "").isalnum():
-        return LogFound(missing="the dead letter names no request id")
+        return ShownLog(missing="the dead letter names no request id")
     if dead_letter.sent_at is None:
-        return LogFound(missing="nobody knows when the dead letter was written")
+        return ShownLog(missing="nobody knows when the dead letter was written")
     try:
         lines = log().lines_with(
             request_id,
@@ -146,11 +149,11 @@ def _log(dead_letter: DeadLetter, log: Callable[[], Log]) -> LogFound:
             limit=LOG_LINES,
         )
     except PilotError as exc:
-        return LogFound(missing=str(exc))
-    return LogFound(lines=lines) if lines else LogFound(missing=f"no line names request {request_id}")
+        return ShownLog(missing=str(exc))
+    return ShownLog(lines=lines) if lines else ShownLog(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, dead_letter: DeadLetter, found: RowFound, *, failures: int) -> str:
+def _explained(decision: Decision, dead_letter: DeadLetter, found: ShownRow, *, failures: int) -> str:
     match decision:
         case Decision.SEND:
             return f"send it again, for the {_ordinal(failures + 1)} time"
@@ -172,7 +175,7 @@ def _why_left(
         Decision.UNOWNED,
     ],
     dead_letter: DeadLetter,
-    found: RowFound,
+    found: ShownRow,
 ) -> str:
     match decision:
         case Decision.BUSY:
@@ -194,3 +197,50 @@ def _why_left(
 
 def _ordinal(number: int) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def timeline_of(dead_letter: DeadLetter, row: UserSubmission | None) -> list[TimelineEntry]:
+    """Return what is known to have happened, in its order."""
+    known = [*_in_the_pipeline(dead_letter), *_in_the_queue(dead_letter), *_in_the_table(row)]
+    return sorted(known, key=lambda each: each.at)
+
+
+def _in_the_pipeline(dead_letter: DeadLetter) -> Iterator[TimelineEntry]:
+    """SNS's clock is another one; still nothing is published before it is received."""
+    if dead_letter.message:
+        yield TimelineEntry(
+            at=dead_letter.message.received_at, what=f"received ({dead_letter.message.source})"
+        )
+    if dead_letter.message and (published_at := _published_at(dead_letter.event)):
+        yield TimelineEntry(
+            at=max(published_at, dead_letter.message.received_at), what="published to the topic"
+        )
+
+
+def _in_the_queue(dead_letter: DeadLetter) -> Iterator[TimelineEntry]:
+    if dead_letter.sent_at:
+        again = f", after {many(dead_letter.redrives, 'redrive')}" if dead_letter.redrives else ""
+        by = f" (the last one by run {dead_letter.redriven_by})" if dead_letter.redriven_by else ""
+        yield TimelineEntry(at=dead_letter.sent_at, what=f"dead-lettered{again}{by}")
+    if dead_letter.first_received_at:
+        times = "once" if dead_letter.receive_count == 1 else f"{dead_letter.receive_count} times"
+        yield TimelineEntry(at=dead_letter.first_received_at, what=f"first seen; received {times} so far")
+
+
+def _in_the_table(row: UserSubmission | None) -> Iterator[TimelineEntry]:
+    if row is None:
+        return
+    yield TimelineEntry(at=row.created_at, what="row created")
+    if row.completed_at:
+        yield TimelineEntry(at=row.completed_at, what="completed")
+    elif row.updated_at != row.created_at:
+        yield TimelineEntry(at=row.updated_at, what=f"row last changed: {row.status}")
+
+
+def _published_at(event: Mapping[str, Any] | None) -> datetime | None:
+    if event is None:
+        return None
+    try:
+        return parse_time(event["Records"][0]["Sns"]["Timestamp"])
+    except (KeyError, MessageUnreadable):
+        return None

@@ -7,23 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
-from b2bpilot.ops.dead_letters import sweep
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
 from b2bpilot.ops.dead_letters.sweep import WORKERS, Sweep
+from b2bpilot.ops.ports import DeadLetterReceiver
 from b2bpilot.pipeline.dead_letter import DeadLetter
 
 PATIENCE_SECONDS = HIDDEN_SECONDS + 10.0
 """How long dead letters are waited for that a killed run still hides."""
 LONGEST_SILENCE_SECONDS = 180.0
 """A run that lives writes a line sooner, also when AWS answers no call at all."""
-
-
-class Source(sweep.Source, Protocol):
-    """What a run receives from: a Holding."""
-
-    def release(self, dead_letters: Sequence[DeadLetter]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +37,7 @@ class Taker:
 
     def __init__(
         self,
-        source: Source,
+        source: DeadLetterReceiver,
         *,
         wanted: Callable[[DeadLetter], bool],
         limit: int,
@@ -100,7 +93,7 @@ class Taker:
 
 
 def take_named(
-    held: sweep.Source,
+    held: DeadLetterReceiver,
     wanted: set[str],
     receive: Callable[[Sequence[DeadLetter]], None],
     *,

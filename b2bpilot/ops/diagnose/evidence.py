@@ -20,7 +20,7 @@ from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.table import APPLICATION_NAME
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.listing import Survey
+    from b2bpilot.ops.dead_letters.listing import DeadLetterListing
     from b2bpilot.pipeline.database import DatabaseManager
 
 SHOWN = 3
@@ -78,21 +78,21 @@ def _none_rejected(deployment: Deployment) -> Answer:
 
 
 def _no_dead_letters(deployment: Deployment) -> Answer:
-    found: Survey = deployment.ask("letters", lambda: _survey(deployment))
+    found: DeadLetterListing = deployment.ask("letters", lambda: _survey(deployment))
     if not found.groups:
         return holds("the queue is empty")
     told = _listed([f"{group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups])
     return fails(f"dead letters in the queue: {told}")
 
 
-def _survey(deployment: Deployment) -> Survey:
+def _survey(deployment: Deployment) -> DeadLetterListing:
     """After the checks' own look: two at once would hide dead letters from each other."""
-    from b2bpilot.ops.dead_letters.listing import survey
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
+    from b2bpilot.ops.dead_letters.listing import list_dead_letters
 
     dead_letters_of(deployment)
     queue = deployment.environment.queue()
-    return survey(
+    return list_dead_letters(
         queue,
         selection=Selection(),
         retention=queue.attributes().retention,

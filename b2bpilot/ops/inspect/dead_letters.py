@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import Queue, look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.inspect.source import EventOrder, MessageEvent, MessageQuestion, SourceAnswer
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape
 from b2bpilot.plural import many
 
@@ -20,7 +21,7 @@ SECONDS = 3.0
 class DeadLetterSource:
     """The dead-letter queue. Satisfies InspectSource."""
 
-    queue: Queue
+    queue: VisibilityQueue
     name: str = "dead-letter queue"
     monotonic: Callable[[], float] = time.monotonic
 
@@ -32,7 +33,7 @@ class DeadLetterSource:
             if _is_about(dead_letter, question):
                 dead_letters.append(dead_letter)
 
-        seen = look(self.queue, now=question.until, visit=visit, is_enough=lambda: self.monotonic() > until)
+        seen = peek(self.queue, now=question.until, visit=visit, is_enough=lambda: self.monotonic() > until)
         dead_letters.sort(key=lambda dead_letter: dead_letter.sent_at or question.until)
         note = None if seen.is_complete else f"saw {seen.saw:,} of about {many(seen.about, 'dead letter')}"
         return SourceAnswer(

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from b2bpilot.aws.metrics import Metric, Point, read
 from b2bpilot.aws.queue import DeadLetterQueue
 from b2bpilot.errors import AwsError
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.dead_letters.taking import take_named
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -102,7 +102,7 @@ class LoadTarget:
             if dead_letter.message is not None and dead_letter.message.test and dead_letter.owner.is_ours:
                 found[dead_letter.queue_message_id] = dead_letter.message.message_id
 
-        look(self._queue(), now=self.clock(), selection=Selection(message_ids=message_ids), visit=visit)
+        peek(self._queue(), now=self.clock(), selection=Selection(message_ids=message_ids), visit=visit)
         return found
 
     def _queue(self) -> DeadLetterQueue:

@@ -11,8 +11,9 @@ from b2bpilot.aws.metrics import Metric, read
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.causes import owners_of
-from b2bpilot.ops.dead_letters.sweep import Queue, look
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.plural import many
 
@@ -55,10 +56,10 @@ def ask_queues(environment: Environment, *, now: datetime, fresh_for: timedelta)
     return replace(seen, doubts=(*seen.doubts, *held_back))
 
 
-def dead_letters(queue: Queue, *, now: datetime) -> Queues:
+def dead_letters(queue: VisibilityQueue, *, now: datetime) -> Queues:
     """Return what a look sees; everything stays in the queue, and visible."""
     try:
-        seen = look(queue, now=now)
+        seen = peek(queue, now=now)
     except AwsError as exc:
         return Queues(doubts=(f"the dead-letter queue was not asked: {exc}",))
     partly = (

@@ -10,9 +10,8 @@ from typing import Any, Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
-from b2bpilot.ops.dead_letters import unseen
-from b2bpilot.ops.dead_letters.resolved_filter import Choice
-from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters import filters, unseen
+from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.concurrency import concurrency_for
 from b2bpilot.ops.redrive.frozen_plan import FrozenPlan, thaw
@@ -25,7 +24,7 @@ WINDOW = 1_000
 """How many dead letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
 NO_LIMIT = 10**9
 STAGES = (1, 5, 20, 100, 500)
-EVERYTHING = Choice(selection=Selection(), cause=None, now=datetime.fromtimestamp(0, UTC))
+EVERYTHING = ResolvedFilter(selection=Selection(), cause=None, now=datetime.fromtimestamp(0, UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class RedriveOptions:
     """A new option is declared in cli/dlq/redrive_options.py, is a field here, and is read where it matters."""
 
     via: RedriveVia = RedriveVia.INVOKE
-    filters: Choice | None = EVERYTHING
+    filters: ResolvedFilter | None = EVERYTHING
     """None: nothing but what a plan or a journal names."""
     frozen: FrozenPlan | None = None
     """The plan that is applied, if one was named and exists."""
@@ -78,7 +77,7 @@ class RedriveOptions:
             "concurrency": self.concurrency,
             "wait_seconds": self.wait.total_seconds(),
             "limit": self.most,
-            "selection": self.filters.spelled() if self.filters else None,
+            "selection": self.filters.to_journal() if self.filters else None,
             "adopt": sorted(self.adopted),
         }
 
@@ -88,7 +87,7 @@ class RedriveOptions:
         limit, selection = kept["limit"], kept.get("selection")
         return cls(
             via=RedriveVia(kept["via"]),
-            filters=None if selection is None else Choice.from_journal(selection, now=began_at),
+            filters=None if selection is None else ResolvedFilter.from_journal(selection, now=began_at),
             include_completed=kept["include_completed"],
             include_poison=kept["include_poison"],
             max_failures=kept["max_failures"],
@@ -145,7 +144,7 @@ def resolve(
     concurrency = concurrency_for(ROUTES[asked.via], environment.processor(), asked=asked.concurrency)
     return replace(
         asked,
-        filters=None if frozen else Choice.of(selection, environment.queue(), now=now),
+        filters=None if frozen else filters.resolve(selection, environment.queue(), now=now),
         frozen=frozen,
         concurrency=concurrency,
         limit=selection.limit,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from b2bpilot.advice import our_command
+from b2bpilot.aws.queue import Receipt
 from b2bpilot.errors import AwsError, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.dead_letters.decision import ACTS
-from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.concurrency import concurrency_for
 from b2bpilot.ops.redrive.deletion import DeletedWhen, deleted_when

@@ -13,9 +13,9 @@ from typing import Self
 from b2bpilot.ops.dead_letters.asked import asked_of
 from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.holding import Holding, Queue
+from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.ports import DeadLetterFilter, JournalWriter
+from b2bpilot.ops.ports import DeadLetterFilter, DeletingQueue, JournalWriter
 from b2bpilot.ops.progress import Phase, ProgressEvent, Report, SendCounter, quiet
 from b2bpilot.ops.redrive.deletion import DeletedWhen, Deletions, deleted_when
 from b2bpilot.ops.redrive.options import RedriveOptions
@@ -57,7 +57,7 @@ class Redrive:
     def __init__(
         self,
         *,
-        queue: Queue,
+        queue: DeletingQueue,
         route: Route,
         table: Table,
         options: RedriveOptions,

@@ -14,7 +14,8 @@ from enum import StrEnum
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, PilotError
 from b2bpilot.ops.dead_letters.causes import all_others, owners_of
-from b2bpilot.ops.dead_letters.sweep import Look, Queue, look
+from b2bpilot.ops.dead_letters.peek import Peek, peek
+from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked, RowState, row_states
@@ -171,9 +172,9 @@ class Outcome:
 
 
 def take_stock(
-    queue: Queue, *, now: datetime, observe: Observe, subscribers: Subscribers | None = None
+    queue: VisibilityQueue, *, now: datetime, observe: Observe, subscribers: Subscribers | None = None
 ) -> Backlog:
-    """Look at everything that is in the queue, and give it back. Raises AwsError."""
+    """Peek at everything that is in the queue, and give it back. Raises AwsError."""
     messages: dict[str, Asked] = {}
     named: set[str] = set()
 
@@ -182,7 +183,7 @@ def take_stock(
         if can_be_tried(dead_letter) and dead_letter.message:
             messages[dead_letter.queue_message_id] = Asked.of(dead_letter.message)
 
-    seen = look(queue, now=now, visit=visit, observe=observe)
+    seen = peek(queue, now=now, visit=visit, observe=observe)
     return Backlog(
         messages=messages,
         set_aside=seen.saw - len(messages),
@@ -202,7 +203,7 @@ def require_not_only_others(backlog: Backlog) -> None:
 
 
 def conclude(
-    queue: Queue,
+    queue: VisibilityQueue,
     table: Table,
     backlog: Backlog,
     run: RemoteRun,
@@ -241,7 +242,7 @@ def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
                 yield {"event": "released", **ids, "error": place.value}
 
 
-def _look(queue: Queue, run: RemoteRun, now: datetime, states: Mapping[Asked, RowState]) -> Left:
+def _look(queue: VisibilityQueue, run: RemoteRun, now: datetime, states: Mapping[Asked, RowState]) -> Left:
     left = Left()
 
     def visit(dead_letter: DeadLetter) -> None:
@@ -255,7 +256,7 @@ def _look(queue: Queue, run: RemoteRun, now: datetime, states: Mapping[Asked, Ro
         if left.messages.setdefault(message, place) is Place.LATER:
             left.messages[message] = place
 
-    left.hidden = _unseen(look(queue, now=now, visit=visit))
+    left.hidden = _unseen(peek(queue, now=now, visit=visit))
     return left
 
 
@@ -263,7 +264,7 @@ def _is_gone(subscribers: Subscribers, arn: str) -> bool:
     return subscribers.owner_of_subscription(arn).ownership is Ownership.GONE
 
 
-def _unseen(seen: Look) -> int:
+def _unseen(seen: Peek) -> int:
     return max(0, seen.about - seen.saw)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from b2bpilot.aws.queue import DeadLetterQueue
-from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.owner import Owner
@@ -78,7 +78,7 @@ def _look(
     if not about:
         return Look(saw=0, oldest=None, expiring=0, is_complete=True)
     seen = _Seen(stop=stop, monotonic=time.monotonic)
-    found = look(queue, now=now, visit=seen.visit, is_enough=seen.is_enough, hidden_seconds=HIDDEN_SECONDS)
+    found = peek(queue, now=now, visit=seen.visit, is_enough=seen.is_enough, hidden_seconds=HIDDEN_SECONDS)
     return Look(
         saw=len(seen.times),
         oldest=min((at for at in seen.times if at), default=None),

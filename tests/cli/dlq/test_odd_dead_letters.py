@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from b2bpilot.cli.dlq import dead_letter_view, group_view
 from b2bpilot.cli.text import plain
-from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.causes import Group, cause_of
 from b2bpilot.ops.dead_letters.decision import decide
-from b2bpilot.ops.dead_letters.show import LogFound, RowFound, Shown
+from b2bpilot.ops.dead_letters.show import Shown, ShownLog, ShownRow, timeline_of
 from b2bpilot.pipeline.dead_letter import read_dead_letter
 from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import DeadLetters, editor
@@ -73,9 +72,9 @@ def shown(found: dict[str, Any]) -> Shown:
         others=0,
         group="G1",
         expires_at=NOW,
-        timeline=timeline.of(replace(dead_letter, first_received_at=NOW), None),
-        row=RowFound(),
-        log=LogFound(missing="nobody asked"),
+        timeline=timeline_of(replace(dead_letter, first_received_at=NOW), None),
+        row=ShownRow(),
+        log=ShownLog(missing="nobody asked"),
         decision=decide(dead_letter, None, failures=dead_letter.redrives),
         redrive="",
     )

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from b2bpilot.aws.queue import Receipt
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.ops.dead_letters.receipts import Receipt
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import message, ours, received, sns_event
 

@@ -25,6 +25,7 @@ from b2bpilot.ops.dead_letters.archive import (
     digest,
     line,
     read_archive,
+    source_of,
 )
 from b2bpilot.ops.dead_letters.causes import Cause, cause_of
 from b2bpilot.ops.dead_letters.discard import (
@@ -37,17 +38,17 @@ from b2bpilot.ops.dead_letters.discard import (
 )
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
 from b2bpilot.ops.dead_letters.restore import (
-    Decision,
     Restore,
     Restored,
+    RestoreDecision,
     RestorePlan,
     plan_restore,
+    require_same_origin,
     sent_before,
 )
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.source import require_same_origin, source_of
 from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
@@ -297,10 +298,10 @@ def test_a_second_restore_sends_nothing(tmp_path: Path, messages: list[dict[str,
     run_id, _ = discard(queue, tmp_path, ids(messages))
     restore(queue, tmp_path, run_id)
     plan = planned_restore(queue, tmp_path, run_id)
-    assert plan.counts() == {Decision.RESTORED: COUNT}
+    assert plan.counts() == {RestoreDecision.RESTORED: COUNT}
     assert not plan.acts
     queue.messages.clear()
-    assert planned_restore(queue, tmp_path, run_id).counts() == {Decision.RESTORED: COUNT}
+    assert planned_restore(queue, tmp_path, run_id).counts() == {RestoreDecision.RESTORED: COUNT}
 
 
 def test_the_archive_named_as_a_file_is_the_run(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
@@ -346,10 +347,10 @@ def test_a_send_without_an_answer_is_named_and_found_by_the_next_restore(
     assert all(problem.reason.startswith("perhaps put back") for problem in result.problems)
     queue.no_answer_after_send = False
     plan = planned_restore(queue, tmp_path, run_id)
-    assert plan.counts() == {Decision.FOUND: COUNT}
+    assert plan.counts() == {RestoreDecision.FOUND: COUNT}
     restore(queue, tmp_path, run_id)
     assert len(queue.sent) == COUNT
-    assert planned_restore(queue, tmp_path, run_id).counts() == {Decision.RESTORED: COUNT}
+    assert planned_restore(queue, tmp_path, run_id).counts() == {RestoreDecision.RESTORED: COUNT}
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -441,7 +442,7 @@ def test_a_restored_export_leaves_out_what_is_still_in_the_queue(
     for raw in messages[:5]:
         del queue.messages[raw["MessageId"]]
     plan = planned_restore(queue, tmp_path, str(path))
-    assert plan.counts() == {Decision.PUT_BACK: 5, Decision.IN_QUEUE: COUNT - 5}
+    assert plan.counts() == {RestoreDecision.PUT_BACK: 5, RestoreDecision.IN_QUEUE: COUNT - 5}
     assert restore(queue, tmp_path, str(path)).put_back == 5
     assert queue.bodies == sorted(each["Body"] for each in messages)
 

@@ -14,7 +14,7 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.archive import Archived, line
 from b2bpilot.ops.dead_letters.copies import Copies, copies_from_file, copies_from_queue
 from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
-from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.temporary_store import Spool
 from tests.events import ours, received
 from tests.ops.dead_letters.dead_letter_queue import ORIGIN, DeadLetterQueue, dead

@@ -14,9 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.cli.dlq import group_view
-from b2bpilot.ops.dead_letters.causes import Cause, Expiry, Found, cause_of, group_key, grouped, numbered
-from b2bpilot.ops.dead_letters.sweep import look
-from b2bpilot.ops.dead_letters.wording import without_details
+from b2bpilot.ops.dead_letters.causes import (
+    Cause,
+    Expiry,
+    Found,
+    cause_of,
+    group_key,
+    grouped,
+    numbered,
+    without_details,
+)
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import FailureKind, read_dead_letter
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership
@@ -96,7 +104,7 @@ CAUSES: list[Callable[[random.Random], str]] = [
 def test_a_thousand_dead_letters_of_five_causes_are_five_groups() -> None:
     chance = random.Random(4711)
     queue = FakeQueue(dead(CAUSES[n % 5](chance)) for n in range(1_000))
-    seen = look(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.clock)
     groups = grouped(seen.found, seen.names, retention=14 * DAY, states=None)
 
     assert [(group.id, group.count) for group in groups] == [(f"G{n}", 200) for n in range(1, 6)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from b2bpilot.aws.queue import DeadLetterQueue
+from b2bpilot.aws.queue import DeadLetterQueue, Receipt
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsError, UsageError
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import MOST_HELD, Look, look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import Peek, peek
+from b2bpilot.ops.dead_letters.sweep import MOST_HELD
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.events import received
 from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, Killed, dead
@@ -27,8 +28,8 @@ SHORT_SECONDS = 30
 CAUSES = ("no answer", "wrong type", "no route")
 
 
-def look_at(queue: FakeQueue, selection: Selection | None = None, **more: object) -> Look:
-    return look(
+def look_at(queue: FakeQueue, selection: Selection | None = None, **more: object) -> Peek:
+    return peek(
         queue,
         now=NOW,
         selection=selection,
@@ -110,11 +111,15 @@ def test_a_ctrl_c_between_two_dead_letters_gives_everything_back(stop_at: int) -
 
 
 def test_a_dead_letter_that_could_not_be_given_back_is_counted() -> None:
-    whole = queue_of(20)
-    look_at(whole)
-    first_release = whole.calls.index("release") + 1
+    errors = iter([AwsError("no")])
 
-    queue = queue_of(20, fault=Fault(call=first_release, error=AwsError("no")))
+    class Refusing(FakeQueue):
+        def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]:
+            if (error := next(errors, None)) is not None:
+                raise error
+            return super().release(dead_letters)
+
+    queue = Refusing(dead() for _ in range(20))
     seen = look_at(queue)
     assert (seen.not_released, seen.release_error) == (10, "no")
     assert len(queue.hidden()) == 10
@@ -147,6 +152,25 @@ def test_dead_letters_that_keep_arriving_do_not_keep_a_look_going() -> None:
 
     queue._counters_say = one_more
     assert look_at(queue).saw < 12
+
+
+def test_one_that_arrives_with_every_long_poll_does_not_keep_a_look_going() -> None:
+    class Arriving(FakeQueue):
+        def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
+            if wait_seconds and len(self.messages) < 500:
+                self.messages.append(dead("late"))
+                self.visible_at.append(0.0)
+            return super().receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
+
+    assert look_at(Arriving([dead()])).saw < 100
+
+
+def test_a_look_that_is_told_to_stop_is_not_complete_whatever_the_counters_say() -> None:
+    queue = queue_of(3, counters_say=lambda _: Counters(visible=0, hidden=0, delayed=0))
+    seen = look_at(queue, is_enough=lambda: True)
+
+    assert (seen.saw, seen.is_complete) == (0, False)
+    assert queue.hidden() == []
 
 
 def test_a_limit_ends_the_look_early() -> None:
@@ -253,7 +277,7 @@ def test_after_a_look_at_sqs_another_consumer_receives_everything_at_once(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     queue = sqs_queue([received({"n": n})["Body"] for n in range(23)])
-    first, second = (look(queue, now=NOW + timedelta(days=1)) for _ in range(2))
+    first, second = (peek(queue, now=NOW + timedelta(days=1)) for _ in range(2))
     other = DeadLetterQueue.connect(queue.url, access=AwsAccess(region="eu-west-1"))
 
     assert [found.queue_message_id for found in first.found] == [

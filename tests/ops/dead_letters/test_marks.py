@@ -12,7 +12,7 @@ import pytest
 
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters import marks as marking
-from b2bpilot.ops.dead_letters.archive import archive_path, dead_letters_in
+from b2bpilot.ops.dead_letters.archive import archive_path, dead_letters_in, source_of
 from b2bpilot.ops.dead_letters.discard import (
     Discarded,
     is_to_be_marked,
@@ -21,10 +21,9 @@ from b2bpilot.ops.dead_letters.discard import (
     run_discard,
     write_plan,
 )
+from b2bpilot.ops.dead_letters.marks import MarksOfRun, marks_of, take_back
+from b2bpilot.ops.dead_letters.peek import peek
 from b2bpilot.ops.dead_letters.restore import Restore, plan_restore
-from b2bpilot.ops.dead_letters.source import source_of
-from b2bpilot.ops.dead_letters.sweep import look
-from b2bpilot.ops.dead_letters.unmarking import Marks, marks_of, take_back
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunRecord, Stage, read
 from b2bpilot.ops.table.asked import WholeTable
@@ -101,10 +100,10 @@ def resume(queue: DeadLetterQueue, home: Path, table: WholeTable) -> Discarded:
         )
 
 
-def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: WholeTable) -> tuple[Marks, int]:
+def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: WholeTable) -> tuple[MarksOfRun, int]:
     source = source_of(home, run_id)
     plan = plan_restore(source.path, queue, before={}, discarded=source.discarded, now=NOW)
-    marks = marks_of(plan, source.record, table)
+    marks = marks_of(plan.asked, source.record, table)
     SteppedJournal.steps = Steps()
     with SteppedJournal.create(
         home,
@@ -286,12 +285,12 @@ def test_an_archive_of_a_version_without_marks_is_restored_as_before(
 
 def test_the_plan_counts_other_dead_letters_of_the_same_messages(database: DatabaseManager) -> None:
     from b2bpilot.ops.dead_letters.expression import Expression
-    from b2bpilot.ops.dead_letters.selection import Selection
+    from b2bpilot.ops.dead_letters.filters import Selection
 
     one = message(params={"Body": "spam"})
     edited = message(message_id=one.message_id, params={"Body": "no spam"})
     queue = DeadLetterQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
-    found = look(queue, now=NOW, selection=Selection(where=Expression.parse("params.Body == 'spam'")))
+    found = peek(queue, now=NOW, selection=Selection(where=Expression.parse("params.Body == 'spam'")))
     assert (len(found.found), found.copies_left) == (2, 2)
 
 

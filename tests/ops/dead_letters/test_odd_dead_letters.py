@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from b2bpilot.ops.dead_letters import timeline
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, archived, line, read_archive
 from b2bpilot.ops.dead_letters.causes import cause_of, numbered
 from b2bpilot.ops.dead_letters.decision import Decision, decide
 from b2bpilot.ops.dead_letters.edit import edited, replacement, text_for_editor
 from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.selection import Selection
-from b2bpilot.ops.dead_letters.sweep import look
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.peek import peek
+from b2bpilot.ops.dead_letters.show import timeline_of
 from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import ours, received
@@ -49,7 +49,7 @@ def test_every_odd_dead_letter_is_grouped_chosen_and_told_of(found: dict[str, An
         Selection(where=expression, error="boom", from_number="+1500").matches(dead_letter, now=NOW)
         expression.matches(dead_letter)
     json.dumps(entry("planned", dead_letter)).encode()
-    moments = timeline.of(replace(dead_letter, first_received_at=NOW), None)
+    moments = timeline_of(replace(dead_letter, first_received_at=NOW), None)
     assert moments == sorted(moments, key=lambda moment: moment.at)
 
 
@@ -99,7 +99,7 @@ def test_every_message_that_can_be_read_can_be_edited(found: dict[str, Any]) -> 
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_look_over_an_odd_dead_letter_and_its_neighbours_shows_and_releases_all(name: str) -> None:
     queue = FakeQueue([*(dead() for _ in range(19)), received(KNOWN[name])])
-    seen = look(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.clock)
 
     assert (seen.saw, len(seen.found), seen.is_complete) == (20, 20, True)
     assert queue.hidden() == []
@@ -111,7 +111,7 @@ def test_a_defect_of_the_decoder_hides_no_dead_letter(monkeypatch: pytest.Monkey
 
     queue = FakeQueue(dead() for _ in range(20))
     monkeypatch.setattr("b2bpilot.pipeline.dead_letter.deliveries", defect)
-    seen = look(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.clock)
 
     assert {found.group_key for found in seen.found} == {"this version fails to read it: RuntimeError"}
     assert (seen.saw, queue.hidden()) == (20, [])

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from b2bpilot.ops.dead_letters.resolved_filter import Choice
-from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.redrive.options import NO_LIMIT, WINDOW, RedriveOptions
 from b2bpilot.ops.redrive.via import RedriveVia
 from tests.ops.dead_letters.deployment import dead_letter, id_of
@@ -31,7 +30,7 @@ AN_EARLIER_VERSION_S = {
 def test_what_was_asked_for_comes_back_from_the_journal_as_it_was() -> None:
     asked = RedriveOptions(
         via=RedriveVia.ASYNC,
-        filters=Choice(selection=Selection(error="boom"), cause=None, now=NOW),
+        filters=ResolvedFilter(selection=Selection(error="boom"), cause=None, now=NOW),
         include_completed=True,
         include_poison=True,
         max_failures=0.5,
@@ -69,7 +68,7 @@ def test_an_earlier_version_s_journal_is_read_and_spelled_as_it_was() -> None:
 def test_filters_that_no_journal_keeps_match_nothing_instead_of_everything() -> None:
     one = dead_letter()
     masked = RedriveOptions(
-        filters=Choice(selection=Selection(from_number="+1500***0006"), cause=None, now=NOW)
+        filters=ResolvedFilter(selection=Selection(from_number="+1500***0006"), cause=None, now=NOW)
     ).to_journal()
     back = RedriveOptions.from_journal(masked, began_at=NOW)
 

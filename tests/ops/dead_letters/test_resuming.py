@@ -17,8 +17,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.entries import entry
-from b2bpilot.ops.dead_letters.resolved_filter import Choice
-from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.earlier import failures
 from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
@@ -34,7 +33,7 @@ from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 from tests.ops.status.readings import STACK
 
 
-def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
+def journal_of(home: Path, choice: ResolvedFilter, **parameters: object) -> Journal:
     return Journal.create(
         home,
         command="redrive",
@@ -45,7 +44,7 @@ def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
         reason=None,
         parameters={
             "via": "invoke",
-            "selection": choice.spelled(),
+            "selection": choice.to_journal(),
             "limit": 10**9,
             "wait_seconds": 0,
             **parameters,
@@ -53,7 +52,7 @@ def journal_of(home: Path, choice: Choice, **parameters: object) -> Journal:
     )
 
 
-def remaining(record: RunRecord, filters: Choice | None, **options: object) -> Remaining:
+def remaining(record: RunRecord, filters: ResolvedFilter | None, **options: object) -> Remaining:
     values = {"filters": filters, "force": True, "wait": timedelta(), **options}
     return Remaining(record=record, options=RedriveOptions(**values))  # type: ignore[arg-type]
 
@@ -61,7 +60,9 @@ def remaining(record: RunRecord, filters: Choice | None, **options: object) -> R
 def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tmp_path: Path) -> None:
     dead_letters = [dead_letter() for _ in range(WINDOW + 300)]
     deployment = Deployment(dead_letters)
-    choice = Choice(selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC))
+    choice = ResolvedFilter(
+        selection=Selection(older_than=timedelta(minutes=1)), cause=None, now=datetime.now(UTC)
+    )
     with journal_of(tmp_path, choice) as journal:
         with redrive(
             deployment,
@@ -75,7 +76,7 @@ def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tm
     deployment.waiting[later.queue_message_id] = later
 
     record = read(path)
-    rest = remaining(record, Choice.from_journal(record.parameters["selection"], now=choice.now))
+    rest = remaining(record, ResolvedFilter.from_journal(record.parameters["selection"], now=choice.now))
     with redrive(
         deployment,
         Rows(deployment),
@@ -92,13 +93,13 @@ def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tm
 
 
 def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_path: Path) -> None:
-    choice = Choice(selection=Selection(from_number="+15005550006"), cause=None, now=NOW)
+    choice = ResolvedFilter(selection=Selection(from_number="+15005550006"), cause=None, now=NOW)
     with journal_of(tmp_path, choice) as journal:
         path = journal.path
     assert "+15005550006" not in path.read_text()
 
     record = read(path)
-    rest = remaining(record, Choice.from_journal(record.parameters["selection"], now=NOW))
+    rest = remaining(record, ResolvedFilter.from_journal(record.parameters["selection"], now=NOW))
 
     assert rest.options.filters is None
     with pytest.raises(PartlyFailed, match="no journal keeps"):
@@ -107,7 +108,7 @@ def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_pa
 
 def test_after_a_kill_what_only_the_topic_took_is_sent_again_and_not_removed(tmp_path: Path) -> None:
     one = dead_letter()
-    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    everything = ResolvedFilter(selection=Selection(), cause=None, now=NOW)
     with journal_of(tmp_path, everything, wait_seconds=60) as journal:
         journal.write(entry("planned", one, decision="send"), entry("sending", one), entry("accepted", one))
         path = journal.path
@@ -122,7 +123,9 @@ def test_a_dead_letter_that_stays_in_the_queue_is_set_aside_after_three_failed_r
     bad, good = dead_letters = [dead_letter(), dead_letter()]
     deployment = Deployment(dead_letters, poison=frozenset({id_of(bad)}))
     for _ in range(3):
-        everything = Choice(selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW)
+        everything = ResolvedFilter(
+            selection=Selection(message_ids=frozenset({id_of(bad)})), cause=None, now=NOW
+        )
         with journal_of(tmp_path, everything) as journal, redrive(deployment, Rows(deployment)) as run:
             run.run_window(
                 Plan(
@@ -150,7 +153,7 @@ def test_failures_are_read_from_fields_however_the_json_is_spelled(
     tmp_path: Path, separators: tuple[str, str] | None
 ) -> None:
     one = dead_letter()
-    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
+    with journal_of(tmp_path, ResolvedFilter(selection=Selection(), cause=None, now=NOW)) as journal:
         journal.write(
             entry("failed", one, verdict="failed"), entry("accepted", dead_letter(), error="failed")
         )
@@ -189,7 +192,7 @@ def staging() -> Iterator[Environment]:
 def test_a_dead_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_one(
     tmp_path: Path, staging: Environment
 ) -> None:
-    everything = Choice(selection=Selection(), cause=None, now=NOW)
+    everything = ResolvedFilter(selection=Selection(), cause=None, now=NOW)
     (bad,) = staging.queue().receive(hidden_seconds=0)
     rules = {
         "include_completed": False,
@@ -215,7 +218,7 @@ def test_a_dead_letter_that_failed_in_three_runs_stays_set_aside_in_a_resumed_on
 
 def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> None:
     """A power cut may leave anything where the lines were that are not on disk at once."""
-    bad, everything = dead_letter(), Choice(selection=Selection(), cause=None, now=NOW)
+    bad, everything = dead_letter(), ResolvedFilter(selection=Selection(), cause=None, now=NOW)
     with journal_of(tmp_path, everything) as spoilt, spoilt.path.open("ab") as file:
         file.write(b'\0\0, "event": "failed", "verdict": "failed"}\n')
     with Journal.reopen(spoilt.path, operator="me") as spoilt:
@@ -231,7 +234,7 @@ def test_a_journal_that_cannot_be_read_counts_no_failures(tmp_path: Path) -> Non
 def test_what_is_known_of_failures_costs_no_more_after_a_run_that_was_killed(tmp_path: Path) -> None:
     """Its journal is not folded: a hundred thousand dead letters would take seconds, and half of the memory that a run may use."""
     ids = [str(uuid4()) for _ in range(20_000)]
-    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW)) as journal:
+    with journal_of(tmp_path, ResolvedFilter(selection=Selection(), cause=None, now=NOW)) as journal:
         journal.write(*({"event": "planned", "queue_message_id": one} for one in ids))
 
     tracemalloc.start()
@@ -254,7 +257,7 @@ def test_a_resumed_run_keeps_what_was_adopted(tmp_path: Path, staging: Environme
         "concurrency": None,
         "adopt": [gone],
     }
-    with journal_of(tmp_path, Choice(selection=Selection(), cause=None, now=NOW), **rules) as journal:
+    with journal_of(tmp_path, ResolvedFilter(selection=Selection(), cause=None, now=NOW), **rules) as journal:
         journal.write({"event": PLAN_COMPLETE})
         path = journal.path
 

@@ -10,7 +10,7 @@ import pytest
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.selection import Selection
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import received
 from tests.ops.dead_letters.fake_queue import dead

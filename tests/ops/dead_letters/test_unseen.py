@@ -7,8 +7,8 @@ import pytest
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters import unseen
+from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.selection import Selection
 from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
 
 
