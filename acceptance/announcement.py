@@ -16,7 +16,7 @@ NOTIFIED = "B2B088"
 def announcement(
     pilot: Pilot, commands: CommandLine, checks: Mapping[str, Mapping[str, Any]]
 ) -> Sequence[str]:
-    reached = commands.run("subscriptions", "test", "--test").document["subscriptions"]
+    reached = commands.run("subscribers", "test", "--test").document["subscriptions"]
     notified = checks.get(NOTIFIED, {}).get("seen") or "whom they notify was not looked at"
     return [
         f"Try {pilot.environment} with {many(len(HEALTHY) + len(POISONED) + 1, 'test message')}; nobody gets a reply",

@@ -41,6 +41,6 @@ def _require_none_left(commands: CommandLine, run_id: str) -> None:
     if said.document["matched"] or not said.document["complete"]:
         raise StepFailed(
             f"{many(said.document['matched'], 'dead letter')} of run {run_id} left, of {said.document['saw']} seen and about "
-            f"{said.document['about']} there: others are held by another consumer",
+            f"{said.document['about']} there: others are in flight",
             hint="run it again in a minute: it begins with what earlier runs left",
         )

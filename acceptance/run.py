@@ -47,7 +47,7 @@ def accept(pilot: Pilot, commands: CommandLine, request: Request) -> int:
     if request.clean:
         return _only_clean(pilot, commands, report)
     checks = _look(commands)
-    pilot.confirmation(yes=request.yes).ask(announcement(pilot, commands, checks), "Go on?")
+    pilot.confirmation(yes=request.yes).ask(announcement(pilot, commands, checks), "Continue?")
     leftovers.remove_all(pilot, commands, report)
     with _journal(pilot) as journal:
         pilot.output.notice(f"run {journal.run_id}")

@@ -9,6 +9,11 @@ from typing import ClassVar
 
 from b2bpilot.advice import Words
 
+NOTHING_CHANGED = "Nothing was changed"
+NOTHING_PUBLISHED = "Nothing was published"
+NOTHING_MORE_CHANGED = "Nothing more was changed"
+"""Of a run that is resumed: it may have changed something before."""
+
 
 class PilotError(Exception):
     """Something an operator can act on. `str()` is one line without secrets."""
@@ -16,10 +21,18 @@ class PilotError(Exception):
     code: ClassVar[str] = "failed"
     exit_code: int = 1
     """One that was raised when a part of the work was done has that of PartlyFailed."""
+    outcome: str | None = None
+    """What was done all the same, or that nothing was: the last sentence of the text, written in this one place."""
 
-    def __init__(self, message: str, *, hint: Words | None = None) -> None:
+    def __init__(self, message: str, *, hint: Words | None = None, outcome: str | None = None) -> None:
         super().__init__(message)
+        self.why = message
         self.hint = hint
+        if outcome is not None:
+            self.outcome = outcome
+
+    def __str__(self) -> str:
+        return f"{self.why}. {self.outcome}" if self.outcome else self.why
 
 
 class UsageError(PilotError):
@@ -91,19 +104,15 @@ class PartlyFailed(PilotError):
 
 
 class Refused(PilotError):
-    """A change was not confirmed, or is not allowed here. Nothing was changed."""
+    """A change was not confirmed, or is not allowed here: the text ends with `outcome`."""
 
     code = "refused"
     exit_code = 5
+    outcome = NOTHING_CHANGED
 
 
 class NotConfirmed(Refused):
-    """Who was asked did not say yes, or nobody could be asked: `why`."""
-
-    def __init__(self, why: str, *, hint: Words | None = None, is_resumed: bool = False) -> None:
-        """A run that is gone on with may have changed something before."""
-        super().__init__(f"{why}. Nothing {'more ' if is_resumed else ''}was changed", hint=hint)
-        self.why = why
+    """The answer was not yes, or nobody could be asked."""
 
 
 class NotOurs(Refused):

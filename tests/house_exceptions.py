@@ -5,22 +5,13 @@ from __future__ import annotations
 TO_DO = "not decided yet: merge it, rename it, or say here why it stays"
 
 SHARED_NAMES = {
-    "2 Command": "a command that is printed, and one of the command line",
     "3 Context": "Lambda's word: each function says which part of it it uses, and functions know nothing of each other",
-    "2 Failure": "an error as it is shown, and why a message is a dead letter",
-    "2 Group": "typer's word for a group of commands, and dead letters of one cause",
     "2 Invokable": "b2bpilot.aws may not import ops: the same function, seen from below",
-    "2 Origin": "where a setting is from, and where an archived dead letter is from",
     "2 Outcome": TO_DO,
-    "3 Place": TO_DO,
-    "2 Priority": "typer's choices are an enum of the command line; the message's is the pipeline's",
+    "2 Place": TO_DO,
     "2 Queue": TO_DO,
     "2 Reading": TO_DO,
-    "2 Request": TO_DO,
     "2 Reserved": TO_DO,
-    "2 Table": TO_DO,
-    "2 Topic": "SNS's word, and a topic of `diagnose`",
-    "3 Via": "typer's choices are an enum of the command line: `--help` loads nothing of ops",
     "3 Wanted": TO_DO,
 }
 """Class names that more than one module defines, with how many do."""

@@ -16,11 +16,11 @@ import typer
 from typer.core import TyperGroup
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.frame.commands import Group, print_version
+from b2bpilot.cli.frame.commands import PilotGroup, print_version
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
-from b2bpilot.cli.frame.table import Place, filled
-from b2bpilot.cli.output import Failure, Output, OutputFailed, PipeClosed
+from b2bpilot.cli.frame.table import CommandPath, filled
+from b2bpilot.cli.output import Output, OutputFailed, PipeClosed, ShownError
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.pipeline.clock import Machine, machine_time
 
@@ -28,26 +28,29 @@ PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
 
 COMMANDS = {
-    "demo": Place("b2bpilot.cli.local.demo:demo"),
-    "publish": Place("b2bpilot.cli.publish.command:publish"),
-    "load": Place("b2bpilot.cli.load.command:load"),
-    "inspect": Place("b2bpilot.cli.inspect.command:inspect"),
-    "logs": Place("b2bpilot.cli.logs.command:logs"),
-    "status": Place("b2bpilot.cli.status.command:status"),
-    "verify": Place("b2bpilot.cli.verify.command:verify"),
-    "diagnose": Place("b2bpilot.cli.diagnose.command:diagnose"),
-    "migrate": Place("b2bpilot.cli.migrate.command:migrate"),
-    "deploy": Place("b2bpilot.cli.deploy.command:deploy"),
-    "local": Place("b2bpilot.cli.local.app:app"),
-    "submissions": Place("b2bpilot.cli.submissions.app:app"),
-    "subscriptions": Place("b2bpilot.cli.subscriptions.app:app"),
-    "dlq": Place("b2bpilot.cli.dlq.app:app"),
-    "runs": Place("b2bpilot.cli.runs.app:app"),
-    "twilio": Place("b2bpilot.cli.twilio.app:app"),
+    "demo": CommandPath("b2bpilot.cli.local.demo:demo"),
+    "publish": CommandPath("b2bpilot.cli.publish.command:publish"),
+    "load": CommandPath("b2bpilot.cli.load.command:load"),
+    "inspect": CommandPath("b2bpilot.cli.inspect.command:inspect"),
+    "logs": CommandPath("b2bpilot.cli.logs.command:logs"),
+    "status": CommandPath("b2bpilot.cli.status.command:status"),
+    "verify": CommandPath("b2bpilot.cli.verify.command:verify"),
+    "diagnose": CommandPath("b2bpilot.cli.diagnose.command:diagnose"),
+    "migrate": CommandPath("b2bpilot.cli.migrate.command:migrate"),
+    "deploy": CommandPath("b2bpilot.cli.deploy.command:deploy"),
+    "local": CommandPath("b2bpilot.cli.local.app:app"),
+    "submissions": CommandPath("b2bpilot.cli.submissions.app:app"),
+    "subscribers": CommandPath("b2bpilot.cli.subscribers.app:app"),
+    "dlq": CommandPath("b2bpilot.cli.dlq.app:app"),
+    "runs": CommandPath("b2bpilot.cli.runs.app:app"),
+    "twilio": CommandPath("b2bpilot.cli.twilio.app:app"),
 }
 
+FORMER_NAMES = {"subscriptions": "subscribers"}
+"""Names that commands had before, which scripts may still use."""
+
 _root = typer.Typer(
-    cls=Group,
+    cls=PilotGroup,
     # typer's own rich help costs more than the rest of the start together, and --help is to be cheap.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -63,18 +66,18 @@ def b2bpilot(
 ) -> None:
     """Operate the b2bpilot pipeline: Twilio webhook, SNS, Lambda, PostgreSQL.
 
-    Data goes to stdout, everything else to stderr. With -o json stdout holds one JSON document, with "error" in it when
-    something failed; with -o jsonl one document per line.
+    Data goes to stdout, everything else to stderr. With -o json, stdout holds one JSON document, with "error" in it if the
+    command failed; with -o jsonl, one document per line.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, settings or credentials, 3 found something (--exit-code), 4 partly failed,
-    5 refused or not confirmed, 130 interrupted.
+    Exit codes: 0 success, 1 failure, 2 invalid usage, settings or credentials, 3 problems found (--exit-code), 4 partial
+    failure, 5 refused or not confirmed, 130 interrupted.
     """
 
 
 @functools.cache
 def program() -> TyperGroup:
     """Return the whole program; its commands are loaded when they are called."""
-    return filled(cast("TyperGroup", typer.main.get_command(_root)), COMMANDS)
+    return filled(cast("TyperGroup", typer.main.get_command(_root)), COMMANDS, FORMER_NAMES)
 
 
 def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) -> int:
@@ -101,7 +104,7 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
 
 def _unwritten(exc: OutputFailed, pilot: Pilot) -> int:
     """The work may be done all the same: its journal tells."""
-    pilot.output.notice(f"error: the output cannot be written: {exc}")
+    pilot.output.notice(f"error: the output could not be written: {exc}")
     if pilot.run_id is None:
         return 1
     pilot.output.notice("See what was done: " + our_command("runs", "show", pilot.run_id))
@@ -143,7 +146,7 @@ def _require_stdout() -> None:
         raise OutputFailed(exc.strerror) from exc
 
 
-def _fail(failure: Failure, arguments: list[str], pilot: Pilot) -> int:
+def _fail(failure: ShownError, arguments: list[str], pilot: Pilot) -> int:
     pilot.output.format = wanted_format(arguments, pilot)
     pilot.output.fail(failure)
     return failure.exit_code

@@ -138,14 +138,14 @@ class LiveSubscribers:
         match owner.ownership:
             case Ownership.OTHER:
                 raise Refused(
-                    f"--adopt: {arn} is alive and delivers to {owner.name}. Nothing was changed",
+                    f"--adopt: {arn} is alive and delivers to {owner.name}",
                     hint="its dead letters are for its owner to send again",
                 )
             case Ownership.UNKNOWN:
-                raise Refused(f"--adopt: whether {arn} is gone is unknown. Nothing was changed. {owner.name}")
+                raise Refused(f"--adopt: whether {arn} is gone is unknown. {owner.name}")
             case Ownership.OURS if not owner.is_adopted:
                 raise Refused(
-                    f"--adopt: {arn} is this environment's own subscription, and not gone. Nothing was changed",
+                    f"--adopt: {arn} is this environment's own subscription, and not gone",
                     hint="leave it out: its dead letters are the processor's",
                 )
             case Ownership.OURS | Ownership.GONE:

@@ -86,7 +86,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(run: Run) -> None:
         ),
         (
             ["submissions", "list"],
-            "neither an environment nor a database was named",
+            "no environment and no database were named",
             "--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
         ),
         (
@@ -106,7 +106,7 @@ def test_wrong_usage_is_one_line_and_a_hint(run: Run, arguments: list[str], mess
 def test_an_unknown_output_is_refused(run: Run, arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "error: 'xml' (from --output) is none of table, json, jsonl\n"
+    assert result.stderr == "error: 'xml' (from --output) must be one of table, json, jsonl\n"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_an_unexpected_error_is_one_line_and_names_verbose(run: Run, monkeypatch
     assert result.exit_code == 1
     assert result.stderr == (
         "error: unexpected ValueError: oh\\nno postgresql://me:***@db\n"
-        "hint: run it again with --verbose for the traceback\n"
+        "hint: run it again with --verbose to see the traceback\n"
     )
 
 
@@ -333,7 +333,7 @@ def test_a_full_disk_is_said_and_fails(tmp_path: Path, command: list[str]) -> No
             check=False,
         )
     assert result.returncode == 1
-    assert result.stderr == "error: the output cannot be written: No space left on device\n"
+    assert result.stderr == "error: the output could not be written: No space left on device\n"
 
 
 def test_a_reader_that_leaves_is_no_error_to_talk_about(monkeypatch: pytest.MonkeyPatch) -> None:

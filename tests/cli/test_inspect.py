@@ -80,4 +80,4 @@ def test_who_names_neither_an_environment_nor_a_database_asks_nobody_and_is_told
 ) -> None:
     result = run("inspect", *asked, "-o", "json")
     assert (result.exit_code, result.document["error"]["code"]) == (2, "usage")
-    assert result.document["error"]["message"] == "neither an environment nor a database was named"
+    assert result.document["error"]["message"] == "no environment and no database were named"

@@ -66,7 +66,7 @@ def test_a_load_without_a_number_of_messages_says_how_long_it_goes_on(run: Run, 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--requests", "5", "--duration", "1m"], "--requests has no meaning with --duration"),
+        (["--requests", "5", "--duration", "1m"], "--requests cannot be used with --duration"),
         (["--duration", "3s", "--ramp", "5s"], "--ramp: 5 s is longer than --duration, 3 s"),
         (["--poison", "many"], "--poison: 'many' is not a percentage"),
         (["--poison", "60%", "--duplicates", "60%"], "more than all messages"),

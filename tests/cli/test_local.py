@@ -95,7 +95,7 @@ def test_an_option_that_would_be_ignored_is_refused(run: Run, home: Path, option
     result = run("publish", "-e", "local", option, "eu-west-1")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"error: {option} has no meaning for the local environment\nhint: leave it out\n"
+        f"error: {option} cannot be used with the local environment\nhint: leave it out\n"
     )
 
 

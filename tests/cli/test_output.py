@@ -15,7 +15,7 @@ import pytest
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Failure, Line, Output, PipeClosed, Row, paragraphs
+from b2bpilot.cli.output import Line, Output, PipeClosed, Row, ShownError, paragraphs
 from b2bpilot.errors import Refused
 
 
@@ -120,7 +120,7 @@ def test_a_notice_is_broken_between_words_and_a_command_in_it_is_not() -> None:
 
 
 def test_color_is_for_terminals_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    failure = Failure(code="failed", message="no", hint="yes", exit_code=1)
+    failure = ShownError(code="failed", message="no", hint="yes", exit_code=1)
     shown = {}
     for name, output in {
         "captured": captured(),

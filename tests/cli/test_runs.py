@@ -124,7 +124,7 @@ def test_show_tells_the_outcome_of_each_message_that_did_not_go_well(run: Run, b
     assert "no customer" in result.stdout
     assert "unknown: perhaps sent" in result.stdout
     assert "left: set aside" in result.stdout
-    assert "1 more went well: --all" in result.stderr
+    assert "1 more without problems: --all" in result.stderr
     assert f"b2bpilot runs resume {journal.run_id}" in result.stderr
     assert "message-a" in run("runs", "show", journal.run_id, "--all").stdout
 
@@ -285,7 +285,7 @@ def test_a_redrive_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin,
         journal.write(entry("planned", "a", decision="send"))
     result = run("runs", "resume", journal.run_id, "--yes")
     assert result.exit_code == 5
-    assert "ended while it wrote its plan: nothing was sent" in result.stderr
+    assert "ended while it wrote its plan. Nothing was sent" in result.stderr
 
 
 def test_the_run_names_the_environment(
@@ -320,7 +320,7 @@ def test_the_way_to_go_on_is_offered_only_where_there_is_one(run: Run, begin: Be
 
 
 def test_a_discard_that_ended_in_its_plan_is_not_resumed(run: Run, begin: Begin, staging: Staging) -> None:
-    with begin("discard", dead_letters=2) as journal:
+    with begin("discard", letters=2) as journal:
         journal.write(entry("planned", "a"))
     result = run("runs", "resume", journal.run_id, "--yes")
     assert result.exit_code == 5
@@ -332,7 +332,7 @@ def test_an_interrupted_discard_is_resumed_under_its_own_id(
 ) -> None:
     dead_letters = DeadLetters()
     ids = [dead_letters.put(message()) for _ in range(3)]
-    with begin("discard", dead_letters=2) as journal:
+    with begin("discard", letters=2) as journal:
         journal.write(*(entry("planned", each) for each in ids[:2]))
     assert run("runs", "resume", journal.run_id).exit_code == 5
     screen = at_a_terminal(monkeypatch, "y")
@@ -346,7 +346,7 @@ def test_a_resume_that_is_not_confirmed_claims_nothing_of_the_attempts_before(
     run: Run, begin: Begin, staging: Staging
 ) -> None:
     DeadLetters()
-    with begin("discard", dead_letters=2) as journal:
+    with begin("discard", letters=2) as journal:
         journal.write(entry("planned", "a"), entry("planned", "b"), entry("deleted", "a"))
     result = run("runs", "resume", journal.run_id)
     assert result.exit_code == 5

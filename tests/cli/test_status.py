@@ -48,17 +48,17 @@ def line_of(stdout: str, name: str) -> str:
 def test_a_source_that_cannot_be_asked_is_named_in_its_place(run: Run, queue: str) -> None:
     result = run("status", *ENV)
     assert result.exit_code == 0
-    assert "Not looked at: the redriver's mapping: lambda:GetEventSourceMapping failed" in result.stdout
+    assert "No answer: the redriver's mapping: lambda:GetEventSourceMapping failed" in result.stdout
     assert line_of(result.stdout, "redriver").startswith("redriver      unknown: lambda:GetEventSource")
     assert line_of(result.stdout, "in flight") == "in flight     none lately of (unknown)"
-    assert "Nothing wrong was seen in what could be looked at." in result.stdout
+    assert "No problems in the sources that answered." in result.stdout
 
 
 def test_without_the_database_the_latency_is_unknown_and_not_said_to_be_none(run: Run, queue: str) -> None:
     result = run("status", *ENV, "--database-url", "postgresql://me@127.0.0.1:9/none")
     assert line_of(result.stdout, "latency").startswith("latency       unknown: ")
     assert line_of(result.stdout, "no lease").startswith("no lease      unknown: ")
-    assert "nothing was stored lately" not in result.stdout
+    assert "nothing was stored recently" not in result.stdout
 
 
 def test_what_is_unknown_is_null_for_programs(run: Run, queue: str) -> None:
@@ -117,11 +117,11 @@ def test_what_is_over_stands_under_earlier_and_does_not_count_for_the_exit_code(
     put("AWS/SNS", "NumberOfNotificationsDelivered", 5, **topic)
     shown = run("status", *ENV).stdout
     lines = shown.splitlines()
-    place = lines.index("Earlier: seen in the time that is looked at, and not lately")
+    place = lines.index("Earlier: seen in this period, but not recently")
     assert lines[place + 1].startswith(
         "1. 2 messages that SNS could not deliver; 5 delivered since (last between "
     )
-    assert lines[place + 2] == "   b2bpilot subscriptions -e staging"
+    assert lines[place + 2] == "   b2bpilot subscribers -e staging"
     document = run("status", *ENV, "-o", "json").document["status"]
     assert (document["wrong"], [one["kind"] for one in document["earlier"]]) == ([], ["not_delivered"])
 
@@ -225,7 +225,7 @@ def test_an_aws_that_hangs_ends_the_command_in_time(run: Run, aws: None, hole: s
     [
         (["--window", "1m"], "not between 5 minutes and 14 days"),
         (["--watch", "--interval", "10ms"], "shorter than a second"),
-        (["--watch", "--exit-code"], "no meaning with --watch"),
+        (["--watch", "--exit-code"], "cannot be used with --watch"),
         (["--watch", "-o", "json"], "use -o jsonl"),
         (["--timeout", "soon"], "is not a duration"),
     ],

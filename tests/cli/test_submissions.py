@@ -205,7 +205,7 @@ def test_of_what_a_row_alone_tells_no_run_of_lambdas_is_promised(run: Run, three
         )
     told = run("submissions", "stuck").stderr
     assert "No row says which it was: `b2bpilot inspect MESSAGE_ID` tells what is known" in told
-    assert "Whether there are dead letters of these is not known: no environment was named" in told
+    assert "Whether these have dead letters is unknown: no environment was named" in told
 
 
 def test_the_advice_of_each_problem_leads_where_the_command_line_led(run: Run, three_rows: str) -> None:
@@ -224,7 +224,7 @@ def test_nothing_stuck_is_said(run: Run, three_rows: str) -> None:
     assert (result.exit_code, result.stdout, result.stderr.splitlines()[1:]) == (
         0,
         "",
-        ["No row needs anybody."],
+        ["No rows need attention."],
     )
 
 
@@ -296,7 +296,7 @@ def test_of_a_database_that_is_not_proven_republish_says_nothing_about_any_row(
     result = run("submissions", "republish", "-e", "staging", *options, "--yes")
     assert (result.exit_code, result.stdout) == (5, "")
     assert "not proven to be the processor's" in result.stderr
-    assert "nothing is published" in result.stderr
+    assert "Nothing was published" in result.stderr
     assert not any(
         word in result.stderr for word in ("completed", "nothing to publish", "Left alone", "no row")
     )

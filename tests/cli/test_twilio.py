@@ -703,7 +703,7 @@ def test_a_cut_over_that_cannot_be_looked_at_afterwards_was_made_all_the_same(
 
     assert found.exit_code == 0
     assert "Written: read back and found as written." in found.stdout
-    assert "What decides now could not be read" in found.stderr
+    assert "What takes effect now could not be read" in found.stderr
 
 
 def test_a_cut_over_that_is_carried_out_later_is_unknown_until_then(
@@ -769,7 +769,7 @@ def test_a_cut_over_that_somebody_else_has_made_meanwhile_is_not_claimed(
 
     assert found.exit_code == 0
     assert "Written" not in found.stdout
-    assert "It was set like this meanwhile: nothing was changed." in found.stderr
+    assert "Somebody has set it like this in the meantime: nothing was changed." in found.stderr
     assert not list((tmp_path / "state").rglob("*.jsonl"))
 
 

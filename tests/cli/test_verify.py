@@ -151,14 +151,14 @@ def test_short_and_junit_belong_to_verify_alone(run: Run, staging: Staging) -> N
     found = run("submissions", "list", "-e", "staging", "-o", "junit")
 
     assert found.exit_code == 2
-    assert "'junit' (from --output) is none of table, json, jsonl" in found.stderr
+    assert "'junit' (from --output) must be one of table, json, jsonl" in found.stderr
 
 
 def test_an_unknown_form_names_all_that_verify_has(run: Run, staging: Staging) -> None:
     found = run("verify", "-e", "staging", "-o", "xml")
 
     assert found.exit_code == 2
-    assert "none of table, json, jsonl, short, junit" in found.stderr
+    assert "must be one of table, json, jsonl, short, junit" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_an_unknown_form_names_all_that_verify_has(run: Run, staging: Staging) -
     [
         (("--only", "databse"), "--only: 'databse' is neither a check's code nor a category"),
         (("--only", "stack", "--skip", "stack"), "no check is left to run"),
-        (("--no-e2e", "--keep"), "--keep has no meaning with --no-e2e"),
+        (("--no-e2e", "--keep"), "--keep cannot be used with --no-e2e"),
         (("--check-timeout", "soon"), "--check-timeout: 'soon' is not a duration"),
     ],
 )
@@ -183,7 +183,7 @@ def test_in_production_nothing_is_sent_unless_somebody_says_so(run: Run, staging
     found = run("verify", "-e", "prod", "--only", "end-to-end")
 
     assert (
-        "B2B096  not confirmed: there is no terminal to ask at; --yes sends it (check: that a test message becomes a row)"
+        "B2B096  not confirmed: there is no terminal to confirm at; --yes sends it (check: that a test message becomes a row)"
     ) in found.stdout
     assert "0 ok, 3 skipped" in found.stdout
     assert staging.messages() == []

@@ -147,7 +147,7 @@ def look(operator: Operator) -> Sequence[str]:
             ("submissions", "list"),
             ("submissions", "stuck"),
             ("verify",),
-            ("subscriptions",),
+            ("subscribers",),
         ]
     )
 

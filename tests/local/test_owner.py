@@ -335,14 +335,14 @@ def test_a_live_subscription_is_not_adopted(billing: str, queue: Queue, cli: Cal
 def test_subscriptions_never_names_our_queue_for_another_subscriber(
     environment: Machine, deployed: Environment, billing: str, cli: Callable[..., Any]
 ) -> None:
-    rows = json.loads(cli("subscriptions", "-o", "json")[1])["subscriptions"]
+    rows = json.loads(cli("subscribers", "-o", "json")[1])["subscriptions"]
     (found,) = [one for one in rows if one["subscription_arn"] == billing]
     assert "this environment's queue, where nobody redrives it" in json.dumps(found["remarks"])
 
     environment.client("sns").set_subscription_attributes(
         SubscriptionArn=billing, AttributeName="RedrivePolicy", AttributeValue="{}"
     )
-    rows = json.loads(cli("subscriptions", "-o", "json")[1])["subscriptions"]
+    rows = json.loads(cli("subscribers", "-o", "json")[1])["subscriptions"]
     (found,) = [one for one in rows if one["subscription_arn"] == billing]
     assert deployed.stack.dead_letter_queue_arn not in json.dumps(found)
 

@@ -236,7 +236,7 @@ def test_a_mapping_that_somebody_left_on_is_refused_before_anybody_looks_at_the_
         exit_code, _, err = run("dlq", "redrive", "--engine", "lambda", "--yes")
     finally:
         mapping.disable()
-    assert (exit_code, "Looking at the dead-letter queue" in err) == (5, False)
+    assert (exit_code, "Reading the dead-letter queue" in err) == (5, False)
     assert "the redriver is enabled, though no redrive is on. Nothing was changed" in err
     assert f"--uuid {mapping.uuid} --no-enabled" in err
 

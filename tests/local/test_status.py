@@ -1,4 +1,4 @@
-"""`b2bpilot status` and `subscriptions` on the deployed template: what it shows is what is there."""
+"""`b2bpilot status` and `subscribers` on the deployed template: what it shows is what is there."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ def test_a_dead_letter_is_what_is_wrong_and_stays_visible(
 def test_a_filter_policy_that_rejects_our_messages_is_fixed_by_the_printed_command(
     run: Run, environment: Machine
 ) -> None:
-    assert run("subscriptions").exit_code == 0
+    assert run("subscribers").exit_code == 0
     arn = environment.stack_output("SubscriptionArn")
     environment.client("sns").set_subscription_attributes(
         SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue='{"source": ["twilio"]}'
     )
-    assert 'source is "cli", wanted ["twilio"]' in run("subscriptions", "test", "--source", "cli").stdout
-    broken = run("subscriptions", "-o", "json")
+    assert 'source is "cli", wanted ["twilio"]' in run("subscribers", "test", "--source", "cli").stdout
+    broken = run("subscribers", "-o", "json")
     assert broken.exit_code == 1
     (found,) = broken.document["subscriptions"]
     (problem,) = found["problems"]
     aws(problem["command"])
-    assert run("subscriptions").exit_code == 0
+    assert run("subscribers").exit_code == 0
 
 
 def aws(command: str) -> None:

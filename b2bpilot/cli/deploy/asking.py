@@ -20,8 +20,8 @@ def asked(pilot: Pilot, missing: Sequence[Parameter], *, is_read: bool) -> Mappi
     names = ", ".join(each.name for each in missing)
     if is_read or not (sys.stdin.isatty() and pilot.output.stderr.isatty()):
         raise SettingsInvalid(
-            f"the stack has no value yet for {names}, and there is no terminal to ask at",
-            hint="give them with --parameters FILE, one a line as `Name: value`",
+            f"the stack has no value yet for {names}, and there is no terminal to ask for it",
+            hint="give it with --parameters FILE, one `Name: value` per line",
         )
     return {each.name: _asked(pilot, each) for each in missing}
 

@@ -14,6 +14,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.cli.deploy import deploy_view
 from b2bpilot.cli.deploy.asking import asked
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Yes
 from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.errors import PartlyFailed, PilotError, SettingsInvalid, UsageError
 from b2bpilot.paths import why
@@ -30,25 +31,25 @@ def deploy(
     architecture: Annotated[
         str | None,
         typer.Option(
-            help="arm64 or x86_64: what is built, and what Lambda runs. Else what the stack has; arm64 at first.",
+            help="arm64 or x86_64, for the build and for Lambda.  [default: what the stack has, else arm64]",
             metavar="NAME",
         ),
     ] = None,
     parameters: Annotated[
         str | None,
         typer.Option(
-            help="Parameters of the template, one a line as `Name: value`; - reads them from stdin.",
+            help="Parameters of the template, one `Name: value` per line; - reads stdin.",
             metavar="FILE",
         ),
     ] = None,
     no_build: Annotated[
-        bool, typer.Option("--no-build", help="Deploy what `sam build` made before, if it fits.")
+        bool, typer.Option("--no-build", help="Deploy the last output of `sam build`, if it fits.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, nor let sam ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Build the functions of this checkout and deploy them: the same processor for both.
+    """Build the functions of this checkout and deploy them, both for the same architecture.
 
-    Says first into which account and region, and as whom. A parameter that has no value yet is asked for.
+    Shows the account, the region and the caller first. Asks for parameters that have no value yet.
 
     Example: b2bpilot deploy -e dev --architecture arm64 --parameters dev.yaml
     """
@@ -77,7 +78,7 @@ def deploy(
     if found.missing:
         found = found.with_values(asked(pilot, found.missing, is_read=parameters == "-"))
     require_rules(checkout.template, found.all_values)
-    pilot.confirmation(yes=yes).ask([], "Go on?")
+    pilot.confirmation(yes=yes).ask([], "Continue?")
     _deploy(pilot, sam, found, builds=not no_build, asks=not yes)
 
 
@@ -109,6 +110,6 @@ def _deploy(pilot: Pilot, sam: Sam, found: DeployPlan, *, builds: bool, asks: bo
             raise
         raise PartlyFailed(
             f"{exc}. Stack {found.stack_name} has the queue {found.left.name} and nothing else",
-            hint="its dead letters are as they were: fix what sam said, and deploy again",
+            hint="its dead letters are unchanged: fix what sam reported, and deploy again",
         ) from exc
     pilot.output.record(deploy_view.fields(found), text=deploy_view.done(found))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import CheckTimeout, WithTwilio
 from b2bpilot.cli.text.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FOUND_SOMETHING = 3
 
 
-class Topic(StrEnum):
+class SymptomName(StrEnum):
     NOT_PROCESSED = "not-processed"
     DUPLICATES = "duplicates"
     ERRORS = "errors"
@@ -29,23 +30,18 @@ class Topic(StrEnum):
 def diagnose(
     ctx: typer.Context,
     topic: Annotated[
-        Topic | None,
+        SymptomName | None,
         typer.Argument(
-            help="not-processed, duplicates, errors or cost; all of them when it is left out.",
+            help="not-processed, duplicates, errors or cost.  [default: all]",
             metavar="[SYMPTOM]",
         ),
     ] = None,
     *,
-    with_twilio: Annotated[bool, typer.Option("--with-twilio", help="Ask Twilio, too.")] = False,
-    check_timeout: Annotated[
-        str, typer.Option(help="How long one look may take.", metavar="DURATION", show_default=True)
-    ] = "20s",
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when a cause was found.")
-    ] = False,
+    with_twilio: WithTwilio = False,
+    check_timeout: CheckTimeout = "20s",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if a cause was found.")] = False,
 ) -> None:
-    """Go from a symptom to its cause: what was ruled out, what was found, what to do. Changes nothing,
-    and sends no message.
+    """Find the cause of a symptom: what was ruled out, what was found, what to do. Changes nothing and sends no message.
 
     `cost` estimates this month's bill from CloudWatch, and looks for runs that no new message explains.
 
@@ -53,20 +49,20 @@ def diagnose(
     """
     pilot = pilot_of(ctx)
     seconds = parse_duration(check_timeout, "--check-timeout").total_seconds()
-    topics = [topic] if topic else list(Topic)
+    topics = [topic] if topic else list(SymptomName)
     found = _symptoms(pilot, topics, with_twilio=with_twilio, seconds=seconds)
-    if Topic.COST in topics:
+    if SymptomName.COST in topics:
         found |= _cost(pilot, is_first=len(topics) == 1)
     if exit_code and found:
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _symptoms(pilot: Pilot, topics: Sequence[Topic], *, with_twilio: bool, seconds: float) -> bool:
+def _symptoms(pilot: Pilot, topics: Sequence[SymptomName], *, with_twilio: bool, seconds: float) -> bool:
     """Show the diagnoses, and tell whether one found a cause."""
     from b2bpilot.ops.diagnose.diagnosis import diagnose as operation
     from b2bpilot.ops.diagnose.symptom import Symptom
 
-    symptoms = [Symptom(topic.value) for topic in topics if topic is not Topic.COST]
+    symptoms = [Symptom(topic.value) for topic in topics if topic is not SymptomName.COST]
     if not symptoms:
         return False
     with pilot.output.progress(f"Looking at {pilot.environment_name}: {_named(symptoms)}"):

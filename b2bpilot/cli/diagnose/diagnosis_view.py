@@ -88,10 +88,8 @@ def _branch_fields(branch: Branch) -> dict[str, object]:
 
 def _summary(found: Diagnosis) -> str:
     causes, open_ = found.count(HypothesisState.FOUND), found.count(HypothesisState.UNKNOWN)
-    told = {0: "Nothing was found that explains it", 1: "1 cause was found"}.get(
-        causes, f"{causes} causes were found"
-    )
-    return f"{told}; {open_} could not be judged." if open_ else f"{told}."
+    told = {0: "No cause was found", 1: "1 cause was found"}.get(causes, f"{causes} causes were found")
+    return f"{told}; {open_} could not be checked." if open_ else f"{told}."
 
 
 def _of_result(result: CheckResult, output: Output, *, is_told: bool) -> Iterator[str]:

@@ -29,22 +29,23 @@ def export(
     ctx: typer.Context,
     file: Annotated[
         str | None,
-        typer.Argument(help="A new file, or - for stdout; with --scheduled a folder.", metavar="FILE"),
+        typer.Argument(help="New file, or - for stdout; with --scheduled, a folder.", metavar="FILE"),
     ] = None,
     *,
     scheduled: Annotated[
         bool,
         typer.Option(
-            "--scheduled", help="For cron: copy what no earlier archive of the folder holds; quiet without."
+            "--scheduled",
+            help="For cron: copy what no earlier archive in the folder holds; silent if nothing is new.",
         ),
     ] = False,
 ) -> None:
-    """Copy dead letters into a file, whole: JSON lines, readable by you alone. They stay in the queue.
+    """Copy dead letters to a file as JSON lines that only you can read. They stay in the queue.
 
-    What was exported can be put back with `dlq restore`, and processed with `dlq replay`. Exit code 4: perhaps not all could
-    be seen; the others are written.
+    `dlq restore` puts exported dead letters back, `dlq replay` processes them. Exit code 4: some may not have been seen; the
+    others are written.
 
-    With --scheduled exit code 0 is also said when nothing is new, 5 while another one runs; see README, "Day 14".
+    With --scheduled, exit code 0 includes that nothing is new, and 5 means that another export is running; see README, "Day 14".
 
     Example: b2bpilot dlq export -e prod --group G1 dead-letters.jsonl
     """
@@ -60,7 +61,7 @@ def export(
     file = _require_a_place(pilot, file)
     origin = Origin.of(pilot.environment)
     with tempfile.TemporaryFile() as lines:
-        with pilot.output.progress("Looking at the dead-letter queue") as tell:
+        with pilot.output.progress("Reading the dead-letter queue") as tell:
             wanted = Wanted(
                 selection=selection,
                 origin=origin,
@@ -133,7 +134,7 @@ def _show(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     for owner, count in owners_of(found.found).items():
         pilot.output.notice(f"{count:,} of them: {owner}")
     if found.not_released:
-        pilot.output.notice(f"{found.not_released:,} could not be given back; visible again within a minute.")
+        pilot.output.notice(f"{found.not_released:,} could not be returned; visible again within a minute.")
 
 
 def _require_all_seen(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:

@@ -114,7 +114,7 @@ def _of_row(shown: Shown, *, reveal: bool) -> Iterator[tuple[str, str]]:
 
     found = shown.row
     if found.error:
-        yield "row", f"unknown, the database could not be asked: {found.error}"
+        yield "row", f"unknown, the database did not answer: {found.error}"
     elif found.row:
         state = f"{found.state}, attempts: {found.row.attempts}"
         if found.state is RowState.DISCARDED:

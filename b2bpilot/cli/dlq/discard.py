@@ -9,19 +9,10 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
-from b2bpilot.cli.dlq.options import (
-    ADOPT,
-    CONFIRM,
-    DRY_RUN,
-    REASON,
-    YES,
-    confirm,
-    confirm_by_name,
-    dead_letters,
-    rows,
-)
+from b2bpilot.cli.dlq.options import Adopt, confirm, confirm_by_name, dead_letters, rows
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import ConfirmEnvironment, DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
 
@@ -46,16 +37,16 @@ RUN = RunKind(
 def discard(
     ctx: typer.Context,
     *,
-    dry_run: DRY_RUN = False,
-    reason: REASON = None,
-    confirm_name: CONFIRM = None,
-    adopt: ADOPT = None,
-    yes: YES = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    confirm_name: ConfirmEnvironment = None,
+    adopt: Adopt = None,
+    yes: Yes = False,
 ) -> None:
-    """Take dead letters out of the queue. They are archived first: `dlq restore RUN` puts them back.
+    """Remove dead letters from the queue. They are archived first: `dlq restore RUN` puts them back.
 
-    Exactly the dead letters of the plan are taken, none that arrives later, and none of another subscriber. Exit code 4: some were
-    not deleted, or could not be looked at.
+    Removes exactly the dead letters of the plan: none that arrives later, and none of another subscriber. Exit code 4: some
+    were not deleted, or could not be seen.
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
@@ -120,7 +111,7 @@ def _survey(pilot: Pilot, selection: Selection) -> DeadLetterListing:
     from b2bpilot.ops.dead_letters.peek import ours
 
     queue = pilot.environment.queue()
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+    with pilot.output.progress("Reading the dead-letter queue") as tell:
         return list_dead_letters(
             queue,
             selection=selection,

@@ -8,8 +8,9 @@ import typer
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq.editor import ask_editor
-from b2bpilot.cli.dlq.options import ADOPT, REASON, YES, confirm
+from b2bpilot.cli.dlq.options import Adopt, DeadLetterId, confirm
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.cli.text.plain import one_line
@@ -29,18 +30,16 @@ RUN = RunKind(
 
 def edit(
     ctx: typer.Context,
-    dead_letter_id: Annotated[
-        str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
-    ],
+    dead_letter_id: DeadLetterId,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Edit, show the difference and stop.")] = False,
-    adopt: ADOPT = None,
-    reason: REASON = None,
-    yes: YES = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Edit, show the diff, and stop.")] = False,
+    adopt: Adopt = None,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
-    """Correct the message inside a dead letter with $VISUAL or $EDITOR. The original is kept in the run's archive.
+    """Correct the message in a dead letter with $VISUAL or $EDITOR. The original is kept in the run's archive.
 
-    The edited dead letter goes into the queue with the original's failure attributes; then the original is deleted.
+    The edited dead letter is sent to the queue with the original's failure attributes; then the original is deleted.
 
     Example: b2bpilot dlq edit -e staging 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc
     """
@@ -79,7 +78,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     with (
         resumed_run(pilot, record) as journal,
         pilot.table() as table,
-        pilot.output.progress("Looking at the dead-letter queue"),
+        pilot.output.progress("Reading the dead-letter queue"),
     ):
         resume_edit(pilot.environment, journal, record, table=table, home=pilot.runs_home, now=pilot.now())
     _end(pilot, record.run_id)

@@ -23,7 +23,7 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
     """
     command = next((environ[name] for name in EDITORS if environ.get(name)), None)
     if command is None and not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused("there is no terminal to edit at. Nothing was changed", hint="set EDITOR to a program")
+        raise Refused("there is no terminal to edit at", hint="set EDITOR to a program")
     command = command or "vi"
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         file = Path(folder) / "message.json"
@@ -40,8 +40,8 @@ def ask_editor(text: str, *, environ: Mapping[str, str]) -> str:
                 f"the editor {command!r} cannot be started: {why(exc)}", hint="set EDITOR"
             ) from exc
         if ended.returncode != 0:
-            raise Refused(f"the editor {command!r} ended with {ended.returncode}. Nothing was changed")
+            raise Refused(f"the editor {command!r} ended with {ended.returncode}")
         try:
             return file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as exc:
-            raise Refused(f"what the editor left cannot be read: {why(exc)}. Nothing was changed") from exc
+            raise Refused(f"what the editor left cannot be read: {why(exc)}") from exc

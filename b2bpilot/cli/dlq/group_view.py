@@ -82,22 +82,28 @@ def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
     elif not look.found:
         yield f"No dead letters match ({seen})." if look.saw else f"No dead letters were seen ({seen})."
     elif look.counted == selection.limit:
-        yield f"{look.counted:,} as --limit says; there may be more ({seen})."
+        yield f"{look.counted:,}, the --limit; there may be more ({seen})."
     else:
-        matching = "" if selection.is_everything else f"; {len(look.found):,} match,"
-        yield f"S{seen[1:]}{matching} in {many(groups, 'group')}."
+        yield f"{_matching(found, selection)} in {many(groups, 'group')}."
     if not look.is_complete and selection.limit is None:
-        yield f"{THE_OTHERS[:1].upper()}{THE_OTHERS[1:]}. Look again for all of them."
+        yield f"{THE_OTHERS[:1].upper()}{THE_OTHERS[1:]}. List again to see all of them."
     if look.not_released:
         yield (
-            f"{look.not_released:,} could not be given back; they are visible again within a minute: "
+            f"{look.not_released:,} could not be returned; they are visible again within a minute: "
             f"{look.release_error}"
         )
     if found.database_error:
-        yield f"The database could not be asked: {found.database_error}"
+        yield f"The database did not answer: {found.database_error}"
     if found.database and not found.database.is_proven:
-        yield f"What the rows say is unknown: {found.database.told()}"
+        yield f"Rows were not checked: {found.database.told()}"
     yield from discarded_lines(found.discarded)
+
+
+def _matching(found: DeadLetterListing, selection: Selection) -> str:
+    look = found.look
+    of_about = "" if look.saw == look.about else f"{look.saw:,} of about "
+    seen = f"{of_about}{dead_letters(look.about)}"
+    return seen if selection.is_everything else f"{len(look.found):,} of {seen} match,"
 
 
 def summary_fields(found: DeadLetterListing) -> dict[str, object]:

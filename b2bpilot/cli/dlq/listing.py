@@ -26,10 +26,10 @@ def list_(
     ctx: typer.Context,
     *,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when there are any, or some could not be seen.")
+        bool, typer.Option("--exit-code", help="Exit with 3 if there are any, or some could not be seen.")
     ] = False,
 ) -> None:
-    """List the dead letters by cause, and what the database says about them. Nothing stays hidden from others.
+    """List dead letters by cause, with what the database says about them. They stay visible to others.
 
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
@@ -42,7 +42,7 @@ def list_(
     attributes = queue.attributes()
     _warn(pilot, attributes.redrive_policy)
 
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+    with pilot.output.progress("Reading the dead-letter queue") as tell:
         found = list_dead_letters(
             queue,
             selection=selection,

@@ -1,4 +1,4 @@
-"""The options and questions that `dlq discard`, `restore` and `edit` share."""
+"""The arguments, options and questions that `dlq` commands share."""
 
 from __future__ import annotations
 
@@ -10,26 +10,14 @@ from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.plural import many
 
-DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
-REASON = Annotated[
-    str | None, typer.Option("--reason", help="Why; it is recorded in the run's journal.", metavar="TEXT")
+DeadLetterId = Annotated[
+    str, typer.Argument(help="A message_id, a MessageSid, or the id in the queue.", metavar="ID")
 ]
-YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-CONFIRM = Annotated[
-    str | None,
-    typer.Option(
-        "--confirm",
-        help="The environment's name, where --yes is not enough: without a filter, and in production.",
-        metavar="NAME",
-    ),
-]
-
-
-ADOPT = Annotated[
+Adopt = Annotated[
     list[str] | None,
     typer.Option(
         "--adopt",
-        help="Take the dead letters of this subscription, which is gone, for the processor's; may be given again.",
+        help="Treat dead letters of this deleted subscription as the processor's; repeatable.",
         metavar="ARN",
     ),
 ]
@@ -37,7 +25,7 @@ ADOPT = Annotated[
 
 def confirm(pilot: Pilot, action: str, *, yes: bool) -> None:
     """Name the environment and ask. Raises Refused."""
-    pilot.confirmation(yes=yes).ask(_plan(pilot, action), "Go on?")
+    pilot.confirmation(yes=yes).ask(_plan(pilot, action), "Continue?")
 
 
 def confirm_by_name(pilot: Pilot, action: str, *, typed: str | None) -> None:

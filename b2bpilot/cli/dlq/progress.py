@@ -33,7 +33,7 @@ class RedriveDisplay:
             case Phase.SENDING if self._live:
                 self._show_sending(progress)
             case Phase.LOOKING if self._live:
-                self._tell("Looking at the dead-letter queue")
+                self._tell("Reading the dead-letter queue")
             case Phase.PROVING if self._live:
                 self._tell(f"looking at the rows: {progress.done:,} of {progress.total:,} decided")
             case Phase.PART_ENDED | Phase.SENDING | Phase.LOOKING | Phase.PROVING:

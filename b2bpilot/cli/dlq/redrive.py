@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,18 +11,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.dlq import redrive_options as options
-from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, dead_letters
+from b2bpilot.cli.dlq.options import Adopt, dead_letters
 from b2bpilot.cli.dlq.progress import RedriveDisplay
-from b2bpilot.cli.dlq.redrive_options import Engine
+from b2bpilot.cli.dlq.redrive_options import RedriveEngine
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.dlq.remote import redrive_inside_aws
 from b2bpilot.cli.dlq.selection import checked_selection, selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Concurrency, DryRun, Rate, Reason, Wait, Yes, require_finite
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
-from b2bpilot.errors import UsageError
 from b2bpilot.ops.redrive.via import RedriveVia
 
 if TYPE_CHECKING:
@@ -45,26 +44,27 @@ RUN = RunKind(
 def redrive(
     ctx: typer.Context,
     *,
-    via: options.VIA = RedriveVia.INVOKE,
-    engine: options.ENGINE = Engine.TERMINAL,
-    dry_run: DRY_RUN = False,
-    plan_file: options.PLAN = None,
-    include_completed: options.INCLUDE_COMPLETED = False,
-    include_poison: options.INCLUDE_POISON = False,
-    max_failures: options.MAX_FAILURES = "20%",
-    rate: options.RATE = None,
-    concurrency: options.CONCURRENCY = None,
-    wait: options.WAIT = "60s",
-    force: options.FORCE = False,
-    adopt: ADOPT = None,
-    reason: REASON = None,
-    yes: YES = False,
+    via: options.Via = RedriveVia.INVOKE,
+    engine: options.Engine = RedriveEngine.TERMINAL,
+    dry_run: DryRun = False,
+    plan_file: options.PlanFile = None,
+    include_completed: options.IncludeCompleted = False,
+    include_poison: options.IncludePoison = False,
+    max_failures: options.MaxFailures = "20%",
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    wait: Wait = "60s",
+    force: options.Force = False,
+    adopt: Adopt = None,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
-    """Send dead letters back to the processor, and prove by the rows what became of each.
+    """Send dead letters back to the processor, and prove by the rows what happened to each.
 
-    What is already completed is only removed. Dead letters go in stages of 1, 5, 20, 100 and 500; a stage with too many failures is the
-    last, or with --via async and topic the one after it. What is for another subscriber of the topic is left as it is. Exit
-    code 0: all completed; 4: some are not, and where they are, or could not be looked at.
+    Completed messages are only removed. Dead letters are sent in stages of 1, 5, 20, 100 and 500; a stage with too many
+    failures is the last one, or with --via async and topic the next one is. Dead letters of other subscribers are left
+    alone. --wait 0s checks the rows once, at the end. Exit code 0: all completed; 4: some are not, with where they are, or
+    could not be seen.
 
     Example: b2bpilot dlq redrive -e prod --group G1 --reason "constraint dropped"
     """
@@ -73,9 +73,8 @@ def redrive(
     pilot = pilot_of(ctx)
     selection = checked_selection(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
-    if rate is not None and not math.isfinite(rate):
-        raise UsageError(f"--rate: {rate:g} is not a number of dead letters per second")
-    if engine is Engine.LAMBDA:
+    require_finite(rate, "dead letters")
+    if engine is RedriveEngine.LAMBDA:
         options.refuse_what_lambda_cannot(ctx)
         redrive_inside_aws(
             pilot,
@@ -137,7 +136,7 @@ def _redrive_from_here(
                 unseen.require_none(run.still_unseen(plan), what="nothing was sent")
                 return
             run.require_delivery(plan)
-            pilot.confirmation(yes=yes).ask([""], "Go on?")
+            pilot.confirmation(yes=yes).ask([""], "Continue?")
             with new_run(pilot, COMMAND, reason=reason, parameters=asked.to_journal()) as journal:
                 summary = _run(pilot, run, plan, journal)
                 journal.finish(summary.counts())
@@ -158,7 +157,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
             show_plan(pilot, plan, run)
             if plan.acts:
                 run.require_delivery(plan)
-                pilot.confirmation(yes=yes).ask([""], "Go on?")
+                pilot.confirmation(yes=yes).ask([""], "Continue?")
             with resumed_run(pilot, record) as journal:
                 summary = _run(pilot, run, plan, journal)
                 summary += remaining.prove_unseen(run, since=_by_the_rows(pilot, table, record))
@@ -170,7 +169,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
 
 def _plan(pilot: Pilot, run: Redrive) -> Plan:
-    with pilot.output.progress("Looking at the dead-letter queue"):
+    with pilot.output.progress("Reading the dead-letter queue"):
         return run.next_plan()
 
 
@@ -194,7 +193,7 @@ def _told_what_stays_hidden(pilot: Pilot, run: Redrive) -> Iterator[None]:
     finally:
         if run.not_released:
             pilot.output.notice(
-                f"{dead_letters(run.not_released)} could not be given back; visible again within {HIDDEN_SECONDS} s."
+                f"{dead_letters(run.not_released)} could not be returned; visible again within {HIDDEN_SECONDS} s."
             )
 
 

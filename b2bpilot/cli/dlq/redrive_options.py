@@ -12,62 +12,48 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.redrive.via import RedriveVia
 
 
-class Engine(StrEnum):
+class RedriveEngine(StrEnum):
     TERMINAL = "terminal"
     LAMBDA = "lambda"
 
 
-VIA = Annotated[
-    RedriveVia, typer.Option("--via", help="How: invoke, async or topic.", metavar="ROUTE", show_default=True)
+Via = Annotated[
+    RedriveVia,
+    typer.Option("--via", help="Route: invoke, async or topic.", metavar="ROUTE", show_default=True),
 ]
-ENGINE = Annotated[
-    Engine,
+Engine = Annotated[
+    RedriveEngine,
     typer.Option(
         "--engine",
-        help="Who does it: terminal, or lambda for a big backlog.",
-        metavar="ENGINE",
+        help="Where it runs: terminal, or lambda for a large backlog.",
+        metavar="Engine",
         show_default=True,
     ),
 ]
-PLAN = Annotated[
+PlanFile = Annotated[
     Path | None,
     typer.Option(
         "--plan",
-        help="Write the plan to FILE and stop; if FILE exists, send exactly what it names.",
+        help="Write the plan to FILE and stop; if FILE exists, send exactly what it lists.",
         metavar="FILE",
     ),
 ]
-INCLUDE_COMPLETED = Annotated[
-    bool, typer.Option("--include-completed", help="Send also what the database has completed.")
+IncludeCompleted = Annotated[
+    bool, typer.Option("--include-completed", help="Also send messages that are already completed.")
 ]
-INCLUDE_POISON = Annotated[
-    bool, typer.Option("--include-poison", help="Send also what came back three times.")
+IncludePoison = Annotated[
+    bool, typer.Option("--include-poison", help="Also send messages that came back three times.")
 ]
-MAX_FAILURES = Annotated[
+MaxFailures = Annotated[
     str,
     typer.Option(
         "--max-failures",
-        help="Stop after a stage in which more failed.",
+        help="Stop after a stage in which more than PERCENT failed.",
         metavar="PERCENT",
         show_default=True,
     ),
 ]
-RATE = Annotated[
-    float | None, typer.Option("--rate", min=0.01, help="At most so many a second.", metavar="N")
-]
-CONCURRENCY = Annotated[
-    int | None,
-    typer.Option("--concurrency", min=1, max=32, help="At most so many calls at once.", metavar="N"),
-]
-WAIT = Annotated[
-    str,
-    typer.Option(
-        "--wait",
-        help="How long to look at the rows for the proof; 0s looks once, at the end.",
-        metavar="DURATION",
-    ),
-]
-FORCE = Annotated[bool, typer.Option("--force", help="Take more than 1,000 dead letters.")]
+Force = Annotated[bool, typer.Option("--force", help="Allow more than 1,000 dead letters.")]
 
 
 MEANINGLESS_INSIDE_AWS = {
@@ -87,4 +73,4 @@ def refuse_what_lambda_cannot(ctx: typer.Context) -> None:
     for parameter, flag in MEANINGLESS_INSIDE_AWS.items():
         source = ctx.get_parameter_source(parameter)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{flag} has no meaning with --engine lambda", hint="leave it out")
+            raise UsageError(f"{flag} cannot be used with --engine lambda", hint="leave it out")

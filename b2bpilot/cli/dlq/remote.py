@@ -63,7 +63,7 @@ def redrive_inside_aws(
         require_not_only_others(backlog)
         unseen.require_none(backlog.unseen or 0, what="nothing was started")
         return
-    pilot.confirmation(yes=yes).ask([""], "Go on?")
+    pilot.confirmation(yes=yes).ask([""], "Continue?")
     parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}
     evidence = SubscriberEvidence(
         own=backlog.own,
@@ -116,7 +116,7 @@ def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
     from b2bpilot.ops.table.asked import named
 
     queue, now = pilot.environment.queue(), pilot.now()
-    with pilot.output.progress("Looking at the dead-letter queue") as tell, ThreadPoolExecutor(1) as pool:
+    with pilot.output.progress("Reading the dead-letter queue") as tell, ThreadPoolExecutor(1) as pool:
         naming = pool.submit(named, pilot.table)
         backlog = take_stock(
             queue,
@@ -150,7 +150,7 @@ def _watched(
     except KeyboardInterrupt:
         pilot.output.notice(INTERRUPTED)
         raise
-    with pilot.table() as table, pilot.output.progress("Looking at rows and queue"):
+    with pilot.table() as table, pilot.output.progress("Checking rows and queue"):
         outcome = conclude(pilot.environment.queue(), table, backlog, on.run, now=pilot.now())
     journal.write(*journal_entries(outcome))
     journal.finish(outcome.counts())

@@ -80,7 +80,7 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
         yield f"{dead_letters(own)} left alone: {SET_ASIDE}"
     if backlog.unseen:
         yield (
-            f"About {dead_letters(backlog.unseen)} more could not be looked at: held by a consumer, delayed, or counted by mistake, as "
+            f"About {dead_letters(backlog.unseen)} more could not be looked at: in flight, delayed, or counted by mistake, as "
             "SQS's counters are approximate. What becomes visible is redriven, too"
         )
 
@@ -101,7 +101,7 @@ def _told(outcome: Outcome) -> Iterator[str]:
         "subscription_gone": "{} left in the queue: of subscriptions that no longer exist; --adopt takes them",
         "owner_unknown": "{} left in the queue: whose they are is unknown",
         "missing": "{} neither completed nor seen in the queue",
-        "hidden": "about {} hidden, by a consumer or because they rest: they could not be looked at",
+        "hidden": "about {} in flight or delayed: they could not be looked at",
         "later": "{} came during the run, and were not tried",
     }
     for name, text in lines.items():

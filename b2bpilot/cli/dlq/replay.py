@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.dlq import replay_view as view
-from b2bpilot.cli.dlq.options import ADOPT, DRY_RUN, REASON, YES, dead_letters
+from b2bpilot.cli.dlq.options import Adopt, dead_letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.paths import absolute
@@ -45,22 +46,22 @@ def replay(
     *,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="Copies from an export, not from the queue.", metavar="FILE"),
+        typer.Option("--file", help="Read the copies from an export instead of the queue.", metavar="FILE"),
     ] = None,
     local: Annotated[
         bool,
-        typer.Option("--local", help="Run the handler in this process; it replies to nobody."),
+        typer.Option("--local", help="Run the handler in this process; it sends no replies."),
     ] = False,
-    dry_run: DRY_RUN = False,
-    adopt: ADOPT = None,
-    reason: REASON = None,
-    yes: YES = False,
+    dry_run: DryRun = False,
+    adopt: Adopt = None,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
     """Process copies of dead letters; the queue keeps them all.
 
-    What is for another subscriber of the topic is left out. What is completed already is skipped by the processor as a duplicate. Without --limit the oldest 1,000 are taken. With
-    --local a breakpoint in the handler works: put `breakpoint()` into it, or run this command under your debugger.
-    Exit code 4: some were not processed.
+    Dead letters of other subscribers are left out. Completed messages are skipped by the processor as duplicates. Without
+    --limit the oldest 1,000 are taken. With --local a breakpoint in the handler works: put `breakpoint()` into it, or run this
+    command under your debugger. Exit code 4: some were not processed.
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """
@@ -84,7 +85,7 @@ def replay(
                 unseen.require_none(copies.unseen, what="nothing was processed")
             return
         require_readable(copies)
-        pilot.confirmation(yes=yes).ask(plan, "Go on?")
+        pilot.confirmation(yes=yes).ask(plan, "Continue?")
         parameters = _parameters(copies, selection, file=file, local=local) | {"adopt": sorted(adopted)}
         with (
             _function(pilot, local=local) as function,
@@ -114,7 +115,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         selection = Selection(message_ids=frozenset(left))
         copies = _copies(pilot, Path(file) if file else None, selection, spool, most=len(left))
         gone = operation.gone(left, copies.chosen, reason=f"not in {file} any more" if file else NOT_FOUND)
-        pilot.confirmation(yes=yes).ask(view.rest(pilot, record, copies, gone, local=local), "Go on?")
+        pilot.confirmation(yes=yes).ask(view.rest(pilot, record, copies, gone, local=local), "Continue?")
         with _function(pilot, local=local) as function, resumed_run(pilot, record) as journal:
             operation.note_gone(journal, gone, left)
             counts = view.show(
@@ -160,7 +161,7 @@ def _copies(
             file, spool, selection, judge=pilot.environment.subscribers.judge, now=now, most=most
         )
     origin, queue = Origin.of(pilot.environment), pilot.environment.queue()
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+    with pilot.output.progress("Reading the dead-letter queue") as tell:
         wanted = Wanted(
             selection=selection,
             origin=origin,

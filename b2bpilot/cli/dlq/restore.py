@@ -11,8 +11,9 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES, confirm, dead_letters, rows
+from b2bpilot.cli.dlq.options import confirm, dead_letters, rows
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DryRun, Reason, Yes
 from b2bpilot.cli.runs.app import early, in_environment_of
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run, show_problems
@@ -40,20 +41,23 @@ def restore(
     source: Annotated[
         str,
         typer.Argument(
-            help="A file of `dlq export`, or the run that discarded or edited.", metavar="FILE|RUN"
+            help="File from `dlq export`, or the run that discarded or edited.", metavar="FILE|RUN"
         ),
     ],
     *,
-    dry_run: DRY_RUN = False,
+    dry_run: DryRun = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Put dead letters of another environment into this one's queue.")
+        bool,
+        typer.Option(
+            "--force", help="Put dead letters of another environment into this environment's queue."
+        ),
     ] = False,
-    reason: REASON = None,
-    yes: YES = False,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
     """Put exported or discarded dead letters back into the queue, byte for byte, with their attributes.
 
-    What is still in the queue, or was put back before, is left out. In the queue they are new: new ids, age 0.
+    Those that are still in the queue, or were put back before, are left out. In the queue they are new: new ids, age 0.
 
     Example: b2bpilot dlq restore -e staging 20261123T194501Z-discard-3f9a
     """
@@ -122,7 +126,7 @@ def _plan(pilot: Pilot, found: ArchiveSource, table: AskedTable, *, force: bool)
 
     origin = Origin.of(pilot.environment)
     runs = records(pilot.runs_home, COMMAND, unreadable=pilot.output.notice)
-    with pilot.output.progress("Looking at the dead-letter queue") as tell:
+    with pilot.output.progress("Reading the dead-letter queue") as tell:
         plan = plan_restore(
             found.path,
             pilot.environment.queue(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperOption
 
-from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.frame.commands import PilotCommand
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.errors import UsageError
@@ -26,7 +26,7 @@ KEY = "b2bpilot.dlq.selection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class FilterOption:
     """One of the options."""
 
     name: str
@@ -40,28 +40,38 @@ class Filter:
 
 
 FILTERS = (
-    Filter(name="group", metavar="GROUP", help="Only this group of `dlq list`, such as G1."),
-    Filter(name="since", metavar="WHEN", help="Only those written since: 30m, 2h, 1d, or ISO 8601 (UTC)."),
-    Filter(name="until", metavar="WHEN", help="Only those written before this time."),
-    Filter(name="older_than", metavar="DURATION", help="Only those at least so old, such as 10m."),
-    Filter(
+    FilterOption(name="group", metavar="GROUP", help="Only this group from `dlq list`, such as G1."),
+    FilterOption(
+        name="since", metavar="WHEN", help="Only dead letters written since: 30m, 2h, 1d, or ISO 8601 (UTC)."
+    ),
+    FilterOption(name="until", metavar="WHEN", help="Only dead letters written before this time."),
+    FilterOption(
+        name="older_than", metavar="DURATION", help="Only dead letters at least this old, such as 10m."
+    ),
+    FilterOption(
         name="message_id",
         metavar="ID",
         is_many=True,
-        help="Only this message: message_id, MessageSid, or the id in the queue; may be given again.",
+        help="Only this message: message_id, MessageSid, or id in the queue; repeatable.",
     ),
-    Filter(name="error", metavar="TEXT", help="Only those with this in the error's text or code."),
-    Filter(name="from", metavar="NUMBER", help="Only those from this sender, such as +15005550006."),
-    Filter(name="limit", metavar="N", help="At most so many. What the command leaves alone does not count."),
-    Filter(
+    FilterOption(
+        name="error", metavar="TEXT", help="Only dead letters whose error text or code contains TEXT."
+    ),
+    FilterOption(
+        name="from", metavar="NUMBER", help="Only dead letters from this sender, such as +15005550006."
+    ),
+    FilterOption(
+        name="limit", metavar="N", help="Maximum number, not counting what the command leaves alone."
+    ),
+    FilterOption(
         name="where",
         metavar="EXPR",
-        help="Only those for which this JMESPath expression is true; fields: failure.*, message.*, params.*, dead letter.*.",
+        help="Only dead letters for which this JMESPath expression is true; fields: failure.*, message.*, params.*, letter.*.",
     ),
 )
 
 
-class SelectingCommand(Command):
+class SelectingCommand(PilotCommand):
     """A command about some of the dead letters; `selection_of` says which."""
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
@@ -111,8 +121,8 @@ def _require_values(given: Mapping[str, str | Sequence[str]]) -> None:
         values = given.get(each.name, ())
         if any(not value.strip() for value in ([values] if isinstance(values, str) else values)):
             raise UsageError(
-                f"{each.flag} is empty: it would not filter, and every dead letter would be meant",
-                hint="name what is meant, or leave the option out",
+                f"{each.flag} is empty: it would not filter, and would select every dead letter",
+                hint="give it a value, or leave the option out",
             )
 
 
@@ -120,11 +130,11 @@ def _limit(text: str | None) -> int | None:
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"--limit: {text!r} is not a number from 1 on")
+        raise UsageError(f"--limit: {text!r} must be a whole number from 1")
     return int(text)
 
 
-def _option(given: Filter) -> TyperOption:
+def _option(given: FilterOption) -> TyperOption:
     def collect(ctx: typer.Context, _: Parameter, value: str | list[str] | None) -> None:
         if value not in (None, [], ()):
             ctx.meta.setdefault(KEY, {})[given.name] = value

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from b2bpilot.cli.dlq import dead_letter_view
-from b2bpilot.cli.dlq.options import dead_letters
+from b2bpilot.cli.dlq.options import DeadLetterId, dead_letters
 from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.options import Reveal
 from b2bpilot.cli.runs.running import failed_before
 
 
 def show(
     ctx: typer.Context,
-    dead_letter_id: Annotated[
-        str, typer.Argument(help="A message_id, Twilio's MessageSid, or the id in the queue.", metavar="ID")
-    ],
+    dead_letter_id: DeadLetterId,
     *,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")] = False,
+    reveal: Reveal = False,
 ) -> None:
     """Show one dead letter in full: failure, timeline, message, row, log lines, and what a redrive would do.
 

@@ -1,4 +1,4 @@
-"""Command and group classes that take the global options anywhere on the line, and a value that may be left out."""
+"""PilotCommand and group classes that take the global options anywhere on the line, and a value that may be left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEFT_OUT = {"--wait": "30s"}
 """Options whose value may be left out, and what it is then."""
 
 
-class Command(TyperCommand):
+class PilotCommand(TyperCommand):
     """A command that also takes the global options; its help names them in one line."""
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
@@ -35,7 +35,7 @@ class Command(TyperCommand):
         _write_global_options_line(formatter)
 
 
-class Group(TyperGroup):
+class PilotGroup(TyperGroup):
     """A group of commands; the root of all shows the global options in full."""
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # as above
@@ -96,5 +96,5 @@ def _option(setting: Setting, *, hidden: bool) -> TyperOption:
 
 def _write_global_options_line(formatter: HelpFormatter) -> None:
     flags = ", ".join("/".join(reversed(setting.flags)) for setting in SETTINGS)
-    with formatter.section("Everywhere"):
+    with formatter.section("Global options"):
         formatter.write_text(f"{flags}: see b2bpilot --help")

@@ -49,7 +49,7 @@ class Confirmation:
             return
         if not (self.stdin.isatty() and self.output.stderr.isatty()):
             raise NotConfirmed(
-                "not confirmed: there is no terminal to ask at", hint="run it again with --yes"
+                "not confirmed: there is no terminal to confirm at", hint="run it again with --yes"
             )
         typed = answer(f"{question} [y/N] ", stdin=self.stdin, output=self.output)
         if typed.lower() not in ("y", "yes"):

@@ -14,12 +14,12 @@ def ask_for_name(confirmation: Confirmation, plan: Sequence[str], *, name: str, 
     for line in plan:
         output.notice(line)
     if typed is None and confirmation.stdin.isatty() and output.stderr.isatty():
-        question = f"Type the environment's name ({name}) to go on: "
+        question = f"Type the environment's name ({name}) to continue: "
         typed = answer(question, stdin=confirmation.stdin, output=output)
     if typed is None:
         raise Refused(
-            "not confirmed: this needs the environment's name typed. Nothing was changed",
+            "not confirmed: this needs the environment's name typed",
             hint=f"run it again with --confirm {name}",
         )
     if typed != name:
-        raise Refused(f"not confirmed: {typed!r} is not {name!r}. Nothing was changed")
+        raise Refused(f"not confirmed: {typed!r} is not {name!r}")

@@ -99,7 +99,7 @@ class Pilot:
             url, origin = self.environ.get("DATABASE_URL"), "DATABASE_URL"
         if not url and settings.environment is None:
             raise UsageError(
-                "neither an environment nor a database was named",
+                "no environment and no database were named",
                 hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
             )
         if not url:
@@ -139,7 +139,7 @@ class Pilot:
         try:
             return self._proof(database)
         except PilotError as exc:
-            return unproven(self.given_database, f"nobody could be asked ({exc})")
+            return unproven(self.given_database, f"it could not be checked ({exc})")
 
     def _proof(self, database: DatabaseManager) -> DatabaseProof:
         from b2bpilot.ops.table.database_proof import unproven
@@ -218,7 +218,7 @@ class Pilot:
             from b2bpilot.local import control
         if conflicting := sorted({"region", "profile"} & self.given.keys()):
             raise UsageError(
-                f"--{conflicting[0]} has no meaning for the local environment", hint="leave it out"
+                f"--{conflicting[0]} cannot be used with the local environment", hint="leave it out"
             )
         found = control.export(self.local_home, endpoint_url=self.settings.endpoint_url)
         if found is None:

@@ -10,33 +10,33 @@ from typer.exceptions import TyperException
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Failure
+from b2bpilot.cli.output import ShownError
 from b2bpilot.errors import PilotError, SettingsInvalid
 
 FAILED, USAGE, REFUSED, INTERRUPTED = 1, 2, 5, 130
 OUTPUT_FLAGS = ("--output", "-o")
 
 
-def failure_of(exc: BaseException, *, verbose: bool) -> Failure:
+def failure_of(exc: BaseException, *, verbose: bool) -> ShownError:
     """Return what to show for an exception; a traceback only if `verbose`, and not where the operator is to act."""
     is_ours_to_explain = isinstance(exc, PilotError) and exc.exit_code in (USAGE, REFUSED)
     details = "".join(traceback.format_exception(exc)) if verbose and not is_ours_to_explain else None
     match exc:
         case PilotError():
-            return Failure(
+            return ShownError(
                 code=exc.code, message=str(exc), hint=exc.hint, exit_code=exc.exit_code, details=details
             )
         case TyperException():
             return _usage(exc)
         case typer.Abort():
-            return Failure(code="refused", message="not confirmed", hint=None, exit_code=REFUSED)
-    hint = None if verbose else "run it again with --verbose for the traceback"
+            return ShownError(code="refused", message="not confirmed", hint=None, exit_code=REFUSED)
+    hint = None if verbose else "run it again with --verbose to see the traceback"
     text = f"unexpected {type(exc).__name__}: {exc}"
-    return Failure(code="unexpected", message=text, hint=hint, exit_code=FAILED, details=details)
+    return ShownError(code="unexpected", message=text, hint=hint, exit_code=FAILED, details=details)
 
 
-def interrupted() -> Failure:
-    return Failure(code="interrupted", message="interrupted", hint=None, exit_code=INTERRUPTED)
+def interrupted() -> ShownError:
+    return ShownError(code="interrupted", message="interrupted", hint=None, exit_code=INTERRUPTED)
 
 
 def is_verbose(arguments: Sequence[str], pilot: Pilot) -> bool:
@@ -63,9 +63,9 @@ def _named_format(arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _usage(exc: TyperException) -> Failure:
+def _usage(exc: TyperException) -> ShownError:
     context = getattr(exc, "ctx", None)
     hint = f"see `{context.command_path if context else 'b2bpilot'} --help`"
     message = " ".join(exc.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:]
-    return Failure(code="usage", message=message, hint=hint, exit_code=USAGE)
+    return ShownError(code="usage", message=message, hint=hint, exit_code=USAGE)

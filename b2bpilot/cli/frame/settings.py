@@ -52,55 +52,55 @@ SETTINGS = (
         flags=("--env", "-e"),
         variables=("B2BPILOT_ENV",),
         metavar="NAME",
-        help="The environment: stack b2b-pilot-NAME, or `local`.",
+        help="Environment: the stack b2b-pilot-NAME, or `local`.",
     ),
     Setting(
         name="region",
         flags=("--region",),
         variables=("B2BPILOT_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
         metavar="REGION",
-        help="The AWS region.",
+        help="AWS region.",
     ),
     Setting(
         name="profile",
         flags=("--profile",),
         variables=("B2BPILOT_PROFILE", "AWS_PROFILE"),
         metavar="NAME",
-        help="The AWS profile.",
+        help="AWS profile.",
     ),
     Setting(
         name="endpoint_url",
         flags=("--endpoint-url",),
         variables=("B2BPILOT_ENDPOINT_URL",),
         metavar="URL",
-        help="Where AWS is, if not on AWS: of all services, before AWS_ENDPOINT_URL and its like.",
+        help="AWS endpoint for all services, if not AWS itself; overrides AWS_ENDPOINT_URL and its like.",
     ),
     Setting(
         name="database_url",
         flags=("--database-url",),
         variables=("B2BPILOT_DATABASE_URL",),
         metavar="URL",
-        help="The database, if not the one in the stack's secret. Everybody on the machine sees it: leave out the password.",
+        help="Database, if not the one in the stack's secret. Leave out the password: other users of the machine can see it.",
     ),
     Setting(
         name="output",
         flags=("--output", "-o"),
         variables=("B2BPILOT_OUTPUT",),
         metavar="FORMAT",
-        help="table, json or jsonl.",
+        help="Output format: table, json or jsonl.",
     ),
     Setting(
         name="color",
         flags=("--color",),
         variables=("B2BPILOT_COLOR",),
         metavar="WHEN",
-        help="auto, always or never.",
+        help="Color: auto, always or never.",
     ),
     Setting(
         name="verbose",
         flags=("--verbose", "-v"),
         variables=("B2BPILOT_VERBOSE",),
-        help="Say what is asked where; show tracebacks.",
+        help="Show what is queried where, and tracebacks.",
     ),
 )
 
@@ -127,7 +127,7 @@ class GlobalSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class GivenValue:
     """A value as it was given, and where, so that a refusal can name the place."""
 
     value: str
@@ -146,7 +146,7 @@ def resolve(
     Raises SettingsInvalid."""
     levels = [_from_options(given), _from_variables(environ), *(_from_file(path) for path in files)]
     plain = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
-    merged: dict[str, Origin] = {}
+    merged: dict[str, GivenValue] = {}
     for level in reversed(levels):
         merged.update(level)
     if (named := merged.get("env")) and named.value == LOCAL:
@@ -168,11 +168,11 @@ def resolve(
     )
 
 
-KNOWN_DATABASE = Origin("", "B2BPILOT_DATABASE_URL")
+KNOWN_DATABASE = GivenValue("", "B2BPILOT_DATABASE_URL")
 """Where a printed command reads the database's URL, if it names one: there is nothing to add for this."""
 
 
-def _place(merged: Mapping[str, Origin]) -> Place:
+def _place(merged: Mapping[str, GivenValue]) -> Place:
     def carried(name: str) -> str | None:
         found = merged.get(name)
         return None if found is None or found.place.startswith("AWS_") else found.value or None
@@ -222,28 +222,28 @@ def _user_folder(chosen: str | None, usual: str) -> Path:
         ) from exc
 
 
-def _from_options(given: Mapping[str, str | bool]) -> dict[str, Origin]:
+def _from_options(given: Mapping[str, str | bool]) -> dict[str, GivenValue]:
     flags = {setting.name: setting.flags[0] for setting in SETTINGS}
-    return {name: Origin(_spelled(value), flags[name]) for name, value in given.items()}
+    return {name: GivenValue(_spelled(value), flags[name]) for name, value in given.items()}
 
 
-def _from_variables(environ: Mapping[str, str]) -> dict[str, Origin]:
+def _from_variables(environ: Mapping[str, str]) -> dict[str, GivenValue]:
     return {
-        setting.name: Origin(environ[variable], variable)
+        setting.name: GivenValue(environ[variable], variable)
         for setting in SETTINGS
         for variable in reversed(setting.variables)
         if environ.get(variable)
     }
 
 
-def _from_file(path: Path) -> dict[str, Origin]:
+def _from_file(path: Path) -> dict[str, GivenValue]:
     values = _read_toml(path)
     known = {setting.name for setting in SETTINGS}
     if unknown := sorted(values.keys() - known):
         raise SettingsInvalid(
-            f"{path} has unknown keys: {', '.join(unknown)}", hint=f"known are {', '.join(sorted(known))}"
+            f"{path} has unknown keys: {', '.join(unknown)}", hint=f"the keys are {', '.join(sorted(known))}"
         )
-    return {name: Origin(_text_of(value, name, path), str(path)) for name, value in values.items()}
+    return {name: GivenValue(_text_of(value, name, path), str(path)) for name, value in values.items()}
 
 
 def _text_of(value: object, name: str, path: Path) -> str:
@@ -271,11 +271,11 @@ def _spelled(value: str | bool) -> str:
     return value if isinstance(value, str) else str(value).lower()
 
 
-def _text(origin: Origin | None) -> str | None:
+def _text(origin: GivenValue | None) -> str | None:
     return origin.value or None if origin else None
 
 
-def _environment(origin: Origin | None) -> str | None:
+def _environment(origin: GivenValue | None) -> str | None:
     name = _text(origin)
     if origin and name and not ENVIRONMENT_NAME.fullmatch(name):
         raise SettingsInvalid(
@@ -286,7 +286,7 @@ def _environment(origin: Origin | None) -> str | None:
 
 
 def _choice(
-    kind: type[Choice], origin: Origin | None, default: Choice, others: Collection[str] = ()
+    kind: type[Choice], origin: GivenValue | None, default: Choice, others: Collection[str] = ()
 ) -> Choice:
     if origin is None:
         return default
@@ -294,12 +294,12 @@ def _choice(
         return kind(origin.value)
     except ValueError as exc:
         known = ", ".join([*kind, *others])
-        raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) is none of {known}") from exc
+        raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) must be one of {known}") from exc
 
 
-def _switch(origin: Origin | None) -> bool:
+def _switch(origin: GivenValue | None) -> bool:
     if origin is None or origin.value.lower() in FALSE:
         return False
     if origin.value.lower() in TRUE:
         return True
-    raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) is neither true nor false")
+    raise SettingsInvalid(f"{origin.value!r} (from {origin.place}) must be true or false")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from b2bpilot.cli.frame.commands import Command
+from b2bpilot.cli.frame.commands import PilotCommand
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -19,24 +19,27 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a command's function, or a group, stands: `module:attribute`."""
+class CommandPath:
+    """Where a command's function, or a group, is defined: `module:attribute`."""
 
     name: str
-    cls: type[Command] = Command
+    cls: type[PilotCommand] = PilotCommand
 
-    def found(self) -> Any:
+    def load(self) -> Any:
         return pkgutil.resolve_name(self.name)
 
 
-class Table(Mapping[str, AnyCommand]):
-    """By the word that is typed, in the order of the help. What was built once stays."""
+class CommandTable(Mapping[str, AnyCommand]):
+    """By the word that is typed, in the order of the help. What was built once stays. `former` names of commands work
+    the same, and stand in no help."""
 
-    def __init__(self, places: Mapping[str, Place]) -> None:
+    def __init__(self, places: Mapping[str, CommandPath], former: Mapping[str, str]) -> None:
         self._places = places
+        self._former = former
         self._built: dict[str, AnyCommand] = {}
 
-    def __getitem__(self, word: str) -> AnyCommand:
+    def __getitem__(self, typed: str) -> AnyCommand:
+        word = self._former.get(typed, typed)
         if word not in self._built:
             self._built[word] = _built(word, self._places[word])
         return self._built[word]
@@ -48,23 +51,25 @@ class Table(Mapping[str, AnyCommand]):
         return len(self._places)
 
 
-def group(declared: typer.Typer, places: Mapping[str, Place]) -> TyperGroup:
+def group(declared: typer.Typer, places: Mapping[str, CommandPath]) -> TyperGroup:
     """Return what `declared` says of itself, with these commands."""
     return filled(typer.main.get_group(declared), places)
 
 
-def filled(empty: TyperGroup, places: Mapping[str, Place]) -> TyperGroup:
-    """Return the group with these commands."""
-    empty.commands = Table(places)  # type: ignore[assignment]  # nobody adds a command to it
+def filled(
+    empty: TyperGroup, places: Mapping[str, CommandPath], former: Mapping[str, str] | None = None
+) -> TyperGroup:
+    """Return the group with these commands; `former` has the present name of each former one."""
+    empty.commands = CommandTable(places, former or {})  # type: ignore[assignment]  # nobody adds a command to it
     return empty
 
 
-def _built(word: str, place: Place) -> AnyCommand:
-    found = place.found()
-    return found if isinstance(found, TyperGroup) else _command(word, found, place.cls)
+def _built(word: str, place: CommandPath) -> AnyCommand:
+    loaded = place.load()
+    return loaded if isinstance(loaded, TyperGroup) else _command(word, loaded, place.cls)
 
 
-def _command(word: str, function: Callable[..., None], cls: type[Command]) -> AnyCommand:
+def _command(word: str, function: Callable[..., None], cls: type[PilotCommand]) -> AnyCommand:
     only = typer.Typer(add_completion=False, rich_markup_mode=None)
     only.command(word, cls=cls)(function)
     return typer.main.get_command(only)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Reveal
 from b2bpilot.cli.text.durations import parse_since
 from b2bpilot.errors import AwsError
 
@@ -19,7 +20,7 @@ def inspect(
     id_: Annotated[
         str,
         typer.Argument(
-            help="A message_id, MessageSid, SNS's MessageId, a Lambda request id, or a phone number.",
+            help="A message_id, MessageSid, SNS MessageId, Lambda request id, or phone number.",
             metavar="ID",
         ),
     ],
@@ -27,15 +28,15 @@ def inspect(
     since: Annotated[
         str | None,
         typer.Option(
-            help="Look from this time on: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: what the row says, else 6h]",
+            help="Search from this time on: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: what the row says, else 6h]",
             metavar="WHEN",
         ),
     ] = None,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")] = False,
+    reveal: Reveal = False,
 ) -> None:
-    """Tell the whole story of one message: Twilio, webhook, SNS, every run of the processor, row, dead letter, redrives.
+    """Show the whole story of one message: Twilio, webhook, SNS, every run of the processor, row, dead letter, redrives.
 
-    Says why nothing happened if nothing did, what is missing, and what to do next. Ends with 1 when no trace of it is found.
+    Says why nothing happened if nothing did, what is missing, and what to do next. Exit code 1: no trace of it found.
 
     Example: b2bpilot inspect -e prod SM00000000000000000000000000000001
     """
@@ -50,7 +51,7 @@ def inspect(
     if since:
         parse_since(since, "--since", now=pilot.machine())
     _require_somebody_to_ask(pilot)
-    with pilot.output.progress(f"Asking everything about {inspection.shown_id(wanted)}"):
+    with pilot.output.progress(f"Searching for {inspection.shown_id(wanted)}"):
         sources = _sources(pilot)
         now = pilot.clock.now()
         context = InspectContext(
@@ -68,7 +69,7 @@ def inspect(
 
 
 def _require_somebody_to_ask(pilot: Pilot) -> None:
-    """Raises UsageError where neither an environment nor a database was named."""
+    """Raises UsageError where no environment and no database were named."""
     if pilot.settings.environment is None:
         _ = pilot.given_database
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import ConfirmEnvironment, DryRun, PublishVia, Reason, Via, Wait, Yes
 from b2bpilot.cli.frame.settings import LOCAL
+from b2bpilot.cli.load.options import (
+    Clients,
+    Duplicates,
+    Duration,
+    Keep,
+    Poison,
+    Ramp,
+    Report,
+    Requests,
+    Retry,
+)
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
@@ -28,85 +39,42 @@ RUN = RunKind(
     perhaps={"sending": "perhaps accepted", "unknown": "perhaps accepted"},
     resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
 )
-MOST_CLIENTS = 1_000
-
-
-class Via(StrEnum):
-    WEBHOOK = "webhook"
-    TOPIC = "topic"
 
 
 def load(
     ctx: typer.Context,
     *,
-    clients: Annotated[
-        int, typer.Option(min=1, max=MOST_CLIENTS, help="So many at once.", metavar="N", show_default=True)
-    ] = 100,
-    requests: Annotated[
-        int | None, typer.Option(min=1, help="Messages for each client, 10 unless --duration.", metavar="N")
-    ] = None,
-    duration: Annotated[
-        str | None, typer.Option(help="Go on for so long instead.", metavar="DURATION")
-    ] = None,
-    ramp: Annotated[str, typer.Option(help="Start the clients over so long.", metavar="DURATION")] = "0s",
-    via: Annotated[
-        Via,
-        typer.Option(
-            help="webhook, signed with the account's token, or topic.", metavar="ROUTE", show_default=True
-        ),
-    ] = Via.WEBHOOK,
-    duplicates: Annotated[
-        str, typer.Option(help="So many messages are sent twice.", metavar="PERCENT", show_default=True)
-    ] = "0%",
-    poison: Annotated[
-        str,
-        typer.Option(
-            help="So many can never be stored: they become dead letters.",
-            metavar="PERCENT",
-            show_default=True,
-        ),
-    ] = "0%",
-    retry: Annotated[
-        str,
-        typer.Option(
-            help="Make a request that was not accepted again for so long.",
-            metavar="DURATION",
-            show_default=True,
-        ),
-    ] = "60s",
-    wait: Annotated[
-        str,
-        typer.Option(
-            help="How long to look at the rows for the proof.", metavar="DURATION", show_default=True
-        ),
-    ] = "5m",
-    report: Annotated[
-        Path | None, typer.Option(help="Write a page with plots, to send to somebody.", metavar="FILE.html")
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the rows and dead letters there.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
-    reason: Annotated[
-        str | None, typer.Option(help="Why; it is recorded in the run's journal.", metavar="TEXT")
-    ] = None,
-    confirm: Annotated[
-        str | None, typer.Option(help="The environment's name, where it must be typed.", metavar="NAME")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    clients: Clients = 100,
+    requests: Requests = None,
+    duration: Duration = None,
+    ramp: Ramp = "0s",
+    via: Via = PublishVia.WEBHOOK,
+    duplicates: Duplicates = "0%",
+    poison: Poison = "0%",
+    retry: Retry = "60s",
+    wait: Wait = "5m",
+    report: Report = None,
+    keep: Keep = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    confirm: ConfirmEnvironment = None,
+    yes: Yes = False,
 ) -> None:
-    """Send test messages from many clients at once, and prove what became of every one of them.
+    """Send test messages from many clients at once, and prove what happened to each of them.
 
-    Each is stored exactly once, none is lost, duplicates are skipped, poison is in the dead-letter queue, the processor stayed
-    within its reserve: exit code 0. What was sent is removed again. Exit code 4: a promise was not kept, or not yet.
+    Exit code 0: each was stored exactly once, none was lost, duplicates were skipped, poison is in the dead-letter queue,
+    and the processor stayed within its reserved concurrency. What was sent is removed afterwards. Exit code 4: one of these
+    is not so, or not yet.
 
     Example: b2bpilot load -e staging --clients 100 --requests 10 --duplicates 5% --report load.html
     """
     from b2bpilot.cli.load import loading
     from b2bpilot.ops.load.plan import LoadPlan
-    from b2bpilot.ops.publish.routes import Via as Route
+    from b2bpilot.ops.publish import routes
 
     pilot = pilot_of(ctx)
     if requests is not None and duration is not None:
-        raise UsageError("--requests has no meaning with --duration", hint="leave one of them out")
+        raise UsageError("--requests cannot be used with --duration", hint="leave one of them out")
     plan = LoadPlan(
         clients=clients,
         requests=None if duration else (requests or 10),
@@ -114,7 +82,7 @@ def load(
         ramp=parse_duration(ramp, "--ramp", may_be_zero=True),
         duplicates=parse_percent(duplicates, "--duplicates"),
         poison=parse_percent(poison, "--poison"),
-        via=Route(via.value),
+        via=routes.Via(via.value),
         retry=parse_duration(retry, "--retry", may_be_zero=True),
     )
     plan.check()
@@ -134,12 +102,10 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 
     if record.counts is not None and record.counts.get("cleaned"):
         raise UsageError(
-            f"load {record.run_id} was proved, and its rows are removed: there is nothing to look at any more"
+            f"load {record.run_id} was proved, and its rows are removed: nothing is left to check"
         )
-    lines = [
-        f"Look at what load {record.run_id} sent to {pilot.environment}, and remove it; nothing is sent."
-    ]
-    pilot.confirmation(yes=yes or pilot.environment.name == LOCAL).ask(lines, "Go on?")
+    lines = [f"Check and remove what load {record.run_id} sent to {pilot.environment}; nothing is sent."]
+    pilot.confirmation(yes=yes or pilot.environment.name == LOCAL).ask(lines, "Continue?")
     loading.resume(pilot, record, loading.Ending(wait=timedelta(minutes=5), page=None, keep=False))
 
 
@@ -151,7 +117,7 @@ def _confirm(pilot: Pilot, lines: list[str], *, typed: str | None, yes: bool) ->
     if needs_name(name, is_everything=False):
         ask_for_name(pilot.confirmation(yes=False), lines, name=name, typed=typed)
         return
-    pilot.confirmation(yes=yes or name == LOCAL).ask(lines, "Go on?")
+    pilot.confirmation(yes=yes or name == LOCAL).ask(lines, "Continue?")
 
 
 def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
@@ -160,7 +126,7 @@ def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
         if plan.messages
         else f"test messages for {plan.spelled_duration}"
     )
-    route = "the webhook" if plan.via.value == Via.WEBHOOK.value else "the topic"
+    route = "the webhook" if plan.via.value == PublishVia.WEBHOOK.value else "the topic"
     lines = [f"Load {pilot.environment}: {much} from {_counted(plan.clients, 'client')}, through {route}"]
     if plan.duplicates:
         lines.append(f"  {plan.duplicates:.1%} of them twice")
@@ -169,7 +135,9 @@ def _lines(pilot: Pilot, plan: LoadPlan, *, keep: bool) -> list[str]:
             f"  {plan.poison:.1%} can never be stored: they become dead letters, and the queue's alarm may ring"
         )
     lines.append(
-        "  what they leave stays there" if keep else "  their rows and dead letters are removed at the end"
+        "  their rows and dead letters are not removed"
+        if keep
+        else "  their rows and dead letters are removed at the end"
     )
     return lines
 

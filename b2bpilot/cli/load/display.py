@@ -102,7 +102,7 @@ def cleaned(report: Report) -> Iterator[Words]:
         dead_letters = f" and {many(done.dead_letters, 'dead letter')}" if done.dead_letters else ""
         yield f"Removed {many(done.rows, 'row')}{dead_letters}"
     for line in done.left:
-        yield "Left there: " + line
+        yield "Not removed: " + line
 
 
 def _latency(name: str, latency: LoadLatency) -> str:

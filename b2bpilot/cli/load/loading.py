@@ -79,7 +79,8 @@ def _require_answer(table: AskedTable) -> None:
     try:
         require_proven(table.proof, "nothing was sent, as it could not be proved")
     except DatabaseError as exc:
-        raise type(exc)(f"{exc}. Nothing was sent", hint=exc.hint) from exc
+        exc.outcome = "Nothing was sent"
+        raise
 
 
 def _loaded(run_id: str, plan: LoadPlan, requests: LoadRequests) -> Loaded:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.table import Place, group
+from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.local import packages
 from b2bpilot.pipeline.message import format_time, parse_time
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from b2bpilot.local.control import LocalStatus
 
 app = group(
-    typer.Typer(cls=Group, rich_markup_mode=None, help="Run the whole system on this machine."),
-    {name: Place(f"{__name__}:{name}") for name in ("up", "down", "status")},
+    typer.Typer(cls=PilotGroup, rich_markup_mode=None, help="Run the whole system on this machine."),
+    {name: CommandPath(f"{__name__}:{name}") for name in ("up", "down", "status")},
 )
 
 
@@ -30,13 +30,13 @@ def up(
     ctx: typer.Context,
     *,
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when it is ready; `local down` ends it.")
+        bool, typer.Option("--detach", "-d", help="Return when it is ready; `local down` stops it.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete the rows and queues of the last time.")
+        bool, typer.Option("--fresh", help="Delete the rows and queues of the previous run.")
     ] = False,
 ) -> None:
-    """Start PostgreSQL, an AWS emulator, the real template in it, and the functions. Ctrl-C ends all of it.
+    """Start PostgreSQL, an AWS emulator with the real template, and the functions. Ctrl-C stops all of it.
 
     Example: b2bpilot local up --detach && b2bpilot publish -e local --wait
     """
@@ -53,21 +53,21 @@ def up(
 
 
 def down(ctx: typer.Context) -> None:
-    """End the local environment. Its rows and queues are there again after the next `up`.
+    """Stop the local environment. Its rows and queues are kept for the next `local up`.
 
     Example: b2bpilot local down
     """
     pilot = pilot_of(ctx)
     with packages.said_when_missing():
         from b2bpilot.local import control
-    with pilot.output.progress("Ending the local environment"):
+    with pilot.output.progress("Stopping the local environment"):
         ended = control.down(pilot.local_home)
-    text = "Ended the local environment" if ended else "No local environment is running"
+    text = "Stopped the local environment" if ended else "No local environment is running"
     pilot.output.record({"ended": ended, "home": str(pilot.local_home)}, text=[text])
 
 
 def status(ctx: typer.Context) -> None:
-    """Show what runs where.
+    """Show what is running and where.
 
     Example: b2bpilot local status -o json
     """
@@ -86,11 +86,11 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
             environment = stack.enter_context(running(pilot.local_home, fresh=fresh, progress=observe))
         _show(pilot, control.status(pilot.local_home))
         pilot.output.finish()
-        pilot.output.notice("Ctrl-C ends it.")
+        pilot.output.notice("Press Ctrl-C to stop it.")
         environment.serve()
-        pilot.output.notice("Ending the local environment")
+        pilot.output.notice("Stopping the local environment")
     pilot.output.notice(
-        "Ended. Its rows and queues are there again after the next " + our_command("local", "up") + "."
+        "Stopped. Its rows and queues are kept for the next " + our_command("local", "up") + "."
     )
 
 

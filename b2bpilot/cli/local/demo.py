@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def demo(ctx: typer.Context) -> None:
-    """Run the whole pipeline on this machine and watch messages travel through it; nothing is left behind.
+    """Run the whole pipeline on this machine and watch messages go through it. Leaves nothing behind.
 
-    PostgreSQL, an AWS emulator with the real template deployed into it, and the real functions. Needs no account.
+    Starts PostgreSQL, an AWS emulator with the real template, and the real functions. Needs no AWS account.
 
     Example: b2bpilot demo
     """

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Reveal
 from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.logs.options import (
+    LEVELS,
+    Filters,
+    Follow,
+    Functions,
+    Level,
+    MessageId,
+    RequestId,
+    Since,
+    Until,
+)
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import AwsThrottled, AwsUnreachable, UsageError
 from b2bpilot.pipeline.waiting import pause
@@ -21,48 +33,24 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 """Four functions every two seconds stay below the account's FilterLogEvents calls a second."""
-LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 def logs(
     ctx: typer.Context,
-    functions: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="webhook, processor, stale, redriver; all of them without.", metavar="[FUNCTION]..."
-        ),
-    ] = None,
+    functions: Functions = None,
     *,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
-    ] = False,
-    since: Annotated[
-        str,
-        typer.Option(help="From when: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN", show_default=True),
-    ] = "10m",
-    until: Annotated[str | None, typer.Option(help="Up to when.", metavar="WHEN")] = None,
-    message_id: Annotated[
-        str | None, typer.Option(help="Lines of this message: message_id or MessageSid.", metavar="ID")
-    ] = None,
-    request_id: Annotated[
-        str | None, typer.Option(help="Lines of this Lambda request.", metavar="ID")
-    ] = None,
-    level: Annotated[
-        str | None, typer.Option(help=f"Lines at least so bad: {', '.join(LEVELS)}.", metavar="LEVEL")
-    ] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter",
-            help="Lines that contain this text, or whose field has this value; repeatable, all must match.",
-            metavar="TEXT|FIELD=VALUE",
-        ),
-    ] = None,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers in full.")] = False,
+    follow: Follow = False,
+    since: Since = "10m",
+    until: Until = None,
+    message_id: MessageId = None,
+    request_id: RequestId = None,
+    level: Level = None,
+    filters: Filters = None,
+    reveal: Reveal = False,
 ) -> None:
-    """Show what the functions wrote, all of them merged by time.
+    """Show the functions' log lines, merged by time.
 
-    -o jsonl prints the lines as they were written, each with its time and function.
+    -o jsonl prints each line as it was logged, with its time and function.
 
     Example: b2bpilot logs -e prod processor --since 1h --filter event=failed
     """
@@ -70,7 +58,10 @@ def logs(
 
     pilot = pilot_of(ctx)
     if follow and (until or pilot.output.format is Format.JSON):
-        raise UsageError("--follow has no end", hint="leave out --until; for programs there is -o jsonl")
+        raise UsageError(
+            "--follow cannot be used with --until or -o json",
+            hint="leave out --until; in programs use -o jsonl",
+        )
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
     _ = _period(since, until, now=pilot.machine())
     begin, end = _period(since, until, now=pilot.now())
@@ -102,7 +93,7 @@ def _selection(
     from b2bpilot.ops.logs.entry import LogLevel
 
     if level is not None and level.lower() not in LEVELS:
-        raise UsageError(f"--level: {level!r} is no level", hint=f"one of {', '.join(LEVELS)}")
+        raise UsageError(f"--level: {level!r} must be one of {', '.join(LEVELS)}")
     ids = [identify(message_id)] if message_id else []
     ids += [selection.request_id(request_id)] if request_id else []
     return selection.LogSelection(

@@ -11,6 +11,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
 from b2bpilot.cli.text.durations import parse_duration
@@ -26,32 +27,34 @@ def migrate(
     ctx: typer.Context,
     *,
     status: Annotated[
-        bool, typer.Option("--status", help="Show what is applied and what is pending; stop.")
+        bool, typer.Option("--status", help="Show applied and pending migrations, and stop.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the SQL that would run, and the plan on stderr; stop.")
+        bool, typer.Option("--dry-run", help="Print the SQL that would run, the plan on stderr, and stop.")
     ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
             "--exit-code",
-            help="With --status or --dry-run: exit 3 when some are pending, 1 on drift or on a table that refuses messages.",
+            help="With --status or --dry-run: exit with 3 if some are pending, 1 on drift or if the table would refuse messages.",
         ),
     ] = False,
     lock_wait: Annotated[
         str,
         typer.Option(
-            help="How long to wait for another migrator, and for old transactions.",
+            help="How long to wait for another migrator and for open transactions.",
             metavar="DURATION",
             show_default=True,
         ),
     ] = "30s",
-    reason: Annotated[str | None, typer.Option(help="Why; the ledger keeps it.", metavar="TEXT")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: Annotated[
+        str | None, typer.Option(help="Why you do this; recorded in the migration ledger.", metavar="TEXT")
+    ] = None,
+    yes: Yes = False,
 ) -> None:
-    """Bring the table to what this version needs, while it is used. Only adds: the previous version keeps working.
+    """Bring the table to this version while it is in use. Only adds: the previous version keeps working.
 
-    Run again after an interruption, it goes on where it stopped. Connect it to the database itself, not to a pooler.
+    After an interruption, run it again: it continues where it stopped. Connect to the database itself, not to a pooler.
 
     Example: b2bpilot migrate -e staging --dry-run
     """
@@ -129,7 +132,7 @@ def _migrate(pilot: Pilot, *, wait: timedelta, reason: str | None, yes: bool) ->
             )
     except KeyboardInterrupt:
         pilot.output.notice(
-            "What was done stays; run " + our_command("migrate") + " again, and it goes on from there."
+            "What was done is kept; run " + our_command("migrate") + " again to continue from there."
         )
         raise
     pilot.output.record(migration.outcome_fields(outcome), text=migration.outcome_text(outcome, plan, target))

@@ -65,7 +65,7 @@ def remarks(plan: MigrationPlan) -> Iterator[Words]:
         match migration.state:
             case MigrationState.INTERRUPTED if entry and not plan.migrator:
                 yield (
-                    f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not end; "
+                    f"{migration.name} was begun by {entry.operator} at {_iso(entry.started_at)} and did not finish; "
                     + our_command("migrate")
                     + " goes on with it."
                 )

@@ -15,7 +15,7 @@ from b2bpilot.advice import NOWHERE, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import drawing
 from b2bpilot.cli.output.strays import Strays
-from b2bpilot.cli.output.values import Failure, Line, OutputFailed, PipeClosed, Row
+from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
 
@@ -177,7 +177,7 @@ class Output:
         """Return what stands in the place of stderr for those who print there without asking us."""
         return Strays(self.stderr, self._safe)
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: ShownError) -> None:
         """Show an error: in the document where a program reads it, else as a line or two on stderr."""
         if failure.details:
             self.stderr.write(f"{plain.lines(without_secrets(failure.details, *self.secrets))}\n")
@@ -215,7 +215,7 @@ class Output:
             width=width,
         )
 
-    def _complain(self, failure: Failure) -> None:
+    def _complain(self, failure: ShownError) -> None:
         error, hint = "error:", "hint:"
         if self._is_styled(self.stderr):
             error, hint = f"\x1b[1;31m{error}\x1b[0m", f"\x1b[1m{hint}\x1b[0m"

@@ -17,7 +17,7 @@ class PipeClosed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ShownError:
     """An error as it is shown. `details` is for a traceback."""
 
     code: str

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Concurrency, DryRun, PublishVia, Rate, Reason, Via, Yes, require_finite
 from b2bpilot.cli.frame.settings import LOCAL, user_config
+from b2bpilot.cli.publish.options import (
+    Body,
+    Count,
+    Duplicate,
+    FixtureName,
+    FromNumber,
+    MessageFile,
+    MessageId,
+    PriorityOption,
+    Real,
+    Save,
+    Set,
+    ToNumber,
+    Wait,
+)
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.errors import UsageError
+from b2bpilot.pipeline.message import Priority
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -26,8 +41,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import Named
     from b2bpilot.pipeline.message import PilotMessage
-
-MOST = 1_000_000
 
 RUN = RunKind(
     typed="publish",
@@ -39,88 +52,33 @@ RUN = RunKind(
 )
 
 
-class Via(StrEnum):
-    TOPIC = "topic"
-    WEBHOOK = "webhook"
-
-
-class Priority(StrEnum):
-    NORMAL = "normal"
-    HIGH = "high"
-
-
 def publish(
     ctx: typer.Context,
-    fixture: Annotated[
-        str | None,
-        typer.Argument(
-            help="A named message: text, media, button, location, emoji, long, empty, poison, or one of yours.",
-            metavar="[FIXTURE]",
-        ),
-    ] = None,
+    fixture: FixtureName = None,
     *,
-    body: Annotated[str | None, typer.Option(help="The text.", metavar="TEXT")] = None,
-    from_number: Annotated[str | None, typer.Option("--from", help="The sender.", metavar="NUMBER")] = None,
-    to_number: Annotated[str | None, typer.Option("--to", help="The receiver.", metavar="NUMBER")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", "--param", help="Any Twilio parameter; repeatable.", metavar="KEY=VALUE"),
-    ] = None,
-    file: Annotated[
-        str | None,
-        typer.Option(
-            help="One message a line, as JSON: Twilio's parameters, or {fixture, params, message_id, priority}; "
-            "- is stdin.",
-            metavar="FILE",
-        ),
-    ] = None,
-    message_id: Annotated[
-        str | None,
-        typer.Option(
-            help="The id, instead of a new one; publishing it twice stores it once.", metavar="UUID"
-        ),
-    ] = None,
-    priority: Annotated[
-        Priority | None, typer.Option(help="The SNS attribute: normal or high.", metavar="PRIORITY")
-    ] = None,
-    count: Annotated[int, typer.Option(min=1, max=MOST, help="So many of it.", metavar="N")] = 1,
-    duplicate: Annotated[
-        int, typer.Option(min=0, max=100, help="Send each so many times again, under its id.", metavar="N")
-    ] = 0,
-    via: Annotated[
-        Via,
-        typer.Option(
-            help="topic, or webhook: signed with the account's token.", metavar="ROUTE", show_default=True
-        ),
-    ] = Via.TOPIC,
-    rate: Annotated[
-        float | None, typer.Option(min=0.01, help="At most so many a second.", metavar="N")
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, max=32, help="At most so many calls at once.", metavar="N")
-    ] = None,
-    wait: Annotated[
-        str | None,
-        typer.Option(
-            help="Wait until the rows are there, 30s unless a duration follows.", metavar="[DURATION]"
-        ),
-    ] = None,
-    real: Annotated[
-        bool, typer.Option("--real", help="No test message: a configured reply is sent.")
-    ] = False,
-    save: Annotated[
-        str | None, typer.Option(help="Keep the message as a fixture of yours; send nothing.", metavar="NAME")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
-    reason: Annotated[
-        str | None, typer.Option(help="Why; it is recorded in the run's journal.", metavar="TEXT")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    body: Body = None,
+    from_number: FromNumber = None,
+    to_number: ToNumber = None,
+    changes: Set = None,
+    file: MessageFile = None,
+    message_id: MessageId = None,
+    priority: PriorityOption = None,
+    count: Count = 1,
+    duplicate: Duplicate = 0,
+    via: Via = PublishVia.TOPIC,
+    rate: Rate = None,
+    concurrency: Concurrency = None,
+    wait: Wait = None,
+    real: Real = False,
+    save: Save = None,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
-    """Publish a message, or thousands, to the environment's topic. They are test messages unless --real: no reply is sent.
+    """Publish test messages, one or thousands, to the environment's topic. They get no reply; --real publishes real ones.
 
-    "Published" means that SNS has it; with --wait the row in the database is the proof. Exit code 4: some are not known to
-    be published or stored; all of these are listed, and `runs resume` sends what is not known to be sent.
+    "Published" means that SNS accepted the message; with --wait, its row in the database is the proof. Exit code 4: some
+    are not known to be published or stored. They are listed, and `runs resume` sends those not known to be sent.
 
     Example: b2bpilot publish media --set Body="see photo" --count 5000 --wait
     """
@@ -129,20 +87,17 @@ def publish(
 
     pilot = pilot_of(ctx)
     timeout = parse_duration(wait, "--wait") if wait else None
-    if rate is not None and not math.isfinite(rate):
-        raise UsageError(f"--rate: {rate:g} is not a number of messages per second")
+    require_finite(rate, "messages")
     chosen = _fixture(pilot, fixture, _changes(body, from_number, to_number, changes))
     if save is not None:
         _refuse({"--save": True}, {"--file": file, "--wait": wait, "--message-id": message_id})
         _save(pilot, save, chosen)
         return
-    if via is Via.WEBHOOK:
+    if via is PublishVia.WEBHOOK:
         _refuse({"--via webhook": True}, {"--priority": priority})
     if file is not None:
-        _refuse(
-            {"--file": True},
-            {"a fixture": fixture, "--message-id": message_id, "--priority": priority, "--count": count > 1},
-        )
+        of_one = {"a fixture": fixture, "--message-id": message_id, "--priority": priority}
+        _refuse({"--file": True}, of_one | {"--count": count > 1})
     order = PublishOrder(
         wanted=_lines(file) if file is not None else [_one(chosen, message_id, priority)],
         count=count,
@@ -151,7 +106,7 @@ def publish(
         real=real,
     )
     first = order.check(now=pilot.machine())
-    request = publishing.Request(
+    request = publishing.PublishOptions(
         via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
     )
     _warn_of_twilio_ids(pilot, order)
@@ -161,9 +116,8 @@ def publish(
 
 def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) -> Wanted:
     from b2bpilot.ops.publish.order import Wanted
-    from b2bpilot.pipeline import message
 
-    urgency = message.Priority(priority.value) if priority else message.Priority.NORMAL
+    urgency = priority or Priority.NORMAL
     return Wanted(fixture=fixture, message_id=message_id, priority=urgency)
 
 
@@ -236,7 +190,7 @@ def _refuse(option: dict[str, bool], others: dict[str, object]) -> None:
     """Raises UsageError for an option that would be ignored."""
     (name,) = option
     if given := [other for other, value in others.items() if value]:
-        raise UsageError(f"{given[0]} has no meaning with {name}", hint="leave one of them out")
+        raise UsageError(f"{given[0]} cannot be used with {name}", hint="leave one of them out")
 
 
 def _confirmed(
@@ -267,13 +221,13 @@ def _confirmed(
 def _plan(
     pilot: Pilot, order: PublishOrder, first: PilotMessage, request: object, database: Named | None
 ) -> list[str]:
-    via = getattr(request, "via", Via.TOPIC.value)
+    via = getattr(request, "via", PublishVia.TOPIC.value)
     kind = "real" if order.real else "test"
     what = many(order.messages, f"{kind} message")
     again = f", each {many(order.duplicates, 'time')} again" if order.duplicates else ""
     example = f"from {mask_number(first.params['From'])}, {cut(first.params['Body'])!r}"
     more = "" if order.messages == 1 else "the first "
-    route = " through the webhook" if via == Via.WEBHOOK.value else ""
+    route = " through the webhook" if via == PublishVia.WEBHOOK.value else ""
     lines = [f"Publish {what} to {pilot.environment}{route}{again}: {more}{example}."]
     if order.real:
         who = "that number gets it" if order.messages == 1 else "each sender gets it"

@@ -12,7 +12,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.publish import results
 from b2bpilot.cli.publish.progress import ProofDisplay, SendingDisplay
 from b2bpilot.cli.runs.running import new_run, resumed_run
-from b2bpilot.errors import DatabaseError, Refused
+from b2bpilot.errors import NOTHING_PUBLISHED, DatabaseError, Refused
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from b2bpilot.ops.table.row_state import Asked
 
 
-NOTHING, NOTHING_MORE = "Nothing was published", "Nothing more was published"
+NOTHING_MORE = "Nothing more was published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PublishOptions:
     """How it is to be sent. With a `timeout` the rows are looked at so long."""
 
     via: str
@@ -54,7 +54,7 @@ class Request:
         }
 
 
-def publish(pilot: Pilot, order: PublishOrder, request: Request) -> None:
+def publish(pilot: Pilot, order: PublishOrder, request: PublishOptions) -> None:
     """Send what was ordered, and show what became of it. Raises what `require_all_accepted` and the proof raise."""
     from b2bpilot.ops.publish import run
     from b2bpilot.ops.publish.outbox import Outbox
@@ -63,7 +63,7 @@ def publish(pilot: Pilot, order: PublishOrder, request: Request) -> None:
     with closing(_route(pilot, request)) as route, _table(pilot, request) as table:
         began = pilot.now()
         with _run(pilot, request, order, is_quiet=is_one) as journal:
-            with _told(NOTHING):
+            with _told(NOTHING_PUBLISHED):
                 planned = run.plan(order, Outbox(pilot.runs_home, journal.run_id), clock=pilot.now)
                 with _ended_when_refused(journal, planned):
                     before = _completed_before(table, planned, is_test=not order.real)
@@ -94,7 +94,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     left = planned.items - sum(run.is_sent(state) for state in record.messages.values())
     unknown = sum(state.is_unknown for state in record.messages.values())
     perhaps = (
-        f", {unknown:,} of them perhaps sent before: by their ids they are stored once all the same"
+        f", {unknown:,} of them perhaps sent before: their ids make sure that each is stored once"
         if unknown
         else ""
     )
@@ -119,10 +119,10 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     run.require_all_accepted(dispatch, record.run_id)
 
 
-def _request_of(record: RunRecord) -> Request:
+def _request_of(record: RunRecord) -> PublishOptions:
     parameters = record.parameters
     wait = parameters.get("wait_seconds")
-    return Request(
+    return PublishOptions(
         via=parameters["via"],
         rate=parameters.get("rate"),
         concurrency=parameters.get("concurrency"),
@@ -131,7 +131,7 @@ def _request_of(record: RunRecord) -> Request:
     )
 
 
-def _route(pilot: Pilot, request: Request) -> PublishRoute:
+def _route(pilot: Pilot, request: PublishOptions) -> PublishRoute:
     from b2bpilot.ops.publish import run
     from b2bpilot.ops.publish.routes import Via
 
@@ -139,7 +139,9 @@ def _route(pilot: Pilot, request: Request) -> PublishRoute:
 
 
 @contextmanager
-def _table(pilot: Pilot, request: Request, *, says: str = NOTHING) -> Iterator[AskedTable | None]:
+def _table(
+    pilot: Pilot, request: PublishOptions, *, says: str = NOTHING_PUBLISHED
+) -> Iterator[AskedTable | None]:
     """The table that the proof asks; it must answer before anything is published."""
     if request.timeout is None:
         yield None
@@ -158,7 +160,8 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except (DatabaseError, Refused) as exc:
-        raise type(exc)(f"{exc}. {what}", hint=exc.hint) from exc
+        exc.outcome = what
+        raise
 
 
 @contextmanager
@@ -176,7 +179,7 @@ def _ended_when_refused(
 
 
 @contextmanager
-def _run(pilot: Pilot, request: Request, order: PublishOrder, *, is_quiet: bool) -> Iterator[Journal]:
+def _run(pilot: Pilot, request: PublishOptions, order: PublishOrder, *, is_quiet: bool) -> Iterator[Journal]:
     """One message is told without its run's id; it has a journal all the same."""
     parameters = request.parameters(order)
     with new_run(
@@ -197,7 +200,7 @@ def _completed_before(table: AskedTable | None, planned: PublishPlan, *, is_test
 
 def _send(
     pilot: Pilot,
-    request: Request,
+    request: PublishOptions,
     planned: PublishPlan,
     route: PublishRoute,
     journal: Journal,
@@ -225,7 +228,7 @@ def _send(
 
 def _prove(
     pilot: Pilot,
-    request: Request,
+    request: PublishOptions,
     dispatch: Dispatch,
     table: AskedTable | None,
     before: frozenset[Asked],

@@ -93,7 +93,7 @@ def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
                     "unknown",
                     "are unknown: no answer came, or none that says so; they may have been published",
                 ),
-                ("never_sent", "were not sent any more"),
+                ("never_sent", "were not sent"),
             )
             if counts[name]
         ]

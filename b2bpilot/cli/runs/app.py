@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Yes
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.frame.table import Place, group
+from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
-from b2bpilot.errors import NotConfirmed, UsageError
+from b2bpilot.errors import NOTHING_MORE_CHANGED, NotConfirmed, UsageError
 from b2bpilot.pipeline.clock import WORTH_SAYING
 
 if TYPE_CHECKING:
@@ -23,24 +24,26 @@ if TYPE_CHECKING:
 
 app = group(
     typer.Typer(
-        cls=Group, rich_markup_mode=None, help="See what was changed, by whom and why; go on with it."
+        cls=PilotGroup,
+        rich_markup_mode=None,
+        help="See what was changed, by whom and why; resume what was interrupted.",
     ),
     {
-        "list": Place(f"{__name__}:list_"),
-        "show": Place(f"{__name__}:show"),
-        "resume": Place(f"{__name__}:resume"),
+        "list": CommandPath(f"{__name__}:list_"),
+        "show": CommandPath(f"{__name__}:show"),
+        "resume": CommandPath(f"{__name__}:resume"),
     },
 )
 
-RUN = Annotated[str, typer.Argument(help="The run's id, or its beginning or end.", metavar="RUN")]
+RunId = Annotated[str, typer.Argument(help="Run id, or its beginning or end.", metavar="RunId")]
 
 
 def list_(
     ctx: typer.Context,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.", show_default=True, metavar="N")] = 20,
+    limit: Limit = None,
 ) -> None:
-    """List the runs of changing commands, newest first; with --env on the line only that environment's.
+    """List the runs of changing commands, newest first. --env on the command line shows only that environment's.
 
     Example: b2bpilot runs list -o json
     """
@@ -53,11 +56,11 @@ def list_(
         for record in list_runs(pilot.runs_home, unreadable=pilot.output.notice)
         if named is None or record.environment == named
     )
-    now = pilot.machine()
+    most, now = limit or DEFAULT_LIMIT, pilot.machine()
     shown: list[RunRecord] = []
 
     def rows() -> Iterator[Row]:
-        for record in islice(found, limit):
+        for record in islice(found, most):
             shown.append(record)
             yield run_record.row(record, now=now)
 
@@ -66,19 +69,17 @@ def list_(
     if count == 0:
         of = f" of environment {named}" if named else ""
         pilot.output.notice(f"No runs{of} in {pilot.runs_home / 'runs'}.")
-    elif count == limit:
+    elif count == most:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N")
 
 
 def show(
     ctx: typer.Context,
-    run: RUN,
+    run: RunId,
     *,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Show also the messages with which all went well.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show messages without problems.")] = False,
 ) -> None:
-    """Show one run: who, why, what became of each message. JSON holds all messages; a table those with a problem.
+    """Show one run: who, why, and what happened to each message. JSON has all messages; a table has those with a problem.
 
     Example: b2bpilot runs show 20261123T194501Z-redrive-3f9a
     """
@@ -97,7 +98,7 @@ def show(
         output.record({}, text=[""])
     output.rows("messages", (run_record.message_row(message, record) for message in shown))
     if len(shown) < len(record.messages):
-        output.notice(f"{len(record.messages) - len(shown):,} more went well: --all")
+        output.notice(f"{len(record.messages) - len(shown):,} more without problems: --all")
     _tell_of_the_clock(pilot, [record])
     for line in run_record.advice(record, can_resume=kind_of(record).resume is not None):
         output.notice(line)
@@ -105,11 +106,11 @@ def show(
 
 def resume(
     ctx: typer.Context,
-    run: RUN,
+    run: RunId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Go on with an interrupted run, under its own id. What is known to have been done is not done again.
+    """Resume an interrupted run, under its own id. What is known to be done is not done again.
 
     Example: b2bpilot runs resume 3f9a --yes
     """
@@ -125,7 +126,8 @@ def resume(
     try:
         resumer(pilot, record, yes=yes)
     except NotConfirmed as exc:
-        raise NotConfirmed(exc.why, hint=exc.hint, is_resumed=True) from exc
+        exc.outcome = NOTHING_MORE_CHANGED
+        raise
 
 
 def _tell_of_the_clock(pilot: Pilot, shown: Sequence[RunRecord]) -> None:

@@ -147,7 +147,7 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
     if (stack.account_id, stack.region) != (record.account_id, record.region):
         raise Refused(
             f"run {record.run_id} was made in account {record.account_id}, {record.region}; this is "
-            f"account {stack.account_id}, {stack.region}. Nothing was changed",
+            f"account {stack.account_id}, {stack.region}",
             hint="check --profile and --region",
         )
 

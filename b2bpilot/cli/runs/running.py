@@ -11,7 +11,7 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import LEFT, NOT_BEGUN, kind_named, so_far, so_far_in_words
-from b2bpilot.errors import PartlyFailed, PilotError, Refused
+from b2bpilot.errors import NOTHING_CHANGED, PartlyFailed, PilotError, Refused
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.discard import Problem
@@ -98,6 +98,8 @@ def _told_how_to_go_on(pilot: Pilot, journal: Journal, command: str) -> Iterator
         is_over = isinstance(exc, Refused) and journal.is_finished
         if not journal.is_finished and _tell_so_far(pilot, journal) and isinstance(exc, PilotError):
             exc.exit_code = max(exc.exit_code, PartlyFailed.exit_code)
+            if exc.outcome == NOTHING_CHANGED:
+                exc.outcome = None
         if not is_over:
             _tell(pilot, journal.run_id, command)
         raise
@@ -122,7 +124,7 @@ def _tell_so_far(pilot: Pilot, journal: Journal) -> bool:
 def _tell(pilot: Pilot, run_id: str, command: str) -> None:
     pilot.output.notice("See what was done: " + our_command("runs", "show", run_id))
     if kind_named(command).resume:
-        pilot.output.notice("Go on with it: " + our_command("runs", "resume", run_id))
+        pilot.output.notice("Resume it: " + our_command("runs", "resume", run_id))
 
 
 def _row(problem: Problem) -> Row:

@@ -30,35 +30,35 @@ def status(
     *,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Again and again until Ctrl-C; with -o jsonl a line each time."),
+        typer.Option("--watch", help="Refresh until Ctrl-C; with -o jsonl, one line per reading."),
     ] = False,
     interval: Annotated[
-        str, typer.Option(help="How often, with --watch.", show_default=True, metavar="DURATION")
+        str, typer.Option(help="Time between readings, with --watch.", show_default=True, metavar="DURATION")
     ] = "10s",
     window: Annotated[
         str,
-        typer.Option(help="How far back the counts go: 5m to 14d.", show_default=True, metavar="DURATION"),
+        typer.Option(help="Period that the counts cover: 5m to 14d.", show_default=True, metavar="DURATION"),
     ] = "3h",
     timeout: Annotated[
-        str, typer.Option(help="How long one source may take.", show_default=True, metavar="DURATION")
+        str, typer.Option(help="Timeout of a single source.", show_default=True, metavar="DURATION")
     ] = "8s",
     no_look: Annotated[
         bool,
-        typer.Option("--no-look", help="Count the dead letters only, without taking and giving them back."),
+        typer.Option("--no-look", help="Only count the dead letters; do not receive them."),
     ] = False,
     exit_code: Annotated[
         bool,
         typer.Option(
             "--exit-code",
-            help="End with 3 when something is wrong now or could not be looked at; what is under `Earlier` does not count.",
+            help="Exit with 3 if something is wrong now or a source did not answer; `Earlier` does not count.",
         ),
     ] = False,
 ) -> None:
-    """Show what runs through an environment and what waits in it; what is wrong first, with the command to run next.
+    """Show an environment on one screen: what is wrong first, with the command to run next.
 
-    Causes stand before their symptoms, each with the time it was last seen; what was not seen lately stands under "Earlier".
-    A source that does not answer in time, or may not be asked, is named; nothing unknown is shown as 0.
-    With --watch Ctrl-C ends it, with exit code 0; where stdout is no terminal each reading is printed below the last.
+    Causes come before symptoms, each with the time it was last seen; what was not seen recently is listed under "Earlier".
+    A source that does not answer in time, or denies access, is named; nothing unknown is shown as 0.
+    --watch ends at Ctrl-C with exit code 0; if stdout is not a terminal, each reading is printed below the last.
 
     Example: b2bpilot status -e prod --watch
     """
@@ -91,7 +91,7 @@ def _interval(pilot: Pilot, text: str, *, exit_code: bool) -> timedelta:
     if interval < SHORTEST_INTERVAL:
         raise UsageError(f"--interval: {text} is shorter than a second")
     if exit_code:
-        raise UsageError("--exit-code has no meaning with --watch", hint="leave one of them out")
+        raise UsageError("--exit-code cannot be used with --watch", hint="leave one of them out")
     if pilot.output.format is Format.JSON:
         raise UsageError("-o json is one document; --watch has many", hint="use -o jsonl")
     return interval

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.runs import run_record
-from b2bpilot.cli.subscriptions.subscription import runnable
+from b2bpilot.cli.subscribers.subscription_view import runnable
 from b2bpilot.pipeline.message import format_time
 
 if TYPE_CHECKING:

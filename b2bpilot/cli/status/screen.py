@@ -10,7 +10,7 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.output import Line
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline
-from b2bpilot.cli.subscriptions.subscription import runnable
+from b2bpilot.cli.subscribers.subscription_view import runnable
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.pipeline.message import format_time
 
@@ -59,21 +59,19 @@ def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
     unanswered = [(name, answer) for name, answer in reading.unanswered if answer is not reading.rows]
     now = [finding for finding in found if not finding.is_over]
     if not now:
-        where = " in what could be looked at" if unanswered else ""
+        where = " in the sources that answered" if unanswered else ""
         yield Line(
-            f"Nothing wrong was seen{where}. Whether all is deployed right, "
-            + our_command("verify")
-            + " tells.",
+            f"No problems{where}. To check the deployment itself: " + our_command("verify"),
             HEADING,
         )
     yield from _numbered(now, reading, first=1, style=BAD)
     for name, answer in unanswered:
-        yield Line(f"Not looked at: {name}: {answer.error}", UNKNOWN, indent=3)
+        yield Line(f"No answer: {name}: {answer.error}", UNKNOWN, indent=3)
         if answer.hint:
             yield Line("   " + answer.hint, QUIET, indent=3)
     if earlier := found[len(now) :]:
         yield Line()
-        yield Line("Earlier: seen in the time that is looked at, and not lately", HEADING)
+        yield Line("Earlier: seen in this period, but not recently", HEADING)
         yield from _numbered(earlier, reading, first=len(now) + 1, style=UNKNOWN)
 
 
@@ -141,7 +139,7 @@ def _latency(reading: Reading) -> str:
         return _percentiles(by_rows, "newest row")
     if reading.rows.value is None:
         return SEE_ABOVE
-    return "nothing was stored lately"
+    return "nothing was stored recently"
 
 
 def _percentiles(latency: StoredLatency, of: str) -> str:
@@ -177,7 +175,7 @@ def _table(reading: Reading) -> Iterator[Line]:
 
 def _dead_letters(dead_letters: DeadLetters, *, now: datetime) -> str:
     look = dead_letters.look
-    held = f", {dead_letters.hidden:,} of them held by a consumer" if dead_letters.hidden else ""
+    held = f", {dead_letters.hidden:,} of them in flight" if dead_letters.hidden else ""
     if look is None:
         return f"about {dead_letters.depth:,}{held}; their age is unknown: {dead_letters.no_look}"
     if not dead_letters.depth:
@@ -198,7 +196,7 @@ def _alarms(alarms: Sequence[Alarm], reading: Reading) -> Words:
     from b2bpilot.ops.status.findings import is_over, short_name
 
     if not alarms:
-        return "there are none; " + our_command("verify", "--only", "alarms") + " tells more"
+        return "none; " + our_command("verify", "--only", "alarms") + " says which are missing"
     on = [alarm for alarm in alarms if alarm.state is AlarmState.ALARM]
     silent = sum(not alarm.actions_enabled for alarm in alarms)
     names = [

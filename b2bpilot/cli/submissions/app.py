@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Reveal
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.frame.table import Place, group
+from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
@@ -25,13 +26,15 @@ FOUND = 3
 
 app = group(
     typer.Typer(
-        cls=Group, rich_markup_mode=None, help="Read the table of submissions, and publish rows of it again."
+        cls=PilotGroup,
+        rich_markup_mode=None,
+        help="List and show rows of the table, and publish them again.",
     ),
     {
-        "list": Place(f"{__name__}:list_"),
-        "stuck": Place(f"{__name__}:stuck"),
-        "show": Place(f"{__name__}:show"),
-        "republish": Place("b2bpilot.cli.submissions.republish:republish"),
+        "list": CommandPath(f"{__name__}:list_"),
+        "stuck": CommandPath(f"{__name__}:stuck"),
+        "show": CommandPath(f"{__name__}:show"),
+        "republish": CommandPath("b2bpilot.cli.submissions.republish:republish"),
     },
 )
 
@@ -40,16 +43,15 @@ Since = Annotated[
     str | None,
     typer.Option(help="Only rows created since: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN"),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many.  [default: 20]", metavar="N")]
-All = Annotated[bool, typer.Option("--all", help="Every row; with -o jsonl in flat memory, however many.")]
-Reveal = Annotated[bool, typer.Option("--reveal", help="Show numbers and texts in full.")]
+All = Annotated[bool, typer.Option("--all", help="List every row; -o jsonl streams them.")]
 
 
 def list_(
     ctx: typer.Context,
     *,
     status: Annotated[
-        SubmissionStatus | None, typer.Option(help=f"Only rows in this state: {STATUSES}.", metavar="STATUS")
+        SubmissionStatus | None,
+        typer.Option(help=f"Only rows with this status: {STATUSES}.", metavar="STATUS"),
     ] = None,
     since: Since = None,
     until: Annotated[
@@ -57,10 +59,10 @@ def list_(
     ] = None,
     from_number: Annotated[
         str | None,
-        typer.Option("--from", help="Only those of this sender, such as +15005550006.", metavar="NUMBER"),
+        typer.Option("--from", help="Only rows from this sender, such as +15005550006.", metavar="NUMBER"),
     ] = None,
     test: Annotated[
-        bool | None, typer.Option("--test/--no-test", help="Only test messages; or none of them.")
+        bool | None, typer.Option("--test/--no-test", help="Only test messages, or only real ones.")
     ] = None,
     limit: Limit = None,
     all_: All = False,
@@ -111,14 +113,14 @@ def stuck(
     exit_code: Annotated[
         bool,
         typer.Option(
-            "--exit-code", help="End with 3 when there is a row, except those that Lambda may run again."
+            "--exit-code", help="Exit with 3 if there are rows, except those that Lambda may retry."
         ),
     ] = False,
     reveal: Reveal = False,
 ) -> None:
-    """List rows that may need a person: failed, abandoned, stuck, or with a reply of which nobody knows.
+    """List rows that may need a person: failed, abandoned, stuck, or with an unknown reply.
 
-    Of a failed row the dead-letter queue, this machine's journals and Lambda's settings are asked whether it is run again.
+    Whether a failed row will be retried is read from the dead-letter queue, this machine's journals and Lambda's settings.
 
     Example: b2bpilot submissions stuck -e prod
     """
@@ -149,7 +151,7 @@ def _retry_facts(pilot: Pilot) -> RetryFacts:
     if pilot.settings.environment is None:
         return unknown_facts("no environment was named")
     try:
-        with pilot.output.progress("Looking at the dead-letter queue"):
+        with pilot.output.progress("Reading the dead-letter queue"):
             return retry_facts(pilot.environment, home=pilot.runs_home, now=pilot.now())
     except PilotError as exc:
         return unknown_facts(str(exc))
@@ -157,13 +159,11 @@ def _retry_facts(pilot: Pilot) -> RetryFacts:
 
 def show(
     ctx: typer.Context,
-    message_id: Annotated[
-        str, typer.Argument(help="A message_id, or Twilio's MessageSid.", metavar="MESSAGE_ID")
-    ],
+    message_id: Annotated[str, typer.Argument(help="A message_id or MessageSid.", metavar="MESSAGE_ID")],
     *,
     reveal: Reveal = False,
 ) -> None:
-    """Show one row in full. `b2bpilot inspect` asks everything else, too.
+    """Show one row in full. `b2bpilot inspect` shows everything else about the message, too.
 
     Example: b2bpilot submissions show -e prod SM00000000000000000000000000000001
     """
@@ -193,4 +193,4 @@ def _since(text: str | None, *, now: datetime) -> datetime | None:
 def _limit(limit: int | None, *, all_: bool) -> int | None:
     if all_ and limit is not None:
         raise UsageError("--all and --limit exclude each other", hint="leave one of them out")
-    return None if all_ else limit or 20
+    return None if all_ else limit or DEFAULT_LIMIT

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DryRun, Reason, Wait, Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import RunKind
@@ -35,36 +35,33 @@ SHOWN = 20
 def republish(
     ctx: typer.Context,
     message_ids: Annotated[
-        list[str] | None, typer.Argument(help="A message_id, or Twilio's MessageSid.", metavar="ID...")
+        list[str] | None, typer.Argument(help="A message_id or MessageSid.", metavar="ID...")
     ] = None,
     *,
     abandoned: Annotated[
-        bool, typer.Option("--abandoned", help="Every abandoned row, without those that a person discarded.")
+        bool, typer.Option("--abandoned", help="All abandoned rows, except those that a person discarded.")
     ] = False,
     discarded: Annotated[
-        bool, typer.Option("--discarded", help="Take discarded messages, too: they are stored after all.")
+        bool, typer.Option("--discarded", help="Include discarded messages: they are stored after all.")
     ] = False,
-    wait: Annotated[
-        str | None,
-        typer.Option(help="How long to wait for the rows of a batch.  [default: 60s]", metavar="DURATION"),
-    ] = None,
-    dry_run: DRY_RUN = False,
-    reason: REASON = None,
-    yes: YES = False,
+    wait: Wait = "60s",
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
-    """Publish rows again that were not completed, and prove by the rows that they are then.
+    """Publish rows again that were not completed, and prove by the rows that they are completed now.
 
-    Completed rows are left alone, and so are those that a run may be at work on. Exit code 4: some are not completed.
+    Completed rows are left alone, and so are those that a run may be processing. Exit code 4: some are not completed.
 
     Example: b2bpilot submissions republish -e prod --abandoned --reason "the CRM is back"
     """
     from b2bpilot.ops.republish.plan import plan, require_proven, require_something
-    from b2bpilot.ops.republish.run import COMMAND, DEFAULT_WAIT, require_all_completed, write_plan
+    from b2bpilot.ops.republish.run import COMMAND, require_all_completed, write_plan
 
     if bool(message_ids) is abandoned:
         raise UsageError("name rows, or all with --abandoned", hint="one of them, not both")
     pilot = pilot_of(ctx)
-    limit = parse_duration(wait, "--wait") if wait else DEFAULT_WAIT
+    limit = parse_duration(wait, "--wait")
     with pilot.table() as table:
         require_proven(table.proof)
         rows = list(_rows(table, message_ids or (), discarded=discarded))
@@ -105,7 +102,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         pilot.output.notice(table.proof.told())
         require_proven(table.proof)
         question = f"Go on with {_messages(left)} of run {record.run_id} in {pilot.environment}."
-        pilot.confirmation(yes=yes).ask([question], "Go on?")
+        pilot.confirmation(yes=yes).ask([question], "Continue?")
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             discarded = record.parameters.get("discarded") is True
             republication = _republication(pilot, table, journal, wait, discarded=discarded, tell=tell)

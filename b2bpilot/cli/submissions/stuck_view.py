@@ -50,10 +50,10 @@ class StuckView:
         for problem, number in self.problems.items():
             output.notice(f"{number} {problem}: " + ADVICE[problem])
         if not self.problems:
-            output.notice("No row needs anybody.")
+            output.notice("No rows need attention.")
             return
         self._tell_unknown(output)
-        output.notice(our_command("inspect", "MESSAGE_ID") + " tells the whole story of one")
+        output.notice(our_command("inspect", "MESSAGE_ID") + " shows the whole story of one")
 
     def _tell_unknown(self, output: Output) -> None:
         if not self.problems.keys() & {
@@ -63,6 +63,6 @@ class StuckView:
         }:
             return
         if self.facts.unseen:
-            output.notice(f"Whether there are dead letters of these is not known: {self.facts.unseen}")
+            output.notice(f"Whether these have dead letters is unknown: {self.facts.unseen}")
         elif problem := self.facts.retries.problem:
-            output.notice(f"How often Lambda runs a failed message again is not known: {problem}")
+            output.notice(f"How often Lambda retries a failed message is unknown: {problem}")

@@ -22,7 +22,7 @@ def parse_duration(text: str, option: str, *, may_be_zero: bool = False) -> time
     except OverflowError as exc:
         raise UsageError(f"{option}: {text!r} is too long", hint=HINT) from exc
     if not duration and not may_be_zero:
-        raise UsageError(f"{option}: {text!r} is no time at all", hint=HINT)
+        raise UsageError(f"{option}: {text!r} must be longer than zero", hint=HINT)
     return duration
 
 

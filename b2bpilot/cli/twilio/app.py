@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from b2bpilot.cli.frame.commands import Group
-from b2bpilot.cli.frame.table import Place, group
+from b2bpilot.cli.frame.commands import PilotGroup
+from b2bpilot.cli.frame.table import CommandPath, group
 
 app = group(
     typer.Typer(
-        cls=Group,
+        cls=PilotGroup,
         rich_markup_mode=None,
-        help="Ask Twilio what it received and where it delivers; switch it over, and back.",
+        help="See what Twilio received and where it delivers; switch it over, and back.",
     ),
     {
-        "reconcile": Place("b2bpilot.cli.twilio.reconcile:reconcile"),
-        "route": Place("b2bpilot.cli.twilio.route:route"),
-        "cutover": Place("b2bpilot.cli.twilio.cutover:cutover"),
-        "rollback": Place("b2bpilot.cli.twilio.rollback:rollback"),
+        "reconcile": CommandPath("b2bpilot.cli.twilio.reconcile:reconcile"),
+        "route": CommandPath("b2bpilot.cli.twilio.route:route"),
+        "cutover": CommandPath("b2bpilot.cli.twilio.cutover:cutover"),
+        "rollback": CommandPath("b2bpilot.cli.twilio.rollback:rollback"),
     },
 )

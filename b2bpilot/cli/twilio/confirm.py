@@ -14,11 +14,11 @@ def ask_for(pilot: Pilot, name: str, *, typed: str | None) -> None:
     output = confirmation.output
     what = f"the number ({mask_number(name)})" if name.startswith("+") else name
     if typed is None and confirmation.stdin.isatty() and output.stderr.isatty():
-        typed = answer(f"Type {what} to go on: ", stdin=confirmation.stdin, output=output)
+        typed = answer(f"Type {what} to continue: ", stdin=confirmation.stdin, output=output)
     if typed is None:
         raise Refused(
-            f"not confirmed: this needs {what} typed. Nothing was changed",
+            f"not confirmed: this needs {what} typed",
             hint="run it again with --confirm NAME",
         )
     if typed != name:
-        raise Refused(f"not confirmed: what was typed is not {what}. Nothing was changed")
+        raise Refused(f"not confirmed: what was typed is not {what}")

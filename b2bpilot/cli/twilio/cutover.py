@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import DryRun, Reason, Reveal
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.confirm import ask_for
-from b2bpilot.cli.twilio.route import NOT_READ, REVEAL, levels_table, require_not_empty, shown_number
+from b2bpilot.cli.twilio.cutover_options import ConfirmTarget, Fallback, Number, Probe, Service, To
+from b2bpilot.cli.twilio.route import NOT_READ, levels_table, require_not_empty, shown_number
 from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
@@ -25,53 +26,24 @@ if TYPE_CHECKING:
 STACK = "stack"
 SHOWN = 20
 NOT_WRITTEN = "its messages go elsewhere, not to the URL that was written"
-CONFIRM = Annotated[
-    str | None,
-    typer.Option(
-        "--confirm", help="What would be typed: the number, or the SID that the plan names.", metavar="NAME"
-    ),
-]
 
 
 def cutover(
     ctx: typer.Context,
     *,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help="Where messages shall go: a URL, or `stack` for the environment's webhook.",
-            metavar="URL",
-        ),
-    ],
-    number: Annotated[
-        str | None, typer.Option("--number", help="The number to switch over.", metavar="NUMBER")
-    ] = None,
-    service: Annotated[
-        str | None, typer.Option("--service", help="The Messaging Service to switch over.", metavar="SID")
-    ] = None,
-    fallback: Annotated[
-        str | None,
-        typer.Option(
-            "--fallback", help="Set the fallback URL, too; it stays as it is without this.", metavar="URL"
-        ),
-    ] = None,
-    probe: Annotated[
-        ProbeKind,
-        typer.Option(
-            help="What the URLs are asked before the switch: json (a test message) or form.",
-            metavar="KIND",
-            show_default=True,
-        ),
-    ] = ProbeKind.JSON,
-    dry_run: DRY_RUN = False,
-    reason: REASON = None,
-    confirm: CONFIRM = None,
-    reveal: REVEAL = False,
+    to: To,
+    number: Number = None,
+    service: Service = None,
+    fallback: Fallback = None,
+    probe: Probe = ProbeKind.JSON,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    confirm: ConfirmTarget = None,
+    reveal: Reveal = False,
 ) -> None:
     """Point a number or a Messaging Service at another webhook: probe it, save the old values, write, read back.
 
-    What is written is what decides: application, service or number. `twilio rollback RUN` takes it back.
+    Writes the setting that takes effect: application, service or number. `twilio rollback RUN` reverts it.
 
     Example: b2bpilot twilio cutover -e prod --to stack --service MG0123456789abcdef0123456789abcdef
     """
@@ -174,7 +146,7 @@ def _switch(
     with the_only_switch(pilot):
         left = switch.remaining(twilio, planned)
         if not left:
-            pilot.output.notice("It was set like this meanwhile: nothing was changed.")
+            pilot.output.notice("Somebody has set it like this in the meantime: nothing was changed.")
             return None
         with new_run(pilot, switch.CUTOVER, reason=reason, parameters=parameters) as journal:
             switch.write_plan(journal, left)
@@ -193,12 +165,12 @@ def _show_after(pilot: Pilot, twilio: Twilio, chosen: Chosen, *, url: str, run_i
     try:
         found = delivering(twilio, chosen, url)
     except TwilioFailed as exc:
-        output.notice(f"What decides now could not be read: {exc}")
+        output.notice(f"What takes effect now could not be read: {exc}")
         output.notice("See it later: " + our_command("twilio", "route"))
         found = []
     else:
         _show_routes(pilot, found, url=url, reveal=reveal)
-    output.notice("Back to what was: " + our_command("twilio", "rollback", run_id))
+    output.notice("To revert: " + our_command("twilio", "rollback", run_id))
     require_delivery(found, url, run_id)
 
 

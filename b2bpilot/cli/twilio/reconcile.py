@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.options import DryRun, Reason, Wait, Yes
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.findings import show_counts, show_findings
-from b2bpilot.cli.twilio.recovery import Order, Work, recover
+from b2bpilot.cli.twilio.reconcile_options import (
+    AllowPartial,
+    EvenIfQueued,
+    ExitCode,
+    Fresh,
+    Late,
+    PublishMissing,
+    Since,
+    To,
+)
+from b2bpilot.cli.twilio.recovery import RecoveryOptions, Work, recover
 from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,62 +38,29 @@ NUMBER = re.compile(r"([a-z]+:)?\+\d{7,15}|\d{3,8}")
 def reconcile(
     ctx: typer.Context,
     *,
-    since: Annotated[
-        str, typer.Option(help="Compare from then on: 24h, 7d, or ISO 8601 (UTC).", metavar="WHEN")
-    ] = "24h",
-    to: Annotated[
-        str | None,
-        typer.Option(help="Only messages to it: +15005550001 or whatsapp:+15005550001.", metavar="NUMBER"),
-    ] = None,
-    late: Annotated[
-        str, typer.Option(help="Stored later than this after Twilio's call is late.", metavar="DURATION")
-    ] = "1m",
-    fresh: Annotated[
-        str, typer.Option(help="What is younger and not stored is not judged yet.", metavar="DURATION")
-    ] = "5m",
-    publish_missing: Annotated[
-        bool, typer.Option("--publish-missing", help="Publish what is missing, and prove that it was stored.")
-    ] = False,
-    wait: Annotated[
-        str, typer.Option(help="How long each 500 messages may take to be stored.", metavar="DURATION")
-    ] = "60s",
-    even_if_queued: Annotated[
-        bool,
-        typer.Option(
-            "--even-if-queued",
-            help="Publish also while it may be in a queue of ours: stored is what Twilio still has of it, and what the "
-            "queue has besides (buttons, profile, geography) is skipped.",
-        ),
-    ] = False,
-    allow_partial: Annotated[
-        bool,
-        typer.Option(
-            "--allow-partial",
-            help="Publish also what is left of messages that are redacted at Twilio, or may be: a full copy that arrives "
-            "later will be skipped.",
-        ),
-    ] = False,
-    exit_code: Annotated[
-        bool,
-        typer.Option(
-            "--exit-code",
-            help="End with 3 when something is missing, lost at Twilio, in the dead-letter queue only, or its id is "
-            "taken by a test.",
-        ),
-    ] = False,
-    dry_run: DRY_RUN = False,
-    reason: REASON = None,
-    yes: YES = False,
+    since: Since = "24h",
+    to: To = None,
+    late: Late = "1m",
+    fresh: Fresh = "5m",
+    publish_missing: PublishMissing = False,
+    wait: Wait = "60s",
+    even_if_queued: EvenIfQueued = False,
+    allow_partial: AllowPartial = False,
+    exit_code: ExitCode = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
     """Compare Twilio's inbound messages with the table: what is missing, late, failed, or not in Twilio's list.
 
-    The list lags: what came in during the newest hours may not be in it yet. Rows that it lacks are asked for by their SID, the
+    The list lags: messages of the last hours may not be in it yet. Rows that are not in it are looked up by their SID, the
     newest 200 of them.
 
-    Only messages to numbers that deliver to this environment count, or whose rows are in the table; the others are told apart.
+    Only messages to numbers that deliver to this environment count, or whose rows are in the table; others are reported
+    separately.
 
-    Nothing is changed without --publish-missing. A message of Twilio's has the same identity on every way, so publishing
-    what is stored by now changes nothing. What is in the dead-letter queue is not published: `dlq redrive` brings all of it back.
+    Changes nothing without --publish-missing. A Twilio message has the same id on every route, so publishing what is stored
+    by now changes nothing. What is in the dead-letter queue is not published: `dlq redrive` brings all of it back.
 
     Example: b2bpilot twilio reconcile -e prod --since 24h --exit-code
     """
@@ -93,7 +70,7 @@ def reconcile(
     _check_number(to)
     _period(since, late, fresh, now=pilot.machine())
     period = _period(since, late, fresh, now=pilot.now())
-    order = Order(
+    order = RecoveryOptions(
         wait=parse_duration(wait, "--wait", may_be_zero=True),
         even_if_queued=even_if_queued,
         allow_partial=allow_partial,

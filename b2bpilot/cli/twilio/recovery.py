@@ -35,7 +35,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RecoveryOptions:
     """How what is missing shall be published. `wait` is how long the proof of each window may take."""
 
     wait: timedelta
@@ -46,7 +46,7 @@ class Order:
     yes: bool
 
 
-def recover(work: Work, notes: Notes, period: ComparisonPeriod, order: Order) -> int:
+def recover(work: Work, notes: Notes, period: ComparisonPeriod, order: RecoveryOptions) -> int:
     """Publish what is missing; return how many messages were. Raises Refused, or PartlyFailed."""
     from b2bpilot.ops.reconcile.message_finding import ComparisonResult
     from b2bpilot.ops.reconcile.run import published_results, require_no_doubt
@@ -102,7 +102,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         work = Work(pilot=pilot, twilio=twilio, table=table)
         if left:
             _tell_plan(work, left)
-            pilot.confirmation(yes=yes).ask([], "Go on?")
+            pilot.confirmation(yes=yes).ask([], "Continue?")
         with resumed_run(pilot, record) as journal, pilot.output.progress("Publishing") as tell:
             allow_partial = record.parameters.get("allow_partial") is True
             recovery = _recovery(
@@ -137,13 +137,13 @@ def _tell_plan(work: Work, missing: int) -> None:
         pilot.output.notice(line)
 
 
-def _publish(work: Work, notes: Notes, period: ComparisonPeriod, order: Order) -> None:
+def _publish(work: Work, notes: Notes, period: ComparisonPeriod, order: RecoveryOptions) -> None:
     from b2bpilot.ops.reconcile import run
     from b2bpilot.ops.reconcile.recovered import Recovered
 
     pilot = work.pilot
     published = run.published_results(allow_partial=order.allow_partial)
-    pilot.confirmation(yes=order.yes).ask([], "Go on?")
+    pilot.confirmation(yes=order.yes).ask([], "Continue?")
     parameters = {
         "since": format_time(period.since),
         "until": format_time(period.until),

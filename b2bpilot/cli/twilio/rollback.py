@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.dlq.options import DRY_RUN, REASON, YES
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import DryRun, Reason, Yes
 from b2bpilot.cli.runs import run_record
-from b2bpilot.cli.runs.app import RUN, early, in_environment_of
+from b2bpilot.cli.runs.app import RunId, early, in_environment_of
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.switch import show_changes, tell_to_look, the_only_switch
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 def rollback(
     ctx: typer.Context,
-    run: RUN,
+    run: RunId,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Also overwrite what somebody has set to something else since.")
+        bool, typer.Option("--force", help="Also overwrite what somebody has changed since.")
     ] = False,
-    dry_run: DRY_RUN = False,
-    reason: REASON = None,
-    yes: YES = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    yes: Yes = False,
 ) -> None:
-    """Set what a cut-over changed back to the letter, also after one that failed half-way.
+    """Restore exactly what a cut-over changed, even after one that failed half-way.
 
     Nothing is probed: in an emergency the old URL is better than none. A rollback is a run, too, and can be rolled back.
 
@@ -61,7 +61,7 @@ def rollback(
             pilot.output.notice("Dry run: nothing was changed.")
         elif left:
             pilot.confirmation(yes=yes).ask(
-                ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Go on?"
+                ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Continue?"
             )
             _restore(pilot, record, twilio, left, reason=reason)
     _require_all_restored(blank, gone, is_some_restored=bool(left) and not dry_run)
@@ -95,8 +95,7 @@ def _require_same_account(record: RunRecord, twilio: Twilio) -> None:
     known = record.parameters.get("twilio_account")
     if known != twilio.account_sid:
         raise Refused(
-            f"run {record.run_id} changed Twilio account {known}; this environment uses {twilio.account_sid}. "
-            "Nothing was changed"
+            f"run {record.run_id} changed Twilio account {known}; this environment uses {twilio.account_sid}"
         )
 
 
@@ -116,7 +115,7 @@ def _require_all_restored(blank: Sequence[Change], gone: Sequence[Change], *, is
     hint = "point it elsewhere with " + our_command("twilio", "cutover", "--to", "URL") if blank else None
     if is_some_restored:
         raise PartlyFailed(told, hint=hint)
-    raise Refused(f"{told}. Nothing was changed", hint=hint)
+    raise Refused(told, hint=hint)
 
 
 def _blank_in_words(blank: Sequence[Change]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import Reveal
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
@@ -20,25 +21,24 @@ if TYPE_CHECKING:
 
 FOUND = 3
 NOT_READ = "webhook rules, which override # overrides and signatures; WhatsApp senders; short codes"
-NUMBER = Annotated[
-    str | None, typer.Option("--number", help="Only this number, such as +15005550001.", metavar="NUMBER")
-]
-REVEAL = Annotated[bool, typer.Option("--reveal", help="Show numbers in full.")]
 
 
 def route(
     ctx: typer.Context,
     *,
-    number: NUMBER = None,
+    number: Annotated[
+        str | None, typer.Option("--number", help="Only this number, such as +15005550001.", metavar="NUMBER")
+    ] = None,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 3 when something is unsafe.")
+        bool, typer.Option("--exit-code", help="Exit with 3 if something is unsafe.")
     ] = False,
-    reveal: REVEAL = False,
+    reveal: Reveal = False,
 ) -> None:
-    """Show which URL really receives the messages of each number, who decides it, and what is unsafe about it.
+    """Show which URL receives the messages of each number, what decides it, and what is unsafe about it.
 
-    An application and a Messaging Service, unless that uses the numbers' webhooks, win over the number. Which of the two does is not
-    documented: where both are set, and not alike, the route is unclear. WhatsApp senders, short codes and webhook rules are not read.
+    An application takes precedence over the number, and so does a Messaging Service unless it uses the numbers' webhooks.
+    Which of the two wins is not documented: if both are set and differ, the route is unclear. WhatsApp senders, short codes
+    and webhook rules are not read.
 
     Example: b2bpilot twilio route -e prod
     """

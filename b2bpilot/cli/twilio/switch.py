@@ -35,7 +35,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
         show_changes(pilot, left)
         if left:
             pilot.confirmation(yes=yes).ask(
-                [f"Go on with {record.run_id}:", f"  {pilot.environment}"], "Go on?"
+                [f"Go on with {record.run_id}:", f"  {pilot.environment}"], "Continue?"
             )
         with resumed_run(pilot, record) as journal:
             unread = switch.switch(twilio, left, journal, is_resumed=switch.has_begun(record))
@@ -86,9 +86,7 @@ def show_changes(pilot: Pilot, planned: Sequence[Change]) -> None:
         for each in planned
     ]
     text = [line for each in planned for line in _change_in_words(each)]
-    pilot.output.record(
-        {"changes": fields}, text=text or ["Nothing is to be changed: it is set like this already."]
-    )
+    pilot.output.record({"changes": fields}, text=text or ["Nothing to change: it is already set like this."])
 
 
 def _change_in_words(change: Change) -> Iterator[str]:

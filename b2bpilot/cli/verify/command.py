@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from b2bpilot.cli.frame.context import pilot_of
+from b2bpilot.cli.frame.options import CheckTimeout, WithTwilio
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.verify import permissions, verify_run
 from b2bpilot.errors import UsageError
@@ -20,34 +21,31 @@ def verify(
     *,
     wait: Annotated[
         str | None,
-        typer.Option(help="Look again for so long, while it can still become true.", metavar="[DURATION]"),
+        typer.Option(help="Retry failing checks for up to DURATION.", metavar="[DURATION]"),
     ] = None,
     only: Annotated[
-        Names, typer.Option(help="Only these checks; repeatable.", metavar="CODE|CATEGORY")
+        Names, typer.Option(help="Run only these checks; repeatable.", metavar="CODE|CATEGORY")
     ] = None,
     skip: Annotated[
-        Names, typer.Option(help="Not these checks; repeatable.", metavar="CODE|CATEGORY")
+        Names, typer.Option(help="Skip these checks; repeatable.", metavar="CODE|CATEGORY")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for a warning, too.")] = False,
-    no_e2e: Annotated[bool, typer.Option("--no-e2e", help="Send no test message.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the test message's row.")] = False,
-    with_twilio: Annotated[
-        bool, typer.Option("--with-twilio", help="Ask Twilio, too: its token, and where its messages go.")
-    ] = False,
-    check_timeout: Annotated[
-        str, typer.Option(help="How long one check may take.", metavar="DURATION", show_default=True)
-    ] = "20s",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
+    no_e2e: Annotated[bool, typer.Option("--no-e2e", help="Do not send a test message.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Do not remove the test message's row.")] = False,
+    with_twilio: WithTwilio = False,
+    check_timeout: CheckTimeout = "20s",
     print_iam: Annotated[
-        bool, typer.Option("--print-iam", help="Print the least policy for each command; check nothing.")
+        bool,
+        typer.Option("--print-iam", help="Print the minimum IAM policy of each command, and check nothing."),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Send the test message without asking, in production, too.")
+        bool, typer.Option("--yes", "-y", help="Send the test message without asking, even in production.")
     ] = False,
 ) -> None:
-    """Check that an environment is deployed right and healthy, and say how to fix what is not.
+    """Check that an environment is deployed correctly and healthy, and say how to fix what is not.
 
-    At last a test message goes through it, twice, and must be one row, which is then removed. Nobody gets a reply.
-    -o also takes `short` (only what is not ok) and `junit`. Ends with 1 when a check failed, with 2 when all were left out.
+    The last checks send a test message through it, twice: it must become one row, which is then removed. Nobody gets a
+    reply. -o also takes `short` (only what is not ok) and `junit`. Exit code 1: a check failed; 2: every check was left out.
 
     Example: b2bpilot verify -e prod --wait 5m
     """
@@ -60,8 +58,8 @@ def verify(
         return
     pilot = pilot_of(ctx, views=verify_run.VIEWS)
     if no_e2e and keep:
-        raise UsageError("--keep has no meaning with --no-e2e", hint="leave one of them out")
-    request = verify_run.Request(
+        raise UsageError("--keep cannot be used with --no-e2e", hint="leave one of them out")
+    request = verify_run.VerifyOptions(
         checks=select(CHECKS, only=only or (), skip=skip or ()),
         wait=parse_duration(wait, "--wait") if wait else timedelta(),
         check_seconds=parse_duration(check_timeout, "--check-timeout").total_seconds(),

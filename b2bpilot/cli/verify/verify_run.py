@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class VerifyOptions:
     """What was asked for on the command line."""
 
     checks: Sequence[Check]
@@ -40,7 +40,7 @@ class Request:
     yes: bool
 
 
-def run(pilot: Pilot, request: Request) -> list[CheckResult]:
+def run(pilot: Pilot, request: VerifyOptions) -> list[CheckResult]:
     """Check, show, and return what was shown. Raises UsageError, but waits for a stack that is not there yet, and
     CredentialsMissing: no check can be made then."""
     stack = _stack(pilot, is_waited_for=bool(request.wait))
@@ -69,7 +69,7 @@ def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
         return None
 
 
-def _choices(pilot: Pilot, request: Request) -> Choices:
+def _choices(pilot: Pilot, request: VerifyOptions) -> Choices:
     from b2bpilot.ops.verify.deployment import Choices
 
     because = _refusal(pilot, request)
@@ -82,7 +82,7 @@ def _choices(pilot: Pilot, request: Request) -> Choices:
     )
 
 
-def _refusal(pilot: Pilot, request: Request) -> str | None:
+def _refusal(pilot: Pilot, request: VerifyOptions) -> str | None:
     """Return why no test message may be sent; ask for it in production."""
     from b2bpilot.ops.environment import is_production
     from b2bpilot.ops.verify.check import Category
@@ -90,14 +90,14 @@ def _refusal(pilot: Pilot, request: Request) -> str | None:
     name = pilot.environment_name
     is_wanted = any(check.category is Category.END_TO_END for check in request.checks)
     if not request.end_to_end:
-        return "left out with --no-e2e"
+        return "skipped with --no-e2e"
     if not is_wanted or not is_production(name):
         return None
     plan = [f"The last checks send a test message through {name}, and delete its row. Nobody gets a reply."]
     try:
         pilot.confirmation(yes=request.yes).ask(plan, "Send it?")
     except NotConfirmed as exc:
-        pilot.output.notice("It is left out.")
+        pilot.output.notice("The test message was not sent.")
         return f"{exc.why}; --yes sends it"
     return None
 
@@ -150,7 +150,7 @@ def _progress(pilot: Pilot, total: int) -> Iterator[Tell]:
         yield tell
 
 
-def _results(request: Request, deployment: Deployment, tell: Tell) -> Iterator[CheckResult]:
+def _results(request: VerifyOptions, deployment: Deployment, tell: Tell) -> Iterator[CheckResult]:
     from b2bpilot.cli.verify.verify_view import waiting_line
     from b2bpilot.ops.verify.runner import Runner
     from b2bpilot.ops.verify.waiting import run_until

@@ -90,7 +90,7 @@ def _require_deliverable(affected: Sequence[NumberRoute]) -> None:
     if broken:
         told = "; ".join(f"{each.number.sid}'s {gone(each)}" for each in broken)
         raise Refused(
-            f"{told}. Nothing was changed",
+            told,
             hint="take it off the number: in Twilio's console, or POST an empty SmsApplicationSid to "
             f"IncomingPhoneNumbers/{broken[0].number.sid}.json",
         )
@@ -122,8 +122,7 @@ def _require_one_fallback(affected: Sequence[NumberRoute]) -> None:
         }
         if len(fallbacks) > 1:
             raise Refused(
-                f"{in_words(route)} may both decide for {route.number.sid}, and have different fallback URLs."
-                " Nothing was changed",
+                f"{in_words(route)} may both decide for {route.number.sid}, and have different fallback URLs",
                 hint="name the one that both shall have with --fallback",
             )
 

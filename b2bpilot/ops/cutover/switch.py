@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.errors import PartlyFailed, PilotError, Refused, UsageError
+from b2bpilot.errors import NOTHING_CHANGED, PartlyFailed, PilotError, Refused, UsageError
 from b2bpilot.ops.cutover import writing
 from b2bpilot.ops.cutover.change import Change, restored, saved
 from b2bpilot.ops.cutover.route import RouteLevel
@@ -61,7 +61,7 @@ def require_not_rolled_back(home: Path, record: RunRecord, *, unreadable: Callab
     for rollback in records(home, ROLLBACK, unreadable=unreadable):
         if rollback.parameters.get("of") == record.run_id:
             raise Refused(
-                f"run {record.run_id} was rolled back by {rollback.run_id}. Nothing was changed",
+                f"run {record.run_id} was rolled back by {rollback.run_id}",
                 hint="see "
                 + our_command("twilio", "route")
                 + "; to cut over again: "
@@ -93,7 +93,8 @@ def remaining(
             continue
         if now not in (each.before, each.after) and not force:
             raise Refused(
-                f"{name_of(each)} was set to something else since. This command wrote nothing",
+                f"{name_of(each)} was set to something else since",
+                outcome="This command wrote nothing",
                 hint=_overwriting(run_id),
             )
         left.append(replace(each, before=each.before if now == each.after else now))
@@ -149,7 +150,8 @@ def switch(
             is_unknown = isinstance(exc, TwilioFailed) and exc.is_unknown
             journal.write(_entry("unknown" if is_unknown else "failed", each, error=str(exc)))
             if place == 0 and not is_unknown and not is_resumed:
-                raise type(exc)(f"{exc}. Nothing was changed", hint=exc.hint) from exc
+                exc.outcome = NOTHING_CHANGED
+                raise
             raise _stopped(changes, place, exc, run_id=journal.run_id, is_unknown=is_unknown) from exc
         journal.write(_entry("accepted", each))
         if not is_read_back:
@@ -194,7 +196,7 @@ def _stopped(
     state = "may be changed, now or in a moment" if is_unknown else "was not changed"
     rest = f", {total - done - 1} not tried" if done + 1 < total else ""
     return PartlyFailed(
-        f"{error}; {done} of {total} were changed before, {name_of(each)} {state}{rest}",
+        f"{error.why}; {done} of {total} were changed before, {name_of(each)} {state}{rest}",
         hint="see "
         + our_command("twilio", "route")
         + "; back to what was: "

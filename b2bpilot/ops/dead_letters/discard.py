@@ -253,7 +253,7 @@ def require_whole_plan(record: RunRecord) -> None:
     planned, dead_letters = len(record.messages), record.parameters.get("letters", 0)
     if planned < dead_letters:
         raise Refused(
-            f"run {record.run_id} ended when {planned:,} of its {many(dead_letters, 'dead letter')} were planned. Nothing was changed",
+            f"run {record.run_id} ended when {planned:,} of its {many(dead_letters, 'dead letter')} were planned",
             hint=f"{record.command} again",
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import (
+    NOTHING_CHANGED,
     AwsDenied,
     AwsError,
     CredentialsMissing,
@@ -48,9 +49,10 @@ LOCKED = ("message_id", "test")
 
 
 class EditInvalid(PilotError):
-    """What came out of the editor is not a message. Nothing was changed."""
+    """What came out of the editor is not a message."""
 
     code = "edit_invalid"
+    outcome = NOTHING_CHANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +107,12 @@ def require_editable(dead_letter: DeadLetter, state: RowState) -> None:
     message_id = dead_letter.message_id or dead_letter.queue_message_id
     if state is RowState.COMPLETED and dead_letter.owner.rows_count:
         raise Refused(
-            f"message {message_id} is completed: an edited one would be skipped as its duplicate. Nothing was changed",
+            f"message {message_id} is completed: an edited one would be skipped as its duplicate",
             hint="take the dead letter out with " + our_command("dlq", "discard", "--message-id", message_id),
         )
     if state is RowState.DISCARDED:
         raise Refused(
-            f"a person discarded message {message_id}: an edited one would not be stored. Nothing was changed",
+            f"a person discarded message {message_id}: an edited one would not be stored",
             hint=our_command("inspect", message_id)
             + " names the run; "
             + our_command("dlq", "restore", "RUN")
@@ -118,7 +120,7 @@ def require_editable(dead_letter: DeadLetter, state: RowState) -> None:
         )
     if state is RowState.IN_PROGRESS:
         raise Refused(
-            f"a lease on message {message_id} holds: a run is at work on it, or died a moment ago. Nothing was changed",
+            f"a lease on message {message_id} holds: a run is at work on it, or died a moment ago",
             hint="edit it once the lease is over: "
             + our_command("submissions", "show", message_id)
             + " names its end",
@@ -128,9 +130,7 @@ def require_editable(dead_letter: DeadLetter, state: RowState) -> None:
 def require_ours(dead_letter: DeadLetter) -> None:
     """Raises NotOurs."""
     if not dead_letter.owner.is_ours:
-        raise NotOurs(
-            f"dead letter {dead_letter.queue_message_id} is {dead_letter.owner.not_ours}. Nothing was changed"
-        )
+        raise NotOurs(f"dead letter {dead_letter.queue_message_id} is {dead_letter.owner.not_ours}")
 
 
 def text_for_editor(dead_letter: DeadLetter) -> str:
@@ -144,18 +144,18 @@ def edited(dead_letter: DeadLetter, after: str) -> Edit:
     try:
         document = json.loads(after)
     except (ValueError, RecursionError) as exc:
-        raise EditInvalid(f"what the editor left is not JSON: {exc}. Nothing was changed") from exc
+        raise EditInvalid(f"what the editor left is not JSON: {exc}") from exc
     for name in LOCKED:
         if isinstance(document, dict) and document.get(name) == json.loads(before).get(name):
             continue
         raise EditInvalid(
-            f"{name} is locked: it is the message's identity. Nothing was changed",
+            f"{name} is locked: it is the message's identity",
             hint="another message is published with " + our_command("publish"),
         )
     try:
         encode(decode(json.dumps(document)))
     except (MessageUnreadable, MessageTooLarge) as exc:
-        raise EditInvalid(f"not a message that can be sent: {exc}. Nothing was changed") from exc
+        raise EditInvalid(f"not a message that can be sent: {exc}") from exc
     return Edit(dead_letter=dead_letter, before=before, after=after)
 
 
@@ -255,7 +255,7 @@ class Replace:
         if marking.mark in (Mark.BUSY, Mark.COMPLETED, Mark.EARLIER) and not is_sent:
             why = marking.why or "the message is completed"
             self.journal.write(entry("failed", dead_letter, error=why))
-            raise Refused(f"the dead letter cannot be replaced now: {why}. Nothing was sent")
+            raise Refused(f"the dead letter cannot be replaced now: {why}", outcome="Nothing was sent")
         return marking.why if marking.mark is Mark.NOT_MARKED else None
 
     def _send(self, dead_letter: DeadLetter, new: Archived) -> None:

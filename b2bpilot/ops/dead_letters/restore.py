@@ -114,7 +114,7 @@ def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> No
     others = [str(other) for other in plan.origins if other != origin]
     if others and not force:
         raise Refused(
-            f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}. Nothing was changed",
+            f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}",
             hint="--force puts them into this environment's queue all the same",
         )
 

@@ -7,9 +7,9 @@ from b2bpilot.errors import PartlyFailed
 from b2bpilot.plural import many
 
 APPROXIMATE = "SQS's counters are approximate and may lag by a minute"
-HELD = "held by another consumer or delayed, or SQS's counters, which are approximate, lag by a minute"
+HELD = "in flight, delayed, or SQS's approximate counters lag by a minute"
 THE_OTHERS = f"the others are {HELD}"
-HINT = "try again in a minute; what a consumer holds is visible again when it lets go, after 12 hours at the latest"
+HINT = "try again in a minute; dead letters in flight are visible again when their receiver returns them, after 12 hours at the latest"
 
 
 def fields(found: Counters) -> dict[str, int]:
@@ -18,7 +18,7 @@ def fields(found: Counters) -> dict[str, int]:
 
 def in_words(found: Counters) -> str:
     """Return where they are, as far as SQS says."""
-    parts = [f"{found.hidden:,} in flight: a consumer holds them, SQS does not say which"] * bool(
+    parts = [f"{found.hidden:,} in flight: another process has received them, SQS does not say which"] * bool(
         found.hidden
     )
     parts += [f"{found.delayed:,} delayed"] * bool(found.delayed)

@@ -33,7 +33,7 @@ def require(template: Mapping[str, Any], values: Mapping[str, str]) -> None:
     if found := broken(template, values):
         raise SettingsInvalid(
             f"the parameters do not fit together: {'; '.join(each.text for each in found)}",
-            hint="give them with --parameters FILE, one a line as `Name: value`",
+            hint="give it with --parameters FILE, one `Name: value` per line",
         )
 
 

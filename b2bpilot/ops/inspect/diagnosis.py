@@ -289,7 +289,7 @@ def _next(evidence: MessageEvidence, outcome: MessageOutcome) -> Iterator[Words]
             yield our_command("verify") + f"   ({codes.WEBHOOK_ROLE}: the role that publishes)"
             yield from at_twilio.recovery(evidence)
         case MessageOutcome.FILTERED | MessageOutcome.NEVER_SEEN:
-            yield our_command("subscriptions")
+            yield our_command("subscribers")
             yield from at_twilio.recovery(evidence)
         case MessageOutcome.REJECTED:
             yield (

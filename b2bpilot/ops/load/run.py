@@ -107,7 +107,9 @@ def requests_before(record: RunRecord) -> LoadRequests:
     """
     lines = [entry for entry in entries(record.path) if "number" in entry]
     if not lines:
-        raise Refused(f"run {record.run_id} had sent nothing when it ended", hint="run the load again")
+        raise Refused(
+            f"run {record.run_id} had sent nothing when it ended", hint="run the load again", outcome=""
+        )
     answered = [entry for entry in lines if entry["event"] != "sending"]
     open_ = _unanswered(lines)
     began = min(_began(entry) for entry in answered) if answered else record.started_at

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from b2bpilot.errors import MigrationFailed
+from b2bpilot.errors import NOTHING_CHANGED, MigrationFailed
 from b2bpilot.ops.migrations.column_fitness import columns_of
 from b2bpilot.ops.migrations.finding import FitnessFinding, FitnessTopic, doubt, obstacle, quoted
 from b2bpilot.ops.migrations.rule_fitness import rules_of
@@ -84,7 +84,8 @@ def require_fit(fitness: Fitness) -> None:
         return
     texts = "; ".join(finding.text for finding in found)
     raise MigrationFailed(
-        f"{TABLE} cannot take every message: {texts}. Nothing was changed",
+        f"{TABLE} cannot take every message: {texts}",
+        outcome=NOTHING_CHANGED,
         hint=fitness.remedies,
     )
 

@@ -10,7 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from b2bpilot.errors import MigrationFailed, TimedOut
+from b2bpilot.errors import NOTHING_CHANGED, MigrationFailed, TimedOut
 from b2bpilot.ops.migrations.sessions import SELECT, DatabaseSession, ago, moment
 from b2bpilot.pipeline.waiting import wait_until
 
@@ -100,7 +100,8 @@ def _take(connection: psycopg.Connection, *, wait: timedelta, observer: Callable
     if not wait_until(is_ours, seconds=wait.total_seconds(), pause_seconds=PAUSE_SECONDS):
         who = described(other) if other else "no session that can be seen"
         raise TimedOut(
-            f"another migrator is still at work after {ago(wait)}: {who}. Nothing was changed",
+            f"another migrator is still at work after {ago(wait)}: {who}",
+            outcome=NOTHING_CHANGED,
             hint="wait for it, or give it more time with --lock-wait 10m",
         )
 

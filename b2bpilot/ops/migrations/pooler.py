@@ -21,7 +21,7 @@ def require_sessions(connection: psycopg.Connection, second: psycopg.Connection,
     if pid == others or again != {pid}:
         raise Refused(
             f"{place(dsn)} is behind a connection pooler that lends sessions by the transaction: the migration lock and "
-            "CREATE INDEX CONCURRENTLY cannot work through it. Nothing was changed",
+            "CREATE INDEX CONCURRENTLY cannot work through it",
             hint="name the database itself with --database-url (for RDS: the instance's endpoint, not the proxy's)",
         )
     return connection.info.backend_pid != pid

@@ -9,7 +9,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from b2bpilot.errors import MigrationFailed, Refused
+from b2bpilot.errors import NOTHING_CHANGED, MigrationFailed, Refused
 from b2bpilot.ops.migrations import duplicates, index
 from b2bpilot.ops.migrations.duplicates import DuplicateCount
 from b2bpilot.ops.migrations.fitness import Fitness, read_fitness, require_fit
@@ -81,27 +81,29 @@ def require_able(server: Server, *, elsewhere: Sequence[str] = ()) -> None:
     `elsewhere` are schemas with such a table that the role does not see.
     """
     if server.version_number < OLDEST_VERSION:
-        raise Refused(
-            f"PostgreSQL {server.version} is too old: the migrations need 13 or newer. Nothing was changed"
-        )
+        raise Refused(f"PostgreSQL {server.version} is too old: the migrations need 13 or newer")
     if server.read_only:
         raise MigrationFailed(
-            "the database is read-only: a standby, or default_transaction_read_only is on. Nothing was changed",
+            "the database is read-only: a standby, or default_transaction_read_only is on",
+            outcome=NOTHING_CHANGED,
             hint="name the primary with --database-url",
         )
     if server.may_alter is False:
         raise MigrationFailed(
-            f"role {server.role} may not change table {TABLE}, which belongs to {server.owner}. Nothing was changed",
+            f"role {server.role} may not change table {TABLE}, which belongs to {server.owner}",
+            outcome=NOTHING_CHANGED,
             hint=f"use the database URL of {server.owner}, or GRANT {server.owner} TO {server.role}",
         )
     if not server.may_create and server.owner is None and elsewhere:
         raise MigrationFailed(
-            f"role {server.role} does not see table {TABLE} in schema {', '.join(elsewhere)}. Nothing was changed",
+            f"role {server.role} does not see table {TABLE} in schema {', '.join(elsewhere)}",
+            outcome=NOTHING_CHANGED,
             hint=let_see(elsewhere, server.role),
         )
     if not server.may_create:
         raise MigrationFailed(
-            f"role {server.role} may not create anything in schema {server.schema or '(none)'}. Nothing was changed",
+            f"role {server.role} may not create anything in schema {server.schema or '(none)'}",
+            outcome=NOTHING_CHANGED,
             hint=f"as its owner: GRANT CREATE ON SCHEMA {server.schema or 'NAME'} TO {server.role}",
         )
 

@@ -106,6 +106,7 @@ def planned_again(record: RunRecord, home: Path) -> PublishPlan:
         raise Refused(
             f"run {record.run_id} ended while it wrote its plan, before anything was sent",
             hint="publish again",
+            outcome="",
         )
     return PublishPlan(
         outbox=outbox, items=len(keys), message_ids=list(dict.fromkeys(message_id for _, message_id in keys))

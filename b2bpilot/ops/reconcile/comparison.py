@@ -113,7 +113,7 @@ class Comparison:
         """A dead letter is all of the message; what Twilio still has of it is less."""
         if not notes.counts()[ComparisonResult.MISSING]:
             return
-        self.observe("Looking at the dead-letter queue")
+        self.observe("Reading the dead-letter queue")
         queues = self.ask_queues()
         for chunk in chunks(notes, ComparisonResult.MISSING):
             dead = (each.sid for each in chunk if each.message_id in queues.dead_letters)

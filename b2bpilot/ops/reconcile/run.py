@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from b2bpilot.advice import our_command
-from b2bpilot.errors import PartlyFailed, Refused, UsageError
+from b2bpilot.errors import NOTHING_PUBLISHED, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.rebuild import RebuiltFrom
@@ -45,7 +45,8 @@ def require_no_doubt(doubts: Sequence[str]) -> None:
     is stored, what is in the queue is skipped."""
     if doubts:
         raise Refused(
-            f"what is missing may be in a queue of ours: {'; '.join(doubts)}. Nothing was published",
+            f"what is missing may be in a queue of ours: {'; '.join(doubts)}",
+            outcome=NOTHING_PUBLISHED,
             hint="redrive and wait first ("
             + our_command("dlq", "list")
             + ", "

@@ -46,7 +46,7 @@ class FrozenPlan:
         if open_:
             raise PartlyFailed(
                 f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
-                hint="another consumer may hide them: apply the plan again, or see "
+                hint="another process may have received them: apply the plan again, or see "
                 + our_command("inspect", open_[0]),
             )
 

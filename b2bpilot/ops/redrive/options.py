@@ -106,15 +106,15 @@ class RedriveOptions:
             self.filters.selection.where.require_fields()
         if plan.hidden:
             raise PartlyFailed(
-                f"no dead letter could be taken: of about {plan.hidden:,}, another consumer or a run that was killed holds "
-                f"all, or they are delayed. {unseen.APPROXIMATE}",
+                f"no dead letter could be received: of about {plan.hidden:,}, all are in flight, in another process or a run "
+                f"that was killed, or delayed. {unseen.APPROXIMATE}",
                 hint="try again when it has ended; "
                 + our_command("runs", "list")
                 + " shows runs from this machine",
             )
         if plan.has_more and not self.force and self.limit is None:
             raise Refused(
-                f"more than {WINDOW:,} dead letters match that are to be sent or removed. Nothing was changed",
+                f"more than {WINDOW:,} dead letters match that are to be sent or removed",
                 hint=f"take {WINDOW:,} of them with --limit {WINDOW}, or all with --force",
             )
 

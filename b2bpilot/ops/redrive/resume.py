@@ -156,7 +156,8 @@ def _require_resumable(environment: Environment, record: RunRecord) -> None:
         raise UsageError(f"run {record.run_id} is `{record.command}` in environment {record.environment}")
     if not any(one.get("event") == PLAN_COMPLETE for one in entries(record.path)):
         raise Refused(
-            f"run {record.run_id} ended while it wrote its plan: nothing was sent",
+            f"run {record.run_id} ended while it wrote its plan",
+            outcome="Nothing was sent",
             hint="start it again with " + our_command("dlq", "redrive"),
         )
     if record.state is RunState.FINISHED:

@@ -15,7 +15,7 @@ from b2bpilot.ops.subscriptions.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
 from b2bpilot.pipeline.message import Encoded
 
-HINT = "see " + our_command("subscriptions") + ", or redrive with --via invoke"
+HINT = "see " + our_command("subscribers") + ", or redrive with --via invoke"
 
 
 class SubscriptionGuard:

@@ -131,7 +131,7 @@ def require_everything_completed(summary: Summary) -> None:
     others = len(summary.unfinished) + summary.not_sent + summary.set_aside
     hint: Words = our_command("dlq", "list") + " shows what is in the queue now"
     if not summary.is_certain:
-        hint = "another consumer hides dead letters of this run: resume it again when they are visible"
+        hint = "dead letters of this run are in flight elsewhere: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
     if summary.unseen:
         more += f"; {unseen.counted(summary.unseen)}"

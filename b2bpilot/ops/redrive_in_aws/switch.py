@@ -192,15 +192,14 @@ def require_start(redriver: Redriver) -> None:
         raise _does_not_run(redriver, answer.error)
     if not isinstance(answer.result, dict) or answer.result.get(KNOWS_OWNERS) is not True:
         raise Refused(
-            f"{redriver.name} is of an earlier version, which takes every dead letter for the processor's. "
-            "Nothing was changed",
+            f"{redriver.name} is of an earlier version, which takes every dead letter for the processor's",
             hint="deploy this version first; or use the engine of this terminal",
         )
 
 
 def _does_not_run(redriver: Redriver, error: str) -> Refused:
     return Refused(
-        f"{redriver.name} does not run: {error}. Nothing was changed",
+        f"{redriver.name} does not run: {error}",
         hint=our_command("verify") + " says whether it is set up; or use the engine of this terminal",
     )
 
@@ -238,11 +237,11 @@ def _already_on(mapping: Mapping, reading: MappingReading) -> Refused:
     found, state = remote_run(mapping.tags()), reading.state.lower()
     if found is None or found.ended or found.ends_at <= reading.read_at:
         return Refused(
-            f"the redriver is {state}, though no redrive is on. Nothing was changed",
+            f"the redriver is {state}, though no redrive is on",
             hint=f"its guard turns it off within five minutes; or do it: {mapping.off_command}",
         )
     return Refused(
-        f"the redriver is {state} already for run {found.run_id}. Nothing was changed",
+        f"the redriver is {state} already for run {found.run_id}",
         hint="wait for its end; " + our_command("status") + " shows it",
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from b2bpilot.errors import MessageUnreadable, Refused
+from b2bpilot.errors import NOTHING_PUBLISHED, MessageUnreadable, Refused
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -105,8 +105,9 @@ def require_proven(proof: DatabaseProof) -> None:
     """Raise Refused when these may be another environment's rows: its messages would be stored and answered here."""
     if not proof.is_proven:
         raise Refused(
-            f"{proof.told()}. Its rows may be another environment's messages, so nothing is published",
+            f"{proof.told()}. Its rows may be another environment's messages",
             hint="leave --database-url out, or name the database as the stack's secret does",
+            outcome=NOTHING_PUBLISHED,
         )
 
 
@@ -116,4 +117,4 @@ def require_something(plan: RepublishPlan) -> None:
         first = plan.items[0]
         more = f", and {len(plan.items) - 1:,} more" if len(plan.items) > 1 else ""
         hint = "--discarded takes it" if first.decision is RowDecision.DISCARDED else None
-        raise Refused(f"message {first.message_id}{more}: {first.why}. Nothing was published", hint=hint)
+        raise Refused(f"message {first.message_id}{more}: {first.why}", hint=hint, outcome=NOTHING_PUBLISHED)

@@ -164,9 +164,7 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
         raise _failed(path, exc) from exc
     try:
         if not _lock(descriptor):
-            raise Refused(
-                f"{what} is running already. Nothing was changed", hint="see " + our_command("runs", "list")
-            )
+            raise Refused(f"{what} is running already", hint="see " + our_command("runs", "list"))
         yield
     finally:
         os.close(descriptor)

@@ -57,7 +57,7 @@ def require_ended(record: RunRecord) -> None:
     """Raises Refused while the run's process is alive."""
     if record.state is RunState.RUNNING:
         raise Refused(
-            f"run {record.run_id} still runs (process {record.pid}). Nothing was changed",
+            f"run {record.run_id} still runs (process {record.pid})",
             hint="wait for its end, or interrupt it there",
         )
 

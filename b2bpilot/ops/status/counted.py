@@ -44,7 +44,7 @@ COUNTED = (
         kind=Kind.REDRIVES_FAILED,
         gravity=Gravity.LOST,
         text="{} that SNS could not write to the dead-letter queue",
-        command=our_command("subscriptions"),
+        command=our_command("subscribers"),
         passed=None,
     ),
     _Counted(
@@ -68,7 +68,7 @@ COUNTED = (
         kind=Kind.NOT_DELIVERED,
         gravity=Gravity.STOPPED,
         text="{} that SNS could not deliver",
-        command=our_command("subscriptions"),
+        command=our_command("subscribers"),
         passed=Count.DELIVERED,
     ),
     _Counted(
@@ -76,7 +76,7 @@ COUNTED = (
         kind=Kind.FILTERED_OUT,
         gravity=Gravity.NOTICE,
         text="{} that a filter policy kept from a subscription, be it the processor's or another",
-        command=our_command("subscriptions"),
+        command=our_command("subscribers"),
         passed=None,
     ),
     _Counted(

@@ -26,7 +26,7 @@ from b2bpilot.plural import many
 T = TypeVar("T")
 
 NOT_OURS = (
-    (Ownership.OTHER, "of other subscribers", "subscriptions"),
+    (Ownership.OTHER, "of other subscribers", "subscribers"),
     (
         Ownership.GONE,
         "of subscriptions that no longer exist, which may have been the processor's",

@@ -93,6 +93,7 @@ def require_proven(proof: DatabaseProof, refused: str) -> None:
         raise Refused(
             f"{refused}: {proof.told()}",
             hint="leave --database-url out, so that the one of the stack's secret is asked; or name one that leads to it",
+            outcome="",
         )
 
 

@@ -142,7 +142,7 @@ class EndToEndMessage:
     def _send(self, via: Via) -> PublishResult:
         with self._sending:
             if self._is_over:
-                raise Refused("the check was ended")
+                raise Refused("the check was ended", outcome="")
             if not self._deliveries:
                 self._deployment.tell(f"Test message {self.message_id} goes through the {via.value}")
             message = self._message

@@ -301,7 +301,7 @@ def test_who_gives_credentials_and_refuses_is_told(
 ID = "7d1eea89-294a-5d6f-8bdc-73898d8ce9cc"
 COMMANDS = [
     "publish", "publish --wait", "load", f"inspect {ID}", "logs", "submissions list", "submissions stuck",
-    f"submissions show {ID}", "submissions republish --abandoned --yes", "subscriptions", "subscriptions test",
+    f"submissions show {ID}", "submissions republish --abandoned --yes", "subscribers", "subscribers test",
     "dlq list", f"dlq show {ID}", "dlq export letters.jsonl", "dlq export --scheduled folder", "dlq redrive --yes",
     "dlq redrive --engine lambda --yes", "dlq replay --yes", "dlq discard --yes", f"dlq edit {ID}", "status", "verify",
     "verify --wait 1s", "diagnose not-processed", "diagnose errors", "diagnose duplicates", "diagnose cost",

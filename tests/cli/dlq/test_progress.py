@@ -30,7 +30,7 @@ def test_a_terminal_says_that_the_next_dead_letters_are_being_taken() -> None:
     shown.show(ProgressEvent(phase=Phase.PROVING, done=1_000, total=1_000))
     shown.show(ProgressEvent(phase=Phase.LOOKING))
 
-    assert lines == ["looking at the rows: 1,000 of 1,000 decided", "Looking at the dead-letter queue"]
+    assert lines == ["looking at the rows: 1,000 of 1,000 decided", "Reading the dead-letter queue"]
 
 
 def test_a_notice_is_shown_wherever_the_display_is() -> None:

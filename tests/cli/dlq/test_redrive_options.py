@@ -37,7 +37,7 @@ def test_a_rate_below_one_in_a_hundred_seconds_is_refused(run: Run, rate: str) -
 def test_an_option_that_the_redriver_does_not_know_is_refused(run: Run, option: list[str]) -> None:
     result = run("dlq", "redrive", "-e", "staging", "--yes", "--engine", "lambda", *option)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == (f"error: {option[0]} has no meaning with --engine lambda\nhint: leave it out\n")
+    assert result.stderr == (f"error: {option[0]} cannot be used with --engine lambda\nhint: leave it out\n")
 
 
 @pytest.mark.parametrize("filter_", [["--group", "G1"], ["--since", "1h"], ["--error", "customer"]])

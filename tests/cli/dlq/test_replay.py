@@ -172,7 +172,7 @@ def test_dead_letters_that_somebody_hides_are_said(run: Run, dead_letters: DeadL
     dead_letters.hold_one()
     result = run("dlq", "replay", *HERE)
     assert result.exit_code == 4
-    assert "Saw 2 of about 3 dead letters: the others are held by another consumer" in result.stderr
+    assert "Saw 2 of about 3 dead letters: the others are in flight" in result.stderr
 
 
 def test_that_none_matches_is_said_only_when_all_were_seen(run: Run, dead_letters: DeadLetters) -> None:
@@ -211,7 +211,7 @@ def test_a_replay_that_was_interrupted_is_brought_to_its_end(  # noqa: PLR0917  
     result = run("dlq", "replay", *options, *HERE)
     run_id = the_journal(home).stem
     assert result.exit_code == 130
-    assert f"Go on with it: b2bpilot runs resume {run_id}" in result.stderr
+    assert f"Resume it: b2bpilot runs resume {run_id}" in result.stderr
     assert read(the_journal(home)).stages() == {Stage.ACCEPTED: 1, Stage.SENDING: 1, Stage.PLANNED: 2}
 
     screen = at_a_terminal(monkeypatch, "y")

@@ -66,7 +66,7 @@ def test_without_a_terminal_it_shows_the_plan_and_refuses(run: Run, empty: str) 
     assert [f"{name}: pending" for name in FILES] == [
         line for line in result.stderr.splitlines() if line.endswith("pending")
     ]
-    assert "not confirmed: there is no terminal to ask at. Nothing was changed" in result.stderr
+    assert "not confirmed: there is no terminal to confirm at. Nothing was changed" in result.stderr
     assert run("migrate", "--status", "-o", "json").document["migrations"][0]["state"] == "pending"
 
 

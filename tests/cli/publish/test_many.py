@@ -221,7 +221,7 @@ def test_many_messages_are_asked_about_first(run: Run, aws: FakeAws) -> None:
     ("options", "said"),
     [
         (["--set", "Bdy=x"], "Twilio sends no parameter 'Bdy'"),
-        (["--priority", "high", "--via", "webhook"], "--priority has no meaning with --via webhook"),
+        (["--priority", "high", "--via", "webhook"], "--priority cannot be used with --via webhook"),
         (
             ["--message-id", "6a2a4cf4-5b3e-4f0e-9d62-6e9f2c4d7a10", "--count", "2"],
             "names its id is one message",

@@ -259,7 +259,7 @@ def test_a_real_message_without_a_terminal_needs_yes(run: Run, staging: Staging)
         "Publish 1 real message to environment staging (account 123456789012, eu-west-1): "
         "from +4917***4567, 'hello'.\n"
         "If the environment has a reply configured, that number gets it.\n"
-        "error: not confirmed: there is no terminal to ask at. Nothing was changed\n"
+        "error: not confirmed: there is no terminal to confirm at. Nothing was changed\n"
         "hint: run it again with --yes\n"
     )
     assert staging.messages() == []

@@ -125,7 +125,7 @@ def test_what_was_published_and_could_not_be_told_is_in_the_journal(
 
     assert result.exit_code == 4
     error, told = result.stderr.splitlines()[-2:]
-    assert error == "error: the output cannot be written: No space left on device"
+    assert error == "error: the output could not be written: No space left on device"
     run_id = told.removeprefix("See what was done: b2bpilot runs show ")
     shown = run("runs", "show", run_id, "-o", "json").document
     assert [one["stage"] for one in shown["messages"]] == ["accepted"] * 3

@@ -40,7 +40,7 @@ def test_what_a_run_holds_is_its_own_however_the_counters_lag(said: Counters, be
 def test_in_flight_and_delayed_are_told_apart_and_nobody_is_named() -> None:
     told = unseen.told(counters(hidden=100, delayed=3))
     assert told.startswith(
-        "About 103 more dead letters were not looked at (100 in flight: a consumer holds them"
+        "About 103 more dead letters were not looked at (100 in flight: another process has received them"
     )
     assert "SQS does not say which; 3 delayed)" in told
     assert "approximate" in told

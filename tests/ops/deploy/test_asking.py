@@ -37,7 +37,7 @@ def test_it_asks_for_what_has_no_value_and_hides_secrets(deploying: Session) -> 
     deploying.screen = deploying.screen.rpartition("DatabaseUrl: ")[2]
     deploying.wait_for("(not shown) ")
     deploying.type("postgresql://u:hunter2@db.example/x\n")
-    deploying.wait_for("Go on? [y/N] ")
+    deploying.wait_for("Continue? [y/N] ")
     deploying.type("n\n")
     assert deploying.exit_code() == 5
     assert "hunter2" not in deploying.screen

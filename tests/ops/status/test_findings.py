@@ -91,7 +91,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
         (
             {"traffic": traffic({Count.NOT_DELIVERED: 2})},
             "2 messages that SNS could not deliver",
-            "b2bpilot subscriptions -e prod",
+            "b2bpilot subscribers -e prod",
         ),
         (
             {"subscriptions": []},
@@ -318,7 +318,7 @@ def test_what_may_be_ours_is_not_said_to_be_others() -> None:
     found = findings(reading(dead_letters=value(replace(seen, look=replace(seen.look, others=owners)))))
 
     assert [(one.text, said(one)) for one in found] == [
-        ("2 dead letters in the queue of other subscribers: queue billing", "b2bpilot subscriptions -e prod"),
+        ("2 dead letters in the queue of other subscribers: queue billing", "b2bpilot subscribers -e prod"),
         (
             "1 dead letter in the queue of subscriptions that no longer exist, which may have been the processor's: arn:gone",
             "b2bpilot dlq list -e prod",

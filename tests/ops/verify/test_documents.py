@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 ACTION = re.compile(r'translated\(\s*f?"(?P<action>[a-z0-9]+:[A-Z][A-Za-z]+)')
 NEED_NOTHING = {"demo", "local up", "local down", "local status", "runs list", "runs show", "runs resume"}
 
-BY_ITSELF = {"subscriptions"}
+BY_ITSELF = {"subscribers"}
 """A group that is a command, too."""
 
 

@@ -97,11 +97,11 @@ def test_a_row_that_may_come_back_is_told_of() -> None:
 
 
 def test_nothing_is_sent_when_it_was_left_out() -> None:
-    at = deployment(choices=Choices(end_to_end=False, because="left out with --no-e2e"))
+    at = deployment(choices=Choices(end_to_end=False, because="skipped with --no-e2e"))
 
     found = seen("B2B096", at)
 
-    assert (found.status, found.seen) == (Status.SKIPPED, "left out with --no-e2e")
+    assert (found.status, found.seen) == (Status.SKIPPED, "skipped with --no-e2e")
     assert at.test_messages == {}
 
 

@@ -142,7 +142,7 @@ CHECKS = (
     check(
         code="B2B086",
         statement="every alarm of the template is there and watches the right metric",
-        why="What it stands for would go wrong unheard.",
+        why="The problem that it watches for would go unnoticed.",
         probe=_watch,
     ),
     check(

@@ -173,7 +173,7 @@ CHECKS = (
     check(
         code="B2B070",
         statement="the stale processor is there and ready",
-        why="Nothing takes up messages whose run was killed.",
+        why="Nothing retries messages whose run was killed.",
         probe=_ready,
         needs=("B2B010",),
     ),

@@ -232,7 +232,7 @@ CHECKS = (
     check(
         code="B2B091",
         statement="a number's messages come to this webhook",
-        why="A number's application and its Messaging Service win over its own URL: the URL that one sees may not count.",
+        why="A number's application and its Messaging Service take precedence over its own URL, which may have no effect.",
         probe=_comes_here,
         needs=("B2B090",),
         extra_seconds=20,
@@ -246,7 +246,7 @@ CHECKS = (
     ),
     check(
         code="B2B093",
-        statement="there is a fallback URL, another one",
+        statement="there is a fallback URL, different from the first",
         why="What the webhook does not take goes there; without it, it is lost.",
         probe=_of_all_here(_has_fallback, "set", "none, or the same URL", more=("--fallback", "URL")),
         severity=Severity.WARNING,

@@ -256,7 +256,7 @@ CHECKS = (
     check(
         code="B2B028",
         statement="the webhook function's log is written and kept for a time",
-        why="Why a message was refused stands nowhere else.",
+        why="Why a message was refused is recorded nowhere else.",
         probe=lambda deployment: are_kept(deployment, _function(deployment)),
         severity=Severity.WARNING,
         actions=LOG_ACTIONS,
@@ -274,8 +274,8 @@ CHECKS = (
     check(
         code="B2B125",
         statement="no status callbacks reached the webhook in the last day",
-        why="They are reports about sent messages: answered and not stored. They cost a request each, and whoever waits for "
-        "them gets none.",
+        why="They are reports about sent messages: answered and not stored. Each costs a request, and the "
+        "system that expects them does not get them.",
         fix=our_command("logs", "webhook", "--since", "24h", "--filter", "event=status_callback"),
         probe=_no_status_callbacks,
         severity=Severity.WARNING,

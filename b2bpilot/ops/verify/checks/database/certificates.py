@@ -65,15 +65,15 @@ check = partial(Check, category=Category.DATABASE, actions=SECRET, needs=("B2B01
 CHECKS = (
     check(
         code="B2B170",
-        statement="the processor verifies whom it sends messages to, or its database is on its machine",
-        why="Whoever stands between them can pass for the database, and read the password and every message.",
+        statement="the processor verifies the database's certificate, or the database is on the same machine",
+        why="Somebody in between could impersonate the database, and read the password and every message.",
         probe=_is_verified,
         severity=Severity.WARNING,
     ),
     check(
         code="B2B171",
-        statement="the CA by which the database's certificate is verified lasts 60 days yet",
-        why="On the day that it ends no function reaches the database, and each message becomes a dead letter.",
+        statement="the CA by which the database's certificate is verified is valid for 60 more days",
+        why="Once it expires no function can reach the database, and each message becomes a dead letter.",
         probe=_lasts,
     ),
 )

@@ -79,7 +79,7 @@ CHECKS = (
     ),
     check(
         code="B2B154",
-        statement="nothing about the table is beyond what can be proven",
+        statement="everything about the table can be proven",
         why="A trigger, a check constraint or a policy may change, refuse or hide rows, and the catalogue does not say of which messages.",
         probe=_nothing_unproven,
         severity=Severity.WARNING,

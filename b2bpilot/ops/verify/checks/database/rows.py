@@ -49,7 +49,7 @@ CHECKS = (
     check(
         code="B2B084",
         statement="no message is abandoned",
-        why="It was published again and not completed after that: nobody tries again, and the customer waits.",
+        why="It was published again and still not completed: nothing retries it, and the customer waits.",
         fix=REDRIVE,
         probe=_none(
             RowProblem.ABANDONED,
@@ -87,7 +87,7 @@ CHECKS = (
     check(
         code="B2B115",
         statement="this version knows the status of every row",
-        why="A row that another version wrote is taken up by nobody: no retry, no stale processor.",
+        why="Nothing processes a row that another version wrote: no retry, no stale processor.",
         fix=our_command("submissions", "stuck"),
         probe=_none(
             RowProblem.UNREADABLE,
@@ -112,8 +112,8 @@ CHECKS = (
     ),
     check(
         code="B2B102",
-        statement="it is known of every reply whether it was sent",
-        why="A reply of which nobody knows is never sent again by itself: the customer may wait for it.",
+        statement="every reply is known to be sent or not sent",
+        why="An unknown reply is never sent again automatically: the customer may be waiting for it.",
         probe=_none(
             RowProblem.REPLY_UNKNOWN,
             "message whose reply nobody knows to be sent or not",

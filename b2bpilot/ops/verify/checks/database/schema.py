@@ -154,7 +154,7 @@ CHECKS = (
     check(
         code="B2B103",
         statement="the database's clock agrees with AWS's",
-        why="Leases, stale messages and latencies are reckoned by the database's clock.",
+        why="Leases, stale messages and latencies are counted by the database's clock.",
         probe=_clock_agrees,
         severity=Severity.WARNING,
     ),
@@ -168,7 +168,7 @@ CHECKS = (
     check(
         code="B2B078",
         statement=f"the table has the column {COLUMN}",
-        why="The identity of a message stands in it; without it no message can be stored.",
+        why="It holds the identity of a message; without it no message can be stored.",
         fix=MIGRATE,
         probe=_column_exists,
         needs=("B2B077",),
@@ -200,7 +200,7 @@ CHECKS = (
     check(
         code="B2B083",
         statement="the recorded migrations are this version's",
-        why="A file that was changed after it ran, or a newer version's, means that nobody knows what the table is.",
+        why="If a file was changed after it ran, or is a newer version's, the state of the table is unknown.",
         probe=_ledger_sound,
         needs=("B2B080", "B2B081"),
     ),

@@ -152,7 +152,7 @@ CHECKS = (
     check(
         code="B2B062",
         statement="the queue does not move dead letters on",
-        why="Each look counts as a receive: after a few, dead letters would vanish to where no command looks.",
+        why="Every read counts as a receive: after a few, dead letters would move to where no command looks.",
         fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         """--attributes '{{"RedrivePolicy": ""}}'""",
         probe=_moves_nothing,
@@ -160,7 +160,7 @@ CHECKS = (
     check(
         code="B2B063",
         statement="the queue keeps dead letters for 14 days",
-        why="SQS deletes what is older, whether or not somebody has looked.",
+        why="SQS deletes what is older, whether or not anybody has seen it.",
         fix="aws sqs set-queue-attributes --queue-url {dead_letter_queue_url} "
         f"--attributes MessageRetentionPeriod={round(RETENTION.total_seconds())}",
         probe=_keeps,
@@ -176,7 +176,7 @@ CHECKS = (
     check(
         code="B2B067",
         statement="the queue is not public",
-        why="Anybody could read dead letters, take them away, or put others in that a redrive would run.",
+        why="Anybody could read or remove dead letters, or add some that a redrive would process.",
         probe=_private,
     ),
     check(

@@ -83,7 +83,7 @@ CHECKS = (
     check(
         code="B2B069",
         statement="the redriver takes dead letters only while a redrive is on",
-        why="Without a run it takes and gives back dead letters all day long, and hides them from every command.",
+        why="Without a run it receives and returns dead letters all day long, which hides them from every command.",
         fix=OFF,
         probe=_redriver_is_off,
         severity=Severity.WARNING,

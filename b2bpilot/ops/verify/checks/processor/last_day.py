@@ -136,7 +136,7 @@ CHECKS = (
     ),
     check(
         code="B2B055",
-        statement="Lambda gave up no message of the last day",
+        statement="Lambda gave up on no message in the last day",
         why="After its tries it drops a message, to the dead-letter queue where there is one: B2B056 tells of the others.",
         fix=our_command("dlq", "list"),
         probe=_nothing_dropped,

@@ -106,7 +106,7 @@ CHECKS = (
     check(
         code="B2B032",
         statement="the topic is not public",
-        why="Anybody could publish messages that are stored as if they came from Twilio, or read along.",
+        why="Anybody could read messages, or publish some that are stored as if they came from Twilio.",
         probe=_private,
     ),
 )

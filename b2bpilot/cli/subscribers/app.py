@@ -1,4 +1,4 @@
-"""`b2bpilot subscriptions`: can each of the topic's subscriptions receive, and which messages does it take?"""
+"""`b2bpilot subscribers`: can each of the topic's subscriptions receive, and which messages does it take?"""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.frame.commands import Group
+from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.table import Place, group
-from b2bpilot.cli.subscriptions import subscription
+from b2bpilot.cli.frame.options import Reveal
+from b2bpilot.cli.frame.table import CommandPath, group
+from b2bpilot.cli.subscribers import subscription_view
 from b2bpilot.errors import UsageError
 from b2bpilot.pipeline.message import Priority, Source
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
@@ -25,10 +27,10 @@ if TYPE_CHECKING:
 UNHEALTHY = 1
 
 
-class ListingGroup(Group):
+class ListingGroup(PilotGroup):
     """Lists when no command follows."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as Group's
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as PilotGroup's
         return TyperGroup.parse_args(self, ctx, args)
 
 
@@ -37,11 +39,11 @@ _listing = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_c
 
 @_listing.callback()
 def list_(ctx: typer.Context) -> None:
-    """List the topic's subscriptions with a verdict on each: can it receive what is published?
+    """List the topic's subscribers, and whether each can receive what is published.
 
-    The exit code is 1 when one is unhealthy, or when none delivers to the processor.
+    Exit code 1: one is unhealthy, or none delivers to the processor.
 
-    Example: b2bpilot subscriptions -e prod
+    Example: b2bpilot subscribers -e prod
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -50,8 +52,8 @@ def list_(ctx: typer.Context) -> None:
     pilot = pilot_of(ctx)
     found = report_on_topic(pilot.environment, now=pilot.now())
     access = pilot.environment.access
-    pilot.output.rows("subscriptions", (subscription.row(one, access) for one in found.reports))
-    pilot.output.record({"topic_24h": found.counts}, text=subscription.counts(found))
+    pilot.output.rows("subscriptions", (subscription_view.row(one, access) for one in found.reports))
+    pilot.output.record({"topic_24h": found.counts}, text=subscription_view.counts(found))
     _explain(pilot, found)
     if found.is_unhealthy:
         raise typer.Exit(UNHEALTHY)
@@ -59,12 +61,12 @@ def list_(ctx: typer.Context) -> None:
 
 def _explain(pilot: Pilot, found: TopicReport) -> None:
     for report in found.reports:
-        for line in subscription.reasons(report, pilot.environment.access):
+        for line in subscription_view.reasons(report, pilot.environment.access):
             pilot.output.notice(line)
     if found.lacks_processor:
         stack = pilot.environment.stack
         pilot.output.notice(
-            f"No subscription delivers to {stack.processor_function_name}: nothing that is published is stored. "
+            f"No subscriber is {stack.processor_function_name}: nothing that is published is stored. "
             "Deploy template.yaml again, or see " + our_command("verify", "--only", "topic")
         )
 
@@ -74,33 +76,31 @@ def try_message(
     *,
     param: Annotated[
         list[str] | None,
-        typer.Option(help="A Twilio parameter of the message; repeatable.", metavar="KEY=VALUE"),
+        typer.Option(help="Twilio parameter of the message; repeatable.", metavar="KEY=VALUE"),
     ] = None,
     attribute: Annotated[
         list[str] | None,
         typer.Option(
-            help="An SNS attribute in place of the message's own, or one more; repeatable. KEY:Number=VALUE has a type.",
+            help="SNS attribute, added to the message's own or replacing one; repeatable. KEY:Number=VALUE sets a type.",
             metavar="KEY=VALUE",
         ),
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option(
-            "--file", help="A message's body as it was published (JSON); - is stdin.", metavar="PATH"
-        ),
+        typer.Option("--file", help="Message body as published (JSON); - reads stdin.", metavar="PATH"),
     ] = None,
     source: Annotated[
-        Source, typer.Option(help=f"Who publishes it: {', '.join(Source)}.", metavar="SOURCE")
+        Source, typer.Option(help=f"Publisher: {', '.join(Source)}.", metavar="SOURCE")
     ] = Source.TWILIO,
     priority: Annotated[
-        Priority, typer.Option(help=f"{', '.join(Priority)}.", metavar="PRIORITY")
+        Priority, typer.Option(help=f"Priority: {', '.join(Priority)}.", metavar="PRIORITY")
     ] = Priority.NORMAL,
-    is_test: Annotated[bool, typer.Option("--test", help="A test message.")] = False,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show numbers in full.")] = False,
+    is_test: Annotated[bool, typer.Option("--test", help="Make it a test message.")] = False,
+    reveal: Reveal = False,
 ) -> None:
-    """Tell which subscriptions a message would reach, and which key of a filter policy rejects it. Nothing is sent.
+    """Show which subscribers a message would reach, and which key of a filter policy rejects it. Sends nothing.
 
-    Example: b2bpilot subscriptions test -e prod --param Body=hello --attribute priority=high
+    Example: b2bpilot subscribers test -e prod --param Body=hello --attribute priority=high
     """
     from b2bpilot.aws.subscriptions import subscriptions
     from b2bpilot.ops.parameters import parse_parameter
@@ -111,7 +111,7 @@ def try_message(
     if file is not None and (
         param or is_test or source is not Source.TWILIO or priority is not Priority.NORMAL
     ):
-        raise UsageError("--file says all about the message but its attributes", hint="leave out the others")
+        raise UsageError("--file is the whole message except its attributes", hint="leave out the others")
     message: PilotMessage = (
         evaluation.from_text(_read(file))
         if file is not None
@@ -130,14 +130,14 @@ def try_message(
 
 def _show(pilot: Pilot, evaluations: list[SubscriptionEvaluation], *, reveal: bool) -> None:
     pilot.output.rows(
-        "subscriptions", (subscription.evaluation_row(one, reveal=reveal) for one in evaluations)
+        "subscriptions", (subscription_view.evaluation_row(one, reveal=reveal) for one in evaluations)
     )
     reached = sum(one.delivers is True for one in evaluations)
     unknown = sum(one.delivers is None for one in evaluations)
-    doubt = f"; of {unknown} it cannot be told" if unknown else ""
-    changed = " A filter policy that was just changed takes up to 15 minutes to work." if evaluations else ""
+    doubt = f"; for {unknown} it is unknown" if unknown else ""
+    changed = " A changed filter policy takes up to 15 minutes to take effect." if evaluations else ""
     pilot.output.notice(
-        f"The message would reach {reached} of {len(evaluations)} subscription{'s'[: len(evaluations) != 1]}{doubt}.{changed}"
+        f"The message would reach {reached} of {many(len(evaluations), 'subscriber')}{doubt}.{changed}"
     )
 
 
@@ -161,4 +161,4 @@ def _read(path: str) -> str:
         ) from exc
 
 
-app = group(_listing, {"test": Place(f"{__name__}:try_message")})
+app = group(_listing, {"test": CommandPath(f"{__name__}:try_message")})

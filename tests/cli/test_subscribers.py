@@ -1,4 +1,4 @@
-"""`b2bpilot subscriptions` and `subscriptions test`, against moto's AWS."""
+"""`b2bpilot subscribers` and `subscribers test`, against moto's AWS."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def subscribe(staging: Staging, protocol: str, endpoint: str, **attributes: Any)
     )
 
 
-@pytest.mark.parametrize("command", [("subscriptions",), ("subscriptions", "test"), ("diagnose", "cost")])
+@pytest.mark.parametrize("command", [("subscribers",), ("subscribers", "test"), ("diagnose", "cost")])
 def test_an_aws_that_hangs_is_told_of_in_one_line(
     command: tuple[str, ...], run: Run, aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +90,7 @@ def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
 ) -> None:
     admit_sns(staging.queue_url, staging.topic_arn)
     subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
-    result = run("subscriptions", *ENV)
+    result = run("subscribers", *ENV)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
@@ -106,10 +106,23 @@ def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
     assert lines[3].startswith("The whole topic in 24 hours: published 0, delivered 0, failed 0")
 
 
+def test_the_former_name_works_the_same_and_stands_in_no_help(
+    run: Run, staging: Staging, queue: str, processor: str
+) -> None:
+    admit_sns(staging.queue_url, staging.topic_arn)
+    subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
+
+    assert run("subscriptions", *ENV).stdout == run("subscribers", *ENV).stdout
+    assert run("subscriptions", "test", *ENV).stdout == run("subscribers", "test", *ENV).stdout
+    assert "subscriptions" not in [
+        line.split()[0] for line in run("--help").stdout.splitlines() if line.strip()
+    ]
+
+
 def test_without_the_processor_s_subscription_the_exit_code_is_1(run: Run, staging: Staging) -> None:
-    result = run("subscriptions", *ENV)
+    result = run("subscribers", *ENV)
     assert result.exit_code == 1
-    assert "No subscription delivers to b2b-pilot-background-processor-staging" in result.stderr
+    assert "No subscriber is b2b-pilot-background-processor-staging" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -134,7 +147,7 @@ def test_what_makes_the_processor_s_subscription_unhealthy_is_said(
 ) -> None:
     text, command = said
     subscribe(staging, "lambda", PROCESSOR, **attributes)
-    result = run("subscriptions", *ENV, "-o", "json")
+    result = run("subscribers", *ENV, "-o", "json")
     assert result.exit_code == 1
     found = only(result.document["subscriptions"], "lambda")
     assert found["verdict"] == "unhealthy"
@@ -157,7 +170,7 @@ def test_a_filter_policy_that_is_not_proven_to_let_all_through_is_no_healthy_one
 ) -> None:
     attributes = {"RedrivePolicy": {"deadLetterTargetArn": queue}, "FilterPolicy": policy}
     subscribe(staging, "lambda", PROCESSOR, **attributes)
-    result = run("subscriptions", *ENV, "-o", "json")
+    result = run("subscribers", *ENV, "-o", "json")
     found = only(result.document["subscriptions"], "lambda")
     assert not any("filter policy" in one["text"] for one in found["problems"])
     assert f"its filter policy {doubt}" in found["doubts"][0]["text"]
@@ -168,7 +181,7 @@ def test_a_function_that_does_not_let_sns_in_is_unhealthy_with_the_command(
 ) -> None:
     client("lambda").remove_permission(FunctionName=processor, StatementId="sns")
     subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
-    result = run("subscriptions", *ENV)
+    result = run("subscribers", *ENV)
     assert result.exit_code == 1
     assert "the function's policy does not let SNS invoke it from this topic" in result.stderr
     assert f"aws --region {REGION} lambda add-permission --function-name {PROCESSOR}" in result.stderr
@@ -176,34 +189,34 @@ def test_a_function_that_does_not_let_sns_in_is_unhealthy_with_the_command(
 
 def test_a_function_that_is_gone_is_told_from_one_without_permission(run: Run, staging: Staging) -> None:
     subscribe(staging, "lambda", PROCESSOR)
-    result = run("subscriptions", *ENV, "-o", "json")
+    result = run("subscribers", *ENV, "-o", "json")
     assert only(result.document["subscriptions"], "lambda")["permission"] == "endpoint gone"
 
 
 def test_a_person_s_number_is_masked(run: Run, staging: Staging) -> None:
     subscribe(staging, "sms", "+15005550006")
     for form in ("table", "json"):
-        result = run("subscriptions", *ENV, "-o", form)
+        result = run("subscribers", *ENV, "-o", form)
         assert "+1500***0006" in result.stdout
         assert "5005550006" not in result.stdout + result.stderr
 
 
 def test_a_message_is_held_against_each_filter_policy(run: Run, staging: Staging) -> None:
     subscribe(staging, "lambda", PROCESSOR, FilterPolicy={"source": ["stale"], "test": ["false"]})
-    result = run("subscriptions", "test", *ENV, "--param", "Body=hello", "-o", "json")
+    result = run("subscribers", "test", *ENV, "--param", "Body=hello", "-o", "json")
     assert result.exit_code == 0
     rejecting = only(result.document["subscriptions"], "lambda")
     assert rejecting["delivers"] is False
     assert rejecting["keys"] == [{"key": "source", "found": '"twilio"', "wanted": '["stale"]'}]
     assert only(result.document["subscriptions"], "sqs")["delivers"] is True
-    assert "would reach 1 of 2 subscriptions" in result.stderr
+    assert "would reach 1 of 2 subscribers" in result.stderr
 
 
 def test_attributes_on_the_line_replace_the_message_s_own(run: Run, staging: Staging) -> None:
     subscribe(
         staging, "lambda", PROCESSOR, FilterPolicy={"source": ["stale"], "size": [{"numeric": [">", 5]}]}
     )
-    line = ("subscriptions", "test", *ENV, "--attribute", "source=stale")
+    line = ("subscribers", "test", *ENV, "--attribute", "source=stale")
     assert "size is absent" in run(*line).stdout
     assert "yes" in run(*line, "--attribute", "size:Number=7").stdout.splitlines()[2]
 
@@ -217,7 +230,7 @@ def test_a_policy_on_the_body_sees_the_message_as_it_is_published(
         client("sns").set_subscription_attributes(
             SubscriptionArn=arn, AttributeName=name, AttributeValue=value
         )
-    line = ("subscriptions", "test", *ENV)
+    line = ("subscribers", "test", *ENV)
     assert "test is true, wanted [false]" in run(*line, "--param", "From=+15005550006", "--test").stdout
     rejected = run(*line, "--param", "From=+442071838750")
     assert 'params.From is "+4420***8750", wanted' in rejected.stdout
@@ -241,7 +254,7 @@ def test_a_policy_on_the_body_sees_the_message_as_it_is_published(
     ],
 )
 def test_what_cannot_be_used_is_refused(arguments: list[str], text: str, run: Run, staging: Staging) -> None:
-    result = run("subscriptions", "test", *ENV, *arguments)
+    result = run("subscribers", "test", *ENV, *arguments)
     assert result.exit_code == 2
     assert text in result.stderr
     assert result.stdout == ""

@@ -1,0 +1,78 @@
+"""The options that several commands have: one spelling and one help text each."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from b2bpilot.errors import UsageError
+
+DEFAULT_LIMIT = 20
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why you do this; recorded in the run's journal.", metavar="TEXT"),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+ConfirmEnvironment = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        help="Confirm with the environment's name, where --yes is not enough: in production, and without a filter.",
+        metavar="NAME",
+    ),
+]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show phone numbers and texts in full.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help=f"Maximum number to list.  [default: {DEFAULT_LIMIT}]", metavar="N"),
+]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="Maximum per second.", metavar="N")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option("--concurrency", min=1, max=32, help="Maximum number of concurrent calls.", metavar="N"),
+]
+Wait = Annotated[
+    str,
+    typer.Option(
+        "--wait",
+        help="How long to wait for the rows that prove the result.",
+        metavar="DURATION",
+        show_default=True,
+    ),
+]
+CheckTimeout = Annotated[
+    str,
+    typer.Option("--check-timeout", help="Timeout of a single check.", metavar="DURATION", show_default=True),
+]
+WithTwilio = Annotated[
+    bool, typer.Option("--with-twilio", help="Also query Twilio, with its account's token.")
+]
+
+
+class PublishVia(StrEnum):
+    """How `publish` and `load` send: the words are those of `ops.publish`, which loads client libraries."""
+
+    TOPIC = "topic"
+    WEBHOOK = "webhook"
+
+
+Via = Annotated[
+    PublishVia,
+    typer.Option(
+        "--via",
+        help="topic, or webhook: a request signed with the account's token.",
+        metavar="ROUTE",
+        show_default=True,
+    ),
+]
+
+
+def require_finite(rate: float | None, what: str) -> None:
+    """Raises UsageError: `inf` and `nan` are numbers to the parser of options."""
+    if rate is not None and not math.isfinite(rate):
+        raise UsageError(f"--rate: {rate:g} is not a number of {what} per second")

@@ -1,0 +1,41 @@
+"""The options of `logs`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+Functions = Annotated[
+    list[str] | None,
+    typer.Argument(help="webhook, processor, stale, redriver.  [default: all]", metavar="[FUNCTION]..."),
+]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")]
+Since = Annotated[
+    str,
+    typer.Option("--since", help="Start: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN", show_default=True),
+]
+Until = Annotated[str | None, typer.Option("--until", help="End.", metavar="WHEN")]
+MessageId = Annotated[
+    str | None,
+    typer.Option(
+        "--message-id", help="Only lines about this message: message_id or MessageSid.", metavar="ID"
+    ),
+]
+RequestId = Annotated[
+    str | None, typer.Option("--request-id", help="Only lines of this Lambda request.", metavar="ID")
+]
+Level = Annotated[
+    str | None, typer.Option("--level", help=f"Minimum level: {', '.join(LEVELS)}.", metavar="LEVEL")
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Only lines that contain TEXT, or whose FIELD has this VALUE; repeatable, all must match.",
+        metavar="TEXT|FIELD=VALUE",
+    ),
+]

@@ -1,0 +1,1 @@
+"""`b2bpilot subscribers`: who receives what is published to the topic."""

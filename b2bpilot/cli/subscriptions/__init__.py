@@ -1,1 +1,0 @@
-"""`b2bpilot subscriptions`: who gets what the topic takes."""
