@@ -167,7 +167,7 @@ def test_an_option_wins_over_a_variable_over_the_project_over_the_user(
         ("env = ", "is not TOML: "),
         ("env = 3", "env must be text"),
         ("output = 'xml'", "'xml' (from "),
-        ("verbose = 'perhaps'", "is neither true nor false"),
+        ("verbose = 'perhaps'", "must be true or false"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_by_name(run: Run, text: str, said: str) -> None:

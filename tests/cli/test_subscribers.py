@@ -250,7 +250,7 @@ def test_a_policy_on_the_body_sees_the_message_as_it_is_published(
         (["--attribute", "size="], "without a name or a value"),
         (["--param", "Bdoy=x"], "did you mean Body?"),
         (["--file", "missing.json"], "cannot be read"),
-        (["--file", "missing.json", "--test"], "--file says all about the message"),
+        (["--file", "missing.json", "--test"], "--file is the whole message"),
     ],
 )
 def test_what_cannot_be_used_is_refused(arguments: list[str], text: str, run: Run, staging: Staging) -> None:

@@ -634,7 +634,7 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     assert (journal.stat().st_mode & 0o777) == 0o600
     assert (back.exit_code, again.exit_code) == (0, 0)
     assert settings(double) == before
-    assert "Nothing is to be changed" in again.stdout
+    assert "Nothing to change" in again.stdout
     assert "not switched: webhook rules" in done.stderr
     assert "What decides now" in back.stderr
 
@@ -808,7 +808,7 @@ def test_what_had_no_url_keeps_the_new_one_and_a_rollback_of_nothing_else_is_ref
     assert back.exit_code == 5
     assert "had no URL before and keeps the new one" in back.stderr
     assert "Nothing was changed" in back.stderr
-    assert "Nothing is to be changed" not in back.stdout
+    assert "Nothing to change" not in back.stdout
     assert settings(double) == switched
 
 
@@ -829,7 +829,7 @@ def test_a_cut_over_that_wrote_nothing_leaves_nothing_to_roll_back(
     assert "Nothing was changed" in failed.stderr
     assert back.exit_code == 0
     assert "keeps the new one" not in back.stderr
-    assert "Nothing is to be changed" in back.stdout
+    assert "Nothing to change" in back.stdout
 
 
 def interrupted_cut_over(run: Run, double: TwilioDouble, tmp_path: Path) -> str:

@@ -47,8 +47,8 @@ def test_an_empty_value_is_no_filter_and_is_refused(
     result = run("dlq", "discard", flag, value, "--yes")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: {flag} is empty: it would not filter, and every dead letter would be meant\n"
-        "hint: name what is meant, or leave the option out\n"
+        f"error: {flag} is empty: it would not filter, and would select every dead letter\n"
+        "hint: give it a value, or leave the option out\n"
     )
     assert len(dead_letters.all()) == 2
 
