@@ -263,7 +263,8 @@ def test_a_dead_letter_is_shown_in_full(
     story = dict(lines)
 
     assert result.exit_code == 0
-    assert story["dead letter"].endswith("(lambda, group G1)")
+    assert story["dead"].startswith("letter ")
+    assert story["dead"].endswith("(lambda, group G1)")
     assert story["failure"] == f"exception: no customer for whatsapp:+1500***0006 (request {REQUEST_ID})"
     assert story["expires"].endswith("(in 3 d)")
     assert story["row"] == "failed, attempts: 1; last error: no customer for whatsapp:+1500***0006"
