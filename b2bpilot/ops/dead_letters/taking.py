@@ -69,6 +69,7 @@ class Taker:
         ordered = sorted(
             self._dead_letters, key=lambda dead_letter: (dead_letter.sent_at is None, dead_letter.sent_at)
         )
+        self._dead_letters.clear()  # the sweep knows this taker: its dead letters would wait for the garbage collector
         kept, surplus = ordered[: self._limit], ordered[self._limit :]
         self._source.release(surplus)
         saw = self._sweep.saw
