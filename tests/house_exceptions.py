@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-TO_DO = "not decided yet: merge it, rename it, or say here why it stays"
-
 SHARED_NAMES = {
     "3 Context": "Lambda's word: each function says which part of it it uses, and functions know nothing of each other",
     "2 Invokable": "b2bpilot.aws may not import ops: the same function, seen from below",
-    "2 Outcome": TO_DO,
-    "2 Place": TO_DO,
-    "2 Queue": TO_DO,
-    "2 Reading": TO_DO,
-    "2 Reserved": TO_DO,
-    "3 Wanted": TO_DO,
 }
 """Class names that more than one module defines, with how many do."""
 
@@ -22,21 +14,14 @@ PROTOCOLS = {
     "b2bpilot.cli.runs.kind Resumer": "the shape of a command's own function, in the command line",
     "b2bpilot.local.runtime.logs Logs": "the local environment's own",
     "b2bpilot.local.runtime.server Invoker": "the local environment's own",
-    "b2bpilot.ops.inspect.context InspectedRows": TO_DO,
-    "b2bpilot.ops.inspect.context InspectedTable": TO_DO,
-    "b2bpilot.ops.inspect.identity Submissions": TO_DO,
-    "b2bpilot.ops.inspect.source InspectSource": TO_DO,
-    "b2bpilot.ops.redrive_in_aws.switch Redriver": TO_DO,
-    "b2bpilot.ops.redrive_in_aws.watch Mapping": TO_DO,
-    "b2bpilot.ops.redrive_in_aws.watch Queue": TO_DO,
-    "b2bpilot.ops.submissions Listing": TO_DO,
-    "b2bpilot.ops.submissions StuckListing": TO_DO,
+    "b2bpilot.ops.inspect.context InspectedTable": "it gives a proof, as Table does",
+    "b2bpilot.ops.inspect.source InspectSource": "the shape of this room's own sources, which nobody else has",
     "b2bpilot.ops.table.asked Table": "beside its proof, which it gives: in ports it would close a circle of rooms",
     "b2bpilot.ops.table.asked WholeTable": "beside its proof, which it gives: in ports it would close a circle of rooms",
     "b2bpilot.twilio.transport Sender": "the part of requests' Session that is used",
     "lambdas.background_processor.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",
     "lambdas.dead_letter_redriver.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",
-    "lambdas.dead_letter_redriver.redriver Queue": "a function may not import ops",
+    "lambdas.dead_letter_redriver.redriver RedriverQueue": "a function may not import ops",
     "lambdas.dead_letter_redriver.redriver RunSwitch": "a function may not import ops",
     "lambdas.dead_letter_redriver.switch RunMapping": "a function may not import ops",
 }

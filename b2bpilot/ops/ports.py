@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from b2bpilot.aws.functions import Invocation
     from b2bpilot.aws.logs import LogEvent, LogLine
+    from b2bpilot.aws.mappings import MappingReading
     from b2bpilot.aws.queue import Outgoing, Receipt, Unsent
     from b2bpilot.aws.queue_attributes import Counters, QueueAttributes
     from b2bpilot.aws.topic import Published
     from b2bpilot.pipeline.dead_letter import DeadLetter
     from b2bpilot.pipeline.message import Encoded
+    from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 
 
 class Invokable(Protocol):
@@ -29,6 +31,26 @@ class Reserved(Protocol):
     @property
     def name(self) -> str: ...
     def reserved_concurrency(self) -> int | None: ...
+
+
+class RedriverFunction(Protocol):
+    """The function of the redrive inside AWS, which stands guard when it is called."""
+
+    @property
+    def name(self) -> str: ...
+    def invoke(self, event: Mapping[str, Any]) -> Invocation: ...
+
+
+class RedriverMapping(Protocol):
+    """The redriver's switch: the part of aws.mappings.EventSourceMapping that a command uses."""
+
+    @property
+    def off_command(self) -> str: ...
+    def read(self) -> MappingReading: ...
+    def enable(self, *, max_concurrency: int) -> None: ...
+    def disable(self) -> None: ...
+    def tags(self) -> dict[str, str]: ...
+    def write_tags(self, tags: dict[str, str]) -> None: ...
 
 
 class Publisher(Protocol):
@@ -62,13 +84,18 @@ class JournalWriter(Protocol):
     def write(self, *entries: Mapping[str, object], durable: bool = True) -> None: ...
 
 
-class VisibilityQueue(Protocol):
+class CountedQueue(Protocol):
+    """A queue that is only asked how much is in it."""
+
+    def counters(self) -> Counters: ...
+
+
+class VisibilityQueue(CountedQueue, Protocol):
     """The part of aws.queue.DeadLetterQueue that hides dead letters and returns them. Refused entries are returned, not raised."""
 
     def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]: ...
     def extend(self, dead_letters: Sequence[Receipt], seconds: int) -> list[Receipt]: ...
     def release(self, dead_letters: Sequence[Receipt]) -> list[Receipt]: ...
-    def counters(self) -> Counters: ...
 
 
 class DeletingQueue(VisibilityQueue, Protocol):
@@ -123,3 +150,38 @@ class DeadLetterFilter(Protocol):
 
     def matches(self, dead_letter: DeadLetter) -> bool: ...
     def is_met_by(self, queue_message_ids: Iterable[str]) -> bool: ...
+
+
+class SubmissionLookup(Protocol):
+    """One row by one of its ids."""
+
+    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
+    def get_submission_by_message_sid(self, message_sid: str) -> UserSubmission | None: ...
+
+
+class SubmissionListing(Protocol):
+    """Rows, newest first."""
+
+    def list_submissions(
+        self,
+        *,
+        status: SubmissionStatus | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        from_number: str | None = None,
+        test: bool | None = None,
+        limit: int = 20,
+        before_id: int | None = None,
+    ) -> list[UserSubmission]: ...
+
+
+class StuckListing(Protocol):
+    """Rows that are not done, although they should be."""
+
+    def list_stuck(
+        self, *, since: datetime | None = None, limit: int = 20, before_id: int | None = None
+    ) -> list[UserSubmission]: ...
+
+
+class InspectedRows(SubmissionLookup, SubmissionListing, Protocol):
+    """The part of DatabaseManager that is asked."""

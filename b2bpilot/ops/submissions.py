@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from b2bpilot.advice import Words, our_command
+from b2bpilot.ops.ports import StuckListing, SubmissionListing
 from b2bpilot.ops.retries import RetryFacts
 from b2bpilot.pipeline.lease import RETRY_PAUSES
 from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmission
@@ -16,26 +17,6 @@ from b2bpilot.pipeline.models import ReplyState, SubmissionStatus, UserSubmissio
 PAGE = 1_000
 SLACK = timedelta(seconds=30)
 """Lambda begins a run about when it is due."""
-
-
-class Listing(Protocol):
-    def list_submissions(
-        self,
-        *,
-        status: SubmissionStatus | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        from_number: str | None = None,
-        test: bool | None = None,
-        limit: int = 20,
-        before_id: int | None = None,
-    ) -> list[UserSubmission]: ...
-
-
-class StuckListing(Protocol):
-    def list_stuck(
-        self, *, since: datetime | None = None, limit: int = 20, before_id: int | None = None
-    ) -> list[UserSubmission]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +74,7 @@ ADVICE: Mapping[AttentionReason, Words] = {
 }
 
 
-def select(table: Listing, query: Query) -> Iterator[UserSubmission]:
+def select(table: SubmissionListing, query: Query) -> Iterator[UserSubmission]:
     """Return the rows, one page in memory at a time."""
 
     def page(limit: int, before_id: int | None) -> list[UserSubmission]:

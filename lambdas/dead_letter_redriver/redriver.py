@@ -37,7 +37,7 @@ SETTLED = timedelta(minutes=2)
 empty."""
 
 
-class Queue(Protocol):
+class RedriverQueue(Protocol):
     """The part of aws.queue.DeadLetterQueue that is used here."""
 
     def counters(self) -> Counters: ...
@@ -57,7 +57,7 @@ class ContainerRedriver:
     def __init__(
         self,
         *,
-        queue: Queue,
+        queue: RedriverQueue,
         processor: Invokable,
         switch: RunSwitch,
         own: KnownSubscribers,

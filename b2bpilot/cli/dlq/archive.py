@@ -18,7 +18,7 @@ from b2bpilot.cli.output import PipeClosed
 from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.export import Wanted
+    from b2bpilot.ops.dead_letters.export import ExportRequest
     from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.peek import Peek
 
@@ -50,7 +50,7 @@ def export(
     Example: b2bpilot dlq export -e prod --group G1 dead-letters.jsonl
     """
     from b2bpilot.ops.dead_letters.archive import Origin
-    from b2bpilot.ops.dead_letters.export import Wanted
+    from b2bpilot.ops.dead_letters.export import ExportRequest
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -62,7 +62,7 @@ def export(
     origin = Origin.of(pilot.environment)
     with tempfile.TemporaryFile() as lines:
         with pilot.output.progress("Reading the dead-letter queue") as tell:
-            wanted = Wanted(
+            wanted = ExportRequest(
                 selection=selection,
                 origin=origin,
                 now=pilot.now(),
@@ -97,7 +97,7 @@ def _require_a_place(pilot: Pilot, file: str | None) -> str:
     return file
 
 
-def _export(pilot: Pilot, file: str, wanted: Wanted, lines: IO[bytes]) -> Peek:
+def _export(pilot: Pilot, file: str, wanted: ExportRequest, lines: IO[bytes]) -> Peek:
     """Write the dead letters into the file, or into `lines` what stdout gets."""
     from b2bpilot.ops.dead_letters.export import export as write
     from b2bpilot.ops.dead_letters.export import export_to_file

@@ -18,7 +18,7 @@ from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.filters import Selection
-    from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome
+    from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
     from b2bpilot.ops.redrive_in_aws.switch import Running
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
@@ -137,7 +137,7 @@ def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, int]:
 
 def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
-) -> tuple[str, Outcome]:
+) -> tuple[str, RedriveInAwsOutcome]:
     """Return why the run ended, and what became of the dead letters."""
     from b2bpilot.ops.redrive_in_aws.proof import conclude, journal_entries
 

@@ -13,8 +13,8 @@ from b2bpilot.cli.output import paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome
-    from b2bpilot.ops.redrive_in_aws.watch import Reading
+    from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
+    from b2bpilot.ops.redrive_in_aws.watch import RunReading
     from b2bpilot.ops.table.asked import Named
 
 SET_ASIDE = "unreadable, or redriven 3 times already"
@@ -43,12 +43,12 @@ def show_plan(
     pilot.output.lines(paragraphs(text))
 
 
-def line(reading: Reading) -> str:
+def line(reading: RunReading) -> str:
     counters = reading.counters
     return f"redriver {reading.state.lower()}: about {counters.visible:,} in the queue, {counters.hidden:,} in work or resting"
 
 
-def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: Outcome) -> None:
+def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: RedriveInAwsOutcome) -> None:
     why = ended or "the redriver was turned off"
     fields = {
         "run_id": run_id,
@@ -85,7 +85,7 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
         )
 
 
-def _told(outcome: Outcome) -> Iterator[str]:
+def _told(outcome: RedriveInAwsOutcome) -> Iterator[str]:
     counts = outcome.counts()
     if outcome.completed is None:
         yield f"What was completed is unknown: {outcome.database_error}"

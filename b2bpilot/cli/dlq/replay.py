@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.temporary_store import Spool
     from b2bpilot.ops.ports import Invokable
-    from b2bpilot.ops.redrive.replay import Outcome
+    from b2bpilot.ops.redrive.replay import ReplayOutcome
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
 
@@ -153,7 +153,7 @@ def _copies(
 ) -> Copies:
     from b2bpilot.ops.dead_letters import copies
     from b2bpilot.ops.dead_letters.archive import Origin
-    from b2bpilot.ops.dead_letters.export import Wanted
+    from b2bpilot.ops.dead_letters.export import ExportRequest
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:
@@ -162,7 +162,7 @@ def _copies(
         )
     origin, queue = Origin.of(pilot.environment), pilot.environment.queue()
     with pilot.output.progress("Reading the dead-letter queue") as tell:
-        wanted = Wanted(
+        wanted = ExportRequest(
             selection=selection,
             origin=origin,
             now=now,
@@ -179,7 +179,9 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
     return nullcontext(pilot.environment.processor())
 
 
-def _outcomes(copies: Copies, function: Invokable, journal: Journal, *, local: bool) -> Iterator[Outcome]:
+def _outcomes(
+    copies: Copies, function: Invokable, journal: Journal, *, local: bool
+) -> Iterator[ReplayOutcome]:
     from b2bpilot.ops.redrive.replay import replay as run
 
     workers = 1 if local else WORKERS

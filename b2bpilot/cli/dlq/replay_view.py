@@ -18,7 +18,7 @@ from b2bpilot.cli.runs.running import SHOWN
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.copies import Copies
     from b2bpilot.ops.dead_letters.filters import Selection
-    from b2bpilot.ops.redrive.replay import Outcome
+    from b2bpilot.ops.redrive.replay import ReplayOutcome
     from b2bpilot.ops.runs.record import RunRecord
 
 
@@ -58,7 +58,7 @@ def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | Non
 
 
 def rest(
-    pilot: Pilot, record: RunRecord, copies: Copies, gone: Sequence[Outcome], *, local: bool
+    pilot: Pilot, record: RunRecord, copies: Copies, gone: Sequence[ReplayOutcome], *, local: bool
 ) -> list[str]:
     """Return for people what an interrupted run has left to do."""
     lines = [
@@ -70,7 +70,7 @@ def rest(
     return [*lines, *_left_out(copies), *_unseen(copies)]
 
 
-def show(pilot: Pilot, run_id: str, outcomes: Iterable[Outcome]) -> Counter[str]:
+def show(pilot: Pilot, run_id: str, outcomes: Iterable[ReplayOutcome]) -> Counter[str]:
     """Show each result to programs, and the first that are no success to people, as they come. Return the counts."""
     counts: Counter[str] = Counter(processed=0)
     pilot.output.rows("replayed", _rows(pilot, outcomes, counts))
@@ -116,7 +116,7 @@ def _unseen(copies: Copies) -> Iterator[str]:
         yield f"Saw {copies.saw:,} of about {dead_letters(copies.about)}: {THE_OTHERS}."
 
 
-def _rows(pilot: Pilot, outcomes: Iterable[Outcome], counts: Counter[str]) -> Iterator[Row]:
+def _rows(pilot: Pilot, outcomes: Iterable[ReplayOutcome], counts: Counter[str]) -> Iterator[Row]:
     for one in outcomes:
         counts[one.verdict] += 1
         problems = counts.total() - counts["processed"]
@@ -124,7 +124,7 @@ def _rows(pilot: Pilot, outcomes: Iterable[Outcome], counts: Counter[str]) -> It
             yield _row(one)
 
 
-def _row(one: Outcome) -> Row:
+def _row(one: ReplayOutcome) -> Row:
     return Row(
         fields={
             "message_id": one.message_id,

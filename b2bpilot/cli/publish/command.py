@@ -37,7 +37,7 @@ from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.fixtures import Fixture
-    from b2bpilot.ops.publish.order import PublishOrder, Wanted
+    from b2bpilot.ops.publish.order import PublishOrder, WantedMessage
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import Named
     from b2bpilot.pipeline.message import PilotMessage
@@ -114,11 +114,11 @@ def publish(
         publishing.publish(pilot, order, request)
 
 
-def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) -> Wanted:
-    from b2bpilot.ops.publish.order import Wanted
+def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) -> WantedMessage:
+    from b2bpilot.ops.publish.order import WantedMessage
 
     urgency = priority or Priority.NORMAL
-    return Wanted(fixture=fixture, message_id=message_id, priority=urgency)
+    return WantedMessage(fixture=fixture, message_id=message_id, priority=urgency)
 
 
 def _warn_of_twilio_ids(pilot: Pilot, order: PublishOrder) -> None:
@@ -176,7 +176,7 @@ def _save(pilot: Pilot, name: str, fixture: Fixture) -> None:
     pilot.output.record({"saved": {"name": name, "file": str(path), "replaced": replaced}}, text=[text])
 
 
-def _lines(file: str) -> Sequence[Wanted]:
+def _lines(file: str) -> Sequence[WantedMessage]:
     from b2bpilot.ops.publish.order import lines_wanted
 
     try:

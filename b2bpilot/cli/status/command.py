@@ -18,7 +18,7 @@ from b2bpilot.pipeline.waiting import pause
 
 if TYPE_CHECKING:
     from b2bpilot.ops.status.finding import Finding
-    from b2bpilot.ops.status.reading import Reading, Wanted
+    from b2bpilot.ops.status.reading import Reading, StatusRequest
 
 FOUND_SOMETHING = 3
 SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=5), timedelta(days=14)
@@ -62,10 +62,10 @@ def status(
 
     Example: b2bpilot status -e prod --watch
     """
-    from b2bpilot.ops.status.reading import Wanted
+    from b2bpilot.ops.status.reading import StatusRequest
 
     pilot = pilot_of(ctx)
-    wanted = Wanted(
+    wanted = StatusRequest(
         window=_window(window),
         seconds=parse_duration(timeout, "--timeout").total_seconds(),
         looks_at_dead_letters=not no_look,
@@ -97,7 +97,7 @@ def _interval(pilot: Pilot, text: str, *, exit_code: bool) -> timedelta:
     return interval
 
 
-def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
+def _watch(pilot: Pilot, wanted: StatusRequest, *, interval: timedelta) -> None:
     """Ctrl-C is how it ends, so that is no failure."""
     from b2bpilot.ops.status.watching import readings
 
@@ -110,7 +110,7 @@ def _watch(pilot: Pilot, wanted: Wanted, *, interval: timedelta) -> None:
         return
 
 
-def _look(pilot: Pilot, wanted: Wanted) -> Reading:
+def _look(pilot: Pilot, wanted: StatusRequest) -> Reading:
     from b2bpilot.ops.asking import Inquiry
     from b2bpilot.ops.status.reading import reading
 

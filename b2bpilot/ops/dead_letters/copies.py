@@ -10,7 +10,7 @@ from pathlib import Path
 from b2bpilot.aws.queue import Judge
 from b2bpilot.ops.dead_letters.archive import archived, dead_letters_in, require_readable
 from b2bpilot.ops.dead_letters.causes import Cause, Found
-from b2bpilot.ops.dead_letters.export import Wanted
+from b2bpilot.ops.dead_letters.export import ExportRequest
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.peek import Matches, ours_to_process, peek, within
 from b2bpilot.ops.dead_letters.temporary_store import Spool
@@ -58,7 +58,9 @@ class Copies:
         return self.spool.dead_letters(found.queue_message_id for found in self.readable)
 
 
-def copies_from_queue(queue: VisibilityQueue, spool: Spool, wanted: Wanted, *, most: int = MOST) -> Copies:
+def copies_from_queue(
+    queue: VisibilityQueue, spool: Spool, wanted: ExportRequest, *, most: int = MOST
+) -> Copies:
     """Copy what the selection matches; all is given back before. Raises UsageError for a group or a field that is not
     there, AwsError."""
     found = peek(

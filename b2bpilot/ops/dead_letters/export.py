@@ -21,7 +21,7 @@ from b2bpilot.plural import many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExportRequest:
     """What is exported, and what is told meanwhile: how many were seen of about how many."""
 
     selection: Selection
@@ -30,7 +30,7 @@ class Wanted:
     observe: Callable[[int, int], None] = lambda _saw, _about: None
 
 
-def export_to_file(queue: VisibilityQueue, path: Path, wanted: Wanted) -> Peek:
+def export_to_file(queue: VisibilityQueue, path: Path, wanted: ExportRequest) -> Peek:
     """Write a new file (0600) that is there at once and whole. Raises UsageError when it exists or cannot be made."""
     try:
         if path.exists():
@@ -45,7 +45,7 @@ def export_to_file(queue: VisibilityQueue, path: Path, wanted: Wanted) -> Peek:
     return found
 
 
-def export(queue: VisibilityQueue, target: IO[bytes], wanted: Wanted) -> Peek:
+def export(queue: VisibilityQueue, target: IO[bytes], wanted: ExportRequest) -> Peek:
     """Write a line for each selected dead letter that could be seen, oldest first. Memory holds none of them."""
     with Spool() as spool:
         found = peek(

@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from b2bpilot.ops.inspect.identity import Submissions
 from b2bpilot.ops.inspect.source import InspectSource
-from b2bpilot.ops.submissions import Listing
+from b2bpilot.ops.ports import InspectedRows
 from b2bpilot.ops.table.database_proof import DatabaseProof
-
-
-class InspectedRows(Submissions, Listing, Protocol):
-    """The part of DatabaseManager that is asked."""
 
 
 class InspectedTable(Protocol):

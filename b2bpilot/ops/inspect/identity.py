@@ -5,20 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import MessageUnreadable, NotFound, UsageError
 from b2bpilot.ops.parameters import is_message_sid
+from b2bpilot.ops.ports import SubmissionLookup
 from b2bpilot.pipeline.message import message_id_for, parse_message_id
 from b2bpilot.pipeline.models import UserSubmission
 
 NUMBER = re.compile(r"([a-z]+:)?\+?\d{5,15}")
-
-
-class Submissions(Protocol):
-    def get_submission_by_message_id(self, message_id: str) -> UserSubmission | None: ...
-    def get_submission_by_message_sid(self, message_sid: str) -> UserSubmission | None: ...
 
 
 class IdentifierKind(StrEnum):
@@ -67,7 +62,7 @@ def identify(text: str) -> str:
         ) from exc
 
 
-def find(text: str, table: Submissions) -> UserSubmission:
+def find(text: str, table: SubmissionLookup) -> UserSubmission:
     """Return the row of a message_id or a MessageSid. Raises UsageError, NotFound."""
     message_id = identify(text)
     row = row_of(text, message_id, table)
@@ -81,7 +76,7 @@ def find(text: str, table: Submissions) -> UserSubmission:
     return row
 
 
-def row_of(text: str, message_id: str, table: Submissions) -> UserSubmission | None:
+def row_of(text: str, message_id: str, table: SubmissionLookup) -> UserSubmission | None:
     """Return the row of a message; one of the system before this one has a MessageSid and no message_id."""
     row = table.get_submission_by_message_id(message_id)
     if row is None and is_message_sid(text):

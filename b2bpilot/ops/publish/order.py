@@ -34,7 +34,7 @@ def key_of(message_id: str, copy: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedMessage:
     """One message as it was asked for. `where` names its place, in a file."""
 
     fixture: Fixture
@@ -47,7 +47,7 @@ class Wanted:
 class PublishOrder:
     """Everything that was asked for. `changes` win over what a fixture or a line says."""
 
-    wanted: Sequence[Wanted]
+    wanted: Sequence[WantedMessage]
     count: int = 1
     duplicates: int = 0
     changes: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -98,10 +98,10 @@ class PublishOrder:
                 seen[message_id] += 1
                 yield Item(message=item.message, copy=seen[message_id])
 
-    def _names_one(self, one: Wanted) -> bool:
+    def _names_one(self, one: WantedMessage) -> bool:
         return bool(one.message_id or "MessageSid" in {**one.fixture.changes, **self.changes})
 
-    def _compose(self, one: Wanted, *, now: datetime) -> PilotMessage:
+    def _compose(self, one: WantedMessage, *, now: datetime) -> PilotMessage:
         chosen = {**one.fixture.changes, **self.changes}
         params = {**one.fixture.params(), **self.changes}
         if "NumMedia" not in chosen and any(name.startswith("MediaUrl") for name in chosen):
@@ -112,7 +112,7 @@ class PublishOrder:
             raise _at(one, exc) from exc
 
 
-def lines_wanted(lines: Sequence[str], *, name: str) -> list[Wanted]:
+def lines_wanted(lines: Sequence[str], *, name: str) -> list[WantedMessage]:
     """Return the messages of a JSON lines file: Twilio's parameters, or `{"fixture", "params", "message_id", "priority"}`.
 
     Raises UsageError that names the line.
@@ -134,7 +134,7 @@ def parse_priority(text: object, *, where: str) -> Priority:
         raise UsageError(f"{where}: {text!r} is no priority", hint="normal or high") from exc
 
 
-def _wanted(line: str, *, where: str) -> Wanted:
+def _wanted(line: str, *, where: str) -> WantedMessage:
     try:
         document = json.loads(line)
     except (ValueError, RecursionError) as exc:
@@ -148,7 +148,7 @@ def _wanted(line: str, *, where: str) -> Wanted:
             hint=f"beside params: {', '.join(sorted(CONTROLS))}",
         )
     message_id = document.get("message_id")
-    return Wanted(
+    return WantedMessage(
         fixture=fixture,
         message_id=None if message_id is None else str(message_id),
         priority=parse_priority(document.get("priority", "normal"), where=where),
@@ -156,12 +156,12 @@ def _wanted(line: str, *, where: str) -> Wanted:
     )
 
 
-def _check_size(one: Wanted, message: PilotMessage) -> None:
+def _check_size(one: WantedMessage, message: PilotMessage) -> None:
     try:
         encode(message)
     except MessageTooLarge as exc:
         raise MessageTooLarge(f"{one.where}: {exc}" if one.where else str(exc)) from exc
 
 
-def _at(one: Wanted, error: UsageError) -> UsageError:
+def _at(one: WantedMessage, error: UsageError) -> UsageError:
     return UsageError(f"{one.where}: {error}", hint=error.hint) if one.where else error

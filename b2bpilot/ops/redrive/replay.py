@@ -35,7 +35,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReplayOutcome:
     """What became of one copy: the function's answer, or why it was not run."""
 
     queue_message_id: str
@@ -62,21 +62,21 @@ def replay(
     *,
     run_id: str,
     workers: int,
-) -> Iterator[Outcome]:
+) -> Iterator[ReplayOutcome]:
     """Run the function with each dead letter and yield what it said, in the dead letters' order. All of them can be read.
 
     One worker runs them in this thread, so that a breakpoint in a function of this process works.
     """
     route = InvokeRoute(function)
 
-    def run(dead_letter: DeadLetter) -> Outcome:
+    def run(dead_letter: DeadLetter) -> ReplayOutcome:
         journal.write(entry("sending", dead_letter))
         (sent,) = route.send([dead_letter], run_id=run_id)
         event = "planned" if sent.fatal else "accepted" if sent.is_confirmed else "failed"
         journal.write(entry(event, dead_letter, verdict=sent.outcome.value, error=sent.error), durable=False)
         if sent.fatal:
             raise sent.fatal
-        return Outcome(
+        return ReplayOutcome(
             queue_message_id=dead_letter.queue_message_id,
             message_id=dead_letter.message_id,
             verdict=sent.outcome.value,
@@ -86,10 +86,10 @@ def replay(
     yield from _map(run, dead_letters, workers)
 
 
-def unreadable(found: Iterable[Found]) -> Iterator[Outcome]:
+def unreadable(found: Iterable[Found]) -> Iterator[ReplayOutcome]:
     """Return what becomes of dead letters that cannot be read: they are left out."""
     for one in found:
-        yield Outcome(
+        yield ReplayOutcome(
             queue_message_id=one.queue_message_id,
             message_id=None,
             verdict=UNREADABLE,
@@ -97,10 +97,10 @@ def unreadable(found: Iterable[Found]) -> Iterator[Outcome]:
         )
 
 
-def not_ours(found: Iterable[Found]) -> Iterator[Outcome]:
+def not_ours(found: Iterable[Found]) -> Iterator[ReplayOutcome]:
     """Return what becomes of dead letters that are not this environment's: the processor gets none of them."""
     for one in found:
-        yield Outcome(
+        yield ReplayOutcome(
             queue_message_id=one.queue_message_id,
             message_id=one.message_id,
             verdict=NOT_OURS,
@@ -154,11 +154,11 @@ def earlier(record: RunRecord) -> Counter[str]:
     return counts
 
 
-def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: str) -> list[Outcome]:
+def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: str) -> list[ReplayOutcome]:
     """Return what is to be replayed and is not there any more."""
     here = {found.queue_message_id for found in chosen}
     return [
-        Outcome(
+        ReplayOutcome(
             queue_message_id=id_,
             message_id=state.message_id,
             verdict=GONE,
@@ -169,7 +169,9 @@ def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: s
     ]
 
 
-def note_gone(journal: JournalWriter, missing: Sequence[Outcome], left: Mapping[str, MessageState]) -> None:
+def note_gone(
+    journal: JournalWriter, missing: Sequence[ReplayOutcome], left: Mapping[str, MessageState]
+) -> None:
     """Journal why they have no result; another resume looks for them again."""
     for start in range(0, len(missing), PAGE):
         journal.write(
@@ -198,13 +200,13 @@ def _planned(found: Found) -> Mapping[str, object]:
 
 
 def _map(
-    run: Callable[[DeadLetter], Outcome], dead_letters: Iterable[DeadLetter], workers: int
-) -> Iterator[Outcome]:
+    run: Callable[[DeadLetter], ReplayOutcome], dead_letters: Iterable[DeadLetter], workers: int
+) -> Iterator[ReplayOutcome]:
     if workers == 1:
         yield from map(run, dead_letters)
         return
     with ThreadPoolExecutor(workers) as pool:
-        under_way: deque[Future[Outcome]] = deque()
+        under_way: deque[Future[ReplayOutcome]] = deque()
         for dead_letter in dead_letters:
             under_way.append(pool.submit(run, dead_letter))
             if len(under_way) >= AHEAD * workers:

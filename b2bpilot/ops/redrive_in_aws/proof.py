@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 5.0
 
 
-class Place(StrEnum):
+class RemainingKind(StrEnum):
     """What a dead letter that is in the queue at the end is to the run."""
 
     FAILED_AGAIN = "failed again"
@@ -51,9 +51,9 @@ class Place(StrEnum):
 
 
 ELSEWHERE = {
-    Ownership.OTHER: Place.NOT_OURS,
-    Ownership.GONE: Place.GONE,
-    Ownership.UNKNOWN: Place.UNOWNED,
+    Ownership.OTHER: RemainingKind.NOT_OURS,
+    Ownership.GONE: RemainingKind.GONE,
+    Ownership.UNKNOWN: RemainingKind.UNOWNED,
 }
 
 
@@ -94,15 +94,15 @@ class Backlog:
 class Left:
     """What the queue holds at the end. `why` is the failure of each message that failed again."""
 
-    places: Counter[Place] = field(default_factory=Counter)
-    messages: dict[Asked, Place] = field(default_factory=dict)
+    places: Counter[RemainingKind] = field(default_factory=Counter)
+    messages: dict[Asked, RemainingKind] = field(default_factory=dict)
     why: dict[Asked, str] = field(default_factory=dict)
     hidden: int = 0
     """About so many could not be looked at: somebody else holds them, or they rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RedriveInAwsOutcome:
     """What became of the backlog. `states` are the rows', None when no database could tell, and `database_error` why."""
 
     backlog: Backlog
@@ -131,7 +131,7 @@ class Outcome:
     def is_everything_completed(self) -> bool:
         """Whether it is proven that nothing is left which the run should have handled. Dead letters that cannot be seen are no
         dead letters of the run when all of those were seen before, and are completed."""
-        mine = self.left.places.total() - self.left.places[Place.LATER]
+        mine = self.left.places.total() - self.left.places[RemainingKind.LATER]
         is_seen = self.left.hidden == 0 or self.backlog.unseen == 0
         return self.states is not None and not self.missing and mine == 0 and is_seen
 
@@ -139,14 +139,14 @@ class Outcome:
         places = self.left.places
         return {
             "completed": self.completed or 0,
-            "failed_again": places[Place.FAILED_AGAIN],
-            "not_tried": places[Place.NOT_TRIED],
-            "discarded": places[Place.DISCARDED],
-            "set_aside": places[Place.SET_ASIDE],
-            "not_ours": places[Place.NOT_OURS],
-            "subscription_gone": places[Place.GONE],
-            "owner_unknown": places[Place.UNOWNED],
-            "later": places[Place.LATER],
+            "failed_again": places[RemainingKind.FAILED_AGAIN],
+            "not_tried": places[RemainingKind.NOT_TRIED],
+            "discarded": places[RemainingKind.DISCARDED],
+            "set_aside": places[RemainingKind.SET_ASIDE],
+            "not_ours": places[RemainingKind.NOT_OURS],
+            "subscription_gone": places[RemainingKind.GONE],
+            "owner_unknown": places[RemainingKind.UNOWNED],
+            "later": places[RemainingKind.LATER],
             "hidden": self.left.hidden,
             "missing": len(self.missing),
         }
@@ -163,7 +163,7 @@ class Outcome:
         left = [
             f"{many(count, 'message' if name == 'missing' else 'dead letter')} {name.replace('_', ' ')}"
             for name, count in self.counts().items()
-            if count and name not in ("completed", Place.LATER.name.lower())
+            if count and name not in ("completed", RemainingKind.LATER.name.lower())
         ]
         raise PartlyFailed(
             f"{many(self.completed, 'message')} completed; {', '.join(left)}",
@@ -209,13 +209,15 @@ def conclude(
     run: RemoteRun,
     *,
     now: datetime,
-) -> Outcome:
+) -> RedriveInAwsOutcome:
     """Return what became of the backlog of a run that is over. Raises AwsError."""
 
-    def outcome() -> Outcome:
+    def outcome() -> RedriveInAwsOutcome:
         states, proof, error = _states(table, backlog)
         left = _look(queue, run, now, states or {})
-        return Outcome(backlog=backlog, left=left, states=states, database=proof, database_error=error)
+        return RedriveInAwsOutcome(
+            backlog=backlog, left=left, states=states, database=proof, database_error=error
+        )
 
     return wait_until(
         outcome,
@@ -225,7 +227,7 @@ def conclude(
     )
 
 
-def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
+def journal_entries(outcome: RedriveInAwsOutcome) -> Iterator[Mapping[str, object]]:
     """Yield what the journal keeps of each dead letter of the backlog: the mapping deletes, so a dead letter that is gone was deleted."""
     states = outcome.states or {}
     for dead_letter, message in outcome.backlog.messages.items():
@@ -236,7 +238,7 @@ def journal_entries(outcome: Outcome) -> Iterator[Mapping[str, object]]:
             case None:
                 said = "neither completed" if outcome.states is not None else "neither asked for by its row"
                 yield {"event": "unknown", **ids, "error": f"{said} nor seen in the queue"}
-            case Place.FAILED_AGAIN:
+            case RemainingKind.FAILED_AGAIN:
                 yield {"event": "failed", **ids, "error": outcome.left.why[message]}
             case place:
                 yield {"event": "released", **ids, "error": place.value}
@@ -251,9 +253,9 @@ def _look(queue: VisibilityQueue, run: RemoteRun, now: datetime, states: Mapping
         if dead_letter.message is None or place in ELSEWHERE.values():
             return
         message = Asked.of(dead_letter.message)
-        if place is Place.FAILED_AGAIN:
+        if place is RemainingKind.FAILED_AGAIN:
             left.why[message] = dead_letter.failure.text or "no error recorded"
-        if left.messages.setdefault(message, place) is Place.LATER:
+        if left.messages.setdefault(message, place) is RemainingKind.LATER:
             left.messages[message] = place
 
     left.hidden = _unseen(peek(queue, now=now, visit=visit))
@@ -268,16 +270,16 @@ def _unseen(seen: Peek) -> int:
     return max(0, seen.about - seen.saw)
 
 
-def _place(dead_letter: DeadLetter, run: RemoteRun, states: Mapping[Asked, RowState]) -> Place:
+def _place(dead_letter: DeadLetter, run: RemoteRun, states: Mapping[Asked, RowState]) -> RemainingKind:
     if dead_letter.redriven_by == run.run_id:
-        return Place.FAILED_AGAIN
+        return RemainingKind.FAILED_AGAIN
     if belongs(dead_letter, run):
         is_discarded = dead_letter.message and states.get(Asked.of(dead_letter.message)) is RowState.DISCARDED
-        return Place.DISCARDED if is_discarded else Place.NOT_TRIED
+        return RemainingKind.DISCARDED if is_discarded else RemainingKind.NOT_TRIED
     is_later = dead_letter.sent_at is not None and dead_letter.sent_at >= run.started_at
     if not dead_letter.owner.is_ours and not is_later:
-        return ELSEWHERE.get(dead_letter.owner.ownership, Place.UNOWNED)
-    return Place.LATER if is_later else Place.SET_ASIDE
+        return ELSEWHERE.get(dead_letter.owner.ownership, RemainingKind.UNOWNED)
+    return RemainingKind.LATER if is_later else RemainingKind.SET_ASIDE
 
 
 def _states(

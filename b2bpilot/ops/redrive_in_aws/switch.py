@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from b2bpilot.advice import our_command
-from b2bpilot.aws.functions import Function, Invocation
+from b2bpilot.aws.functions import Function
 from b2bpilot.aws.mappings import EventSourceMapping, MappingReading, MappingState
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PilotError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.ports import Reserved
+from b2bpilot.ops.ports import RedriverFunction, RedriverMapping, Reserved
 from b2bpilot.ops.redrive.concurrency import reserve_of
 from b2bpilot.ops.redrive_in_aws.watch import (
-    Mapping,
-    Reading,
+    RunReading,
     patiently,
     settled,
     stop,
@@ -44,14 +42,6 @@ class StillOn(PilotError):
     code = "redriver_still_on"
 
 
-class Redriver(Protocol):
-    """The part of aws.functions.Function that is used here."""
-
-    @property
-    def name(self) -> str: ...
-    def invoke(self, event: dict[str, object]) -> Invocation: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switched:
     """What `status` shows: the mapping, and the run that it is on for, or was on for last."""
@@ -66,7 +56,7 @@ class Running:
     """A run that is on. `readings` end with it."""
 
     run: RemoteRun
-    readings: Iterator[Reading]
+    readings: Iterator[RunReading]
 
 
 def switched(environment: Environment) -> Switched:
@@ -148,7 +138,7 @@ def rejoining(environment: Environment, record: RunRecord) -> Iterator[Running]:
 
 
 def announce(
-    mapping: Mapping,
+    mapping: RedriverMapping,
     *,
     run_id: str,
     max_failures: float,
@@ -169,7 +159,7 @@ def announce(
     return run
 
 
-def require_off(mapping: Mapping) -> MappingReading:
+def require_off(mapping: RedriverMapping) -> MappingReading:
     """Raises Refused when the mapping is on, for a run or by somebody's hand, and AwsError."""
     reading = settled(mapping)
     if reading.state.is_on:
@@ -177,7 +167,7 @@ def require_off(mapping: Mapping) -> MappingReading:
     return reading
 
 
-def require_start(redriver: Redriver) -> None:
+def require_start(redriver: RedriverFunction) -> None:
     """Let the function stand guard once, which changes nothing while no run is on: one that cannot start would hide dead
     letters for 36 minutes at a time, and one of an earlier version would delete other subscribers'.
 
@@ -197,7 +187,7 @@ def require_start(redriver: Redriver) -> None:
         )
 
 
-def _does_not_run(redriver: Redriver, error: str) -> Refused:
+def _does_not_run(redriver: RedriverFunction, error: str) -> Refused:
     return Refused(
         f"{redriver.name} does not run: {error}",
         hint=our_command("verify") + " says whether it is set up; or use the engine of this terminal",
@@ -205,7 +195,7 @@ def _does_not_run(redriver: Redriver, error: str) -> Refused:
 
 
 @contextmanager
-def ended_by(mapping: Mapping, run: RemoteRun) -> Iterator[None]:
+def ended_by(mapping: RedriverMapping, run: RemoteRun) -> Iterator[None]:
     """End the run with the block, whatever happens in it, and wait until no more dead letters are handed out.
 
     Raises StillOn, AwsError."""
@@ -233,7 +223,7 @@ def _running(environment: Environment, mapping: EventSourceMapping, run: RemoteR
     return Running(run=run, readings=watch(mapping, queue, run))
 
 
-def _already_on(mapping: Mapping, reading: MappingReading) -> Refused:
+def _already_on(mapping: RedriverMapping, reading: MappingReading) -> Refused:
     found, state = remote_run(mapping.tags()), reading.state.lower()
     if found is None or found.ended or found.ends_at <= reading.read_at:
         return Refused(

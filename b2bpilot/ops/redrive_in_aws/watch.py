@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.mappings import AS_DEPLOYED, MappingReading, MappingState
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed
+from b2bpilot.ops.ports import CountedQueue, RedriverMapping
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
 from b2bpilot.pipeline.waiting import monotonic, pause, try_until, wait_until
 
@@ -27,24 +28,8 @@ SETTLE_SECONDS = 90.0
 Answer = TypeVar("Answer")
 
 
-class Mapping(Protocol):
-    """The part of aws.mappings.EventSourceMapping that is used here."""
-
-    @property
-    def off_command(self) -> str: ...
-    def read(self) -> MappingReading: ...
-    def enable(self, *, max_concurrency: int) -> None: ...
-    def disable(self) -> None: ...
-    def tags(self) -> dict[str, str]: ...
-    def write_tags(self, tags: dict[str, str]) -> None: ...
-
-
-class Queue(Protocol):
-    def counters(self) -> Counters: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class RunReading:
     """One look at a run. `ended` says why it is over, and is empty until then."""
 
     at: datetime
@@ -53,7 +38,7 @@ class Reading:
     ended: str
 
 
-def watch(mapping: Mapping, queue: Queue, run: RemoteRun) -> Iterator[Reading]:
+def watch(mapping: RedriverMapping, queue: CountedQueue, run: RemoteRun) -> Iterator[RunReading]:
     """Yield looks until the run is over; the last one says why. End it when the queue is empty or stands still, or the
     run's time is over: a function that does not start ends nothing.
 
@@ -70,7 +55,7 @@ def watch(mapping: Mapping, queue: Queue, run: RemoteRun) -> Iterator[Reading]:
         pause(EVERY_SECONDS)
 
 
-def stop(mapping: Mapping, run: RemoteRun, *, because: str) -> None:
+def stop(mapping: RedriverMapping, run: RemoteRun, *, because: str) -> None:
     """End the run, unless another one is on. Lambda refuses while an earlier change is being made: then it is asked again.
 
     Raises AwsError; then the mapping may be on.
@@ -78,7 +63,7 @@ def stop(mapping: Mapping, run: RemoteRun, *, because: str) -> None:
     patiently(lambda: _end(mapping, run, because))
 
 
-def settled(mapping: Mapping) -> MappingReading:
+def settled(mapping: RedriverMapping) -> MappingReading:
     """Return the mapping's state once Lambda has turned it off, for which it takes up to a minute. Raises AwsError."""
     return wait_until(
         lambda: patiently(mapping.read),
@@ -108,7 +93,7 @@ class _Course:
         self._counters: Counters | None = None
         self._moved_at = monotonic()
 
-    def why_over(self, reading: Reading) -> str:
+    def why_over(self, reading: RunReading) -> str:
         """Return why the run is to be ended, or nothing."""
         self._empty_looks = 0 if reading.counters.total else self._empty_looks + 1
         if reading.counters != self._counters:
@@ -121,14 +106,14 @@ class _Course:
         return f"nothing moved in the queue for {STILL_SECONDS / 60:.0f} minutes" if is_still else ""
 
 
-def _look(mapping: Mapping, queue: Queue, run: RemoteRun) -> Reading:
+def _look(mapping: RedriverMapping, queue: CountedQueue, run: RemoteRun) -> RunReading:
     reading, known = mapping.read(), remote_run(mapping.tags())
     if known is not None and known.run_id != run.run_id:
         raise PartlyFailed(
             f"run {known.run_id} took the place of {run.run_id}, and goes on with its dead letters",
             hint="wait for its end; " + our_command("status") + " shows it",
         )
-    return Reading(
+    return RunReading(
         at=reading.read_at,
         state=reading.state,
         counters=queue.counters(),
@@ -136,7 +121,7 @@ def _look(mapping: Mapping, queue: Queue, run: RemoteRun) -> Reading:
     )
 
 
-def _end(mapping: Mapping, run: RemoteRun, because: str) -> None:
+def _end(mapping: RedriverMapping, run: RemoteRun, because: str) -> None:
     """The word comes first: with it the function tries no more dead letters, and disables the mapping where we cannot."""
     known = remote_run(mapping.tags())
     if known is not None and known.run_id != run.run_id:

@@ -41,7 +41,7 @@ OpenTable = Callable[[], AbstractContextManager[AskedTable]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class StatusRequest:
     """What to look at. `looks_at_letters` False reads the queue's counters only."""
 
     window: timedelta
@@ -67,7 +67,7 @@ class Reading:
     """How many failed messages have a dead letter among those that were seen."""
     database: InquiryAnswer[DatabaseProof]
     """Whose the rows are."""
-    reserved: InquiryAnswer[Reserved]
+    reserved: InquiryAnswer[ReservedConcurrency]
     subscriptions: InquiryAnswer[Sequence[Subscription]]
     alarms: InquiryAnswer[Sequence[Alarm]]
     redriver: InquiryAnswer[Switched]
@@ -92,14 +92,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reserved:
+class ReservedConcurrency:
     """How many runs at once the processor may have; None when nothing is reserved for it."""
 
     runs: int | None
 
 
 def reading(
-    environment: Environment, table: OpenTable, *, home: Path, wanted: Wanted, now: datetime
+    environment: Environment, table: OpenTable, *, home: Path, wanted: StatusRequest, now: datetime
 ) -> Reading:
     """Ask all sources at once. Takes no longer than the slowest may; raises nothing that a source does."""
     stop = threading.Event()
@@ -206,8 +206,8 @@ def _rejections(counted: InquiryAnswer[Traffic], environment: Environment, timeo
     return rejections(group, since=seen.since - seen.period, until=seen.until)
 
 
-def _reserved(environment: Environment) -> Reserved:
-    return Reserved(runs=environment.processor().reserved_concurrency())
+def _reserved(environment: Environment) -> ReservedConcurrency:
+    return ReservedConcurrency(runs=environment.processor().reserved_concurrency())
 
 
 def _alarms(environment: Environment, timeouts: Timeouts) -> Sequence[Alarm]:

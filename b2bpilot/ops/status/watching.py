@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look
-from b2bpilot.ops.status.reading import Reading, Wanted
+from b2bpilot.ops.status.reading import Reading, StatusRequest
 from b2bpilot.ops.status.traffic import Traffic
 
 LOOK_EVERY = timedelta(minutes=1)
 COUNT_EVERY = timedelta(minutes=1)
 """CloudWatch has no newer figures sooner, and charges for each metric of each call."""
 
-Read = Callable[[Wanted], Reading]
+Read = Callable[[StatusRequest], Reading]
 
 
-def readings(read: Read, wanted: Wanted, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
+def readings(read: Read, wanted: StatusRequest, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
     """Yield readings for ever. Dead letters are looked at, and metrics read, once a minute; what was seen then is shown in between.
 
     Metrics that could not be read are asked for again each time.

@@ -36,7 +36,7 @@ from b2bpilot.ops.dead_letters.discard import (
     run_discard,
     write_plan,
 )
-from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
+from b2bpilot.ops.dead_letters.export import ExportRequest, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
@@ -381,7 +381,7 @@ def test_an_export_is_whole_private_and_changes_nothing(
 ) -> None:
     queue = DeadLetterQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
-    found = export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+    found = export_to_file(queue, path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(found.found) == COUNT + 1
     assert len(queue.messages) == COUNT + 1
@@ -403,14 +403,14 @@ def test_an_export_is_whole_private_and_changes_nothing(
 def test_an_export_of_a_group_holds_that_group_only(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     queue = DeadLetterQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
-    export_to_file(queue, path, Wanted(selection=Selection(group="G2"), origin=ORIGIN, now=NOW))
+    export_to_file(queue, path, ExportRequest(selection=Selection(group="G2"), origin=ORIGIN, now=NOW))
     assert [each.body for each in read_archive(path)] == ["not JSON"]
 
 
 def test_an_export_keeps_to_the_limit(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     path = tmp_path / "letters.jsonl"
     export_to_file(
-        DeadLetterQueue(messages), path, Wanted(selection=Selection(limit=3), origin=ORIGIN, now=NOW)
+        DeadLetterQueue(messages), path, ExportRequest(selection=Selection(limit=3), origin=ORIGIN, now=NOW)
     )
     assert len(list(read_archive(path))) == 3
 
@@ -419,7 +419,9 @@ def test_an_export_overwrites_nothing(tmp_path: Path, messages: list[dict[str, A
     path = tmp_path / "letters.jsonl"
     path.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):
-        export_to_file(DeadLetterQueue(messages), path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+        export_to_file(
+            DeadLetterQueue(messages), path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW)
+        )
     assert path.read_text() == "precious"
 
 
@@ -428,7 +430,7 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict
         export_to_file(
             DeadLetterQueue(messages),
             tmp_path / "letters.jsonl",
-            Wanted(selection=Selection(group="G9"), origin=ORIGIN, now=NOW),
+            ExportRequest(selection=Selection(group="G9"), origin=ORIGIN, now=NOW),
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -438,7 +440,7 @@ def test_a_restored_export_leaves_out_what_is_still_in_the_queue(
 ) -> None:
     queue = DeadLetterQueue(messages)
     path = tmp_path / "letters.jsonl"
-    export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+    export_to_file(queue, path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     for raw in messages[:5]:
         del queue.messages[raw["MessageId"]]
     plan = planned_restore(queue, tmp_path, str(path))

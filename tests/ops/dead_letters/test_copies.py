@@ -13,7 +13,7 @@ import pytest
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.archive import Archived, line
 from b2bpilot.ops.dead_letters.copies import Copies, copies_from_file, copies_from_queue
-from b2bpilot.ops.dead_letters.export import Wanted, export_to_file
+from b2bpilot.ops.dead_letters.export import ExportRequest, export_to_file
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.temporary_store import Spool
 from tests.events import ours, received
@@ -52,10 +52,10 @@ def copies(
 
     def copies(selection: Selection, **more: int) -> Copies:
         if request.param == "queue":
-            wanted = Wanted(selection=selection, origin=ORIGIN, now=NOW)
+            wanted = ExportRequest(selection=selection, origin=ORIGIN, now=NOW)
             return copies_from_queue(queue, spool, wanted, **more)
         if not path.exists():
-            export_to_file(queue, path, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+            export_to_file(queue, path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
         return copies_from_file(path, spool, selection, judge=ours, now=NOW, **more)
 
     return copies
@@ -90,7 +90,7 @@ def test_a_limit_does_not_count_what_cannot_be_processed(spool: Spool, messages:
     """The first round found `dlq replay --limit 15` take 12 of another subscriber, and say so of no other."""
     unreadable = [{**received("hello"), "Attributes": {"SentTimestamp": "1"}} for _ in range(3)]
     queue = DeadLetterQueue([*messages[:7], *unreadable])
-    wanted = Wanted(selection=Selection(limit=2), origin=ORIGIN, now=NOW)
+    wanted = ExportRequest(selection=Selection(limit=2), origin=ORIGIN, now=NOW)
 
     found = copies_from_queue(queue, spool, wanted)
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_read_is_counted_and_not_among_the_dead_letters(copies: A
 def test_dead_letters_that_somebody_hides_are_not_forgotten(spool: Spool, messages: Any) -> None:
     queue = DeadLetterQueue(messages)
     queue.hidden_until = {messages[0]["MessageId"]: 600.0}
-    found = copies_from_queue(queue, spool, Wanted(selection=Selection(), origin=ORIGIN, now=NOW))
+    found = copies_from_queue(queue, spool, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     assert (found.saw, found.about, found.unseen) == (7, 8, 1)
 
 

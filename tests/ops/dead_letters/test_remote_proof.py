@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from b2bpilot.errors import DatabaseUnreachable, PartlyFailed
-from b2bpilot.ops.redrive_in_aws.proof import Backlog, Outcome, conclude, journal_entries, take_stock
+from b2bpilot.ops.redrive_in_aws.proof import (
+    Backlog,
+    RedriveInAwsOutcome,
+    conclude,
+    journal_entries,
+    take_stock,
+)
 from b2bpilot.ops.table.database_proof import DatabaseProof
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -72,7 +78,7 @@ def stock(queue: DeadLetterQueue) -> Backlog:
     return take_stock(queue, now=NOW, observe=lambda _saw, _about: None)
 
 
-def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog) -> Outcome:
+def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog) -> RedriveInAwsOutcome:
     return conclude(queue, rows, backlog, RUN, now=NOW)
 
 
@@ -88,7 +94,7 @@ def message_ids(*dead_letters: dict[str, Any]) -> list[str]:
     ]
 
 
-def told(outcome: Outcome) -> dict[str, int]:
+def told(outcome: RedriveInAwsOutcome) -> dict[str, int]:
     return {name: count for name, count in outcome.counts().items() if count}
 
 

@@ -17,7 +17,7 @@ from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive_in_aws.switch import Switched
 from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.status.dead_letters import DeadLetters, Look
-from b2bpilot.ops.status.reading import Reading, Reserved
+from b2bpilot.ops.status.reading import Reading, ReservedConcurrency
 from b2bpilot.ops.status.traffic import Count, Level, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.ops.table.database_proof import OF_THE_STACK, DatabaseProof
@@ -67,7 +67,7 @@ def reading(**changes: InquiryAnswer[Any]) -> Reading:
         dead_lettered=InquiryAnswer(value=0),
         rows=InquiryAnswer(value=rows()),
         database=InquiryAnswer(value=PROVEN),
-        reserved=InquiryAnswer(value=Reserved(runs=10)),
+        reserved=InquiryAnswer(value=ReservedConcurrency(runs=10)),
         subscriptions=InquiryAnswer(value=[subscription()]),
         alarms=InquiryAnswer(value=()),
         redriver=InquiryAnswer(value=Switched(state=MappingState.DISABLED, max_concurrency=2, run=None)),

@@ -18,7 +18,7 @@ from b2bpilot.ops.rejections import Rejections
 from b2bpilot.ops.runs.record import RunRecord, RunState
 from b2bpilot.ops.status.finding import Finding, Gravity, Kind, Seen
 from b2bpilot.ops.status.findings import findings
-from b2bpilot.ops.status.reading import Reading, Reserved
+from b2bpilot.ops.status.reading import Reading, ReservedConcurrency
 from b2bpilot.ops.status.traffic import Count, Level
 from b2bpilot.ops.status.unpublished import Unpublished
 from b2bpilot.pipeline.models import SubmissionStatus
@@ -152,7 +152,7 @@ def test_the_probes_of_verify_are_nothing_wrong() -> None:
             "b2bpilot diagnose not-processed -e prod",
         ),
         (
-            {"reserved": Reserved(runs=0)},
+            {"reserved": ReservedConcurrency(runs=0)},
             "the processor's reserved concurrency is 0: every message becomes a dead letter at once",
             "b2bpilot verify -e prod --only processor",
         ),
@@ -202,7 +202,7 @@ def test_what_is_lost_comes_first_and_notices_last() -> None:
     found = findings(
         reading(
             traffic=value(traffic({Count.FILTERED_OUT: 1, Count.REDRIVE_FAILED: 1})),
-            reserved=value(Reserved(runs=0)),
+            reserved=value(ReservedConcurrency(runs=0)),
             dead_letters=value(dead_letters(1)),
         )
     )
@@ -379,7 +379,7 @@ def test_that_this_machine_cannot_read_the_database_is_not_said_of_the_processor
 @pytest.mark.parametrize(
     ("changes", "cause", "symptom"),
     [
-        ({"reserved": value(Reserved(runs=0))}, Kind.NO_RESERVE, Kind.DEAD_LETTERS_UNWRITTEN),
+        ({"reserved": value(ReservedConcurrency(runs=0))}, Kind.NO_RESERVE, Kind.DEAD_LETTERS_UNWRITTEN),
         (
             {"unpublished": value(Unpublished(messages=2, last=NOW, error="denied"))},
             Kind.NOT_PUBLISHED,
@@ -449,7 +449,7 @@ def test_every_finding_has_a_time_that_is_not_in_the_future() -> None:
         "traffic": value(early),
         "dead_letters": value(dead_letters(1)),
         "rows": value(rows({SubmissionStatus.FAILED: 1, SubmissionStatus.ABANDONED: 1}, stuck=1)),
-        "reserved": value(Reserved(runs=0)),
+        "reserved": value(ReservedConcurrency(runs=0)),
     }
     found = findings(reading(**changes))
     assert len(found) == 6

@@ -10,11 +10,11 @@ import pytest
 
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.status.dead_letters import DeadLetters
-from b2bpilot.ops.status.reading import Reading, Wanted
+from b2bpilot.ops.status.reading import Reading, StatusRequest
 from b2bpilot.ops.status.watching import readings
 from tests.ops.status.readings import NOW, dead_letters, reading, traffic
 
-WANTED = Wanted(window=timedelta(hours=3))
+WANTED = StatusRequest(window=timedelta(hours=3))
 
 
 class Source:
@@ -24,7 +24,7 @@ class Source:
         self._depths = iter(depths)
         self.looked: list[bool] = []
 
-    def __call__(self, wanted: Wanted) -> Reading:
+    def __call__(self, wanted: StatusRequest) -> Reading:
         self.looked.append(wanted.looks_at_dead_letters)
         depth = next(self._depths)
         found = dead_letters(depth)
@@ -74,7 +74,7 @@ class Counting:
         self._fails = fails
         self.asked: list[bool] = []
 
-    def __call__(self, wanted: Wanted) -> Reading:
+    def __call__(self, wanted: StatusRequest) -> Reading:
         self.asked.append(wanted.counted is None)
         if wanted.counted is not None:
             return reading(traffic=InquiryAnswer(value=wanted.counted))
