@@ -142,7 +142,7 @@ def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
     assert [line.split()[1] for line in shown.stdout.splitlines() if "left: unreadable" in line] == [
         unreadable
     ]
-    assert "1 more went well" in shown.stderr
+    assert "1 more without problems" in shown.stderr
 
 
 def test_dead_letters_of_which_none_can_be_read_are_no_run_and_no_success(
