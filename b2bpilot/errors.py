@@ -73,7 +73,7 @@ class MessageDiscarded(PilotError):
 
 
 class MessageTooLarge(UsageError):
-    """A message exceeds what SNS takes (facts: 262,144 bytes, body and attributes together)."""
+    """A message exceeds what SNS takes (262,144 bytes, body and attributes together: docs/aws-facts.md#sns-size)."""
 
     code = "message_too_large"
 

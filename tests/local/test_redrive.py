@@ -22,6 +22,7 @@ import pytest
 from b2bpilot.aws.queue import DeadLetterQueue, Outgoing, Unsent
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.app import main
+from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.runs.record import RunState
 from b2bpilot.ops.runs.runs import list_runs
 from b2bpilot.pipeline.database import DatabaseManager
@@ -416,8 +417,14 @@ def test_a_redrive_that_is_killed_and_resumed_ends_with_every_message_stored_onc
             [sys.executable, "-m", "b2bpilot", *next_command(pipeline)], pipeline, lines=chance.randint(1, 6)
         )
 
-    assert main(next_command(pipeline)) == 0
+    ended = main(next_command(pipeline))
+    if (
+        ended == PartlyFailed.exit_code
+    ):  # what a run had received when it was killed before its plan is in flight for a while
+        eventually(lambda: not queue.counters().hidden, "the end of their visibility timeout")
+        ended = main(next_command(pipeline))
 
+    assert ended == 0
     assert database.count_by_status() == {SubmissionStatus.COMPLETED: 120}
     rows = database.progress_of([of.message_id for of in sent])
     assert {row.attempts for row in rows.values()} == {1}

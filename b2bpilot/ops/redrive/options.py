@@ -19,6 +19,7 @@ from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.redrive.routes import ROUTES
 from b2bpilot.ops.redrive.via import RedriveVia
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.plural import many
 
 WINDOW = 1_000
 """How many dead letters are held at a time; a longer run goes window by window, so that memory does not grow with the queue."""
@@ -114,7 +115,7 @@ class RedriveOptions:
             )
         if plan.has_more and not self.force and self.limit is None:
             raise Refused(
-                f"more than {WINDOW:,} dead letters match that are to be sent or removed",
+                f"more than {many(WINDOW, 'dead letter')} match that are to be sent or removed",
                 hint=f"take {WINDOW:,} of them with --limit {WINDOW}, or all with --force",
             )
 
@@ -139,7 +140,7 @@ def resolve(
     adopted = environment.subscribers.adopt(sorted(asked.adopted))
     if selection.limit is not None and selection.limit > WINDOW and not asked.force:
         raise Refused(
-            f"a run takes at most {WINDOW:,} dead letters", hint="add --force, or a smaller --limit"
+            f"a run takes at most {many(WINDOW, 'dead letter')}", hint="add --force, or a smaller --limit"
         )
     concurrency = concurrency_for(ROUTES[asked.via], environment.processor(), asked=asked.concurrency)
     return replace(
