@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,14 +27,22 @@ class DeadLetterSource:
     monotonic: Callable[[], float] = time.monotonic
 
     def ask(self, question: MessageQuestion) -> SourceAnswer:
+        """The time ends a long queue. One that shows nothing is asked to its end, which two empty polls make."""
         until = self.monotonic() + SECONDS
         dead_letters: list[DeadLetter] = []
+        has_seen = threading.Event()
 
         def visit(dead_letter: DeadLetter) -> None:
+            has_seen.set()
             if _is_about(dead_letter, question):
                 dead_letters.append(dead_letter)
 
-        seen = peek(self.queue, now=question.until, visit=visit, is_enough=lambda: self.monotonic() > until)
+        seen = peek(
+            self.queue,
+            now=question.until,
+            visit=visit,
+            is_enough=lambda: has_seen.is_set() and self.monotonic() > until,
+        )
         dead_letters.sort(key=lambda dead_letter: dead_letter.sent_at or question.until)
         note = None if seen.is_complete else f"saw {seen.saw:,} of about {many(seen.about, 'dead letter')}"
         return SourceAnswer(
