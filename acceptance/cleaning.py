@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from acceptance.command_line import CommandLine
 from acceptance.outcome import StepFailed
-from acceptance.patience import last_look
+from acceptance.patience import PAUSE_SECONDS
 from acceptance.trial import all_ids, poisoned_ids
 from b2bpilot.advice import written
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.ops.load.cleaning import clean
 from b2bpilot.ops.load.target import LoadTarget
+from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.plural import many
 
 HELD_SECONDS = 60
@@ -33,10 +34,11 @@ def remove(pilot: Pilot, commands: CommandLine, run_id: str) -> str:
 def _require_none_left(commands: CommandLine, run_id: str) -> None:
     """A look that could not see every dead letter is made again: another one may be holding some."""
     named = [word for each in sorted(poisoned_ids(run_id)) for word in ("--message-id", each)]
-    said = last_look(
+    said = wait_until(
         lambda: commands.run("dlq", "list", *named),
-        lambda said: bool(said.document["complete"] or said.document["matched"]),
+        enough=lambda said: bool(said.document["complete"] or said.document["matched"]),
         seconds=HELD_SECONDS,
+        pause_seconds=PAUSE_SECONDS,
     )
     if said.document["matched"] or not said.document["complete"]:
         raise StepFailed(

@@ -12,7 +12,7 @@ from typing import Any
 
 from acceptance.archive import archive
 from acceptance.outcome import require
-from acceptance.patience import wait_until
+from acceptance.patience import require_in_time
 from acceptance.trial import POISONED, Trial
 from b2bpilot.ops.load.plan import POISON
 from b2bpilot.plural import many
@@ -46,7 +46,7 @@ def dead_letter(trial: Trial) -> str:
     begun = time.monotonic()
     how = "" if trial.can(LAMBDA_WRITES) else _put_in(trial)
     what = f"{many(len(POISONED), 'message')} must be in the dead-letter queue"
-    wait_until(trial, partial(_dead_letters, trial), len(POISONED), what, about=trial.id_of(POISONED[0]))
+    require_in_time(trial, partial(_dead_letters, trial), len(POISONED), what, about=trial.id_of(POISONED[0]))
     trial.expected_dead_letters.clear()
     return f"{many(len(POISONED), 'dead letter')} after {time.monotonic() - begun:.0f} s{how}"
 
@@ -55,7 +55,7 @@ def _put_in(trial: Trial) -> str:
     """Once their rows have failed, as after Lambda's last try. Returns what is said of it."""
     for name in POISONED:
         look = partial(_status, trial, name)
-        wait_until(trial, look, "failed", "the row must have failed", about=trial.id_of(name))
+        require_in_time(trial, look, "failed", "the row must have failed", about=trial.id_of(name))
     with tempfile.TemporaryDirectory(prefix="b2bpilot-") as folder:
         file = Path(folder) / "letters.jsonl"
         file.write_bytes(archive(trial))

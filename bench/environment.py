@@ -14,6 +14,9 @@ from pathlib import Path
 import psutil
 
 from b2bpilot.local.state import EnvironmentState, read_state
+from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.waiting import wait_until
 
 
 @contextmanager
@@ -35,6 +38,17 @@ def environment() -> Iterator[EnvironmentState]:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def wait_for_rows(database: DatabaseManager, count: int, *, seconds: float) -> None:
+    """Return once so many messages are completed."""
+    completed = wait_until(
+        lambda: database.count_by_status().get(SubmissionStatus.COMPLETED, 0),
+        enough=lambda rows: rows >= count,
+        seconds=seconds,
+        pause_seconds=0.1,
+    )
+    assert completed >= count, "not all messages were stored"
 
 
 def processes(state: EnvironmentState) -> list[psutil.Process]:

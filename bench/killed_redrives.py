@@ -46,7 +46,7 @@ def _kill_and_resume(state: EnvironmentState, home: str, moment: float) -> None:
     environ = environ_of(state)
     before = {record.run_id for record in list_runs(Path(home))}
     process = _start(redrive, environ)
-    time.sleep(moment)
+    time.sleep(moment)  # at any moment: a kill that waited for a sign would always hit the same place
     process.kill()
     process.wait()
     begun = [

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
+from b2bpilot.pipeline.waiting import wait_until
 from b2bpilot.twilio.samples import Sample, sample_params
 from b2bpilot.twilio.webhook import WebhookClient
 from bench.environment import environment, processes
@@ -59,10 +60,13 @@ def throughput(state: EnvironmentState) -> None:
                 status for share in pool.map(lambda s: _post_all(state, s), shares) for status in share
             ]
         accepted = time.perf_counter() - started
-        while _new_rows(database, before) < DISTINCT and time.perf_counter() - started < WAIT_SECONDS:
-            time.sleep(0.05)
+        rows = wait_until(
+            lambda: _new_rows(database, before),
+            enough=lambda rows: rows >= DISTINCT,
+            seconds=WAIT_SECONDS - accepted,
+            pause_seconds=0.05,
+        )
         stored = time.perf_counter() - started
-        rows = _new_rows(database, before)
         total = sum(database.count_by_status().values())
     print(
         f"{len(statuses)} webhooks from {CONNECTIONS} connections, {WEBHOOKS - DISTINCT} of them a second time: "

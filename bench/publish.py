@@ -15,7 +15,7 @@ from b2bpilot.aws.stack import StackOutputs, describe
 from b2bpilot.local.state import EnvironmentState
 from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.models import SubmissionStatus
-from bench.environment import environment
+from bench.environment import environment, wait_for_rows
 from bench.redrive import access_to, environ_of
 
 MESSAGES = 5_000
@@ -85,10 +85,7 @@ def _run(state: EnvironmentState, command: list[str]) -> tuple[float, str]:
             text=True,
         )
         seconds = time.perf_counter() - started
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while database.count_by_status().get(SubmissionStatus.COMPLETED, 0) < before + MESSAGES:
-            assert time.monotonic() < deadline, "not all messages were stored"
-            time.sleep(0.2)
+        wait_for_rows(database, before + MESSAGES, seconds=SETTLE_SECONDS)
     return seconds, done.stdout
 
 

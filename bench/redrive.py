@@ -21,7 +21,7 @@ from b2bpilot.pipeline.message import PilotMessage, Source, encode, message_id_f
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.twilio.samples import Sample, sample_params
 from bench.delay import delayed
-from bench.environment import environment
+from bench.environment import environment, wait_for_rows
 
 DEAD_LETTERS = 1_000
 SLOW_DEAD_LETTERS = 200
@@ -92,17 +92,10 @@ def _rate(state: EnvironmentState, stack: StackOutputs, command: list[str], coun
             stderr=subprocess.DEVNULL,
         )
         seconds = time.perf_counter() - started
-        _wait_for(database, before + count)
+        wait_for_rows(database, before + count, seconds=SETTLE_SECONDS)
     left = queue.counters().total
     assert left == 0, f"{left} dead letters were left by {command}"
     return count / seconds
-
-
-def _wait_for(database: DatabaseManager, rows: int) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while database.count_by_status().get(SubmissionStatus.COMPLETED, 0) < rows:
-        assert time.monotonic() < deadline, "not all messages were stored"
-        time.sleep(0.1)
 
 
 def new_dead_letter(topic_arn: str) -> Outgoing:

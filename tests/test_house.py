@@ -71,6 +71,14 @@ def test_no_folders_of_ops_import_each_other_in_a_circle(house: list[Module]) ->
     assert changed(map(" ".join, circles), house_exceptions.CIRCLES_OF_ROOMS) == []
 
 
+def test_the_product_lets_time_pass_in_one_place() -> None:
+    """A test stops the clock of b2bpilot/pipeline/waiting.py; a sleep beside it would take its time."""
+    product = ("b2bpilot/", "lambdas/", "acceptance/")
+    sleeping = [name for name, text in texts().items() if name.startswith(product) and "time.sleep(" in text]
+
+    assert sleeping == ["b2bpilot/pipeline/waiting.py"]
+
+
 def _rooms(found: Iterable[Module]) -> imports.Graph:
     within = [module for module in found if module.name.startswith("b2bpilot.ops.")]
     return imports.joined(imports.graph(within, lazy=True), {module.name: module.room for module in within})

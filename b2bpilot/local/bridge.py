@@ -16,6 +16,7 @@ from pathlib import Path
 import urllib3
 
 from b2bpilot.local.runtime.events import EventQueue
+from b2bpilot.pipeline.waiting import pause
 
 KEY_HEADER = "X-B2bpilot-Key"
 TOPIC_METRICS = "/topic-metrics"
@@ -63,7 +64,7 @@ class Runtime:
         for _ in range(ACCEPT_ATTEMPTS):
             if self._offer(function, payload, request_id):
                 return
-            time.sleep(ACCEPT_PAUSE_SECONDS)
+            pause(ACCEPT_PAUSE_SECONDS)
         raise NotAccepted(f"the runtime took no event for {function} in {ACCEPT_ATTEMPTS} attempts")
 
     def deliver(self, function: str, event: object) -> None:
@@ -109,7 +110,7 @@ class Runtime:
                     events.put(function, request_id, payload, accepted_at=time.time())
             except sqlite3.Error:
                 log.warning("could not write down an event of %s; trying again", function, exc_info=True)
-                time.sleep(ACCEPT_PAUSE_SECONDS)
+                pause(ACCEPT_PAUSE_SECONDS)
             else:
                 return
 

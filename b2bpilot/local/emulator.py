@@ -14,7 +14,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -32,6 +31,7 @@ from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
 from b2bpilot.local.notification import dead_letter, lambda_event
 from b2bpilot.local.parent_watch import end_when_input_closes
+from b2bpilot.pipeline.waiting import pause
 
 ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
 RUNTIME_URL = "B2BPILOT_LOCAL_RUNTIME_URL"
@@ -244,7 +244,7 @@ class TopicSeams:
     def _report(self) -> None:
         """Wait for the first of them, and then collect for a moment: one call tells of many notifications."""
         while self._counted.wait():
-            time.sleep(COUNT_SECONDS)
+            pause(COUNT_SECONDS)
             self._counted.clear()
             with self._lock:
                 counts, self._counts = self._counts, defaultdict(Counter)

@@ -12,6 +12,7 @@ from typing import Any
 
 from b2bpilot.local.alarm_rule import MINUTE, AlarmRule, MetricPoint, state
 from b2bpilot.local.emulator_queues import QueueMetrics
+from b2bpilot.pipeline.waiting import pause
 
 MEASURE_SECONDS = 1.0
 TICK_SECONDS = 5.0
@@ -44,7 +45,7 @@ class AlarmSeam:
         Without this thread no alarm would ever change again, so it outlives that."""
         decided_at = 0.0
         while True:
-            time.sleep(MEASURE_SECONDS)
+            pause(MEASURE_SECONDS)
             try:
                 self._measure()
                 if time.monotonic() - decided_at >= TICK_SECONDS:

@@ -76,17 +76,6 @@ def redrive(
     require_finite(rate, "dead letters")
     if engine is RedriveEngine.LAMBDA:
         options.refuse_what_lambda_cannot(ctx)
-        redrive_inside_aws(
-            pilot,
-            selection,
-            concurrency=concurrency,
-            max_failures=failures,
-            adopt=adopt or (),
-            dry_run=dry_run,
-            reason=reason,
-            yes=yes,
-        )
-        return
     asked = RedriveOptions(
         via=via,
         include_completed=include_completed,
@@ -98,6 +87,9 @@ def redrive(
         force=force,
         adopted=frozenset(adopt or ()),
     )
+    if engine is RedriveEngine.LAMBDA:
+        redrive_inside_aws(pilot, selection, asked, dry_run=dry_run, reason=reason, yes=yes)
+        return
     resolved = resolve(
         asked,
         pilot.environment,

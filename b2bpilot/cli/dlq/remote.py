@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.filters import Selection
+    from b2bpilot.ops.redrive.options import RedriveOptions
     from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
     from b2bpilot.ops.redrive_in_aws.switch import Running
     from b2bpilot.ops.runs.journal import Journal
@@ -30,10 +31,8 @@ COMMAND = "redrive-lambda"
 def redrive_inside_aws(
     pilot: Pilot,
     selection: Selection,
+    asked: RedriveOptions,
     *,
-    concurrency: int | None,
-    max_failures: float,
-    adopt: Sequence[str] = (),
     dry_run: bool,
     reason: str | None,
     yes: bool,
@@ -41,19 +40,18 @@ def redrive_inside_aws(
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
     from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
-    from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, redriving, require_off
-    from b2bpilot.pipeline.remote_run import SubscriberEvidence
+    from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, require_off
 
     if not selection.is_everything:
         raise UsageError(
             "--engine lambda redrives everything that is in the queue; leave the filters out",
             hint="use the engine of this terminal for a part of it",
         )
-    adopted = pilot.environment.subscribers.adopt(adopt)
-    at_once = concurrency_for(pilot.environment.processor(), concurrency)
+    adopted = pilot.environment.subscribers.adopt(sorted(asked.adopted))
+    at_once = concurrency_for(pilot.environment.processor(), asked.concurrency)
     require_off(mapping_of(pilot.environment))
     backlog, database = _stock(pilot)
-    show_plan(pilot, backlog, database, concurrency=at_once, max_failures=max_failures)
+    show_plan(pilot, backlog, database, concurrency=at_once, max_failures=asked.max_failures)
     if database.proof and database.proof.is_proven:
         for text in discarded_lines(_discarded(pilot, backlog)):
             pilot.output.notice(text)
@@ -64,7 +62,22 @@ def redrive_inside_aws(
         unseen.require_none(backlog.unseen or 0, what="nothing was started")
         return
     pilot.confirmation(yes=yes).ask([""], "Continue?")
-    parameters = {"concurrency": at_once, "max_failures": max_failures, "adopt": sorted(adopted)}
+    _run(pilot, backlog, asked, concurrency=at_once, adopted=adopted, reason=reason)
+
+
+def _run(
+    pilot: Pilot,
+    backlog: Backlog,
+    asked: RedriveOptions,
+    *,
+    concurrency: int,
+    adopted: frozenset[str],
+    reason: str | None,
+) -> None:
+    from b2bpilot.ops.redrive_in_aws.switch import redriving
+    from b2bpilot.pipeline.remote_run import SubscriberEvidence
+
+    parameters = {"concurrency": concurrency, "max_failures": asked.max_failures, "adopt": sorted(adopted)}
     evidence = SubscriberEvidence(
         own=backlog.own,
         gone=backlog.gone,
@@ -76,8 +89,8 @@ def redrive_inside_aws(
         running = redriving(
             pilot.environment,
             run_id=journal.run_id,
-            max_concurrency=at_once,
-            max_failures=max_failures,
+            max_concurrency=concurrency,
+            max_failures=asked.max_failures,
             evidence=evidence,
         )
         ended, outcome = _watched(pilot, running, backlog, journal)

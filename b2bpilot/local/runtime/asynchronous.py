@@ -115,7 +115,7 @@ class AsynchronousInvocations:
         """What goes wrong around a function (its settings cannot be read) must not end this thread; the event waits."""
         try:
             return self._start(event)
-        except Exception:
+        except Exception:  # as said above; it is logged, and tried again
             log.warning("could not start an event of %s", event.function, exc_info=True)
             return False
 
@@ -192,7 +192,7 @@ class AsynchronousInvocations:
         if configuration.dead_letter_arn:
             try:
                 self._send_dead_letter(configuration.dead_letter_arn, event, reason)
-            except Exception:
+            except Exception:  # whatever it was, the event has ended, and must leave the queue
                 log.exception("could not write a dead letter of %s", event.function)
                 self._metrics.count("DeadLetterErrors", event.function)
         self._drop(event)

@@ -118,5 +118,5 @@ class Background:
         try:
             self._logs.flush()
             put_metrics(self._client, self._metrics.take())
-        except Exception:
+        except Exception:  # as said above; it is logged, and the next ones are written
             log.warning("could not write logs and metrics", exc_info=True)
