@@ -11,9 +11,9 @@ from dataclasses import dataclass
 GROUPS = frozenset({"diagnose", "dlq", "local", "runs", "submissions", "twilio"})
 """Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
 TWO_WORDS = frozenset(
-    {("subscribers", "test"), *(("logs", name) for name in ("processor", "stale", "webhook"))}
+    {("subscribers", "test"), *(("logs", name) for name in ("processor", "redriver", "stale", "webhook"))}
 )
-OF_THE_MACHINE = frozenset({("demo",), ("local", "up"), ("local", "down"), ("local", "status")})
+OF_THE_MACHINE = frozenset({("demo",), ("explain",), ("local", "up"), ("local", "down"), ("local", "status")})
 """What asks no environment's AWS."""
 BY_THE_JOURNAL = frozenset({("runs", "list"), ("runs", "show")})
 """What reads the journals of this machine alone."""

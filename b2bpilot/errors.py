@@ -73,7 +73,10 @@ class MessageDiscarded(PilotError):
 
 
 class MessageTooLarge(UsageError):
-    """A message exceeds what SNS takes (262,144 bytes, body and attributes together: docs/aws-facts.md#sns-size)."""
+    """A message exceeds what SNS takes: 262,144 bytes, body and attributes together.
+
+    docs/aws-facts.md#sns-size
+    """
 
     code = "message_too_large"
 
@@ -104,7 +107,10 @@ class PartlyFailed(PilotError):
 
 
 class Refused(PilotError):
-    """A change was not confirmed, or is not allowed here: the text ends with `outcome`."""
+    """A change was not confirmed, or is not allowed here.
+
+    The text ends with `outcome`.
+    """
 
     code = "refused"
     exit_code = 5
@@ -122,9 +128,9 @@ class NotOurs(Refused):
 
 
 class AwsError(PilotError):
-    """A call to AWS failed. `is_unknown` where AWS may have done it all the same; else it certainly did not.
+    """A call to AWS failed.
 
-    The seams of `aws` set it, from the error's class, the HTTP status and what the action does; nobody reads the text.
+    `is_unknown` where AWS may have done it all the same; else it certainly did not. The seams of `aws` set it, from the error's class, the HTTP status and what the action does; nobody reads the text.
     """
 
     code = "aws_failed"
@@ -148,7 +154,10 @@ class AwsUnreachable(AwsError):
 
 
 class AwsDenied(AwsError):
-    """The caller lacks a permission: `action`, such as `sns:Publish`, where it is known."""
+    """The caller lacks a permission, such as `sns:Publish`.
+
+    `action` where it is known.
+    """
 
     code = "aws_denied"
 
@@ -164,7 +173,7 @@ class AwsThrottled(AwsError):
 
 
 class PublishFailed(AwsError):
-    """SNS refused a message, or `is_unknown`."""
+    """SNS refused a message, or nobody can tell whether it took it."""
 
     code = "publish_failed"
 
@@ -228,7 +237,7 @@ class ReplyNotSent(ReplyError):
 
 
 class ReplyRefused(ReplyError):
-    """Twilio will never send this reply (opted out, invalid number, ...)."""
+    """Twilio will never send this reply: the number opted out, or is none, for instance."""
 
     code = "reply_refused"
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "status": CommandPath("b2bpilot.cli.status.command:status"),
     "verify": CommandPath("b2bpilot.cli.verify.command:verify"),
     "diagnose": CommandPath("b2bpilot.cli.diagnose.command:diagnose"),
+    "explain": CommandPath("b2bpilot.cli.explain.command:explain"),
     "migrate": CommandPath("b2bpilot.cli.migrate.command:migrate"),
     "deploy": CommandPath("b2bpilot.cli.deploy.command:deploy"),
     "local": CommandPath("b2bpilot.cli.local.app:app"),

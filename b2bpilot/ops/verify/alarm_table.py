@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from b2bpilot.advice import Words, our_command
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.ops.verify.commands import aws
 
@@ -18,6 +19,8 @@ class AlarmDefinition:
 
     name: str
     description: str
+    first: Words
+    """What to run when it rings."""
     namespace: str
     metric: str
     dimension: tuple[str, str] | None = None
@@ -67,6 +70,7 @@ ALARMS = (
     AlarmDefinition(
         name="sns-failed-delivery",
         description="SNS could not hand a message to the processor (function or permission missing)",
+        first=our_command("verify", "--only", "topic"),
         namespace="AWS/SNS",
         metric="NumberOfNotificationsFailed",
         dimension=TOPIC,
@@ -74,6 +78,7 @@ ALARMS = (
     AlarmDefinition(
         name="sns-failed-redrive",
         description="SNS could not write to the dead-letter queue either. The message is lost here, Twilio still has it",
+        first=our_command("twilio", "reconcile"),
         namespace="AWS/SNS",
         metric="NumberOfNotificationsFailedToRedriveToDlq",
         dimension=TOPIC,
@@ -81,6 +86,7 @@ ALARMS = (
     AlarmDefinition(
         name="dlq",
         description="Dead letters were in the queue within the last 40 minutes",
+        first=our_command("dlq", "list"),
         namespace="AWS/SQS",
         metric="ApproximateNumberOfMessagesVisible",
         dimension=QUEUE,
@@ -91,6 +97,7 @@ ALARMS = (
     AlarmDefinition(
         name="oldest-dead-letter",
         description="Dead letters were in the queue for 7 days on end; SQS deletes each after 14",
+        first=our_command("dlq", "list"),
         namespace="AWS/SQS",
         metric="ApproximateNumberOfMessagesVisible",
         dimension=QUEUE,
@@ -102,6 +109,7 @@ ALARMS = (
     AlarmDefinition(
         name="processor-errors",
         description="A run of the processor failed; Lambda tries each message three times before it becomes a dead letter",
+        first=our_command("logs", "processor", "--since", "1h", "--level", "error"),
         namespace="AWS/Lambda",
         metric="Errors",
         dimension=PROCESSOR,
@@ -109,6 +117,7 @@ ALARMS = (
     AlarmDefinition(
         name="processor-throttles",
         description="The processor was at its reserved concurrency for five minutes on end",
+        first=our_command("verify", "--only", "processor"),
         namespace="AWS/Lambda",
         metric="Throttles",
         dimension=PROCESSOR,
@@ -117,6 +126,7 @@ ALARMS = (
     AlarmDefinition(
         name="async-event-age",
         description="Messages wait 10 minutes in Lambda's own queue; after 6 hours Lambda gives up on them",
+        first=our_command("verify", "--only", "processor"),
         namespace="AWS/Lambda",
         metric="AsyncEventAge",
         dimension=PROCESSOR,
@@ -126,6 +136,7 @@ ALARMS = (
     AlarmDefinition(
         name="dead-letter-errors",
         description="Lambda could not write to the dead-letter queue and dropped the event",
+        first=our_command("verify", "--only", "dead-letters"),
         namespace="AWS/Lambda",
         metric="DeadLetterErrors",
         dimension=PROCESSOR,
@@ -133,6 +144,7 @@ ALARMS = (
     AlarmDefinition(
         name="webhook-5xx",
         description="The webhook answered 5xx; Twilio loses such a message unless retries or a fallback URL are set",
+        first=our_command("logs", "webhook", "--since", "1h", "--level", "error"),
         namespace="AWS/ApiGateway",
         metric="5xx",
         dimension=("ApiId", "api_id"),
@@ -140,6 +152,7 @@ ALARMS = (
     AlarmDefinition(
         name="messages-refused",
         description="The webhook refused what claims to be a message (token or public URL wrong); Twilio does not try again",
+        first=our_command("verify", "--only", "webhook"),
         namespace=OURS,
         metric="MessagesRefused",
         period_seconds=300,
@@ -147,6 +160,7 @@ ALARMS = (
     AlarmDefinition(
         name="webhook-4xx",
         description="Twilio was answered 4xx, or requests came faster than the API takes them; Twilio does not try again",
+        first=our_command("twilio", "route"),
         namespace=OURS,
         metric="WebhookClientErrors",
         period_seconds=300,
@@ -154,6 +168,7 @@ ALARMS = (
     AlarmDefinition(
         name="stale-errors",
         description="The stale message processor failed in three of five minutes; nothing takes over killed runs meanwhile",
+        first=our_command("logs", "stale", "--since", "1h", "--level", "error"),
         namespace="AWS/Lambda",
         metric="Errors",
         dimension=STALE_PROCESSOR,
@@ -163,6 +178,7 @@ ALARMS = (
     AlarmDefinition(
         name="stale-not-running",
         description="The stale message processor has not run for 15 minutes; nothing takes over killed runs meanwhile",
+        first=our_command("verify", "--only", "stale"),
         namespace="AWS/Lambda",
         metric="Invocations",
         dimension=STALE_PROCESSOR,
@@ -173,6 +189,7 @@ ALARMS = (
     AlarmDefinition(
         name="redriver-errors",
         description="The redriver or its guard failed; a redrive with --engine lambda may be left on",
+        first=our_command("logs", "redriver", "--since", "1h", "--level", "error"),
         namespace="AWS/Lambda",
         metric="Errors",
         dimension=("FunctionName", "redriver_function_name"),
@@ -180,6 +197,7 @@ ALARMS = (
     AlarmDefinition(
         name="stale-backlog",
         description="Stale messages have been waiting for 15 minutes on end; the topic or the processor does not take them",
+        first=our_command("status"),
         namespace=OURS,
         metric="StaleBacklog",
         statistic="Minimum",
@@ -189,6 +207,7 @@ ALARMS = (
     AlarmDefinition(
         name="messages-abandoned",
         description="A message was published again and not completed after that, or cannot be read; it waits for a person",
+        first=our_command("submissions", "stuck"),
         namespace=OURS,
         metric="MessagesAbandoned",
         period_seconds=300,

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from b2bpilot.advice import Place, Words, written
+from b2bpilot.advice import Place
 from b2bpilot.ops.verify.catalogue import CHECKS
-from b2bpilot.ops.verify.check import Check, Severity
+from b2bpilot.ops.verify.check import Check
+from b2bpilot.ops.verify.explanation import of_check, shell_line
 from b2bpilot.ops.verify.iam import (
     COMMANDS,
     DATABASE_SECRET,
@@ -42,7 +43,7 @@ Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot ve
 with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
 and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with the secrets that a command reads: `database`, `twilio`, and, for
 `verify` until the next release, `old`, the one of the release before. Where the database's secret has a KMS key of its own, add
-`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `runs list` and `runs show` need nothing; `runs resume` needs what the
+`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `runs list` and `runs show` need nothing; `runs resume` needs what the
 command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
 """
 
@@ -69,20 +70,15 @@ def _checks() -> Iterator[str]:
 
 def _check(check: Check) -> Iterator[str]:
     """The heading is the code alone: it is the anchor that `verify` prints."""
-    kind = "warning" if check.severity is Severity.WARNING else "failure"
-    yield f"\n### {check.code}\n"
-    yield f"**{_first_up(check.statement)}.** {check.why} ({kind})\n"
-    if check.fix:
-        yield f"    {_shell_line(check.fix)}\n"
-    if check.needs:
-        yield f"- needs: {', '.join(check.needs)}"
-    if check.actions:
-        yield f"- asks: {_listed(check.actions)}"
-
-
-def _shell_line(fix: Words) -> str:
-    parts = (fix,) if isinstance(fix, str) else fix.parts()
-    return "".join(written(part, NAMED) for part in parts)
+    told = of_check(check)
+    yield f"\n### {told.name}\n"
+    yield f"**{told.statement}** {told.why} ({told.severity})\n"
+    if told.run:
+        yield f"    {shell_line(told.run, NAMED)}\n"
+    if told.needs:
+        yield f"- needs: {', '.join(told.needs)}"
+    if told.actions:
+        yield f"- asks: {_listed(told.actions)}"
 
 
 def _permissions() -> Iterator[str]:
@@ -110,10 +106,6 @@ def _with_secrets(command: str, action: str) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ PACKAGE = Path(b2bpilot.__file__).parent
 ROOT = PACKAGE.parent
 NAMES = (
     r"(?:dlq|submissions|twilio|runs|local) [a-z]+|(?:publish|load|inspect|logs|subscribers|status|verify|diagnose)\b"
-    r"|(?:migrate|demo)\b"
+    r"|(?:migrate|demo|explain)\b"
 )
 AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
 FREE = {

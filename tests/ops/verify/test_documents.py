@@ -17,7 +17,16 @@ from b2bpilot.ops.verify.report import DOCUMENT, anchor
 
 ROOT = Path(__file__).parents[3]
 ACTION = re.compile(r'translated\(\s*f?"(?P<action>[a-z0-9]+:[A-Z][A-Za-z]+)')
-NEED_NOTHING = {"demo", "local up", "local down", "local status", "runs list", "runs show", "runs resume"}
+NEED_NOTHING = {
+    "demo",
+    "explain",
+    "local up",
+    "local down",
+    "local status",
+    "runs list",
+    "runs show",
+    "runs resume",
+}
 
 BY_ITSELF = {"subscribers"}
 """A group that is a command, too."""

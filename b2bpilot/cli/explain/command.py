@@ -1,0 +1,93 @@
+"""`b2bpilot explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from b2bpilot.advice import Place
+from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.output import Line, Row
+
+if TYPE_CHECKING:
+    from b2bpilot.ops.verify.explanation import Explanation
+
+INDENT = 2
+
+
+def explain(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A check's code, a category, an alarm's name, an exit code, an error's code, or a cause of dead letters.  "
+            "[default: list all]",
+            metavar="[NAME]...",
+        ),
+    ] = None,
+) -> None:
+    """Explain a name: a check of `verify`, an alarm, an exit code, an error's code, a cause of dead letters.
+
+    It asks nobody. An alarm's name is taken short or whole, as a page has it.
+
+    Example: b2bpilot explain B2B079
+    """
+    from b2bpilot.ops.explain.lookup import explained
+
+    pilot = pilot_of(ctx)
+    found, place = explained(names or ()), _place(pilot)
+    if not names or pilot.output.format is not Format.TABLE:
+        pilot.output.rows("explanations", (_row(one, place) for one in found))
+        return
+    for number, one in enumerate(found):
+        gap = [Line()] if number else []
+        pilot.output.lines([*gap, *_lines(one, place)])
+
+
+def _place(pilot: Pilot) -> Place:
+    """A command is explained for whatever environment, too."""
+    place = pilot.settings.place
+    return place if place.environment else replace(place, environment="NAME")
+
+
+def _row(one: Explanation, place: Place) -> Row:
+    from b2bpilot.ops.verify.explanation import shell_line
+
+    fields = {
+        "name": one.name,
+        "subject": one.subject.value,
+        "category": one.category,
+        "severity": one.severity,
+        "statement": one.statement,
+        "why": one.why or None,
+        "run": shell_line(one.run, place) or None,
+        "needs": list(one.needs),
+        "actions": list(one.actions),
+        "docs": one.docs,
+    }
+    return Row(fields=fields, columns={"name": one.name, "is a": one.subject.value, "meaning": one.statement})
+
+
+def _lines(one: Explanation, place: Place) -> Iterator[Line]:
+    from b2bpilot.ops.verify.explanation import shell_line
+
+    about = [one.subject.value, one.category, one.severity]
+    yield Line(f"{one.name}  {', '.join(word for word in about if word)}", "bold")
+    yield _told(one.statement)
+    if one.why:
+        yield _told(one.why)
+    if run := shell_line(one.run, place):
+        yield Line(f"{'':{INDENT}}run", "dim")
+        yield Line(f"{'':{INDENT * 2}}{run}", "bold", is_whole=True)
+    more = {"needs": ", ".join(one.needs), "asks": ", ".join(one.actions), "docs": one.docs}
+    for name, text in more.items():
+        if text:
+            yield Line(f"{'':{INDENT}}{name:<6} {text}", "dim", indent=INDENT + 7)
+
+
+def _told(text: str) -> Line:
+    return Line(f"{'':{INDENT}}{text}", indent=INDENT)

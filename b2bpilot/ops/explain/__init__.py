@@ -1,0 +1,1 @@
+"""What the names mean that the tool, its alarms and its JSON use."""

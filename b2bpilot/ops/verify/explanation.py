@@ -1,0 +1,69 @@
+"""What one name means: a check, an alarm, an exit code, an error's code, the cause of a dead letter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.advice import Place, Words, written
+from b2bpilot.ops.verify.alarm_table import AlarmDefinition
+from b2bpilot.ops.verify.check import Check, Severity
+from b2bpilot.ops.verify.report import anchor
+
+
+class Subject(StrEnum):
+    """What a name is the name of."""
+
+    CHECK = "check"
+    ALARM = "alarm"
+    EXIT_CODE = "exit code"
+    ERROR = "error"
+    DEAD_LETTER = "cause of dead letters"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """`run` is what fixes a check or what to run first; `{name}` in it stands for an output of the stack."""
+
+    name: str
+    subject: Subject
+    statement: str
+    why: str = ""
+    category: str | None = None
+    severity: str | None = None
+    run: Words = ""
+    needs: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    docs: str | None = None
+
+
+def of_check(check: Check) -> Explanation:
+    """Return what docs/checks.md says of a check, which is made of this."""
+    return Explanation(
+        name=check.code,
+        subject=Subject.CHECK,
+        statement=f"{check.statement[:1].upper()}{check.statement[1:]}.",
+        why=check.why,
+        category=check.category.value,
+        severity="warning" if check.severity is Severity.WARNING else "failure",
+        run=check.fix,
+        needs=check.needs,
+        actions=check.actions,
+        docs=anchor(check),
+    )
+
+
+def of_alarm(alarm: AlarmDefinition) -> Explanation:
+    return Explanation(
+        name=alarm.name,
+        subject=Subject.ALARM,
+        statement=f"{alarm.description}.",
+        why=f"It watches {alarm.metric} of {alarm.namespace}.",
+        run=alarm.first,
+    )
+
+
+def shell_line(run: Words, place: Place) -> str:
+    """Return a command that stands alone: amid a shell's own parts, such as `$(...)`, no backticks are wanted."""
+    parts = (run,) if isinstance(run, str) else run.parts()
+    return "".join(written(part, place) for part in parts).replace("{{", "{").replace("}}", "}")
