@@ -2,9 +2,91 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.cli.conftest import Run, Staging
+from tests.aws_clients import client
+from tests.cli.conftest import OUTPUTS, Run, Staging
+
+GROUP = f"/aws/lambda/{OUTPUTS['ProcessorFunctionName']}"
+
+
+def write(*lines: tuple[timedelta, str, str]) -> None:
+    """Lines of the processor, by age, level and event."""
+    logs, now = client("logs"), datetime.now(UTC)
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    events = [
+        {
+            "timestamp": int((now - age).timestamp() * 1000),
+            "message": json.dumps({"level": level, "event": event}),
+        }
+        for age, level, event in sorted(lines, reverse=True)
+    ]
+    logs.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=events)
+
+
+def events(run: Run, *arguments: str) -> list[str]:
+    found = run("logs", "processor", "-e", "staging", "-o", "jsonl", *arguments)
+    assert found.exit_code == 0
+    return [line["line"]["event"] for line in found.lines]
+
+
+@pytest.fixture
+def a_day(staging: Staging) -> None:
+    minute = timedelta(minutes=1)
+    write(
+        (30 * minute, "INFO", "claimed"),
+        (25 * minute, "WARN", "late"),
+        (20 * minute, "ERROR", "failed"),
+        (2 * minute, "INFO", "stored"),
+        (minute, "DEBUG", "done"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["stored", "done"]),
+        (["-n", "1"], ["done"]),
+        (["-n", "2"], ["stored", "done"]),
+        (["--lines", "4"], ["late", "failed", "stored", "done"]),
+        (["-n", "4", "--since", "10m"], ["stored", "done"]),
+        (["-n", "1", "--since", "1h"], ["done"]),
+        (["-n", "2", "--until", "15m"], ["late", "failed"]),
+        (["-n", "1", "--level", "error"], ["failed"]),
+        (["-n", "9", "--level", "warning"], ["late", "failed"]),
+        (["-n", "9", "--level", "WARN"], ["late", "failed"]),
+        (["--since", "1h", "--level", "Info"], ["claimed", "late", "failed", "stored"]),
+        (["--since", "1h", "--level", "debug"], ["claimed", "late", "failed", "stored", "done"]),
+        (["--since", "1h", "--level", "fatal"], []),
+    ],
+)
+def test_the_last_lines_and_the_levels_by_their_names(
+    run: Run, a_day: None, arguments: list[str], expected: list[str]
+) -> None:
+    assert events(run, *arguments) == expected
+
+
+def test_fewer_lines_than_were_asked_for_are_said(run: Run, a_day: None) -> None:
+    said = run("logs", "processor", "-e", "staging", "-n", "9", "--level", "error").stderr
+
+    assert said.startswith("Only 1 line matches since ")
+
+
+def test_following_begins_with_the_last_lines(run: Run, a_day: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("b2bpilot.cli.logs.command.pause", interrupt)
+
+    shown = {count: run("logs", "processor", "-e", "staging", "-f", "-n", count).stdout for count in "013"}
+
+    assert shown["0"] == ""
+    assert [line.split()[-1] for line in shown["1"].splitlines()] == ["done"]
+    assert [line.split()[-1] for line in shown["3"].splitlines()] == ["failed", "stored", "done"]
 
 
 @pytest.mark.parametrize(
@@ -12,6 +94,9 @@ from tests.cli.conftest import Run, Staging
     [
         (["mailer"], "there is no function 'mailer'\nhint: one of webhook, processor, stale, redriver"),
         (["--level", "loud"], "--level: 'loud' must be one of"),
+        (["--level", ""], "--level: '' must be one of"),
+        (["-n", "0"], "--lines: 0 shows nothing"),
+        (["-n", "-1"], "-1 is not in the range"),
         (["--message-id", "4711"], "'4711' is neither a message_id nor a MessageSid"),
         (["--request-id", 'a" b'], "--request-id: 'a\" b' is not a request id"),
         (["--follow", "--until", "1m"], "--follow cannot be used with --until or -o json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,14 +18,16 @@ from b2bpilot.cli.logs.options import (
     Follow,
     Functions,
     Level,
+    Lines,
     MessageId,
     RequestId,
     Since,
     Until,
 )
-from b2bpilot.cli.text.durations import parse_period, parse_since
+from b2bpilot.cli.text.durations import parse_duration, parse_period, parse_since
 from b2bpilot.errors import AwsThrottled, AwsUnreachable, UsageError
 from b2bpilot.pipeline.waiting import pause
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.logs.entry import LogEntry
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 """Four functions every two seconds stay below the account's FilterLogEvents calls a second."""
+LOOKS_BACK = ("10m", "1h", "6h", "1d")
+"""How far back, where no one says; `--lines` goes on until it has as many."""
 
 
 def logs(
@@ -40,7 +45,8 @@ def logs(
     functions: Functions = None,
     *,
     follow: Follow = False,
-    since: Since = "10m",
+    lines: Lines = None,
+    since: Since = None,
     until: Until = None,
     message_id: MessageId = None,
     request_id: RequestId = None,
@@ -62,27 +68,43 @@ def logs(
             "--follow cannot be used with --until or -o json",
             hint="leave out --until; in programs use -o jsonl",
         )
+    if lines == 0 and not follow:
+        raise UsageError("--lines: 0 shows nothing", hint="with --follow it shows only new lines")
     selection = _selection(message_id=message_id, request_id=request_id, level=level, filters=filters or [])
-    _ = _period(since, until, now=pilot.machine())
-    begin, end = _period(since, until, now=pilot.now())
+    _ = _periods(since, until, now=pilot.machine(), lines=lines)
+    begins, end = _periods(since, until, now=pilot.now(), lines=lines)
     logs = reading.groups(pilot.environment, functions or [])
 
     def missing(function: str, group: str) -> None:
         pilot.output.notice(f"{function}: there is no log group {group} (yet): the function wrote nothing")
 
+    last = None
+    if lines:
+        last = reading.newest(logs, selection, count=lines, begins=begins, until=end, missing=missing)
+        begins = [last[0].at] if len(last) == lines else begins
+    begin = pilot.now() if lines == 0 else begins[-1]
     if follow:
-        _follow(pilot, reading.Follower(logs, selection, since=begin, missing=missing), reveal=reveal)
+        follower = reading.Follower(logs, selection, since=begin, missing=missing)
+        _follow(pilot, follower, lines=lines, reveal=reveal)
         return
-    found = reading.read(logs, selection, since=begin, until=end, missing=missing)
-    if _show(pilot, found, reveal=reveal) == 0:
+    found = reading.read(logs, selection, since=begin, until=end, missing=missing) if last is None else last
+    shown = _show(pilot, found, reveal=reveal)
+    if shown < (lines or 1):
+        many_lines = f"Only {many(shown, 'line')}" if shown else "No lines"
         until_ = f" until {end:%Y-%m-%d %H:%M:%S}" if end else ""
-        pilot.output.notice(f"No lines match since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
+        verb = "matches" if shown == 1 else "match"
+        pilot.output.notice(f"{many_lines} {verb} since {begin:%Y-%m-%d %H:%M:%S}{until_} UTC.")
 
 
-def _period(since: str, until: str | None, *, now: datetime) -> tuple[datetime, datetime | None]:
-    """CloudWatch's lines have AWS's time. Raises UsageError."""
-    _, end = parse_period(since, until, now=now)
-    return parse_since(since, "--since", now=now), end
+def _periods(
+    since: str | None, until: str | None, *, now: datetime, lines: int | None
+) -> tuple[list[datetime], datetime | None]:
+    """Return the begins to try, the latest first, and the end. CloudWatch's lines have AWS's time. Raises UsageError."""
+    if since is None and lines:
+        _, end = parse_period(None, until, now=now)
+        return [(end or now) - parse_duration(each, "--since") for each in LOOKS_BACK], end
+    _, end = parse_period(since or LOOKS_BACK[0], until, now=now)
+    return [parse_since(since or LOOKS_BACK[0], "--since", now=now)], end
 
 
 def _selection(
@@ -90,22 +112,25 @@ def _selection(
 ) -> LogSelection:
     from b2bpilot.ops.inspect import identify
     from b2bpilot.ops.logs import selection
-    from b2bpilot.ops.logs.entry import LogLevel
+    from b2bpilot.ops.logs.entry import level_named
 
-    if level is not None and level.lower() not in LEVELS:
+    lowest = level_named(level) if level is not None else None
+    if level is not None and lowest is None:
         raise UsageError(f"--level: {level!r} must be one of {', '.join(LEVELS)}")
     ids = [identify(message_id)] if message_id else []
     ids += [selection.request_id(request_id)] if request_id else []
     return selection.LogSelection(
         ids=ids,
-        level=LogLevel[level.upper()] if level else None,
+        level=lowest,
         terms=[selection.term(text) for text in filters],
     )
 
 
-def _follow(pilot: Pilot, follower: Follower, *, reveal: bool) -> None:
+def _follow(pilot: Pilot, follower: Follower, *, lines: int | None, reveal: bool) -> None:
     """Ask again and again: CloudWatch pushes nothing to who reads by FilterLogEvents. What passes (no network, too many
     calls) is said, and tried again."""
+    if lines:
+        _show(pilot, deque(follower.new(), maxlen=lines), reveal=reveal)
     while True:
         try:
             _show(pilot, follower.new(), reveal=reveal)

@@ -14,9 +14,19 @@ Functions = Annotated[
     typer.Argument(help="webhook, processor, stale, redriver.  [default: all]", metavar="[FUNCTION]..."),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")]
+Lines = Annotated[
+    int | None,
+    typer.Option(
+        "--lines", "-n", min=0, help="Only the last N lines; 0 with --follow: only new ones.", metavar="N"
+    ),
+]
 Since = Annotated[
-    str,
-    typer.Option("--since", help="Start: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN", show_default=True),
+    str | None,
+    typer.Option(
+        "--since",
+        help="Start: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: 10m; with --lines as far back as it takes, up to 1d]",
+        metavar="WHEN",
+    ),
 ]
 Until = Annotated[str | None, typer.Option("--until", help="End.", metavar="WHEN")]
 MessageId = Annotated[

@@ -29,6 +29,11 @@ class LogLevel(IntEnum):
 OTHER_NAMES = {"TRACE": LogLevel.DEBUG, "WARN": LogLevel.WARNING, "FATAL": LogLevel.CRITICAL}
 
 
+def level_named(name: str) -> LogLevel | None:
+    """Return the level of that name, in any case; None where there is none."""
+    return OTHER_NAMES.get(name.upper()) or LogLevel.__members__.get(name.upper())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
     """One line. `document` is None for a line that is not JSON: a print, or a crash of the runtime."""
@@ -71,8 +76,7 @@ class LogEntry:
         if self.platform is not None:
             return LogLevel.INFO if self.platform.get("status", "success") == "success" else LogLevel.ERROR
         document = self.document or {}
-        name = str(document.get("level") or document.get("log_level") or "").upper()
-        return OTHER_NAMES.get(name) or LogLevel.__members__.get(name, LogLevel.INFO)
+        return level_named(str(document.get("level") or document.get("log_level") or "")) or LogLevel.INFO
 
     @property
     def message(self) -> str:

@@ -67,6 +67,31 @@ def read(
     return heapq.merge(*each, key=lambda found: found.at)
 
 
+def newest(
+    logs: Mapping[str, Log],
+    selection: LogSelection,
+    *,
+    count: int,
+    begins: Sequence[datetime],
+    until: datetime | None,
+    missing: Missing,
+) -> list[LogEntry]:
+    """Return the last `count` lines since the first of `begins` that has as many, oldest first. Raises AwsError."""
+    told: set[str] = set()
+
+    def once(function: str, group: str) -> None:
+        if function not in told:
+            told.add(function)
+            missing(function, group)
+
+    found: deque[LogEntry] = deque(maxlen=count)
+    for begin in begins:
+        found = deque(read(logs, selection, since=begin, until=until, missing=once), maxlen=count)
+        if len(found) == count:
+            break
+    return list(found)
+
+
 class Follower:
     """Reads again and again what is new. Each line once, and none left out that arrives within OVERLAP."""
 
