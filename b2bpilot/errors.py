@@ -1,6 +1,6 @@
 """The errors that b2bpilot raises on purpose: what happened to what, and the one command or setting that helps.
 
-`code` is stable and appears in JSON output; `exit_code` is what the command line ends with (docs: README, "Exit codes").
+`code` is stable and appears in JSON output; `exit_code` is what the command line ends with (docs/configuration.md, "Exit codes").
 """
 
 from __future__ import annotations

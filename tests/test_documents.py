@@ -98,3 +98,23 @@ def test_each_path_that_is_named_is_there(document: str) -> None:
     named = NAMED_FILE.findall(files()[document]) + NAMED_FOLDER.findall(files()[document])
 
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+WIDTH = 120
+GENERATED = ("docs/checks.md", "docs/commands.md", "docs/iam.md")
+"""Written by `make docs`: nobody edits them, so nobody has to read their source."""
+READ = [path for path in DOCUMENTS if path.startswith(("README", "docs/")) and path not in GENERATED]
+
+
+@pytest.mark.parametrize("document", READ)
+def test_no_line_of_prose_is_too_long_to_read(document: str) -> None:
+    """A row of a table cannot be broken, nor can a link that is longer than the line."""
+    prose = re.sub(r"```.*?```", "", files()[document], flags=re.DOTALL)
+
+    too_long = [line for line in prose.splitlines() if len(line) > WIDTH and not _cannot_be_broken(line)]
+
+    assert too_long == []
+
+
+def _cannot_be_broken(line: str) -> bool:
+    return line.lstrip().startswith("|") or max(map(len, line.split())) > WIDTH - 20

@@ -45,7 +45,7 @@ def export(
     `dlq restore` puts exported dead letters back, `dlq replay` processes them. Exit code 4: some may not have been seen; the
     others are written.
 
-    With --scheduled, exit code 0 includes that nothing is new, and 5 means that another export is running; see README, "Day 14".
+    With --scheduled, exit code 0 includes that nothing is new, and 5 means that another export is running; see docs/dead-letters.md, "Day 14".
 
     Example: b2bpilot dlq export -e prod --group G1 dead-letters.jsonl
     """

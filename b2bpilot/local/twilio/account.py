@@ -1,4 +1,4 @@
-"""The account of the local environment: one number, with its webhook set as the README says."""
+"""The account of the local environment: one number, with its webhook set as docs/twilio.md says."""
 
 from __future__ import annotations
 

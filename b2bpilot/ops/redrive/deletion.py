@@ -21,7 +21,7 @@ WORKERS = 16
 
 
 class DeletedWhen(StrEnum):
-    """What must be known of a message before its dead letter is deleted; in the words of the plan and of README."""
+    """What must be known of a message before its dead letter is deleted; in the words of the plan and of docs/dead-letters.md."""
 
     COMPLETED = "when its run completed the message"
     ACCEPTED = "when AWS has accepted it"

@@ -13,7 +13,7 @@ from b2bpilot.ops.redrive.stages import last_stage
 from tests.ops.dead_letters.deployment import Deployment
 
 NONE, MINUTE = timedelta(), timedelta(minutes=1)
-README = Path(__file__).parents[3] / "README.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "dead-letters.md"
 
 
 def route(kind: type[Route]) -> Route:
@@ -38,9 +38,9 @@ def test_when_a_dead_letter_is_deleted_on_each_route(
 
 
 @pytest.mark.parametrize("kind", [InvokeRoute, AsyncRoute, TopicRoute])
-def test_plan_and_readme_say_in_the_same_words_when_a_dead_letter_is_deleted(kind: type[Route]) -> None:
+def test_plan_and_guide_say_in_the_same_words_when_a_dead_letter_is_deleted(kind: type[Route]) -> None:
     said = deleted_when(route(kind), MINUTE)
-    (row,) = [line for line in README.read_text().splitlines() if line.startswith(f"| `--via {kind.via}`")]
+    (row,) = [line for line in GUIDE.read_text().splitlines() if line.startswith(f"| `--via {kind.via}`")]
     assert said in row
     assert in_words(route(kind), MINUTE, is_proven=True) == f"a dead letter is deleted {said}"
 
