@@ -6,7 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import urldefrag, urlencode, urlsplit
@@ -31,6 +31,41 @@ class WebhookUnreachable(PilotError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """One POST as Twilio would make it. It holds the signature, never the token."""
+
+    url: str
+    content_type: str
+    signature: str
+    body: bytes = field(repr=False)
+
+
+def signed_form(url: str, params: Mapping[str, str], *, auth_token: str) -> SignedRequest:
+    """Return the request with which Twilio hands over a message with these parameters."""
+    address = urldefrag(url).url
+    return SignedRequest(
+        url=address,
+        content_type=FORM,
+        signature=signature_for(auth_token, address, params),
+        body=urlencode(list(pairs_of(params))).encode(),
+    )
+
+
+def signed_test(url: str, message_id: str, params: Mapping[str, str], *, auth_token: str) -> SignedRequest:
+    """Return the request of a test message under this id: the form in which nothing is answered to anybody.
+
+    Its body is printable ASCII, so that it can stand on a command line.
+    """
+    others = {name: value for name, value in params.items() if name != "Body"}
+    document = {"test": params.get("Body", ""), "message_id": message_id, **others}
+    body = json.dumps(document).encode()
+    address = url_for_body(urldefrag(url).url, body)
+    return SignedRequest(
+        url=address, content_type=JSON, signature=signature_for(auth_token, address, {}), body=body
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAnswer:
     """What the webhook said; `message_id` only where it published."""
 
@@ -49,7 +84,6 @@ class WebhookClient:
         parts = urlsplit(self._url)
         connection = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = connection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
-        self._path = _path_of(self._url)
 
     def __enter__(self) -> Self:
         return self
@@ -64,22 +98,15 @@ class WebhookClient:
 
     def post(self, params: Mapping[str, str], *, signature: str | None = None) -> WebhookAnswer:
         """Send the parameters as Twilio does, signed unless a signature is given. Raises WebhookUnreachable."""
-        signed = signature or signature_for(self._auth_token, self._url, params)
-        return self._send(self._path, urlencode(list(pairs_of(params))).encode(), FORM, signed)
+        request = signed_form(self._url, params, auth_token=self._auth_token)
+        return self._send(replace(request, signature=signature or request.signature))
 
     def post_test(self, message_id: str, params: Mapping[str, str]) -> WebhookAnswer:
-        """Send a test message under this id: the form in which nothing is answered to anybody.
+        """Send a test message under this id. Raises WebhookUnreachable."""
+        return self._send(signed_test(self._url, message_id, params, auth_token=self._auth_token))
 
-        Raises WebhookUnreachable.
-        """
-        others = {name: value for name, value in params.items() if name != "Body"}
-        document = {"test": params.get("Body", ""), "message_id": message_id, **others}
-        body = json.dumps(document).encode()
-        url = url_for_body(self._url, body)
-        return self._send(_path_of(url), body, JSON, signature_for(self._auth_token, url, {}))
-
-    def _send(self, path: str, body: bytes, content_type: str, signature: str) -> WebhookAnswer:
-        headers = {"Content-Type": content_type, SIGNATURE_HEADER: signature}
+    def _send(self, request: SignedRequest) -> WebhookAnswer:
+        headers = {"Content-Type": request.content_type, SIGNATURE_HEADER: request.signature}
         started = time.perf_counter()
         is_kept = self._connection.sock is not None
         try:
@@ -88,7 +115,7 @@ class WebhookClient:
         except OSError as exc:
             raise self._unreachable(exc, was_sent=False) from exc
         try:
-            response = self._response(path, body, headers, is_kept=is_kept)
+            response = self._response(_path_of(request.url), request.body, headers, is_kept=is_kept)
             text = response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as exc:
             self._connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Concurrency, DryRun, PublishVia, Rate, Reason, Via, Yes, require_finite
 from b2bpilot.cli.frame.settings import LOCAL, user_config
 from b2bpilot.cli.publish.options import (
+    AsCurl,
     Body,
     Count,
     Duplicate,
@@ -36,6 +37,7 @@ from b2bpilot.pipeline.message import Priority
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.cli.publish.publishing import PublishOptions
     from b2bpilot.ops.publish.fixtures import Fixture
     from b2bpilot.ops.publish.order import PublishOrder, WantedMessage
     from b2bpilot.ops.runs.record import RunRecord
@@ -71,6 +73,7 @@ def publish(
     wait: Wait = None,
     real: Real = False,
     save: Save = None,
+    as_curl: AsCurl = False,
     dry_run: DryRun = False,
     reason: Reason = None,
     yes: Yes = False,
@@ -90,28 +93,41 @@ def publish(
     require_finite(rate, "messages")
     chosen = _fixture(pilot, fixture, _changes(body, from_number, to_number, changes))
     if save is not None:
-        _refuse({"--save": True}, {"--file": file, "--wait": wait, "--message-id": message_id})
+        sent = {"--file": file, "--wait": wait, "--message-id": message_id, "--as-curl": as_curl}
+        _refuse({"--save": True}, sent)
         _save(pilot, save, chosen)
         return
-    if via is PublishVia.WEBHOOK:
-        _refuse({"--via webhook": True}, {"--priority": priority})
-    if file is not None:
-        of_one = {"a fixture": fixture, "--message-id": message_id, "--priority": priority}
-        _refuse({"--file": True}, of_one | {"--count": count > 1})
-    order = PublishOrder(
-        wanted=_lines(file) if file is not None else [_one(chosen, message_id, priority)],
-        count=count,
-        duplicates=duplicate,
-        changes=chosen.changes if file is not None else {},
-        real=real,
-    )
+    _refuse({"--via webhook": via is PublishVia.WEBHOOK}, {"--priority": priority})
+    of_one = {"a fixture": fixture, "--message-id": message_id, "--priority": priority}
+    _refuse({"--file": file is not None}, of_one | {"--count": count > 1})
+    wanted = _lines(file) if file is not None else [_one(chosen, message_id, priority)]
+    changed = chosen.changes if file is not None else {}
+    order = PublishOrder(wanted=wanted, count=count, duplicates=duplicate, changes=changed, real=real)
     first = order.check(now=pilot.machine())
     request = publishing.PublishOptions(
         via=via.value, rate=rate, concurrency=concurrency, timeout=timeout, reason=reason
     )
     _warn_of_twilio_ids(pilot, order)
-    if _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
+    if as_curl:
+        _require_nothing_of_sending(request, duplicate=duplicate, dry_run=dry_run)
+        publishing.show_curl(pilot, order)
+    elif _confirmed(pilot, order, first, request, dry_run=dry_run, yes=yes):
         publishing.publish(pilot, order, request)
+
+
+def _require_nothing_of_sending(request: PublishOptions, *, duplicate: int, dry_run: bool) -> None:
+    """A printed command is pasted, by whom and as often as one likes: what says how to send would be ignored."""
+    if request.via != PublishVia.WEBHOOK.value:
+        raise UsageError("--as-curl prints a request to the webhook", hint="add --via webhook")
+    ignored: dict[str, object] = {
+        "--duplicate": duplicate,
+        "--rate": request.rate,
+        "--concurrency": request.concurrency,
+        "--wait": request.timeout,
+        "--reason": request.reason,
+        "--dry-run": dry_run,
+    }
+    _refuse({"--as-curl": True}, ignored)
 
 
 def _one(fixture: Fixture, message_id: str | None, priority: Priority | None) -> WantedMessage:
@@ -186,10 +202,11 @@ def _lines(file: str) -> Sequence[WantedMessage]:
     return lines_wanted(text.split("\n"), name="stdin" if file == "-" else file)
 
 
-def _refuse(option: dict[str, bool], others: dict[str, object]) -> None:
+def _refuse(option: Mapping[str, bool], others: Mapping[str, object]) -> None:
     """Raises UsageError for an option that would be ignored."""
-    (name,) = option
-    if given := [other for other, value in others.items() if value]:
+    ((name, is_given),) = option.items()
+    given = [other for other, value in others.items() if value]
+    if is_given and given:
         raise UsageError(f"{given[0]} cannot be used with {name}", hint="leave one of them out")
 
 

@@ -64,3 +64,10 @@ Save = Annotated[
     str | None,
     typer.Option("--save", help="Save the message as a fixture called NAME; send nothing.", metavar="NAME"),
 ]
+AsCurl = Annotated[
+    bool,
+    typer.Option(
+        "--as-curl",
+        help="With --via webhook: print the signed request as a curl command; send nothing.",
+    ),
+]

@@ -85,6 +85,18 @@ def publish(pilot: Pilot, order: PublishOrder, request: PublishOptions) -> None:
         raise reason
 
 
+def show_curl(pilot: Pilot, order: PublishOrder) -> None:
+    """Print each message's signed request as a command. Raises UsageError, SettingsInvalid, AwsError."""
+    from b2bpilot.ops.publish import run
+    from b2bpilot.ops.publish.curl import curl_command
+
+    token = run.auth_token(pilot.environment)
+    url = pilot.environment.stack.webhook_url
+    messages = [item.message for item in order.each(clock=pilot.now)]
+    commands = [curl_command(message, url=url, auth_token=token) for message in messages]
+    results.show_curl(pilot, messages, commands)
+
+
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Send what is not known to be sent: `b2bpilot runs resume`."""
     from b2bpilot.ops.publish import run

@@ -16,6 +16,7 @@ from b2bpilot.plural import many
 if TYPE_CHECKING:
     from b2bpilot.ops.publish.proof import PublishedRow, PublishedRows, Waited
     from b2bpilot.ops.publish.sending import Dispatch, SentItem
+    from b2bpilot.pipeline.message import PilotMessage
 
 FEW = 50
 """So many sendings are listed also when all went well, if some were sent again on purpose."""
@@ -51,6 +52,24 @@ def show_one(pilot: Pilot, run_id: str, result: SentItem, *, is_test: bool) -> N
     how = f"SNS {result.sns_message_id}" if result.sns_message_id else "through the webhook"
     kind = f"test, {how}" if is_test else how
     pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
+
+
+def show_curl(pilot: Pilot, messages: Sequence[PilotMessage], commands: Sequence[str]) -> None:
+    """A command is printed to the letter: blanking or breaking anything in it would break its signature."""
+    fields = [
+        {"message_id": message.message_id, "test": message.test, "command": command}
+        for message, command in zip(messages, commands, strict=True)
+    ]
+    pilot.output.painted_lines(commands)
+    if pilot.output.format is not Format.TABLE:
+        pilot.output.rows("curl", (Row(fields=one, columns={}) for one in fields))
+    pilot.output.notice(
+        "Nothing was sent. A command pasted twice sends one message twice: it is stored once."
+    )
+    if any(not message.test for message in messages):
+        pilot.output.notice(
+            "It is a real message: if the environment has a reply configured, its sender gets it."
+        )
 
 
 def show_many(
