@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Line, Output, paragraphs
+from b2bpilot.cli.output import Line, Output, Tone, Toned, state
 
 DONE, FAILED, NOTHING_TRIED, NOT_ALL_TRIED, INTERRUPTED = 0, 1, 2, 4, 130
 NEVER_TRIED: Sequence[Words] = (
@@ -43,9 +43,11 @@ class Report:
 
     def add(self, step: str, verdict: Verdict, detail: str) -> None:
         self.outcomes.append(Outcome(step=step, verdict=verdict, detail=detail))
-        begun = f"{verdict.value:<10} {step:<16} "
+        word = state(verdict.value) + " " * (10 - len(verdict.value))
+        begun = f" {step:<16} "
         # The hint of a failure is a command, which is copied.
-        self._say(Line(begun + detail, indent=len(begun), is_whole=verdict is Verdict.FAILED))
+        told = Toned(detail, Tone.DATA) if verdict is Verdict.FAILED else detail
+        self._say(Line(word + begun + told, indent=10 + len(begun)))
 
     def passed(self, step: str) -> bool:
         return any(each.step == step for each in self._of(Verdict.PASSED))
@@ -60,8 +62,8 @@ class Report:
             Line(),
             Line(", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict)),
             Line("Not tried:"),
-            *paragraphs(f"  {each.step}: {each.detail}" for each in self._of(Verdict.NOT_TRIED)),
-            *paragraphs("  " + what for what in NEVER_TRIED),
+            *(Line(f"  {each.step}: {each.detail}") for each in self._of(Verdict.NOT_TRIED)),
+            *(Line("  " + what) for what in NEVER_TRIED),
         )
         if self.was_interrupted:
             return INTERRUPTED

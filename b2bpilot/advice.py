@@ -6,6 +6,7 @@ Standard library only: an error's hint is raised in `pipeline`, too, which runs 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 GROUPS = frozenset({"diagnose", "dlq", "local", "runs", "submissions", "twilio"})
@@ -50,11 +51,24 @@ class Said:
 
     __slots__ = ()
 
-    def parts(self) -> tuple[str | Command, ...]:
+    def parts(self) -> tuple[Words, ...]:
         raise NotImplementedError
 
     def written(self, place: Place) -> str:
-        raise NotImplementedError
+        return "".join(text for text, _ in self.spelled(place))
+
+    def spelled(self, place: Place) -> Iterator[tuple[str, Words]]:
+        """Each part as text, and what it is. A command that ends a text or a part of it stands as it is; amid words it
+        stands in backticks."""
+        parts = self.parts()
+        texts = [written(part, place) for part in parts]
+        around = [
+            "",
+            *(None if isinstance(part, Command) else text for part, text in zip(parts, texts, strict=True)),
+            "",
+        ]
+        for n, (part, text) in enumerate(zip(parts, texts, strict=True)):
+            yield _in_text(around[n], text, around[n + 2]) if isinstance(part, Command) else text, part
 
     def __add__(self, other: Words) -> Advice:
         return Advice((*self.parts(), *_parts(other)))
@@ -76,7 +90,7 @@ class Command(Said):
 
     words: tuple[str, ...]
 
-    def parts(self) -> tuple[str | Command, ...]:
+    def parts(self) -> tuple[Words, ...]:
         return (self,)
 
     def written(self, place: Place) -> str:
@@ -104,20 +118,10 @@ class Command(Said):
 class Advice(Said):
     """Text with commands in it."""
 
-    pieces: tuple[str | Command, ...]
+    pieces: tuple[Words, ...]
 
-    def parts(self) -> tuple[str | Command, ...]:
+    def parts(self) -> tuple[Words, ...]:
         return self.pieces
-
-    def written(self, place: Place) -> str:
-        """A command that ends a text or a part of it stands as it is; amid words it stands in backticks."""
-        around = ("", *self.pieces, "")
-        return "".join(
-            _in_text(around[n - 1], piece.written(place), around[n + 1])
-            if isinstance(piece, Command)
-            else piece
-            for n, piece in enumerate(self.pieces, start=1)
-        )
 
 
 Words = str | Said
@@ -141,13 +145,14 @@ def written(words: Words, place: Place) -> str:
     return words if isinstance(words, str) else words.written(place)
 
 
-def _parts(words: Words) -> tuple[str | Command, ...]:
+def _parts(words: Words) -> tuple[Words, ...]:
     return (words,) if isinstance(words, str) else words.parts()
 
 
-def _in_text(before: str | Command, text: str, after: str | Command) -> str:
-    begins = isinstance(before, str) and (not before or before.endswith((": ", "\n", "  ")))
-    ends = isinstance(after, str) and (not after or after.startswith((";", "   ", "\n")))
+def _in_text(before: str | None, text: str, after: str | None) -> str:
+    """None is another command."""
+    begins = before is not None and (not before or before.endswith((": ", "\n", "  ")))
+    ends = after is not None and (not after or after.startswith((";", "   ", "\n")))
     return text if begins and ends else f"`{text}`"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-AS_EMOJI = "\ufe0f"
-EMOJI_JOINERS = f"\u200d{AS_EMOJI}"
+AS_EMOJI, JOINER = "\ufe0f", "\u200d"
+EMOJI_JOINERS = JOINER + AS_EMOJI
 NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0e\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"

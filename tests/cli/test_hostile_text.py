@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Line, Output, Row, ShownError
+from b2bpilot.cli.output import Line, Output, Row, ShownError, Tone, Toned, pairs, pasted
 from b2bpilot.cli.text.plain import one_line
 from tests.aws.test_answers import Answer, server
 from tests.cli.conftest import REGION, Run
@@ -81,10 +81,9 @@ def test_a_line_is_one_line_of_what_can_be_seen_and_the_same_when_it_is_shown_ag
 def said_everywhere(output: Output) -> None:
     """Use each way in which a command can say something."""
     output.record({"text": ALL}, text=[ALL])
-    output.pairs({"pair": ALL}, text=[(one_line("name"), ALL)])
-    output.lines([Line(ALL, "bold")])
+    output.record({"pair": ALL}, text=pairs([(one_line("name"), ALL)]))
+    output.lines([Line(ALL, Tone.HEADING, rest=ALL), pasted(ALL), "toned: " + Toned(ALL, Tone.FAILED)])
     output.rows("rows", [Row(fields={"cell": ALL}, columns={"first": ALL, "last": ALL})])
-    output.painted_lines([output.painted(ALL, "plain")])
     output.notice(ALL)
     output.ask(ALL)
     with output.progress(ALL) as tell:
@@ -103,7 +102,7 @@ def test_no_way_out_lets_it_through() -> None:
 
 
 def test_no_way_out_to_a_terminal_lets_it_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is obeyed there is rich's own: colours, and the line that it draws again."""
+    """What is obeyed there is our own: the line and the screen that are drawn again."""
     output = at_a_terminal(monkeypatch, color=Color.NEVER)
     monkeypatch.setenv("COLUMNS", "2000")
 

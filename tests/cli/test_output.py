@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
-import os
-import struct
-import termios
 from collections.abc import Iterator
 
 import pytest
 
-from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import Line, Output, PipeClosed, Row, ShownError, paragraphs
+from b2bpilot.cli.output import Output, PipeClosed, Row, ShownError
 from b2bpilot.errors import Refused
 
 
@@ -56,67 +51,6 @@ def test_a_captured_table_is_aligned_complete_and_without_control_characters() -
     assert text(output.stdout) == (
         f"id      text\n1       日本 ok\nsecond  a\\u001b[2Jb\\u202ec [bold]{'x' * 60}\n"
     )
-
-
-def test_an_id_is_never_cut_and_a_text_without_room_beside_it_goes_below(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    output = at_a_terminal(monkeypatch, color=Color.NEVER)
-    id_ = "6a2a4cf4-5b3e-4f0e-9d62-6e9f2c4d7a10"
-    columns = {"age": "1 h ago", "message id": id_, "status": "failed", "error": "the CRM is down"}
-    output.rows("things", [Row(fields={}, columns=columns)])
-    assert [line.rstrip() for line in text(output.stdout).splitlines()] == [
-        "age  message id  status",
-        "    error",
-        "1 h ago",
-        f"    {id_}",
-        "    failed",
-        "    the CRM is down",
-    ]
-
-
-def test_a_terminals_table_keeps_to_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = at_a_terminal(monkeypatch, color=Color.NEVER)
-    output.rows("things", ROWS)
-    lines = [line.rstrip() for line in text(output.stdout).splitlines()]
-    assert lines[:2] == ["id      text", "1       日本 ok"]
-    assert lines[2].startswith("second  a\\u001b[2Jb\\u202ec [bold]x")
-    assert lines[2].endswith("…")
-
-
-def test_a_line_that_is_to_be_copied_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = at_a_terminal(monkeypatch, color=Color.NEVER)
-    command = f"b2bpilot verify {'--only database ' * 12}"
-    output.lines([Line(command, is_whole=True), Line("many words " * 30, indent=3)])
-    first, second, *_ = text(output.stdout).splitlines()
-    assert first == command
-    assert len(second) <= 80
-
-
-def test_a_paragraph_goes_on_as_far_in_as_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = at_a_terminal(monkeypatch, color=Color.NEVER)
-    output.lines(
-        paragraphs(["  " + "deleted is only what it completed, " * 4, "  " + our_command("dlq", "list")])
-    )
-    *broken, command = text(output.stdout).splitlines()
-    assert len(broken) > 1
-    assert all(line.startswith("  ") and len(line) <= 80 for line in broken)
-    assert command == "  b2bpilot dlq list"
-
-
-def test_a_notice_is_broken_between_words_and_a_command_in_it_is_not() -> None:
-    master, slave = os.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-    with os.fdopen(slave, "w") as stderr, os.fdopen(master) as screen:
-        output = Output(stdout=io.StringIO(), stderr=stderr)
-        output.notice("the rest of what was chosen stays where it was before")
-        output.notice("what became of each of them: " + our_command("runs", "show", "a-run-with-a-long-name"))
-        shown = [screen.readline().rstrip() for _ in range(3)]
-    assert shown == [
-        "the rest of what was chosen stays where",
-        "it was before",
-        "what became of each of them: b2bpilot runs show a-run-with-a-long-name",
-    ]
 
 
 def test_color_is_for_terminals_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.stack import describe
-from b2bpilot.cli.output import Line, Output
+from b2bpilot.cli.output import Line, Output, Tone
 from b2bpilot.ops.verify.alarm_table import ALARMS
 from tests.aws_clients import client
 from tests.cli.conftest import Run, Staging
@@ -269,5 +269,5 @@ def test_sparklines_are_ascii_where_stdout_knows_no_more() -> None:
 def test_lines_are_shown_without_what_moves_a_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Output(stdout=sys.stdout, stderr=sys.stderr).lines([Line("a\x1b[2Jb", "bold")])
+    Output(stdout=sys.stdout, stderr=sys.stderr).lines([Line("a\x1b[2Jb", Tone.HEADING)])
     assert capsys.readouterr().out == "a\\u001b[2Jb\n"

@@ -99,14 +99,14 @@ def _show(pilot: Pilot, found: Sequence[Diagnosis]) -> bool:
     pilot.output.record({"diagnoses": [fields(one) for one in found]}, text=[])
     for place, one in enumerate(found):
         gap = [""] if place else []
-        pilot.output.painted_lines([*gap, *lines(one, pilot.output)])
+        pilot.output.lines([*gap, *lines(one)])
     return any(one.count(HypothesisState.FOUND) for one in found)
 
 
 def _cost(pilot: Pilot, *, is_first: bool) -> bool:
     """Show the estimate, and tell whether something looks like a loop."""
     from b2bpilot.cli.diagnose import cost_view
-    from b2bpilot.cli.output import Line
+    from b2bpilot.cli.output import Line, Tone
     from b2bpilot.ops.cost.estimate import estimate
     from b2bpilot.ops.cost.loops import loops
     from b2bpilot.ops.cost.usage import usage
@@ -116,6 +116,6 @@ def _cost(pilot: Pilot, *, is_first: bool) -> bool:
         used = usage(pilot.environment, now=pilot.now(), timeouts=PROBE_TIMEOUTS)
     found, suspicious = estimate(used), loops(used)
     pilot.output.record({"cost": cost_view.document(found, suspicious)}, text=[])
-    heading = [] if is_first else [Line(), Line("cost: what the pipeline costs", "bold")]
+    heading = [] if is_first else [Line(), Line("cost: what the pipeline costs", Tone.HEADING)]
     pilot.output.lines([*heading, *cost_view.lines(found, suspicious)])
     return bool(suspicious)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from b2bpilot.cli.output import Line
+from b2bpilot.cli.output import Line, Tone, pasted
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.ops.cost.estimate import LEAST
 from b2bpilot.pipeline.message import format_time
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.cost.estimate import CostItem, Estimate
     from b2bpilot.ops.cost.loops import Loop
 
-HEADING, BAD, COMMAND, QUIET = "bold", "bold red", "cyan", "dim"
 NAME, QUANTITY = 30, 26
 CENT, SMALLEST = Decimal("0.01"), 0.001
 
@@ -47,11 +46,11 @@ def document(found: Estimate, loops: Sequence[Loop]) -> dict[str, object]:
 def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
     """Return both for people: loops first, then the sums, then what they are made of."""
     for loop in loops:
-        yield Line(f"{loop.text[:1].upper()}{loop.text[1:]}", BAD, indent=3)
-        yield Line("   " + loop.command, COMMAND)
+        yield Line(f"{loop.text[:1].upper()}{loop.text[1:]}", Tone.FAILED, indent=3)
+        yield pasted(loop.command, indent=3)
     if loops:
         yield Line()
-    yield Line(f"{_time(found)}, and a whole month like it", HEADING)
+    yield Line(f"{_time(found)}, and a whole month like it", Tone.HEADING)
     yield _total("this pipeline", found, found.pipeline_dollars)
     yield _total("  of which monitoring and logs", found, found.monitoring_dollars)
     yield _total("the polled SQS queue", found, found.polling_dollars)
@@ -65,10 +64,10 @@ def lines(found: Estimate, loops: Sequence[Loop]) -> Iterator[Line]:
         ("With the polled queue only", found.polling),
     ):
         yield Line()
-        yield Line(heading, HEADING)
+        yield Line(heading, Tone.HEADING)
         yield from (_line(item) for item in items)
     yield Line()
-    yield from (Line(f"{note[:1].upper()}{note[1:]}.", QUIET) for note in found.notes)
+    yield from (Line(f"{note[:1].upper()}{note[1:]}.", Tone.QUIET) for note in found.notes)
 
 
 def _time(found: Estimate) -> str:

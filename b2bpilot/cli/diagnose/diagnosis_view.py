@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.output import Output
-from b2bpilot.cli.text import plain
+from b2bpilot.cli.output import Line, Tone, Toned, pasted
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, HypothesisState
 from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
 from b2bpilot.ops.verify.check import CheckResult, Status
@@ -18,13 +16,12 @@ MARKS = {
     HypothesisState.RULED_OUT: "ruled out",
     HypothesisState.UNKNOWN: "unknown",
 }
-STYLES = {
-    HypothesisState.FOUND: "bold red",
-    HypothesisState.RULED_OUT: "green",
-    HypothesisState.UNKNOWN: "yellow",
+TONES = {
+    HypothesisState.FOUND: Tone.FAILED,
+    HypothesisState.RULED_OUT: Tone.OK,
+    HypothesisState.UNKNOWN: Tone.WARNING,
 }
-INDENT = " " * 13
-NARROWEST = 24
+INDENT = 13
 NEXT = {
     Symptom.NOT_PROCESSED: ("One message's whole story:", our_command("inspect", "MESSAGE_SID")),
     Symptom.DUPLICATES: ("Each delivery of one message:", our_command("inspect", "MESSAGE_SID")),
@@ -32,9 +29,9 @@ NEXT = {
 }
 
 
-def lines(found: Diagnosis, output: Output) -> Iterator[str]:
+def lines(found: Diagnosis) -> Iterator[Line]:
     """Return what was found, in the order of the hypotheses, and what to do next."""
-    yield output.painted(f"{found.symptom}: {MEANING[found.symptom]}", "bold")
+    yield Line(f"{found.symptom}: {MEANING[found.symptom]}", Tone.HEADING)
     causes = {
         one.check.code
         for branch in found.branches
@@ -42,20 +39,15 @@ def lines(found: Diagnosis, output: Output) -> Iterator[str]:
         for one in branch.results
     }
     for branch in found.branches:
-        first, *rest = _wrapped(branch.hypothesis.text, output, INDENT)
-        mark = output.painted(f"  {MARKS[branch.state]:<10} ", STYLES[branch.state])
-        yield f"{mark}{first.removeprefix(INDENT)}"
-        yield from rest
+        mark = Toned(f"{MARKS[branch.state]:<10}", TONES[branch.state])
+        yield Line("  " + mark + f" {branch.hypothesis.text}", indent=INDENT)
         if branch.state is not HypothesisState.RULED_OUT:
             for result in branch.results:
-                yield from _of_result(
-                    result,
-                    output,
-                    is_told=branch.state is HypothesisState.UNKNOWN and result.check.code in causes,
-                )
+                is_told = branch.state is HypothesisState.UNKNOWN and result.check.code in causes
+                yield from _of_result(result, is_told=is_told)
     text, command = NEXT[found.symptom]
-    yield from _wrapped(f"{_summary(found)} {text}", output, "")
-    yield f"  {output.painted(command, 'bold')}"
+    yield Line(f"{_summary(found)} {text}")
+    yield pasted(command, indent=2)
 
 
 def fields(found: Diagnosis) -> dict[str, object]:
@@ -92,23 +84,15 @@ def _summary(found: Diagnosis) -> str:
     return f"{told}; {open_} could not be checked." if open_ else f"{told}."
 
 
-def _of_result(result: CheckResult, output: Output, *, is_told: bool) -> Iterator[str]:
+def _of_result(result: CheckResult, *, is_told: bool) -> Iterator[Line]:
     """What is told as a cause has its reason and its command there."""
+    before = " " * INDENT
     if is_told:
-        yield from _wrapped(f"not known until this is so: {result.check.statement}", output, INDENT)
+        yield Line(f"{before}not known until this is so: {result.check.statement}")
         return
     named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
     is_seen = result.is_known and result.status is not Status.SKIPPED
     doubt = "" if is_seen else "not known: "
-    yield from _wrapped(f"{doubt}{said(result)}{named}", output, INDENT)
+    yield Line(f"{before}{doubt}{said(result)}{named}")
     if result.fix:
-        yield f"{INDENT}  {output.painted(result.fix, 'bold')}"
-
-
-def _wrapped(text: str, output: Output, indent: str) -> list[str]:
-    safe, width = plain.one_line(text), output.width
-    if width is None:
-        return [indent + safe]
-    return textwrap.wrap(
-        safe, max(NARROWEST, width), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
+        yield pasted(result.fix, indent=INDENT + 2)

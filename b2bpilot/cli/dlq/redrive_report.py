@@ -13,7 +13,7 @@ from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row, paragraphs
+from b2bpilot.cli.output import Row
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
     fields = _plan_fields(pilot, plan, run) | {"discarded": discarded}
     text = _plan_text(pilot, run) if plan.items else [_none(plan)]
     pilot.output.record({"plan": fields}, text=[])
-    pilot.output.lines(paragraphs(text))
+    pilot.output.lines(text)
     pilot.output.rows("planned", _plan_rows(plan))
     if run.options.frozen is not None:
         _show_gone(pilot, run.options.frozen.gone(item.dead_letter.queue_message_id for item in plan.items))
@@ -170,7 +170,7 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
         "has_more": summary.has_more,
     }
     pilot.output.record({"summary": fields}, text=[])
-    pilot.output.lines(paragraphs(["", *told(summary)]))
+    pilot.output.lines(["", *told(summary)])
     shown = summary.unfinished if pilot.output.format is not Format.TABLE else summary.unfinished[:SHOWN]
     pilot.output.rows("unfinished", [_unfinished_row(one) for one in shown])
     if len(shown) < len(summary.unfinished):

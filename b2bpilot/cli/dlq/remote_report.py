@@ -9,7 +9,6 @@ from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.output import paragraphs
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def show_plan(
     }
     text = [*_planned(pilot, backlog, concurrency, max_failures), f"  {database.told()}"]
     pilot.output.record({"plan": fields}, text=[])
-    pilot.output.lines(paragraphs(text))
+    pilot.output.lines(text)
 
 
 def line(reading: RunReading) -> str:
@@ -60,7 +59,7 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: RedriveInAwsOut
         "proven": outcome.is_everything_completed,
     }
     pilot.output.record({"summary": fields}, text=[])
-    pilot.output.lines(paragraphs(["", f"Ended: {why}", *_told(outcome)]))
+    pilot.output.lines(["", f"Ended: {why}", *_told(outcome)])
     if not outcome.is_everything_completed:
         pilot.output.notice("Each dead letter: " + our_command("runs", "show", run_id))
 

@@ -8,6 +8,7 @@ from b2bpilot.cli.dlq import dead_letter_view
 from b2bpilot.cli.dlq.options import DeadLetterId, dead_letters
 from b2bpilot.cli.frame.context import pilot_of
 from b2bpilot.cli.frame.options import Reveal
+from b2bpilot.cli.output import pairs
 from b2bpilot.cli.runs.running import failed_before
 
 
@@ -42,7 +43,7 @@ def show(
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
-    pilot.output.pairs(
+    pilot.output.record(
         {"dead_letter": dead_letter_view.fields(shown, reveal=reveal)},
-        text=dead_letter_view.story(shown, reveal=reveal, now=now),
+        text=pairs(dead_letter_view.story(shown, reveal=reveal, now=now)),
     )

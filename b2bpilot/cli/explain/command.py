@@ -11,7 +11,7 @@ import typer
 from b2bpilot.advice import Place
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Line, Row
+from b2bpilot.cli.output import Line, Row, Tone, pasted
 
 if TYPE_CHECKING:
     from b2bpilot.ops.verify.explanation import Explanation
@@ -76,17 +76,17 @@ def _lines(one: Explanation, place: Place) -> Iterator[Line]:
     from b2bpilot.ops.verify.explanation import shell_line
 
     about = [one.subject.value, one.category, one.severity]
-    yield Line(f"{one.name}  {', '.join(word for word in about if word)}", "bold")
+    yield Line(f"{one.name}  {', '.join(word for word in about if word)}", Tone.HEADING)
     yield _told(one.statement)
     if one.why:
         yield _told(one.why)
     if run := shell_line(one.run, place):
-        yield Line(f"{'':{INDENT}}run", "dim")
-        yield Line(f"{'':{INDENT * 2}}{run}", "bold", is_whole=True)
+        yield Line(f"{'':{INDENT}}run", Tone.QUIET)
+        yield pasted(run, indent=INDENT * 2)
     more = {"needs": ", ".join(one.needs), "asks": ", ".join(one.actions), "docs": one.docs}
     for name, text in more.items():
         if text:
-            yield Line(f"{'':{INDENT}}{name:<6} {text}", "dim", indent=INDENT + 7)
+            yield Line(f"{'':{INDENT}}{name:<6} {text}", Tone.QUIET, indent=INDENT + 7)
 
 
 def _told(text: str) -> Line:

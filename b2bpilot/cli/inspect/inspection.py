@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.logs.log_line import safe
-from b2bpilot.cli.output import Line, Output, Row
+from b2bpilot.cli.output import Line, Output, Row, pairs
 from b2bpilot.cli.submissions import submission
-from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
 
@@ -28,7 +27,7 @@ def show(output: Output, found: Inspection, *, reveal: bool) -> None:
     output.record(
         {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)}, text=[]
     )
-    output.lines(list(story(found, reveal=reveal)))
+    output.lines(story(found, reveal=reveal))
 
 
 def show_several(output: Output, found: Several, *, reveal: bool, now: datetime) -> None:
@@ -83,20 +82,14 @@ def fields(found: Inspection, *, reveal: bool) -> dict[str, object]:
 
 def story(found: Inspection, *, reveal: bool) -> Iterator[Line]:
     """Return the story's lines."""
-    yield from _pairs(list(_head(found, reveal=reveal)))
+    yield from pairs(list(_head(found, reveal=reveal)))
     yield Line()
     for moment in found.moments:
-        text = plain.one_line(_text(moment.what, reveal=reveal))
+        text = _text(moment.what, reveal=reveal)
         begun = f"{moment.at:%Y-%m-%d %H:%M:%S}.{moment.at.microsecond // 1000:03}  {moment.source:<{SOURCE_WIDTH}}  "
         yield Line(begun + text, indent=len(begun))
     yield Line()
-    yield from _pairs(list(_foot(found)))
-
-
-def _pairs(items: Sequence[tuple[str, Words]]) -> Iterator[Line]:
-    indent = max(len(name) for name, _ in items) + len(plain.GAP)
-    for line in plain.pairs(items):
-        yield Line(line, indent=indent, is_whole=not isinstance(line, str))
+    yield from pairs(list(_foot(found)))
 
 
 def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:

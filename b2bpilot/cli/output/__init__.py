@@ -1,6 +1,19 @@
-"""The only package that prints, and that knows rich."""
+"""The only package that prints."""
 
 from b2bpilot.cli.output.output import Output
-from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError, paragraphs
+from b2bpilot.cli.output.tone import Tone, Toned, state
+from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError, pairs, pasted
 
-__all__ = ["Line", "Output", "OutputFailed", "PipeClosed", "Row", "ShownError", "paragraphs"]
+__all__ = [
+    "Line",
+    "Output",
+    "OutputFailed",
+    "PipeClosed",
+    "Row",
+    "ShownError",
+    "Tone",
+    "Toned",
+    "pairs",
+    "pasted",
+    "state",
+]

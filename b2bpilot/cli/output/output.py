@@ -5,28 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO, assert_never
+from typing import TextIO, assert_never
 
-from b2bpilot.advice import NOWHERE, Place, Said, Words, written
+from b2bpilot.advice import NOWHERE, Command, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
-from b2bpilot.cli.output import drawing
+from b2bpilot.cli.output import columns, terminal
+from b2bpilot.cli.output.flow import Span, clipped, flowed, shown
 from b2bpilot.cli.output.strays import Strays
+from b2bpilot.cli.output.tone import WHOLE, Tone, Toned
 from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.status import Status
-    from rich.table import Table
-    from rich.text import Text
-
 SCHEMA_VERSION = 1
-STYLES = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "bold red": "1;31"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,15 +39,15 @@ class Output:
     place: Place = NOWHERE
     """Where this command goes: the commands that we print go there, too."""
     document: dict[str, object] = field(default_factory=dict, repr=False)
-    status: Status | None = field(default=None, repr=False)
-    """The line that shows progress on a terminal; it makes room for whatever else is printed."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    moving: terminal.MovingLine | None = field(default=None, repr=False)
+    """The line that shows progress on a terminal."""
 
-    def record(self, fields: Mapping[str, object], *, text: Iterable[Words]) -> None:
-        """Show one result: `fields` for programs, lines of text for people."""
+    def record(self, fields: Mapping[str, object], *, text: Iterable[Words | Line]) -> None:
+        """Show one result: `fields` for programs, text for people."""
         match self.format:
             case Format.TABLE:
-                for line in text:
-                    self._write(self._said(line))
+                self.lines(text)
             case Format.JSON:
                 self.document.update(fields)
             case Format.JSONL:
@@ -62,31 +56,18 @@ class Output:
             case _:
                 assert_never(self.format)
 
-    def painted_lines(self, lines: Iterable[str]) -> None:
-        """Show lines for people that `painted` and `plain` made safe; programs get nothing of them."""
+    def lines(self, lines: Iterable[Words | Line]) -> None:
+        """Show text for people, at a terminal broken at its width; programs get nothing of it."""
+        if self.format is Format.TABLE:
+            for line in lines:
+                for part in self._shown(line, self.stdout):
+                    self._write(part)
+
+    def verbatim(self, lines: Iterable[str]) -> None:
+        """Show lines for people to the letter: whoever calls has made them safe."""
         if self.format is Format.TABLE:
             for line in lines:
                 self._write(line)
-
-    def pairs(self, fields: Mapping[str, object], *, text: Sequence[tuple[str, Words]]) -> None:
-        """Show one result with its parts named, one a line."""
-        named = [(name, written(value, self.place)) for name, value in text]
-        if self._is_watched(self.stdout) and self.format is Format.TABLE:
-            self._print(drawing.pairs(named))
-        else:
-            self.record(fields, text=plain.pairs(named))
-
-    def lines(self, lines: Sequence[Line]) -> None:
-        """Show text for people, styled on a terminal and broken at its width; programs get nothing of it."""
-        if self.format is not Format.TABLE:
-            return
-        if self._is_watched(self.stdout):
-            with self._above_progress():
-                console = self._console(self.stdout)
-                console.print(self._drawn(lines, width=console.width), soft_wrap=True)
-        else:
-            for line in lines:
-                self._write(self._said(line.text))
 
     @contextmanager
     def screen(self) -> Iterator[Callable[[Sequence[Line]], None]]:
@@ -94,22 +75,22 @@ class Output:
 
         Where stdout is no terminal each comes below the others, an empty line between them.
         """
-        if not self._is_watched(self.stdout) or self.format is not Format.TABLE:
+        if not self._moves(self.stdout) or self.format is not Format.TABLE:
             yield self._below
             return
-        from rich.live import Live
-
         last: list[Line] = []
-        console = self._console(self.stdout)
+        drawn = terminal.Screen(self.stdout, lambda: self._size(self.stdout)[1], self._fitting(self.stdout))
 
         def draw(lines: Sequence[Line]) -> None:
             last[:] = lines
-            live.update(self._drawn(lines, width=console.width), refresh=True)
+            drawn.show([part for line in lines for part in self._shown(line, self.stdout)])
 
+        self.stdout.write(terminal.OPEN_SCREEN)
         try:
-            with Live(console=console, auto_refresh=False, screen=True) as live:
+            with terminal.ticking(drawn.draw, terminal.TICK_SECONDS):
                 yield draw
         finally:
+            self.stdout.write(terminal.CLOSE_SCREEN)
             self.lines(last)
 
     def can_show(self, text: str) -> bool:
@@ -120,40 +101,28 @@ class Output:
             return False
         return True
 
-    def rows(self, name: str, rows: Iterable[Row]) -> int:
-        """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
+    def rows(self, name: str, rows: Iterable[Row], *, spare: Sequence[str] = ()) -> int:
+        """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes.
+
+        At a terminal too narrow for them the columns of `spare` go below the others first, in this order.
+        """
         if self.format is Format.JSONL:
             return sum(self._write_row(row.fields) for row in rows)
         found = list(rows)
         if self.format is Format.JSON:
             self.document[name] = [row.fields for row in found]
         elif found:
-            cells = [[written(cell, self.place) for cell in row.columns.values()] for row in found]
-            self._table(list(found[0].columns), cells)
+            self._table(found, spare)
         return len(found)
 
-    def painted(self, text: Words, style: str) -> str:
-        """Return text for stdout, safe to show; in colour where there is colour. `style` is a name of STYLES, or "plain"."""
-        safe = plain.one_line(written(text, self.place))
-        is_painted = style in STYLES and safe.strip() and self._is_styled(self.stdout)
-        return f"\x1b[{STYLES[style]}m{safe}\x1b[0m" if is_painted else safe
-
-    @property
-    def width(self) -> int | None:
-        """Return the columns of the terminal that stdout is, None when it is none: then nothing is cut or wrapped."""
-        if not self._is_watched(self.stdout):
-            return None
-        return shutil.get_terminal_size().columns
-
-    def notice(self, text: Words) -> None:
+    def notice(self, text: Words | Line) -> None:
         """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
         with contextlib.suppress(BrokenPipeError), self._above_progress():
-            self.stderr.write(f"{self._broken(text)}\n")
-            self.stderr.flush()
+            self._say(text)
 
     def ask(self, question: str) -> None:
         """Write a question without a line's end."""
-        self.stderr.write(self._safe(question))
+        self.stderr.write("\n".join(self._shown(question.rstrip(), self.stderr)) + " ")
         self.stderr.flush()
 
     @contextmanager
@@ -162,20 +131,22 @@ class Output:
 
         On a terminal one line changes; elsewhere each is printed.
         """
-        if not self._is_watched(self.stderr):
+        if not self._moves(self.stderr):
             self.notice(text)
             yield self.notice
             return
-        with self._console(self.stderr).status(drawing.text(self._safe(text))) as status:
-            self.status = status
-            try:
-                yield lambda line: status.update(drawing.text(self._safe(line)))
-            finally:
-                self.status = None
+        self.moving = moving = terminal.MovingLine(self.stderr, self._fitting(self.stderr))
+        moving.show(text)
+        try:
+            with terminal.ticking(moving.turn, terminal.TURN_SECONDS):
+                yield moving.show
+        finally:
+            self.moving = None
+            moving.close()
 
     def strays(self) -> Strays:
         """Return what stands in the place of stderr for those who print there without asking us."""
-        return Strays(self.stderr, self._safe)
+        return Strays(self.stderr, self._safe, self._above_progress)
 
     def fail(self, failure: ShownError) -> None:
         """Show an error: in the document where a program reads it, else as a line or two on stderr."""
@@ -209,39 +180,70 @@ class Output:
         self.lines([*lines, Line()])
         self.stdout.flush()
 
-    def _drawn(self, lines: Sequence[Line], *, width: int) -> Text:
-        return drawing.lines(
-            ((self._said(line.text), line.style, None if line.is_whole else line.indent) for line in lines),
-            width=width,
-        )
-
     def _complain(self, failure: ShownError) -> None:
-        error, hint = "error:", "hint:"
-        if self._is_styled(self.stderr):
-            error, hint = f"\x1b[1;31m{error}\x1b[0m", f"\x1b[1m{hint}\x1b[0m"
-        self.stderr.write(f"{error} {self._said(failure.message)}\n")
+        self._say(Line(Toned("error:", Tone.FAILED) + " " + failure.message, indent=len("error: ")))
         if failure.hint:
-            self.stderr.write(f"{hint} {self._said(failure.hint)}\n")
+            self._say(Line(Toned("hint:", Tone.HEADING) + " " + failure.hint, indent=len("hint: ")))
+
+    def _say(self, text: Words | Line) -> None:
+        self.stderr.write("".join(f"{part}\n" for part in self._shown(text, self.stderr)))
+        self.stderr.flush()
+
+    def _shown(self, line: Words | Line, stream: TextIO) -> Iterator[str]:
+        """Yield a text as its lines on a stream, safe and painted."""
+        if not isinstance(line, Line):
+            line = Line(line)
+        spans = list(self._spans(line.text, line.tone))
+        indent = line.indent
+        if indent is None:
+            begin = spans[0].text if spans else ""
+            indent = len(begin) - len(begin.lstrip(" "))
+        width = self._width(stream)
+        *before, last = flowed(spans, width=width, indent=indent)
+        for part in (*before, [*last, *clipped(self._spans(line.rest), beside=last, width=width)]):
+            yield shown(part, is_painted=self._is_styled(stream))
+
+    def _spans(self, words: Words, tone: Tone = Tone.PLAIN) -> Iterator[Span]:
+        for text, part in [(words, words)] if isinstance(words, str) else words.spelled(self.place):
+            match part:
+                case Command():
+                    meant = Tone.COMMAND if tone is Tone.PLAIN else tone
+                    yield Span(self._safe(text), meant, is_whole=True)
+                case Toned():
+                    yield Span(self._safe(text), part.tone, is_whole=part.tone in WHOLE)
+                case _:
+                    yield Span(self._safe(text), tone, is_whole=tone in WHOLE)
+
+    def _fitting(self, stream: TextIO) -> Callable[[str], str]:
+        """Return what makes a text one line that stays within the terminal."""
+
+        def fit(text: str) -> str:
+            spans = clipped([Span(self._safe(text))], beside=[], width=self._size(stream)[0] - 1)
+            return shown(spans, is_painted=False)
+
+        return fit
 
     def _is_styled(self, stream: TextIO) -> bool:
-        return self.color is Color.ALWAYS or (self.color is Color.AUTO and self._is_watched(stream))
+        match self.color:
+            case Color.ALWAYS:
+                return True
+            case Color.NEVER:
+                return False
+            case Color.AUTO:
+                return self._moves(stream) and not self.environ.get("NO_COLOR")
+            case _:
+                assert_never(self.color)
 
-    @staticmethod
-    def _is_watched(stream: TextIO) -> bool:
-        """Whether the stream is a terminal: then the layout may follow its width."""
-        return stream.isatty()
+    def _moves(self, stream: TextIO) -> bool:
+        """Whether it is a terminal that knows more than to print one line below the other."""
+        return stream.isatty() and self.environ.get("TERM") != "dumb"
 
-    def _broken(self, text: Words) -> str:
-        """At a terminal break text between words; what holds a command stays one line, to be copied."""
-        said = self._said(text)
-        if not isinstance(text, str) or not self._is_watched(self.stderr):
-            return said
-        try:
-            width = os.get_terminal_size(self.stderr.fileno()).columns
-        except OSError:
-            return said
-        indent = len(said) - len(said.lstrip())
-        return "\n".join(plain.wrapped(said, width=width, indent=indent)) if width else said
+    def _width(self, stream: TextIO) -> int | None:
+        """None: nothing is broken where nobody watches."""
+        return self._size(stream)[0] if stream.isatty() else None
+
+    def _size(self, stream: TextIO) -> tuple[int, int]:
+        return terminal.size(stream, self.environ)
 
     def _said(self, text: Words) -> str:
         """Our own words: a command in them can be pasted as it stands."""
@@ -263,29 +265,21 @@ class Output:
         except OSError as exc:
             raise OutputFailed(exc.strerror) from exc
 
-    def _print(self, renderable: Table | Text) -> None:
-        with self._above_progress():
-            self._console(self.stdout).print(renderable)
-
     @contextmanager
     def _above_progress(self) -> Iterator[None]:
-        if self.status is None:
+        if self.moving is None:
             yield
             return
-        self.status.stop()
-        yield
-        self.stdout.flush()
-        self.status.start()
+        with self.moving.away():
+            yield
+            self.stdout.flush()
 
-    def _table(self, headings: list[str], rows: list[list[str]]) -> None:
-        if not self._is_watched(self.stdout):
-            for line in plain.table(headings, rows):
-                self._write(line)
-            return
-        self._print(drawing.table(headings, rows, width=self._console(self.stdout).width))
-
-    def _console(self, stream: TextIO) -> Console:
-        return drawing.console(stream, is_styled=self._is_styled(stream))
+    def _table(self, rows: Sequence[Row], spare: Sequence[str]) -> None:
+        headings = list(rows[0].columns)
+        cells = [[list(self._spans(cell)) for cell in row.columns.values()] for row in rows]
+        is_painted = self._is_styled(self.stdout)
+        for line in columns.table(headings, cells, spare=spare, width=self._width(self.stdout)):
+            self._write(shown(line, is_painted=is_painted))
 
 
 def _json(document: Mapping[str, object], place: Place, indent: int | None = None) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from b2bpilot.advice import Words
+from b2bpilot.cli.output.tone import Tone, Toned
+from b2bpilot.cli.text import plain
+
+GAP = "  "
 
 
 class OutputFailed(Exception):
@@ -37,19 +41,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Text for people. On a terminal it has rich's `style`, and goes on below itself `indent` columns to the right."""
+    """Text for people. Where it is broken it goes on `indent` columns in: None is as far in as it begins."""
 
     text: Words = ""
-    style: str = ""
-    indent: int = 0
-    is_whole: bool = False
-    """Not broken: what is copied from a terminal that goes on below is one line then, as a command has to be."""
+    tone: Tone = Tone.PLAIN
+    indent: int | None = None
+    rest: Words = ""
+    """Follows as far as the last line has room: what can be missed."""
 
 
-def paragraphs(text: Iterable[Words]) -> list[Line]:
-    """Return lines that go on below themselves as far in as they begin; what holds a command stays whole."""
-    return [_paragraph(one) if isinstance(one, str) else Line(one, is_whole=True) for one in text]
+def pasted(command: Words, *, indent: int = 0) -> Line:
+    """Return a command, whoever's it is, that is to be copied as it stands."""
+    return Line(" " * indent + Toned(command, Tone.COMMAND))
 
 
-def _paragraph(text: str) -> Line:
-    return Line(text, indent=len(text) - len(text.lstrip()))
+def pairs(items: Sequence[tuple[str, Words]]) -> list[Line]:
+    """Return `name  value` lines with the values below each other."""
+    size = max((plain.width(name) for name, _ in items), default=0) + len(GAP)
+    return [
+        Line(Toned(name + " " * (size - plain.width(name)), Tone.HEADING) + value, indent=size)
+        for name, value in items
+    ]

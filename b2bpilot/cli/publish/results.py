@@ -60,7 +60,7 @@ def show_curl(pilot: Pilot, messages: Sequence[PilotMessage], commands: Sequence
         {"message_id": message.message_id, "test": message.test, "command": command}
         for message, command in zip(messages, commands, strict=True)
     ]
-    pilot.output.painted_lines(commands)
+    pilot.output.verbatim(commands)
     if pilot.output.format is not Format.TABLE:
         pilot.output.rows("curl", (Row(fields=one, columns={}) for one in fields))
     pilot.output.notice(

@@ -13,7 +13,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.frame.table import CommandPath, group
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, pairs
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.kind import kind_of
 from b2bpilot.errors import NOTHING_MORE_CHANGED, NotConfirmed, UsageError
@@ -88,7 +88,9 @@ def show(
     pilot = pilot_of(ctx)
     record = find(pilot.runs_home, run)
     output = pilot.output
-    output.pairs({"run": run_record.fields(record)}, text=run_record.story(record, now=pilot.machine()))
+    output.record(
+        {"run": run_record.fields(record)}, text=pairs(run_record.story(record, now=pilot.machine()))
+    )
     shown = [
         message
         for message in record.messages.values()

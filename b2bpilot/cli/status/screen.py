@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Line
+from b2bpilot.cli.output import Line, Tone, pasted
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline
 from b2bpilot.cli.subscribers.subscription_view import runnable
@@ -35,13 +35,11 @@ SECOND_MS, MINUTE_MS = 1_000, 60_000
 NAME, NUMBER = 14, 22
 """Columns of a name, and of the number before a sparkline: 80 hold them and 36 characters."""
 
-HEADING, BAD, UNKNOWN, COMMAND, QUIET = "bold", "bold red", "yellow", "cyan", "dim"
-
 
 def screen(reading: Reading, found: Sequence[Finding], *, blocks: str) -> list[Line]:
     """Return all of it. `blocks` are the characters of the sparklines."""
     return [
-        Line(_title(reading), HEADING),
+        Line(_title(reading), Tone.HEADING),
         Line(),
         *_wrong(reading, found),
         Line(),
@@ -62,26 +60,26 @@ def _wrong(reading: Reading, found: Sequence[Finding]) -> Iterator[Line]:
         where = " in the sources that answered" if unanswered else ""
         yield Line(
             f"No problems{where}. To check the deployment itself: " + our_command("verify"),
-            HEADING,
+            Tone.HEADING,
         )
-    yield from _numbered(now, reading, first=1, style=BAD)
+    yield from _numbered(now, reading, first=1, tone=Tone.FAILED)
     for name, answer in unanswered:
-        yield Line(f"No answer: {name}: {answer.error}", UNKNOWN, indent=3)
+        yield Line(f"No answer: {name}: {answer.error}", Tone.WARNING, indent=3)
         if answer.hint:
-            yield Line("   " + answer.hint, QUIET, indent=3)
+            yield Line("   " + answer.hint, Tone.QUIET)
     if earlier := found[len(now) :]:
         yield Line()
-        yield Line("Earlier: seen in this period, but not recently", HEADING)
-        yield from _numbered(earlier, reading, first=len(now) + 1, style=UNKNOWN)
+        yield Line("Earlier: seen in this period, but not recently", Tone.HEADING)
+        yield from _numbered(earlier, reading, first=len(now) + 1, tone=Tone.WARNING)
 
 
-def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, style: str) -> Iterator[Line]:
+def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, tone: Tone) -> Iterator[Line]:
     for place, finding in enumerate(found, start=first):
         text = f"{finding.text[:1].upper()}{finding.text[1:]} ({_when(finding.last, now=reading.at)})"
-        yield Line(f"{place}. {text}", style, indent=3)
+        yield Line(f"{place}. {text}", tone, indent=3)
         if finding.hint:
-            yield Line("   " + finding.hint, QUIET, indent=3)
-        yield Line("   " + runnable(finding.command, reading.environment.access), COMMAND, is_whole=True)
+            yield Line("   " + finding.hint, Tone.QUIET)
+        yield pasted(runnable(finding.command, reading.environment.access), indent=3)
 
 
 def _when(last: Seen, *, now: datetime) -> str:
@@ -103,7 +101,7 @@ def _traffic(reading: Reading, blocks: str) -> Iterator[Line]:
         return
     yield Line(
         f"The last {_duration(traffic.until - traffic.since)}, by CloudWatch, which lags 1 to 3 minutes",
-        QUIET,
+        Tone.QUIET,
     )
     for count in (Count.PUBLISHED, Count.DELIVERED, Count.STORED, Count.DUPLICATES, Count.FAILED):
         yield _count(traffic, count, blocks)
@@ -164,7 +162,7 @@ def _table(reading: Reading) -> Iterator[Line]:
     """Why it cannot be read is said once, at the top."""
     if reading.rows.value is None:
         for name in ("rows", "no lease"):
-            yield Line(f"{name:<{NAME}}{SEE_ABOVE}", UNKNOWN, indent=NAME)
+            yield Line(f"{name:<{NAME}}{SEE_ABOVE}", Tone.WARNING, indent=NAME)
         return
     yield _shown("rows", reading.rows, _rows)
     yield _shown("database", reading.database, lambda proof: proof.told().removeprefix("database "))
@@ -243,7 +241,7 @@ def _said(name: str, text: Words) -> Line:
 
 
 def _unknown(name: str, answer: InquiryAnswer[object]) -> Line:
-    return Line(f"{name:<{NAME}}unknown: {answer.error}", UNKNOWN, indent=NAME)
+    return Line(f"{name:<{NAME}}unknown: {answer.error}", Tone.WARNING, indent=NAME)
 
 
 def _line(name: str, text: str, spark: str = "") -> Line:

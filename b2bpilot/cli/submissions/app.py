@@ -12,7 +12,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Reveal
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.frame.table import CommandPath, group
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, pairs
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.durations import parse_period, parse_since
 from b2bpilot.errors import PilotError, UsageError
@@ -174,7 +174,7 @@ def show(
         row, now = find(message_id, database), pilot.rows_now(database)
         _say_whose(pilot, database)
     fields = {**submission.fields(row, reveal=reveal), "params": submission.params(row, reveal=reveal)}
-    pilot.output.pairs({"submission": fields}, text=submission.story(row, reveal=reveal, now=now))
+    pilot.output.record({"submission": fields}, text=pairs(submission.story(row, reveal=reveal, now=now)))
 
 
 def _say_whose(pilot: Pilot, database: DatabaseManager) -> None:

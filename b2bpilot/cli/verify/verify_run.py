@@ -180,13 +180,12 @@ def _as_lines(pilot: Pilot, results: Iterator[CheckResult], *, short: bool) -> l
     from b2bpilot.cli.verify.verify_view import Page, short_lines
     from b2bpilot.ops.verify.report import summary
 
-    page, shown = Page(pilot.output), []
+    page, shown = Page(), []
     for result in results:
         shown.append(result)
-        lines = short_lines(result, pilot.output) if short else page.lines(result)
-        pilot.output.painted_lines(lines)
+        pilot.output.lines(short_lines(result) if short else page.lines(result))
     gap = [] if short else [""]
-    pilot.output.record({}, text=[*gap, summary(shown)])
+    pilot.output.lines([*gap, summary(shown)])
     return shown
 
 
@@ -209,8 +208,9 @@ def _as_rows(pilot: Pilot, results: Iterator[CheckResult]) -> list[CheckResult]:
 
 
 def _as_junit(pilot: Pilot, results: list[CheckResult], *, strict: bool) -> list[CheckResult]:
+    from b2bpilot.cli.output import Line, Tone
     from b2bpilot.cli.verify.junit import document
 
     report = document(pilot.environment_name, results, at=pilot.clock.now(), strict=strict)
-    pilot.output.record({}, text=report.split("\n"))
+    pilot.output.lines(Line(line, Tone.DATA) for line in report.split("\n"))
     return results

@@ -1,0 +1,67 @@
+"""A table for people: side by side as far as the terminal goes, the rest of each row below it. Nothing is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from b2bpilot.cli.output.flow import Span, Spans, flowed, longest
+from b2bpilot.cli.output.tone import Tone
+from b2bpilot.cli.text import plain
+
+GAP, BELOW, LEAST = 2, 4, 24
+"""Columns between cells, before what stands below, and that a last cell has beside the others at least."""
+EMPTY = frozenset({"", "-"})
+
+
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[Spans]], *, spare: Sequence[str], width: int | None
+) -> Iterator[list[Span]]:
+    """Yield the lines. The last column goes below first, then those of `spare` in their order, then from the right."""
+    named = [[Span(heading, Tone.HEADING)] for heading in headings]
+    sizes = [max(map(_size, column)) for column in zip(named, *rows, strict=True)]
+    least = max(min(sizes[-1], LEAST), _size(named[-1]), *(longest(row[-1]) for row in (named, *rows)))
+    gives = [headings.index(name) for name in spare if name in headings]
+    tiers = _tiers([*sizes[:-1], least], gives, width)
+    for row in (named, *rows):
+        for depth, tier in enumerate(tiers):
+            if depth and all(_text(row[place]) in EMPTY for place in tier):
+                continue
+            yield from _lines([row[place] for place in tier], [sizes[place] for place in tier], depth, width)
+
+
+def _tiers(sizes: Sequence[int], gives: Sequence[int], width: int | None) -> list[list[int]]:
+    """Return which columns stand beside each other, for each line of a row."""
+    left = list(range(len(sizes)))
+    tiers: list[list[int]] = []
+    while left:
+        room = None if width is None else width - (BELOW if tiers else 0)
+        here = list(left)
+        while room is not None and len(here) > 1 and sum(sizes[place] + GAP for place in here) - GAP > room:
+            here.remove(_next(here, gives, last=len(sizes) - 1))
+        tiers.append(here)
+        left = [place for place in left if place not in here]
+    return tiers
+
+
+def _next(here: Sequence[int], gives: Sequence[int], *, last: int) -> int:
+    return next((place for place in (last, *gives) if place in here), here[-1])
+
+
+def _lines(
+    cells: Sequence[Spans], sizes: Sequence[int], depth: int, width: int | None
+) -> Iterator[list[Span]]:
+    *before, end = cells
+    line = [Span(" " * BELOW, is_whole=True)] if depth else []
+    for cell, size in zip(before, sizes, strict=False):
+        line += [span._replace(is_whole=True) for span in cell]
+        line.append(Span(" " * (size - _size(cell) + GAP), is_whole=True))
+    indent = _size(line)
+    yield from flowed([*line, *end], width=width, indent=indent if before else BELOW * (depth + 1))
+
+
+def _size(cell: Spans) -> int:
+    return sum(plain.width(span.text) for span in cell)
+
+
+def _text(cell: Spans) -> str:
+    return "".join(span.text for span in cell)
