@@ -64,8 +64,9 @@ build: $(STAMP) ## Build the functions as `sam deploy` uploads them, their bills
 deploy: $(STAMP) ## Build and deploy an environment, after saying where (ENV=dev ARCHITECTURE=x86_64 ARGS="--parameters dev.yaml")
 	@$(BIN)/b2bpilot deploy $(if $(ENV),-e $(ENV)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(ARGS)
 
-docs: $(STAMP) ## Write docs/checks.md and docs/iam.md anew, from the checks themselves
+docs: $(STAMP) ## Write docs/checks.md, docs/commands.md and docs/iam.md anew, from the code
 	$(BIN)/python -m b2bpilot.ops.verify.documents
+	$(BIN)/python -m b2bpilot.cli.reference
 
 bench: $(STAMP) ## Measure latency, throughput and memory on this machine
 	$(BIN)/python -m bench $(ARGS)

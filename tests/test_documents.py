@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from b2bpilot.cli.reference import reference
 from bench.house.citations import absent
 from bench.house.sources import ROOT, texts
 
@@ -118,3 +119,7 @@ def test_no_line_of_prose_is_too_long_to_read(document: str) -> None:
 
 def _cannot_be_broken(line: str) -> bool:
     return line.lstrip().startswith("|") or max(map(len, line.split())) > WIDTH - 20
+
+
+def test_the_reference_says_what_the_commands_say() -> None:
+    assert files()["docs/commands.md"] == reference(), "run `make docs`"
