@@ -20,7 +20,7 @@ from b2bpilot.cli.frame.commands import PilotGroup, print_version
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
 from b2bpilot.cli.frame.table import CommandPath, filled
-from b2bpilot.cli.output import Output, OutputFailed, PipeClosed, ShownError
+from b2bpilot.cli.output import Output, OutputFailed, PipeClosed, QueryFailed, ShownError
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.pipeline.clock import Machine, machine_time
 
@@ -94,6 +94,8 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
         with contextlib.redirect_stderr(pilot.output.strays()):
             exit_code = _run(arguments, pilot)
         pilot.output.finish()
+    except QueryFailed as exc:
+        return _unqueried(exc, exit_code, pilot)
     except PipeClosed:
         _forget_stdout()
         return PIPE_CLOSED
@@ -110,6 +112,15 @@ def _unwritten(exc: OutputFailed, pilot: Pilot) -> int:
         return 1
     pilot.output.notice("See what was done: " + our_command("runs", "show", pilot.run_id))
     return PartlyFailed.exit_code
+
+
+def _unqueried(exc: QueryFailed, exit_code: int, pilot: Pilot) -> int:
+    """The work is done, and what came of it was printed; only whoever reads the answer to the query has none."""
+    pilot.output.notice(f"error: {exc}")
+    pilot.output.notice(
+        "hint: the command itself ended with exit code " + f"{exit_code}; its whole output was printed"
+    )
+    return exit_code or 1
 
 
 def run() -> None:

@@ -62,12 +62,18 @@ def test_an_alarm_is_known_by_the_name_that_a_page_has(alarm: AlarmDefinition, r
     assert only["run"].startswith("b2bpilot ")
 
 
-def test_exit_codes_are_those_of_the_readme(run: Run) -> None:
-    table = (ROOT / "README.md").read_text().partition("| exit code | meaning |")[2].partition("\n\n")[0]
+def test_exit_codes_are_those_of_the_document(run: Run) -> None:
+    table = (
+        (ROOT / "docs" / "configuration.md")
+        .read_text()
+        .partition("| exit code | meaning |")[2]
+        .partition("\n\n")[0]
+    )
     written = dict(re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE))
 
     told = {one["name"]: one["statement"] for one in run("explain", "exit-codes", "-o", "jsonl").lines}
 
+    assert len(written) == 7
     assert written.items() <= told.items()
     raised = {
         cls.exit_code

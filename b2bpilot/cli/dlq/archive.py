@@ -92,6 +92,10 @@ def _require_a_place(pilot: Pilot, file: str | None) -> str:
             "an export holds numbers and texts in full: it is not printed on a terminal",
             hint="name a file, or pipe it",
         )
+    if pilot.output.query:
+        raise UsageError(
+            "--query cannot be used with an export to stdout", hint="name a file, or leave it out"
+        )
     if pilot.output.format is Format.JSON:
         raise UsageError("an export to stdout is JSON lines", hint="leave -o json out, or name a file")
     return file

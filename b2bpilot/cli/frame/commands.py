@@ -80,14 +80,14 @@ def _option(setting: Setting, *, hidden: bool) -> TyperOption:
 
     def collect(ctx: typer.Context, _: Parameter, value: str | bool | None) -> None:
         if value is not None and value is not False:
-            ctx.obj.given[setting.name] = value
+            ctx.obj.give(setting.name, value)
 
     return TyperOption(
         param_decls=[f"global_{setting.name}", *setting.flags],
         is_flag=switch,
         default=False if switch else None,
         metavar=setting.metavar,
-        help=f"{setting.help}  [{setting.variables[0]}]",
+        help="  ".join([setting.help, *(f"[{name}]" for name in setting.variables[:1])]),
         hidden=hidden,
         expose_value=False,
         callback=collect,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.confirm import Confirmation
-from b2bpilot.cli.frame.settings import LOCAL, GlobalSettings, config_files, resolve, state_home
+from b2bpilot.cli.frame.settings import LOCAL, Format, GlobalSettings, config_files, resolve, state_home
 from b2bpilot.cli.frame.skew import Skews
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
@@ -44,10 +44,21 @@ class Pilot:
     machine: Machine = machine_time
     """This machine's time: for its own files. What another host dates is compared with `now` and `rows_now`."""
 
+    def give(self, name: str, value: str | bool) -> None:
+        """Take an option. A query is read at once: some commands open a journal before they ask for settings.
+
+        Raises UsageError.
+        """
+        self.given[name] = value
+        if name == "query":
+            from b2bpilot.cli.output.query import OutputQuery
+
+            self.output.query = OutputQuery.parse(str(value))
+
     @cached_property
     def settings(self) -> GlobalSettings:
         """Raises SettingsInvalid."""
-        settings = self.resolve({})
+        settings = self._queried(self.resolve({}))
         self.output.format, self.output.color = settings.output, settings.color
         self.output.place = settings.place
         self._keep_secret(settings.database_url)
@@ -57,6 +68,18 @@ class Pilot:
         """Return the settings with `more` options. Raises SettingsInvalid."""
         files = config_files(self.environ)
         return resolve({**self.given, **more}, self.environ, files, views=self.views)
+
+    def _queried(self, settings: GlobalSettings) -> GlobalSettings:
+        """A query is about JSON, as with the AWS CLI, whose default it is. Raises UsageError."""
+        if settings.query is None:
+            return settings
+        if settings.view or (settings.output is Format.TABLE and "output" in self.given):
+            self.output.query = None
+            raise UsageError(
+                f"--query cannot be used with -o {settings.view or settings.output}",
+                hint="leave -o out for JSON, or take -o jsonl for each row by itself",
+            )
+        return replace(settings, output=Format.JSON) if settings.output is Format.TABLE else settings
 
     @cached_property
     def environment(self) -> Environment:

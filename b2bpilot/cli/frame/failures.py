@@ -44,12 +44,14 @@ def is_verbose(arguments: Sequence[str], pilot: Pilot) -> bool:
 
 
 def wanted_format(arguments: Sequence[str], pilot: Pilot) -> Format:
-    """Return the form of an error, also for a command line that could not be read to its end."""
+    """Return the form of an error, also for a command line that could not be read to its end. A query that can be used
+    implies JSON."""
     named = str(pilot.given.get("output") or _named_format(arguments) or "")
     try:
-        return pilot.resolve({"output": named} if named else {}).output
+        found = pilot.resolve({"output": named} if named else {}).output
     except SettingsInvalid:
-        return Format(named) if named in list(Format) else Format.TABLE
+        found = Format(named) if named in list(Format) else Format.TABLE
+    return Format.JSON if pilot.output.query and found is Format.TABLE else found
 
 
 def _named_format(arguments: Sequence[str]) -> str | None:

@@ -36,12 +36,13 @@ class Color(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One global setting and every place it can come from; its key in the files is its name."""
+    """One global setting and every place it can come from; its key in the files is its name. Without a variable it is an
+    option alone: it belongs to one command line."""
 
     name: str
     flags: tuple[str, ...]
-    variables: tuple[str, ...]
     help: str
+    variables: tuple[str, ...] = ()
     metavar: str | None = None
     """None makes it a switch."""
 
@@ -90,6 +91,12 @@ SETTINGS = (
         help="Output format: table, json or jsonl.",
     ),
     Setting(
+        name="query",
+        flags=("--query",),
+        metavar="JMESPATH",
+        help="Print only this of the JSON; implies -o json.",
+    ),
+    Setting(
         name="color",
         flags=("--color",),
         variables=("B2BPILOT_COLOR",),
@@ -119,6 +126,7 @@ class GlobalSettings:
     output: Format = Format.TABLE
     view: str | None = None
     """A form that only the command of this line has, such as `junit`; errors and notices are text then."""
+    query: str | None = None
     color: Color = Color.AUTO
     verbose: bool = False
 
@@ -162,6 +170,7 @@ def resolve(
         database_url_from=found.place if (found := merged.get("database_url")) and found.value else None,
         output=Format.TABLE if view else _choice(Format, output, Format.TABLE, views),
         view=view,
+        query=query.value if (query := merged.get("query")) else None,
         color=_choice(Color, merged.get("color"), Color.NEVER if plain else Color.AUTO),
         verbose=_switch(merged.get("verbose")),
         place=_place(merged),
@@ -238,7 +247,7 @@ def _from_variables(environ: Mapping[str, str]) -> dict[str, GivenValue]:
 
 def _from_file(path: Path) -> dict[str, GivenValue]:
     values = _read_toml(path)
-    known = {setting.name for setting in SETTINGS}
+    known = {setting.name for setting in SETTINGS if setting.variables}
     if unknown := sorted(values.keys() - known):
         raise SettingsInvalid(
             f"{path} has unknown keys: {', '.join(unknown)}", hint=f"the keys are {', '.join(sorted(known))}"

@@ -2,13 +2,23 @@
 
 from b2bpilot.cli.output.output import Output
 from b2bpilot.cli.output.tone import Tone, Toned, state
-from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError, pairs, pasted
+from b2bpilot.cli.output.values import (
+    Line,
+    OutputFailed,
+    PipeClosed,
+    QueryFailed,
+    Row,
+    ShownError,
+    pairs,
+    pasted,
+)
 
 __all__ = [
     "Line",
     "Output",
     "OutputFailed",
     "PipeClosed",
+    "QueryFailed",
     "Row",
     "ShownError",
     "Tone",

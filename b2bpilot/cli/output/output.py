@@ -14,9 +14,10 @@ from b2bpilot.advice import NOWHERE, Command, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import columns, terminal
 from b2bpilot.cli.output.flow import Span, clipped, flowed, shown
+from b2bpilot.cli.output.query import OutputQuery
 from b2bpilot.cli.output.strays import Strays
 from b2bpilot.cli.output.tone import WHOLE, Tone, Toned
-from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, Row, ShownError
+from b2bpilot.cli.output.values import Line, OutputFailed, PipeClosed, QueryFailed, Row, ShownError
 from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
 
@@ -38,6 +39,9 @@ class Output:
     secrets: list[str] = field(default_factory=list, repr=False)
     place: Place = NOWHERE
     """Where this command goes: the commands that we print go there, too."""
+    query: OutputQuery | None = None
+    """What is printed of a JSON document, or of each row; of a document with an error all is."""
+    query_failure: QueryFailed | None = field(default=None, repr=False)
     document: dict[str, object] = field(default_factory=dict, repr=False)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     moving: terminal.MovingLine | None = field(default=None, repr=False)
@@ -159,6 +163,7 @@ class Output:
                 self._complain(failure)
             case Format.JSON:
                 self.document["error"] = error
+                self.query = None  # it is written for what a command finds, and would hide why it did not
             case Format.JSONL:
                 self._write(_json({"schema_version": SCHEMA_VERSION, "error": error}, self.place))
             case _:
@@ -167,7 +172,7 @@ class Output:
     def finish(self) -> None:
         """Print the document that was collected; a command that goes on for long does it as soon as it can."""
         if self.format is Format.JSON and self.document:
-            self._write(_json({"schema_version": SCHEMA_VERSION, **self.document}, self.place, indent=2))
+            self._write(self._queried(self.document, indent=2))
             self.document.clear()
         try:
             self.stdout.flush()
@@ -175,6 +180,8 @@ class Output:
             raise PipeClosed from exc
         except OSError as exc:
             raise OutputFailed(exc.strerror) from exc
+        if self.query_failure is not None:
+            raise self.query_failure
 
     def _below(self, lines: Sequence[Line]) -> None:
         self.lines([*lines, Line()])
@@ -253,8 +260,19 @@ class Output:
         return plain.one_line(without_secrets(text, *self.secrets))
 
     def _write_row(self, row: Mapping[str, object]) -> int:
-        self._write(_json({"schema_version": SCHEMA_VERSION, **row}, self.place))
+        self._write(self._queried(row))
         return 1
+
+    def _queried(self, fields: Mapping[str, object], indent: int | None = None) -> str:
+        whole = {"schema_version": SCHEMA_VERSION, **fields}
+        text = _json(whole, self.place, indent=indent)
+        if self.query is None:
+            return text
+        try:
+            return _json(self.query.of(json.loads(text)), self.place, indent=indent)
+        except QueryFailed as exc:
+            self.query_failure = exc
+            return text
 
     def _write(self, line: str) -> None:
         try:
@@ -282,7 +300,7 @@ class Output:
             self._write(shown(line, is_painted=is_painted))
 
 
-def _json(document: Mapping[str, object], place: Place, indent: int | None = None) -> str:
+def _json(document: object, place: Place, indent: int | None = None) -> str:
     """ASCII: a lone surrogate or a terminal's escape in a message's text must not reach the stream as it is."""
 
     def in_text(value: object) -> str:

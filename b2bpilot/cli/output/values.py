@@ -16,6 +16,10 @@ class OutputFailed(Exception):
     """Our stdout cannot be written: a full disk, for instance."""
 
 
+class QueryFailed(Exception):
+    """`--query` cannot be computed for what the command found. That was printed whole: the work is done."""
+
+
 class PipeClosed(Exception):
     """Whoever read our stdout has gone: no failure, and nothing more to say."""
 

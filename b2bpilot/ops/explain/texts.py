@@ -1,4 +1,4 @@
-"""What exit codes and the causes of dead letters mean. README's table of exit codes has the same words; a test compares."""
+"""What exit codes and the causes of dead letters mean. docs/configuration.md has the same table of exit codes; a test compares."""
 
 from __future__ import annotations
 
