@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SCANNERS := $(VENV)/scanners
 ARGS ?=
-WORKERS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
+WORKERS ?= $(shell expr 3 '*' $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
 QUICK := tests/aws tests/lambdas tests/ops tests/pipeline tests/twilio -m "not hypothesis" $(addprefix --ignore=tests/ops/, migrations reconcile verify)
 SEED ?= $(shell date +%s)
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' $(ARGS)

