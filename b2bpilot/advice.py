@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-GROUPS = frozenset({"diagnose", "dlq", "local", "runs", "submissions", "twilio"})
+GROUPS = frozenset({"config", "diagnose", "dlq", "local", "runs", "submissions", "twilio"})
 """Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
 TWO_WORDS = frozenset(
     {("subscribers", "test"), *(("logs", name) for name in ("processor", "redriver", "stale", "webhook"))}

@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -133,8 +133,12 @@ class AwsAccess:
         hear_clock(client, self.clock)
         return client
 
+    def session(self) -> AbstractContextManager[botocore.session.Session]:
+        """botocore's own, for one at a time."""
+        return self._sessions.of(self.profile, is_told_all=self.is_told_all)
+
     def _created(self, service: str, timeouts: Timeouts) -> BaseClient:
-        with self._sessions.of(self.profile, is_told_all=self.is_told_all) as session:
+        with self.session() as session:
             client = session.create_client(
                 service,
                 region_name=self.region,

@@ -37,6 +37,7 @@ COMMANDS = {
     "verify": CommandPath("b2bpilot.cli.verify.command:verify"),
     "diagnose": CommandPath("b2bpilot.cli.diagnose.command:diagnose"),
     "explain": CommandPath("b2bpilot.cli.explain.command:explain"),
+    "config": CommandPath("b2bpilot.cli.config.app:app"),
     "migrate": CommandPath("b2bpilot.cli.migrate.command:migrate"),
     "deploy": CommandPath("b2bpilot.cli.deploy.command:deploy"),
     "local": CommandPath("b2bpilot.cli.local.app:app"),

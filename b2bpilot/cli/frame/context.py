@@ -18,7 +18,7 @@ from b2bpilot.cli.frame.settings import LOCAL, Format, GlobalSettings, config_fi
 from b2bpilot.cli.frame.skew import Skews
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.text.privacy import passwords_in
-from b2bpilot.errors import LocalEnvironmentError, PilotError, UsageError
+from b2bpilot.errors import LocalEnvironmentError, PilotError, SettingsInvalid, UsageError
 from b2bpilot.paths import absolute
 from b2bpilot.pipeline.clock import HostClock, Machine, machine_time
 
@@ -58,11 +58,26 @@ class Pilot:
     @cached_property
     def settings(self) -> GlobalSettings:
         """Raises SettingsInvalid."""
-        settings = self._queried(self.resolve({}))
+        return self._taken(self.resolve({}))
+
+    def _taken(self, resolved: GlobalSettings) -> GlobalSettings:
+        settings = self._queried(resolved)
         self.output.format, self.output.color = settings.output, settings.color
         self.output.place = settings.place
         self._keep_secret(settings.database_url)
         return settings
+
+    def settings_refused(self) -> SettingsInvalid | None:
+        """Return why the settings cannot be used, None when they can. Then those of the line's options are taken.
+
+        Raises SettingsInvalid for an option.
+        """
+        try:
+            _ = self.settings
+        except SettingsInvalid as exc:
+            self.settings = self._taken(resolve(self.given, {}, [], views=self.views))
+            return exc
+        return None
 
     def resolve(self, more: Mapping[str, str | bool]) -> GlobalSettings:
         """Return the settings with `more` options. Raises SettingsInvalid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -195,6 +195,44 @@ def _place(merged: Mapping[str, GivenValue]) -> Place:
     )
 
 
+def candidates(
+    given: Mapping[str, str | bool], environ: Mapping[str, str], files: Iterable[Path]
+) -> dict[str, list[GivenValue]]:
+    """Return every value that a setting was given, the one that wins first. A file that cannot be used gives none."""
+    levels = [_from_options(given)]
+    levels += [
+        {setting.name: GivenValue(environ[variable], variable)}
+        for setting in SETTINGS
+        for variable in setting.variables
+        if environ.get(variable)
+    ]
+    for path in files:
+        with suppress(SettingsInvalid):
+            levels.append(_from_file(path))
+    return {
+        setting.name: [level[setting.name] for level in levels if setting.name in level]
+        for setting in SETTINGS
+    }
+
+
+def require_usable(name: str, found: GivenValue) -> None:
+    """Raises SettingsInvalid for a value that the setting cannot have. Views are left to their commands."""
+    match name:
+        case "env":
+            _environment(found)
+        case "output":
+            _choice(Format, found, Format.TABLE)
+        case "color":
+            _choice(Color, found, Color.AUTO)
+        case "verbose":
+            _switch(found)
+
+
+def require_usable_file(path: Path) -> None:
+    """Raises SettingsInvalid."""
+    _from_file(path)
+
+
 def config_files(environ: Mapping[str, str]) -> list[Path]:
     """Return where settings may be written down, the strongest first: folders that are not there hold none."""
     with suppress(SettingsInvalid):
@@ -250,9 +288,17 @@ def _from_file(path: Path) -> dict[str, GivenValue]:
     known = {setting.name for setting in SETTINGS if setting.variables}
     if unknown := sorted(values.keys() - known):
         raise SettingsInvalid(
-            f"{path} has unknown keys: {', '.join(unknown)}", hint=f"the keys are {', '.join(sorted(known))}"
+            f"{path} has unknown keys: {', '.join(unknown)}", hint=_meant(unknown, sorted(known))
         )
     return {name: GivenValue(_text_of(value, name, path), str(path)) for name, value in values.items()}
+
+
+def _meant(unknown: Iterable[str], known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    close = [f"{near[0]} for {key}" for key in unknown if (near := get_close_matches(key, known, n=1))]
+    did = f"did you mean {', '.join(close)}? " if close else ""
+    return f"{did}the keys are {', '.join(known)}"
 
 
 def _text_of(value: object, name: str, path: Path) -> str:

@@ -43,7 +43,7 @@ Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot ve
 with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
 and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with the secrets that a command reads: `database`, `twilio`, and, for
 `verify` until the next release, `old`, the one of the release before. Where the database's secret has a KMS key of its own, add
-`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `runs list` and `runs show` need nothing; `runs resume` needs what the
+`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs what the
 command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
 """
 

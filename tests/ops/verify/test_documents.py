@@ -18,6 +18,7 @@ from b2bpilot.ops.verify.report import DOCUMENT, anchor
 ROOT = Path(__file__).parents[3]
 ACTION = re.compile(r'translated\(\s*f?"(?P<action>[a-z0-9]+:[A-Z][A-Za-z]+)')
 NEED_NOTHING = {
+    "config show",
     "demo",
     "explain",
     "local up",

@@ -1,0 +1,1 @@
+"""`b2bpilot config`: which settings there are, and where each is from."""
