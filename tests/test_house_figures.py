@@ -7,7 +7,7 @@ import pytest
 from bench.house import imports
 from bench.house.__main__ import main
 from bench.house.report import report
-from bench.house.sources import modules
+from bench.house.sources import UnknownRevision, modules
 
 HOUSE = {
     "b2bpilot/cli/dlq/redrive.py": "def redrive() -> None:\n    from b2bpilot.ops.redrive import run\n",
@@ -88,3 +88,9 @@ def test_the_working_tree_is_one_column(capsys: pytest.CaptureFixture[str]) -> N
     heading, lines, *_ = capsys.readouterr().out.splitlines()
     assert heading.strip() == "working tree"
     assert int(lines.split()[-1].replace(",", "")) > 10_000
+
+
+@pytest.mark.parametrize("revision", ["no-such-branch", "--help"])
+def test_a_revision_that_git_does_not_know_is_named(revision: str) -> None:
+    with pytest.raises(UnknownRevision, match=f"git knows no commit '{revision}': name a commit"):
+        main([revision])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.house.report import report
-from bench.house.sources import texts
+from bench.house.sources import UnknownRevision, texts
 
 
 def main(revisions: Sequence[str]) -> None:
@@ -26,4 +26,7 @@ def main(revisions: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["."])
+    try:
+        main(sys.argv[1:] or ["."])
+    except UnknownRevision as exc:
+        sys.exit(str(exc))

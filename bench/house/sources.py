@@ -38,8 +38,12 @@ class Module:
         return ".".join(parts[: 3 if parts[:2] in DIVIDED else 2])
 
 
+class UnknownRevision(Exception):
+    """Git knows no such commit."""
+
+
 def texts(revision: str | None = None) -> dict[str, str]:
-    """Return the text of each tracked file that people read, by its path. None: the working tree."""
+    """Return the text of each tracked file that people read, by its path. None: the working tree. Raises UnknownRevision."""
     return dict(sorted(_of_the_tree() if revision is None else _of(revision)))
 
 
@@ -59,7 +63,7 @@ def _module(path: str, text: str) -> Module:
 
 
 def _of(revision: str) -> Iterator[tuple[str, str]]:
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", revision))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", _commit(revision)))) as archive:
         for member in archive:
             if member.name.endswith(_TEXT) and (content := archive.extractfile(member)):
                 yield member.name, content.read().decode()
@@ -71,6 +75,19 @@ def _of_the_tree() -> Iterator[tuple[str, str]]:
     for path in listed.split("\0"):
         if path.endswith(_TEXT) and (ROOT / path).is_file():
             yield path, (ROOT / path).read_text()
+
+
+def _commit(revision: str) -> str:
+    try:
+        return (
+            _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            .decode()
+            .strip()
+        )
+    except subprocess.CalledProcessError:
+        raise UnknownRevision(
+            f"git knows no commit {revision!r}: name a commit, a branch, or . for the working tree"
+        ) from None
 
 
 def _git(*arguments: str) -> bytes:
