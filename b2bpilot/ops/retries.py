@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.aws.function_settings import EventInvoke, event_invoke
 from b2bpilot.aws.session import Timeouts
 from b2bpilot.errors import PilotError
-from b2bpilot.ops.dead_letters.discards import discards_of
+from b2bpilot.ops.dead_letters.marks import discards_of
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.status.dead_letters import DeadLetters, dead_letters
 from b2bpilot.ops.table.row_state import Asked

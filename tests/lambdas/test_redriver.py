@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,11 +22,12 @@ from b2bpilot.pipeline.remote_run import SubscriberEvidence, ended_tags, remote_
 from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
 from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, ours, sns_event
+from tests.fakes.faults import CRASH, DRAWN, NONE, PARTIAL, THROTTLED, Crash, Fault
 from tests.fuzz import examples
-from tests.lambdas.redriver_deployment import Crash, Deployment, Fault, error_of
+from tests.lambdas.redriver_deployment import Deployment, error_of, message_id_of, record_of
 from tests.odd_dead_letters import odd_dead_letters
 
-SOME_FAULTS = st.lists(st.sampled_from(Fault), max_size=60)
+SOME_FAULTS = st.lists(st.sampled_from(DRAWN), max_size=60)
 
 
 def messages(number: int) -> list[PilotMessage]:
@@ -75,7 +75,7 @@ def test_dead_letters_of_discarded_messages_stay_as_they_are_and_are_no_failures
     assert deployment.completed == ids(found[30:])
     assert set(deployment.dead_letters) < before, "the same dead letters, not new ones in their place"
     assert {
-        dead_letter.message_id for dead_letter in deployment.dead_letters.values()
+        message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()
     } == deployment.discarded
     assert not deployment.state.is_on
     assert ended(deployment) == "nothing is left to try"
@@ -88,7 +88,9 @@ def test_what_fails_again_is_tried_once_and_is_visible_soon_after_the_end() -> N
     deployment.run()
     assert not deployment.state.is_on
     assert set(deployment.tries.values()) == {1}
-    assert {dead_letter.message_id for dead_letter in deployment.dead_letters.values()} == deployment.poison
+    assert {
+        message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()
+    } == deployment.poison
     assert len(deployment.dead_letters) == 20
     deployment.time += 10
     assert deployment.visible() == 20
@@ -100,7 +102,7 @@ def test_the_dead_letter_that_stays_names_the_run_the_attempt_and_the_new_failur
     deployment.begin(run_id="run-7")
     deployment.run()
     (left,) = deployment.dead_letters.values()
-    dead_letter = dead_letter_of(left.record())
+    dead_letter = dead_letter_of(record_of(left))
     assert (dead_letter.redrives, dead_letter.redriven_by) == (1, "run-7")
     assert dead_letter.message is not None
     assert (dead_letter.message.message_id, dead_letter.message.params) == (
@@ -140,7 +142,7 @@ def test_dead_letters_that_came_after_the_start_are_not_touched() -> None:
     deployment.put(later)
     deployment.run()
     assert deployment.completed == ids(found)
-    assert {dead_letter.message_id for dead_letter in deployment.dead_letters.values()} == ids(later)
+    assert {message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()} == ids(later)
 
 
 @pytest.mark.parametrize("body", ["not JSON", "{}", json.dumps({"Records": [{"s3": {}}]})])
@@ -159,7 +161,7 @@ def test_an_odd_dead_letter_never_stops_its_batch(odd: dict[str, Any]) -> None:
     healthy = messages(3)
     deployment = Deployment()
     kept = deployment.put_body(odd["Body"], odd.get("MessageAttributes"))
-    dead_letter = dead_letter_of(kept.record())
+    dead_letter = dead_letter_of(record_of(kept))
     stays = dead_letter.event is None or dead_letter.is_poison
     deployment.put(healthy)
     deployment.begin()
@@ -187,7 +189,7 @@ def test_a_dead_letter_that_cannot_be_tried_stays_and_its_batch_is_processed(
     deployment.begin()
     deployment.run()
     assert deployment.completed == ids(found) - {found[2].message_id}
-    assert [dead_letter.message_id for dead_letter in deployment.dead_letters.values()] == [
+    assert [message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()] == [
         found[2].message_id
     ]
     deployment.time += REST_SECONDS
@@ -227,7 +229,7 @@ def test_a_processor_that_takes_nothing_ends_the_run_long_before_its_time_is_ove
         ended(deployment)
         == "the processor took no dead letter for 120 s: AWS throttled lambda:InvokeFunction"
     )
-    assert {dead_letter.message_id for dead_letter in deployment.dead_letters.values()} == ids(found)
+    assert {message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()} == ids(found)
     deployment.time += 10
     assert deployment.visible() == 30
 
@@ -293,7 +295,7 @@ def test_dead_letters_that_nobody_may_try_come_back_when_the_run_can_end_and_not
 def test_a_dead_letter_that_was_looked_at_often_is_not_hidden_for_longer_than_the_others() -> None:
     deployment = Deployment()
     unreadable = deployment.put_body("not JSON")
-    unreadable.receive_count = 20
+    unreadable.receives = 20
     deployment.put(messages(1))
     deployment.begin()
     deployment.run()
@@ -313,12 +315,12 @@ def test_what_sqs_did_not_confirm_of_a_batch_of_failures_stays_as_it_was() -> No
     deployment = deployment_with(found, poison=4)
     before = set(deployment.dead_letters)
     run = deployment.begin()
-    deployment.partial_sends = 1
+    deployment.faults.always["send"] = PARTIAL
     deployment.deliver()
     marked = [
-        dead_letter_of(dead_letter.record()).redriven_by for dead_letter in deployment.dead_letters.values()
+        dead_letter_of(record_of(dead_letter)).redriven_by for dead_letter in deployment.dead_letters.values()
     ]
-    assert sorted(dead_letter.message_id for dead_letter in deployment.dead_letters.values()) == sorted(
+    assert sorted(message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()) == sorted(
         ids(found)
     )
     assert (marked.count(run.run_id), len(before & set(deployment.dead_letters))) == (2, 2)
@@ -352,14 +354,14 @@ def test_the_guard_touches_the_queue_each_time_also_while_no_redrive_is_on() -> 
     deployment = deployment_with([])
     for times in (1, 2, 3):
         deployment.container().guard()
-        assert deployment.counted == times
+        assert deployment.queue.sqs.calls.count("counters") == times
 
 
 def test_the_guard_ends_a_run_whose_time_is_over_although_the_queue_does_not_answer() -> None:
     deployment = deployment_with(messages(1))
     deployment.begin(longest=timedelta(minutes=5))
     deployment.time += 301
-    deployment.faults = itertools.chain([Fault.THROTTLED], itertools.repeat(Fault.NONE))
+    deployment.plan(THROTTLED)
     with pytest.raises(AwsError):
         deployment.container().guard()
     assert not deployment.state.is_on
@@ -383,7 +385,9 @@ def test_messages_that_keep_coming_neither_loop_nor_keep_the_run_on() -> None:
 def test_a_dead_letter_is_not_begun_without_the_time_to_end_it() -> None:
     deployment = deployment_with(messages(2))
     deployment.begin()
-    dead_letters = [dead_letter_of(dead_letter.record()) for dead_letter in deployment.dead_letters.values()]
+    dead_letters = [
+        dead_letter_of(record_of(dead_letter)) for dead_letter in deployment.dead_letters.values()
+    ]
     assert deployment.container().redrive(dead_letters, seconds_left=lambda: 300) == [
         ours(one) for one in dead_letters
     ]
@@ -444,14 +448,14 @@ def test_no_fault_loses_a_message_and_every_run_ends(faults: list[Fault], size: 
     found = messages(size)
     deployment = deployment_with(found, poison=min(poison, size))
     deployment.begin()
-    deployment.faults = itertools.chain(faults, itertools.repeat(Fault.NONE))
+    deployment.plan(*faults)
     for _ in range(500):
         if not deployment.state.is_on:
             break
         if not deployment.deliver():
             deployment.time += 20
         assert deployment.safe() >= ids(found)
-        left = {dead_letter.message_id for dead_letter in deployment.dead_letters.values()}
+        left = {message_id_of(dead_letter) for dead_letter in deployment.dead_letters.values()}
         assert ids(found) - left <= deployment.completed
     for _ in range(80):
         if deployment.state.is_on:
@@ -502,7 +506,7 @@ def test_a_crash_in_the_middle_of_a_batch_leaves_its_dead_letters_to_the_same_ru
     found = messages(3)
     deployment = deployment_with(found)
     deployment.begin()
-    deployment.faults = itertools.chain([Fault.NONE, Fault.NONE, Fault.CRASH], itertools.repeat(Fault.NONE))
+    deployment.plan(NONE, NONE, CRASH)
     deployment.deliver()
     assert len(deployment.dead_letters) == 3
     deployment.run(seconds=3600)
@@ -524,7 +528,7 @@ def test_what_is_another_subscriber_s_stays_with_its_id_its_body_and_its_attribu
 
     assert not own & set(deployment.dead_letters)
     assert [(one.id, one.body, dict(one.attributes)) for one in deployment.dead_letters.values()] == [before]
-    assert kept.message_id not in deployment.tries
+    assert message_id_of(kept) not in deployment.tries
 
 
 @pytest.mark.parametrize(
@@ -584,6 +588,6 @@ def test_a_raw_dead_letter_that_fails_again_stays_what_it_is() -> None:
     deployment.begin()
     deployment.run()
 
-    (again,) = (dead_letter_of(one.record()) for one in deployment.dead_letters.values())
+    (again,) = (dead_letter_of(record_of(one)) for one in deployment.dead_letters.values())
     assert (again.shape, again.redrives) == (Shape.RAW, 1)
     assert again.addressee.subscription_arn is None

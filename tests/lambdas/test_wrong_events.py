@@ -18,8 +18,9 @@ from lambdas.dead_letter_redriver import handler as redriver
 from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from lambdas.stale_message_processor import handler as stale
 from tests.events import message, sns_event
+from tests.fakes.sqs import FakeQueue, QueuedMessage
 from tests.fuzz import attacks
-from tests.lambdas.redriver_deployment import Deployment, QueuedMessage
+from tests.lambdas.redriver_deployment import Deployment, record_of
 from tests.lambdas.webhook_deployment import Topic, call, form, json_event, params
 from tests.lambdas.wrong_events import WHATEVER, broken
 
@@ -82,9 +83,10 @@ def test_the_stale_processor_does_what_it_does_whatever_calls_it(table: None, wr
 
 def batch() -> dict[str, Any]:
     dead_letters = [
-        QueuedMessage(body=json.dumps(sns_event(message())), sent_at=1_790_000_000) for _ in range(2)
+        QueuedMessage(str(number), json.dumps(sns_event(message())), sent_at="1790000000000")
+        for number in range(2)
     ]
-    return {"Records": [dead_letter.record() for dead_letter in dead_letters]}
+    return {"Records": [record_of(dead_letter) for dead_letter in dead_letters]}
 
 
 @given(wrong=st.one_of(WHATEVER, broken(batch())), is_on=st.booleans())
@@ -96,7 +98,7 @@ def test_the_redriver_lets_nothing_be_deleted_that_it_did_not_process(wrong: Any
         deployment.begin()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(redriver, "_redriver", lambda _: deployment.container())
-        patch.setattr(Deployment, "extend", lambda *_: [])
+        patch.setattr(FakeQueue, "extend", lambda *_: [])
         with suppress(MessageUnreadable):
             answer = redriver.handler(wrong, Context())
             records = wrong.get("Records") if isinstance(wrong, dict) else None

@@ -18,7 +18,7 @@ from b2bpilot.cli.output import PipeClosed
 from b2bpilot.errors import PartlyFailed, UsageError
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.export import ExportRequest
+    from b2bpilot.ops.dead_letters.copies import ExportRequest
     from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.peek import Peek
 
@@ -50,7 +50,7 @@ def export(
     Example: b2bpilot dlq export -e prod --group G1 dead-letters.jsonl
     """
     from b2bpilot.ops.dead_letters.archive import Origin
-    from b2bpilot.ops.dead_letters.export import ExportRequest
+    from b2bpilot.ops.dead_letters.copies import ExportRequest
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -103,8 +103,8 @@ def _require_a_place(pilot: Pilot, file: str | None) -> str:
 
 def _export(pilot: Pilot, file: str, wanted: ExportRequest, lines: IO[bytes]) -> Peek:
     """Write the dead letters into the file, or into `lines` what stdout gets."""
-    from b2bpilot.ops.dead_letters.export import export as write
-    from b2bpilot.ops.dead_letters.export import export_to_file
+    from b2bpilot.ops.dead_letters.copies import export as write
+    from b2bpilot.ops.dead_letters.copies import export_to_file
 
     queue = pilot.environment.queue()
     return write(queue, lines, wanted) if file == STDOUT else export_to_file(queue, Path(file), wanted)
@@ -143,7 +143,7 @@ def _show(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
 
 def _require_all_seen(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     """Raises PartlyFailed; on stdout, where each line is a dead letter, no line is an error, whatever the output's form."""
-    from b2bpilot.ops.dead_letters.export import require_all_seen
+    from b2bpilot.ops.dead_letters.copies import require_all_seen
 
     try:
         require_all_seen(found, selection)

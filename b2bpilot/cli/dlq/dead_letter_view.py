@@ -16,7 +16,7 @@ from b2bpilot.pipeline.message import PilotMessage, format_time
 
 if TYPE_CHECKING:
     from b2bpilot.aws.logs import LogLine
-    from b2bpilot.ops.dead_letters.show import Shown
+    from b2bpilot.ops.dead_letters.listing import Shown
     from b2bpilot.pipeline.dead_letter import Failure
 
 TEXT_LENGTH = 300

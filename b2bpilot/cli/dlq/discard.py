@@ -50,9 +50,9 @@ def discard(
 
     Example: b2bpilot dlq discard -e prod --group G2 --reason "spam, agreed with Ana"
     """
-    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.causes import all_others, owners_of
     from b2bpilot.ops.dead_letters.discard import needs_name, parameters_of, write_plan
+    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
 
     pilot = pilot_of(ctx)
     selection = selection_of(ctx, pilot)
@@ -62,7 +62,7 @@ def discard(
     if dry_run:
         return
     if not found.look.found:
-        unseen.require_none(found.look.unseen_of(selection), what="nothing was discarded")
+        require_none_unseen(found.look.unseen_of(selection), what="nothing was discarded")
         return
     planned = {one.queue_message_id: one.message_id for one in found.look.found if one.owner.is_ours}
     if not planned:
@@ -83,7 +83,7 @@ def discard(
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Discard what an interrupted discard did not."""
     from b2bpilot.ops.dead_letters.discard import is_to_be_marked, remaining, require_whole_plan
-    from b2bpilot.ops.dead_letters.taking import patience_after
+    from b2bpilot.ops.dead_letters.sweep import patience_after
     from b2bpilot.ops.table.asked import named
 
     require_whole_plan(record)
@@ -194,8 +194,8 @@ def _discard(
 
 def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) -> None:
     """Raises PartlyFailed. `unseen`: about so many that may have been meant were not looked at."""
-    from b2bpilot.ops.dead_letters import unseen as others
     from b2bpilot.ops.dead_letters.discard import require_all_done
+    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
 
     fields = {
         "run_id": run_id,
@@ -211,4 +211,4 @@ def _end(pilot: Pilot, run_id: str, discarded: Discarded, *, unseen: int = 0) ->
     if discarded.deleted:
         pilot.output.notice("Put back what was deleted: " + our_command("dlq", "restore", run_id))
     require_all_done(discarded, run_id=run_id)
-    others.require_none(unseen, what=f"{dead_letters(discarded.deleted)} discarded")
+    require_none_unseen(unseen, what=f"{dead_letters(discarded.deleted)} discarded")

@@ -59,7 +59,7 @@ def edit(
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
     parameters = {"queue_message_id": change.dead_letter.queue_message_id, "adopt": sorted(adopted)}
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
-        from b2bpilot.ops.dead_letters.editing import replace_dead_letter
+        from b2bpilot.ops.dead_letters.replace import replace_dead_letter
 
         with pilot.table() as table:
             replace_dead_letter(pilot.environment, journal, change, table=table, home=pilot.runs_home)
@@ -68,7 +68,7 @@ def edit(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Bring an interrupted edit to its end: the edited dead letter in the queue, the original out of it."""
-    from b2bpilot.ops.dead_letters.editing import is_done, resume_edit
+    from b2bpilot.ops.dead_letters.replace import is_done, resume_edit
 
     if is_done(record):
         pilot.output.notice(f"Run {record.run_id} has nothing left to do.")
@@ -87,7 +87,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
 def _dead_letter(pilot: Pilot, dead_letter_id: str) -> DeadLetter:
     """Return the dead letter to edit. Raises Refused when its message is completed."""
     from b2bpilot.ops.dead_letters.edit import find_dead_letter, require_editable
-    from b2bpilot.ops.dead_letters.editing import row_state_of
+    from b2bpilot.ops.dead_letters.replace import row_state_of
     from b2bpilot.ops.inspect import identify
 
     with pilot.output.progress("Looking for the dead letter"):

@@ -73,7 +73,7 @@ def _cause(names: Mapping[Cause, str], selection: Selection) -> Cause | None:
 
 def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
     """Return what is to be said about the look itself."""
-    from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+    from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 
     look, groups = found.look, len(found.groups)
     seen = f"saw {look.saw:,} of about {dead_letters(look.about)}"

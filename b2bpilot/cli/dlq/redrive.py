@@ -109,7 +109,7 @@ def _redrive_from_here(
     reason: str | None,
     yes: bool,
 ) -> None:
-    from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
     from b2bpilot.ops.redrive.plan import require_something_to_do
     from b2bpilot.ops.redrive.run import COMMAND, prepare
     from b2bpilot.ops.redrive.summary import require_everything_completed
@@ -125,7 +125,7 @@ def _redrive_from_here(
             if not plan.acts:
                 require_something_to_do(plan)
                 _require_the_rest(run, plan)
-                unseen.require_none(run.still_unseen(plan), what="nothing was sent")
+                require_none_unseen(run.still_unseen(plan), what="nothing was sent")
                 return
             run.require_delivery(plan)
             pilot.confirmation(yes=yes).ask([""], "Continue?")

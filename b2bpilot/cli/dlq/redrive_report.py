@@ -57,8 +57,7 @@ def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
 
 def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
     """How many of its dead letters each run discarded, as their rows say."""
-    from b2bpilot.ops.dead_letters.asked import asked_of
-    from b2bpilot.ops.dead_letters.decision import Decision
+    from b2bpilot.ops.dead_letters.decision import Decision, asked_of
     from b2bpilot.ops.table.row_state import discarded_in
 
     marked = discarded_in(
@@ -68,7 +67,7 @@ def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
 
 
 def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
-    from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.dead_letters.sweep import unseen_fields
 
     cause = _cause(run.options)
     return {
@@ -83,7 +82,7 @@ def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
         "left_alone": {decision.value: count for decision, count in plan.passed.items()},
         "owners": owner_view.fields(plan.owners()),
         "too_many_attributes": run.too_many_attributes(plan),
-        **unseen.fields(plan.unseen),
+        **unseen_fields(plan.unseen),
         "adopted": sorted(run.options.adopted),
     }
 
@@ -132,7 +131,7 @@ def _plan_rows(plan: Plan) -> list[Row]:
 
 def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator[Words]:
     """What the plan leaves alone, and what it did not see."""
-    from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.dead_letters.sweep import unseen_sentence
     from b2bpilot.ops.redrive.run import told_of_too_many_attributes
 
     yield from discarded_lines(discarded)
@@ -142,7 +141,7 @@ def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator
     for decision, count in plan.passed.most_common():
         yield f"{count:,} more: {EXPLAINED[decision]}"
     if plan.unseen.total:
-        yield unseen.told(plan.unseen)
+        yield unseen_sentence(plan.unseen)
     if plan.has_more and run.options.frozen is None and run.options.most > plan.acting:
         yield "There are more: this is the plan of the first ones; the rest follows under the same rules."
 
@@ -181,7 +180,7 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the dead letters, a line each."""
-    from b2bpilot.ops.dead_letters.unseen import counted
+    from b2bpilot.ops.dead_letters.sweep import unseen_in_short
 
     lines = []
     if summary.completed or summary.rows_asked:
@@ -204,7 +203,7 @@ def told(summary: Summary) -> list[str]:
             "it stopped before it came to all dead letters: the others are in the queue as they were"
         )
     if summary.unseen:
-        lines.append(counted(summary.unseen))
+        lines.append(unseen_in_short(summary.unseen))
     if summary.unfinished:
         known = "not completed" if summary.rows_asked else "not known to be completed"
         lines.append(f"{dead_letters(len(summary.unfinished))} {known}:")

@@ -38,7 +38,7 @@ def redrive_inside_aws(
     yes: bool,
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
-    from b2bpilot.ops.dead_letters import unseen
+    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
     from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
     from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, require_off
 
@@ -59,7 +59,7 @@ def redrive_inside_aws(
         return
     if not backlog.messages:
         require_not_only_others(backlog)
-        unseen.require_none(backlog.unseen or 0, what="nothing was started")
+        require_none_unseen(backlog.unseen or 0, what="nothing was started")
         return
     pilot.confirmation(yes=yes).ask([""], "Continue?")
     _run(pilot, backlog, asked, concurrency=at_once, adopted=adopted, reason=reason)

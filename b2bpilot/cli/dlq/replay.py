@@ -21,9 +21,8 @@ from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.paths import absolute
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.copies import Copies
+    from b2bpilot.ops.dead_letters.copies import Copies, Spool
     from b2bpilot.ops.dead_letters.filters import Selection
-    from b2bpilot.ops.dead_letters.temporary_store import Spool
     from b2bpilot.ops.ports import Invokable
     from b2bpilot.ops.redrive.replay import ReplayOutcome
     from b2bpilot.ops.runs.journal import Journal
@@ -65,9 +64,9 @@ def replay(
 
     Example: b2bpilot dlq replay -e staging --message-id 7d1eea89-294a-5d6f-8bdc-73898d8ce9cc --local
     """
-    from b2bpilot.ops.dead_letters import unseen
     from b2bpilot.ops.dead_letters.archive import require_whole
-    from b2bpilot.ops.dead_letters.temporary_store import Spool
+    from b2bpilot.ops.dead_letters.copies import Spool
+    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
     from b2bpilot.ops.redrive.replay import require_readable
 
     pilot = pilot_of(ctx)
@@ -82,7 +81,7 @@ def replay(
                 pilot.output.notice(line)
             if not dry_run:
                 require_whole(copies.cut)
-                unseen.require_none(copies.unseen, what="nothing was processed")
+                require_none_unseen(copies.unseen, what="nothing was processed")
             return
         require_readable(copies)
         pilot.confirmation(yes=yes).ask(plan, "Continue?")
@@ -94,14 +93,14 @@ def replay(
             counts = _run(pilot, copies, function, journal, local=local)
     view.end(pilot, journal.run_id, counts)
     require_whole(copies.cut)
-    unseen.require_none(copies.unseen, what=f"copies of {dead_letters(counts['processed'])} processed")
+    require_none_unseen(copies.unseen, what=f"copies of {dead_letters(counts['processed'])} processed")
 
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
     """Process the copies of which an interrupted replay has no result, from where it had them."""
+    from b2bpilot.ops.dead_letters.copies import Spool
     from b2bpilot.ops.dead_letters.discard import NOT_FOUND, require_whole_plan
     from b2bpilot.ops.dead_letters.filters import Selection
-    from b2bpilot.ops.dead_letters.temporary_store import Spool
     from b2bpilot.ops.redrive import replay as operation
 
     require_whole_plan(record)
@@ -153,7 +152,7 @@ def _copies(
 ) -> Copies:
     from b2bpilot.ops.dead_letters import copies
     from b2bpilot.ops.dead_letters.archive import Origin
-    from b2bpilot.ops.dead_letters.export import ExportRequest
+    from b2bpilot.ops.dead_letters.copies import ExportRequest
 
     now, most = pilot.now(), most or copies.MOST
     if file is not None:

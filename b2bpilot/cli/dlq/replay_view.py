@@ -108,7 +108,7 @@ def _left_out(copies: Copies) -> Iterator[str]:
 
 
 def _unseen(copies: Copies) -> Iterator[str]:
-    from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+    from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 
     if copies.cut:
         yield f"{copies.cut} is cut: the dead letter in it cannot be read, and is left out."

@@ -23,7 +23,7 @@ def show(
     Example: b2bpilot dlq show -e prod SM00000000000000000000000000000001
     """
     from b2bpilot.aws.logs import LogGroup
-    from b2bpilot.ops.dead_letters import show as operation
+    from b2bpilot.ops.dead_letters.listing import show_dead_letter
     from b2bpilot.ops.inspect import identify
 
     pilot = pilot_of(ctx)
@@ -31,7 +31,7 @@ def show(
     environment, now = pilot.environment, pilot.now()
     queue = environment.queue()
     with pilot.output.progress("Looking for the dead letter") as tell:
-        shown = operation.show(
+        shown = show_dead_letter(
             queue,
             wanted,
             retention=queue.attributes().retention,

@@ -1,21 +1,123 @@
-"""Copies of dead letters, from the queue or from an export: chosen by the same rules, and on disk until they are used."""
+"""Copies of dead letters, from the queue or from an export: chosen by the same rules, on disk until they are used, or written into
+a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
 
 from b2bpilot.aws.queue import Judge
-from b2bpilot.ops.dead_letters.archive import archived, dead_letters_in, require_readable
+from b2bpilot.errors import PartlyFailed, UsageError
+from b2bpilot.ops.dead_letters.archive import (
+    Archived,
+    Origin,
+    archived,
+    dead_letters_in,
+    line,
+    parsed,
+    require_readable,
+)
 from b2bpilot.ops.dead_letters.causes import Cause, Found
-from b2bpilot.ops.dead_letters.export import ExportRequest
 from b2bpilot.ops.dead_letters.filters import Selection
-from b2bpilot.ops.dead_letters.peek import Matches, ours_to_process, peek, within
-from b2bpilot.ops.dead_letters.temporary_store import Spool
+from b2bpilot.ops.dead_letters.peek import Matches, Peek, ours_to_process, peek, within
+from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.dead_letter import DeadLetter
+from b2bpilot.pipeline.owner import Owner
+from b2bpilot.plural import many
+
+
+class Spool:
+    """Lines of an archive in a file that only this process sees; memory holds their places, by the id in the queue."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by the block's end
+        self._end = 0
+        self._places: dict[str, int] = {}
+        self._owners: dict[str, Owner] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def put(self, entry: Archived, dead_letter: DeadLetter) -> None:
+        """`dead_letter` is the entry, decoded; whose it is stays known."""
+        self._owners[entry.queue_message_id] = dead_letter.owner
+        self._file.seek(self._end)
+        self._places[entry.queue_message_id] = self._end
+        self._end += self._file.write(line(entry, dead_letter) + b"\n")
+
+    def lines(self, queue_message_ids: Iterable[str]) -> Iterator[bytes]:
+        """Yield the lines, with their ends, in the order of the ids."""
+        for queue_message_id in queue_message_ids:
+            self._file.seek(self._places[queue_message_id])
+            yield self._file.readline()
+
+    def dead_letters(self, queue_message_ids: Iterable[str]) -> Iterator[DeadLetter]:
+        for text in self.lines(queue_message_ids):
+            dead_letter = parsed(text, "the copy").dead_letter
+            yield replace(dead_letter, owner=self._owners[dead_letter.queue_message_id])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is exported, and what is told meanwhile: how many were seen of about how many."""
+
+    selection: Selection
+    origin: Origin
+    now: datetime
+    observe: Callable[[int, int], None] = lambda _saw, _about: None
+
+
+def export_to_file(queue: VisibilityQueue, path: Path, wanted: ExportRequest) -> Peek:
+    """Write a new file (0600) that is there at once and whole. Raises UsageError when it exists or cannot be made."""
+    try:
+        if path.exists():
+            raise UsageError(f"{path} exists already", hint="name a new file; nothing was written")
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:
+            found = export(queue, file, wanted)
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written: {exc.strerror}") from exc
+    return found
+
+
+def export(queue: VisibilityQueue, target: IO[bytes], wanted: ExportRequest) -> Peek:
+    """Write a line for each selected dead letter that could be seen, oldest first. Memory holds none of them."""
+    with Spool() as spool:
+        found = peek(
+            queue,
+            now=wanted.now,
+            selection=wanted.selection,
+            visit=lambda dead_letter: spool.put(archived(dead_letter, wanted.origin), dead_letter),
+            observe=wanted.observe,
+        )
+        target.writelines(spool.lines(dead_letter.queue_message_id for dead_letter in found.found))
+    return found
+
+
+def require_all_seen(found: Peek, selection: Selection) -> None:
+    """Raises PartlyFailed when a dead letter that was meant may be missing in what was written."""
+    if found.is_complete or len(found.found) == selection.limit:
+        return
+    raise PartlyFailed(
+        f"perhaps not all of them: {found.saw:,} of about {many(found.about, 'dead letter')} could be seen, and what was seen "
+        "is written",
+        hint=f"{THE_OTHERS}: export again, to another file",
+    )
+
 
 MOST = 1_000
 """So many are chosen where no limit was given."""

@@ -13,14 +13,13 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import AwsDenied, AwsError, CredentialsMissing, PartlyFailed, Refused
 from b2bpilot.ops.dead_letters.archive import Origin, lines, open_archive
 from b2bpilot.ops.dead_letters.causes import Cause
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.filters import Selection, for_journal
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.marks import NOT_MARKED, Doomed, Mark, Marker, Marking
-from b2bpilot.ops.dead_letters.taking import take_named
+from b2bpilot.ops.dead_letters.sweep import take_named
 from b2bpilot.ops.ports import DeletingQueue, JournalWriter
 from b2bpilot.ops.runs.durable import DurableFile
-from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.journal import Journal, entry
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.table.asked import WholeTable
 from b2bpilot.ops.table.row_state import Asked

@@ -18,9 +18,9 @@ from typing import Any, Self
 
 from b2bpilot.errors import MessageUnreadable, PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, Origin, archived, dead_letters_in
+from b2bpilot.ops.dead_letters.copies import Spool
 from b2bpilot.ops.dead_letters.peek import Peek, peek
-from b2bpilot.ops.dead_letters.temporary_store import Spool
-from b2bpilot.ops.dead_letters.unseen import THE_OTHERS
+from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 from b2bpilot.ops.ports import ArchivedQueue
 from b2bpilot.ops.runs.durable import exclusive
 from b2bpilot.paths import open_private, private_folder

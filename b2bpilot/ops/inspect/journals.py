@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from b2bpilot.errors import MessageUnreadable
-from b2bpilot.ops.dead_letters.discards import discards_of
-from b2bpilot.ops.dead_letters.marks import Mark
+from b2bpilot.ops.dead_letters.marks import Mark, discards_of
 from b2bpilot.ops.inspect.source import MessageEvent, MessageQuestion, SendingRun, SourceAnswer
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.runs import journals

@@ -12,7 +12,7 @@ from b2bpilot.errors import AwsError
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.peek import peek
-from b2bpilot.ops.dead_letters.taking import take_named
+from b2bpilot.ops.dead_letters.sweep import take_named
 from b2bpilot.ops.environment import Environment
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.waiting import wait_until

@@ -10,10 +10,10 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import BATCH
 from b2bpilot.ops.ports import DeadLetterHolder, JournalWriter
 from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
+from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.pipeline.dead_letter import DeadLetter
 

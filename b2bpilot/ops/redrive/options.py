@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import PartlyFailed, Refused, UsageError
-from b2bpilot.ops.dead_letters import filters, unseen
+from b2bpilot.ops.dead_letters import filters
 from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
+from b2bpilot.ops.dead_letters.sweep import APPROXIMATE
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.concurrency import concurrency_for
 from b2bpilot.ops.redrive.frozen_plan import FrozenPlan, thaw
@@ -108,7 +109,7 @@ class RedriveOptions:
         if plan.hidden:
             raise PartlyFailed(
                 f"no dead letter could be received: of about {plan.hidden:,}, all are in flight, in another process or a run "
-                f"that was killed, or delayed. {unseen.APPROXIMATE}",
+                f"that was killed, or delayed. {APPROXIMATE}",
                 hint="try again when it has ended; "
                 + our_command("runs", "list")
                 + " shows runs from this machine",

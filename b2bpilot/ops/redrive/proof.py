@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from b2bpilot.ops.dead_letters.asked import asked_of
+from b2bpilot.ops.dead_letters.decision import asked_of
 from b2bpilot.ops.progress import Phase, ProgressEvent, Report, quiet
 from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.table.asked import Table

@@ -14,9 +14,9 @@ from b2bpilot.ops.dead_letters.causes import Found, all_others, owners_of
 from b2bpilot.ops.dead_letters.copies import Copies
 from b2bpilot.ops.dead_letters.decision import NOT_OURS as NOT_OURS_DECISIONS
 from b2bpilot.ops.dead_letters.decision import Decision, decision_about_owner
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.ports import Invokable, JournalWriter
 from b2bpilot.ops.redrive.routes import InvokeRoute
+from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.runs.record import MessageState, RunRecord, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.pipeline.dead_letter import DeadLetter

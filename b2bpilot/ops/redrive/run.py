@@ -10,9 +10,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from b2bpilot.ops.dead_letters.asked import asked_of
-from b2bpilot.ops.dead_letters.decision import Decision
-from b2bpilot.ops.dead_letters.entries import entry
+from b2bpilot.ops.dead_letters.decision import Decision, asked_of
 from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.ports import DeadLetterFilter, DeletingQueue, JournalWriter
@@ -25,6 +23,7 @@ from b2bpilot.ops.redrive.routes import ROUTES, Route, SentDeadLetter
 from b2bpilot.ops.redrive.stages import StagedSending
 from b2bpilot.ops.redrive.summary import Summary, summarize, summarize_removal
 from b2bpilot.ops.redrive.windows import Windows
+from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.table.asked import Table
 from b2bpilot.ops.table.row_proof import Proof

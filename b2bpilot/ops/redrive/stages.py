@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.holding import BATCH
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.progress import SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions
 from b2bpilot.ops.redrive.proof import StageProof
 from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
+from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.sending.batches import send_batch
 from b2bpilot.ops.sending.pace import Pace
 from b2bpilot.pipeline.dead_letter import DeadLetter

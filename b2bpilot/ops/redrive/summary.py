@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.errors import PartlyFailed
-from b2bpilot.ops.dead_letters import unseen
-from b2bpilot.ops.dead_letters.asked import asked_of
-from b2bpilot.ops.dead_letters.decision import Decision
+from b2bpilot.ops.dead_letters.decision import Decision, asked_of
+from b2bpilot.ops.dead_letters.sweep import UNSEEN_HINT, unseen_in_short
 from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.redrive.routes import SentDeadLetter
 from b2bpilot.ops.sending.result import SendOutcome
@@ -134,8 +133,8 @@ def require_everything_completed(summary: Summary) -> None:
         hint = "dead letters of this run are in flight elsewhere: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""
     if summary.unseen:
-        more += f"; {unseen.counted(summary.unseen)}"
-        hint = unseen.HINT if summary.is_certain and not others else hint
+        more += f"; {unseen_in_short(summary.unseen)}"
+        hint = UNSEEN_HINT if summary.is_certain and not others else hint
     if summary.rows_asked:
         raise PartlyFailed(f"{many(done, 'dead letter')} completed, {others:,} not{more}", hint=hint)
     parts = [f"{summary.processed:,} processed, as the function said"] if summary.processed else []

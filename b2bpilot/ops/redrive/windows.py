@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.ops.dead_letters.asked import asked_of, has_row
-from b2bpilot.ops.dead_letters.decision import Decision, decide
+from b2bpilot.ops.dead_letters.decision import Decision, asked_of, decide, has_row
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS, Holding
-from b2bpilot.ops.dead_letters.taking import Taken, Taker
+from b2bpilot.ops.dead_letters.sweep import Taken, Taker
 from b2bpilot.ops.ports import DeadLetterFilter
 from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
 from b2bpilot.ops.redrive.plan import NONE_UNSEEN, Plan, Planned

@@ -16,6 +16,7 @@ from typing import Self
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.record import ANNOUNCED, RunRecord, read
 from b2bpilot.pipeline.clock import HostClock, machine_time
+from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import format_time
 
 SCHEMA_VERSION = 1
@@ -164,3 +165,14 @@ def _process() -> Mapping[str, object]:
 
 def _line(entry: Mapping[str, object]) -> bytes:
     return NUMBER.sub(r"\1***\2", json.dumps(entry)).encode()
+
+
+def entry(event: str, dead_letter: DeadLetter, **fields: object) -> Mapping[str, object]:
+    """Return a line of the journal about one dead letter."""
+    message_id = dead_letter.message_id
+    return {
+        "event": event,
+        "queue_message_id": dead_letter.queue_message_id,
+        "message_id": message_id,
+        **fields,
+    }

@@ -17,7 +17,7 @@ from b2bpilot.cli.dlq import dead_letter_view, group_view
 from b2bpilot.cli.text import plain
 from b2bpilot.ops.dead_letters.causes import Group, cause_of
 from b2bpilot.ops.dead_letters.decision import decide
-from b2bpilot.ops.dead_letters.show import Shown, ShownLog, ShownRow, timeline_of
+from b2bpilot.ops.dead_letters.listing import Shown, ShownLog, ShownRow, timeline_of
 from b2bpilot.pipeline.dead_letter import read_dead_letter
 from tests.cli.conftest import Run, Staging
 from tests.cli.dlq.dead_letters import DeadLetters, editor

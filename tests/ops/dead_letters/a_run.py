@@ -63,7 +63,7 @@ def progress(message_id: str, status: SubmissionStatus, **changes: object) -> Pr
 
 def redrive(deployment: Deployment, rows: Rows, **options: object) -> Redrive:
     values = {
-        "queue": deployment,
+        "queue": deployment.queue,
         "route": InvokeRoute(deployment),
         "table": rows,
         "options": RedriveOptions(wait=timedelta()),

@@ -28,6 +28,7 @@ from b2bpilot.ops.dead_letters.archive import (
     source_of,
 )
 from b2bpilot.ops.dead_letters.causes import Cause, cause_of
+from b2bpilot.ops.dead_letters.copies import ExportRequest, export_to_file
 from b2bpilot.ops.dead_letters.discard import (
     Discarded,
     needs_name,
@@ -36,7 +37,6 @@ from b2bpilot.ops.dead_letters.discard import (
     run_discard,
     write_plan,
 )
-from b2bpilot.ops.dead_letters.export import ExportRequest, export_to_file
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
@@ -49,55 +49,32 @@ from b2bpilot.ops.dead_letters.restore import (
     require_same_origin,
     sent_before,
 )
-from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS
+from b2bpilot.ops.dead_letters.sweep import PATIENCE_SECONDS
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.runs.runs import records
 from b2bpilot.pipeline.clock import HostClock
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.events import received
+from tests.fakes.dead_letters import ORIGIN, FaultyJournal, dead, killed_at
+from tests.fakes.faults import LOST_ANSWER, Fault, Killed
+from tests.fakes.sqs import FakeQueue
 from tests.ops.dead_letters.asked_table import NoRows
-from tests.ops.dead_letters.dead_letter_queue import (
-    ORIGIN,
-    DeadLetterQueue,
-    Killed,
-    SteppedJournal,
-    Steps,
-    dead,
-)
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 COUNT = 25
 ANY_STEP = 60
 
 
-def new_journal(home: Path, command: str, steps: Steps) -> Journal:
-    SteppedJournal.steps = Steps()
-    journal = SteppedJournal.create(
-        home,
-        command=command,
-        environment=ORIGIN.environment,
-        account_id=ORIGIN.account_id,
-        region=ORIGIN.region,
-        operator="ana@laptop",
-        reason=None,
-        parameters={},
-    )
-    SteppedJournal.steps = steps
-    return journal
-
-
-def discard(queue: DeadLetterQueue, home: Path, dead_letters: dict[str, str | None]) -> tuple[str, Discarded]:
-    with new_journal(home, "discard", queue.steps) as journal:
+def discard(queue: FakeQueue, home: Path, dead_letters: dict[str, str | None]) -> tuple[str, Discarded]:
+    with FaultyJournal.begun(home, "discard", queue.sqs.faults) as journal:
         write_plan(journal, dead_letters)
         return journal.run_id, run_discard(
             queue, journal, dead_letters, home=home, origin=ORIGIN, table=NoRows(), known={}
         )
 
 
-def resume_discard(
-    queue: DeadLetterQueue, home: Path, run: Path, *, patience_seconds: float = 0
-) -> Discarded:
+def resume_discard(queue: FakeQueue, home: Path, run: Path, *, patience_seconds: float = 0) -> Discarded:
     record = read(run)
     with Journal.reopen(run, operator="ana@laptop") as journal:
         return run_discard(
@@ -109,19 +86,19 @@ def resume_discard(
             table=NoRows(),
             known=record.messages,
             patience_seconds=patience_seconds,
-            monotonic=queue.clock,
+            monotonic=queue.sqs.clock,
         )
 
 
-def planned_restore(queue: DeadLetterQueue, home: Path, source: str) -> RestorePlan:
+def planned_restore(queue: FakeQueue, home: Path, source: str) -> RestorePlan:
     found = source_of(home, source)
     before = sent_before(records(home, "restore", unreadable=pytest.fail), ORIGIN, HostClock("AWS"))
     return plan_restore(found.path, queue, before=before, discarded=found.discarded, now=NOW)
 
 
-def restore(queue: DeadLetterQueue, home: Path, source: str) -> Restored:
+def restore(queue: FakeQueue, home: Path, source: str) -> Restored:
     plan = planned_restore(queue, home, source)
-    with new_journal(home, "restore", queue.steps) as journal:
+    with FaultyJournal.begun(home, "restore", queue.sqs.faults) as journal:
         restored = Restore(sender=queue, journal=journal).run(plan)
         journal.finish(restored.counts)
     return restored
@@ -139,11 +116,11 @@ def ids(messages: list[dict[str, Any]]) -> dict[str, str | None]:
 def test_a_discard_takes_exactly_the_planned_dead_letters(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, result = discard(queue, tmp_path, ids(messages[:20]))
     assert result == Discarded(deleted=20)
-    assert set(queue.messages) == {each["MessageId"] for each in messages[20:]}
-    assert not queue.hidden, "what was only looked at is visible again"
+    assert set(queue.sqs.messages) == {each["MessageId"] for each in messages[20:]}
+    assert not queue.sqs.hidden(), "what was only looked at is visible again"
     found = {each.queue_message_id: each.body for each in dead_letters_in(archive_path(tmp_path, run_id))}
     assert found == {each["MessageId"]: each["Body"] for each in messages[:20]}
     record = read(tmp_path / "runs" / f"{run_id}.jsonl")
@@ -152,7 +129,7 @@ def test_a_discard_takes_exactly_the_planned_dead_letters(
 
 
 def test_the_archive_is_as_private_as_the_journal(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    run_id, _ = discard(DeadLetterQueue(messages), tmp_path, ids(messages))
+    run_id, _ = discard(FakeQueue(messages), tmp_path, ids(messages))
     path = archive_path(tmp_path, run_id)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -160,25 +137,25 @@ def test_the_archive_is_as_private_as_the_journal(tmp_path: Path, messages: list
 
 
 def test_an_entry_that_sqs_did_not_delete_is_named(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     kept = messages[3]["MessageId"]
-    queue.refuse_delete = {kept}
+    queue.sqs.refuse_delete = {kept}
     _, result = discard(queue, tmp_path, ids(messages))
     assert result.deleted == COUNT - 1
     assert [problem.queue_message_id for problem in result.problems] == [kept]
-    assert set(queue.messages) == {kept}
+    assert set(queue.sqs.messages) == {kept}
 
 
 def test_a_dead_letter_that_is_gone_is_named(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue(messages[1:])
+    queue = FakeQueue(messages[1:])
     _, result = discard(queue, tmp_path, ids(messages))
     assert result.deleted == COUNT - 1
     assert "not in the queue any more" in result.problems[0].reason
 
 
 def test_a_delete_without_an_answer_is_unknown(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue(messages)
-    queue.delete_error = AwsError("no answer")
+    queue = FakeQueue(messages)
+    queue.sqs.faults.always["delete"] = Fault.of(AwsError("no answer"))
     run_id, result = discard(queue, tmp_path, ids(messages))
     assert result.deleted == 0
     assert {problem.reason for problem in result.problems} == {"perhaps deleted: no answer"}
@@ -188,12 +165,12 @@ def test_a_delete_without_an_answer_is_unknown(tmp_path: Path, messages: list[di
 def test_a_missing_permission_stops_the_run_and_hides_nothing(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
-    queue.delete_error = AwsDenied("AWS denied sqs:DeleteMessage")
+    queue = FakeQueue(messages)
+    queue.sqs.faults.always["delete"] = Fault.of(AwsDenied("AWS denied sqs:DeleteMessage"))
     with pytest.raises(AwsDenied):
         discard(queue, tmp_path, ids(messages))
-    assert len(queue.messages) == COUNT
-    assert not queue.hidden
+    assert len(queue.sqs.messages) == COUNT
+    assert not queue.sqs.hidden()
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -203,7 +180,7 @@ def test_a_discard_killed_at_any_step_loses_nothing_and_is_resumed(
     bodies = {each["MessageId"]: each["Body"] for each in messages}
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = DeadLetterQueue(messages, Steps(kill_at=step, after=after))
+        queue = FakeQueue(messages, faults=killed_at(step, after=after))
         try:
             discard(queue, home, ids(messages))
         except Killed:
@@ -212,12 +189,12 @@ def test_a_discard_killed_at_any_step_loses_nothing_and_is_resumed(
             assert step > 5, "the test kills something"
             return
         (run,) = (home / "runs").glob("*.jsonl")
-        kept = set(queue.messages) | archived_ids(home, run.stem)
+        kept = set(queue.sqs.messages) | archived_ids(home, run.stem)
         assert kept == set(bodies), f"killed at {step}: every dead letter is in the queue or in the archive"
         planned = set(read(run).messages)
-        queue.expire()
+        queue.sqs.expire()
         resume_discard(queue, home, run)
-        assert set(queue.messages) == set(bodies) - planned
+        assert set(queue.sqs.messages) == set(bodies) - planned
         if planned:
             found = Counter(each.queue_message_id for each in dead_letters_in(archive_path(home, run.stem)))
             assert found == Counter(planned)
@@ -234,10 +211,10 @@ def test_a_dead_letter_that_an_interrupted_discard_never_took_is_archived_by_the
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
     """It was missed, so the journal says `failed`; that must not be taken for `archived`."""
-    queue = DeadLetterQueue([])
+    queue = FakeQueue([])
     discard(queue, tmp_path, ids(messages[:1]))
     (run,) = (tmp_path / "runs").glob("*.jsonl")
-    queue.messages = {messages[0]["MessageId"]: messages[0]}
+    queue.sqs.put(messages[0])
     assert resume_discard(queue, tmp_path, run).deleted == 1
     assert archived_ids(tmp_path, run.stem) == {messages[0]["MessageId"]}
 
@@ -247,45 +224,45 @@ def test_a_dead_letter_that_a_killed_run_still_hides_is_not_settled_by_counters_
 ) -> None:
     """It was archived and not deleted; SQS's counters are off, and say that the queue is empty."""
     (raw,) = messages[:1]
-    queue = DeadLetterQueue([raw])
-    queue.delete_error = AwsError("no answer")
+    queue = FakeQueue([raw])
+    queue.sqs.faults.always["delete"] = Fault.of(AwsError("no answer"))
     discard(queue, tmp_path, ids([raw]))
-    queue.delete_error = None
-    queue.hidden_until = {raw["MessageId"]: HIDDEN_SECONDS}
-    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+    queue.sqs.faults.always.clear()
+    queue.sqs.hide(raw["MessageId"], until=queue.sqs.now + HIDDEN_SECONDS)
+    queue.sqs.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
     (run,) = (tmp_path / "runs").glob("*.jsonl")
 
     assert resume_discard(queue, tmp_path, run, patience_seconds=PATIENCE_SECONDS).deleted == 1
 
-    assert not queue.messages
+    assert not queue.sqs.messages
     assert '"found"' not in run.read_text()
 
 
 def test_what_long_polls_do_not_bring_after_the_hidden_time_was_deleted_by_the_killed_run(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages[:1])
-    queue.delete_error = AwsError("no answer")
+    queue = FakeQueue(messages[:1])
+    queue.sqs.faults.always["delete"] = Fault.of(AwsError("no answer"))
     discard(queue, tmp_path, ids(messages[:1]))
-    queue = DeadLetterQueue([])
+    queue = FakeQueue([])
     (run,) = (tmp_path / "runs").glob("*.jsonl")
 
     assert resume_discard(queue, tmp_path, run, patience_seconds=PATIENCE_SECONDS).deleted == 1
 
-    assert queue.now >= PATIENCE_SECONDS
+    assert queue.sqs.now >= PATIENCE_SECONDS
     assert '"found": "gone"' in run.read_text()
 
 
 def test_a_discarded_run_comes_back_byte_for_byte(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     messages[0]["MessageAttributes"]["raw"] = {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"}
     messages += [received("not JSON \u2028 \U0001f69a"), received({"schema": 9})]
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
-    assert not queue.messages
+    assert not queue.sqs.messages
     assert restore(queue, tmp_path, run_id) == Restored(put_back=len(messages))
-    found = {(each["Body"], digest(sent_form(each))) for each in queue.messages.values()}
+    found = {(each.body, digest(sent_form(each.received()))) for each in queue.sqs.messages.values()}
     assert found == {(each["Body"], digest(sent_form(each))) for each in messages}
-    (binary,) = [each for each in queue.messages.values() if "raw" in each["MessageAttributes"]]
+    (binary,) = [each.received() for each in queue.sqs.messages.values() if "raw" in each.attributes]
     assert binary["MessageAttributes"]["raw"] == messages[0]["MessageAttributes"]["raw"]
 
 
@@ -294,18 +271,18 @@ def sent_form(raw: dict[str, Any]) -> Outgoing:
 
 
 def test_a_second_restore_sends_nothing(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     restore(queue, tmp_path, run_id)
     plan = planned_restore(queue, tmp_path, run_id)
     assert plan.counts() == {RestoreDecision.RESTORED: COUNT}
     assert not plan.acts
-    queue.messages.clear()
+    queue.sqs.messages.clear()
     assert planned_restore(queue, tmp_path, run_id).counts() == {RestoreDecision.RESTORED: COUNT}
 
 
 def test_the_archive_named_as_a_file_is_the_run(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     found = source_of(tmp_path, str(archive_path(tmp_path, run_id)))
     assert found.record is not None
@@ -315,41 +292,41 @@ def test_the_archive_named_as_a_file_is_the_run(tmp_path: Path, messages: list[d
 def test_a_dead_letter_that_was_archived_but_not_deleted_is_not_doubled(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
-    queue.refuse_delete = {messages[3]["MessageId"]}
+    queue = FakeQueue(messages)
+    queue.sqs.refuse_delete = {messages[3]["MessageId"]}
     run_id, _ = discard(queue, tmp_path, ids(messages))
     assert restore(queue, tmp_path, run_id).put_back == COUNT - 1
-    assert queue.bodies == sorted(each["Body"] for each in messages)
+    assert queue.sqs.bodies == sorted(each["Body"] for each in messages)
 
 
 def test_a_refused_entry_is_named_and_sent_by_the_next_restore(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
-    queue.refuse_send = {7}
+    queue.sqs.refuse_send = {7}
     result = restore(queue, tmp_path, run_id)
     assert result.put_back == COUNT - 1
     assert "refused" in result.problems[0].reason
-    queue.refuse_send = set()
+    queue.sqs.refuse_send = set()
     assert restore(queue, tmp_path, run_id).put_back == 1
-    assert queue.bodies == sorted(each["Body"] for each in messages)
+    assert queue.sqs.bodies == sorted(each["Body"] for each in messages)
 
 
 def test_a_send_without_an_answer_is_named_and_found_by_the_next_restore(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
-    queue.no_answer_after_send = True
+    queue.sqs.faults.always["send"] = LOST_ANSWER
     result = restore(queue, tmp_path, run_id)
     assert result.put_back == 0
     assert all(problem.reason.startswith("perhaps put back") for problem in result.problems)
-    queue.no_answer_after_send = False
+    queue.sqs.faults.always.clear()
     plan = planned_restore(queue, tmp_path, run_id)
     assert plan.counts() == {RestoreDecision.FOUND: COUNT}
     restore(queue, tmp_path, run_id)
-    assert len(queue.sent) == COUNT
+    assert len(queue.sqs.sent) == COUNT
     assert planned_restore(queue, tmp_path, run_id).counts() == {RestoreDecision.RESTORED: COUNT}
 
 
@@ -359,9 +336,9 @@ def test_a_restore_killed_at_any_step_puts_each_dead_letter_back_once(
 ) -> None:
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = DeadLetterQueue(messages)
+        queue = FakeQueue(messages)
         run_id, _ = discard(queue, home, ids(messages))
-        queue.expire(Steps(kill_at=step, after=after))
+        queue.sqs.expire(killed_at(step, after=after))
         try:
             restore(queue, home, run_id)
         except Killed:
@@ -369,26 +346,26 @@ def test_a_restore_killed_at_any_step_puts_each_dead_letter_back_once(
         else:
             assert step > 5, "the test kills something"
             return
-        queue.expire()
+        queue.sqs.expire()
         restore(queue, home, run_id)
-        assert queue.bodies == sorted(each["Body"] for each in messages), f"killed at {step}"
-        assert not queue.hidden
+        assert queue.sqs.bodies == sorted(each["Body"] for each in messages), f"killed at {step}"
+        assert not queue.sqs.hidden()
     pytest.fail("the run has more steps than were tried")
 
 
 def test_an_export_is_whole_private_and_changes_nothing(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue([*messages, received("not JSON")])
+    queue = FakeQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
     found = export_to_file(queue, path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     assert path.stat().st_mode & 0o777 == 0o600
     assert len(found.found) == COUNT + 1
-    assert len(queue.messages) == COUNT + 1
-    assert not queue.hidden
+    assert len(queue.sqs.messages) == COUNT + 1
+    assert not queue.sqs.hidden()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert {one["environment"] for one in lines} == {"staging"}
-    assert [one["summary"]["error"] for one in lines].count("no customer") == COUNT
+    assert [one["summary"]["error"] for one in lines].count("boom") == COUNT
     assert lines[0]["system_attributes"]["SentTimestamp"] == messages[0]["Attributes"]["SentTimestamp"]
     by_id = {each.queue_message_id: each for each in dead_letters_in(path)}
     for raw in messages:
@@ -401,7 +378,7 @@ def test_an_export_is_whole_private_and_changes_nothing(
 
 
 def test_an_export_of_a_group_holds_that_group_only(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
-    queue = DeadLetterQueue([*messages, received("not JSON")])
+    queue = FakeQueue([*messages, received("not JSON")])
     path = tmp_path / "letters.jsonl"
     export_to_file(queue, path, ExportRequest(selection=Selection(group="G2"), origin=ORIGIN, now=NOW))
     assert [each.body for each in read_archive(path)] == ["not JSON"]
@@ -410,7 +387,7 @@ def test_an_export_of_a_group_holds_that_group_only(tmp_path: Path, messages: li
 def test_an_export_keeps_to_the_limit(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     path = tmp_path / "letters.jsonl"
     export_to_file(
-        DeadLetterQueue(messages), path, ExportRequest(selection=Selection(limit=3), origin=ORIGIN, now=NOW)
+        FakeQueue(messages), path, ExportRequest(selection=Selection(limit=3), origin=ORIGIN, now=NOW)
     )
     assert len(list(read_archive(path))) == 3
 
@@ -420,7 +397,7 @@ def test_an_export_overwrites_nothing(tmp_path: Path, messages: list[dict[str, A
     path.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):
         export_to_file(
-            DeadLetterQueue(messages), path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW)
+            FakeQueue(messages), path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW)
         )
     assert path.read_text() == "precious"
 
@@ -428,7 +405,7 @@ def test_an_export_overwrites_nothing(tmp_path: Path, messages: list[dict[str, A
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict[str, Any]]) -> None:
     with pytest.raises(UsageError):
         export_to_file(
-            DeadLetterQueue(messages),
+            FakeQueue(messages),
             tmp_path / "letters.jsonl",
             ExportRequest(selection=Selection(group="G9"), origin=ORIGIN, now=NOW),
         )
@@ -438,21 +415,21 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path, messages: list[dict
 def test_a_restored_export_leaves_out_what_is_still_in_the_queue(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     path = tmp_path / "letters.jsonl"
     export_to_file(queue, path, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     for raw in messages[:5]:
-        del queue.messages[raw["MessageId"]]
+        del queue.sqs.messages[raw["MessageId"]]
     plan = planned_restore(queue, tmp_path, str(path))
     assert plan.counts() == {RestoreDecision.PUT_BACK: 5, RestoreDecision.IN_QUEUE: COUNT - 5}
     assert restore(queue, tmp_path, str(path)).put_back == 5
-    assert queue.bodies == sorted(each["Body"] for each in messages)
+    assert queue.sqs.bodies == sorted(each["Body"] for each in messages)
 
 
 def test_dead_letters_of_another_environment_are_refused(
     tmp_path: Path, messages: list[dict[str, Any]]
 ) -> None:
-    queue = DeadLetterQueue(messages)
+    queue = FakeQueue(messages)
     run_id, _ = discard(queue, tmp_path, ids(messages))
     plan = planned_restore(queue, tmp_path, run_id)
     other = type(ORIGIN)(environment="prod", account_id="210987654321", region="eu-west-1")
@@ -490,7 +467,7 @@ def test_a_dead_letter_survives_the_file(
 
 
 def test_an_edited_dead_letter_is_no_dead_letter_to_restore(tmp_path: Path) -> None:
-    (dead_letter,) = DeadLetterQueue([dead()]).receive(hidden_seconds=1, wait_seconds=0)
+    (dead_letter,) = FakeQueue([dead()]).receive(hidden_seconds=1, wait_seconds=0)
     entry = archived(dead_letter, ORIGIN)
     path = tmp_path / "one.jsonl"
     new = Archived(kind=REPLACEMENT, origin=ORIGIN, queue_message_id=entry.queue_message_id, body="new")

@@ -12,12 +12,18 @@ import pytest
 
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.archive import Archived, line
-from b2bpilot.ops.dead_letters.copies import Copies, copies_from_file, copies_from_queue
-from b2bpilot.ops.dead_letters.export import ExportRequest, export_to_file
+from b2bpilot.ops.dead_letters.copies import (
+    Copies,
+    ExportRequest,
+    Spool,
+    copies_from_file,
+    copies_from_queue,
+    export_to_file,
+)
 from b2bpilot.ops.dead_letters.filters import Selection
-from b2bpilot.ops.dead_letters.temporary_store import Spool
 from tests.events import ours, received
-from tests.ops.dead_letters.dead_letter_queue import ORIGIN, DeadLetterQueue, dead
+from tests.fakes.dead_letters import ORIGIN, dead
+from tests.fakes.sqs import FakeQueue
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
@@ -48,7 +54,7 @@ def copies(
     request: pytest.FixtureRequest, messages: list[dict[str, Any]], spool: Spool, tmp_path: Path
 ) -> Any:
     """Copy from one or the other."""
-    queue, path = DeadLetterQueue(messages), tmp_path / "letters.jsonl"
+    queue, path = FakeQueue(messages), tmp_path / "letters.jsonl"
 
     def copies(selection: Selection, **more: int) -> Copies:
         if request.param == "queue":
@@ -89,7 +95,7 @@ def test_a_limit_above_the_usual_is_kept_to(copies: Any) -> None:
 def test_a_limit_does_not_count_what_cannot_be_processed(spool: Spool, messages: Any) -> None:
     """The first round found `dlq replay --limit 15` take 12 of another subscriber, and say so of no other."""
     unreadable = [{**received("hello"), "Attributes": {"SentTimestamp": "1"}} for _ in range(3)]
-    queue = DeadLetterQueue([*messages[:7], *unreadable])
+    queue = FakeQueue([*messages[:7], *unreadable])
     wanted = ExportRequest(selection=Selection(limit=2), origin=ORIGIN, now=NOW)
 
     found = copies_from_queue(queue, spool, wanted)
@@ -105,8 +111,8 @@ def test_what_cannot_be_read_is_counted_and_not_among_the_dead_letters(copies: A
 
 
 def test_dead_letters_that_somebody_hides_are_not_forgotten(spool: Spool, messages: Any) -> None:
-    queue = DeadLetterQueue(messages)
-    queue.hidden_until = {messages[0]["MessageId"]: 600.0}
+    queue = FakeQueue(messages)
+    queue.sqs.hide(messages[0]["MessageId"], until=600.0)
     found = copies_from_queue(queue, spool, ExportRequest(selection=Selection(), origin=ORIGIN, now=NOW))
     assert (found.saw, found.about, found.unseen) == (7, 8, 1)
 

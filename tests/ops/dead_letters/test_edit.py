@@ -26,17 +26,15 @@ from b2bpilot.ops.dead_letters.archive import (
 from b2bpilot.ops.dead_letters.edit import (
     Edit,
     EditInvalid,
-    Replace,
-    archived_pair,
     edited,
     find_dead_letter,
     replacement,
     require_editable,
     text_for_editor,
-    was_sent,
 )
 from b2bpilot.ops.dead_letters.marks import Doomed, Marker
-from b2bpilot.ops.dead_letters.taking import PATIENCE_SECONDS
+from b2bpilot.ops.dead_letters.replace import Replace, archived_pair, was_sent
+from b2bpilot.ops.dead_letters.sweep import PATIENCE_SECONDS
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import Stage, read
 from b2bpilot.ops.table.row_state import Asked, RowState
@@ -46,15 +44,10 @@ from b2bpilot.pipeline.database import DatabaseManager
 from b2bpilot.pipeline.dead_letter import DeadLetter, Shape, read_dead_letter
 from b2bpilot.pipeline.message import PilotMessage, decode, encode
 from tests.events import message, new_sid, notification, received, sns_event
+from tests.fakes.dead_letters import ORIGIN, FaultyJournal, dead, killed_at
+from tests.fakes.faults import LOST_ANSWER, Killed
+from tests.fakes.sqs import FakeQueue
 from tests.ops.dead_letters.asked_table import NoRows, table_of
-from tests.ops.dead_letters.dead_letter_queue import (
-    ORIGIN,
-    DeadLetterQueue,
-    Killed,
-    SteppedJournal,
-    Steps,
-    dead,
-)
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 ANY_STEP = 20
@@ -76,8 +69,8 @@ def shapes() -> list[Any]:
     ]
 
 
-def the_dead_letter(queue: DeadLetterQueue) -> DeadLetter:
-    return find_dead_letter(queue, next(iter(queue.messages)), now=NOW)
+def the_dead_letter(queue: FakeQueue) -> DeadLetter:
+    return find_dead_letter(queue, next(iter(queue.sqs.messages)), now=NOW)
 
 
 MARKER = Marker(table=NoRows(), run_id="r", replacement=message())
@@ -89,19 +82,8 @@ def changed(dead_letter: DeadLetter, **params: str) -> Edit:
     return edited(dead_letter, json.dumps(document))
 
 
-def replace(queue: DeadLetterQueue, home: Path, edit: Edit, marker: Marker = MARKER) -> str:
-    SteppedJournal.steps = Steps()
-    with SteppedJournal.create(
-        home,
-        command="edit",
-        environment=ORIGIN.environment,
-        account_id=ORIGIN.account_id,
-        region=ORIGIN.region,
-        operator="ana@laptop",
-        reason=None,
-        parameters={},
-    ) as journal:
-        SteppedJournal.steps = queue.steps
+def replace(queue: FakeQueue, home: Path, edit: Edit, marker: Marker = MARKER) -> str:
+    with FaultyJournal.begun(home, "edit", queue.sqs.faults) as journal:
         with open_archive(home, journal.run_id) as archive:
             Replace(queue=queue, sender=queue, journal=journal, archive=archive, marker=marker).run(
                 archived(edit.dead_letter, ORIGIN), replacement(edit, ORIGIN)
@@ -109,7 +91,7 @@ def replace(queue: DeadLetterQueue, home: Path, edit: Edit, marker: Marker = MAR
         return journal.run_id
 
 
-def resume(queue: DeadLetterQueue, home: Path, run: Path, marker: Marker = MARKER) -> None:
+def resume(queue: FakeQueue, home: Path, run: Path, marker: Marker = MARKER) -> None:
     original, new = archived_pair(list(read_archive(archive_path(home, run.stem))))
     state = read(run).messages[original.queue_message_id]
     is_sent = was_sent(queue, new, state, now=NOW)
@@ -125,7 +107,7 @@ def resume(queue: DeadLetterQueue, home: Path, run: Path, marker: Marker = MARKE
             marker=marker,
             known=state,
             patience_seconds=PATIENCE_SECONDS,
-            monotonic=queue.clock,
+            monotonic=queue.sqs.clock,
         ).run(original, new, is_sent=is_sent)
 
 
@@ -133,15 +115,15 @@ def resume(queue: DeadLetterQueue, home: Path, run: Path, marker: Marker = MARKE
 def test_every_shape_keeps_its_shape_and_its_failure(
     tmp_path: Path, raw: dict[str, Any], shape: Shape
 ) -> None:
-    queue = DeadLetterQueue([raw])
+    queue = FakeQueue([raw])
     edit = changed(the_dead_letter(queue), Body="three pallets")
     replace(queue, tmp_path, edit)
-    (found,) = queue.messages.values()
-    new = read_dead_letter(found)
+    (found,) = queue.sqs.messages.values()
+    new = read_dead_letter(found.received())
     old = read_dead_letter(raw)
     assert new.shape is shape
     assert new.failure == old.failure
-    assert found["MessageAttributes"] == (raw.get("MessageAttributes") or {})
+    assert found.attributes == (raw.get("MessageAttributes") or {})
     assert new.message is not None
     assert old.message is not None
     assert new.message.params == {**old.message.params, "Body": "three pallets"}
@@ -149,7 +131,7 @@ def test_every_shape_keeps_its_shape_and_its_failure(
 
 
 def test_the_attributes_of_the_topic_follow_the_message() -> None:
-    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    dead_letter = the_dead_letter(FakeQueue([dead()]))
     edit = changed(dead_letter, NumMedia="0")
     new = json.loads(replacement(edit, ORIGIN).body)["Records"][0]["Sns"]["MessageAttributes"]
     old = json.loads(dead_letter.body)["Records"][0]["Sns"]["MessageAttributes"]
@@ -159,17 +141,17 @@ def test_the_attributes_of_the_topic_follow_the_message() -> None:
 
 
 def test_the_original_stays_in_the_archive(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
-    (raw,) = queue.messages.values()
+    queue = FakeQueue([dead()])
+    (raw,) = queue.sqs.messages.values()
     run_id = replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
     (entry,) = dead_letters_in(archive_path(tmp_path, run_id))
-    assert entry.body == raw["Body"]
+    assert entry.body == raw.body
     record = read(tmp_path / "runs" / f"{run_id}.jsonl")
     assert record.stages() == {Stage.DELETED: 1}
 
 
 def test_the_editor_gets_the_inner_message_and_the_diff_only_what_changed() -> None:
-    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    dead_letter = the_dead_letter(FakeQueue([dead()]))
     assert "🚚" in text_for_editor(dead_letter), "readable, not escaped"
     edit = changed(dead_letter, Body="three pallets")
     assert edit.is_change
@@ -207,7 +189,7 @@ def test_the_check_of_the_next_test_knows_what_editors_obey(line: str) -> None:
 @given(params=st.dictionaries(*[st.lists(HOSTILE, min_size=1, max_size=4).map("".join)] * 2, min_size=1))
 def test_an_editor_is_told_nothing_by_a_stranger_and_gives_back_all_of_it(params: dict[str, str]) -> None:
     params = {"MessageSid": new_sid(), **params}
-    dead_letter = the_dead_letter(DeadLetterQueue([received(sns_event(replaced(message(), params=params)))]))
+    dead_letter = the_dead_letter(FakeQueue([received(sns_event(replaced(message(), params=params)))]))
     text = text_for_editor(dead_letter)
 
     assert {
@@ -220,7 +202,7 @@ def test_an_editor_is_told_nothing_by_a_stranger_and_gives_back_all_of_it(params
 
 
 def test_another_layout_is_no_change() -> None:
-    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    dead_letter = the_dead_letter(FakeQueue([dead()]))
     edit = edited(dead_letter, json.dumps(json.loads(text_for_editor(dead_letter)), sort_keys=True))
     assert not edit.is_change
 
@@ -239,13 +221,13 @@ def test_another_layout_is_no_change() -> None:
     ],
 )
 def test_what_is_no_message_is_refused(spoil: Callable[[str], str], reason: str) -> None:
-    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    dead_letter = the_dead_letter(FakeQueue([dead()]))
     with pytest.raises(EditInvalid, match=reason):
         edited(dead_letter, spoil(text_for_editor(dead_letter)))
 
 
 def test_a_completed_message_is_refused() -> None:
-    dead_letter = the_dead_letter(DeadLetterQueue([dead()]))
+    dead_letter = the_dead_letter(FakeQueue([dead()]))
     with pytest.raises(Refused, match="is completed"):
         require_editable(dead_letter, RowState.COMPLETED)
     with pytest.raises(Refused, match="a run is at work on it, or died a moment ago"):
@@ -258,86 +240,87 @@ def test_only_one_readable_dead_letter_can_be_meant() -> None:
     one = message()
     twins = [received(sns_event(one)), received(sns_event(one))]
     with pytest.raises(UsageError, match="2 dead letters hold message"):
-        find_dead_letter(DeadLetterQueue(twins), one.message_id, now=NOW)
+        find_dead_letter(FakeQueue(twins), one.message_id, now=NOW)
     foreign = received("not JSON")
     with pytest.raises(MessageUnreadable, match="the body is not JSON"):
-        find_dead_letter(DeadLetterQueue([foreign]), foreign["MessageId"], now=NOW)
+        find_dead_letter(FakeQueue([foreign]), foreign["MessageId"], now=NOW)
     with pytest.raises(NotFound, match="no dead letter has the id"):
-        find_dead_letter(DeadLetterQueue([]), one.message_id, now=NOW)
+        find_dead_letter(FakeQueue([]), one.message_id, now=NOW)
 
 
 def test_a_dead_letter_that_left_the_queue_meanwhile_is_not_replaced(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
+    queue = FakeQueue([dead()])
     edit = changed(the_dead_letter(queue), Body="three pallets")
-    queue.messages.clear()
+    queue.sqs.messages.clear()
     with pytest.raises(NotFound, match="not in the queue any more"):
         replace(queue, tmp_path, edit)
-    assert not queue.sent
+    assert not queue.sqs.sent
 
 
 def test_a_refused_dead_letter_leaves_the_original(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
-    bodies = queue.bodies
-    queue.refuse_send = {0}
+    queue = FakeQueue([dead()])
+    bodies = queue.sqs.bodies
+    queue.sqs.refuse_send = {0}
     with pytest.raises(AwsError, match="refused"):
         replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
-    assert queue.bodies == bodies
-    assert not queue.hidden
+    assert queue.sqs.bodies == bodies
+    assert not queue.sqs.hidden()
 
 
 def test_a_send_without_an_answer_keeps_both_and_the_resume_finds_it(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
-    queue.no_answer_after_send = True
+    queue = FakeQueue([dead()])
+    queue.sqs.faults.always["send"] = LOST_ANSWER
     with pytest.raises(PartlyFailed, match="nobody knows"):
         replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
-    assert len(queue.messages) == 2
-    queue.no_answer_after_send = False
+    assert len(queue.sqs.messages) == 2
+    queue.sqs.faults.always.clear()
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     resume(queue, tmp_path, run)
-    assert len(queue.messages) == 1
-    assert len(queue.sent) == 1
-    assert "three pallets" in queue.bodies[0]
+    assert len(queue.sqs.messages) == 1
+    assert len(queue.sqs.sent) == 1
+    assert "three pallets" in queue.sqs.bodies[0]
 
 
 def test_an_original_that_sqs_keeps_is_said_and_deleted_by_the_resume(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
-    queue.refuse_delete = set(queue.messages)
+    queue = FakeQueue([dead()])
+    queue.sqs.refuse_delete = set(queue.sqs.messages)
     with pytest.raises(PartlyFailed, match="and the original too"):
         replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
-    queue.refuse_delete = set()
+    queue.sqs.refuse_delete = set()
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     resume(queue, tmp_path, run)
-    assert len(queue.sent) == 1
-    (body,) = queue.bodies
+    assert len(queue.sqs.sent) == 1
+    (body,) = queue.sqs.bodies
     assert "three pallets" in body
 
 
 def test_an_original_that_somebody_hides_is_not_taken_for_deleted(tmp_path: Path) -> None:
-    queue = DeadLetterQueue([dead()])
-    (original,) = queue.messages
-    queue.refuse_delete = {original}
+    queue = FakeQueue([dead()])
+    (original,) = queue.sqs.messages
+    queue.sqs.refuse_delete = {original}
     with pytest.raises(PartlyFailed):
         replace(queue, tmp_path, changed(the_dead_letter(queue), Body="three pallets"))
-    queue.hidden_until = {original: 2_160.0}
+    queue.sqs.hide(original, until=2_160.0)
     (run,) = (tmp_path / "runs").glob("*.jsonl")
     with pytest.raises(PartlyFailed, match="about 1 could not be received"):
         resume(queue, tmp_path, run)
     assert read(run).stages() == {Stage.ACCEPTED: 1}
-    queue.refuse_delete, queue.hidden_until = set(), {original: queue.now + 30}
-    queue.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
+    queue.sqs.refuse_delete = set()
+    queue.sqs.hide(original, until=queue.sqs.now + 30)
+    queue.sqs.counters_say = lambda _true: Counters(visible=0, hidden=0, delayed=0)
     resume(queue, tmp_path, run)
     assert read(run).stages() == {Stage.DELETED: 1}
-    assert "three pallets" in "".join(queue.bodies)
-    assert len(queue.messages) == 1
+    assert "three pallets" in "".join(queue.sqs.bodies)
+    assert len(queue.sqs.messages) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
 def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after: bool) -> None:
     for step in range(1, ANY_STEP):
         home = tmp_path / str(step)
-        queue = DeadLetterQueue([dead(), dead()])
-        original, other = queue.bodies
-        queue.steps = Steps(kill_at=step, after=after)
+        queue = FakeQueue([dead(), dead()])
+        original, other = queue.sqs.bodies
+        queue.sqs.faults = killed_at(step, after=after)
         dead_letter = the_dead_letter(queue)
         if dead_letter.body != original:
             original, other = other, original
@@ -349,18 +332,18 @@ def test_an_edit_killed_at_any_step_is_brought_to_its_end(tmp_path: Path, after:
             pass
         else:
             assert step > 5, "the test kills something"
-            assert queue.bodies == sorted([new, other])
+            assert queue.sqs.bodies == sorted([new, other])
             return
-        assert original in queue.bodies or new in queue.bodies, f"killed at {step}: nothing is lost"
-        assert other in queue.bodies
-        queue.expire()
+        assert original in queue.sqs.bodies or new in queue.sqs.bodies, f"killed at {step}: nothing is lost"
+        assert other in queue.sqs.bodies
+        queue.sqs.expire()
         (run,) = (home / "runs").glob("*.jsonl")
         if read(run).messages:
             resume(queue, home, run)
-            assert queue.bodies == sorted([new, other]), f"killed at {step}"
-            assert len(queue.sent) == 1
+            assert queue.sqs.bodies == sorted([new, other]), f"killed at {step}"
+            assert len(queue.sqs.sent) == 1
         else:
-            assert queue.bodies == sorted([original, other])
+            assert queue.sqs.bodies == sorted([original, other])
     pytest.fail("the run has more steps than were tried")
 
 
@@ -370,7 +353,7 @@ def test_an_edit_killed_at_any_step_never_leaves_a_row_that_says_the_original_be
 ) -> None:
     for step in range(1, ANY_STEP):
         home, one = tmp_path / str(step), message()
-        queue = DeadLetterQueue([received(sns_event(one))], Steps(kill_at=step, after=after))
+        queue = FakeQueue([received(sns_event(one))], faults=killed_at(step, after=after))
         with DatabaseManager(database_url) as database, table_of(database_url) as table:
             claim = database.claim(one, lease=timedelta(minutes=1))
             assert claim is not None
@@ -384,8 +367,8 @@ def test_an_edit_killed_at_any_step_never_leaves_a_row_that_says_the_original_be
             else:
                 assert step > 5, "the test kills something"
                 return
-            assert not queue.sent or said_by_row(database, one) == "three pallets", f"killed at {step}"
-            queue.expire()
+            assert not queue.sqs.sent or said_by_row(database, one) == "three pallets", f"killed at {step}"
+            queue.sqs.expire()
             (run,) = (home / "runs").glob("*.jsonl")
             if read(run).messages:
                 resume(queue, home, run, marker)

@@ -29,7 +29,8 @@ from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.pipeline.dead_letter import FailureKind, read_dead_letter
 from b2bpilot.pipeline.owner import OURS, Owner, Ownership
 from tests.events import message, notification, ours, received, sns_event
-from tests.ops.dead_letters.fake_queue import FakeQueue, dead
+from tests.fakes.dead_letters import dead
+from tests.fakes.sqs import FakeQueue
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -104,7 +105,7 @@ CAUSES: list[Callable[[random.Random], str]] = [
 def test_a_thousand_dead_letters_of_five_causes_are_five_groups() -> None:
     chance = random.Random(4711)
     queue = FakeQueue(dead(CAUSES[n % 5](chance)) for n in range(1_000))
-    seen = peek(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.sqs.clock)
     groups = grouped(seen.found, seen.names, retention=14 * DAY, states=None)
 
     assert [(group.id, group.count) for group in groups] == [(f"G{n}", 200) for n in range(1, 6)]

@@ -5,54 +5,55 @@ from __future__ import annotations
 import pytest
 
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.dead_letters.holding import Hiding, Holding
-from b2bpilot.ops.dead_letters.receipts import Receipts
+from b2bpilot.ops.dead_letters.holding import Hiding, Holding, Receipts
+from tests.fakes.dead_letters import dead
+from tests.fakes.faults import Fault, Faults
+from tests.fakes.sqs import FakeQueue
 from tests.ops.dead_letters.deployment import Deployment, dead_letter
-from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, dead
 
 HIDDEN_SECONDS = 30
 
 
 def hiding(queue: FakeQueue) -> Hiding:
-    return Hiding(queue, hidden_seconds=HIDDEN_SECONDS, monotonic=queue.clock)
+    return Hiding(queue, hidden_seconds=HIDDEN_SECONDS, monotonic=queue.sqs.clock)
 
 
 def test_a_batch_is_extended_when_half_of_its_time_is_over_and_not_before() -> None:
     queue = FakeQueue(dead() for _ in range(20))
     with hiding(queue) as held:
         held.receive(wait_seconds=0)
-        queue.now += 10
+        queue.sqs.now += 10
         held.receive(wait_seconds=0)
-        queue.now += 6
+        queue.sqs.now += 6
         held.extend_due()
 
-        assert queue.calls.count("extend") == 1
-        queue.now += 24
-        assert queue.hidden() == list(range(10))
-    assert queue.hidden() == []
+        assert queue.sqs.calls.count("extend") == 1
+        queue.sqs.now += 24
+        assert queue.sqs.hidden() == set(list(queue.sqs.messages)[:10])
+    assert queue.sqs.hidden() == set()
 
 
 def test_an_extension_that_failed_is_tried_again_while_the_dead_letters_are_hidden() -> None:
-    queue = FakeQueue([dead()], fault=Fault(call=2, error=AwsError("no answer")))
+    queue = FakeQueue([dead()], faults=Faults.at(2, Fault.of(AwsError("no answer"))))
     with hiding(queue) as held:
         held.receive(wait_seconds=0)
         for _ in range(9):
-            queue.now += 4
+            queue.sqs.now += 4
             held.extend_due()
 
-        assert queue.calls.count("extend") == 3
-        assert queue.hidden() == [0]
+        assert queue.sqs.calls.count("extend") == 3
+        assert queue.sqs.hidden() == set(queue.sqs.messages)
 
 
 def test_a_dead_letter_that_is_received_again_is_not_new_and_is_deleted_by_its_last_receipt() -> None:
     deployment = Deployment([dead_letter()])
-    with Holding(deployment) as held:
+    with Holding(deployment.queue) as held:
         first = held.receive(wait_seconds=0)
-        deployment.time_passes()
+        deployment.queue.sqs.expire()
 
         assert held.receive(wait_seconds=0) == []
         assert held.delete(first) == []
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
 
 
 @pytest.mark.parametrize("count", [1, 25, 12_000])

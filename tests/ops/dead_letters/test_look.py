@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +22,9 @@ from b2bpilot.ops.dead_letters.peek import Peek, peek
 from b2bpilot.ops.dead_letters.sweep import MOST_HELD
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.events import received
-from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, Killed, dead
+from tests.fakes.dead_letters import dead
+from tests.fakes.faults import Crash, Fault, Faults
+from tests.fakes.sqs import FakeQueue
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 SHORT_SECONDS = 30
@@ -34,7 +37,7 @@ def look_at(queue: FakeQueue, selection: Selection | None = None, **more: object
         now=NOW,
         selection=selection,
         hidden_seconds=SHORT_SECONDS,
-        monotonic=queue.clock,
+        monotonic=queue.sqs.clock,
         **more,  # type: ignore[arg-type]  # visit, observe
     )
 
@@ -48,17 +51,19 @@ def test_everything_is_seen_once_and_given_back(count: int) -> None:
     queue = queue_of(count)
     seen = look_at(queue)
 
-    assert sorted(found.queue_message_id for found in seen.found) == sorted(
-        message["MessageId"] for message in queue.messages
-    )
+    assert sorted(found.queue_message_id for found in seen.found) == sorted(queue.sqs.messages)
     assert (seen.saw, seen.about, seen.is_complete, seen.not_released) == (count, count, True, 0)
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_two_looks_see_the_same() -> None:
     queue = queue_of(45)
 
-    assert look_at(queue) == look_at(queue)
+    first, second = look_at(queue), look_at(queue)
+
+    assert {one.receive_count for one in second.found} == {2}, "SQS counts a look, too"
+    again = [replace(one, receive_count=1) for one in second.found]
+    assert replace(second, found=again) == first
 
 
 def test_what_was_seen_stays_hidden_while_a_long_look_lasts() -> None:
@@ -66,34 +71,36 @@ def test_what_was_seen_stays_hidden_while_a_long_look_lasts() -> None:
     seen = look_at(queue)
 
     assert seen.saw == 700
-    assert "extend" in queue.calls
-    assert queue.longest_hidden == SHORT_SECONDS
-    assert queue.hidden() == []
+    assert "extend" in queue.sqs.calls
+    assert queue.sqs.longest_hidden == SHORT_SECONDS
+    assert queue.sqs.hidden() == set()
 
 
 @given(
     count=st.integers(0, 130),
     call=st.integers(1, 60),
-    error=st.sampled_from([AwsError("sqs failed"), RuntimeError("a bug"), Killed()]),
+    error=st.sampled_from([AwsError("sqs failed"), RuntimeError("a bug"), Crash()]),
     done=st.booleans(),
     seconds_per_call=st.sampled_from([0.01, 3.0]),
 )
 def test_whatever_call_fails_only_its_own_dead_letters_stay_hidden_and_only_shortly(
     count: int, call: int, error: BaseException, done: bool, seconds_per_call: float
 ) -> None:
-    queue = queue_of(count, fault=Fault(call=call, error=error, done=done), seconds_per_call=seconds_per_call)
+    queue = queue_of(
+        count, faults=Faults.at(call, Fault.of(error, is_done=done)), seconds_per_call=seconds_per_call
+    )
     failed = False
     try:
         look_at(queue)
-    except (AwsError, RuntimeError, Killed):
+    except (AwsError, RuntimeError, Crash):
         failed = True
 
-    assert queue.longest_hidden <= SHORT_SECONDS
-    assert len(queue.hidden()) <= 10
-    if not failed and call > len(queue.calls):
-        assert queue.hidden() == []
-    queue.now += SHORT_SECONDS
-    assert queue.hidden() == []
+    assert queue.sqs.longest_hidden <= SHORT_SECONDS
+    assert len(queue.sqs.hidden()) <= 10
+    if not failed and call > len(queue.sqs.calls):
+        assert queue.sqs.hidden() == set()
+    queue.sqs.now += SHORT_SECONDS
+    assert queue.sqs.hidden() == set()
 
 
 @given(stop_at=st.integers(1, 60))
@@ -107,7 +114,7 @@ def test_a_ctrl_c_between_two_dead_letters_gives_everything_back(stop_at: int) -
 
     with pytest.raises(KeyboardInterrupt):
         look_at(queue, visit=visit)
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_a_dead_letter_that_could_not_be_given_back_is_counted() -> None:
@@ -122,7 +129,7 @@ def test_a_dead_letter_that_could_not_be_given_back_is_counted() -> None:
     queue = Refusing(dead() for _ in range(20))
     seen = look_at(queue)
     assert (seen.not_released, seen.release_error) == (10, "no")
-    assert len(queue.hidden()) == 10
+    assert len(queue.sqs.hidden()) == 10
 
 
 def test_counters_that_lag_do_not_keep_a_look_going() -> None:
@@ -135,31 +142,31 @@ def test_counters_that_lag_do_not_keep_a_look_going() -> None:
 
 def test_what_another_consumer_holds_is_not_seen_but_counted() -> None:
     queue = queue_of(40)
-    queue.visible_at[:3] = [600.0] * 3
+    held = set(list(queue.sqs.messages)[:3])
+    for one in held:
+        queue.sqs.hide(one, until=600.0)
     seen = look_at(queue)
 
     assert (seen.saw, seen.about, seen.is_complete) == (37, 40, False)
-    assert queue.hidden() == [0, 1, 2]
+    assert queue.sqs.hidden() == held
 
 
 def test_dead_letters_that_keep_arriving_do_not_keep_a_look_going() -> None:
     queue = queue_of(5)
 
     def one_more(true: Counters) -> Counters:
-        queue.messages.append(dead("and another"))
-        queue.visible_at.append(0.0)
+        queue.sqs.put(dead("and another"))
         return true
 
-    queue._counters_say = one_more
+    queue.sqs.counters_say = one_more
     assert look_at(queue).saw < 12
 
 
 def test_one_that_arrives_with_every_long_poll_does_not_keep_a_look_going() -> None:
     class Arriving(FakeQueue):
-        def receive(self, *, hidden_seconds: int, wait_seconds: int) -> list[DeadLetter]:
-            if wait_seconds and len(self.messages) < 500:
-                self.messages.append(dead("late"))
-                self.visible_at.append(0.0)
+        def receive(self, *, hidden_seconds: int, wait_seconds: int = 1) -> list[DeadLetter]:
+            if wait_seconds and len(self.sqs.messages) < 500:
+                self.sqs.put(dead("late"))
             return super().receive(hidden_seconds=hidden_seconds, wait_seconds=wait_seconds)
 
     assert look_at(Arriving([dead()])).saw < 100
@@ -170,7 +177,7 @@ def test_a_look_that_is_told_to_stop_is_not_complete_whatever_the_counters_say()
     seen = look_at(queue, is_enough=lambda: True)
 
     assert (seen.saw, seen.is_complete) == (0, False)
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_a_limit_ends_the_look_early() -> None:
@@ -179,7 +186,7 @@ def test_a_limit_ends_the_look_early() -> None:
 
     assert len(seen.found) == 7
     assert seen.saw < 200
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_a_group_is_known_by_the_whole_queue_whatever_else_filters() -> None:
@@ -201,7 +208,7 @@ def test_a_group_that_is_not_there_is_said(count: int, known: str) -> None:
 
     with pytest.raises(UsageError, match=f"there is no group G9; {known}"):
         look_at(queue, Selection(group="G9"))
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_a_field_that_no_dead_letter_has_is_said_and_everything_is_given_back() -> None:
@@ -209,7 +216,7 @@ def test_a_field_that_no_dead_letter_has_is_said_and_everything_is_given_back() 
 
     with pytest.raises(UsageError, match=r"none of the dead letters has params\.Statsu"):
         look_at(queue, Selection(where=Expression.parse("params.Statsu != 'x'")))
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_what_matches_is_visited_with_its_body() -> None:
@@ -217,7 +224,7 @@ def test_what_matches_is_visited_with_its_body() -> None:
     queue = FakeQueue([dead("one"), dead("two")])
     look_at(queue, Selection(error="two"), visit=lambda dead_letter: bodies.append(dead_letter.body))
 
-    assert bodies == [queue.messages[1]["Body"]]
+    assert bodies == [list(queue.sqs.messages.values())[1].body]
 
 
 def test_what_was_found_is_sorted_by_age() -> None:

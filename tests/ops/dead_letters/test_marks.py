@@ -33,8 +33,10 @@ from b2bpilot.pipeline.message import PilotMessage
 from b2bpilot.pipeline.models import SubmissionStatus, UserSubmission
 from b2bpilot.pipeline.processing import submission_fields
 from tests.events import message, received, sns_event
+from tests.fakes.dead_letters import ORIGIN, FaultyJournal, killed_at
+from tests.fakes.faults import Faults, Killed
+from tests.fakes.sqs import FakeQueue
 from tests.ops.dead_letters.asked_table import NoRows, table_of, unreachable
-from tests.ops.dead_letters.dead_letter_queue import ORIGIN, DeadLetterQueue, Killed, SteppedJournal, Steps
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -58,22 +60,11 @@ def row(database: DatabaseManager, of: PilotMessage) -> UserSubmission:
     return found
 
 
-def discard(queue: DeadLetterQueue, home: Path, table: WholeTable) -> tuple[str, Discarded]:
-    dead_letters: dict[str, str | None] = dict.fromkeys(queue.messages)
-    SteppedJournal.steps = Steps()
-    journal = SteppedJournal.create(
-        home,
-        command="discard",
-        environment=ORIGIN.environment,
-        account_id=ORIGIN.account_id,
-        region=ORIGIN.region,
-        operator="ana@laptop",
-        reason=None,
-        parameters={},
-    )
-    with journal:
+def discard(queue: FakeQueue, home: Path, table: WholeTable) -> tuple[str, Discarded]:
+    dead_letters: dict[str, str | None] = dict.fromkeys(queue.sqs.messages)
+    with FaultyJournal.begun(home, "discard", Faults()) as journal:
         write_plan(journal, dead_letters)
-        SteppedJournal.steps = queue.steps
+        journal.faults = queue.sqs.faults
         return journal.run_id, run_discard(
             queue, journal, dead_letters, home=home, origin=ORIGIN, table=table, known={}
         )
@@ -84,9 +75,9 @@ def record_of(home: Path) -> RunRecord:
     return read(path)
 
 
-def resume(queue: DeadLetterQueue, home: Path, table: WholeTable) -> Discarded:
+def resume(queue: FakeQueue, home: Path, table: WholeTable) -> Discarded:
     record = record_of(home)
-    queue.expire()
+    queue.sqs.expire()
     with Journal.reopen(record.path, operator="ana@laptop") as journal:
         return run_discard(
             queue,
@@ -96,25 +87,15 @@ def resume(queue: DeadLetterQueue, home: Path, table: WholeTable) -> Discarded:
             origin=ORIGIN,
             table=table,
             known=record.messages,
-            monotonic=queue.clock,
+            monotonic=queue.sqs.clock,
         )
 
 
-def restore(queue: DeadLetterQueue, home: Path, run_id: str, table: WholeTable) -> tuple[MarksOfRun, int]:
+def restore(queue: FakeQueue, home: Path, run_id: str, table: WholeTable) -> tuple[MarksOfRun, int]:
     source = source_of(home, run_id)
     plan = plan_restore(source.path, queue, before={}, discarded=source.discarded, now=NOW)
     marks = marks_of(plan.asked, source.record, table)
-    SteppedJournal.steps = Steps()
-    with SteppedJournal.create(
-        home,
-        command="restore",
-        environment=ORIGIN.environment,
-        account_id=ORIGIN.account_id,
-        region=ORIGIN.region,
-        operator="ana@laptop",
-        reason=None,
-        parameters={},
-    ) as journal:
+    with FaultyJournal.begun(home, "restore", Faults()) as journal:
         restored = Restore(sender=queue, journal=journal).run(plan)
         missing = {problem.queue_message_id for problem in restored.problems}
         rows, _ = take_back(marks, table, journal, not_in_queue=missing)
@@ -126,10 +107,10 @@ def test_the_rows_are_marked_and_come_back_with_their_former_status(
 ) -> None:
     one, other = failed(database), message()
     database.claim(other, lease=timedelta(microseconds=1))
-    queue = DeadLetterQueue([dead(one), dead(other)])
+    queue = FakeQueue([dead(one), dead(other)])
     with table_of(database_url) as table:
         run_id, discarded = discard(queue, tmp_path, table)
-        assert (discarded.deleted, discarded.marked, queue.messages) == (2, 2, {})
+        assert (discarded.deleted, discarded.marked, queue.sqs.messages) == (2, 2, {})
         for each in (one, other):
             assert (row(database, each).status, row(database, each).discarded_by) == (
                 SubmissionStatus.ABANDONED,
@@ -138,7 +119,7 @@ def test_the_rows_are_marked_and_come_back_with_their_former_status(
             assert database.claim(each, lease=MINUTE) is None
 
         marks, rows = restore(queue, tmp_path, run_id, table)
-    assert (len(marks.own), rows, len(queue.messages)) == (2, 2, 2)
+    assert (len(marks.own), rows, len(queue.sqs.messages)) == (2, 2, 2)
     assert [row(database, each).status for each in (one, other)] == [
         SubmissionStatus.FAILED,
         SubmissionStatus.PROCESSING,
@@ -151,7 +132,7 @@ def test_of_a_message_without_a_row_none_is_made(
 ) -> None:
     one = message()
     with table_of(database_url) as table:
-        _, discarded = discard(DeadLetterQueue([dead(one)]), tmp_path, table)
+        _, discarded = discard(FakeQueue([dead(one)]), tmp_path, table)
     assert (discarded.deleted, discarded.marked, discarded.unmarked) == (1, 0, ())
     assert database.get_submission_by_message_id(one.message_id) is None
 
@@ -161,12 +142,12 @@ def test_a_dead_letter_whose_message_is_at_work_stays_in_the_queue(
 ) -> None:
     at_work, other = message(), failed(database)
     database.claim(at_work, lease=MINUTE)
-    queue = DeadLetterQueue([dead(at_work), dead(other)])
+    queue = FakeQueue([dead(at_work), dead(other)])
     with table_of(database_url) as table:
         _, discarded = discard(queue, tmp_path, table)
     assert (discarded.deleted, discarded.marked) == (1, 1)
     assert [problem.reason for problem in discarded.problems] == [f"{marking.BUSY}; it is still in the queue"]
-    assert len(queue.messages) == 1
+    assert len(queue.sqs.messages) == 1
     assert record_of(tmp_path).stages() == {Stage.FAILED: 1, Stage.DELETED: 1}
 
 
@@ -178,7 +159,7 @@ def test_the_rest_of_a_completed_message_is_deleted_and_its_row_left(
     assert claim is not None
     database.complete(claim, submission_fields(done))
     with table_of(database_url) as table:
-        _, discarded = discard(DeadLetterQueue([dead(done)]), tmp_path, table)
+        _, discarded = discard(FakeQueue([dead(done)]), tmp_path, table)
     assert (discarded.deleted, discarded.marked, discarded.unmarked) == (1, 0, ())
     assert row(database, done).status is SubmissionStatus.COMPLETED
 
@@ -189,7 +170,7 @@ def test_a_tests_dead_letter_does_not_mark_the_real_message_of_its_id(
     real = failed(database)
     with table_of(database_url) as table:
         _, discarded = discard(
-            DeadLetterQueue([dead(message(message_id=real.message_id, test=True))]), tmp_path, table
+            FakeQueue([dead(message(message_id=real.message_id, test=True))]), tmp_path, table
         )
     assert (discarded.deleted, discarded.marked) == (1, 0)
     assert row(database, real).status is SubmissionStatus.FAILED
@@ -199,10 +180,10 @@ def test_in_a_database_that_is_not_proven_nothing_is_marked_and_that_is_said(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = DeadLetterQueue([dead(one)])
+    queue = FakeQueue([dead(one)])
     with table_of(database_url, is_proven=False) as table:
         run_id, discarded = discard(queue, tmp_path, table)
-    assert (discarded.deleted, queue.messages) == (1, {})
+    assert (discarded.deleted, queue.sqs.messages) == (1, {})
     (problem,) = discarded.unmarked
     assert problem.reason.startswith("row not marked: the stale processor may publish it again")
     assert "not proven to be the processor's" in problem.reason
@@ -216,7 +197,7 @@ def test_rows_that_could_not_be_marked_are_marked_by_a_resume(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = DeadLetterQueue([dead(one)])
+    queue = FakeQueue([dead(one)])
     with unreachable() as table:
         run_id, discarded = discard(queue, tmp_path, table)
     assert len(discarded.unmarked) == 1
@@ -233,7 +214,7 @@ def test_two_dead_letters_of_one_message_know_together_what_its_row_was(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
     one = failed(database)
-    queue = DeadLetterQueue([dead(one), dead(one)])
+    queue = FakeQueue([dead(one), dead(one)])
     with table_of(database_url) as table:
         run_id, discarded = discard(queue, tmp_path, table)
         assert discarded.deleted == 2
@@ -248,7 +229,7 @@ def test_another_runs_mark_stays_and_is_named(
     mark_discarded(
         database, [SeenRow(message_id=one.message_id, test=False, status="failed")], run_id="earlier"
     )
-    queue = DeadLetterQueue([dead(one)])
+    queue = FakeQueue([dead(one)])
     with table_of(database_url) as table:
         run_id, _ = discard(queue, tmp_path, table)
         marks, rows = restore(queue, tmp_path, run_id, table)
@@ -259,7 +240,7 @@ def test_another_runs_mark_stays_and_is_named(
 def test_a_restore_that_cannot_ask_says_that_the_messages_stay_discarded(
     database: DatabaseManager, database_url: str, tmp_path: Path
 ) -> None:
-    queue = DeadLetterQueue([dead(failed(database))])
+    queue = FakeQueue([dead(failed(database))])
     with table_of(database_url) as table:
         run_id, _ = discard(queue, tmp_path, table)
     with unreachable() as table:
@@ -272,7 +253,7 @@ def test_a_restore_that_cannot_ask_says_that_the_messages_stay_discarded(
 def test_an_archive_of_a_version_without_marks_is_restored_as_before(
     tmp_path: Path, database: DatabaseManager
 ) -> None:
-    queue = DeadLetterQueue([dead(message())])
+    queue = FakeQueue([dead(message())])
     run_id, _ = discard(queue, tmp_path, NoRows())
     journal = record_of(tmp_path).path
     old = [line for line in journal.read_text().splitlines(keepends=True) if '"mark' not in line]
@@ -280,7 +261,7 @@ def test_an_archive_of_a_version_without_marks_is_restored_as_before(
     with unreachable() as table:
         marks, _ = restore(queue, tmp_path, run_id, table)
     assert not marks.acts
-    assert len(queue.messages) == 1
+    assert len(queue.sqs.messages) == 1
 
 
 def test_the_plan_counts_other_dead_letters_of_the_same_messages(database: DatabaseManager) -> None:
@@ -289,24 +270,20 @@ def test_the_plan_counts_other_dead_letters_of_the_same_messages(database: Datab
 
     one = message(params={"Body": "spam"})
     edited = message(message_id=one.message_id, params={"Body": "no spam"})
-    queue = DeadLetterQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
+    queue = FakeQueue([dead(one), dead(edited), dead(edited), dead(message(params={"Body": "spam"}))])
     found = peek(queue, now=NOW, selection=Selection(where=Expression.parse("params.Body == 'spam'")))
     assert (len(found.found), found.copies_left) == (2, 2)
 
 
-class SteppedMarks:
+class FaultyMarks:
     """The table's change, which can be killed before or after it as the journal and the queue can."""
 
-    def __init__(self, queue: DeadLetterQueue) -> None:
+    def __init__(self, queue: FakeQueue) -> None:
         self._queue = queue
 
     def __call__(self, database: DatabaseManager, rows: Sequence[SeenRow], *, run_id: str) -> set[str]:
-        steps = self._queue.steps
-        with steps.lock:
-            steps.before()
-            done = mark_discarded(database, rows, run_id=run_id)
-            steps.done()
-            return done
+        with self._queue.sqs.faults.around("mark"):
+            return mark_discarded(database, rows, run_id=run_id)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -321,8 +298,8 @@ def test_killed_at_any_step_and_resumed_it_has_archived_marked_and_deleted(
     for step in itertools.count(1):
         home = tmp_path / str(step)
         messages = [failed(database) for _ in range(3)]
-        queue = DeadLetterQueue([dead(one) for one in messages], Steps(kill_at=step, after=after))
-        monkeypatch.setattr(marking, "mark_discarded", SteppedMarks(queue))
+        queue = FakeQueue([dead(one) for one in messages], faults=killed_at(step, after=after))
+        monkeypatch.setattr(marking, "mark_discarded", FaultyMarks(queue))
         with table_of(database_url) as table:
             try:
                 discard(queue, home, table)
@@ -332,14 +309,14 @@ def test_killed_at_any_step_and_resumed_it_has_archived_marked_and_deleted(
                 assert step > 5
                 return
             run_id = record_of(home).run_id
-            if not queue.messages:
+            if not queue.sqs.messages:
                 assert all(row(database, one).discarded_by == run_id for one in messages)
             resume(queue, home, table)
-            assert queue.messages == {}
+            assert queue.sqs.messages == {}
             assert all(row(database, one).discarded_by == run_id for one in messages)
             assert record_of(home).stages() == {Stage.DELETED: 3}
             archived = {each.queue_message_id for each in dead_letters_in(archive_path(home, run_id))}
             assert archived == set(record_of(home).messages)
             restore(queue, home, run_id, table)
-            assert len(queue.messages) == 3
+            assert len(queue.sqs.messages) == 3
             assert {row(database, one).status for one in messages} == {SubmissionStatus.FAILED}

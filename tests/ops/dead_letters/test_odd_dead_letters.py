@@ -16,17 +16,17 @@ from b2bpilot.ops.dead_letters.archive import ArchiveInvalid, archived, line, re
 from b2bpilot.ops.dead_letters.causes import cause_of, numbered
 from b2bpilot.ops.dead_letters.decision import Decision, decide
 from b2bpilot.ops.dead_letters.edit import edited, replacement, text_for_editor
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.listing import timeline_of
 from b2bpilot.ops.dead_letters.peek import peek
-from b2bpilot.ops.dead_letters.show import timeline_of
+from b2bpilot.ops.runs.journal import entry
 from b2bpilot.ops.table.row_state import RowState
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import ours, received
+from tests.fakes.dead_letters import ORIGIN, dead
+from tests.fakes.sqs import FakeQueue
 from tests.odd_dead_letters import KNOWN, odd_dead_letters
-from tests.ops.dead_letters.dead_letter_queue import ORIGIN
-from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 EXPRESSIONS = [
@@ -99,10 +99,10 @@ def test_every_message_that_can_be_read_can_be_edited(found: dict[str, Any]) -> 
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_look_over_an_odd_dead_letter_and_its_neighbours_shows_and_releases_all(name: str) -> None:
     queue = FakeQueue([*(dead() for _ in range(19)), received(KNOWN[name])])
-    seen = peek(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.sqs.clock)
 
     assert (seen.saw, len(seen.found), seen.is_complete) == (20, 20, True)
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_a_defect_of_the_decoder_hides_no_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,10 +111,10 @@ def test_a_defect_of_the_decoder_hides_no_dead_letter(monkeypatch: pytest.Monkey
 
     queue = FakeQueue(dead() for _ in range(20))
     monkeypatch.setattr("b2bpilot.pipeline.dead_letter.deliveries", defect)
-    seen = peek(queue, now=NOW, monotonic=queue.clock)
+    seen = peek(queue, now=NOW, monotonic=queue.sqs.clock)
 
     assert {found.group_key for found in seen.found} == {"this version fails to read it: RuntimeError"}
-    assert (seen.saw, queue.hidden()) == (20, [])
+    assert (seen.saw, queue.sqs.hidden()) == (20, set())
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity"])

@@ -20,9 +20,10 @@ from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRou
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
+from tests.fakes.faults import DRAWN, Crash, Fault
 from tests.fuzz import examples
 from tests.ops.dead_letters.a_run import Lines, Rows, decisions, progress, redrive, whole
-from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
+from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 
 ARN = "arn:aws:sns:us-east-1:123456789012:b2b-pilot-messages-prod:billing"
 BILLING = Owner(ownership=Ownership.OTHER, name="function billing", subscription_arn=ARN)
@@ -64,7 +65,7 @@ def test_a_completed_row_removes_only_what_is_ours(owner: Owner, expected: Decis
 
 @given(
     owners=st.lists(st.sampled_from((OURS, ADOPTED, *NOT_OURS)), min_size=1, max_size=12),
-    faults=st.lists(st.sampled_from(Fault), max_size=30),
+    faults=st.lists(st.sampled_from(DRAWN), max_size=30),
     via=st.sampled_from([InvokeRoute, AsyncRoute, TopicRoute]),
 )
 @settings(max_examples=examples(60), deadline=None)
@@ -72,8 +73,7 @@ def test_no_fault_sends_or_deletes_what_is_not_ours(
     owners: list[Owner], faults: list[Fault], via: type[Route]
 ) -> None:
     dead_letters = [of(owner) for owner in owners]
-    drawn = iter(faults)
-    deployment = Deployment(dead_letters, faults=iter(lambda: next(drawn, Fault.NONE), None))
+    deployment = Deployment(dead_letters, planned=faults)
     with contextlib.suppress(AwsError, Crash, PartlyFailed):
         whole(deployment, via(deployment))  # type: ignore[call-arg]
 
@@ -98,7 +98,7 @@ def test_what_an_earlier_attempt_sent_is_not_removed_when_it_turns_out_to_be_som
 def test_nobody_can_delete_what_is_not_ours(owner: Owner) -> None:
     ours, theirs = of(OURS), of(owner)
     deployment = Deployment([ours, theirs])
-    with Holding(deployment) as held:
+    with Holding(deployment.queue) as held:
         found = held.receive(wait_seconds=0)
         assert [one.queue_message_id for one in held.delete(found)] == [theirs.queue_message_id]
     assert deployment.deleted == {ours.queue_message_id}

@@ -9,20 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from b2bpilot.aws.queue import AnyReceived
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.taking import Taker
+from b2bpilot.ops.dead_letters.sweep import Taker
 from b2bpilot.ops.progress import Phase, ProgressEvent
 from b2bpilot.ops.redrive.options import WINDOW, RedriveOptions
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import Progress, SubmissionStatus
+from tests.fakes.dead_letters import dead
+from tests.fakes.sqs import FakeQueue
 from tests.ops.dead_letters.a_run import NOW, SOON, Lines, Rows, decisions, progress, redrive, whole
 from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
-from tests.ops.dead_letters.fake_queue import FakeQueue, dead
 
 
 def test_each_dead_letter_is_decided_by_what_its_row_says_and_how_often_it_came_back() -> None:
@@ -55,7 +57,7 @@ def test_a_dead_letter_whose_message_a_person_discarded_is_neither_sent_nor_dele
     mark = progress(id_of(one), SubmissionStatus.ABANDONED, discarded_by="run-0")
     rows = Rows(deployment, {id_of(one): mark})
     assert decisions([one], deployment, rows) == [Decision.DISCARDED]
-    deployment.time_passes()
+    deployment.queue.sqs.expire(deployment.faults)
 
     with redrive(
         deployment, rows, route=route(deployment), accepted_before={one.queue_message_id: True}
@@ -73,7 +75,7 @@ def test_dead_letters_that_arrived_after_the_run_began_are_neither_taken_nor_kep
         plan = run.next_plan()
 
     assert list(plan.items) == []
-    assert deployment.counters().visible == 1
+    assert deployment.queue.counters().visible == 1
 
 
 def test_what_the_run_itself_sent_and_came_back_is_not_taken_again() -> None:
@@ -82,10 +84,9 @@ def test_what_the_run_itself_sent_and_came_back_is_not_taken_again() -> None:
 
     with redrive(deployment, Rows(deployment)) as run:
         run.run_window(run.next_plan(), journal)
-        deployment.waiting = {
-            one.queue_message_id: one for one in [dead_letter(redrives=1, redriven_by="run-1")]
-        }
-        deployment.time_passes()
+        deployment.queue.sqs.messages.clear()
+        deployment.put(dead_letter(redrives=1, redriven_by="run-1"))
+        deployment.queue.sqs.expire(deployment.faults)
         plan = run.next_plan()
 
     assert list(plan.items) == []
@@ -101,7 +102,7 @@ def test_what_was_known_to_be_sent_before_an_interruption_is_only_removed() -> N
 
     assert (summary.removed, summary.completed) == (1, 1)
     assert deployment.processed.keys() == {id_of(unsent)}
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
 
 
 def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
@@ -123,18 +124,18 @@ def test_the_summary_is_what_the_rows_say_not_what_the_route_said() -> None:
 def test_dead_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
     """Another receiver holds the dead letter at first; it is given back while the taker looks."""
     deployment = Deployment([dead_letter()])
-    held_by_the_dead = deployment.receive(hidden_seconds=20, wait_seconds=0)
+    held_by_the_dead = deployment.queue.receive(hidden_seconds=20, wait_seconds=0)
     polls = []
 
     class Source:
         def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
             polls.append(wait_seconds)
             if len(polls) == 5:
-                deployment.release(held_by_the_dead)
-            return deployment.receive(hidden_seconds=20, wait_seconds=wait_seconds)
+                deployment.queue.release(held_by_the_dead)
+            return deployment.queue.receive(hidden_seconds=20, wait_seconds=wait_seconds)
 
         def release(self, dead_letters: Sequence[DeadLetter]) -> None:
-            deployment.release(dead_letters)
+            deployment.queue.release(dead_letters)
 
         def extend_due(self) -> None:
             pass
@@ -153,9 +154,9 @@ def test_dead_letters_that_a_killed_run_still_hides_are_waited_for() -> None:
 
 def test_dead_letters_that_stay_hidden_are_counted_not_denied() -> None:
     deployment = Deployment([dead_letter() for _ in range(3)])
-    deployment.receive(hidden_seconds=20, wait_seconds=0)
+    deployment.queue.receive(hidden_seconds=20, wait_seconds=0)
 
-    with Holding(deployment) as held:
+    with Holding(deployment.queue) as held:
         taken = Taker(held, wanted=lambda _: True, limit=10).take(workers=1)
 
     assert (list(taken.dead_letters), taken.hidden) == ([], 3)
@@ -189,8 +190,8 @@ def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_th
     """The display breaks while the next stage is being sent."""
     under_way, at_release, never = set[int](), list[int](), threading.Event()
 
-    class Watched(Deployment):
-        def release(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class Watched(FakeQueue):
+        def release(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
             at_release.append(len(under_way))
             return super().release(dead_letters)
 
@@ -206,7 +207,7 @@ def test_no_call_is_under_way_when_dead_letters_are_given_back_whatever_ended_th
         if progress.phase is Phase.PART_ENDED:
             raise BrokenPipeError
 
-    deployment, journal = Watched([dead_letter() for _ in range(60)]), Lines()
+    deployment, journal = Deployment([dead_letter() for _ in range(60)], queue_class=Watched), Lines()
     with redrive(deployment, Rows(deployment), route=Slow(deployment)) as run:
         plan = run.next_plan()
         with pytest.raises(BrokenPipeError):
@@ -246,11 +247,11 @@ def test_counters_that_promise_nothing_are_not_believed_before_the_queue_was_ask
 
 
 def test_what_sqs_refuses_to_give_back_is_counted() -> None:
-    class Stubborn(Deployment):
-        def release(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class Stubborn(FakeQueue):
+        def release(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
             return list(dead_letters)
 
-    deployment = Stubborn([dead_letter() for _ in range(3)])
+    deployment = Deployment([dead_letter() for _ in range(3)], queue_class=Stubborn)
     with redrive(deployment, Rows(deployment)) as run:
         run.next_plan()
 
@@ -284,7 +285,7 @@ def test_a_test_s_row_stands_for_the_test_s_dead_letter_and_not_for_the_real_mes
     """Who may send a test may choose its id: its completed row must not remove the real message's dead letter."""
     real = dead_letter()
     assert real.message is not None
-    test = replace(real, queue_message_id="test", message=replace(real.message, test=True))
+    test = dead_letter(replace(real.message, test=True))
     dead_letters = [real, test] if real_first else [test, real]
     deployment = Deployment(dead_letters)
     rows = Rows(deployment, {id_of(real): progress(id_of(real), SubmissionStatus.COMPLETED, test=True)})
@@ -296,7 +297,7 @@ def test_a_test_s_row_stands_for_the_test_s_dead_letter_and_not_for_the_real_mes
 def test_each_dead_letter_is_counted_once_also_of_a_message_that_has_two() -> None:
     first = dead_letter()
     deployment = Deployment([first, dead_letter()])
-    deployment.waiting["twin"] = replace(first, queue_message_id="twin")
+    deployment.put(replace(first, queue_message_id="twin"))
 
     assert whole(deployment, InvokeRoute(deployment)).counts() == {
         "completed": 3,
@@ -310,7 +311,7 @@ def test_each_dead_letter_is_counted_once_also_of_a_message_that_has_two() -> No
 def test_a_dead_letter_that_was_not_processed_says_why_although_another_of_its_message_was() -> None:
     first = dead_letter()
     deployment = Deployment([first])
-    deployment.waiting["twin"] = replace(first, queue_message_id="twin")
+    deployment.put(replace(first, queue_message_id="twin"))
 
     class Busy(InvokeRoute):
         def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
@@ -327,11 +328,8 @@ def test_a_dead_letter_that_was_not_processed_says_why_although_another_of_its_m
 
 
 def test_a_dead_letter_that_sqs_did_not_delete_is_unfinished_and_not_completed() -> None:
-    class Stubborn(Deployment):
-        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-            return list(dead_letters)
-
-    deployment = Stubborn([dead_letter()])
+    deployment = Deployment([dead_letter()])
+    deployment.queue.sqs.refuse_delete = deployment.waiting
 
     summary = whole(deployment, InvokeRoute(deployment))
 
@@ -343,12 +341,12 @@ def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
     dead_letters = [dead_letter() for _ in range(40)]
     together = threading.Barrier(4)
 
-    class Waiting(Deployment):
-        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class Waiting(FakeQueue):
+        def delete(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
             together.wait(10)
             return super().delete(dead_letters)
 
-    deployment = Waiting(dead_letters)
+    deployment = Deployment(dead_letters, queue_class=Waiting)
     rows = Rows(
         deployment, {id_of(one): progress(id_of(one), SubmissionStatus.COMPLETED) for one in dead_letters}
     )
@@ -356,4 +354,4 @@ def test_what_is_only_removed_is_removed_by_many_calls_side_by_side() -> None:
     with redrive(deployment, rows) as run:
         summary = run.run_all(run.next_plan(), Lines())
 
-    assert (summary.removed, deployment.waiting) == (40, {})
+    assert (summary.removed, deployment.waiting) == (40, set())

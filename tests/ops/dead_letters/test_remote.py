@@ -24,6 +24,7 @@ from b2bpilot.ops.redrive_in_aws.switch import StillOn, ended_by
 from b2bpilot.ops.redrive_in_aws.watch import stop, watch
 from b2bpilot.pipeline.remote_run import RemoteRun, ended_tags, remote_run
 from tests.clock import StillClock
+from tests.fakes.sqs import FakeQueue
 
 NOW = datetime(2026, 11, 23, 19, 45, 1, tzinfo=UTC)
 
@@ -62,15 +63,14 @@ class Mapping:
         self.all_tags |= tags
 
 
-class Queue:
-    """Shows so many dead letters, one number per look; the last one for ever."""
-
-    def __init__(self, *shown: int) -> None:
-        self._shown = list(shown)
-
-    def counters(self) -> Counters:
-        visible = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
-        return Counters(visible=visible, hidden=0, delayed=0)
+def showing(*visible: int) -> FakeQueue:
+    """A queue that counts so many dead letters, one number per look; the last one for ever."""
+    shown = list(visible)
+    return FakeQueue(
+        counters_say=lambda _: Counters(
+            visible=shown.pop(0) if len(shown) > 1 else shown[0], hidden=0, delayed=0
+        )
+    )
 
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -161,14 +161,14 @@ def test_watching_ends_with_the_run_and_says_why(clock: StillClock) -> None:
         mapping.write_tags(ended_tags("nothing is left to try"))
 
     clock.at[1] = end
-    looks = list(watch(mapping, Queue(3), run))
+    looks = list(watch(mapping, showing(3), run))
     assert [look.state for look in looks] == ["Enabled", "Disabled"]
     assert (looks[-1].ended, looks[-1].counters.total) == ("nothing is left to try", 3)
 
 
 def test_an_empty_queue_ends_the_run_when_it_stays_empty() -> None:
     mapping, run = running()
-    looks = list(watch(mapping, Queue(9, 0, 0, 4, 0), run))
+    looks = list(watch(mapping, showing(9, 0, 0, 4, 0), run))
     assert [look.counters.total for look in looks] == [9, 0, 0, 4, 0, 0, 0, 0, 0, 0]
     assert (looks[-1].state, looks[-1].ended) == ("Disabled", "nothing is left in the queue")
 
@@ -181,13 +181,13 @@ def test_a_run_that_the_function_does_not_end_is_ended_when_its_time_is_over(clo
         mapping.now = run.ends_at
 
     clock.at[3] = too_late
-    looks = list(watch(mapping, Queue(*range(99, 0, -1)), run))
+    looks = list(watch(mapping, showing(*range(99, 0, -1)), run))
     assert (len(looks), looks[-1].state, looks[-1].ended) == (5, "Disabled", "its time is over")
 
 
 def test_a_run_in_which_nothing_moves_is_ended_long_before(clock: StillClock) -> None:
     mapping, run = running()
-    looks = list(watch(mapping, Queue(40), run))
+    looks = list(watch(mapping, showing(40), run))
     assert looks[-1].ended == "nothing moved in the queue for 10 minutes"
     assert 600 <= clock.now < 610
 
@@ -195,7 +195,7 @@ def test_a_run_in_which_nothing_moves_is_ended_long_before(clock: StillClock) ->
 def test_a_look_that_aws_does_not_answer_does_not_end_the_run() -> None:
     mapping, run = running()
     mapping.interruptions = [AwsThrottled("slow down"), AwsUnreachable("no answer")]
-    looks = list(watch(mapping, Queue(0), run))
+    looks = list(watch(mapping, showing(0), run))
     assert looks[-1].ended == "nothing is left in the queue"
 
 
@@ -208,7 +208,7 @@ def test_of_two_runs_that_begin_at_once_the_later_goes_on_and_the_other_says_so(
         pytest.raises(PartlyFailed, match="run run-2 took the place of run-1"),
         ended_by(mapping, first),
     ):
-        list(watch(mapping, Queue(3), first))
+        list(watch(mapping, showing(3), first))
     assert mapping.state.is_on
     assert remote_run(mapping.all_tags) == second
 

@@ -26,7 +26,8 @@ from b2bpilot.pipeline.owner import Owner, Ownership
 from b2bpilot.pipeline.remote_run import RemoteRun
 from tests.clock import StillClock
 from tests.events import message, received, sns_event
-from tests.ops.dead_letters.dead_letter_queue import DeadLetterQueue, dead
+from tests.fakes.dead_letters import dead
+from tests.fakes.sqs import FakeQueue
 from tests.ops.table.databases import PROVEN
 
 NOW = datetime(2026, 11, 23, 19, 45, tzinfo=UTC)
@@ -74,11 +75,11 @@ class Rows:
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-def stock(queue: DeadLetterQueue) -> Backlog:
+def stock(queue: FakeQueue) -> Backlog:
     return take_stock(queue, now=NOW, observe=lambda _saw, _about: None)
 
 
-def proven(queue: DeadLetterQueue, rows: Rows, backlog: Backlog) -> RedriveInAwsOutcome:
+def proven(queue: FakeQueue, rows: Rows, backlog: Backlog) -> RedriveInAwsOutcome:
     return conclude(queue, rows, backlog, RUN, now=NOW)
 
 
@@ -100,24 +101,24 @@ def told(outcome: RedriveInAwsOutcome) -> dict[str, int]:
 
 def test_the_stock_tells_what_can_be_sent_from_what_stays() -> None:
     good, poison = dead(), dead_letter_of_run("earlier", attempt=3)
-    queue = DeadLetterQueue([good, poison, received("not JSON")])
+    queue = FakeQueue([good, poison, received("not JSON")])
     backlog = stock(queue)
     assert backlog.messages == {good["MessageId"]: Asked(message_ids(good)[0])}
     assert (backlog.set_aside, backlog.unseen) == (2, 0)
-    assert not queue.hidden
+    assert not queue.sqs.hidden()
 
 
 def test_dead_letters_that_somebody_holds_are_known_to_be_unseen() -> None:
     held = dead()
-    queue = DeadLetterQueue([dead(), held])
-    queue.hidden.add(held["MessageId"])
+    queue = FakeQueue([dead(), held])
+    queue.sqs.hide(held["MessageId"], until=43_200)
     assert stock(queue).unseen == 1
 
 
 def test_all_is_proven_when_each_row_is_completed_and_the_queue_is_empty() -> None:
     dead_letters = [dead() for _ in range(12)]
-    backlog = stock(DeadLetterQueue(dead_letters))
-    outcome = proven(DeadLetterQueue([]), Rows(message_ids(*dead_letters)), backlog)
+    backlog = stock(FakeQueue(dead_letters))
+    outcome = proven(FakeQueue([]), Rows(message_ids(*dead_letters)), backlog)
     assert told(outcome) == {"completed": 12}
     outcome.require_everything_completed()
 
@@ -126,8 +127,8 @@ def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_late
     completed, untried, again = dead(), dead(), dead_letter_of_run()
     later = dead() | {"Attributes": LATER}
     poison = dead_letter_of_run("earlier", attempt=3)
-    backlog = stock(DeadLetterQueue([completed, untried, poison]))
-    queue = DeadLetterQueue([untried, again, later, poison])
+    backlog = stock(FakeQueue([completed, untried, poison]))
+    queue = FakeQueue([untried, again, later, poison])
     outcome = proven(queue, Rows(message_ids(completed)), backlog)
     assert told(outcome) == {
         "completed": 1,
@@ -145,7 +146,7 @@ def test_what_failed_again_is_counted_apart_from_what_was_not_tried_or_came_late
 def test_what_came_during_the_run_is_no_failure_of_it() -> None:
     done = dead()
     later = dead() | {"Attributes": LATER}
-    outcome = proven(DeadLetterQueue([later]), Rows(message_ids(done)), stock(DeadLetterQueue([done])))
+    outcome = proven(FakeQueue([later]), Rows(message_ids(done)), stock(FakeQueue([done])))
     assert told(outcome) == {"completed": 1, "later": 1}
     outcome.require_everything_completed()
 
@@ -153,16 +154,16 @@ def test_what_came_during_the_run_is_no_failure_of_it() -> None:
 def test_an_empty_queue_proves_nothing_about_a_message_whose_row_is_not_completed() -> None:
     """Somebody purged the queue, or the dead letter expired."""
     gone = dead()
-    backlog = stock(DeadLetterQueue([gone]))
-    outcome = proven(DeadLetterQueue([]), Rows([]), backlog)
+    backlog = stock(FakeQueue([gone]))
+    outcome = proven(FakeQueue([]), Rows([]), backlog)
     assert told(outcome) == {"missing": 1}
     with pytest.raises(PartlyFailed, match="0 messages completed; 1 message missing"):
         outcome.require_everything_completed()
 
 
 def test_without_a_database_nothing_is_proven() -> None:
-    backlog = stock(DeadLetterQueue([dead()]))
-    outcome = proven(DeadLetterQueue([]), Rows(None), backlog)
+    backlog = stock(FakeQueue([dead()]))
+    outcome = proven(FakeQueue([]), Rows(None), backlog)
     assert (outcome.completed, outcome.database_error) == (None, "no connection to localhost")
     with pytest.raises(PartlyFailed, match="nothing is proven: no connection to localhost"):
         outcome.require_everything_completed()
@@ -170,9 +171,9 @@ def test_without_a_database_nothing_is_proven() -> None:
 
 def test_a_dead_letter_that_rests_is_waited_for(clock: StillClock) -> None:
     again = dead_letter_of_run()
-    queue = DeadLetterQueue([again])
-    queue.hidden.add(again["MessageId"])
-    clock.at[1] = queue.expire
+    queue = FakeQueue([again])
+    queue.sqs.hide(again["MessageId"], until=43_200)
+    clock.at[1] = queue.sqs.expire
     outcome = proven(queue, Rows([], message_ids(again)), Backlog(messages={}, unseen=0))
     assert told(outcome) == {"failed_again": 1}
     assert clock.now == 5
@@ -180,7 +181,7 @@ def test_a_dead_letter_that_rests_is_waited_for(clock: StillClock) -> None:
 
 def test_a_dead_letter_whose_message_a_person_discarded_is_counted_as_such() -> None:
     one = dead()
-    queue = DeadLetterQueue([one])
+    queue = FakeQueue([one])
     outcome = proven(queue, Rows([], discarded=message_ids(one)), stock(queue))
     assert told(outcome) == {"discarded": 1}
     assert not outcome.is_everything_completed
@@ -191,8 +192,8 @@ def test_dead_letters_that_stay_hidden_are_no_success_unless_all_of_the_run_are_
     None
 ):
     done, hidden = dead(), dead() | {"Attributes": LATER}
-    queue = DeadLetterQueue([hidden])
-    queue.hidden.add(hidden["MessageId"])
+    queue = FakeQueue([hidden])
+    queue.sqs.hide(hidden["MessageId"], until=43_200)
     rows = Rows(message_ids(done))
     all_seen, some_seen = (
         Backlog(messages={done["MessageId"]: Asked(message_ids(done)[0])}, unseen=unseen) for unseen in (0, 1)
@@ -206,8 +207,8 @@ def test_the_journal_says_what_became_of_each_dead_letter() -> None:
     done, untried, gone, failing = dead(), dead(), dead(), dead()
     event = json.loads(failing["Body"]) | {"redrive": {"run_id": "run-1", "attempt": 1}}
     again = received(event, ErrorMessage=("String", "no customer"))
-    backlog = stock(DeadLetterQueue([done, untried, gone, failing]))
-    outcome = proven(DeadLetterQueue([untried, again]), Rows(message_ids(done)), backlog)
+    backlog = stock(FakeQueue([done, untried, gone, failing]))
+    outcome = proven(FakeQueue([untried, again]), Rows(message_ids(done)), backlog)
     entries = {one["queue_message_id"]: (one["event"], one.get("error")) for one in journal_entries(outcome)}
     assert entries == {
         done["MessageId"]: ("deleted", None),
@@ -228,12 +229,9 @@ def test_the_journal_says_what_became_of_each_dead_letter() -> None:
 def test_only_another_subscriber_s_dead_letter_is_called_not_ours(ownership: Ownership, name: str) -> None:
     done, strange = dead(), dead()
 
-    class Judging(DeadLetterQueue):
-        def _dead_letter(self, id_: str) -> DeadLetter:
-            owner = Owner(ownership=ownership, name="somebody")
-            found = super()._dead_letter(id_)
-            return replace(found, owner=owner) if id_ == strange["MessageId"] else found
+    def judge(dead_letter: DeadLetter) -> DeadLetter:
+        return replace(dead_letter, owner=Owner(ownership=ownership, name="somebody"))
 
-    backlog = stock(DeadLetterQueue([done]))
-    outcome = proven(Judging([strange]), Rows(message_ids(done)), backlog)
+    backlog = stock(FakeQueue([done]))
+    outcome = proven(FakeQueue([strange], judge=judge), Rows(message_ids(done)), backlog)
     assert told(outcome) == {"completed": 1, name: 1}

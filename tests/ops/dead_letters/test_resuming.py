@@ -16,7 +16,6 @@ from moto import mock_aws
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.ops.dead_letters.decision import Decision
-from b2bpilot.ops.dead_letters.entries import entry
 from b2bpilot.ops.dead_letters.filters import ResolvedFilter, Selection
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.redrive.earlier import failures
@@ -25,7 +24,7 @@ from b2bpilot.ops.redrive.plan import Plan
 from b2bpilot.ops.redrive.resume import Remaining, prepare
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, TopicRoute
 from b2bpilot.ops.redrive.run import PLAN_COMPLETE
-from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.journal import Journal, entry
 from b2bpilot.ops.runs.record import RunRecord, read
 from tests.events import SUBSCRIPTION_ARN
 from tests.ops.dead_letters.a_run import NOW, Lines, Rows, decisions, redrive
@@ -73,7 +72,7 @@ def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tm
             run.run_window(run.next_plan(), journal)
         path = journal.path
     later = replace(dead_letter(), sent_at=datetime.now(UTC) + timedelta(minutes=5))
-    deployment.waiting[later.queue_message_id] = later
+    deployment.put(later)
 
     record = read(path)
     rest = remaining(record, ResolvedFilter.from_journal(record.parameters["selection"], now=choice.now))
@@ -89,7 +88,7 @@ def test_a_resumed_run_finishes_also_what_it_had_not_come_to_and_nothing_else(tm
 
     assert summary.completed == 300
     assert set(deployment.processed.values()) == {1}
-    assert deployment.waiting.keys() == {later.queue_message_id}
+    assert deployment.waiting == {later.queue_message_id}
 
 
 def test_filters_with_a_number_cannot_be_read_back_and_the_resume_says_so(tmp_path: Path) -> None:

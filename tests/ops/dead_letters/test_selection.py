@@ -13,7 +13,7 @@ from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.pipeline.dead_letter import DeadLetter, read_dead_letter
 from tests.events import received
-from tests.ops.dead_letters.fake_queue import dead
+from tests.fakes.dead_letters import dead
 
 SENT = datetime(2026, 10, 9, 16, 43, 26, 327000, tzinfo=UTC)
 NOW = SENT + timedelta(hours=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.aws.functions import Invocation
+from b2bpilot.aws.queue import AnyReceived
 from b2bpilot.errors import AwsDenied, AwsError
 from b2bpilot.ops.dead_letters.holding import Holding
-from b2bpilot.ops.dead_letters.taking import Taker
+from b2bpilot.ops.dead_letters.sweep import Taker
 from b2bpilot.ops.progress import ProgressEvent, SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions, deleted_when
 from b2bpilot.ops.redrive.options import STAGES
@@ -26,12 +26,14 @@ from b2bpilot.ops.sending.pace import Limits, Pace
 from b2bpilot.ops.sending.result import SendOutcome, SendResult
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from tests.clock import no_waiting
-from tests.ops.dead_letters.deployment import Crash, Deployment, Fault, dead_letter, id_of
+from tests.fakes.faults import DRAWN, NONE, PARTIAL, THROTTLED, Crash, Fault
+from tests.fakes.sqs import FakeQueue
+from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 
 ROUTES = {"invoke": InvokeRoute, "async": AsyncRoute, "topic": TopicRoute}
 
 
-TAKING = (Fault.NONE,)
+TAKING = (NONE,)
 """The receive that takes a single dead letter; then the counters say that there is no other."""
 
 
@@ -52,7 +54,7 @@ def prepared(
     deployment: Deployment, route: Route, journal: Lines, *, pace: Pace, **options: object
 ) -> Iterator[tuple[StagedSending, Sequence[DeadLetter]]]:
     """Take all dead letters; what is not deleted is given back at the end."""
-    with Holding(deployment) as held:
+    with Holding(deployment.queue) as held:
         dead_letters = Taker(held, wanted=lambda _: True, limit=1000).take(workers=1).dead_letters
         with Deletions(held, journal, deleted_when(route, timedelta())) as deletions:
             sending = StagedSending(
@@ -76,16 +78,17 @@ def redrive(
 
 def balance(deployment: Deployment, journal: Lines) -> None:
     """What must hold whatever happened."""
+    safe = deployment.safe()
     for one in deployment.dead_letters:
         key, message_id = one.queue_message_id, id_of(one)
-        assert message_id in deployment.safe() or deployment.processed[message_id] >= 1, "a message was lost"
+        assert message_id in safe or deployment.processed[message_id] >= 1, "a message was lost"
         if key in deployment.deleted:
             assert key in journal.about("accepted"), "what was deleted was not confirmed"
             assert key in journal.about("sending"), "what was deleted was not journalled before"
-    assert not deployment.hidden & deployment.waiting.keys(), "a dead letter was taken and not given back"
+    assert deployment.hidden <= deployment.queue.sqs.unanswered, "a dead letter was taken and not given back"
 
 
-FAULTS = st.lists(st.sampled_from(Fault), max_size=60)
+FAULTS = st.lists(st.sampled_from(DRAWN), max_size=60)
 
 
 @pytest.mark.parametrize("via", ROUTES)
@@ -94,7 +97,7 @@ def test_nothing_is_lost_whatever_fails(via: str, faults: list[Fault], count: in
     dead_letters = [dead_letter() for _ in range(count)]
     deployment = Deployment(
         dead_letters,
-        faults=itertools.chain(faults, itertools.repeat(Fault.NONE)),
+        planned=faults,
         poison=frozenset(id_of(one) for one in dead_letters[:poisoned]),
     )
     journal = Lines()
@@ -111,14 +114,14 @@ def test_runs_after_a_disturbed_one_end_with_an_empty_queue(
     via: str, faults: list[Fault], count: int
 ) -> None:
     dead_letters = [dead_letter() for _ in range(count)]
-    deployment = Deployment(dead_letters, faults=itertools.chain(faults, itertools.repeat(Fault.NONE)))
+    deployment = Deployment(dead_letters, planned=faults)
     for _ in range(len(faults) + 1):
         try:
             redrive(deployment, ROUTES[via](deployment), Lines(), max_failures=1.0)
         except (Crash, AwsError):
-            deployment.time_passes()
+            deployment.queue.sqs.expire(deployment.faults)
 
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
     assert all(deployment.processed[id_of(one)] >= 1 for one in dead_letters)
 
 
@@ -128,7 +131,7 @@ def test_without_faults_each_message_is_sent_once_and_deleted() -> None:
     done = redrive(deployment, InvokeRoute(deployment), Lines(), concurrency=8)
 
     assert [len(stage.sent) for stage in done] == [1, 5, 20, 100, 11]
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
     assert set(deployment.processed.values()) == {1}
 
 
@@ -173,27 +176,27 @@ def test_the_next_stage_begins_when_the_dead_letters_under_way_cannot_stop_it_an
         assert route.begun.acquire(timeout=10 if begins else 0.2) is begins
         route.go_on.set()
         assert [(stage.number, len(stage.sent)) for stage in run.result()] == [(1, 10), (2, 10)]
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
 
 
 def test_a_throttled_dead_letter_is_sent_again_and_is_no_failure() -> None:
-    faults = itertools.chain([*TAKING, *[Fault.THROTTLED] * 3], itertools.repeat(Fault.NONE))
-    deployment = Deployment([dead_letter()], faults=faults)
+    planned = [*TAKING, *[THROTTLED] * 3]
+    deployment = Deployment([dead_letter()], planned=planned)
 
     (done,) = redrive(deployment, InvokeRoute(deployment), Lines())
 
     assert done.sent[0].result.outcome is SendOutcome.PROCESSED
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
 
 
 def test_a_dead_letter_that_was_processed_but_not_deleted_is_not_counted_as_deleted() -> None:
-    faults = itertools.chain([*TAKING, Fault.NONE, Fault.PARTIAL], itertools.repeat(Fault.NONE))
-    deployment, journal = Deployment([dead_letter()], faults=faults), Lines()
+    planned = [*TAKING, NONE, PARTIAL]
+    deployment, journal = Deployment([dead_letter()], planned=planned), Lines()
 
     (done,) = redrive(deployment, InvokeRoute(deployment), journal)
 
     assert done.sent[0].result.is_confirmed
-    assert (journal.about("accepted"), journal.about("deleted")) == (deployment.waiting.keys(), set())
+    assert (journal.about("accepted"), journal.about("deleted")) == (deployment.waiting, set())
 
 
 def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
@@ -212,18 +215,20 @@ def test_a_denied_call_stops_the_run_and_gives_everything_back() -> None:
 
 
 def test_when_deleting_is_denied_sending_stops_soon_and_everything_is_given_back() -> None:
-    class Denied(Deployment):
-        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    class NoDeletion(FakeQueue):
+        def delete(self, dead_letters: Sequence[AnyReceived]) -> list[AnyReceived]:
             denied.set()
             raise AwsDenied("AWS denied sqs:DeleteMessage")
 
+    class Denied(Deployment):
         def invoke(self, event: Mapping[str, object]) -> Invocation:
             if len(self.processed) == 6:
                 assert denied.wait(10)
             return super().invoke(event)
 
     denied = threading.Event()
-    deployment, journal = Denied([dead_letter() for _ in range(600)]), Lines()
+    deployment = Denied([dead_letter() for _ in range(600)], queue_class=NoDeletion)
+    journal = Lines()
 
     with pytest.raises(AwsDenied):
         redrive(deployment, InvokeRoute(deployment), journal)
@@ -252,19 +257,12 @@ def test_what_was_confirmed_is_deleted_although_the_run_is_interrupted() -> None
 
 
 def test_dead_letters_are_deleted_ten_at_a_time_however_they_were_sent() -> None:
-    sizes: list[int] = []
-
-    class Counting(Deployment):
-        def delete(self, dead_letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-            sizes.append(len(dead_letters))
-            return super().delete(dead_letters)
-
-    deployment = Counting([dead_letter() for _ in range(126)])
+    deployment = Deployment([dead_letter() for _ in range(126)])
     redrive(deployment, InvokeRoute(deployment), Lines(), concurrency=16)
 
-    stages_of_126 = 4
+    stages_of_126, sizes = 4, deployment.queue.sqs.sizes["delete"]
     assert (sum(sizes), len(sizes) <= 126 / 10 + stages_of_126) == (126, True)
-    assert deployment.waiting == {}
+    assert deployment.waiting == set()
 
 
 def test_stages_repeat_the_last_size() -> None:
@@ -313,4 +311,4 @@ def test_after_an_interruption_nothing_more_is_sent() -> None:
     assert sum(deployment.processed.values()) == 1
     assert [one.text.partition(":")[0] for one in told if one.text] == ["stage 1", "stopping"]
     assert len(deployment.waiting) == 7
-    assert not deployment.hidden & deployment.waiting.keys()
+    assert not deployment.hidden

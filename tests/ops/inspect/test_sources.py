@@ -17,7 +17,8 @@ from b2bpilot.ops.inspect.source import MessageQuestion, SourceAnswer, Unasked, 
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.pipeline.dead_letter import read_dead_letter
 from tests.events import message
-from tests.ops.dead_letters.fake_queue import FakeQueue, dead
+from tests.fakes.dead_letters import dead
+from tests.fakes.sqs import FakeQueue
 
 NOW = datetime.now(UTC)
 WANTED = message(params={"From": "whatsapp:+491701234567"})
@@ -41,7 +42,7 @@ def queue(count: int = 12) -> FakeQueue:
 def sns_id(of: FakeQueue) -> str:
     (found,) = (
         dead_letter
-        for dead_letter in map(read_dead_letter, of.messages)
+        for dead_letter in map(read_dead_letter, (one.received() for one in of.sqs.messages.values()))
         if dead_letter.message and dead_letter.message.message_id == WANTED.message_id
     )
     return str(sns_message_id(found))
@@ -57,13 +58,13 @@ def test_a_dead_letter_is_found_by_any_of_its_ids_and_all_are_given_back(by: str
         "number": question(from_number="+491701234567"),
     }[by]
 
-    answer = DeadLetterSource(queue=dead_letters, monotonic=dead_letters.clock).ask(asked)
+    answer = DeadLetterSource(queue=dead_letters, monotonic=dead_letters.sqs.clock).ask(asked)
 
     assert [found.message and found.message.message_id for found in answer.dead_letters] == [
         WANTED.message_id
     ]
     assert [moment.what for moment in answer.moments] == ["Lambda gave up: exception, the CRM is down"]
-    assert (dead_letters.hidden(), answer.note) == ([], None)
+    assert (dead_letters.sqs.hidden(), answer.note) == (set(), None)
 
 
 def test_a_look_that_takes_too_long_says_how_much_it_saw() -> None:
@@ -72,11 +73,11 @@ def test_a_look_that_takes_too_long_says_how_much_it_saw() -> None:
     answer = DeadLetterSource(queue=dead_letters, monotonic=lambda: next(clock)).ask(question("nothing"))
     assert answer.note is not None
     assert answer.note.endswith("of about 501 dead letters")
-    assert dead_letters.hidden() == []
+    assert dead_letters.sqs.hidden() == set()
 
 
 def test_an_id_that_is_not_the_messages_own_leads_to_it() -> None:
-    dead_letters = [read_dead_letter(one) for one in queue().messages]
+    dead_letters = [read_dead_letter(one.received()) for one in queue().sqs.messages.values()]
     assert other_messages("request-1", [], dead_letters) == {
         WANTED.message_id: "a request of the function processor"
     }

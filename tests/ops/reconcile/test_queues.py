@@ -14,7 +14,9 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.errors import AwsDenied
 from b2bpilot.ops.reconcile.queues import dead_letters, waiting
 from tests.events import received
-from tests.ops.dead_letters.fake_queue import FakeQueue, Fault, dead
+from tests.fakes.dead_letters import dead
+from tests.fakes.faults import Fault, Faults
+from tests.fakes.sqs import FakeQueue
 
 PROCESSOR = "b2b-pilot-background-processor-staging"
 FRESH = timedelta(minutes=5)
@@ -44,7 +46,7 @@ def test_dead_letters_are_known_by_their_messages_and_stay_where_they_are() -> N
 
     assert found.dead_letters == ids
     assert found.doubts == ()
-    assert queue.hidden() == []
+    assert queue.sqs.hidden() == set()
 
 
 def test_dead_letters_that_others_hold_are_a_doubt() -> None:
@@ -54,7 +56,7 @@ def test_dead_letters_that_others_hold_are_a_doubt() -> None:
 
 
 def test_a_queue_that_may_not_be_asked_is_not_an_empty_one() -> None:
-    queue = FakeQueue([dead()], fault=Fault(call=1, error=AwsDenied("AWS denied sqs:GetQueueAttributes")))
+    queue = FakeQueue([dead()], faults=Faults.at(1, Fault.of(AwsDenied("AWS denied sqs:GetQueueAttributes"))))
 
     (doubt,) = dead_letters(queue, now=datetime.now(UTC)).doubts
 

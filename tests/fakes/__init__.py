@@ -1,0 +1,1 @@
+"""What stands in for AWS in tests, one of each."""
