@@ -9,12 +9,16 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-GROUPS = frozenset({"config", "diagnose", "dlq", "local", "runs", "submissions", "twilio"})
+GROUPS = frozenset({"completion", "config", "diagnose", "dlq", "local", "runs", "submissions", "twilio"})
 """Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
 TWO_WORDS = frozenset(
     {("subscribers", "test"), *(("logs", name) for name in ("processor", "redriver", "stale", "webhook"))}
 )
-OF_THE_MACHINE = frozenset({("demo",), ("explain",), ("local", "up"), ("local", "down"), ("local", "status")})
+OF_THE_MACHINE = frozenset(
+    {("demo",), ("explain",)}
+    | {("local", name) for name in ("up", "down", "status")}
+    | {("completion", name) for name in ("install", "uninstall", "show")}
+)
 """What asks no environment's AWS."""
 BY_THE_JOURNAL = frozenset({("runs", "list"), ("runs", "show")})
 """What reads the journals of this machine alone."""

@@ -97,7 +97,7 @@ SOURCES = Path(__file__).parents[1] / "b2bpilot"
 
 
 def test_commands_write_files_in_no_other_way() -> None:
-    """docs/ are written by developers."""
+    """docs/ are written by developers; a shell's files are as private as their owner made them."""
     found = {
         str(path.relative_to(SOURCES))
         for part in ("cli", "ops")
@@ -105,4 +105,4 @@ def test_commands_write_files_in_no_other_way() -> None:
         if WRITES.search(re.sub(r"(?:open_private|formatter\.write_text)\(.*", "", path.read_text()))
     }
 
-    assert found == {"ops/verify/documents.py"}
+    assert found == {"cli/completion/installed.py", "cli/reference.py", "ops/verify/documents.py"}

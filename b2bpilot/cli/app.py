@@ -10,16 +10,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.commands import PilotGroup, print_version
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
-from b2bpilot.cli.frame.table import CommandPath, filled
+from b2bpilot.cli.frame.table import CommandPath, group
+from b2bpilot.cli.frame.values import VARIABLE
 from b2bpilot.cli.output import Output, OutputFailed, PipeClosed, QueryFailed, ShownError
 from b2bpilot.errors import PartlyFailed
 from b2bpilot.pipeline.clock import Machine, machine_time
@@ -28,24 +28,55 @@ PIPE_CLOSED = 141
 """128 + SIGPIPE, as a shell says it of a program that was killed by it."""
 
 COMMANDS = {
-    "demo": CommandPath("b2bpilot.cli.local.demo:demo"),
-    "publish": CommandPath("b2bpilot.cli.publish.command:publish"),
-    "load": CommandPath("b2bpilot.cli.load.command:load"),
-    "inspect": CommandPath("b2bpilot.cli.inspect.command:inspect"),
-    "logs": CommandPath("b2bpilot.cli.logs.command:logs"),
-    "status": CommandPath("b2bpilot.cli.status.command:status"),
-    "verify": CommandPath("b2bpilot.cli.verify.command:verify"),
-    "diagnose": CommandPath("b2bpilot.cli.diagnose.command:diagnose"),
-    "explain": CommandPath("b2bpilot.cli.explain.command:explain"),
-    "config": CommandPath("b2bpilot.cli.config.app:app"),
-    "migrate": CommandPath("b2bpilot.cli.migrate.command:migrate"),
-    "deploy": CommandPath("b2bpilot.cli.deploy.command:deploy"),
-    "local": CommandPath("b2bpilot.cli.local.app:app"),
-    "submissions": CommandPath("b2bpilot.cli.submissions.app:app"),
-    "subscribers": CommandPath("b2bpilot.cli.subscribers.app:app"),
-    "dlq": CommandPath("b2bpilot.cli.dlq.app:app"),
-    "runs": CommandPath("b2bpilot.cli.runs.app:app"),
-    "twilio": CommandPath("b2bpilot.cli.twilio.app:app"),
+    "demo": CommandPath(
+        "b2bpilot.cli.local.demo:demo", "Run the whole pipeline on this machine and watch messages."
+    ),
+    "publish": CommandPath(
+        "b2bpilot.cli.publish.command:publish", "Publish test messages, one or thousands."
+    ),
+    "load": CommandPath(
+        "b2bpilot.cli.load.command:load", "Send messages from many clients, and prove what became of them."
+    ),
+    "inspect": CommandPath("b2bpilot.cli.inspect.command:inspect", "Show the whole story of one message."),
+    "logs": CommandPath("b2bpilot.cli.logs.command:logs", "Show the functions' log lines, merged by time."),
+    "status": CommandPath(
+        "b2bpilot.cli.status.command:status", "Show an environment on one screen: what is wrong first."
+    ),
+    "verify": CommandPath(
+        "b2bpilot.cli.verify.command:verify",
+        "Check that an environment is deployed correctly and healthy.",
+        views=("short", "junit"),
+    ),
+    "diagnose": CommandPath(
+        "b2bpilot.cli.diagnose.command:diagnose", "Find the cause of a symptom, and what to do."
+    ),
+    "explain": CommandPath(
+        "b2bpilot.cli.explain.command:explain", "Explain a check, an alarm, an exit code or an error code."
+    ),
+    "config": CommandPath("b2bpilot.cli.config.app:app", "Show each setting, and which source won."),
+    "migrate": CommandPath(
+        "b2bpilot.cli.migrate.command:migrate", "Bring the table to this version while it is in use."
+    ),
+    "deploy": CommandPath(
+        "b2bpilot.cli.deploy.command:deploy", "Build the functions of this checkout and deploy them."
+    ),
+    "local": CommandPath("b2bpilot.cli.local.app:app", "Run the whole system on this machine."),
+    "submissions": CommandPath(
+        "b2bpilot.cli.submissions.app:app", "List and show rows of the table, and publish them again."
+    ),
+    "subscribers": CommandPath(
+        "b2bpilot.cli.subscribers.app:app", "List the topic's subscribers and what they receive."
+    ),
+    "dlq": CommandPath(
+        "b2bpilot.cli.dlq.app:app", "List dead letters, find their cause, and send them back."
+    ),
+    "runs": CommandPath("b2bpilot.cli.runs.app:app", "See what was changed, by whom and why; resume it."),
+    "twilio": CommandPath(
+        "b2bpilot.cli.twilio.app:app", "See what Twilio received and where it delivers; switch it."
+    ),
+    "completion": CommandPath(
+        "b2bpilot.cli.completion.app:app", "Let Tab complete commands, options and values."
+    ),
 }
 
 FORMER_NAMES = {"subscriptions": "subscribers"}
@@ -56,7 +87,25 @@ _root = typer.Typer(
     # typer's own rich help costs more than the rest of the start together, and --help is to be cheap.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
 )
+
+
+def _former_install(ctx: typer.Context, value: bool) -> None:
+    """What `completion install` was before."""
+    if value:
+        from b2bpilot.cli.completion.app import install
+
+        install(ctx)
+        raise typer.Exit
+
+
+def _former_show(ctx: typer.Context, value: bool) -> None:
+    if value:
+        from b2bpilot.cli.completion.app import show
+
+        show(ctx)
+        raise typer.Exit
 
 
 @_root.callback()
@@ -65,21 +114,23 @@ def b2bpilot(
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
+    _install: Annotated[
+        bool, typer.Option("--install-completion", callback=_former_install, is_eager=True, hidden=True)
+    ] = False,
+    _show: Annotated[
+        bool, typer.Option("--show-completion", callback=_former_show, is_eager=True, hidden=True)
+    ] = False,
 ) -> None:
-    """Operate the b2bpilot pipeline: Twilio webhook, SNS, Lambda, PostgreSQL.
-
-    Data goes to stdout, everything else to stderr. With -o json, stdout holds one JSON document, with "error" in it if the
-    command failed; with -o jsonl, one document per line.
-
-    Exit codes: 0 success, 1 failure, 2 invalid usage, settings or credentials, 3 problems found (--exit-code), 4 partial
-    failure, 5 refused or not confirmed, 130 interrupted.
+    """\b
+    Operate the b2bpilot pipeline: Twilio webhook, SNS, Lambda, PostgreSQL.
+    Exit: 0 ok, 1 failed, 2 usage, 3 found, 4 partial, 5 refused, 130 Ctrl-C
     """
 
 
 @functools.cache
-def program() -> TyperGroup:
+def program() -> PilotGroup:
     """Return the whole program; its commands are loaded when they are called."""
-    return filled(cast("TyperGroup", typer.main.get_command(_root)), COMMANDS, FORMER_NAMES)
+    return group(_root, COMMANDS, FORMER_NAMES)
 
 
 def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) -> int:
@@ -92,6 +143,8 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr), machine=machine)
     try:
+        if instruction := os.environ.get(VARIABLE):
+            return _complete(instruction, pilot)
         with contextlib.redirect_stderr(pilot.output.strays()):
             exit_code = _run(arguments, pilot)
         pilot.output.finish()
@@ -149,6 +202,16 @@ def _run(arguments: list[str], pilot: Pilot) -> int:
     if result == INTERRUPTED:
         return _fail(interrupted(), arguments, pilot)
     return result if isinstance(result, int) else 0
+
+
+def _complete(instruction: str, pilot: Pilot) -> int:
+    """A shell asks what may stand at the cursor."""
+    from b2bpilot.cli.completion.answer import answer
+
+    text, exit_code = answer(program(), instruction, os.environ, pilot=pilot)
+    pilot.output.verbatim([text] if text else [])
+    pilot.output.finish()
+    return exit_code
 
 
 def _require_stdout() -> None:

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
 from b2bpilot.cli.app import program
+from b2bpilot.cli.frame.commands import is_global
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
+    from typer._click import Parameter
 else:
-    AnyCommand = Any
+    AnyCommand = Parameter = Any
 
 COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
-GIVEN_TO_ALL = "--help"
 EXAMPLE = "Example: "
 HEAD = """\
 # Commands
@@ -77,13 +78,17 @@ def _paragraphs(command: AnyCommand) -> list[str]:
 
 
 def _options(context: typer.Context) -> Sequence[str]:
-    records = [param.get_help_record(context) for param in context.command.get_params(context)]
-    rows = [
-        f"| `{_escaped(names)}` | {_escaped(meaning)} |"
-        for names, meaning in filter(None, records)
-        if names != GIVEN_TO_ALL
-    ]
+    """Those that all have stand with the program, and nowhere else."""
+    own = (param for param in context.command.get_params(context) if not _is_given_to_all(param, context))
+    records = (param.get_help_record(context) for param in own)
+    rows = [f"| `{_escaped(names)}` | {_escaped(meaning)} |" for names, meaning in filter(None, records)]
     return ["| option | meaning |", "|---|---|", *rows] if rows else []
+
+
+def _is_given_to_all(param: Parameter, context: typer.Context) -> bool:
+    return param.name == "help" or (
+        context.parent is not None and isinstance(param, TyperOption) and is_global(param)
+    )
 
 
 def _escaped(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from b2bpilot import __version__
+from b2bpilot.advice import GROUPS
 from b2bpilot.cli.frame.settings import SETTINGS
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, create_stack
@@ -362,3 +363,48 @@ def test_an_interrupt_while_the_program_is_loaded_shows_no_traceback() -> None:
         cwd=Path(__file__).parents[2],
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_help_fits_a_screen_of_forty_rows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prompt that follows it, too."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert len(run("--help").stdout.splitlines()) < 40
+
+
+@pytest.mark.parametrize(
+    "group", [(), *((name,) for name in sorted(GROUPS - {"diagnose"} | {"subscribers"}))]
+)
+def test_a_list_of_commands_has_whole_summaries_on_one_line_each(
+    run: Run, monkeypatch: pytest.MonkeyPatch, group: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run(*group, "-h").stdout
+    _, _, listed = shown.partition("Commands:\n")
+    listed, _, _ = listed.partition("\n\n")
+
+    assert listed
+    assert all(line.startswith("  ") and line[2] != " " for line in listed.splitlines())
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed.splitlines())
+
+
+@pytest.mark.parametrize("words", [("dlq",), ("runs", "list"), ("twilio", "route"), ("publish",)])
+def test_help_shows_env_and_the_short_flag_for_help(run: Run, words: tuple[str, ...]) -> None:
+    shown = run(*words, "-h").stdout
+
+    assert shown == run(*words, "--help").stdout
+    assert "  -h, --help" in shown
+    assert "  -e, --env NAME" in shown
+
+
+def test_help_of_what_concerns_this_machine_alone_shows_no_env(run: Run) -> None:
+    for words in (("local",), ("local", "up"), ("demo",), ("completion",)):
+        assert "--env NAME" not in run(*words, "-h").stdout
+
+
+def test_listing_commands_loads_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    code = (
+        "import sys\nfrom b2bpilot.cli.app import COMMANDS, main\nmain(['-h'])\n"
+        "print([one.name for one in COMMANDS.values() if one.name.partition(':')[0] in sys.modules], file=sys.stderr)"
+    )
+    assert in_a_new_process(code=code).stderr == "[]\n"

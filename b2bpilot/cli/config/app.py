@@ -10,7 +10,7 @@ from b2bpilot.cli.frame.table import CommandPath, group
 
 app = group(
     typer.Typer(cls=PilotGroup, rich_markup_mode=None, help="See which setting was taken from where."),
-    {"show": CommandPath(f"{__name__}:show")},
+    {"show": CommandPath(f"{__name__}:show", "Show each setting, where it is from, and what it wins over.")},
 )
 
 

@@ -33,6 +33,7 @@ def deploy(
         typer.Option(
             help="arm64 or x86_64, for the build and for Lambda.  [default: what the stack has, else arm64]",
             metavar="NAME",
+            autocompletion=lambda: ["arm64", "x86_64"],
         ),
     ] = None,
     parameters: Annotated[

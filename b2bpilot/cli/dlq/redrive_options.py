@@ -26,7 +26,7 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         help="Where it runs: terminal, or lambda for a large backlog.",
-        metavar="Engine",
+        metavar="ENGINE",
         show_default=True,
     ),
 ]

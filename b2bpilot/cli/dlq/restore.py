@@ -12,6 +12,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import confirm, dead_letters, rows
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DryRun, Reason, Yes
 from b2bpilot.cli.runs.app import early, in_environment_of
@@ -41,7 +42,9 @@ def restore(
     source: Annotated[
         str,
         typer.Argument(
-            help="File from `dlq export`, or the run that discarded or edited.", metavar="FILE|RUN"
+            help="File from `dlq export`, or the run that discarded or edited.",
+            metavar="FILE|RUN",
+            autocompletion=values.runs,
         ),
     ],
     *,

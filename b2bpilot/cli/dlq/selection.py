@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperOption
 
-from b2bpilot.cli.frame.commands import PilotCommand
+from b2bpilot.cli.frame import values
+from b2bpilot.cli.frame.commands import PilotCommand, is_global
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.errors import UsageError
@@ -33,6 +34,8 @@ class FilterOption:
     metavar: str
     help: str
     is_many: bool = False
+    known: Callable[[typer.Context], values.Known] | None = None
+    """What is offered for completion."""
 
     @property
     def flag(self) -> str:
@@ -40,7 +43,12 @@ class FilterOption:
 
 
 FILTERS = (
-    FilterOption(name="group", metavar="GROUP", help="Only this group from `dlq list`, such as G1."),
+    FilterOption(
+        name="group",
+        metavar="GROUP",
+        help="Only this group from `dlq list`, such as G1.",
+        known=values.groups,
+    ),
     FilterOption(
         name="since", metavar="WHEN", help="Only dead letters written since: 30m, 2h, 1d, or ISO 8601 (UTC)."
     ),
@@ -77,7 +85,9 @@ class SelectingCommand(PilotCommand):
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
         own = super().get_params(ctx)
         after = [
-            parameter for parameter in own if parameter.name == "help" or getattr(parameter, "hidden", False)
+            parameter
+            for parameter in own
+            if isinstance(parameter, TyperOption) and (parameter.name == "help" or is_global(parameter))
         ]
         return [*(parameter for parameter in own if parameter not in after), *map(_option, FILTERS), *after]
 
@@ -147,4 +157,5 @@ def _option(given: FilterOption) -> TyperOption:
         help=given.help,
         expose_value=False,
         callback=collect,
+        autocompletion=values.directly(given.known) if given.known else None,
     )

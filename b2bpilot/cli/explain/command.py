@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.advice import Place
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Line, Row, Tone, pasted
@@ -27,6 +28,7 @@ def explain(
             help="A check's code, a category, an alarm's name, an exit code, an error's code, or a cause of dead letters.  "
             "[default: list all]",
             metavar="[NAME]...",
+            autocompletion=values.checks,
         ),
     ] = None,
 ) -> None:

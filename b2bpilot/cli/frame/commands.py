@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from b2bpilot import __version__
+from b2bpilot.advice import OF_THE_MACHINE
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.settings import SETTINGS, Setting
 
 if TYPE_CHECKING:
@@ -19,13 +22,23 @@ else:
 LOOKS_LIKE_DURATION = re.compile(r"\d")
 LEFT_OUT = {"--wait": "30s"}
 """Options whose value may be left out, and what it is then."""
+HELP = ("-h", "--help")
+GLOBAL = "global_"
+"""What the parameters of the global options begin with."""
 
 
 class PilotCommand(TyperCommand):
-    """A command that also takes the global options; its help names them in one line."""
+    """A command that also takes the global options; its help has --env, and names the others in one line."""
+
+    views: tuple[str, ...] = ()
+    """Forms of the output that only this command has."""
 
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # typer re-exports Context
-        return [*super().get_params(ctx), *_options(hidden=True)]
+        return [*super().get_params(ctx), *_options(ctx)]
+
+    def get_help_option_names(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above
+        """Whatever context asks first: the option is made once."""
+        return list(HELP)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
         return super().parse_args(ctx, with_left_out_values(args))
@@ -38,14 +51,33 @@ class PilotCommand(TyperCommand):
 class PilotGroup(TyperGroup):
     """A group of commands; the root of all shows the global options in full."""
 
+    summaries: Mapping[str, str] = {}
+    """What each of its commands is for: listing them loads none."""
+
     def get_params(self, ctx: typer.Context) -> list[Parameter]:  # type: ignore[override]  # as above
-        return [*super().get_params(ctx), *_options(hidden=ctx.parent is not None)]
+        return [*super().get_params(ctx), *_options(ctx)]
+
+    def get_help_option_names(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above
+        """Whatever context asks first: the option is made once."""
+        return list(HELP)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
         if not args and not ctx.resilient_parsing:
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
+        """At the root the commands come first: they are what is looked for."""
+        if ctx.parent is None:
+            self.format_commands(ctx, formatter)
+            TyperCommand.format_options(self, ctx, formatter)  # type: ignore[arg-type]  # it needs no more than a group has
+        else:
+            super().format_options(ctx, formatter)
+
+    def format_commands(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002  # as above
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
 
     def format_epilog(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
         super().format_epilog(ctx, formatter)
@@ -70,20 +102,42 @@ def print_version(value: bool) -> None:
         raise typer.Exit
 
 
-def _options(*, hidden: bool) -> list[Parameter]:
-    return [_option(setting, hidden=hidden) for setting in SETTINGS]
+def is_global(option: TyperOption) -> bool:
+    return (option.name or "").startswith(GLOBAL)
+
+
+def _options(ctx: typer.Context) -> list[Parameter]:
+    """The root's help shows all, every other --env: but for commands that concern this machine alone."""
+    shown = {setting.name for setting in SETTINGS} if ctx.parent is None else _shown(ctx)
+    return [_option(setting, hidden=setting.name not in shown) for setting in SETTINGS]
+
+
+def _shown(ctx: typer.Context) -> set[str]:
+    words = _words(ctx)
+    return set() if any(words == name[: len(words)] for name in OF_THE_MACHINE) else {"env"}
+
+
+def _words(ctx: typer.Context) -> tuple[str, ...]:
+    """What was typed for the command. Not its `command_path`, which asks for these parameters."""
+    words: list[str] = []
+    at = ctx
+    while at.parent is not None:
+        words.insert(0, at.info_name or "")
+        at = at.parent  # type: ignore[assignment]  # typer re-exports Context
+    return tuple(words)
 
 
 def _option(setting: Setting, *, hidden: bool) -> TyperOption:
     """`given` collects the values of every level; the same option again, further right, wins."""
     switch = setting.metavar is None
+    known = values.OF_SETTINGS.get(setting.name)
 
     def collect(ctx: typer.Context, _: Parameter, value: str | bool | None) -> None:
         if value is not None and value is not False:
             ctx.obj.give(setting.name, value)
 
     return TyperOption(
-        param_decls=[f"global_{setting.name}", *setting.flags],
+        param_decls=[f"{GLOBAL}{setting.name}", *setting.flags],
         is_flag=switch,
         default=False if switch else None,
         metavar=setting.metavar,
@@ -91,6 +145,7 @@ def _option(setting: Setting, *, hidden: bool) -> TyperOption:
         hidden=hidden,
         expose_value=False,
         callback=collect,
+        autocompletion=values.directly(known) if known else None,
     )
 
 

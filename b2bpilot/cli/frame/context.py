@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.advice import our_command
+from b2bpilot.cli.frame import remembered
 from b2bpilot.cli.frame.confirm import Confirmation
 from b2bpilot.cli.frame.settings import LOCAL, Format, GlobalSettings, config_files, resolve, state_home
 from b2bpilot.cli.frame.skew import Skews
@@ -24,6 +26,7 @@ from b2bpilot.pipeline.clock import HostClock, Machine, machine_time
 
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
+    from b2bpilot.aws.stack import StackOutputs
     from b2bpilot.ops.environment import Environment
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.database_proof import DatabaseProof, Given
@@ -102,9 +105,18 @@ class Pilot:
         from b2bpilot.ops import environment
 
         found = environment.discover(self.environment_name, self.access)
+        self.remember(found.stack)
         self.tell(f"{found.stack.stack_name} in account {found.stack.account_id}, {found.stack.region}")
         self.skews.tell_machine(self.clock)
         return found
+
+    def remember(self, stack: StackOutputs) -> None:
+        """Let completion offer this environment from now on."""
+        if self.environment_name == LOCAL:
+            return
+        where = f"account {stack.account_id}, {stack.region}"
+        with contextlib.suppress(SettingsInvalid):  # no home, no completion
+            remembered.remember_environment(self.runs_home, self.environment_name, where)
 
     @property
     def environment_name(self) -> str:
@@ -276,13 +288,10 @@ class Pilot:
         self.output.secrets += passwords_in(url or "")
 
 
-def pilot_of(ctx: typer.Context, *, views: tuple[str, ...] = ()) -> Pilot:
-    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else.
-
-    `views` are forms of the output that this command has beside those of all.
-    """
+def pilot_of(ctx: typer.Context) -> Pilot:
+    """Return this run's Pilot with the settings resolved, so that a wrong one is refused before anything else."""
     pilot = ctx.obj
     assert isinstance(pilot, Pilot)  # noqa: S101  # nosec B101  # main() puts it there
-    pilot.views = views
+    pilot.views = getattr(ctx.command, "views", ())
     _ = pilot.settings
     return pilot

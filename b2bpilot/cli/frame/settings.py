@@ -53,7 +53,7 @@ SETTINGS = (
         flags=("--env", "-e"),
         variables=("B2BPILOT_ENV",),
         metavar="NAME",
-        help="Environment: the stack b2b-pilot-NAME, or `local`.",
+        help="Stack b2b-pilot-NAME, or `local`.",
     ),
     Setting(
         name="region",
@@ -74,21 +74,21 @@ SETTINGS = (
         flags=("--endpoint-url",),
         variables=("B2BPILOT_ENDPOINT_URL",),
         metavar="URL",
-        help="AWS endpoint for all services, if not AWS itself; overrides AWS_ENDPOINT_URL and its like.",
+        help="AWS endpoint of all services.",
     ),
     Setting(
         name="database_url",
         flags=("--database-url",),
         variables=("B2BPILOT_DATABASE_URL",),
         metavar="URL",
-        help="Database, if not the one in the stack's secret. Leave out the password: other users of the machine can see it.",
+        help="Database, if not the stack's.",
     ),
     Setting(
         name="output",
         flags=("--output", "-o"),
         variables=("B2BPILOT_OUTPUT",),
         metavar="FORMAT",
-        help="Output format: table, json or jsonl.",
+        help="Format: table, json or jsonl.",
     ),
     Setting(
         name="query",
@@ -101,13 +101,13 @@ SETTINGS = (
         flags=("--color",),
         variables=("B2BPILOT_COLOR",),
         metavar="WHEN",
-        help="Color: auto, always or never.",
+        help="auto, always or never.",
     ),
     Setting(
         name="verbose",
         flags=("--verbose", "-v"),
         variables=("B2BPILOT_VERBOSE",),
-        help="Show what is queried where, and tracebacks.",
+        help="Show queries and tracebacks.",
     ),
 )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
-from b2bpilot.cli.frame.commands import PilotCommand
+from b2bpilot.cli.frame.commands import PilotCommand, PilotGroup
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -20,10 +20,13 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class CommandPath:
-    """Where a command's function, or a group, is defined: `module:attribute`."""
+    """Where a command's function, or a group, is defined: `module:attribute`; and what lists say of it, on one line."""
 
     name: str
+    summary: str
     cls: type[PilotCommand] = PilotCommand
+    views: tuple[str, ...] = ()
+    """Forms of the output that only this command has."""
 
     def load(self) -> Any:
         return pkgutil.resolve_name(self.name)
@@ -51,25 +54,24 @@ class CommandTable(Mapping[str, AnyCommand]):
         return len(self._places)
 
 
-def group(declared: typer.Typer, places: Mapping[str, CommandPath]) -> TyperGroup:
-    """Return what `declared` says of itself, with these commands."""
-    return filled(typer.main.get_group(declared), places)
-
-
-def filled(
-    empty: TyperGroup, places: Mapping[str, CommandPath], former: Mapping[str, str] | None = None
-) -> TyperGroup:
-    """Return the group with these commands; `former` has the present name of each former one."""
-    empty.commands = CommandTable(places, former or {})  # type: ignore[assignment]  # nobody adds a command to it
-    return empty
+def group(
+    declared: typer.Typer, places: Mapping[str, CommandPath], former: Mapping[str, str] | None = None
+) -> PilotGroup:
+    """Return what `declared` says of itself, with these commands; `former` has the present name of each former one."""
+    found = cast("PilotGroup", typer.main.get_group(declared))
+    found.commands = CommandTable(places, former or {})  # type: ignore[assignment]  # nobody adds a command to it
+    found.summaries = {word: place.summary for word, place in places.items()}
+    return found
 
 
 def _built(word: str, place: CommandPath) -> AnyCommand:
     loaded = place.load()
-    return loaded if isinstance(loaded, TyperGroup) else _command(word, loaded, place.cls)
+    return loaded if isinstance(loaded, TyperGroup) else _command(word, loaded, place)
 
 
-def _command(word: str, function: Callable[..., None], cls: type[PilotCommand]) -> AnyCommand:
+def _command(word: str, function: Callable[..., None], place: CommandPath) -> AnyCommand:
     only = typer.Typer(add_completion=False, rich_markup_mode=None)
-    only.command(word, cls=cls)(function)
-    return typer.main.get_command(only)
+    only.command(word, cls=place.cls)(function)
+    command = cast("PilotCommand", typer.main.get_command(only))
+    command.views = place.views
+    return command

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 app = group(
     typer.Typer(cls=PilotGroup, rich_markup_mode=None, help="Run the whole system on this machine."),
-    {name: CommandPath(f"{__name__}:{name}") for name in ("up", "down", "status")},
+    {
+        "up": CommandPath(f"{__name__}:up", "Start PostgreSQL, an AWS emulator and the functions."),
+        "down": CommandPath(f"{__name__}:down", "Stop the local environment."),
+        "status": CommandPath(f"{__name__}:status", "Show what is running and where."),
+    },
 )
 
 

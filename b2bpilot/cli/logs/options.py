@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from b2bpilot.cli.frame import values
+
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 Functions = Annotated[
     list[str] | None,
-    typer.Argument(help="webhook, processor, stale, redriver.  [default: all]", metavar="[FUNCTION]..."),
+    typer.Argument(
+        help="webhook, processor, stale, redriver.  [default: all]",
+        metavar="[FUNCTION]...",
+        autocompletion=values.functions,
+    ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")]
 Lines = Annotated[
@@ -39,7 +45,10 @@ RequestId = Annotated[
     str | None, typer.Option("--request-id", help="Only lines of this Lambda request.", metavar="ID")
 ]
 Level = Annotated[
-    str | None, typer.Option("--level", help=f"Minimum level: {', '.join(LEVELS)}.", metavar="LEVEL")
+    str | None,
+    typer.Option(
+        "--level", help=f"Minimum level: {', '.join(LEVELS)}.", metavar="LEVEL", autocompletion=lambda: LEVELS
+    ),
 ]
 Filters = Annotated[
     list[str] | None,

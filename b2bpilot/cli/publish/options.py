@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from b2bpilot.cli.frame import values
 from b2bpilot.pipeline.message import Priority
 
 MOST = 1_000_000
@@ -16,6 +17,7 @@ FixtureName = Annotated[
     typer.Argument(
         help="Named message: text, media, button, location, emoji, long, empty, poison, or one you saved.",
         metavar="[FIXTURE]",
+        autocompletion=values.fixtures,
     ),
 ]
 Body = Annotated[str | None, typer.Option("--body", help="Text of the message.", metavar="TEXT")]

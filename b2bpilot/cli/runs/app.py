@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Yes
@@ -29,13 +30,15 @@ app = group(
         help="See what was changed, by whom and why; resume what was interrupted.",
     ),
     {
-        "list": CommandPath(f"{__name__}:list_"),
-        "show": CommandPath(f"{__name__}:show"),
-        "resume": CommandPath(f"{__name__}:resume"),
+        "list": CommandPath(f"{__name__}:list_", "List the runs of changing commands, newest first."),
+        "show": CommandPath(f"{__name__}:show", "Show one run: who, why, and what happened to each message."),
+        "resume": CommandPath(f"{__name__}:resume", "Resume an interrupted run, under its own id."),
     },
 )
 
-RunId = Annotated[str, typer.Argument(help="Run id, or its beginning or end.", metavar="RunId")]
+RunId = Annotated[
+    str, typer.Argument(help="Run id, or its beginning or end.", metavar="RUN", autocompletion=values.runs)
+]
 
 
 def list_(

@@ -31,10 +31,12 @@ app = group(
         help="List and show rows of the table, and publish them again.",
     ),
     {
-        "list": CommandPath(f"{__name__}:list_"),
-        "stuck": CommandPath(f"{__name__}:stuck"),
-        "show": CommandPath(f"{__name__}:show"),
-        "republish": CommandPath("b2bpilot.cli.submissions.republish:republish"),
+        "list": CommandPath(f"{__name__}:list_", "List rows, newest first."),
+        "stuck": CommandPath(f"{__name__}:stuck", "List rows that may need a person."),
+        "show": CommandPath(f"{__name__}:show", "Show one row in full."),
+        "republish": CommandPath(
+            "b2bpilot.cli.submissions.republish:republish", "Publish rows again that were not completed."
+        ),
     },
 )
 

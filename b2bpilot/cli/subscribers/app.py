@@ -161,4 +161,7 @@ def _read(path: str) -> str:
         ) from exc
 
 
-app = group(_listing, {"test": CommandPath(f"{__name__}:try_message")})
+app = group(
+    _listing,
+    {"test": CommandPath(f"{__name__}:try_message", "Show which subscribers a message would reach.")},
+)

@@ -14,9 +14,15 @@ app = group(
         help="See what Twilio received and where it delivers; switch it over, and back.",
     ),
     {
-        "reconcile": CommandPath("b2bpilot.cli.twilio.reconcile:reconcile"),
-        "route": CommandPath("b2bpilot.cli.twilio.route:route"),
-        "cutover": CommandPath("b2bpilot.cli.twilio.cutover:cutover"),
-        "rollback": CommandPath("b2bpilot.cli.twilio.rollback:rollback"),
+        "reconcile": CommandPath(
+            "b2bpilot.cli.twilio.reconcile:reconcile", "Compare Twilio's inbound messages with the table."
+        ),
+        "route": CommandPath(
+            "b2bpilot.cli.twilio.route:route", "Show which URL receives the messages of each number."
+        ),
+        "cutover": CommandPath(
+            "b2bpilot.cli.twilio.cutover:cutover", "Point a number or a Messaging Service at another webhook."
+        ),
+        "rollback": CommandPath("b2bpilot.cli.twilio.rollback:rollback", "Restore what a cut-over changed."),
     },
 )

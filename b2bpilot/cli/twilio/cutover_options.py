@@ -14,6 +14,7 @@ To = Annotated[
         "--to",
         help="New webhook URL, or `stack` for the environment's own.",
         metavar="URL",
+        autocompletion=lambda: ["stack"],
     ),
 ]
 Number = Annotated[str | None, typer.Option("--number", help="Number to switch over.", metavar="NUMBER")]

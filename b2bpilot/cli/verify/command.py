@@ -7,13 +7,25 @@ from typing import Annotated
 
 import typer
 
+from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import pilot_of
 from b2bpilot.cli.frame.options import CheckTimeout, WithTwilio
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.verify import permissions, verify_run
 from b2bpilot.errors import UsageError
 
-Names = list[str] | None
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Run only these checks; repeatable.", metavar="CODE|CATEGORY", autocompletion=values.checks
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Skip these checks; repeatable.", metavar="CODE|CATEGORY", autocompletion=values.checks
+    ),
+]
 
 
 def verify(
@@ -23,12 +35,8 @@ def verify(
         str | None,
         typer.Option(help="Retry failing checks for up to DURATION.", metavar="[DURATION]"),
     ] = None,
-    only: Annotated[
-        Names, typer.Option(help="Run only these checks; repeatable.", metavar="CODE|CATEGORY")
-    ] = None,
-    skip: Annotated[
-        Names, typer.Option(help="Skip these checks; repeatable.", metavar="CODE|CATEGORY")
-    ] = None,
+    only: Only = None,
+    skip: Skip = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
     no_e2e: Annotated[bool, typer.Option("--no-e2e", help="Do not send a test message.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Do not remove the test message's row.")] = False,
@@ -56,7 +64,7 @@ def verify(
     if print_iam:
         permissions.show(pilot_of(ctx))
         return
-    pilot = pilot_of(ctx, views=verify_run.VIEWS)
+    pilot = pilot_of(ctx)
     if no_e2e and keep:
         raise UsageError("--keep cannot be used with --no-e2e", hint="leave one of them out")
     request = verify_run.VerifyOptions(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.verify.deployment import Choices, Deployment
 
 SHORT, JUNIT = "short", "junit"
-VIEWS = (SHORT, JUNIT)
 NAME_SECONDS = 5.0
 """How long it may take to see that a name is nobody's; an AWS that is slower is what the checks tell of."""
 
@@ -58,7 +57,7 @@ def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
 
     name, access = pilot.environment_name, pilot.access
     try:
-        return Inquiry(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
+        found = Inquiry(lambda: describe(name, access), seconds=NAME_SECONDS).result(what="the stack")
     except EnvironmentUnknown:
         if is_waited_for:
             return None
@@ -67,6 +66,8 @@ def _stack(pilot: Pilot, *, is_waited_for: bool) -> StackOutputs | None:
         raise
     except PilotError:
         return None
+    pilot.remember(found)
+    return found
 
 
 def _choices(pilot: Pilot, request: VerifyOptions) -> Choices:

@@ -1,4 +1,4 @@
-"""docs/checks.md and docs/iam.md, made from the catalogue and the table of permissions.
+"""docs/checks.md, docs/iam.md and the list of codes, made from the catalogue and the table of permissions.
 
 `python -m b2bpilot.ops.verify.documents` writes them into a checkout; a test says when they are not current.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from b2bpilot.advice import Place
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check
+from b2bpilot.ops.verify.codes import LIST
 from b2bpilot.ops.verify.explanation import of_check, shell_line
 from b2bpilot.ops.verify.iam import (
     COMMANDS,
@@ -43,7 +44,7 @@ Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot ve
 with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
 and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with the secrets that a command reads: `database`, `twilio`, and, for
 `verify` until the next release, `old`, the one of the release before. Where the database's secret has a KMS key of its own, add
-`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs what the
+`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `completion`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs what the
 command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
 """
 
@@ -53,12 +54,17 @@ def documents() -> Mapping[str, str]:
     return {
         "checks.md": "\n".join([CHECKS_HEAD, *_checks()]) + "\n",
         "iam.md": "\n".join([IAM_HEAD, *_permissions()]) + "\n",
+        f"../b2bpilot/ops/verify/{LIST.name}": "".join(map(_listed_check, CHECKS)),
     }
 
 
 def write(folder: Path = DOCS) -> None:
     for name, text in documents().items():
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def _listed_check(check: Check) -> str:
+    return f"{check.code}\t{check.category.value}\t{check.statement}\n"
 
 
 def _checks() -> Iterator[str]:

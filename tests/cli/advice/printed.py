@@ -13,7 +13,7 @@ import b2bpilot
 PACKAGE = Path(b2bpilot.__file__).parent
 ROOT = PACKAGE.parent
 NAMES = (
-    r"(?:dlq|submissions|twilio|runs|local) [a-z]+|(?:publish|load|inspect|logs|subscribers|status|verify|diagnose)\b"
+    r"(?:dlq|submissions|twilio|runs|local|completion) [a-z]+|(?:publish|load|inspect|logs|subscribers|status|verify|diagnose)\b"
     r"|(?:migrate|demo|explain)\b"
 )
 AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
@@ -117,5 +117,6 @@ def _likely(text: str) -> str:
         "status": "failed",
         "SubmissionStatus.ABANDONED": "abandoned",
         "name": "text",
+        "chosen": "bash",
     }
     return likely[text]

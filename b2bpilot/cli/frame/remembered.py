@@ -1,0 +1,60 @@
+"""What earlier commands saw, for completion: small files of this user's, which nothing depends on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from b2bpilot.paths import open_private, private_folder
+
+FOLDER = "completion"
+ENVIRONMENTS = "environments"
+
+
+def environments(home: Path) -> dict[str, str]:
+    """Return the stacks that were found before, each with where it was."""
+    return _read(_file(home, ENVIRONMENTS))
+
+
+def remember_environment(home: Path, name: str, where: str) -> None:
+    known = environments(home)
+    if known.get(name) != where:
+        _write(_file(home, ENVIRONMENTS), {**known, name: where})
+
+
+def groups(home: Path, environment: str) -> dict[str, str]:
+    """Return the groups of dead letters that were listed last, each with its cause."""
+    return _read(_file(home, f"groups-{environment}"))
+
+
+def remember_groups(home: Path, environment: str, found: Mapping[str, str]) -> None:
+    if groups(home, environment) != found:
+        _write(_file(home, f"groups-{environment}"), found)
+
+
+def _file(home: Path, name: str) -> Path:
+    return home / FOLDER / f"{name}.json"
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Nothing where there is no such file, or none of ours."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: where for name, where in found.items() if isinstance(where, str)}
+
+
+def _write(path: Path, found: Mapping[str, str]) -> None:
+    """Whole or not at all; a home that cannot be written is no reason to fail."""
+    part = path.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):
+        private_folder(path.parent)
+        with open_private(part, "w") as file:
+            json.dump(found, file, indent=1)
+        part.replace(path)
