@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Line, Output, Tone, Toned, state
+from b2bpilot.cli.output import Line, Output, Tone, Toned, of_state
 
 DONE, FAILED, NOTHING_TRIED, NOT_ALL_TRIED, INTERRUPTED = 0, 1, 2, 4, 130
 NEVER_TRIED: Sequence[Words] = (
@@ -43,7 +43,7 @@ class Report:
 
     def add(self, step: str, verdict: Verdict, detail: str) -> None:
         self.outcomes.append(Outcome(step=step, verdict=verdict, detail=detail))
-        word = state(verdict.value) + " " * (10 - len(verdict.value))
+        word = of_state(verdict.value) + " " * (10 - len(verdict.value))
         begun = f" {step:<16} "
         # The hint of a failure is a command, which is copied.
         told = Toned(detail, Tone.DATA) if verdict is Verdict.FAILED else detail

@@ -13,7 +13,7 @@ from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -117,15 +117,15 @@ def _plan_text(pilot: Pilot, run: Redrive) -> list[str]:
 def _plan_rows(plan: Plan) -> list[Row]:
     return [
         Row(
-            fields={"decision": decision.value, "failure": kind, "database": state, "count": count},
+            fields={"decision": decision.value, "failure": kind, "database": row_state, "count": count},
             columns={
                 "dead letters": f"{count:,}",
                 "failure": kind,
-                "database": state,
+                "database": of_state(row_state),
                 "what is done": EXPLAINED[decision],
             },
         )
-        for (decision, kind, state), count in plan.summary()
+        for (decision, kind, row_state), count in plan.summary()
     ]
 
 

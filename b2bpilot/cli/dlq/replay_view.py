@@ -12,7 +12,7 @@ from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.cli.runs.running import SHOWN
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _row(one: ReplayOutcome) -> Row:
         columns={
             "message id": one.message_id or "-",
             "id in the queue": one.queue_message_id,
-            "result": one.verdict,
+            "result": of_state(one.verdict),
             "why": one.error or "-",
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.logs.log_line import safe
-from b2bpilot.cli.output import Line, Output, Row, pairs
+from b2bpilot.cli.output import Line, Output, Row, of_state, pairs
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
@@ -92,14 +92,14 @@ def story(found: Inspection, *, reveal: bool) -> Iterator[Line]:
     yield from pairs(list(_foot(found)))
 
 
-def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, str]]:
+def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, Words]]:
     row, diagnosis = found.row, found.diagnosis
     yield "message", found.message_id + (f" (found as {found.found_as})" if found.found_as else "")
     if row and row.message_sid:
         yield "MessageSid", row.message_sid
     if row and (about := _about(found, reveal=reveal)):
         yield "about", about
-    yield "verdict", f"{diagnosis.outcome}: {_text(diagnosis.explanation, reveal=reveal)}"
+    yield "verdict", of_state(diagnosis.outcome) + f": {_text(diagnosis.explanation, reveal=reveal)}"
 
 
 def _about(found: Inspection, *, reveal: bool) -> str:

@@ -153,7 +153,7 @@ def _show(pilot: Pilot, found: Iterable[LogEntry], *, reveal: bool) -> int:
         if output.format is Format.JSONL:
             output.record(log_line.fields(entry, reveal=reveal), text=[])
         else:
-            output.record({}, text=[log_line.text(entry, reveal=reveal, verbose=verbose)])
+            output.lines([log_line.text(entry, reveal=reveal, verbose=verbose)])
         count += 1
     output.finish()
     return count

@@ -7,11 +7,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from b2bpilot.cli.dlq.dead_letter_view import DETAIL
-from b2bpilot.cli.text import plain
+from b2bpilot.cli.output import Line, Tone, Toned
 from b2bpilot.cli.text.privacy import mask_numbers
-from b2bpilot.ops.logs.entry import LogEntry
+from b2bpilot.ops.logs.entry import LogEntry, LogLevel
 from b2bpilot.pipeline.message import format_time
 
+FUNCTION_TONES = {
+    "webhook": Tone.FIRST,
+    "processor": Tone.SECOND,
+    "stale": Tone.THIRD,
+    "redriver": Tone.FOURTH,
+}
+LEVEL_TONES = {
+    LogLevel.DEBUG: Tone.QUIET,
+    LogLevel.WARNING: Tone.WARNING,
+    LogLevel.ERROR: Tone.FAILED,
+    LogLevel.CRITICAL: Tone.FAILED,
+}
 FUNCTION_WIDTH, LEVEL_WIDTH = 9, 8
 TRACE = "stackTrace"
 BEGAN, ENDED = "platform.start", "platform.report"
@@ -29,11 +41,13 @@ def fields(entry: LogEntry, *, reveal: bool) -> dict[str, object]:
     }
 
 
-def text(entry: LogEntry, *, reveal: bool, verbose: bool = False) -> str:
+def text(entry: LogEntry, *, reveal: bool, verbose: bool = False) -> Line:
     """Return a line for people: time, function, level, what happened, the rest as name=value."""
-    head = f"{format_time(entry.at)}  {entry.function:<{FUNCTION_WIDTH}} {entry.level.name:<{LEVEL_WIDTH}}"
+    at = f"{format_time(entry.at)}  "
+    function = Toned(f"{entry.function:<{FUNCTION_WIDTH}}", FUNCTION_TONES.get(entry.function, Tone.PLAIN))
+    level = Toned(f"{entry.level.name:<{LEVEL_WIDTH}}", LEVEL_TONES.get(entry.level, Tone.PLAIN))
     body = "  ".join(part for part in (what(entry, verbose=verbose), " ".join(_pairs(entry))) if part)
-    return plain.one_line(f"{head} {body if reveal else safe(body)}".rstrip())
+    return Line(at + function + " " + level + f" {body if reveal else safe(body)}", indent=len(at))
 
 
 def what(entry: LogEntry, *, verbose: bool = False) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, Tone, Toned, of_state
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -258,23 +258,23 @@ def _size(size: int) -> str:
     return f"{size // 1024} kB"
 
 
-def _state(migration: Migration) -> str:
+def _state(migration: Migration) -> Words:
     from b2bpilot.ops.migrations import MigrationState
 
     match migration.state:
         case MigrationState.ADOPTED:
-            return "adopted (by hand)"
+            return of_state("adopted") + " (by hand)"
         case MigrationState.DRIFT:
-            return "drift"
+            return of_state("drift")
         case MigrationState.UNKNOWN:
-            return "no such file"
+            return Toned("no such file", Tone.WARNING)
         case (
             MigrationState.APPLIED
             | MigrationState.PENDING
             | MigrationState.INTERRUPTED
             | MigrationState.DAMAGED
         ):
-            return migration.state.value
+            return of_state(migration.state.value)
         case _:
             assert_never(migration.state)
 

@@ -1,7 +1,7 @@
 """The only package that prints."""
 
 from b2bpilot.cli.output.output import Output
-from b2bpilot.cli.output.tone import Tone, Toned, state
+from b2bpilot.cli.output.tone import Tone, Toned, of_state
 from b2bpilot.cli.output.values import (
     Line,
     OutputFailed,
@@ -23,7 +23,7 @@ __all__ = [
     "ShownError",
     "Tone",
     "Toned",
+    "of_state",
     "pairs",
     "pasted",
-    "state",
 ]

@@ -10,17 +10,22 @@ from b2bpilot.cli.text import plain
 
 GAP, BELOW, LEAST = 2, 4, 24
 """Columns between cells, before what stands below, and that a last cell has beside the others at least."""
+LEAST_NEEDED = (
+    *("checksum", "took", "by", "operator", "protocol", "confirmed", "fallback", "from", "copy", "kind"),
+    *("recorded (UTC)", "stored in", "age", "received", "env", "id in the queue"),
+)
+"""What goes below the others where a terminal is too narrow, in this order: a heading means the same in every table."""
 EMPTY = frozenset({"", "-"})
 
 
 def table(
-    headings: Sequence[str], rows: Sequence[Sequence[Spans]], *, spare: Sequence[str], width: int | None
+    headings: Sequence[str], rows: Sequence[Sequence[Spans]], *, width: int | None
 ) -> Iterator[list[Span]]:
-    """Yield the lines. The last column goes below first, then those of `spare` in their order, then from the right."""
+    """Yield the lines. The last column goes below first, then what is least needed, then from the right."""
     named = [[Span(heading, Tone.HEADING)] for heading in headings]
     sizes = [max(map(_size, column)) for column in zip(named, *rows, strict=True)]
     least = max(min(sizes[-1], LEAST), _size(named[-1]), *(longest(row[-1]) for row in (named, *rows)))
-    gives = [headings.index(name) for name in spare if name in headings]
+    gives = [headings.index(name) for name in LEAST_NEEDED if name in headings]
     tiers = _tiers([*sizes[:-1], least], gives, width)
     for row in (named, *rows):
         for depth, tier in enumerate(tiers):

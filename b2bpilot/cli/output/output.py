@@ -105,18 +105,15 @@ class Output:
             return False
         return True
 
-    def rows(self, name: str, rows: Iterable[Row], *, spare: Sequence[str] = ()) -> int:
-        """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes.
-
-        At a terminal too narrow for them the columns of `spare` go below the others first, in this order.
-        """
+    def rows(self, name: str, rows: Iterable[Row]) -> int:
+        """Show many results under `name`, and return how many they were. `jsonl` prints each as it comes."""
         if self.format is Format.JSONL:
             return sum(self._write_row(row.fields) for row in rows)
         found = list(rows)
         if self.format is Format.JSON:
             self.document[name] = [row.fields for row in found]
         elif found:
-            self._table(found, spare)
+            self._table(found)
         return len(found)
 
     def notice(self, text: Words | Line) -> None:
@@ -292,11 +289,11 @@ class Output:
             yield
             self.stdout.flush()
 
-    def _table(self, rows: Sequence[Row], spare: Sequence[str]) -> None:
+    def _table(self, rows: Sequence[Row]) -> None:
         headings = list(rows[0].columns)
         cells = [[list(self._spans(cell)) for cell in row.columns.values()] for row in rows]
         is_painted = self._is_styled(self.stdout)
-        for line in columns.table(headings, cells, spare=spare, width=self._width(self.stdout)):
+        for line in columns.table(headings, cells, width=self._width(self.stdout)):
             self._write(shown(line, is_painted=is_painted))
 
 

@@ -61,17 +61,18 @@ STATES = {
     Tone.OK: "accepted|adopted|applied|completed|finished|granted|healthy|ok|passed|processed|proved|stored|yes",
     Tone.FAILED: (
         "abandoned|broken|damaged|dead letter|drift|endpoint gone|failed|failed again|id taken|lost at Twilio|missing"
-        "|not published|not stored|unhealthy|no"
+        "|no|not published|not published: throttled|not stored|unhealthy"
     ),
     Tone.WARNING: (
-        "interrupted|in progress|late|pending|retry possible|running|stuck|unclear|unknown|unproven|warning"
+        "discarded, not marked|interrupted|late|pending|retry possible|stuck|unclear|unknown|unknown: perhaps published"
+        "|unproven|waiting for a retry|warning"
     ),
-    Tone.QUIET: "discarded|not needed|none|skipped|-",
+    Tone.QUIET: "discarded|not needed|none|skipped",
 }
 TONES = {word: tone for tone, words in STATES.items() for word in words.split("|")}
 
 
-def state(word: str) -> Words:
+def of_state(word: str) -> Words:
     """Return a state's word with what it means, whichever command says it."""
     tone = TONES.get(word.lower() if word.isupper() else word)
     return Toned(word, tone) if tone else word

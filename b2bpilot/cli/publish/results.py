@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _row(result: SentItem) -> Row:
         columns={
             "message id": result.message_id,
             "copy": str(result.copy),
-            "outcome": OUTCOMES[_outcome(result)],
+            "outcome": of_state(OUTCOMES[_outcome(result)]),
             "SNS id or why": error or result.sns_message_id or "-",
         },
     )
@@ -170,7 +170,7 @@ def _proven_row(one: PublishedRow) -> Row:
         },
         columns={
             "message id": one.message_id,
-            "row": one.word.replace("_", " "),
+            "row": of_state(one.word.replace("_", " ")),
             "why": one.why or "-",
         },
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.cli.runs.kind import TO_BE_DONE, kind_of, so_far, so_far_in_words
 from b2bpilot.cli.runs.run_parameters import in_words
 from b2bpilot.cli.text.durations import ahead_in_words, relative
@@ -52,7 +52,7 @@ def row(record: RunRecord, *, now: datetime) -> Row:
         fields=fields(record),
         columns={
             "run": record.run_id,
-            "state": record.state.value,
+            "state": of_state(record.state.value),
             "env": record.environment,
             "age": relative(record.started_at, now=now),
             "operator": record.operator,

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
-from b2bpilot.cli.output import Output, Row
+from b2bpilot.cli.output import Output, Row, of_state
 from b2bpilot.cli.submissions import submission
 from b2bpilot.ops.submissions import ADVICE, AttentionReason, possible_run, problem_of
 from b2bpilot.pipeline.message import format_time
@@ -42,7 +42,7 @@ class StuckView:
         columns = submission.columns(row, reveal=self._reveal, now=now)
         return Row(
             fields=submission.fields(row, reveal=self._reveal) | told,
-            columns=columns | {"status": problem.value},
+            columns=columns | {"status": of_state(problem.value)},
         )
 
     def tell(self, output: Output) -> None:

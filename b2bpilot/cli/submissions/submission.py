@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from b2bpilot.advice import Words
+from b2bpilot.cli.output import of_state
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.privacy import cut, mask_number, mask_numbers, shown_params
 from b2bpilot.pipeline.message import format_time
@@ -52,18 +54,18 @@ def params(row: UserSubmission, *, reveal: bool) -> dict[str, str] | None:
     return texts if reveal else shown_params(texts)
 
 
-def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, str]:
+def columns(row: UserSubmission, *, reveal: bool, now: datetime) -> dict[str, Words]:
     """Return a row for the table, by heading."""
     return {
         "received": relative(row.received_at or row.created_at, now=now),
         "message id": row.message_id or NONE,
-        "status": str(row.status),
+        "status": of_state(str(row.status)),
         "from": _number(row.sender, reveal=reveal) or NONE,
         "text or error": _error(row, reveal=reveal) or _text(row, reveal=reveal) or NONE,
     }
 
 
-def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str, str]]:
+def story(row: UserSubmission, *, reveal: bool, now: datetime) -> list[tuple[str, Words]]:
     """Return a row as named lines, without what it does not have."""
     lines = [
         ("message id", row.message_id),
@@ -91,8 +93,8 @@ def _text(row: UserSubmission, *, reveal: bool) -> str | None:
     return row.text if reveal or row.text is None else cut(row.text)
 
 
-def _status(row: UserSubmission, *, now: datetime) -> str:
-    parts = [str(row.status), f"attempts: {row.attempts}"]
+def _status(row: UserSubmission, *, now: datetime) -> Words:
+    parts = ["", f"attempts: {row.attempts}"]
     if row.stale_attempts:
         parts.append(f"tries of the stale processor to publish it: {row.stale_attempts}")
     if row.republished_at:
@@ -101,7 +103,7 @@ def _status(row: UserSubmission, *, now: datetime) -> str:
         parts.append(f"discarded in run {row.discarded_by}")
     if row.is_leased(now=now) and row.lease_expires_at:
         parts.append(f"lease ends {relative(row.lease_expires_at, now=now)}")
-    return ", ".join(parts)
+    return of_state(str(row.status)) + ", ".join(parts)
 
 
 def _kind(row: UserSubmission) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words
 from b2bpilot.aws import pasted
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
 
 if TYPE_CHECKING:
@@ -40,12 +40,12 @@ def row(report: SubscriptionReport, access: AwsAccess) -> Row:
             "remarks": [_reason(one, access) for one in report.remarks],
         },
         columns={
-            "verdict": report.health.value,
+            "verdict": of_state(report.health.value),
             "protocol": found.protocol,
             "confirmed": _confirmed(found),
             "filter": _policy(found, found.filter_policy),
             "redrive": _policy(found, found.redrive_policy),
-            "permission": report.permission.value,
+            "permission": of_state(report.permission.value),
             "endpoint": name(found),
         },
     )
@@ -82,7 +82,7 @@ def evaluation_row(evaluated: SubscriptionEvaluation, *, reveal: bool) -> Row:
             "problem": evaluation.problem,
         },
         columns={
-            "delivers": _word(evaluated.delivers),
+            "delivers": of_state(_word(evaluated.delivers)),
             "endpoint": name(evaluated.subscription),
             "why": why(evaluated, reveal=reveal),
         },

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, of_state
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.privacy import mask_numbers
 from b2bpilot.pipeline.message import format_time
@@ -155,7 +155,7 @@ def _row(finding: MessageFinding, *, now: datetime, alerts_failure: str | None) 
             "why": why,
         },
         columns={
-            "verdict": finding.result.value,
+            "verdict": of_state(finding.result.value),
             "message sid": finding.sid,
             "age": relative(finding.sent_at, now=now) if finding.is_dated else "-",
             "why": why,

@@ -10,7 +10,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Reveal
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Row, Tone, Toned, of_state
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.errors import NotFound, UsageError
@@ -144,8 +144,8 @@ def _row(route: NumberRoute, unsafe: list[str], *, reveal: bool) -> Row:
             "number": number,
             "decided by": decided_by,
             "sid": " or ".join(each.sid for each in route.deciders) if route.is_unclear else target.sid,
-            "fallback": "yes" if all(has_fallback) else "unclear" if any(has_fallback) else "none",
-            "unsafe": str(len(unsafe)) if unsafe else "-",
+            "fallback": of_state("yes" if all(has_fallback) else "unclear" if any(has_fallback) else "none"),
+            "unsafe": Toned(str(len(unsafe)), Tone.FAILED) if unsafe else "-",
         },
     )
 
@@ -165,7 +165,7 @@ def _level_row(route: NumberRoute, level: Target, *, reveal: bool) -> Row:
         columns={
             "number": number,
             "level": level.level.value,
-            "decides": "unclear" if decides is None else "yes" if decides else "",
+            "decides": of_state("unclear" if decides is None else "yes" if decides else ""),
             "sid": level.sid,
             "URL": without_secrets(level.webhook.url) or "none",
         },

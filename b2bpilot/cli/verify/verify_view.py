@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from b2bpilot.advice import Words
-from b2bpilot.cli.output import Line, Tone, Toned, pasted, state
+from b2bpilot.cli.output import Line, Tone, Toned, of_state, pasted
 from b2bpilot.ops.verify.check import Category, CheckResult, Status
 from b2bpilot.ops.verify.report import anchor, said
 
@@ -54,7 +54,7 @@ def _headed(result: CheckResult, text: Words, *, rest: Words = "") -> Line:
 
 def _mark(status: Status) -> Words:
     mark = MARKS[status]
-    return state(mark) + " " * (MARK - len(mark))
+    return of_state(mark) + " " * (MARK - len(mark))
 
 
 def _explained(result: CheckResult) -> Iterator[Line]:
