@@ -6,7 +6,7 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2bpilot.advice import our_command
@@ -14,6 +14,7 @@ from b2bpilot.cli.frame.settings import Color
 from b2bpilot.cli.output import Line, Output, Row, Tone, Toned, of_state, pairs, pasted
 from b2bpilot.cli.output.flow import Span, flowed, longest, shown
 from b2bpilot.cli.text import plain
+from tests.fuzz import examples
 
 ID = "6a2a4cf4-5b3e-4f0e-9d62-6e9f2c4d7a10"
 WIDTHS = st.integers(min_value=20, max_value=160)
@@ -45,6 +46,7 @@ def text_of(stream: object) -> str:
     return stream.getvalue()
 
 
+@settings(max_examples=examples(100))
 @given(spans=SPANS, width=WIDTHS, indent=st.integers(0, 60))
 def test_a_text_loses_nothing_and_is_no_wider_than_the_terminal(
     spans: list[Span], width: int, indent: int
@@ -58,6 +60,7 @@ def test_a_text_loses_nothing_and_is_no_wider_than_the_terminal(
     assert all(text.strip() for text in broken)
 
 
+@settings(max_examples=examples(50))
 @given(words=WORDS, width=WIDTHS)
 def test_a_words_letters_stay_together(words: list[str], width: int) -> None:
     ascii_words = [word.replace("`", "") for word in words if word.isascii()]
@@ -71,6 +74,7 @@ CELLS = st.sampled_from(
 )
 
 
+@settings(max_examples=examples(60))
 @given(
     rows=st.integers(1, 5).flatmap(
         lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=4)
@@ -126,7 +130,7 @@ def test_a_last_column_with_room_is_broken_in_its_place() -> None:
 def test_a_url_that_no_line_holds_is_whole_on_its_own() -> None:
     at, url = output(40), f"https://example.com/{'a' * 60}"
     at.lines([f"Twilio calls {url} now"])
-    assert text_of(at.stdout).splitlines() == ["Twilio calls", url, "now"]
+    assert text_of(at.stdout).splitlines() == ["Twilio calls", url, "  now"]
 
 
 def test_a_command_is_whole_wherever_it_stands() -> None:
@@ -138,7 +142,7 @@ def test_a_command_is_whole_wherever_it_stands() -> None:
         "What became of each of them:",
         "b2bpilot runs show a-run-with-a-long-name",
         "   see `b2bpilot dlq list --group G1`",
-        "   and more words",
+        "     and more words",
     ]
     assert text_of(at.stdout).splitlines() == ["aws sns list-topics --region eu-west-1 --output json"]
 

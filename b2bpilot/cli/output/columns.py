@@ -21,11 +21,13 @@ EMPTY = frozenset({"", "-"})
 def table(
     headings: Sequence[str], rows: Sequence[Sequence[Spans]], *, width: int | None
 ) -> Iterator[list[Span]]:
-    """Yield the lines. The last column goes below first, then what is least needed, then from the right."""
+    """Yield the lines. A last column of long texts goes below first, then what is least needed, then from the right."""
     named = [[Span(heading, Tone.HEADING)] for heading in headings]
     sizes = [max(map(_size, column)) for column in zip(named, *rows, strict=True)]
     least = max(min(sizes[-1], LEAST), _size(named[-1]), *(longest(row[-1]) for row in (named, *rows)))
     gives = [headings.index(name) for name in LEAST_NEEDED if name in headings]
+    if sizes[-1] > LEAST:
+        gives.insert(0, len(headings) - 1)
     tiers = _tiers([*sizes[:-1], least], gives, width)
     for row in (named, *rows):
         for depth, tier in enumerate(tiers):
@@ -42,21 +44,17 @@ def _tiers(sizes: Sequence[int], gives: Sequence[int], width: int | None) -> lis
         room = None if width is None else width - (BELOW if tiers else 0)
         here = list(left)
         while room is not None and len(here) > 1 and sum(sizes[place] + GAP for place in here) - GAP > room:
-            here.remove(_next(here, gives, last=len(sizes) - 1))
+            here.remove(next((place for place in gives if place in here), here[-1]))
         tiers.append(here)
         left = [place for place in left if place not in here]
     return tiers
-
-
-def _next(here: Sequence[int], gives: Sequence[int], *, last: int) -> int:
-    return next((place for place in (last, *gives) if place in here), here[-1])
 
 
 def _lines(
     cells: Sequence[Spans], sizes: Sequence[int], depth: int, width: int | None
 ) -> Iterator[list[Span]]:
     *before, end = cells
-    line = [Span(" " * BELOW, is_whole=True)] if depth else []
+    line = [Span(" " * BELOW)] if depth else []
     for cell, size in zip(before, sizes, strict=False):
         line += [span._replace(is_whole=True) for span in cell]
         line.append(Span(" " * (size - _size(cell) + GAP), is_whole=True))

@@ -39,7 +39,7 @@ def flowed(spans: Iterable[Span], *, width: int | None, indent: int = 0) -> Iter
     for word in _words(spans):
         text, size = word[0].text, _size(word)
         if text.isspace() and not word[0].is_whole:
-            gap = size
+            gap += size
             continue
         if has_word and taken + gap + size > width:
             yield line

@@ -22,6 +22,7 @@ from b2bpilot.cli.text import plain
 from b2bpilot.cli.text.privacy import without_secrets
 
 SCHEMA_VERSION = 1
+HANGING = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,7 +202,7 @@ class Output:
         indent = line.indent
         if indent is None:
             begin = spans[0].text if spans else ""
-            indent = len(begin) - len(begin.lstrip(" "))
+            indent = len(begin) - len(begin.lstrip(" ")) + HANGING
         width = self._width(stream)
         *before, last = flowed(spans, width=width, indent=indent)
         for part in (*before, [*last, *clipped(self._spans(line.rest), beside=last, width=width)]):

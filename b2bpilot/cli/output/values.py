@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Text for people. Where it is broken it goes on `indent` columns in: None is as far in as it begins."""
+    """Text for people. Where it is broken it goes on `indent` columns in: None is a little further than it begins."""
 
     text: Words = ""
     tone: Tone = Tone.PLAIN
