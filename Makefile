@@ -15,7 +15,7 @@ SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick acceptance faults upgrade fuzz check format build deploy pictures docs bench house audit lock clean
+.PHONY: help demo test test-quick acceptance faults upgrade fuzz check format build deploy pictures docs bench house golden audit lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ build: $(STAMP) ## Build the functions as `sam deploy` uploads them, their bills
 
 deploy: $(STAMP) ## Build and deploy an environment, after saying where (ENV=dev ARCHITECTURE=x86_64 ARGS="--parameters dev.yaml")
 	@$(BIN)/b2bpilot deploy $(if $(ENV),-e $(ENV)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(ARGS)
+
+golden: $(STAMP) ## Write tests/cli/golden anew: what each command looks like at each width
+	$(BIN)/python -m tests.cli.test_golden
 
 pictures: $(STAMP) ## Write README's pictures of the commands (docs/pictures) anew, from a run
 	$(BIN)/python -E -m tests.pictures

@@ -129,8 +129,8 @@ def test_a_last_column_with_room_is_broken_in_its_place() -> None:
 
 def test_a_url_that_no_line_holds_is_whole_on_its_own() -> None:
     at, url = output(40), f"https://example.com/{'a' * 60}"
-    at.lines([f"Twilio calls {url} now"])
-    assert text_of(at.stdout).splitlines() == ["Twilio calls", url, "  now"]
+    at.lines([f"Twilio calls {url} now", f"    {url[:38]}"])
+    assert text_of(at.stdout).splitlines() == ["Twilio calls", f"  {url}", "  now", f"  {url[:38]}"]
 
 
 def test_a_command_is_whole_wherever_it_stands() -> None:
@@ -140,11 +140,11 @@ def test_a_command_is_whole_wherever_it_stands() -> None:
     at.lines([pasted("aws sns list-topics --region eu-west-1 --output json", indent=3)])
     assert text_of(at.stderr).splitlines() == [
         "What became of each of them:",
-        "b2bpilot runs show a-run-with-a-long-name",
+        "  b2bpilot runs show a-run-with-a-long-name",
         "   see `b2bpilot dlq list --group G1`",
         "     and more words",
     ]
-    assert text_of(at.stdout).splitlines() == ["aws sns list-topics --region eu-west-1 --output json"]
+    assert text_of(at.stdout).splitlines() == ["   aws sns list-topics --region eu-west-1 --output json"]
 
 
 def test_values_go_on_below_themselves() -> None:

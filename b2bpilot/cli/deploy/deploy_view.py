@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 from b2bpilot import __version__
 from b2bpilot.advice import Words, our_command
+from b2bpilot.cli.output import Line, pasted
 from b2bpilot.plural import many
+
+LABEL = 13
 
 if TYPE_CHECKING:
     from b2bpilot.ops.deploy.left_queue import LeftQueue
     from b2bpilot.ops.deploy.plan import DeployPlan
 
 
-def described(plan: DeployPlan) -> list[str]:
+def described(plan: DeployPlan) -> list[Line]:
     """What is known before anything is changed."""
-    return list(_described(plan))
+    return [line if isinstance(line, Line) else Line(line, indent=LABEL) for line in _described(plan)]
 
 
-def _described(plan: DeployPlan) -> Iterator[str]:
+def _described(plan: DeployPlan) -> Iterator[str | Line]:
     who = plan.caller
     yield f"Deploy of version {__version__} as environment {plan.environment}"
     yield f"  account    {who.account}, {who.region}, as {who.arn}"
@@ -39,11 +42,11 @@ def _changed(plan: DeployPlan) -> str:
     return f", no longer for {before}" if before and before != plan.architecture else ""
 
 
-def _left(left: LeftQueue) -> Iterator[str]:
+def _left(left: LeftQueue) -> Iterator[str | Line]:
     dead_letters = many(left.dead_letters, "dead letter")
     yield f"  left       queue {left.name}, which no stack has, with about {dead_letters}."
     yield "             It is imported first, so that the stack has it and nothing in it is lost, with what these do:"
-    yield from (f"               {command}" for command in left.commands())
+    yield from (pasted(command, indent=LABEL + 2) for command in left.commands())
 
 
 def fields(plan: DeployPlan) -> dict[str, object]:

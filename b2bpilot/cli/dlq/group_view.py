@@ -10,6 +10,7 @@ from b2bpilot.advice import Words
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
+from b2bpilot.cli.output import Line
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
 from b2bpilot.pipeline.message import format_time
@@ -42,9 +43,10 @@ def fields(group: Group) -> dict[str, object]:
     }
 
 
-def lines(group: Group, *, now: datetime) -> Iterator[str]:
+def lines(group: Group, *, now: datetime) -> Iterator[str | Line]:
     """Return a group for people: what it is, its times and rows, and a dead letter to look at."""
-    yield f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {one_line(group.cause.text)}"
+    cause = f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {group.cause.text}"
+    yield Line(cause, indent=len(INDENT) + 2)
     facts = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
     for line in owner_view.lines(group.owners):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words
+from b2bpilot.cli.output import Line, of_state
 from b2bpilot.cli.publish.progress import LIVE_EVERY_SECONDS, PLAIN_EVERY_SECONDS
 from b2bpilot.plural import many
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.load.plan import LoadPlan
     from b2bpilot.ops.load.report import LoadLatency, PromiseCheck, Report
 
-BAR = 40
+BAR, VERDICT = 40, 17
 WHOLE_MILLISECONDS = 10
 """From here on a fraction of a millisecond says nothing."""
 
@@ -61,7 +62,7 @@ class LoadDisplay:
         return f"about {left:.0f} s left"
 
 
-def told(report: Report, *, ascii_only: bool) -> Iterator[Words]:
+def told(report: Report, *, ascii_only: bool) -> Iterator[Words | Line]:
     """Return the report for people."""
     yield ""
     yield (
@@ -91,9 +92,11 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[Words]:
     yield from cleaned(report)
 
 
-def verdicts(checks: Sequence[PromiseCheck]) -> Iterator[str]:
+def verdicts(checks: Sequence[PromiseCheck]) -> Iterator[Line]:
     for check in checks:
-        yield f"{check.verdict.value.upper():17}{check.promise}: {check.detail}"
+        word = check.verdict.value.upper()
+        gap = " " * (VERDICT - len(word))
+        yield Line(of_state(word) + f"{gap}{check.promise}: {check.detail}", indent=VERDICT)
 
 
 def cleaned(report: Report) -> Iterator[Words]:

@@ -8,8 +8,10 @@ from b2bpilot.cli.output.flow import Span, Spans, flowed, longest
 from b2bpilot.cli.output.tone import Tone
 from b2bpilot.cli.text import plain
 
-GAP, BELOW, LEAST = 2, 4, 24
-"""Columns between cells, before what stands below, and that a last cell has beside the others at least."""
+GAP, BELOW = 2, 4
+"""Columns between cells, and before what stands below."""
+LEAST, MOST_LINES = 24, 3
+"""A last cell stands beside the others with so much room at least, and on so many lines at most; else below them."""
 LEAST_NEEDED = (
     *("checksum", "took", "by", "operator", "protocol", "confirmed", "fallback", "from", "copy", "kind"),
     *("recorded (UTC)", "stored in", "age", "received", "env", "id in the queue"),
@@ -24,7 +26,12 @@ def table(
     """Yield the lines. A last column of long texts goes below first, then what is least needed, then from the right."""
     named = [[Span(heading, Tone.HEADING)] for heading in headings]
     sizes = [max(map(_size, column)) for column in zip(named, *rows, strict=True)]
-    least = max(min(sizes[-1], LEAST), _size(named[-1]), *(longest(row[-1]) for row in (named, *rows)))
+    least = max(
+        min(sizes[-1], LEAST),
+        sizes[-1] // MOST_LINES,
+        _size(named[-1]),
+        *(longest(row[-1]) for row in (named, *rows)),
+    )
     gives = [headings.index(name) for name in LEAST_NEEDED if name in headings]
     if sizes[-1] > LEAST:
         gives.insert(0, len(headings) - 1)
@@ -59,7 +66,7 @@ def _lines(
         line += [span._replace(is_whole=True) for span in cell]
         line.append(Span(" " * (size - _size(cell) + GAP), is_whole=True))
     indent = _size(line)
-    yield from flowed([*line, *end], width=width, indent=indent if before else BELOW * (depth + 1))
+    yield from flowed([*line, *end], width=width, indent=indent if before else BELOW + GAP)
 
 
 def _size(cell: Spans) -> int:

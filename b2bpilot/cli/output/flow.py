@@ -44,8 +44,8 @@ def flowed(spans: Iterable[Span], *, width: int | None, indent: int = 0) -> Iter
         if has_word and taken + gap + size > width:
             yield line
             line, taken, gap, has_word = [], 0, hanging, False
-        if not has_word:
-            gap = min(gap, max(0, width - size))
+        if not has_word and size <= width:
+            gap = min(gap, width - size)
         line += [*([Span(" " * gap)] if gap else []), *word]
         taken, gap, has_word = taken + gap + size, 0, True
     yield line

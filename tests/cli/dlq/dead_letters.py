@@ -74,6 +74,7 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, *answers: str) -> Terminal:
     monkeypatch.setattr(sys, "stdin", Terminal("".join(f"{answer}\n" for answer in answers)))
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", "1000")
     return screen
 
 

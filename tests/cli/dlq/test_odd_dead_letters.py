@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from b2bpilot.cli.dlq import dead_letter_view, group_view
+from b2bpilot.cli.output import Output, pairs
 from b2bpilot.cli.text import plain
 from b2bpilot.ops.dead_letters.causes import Group, cause_of
 from b2bpilot.ops.dead_letters.decision import decide
@@ -85,13 +87,20 @@ def group_of(found: dict[str, Any]) -> Group:
     return Group(id="G1", cause=cause, count=1, oldest=NOW, newest=NOW, expiry=None, sample="a dead letter")
 
 
+def told(found: dict[str, Any], *, reveal: bool) -> list[str]:
+    """What `dlq show` and `dlq list` print of it."""
+    stream = io.StringIO()
+    story = dead_letter_view.story(shown(found), reveal=reveal, now=NOW)
+    groups = group_view.lines(group_of(found), now=NOW)
+    Output(stdout=stream, stderr=stream).record({}, text=[*pairs(story), *groups])
+    return stream.getvalue().split("\n")
+
+
 @given(found=odd_dead_letters(), reveal=st.booleans())
 def test_whatever_a_dead_letter_holds_moves_no_cursor_and_hides_no_text(
     found: dict[str, Any], *, reveal: bool
 ) -> None:
-    told = plain.pairs(dead_letter_view.story(shown(found), reveal=reveal, now=NOW))
-
-    for line in [*told, *group_view.lines(group_of(found), now=NOW)]:
+    for line in told(found, reveal=reveal):
         assert plain.one_line(line) == line
     json.dumps([dead_letter_view.fields(shown(found), reveal=reveal), group_view.fields(group_of(found))])
 
@@ -100,10 +109,8 @@ def test_a_number_at_the_wrong_place_is_masked_where_a_failure_is_told() -> None
     technical = re.compile("(Message|Sms|SmsMessage|Account)Sid|NumSegments|NumMedia|MediaContentType0")
     for body, place in PLACES:
         found = received(with_odd(body, place, '"+15005550006, please call"'))
-        told = dead_letter_view.story(shown(found), reveal=False, now=NOW)
-        lines = [*plain.pairs(told), *group_view.lines(group_of(found), now=NOW)]
         if not technical.fullmatch(str(place[-1] if place else "")):
-            assert "5005550006" not in "".join(lines)
+            assert "5005550006" not in "".join(told(found, reveal=False))
 
 
 def test_a_dead_letter_is_shown_with_the_reason_why_it_stays(run: Run, odd: dict[str, str]) -> None:

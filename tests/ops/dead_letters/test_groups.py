@@ -215,7 +215,7 @@ def test_states_are_counted_in_messages_and_not_in_dead_letters() -> None:
     (group,) = grouped(dead_letters, {CAUSE: "G1"}, retention=DAY, states=states)
 
     assert group.states == {RowState.FAILED: 5}
-    shown = [line.strip() for line in group_view.lines(group, now=NOW)]
+    shown = list(group_view.lines(group, now=NOW))
     assert "7 dead letters of 5 messages" in shown[1]
     assert "rows: 5 failed" in shown[1]
     assert group_view.fields(group)["messages"] == 5
