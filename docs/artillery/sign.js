@@ -1,5 +1,5 @@
-// Makes each request of Artillery's a test message, signed as Twilio signs JSON: the body's hash stands in the URL, and the
-// URL is signed. Test messages are stored like others and answered by nobody.
+// Makes each request of Artillery's a test message, signed as Twilio signs JSON: the body's hash stands in the URL, and
+// the URL is signed. Test messages are stored like others and answered by nobody.
 'use strict';
 
 const crypto = require('node:crypto');

@@ -73,6 +73,8 @@ def told(report: Report, *, ascii_only: bool) -> Iterator[Words | Line]:
     yield f"{'':17}{'p50':>10}{'p95':>10}{'p99':>10}{'max':>10}"
     yield _latency("accept", report.accept)
     yield _latency("accept to stored", report.store)
+    if report.early:
+        yield f"  {report.early}"
     if report.clock_error_ms > 1:
         yield f"  the clocks of this machine and the database could be compared to {report.clock_error_ms:.0f} ms only"
     yield from _histogram("accept", report.accept, ascii_only=ascii_only)

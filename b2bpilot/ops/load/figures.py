@@ -91,7 +91,12 @@ def _outage(
     first, last = requests.moment(span[0].at), requests.moment(span[-1].ended_at)
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in Counter(one.error for one in span).most_common())
     given_up = {(one.number, one.copy) for one in span} - finally_accepted
-    ended = f"{len(given_up):,} of them were given up" if given_up else "all were made again and accepted"
+    again = "it was" if len(span) == 1 else "all were"
+    ended = (
+        f"{many(len(given_up), 'of them was', 'of them were')} given up"
+        if given_up
+        else f"{again} made again and accepted"
+    )
     return f"{_time(first)} to {_time(last)}: {many(len(span), 'request was', 'requests were')} not accepted ({kinds}); {ended}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from b2bpilot.advice import NOWHERE, Place, written
-from b2bpilot.ops.load.plots import duration, histogram_plot, timeline_plot
+from b2bpilot.ops.load.plots import NAMES, duration, histogram_plot, timeline_plot
 from b2bpilot.ops.load.report import PERCENTILES, LoadLatency, PromiseOutcome, Report
 from b2bpilot.plural import many
 
@@ -29,7 +29,8 @@ table { width: 100%; border-collapse: collapse; } th, td { text-align: left; pad
 th { color: var(--muted); font-weight: 600; font-size: 13px; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .verdict { font-weight: 700; white-space: nowrap; } .verdict.proved { color: var(--good); } .verdict.broken { color: var(--bad); }
 .verdict.unknown { color: var(--unsure); } .verdict.nothing { color: var(--muted); font-weight: 400; }
-svg { width: 100%; height: auto; display: block; } svg text { fill: var(--muted); font-size: 11px; } .grid { stroke: var(--line); }
+.plot { overflow-x: auto; } svg { width: 100%; min-width: 600px; height: auto; display: block; } svg text { fill: var(--ink); font-size: 13px; }
+svg .title { fill: var(--muted); } .grid { stroke: var(--line); }
 .accepted { fill: var(--accepted); } .stored { fill: var(--stored); } .errors { fill: var(--errors); }
 .legend { display: flex; gap: 18px; color: var(--muted); font-size: 13px; } .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 6px; }
 code { font-size: 13px; overflow-wrap: anywhere; }
@@ -67,7 +68,7 @@ def page(report: Report, place: Place = NOWHERE) -> str:
 def _subtitle(report: Report) -> str:
     route = "the webhook" if report.plan.via.value == "webhook" else "the topic"
     return (
-        f"{report.messages:,} test messages from {report.plan.clients:,} clients through {route}; "
+        f"{many(report.messages, 'test message')} from {many(report.plan.clients, 'client')} through {route}; "
         f"account {report.account_id}, {report.region}; run {report.run_id}"
     )
 
@@ -97,12 +98,18 @@ def _tiles(report: Report) -> str:
         (f"{report.stored:,}", "message stored" if report.stored == 1 else "messages stored"),
         (f"{stored:,.0f}/s" if stored is not None else "unknown", "stored, until the last row"),
         (_shown(report.accept, "p95"), "accept, 95 % within"),
-        (_shown(report.store, "p95"), "accept to stored, 95 % within"),
+        (_shown(report.store, "p95"), _named_store(report)),
     )
     parts = "".join(
         f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for value, name in tiles
     )
     return f'<div class="tiles">{parts}</div>'
+
+
+def _named_store(report: Report) -> str:
+    name = "accept to stored, 95 % within"
+    is_early = report.store.percentile(PERCENTILES["p95"]) == 0
+    return f"{name}: stored before the answer had arrived" if is_early else name
 
 
 def _shown(latency: LoadLatency, name: str) -> str:
@@ -127,12 +134,10 @@ def _checks(report: Report) -> str:
 
 
 def _legend() -> str:
-    series = (
-        ("accepted", "requests accepted"),
-        ("stored", "messages stored"),
-        ("errors", "requests not accepted"),
+    parts = "".join(
+        f'<span><i style="background: var(--{name})"></i>{several}</span>'
+        for name, (_, several) in NAMES.items()
     )
-    parts = "".join(f'<span><i style="background: var(--{name})"></i>{text}</span>' for name, text in series)
     return f'<div class="legend">{parts}</div>'
 
 
@@ -146,17 +151,18 @@ def _latencies(report: Report) -> str:
         for name, latency in rows
     ]
     table = _table(["", *PERCENTILES, "count"], body)
-    note = (
-        f"The clocks of the two sides could be compared to {duration(report.clock_error_ms)}; a row that was completed before "
-        "the answer had arrived counts as 0."
-    )
-    return f'{table}<p class="muted">{escape(note)}</p>'
+    clocks = f"The clocks of the two sides could be compared to {duration(report.clock_error_ms)}."
+    return f"{table}{_note(report.early)}{_note(clocks)}"
+
+
+def _note(text: str | None) -> str:
+    return f'<p class="muted">{escape(text)}</p>' if text else ""
 
 
 def _histograms(report: Report) -> str:
-    accept = histogram_plot(report.accept, what="requests")
-    store = histogram_plot(report.store, what="messages")
-    return f"<h2>Accept</h2>{accept}<h2>Accept to stored</h2>{store}"
+    accept = histogram_plot(report.accept, what="request")
+    store = histogram_plot(report.store, what="message")
+    return f"<h2>Accept</h2>{accept}<h2>Accept to stored</h2>{_note(report.early)}{store}"
 
 
 def _troubles(report: Report) -> str:

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from b2bpilot.ops.load.report import LoadLatency, Second, histogram
+from b2bpilot.plural import many
 
-WIDTH, HEIGHT = 720, 210
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
+WIDTH, HEIGHT = 720, 250
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 34, 52
 TICKS = 4
+LABEL_WIDTH = 52
+"""So much room a label below the axis takes: where there is less, some are left out."""
+
+NAMES = {
+    "accepted": ("request accepted", "requests accepted"),
+    "stored": ("message stored", "messages stored"),
+    "errors": ("request not accepted", "requests not accepted"),
+}
 
 
 def histogram_plot(latency: LoadLatency, *, what: str) -> str:
-    """Return the counts by latency, or a sentence when there are none."""
+    """Return the counts by latency, or a sentence when there are none. `what` is one of those that are counted."""
     buckets = histogram(latency.values)
     if not buckets:
         return '<p class="muted">No values.</p>'
     most = max(bucket.count for bucket in buckets)
     scale = _Scale(most)
     step = (WIDTH - LEFT - RIGHT) / len(buckets)
-    parts = [*scale.grid()]
+    parts = [*scale.grid(), *_titles(f"{what}s", "latency")]
     for place, bucket in enumerate(buckets):
         x, height = LEFT + place * step, scale.height(bucket.count)
-        label = f"{duration(bucket.low)} to {duration(bucket.high)}: {bucket.count:,} {what}"
-        parts.append(_bar("accepted", x + step * 0.08, height, step * 0.84, label))
-        parts.append(_text(x + step / 2, HEIGHT - BOTTOM + 16, duration(bucket.low), "middle"))
-    parts.append(_text(WIDTH - RIGHT, HEIGHT - 2, f"{what} by latency, each bar from its label on", "end"))
-    return _svg(parts, f"Histogram of {what} by latency")
+        label = f"{duration(bucket.low)} to {duration(bucket.high)}: {many(bucket.count, what)}"
+        parts.append(_bar("accepted", x + step * 0.04, height, step * 0.92, label))
+        if bucket.count:
+            parts.append(_text(x + step / 2, HEIGHT - BOTTOM - height - 6, f"{bucket.count:,}", "middle"))
+    edges = [duration(bucket.low) for bucket in buckets] + [duration(buckets[-1].high)]
+    parts += _labels((LEFT + place * step, edge) for place, edge in enumerate(edges))
+    return _svg(parts, f"Histogram of {what}s by latency")
 
 
 def timeline_plot(seconds: Sequence[Second]) -> str:
@@ -39,24 +50,18 @@ def timeline_plot(seconds: Sequence[Second]) -> str:
     steps = [_sum(seconds[start : start + size]) for start in range(0, len(seconds), size)]
     scale = _Scale(max(max(step.accepted, step.stored, step.errors) for step in steps))
     width = (WIDTH - LEFT - RIGHT) / len(steps)
-    parts = [*scale.grid()]
+    per = "in each second" if size == 1 else f"in each {size} s"
+    parts = [*scale.grid(), *_titles(per, "seconds since the start")]
     for place, step in enumerate(steps):
         x = LEFT + place * width
         for series, (name, value) in enumerate(
             (("accepted", step.accepted), ("stored", step.stored), ("errors", step.errors))
         ):
-            label = f"second {step.at}: {value:,} {name.replace('errors', 'not accepted')}"
+            label = f"second {step.at}: {many(value, *NAMES[name])}"
             parts.append(
                 _bar(name, x + width * (0.06 + 0.3 * series), scale.height(value), width * 0.28, label)
             )
-    every = max(1, math.ceil(len(steps) / 12))
-    parts += [
-        _text(LEFT + (place + 0.5) * width, HEIGHT - BOTTOM + 16, f"{step.at}", "middle")
-        for place, step in enumerate(steps)
-        if place % every == 0
-    ]
-    per = "a second" if size == 1 else f"in {size} s"
-    parts.append(_text(WIDTH - RIGHT, HEIGHT - 2, f"{per}, by seconds since the start", "end"))
+    parts += _labels((LEFT + (place + 0.5) * width, f"{step.at:,}") for place, step in enumerate(steps))
     return _svg(parts, "Requests accepted, messages stored and requests not accepted over time")
 
 
@@ -86,6 +91,21 @@ class _Scale:
             yield _text(LEFT - 8, y + 4, f"{value:,}", "end")
 
 
+def _titles(upright: str, level: str) -> Iterator[str]:
+    """Say what is counted, above the counts, and what it is counted by, below the middle of the axis."""
+    yield _text(LEFT, TOP - 18, upright, "start", "title")
+    yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, level, "middle", "title")
+
+
+def _labels(named: Iterable[tuple[float, str]]) -> Iterator[str]:
+    """Return the labels below the axis, as many as have room."""
+    found = list(named)
+    step = (found[-1][0] - found[0][0]) / max(1, len(found) - 1)
+    every = max(1, math.ceil(LABEL_WIDTH / step)) if step else 1
+    for x, text in found[::every]:
+        yield _text(x, HEIGHT - BOTTOM + 18, text, "middle")
+
+
 def _sum(seconds: Sequence[Second]) -> Second:
     return Second(
         at=seconds[0].at,
@@ -106,11 +126,12 @@ def _bar(name: str, x: float, height: float, width: float, label: str) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _svg(parts: Sequence[str], label: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
+        f'<div class="plot"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f"{''.join(parts)}</svg></div>"
     )

@@ -76,13 +76,14 @@ def _none_lost(found: Evidence, *, now: datetime) -> PromiseCheck:
         if (row := found.rows.get(one.message_id)) is not None and not row.is_completed
     ]
     if missing:
-        text = f"{len(missing):,} accepted messages have no row: {_examples(missing)}"
+        what = many(len(missing), "accepted message has", "accepted messages have")
+        text = f"{what} no row: {_examples(missing)}"
         return PromiseCheck(promise="none is lost", verdict=PromiseOutcome.BROKEN, detail=text)
     if unfinished:
         return PromiseCheck(
             promise="none is lost",
             verdict=PromiseOutcome.UNKNOWN,
-            detail=f"{len(unfinished):,} have a row that is not completed: {_unfinished(found, unfinished, now=now)}",
+            detail=f"{many(len(unfinished), 'row is', 'rows are')} not completed: {_unfinished(found, unfinished, now=now)}",
         )
     if not found.healthy():
         return PromiseCheck(
@@ -100,9 +101,10 @@ def _unfinished(found: Evidence, unfinished: Sequence[LoadMessage], *, now: date
     rows = [found.rows[one.message_id] for one in unfinished]
     leases = [row.lease_expires_at for row in rows if row.lease_expires_at and row.lease_expires_at > now]
     if leases:
+        held = many(len(leases), "is leased by a run", "are leased by runs")
         return (
-            f"{len(leases):,} are leased by runs that may have died, until {max(leases):%H:%M:%S} UTC; after that Lambda or the stale "
-            f"processor runs them again: {_examples(unfinished)}"
+            f"{held} that may have died, until {max(leases):%H:%M:%S} UTC; after that Lambda or the stale "
+            f"processor takes over: {_examples(unfinished)}"
         )
     errors = sorted({row.last_error for row in rows if row.last_error})
     return "; ".join([*errors[:EXAMPLES], _examples(unfinished)])
@@ -120,9 +122,7 @@ def _all_accepted(found: Evidence) -> PromiseCheck:
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
     if refused:
         stored = sum(found.is_stored(one) for one in refused)
-        text = (
-            f"{detail}; the run ended before the answer of {len(refused):,}, of which {stored:,} are stored"
-        )
+        text = f"{detail}; the run ended before the answer of {len(refused):,}, of which {many(stored, 'is', 'are')} stored"
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=text)
     return PromiseCheck(promise=promise, verdict=PromiseOutcome.PROVED, detail=detail)
 
@@ -138,7 +138,7 @@ def _duplicates(found: Evidence) -> PromiseCheck:
     once = [one for one in doubled if found.rows[one.message_id].attempts == 1]
     twice = [one for one in doubled if found.rows[one.message_id].rows > 1]
     if twice:
-        text = f"{len(twice):,} of {len(doubled):,} have a second row: {_examples(twice)}"
+        text = f"{len(twice):,} of {many(len(doubled), 'has', 'have')} a second row: {_examples(twice)}"
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
     detail = f"{many(len(doubled), 'message was', 'messages were')} accepted more than once, one row each"
     if len(once) < len(doubled):
@@ -157,9 +157,9 @@ def _poison(found: Evidence) -> PromiseCheck:
         )
     there = [one for one in poison if one.message_id in found.dead_letters]
     stored = [one for one in poison if found.is_stored(one)]
-    detail = f"{len(there):,} of {len(poison):,} are in the dead-letter queue"
+    detail = f"{len(there):,} of {many(len(poison), 'is', 'are')} in the dead-letter queue"
     if stored:
-        detail += f"; {len(stored):,} were stored: {_examples(stored)}"
+        detail += f"; {many(len(stored), 'was', 'were')} stored: {_examples(stored)}"
     is_kept = len(there) == len(poison) and not stored
     return PromiseCheck(
         promise=promise, verdict=PromiseOutcome.PROVED if is_kept else PromiseOutcome.BROKEN, detail=detail

@@ -12,6 +12,7 @@ from enum import StrEnum
 from b2bpilot.advice import Words
 from b2bpilot.ops.load.plan import LoadPlan
 from b2bpilot.pipeline.message import format_time
+from b2bpilot.plural import many
 
 SCHEMA_VERSION = 1
 
@@ -121,6 +122,14 @@ class Report:
     @property
     def requests_per_second(self) -> float:
         return self.accepted / self.seconds if self.seconds else 0.0
+
+    @property
+    def early(self) -> str | None:
+        """Say what 0 ms from accept to stored stands for, where there are any."""
+        count = sum(value == 0 for value in self.store.values)
+        one = "row that was completed before its answer had arrived"
+        several = "rows that were completed before their answers had arrived"
+        return f"0 ms from accept to stored: {many(count, one, several)}" if count else None
 
     @property
     def stored_per_second(self) -> float | None:

@@ -72,7 +72,7 @@ def test_an_outage_that_ended_well_is_one_sentence() -> None:
 
 def test_what_was_given_up_in_an_outage_is_counted() -> None:
     (line,) = figures.story(requests(attempt(0, 1, error="answered 503"), attempt(1, 2)), [], {})
-    assert line.endswith("(answered 503 1); 1 of them were given up")
+    assert line.endswith("(answered 503 1); 1 of them was given up")
 
 
 def test_a_request_that_the_run_did_not_live_to_see_answered_is_no_outage() -> None:
