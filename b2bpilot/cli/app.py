@@ -53,6 +53,9 @@ COMMANDS = {
     "explain": CommandPath(
         "b2bpilot.cli.explain.command:explain", "Explain a check, an alarm, an exit code or an error code."
     ),
+    "doctor": CommandPath(
+        "b2bpilot.cli.doctor.command:doctor", "Say what is wrong on this machine, and what to do."
+    ),
     "config": CommandPath("b2bpilot.cli.config.app:app", "Show each setting, and which source won."),
     "migrate": CommandPath(
         "b2bpilot.cli.migrate.command:migrate", "Bring the table to this version while it is in use."

@@ -119,6 +119,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "load": (*TAKE, *CAPACITY, "sns:Publish"),
     "inspect": STORY,
     "logs": (*FIND, "logs:FilterLogEvents"),
+    "doctor": ("sts:GetCallerIdentity",),
     "status": (
         *STORY,
         *CAPACITY,

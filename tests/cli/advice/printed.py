@@ -13,8 +13,8 @@ import b2bpilot
 PACKAGE = Path(b2bpilot.__file__).parent
 ROOT = PACKAGE.parent
 NAMES = (
-    r"(?:dlq|submissions|twilio|runs|local|completion) [a-z]+|(?:publish|load|inspect|logs|subscribers|status|verify|diagnose)\b"
-    r"|(?:migrate|demo|explain)\b"
+    r"(?:config|dlq|submissions|twilio|runs|local|completion) [a-z]+|(?:publish|load|inspect|logs|subscribers|status|verify|diagnose)\b"
+    r"|(?:migrate|demo|doctor|explain)\b"
 )
 AS_TEXT = re.compile(rf"b2bpilot (?:-\S+ \S+ )*(?:{NAMES})")
 FREE = {

@@ -1,0 +1,1 @@
+"""`b2bpilot doctor`: what is wrong on this machine."""

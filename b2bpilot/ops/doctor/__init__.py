@@ -1,0 +1,1 @@
+"""What is wrong on this machine, before anything is asked of an environment."""
