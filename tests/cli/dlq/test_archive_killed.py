@@ -6,8 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,9 +19,10 @@ import urllib3
 
 from b2bpilot.local.emulator_process import free_port
 from b2bpilot.ops.runs.record import Stage, read
-from tests.cli.conftest import OUTPUTS, REGION, Result, create_stack
+from tests.cli.conftest import OUTPUTS, REGION, create_stack
 from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
+from tests.faults.forked import Ended, Forked, forked
 
 ACCOUNT = "123456789012"
 READY_SECONDS = 30
@@ -74,27 +79,43 @@ def the_journal(home: Path, command: str) -> Path:
     return path
 
 
-def shell(*arguments: str, home: Path, endpoint: str) -> subprocess.Popen[str]:
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(home),
-        "B2BPILOT_HOME": str(home),
-        "B2BPILOT_ENV": "staging",
-        "B2BPILOT_DATABASE_URL": "postgresql://me@127.0.0.1:9/none",
-        **aws_settings(endpoint),
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "b2bpilot", *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """Commands as processes of their own, about one home."""
 
+    commands: Forked
+    home: Path
+    endpoint: str
 
-def finished(process: subprocess.Popen[str]) -> Result:
-    text, _ = process.communicate(timeout=120)
-    return Result(exit_code=process.returncode, stdout=text, stderr="")
+    def run(self, *arguments: str, started: Callable[[int], object] = lambda _: None) -> Ended:
+        environ = {
+            "HOME": str(self.home),
+            "B2BPILOT_HOME": str(self.home),
+            "B2BPILOT_ENV": "staging",
+            "B2BPILOT_DATABASE_URL": "postgresql://me@127.0.0.1:9/none",
+            **aws_settings(self.endpoint),
+        }
+        return self.commands.run(*arguments, environ=environ, started=started)
+
+    def killed_after(self, lines: int, command: str, arguments: Sequence[str]) -> int:
+        """Kill it when its journal has more lines, and return how many it had."""
+        over = threading.Event()
+
+        def kill(process: int) -> int:
+            while not over.wait(0.002):
+                journals = list((self.home / "runs").glob(f"*-{command}-*.jsonl"))
+                count = journals[0].read_bytes().count(b"\n") if journals else 0
+                if count > lines:
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                    return count
+            return len(the_journal(self.home, command).read_bytes().splitlines())
+
+        with ThreadPoolExecutor(1) as pool:
+            watching: list[Future[int]] = []
+            self.run(*arguments, started=lambda process: watching.append(pool.submit(kill, process)))
+            over.set()
+            return watching[0].result()
 
 
 def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, endpoint: str) -> None:
@@ -108,48 +129,27 @@ def test_processes_killed_in_the_middle_lose_and_double_nothing(tmp_path: Path, 
     before = dead_letters.contents()
     assert len(before) == count
 
-    run_id = killed_until_done(
-        home,
-        endpoint,
-        "discard",
-        ["dlq", "discard", "--group", "G1", "--yes"],
-        moments=(count + 5, 20, 45),
-        exit_code=4,
-    )
-    assert dead_letters.contents() == []
-    assert read(the_journal(home, "discard")).stages() == {Stage.DELETED: count}
+    with forked(tmp_path) as commands:
+        shell = Shell(commands=commands, home=home, endpoint=endpoint)
+        discard = ["dlq", "discard", "--group", "G1", "--yes"]
+        discarded = killed_until_done(shell, "discard", discard, moments=(count + 5, 20, 45))
+        assert discarded.code == 4, discarded.output + discarded.errors
+        assert dead_letters.contents() == []
+        assert read(the_journal(home, "discard")).stages() == {Stage.DELETED: count}
 
-    killed_until_done(
-        home, endpoint, "restore", ["dlq", "restore", run_id, "--yes"], moments=(1, 20, 45), exit_code=0
-    )
+        restore = ["dlq", "restore", the_journal(home, "discard").stem, "--yes"]
+        restored = killed_until_done(shell, "restore", restore, moments=(1, 20, 45))
+        assert restored.code == 0, restored.output + restored.errors
     assert dead_letters.contents() == before
 
 
-def killed_until_done(
-    home: Path, endpoint: str, command: str, arguments: list[str], *, moments: tuple[int, ...], exit_code: int
-) -> str:
+def killed_until_done(shell: Shell, command: str, arguments: list[str], *, moments: tuple[int, ...]) -> Ended:
     """Kill the command, and each resume of it, when its journal has got so many more lines; then let it end.
 
     No database is there: a discard says that it marked no row.
     """
-    process = shell(*arguments, home=home, endpoint=endpoint)
     seen = 0
     for lines in moments:
-        seen = killed_after(process, home, command, lines=seen + lines)
-        run_id = the_journal(home, command).stem
-        process = shell("runs", "resume", run_id, "--yes", home=home, endpoint=endpoint)
-    result = finished(process)
-    assert result.exit_code == exit_code, result.stdout
-    return the_journal(home, command).stem
-
-
-def killed_after(process: subprocess.Popen[str], home: Path, command: str, *, lines: int) -> int:
-    while process.poll() is None:
-        journals = list((home / "runs").glob(f"*-{command}-*.jsonl"))
-        count = len(journals[0].read_bytes().splitlines()) if journals else 0
-        if count > lines:
-            process.kill()
-            break
-        time.sleep(0.002)
-    finished(process)
-    return count
+        seen = shell.killed_after(seen + lines, command, arguments)
+        arguments = ["runs", "resume", the_journal(shell.home, command).stem, "--yes"]
+    return shell.run(*arguments)

@@ -119,7 +119,7 @@ def test_dead_letters_that_somebody_hides_are_not_forgotten(spool: Spool, messag
 
 def test_memory_holds_no_bodies(tmp_path: Path, spool: Spool) -> None:
     """100,000 dead letters at 900 bytes each are 90 MB."""
-    count, path = 2_000, tmp_path / "letters.jsonl"
+    count, path = 500, tmp_path / "letters.jsonl"
     with path.open("wb") as file:
         for raw in (dead(params={"Body": "x" * 4_000}) for _ in range(count)):
             entry = Archived(
@@ -133,8 +133,8 @@ def test_memory_holds_no_bodies(tmp_path: Path, spool: Spool) -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        found = copies_from_file(path, spool, Selection(), judge=ours, now=NOW)
-        assert sum(1 for _ in found.dead_letters()) == 1_000
+        found = copies_from_file(path, spool, Selection(), judge=ours, now=NOW, most=250)
+        assert sum(1 for _ in found.dead_letters()) == 250
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
