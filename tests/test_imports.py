@@ -48,6 +48,10 @@ def test_a_command_loads_no_other() -> None:
     assert commands == {"app", "frame", "output", "status", "text"}
 
 
+def test_what_goes_on_with_a_run_is_where_its_kind_says() -> None:
+    assert all(callable(kind_named(command).resumer()) for command in PLACES if kind_named(command).resume)
+
+
 def test_the_kind_of_every_run_is_where_it_is_looked_for() -> None:
     assert {kind_named(command).typed for command in PLACES} == {
         *(

@@ -30,7 +30,7 @@ RUN = RunKind(
     typed="dlq discard",
     perhaps={"archived": "perhaps deleted", "unknown": "perhaps deleted"},
     archives=True,
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.dlq.discard:resume",
 )
 
 

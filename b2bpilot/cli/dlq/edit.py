@@ -24,7 +24,7 @@ RUN = RunKind(
     typed="dlq edit",
     unfinished={"accepted": "sent, the original perhaps deleted"},
     archives=True,
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.dlq.edit:resume",
 )
 
 

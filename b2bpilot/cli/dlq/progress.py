@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
-if TYPE_CHECKING:
-    from b2bpilot.ops.progress import ProgressEvent
-    from b2bpilot.ops.sending.pace import Pace
+from b2bpilot.ops.progress import Phase, ProgressEvent
+from b2bpilot.ops.sending.pace import Pace
 
 SHOW_EVERY_SECONDS = 0.2
 
@@ -23,8 +22,6 @@ class RedriveDisplay:
         self._lock = threading.Lock()
 
     def show(self, progress: ProgressEvent) -> None:
-        from b2bpilot.ops.progress import Phase
-
         match progress.phase:
             case Phase.NOTICE:
                 self._tell(progress.text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq import owner_view
@@ -14,15 +13,17 @@ from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row, of_state
+from b2bpilot.ops.dead_letters.causes import Cause
+from b2bpilot.ops.dead_letters.decision import Decision, asked_of
+from b2bpilot.ops.dead_letters.sweep import unseen_fields, unseen_in_short, unseen_sentence
+from b2bpilot.ops.redrive.deletion import in_words
+from b2bpilot.ops.redrive.options import RedriveOptions
+from b2bpilot.ops.redrive.plan import Plan
+from b2bpilot.ops.redrive.run import Redrive, told_of_too_many_attributes
+from b2bpilot.ops.redrive.stages import last_stage
+from b2bpilot.ops.redrive.summary import Summary, Unfinished
+from b2bpilot.ops.table.row_state import Asked, discarded_in
 from b2bpilot.plural import many
-
-if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.causes import Cause
-    from b2bpilot.ops.redrive.options import RedriveOptions
-    from b2bpilot.ops.redrive.plan import Plan
-    from b2bpilot.ops.redrive.run import Redrive
-    from b2bpilot.ops.redrive.summary import Summary, Unfinished
-    from b2bpilot.ops.table.row_state import Asked
 
 SHOWN = 20
 """So many unfinished messages are listed; all of them are in the journal."""
@@ -57,9 +58,6 @@ def show_plan(pilot: Pilot, plan: Plan, run: Redrive) -> None:
 
 def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
     """How many of its dead letters each run discarded, as their rows say."""
-    from b2bpilot.ops.dead_letters.decision import Decision, asked_of
-    from b2bpilot.ops.table.row_state import discarded_in
-
     marked = discarded_in(
         run.table, (asked_of(dead_letter) for dead_letter in plan.dead_letters(Decision.DISCARDED))
     )
@@ -67,8 +65,6 @@ def _discarded(plan: Plan, run: Redrive) -> Counter[str]:
 
 
 def _plan_fields(pilot: Pilot, plan: Plan, run: Redrive) -> dict[str, object]:
-    from b2bpilot.ops.dead_letters.sweep import unseen_fields
-
     cause = _cause(run.options)
     return {
         "environment": pilot.environment.name,
@@ -92,9 +88,6 @@ def _cause(options: RedriveOptions) -> Cause | None:
 
 
 def _plan_text(pilot: Pilot, run: Redrive) -> list[str]:
-    from b2bpilot.ops.redrive.deletion import in_words
-    from b2bpilot.ops.redrive.stages import last_stage
-
     options, route, database = run.options, run.route, run.table.proof
     proof = options.wait if database.is_proven else timedelta()
     last = last_stage(route, wait=proof, max_failures=options.max_failures)
@@ -131,9 +124,6 @@ def _plan_rows(plan: Plan) -> list[Row]:
 
 def _plan_notices(plan: Plan, run: Redrive, discarded: Counter[str]) -> Iterator[Words]:
     """What the plan leaves alone, and what it did not see."""
-    from b2bpilot.ops.dead_letters.sweep import unseen_sentence
-    from b2bpilot.ops.redrive.run import told_of_too_many_attributes
-
     yield from discarded_lines(discarded)
     yield from owner_view.lines(plan.owners())
     if too_many := run.too_many_attributes(plan):
@@ -180,8 +170,6 @@ def show_summary(pilot: Pilot, run_id: str, summary: Summary) -> None:
 
 def told(summary: Summary) -> list[str]:
     """Return what became of the dead letters, a line each."""
-    from b2bpilot.ops.dead_letters.sweep import unseen_in_short
-
     lines = []
     if summary.completed or summary.rows_asked:
         whose = "whose message is completed, as its row says"

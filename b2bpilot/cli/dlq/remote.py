@@ -6,24 +6,38 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
-
-if TYPE_CHECKING:
-    from b2bpilot.ops.dead_letters.filters import Selection
-    from b2bpilot.ops.redrive.options import RedriveOptions
-    from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
-    from b2bpilot.ops.redrive_in_aws.switch import Running
-    from b2bpilot.ops.runs.journal import Journal
-    from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.ops.table.asked import Named
+from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.sweep import require_none_unseen
+from b2bpilot.ops.redrive.options import RedriveOptions
+from b2bpilot.ops.redrive_in_aws.proof import (
+    Backlog,
+    RedriveInAwsOutcome,
+    conclude,
+    journal_entries,
+    require_not_only_others,
+    take_stock,
+)
+from b2bpilot.ops.redrive_in_aws.switch import (
+    Running,
+    concurrency_for,
+    mapping_of,
+    redriving,
+    rejoining,
+    require_interrupted,
+    require_off,
+)
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import RunRecord
+from b2bpilot.ops.table.asked import Named, named
+from b2bpilot.ops.table.row_state import Asked, discarded_in
+from b2bpilot.pipeline.remote_run import SubscriberEvidence
 
 COMMAND = "redrive-lambda"
 
@@ -38,10 +52,6 @@ def redrive_inside_aws(
     yes: bool,
 ) -> None:
     """Raises PartlyFailed unless it is proven that nothing is left which the run should have handled."""
-    from b2bpilot.ops.dead_letters.sweep import require_none_unseen
-    from b2bpilot.ops.redrive_in_aws.proof import require_not_only_others
-    from b2bpilot.ops.redrive_in_aws.switch import concurrency_for, mapping_of, require_off
-
     if not selection.is_everything:
         raise UsageError(
             "--engine lambda redrives everything that is in the queue; leave the filters out",
@@ -74,9 +84,6 @@ def _run(
     adopted: frozenset[str],
     reason: str | None,
 ) -> None:
-    from b2bpilot.ops.redrive_in_aws.switch import redriving
-    from b2bpilot.pipeline.remote_run import SubscriberEvidence
-
     parameters = {"concurrency": concurrency, "max_failures": asked.max_failures, "adopt": sorted(adopted)}
     evidence = SubscriberEvidence(
         own=backlog.own,
@@ -100,10 +107,6 @@ def _run(
 
 def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG001  # it sends nothing more
     """Watch a run whose command is gone to its end, and prove it: `b2bpilot runs resume`."""
-    from b2bpilot.ops.redrive_in_aws.proof import Backlog
-    from b2bpilot.ops.redrive_in_aws.switch import rejoining, require_interrupted
-    from b2bpilot.ops.table.row_state import Asked
-
     require_interrupted(record)
     pilot.environment.subscribers.adopt(record.parameters.get("adopt") or ())
     messages = {
@@ -116,18 +119,8 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:  # noqa: ARG0
     outcome.require_everything_completed()
 
 
-RUN = RunKind(
-    typed="dlq redrive --engine lambda",
-    perhaps={"planned": "perhaps redriven inside AWS"},
-    resume=resume,
-)
-
-
 def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
     """Look at the queue, and meanwhile at the database that proves it at the end."""
-    from b2bpilot.ops.redrive_in_aws.proof import take_stock
-    from b2bpilot.ops.table.asked import named
-
     queue, now = pilot.environment.queue(), pilot.now()
     with pilot.output.progress("Reading the dead-letter queue") as tell, ThreadPoolExecutor(1) as pool:
         naming = pool.submit(named, pilot.table)
@@ -142,8 +135,6 @@ def _stock(pilot: Pilot) -> tuple[Backlog, Named]:
 
 def _discarded(pilot: Pilot, backlog: Backlog) -> Mapping[str, int]:
     """Count the messages that a person discarded, by run. The redriver cannot ask: the processor tells it, and they stay."""
-    from b2bpilot.ops.table.row_state import discarded_in
-
     with pilot.table() as table:
         return Counter(discarded_in(table, backlog.messages.values()).values())
 
@@ -152,8 +143,6 @@ def _watched(
     pilot: Pilot, running: AbstractContextManager[Running], backlog: Backlog, journal: Journal
 ) -> tuple[str, RedriveInAwsOutcome]:
     """Return why the run ended, and what became of the dead letters."""
-    from b2bpilot.ops.redrive_in_aws.proof import conclude, journal_entries
-
     try:
         with running as on, pilot.output.progress("Waiting for the redriver") as tell:
             ended = on.run.ended

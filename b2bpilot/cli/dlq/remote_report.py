@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
+from b2bpilot.ops.redrive_in_aws.watch import RunReading
+from b2bpilot.ops.table.asked import Named
 from b2bpilot.plural import many
-
-if TYPE_CHECKING:
-    from b2bpilot.ops.redrive_in_aws.proof import Backlog, RedriveInAwsOutcome
-    from b2bpilot.ops.redrive_in_aws.watch import RunReading
-    from b2bpilot.ops.table.asked import Named
 
 SET_ASIDE = "unreadable, or redriven 3 times already"
 INTERRUPTED = (

@@ -36,7 +36,7 @@ RUN = RunKind(
     well="accepted",
     perhaps={"sending": "perhaps processed", "unknown": "perhaps processed"},
     words={"accepted": "processed"},
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.dlq.replay:resume",
 )
 
 

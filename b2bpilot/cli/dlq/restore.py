@@ -33,7 +33,7 @@ RUN = RunKind(
     well="accepted",
     perhaps={"sending": "perhaps put back", "unknown": "perhaps put back"},
     words={"accepted": "put back"},
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.dlq.restore:resume",
 )
 
 

@@ -37,7 +37,7 @@ RUN = RunKind(
     key="request",
     well="accepted",
     perhaps={"sending": "perhaps accepted", "unknown": "perhaps accepted"},
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.load.command:resume",
 )
 
 

@@ -50,7 +50,7 @@ RUN = RunKind(
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
     total="items",
-    resume=lambda pilot, record, *, yes: resume(pilot, record, yes=yes),
+    resume="b2bpilot.cli.publish.command:resume",
 )
 
 

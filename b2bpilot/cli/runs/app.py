@@ -124,7 +124,7 @@ def resume(
     record = find(early(ctx).runs_home, run)
     pilot = in_environment_of(ctx, record)
     require_ended(record)
-    resumer = kind_of(record).resume
+    resumer = kind_of(record).resumer()
     if resumer is None:
         raise UsageError(f"a run of {record.command!r} cannot be resumed", hint="run the command again")
     run_record.require_same_place(pilot, record)

@@ -6,7 +6,7 @@ import pkgutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from b2bpilot.cli.frame.context import Pilot
@@ -43,7 +43,11 @@ class RunKind:
     total: str | None = None
     """The parameter that says how many messages the run is about, where the journal holds no plan of them."""
     archives: bool = False
-    resume: Resumer | None = None
+    resume: str | None = None
+    """Where the function is that goes on with a run, as `module:function`: it is loaded when one goes on."""
+
+    def resumer(self) -> Resumer | None:
+        return cast("Resumer", pkgutil.resolve_name(self.resume)) if self.resume else None
 
     def perhaps_done(self, message: MessageState) -> str | None:
         """Return what may have been done with a message, None where it is known."""
@@ -60,7 +64,7 @@ PLACES = {
     "load": "b2bpilot.cli.load.command:RUN",
     "republish": "b2bpilot.cli.submissions.republish:RUN",
     "redrive": "b2bpilot.cli.dlq.redrive:RUN",
-    "redrive-lambda": "b2bpilot.cli.dlq.remote:RUN",
+    "redrive-lambda": "b2bpilot.cli.dlq.redrive:RUN_INSIDE_AWS",
     "replay": "b2bpilot.cli.dlq.replay:RUN",
     "discard": "b2bpilot.cli.dlq.discard:RUN",
     "restore": "b2bpilot.cli.dlq.restore:RUN",

@@ -118,7 +118,7 @@ RUN = RunKind(
     key=None,
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
-    resume=resume,
+    resume="b2bpilot.cli.submissions.republish:resume",
 )
 
 

@@ -121,7 +121,7 @@ RUN = RunKind(
     key="message sid",
     well="accepted",
     perhaps={"sending": "perhaps published", "unknown": "perhaps published"},
-    resume=resume,
+    resume="b2bpilot.cli.twilio.recovery:resume",
 )
 
 

@@ -57,7 +57,7 @@ CUTOVER = RunKind(
     well="accepted",
     perhaps={"sending": "perhaps changed", "unknown": "perhaps changed"},
     words={"accepted": "changed"},
-    resume=resume,
+    resume="b2bpilot.cli.twilio.switch:resume",
 )
 ROLLBACK = dataclasses.replace(CUTOVER, typed="twilio rollback")
 

@@ -31,7 +31,7 @@ EVERYTHING = ResolvedFilter(selection=Selection(), cause=None, now=datetime.from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedriveOptions:
-    """A new option is declared in cli/dlq/redrive_options.py, is a field here, and is read where it matters."""
+    """A new option is declared in cli/dlq/redrive.py, is a field here, and is read where it matters."""
 
     via: RedriveVia = RedriveVia.INVOKE
     filters: ResolvedFilter | None = EVERYTHING

@@ -14,6 +14,7 @@ from b2bpilot.ops.dead_letters.holding import BATCH
 from b2bpilot.ops.ports import JournalWriter
 from b2bpilot.ops.progress import SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions
+from b2bpilot.ops.redrive.options import RedriveOptions
 from b2bpilot.ops.redrive.proof import StageProof
 from b2bpilot.ops.redrive.routes import Route, SentDeadLetter
 from b2bpilot.ops.runs.journal import entry
@@ -48,22 +49,20 @@ class StagedSending:
         journal: JournalWriter,
         deletions: Deletions,
         pace: Pace,
-        max_failures: float,
-        sizes: Sequence[int],
+        options: RedriveOptions,
         first_stage: int = 1,
         rows: StageProof | None = None,
         counter: SendCounter | None = None,
     ) -> None:
-        """Without `rows`, stages are judged by what the route says. `max_failures` is the share of a stage that may fail before the
-        run stops, 0.2 for a fifth."""
+        """Without `rows`, stages are judged by what the route says."""
         self.stopped = False
         """A stage had too many failures."""
         self._route = route
         self._journal = journal
         self._deletions = deletions
         self._pace = pace
-        self._max_failures = max_failures
-        self._sizes = sizes[first_stage - 1 :] or sizes[-1:]
+        self._options = options
+        self._sizes = options.stages[first_stage - 1 :] or options.stages[-1:]
         self._first_stage = first_stage
         self._rows = rows
         self._counter = counter or SendCounter()
@@ -122,7 +121,7 @@ class StagedSending:
         return _StageUnderWay(number, [pool.submit(self._send, batch) for batch in batches], len(stage))
 
     def _most_failures(self, dead_letters: int) -> int:
-        return int(dead_letters * self._max_failures)
+        return int(dead_letters * self._options.max_failures)
 
     @contextmanager
     def _ending_the_pace(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from b2bpilot.ops.dead_letters.holding import Holding
 from b2bpilot.ops.dead_letters.sweep import Taker
 from b2bpilot.ops.progress import ProgressEvent, SendCounter
 from b2bpilot.ops.redrive.deletion import Deletions, deleted_when
-from b2bpilot.ops.redrive.options import STAGES
+from b2bpilot.ops.redrive.options import STAGES, RedriveOptions
 from b2bpilot.ops.redrive.routes import AsyncRoute, InvokeRoute, Route, TopicRoute
 from b2bpilot.ops.redrive.stages import EndedStage, StagedSending, split, stages
 from b2bpilot.ops.sending.pace import Limits, Pace
@@ -51,7 +52,14 @@ class Lines(list[Mapping[str, object]]):
 
 @contextlib.contextmanager
 def prepared(
-    deployment: Deployment, route: Route, journal: Lines, *, pace: Pace, **options: object
+    deployment: Deployment,
+    route: Route,
+    journal: Lines,
+    *,
+    pace: Pace,
+    sizes: tuple[int, ...] = STAGES,
+    max_failures: float = 0.2,
+    **more: Any,
 ) -> Iterator[tuple[StagedSending, Sequence[DeadLetter]]]:
     """Take all dead letters; what is not deleted is given back at the end."""
     with Holding(deployment.queue) as held:
@@ -62,7 +70,8 @@ def prepared(
                 journal=journal,
                 deletions=deletions,
                 pace=pace,
-                **{"max_failures": 0.2, "sizes": STAGES, **options},  # type: ignore[arg-type]
+                options=RedriveOptions(stages=sizes, max_failures=max_failures),
+                **more,
             )
             yield sending, dead_letters
 
