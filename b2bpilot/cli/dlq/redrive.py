@@ -19,6 +19,9 @@ from b2bpilot.errors import UsageError
 from b2bpilot.ops.redrive.via import RedriveVia
 
 
+ROUTES = " or ".join([", ".join([*RedriveVia][:-1]), [*RedriveVia][-1]])
+
+
 class RedriveEngine(StrEnum):
     TERMINAL = "terminal"
     LAMBDA = "lambda"
@@ -26,7 +29,7 @@ class RedriveEngine(StrEnum):
 
 Via = Annotated[
     RedriveVia,
-    typer.Option("--via", help="Route: invoke, async or topic.", metavar="ROUTE", show_default=True),
+    typer.Option("--via", help=f"Route: {ROUTES}.", metavar="ROUTE", show_default=True),
 ]
 Engine = Annotated[
     RedriveEngine,
