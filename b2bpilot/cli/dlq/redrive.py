@@ -18,7 +18,6 @@ from b2bpilot.cli.text.percent import parse_percent
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.redrive.via import RedriveVia
 
-
 ROUTES = " or ".join([", ".join([*RedriveVia][:-1]), [*RedriveVia][-1]])
 
 
