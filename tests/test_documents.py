@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import functools
+import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from b2bpilot.cli.app import program
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.output import Output
 from b2bpilot.cli.reference import reference
 from bench.house.citations import absent
 from bench.house.sources import ROOT, texts
@@ -123,3 +130,40 @@ def _cannot_be_broken(line: str) -> bool:
 
 def test_the_reference_says_what_the_commands_say() -> None:
     assert files()["docs/commands.md"] == reference(), "run `make docs`"
+
+
+IN_A_LINE = re.compile(r"`b2bpilot ([a-z][^`]*)`")
+ON_A_LINE = re.compile(r"^(?:    |\$ )\s*(?:\$ )?b2bpilot ([a-z].*)$", re.MULTILINE)
+NOT_WHOLE = re.compile(r"\.\.\.|[<>]|COMMAND|NAME\.\.\.|\w\|\w")
+"""What stands for several commands, or for a part of one."""
+
+
+def commands(document: str) -> Iterator[str]:
+    """Each command of ours that the document gives, without what is said beside it."""
+    text = re.sub(r"\\\n\s*", "", files()[document])
+    flat = re.sub(r"(?<=\S)\n(?=\S)", " ", text)
+    beside = re.compile(r"\s{2,}.*| #.*| \|\|? .*| && .*")
+    found = IN_A_LINE.findall(flat) + [beside.sub("", line) for line in ON_A_LINE.findall(text)]
+    return (command for command in dict.fromkeys(found) if not NOT_WHOLE.search(command))
+
+
+@pytest.mark.parametrize("document", [path for path in READ if not path.startswith("docs/decisions/")])
+def test_each_command_that_is_given_is_one_that_there_is(document: str) -> None:
+    """With options that it takes, and values that these take; nothing is run. Decisions keep what there was."""
+    for command in commands(document):
+        _parse(shlex.split(command))
+
+
+def _parse(words: list[str]) -> None:
+    pilot = Pilot(environ={}, output=Output(stdout=io.StringIO(), stderr=io.StringIO()))
+    context = typer.Context(program(), info_name="b2bpilot", obj=pilot)
+    while isinstance(group := context.command, TyperGroup) and words and words[0] in group.commands:
+        command = group.commands[words[0]]
+        if isinstance(command, TyperGroup):
+            context = typer.Context(command, info_name=words[0], parent=context, obj=pilot)
+        elif words[1:]:
+            context = command.make_context(words[0], words[1:], parent=context)
+        else:
+            return  # its name alone
+        words = words[1:]
+    assert not isinstance(context.command, TyperGroup) or not words or words[0].startswith("-"), words

@@ -1,4 +1,4 @@
-"""docs/deploy.md: its commands are taken as they stand, and its sums are the price table's."""
+"""docs/deploy.md: its commands are taken as they stand. Its sums, README's and docs/from-sqs-to-sns.md's are the price table's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.ops.cost.estimate import ALARMS, METRICS, READS_A_RUN
+from b2bpilot.ops.cost.estimate import ALARMS, METRICS, READS_A_RUN, Assumptions
 from b2bpilot.ops.cost.prices import PRICES
 from tests.cli.conftest import Run
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "deploy.md").read_text()
+COMPARISON = (ROOT / "docs" / "from-sqs-to-sns.md").read_text()
+README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(
     r"(?m)(?:^    |^\$ |`)(b2bpilot [^`\n]*?(?:-e dev|rollback RUN)[^`\n]*?)(?:`|$|   )", GUIDE
 )
@@ -102,3 +105,35 @@ def test_each_command_is_taken_as_it_stands(run: Run, aws: None, command: str) -
     assert re.search(
         r"there is no environment 'dev'|b2b-pilot-dev|there is no run", found.stdout + found.stderr
     )
+
+
+MONITORING = IDLE[:3] + IDLE[4:5]
+RUNS = IDLE[5:]
+POLLED = Assumptions()
+EMPTY_POLLS = 30 * 24 * 3_600 // POLLED.receive_seconds * POLLED.pollers
+
+
+@pytest.mark.parametrize(
+    ("what", "queue", "now"),
+    [
+        ("empty polls", EMPTY_POLLS * PRICES.sqs_request, None),
+        ("the stale processor, its schedule", None, total(RUNS)),
+        ("alarms, metrics, dashboard", None, total(MONITORING)),
+        ("SQS: three requests", POLLED.requests_a_message * 1_000_000 * PRICES.sqs_request, None),
+        ("SNS: one publish", None, 1_000_000 * PRICES.sns_publish),
+    ],
+)
+def test_the_comparison_with_the_queue_is_reckoned_with_the_same_prices(
+    what: str, queue: Decimal | None, now: Decimal | None
+) -> None:
+    (row,) = [line for line in COMPARISON.splitlines() if line.startswith(f"| {what}")]
+    assert row.split(" | ", 1)[1] == f"{_cell(queue)}{_cell(now)}".lstrip()
+
+
+def test_the_readme_has_the_same_sums() -> None:
+    assert f"**${total(IDLE):.2f}**" in README
+    assert f"**${total(MESSAGES) * 1_000:.2f}**" in README
+
+
+def _cell(dollars: Decimal | None) -> str:
+    return " |" if dollars is None else f" ${dollars:.4f} |"
