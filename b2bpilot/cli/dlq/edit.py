@@ -11,9 +11,9 @@ from b2bpilot.cli.dlq.editor import ask_editor
 from b2bpilot.cli.dlq.options import Adopt, DeadLetterId, confirm
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Reason, Yes
+from b2bpilot.cli.output import Line, Tone
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
-from b2bpilot.cli.text.plain import one_line
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.edit import Edit
@@ -53,7 +53,7 @@ def edit(
         )
         return
     diff = change.diff()
-    pilot.output.record({"diff": diff}, text=map(one_line, diff))
+    pilot.output.record({"diff": diff}, text=(Line(line, Tone.DATA) for line in diff))
     if dry_run:
         return
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)

@@ -13,7 +13,7 @@ from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.table import CommandPath, group
-from b2bpilot.cli.output import pairs
+from b2bpilot.cli.output import pairs, pasted
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.local import packages
 from b2bpilot.pipeline.message import format_time, parse_time
@@ -120,7 +120,7 @@ def _show(pilot: Pilot, status: LocalStatus) -> None:
     }
     if status.running:
         pilot.output.record(fields, text=pairs(_running(status, now=pilot.machine())))
-        pilot.output.record({}, text=["", "For other AWS tools:", *_exports(status)])
+        pilot.output.lines(["", "For other AWS tools:", *map(pasted, _exports(status))])
     else:
         text: list[Words] = [
             f"No local environment is running in {status.home}",

@@ -14,6 +14,7 @@ from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
+from b2bpilot.cli.output import Line, Tone
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError, UsageError
 
@@ -105,7 +106,8 @@ def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
     survey = _survey(pilot)
     for line in migration.described(survey, _target(pilot)):
         pilot.output.notice(line)
-    pilot.output.record(migration.fields(survey), text=migrations.script(survey.plan))
+    script = (Line(line, Tone.DATA) for line in migrations.script(survey.plan))
+    pilot.output.record(migration.fields(survey), text=script)
     if exit_code and survey.plan.pending:
         raise typer.Exit(FOUND_SOMETHING)
 

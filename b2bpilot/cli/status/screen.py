@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.cli.output import Line, Tone, pasted
+from b2bpilot.cli.output import Line, Tone, Toned, pasted
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.sparkline import sparkline
 from b2bpilot.cli.subscribers.subscription_view import runnable
@@ -245,7 +245,8 @@ def _unknown(name: str, answer: InquiryAnswer[object]) -> Line:
 
 
 def _line(name: str, text: str, spark: str = "") -> Line:
-    return Line(f"{name:<{NAME}}{text:<{NUMBER}}{spark}".rstrip(), indent=NAME)
+    named = f"{name:<{NAME}}{text:<{NUMBER}}"
+    return Line(named + Toned(spark, Tone.DATA) if spark.strip() else named, indent=NAME)
 
 
 def _spark(traffic: Traffic, points: Sequence[Point], blocks: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words
 from b2bpilot.aws import pasted
-from b2bpilot.cli.output import Row, of_state
+from b2bpilot.cli.output import Row, Tone, Toned, of_state
 from b2bpilot.cli.text.privacy import mask_number, mask_numbers
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def reasons(report: SubscriptionReport, access: AwsAccess) -> Iterator[Words]:
     for one in (*report.problems, *report.doubts, *report.remarks):
         yield f"{name(report.subscription)}: {one.text}"
         if one.command:
-            yield "  " + runnable(one.command, access)
+            yield "  " + Toned(runnable(one.command, access), Tone.COMMAND)
 
 
 def counts(topic_report: TopicReport) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import LOCAL
+from b2bpilot.cli.output import Line, Tone
 from b2bpilot.errors import PilotError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def show(pilot: Pilot) -> None:
     text = "".join(
         f"b2bpilot {command}\n{json.dumps(document, indent=2)}\n\n" for command, document in policies.items()
     )
-    pilot.output.record({"policies": policies}, text=text.splitlines())
+    pilot.output.record({"policies": policies}, text=[Line(line, Tone.DATA) for line in text.splitlines()])
 
 
 def _names(pilot: Pilot) -> Names:

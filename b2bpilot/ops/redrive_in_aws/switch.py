@@ -208,7 +208,7 @@ def ended_by(mapping: RedriverMapping, run: RemoteRun) -> Iterator[None]:
             raise StillOn(
                 f"the redriver may still be on ({str(exc) or 'interrupted'}): "
                 f"it ends by itself at {run.ends_at:%Y-%m-%d %H:%M} UTC at the latest",
-                hint=f"turn it off: {mapping.off_command}",
+                hint=f"turn it off with `{mapping.off_command}`",
             ) from exc
         settled(mapping)
 
@@ -228,7 +228,7 @@ def _already_on(mapping: RedriverMapping, reading: MappingReading) -> Refused:
     if found is None or found.ended or found.ends_at <= reading.read_at:
         return Refused(
             f"the redriver is {state}, though no redrive is on",
-            hint=f"its guard turns it off within five minutes; or do it: {mapping.off_command}",
+            hint=f"its guard turns it off within five minutes; or do it with `{mapping.off_command}`",
         )
     return Refused(
         f"the redriver is {state} already for run {found.run_id}",

@@ -289,7 +289,7 @@ def test_a_run_that_cannot_be_turned_off_is_said_to_be_on_with_the_way_out(cause
         f"the redriver may still be on ({str(cause) or 'interrupted'}): "
         "it ends by itself at 2026-11-23 20:45 UTC at the latest"
     )
-    assert caught.value.hint == f"turn it off: {mapping.off_command}"
+    assert caught.value.hint == f"turn it off with `{mapping.off_command}`"
 
 
 def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until_then(
