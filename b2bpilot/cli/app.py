@@ -17,7 +17,14 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.commands import PilotGroup, print_version
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.frame.failures import INTERRUPTED, failure_of, interrupted, is_verbose, wanted_format
+from b2bpilot.cli.frame.failures import (
+    INTERRUPTED,
+    failure_of,
+    interrupted,
+    is_verbose,
+    wanted_color,
+    wanted_format,
+)
 from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.frame.values import VARIABLE
 from b2bpilot.cli.output import Output, OutputFailed, PipeClosed, QueryFailed, ShownError
@@ -227,6 +234,7 @@ def _require_stdout() -> None:
 
 def _fail(failure: ShownError, arguments: list[str], pilot: Pilot) -> int:
     pilot.output.format = wanted_format(arguments, pilot)
+    pilot.output.color = wanted_color(arguments, pilot)
     pilot.output.fail(failure)
     return failure.exit_code
 

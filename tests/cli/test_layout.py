@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from b2bpilot.advice import our_command
+from b2bpilot.cli.app import main
 from b2bpilot.cli.frame.settings import Color
 from b2bpilot.cli.output import Line, Output, Row, Tone, Toned, of_state, pairs, pasted
 from b2bpilot.cli.output.flow import Span, flowed, longest, shown
@@ -234,3 +235,14 @@ def test_a_line_that_moves_makes_room_and_stays_one_line() -> None:
 )
 def test_a_text_takes_as_many_columns_as_a_terminal_gives_it(text: str, columns: int) -> None:
     assert plain.width(text) == columns
+
+
+@pytest.mark.parametrize(
+    "arguments", [["no-such-command"], ["status", "--no-such-option"], ["runs", "show", "x"]]
+)
+def test_an_error_has_the_colour_that_was_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for color, is_painted in (("always", True), ("never", False), ("auto", False)):
+        assert main([*arguments, "--color", color]) != 0
+        assert ("\x1b[1;31merror:\x1b[0m" in capsys.readouterr().err) == is_painted

@@ -9,12 +9,11 @@ import typer
 from typer.exceptions import TyperException
 
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.frame.settings import Format
+from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import ShownError
 from b2bpilot.errors import PilotError, SettingsInvalid
 
 FAILED, USAGE, REFUSED, INTERRUPTED = 1, 2, 5, 130
-OUTPUT_FLAGS = ("--output", "-o")
 
 
 def failure_of(exc: BaseException, *, verbose: bool) -> ShownError:
@@ -46,7 +45,7 @@ def is_verbose(arguments: Sequence[str], pilot: Pilot) -> bool:
 def wanted_format(arguments: Sequence[str], pilot: Pilot) -> Format:
     """Return the form of an error, also for a command line that could not be read to its end. A query that can be used
     implies JSON."""
-    named = str(pilot.given.get("output") or _named_format(arguments) or "")
+    named = str(pilot.given.get("output") or _named(arguments, "--output", "-o") or "")
     try:
         found = pilot.resolve({"output": named} if named else {}).output
     except SettingsInvalid:
@@ -54,14 +53,23 @@ def wanted_format(arguments: Sequence[str], pilot: Pilot) -> Format:
     return Format.JSON if pilot.output.query and found is Format.TABLE else found
 
 
-def _named_format(arguments: Sequence[str]) -> str | None:
+def wanted_color(arguments: Sequence[str], pilot: Pilot) -> Color:
+    """Do for the colour what `wanted_format` does for the form."""
+    named = str(pilot.given.get("color") or _named(arguments, "--color") or "")
+    try:
+        return pilot.resolve({"color": named} if named else {}).color
+    except SettingsInvalid:
+        return Color(named) if named in list(Color) else Color.AUTO
+
+
+def _named(arguments: Sequence[str], long: str, short: str = "") -> str | None:
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if flag in OUTPUT_FLAGS:
+        if flag in (long, short):
             return value
-        if flag.startswith("--output="):
-            return flag.removeprefix("--output=")
-        if flag.startswith("-o"):
-            return flag.removeprefix("-o")
+        if flag.startswith(f"{long}="):
+            return flag.removeprefix(f"{long}=")
+        if short and flag.startswith(short):
+            return flag.removeprefix(short)
     return None
 
 

@@ -78,9 +78,12 @@ def _painted(text: str, tone: Tone, _: bool) -> str:  # a Span's fields
 
 
 def _joined(line: Spans) -> list[Span]:
+    """Return fewer parts: what stands between two of one tone has it, too."""
     joined: list[Span] = []
-    for span in line:
-        if joined and (joined[-1].tone is span.tone or not span.text.strip()):
+    for place, span in enumerate(line):
+        after = line[place + 1] if place + 1 < len(line) else span
+        is_between = joined and not span.text.strip() and after.tone is joined[-1].tone
+        if joined and (is_between or joined[-1].tone is span.tone):
             joined[-1] = joined[-1]._replace(text=joined[-1].text + span.text)
         else:
             joined.append(span)

@@ -61,10 +61,10 @@ def row(record: RunRecord, *, now: datetime) -> Row:
     )
 
 
-def story(record: RunRecord, *, now: datetime) -> list[tuple[str, str]]:
+def story(record: RunRecord, *, now: datetime) -> list[tuple[str, Words]]:
     """Return a run as named lines, without what it does not have."""
     where = f"{record.environment} (account {record.account_id}, {record.region})"
-    lines = [
+    lines: list[tuple[str, Words | None]] = [
         ("run", record.run_id),
         ("command", kind_of(record).typed),
         ("state", _state(record)),
@@ -152,12 +152,10 @@ def require_same_place(pilot: Pilot, record: RunRecord) -> None:
         )
 
 
-def _state(record: RunRecord) -> str:
-    return (
-        f"{record.state.value} (process {record.pid})"
-        if record.state.value == "running"
-        else record.state.value
-    )
+def _state(record: RunRecord) -> Words:
+    if record.state.value == "running":
+        return f"{record.state.value} (process {record.pid})"
+    return of_state(record.state.value)
 
 
 def _result(record: RunRecord) -> str:

@@ -10,6 +10,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DryRun, Reason, Reveal
+from b2bpilot.cli.output import Line, Tone
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.confirm import ask_for
@@ -99,7 +100,7 @@ def _show_plan(
     show_changes(pilot, planned)
     pilot.output.notice(f"Not read, and not switched: {NOT_READ}.")
     for warning in _warnings(planned, url, fallback_url):
-        pilot.output.notice(warning)
+        pilot.output.notice(Line(warning, Tone.WARNING))
 
 
 def _warnings(planned: Sequence[Change], url: str, fallback_url: str | None) -> Iterator[str]:

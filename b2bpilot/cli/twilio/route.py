@@ -10,7 +10,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Reveal
-from b2bpilot.cli.output import Row, Tone, Toned, of_state
+from b2bpilot.cli.output import Line, Row, Tone, Toned, of_state
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.errors import NotFound, UsageError
@@ -110,15 +110,16 @@ def _tell_dangers(
     pilot: Pilot, found: Sequence[NumberRoute], unsafe: dict[str, list[str]], *, reveal: bool
 ) -> None:
     lines = list(_dangers_in_words(found, unsafe, reveal=reveal))
-    pilot.output.record({}, text=["", *lines] if lines else [])
+    pilot.output.lines(["", *lines] if lines else [])
 
 
 def _dangers_in_words(
     found: Sequence[NumberRoute], unsafe: dict[str, list[str]], *, reveal: bool
-) -> Iterator[str]:
+) -> Iterator[Line]:
     for each in found:
         for danger in unsafe[each.number.sid]:
-            yield f"{shown_number(each.number.phone_number, reveal=reveal)}: {danger}"
+            number = shown_number(each.number.phone_number, reveal=reveal)
+            yield Line(f"{number}: {danger}", Tone.WARNING)
 
 
 def _row(route: NumberRoute, unsafe: list[str], *, reveal: bool) -> Row:
