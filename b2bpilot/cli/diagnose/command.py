@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import CheckTimeout, WithTwilio
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, CheckTimeout, WithTwilio, exit_code_if
 from b2bpilot.cli.text.durations import parse_duration
 
 if TYPE_CHECKING:
     from b2bpilot.ops.diagnose.diagnosis import Diagnosis
     from b2bpilot.ops.diagnose.symptom import Symptom
     from b2bpilot.ops.verify.deployment import Deployment
-
-FOUND_SOMETHING = 3
 
 
 class SymptomName(StrEnum):
@@ -39,7 +37,7 @@ def diagnose(
     *,
     with_twilio: WithTwilio = False,
     check_timeout: CheckTimeout = "20s",
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 3 if a cause was found.")] = False,
+    exit_code: Annotated[bool, exit_code_if("a cause was found")] = False,
 ) -> None:
     """Find the cause of a symptom: what was ruled out, what was found, what to do. Changes nothing and sends no message.
 

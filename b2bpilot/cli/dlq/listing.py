@@ -12,6 +12,7 @@ from b2bpilot.cli.dlq import group_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, exit_code_if
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 
@@ -19,15 +20,11 @@ if TYPE_CHECKING:
     from b2bpilot.aws.queue_attributes import RedrivePolicy
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
 
-FOUND_SOMETHING = 3
-
 
 def list_(
     ctx: typer.Context,
     *,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 3 if there are any, or some could not be seen.")
-    ] = False,
+    exit_code: Annotated[bool, exit_code_if("there are any, or some could not be seen")] = False,
 ) -> None:
     """List dead letters by cause, with what the database says about them. They stay visible to others.
 

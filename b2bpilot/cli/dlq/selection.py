@@ -13,6 +13,7 @@ from typer.core import TyperOption
 from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.commands import PilotCommand, is_global
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import WHEN
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.errors import UsageError
 
@@ -49,9 +50,7 @@ FILTERS = (
         help="Only this group from `dlq list`, such as G1.",
         known=values.groups,
     ),
-    FilterOption(
-        name="since", metavar="WHEN", help="Only dead letters written since: 30m, 2h, 1d, or ISO 8601 (UTC)."
-    ),
+    FilterOption(name="since", metavar="WHEN", help=f"Only dead letters written since: {WHEN}."),
     FilterOption(name="until", metavar="WHEN", help="Only dead letters written before this time."),
     FilterOption(
         name="older_than", metavar="DURATION", help="Only dead letters at least this old, such as 10m."

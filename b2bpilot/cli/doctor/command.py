@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import SourceTimeout
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Line, Row, Tone, Toned, of_state
 from b2bpilot.cli.text.durations import parse_duration
@@ -24,9 +25,7 @@ MARK = 9
 def doctor(
     ctx: typer.Context,
     *,
-    timeout: Annotated[
-        str, typer.Option(help="Timeout of a single source.", show_default=True, metavar="DURATION")
-    ] = "10s",
+    timeout: SourceTimeout = "10s",
 ) -> None:
     """Say what is wrong on this machine: program, settings, credentials, network, clock, proxy, database client.
 

@@ -7,10 +7,15 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from b2bpilot.errors import UsageError
 
 DEFAULT_LIMIT = 20
+FOUND_SOMETHING = 3
+"""What --exit-code ends with where there was something to find."""
+WHEN = "30m, 2h, 1d, or ISO 8601 (UTC)"
+"""How a time is typed, for the help of every option that takes one."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
 Reason = Annotated[
@@ -45,6 +50,19 @@ Wait = Annotated[
         show_default=True,
     ),
 ]
+WaitIfAsked = Annotated[
+    str | None,
+    typer.Option("--wait", help="Wait for the rows: 30s, or DURATION.", metavar="[DURATION]"),
+]
+"""Of what does not wait by itself, and proves nothing then."""
+RetryChecks = Annotated[
+    str | None,
+    typer.Option("--wait", help="Retry failing checks for up to DURATION.", metavar="[DURATION]"),
+]
+SourceTimeout = Annotated[
+    str,
+    typer.Option("--timeout", help="Timeout of a single source.", show_default=True, metavar="DURATION"),
+]
 CheckTimeout = Annotated[
     str,
     typer.Option("--check-timeout", help="Timeout of a single check.", metavar="DURATION", show_default=True),
@@ -70,6 +88,12 @@ Via = Annotated[
         show_default=True,
     ),
 ]
+
+
+def exit_code_if(found: str) -> OptionInfo:
+    """Return --exit-code of a command that looks for something: it ends with FOUND_SOMETHING then."""
+    option: OptionInfo = typer.Option("--exit-code", help=f"Exit with {FOUND_SOMETHING} if {found}.")
+    return option
 
 
 def require_finite(rate: float | None, what: str) -> None:

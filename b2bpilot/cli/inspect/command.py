@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import Reveal
+from b2bpilot.cli.frame.options import WHEN, Reveal
 from b2bpilot.cli.text.durations import parse_since
 from b2bpilot.errors import AwsError
 
@@ -28,7 +28,7 @@ def inspect(
     since: Annotated[
         str | None,
         typer.Option(
-            help="Search from this time on: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: what the row says, else 6h]",
+            help=f"Search from this time on: {WHEN}.  [default: what the row says, else 6h]",
             metavar="WHEN",
         ),
     ] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from b2bpilot.cli.frame import values
+from b2bpilot.cli.frame.options import WHEN
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -30,7 +31,7 @@ Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="Start: 30m, 2h, 1d, or ISO 8601 (UTC).  [default: 10m; with --lines as far back as it takes, up to 1d]",
+        help=f"Start: {WHEN}.  [default: 10m; with --lines as far back as it takes, up to 1d]",
         metavar="WHEN",
     ),
 ]

@@ -11,7 +11,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import Yes
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
 from b2bpilot.cli.output import Line, Tone
@@ -20,8 +20,6 @@ from b2bpilot.errors import MigrationFailed, PartlyFailed, PilotError, UsageErro
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Author, Preflight
-
-FOUND_SOMETHING = 3
 
 
 def migrate(

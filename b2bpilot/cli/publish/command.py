@@ -11,7 +11,17 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import Concurrency, DryRun, PublishVia, Rate, Reason, Via, Yes, require_finite
+from b2bpilot.cli.frame.options import (
+    Concurrency,
+    DryRun,
+    PublishVia,
+    Rate,
+    Reason,
+    Via,
+    WaitIfAsked,
+    Yes,
+    require_finite,
+)
 from b2bpilot.cli.frame.settings import LOCAL, user_config
 from b2bpilot.cli.publish.options import (
     AsCurl,
@@ -27,7 +37,6 @@ from b2bpilot.cli.publish.options import (
     Save,
     Set,
     ToNumber,
-    Wait,
 )
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
@@ -70,7 +79,7 @@ def publish(
     via: Via = PublishVia.TOPIC,
     rate: Rate = None,
     concurrency: Concurrency = None,
-    wait: Wait = None,
+    wait: WaitIfAsked = None,
     real: Real = False,
     save: Save = None,
     as_curl: AsCurl = False,

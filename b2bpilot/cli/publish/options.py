@@ -57,10 +57,6 @@ Duplicate = Annotated[
         metavar="N",
     ),
 ]
-Wait = Annotated[
-    str | None,
-    typer.Option("--wait", help="Wait for the rows: 30s, or DURATION.", metavar="[DURATION]"),
-]
 Real = Annotated[bool, typer.Option("--real", help="Publish real messages: a configured reply is sent.")]
 Save = Annotated[
     str | None,

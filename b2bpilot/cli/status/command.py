@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, SourceTimeout, exit_code_if
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Line
 from b2bpilot.cli.status.sparkline import ASCII, BLOCKS
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.status.finding import Finding
     from b2bpilot.ops.status.reading import Reading, StatusRequest
 
-FOUND_SOMETHING = 3
 SHORTEST_WINDOW, LONGEST_WINDOW = timedelta(minutes=5), timedelta(days=14)
 SHORTEST_INTERVAL = timedelta(seconds=1)
 
@@ -39,19 +39,13 @@ def status(
         str,
         typer.Option(help="Period that the counts cover: 5m to 14d.", show_default=True, metavar="DURATION"),
     ] = "3h",
-    timeout: Annotated[
-        str, typer.Option(help="Timeout of a single source.", show_default=True, metavar="DURATION")
-    ] = "8s",
+    timeout: SourceTimeout = "8s",
     no_look: Annotated[
         bool,
         typer.Option("--no-look", help="Only count the dead letters; do not receive them."),
     ] = False,
     exit_code: Annotated[
-        bool,
-        typer.Option(
-            "--exit-code",
-            help="Exit with 3 if something is wrong now or a source did not answer; `Earlier` does not count.",
-        ),
+        bool, exit_code_if("something is wrong now or a source did not answer; `Earlier` does not count")
     ] = False,
 ) -> None:
     """Show an environment on one screen: what is wrong first, with the command to run next.

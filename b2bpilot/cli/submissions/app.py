@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import DEFAULT_LIMIT, Limit, Reveal
+from b2bpilot.cli.frame.options import DEFAULT_LIMIT, FOUND_SOMETHING, WHEN, Limit, Reveal, exit_code_if
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.frame.table import CommandPath, group
 from b2bpilot.cli.output import Row, pairs
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.retries import RetryFacts
     from b2bpilot.pipeline.database import DatabaseManager
 
-FOUND = 3
 
 app = group(
     typer.Typer(
@@ -43,7 +42,7 @@ app = group(
 STATUSES = ", ".join(SubmissionStatus)
 Since = Annotated[
     str | None,
-    typer.Option(help="Only rows created since: 30m, 2h, 1d, or ISO 8601 (UTC).", metavar="WHEN"),
+    typer.Option(help=f"Only rows created since: {WHEN}.", metavar="WHEN"),
 ]
 All = Annotated[bool, typer.Option("--all", help="List every row; -o jsonl streams them.")]
 
@@ -112,12 +111,7 @@ def stuck(
     since: Since = None,
     limit: Limit = None,
     all_: All = False,
-    exit_code: Annotated[
-        bool,
-        typer.Option(
-            "--exit-code", help="Exit with 3 if there are rows, except those that Lambda may retry."
-        ),
-    ] = False,
+    exit_code: Annotated[bool, exit_code_if("there are rows, except those that Lambda may retry")] = False,
     reveal: Reveal = False,
 ) -> None:
     """List rows that may need a person: failed, abandoned, stuck, or with an unknown reply.
@@ -143,7 +137,7 @@ def stuck(
     if count == wanted:
         pilot.output.notice(f"The newest {count}; there may be more: --limit N, or --all")
     if exit_code and view.problems.keys() - {AttentionReason.RETRY_POSSIBLE}:
-        raise typer.Exit(FOUND)
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 def _retry_facts(pilot: Pilot) -> RetryFacts:

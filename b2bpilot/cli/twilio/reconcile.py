@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.frame.context import pilot_of
-from b2bpilot.cli.frame.options import DryRun, Reason, Wait, Yes
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, DryRun, Reason, Wait, Yes
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.findings import show_counts, show_findings
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.message_finding import ComparisonPeriod
     from b2bpilot.ops.reconcile.notes import Notes
 
-FOUND = 3
 NUMBER = re.compile(r"([a-z]+:)?\+\d{7,15}|\d{3,8}")
 """Also a short code."""
 
@@ -87,7 +86,7 @@ def reconcile(
         if publish_missing:
             left -= recover(work, notes, period, order)
     if exit_code and left:
-        raise typer.Exit(FOUND)
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 def _period(since: str, late: str, fresh: str, *, now: datetime) -> ComparisonPeriod:

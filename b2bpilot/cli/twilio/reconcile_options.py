@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from b2bpilot.cli.frame.options import exit_code_if
+
 Since = Annotated[
     str, typer.Option("--since", help="Start of the comparison: 24h, 7d, or ISO 8601 (UTC).", metavar="WHEN")
 ]
@@ -51,8 +53,7 @@ AllowPartial = Annotated[
 ]
 ExitCode = Annotated[
     bool,
-    typer.Option(
-        "--exit-code",
-        help="Exit with 3 if a message is missing, lost at Twilio, only in the dead-letter queue, or its id is taken by a test message.",
+    exit_code_if(
+        "a message is missing, lost at Twilio, only in the dead-letter queue, or its id is taken by a test message"
     ),
 ]

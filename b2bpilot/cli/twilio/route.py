@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import Reveal
+from b2bpilot.cli.frame.options import FOUND_SOMETHING, Reveal, exit_code_if
 from b2bpilot.cli.output import Line, Row, Tone, Toned, of_state
 from b2bpilot.cli.text.privacy import mask_number, without_secrets
 from b2bpilot.cli.twilio.account import twilio_access_of
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from b2bpilot.ops.cutover.route import NumberRoute, Target
     from b2bpilot.ops.reconcile.routing import VerifiedUrls
 
-FOUND = 3
 NOT_READ = "webhook rules, which override # overrides and signatures; WhatsApp senders; short codes"
 
 
@@ -29,9 +28,7 @@ def route(
     number: Annotated[
         str | None, typer.Option("--number", help="Only this number, such as +15005550001.", metavar="NUMBER")
     ] = None,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 3 if something is unsafe.")
-    ] = False,
+    exit_code: Annotated[bool, exit_code_if("something is unsafe")] = False,
     reveal: Reveal = False,
 ) -> None:
     """Show which URL receives the messages of each number, what decides it, and what is unsafe about it.
@@ -61,7 +58,7 @@ def route(
     _tell_urls(pilot, found)
     _tell_dangers(pilot, found, unsafe, reveal=reveal)
     if exit_code and any(unsafe.values()):
-        raise typer.Exit(FOUND)
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 def levels_table(pilot: Pilot, name: str, found: Iterable[NumberRoute], *, reveal: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import pilot_of
-from b2bpilot.cli.frame.options import CheckTimeout, WithTwilio
+from b2bpilot.cli.frame.options import CheckTimeout, RetryChecks, WithTwilio
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.verify import permissions, verify_run
 from b2bpilot.errors import UsageError
@@ -31,10 +31,7 @@ Skip = Annotated[
 def verify(
     ctx: typer.Context,
     *,
-    wait: Annotated[
-        str | None,
-        typer.Option(help="Retry failing checks for up to DURATION.", metavar="[DURATION]"),
-    ] = None,
+    wait: RetryChecks = None,
     only: Only = None,
     skip: Skip = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
