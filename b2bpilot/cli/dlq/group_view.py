@@ -40,6 +40,7 @@ def fields(group: Group) -> dict[str, object]:
         "sample": group.sample,
         "owners": owner_view.fields(group.owners),
         "rows": None if group.states is None else {str(state): n for state, n in group.states.items()},
+        "row_errors": dict(group.row_errors),
     }
 
 
@@ -49,6 +50,8 @@ def lines(group: Group, *, now: datetime) -> Iterator[str | Line]:
     yield Line(cause, indent=len(INDENT) + 2)
     facts = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
     yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
+    for text, count in group.row_errors.items():
+        yield f"{INDENT}last error of {many(count, 'row')}: {one_line(text)}"
     for line in owner_view.lines(group.owners):
         yield f"{INDENT}{line}"
     yield f"{INDENT}for example {group.sample}"

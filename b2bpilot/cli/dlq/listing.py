@@ -48,6 +48,8 @@ def list_(
             now=now,
             observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
         )
+    if selection.is_everything:
+        pilot.remember_groups({group.id: f"{group.count:,} {group.cause}" for group in found.groups})
     _show(pilot, found, now=pilot.now())
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)

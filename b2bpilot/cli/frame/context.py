@@ -118,6 +118,11 @@ class Pilot:
         with contextlib.suppress(SettingsInvalid):  # no home, no completion
             remembered.remember_environment(self.runs_home, self.environment_name, where)
 
+    def remember_groups(self, found: Mapping[str, str]) -> None:
+        """Let completion offer these groups of dead letters."""
+        with contextlib.suppress(SettingsInvalid):
+            remembered.remember_groups(self.runs_home, self.environment_name, found)
+
     @property
     def environment_name(self) -> str:
         """Raises UsageError when none was named."""

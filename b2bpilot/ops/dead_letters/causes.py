@@ -127,6 +127,9 @@ class Group:
     """What the database says of the messages of those that are ours; None when it was not asked."""
     owners: Mapping[Owner, int] = field(default_factory=dict)
     """Whose those are that are not ours, or were adopted."""
+    row_errors: Mapping[str, int] = field(default_factory=dict)
+    """What failed rows say, in messages, where it is something else: a dead letter keeps what it was written with, also
+    when its message was tried again and failed of another cause."""
 
 
 def group_key(dead_letter: DeadLetter) -> str:
@@ -183,17 +186,22 @@ def grouped(
     *,
     retention: timedelta,
     states: Mapping[Asked, RowState] | None,
+    row_errors: Mapping[Asked, str] | None = None,
 ) -> list[Group]:
-    """Return the groups of what was found, in the order of their names."""
+    """Return the groups of what was found, in the order of their names. `row_errors` is what failed rows say."""
     by_cause: dict[Cause, list[Found]] = {}
     for dead_letter in found:
         by_cause.setdefault(dead_letter.cause, []).append(dead_letter)
     ordered = sorted(by_cause, key=list(names).index)
-    return [_group(names[cause], by_cause[cause], retention, states) for cause in ordered]
+    return [_group(names[cause], by_cause[cause], retention, states, row_errors or {}) for cause in ordered]
 
 
 def _group(
-    name: str, dead_letters: list[Found], retention: timedelta, states: Mapping[Asked, RowState] | None
+    name: str,
+    dead_letters: list[Found],
+    retention: timedelta,
+    states: Mapping[Asked, RowState] | None,
+    row_errors: Mapping[Asked, str],
 ) -> Group:
     times = sorted(dead_letter.sent_at for dead_letter in dead_letters if dead_letter.sent_at)
     oldest = min(dead_letters, key=in_order)
@@ -208,7 +216,17 @@ def _group(
         states=None if states is None else _states(dead_letters, states),
         owners=owners_of(dead_letters),
         repeated=_repeated(dead_letters),
+        row_errors=_other_errors(dead_letters, row_errors),
     )
+
+
+def _other_errors(dead_letters: list[Found], row_errors: Mapping[Asked, str]) -> dict[str, int]:
+    """Count what rows say that the dead letters do not, the most frequent first."""
+    messages = {one.asked: one.cause.text for one in dead_letters if one.asked}
+    texts = (
+        (without_details(row_errors[asked]), own) for asked, own in messages.items() if asked in row_errors
+    )
+    return dict(Counter(text for text, own in texts if text != own).most_common())
 
 
 def _repeated(dead_letters: list[Found]) -> int:

@@ -20,7 +20,7 @@ from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
 from b2bpilot.ops.ports import RequestLog, VisibilityQueue
 from b2bpilot.ops.table.asked import Table, WholeTable
 from b2bpilot.ops.table.database_proof import DatabaseProof
-from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states, submission_of
+from b2bpilot.ops.table.row_state import Asked, RowState, discarded_in, row_states, rows_of, submission_of
 from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.message import parse_time
 from b2bpilot.pipeline.models import UserSubmission
@@ -54,8 +54,8 @@ def list_dead_letters(
 ) -> DeadLetterListing:
     """Peek at the queue and ask the database about what was found. Raises what `look` raises."""
     seen = peek(queue, now=now, selection=selection, counts=counts, observe=observe)
-    found, proof, error, discarded = _states(seen, table)
-    groups = grouped(seen.found, seen.names, retention=retention, states=found)
+    found, row_errors, proof, error, discarded = _states(seen, table)
+    groups = grouped(seen.found, seen.names, retention=retention, states=found, row_errors=row_errors)
     return DeadLetterListing(
         look=seen, groups=groups, database=proof, database_error=error, discarded=discarded
     )
@@ -63,17 +63,21 @@ def list_dead_letters(
 
 def _states(
     seen: Peek, open_table: OpenTable
-) -> tuple[dict[Asked, RowState] | None, DatabaseProof | None, str | None, Mapping[str, int]]:
+) -> tuple[
+    dict[Asked, RowState] | None, Mapping[Asked, str], DatabaseProof | None, str | None, Mapping[str, int]
+]:
     messages = [dead_letter.asked for dead_letter in seen.found if dead_letter.asked]
     if not messages:
-        return {}, None, None, {}
+        return {}, {}, None, None, {}
     try:
         with open_table() as table:
             states = row_states(table, messages)
             marked = [one for one, state in states.items() if state is RowState.DISCARDED]
-            return states, table.proof, None, Counter(discarded_in(table, marked).values())
+            failed = [one for one, state in states.items() if state is RowState.FAILED]
+            errors = {one: row.last_error for one, row in rows_of(table, failed).items() if row.last_error}
+            return states, errors, table.proof, None, Counter(discarded_in(table, marked).values())
     except PilotError as exc:
-        return None, None, str(exc), {}
+        return None, {}, None, str(exc), {}
 
 
 LOG_LINES = 100

@@ -88,7 +88,7 @@ def three_causes(
     sent = [message() for _ in range(4)]
     for number, one in enumerate(sent[:3]):
         dead_letters.put(one, f"order {4711 + number} has no customer")
-        rows(one, None if number == 0 else "no customer")
+        rows(one, None if number == 0 else f"order {4711 + number} has no customer")
     dead_letters.put(sent[3], f"RequestId: {uuid.uuid4()} Error: Task timed out after 300.00 seconds")
     dead_letters.put("hello")
     return sent
@@ -370,3 +370,33 @@ def test_a_dead_letter_that_is_not_there_is_an_error(run: Run, dead_letters: Dea
 
     assert result.exit_code == 1
     assert f"error: no dead letter of {wanted} was found (saw 1 of about 1)" in result.stderr
+
+
+def test_a_group_says_what_its_rows_failed_of_last_where_that_is_something_else(
+    run: Run, dead_letters: DeadLetters, rows: Callable[[PilotMessage, str | None], None]
+) -> None:
+    """As after a redrive in which some failed of another cause: their dead letters stay as they were written."""
+    for error in ("no customer 4711", "no customer 4712", "the credit limit of 4713 is used up"):
+        sent = message()
+        dead_letters.put(sent, "no customer 4711")
+        rows(sent, error)
+
+    (group,) = run("dlq", "list", "-o", "json").document["groups"]
+
+    assert group["error"] == "no customer <n>"
+    assert group["row_errors"] == {"the credit limit of <n> is used up": 1}
+    assert "    last error of 1 row: the credit limit of <n> is used up\n" in run("dlq", "list").stdout
+
+
+def test_the_groups_of_the_last_list_are_offered_for_completion(
+    run: Run, three_causes: list[PilotMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("dlq", "list")
+    run("dlq", "list", "--group", "G2")
+    monkeypatch.setenv("_B2BPILOT_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "b2bpilot dlq redrive --group ")
+
+    offered = run().stdout.splitlines()
+
+    assert offered[0] == "G1\t3 exception: order <n> has no customer"
+    assert [line.partition("\t")[0] for line in offered] == ["G1", "G2", "G3"]
