@@ -26,16 +26,14 @@ def table(
     """Yield the lines. A last column of long texts goes below first, then what is least needed, then from the right."""
     named = [[Span(heading, Tone.HEADING)] for heading in headings]
     sizes = [max(map(_size, column)) for column in zip(named, *rows, strict=True)]
-    least = max(
-        min(sizes[-1], LEAST),
-        sizes[-1] // MOST_LINES,
-        _size(named[-1]),
-        *(longest(row[-1]) for row in (named, *rows)),
-    )
-    gives = [headings.index(name) for name in LEAST_NEEDED if name in headings]
-    if sizes[-1] > LEAST:
-        gives.insert(0, len(headings) - 1)
-    tiers = _tiers([*sizes[:-1], least], gives, width)
+    tiers = [list(range(len(headings)))]
+    if width is not None and sum(sizes) + GAP * (len(sizes) - 1) > width:
+        gives = [headings.index(name) for name in LEAST_NEEDED if name in headings]
+        if sizes[-1] > LEAST:
+            gives.insert(0, len(headings) - 1)
+        words = max(longest(row[-1]) for row in (named, *rows))
+        least = max(min(sizes[-1], LEAST), sizes[-1] // MOST_LINES, _size(named[-1]), words)
+        tiers = _tiers([*sizes[:-1], least], gives, width)
     for row in (named, *rows):
         for depth, tier in enumerate(tiers):
             if depth and all(_text(row[place]) in EMPTY for place in tier):
@@ -43,14 +41,14 @@ def table(
             yield from _lines([row[place] for place in tier], [sizes[place] for place in tier], depth, width)
 
 
-def _tiers(sizes: Sequence[int], gives: Sequence[int], width: int | None) -> list[list[int]]:
+def _tiers(sizes: Sequence[int], gives: Sequence[int], width: int) -> list[list[int]]:
     """Return which columns stand beside each other, for each line of a row."""
     left = list(range(len(sizes)))
     tiers: list[list[int]] = []
     while left:
-        room = None if width is None else width - (BELOW if tiers else 0)
+        room = width - (BELOW if tiers else 0)
         here = list(left)
-        while room is not None and len(here) > 1 and sum(sizes[place] + GAP for place in here) - GAP > room:
+        while len(here) > 1 and sum(sizes[place] + GAP for place in here) - GAP > room:
             here.remove(next((place for place in gives if place in here), here[-1]))
         tiers.append(here)
         left = [place for place in left if place not in here]

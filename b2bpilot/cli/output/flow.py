@@ -30,8 +30,9 @@ Spans = Sequence[Span]
 
 def flowed(spans: Iterable[Span], *, width: int | None, indent: int = 0) -> Iterator[list[Span]]:
     """Yield the lines of a text. A word too long for the room beside an indent begins further left, and is whole."""
-    if width is None:
-        yield list(spans)
+    spans = list(spans)
+    if width is None or _size(spans) <= width:
+        yield spans
         return
     line: list[Span] = []
     taken, has_word, gap = 0, False, 0
