@@ -11,7 +11,7 @@ import typer
 
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
-from b2bpilot.cli.output import Row
+from b2bpilot.cli.output import Line, Row, Tone
 from b2bpilot.cli.submissions import submission
 from b2bpilot.local import packages
 
@@ -39,12 +39,15 @@ def demo(ctx: typer.Context) -> None:
         for number, scene in enumerate(demonstrate(Path(home), progress=progress), start=1):
             _show(pilot, number, scene, now=pilot.machine())
         progress("stopping")
-    pilot.output.record({"held": True}, text=["", "Everything held. The environment is gone again."])
+    pilot.output.record(
+        {"held": True}, text=["", Line("Everything held. The environment is gone again.", Tone.OK)]
+    )
 
 
 def _show(pilot: Pilot, number: int, scene: Scene, *, now: datetime) -> None:
     fields = {f"scene_{number}": {"title": scene.title, "seen": list(scene.seen), **scene.facts}}
-    pilot.output.record(fields, text=["", f"{number}. {scene.title}", *(f"   {line}" for line in scene.seen)])
+    title = Line(f"{number}. {scene.title}", Tone.HEADING, indent=len("1. "))
+    pilot.output.record(fields, text=["", title, *(f"   {line}" for line in scene.seen)])
     if pilot.output.format is not Format.TABLE:
         return
     if scene.dead_letters:
