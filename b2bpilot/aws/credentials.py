@@ -180,7 +180,7 @@ def _named(way: Way, exc: BaseException) -> tuple[str, str]:
         return "the login", f"log in again: {login}{profile}"
     if isinstance(exc, MfaWithoutTerminal | EOFError):
         return "the role", "run it at a terminal, or name a profile with credentials that need no code"
-    return SOURCES.get(way.method, ("", "look at the AWS_ variables and at ~/.aws/config"))
+    return SOURCES.get(way.method, ("", "check the AWS_ variables and ~/.aws/config"))
 
 
 def _reason(exc: BaseException, way: Way) -> str:

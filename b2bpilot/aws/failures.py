@@ -97,7 +97,7 @@ def _refusal(exc: boto.ClientError, action: str, otherwise: type[AwsError]) -> A
             action=action,
         )
     if code in THROTTLED:
-        return AwsThrottled(f"AWS throttled {action}: {message}", hint="try again, or more slowly")
+        return AwsThrottled(f"AWS throttled {action}: {message}", hint="try again later, or more slowly")
     if refused := _refused_caller(exc, action):
         return refused
     text = f"{action} failed: {code}: {message}" if is_awss(exc) else _foreign(exc, action)
@@ -116,8 +116,8 @@ def _refused_caller(exc: boto.ClientError, action: str) -> CredentialsMissing | 
     if not is_refused_caller(exc):
         return None
     return CredentialsMissing(
-        f"AWS refused who asks for {action} ({code}): {message}",
-        hint="look at who that is with `aws sts get-caller-identity`, and name other credentials with --profile",
+        f"AWS refused the caller of {action} ({code}): {message}",
+        hint="see who that is with `aws sts get-caller-identity`, and name other credentials with --profile",
     )
 
 
@@ -176,7 +176,7 @@ def _setting(exc: boto.NoRegionError | boto.ProfileNotFound) -> SettingsInvalid:
         )
     return SettingsInvalid(
         f"AWS profile {exc.kwargs['profile']!r} does not exist{credentials.unreadable_files()}",
-        hint="`aws configure list-profiles` names yours",
+        hint="`aws configure list-profiles` lists yours",
     )
 
 

@@ -27,7 +27,7 @@ def not_reached(exc: BaseException) -> SettingsInvalid | None:
         return None
     return SettingsInvalid(
         f"region {found[1]!r} is none that boto3 knows, and nothing was reached at {url}",
-        hint="look at --region, AWS_REGION and ~/.aws/config; for a new region, update boto3",
+        hint="check --region, AWS_REGION and ~/.aws/config; for a new region, update boto3",
     )
 
 

@@ -156,7 +156,7 @@ class AwsAccess:
             name = exc.kwargs["region_name"]
             return SettingsInvalid(
                 f"region {name!r} is not a region's name",
-                hint="look at --region, AWS_REGION and ~/.aws/config: nothing may stand beside the name, no comment either",
+                hint="check --region, AWS_REGION and ~/.aws/config: the name must stand alone, without a comment",
             )
         if self.endpoint_url is not None and isinstance(exc, ValueError):
             return SettingsInvalid(
@@ -165,7 +165,7 @@ class AwsAccess:
             )
         return SettingsInvalid(
             f"boto3 cannot use its settings: {' '.join(str(exc).split())}",
-            hint="look at the AWS_ variables, AWS_ENDPOINT_URL and its like among them, and at ~/.aws/config",
+            hint="check the AWS_ variables (AWS_ENDPOINT_URL and its like among them) and ~/.aws/config",
         )
 
 

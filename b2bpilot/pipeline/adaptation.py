@@ -37,7 +37,7 @@ class MomentWithoutZone(Loader):
 
     def load(self, data: Buffer) -> NoReturn:  # noqa: ARG002  # psycopg's signature
         raise SchemaOutdated(
-            "the table holds timestamps without a time zone: which moments they are cannot be told",
+            "the table holds timestamps without a time zone: it is not known which moments they stand for",
             hint=our_command("migrate", "--status") + " names such columns, and how to change them",
         )
 

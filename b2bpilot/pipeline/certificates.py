@@ -39,7 +39,7 @@ def usable(text: str, name: str, *, now: datetime) -> str:
     if last and last <= now:
         raise SettingsInvalid(
             f"{name} expired on {last:%Y-%m-%d}",
-            hint="replace it with the CA that the server's certificate has now",
+            hint="replace it with the CA that signs the server's certificate now",
         )
     return pem
 

@@ -53,7 +53,7 @@ def problems(secret: Mapping[str, str], elsewhere: Elsewhere) -> list[str]:
     wrong = [f"no {name}" for name in (USERNAME, PASSWORD) if not secret.get(name)]
     wrong += [f"no {name}, and {PARAMETERS[name]} gives none" for name, value in place.items() if not value]
     if place["port"] and not PORTS.fullmatch(place["port"]):
-        wrong.append("a port that is no number")
+        wrong.append("a port that is not a number")
     return wrong
 
 

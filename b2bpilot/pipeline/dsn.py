@@ -50,9 +50,9 @@ def check_dsn(dsn: str) -> None:
             "the database URL has more than one @", hint="write an @ in the user or the password as %40"
         )
     if _has_at_in_its_path(dsn):
-        raise SettingsInvalid("the database URL has an @ where the database's name stands", hint=ESCAPED)
+        raise SettingsInvalid("the database URL has an @ where the database's name belongs", hint=ESCAPED)
     if _may_have_an_at_in_its_query(dsn):
-        raise SettingsInvalid("the database URL has an @ behind its ?, and none before", hint=ESCAPED)
+        raise SettingsInvalid("the database URL has an @ after its ?, and none before it", hint=ESCAPED)
     _require_known_parameters(dsn)
     try:
         parts = conninfo_to_dict(dsn)
@@ -60,7 +60,7 @@ def check_dsn(dsn: str) -> None:
         hint = ESCAPED if dsn.startswith(SCHEMES) else AS_A_URL
         raise SettingsInvalid("the database URL is not a PostgreSQL connection string", hint=hint) from None
     if dsn.startswith(SCHEMES) and _is_torn(parts):
-        raise SettingsInvalid("the database URL cannot be taken apart: its port is no number", hint=ESCAPED)
+        raise SettingsInvalid("the database URL cannot be parsed: its port is not a number", hint=ESCAPED)
 
 
 def place(dsn: str) -> str:

@@ -194,7 +194,7 @@ def test_parameters_that_do_not_fit_together_are_told_before_anything_is_built(
     result = run("deploy", "-e", "dev", "--parameters", str(path), "--yes")
 
     assert result.exit_code == 2
-    assert "do not fit together: SubnetIds need SecurityGroupIds" in result.stderr
+    assert "contradict each other: SubnetIds need SecurityGroupIds" in result.stderr
     assert recorder.calls() == []
 
 
@@ -256,7 +256,7 @@ def test_sam_asks_only_who_may_be_asked(run: Run, recorder: Sam, secrets: str) -
     ("arguments", "said"),
     [
         (("-e", "local"), "the local environment is not deployed"),
-        (("-e", "dev", "--architecture", "mips"), "'mips' is no architecture of Lambda"),
+        (("-e", "dev", "--architecture", "mips"), "'mips' is not an architecture of Lambda"),
         (("-e", "Dev"), "parameter Environment is not valid"),
         (
             ("-e", "dev", "--parameters", "nowhere.yaml"),
@@ -278,4 +278,4 @@ def test_a_wheel_says_what_it_lacks(run: Run, recorder: Sam, tmp_path: Path) -> 
     result = run("deploy", "-e", "dev", "--yes")
 
     assert result.exit_code == 2
-    assert "is no checkout of b2bpilot: lambdas/Makefile is missing" in result.stderr
+    assert "is not a checkout of b2bpilot: lambdas/Makefile is missing" in result.stderr

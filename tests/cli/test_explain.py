@@ -135,5 +135,5 @@ def test_an_unknown_name_is_one_line_with_the_nearest(name: str, hint: str, run:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f"error: {name!r} is no check, category, alarm, exit code, error code or cause of dead letters\nhint: {hint}\n"
+        f"error: {name!r} is not a check, category, alarm, exit code, error code or cause of dead letters\nhint: {hint}\n"
     )

@@ -50,7 +50,7 @@ def test_where_a_number_has_older_messages_too_their_count_is_not_told(
     ("arguments", "exit_code", "said"),
     [
         (["4711"], 2, "'4711' is neither a message_id, a MessageSid"),
-        (["+491701234567"], 2, "a phone number leads to many messages\nhint: say since when: --since 2h"),
+        (["+491701234567"], 2, "a phone number matches many messages\nhint: limit the period: --since 2h"),
         (["+15005550000", "--since", "1h"], 1, "no row is from that number since"),
         ([sid(9)], 1, f"no trace of {sid(9)} found. Asked: database ("),
         ([sid(1), "--since", "yesterday"], 2, "--since: 'yesterday' is neither a duration nor a time"),

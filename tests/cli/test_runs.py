@@ -276,7 +276,7 @@ def test_a_redrive_that_came_to_its_end_is_not_resumed(run: Run, begin: Begin, s
     before = journal.path.read_text()
     result = run("runs", "resume", journal.run_id, "--yes")
     assert result.exit_code == 5
-    assert f"run {journal.run_id} came to its end: there is nothing to resume" in result.stderr
+    assert f"run {journal.run_id} has ended: there is nothing to resume" in result.stderr
     assert journal.path.read_text() == before
 
 

@@ -79,7 +79,7 @@ def test_a_secret_of_rds_leads_a_command_to_the_database_and_its_password_is_not
             {"DatabaseName": ""},
             "has no dbname, and DatabaseName gives none",
         ),
-        ({"username": "a", "password": "hush", "port": "hush"}, {}, "has a port that is no number"),
+        ({"username": "a", "password": "hush", "port": "hush"}, {}, "has a port that is not a number"),
         ("hush", {}, "is not a JSON object"),
         ('["hush"]', {}, "is not a JSON object"),
         (None, {}, "is not there"),

@@ -143,7 +143,7 @@ def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
         (["--since", "1h", "--until", "2h"], "--until: '2h' is not after --since"),
         (["--limit", "0"], "invalid value for '--limit'"),
         (["--limit", "many"], "invalid value for '--limit'"),
-        (["--limit", "3", "--all"], "--all and --limit exclude each other"),
+        (["--limit", "3", "--all"], "--all and --limit cannot be used together"),
     ],
 )
 def test_a_bad_filter_is_refused(run: Run, three_rows: str, options: list[str], said: str) -> None:

@@ -49,7 +49,7 @@ def test_a_place_in_the_secret_wins_over_the_parameters(
         ({"password": "hush"}, WHERE, "has no username"),
         (RDS, Elsewhere(port="5432", name="b2b"), "has no host, and DatabaseHost gives none"),
         (RDS, Elsewhere(host="h", port="5432"), "has no dbname, and DatabaseName gives none"),
-        ({**RDS, "port": "hush"}, WHERE, "has a port that is no number"),
+        ({**RDS, "port": "hush"}, WHERE, "has a port that is not a number"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named_in_one_line_without_what_is_there(

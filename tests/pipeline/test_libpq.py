@@ -126,7 +126,7 @@ def test_a_column_of_a_type_that_only_this_database_has_is_read_as_text(database
 def test_a_moment_without_a_time_zone_is_refused_and_not_guessed(database_url: str) -> None:
     with connect(database_url, application_name="test") as connection:
         cursor = connection.execute("SELECT timestamp '2026-02-01 00:00:00'")
-        with pytest.raises(SchemaOutdated, match="which moments they are cannot be told"):
+        with pytest.raises(SchemaOutdated, match="it is not known which moments they stand for"):
             cursor.fetchone()
 
 

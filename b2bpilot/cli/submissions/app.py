@@ -188,5 +188,5 @@ def _since(text: str | None, *, now: datetime) -> datetime | None:
 
 def _limit(limit: int | None, *, all_: bool) -> int | None:
     if all_ and limit is not None:
-        raise UsageError("--all and --limit exclude each other", hint="leave one of them out")
+        raise UsageError("--all and --limit cannot be used together", hint="leave one of them out")
     return None if all_ else limit or DEFAULT_LIMIT

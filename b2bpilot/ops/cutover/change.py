@@ -59,7 +59,7 @@ def choose(routes: Sequence[NumberRoute], *, number: str | None, service: str | 
 
 def _chosen(routes: Sequence[NumberRoute], *, number: str | None, service: str | None) -> Chosen:
     if number and service:
-        raise UsageError("--number and --service exclude each other")
+        raise UsageError("--number and --service cannot be used together")
     if service:
         return _of_service(routes, service)
     if number:
@@ -123,7 +123,7 @@ def _require_one_fallback(affected: Sequence[NumberRoute]) -> None:
         if len(fallbacks) > 1:
             raise Refused(
                 f"{in_words(route)} may both decide for {route.number.sid}, and have different fallback URLs",
-                hint="name the one that both shall have with --fallback",
+                hint="choose one for both with --fallback",
             )
 
 
@@ -153,11 +153,11 @@ def check_url(url: str, option: str) -> str:
             f"{option}: {url!r} is not an http(s) URL", hint="or `stack`, for the environment's own"
         )
     if parts.scheme == "http" and host not in LOOPBACK:
-        raise UsageError(f"{option}: messages would travel in the clear", hint="use https")
+        raise UsageError(f"{option}: messages would travel unencrypted", hint="use https")
     if faults := faults_of(url):
         raise UsageError(
             f"{option}: invalid # overrides, error 11243 at Twilio: {'; '.join(faults)}",
-            hint=f"behind the URL stand connection overrides or nothing, such as #{RECOMMENDED_OVERRIDES}",
+            hint=f"put connection overrides after the URL, or nothing, for example #{RECOMMENDED_OVERRIDES}",
         )
     return url
 

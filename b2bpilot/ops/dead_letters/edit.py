@@ -109,9 +109,9 @@ def require_editable(dead_letter: DeadLetter, state: RowState) -> None:
     if state is RowState.IN_PROGRESS:
         raise Refused(
             f"a lease on message {message_id} holds: a run is at work on it, or died a moment ago",
-            hint="edit it once the lease is over: "
+            hint="edit it when the lease has ended: "
             + our_command("submissions", "show", message_id)
-            + " names its end",
+            + " shows when",
         )
 
 
@@ -137,8 +137,8 @@ def edited(dead_letter: DeadLetter, after: str) -> Edit:
         if isinstance(document, dict) and document.get(name) == json.loads(before).get(name):
             continue
         raise EditInvalid(
-            f"{name} is locked: it is the message's identity",
-            hint="another message is published with " + our_command("publish"),
+            f"{name} cannot be changed: it is the message's identity",
+            hint="to publish another message: " + our_command("publish"),
         )
     try:
         encode(decode(json.dumps(document)))

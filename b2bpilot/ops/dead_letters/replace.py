@@ -114,7 +114,7 @@ class Replace:
             raise error
         self.journal.write(entry("unknown", dead_letter, error=str(error)))
         raise PartlyFailed(
-            f"nobody knows whether the edited dead letter is in the queue; the original is: {error}",
+            f"it is not known whether the edited dead letter is in the queue; the original is: {error}",
             hint=our_command("runs", "resume", self.marker.run_id) + " looks for it and goes on",
         )
 
@@ -128,7 +128,7 @@ class Replace:
         except AwsError as exc:
             if exc.is_unknown:
                 raise PartlyFailed(
-                    f"{sent}; whether the original is, too, nobody knows: {exc}", hint=hint
+                    f"{sent}; it is not known whether the original is, too: {exc}", hint=hint
                 ) from exc
             raise PartlyFailed(f"{sent}, and the original too: {exc}", hint=hint) from exc
         if refused:
@@ -145,7 +145,7 @@ class Replace:
         }
         if is_sent and others:
             raise PartlyFailed(
-                "the edited dead letter is in the queue; whether the original is, too, cannot be told: about "
+                "the edited dead letter is in the queue; it is not known whether the original is, too: about "
                 f"{others:,} could not be received",
                 hint=our_command("runs", "resume", self.marker.run_id) + " looks again",
             )

@@ -115,7 +115,7 @@ def require_same_origin(plan: RestorePlan, origin: Origin, *, force: bool) -> No
     if others and not force:
         raise Refused(
             f"{plan.path.name} holds dead letters of {', '.join(others)}, not of {origin}",
-            hint="--force puts them into this environment's queue all the same",
+            hint="--force puts them into this environment's queue anyway",
         )
 
 

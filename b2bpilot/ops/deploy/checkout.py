@@ -25,7 +25,7 @@ class Checkout:
         """Raises SettingsInvalid where nothing can be built."""
         if missing := [name for name in NEEDED if not (root / name).is_file()]:
             raise SettingsInvalid(
-                f"{root} is no checkout of b2bpilot: {', '.join(missing)} is missing",
+                f"{root} is not a checkout of b2bpilot: {', '.join(missing)} is missing",
                 hint="a deploy builds the functions from their sources: run `make deploy` in a checkout",
             )
         return cls(root)

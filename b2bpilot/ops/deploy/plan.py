@@ -126,7 +126,7 @@ def _architecture(
     chosen = wanted or values.get(ARCHITECTURE) or kept or known[ARCHITECTURE].default or ARM64
     if chosen not in known[ARCHITECTURE].allowed:
         raise UsageError(
-            f"{chosen!r} is no architecture of Lambda",
+            f"{chosen!r} is not an architecture of Lambda",
             hint=f"it is {' or '.join(known[ARCHITECTURE].allowed)}",
         )
     return chosen
@@ -140,12 +140,12 @@ def _before(access: AwsAccess, stack_name: str) -> Deployed | None:
     region = client.meta.region_name
     if found.status in STUCK:
         raise Refused(
-            f"stack {stack_name} is {found.status}: a deploy cannot begin from there",
+            f"stack {stack_name} is {found.status}: a deploy cannot start from that state",
             hint=f"look at its events, then: aws cloudformation delete-stack --region {region} --stack-name {stack_name}",
         )
     if found.status.endswith("_IN_PROGRESS"):
         raise Refused(
-            f"stack {stack_name} is {found.status}: somebody else's deploy is at work on it",
+            f"stack {stack_name} is {found.status}: another deploy is in progress",
             hint="wait for it, and deploy again",
         )
     return found

@@ -32,7 +32,7 @@ def require(template: Mapping[str, Any], values: Mapping[str, str]) -> None:
     """Raises SettingsInvalid."""
     if found := broken(template, values):
         raise SettingsInvalid(
-            f"the parameters do not fit together: {'; '.join(each.text for each in found)}",
+            f"the parameters contradict each other: {'; '.join(each.text for each in found)}",
             hint="give it with --parameters FILE, one `Name: value` per line",
         )
 

@@ -52,6 +52,6 @@ def _unknown(name: str, known: Sequence[Explanation]) -> UsageError:
         spelled = {word.lower(): word for word in words}
         close = [spelled[word] for word in get_close_matches(name.lower(), spelled, n=3, cutoff=0.5)]
     return UsageError(
-        f"{name!r} is no check, category, alarm, exit code, error code or cause of dead letters",
+        f"{name!r} is not a check, category, alarm, exit code, error code or cause of dead letters",
         hint=f"did you mean {', '.join(close)}?" if close else our_command("explain") + " lists them all",
     )

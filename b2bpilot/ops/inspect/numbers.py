@@ -18,7 +18,7 @@ def messages_of(number: str, context: InspectContext) -> tuple[dict[str, UserSub
     Raises UsageError without a time, NotFound when there is none, and DatabaseError.
     """
     if context.since is None:
-        raise UsageError("a phone number leads to many messages", hint="say since when: --since 2h")
+        raise UsageError("a phone number matches many messages", hint="limit the period: --since 2h")
     with context.table() as table:
         rows = table.database.list_submissions(from_number=number, since=context.since, limit=MOST + 1)
     found: dict[str, UserSubmission | None] = {

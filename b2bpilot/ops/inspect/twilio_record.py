@@ -44,7 +44,7 @@ class TwilioRecord:
 
     def ask(self, question: MessageQuestion) -> SourceAnswer:
         if question.is_test:
-            raise PilotError("a test message: it never was at Twilio")
+            raise PilotError("a test message: it was never at Twilio")
         if question.message_sid is None:
             raise PilotError(
                 "its MessageSid is not known: no row, dead letter or line of the webhook holds it"

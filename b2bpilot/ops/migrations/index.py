@@ -48,7 +48,7 @@ class Build:
                 return
         raise MigrationFailed(
             f"index {self.index.name} was built {BUILDS} times and is still not valid",
-            hint="look into the server's log, then run " + our_command("migrate") + " again",
+            hint="check the server's log, then run " + our_command("migrate") + " again",
         )
 
     def _create(self) -> None:
@@ -115,7 +115,7 @@ def require_clear_way(
     if text:
         raise TimedOut(
             f"CREATE INDEX CONCURRENTLY would wait for {text}; still there after {sessions.ago(wait)}",
-            hint="let it end, end it with SELECT pg_terminate_backend(PID), or give it more time: --lock-wait 10m",
+            hint="wait for it, end it with SELECT pg_terminate_backend(PID), or allow more time: --lock-wait 10m",
         )
 
 

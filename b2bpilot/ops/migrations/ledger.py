@@ -101,7 +101,7 @@ def read(connection: psycopg.Connection) -> dict[str, LedgerEntry]:
             return {entry.name: entry for entry in cursor.execute(READ).fetchall()}
     except pg.InsufficientPrivilege as exc:
         raise MigrationFailed(
-            "the ledger b2bpilot_migrations may not be read by this role",
+            "this role may not read the ledger b2bpilot_migrations",
             hint=f"as its owner: GRANT SELECT ON b2bpilot_migrations TO {connection.info.user}",
         ) from exc
 

@@ -100,9 +100,9 @@ def _take(connection: psycopg.Connection, *, wait: timedelta, observer: Callable
     if not wait_until(is_ours, seconds=wait.total_seconds(), pause_seconds=PAUSE_SECONDS):
         who = described(other) if other else "no session that can be seen"
         raise TimedOut(
-            f"another migrator is still at work after {ago(wait)}: {who}",
+            f"another migration is still running after {ago(wait)}: {who}",
             outcome=NOTHING_CHANGED,
-            hint="wait for it, or give it more time with --lock-wait 10m",
+            hint="wait for it, or allow more time with --lock-wait 10m",
         )
 
 

@@ -175,18 +175,18 @@ def _require_ours(step: MigrationStep) -> None:
     match makes := step.statement.makes:
         case NewTable():
             raise MigrationFailed(
-                f"table {makes.table} is there, but it lacks {', '.join(step.lacking)}. Nothing was run",
+                f"table {makes.table} exists, but lacks {', '.join(step.lacking)}. Nothing was run",
                 hint="is it another program's table? If it is yours, add what migrations/create_user_submissions.sql has",
             )
         case NewColumns():
             raise MigrationFailed(
-                f"column message_id of {makes.table} is there, but it does not hold text. Nothing was run",
+                f"column message_id of {makes.table} exists, but does not hold text. Nothing was run",
                 hint="rename that column; the pipeline's own is varchar(255)",
             )
         case NewIndex():
             kind = "unique index" if makes.unique else "index"
             raise MigrationFailed(
-                f"index {makes.name} is there, but it is not the {kind} on {', '.join(makes.columns)} alone. "
+                f"index {makes.name} exists, but is not the {kind} on {', '.join(makes.columns)} alone. "
                 "Nothing was run",
                 hint=f"run DROP INDEX CONCURRENTLY {makes.name}; then " + our_command("migrate") + " again",
             )

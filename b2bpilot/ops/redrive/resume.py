@@ -102,7 +102,7 @@ class Remaining:
             raise PartlyFailed(
                 f"what was planned is done; what run {self.record.run_id} had not come to is left: its filters held a "
                 "phone number, which no journal keeps",
-                hint="give the same filters to " + our_command("dlq", "redrive") + " again",
+                hint="pass the same filters to " + our_command("dlq", "redrive") + " again",
             )
 
     def _acted_on(self) -> list[MessageState]:
@@ -162,7 +162,7 @@ def _require_resumable(environment: Environment, record: RunRecord) -> None:
         )
     if record.state is RunState.FINISHED:
         raise Refused(
-            f"run {record.run_id} came to its end: there is nothing to resume",
+            f"run {record.run_id} has ended: there is nothing to resume",
             hint="what it left is in the queue: see " + our_command("dlq", "list") + ", and redrive again",
         )
 

@@ -83,7 +83,7 @@ def concurrency_for(processor: Reserved, wanted: int | None) -> int:
             else f", and of the processor's {reserve} one must be left for live messages"
         )
         raise UsageError(
-            f"a concurrency of {fitting} does not fit: Lambda takes {LEAST_CONCURRENCY} or more{left}"
+            f"a concurrency of {fitting} is not possible: Lambda takes {LEAST_CONCURRENCY} or more{left}"
         )
     return fitting
 
@@ -116,7 +116,7 @@ def require_interrupted(record: RunRecord) -> None:
     """Raises Refused for a run that came to its end: its journal says what became of it."""
     if record.state is RunState.FINISHED:
         raise Refused(
-            f"run {record.run_id} came to its end: there is nothing to resume",
+            f"run {record.run_id} has ended: there is nothing to resume",
             hint="what it left is in the queue: see " + our_command("dlq", "list") + ", and redrive again",
         )
 

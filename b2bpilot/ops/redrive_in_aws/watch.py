@@ -110,7 +110,7 @@ def _look(mapping: RedriverMapping, queue: CountedQueue, run: RemoteRun) -> RunR
     reading, known = mapping.read(), remote_run(mapping.tags())
     if known is not None and known.run_id != run.run_id:
         raise PartlyFailed(
-            f"run {known.run_id} took the place of {run.run_id}, and goes on with its dead letters",
+            f"run {known.run_id} replaced {run.run_id}, and goes on with its dead letters",
             hint="wait for its end; " + our_command("status") + " shows it",
         )
     return RunReading(

@@ -66,7 +66,7 @@ class DurableFile:
             if not _lock(descriptor):
                 os.close(descriptor)
                 raise Refused(
-                    f"{path.name} is in use by another process", hint="wait until that one has ended"
+                    f"{path.name} is in use by another process", hint="wait for that process to end"
                 )
             _cut_torn_line(descriptor)
         except OSError as exc:
@@ -211,5 +211,5 @@ def _sync_folder(folder: Path) -> None:
 def _failed(path: Path, error: OSError) -> JournalFailed:
     return JournalFailed(
         f"{path} cannot be used: {error.strerror or error}",
-        hint="each step is written down before it is done: make room there, or set B2BPILOT_HOME",
+        hint="each step is recorded there before it is done: free some space, or set B2BPILOT_HOME",
     )

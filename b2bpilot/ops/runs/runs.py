@@ -23,7 +23,7 @@ def journals(home: Path) -> list[Path]:
         return []
     except OSError as exc:
         raise JournalFailed(
-            f"{folder} cannot be read: {exc.strerror}", hint="look at B2BPILOT_HOME and at whose folder it is"
+            f"{folder} cannot be read: {exc.strerror}", hint="check B2BPILOT_HOME, and who owns the folder"
         ) from exc
 
 

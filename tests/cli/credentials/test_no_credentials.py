@@ -137,7 +137,7 @@ CASES = {
     ),
     "an address of the metadata that is none": variables(
         "boto3 cannot use its settings",
-        "look at the AWS_ variables",
+        "check the AWS_ variables",
         AWS_EC2_METADATA_DISABLED="false",
         AWS_EC2_METADATA_SERVICE_ENDPOINT="nonsense",
     ),
@@ -163,11 +163,11 @@ CASES = {
     "a comment behind the region": Case(
         config=f"[profile p]\nregion = eu-west-1 # Ireland\n{KEYS}",
         said="region 'eu-west-1 # Ireland' is not a region's name",
-        hint="nothing may stand beside the name",
+        hint="the name must stand alone",
     ),
     "a comment behind the variable's region": Case(
         said="region 'eu-west-1 # Ireland' is not a region's name",
-        hint="nothing may stand beside the name",
+        hint="the name must stand alone",
         environ={"AWS_REGION": "eu-west-1 # Ireland"},
     ),
     "no region": Case(config=f"[profile p]\n{KEYS}", said="no AWS region is set", hint="--region or AWS_REGION"),
@@ -193,7 +193,7 @@ CASES = {
     "a region that boto3 does not know": Case(
         config=f"{P.replace('eu-west-1', 'eu-wset-1')}{KEYS}",
         said="region 'eu-wset-1' is none that boto3 knows, and nothing was reached at https://cloudformation.eu-wset-1.",
-        hint="look at --region",
+        hint="check --region",
     ),
     "empty keys": Case(config=f"{P}{KEYS.replace('= a', '=').replace('= b', '=')}", said=UNSIGNED, hint=LOOK_AT_KEYS),
     "a program that gives no key": process_without_a_key(),

@@ -373,7 +373,7 @@ def test_an_edit_shows_the_difference_and_replaces_the_dead_letter(
     [
         ("pass", 0, "Nothing was changed"),
         ("path.write_text('{')", 1, "not JSON"),
-        (f"document['message_id'] = 'x'; {SAVE}", 1, "message_id is locked"),
+        (f"document['message_id'] = 'x'; {SAVE}", 1, "message_id cannot be changed"),
         ("sys.exit(3)", 5, "ended with 3"),
         (f"document['params']['Body'] = 'three'; {SAVE}", 5, "no terminal"),
     ],

@@ -268,7 +268,7 @@ def test_the_second_migrator_names_the_first(run: Run, old: str) -> None:
         pid = first.info.backend_pid
     assert result.exit_code == 1
     assert (
-        f"error: another migrator is still at work after 0 s: pid {pid} (nightly report), " in result.stderr
+        f"error: another migration is still running after 0 s: pid {pid} (nightly report), " in result.stderr
     )
     assert f"A migrator is at work: pid {pid}" in status.stderr
 
@@ -287,7 +287,7 @@ def test_an_old_transaction_is_named_and_nothing_is_changed(
     )
     assert f"error: CREATE INDEX CONCURRENTLY would wait for pid {pid} (nightly report), " in result.stderr
     assert (
-        "; still there after 0 s\nhint: let it end, end it with SELECT pg_terminate_backend(PID)"
+        "; still there after 0 s\nhint: wait for it, end it with SELECT pg_terminate_backend(PID)"
         in result.stderr
     )
     assert states(run("migrate", "--status", "-o", "json").document) == ["adopted"] + ["pending"] * len(

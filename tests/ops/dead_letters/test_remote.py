@@ -205,7 +205,7 @@ def test_of_two_runs_that_begin_at_once_the_later_goes_on_and_the_other_says_so(
     mapping.enable(max_concurrency=2)
     mapping.enable(max_concurrency=2)
     with (
-        pytest.raises(PartlyFailed, match="run run-2 took the place of run-1"),
+        pytest.raises(PartlyFailed, match="run run-2 replaced run-1"),
         ended_by(mapping, first),
     ):
         list(watch(mapping, showing(3), first))
@@ -310,7 +310,7 @@ def test_the_end_is_waited_for_because_lambda_still_hands_out_dead_letters_until
 
 @pytest.mark.parametrize("wanted", [1, 10, 11])
 def test_a_concurrency_that_leaves_live_messages_nothing_is_refused(wanted: int) -> None:
-    with pytest.raises(UsageError, match=f"a concurrency of {wanted} does not fit"):
+    with pytest.raises(UsageError, match=f"a concurrency of {wanted} is not possible"):
         remote.concurrency_for(Function(reserve=10), wanted)
 
 

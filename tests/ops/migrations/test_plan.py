@@ -112,7 +112,7 @@ WRONG: list[tuple[LiteralString, str]] = [
         "is not the unique index on message_id alone",
     ),
     ("ALTER TABLE b2b_pilot_user_submissions ALTER message_id TYPE bytea USING NULL", "does not hold text"),
-    ("ALTER TABLE b2b_pilot_user_submissions DROP COLUMN updated_at", "it lacks updated_at"),
+    ("ALTER TABLE b2b_pilot_user_submissions DROP COLUMN updated_at", "but lacks updated_at"),
 ]
 
 

@@ -185,7 +185,7 @@ def test_each_field_that_a_secret_of_rds_lacks_is_named_with_the_parameter_for_i
         " no dbname, and DatabaseName gives none; "
     )
     found = of({"username": "pilot", "port": "hush"}, placed)
-    assert "has no password, a port that is no number" in found.seen
+    assert "has no password, a port that is not a number" in found.seen
     assert "hush" not in found.seen
 
 
