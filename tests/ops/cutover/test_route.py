@@ -311,7 +311,7 @@ def test_nothing_is_chosen_for_the_operator(double: TwilioDouble, twilio: Twilio
 
     with pytest.raises(UsageError, match="2 numbers"):
         choose(found, number=None, service=None)
-    with pytest.raises(UsageError, match="exclude"):
+    with pytest.raises(UsageError, match="cannot be used together"):
         choose(found, number=NUMBER, service="MG1")
     with pytest.raises(NotFound):
         choose(found, number="+15005550007", service=None)
