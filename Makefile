@@ -38,7 +38,7 @@ faults: $(STAMP) ## Run traffic, faults and commands side by side, then balance 
 upgrade: $(STAMP) ## Update the last release to this version under traffic, go back, and balance the books (ARGS="--seconds 60 --seed 7")
 	@$(BIN)/python -E -m tests.upgrade $(ARGS)
 
-fuzz: $(STAMP) ## Run the property tests with 20 times as many examples, and 50,000 attacks (SEED=7 for the same ones again)
+fuzz: $(STAMP) ## Run the property tests with 20 to 50 times as many examples, and 50,000 attacks (SEED=7 for the same ones again)
 	B2BPILOT_FUZZ=20 $(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)
 
 check: $(STAMP) $(SCANNERS)/installed ## Format, lint, types, import rules, migrations, template, security

@@ -29,14 +29,14 @@ from b2bpilot.pipeline.database import DatabaseManager
 from tests.clock import StillClock, no_waiting
 from tests.databases import Databases
 from tests.distribution import in_order
-from tests.fuzz import examples
+from tests.fuzz import drawn
 from tests.moto_costs import make_cheap
 from tests.moto_sqs import make_fit_for_threads
 from tests.workers import WORKER, Workers
 
 # Shared machines are slow at times; how fast an example runs is no property of the code.
 settings.register_profile(
-    "b2bpilot", deadline=None, max_examples=examples(), suppress_health_check=[HealthCheck.too_slow]
+    "b2bpilot", deadline=None, max_examples=drawn(), suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("b2bpilot")
 

@@ -11,8 +11,17 @@ BY_DEFAULT = 100
 """hypothesis's own number."""
 
 
-def examples(count: int = BY_DEFAULT) -> int:
+SLICE = 0.4
+"""Of what hypothesis would draw, in `make test`: other examples each time."""
+
+
+def examples(count: int) -> int:
     return count * int(os.environ.get(VARIABLE, "1"))
+
+
+def drawn(count: int = BY_DEFAULT) -> int:
+    """hypothesis's `max_examples`: a slice in `make test`, many times `count` in `make fuzz`."""
+    return examples(count) if VARIABLE in os.environ else round(count * SLICE)
 
 
 def attacks(slice_: int, *, whole: int) -> settings:

@@ -8,6 +8,7 @@ notices that its parent is gone, however that died.
 from __future__ import annotations
 
 import base64
+import functools
 import importlib
 import inspect
 import json
@@ -24,6 +25,9 @@ from typing import Any
 
 import urllib3
 import yaml
+from botocore.exceptions import DataNotFoundError, UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from b2bpilot.local import packages
 from b2bpilot.local.bridge import Runtime
@@ -58,6 +62,7 @@ def main() -> None:
     TopicSeams(runtime).install()
     AlarmSeam(replace).install()
     read_templates_with_libyaml()
+    read_models_with_one_loader()
     replace(app, "app", Door(app.app, os.environ.pop(ACCESS_KEY_ID)).answer)
     end_when_input_closes()
     del sys.argv[1:]  # only there to tell emulators apart in a list of processes; ministack would parse it
@@ -83,6 +88,22 @@ def read_templates_with_libyaml() -> None:
         engine = importlib.import_module("ministack.services.cloudformation.engine")
         constructors = {"yaml_constructors": engine.CfnLoader.yaml_constructors}
         replace(engine, "CfnLoader", type("CfnLoader", (yaml.CSafeLoader,), constructors))
+
+
+def read_models_with_one_loader() -> None:
+    """ministack makes a session for each service that answers, and it looks through AWS's 400: 50 ms, at the first call of each."""
+    responses = importlib.import_module("ministack.core.responses")
+    loader = Loader()
+
+    @functools.cache
+    def model(service: str) -> ServiceModel | None:
+        name = responses._BOTOCORE_NAME.get(service, service)  # noqa: SLF001
+        try:
+            return ServiceModel(loader.load_service_model(name, "service-2"), name)
+        except (UnknownServiceError, DataNotFoundError):
+            return None
+
+    replace(responses, "_service_model", model)
 
 
 class LambdaSeams:

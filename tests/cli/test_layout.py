@@ -15,7 +15,7 @@ from b2bpilot.cli.frame.settings import Color
 from b2bpilot.cli.output import Line, Output, Row, Tone, Toned, of_state, pairs, pasted
 from b2bpilot.cli.output.flow import Span, flowed, longest, shown
 from b2bpilot.cli.text import plain
-from tests.fuzz import examples
+from tests.fuzz import drawn
 
 ID = "6a2a4cf4-5b3e-4f0e-9d62-6e9f2c4d7a10"
 WIDTHS = st.integers(min_value=20, max_value=160)
@@ -47,7 +47,7 @@ def text_of(stream: object) -> str:
     return stream.getvalue()
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=drawn(100))
 @given(spans=SPANS, width=WIDTHS, indent=st.integers(0, 60))
 def test_a_text_loses_nothing_and_is_no_wider_than_the_terminal(
     spans: list[Span], width: int, indent: int
@@ -61,7 +61,7 @@ def test_a_text_loses_nothing_and_is_no_wider_than_the_terminal(
     assert all(text.strip() for text in broken)
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=drawn(50))
 @given(words=WORDS, width=WIDTHS)
 def test_a_words_letters_stay_together(words: list[str], width: int) -> None:
     ascii_words = [word.replace("`", "") for word in words if word.isascii()]
@@ -75,7 +75,7 @@ CELLS = st.sampled_from(
 )
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=drawn(60))
 @given(
     rows=st.integers(1, 5).flatmap(
         lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=4)

@@ -23,7 +23,7 @@ from lambdas.dead_letter_redriver.dead_letters import dead_letter_of
 from lambdas.dead_letter_redriver.rules import LONGEST_REST_SECONDS, REST_SECONDS, rest_seconds
 from tests.events import SUBSCRIPTION_ARN, TOPIC_ARN, message, ours, sns_event
 from tests.fakes.faults import CRASH, DRAWN, NONE, PARTIAL, THROTTLED, Crash, Fault
-from tests.fuzz import examples
+from tests.fuzz import drawn
 from tests.lambdas.redriver_deployment import Deployment, error_of, message_id_of, record_of
 from tests.odd_dead_letters import odd_dead_letters
 
@@ -442,7 +442,7 @@ def test_a_second_run_is_refused() -> None:
         deployment.begin(run_id="second")
 
 
-@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=drawn(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(faults=SOME_FAULTS, size=st.integers(1, 45), poison=st.integers(0, 5))
 def test_no_fault_loses_a_message_and_every_run_ends(faults: list[Fault], size: int, poison: int) -> None:
     found = messages(size)

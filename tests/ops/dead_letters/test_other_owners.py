@@ -21,7 +21,7 @@ from b2bpilot.pipeline.dead_letter import DeadLetter
 from b2bpilot.pipeline.models import SubmissionStatus
 from b2bpilot.pipeline.owner import NOBODY_ASKED, OURS, Owner, Ownership
 from tests.fakes.faults import DRAWN, Crash, Fault
-from tests.fuzz import examples
+from tests.fuzz import drawn
 from tests.ops.dead_letters.a_run import Lines, Rows, decisions, progress, redrive, whole
 from tests.ops.dead_letters.deployment import Deployment, dead_letter, id_of
 
@@ -68,7 +68,7 @@ def test_a_completed_row_removes_only_what_is_ours(owner: Owner, expected: Decis
     faults=st.lists(st.sampled_from(DRAWN), max_size=30),
     via=st.sampled_from([InvokeRoute, AsyncRoute, TopicRoute]),
 )
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=drawn(60), deadline=None)
 def test_no_fault_sends_or_deletes_what_is_not_ours(
     owners: list[Owner], faults: list[Fault], via: type[Route]
 ) -> None:

@@ -17,7 +17,7 @@ from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, evaluate
 from b2bpilot.ops.subscriptions.kinds import MessageKind, kinds
 from b2bpilot.pipeline.message import Encoded, MessageType, PilotMessage, Priority, Source, encode
-from tests.fuzz import examples
+from tests.fuzz import drawn
 
 ATTRIBUTES = "MessageAttributes"
 OURS = 80
@@ -210,7 +210,7 @@ policies = st.recursive(
 )
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=drawn(150))
 @given(policies)
 def test_the_emulator_delivers_and_drops_what_is_called_passed_and_lost(policy: dict[str, Any]) -> None:
     found = covered(policy)
@@ -237,7 +237,7 @@ number_conditions = st.one_of(
 )
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=drawn(150))
 @given(
     policies,
     st.lists(number_conditions, min_size=1, max_size=3),

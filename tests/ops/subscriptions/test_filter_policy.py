@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluate
 from b2bpilot.pipeline.message import Encoded, PilotMessage, Source, encode
-from tests.fuzz import examples
+from tests.fuzz import drawn
 
 ATTRIBUTES = "MessageAttributes"
 
@@ -277,14 +277,14 @@ documents = st.recursive(
 )
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=drawn(40))
 @given(st.dictionaries(names, values, max_size=4), st.dictionaries(names, documents, max_size=4))
 def test_no_policy_breaks_the_evaluation(message: dict[str, str], policy: dict[str, Any]) -> None:
     by_attributes(policy, attributes(**message))
     by_body(policy, message)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=drawn(40))
 @given(st.dictionaries(names, values.filter(bool), min_size=1, max_size=4))
 def test_a_policy_of_a_message_s_own_values_accepts_it(message: dict[str, str]) -> None:
     policy = {name: [value] for name, value in message.items()}
@@ -292,7 +292,7 @@ def test_a_policy_of_a_message_s_own_values_accepts_it(message: dict[str, str]) 
     assert by_body(policy, message).accepts is True
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=drawn(40))
 @given(names, values, st.lists(values, min_size=1, max_size=3))
 def test_anything_but_is_the_opposite_of_exact_for_one_value(
     name: str, value: str, others: list[str]
@@ -302,7 +302,7 @@ def test_anything_but_is_the_opposite_of_exact_for_one_value(
     assert by_attributes({name: [{"anything-but": others}]}, message).accepts is not exact
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=drawn(40))
 @given(names, values, documents, documents)
 def test_one_more_condition_of_a_key_never_rejects_more(
     name: str, value: str, first: Any, second: Any
