@@ -19,7 +19,8 @@ from tests.aws_clients import client
 from tests.cli.conftest import Run, Staging
 from tests.clock import StillClock
 
-ENV = ("-e", "staging")
+ENV = ("-e", "staging", "--timeout", "60s")
+"""A source that answers may be slow on a busy machine; the last --timeout of a command line counts."""
 
 
 @pytest.fixture
