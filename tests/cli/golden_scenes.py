@@ -18,13 +18,15 @@ from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.cli.deploy import deploy_view
 from b2bpilot.cli.diagnose import cost_view, diagnosis_view
 from b2bpilot.cli.dlq import dead_letter_view, group_view, redrive_report, replay_view
+from b2bpilot.cli.explain import command as explain_command
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.inspect import inspection
 from b2bpilot.cli.load import display
+from b2bpilot.cli.local import app as local
 from b2bpilot.cli.local import demo
 from b2bpilot.cli.logs import log_line
 from b2bpilot.cli.migrate import migration as migration_view
-from b2bpilot.cli.output import Row, ShownError, pairs
+from b2bpilot.cli.output import Row, ShownError, pairs, pasted
 from b2bpilot.cli.publish import results
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.status.screen import screen
@@ -32,14 +34,17 @@ from b2bpilot.cli.status.sparkline import BLOCKS
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.submissions.stuck_view import StuckView
 from b2bpilot.cli.subscribers import subscription_view
-from b2bpilot.cli.twilio import route
+from b2bpilot.cli.twilio import findings as twilio_findings
+from b2bpilot.cli.twilio import route, switch
 from b2bpilot.cli.verify import verify_view
 from b2bpilot.errors import AwsDenied
+from b2bpilot.local.control import LocalStatus
 from b2bpilot.local.demo import Scene
 from b2bpilot.ops.asking import InquiryAnswer
 from b2bpilot.ops.cost.estimate import CostItem, Estimate
 from b2bpilot.ops.cost.prices import PRICES
-from b2bpilot.ops.cutover.route import NumberRoute
+from b2bpilot.ops.cutover.change import Change
+from b2bpilot.ops.cutover.route import NumberRoute, RouteLevel
 from b2bpilot.ops.dead_letters.causes import Cause, Expiry, Group
 from b2bpilot.ops.dead_letters.decision import Decision
 from b2bpilot.ops.dead_letters.listing import Shown, ShownLog, ShownRow, TimelineEntry
@@ -47,6 +52,7 @@ from b2bpilot.ops.deploy.checkout import SamConfig
 from b2bpilot.ops.deploy.plan import Caller, DeployPlan
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, HypothesisState
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, Symptom
+from b2bpilot.ops.explain.lookup import explained
 from b2bpilot.ops.inspect.diagnosis import MessageDiagnosis, MessageOutcome
 from b2bpilot.ops.inspect.inspection import Inspection
 from b2bpilot.ops.inspect.source import AskedSource, MessageEvent
@@ -55,6 +61,7 @@ from b2bpilot.ops.logs.entry import entry
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
 from b2bpilot.ops.migrations.migration import Migration, MigrationState
 from b2bpilot.ops.publish.sending import Dispatch, SentItem
+from b2bpilot.ops.reconcile.message_finding import ComparisonResult, MessageFinding
 from b2bpilot.ops.redrive.plan import Plan, Planned
 from b2bpilot.ops.redrive.replay import ReplayOutcome
 from b2bpilot.ops.redrive.summary import Summary, Unfinished
@@ -63,6 +70,8 @@ from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.traffic import Count, Level
+from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
+from b2bpilot.ops.subscriptions.filter_policy import Evaluation, KeyVerdict
 from b2bpilot.ops.subscriptions.health import Permission, Reason, SubscriptionReport
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.verify.catalogue import CHECKS
@@ -549,6 +558,78 @@ def an_error(pilot: Pilot) -> None:
     )
 
 
+def twilio_cutover(pilot: Pilot) -> None:
+    after = WebhookSetting(url=URL, fallback_url="https://fallback.example.com/webhook")
+    before = WebhookSetting(url="https://hooks.example.com/old")
+    switch.show_changes(pilot, [Change(level=RouteLevel.NUMBER, sid=SIDS[0], before=before, after=after)])
+
+
+def twilio_reconcile(pilot: Pilot) -> None:
+    found = [
+        MessageFinding(
+            result=result,
+            sid=SIDS[3],
+            message_id=IDS[0],
+            sent_at=NOW - 17 * MINUTE,
+            late_seconds=late,
+            why=why,
+        )
+        for result, late, why in (
+            (
+                ComparisonResult.MISSING,
+                None,
+                "Twilio could not reach the webhook: error 11205, HTTP connection failure",
+            ),
+            (ComparisonResult.LATE, 75.0, None),
+        )
+    ]
+    shown = [twilio_findings._row(one, now=NOW, alerts_failure=None) for one in found]
+    pilot.output.rows("messages", shown)
+
+
+def local_status(pilot: Pilot) -> None:
+    status = LocalStatus(
+        running=True,
+        home=Path("/home/ana/.local/state/b2bpilot/local"),
+        started_at="2026-11-23T11:50:00.000Z",
+        endpoint_url="http://127.0.0.1:43465",
+        webhook_url="http://127.0.0.1:43465/_aws/execute-api/b2bpilot/webhook",
+        twilio_api_url="http://127.0.0.1:42633",
+        database_url="postgresql://postgres@/b2bpilot?host=/home/ana/.local/state/b2bpilot/local/postgres",
+        stack_name="b2b-pilot-local",
+        region="us-east-1",
+        account_id="000000000001",
+        export={
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:43465",
+            "AWS_SECRET_ACCESS_KEY": "794aedcbac5e7b6d029efe9a5b94a8bd",
+        },
+    )
+    pilot.output.record({}, text=pairs(local._running(status, now=NOW)))
+    pilot.output.lines(map(pasted, local._exports(status)))
+
+
+def subscribers_test(pilot: Pilot) -> None:
+    key = KeyVerdict(key="priority", accepts=False, found="normal", wanted='["high"]')
+    for accepts, keys in ((True, ()), (False, (key,))):
+        one = SubscriptionEvaluation(
+            subscription=a_subscription("arn:aws:lambda:eu-west-1:123456789012:function:crm-export-prod"),
+            evaluation=Evaluation(accepts=accepts, keys=keys),
+        )
+        pilot.output.rows("subscriptions", [subscription_view.evaluation_row(one, reveal=False)])
+
+
+def verify_short(pilot: Pilot) -> None:
+    check = next(one for one in CHECKS if one.code == "B2B079")
+    seen = "b2b_pilot_user_submissions has no index idx_user_submissions_message_id"
+    result = CheckResult(check=check, status=Status.FAILED, seen=seen, fix="b2bpilot migrate -e prod")
+    pilot.output.lines(verify_view.short_lines(result))
+
+
+def explain(pilot: Pilot) -> None:
+    for one in explained(["B2B079"]):
+        pilot.output.lines(explain_command._lines(one, pilot.output.place))
+
+
 SCENES: dict[str, Callable[[Pilot], None]] = {
     "cost": cost,
     "demo": demo_scenes,
@@ -559,8 +640,10 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "dlq-replay": dlq_replay,
     "dlq-show": dlq_show,
     "error": an_error,
+    "explain": explain,
     "inspect": inspect,
     "load": load,
+    "local-status": local_status,
     "logs": logs,
     "migrate-status": migrate_status,
     "publish": publish,
@@ -571,6 +654,10 @@ SCENES: dict[str, Callable[[Pilot], None]] = {
     "submissions-show": submission_show,
     "submissions-stuck": submissions_stuck,
     "subscribers": subscribers,
+    "subscribers-test": subscribers_test,
+    "twilio-cutover": twilio_cutover,
+    "twilio-reconcile": twilio_reconcile,
     "twilio-route": twilio_route,
     "verify": verify,
+    "verify-short": verify_short,
 }

@@ -69,7 +69,12 @@ def shown(line: Spans, *, is_painted: bool) -> str:
     """Return a line for its stream."""
     if not is_painted:
         return "".join(span.text for span in line).rstrip(" ")
-    return "".join(_painted(*span) for span in _joined(line)).rstrip(" ")
+    parts = _joined(line)
+    while parts and not parts[-1].text.strip(" "):
+        parts.pop()
+    if parts:
+        parts[-1] = parts[-1]._replace(text=parts[-1].text.rstrip(" "))
+    return "".join(_painted(*span) for span in parts)
 
 
 def _painted(text: str, tone: Tone, _: bool) -> str:  # a Span's fields

@@ -36,8 +36,8 @@ STYLES = {
     Tone.QUIET: "2",
     Tone.COMMAND: "36",
     Tone.FIRST: "94",
-    Tone.SECOND: "35",
-    Tone.THIRD: "96",
+    Tone.SECOND: "96",
+    Tone.THIRD: "35",
     Tone.FOURTH: "95",
 }
 """A terminal's codes (SGR)."""
