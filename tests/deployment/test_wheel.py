@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
-import sys
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import a_process_at_a_terminal
+from tests.wheel import installed_wheel
+
 ROOT = Path(__file__).parents[2]
+NO_AWS = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's contents, as pip lays them into site-packages."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site-packages")
-    return folder / "site-packages"
+def environment() -> Path:
+    return installed_wheel()
 
 
-def in_the_wheel(installed: Path, statement: str) -> str:
-    """What the statement prints when the checkout is out of reach."""
-    code = f"import sys; sys.path.insert(0, {str(installed)!r}); {statement}"
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A home with nothing in it: no checkout, no settings."""
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def settings(environment: Path, home: Path) -> dict[str, str]:
+    """The variables of a shell that has nothing but this b2bpilot, an ordinary one's programs, a terminal, and no network."""
+    path = f"{environment / 'bin'}{os.pathsep}{os.defpath}"
+    return {"HOME": str(home), "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8", **NO_AWS}
+
+
+def typed(environment: Path, home: Path, *arguments: str) -> str:
+    command = [environment / "bin" / "b2bpilot", *arguments]
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=installed
+        command, check=False, capture_output=True, text=True, cwd=home, env=settings(environment, home)
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_the_template_and_the_migrations_are_found(installed: Path) -> None:
+def in_the_wheel(environment: Path, statement: str) -> str:
+    """What the statement prints when the checkout is out of reach."""
+    command = [environment / "bin" / "python", "-I", "-c", statement]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=environment).stdout
+
+
+def test_the_template_and_the_migrations_are_found(environment: Path) -> None:
     printed = in_the_wheel(
-        installed,
+        environment,
         "from b2bpilot import resources;"
         "from b2bpilot.ops.migrations.files import read_migrations;"
         "print(resources.template().read_text().count('AWS::Serverless::Function'),"
@@ -45,15 +63,15 @@ def test_the_template_and_the_migrations_are_found(installed: Path) -> None:
     assert printed.split() == ["4", str(len(list((ROOT / "migrations").glob("*.sql"))))]
 
 
-def test_the_cas_of_rds_are_there(installed: Path) -> None:
+def test_the_cas_of_rds_are_there(environment: Path) -> None:
     printed = in_the_wheel(
-        installed,
+        environment,
         "from b2bpilot.pipeline.authorities import BLOCK, OF_RDS;"
         "print(OF_RDS, len(BLOCK.findall(OF_RDS.read_text())))",
     )
     path, count = printed.split()
 
-    assert path.startswith(str(installed))
+    assert path.startswith(str(environment))
     assert int(count) == (ROOT / "b2bpilot/pipeline/rds.pem").read_text().count("BEGIN CERTIFICATE")
 
 
@@ -61,13 +79,28 @@ def test_the_cas_of_rds_are_there(installed: Path) -> None:
     "function",
     ["webhook_handler", "background_processor", "stale_message_processor", "dead_letter_redriver"],
 )
-def test_the_functions_are_there(installed: Path, function: str) -> None:
-    printed = in_the_wheel(installed, f"import lambdas.{function}.handler as h; print(h.__file__)")
+def test_the_functions_are_there(environment: Path, function: str) -> None:
+    printed = in_the_wheel(environment, f"import lambdas.{function}.handler as h; print(h.__file__)")
 
-    assert printed.strip().startswith(str(installed))
+    assert printed.strip().startswith(str(environment))
 
 
-def test_the_console_script_is_declared(installed: Path) -> None:
-    (entry_points,) = installed.glob("b2bpilot-*.dist-info/entry_points.txt")
+def test_the_commands_that_need_nothing_answer(environment: Path, empty: Path) -> None:
+    assert typed(environment, empty, "--version").startswith("b2bpilot ")
+    assert "demo" in typed(environment, empty, "-h")
+    assert "B2B079" in typed(environment, empty, "explain", "B2B079")
+    examined = json.loads(typed(environment, empty, "doctor", "--timeout", "1s", "-o", "json"))
+    assert examined["summary"].get("failed", 0) == 0
+    assert {"program", "extra `local`", "database client"} <= {one["subject"] for one in examined["findings"]}
 
-    assert "b2bpilot = b2bpilot.__main__:main" in entry_points.read_text()
+
+@pytest.mark.parametrize("shell", [["bash", "-i"], ["zsh", "-i"]], ids=["bash", "zsh"])
+def test_completion_is_installed_and_tab_completes(
+    environment: Path, empty: Path, shell: Sequence[str]
+) -> None:
+    if shutil.which(shell[0], path=os.defpath) is None:
+        pytest.skip(f"there is no {shell[0]} on this machine")
+    typed(environment, empty, "completion", "install", shell[0])
+    with a_process_at_a_terminal(shell, environment=settings(environment, empty)) as session:
+        session.type("b2bpilot expl\t")
+        session.wait_for("explain")

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -25,7 +24,6 @@ from b2bpilot.twilio.webhook import WebhookClient
 from tests.events import message
 from tests.local.conftest import Machine, machine
 from tests.local.polling import eventually
-from tests.poison import FOR_A_PROCESS
 
 
 @pytest.fixture(scope="module")
@@ -238,22 +236,6 @@ def _empty(pipeline: Machine) -> None:
     sqs, url = pipeline.client("sqs"), pipeline.stack_output("DeadLetterQueueUrl")
     for dead_letter in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         sqs.delete_message(QueueUrl=url, ReceiptHandle=dead_letter["ReceiptHandle"])
-
-
-def test_the_demonstration_holds_in_a_poisoned_shell_and_leaves_nothing_behind(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in FOR_A_PROCESS.items():
-        monkeypatch.setenv(name, value)
-    before = set(threading.enumerate())
-    assert main(["demo", "-o", "json"]) == 0
-    left = set(threading.enumerate()) - before
-    assert [thread.name for thread in left if thread.name.startswith("lambda ")] == []
-
-    story = json.loads(capsys.readouterr().out)
-    assert story["held"] is True
-    assert story["scene_5"]["recovered"] == story["scene_5"]["missing"] == 2
-    assert story["scene_6"]["rows"] == story["scene_6"]["accepted"] == 12
 
 
 def test_an_abandoned_message_waits_for_a_person_who_publishes_it_again(

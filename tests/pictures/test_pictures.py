@@ -11,7 +11,7 @@ import pytest
 from tests.pictures.__main__ import FOLDER, TITLES
 from tests.pictures.drawing import svg
 from tests.pictures.names import Renaming
-from tests.pictures.terminal import COLUMNS, shown
+from tests.pictures.terminal import COLUMNS, ROOT, shown
 
 PICTURES = sorted([*TITLES, "architecture"])
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -77,3 +77,8 @@ def test_what_differs_from_run_to_run_has_the_same_name_each_time() -> None:
     assert len(first) == len(screen(ONE, OTHER, "2026-11-24T00:09:55.131Z")) - len("/some/where/") + len(
         "/home/ada/"
     )
+
+
+def test_readme_shows_every_picture() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in PICTURES if f"docs/pictures/{name}.svg" not in readme] == []
