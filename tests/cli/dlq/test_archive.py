@@ -191,7 +191,7 @@ def test_a_dry_run_stops_after_the_plan(
         "dry_run": True,
     }
     assert len(dead_letters.all()) == 3
-    assert not home.exists()
+    assert not (home / "runs").exists()
 
 
 def test_without_a_terminal_and_yes_nothing_is_changed(

@@ -152,7 +152,7 @@ def test_dead_letters_of_which_none_can_be_read_are_no_run_and_no_success(
     result = run("dlq", "replay", *HERE)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "error: of 1 dead letter, none can be read" in result.stderr
-    assert not home.exists()
+    assert not (home / "runs").exists()
 
 
 def test_people_are_shown_what_failed(run: Run, dead_letters: DeadLetters, statuses: Any) -> None:
