@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from b2bpilot import __version__
 from b2bpilot.advice import GROUPS
+from b2bpilot.cli.app import program
 from b2bpilot.cli.frame.settings import SETTINGS
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, create_stack
@@ -408,3 +412,71 @@ def test_listing_commands_loads_none_of_them(monkeypatch: pytest.MonkeyPatch) ->
         "print([one.name for one in COMMANDS.values() if one.name.partition(':')[0] in sys.modules], file=sys.stderr)"
     )
     assert in_a_new_process(code=code).stderr == "[]\n"
+
+
+TYPERS_WORDS = re.compile(
+    r"valid|range|x>=|<=x|argument\\(s\\)|Possible|is not one of|Invalid|choose", re.IGNORECASE
+)
+
+
+def test_a_value_that_cannot_be_is_refused_with_what_is_allowed(run: Run) -> None:
+    """Of every option and argument of every command, for every kind of value that a parser refuses."""
+    refused = 0
+    for words, command in every_command():
+        for parameter in command.params:
+            if parameter.type.name == "text" or getattr(parameter, "is_flag", False):
+                continue
+            name = parameter.opts[0] if parameter.param_type_name == "option" else ""
+            for value in ("fast", "-1", "99999999999", "nan"):
+                result = run(*words, *([f"{name}={value}"] if name else ["--", value]))
+                if f"{value!r} must be" in result.stderr:
+                    refused += 1
+                    assert (result.exit_code, result.stdout) == (2, "")
+                    assert len(result.stderr.splitlines()) == 1
+                    assert f"{name}: {value!r} must be " in result.stderr
+                assert not TYPERS_WORDS.search(result.stderr)
+    assert refused > 50
+
+
+def test_what_no_command_takes_is_refused_in_a_line_and_a_hint(run: Run) -> None:
+    for words, command in every_command():
+        many = ["x"] * (2 + sum(one.nargs for one in command.params if one.param_type_name == "argument"))
+        for more in (["--nonsense"], ["--color"], ["--verbose=1"], *([many] if len(many) < 9 else [])):
+            result = run(*words, *more)
+            if any(one.nargs == -1 for one in command.params) and more == many:
+                continue
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert len(result.stderr.splitlines()) == 2
+            assert "hint: see `b2bpilot " in result.stderr
+            assert not TYPERS_WORDS.search(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("publish --rate fast", "--rate: 'fast' must be a number of at least 0.01"),
+        ("publish --rate inf", "--rate: 'inf' must be a number of at least 0.01"),
+        ("publish --concurrency 99", "--concurrency: '99' must be a whole number from 1 to 32"),
+        ("publish --count 0", "--count: '0' must be a whole number from 1 to 1,000,000"),
+        ("publish --via pigeon", "--via: 'pigeon' must be one of topic, webhook"),
+        ("diagnose weather", "SYMPTOM: 'weather' must be one of not-processed, duplicates, errors, cost"),
+        ("status now please", "unexpected arguments: now please"),
+        ("publish --dryrun", "no such option: --dryrun. Did you mean --dry-run?"),
+    ],
+)
+def test_a_mistake_is_said_in_plain_words(run: Run, line: str, said: str) -> None:
+    result = run(*line.split())
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (2, f"error: {said}")
+
+
+def test_help_says_limits_in_plain_words(run: Run) -> None:
+    shown = " ".join(run("publish", "-h").stdout.split())
+    assert "[default: 1; 1 to 1,000,000]" in shown
+    assert "[at least 0.01]" in shown
+
+
+def every_command() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each command that is no group, with its words."""
+    for word, command in program().commands.items():
+        for name, each in getattr(command, "commands", {"": command}).items():
+            yield (word, name) if name else (word,), each

@@ -82,11 +82,13 @@ def test_following_begins_with_the_last_lines(run: Run, a_day: None, monkeypatch
 
     monkeypatch.setattr("b2bpilot.cli.logs.command.pause", interrupt)
 
-    shown = {count: run("logs", "processor", "-e", "staging", "-f", "-n", count).stdout for count in "013"}
+    results = {count: run("logs", "processor", "-e", "staging", "-f", "-n", count) for count in "013"}
+    shown = {count: result.stdout for count, result in results.items()}
 
     assert shown["0"] == ""
     assert [line.split()[-1] for line in shown["1"].splitlines()] == ["done"]
     assert [line.split()[-1] for line in shown["3"].splitlines()] == ["failed", "stored", "done"]
+    assert {(result.exit_code, result.stderr) for result in results.values()} == {(0, "")}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_following_begins_with_the_last_lines(run: Run, a_day: None, monkeypatch
         (["--level", "loud"], "--level: 'loud' must be one of"),
         (["--level", ""], "--level: '' must be one of"),
         (["-n", "0"], "--lines: 0 shows nothing"),
-        (["-n", "-1"], "-1 is not in the range"),
+        (["-n", "-1"], "'-1' must be a whole number of at least 0"),
         (["--message-id", "4711"], "'4711' is neither a message_id nor a MessageSid"),
         (["--request-id", 'a" b'], "--request-id: 'a\" b' is not a request id"),
         (["--follow", "--until", "1m"], "--follow cannot be used with --until or -o json"),

@@ -137,7 +137,7 @@ def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--status", "lost"], "invalid value for '--status': 'lost' is not one of"),
+        (["--status", "lost"], "--status: 'lost' must be one of pending"),
         (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
         (["--since", "999999999w"], "--since: '999999999w' is"),
         (["--since", "1h", "--until", "2h"], "--until: '2h' is not after --since"),

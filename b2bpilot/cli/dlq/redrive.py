@@ -11,7 +11,7 @@ import typer
 from b2bpilot.cli.dlq.options import Adopt
 from b2bpilot.cli.dlq.selection import checked_selection, selection_of
 from b2bpilot.cli.frame.context import pilot_of
-from b2bpilot.cli.frame.options import Concurrency, DryRun, Rate, Reason, Wait, Yes, require_finite
+from b2bpilot.cli.frame.options import Concurrency, DryRun, Rate, Reason, Wait, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.text.durations import parse_duration
 from b2bpilot.cli.text.percent import parse_percent
@@ -108,7 +108,6 @@ def redrive(
     pilot = pilot_of(ctx)
     selection = checked_selection(ctx, pilot)
     failures = parse_percent(max_failures, "--max-failures")
-    require_finite(rate, "dead letters")
     if engine is RedriveEngine.LAMBDA:
         _refuse_what_lambda_cannot(ctx)
     asked = RedriveOptions(

@@ -13,6 +13,7 @@ from b2bpilot import __version__
 from b2bpilot.advice import OF_THE_MACHINE
 from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.settings import SETTINGS, Setting
+from b2bpilot.errors import UsageError
 
 if TYPE_CHECKING:
     from typer._click import HelpFormatter, Parameter
@@ -41,7 +42,12 @@ class PilotCommand(TyperCommand):
         return list(HELP)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as above
-        return super().parse_args(ctx, with_left_out_values(args))
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, with_left_out_values(args))
+        if left and not ctx.resilient_parsing:
+            what = "arguments" if len(left) > 1 else "argument"
+            raise UsageError(f"unexpected {what}: {' '.join(left)}", hint=f"see `{ctx.command_path} --help`")
+        return left
 
     def format_epilog(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
         super().format_epilog(ctx, formatter)

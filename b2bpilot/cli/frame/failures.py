@@ -76,6 +76,8 @@ def _named(arguments: Sequence[str], long: str, short: str = "") -> str | None:
 def _usage(exc: TyperException) -> ShownError:
     context = getattr(exc, "ctx", None)
     hint = f"see `{context.command_path if context else 'b2bpilot'} --help`"
-    message = " ".join(exc.format_message().split()).rstrip(".")
+    meant: Sequence[str] = getattr(exc, "possibilities", None) or ()
+    said = f"{exc.message}. Did you mean {', '.join(meant)}?" if meant else exc.format_message()
+    message = " ".join(said.split()).rstrip(".")
     message = message[:1].lower() + message[1:]
     return ShownError(code="usage", message=message, hint=hint, exit_code=USAGE)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from typer.models import OptionInfo
-
-from b2bpilot.errors import UsageError
 
 DEFAULT_LIMIT = 20
 FOUND_SOMETHING = 3
@@ -94,9 +91,3 @@ def exit_code_if(found: str) -> OptionInfo:
     """Return --exit-code of a command that looks for something: it ends with FOUND_SOMETHING then."""
     option: OptionInfo = typer.Option("--exit-code", help=f"Exit with {FOUND_SOMETHING} if {found}.")
     return option
-
-
-def require_finite(rate: float | None, what: str) -> None:
-    """Raises UsageError: `inf` and `nan` are numbers to the parser of options."""
-    if rate is not None and not math.isfinite(rate):
-        raise UsageError(f"--rate: {rate:g} is not a number of {what} per second")

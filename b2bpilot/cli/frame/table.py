@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from b2bpilot.cli.frame.commands import PilotCommand, PilotGroup
+from b2bpilot.cli.frame.given import say_plainly
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -74,4 +75,6 @@ def _command(word: str, function: Callable[..., None], place: CommandPath) -> An
     only.command(word, cls=place.cls)(function)
     command = cast("PilotCommand", typer.main.get_command(only))
     command.views = place.views
+    for parameter in command.params:
+        say_plainly(parameter)
     return command

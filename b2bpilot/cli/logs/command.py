@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
@@ -85,7 +86,8 @@ def logs(
     begin = pilot.now() if lines == 0 else begins[-1]
     if follow:
         follower = reading.Follower(logs, selection, since=begin, missing=missing)
-        _follow(pilot, follower, lines=lines, reveal=reveal)
+        with contextlib.suppress(KeyboardInterrupt):  # it is how following ends
+            _follow(pilot, follower, lines=lines, reveal=reveal)
         return
     found = reading.read(logs, selection, since=begin, until=end, missing=missing) if last is None else last
     shown = _show(pilot, found, reveal=reveal)

@@ -20,7 +20,7 @@ Functions = Annotated[
         autocompletion=values.functions,
     ),
 ]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C, which is exit code 0.")]
 Lines = Annotated[
     int | None,
     typer.Option(

@@ -20,7 +20,6 @@ from b2bpilot.cli.frame.options import (
     Via,
     WaitIfAsked,
     Yes,
-    require_finite,
 )
 from b2bpilot.cli.frame.settings import LOCAL, user_config
 from b2bpilot.cli.publish.options import (
@@ -99,7 +98,6 @@ def publish(
 
     pilot = pilot_of(ctx)
     timeout = parse_duration(wait, "--wait") if wait else None
-    require_finite(rate, "messages")
     chosen = _fixture(pilot, fixture, _changes(body, from_number, to_number, changes))
     if save is not None:
         sent = {"--file": file, "--wait": wait, "--message-id": message_id, "--as-curl": as_curl}
