@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import psutil
 
@@ -19,7 +19,7 @@ from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local.clients import credentials
 from b2bpilot.local.lock import LOCK_FILE, HomeLock
 from b2bpilot.local.shell import for_a_child
-from b2bpilot.local.state import EnvironmentState, Identity, make_home, read_state
+from b2bpilot.local.state import STATE_FILE, EnvironmentState, Identity, forget, make_home, read_state
 
 Progress = Callable[[str], None]
 
@@ -112,17 +112,29 @@ def up_detached(home: Path, *, fresh: bool = False, progress: Progress = lambda 
         0  # it is meant to outlive us; subprocess warns about children that it loses sight of
     )
     assert process.stdout  # noqa: S101  # nosec B101  # for the type checker: it was asked for
-    with process.stdout as reports:
+    try:
+        _wait_until_ready(process.stdout, progress)
+    except KeyboardInterrupt:
+        _end(process.pid)
+        raise
+    found = status(home)
+    if not found.running:
+        raise LocalEnvironmentError("the local environment did not start", hint=f"see {home / LOG_FILE}")
+    return found
+
+
+def _wait_until_ready(stream: IO[bytes], progress: Progress) -> None:
+    """Return when it is ready, or has ended without a word. Raises LocalEnvironmentError."""
+    with stream as reports:
         for line in reports:
             report = json.loads(line)
             match report["kind"]:
                 case "ready":
-                    return status(home)
+                    return
                 case "error":
                     raise LocalEnvironmentError(report["text"], hint=report["hint"])
                 case "progress":
                     progress(report["text"])
-    raise LocalEnvironmentError("the local environment did not start", hint=f"see {home / LOG_FILE}")
 
 
 def _log_of_the_owner(path: Path) -> BinaryIO:
@@ -147,6 +159,29 @@ def down(home: Path) -> bool:
     with suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(DOWN_SECONDS)
     return True
+
+
+def delete(home: Path) -> bool:
+    """Delete all that an environment left in its home and that nothing else uses; False when there was nothing. Runs and
+    archives of the commands may be kept in the same folder: they stay. Raises LocalEnvironmentError while one runs."""
+    home = home.expanduser().resolve()
+    if not (home / LOCK_FILE).exists():
+        return False
+    with closing(HomeLock(home)) as lock:
+        lock.acquire()
+        forget(home)
+        for name in (STATE_FILE, LOG_FILE, LOCK_FILE):
+            (home / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        home.rmdir()
+    return True
+
+
+def _end(pid: int) -> None:
+    """End the environment that this process began, and wait until all of it is gone."""
+    with suppress(ProcessLookupError, psutil.NoSuchProcess):
+        os.kill(pid, signal.SIGTERM)
+        psutil.Process(pid).wait(DOWN_SECONDS)
 
 
 def _owner(home: Path) -> int | None:

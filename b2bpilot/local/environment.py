@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,14 +25,20 @@ from b2bpilot.local.runtime.server import RuntimeServer
 from b2bpilot.local.runtime.service import TIME_SCALE
 from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.stack import ENVIRONMENT, STACK_NAME, Stack, deploy, webhook_url
-from b2bpilot.local.state import EnvironmentState, Identity, make_home, read_state, write_state
+from b2bpilot.local.state import (
+    EVENTS,
+    EnvironmentState,
+    Identity,
+    forget,
+    make_home,
+    read_state,
+    write_state,
+)
 from b2bpilot.local.timing import lease_seconds
-from b2bpilot.local.twilio.account import STORE, twilio_double
+from b2bpilot.local.twilio.account import twilio_double
 from b2bpilot.local.twilio.server import TwilioDouble
 
 Progress = Callable[[str], None]
-
-EVENTS = "events.sqlite3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +142,7 @@ def running(
 def _identity(home: Path, *, fresh: bool) -> Identity:
     """The same as before, unless it is to begin anew."""
     if fresh:
-        _forget(home)
+        forget(home)
     return Identity.of(read_state(home))
 
 
@@ -183,16 +188,6 @@ def sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _forget(home: Path) -> None:
-    """Delete rows, queues and stack; keep the lock, and the state for its port and its credentials."""
-    for directory in ("emulator", "postgres"):
-        if (home / directory).exists():
-            shutil.rmtree(home / directory)
-    for pattern in (f"{EVENTS}*", f"{STORE}*"):
-        for file in home.glob(pattern):
-            file.unlink()
 
 
 def _parameters(

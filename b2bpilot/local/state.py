@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import secrets
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,10 @@ from b2bpilot.paths import private_folder
 
 SCHEMA_VERSION = 1
 STATE_FILE = "environment.json"
+EVENTS = "events.sqlite3"
+"""What Lambda holds of asynchronous events."""
+STORE = "twilio.sqlite3"
+"""What the double of Twilio holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,16 @@ def make_home(home: Path) -> None:
             f"{home} cannot be the local environment's folder: {exc.strerror}",
             hint="name another one with B2BPILOT_HOME",
         ) from exc
+
+
+def forget(home: Path) -> None:
+    """Delete rows, queues and stack; keep the lock, and the state for its port and its credentials."""
+    for directory in ("emulator", "postgres"):
+        if (home / directory).exists():
+            shutil.rmtree(home / directory)
+    for pattern in (f"{EVENTS}*", f"{STORE}*"):
+        for file in home.glob(pattern):
+            file.unlink()
 
 
 def read_state(home: Path) -> EnvironmentState | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from b2bpilot.local import packages
+from b2bpilot.local.lock import HomeLock
+from b2bpilot.local.state import EnvironmentState, make_home, write_state
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
@@ -169,3 +173,44 @@ def test_what_is_to_be_installed_stands_in_the_readme_and_is_no_name_of_an_index
     )
     files = [*(ROOT / "b2bpilot").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     assert [file for file in files if named.search(file.read_text())] == []
+
+
+@pytest.fixture
+def one_that_runs(home: Path) -> Iterator[None]:
+    """What a running one has in its home: a lock that is held, and where it is."""
+    make_home(home)
+    lock = HomeLock(home)
+    lock.acquire()
+    where = dict.fromkeys(
+        ("endpoint_url", "webhook_url", "database_url", "runtime_url"), "http://127.0.0.1:9"
+    )
+    named = dict.fromkeys(
+        ("account_id", "region", "stack_name", "twilio_account_sid", "twilio_auth_token"), "x"
+    )
+    pids = dict.fromkeys(("pid", "emulator_pid", "postgres_pid"), os.getpid())
+    write_state(home, EnvironmentState(started_at="2026-11-24T00:09:31.551Z", **where, **named, **pids))
+    yield
+    lock.close()
+
+
+@pytest.mark.parametrize("command", [("status",), ("publish",), ("submissions", "list")])
+def test_without_an_environment_the_local_one_that_runs_is_named(
+    run: Run, one_that_runs: None, command: tuple[str, ...]
+) -> None:
+    refused = run(*command)
+
+    assert refused.exit_code == 2
+    assert "hint: the local environment is running: add -e local; else " in refused.stderr
+
+
+def test_delete_removes_what_was_kept_and_says_so(run: Run, home: Path) -> None:
+    (home / "postgres").mkdir(parents=True)
+    (home / "events.sqlite3").touch()
+    (home / "runs").mkdir()
+    HomeLock(home).close()
+
+    first, second = run("local", "down", "--delete"), run("local", "down", "--delete")
+
+    assert first.stdout == f"No local environment is running\nDeleted what it kept in {home}\n"
+    assert second.stdout == f"No local environment is running\nIt kept nothing in {home}\n"
+    assert [path.name for path in home.iterdir()] == ["runs"]

@@ -141,8 +141,8 @@ def test_no_rows_are_said_on_stderr(run: Run, three_rows: str) -> None:
         (["--since", "yesterday"], "--since: 'yesterday' is neither a duration nor a time"),
         (["--since", "999999999w"], "--since: '999999999w' is"),
         (["--since", "1h", "--until", "2h"], "--until: '2h' is not after --since"),
-        (["--limit", "0"], "invalid value for '--limit'"),
-        (["--limit", "many"], "invalid value for '--limit'"),
+        (["--limit", "0"], "--limit: '0' must be a whole number of at least 1"),
+        (["--limit", "many"], "--limit: 'many' must be a whole number of at least 1"),
         (["--limit", "3", "--all"], "--all and --limit cannot be used together"),
     ],
 )

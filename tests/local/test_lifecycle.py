@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,10 +21,11 @@ import pytest
 
 from b2bpilot.errors import LocalEnvironmentError
 from b2bpilot.local import control
-from b2bpilot.local.environment import EVENTS
 from b2bpilot.local.runtime.events import EventQueue
-from tests.local.conftest import Deployment, Machine, machine
+from b2bpilot.local.state import EVENTS
+from tests.local.conftest import ROOT, Deployment, Machine, machine
 from tests.local.polling import eventually
+from tests.once import give_cluster
 
 INSERT = (
     "INSERT INTO b2b_pilot_user_submissions (message_id) VALUES ('kept') ON CONFLICT (message_id) DO NOTHING"
@@ -205,3 +208,28 @@ def subscriptions(environment: Machine) -> int:
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
     (topic,) = [arn for arn in topics if arn.endswith(":b2b-pilot-messages-local")]
     return len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"])
+
+
+def test_ctrl_c_while_it_is_started_detached_ends_all_that_was_begun_and_delete_leaves_the_runs(
+    home: Path,
+) -> None:
+    (home / "runs").mkdir(parents=True)
+    (home / "runs/20261123T194501Z-redrive-3f9a.jsonl").write_text("{}\n")
+    give_cluster(home)
+    command = [sys.executable, "-m", "b2bpilot", "local", "up", "-d"]
+    environment = os.environ | {"B2BPILOT_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd="/") as starting:
+        assert starting.stderr is not None
+        for line in starting.stderr:
+            if "deploying" in line:
+                break
+        starting.send_signal(signal.SIGINT)
+        rest = starting.stderr.read()
+
+    assert (starting.returncode, rest) == (130, "Stopped what was started.\nerror: interrupted\n")
+    assert not processes_of(home)
+    assert not control.running(home)
+
+    assert control.delete(home)
+    assert [path.name for path in home.iterdir()] == ["runs"]
+    assert not control.delete(home)

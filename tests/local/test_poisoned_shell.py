@@ -40,6 +40,8 @@ def b2bpilot(home: Path, *arguments: str) -> Answer:
         command, env={**os.environ, **POISON, **own}, capture_output=True, text=True, check=False, cwd=empty
     )
     assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+    if arguments[:2] == ("local", "up"):
+        assert "Send a message: b2bpilot publish -e local --body Hello --wait\n" in done.stderr
     return dict(json.loads(done.stdout))
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import psycopg
 
-from b2bpilot.local.environment import EVENTS, LocalEnvironment
+from b2bpilot.local.environment import LocalEnvironment
 from b2bpilot.local.runtime.events import EventQueue
+from b2bpilot.local.state import EVENTS
 from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.pipeline.message import message_id_for
 from b2bpilot.twilio.samples import Sample

@@ -128,10 +128,18 @@ class Pilot:
         """Raises UsageError when none was named."""
         if name := self.settings.environment:
             return name
-        raise UsageError(
-            "no environment was named",
-            hint='name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml',
-        )
+        hint = 'name it with --env NAME, B2BPILOT_ENV, or env = "NAME" in b2bpilot.toml'
+        raise UsageError("no environment was named", hint=f"{self._told_of_the_local_one()}{hint}")
+
+    def _told_of_the_local_one(self) -> str:
+        """What runs on this machine is most likely meant by who names nothing."""
+        try:
+            from b2bpilot.local import control
+
+            is_there = control.running(self.local_home) is not None
+        except (ImportError, PilotError):
+            return ""
+        return "the local environment is running: add -e local; else " if is_there else ""
 
     @cached_property
     def access(self) -> AwsAccess:
@@ -155,7 +163,8 @@ class Pilot:
         if not url and settings.environment is None:
             raise UsageError(
                 "no environment and no database were named",
-                hint="--env NAME (or B2BPILOT_ENV), or --database-url URL (or B2BPILOT_DATABASE_URL)",
+                hint=f"{self._told_of_the_local_one()}--env NAME (or B2BPILOT_ENV), "
+                "or --database-url URL (or B2BPILOT_DATABASE_URL)",
             )
         if not url:
             return Given(url=self.secret_s_database_url, origin=OF_THE_STACK, is_secret_s=True)

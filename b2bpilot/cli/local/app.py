@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.advice import Words, our_command
+from b2bpilot.advice import LOCAL, Place, Words, our_command
 from b2bpilot.cli.frame.commands import PilotGroup
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.table import CommandPath, group
@@ -30,6 +31,14 @@ app = group(
     },
 )
 
+LOCALLY = Place(environment=LOCAL)
+TO_TRY = (
+    ("Send a message", our_command("publish", "--body", "Hello", "--wait")),
+    ("See it stored", our_command("submissions", "list")),
+    ("See what is wrong", our_command("status")),
+)
+"""What to run first in an environment that has just begun."""
+
 
 def up(
     ctx: typer.Context,
@@ -47,18 +56,23 @@ def up(
     """
     pilot = pilot_of(ctx)
     packages.require()
-    from b2bpilot.local.control import up_detached
-
     if not detach:
         _up_in_foreground(pilot, fresh=fresh)
         return
     with pilot.output.progress("Starting the local environment") as observe:
-        status = up_detached(pilot.local_home, fresh=fresh, progress=observe)
+        status = _up_detached(pilot, fresh=fresh, observe=observe)
     _show(pilot, status)
+    _tell_what_to_try(pilot)
 
 
-def down(ctx: typer.Context) -> None:
-    """Stop the local environment. Its rows and queues are kept for the next `local up`.
+def down(
+    ctx: typer.Context,
+    *,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Also delete its rows, queues and credentials for good.")
+    ] = False,
+) -> None:
+    """Stop the local environment. Its rows and queues are kept for the next `local up`, unless --delete is given.
 
     Example: b2bpilot local down
     """
@@ -67,8 +81,16 @@ def down(ctx: typer.Context) -> None:
         from b2bpilot.local import control
     with pilot.output.progress("Stopping the local environment"):
         ended = control.down(pilot.local_home)
-    text = "Stopped the local environment" if ended else "No local environment is running"
-    pilot.output.record({"ended": ended, "home": str(pilot.local_home)}, text=[text])
+        deleted = delete and control.delete(pilot.local_home)
+    text = ["Stopped the local environment" if ended else "No local environment is running"]
+    if delete:
+        text += [
+            f"Deleted what it kept in {pilot.local_home}"
+            if deleted
+            else f"It kept nothing in {pilot.local_home}"
+        ]
+    fields = {"ended": ended, "deleted": deleted, "home": str(pilot.local_home)}
+    pilot.output.record(fields, text=text)
 
 
 def status(ctx: typer.Context) -> None:
@@ -82,6 +104,22 @@ def status(ctx: typer.Context) -> None:
     _show(pilot, control.status(pilot.local_home))
 
 
+def _up_detached(pilot: Pilot, *, fresh: bool, observe: Callable[[str], None]) -> LocalStatus:
+    """What was begun ends with a Ctrl-C, too: nobody was told yet that it runs."""
+    from b2bpilot.local.control import up_detached
+
+    try:
+        return up_detached(pilot.local_home, fresh=fresh, progress=observe)
+    except KeyboardInterrupt:
+        pilot.output.notice("Stopped what was started.")
+        raise
+
+
+def _tell_what_to_try(pilot: Pilot) -> None:
+    for what, command in TO_TRY:
+        pilot.output.notice(f"{what}: {command.written(LOCALLY)}")
+
+
 def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
     from b2bpilot.local import control
     from b2bpilot.local.environment import running
@@ -91,6 +129,7 @@ def _up_in_foreground(pilot: Pilot, *, fresh: bool) -> None:
             environment = stack.enter_context(running(pilot.local_home, fresh=fresh, progress=observe))
         _show(pilot, control.status(pilot.local_home))
         pilot.output.finish()
+        _tell_what_to_try(pilot)
         pilot.output.notice("Press Ctrl-C to stop it.")
         environment.serve()
         pilot.output.notice("Stopping the local environment")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Line, Row, Tone
@@ -42,6 +43,7 @@ def demo(ctx: typer.Context) -> None:
     pilot.output.record(
         {"held": True}, text=["", Line("Everything held. The environment is gone again.", Tone.OK)]
     )
+    pilot.output.notice("Start one that stays: " + our_command("local", "up", "-d"))
 
 
 def _show(pilot: Pilot, number: int, scene: Scene, *, now: datetime) -> None:

@@ -20,7 +20,9 @@ Functions = Annotated[
         autocompletion=values.functions,
     ),
 ]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C, which is exit code 0.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C, which is exit code 0.")
+]
 Lines = Annotated[
     int | None,
     typer.Option(

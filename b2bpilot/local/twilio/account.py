@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from b2bpilot.local.state import Identity
+from b2bpilot.local.state import STORE, Identity
 from b2bpilot.local.twilio.request import DoubleAccount
 from b2bpilot.local.twilio.resources import number
 from b2bpilot.local.twilio.server import TwilioDouble
 from b2bpilot.local.twilio.store import ResourceFilter
 from b2bpilot.twilio.samples import NUMBER
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES
-
-STORE = "twilio.sqlite3"
 
 
 @contextmanager
