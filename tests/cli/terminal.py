@@ -56,7 +56,7 @@ class Session:
 def at_a_terminal(*arguments: str, environment: Mapping[str, str]) -> Iterator[Session]:
     """Start `b2bpilot` with these arguments; stdin, stdout and stderr are the terminal."""
     command = [sys.executable, "-m", "b2bpilot", *arguments]
-    settings = {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200", **environment}
+    settings = {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "1000", **environment}
     with a_process_at_a_terminal(command, environment=settings) as session:
         yield session
 
