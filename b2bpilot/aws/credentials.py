@@ -19,7 +19,7 @@ SIGNING = frozenset({"botocore.auth", "botocore.crt.auth"})
 UNSENDABLE = (ValueError, UnicodeEncodeError)
 """What Python raises for a header that cannot be sent: of all headers, only those with keys are not written here."""
 FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
-NETWORK = "check the network and the proxy: who gives these credentials was not reached"
+NETWORK = "check the network and the proxy: what provides these credentials was not reached"
 NOT_REACHED = (boto.ConnectionError, boto.ConnectTimeoutError, boto.HTTPClientError)
 ROLES = ("assume-role", "assume-role-with-web-identity")
 LOGINS = {"sso": "aws sso login", "login": "aws login"}

@@ -18,7 +18,9 @@ TOLERANCE = timedelta(minutes=4)
 """AWS takes a signature for five minutes, some services for fifteen; a clock that is wrong by less is not the reason."""
 UNITS = ((1440, "days"), (60, "hours"), (1, "minutes"))
 CLOCK_HINT = "set this machine's clock, for example with `timedatectl set-ntp true`"
-KEYS_HINT = "compare the secret key with its access key id; no comment may stand behind either: `aws configure` writes both"
+KEYS_HINT = (
+    "compare the secret key with its access key id; no comment may follow either: `aws configure` writes both"
+)
 
 
 def refusal(exc: ClientError, code: str, message: str) -> CredentialsMissing | None:

@@ -52,7 +52,7 @@ class Door:
         named = ACCESS_KEY.match(headers.get("authorization", ""))
         if named and holds_key(self._access_key_id, named[1]):
             return None
-        return "the access key is not this local environment's; it stands in " + str(
+        return "the access key is not this local environment's; it is in " + str(
             our_command("local", "status")
         )
 

@@ -142,7 +142,7 @@ class LiveSubscribers:
                     hint="its dead letters are for its owner to send again",
                 )
             case Ownership.UNKNOWN:
-                raise Refused(f"--adopt: whether {arn} is gone is unknown. {owner.name}")
+                raise Refused(f"--adopt: it is not known whether {arn} is gone. {owner.name}")
             case Ownership.OURS if not owner.is_adopted:
                 raise Refused(
                     f"--adopt: {arn} is this environment's own subscription, and not gone",

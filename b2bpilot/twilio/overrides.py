@@ -23,7 +23,7 @@ def faults_of(url: str) -> list[str]:
     """Return what of a URL's fragment is no override, in words; empty where all of it is, or there is none."""
     _, has_fragment, fragment = url.partition("#")
     if not fragment:
-        return ["nothing stands behind its #"] if has_fragment else []
+        return ["nothing follows its #"] if has_fragment else []
     pairs = [part.partition("=") for part in fragment.split("&")]
     names = [name for name, _, _ in pairs]
     twice = [f"{name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -69,6 +69,6 @@ def _faults(name: str, value: str) -> Iterator[str]:
                 yield f"sni={value} is neither y nor n"
         case "e":
             if not EDGES.fullmatch(value):
-                yield f"e={value} is no list of edge locations"
+                yield f"e={value} is not a list of edge locations"
         case _:
-            yield f"{name or 'an empty name'} is no override; there are {', '.join(sorted(NAMES))}"
+            yield f"{name or 'an empty name'} is not an override; there are {', '.join(sorted(NAMES))}"

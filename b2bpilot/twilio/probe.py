@@ -93,7 +93,7 @@ def _problem_of(document: str) -> str | None:
     try:
         root = ElementTree.fromstring(document)  # noqa: S314  # nosec B314  # of a URL that the operator names
     except ElementTree.ParseError as exc:
-        return f"it is no valid XML ({exc})"
+        return f"it is not valid XML ({exc})"
     return None if root.tag == "Response" else "it lacks <Response>"
 
 
@@ -103,7 +103,9 @@ def _redirected(request: Probe, answer: _Answer, auth_token: str) -> Probe:
         url = urljoin(request.url, (answer.location or "").partition("#")[0])
         _ = urlsplit(url).port
     except ValueError as exc:
-        raise ProbeFailed(f"{_host(request.url)} redirects to what is no URL. {UNCHANGED}") from exc
+        raise ProbeFailed(
+            f"{_host(request.url)} redirects to something that is not a URL. {UNCHANGED}"
+        ) from exc
     if urlsplit(url).scheme not in ("https", urlsplit(request.url).scheme):
         raise ProbeFailed(
             f"{_host(request.url)} redirects to {_host(url)} without TLS; name the URL that it leads to. {UNCHANGED}"

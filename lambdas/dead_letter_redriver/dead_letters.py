@@ -23,7 +23,7 @@ def dead_letters_of(event: object) -> list[DeadLetter]:
     """Decode a batch of the mapping. Raises MessageUnreadable for what is none: an error deletes nothing."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
-        raise MessageUnreadable("the event's Records are no list; expected an event from SQS")
+        raise MessageUnreadable("the event's Records are not a list; expected an event from SQS")
     if not all(map(_is_named, records)):
         raise MessageUnreadable(
             "a record has no messageId, so no answer can keep it; expected an event from SQS"

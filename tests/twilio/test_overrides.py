@@ -50,13 +50,13 @@ def test_a_url_without_a_fragment_has_no_fault() -> None:
         ("rp=5xx,", ["rp=5xx, has nothing; there are 4xx, 5xx, ct, rt, all"]),
         ("rp=5xx%2Cct", ["rp=5xx%2Cct has 5xx%2Cct; there are 4xx, 5xx, ct, rt, all"]),
         ("sni=yes", ["sni=yes is neither y nor n"]),
-        ("e=", ["e= is no list of edge locations"]),
-        ("RC=3", ["RC is no override; there are ct, e, rc, rp, rt, sni, tt"]),
-        ("top", ["top is no override; there are ct, e, rc, rp, rt, sni, tt"]),
-        ("rc=3&", ["an empty name is no override; there are ct, e, rc, rp, rt, sni, tt"]),
+        ("e=", ["e= is not a list of edge locations"]),
+        ("RC=3", ["RC is not an override; there are ct, e, rc, rp, rt, sni, tt"]),
+        ("top", ["top is not an override; there are ct, e, rc, rp, rt, sni, tt"]),
+        ("rc=3&", ["an empty name is not an override; there are ct, e, rc, rp, rt, sni, tt"]),
         ("rc=3&rc=3", ["rc is given twice"]),
         ("rc=3#rp=5xx", ["rc=3#rp=5xx is not 0 to 5"]),
-        ("", ["nothing stands behind its #"]),
+        ("", ["nothing follows its #"]),
         (
             "rc=9&rp=5xx,foo&ct=1&rt=99999",
             [

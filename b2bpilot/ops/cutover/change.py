@@ -91,7 +91,7 @@ def _require_deliverable(affected: Sequence[NumberRoute]) -> None:
         told = "; ".join(f"{each.number.sid}'s {gone(each)}" for each in broken)
         raise Refused(
             told,
-            hint="take it off the number: in Twilio's console, or POST an empty SmsApplicationSid to "
+            hint="remove it from the number: in Twilio's console, or POST an empty SmsApplicationSid to "
             f"IncomingPhoneNumbers/{broken[0].number.sid}.json",
         )
 

@@ -65,7 +65,7 @@ class Sam:
             check=False,
         )
         if done.returncode:
-            raise PilotError(f"`sam {arguments[0]}` ended with {done.returncode}; what it said stands above")
+            raise PilotError(f"`sam {arguments[0]}` ended with {done.returncode}; its output is above")
 
 
 def sam_program() -> str:

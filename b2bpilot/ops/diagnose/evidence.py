@@ -120,7 +120,7 @@ def _no_doubled_rows(deployment: Deployment) -> Answer:
     with _database(deployment) as database:
         found = count_doubled(database)
     if not found.messages:
-        return holds("each MessageSid stands in one row")
+        return holds("each MessageSid is in one row")
     return fails(
         f"{_counted(found.messages, 'MessageSid')} in more than one row, such as {found.example}; the rows of the old "
         "system have no message_id, and no index kept them apart"

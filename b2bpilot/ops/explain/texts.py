@@ -33,7 +33,7 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
         our_command("dlq", "list"),
     ),
     FailureKind.TIMEOUT: (
-        "The processor's run took longer than its timeout, three times. It may have stored the message all the same: its row tells.",
+        "The processor's run took longer than its timeout, three times. It may have stored the message anyway: its row tells.",
         our_command("dlq", "list"),
     ),
     FailureKind.THROTTLED: (
@@ -49,7 +49,7 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
         our_command("verify", "--only", "topic"),
     ),
     FailureKind.UNREADABLE: (
-        "What lies in the queue is no message of this pipeline's, or is damaged. It cannot be redriven as it is.",
+        "What is in the queue is not a message of this pipeline, or is damaged. It cannot be redriven as it is.",
         our_command("dlq", "list"),
     ),
     FailureKind.UNKNOWN: (

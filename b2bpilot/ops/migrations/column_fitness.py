@@ -27,7 +27,7 @@ def _of_others(column: Column) -> Iterator[FitnessFinding]:
     if column.required and not (column.has_default or column.is_generated):
         yield obstacle(
             FitnessTopic.TABLE,
-            f"column {column.name} is no column of this pipeline, must not be NULL and has no default: every INSERT is refused",
+            f"column {column.name} is not a column of this pipeline, must not be NULL and has no default: every INSERT is refused",
             _alter(column, "DROP NOT NULL"),
         )
 

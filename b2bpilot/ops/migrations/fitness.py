@@ -154,7 +154,7 @@ def _kind(place: TablePlace) -> Iterator[FitnessFinding]:
     for child in place.children if place.kind == PLAIN_TABLE else ():
         yield obstacle(
             FitnessTopic.TABLE,
-            f"table {child} inherits from {TABLE}: a message's row may stand in it, where no unique index sees it",
+            f"table {child} inherits from {TABLE}: a message's row may be in it, where no unique index sees it",
             f"ALTER TABLE {child} NO INHERIT {TABLE}",
         )
     if place.is_partition:

@@ -25,7 +25,7 @@ def _judged(rule: TableRule) -> FitnessFinding | None:
         case "trigger":
             return _doubted(rule, "what its function does to a row is not known here")
         case "rule":
-            return _refusing(rule, "ON CONFLICT does not work beside it", f"DROP RULE {rule.name} ON {TABLE}")
+            return _refusing(rule, "ON CONFLICT does not work with it", f"DROP RULE {rule.name} ON {TABLE}")
     if WANTED.keys().isdisjoint(rule.columns) and "(expression)" not in rule.columns:
         return None
     return _judged_constraint(rule)

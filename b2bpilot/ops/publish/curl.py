@@ -46,4 +46,6 @@ def _request(message: PilotMessage, url: str, auth_token: str) -> SignedRequest:
     try:
         return signed_form(url, message.params, auth_token=auth_token)
     except UnicodeEncodeError as exc:
-        raise UsageError(f"the message holds what is no text: {exc.object[exc.start : exc.end]!r}") from exc
+        raise UsageError(
+            f"the message holds something that is not text: {exc.object[exc.start : exc.end]!r}"
+        ) from exc

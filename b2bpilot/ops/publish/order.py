@@ -131,7 +131,7 @@ def parse_priority(text: object, *, where: str) -> Priority:
     try:
         return Priority(str(text))
     except ValueError as exc:
-        raise UsageError(f"{where}: {text!r} is no priority", hint="normal or high") from exc
+        raise UsageError(f"{where}: {text!r} is not a priority", hint="normal or high") from exc
 
 
 def _wanted(line: str, *, where: str) -> WantedMessage:
@@ -144,8 +144,8 @@ def _wanted(line: str, *, where: str) -> WantedMessage:
     fixture = fixture_of(document, where=where)
     if unknown := sorted(document.keys() - CONTROLS):
         raise UsageError(
-            f"{where}: {unknown[0]!r} means nothing here",
-            hint=f"beside params: {', '.join(sorted(CONTROLS))}",
+            f"{where}: {unknown[0]!r} is not known here",
+            hint=f"besides params: {', '.join(sorted(CONTROLS))}",
         )
     message_id = document.get("message_id")
     return WantedMessage(

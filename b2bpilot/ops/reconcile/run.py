@@ -51,7 +51,7 @@ def require_no_doubt(doubts: Sequence[str]) -> None:
             + our_command("dlq", "list")
             + ", "
             + our_command("status")
-            + "); or publish it all the same: --even-if-queued",
+            + "); or publish it anyway: --even-if-queued",
         )
 
 
@@ -87,7 +87,7 @@ def require_everything_stored(recovered: Recovered, run_id: str) -> None:
     """Raises PartlyFailed."""
     if recovered.is_stopped:
         raise PartlyFailed(
-            "nothing of what was published last was stored, so the rest was not published",
+            "none of the messages published last was stored, so the rest was not published",
             hint="fix the processor, then: " + our_command("runs", "resume", run_id),
         )
     if recovered.problems:

@@ -224,7 +224,7 @@ def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> N
     """Raise PartlyFailed unless all that was asked for is completed; `left` are rows that the plan left out."""
     if done.left:
         raise PartlyFailed(
-            f"nothing of what was published last was completed, so {done.left:,} more were not published",
+            f"none of the messages published last was completed, so {done.left:,} more were not published",
             hint="fix the cause, then: " + our_command("runs", "resume", run_id),
         )
     if done.problems:

@@ -43,7 +43,7 @@ def command_for(params: dict[str, str], *, test: bool) -> str:
     [
         ({"Body": "x" * LONGEST_ARGUMENT}, True, "too many for a command line"),
         ({"Body": "x", "From": "+1", "To": "+2"}, False, "needs its MessageSid"),
-        ({"Body": "\udcff", "MessageSid": "SM1"}, False, "what is no text"),
+        ({"Body": "\udcff", "MessageSid": "SM1"}, False, "something that is not text"),
     ],
 )
 def test_a_request_that_no_command_line_can_send_is_refused(

@@ -87,7 +87,7 @@ COLUMNS = {
     "required with a default": ("ALTER body SET DEFAULT '', ALTER body SET NOT NULL", "column body must not be NULL"),
     "no default": ("ALTER num_media DROP DEFAULT", "column num_media must not be NULL and has no default"),
     "nobody's time": ("ALTER updated_at DROP NOT NULL, ALTER updated_at DROP DEFAULT", "column updated_at has no default"),
-    "another's": ("ADD shop int NOT NULL", "column shop is no column of this pipeline"),
+    "another's": ("ADD shop int NOT NULL", "column shop is not a column of this pipeline"),
     "generated": (
         "DROP num_media, ADD num_media int GENERATED ALWAYS AS (length(body)) STORED",
         "column num_media is generated",

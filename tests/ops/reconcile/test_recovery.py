@@ -363,7 +363,7 @@ def test_when_nothing_of_a_window_is_stored_the_rest_is_not_published(
 
     assert recovered.is_stopped
     assert len(recovered.problems) == 2
-    with pytest.raises(PartlyFailed, match="nothing of what was published last was stored"):
+    with pytest.raises(PartlyFailed, match="none of the messages published last was stored"):
         require_everything_stored(recovered, "run")
     (path,) = (tmp_path / "runs").glob("*.jsonl")
     assert read(path).counts is None

@@ -144,7 +144,7 @@ CHECKS = (
     ),
     check(
         code="B2B050",
-        statement="there is no on-failure destination beside the dead-letter queue",
+        statement="there is no on-failure destination besides the dead-letter queue",
         why="Both would receive every failure, and redriving both runs it twice.",
         fix=PUT_EVENT_INVOKE,
         probe=_no_destination,

@@ -131,7 +131,7 @@ CHECKS = (
     check(
         code="B2B014",
         statement="production is protected from deletion",
-        why="Without its stack nothing takes Twilio's messages; what outlives it is at work again only after a deploy.",
+        why="Without its stack nothing takes Twilio's messages; what outlives it works again only after a deploy.",
         fix="aws cloudformation update-termination-protection --enable-termination-protection --stack-name {stack_name}",
         probe=_is_protected,
         severity=Severity.WARNING,
