@@ -116,7 +116,8 @@ READ = [path for path in DOCUMENTS if path.startswith(("README", "docs/")) and p
 
 @pytest.mark.parametrize("document", READ)
 def test_no_line_of_prose_is_too_long_to_read(document: str) -> None:
-    """A row of a table cannot be broken, nor can a link that is longer than the line."""
+    """A row of a table cannot be broken, nor can a link that is longer than the line. What a program printed, in a fence,
+    stays as it printed it."""
     prose = re.sub(r"```.*?```", "", files()[document], flags=re.DOTALL)
 
     too_long = [line for line in prose.splitlines() if len(line) > WIDTH and not _cannot_be_broken(line)]
