@@ -15,7 +15,7 @@ def test_the_row_alone_makes_a_story_and_what_was_not_asked_is_named(run: Run, t
     result = run("inspect", sid(0))
     assert result.exit_code == 0
     assert (
-        "verdict     failed: the CRM is down; whether Lambda runs it again is not known: nobody could read all of the "
+        "outcome     failed: the CRM is down; whether Lambda runs it again is not known: nobody could read all of the "
         "processor's log\n" in result.stdout
     )
     assert "about       text, from whatsapp:+4917***4567, 'hello'\n" in result.stdout

@@ -94,7 +94,7 @@ def test_the_processor_s_subscription_is_healthy_when_it_can_receive(
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
-        "verdict",
+        "health",
         "protocol",
         "confirmed",
         "filter",

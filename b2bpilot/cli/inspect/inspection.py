@@ -23,7 +23,7 @@ SOURCE_WIDTH = 9
 
 
 def show(output: Output, found: Inspection, *, reveal: bool) -> None:
-    """One document for programs; for people the verdict first, then the story, then what to do."""
+    """One document for programs; for people the outcome first, then the story, then what to do."""
     output.record(
         {"inspection": fields(found, reveal=reveal), "submission": _row(found, reveal=reveal)}, text=[]
     )
@@ -99,7 +99,7 @@ def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, Words]]:
         yield "MessageSid", row.message_sid
     if row and (about := _about(found, reveal=reveal)):
         yield "about", about
-    yield "verdict", of_state(diagnosis.outcome) + f": {_text(diagnosis.explanation, reveal=reveal)}"
+    yield "outcome", of_state(diagnosis.outcome) + f": {_text(diagnosis.explanation, reveal=reveal)}"
 
 
 def _about(found: Inspection, *, reveal: bool) -> str:

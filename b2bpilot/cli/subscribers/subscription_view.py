@@ -1,4 +1,4 @@
-"""A subscription as it is shown, with its verdict."""
+"""A subscription as it is shown, with its health."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def row(report: SubscriptionReport, access: AwsAccess) -> Row:
             "remarks": [_reason(one, access) for one in report.remarks],
         },
         columns={
-            "verdict": of_state(report.health.value),
+            "health": of_state(report.health.value),
             "protocol": found.protocol,
             "confirmed": _confirmed(found),
             "filter": _policy(found, found.filter_policy),

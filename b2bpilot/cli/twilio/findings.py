@@ -155,7 +155,7 @@ def _row(finding: MessageFinding, *, now: datetime, alerts_failure: str | None) 
             "why": why,
         },
         columns={
-            "verdict": of_state(finding.result.value),
+            "result": of_state(finding.result.value),
             "message sid": finding.sid,
             "age": relative(finding.sent_at, now=now) if finding.is_dated else "-",
             "why": why,
