@@ -61,19 +61,19 @@ def alarms(access: AwsAccess, prefix: str, *, timeouts: Timeouts | None = None) 
     return sorted(map(_alarm, found), key=lambda alarm: alarm.name)
 
 
-def _alarm(found: MetricAlarmTypeDef) -> Alarm:
-    since = found.get("StateTransitionedTimestamp") or found.get("StateUpdatedTimestamp")
+def _alarm(answer: MetricAlarmTypeDef) -> Alarm:
+    since = answer.get("StateTransitionedTimestamp") or answer.get("StateUpdatedTimestamp")
     return Alarm(
-        name=found["AlarmName"],
-        arn=found.get("AlarmArn", ""),
-        state=AlarmState(found["StateValue"]),
-        reason=found.get("StateReason", ""),
+        name=answer["AlarmName"],
+        arn=answer.get("AlarmArn", ""),
+        state=AlarmState(answer["StateValue"]),
+        reason=answer.get("StateReason", ""),
         since=since.astimezone(UTC) if since else None,
-        actions_enabled=found.get("ActionsEnabled", True),
-        actions=tuple(found.get("AlarmActions", [])),
-        description=found.get("AlarmDescription", ""),
-        namespace=found.get("Namespace", ""),
-        metric=found.get("MetricName", ""),
-        dimensions={one["Name"]: one["Value"] for one in found.get("Dimensions", [])},
-        threshold=found.get("Threshold"),
+        actions_enabled=answer.get("ActionsEnabled", True),
+        actions=tuple(answer.get("AlarmActions", [])),
+        description=answer.get("AlarmDescription", ""),
+        namespace=answer.get("Namespace", ""),
+        metric=answer.get("MetricName", ""),
+        dimensions={one["Name"]: one["Value"] for one in answer.get("Dimensions", [])},
+        threshold=answer.get("Threshold"),
     )

@@ -92,26 +92,26 @@ def owner(client: CloudFormationClient, physical_id: str) -> str | None:
     return None
 
 
-def import_queue(client: CloudFormationClient, wanted: Import) -> None:
+def import_queue(client: CloudFormationClient, queue_import: Import) -> None:
     """Make the stack of the queue alone; return when it is complete. Raises AwsError."""
     with translated("cloudformation:CreateChangeSet"):
         client.create_change_set(
-            StackName=wanted.stack_name,
-            ChangeSetName=wanted.name,
+            StackName=queue_import.stack_name,
+            ChangeSetName=queue_import.name,
             ChangeSetType="IMPORT",
-            ResourcesToImport=wanted.resources,  # type: ignore[arg-type]  # a TypedDict per resource
-            TemplateBody=json.dumps(wanted.template),
+            ResourcesToImport=queue_import.resources,  # type: ignore[arg-type]  # a TypedDict per resource
+            TemplateBody=json.dumps(queue_import.template),
         )
-    _wait(client, "change_set_create_complete", wanted)
+    _wait(client, "change_set_create_complete", queue_import)
     with translated("cloudformation:ExecuteChangeSet"):
-        client.execute_change_set(StackName=wanted.stack_name, ChangeSetName=wanted.name)
-    _wait(client, "stack_import_complete", wanted)
+        client.execute_change_set(StackName=queue_import.stack_name, ChangeSetName=queue_import.name)
+    _wait(client, "stack_import_complete", queue_import)
 
 
-def _wait(client: CloudFormationClient, for_what: str, wanted: Import) -> None:
-    names = {"StackName": wanted.stack_name}
+def _wait(client: CloudFormationClient, for_what: str, queue_import: Import) -> None:
+    names = {"StackName": queue_import.stack_name}
     if for_what == "change_set_create_complete":
-        names["ChangeSetName"] = wanted.name
+        names["ChangeSetName"] = queue_import.name
     with translated("cloudformation:DescribeStacks"):
         try:
             client.get_waiter(for_what).wait(**names, WaiterConfig=WAIT)  # type: ignore[call-overload]  # by name
@@ -119,7 +119,7 @@ def _wait(client: CloudFormationClient, for_what: str, wanted: Import) -> None:
             said = exc.last_response
             reason = said.get("StatusReason") or said.get("Error", {}).get("Message") or _reason(said)
             raise AwsError(
-                f"{wanted.queue_url} was not imported into stack {wanted.stack_name}: {reason}",
+                f"{queue_import.queue_url} was not imported into stack {queue_import.stack_name}: {reason}",
                 hint="nothing was taken out of the queue; look at the stack's events in the console",
             ) from exc
 

@@ -79,20 +79,20 @@ def event_invoke(client: LambdaClient, name: str) -> EventInvoke:
     )
 
 
-def _settings(found: FunctionConfigurationResponseTypeDef) -> FunctionSettings:
-    name = found["FunctionName"]
+def _settings(answer: FunctionConfigurationResponseTypeDef) -> FunctionSettings:
+    name = answer["FunctionName"]
     return FunctionSettings(
         name=name,
-        arn=found["FunctionArn"],
-        role_arn=found["Role"],
-        runtime=found.get("Runtime", ""),
-        timeout_seconds=found["Timeout"],
-        memory_megabytes=found["MemorySize"],
-        environment=dict(found.get("Environment", {}).get("Variables", {})),
-        dead_letter_arn=found.get("DeadLetterConfig", {}).get("TargetArn") or None,
-        log_group=found.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
-        state=found.get("State", "Active"),
-        state_reason=found.get("StateReason", ""),
-        update=found.get("LastUpdateStatus", "Successful"),
-        update_reason=found.get("LastUpdateStatusReason", ""),
+        arn=answer["FunctionArn"],
+        role_arn=answer["Role"],
+        runtime=answer.get("Runtime", ""),
+        timeout_seconds=answer["Timeout"],
+        memory_megabytes=answer["MemorySize"],
+        environment=dict(answer.get("Environment", {}).get("Variables", {})),
+        dead_letter_arn=answer.get("DeadLetterConfig", {}).get("TargetArn") or None,
+        log_group=answer.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
+        state=answer.get("State", "Active"),
+        state_reason=answer.get("StateReason", ""),
+        update=answer.get("LastUpdateStatus", "Successful"),
+        update_reason=answer.get("LastUpdateStatusReason", ""),
     )

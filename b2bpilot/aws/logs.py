@@ -123,12 +123,12 @@ class LogGroup:
         return [_event(found) for found in answer.get("events", [])], answer.get("nextToken")
 
 
-def _event(found: FilteredLogEventTypeDef) -> LogEvent:
+def _event(answer: FilteredLogEventTypeDef) -> LogEvent:
     return LogEvent(
-        at=datetime.fromtimestamp(found.get("timestamp", 0) / 1000, UTC),
-        text=found.get("message", "").rstrip(),
-        event_id=found.get("eventId", ""),
-        stream=found.get("logStreamName", ""),
+        at=datetime.fromtimestamp(answer.get("timestamp", 0) / 1000, UTC),
+        text=answer.get("message", "").rstrip(),
+        event_id=answer.get("eventId", ""),
+        stream=answer.get("logStreamName", ""),
     )
 
 

@@ -86,12 +86,12 @@ def listed(access: AwsAccess, topic_arn: str, *, timeouts: Timeouts | None = Non
         return [_listed(found) for page in pages for found in page.get("Subscriptions", [])]
 
 
-def _listed(found: SubscriptionTypeDef) -> Listed:
-    arn = found.get("SubscriptionArn", "")
+def _listed(listed: SubscriptionTypeDef) -> Listed:
+    arn = listed.get("SubscriptionArn", "")
     return Listed(
         arn=None if not arn or arn in NO_ARN else arn,
-        protocol=found.get("Protocol", ""),
-        endpoint=found.get("Endpoint", ""),
+        protocol=listed.get("Protocol", ""),
+        endpoint=listed.get("Endpoint", ""),
     )
 
 
@@ -121,18 +121,18 @@ def _protocol(endpoint: str) -> str:
     return service[0] if endpoint.startswith("arn:") and service else ""
 
 
-def _subscription(client: SNSClient, found: SubscriptionTypeDef) -> Subscription:
+def _subscription(client: SNSClient, listed: SubscriptionTypeDef) -> Subscription:
     """An unconfirmed one may have no ARN in the list, and then cannot be asked for its attributes
     (docs/aws-facts.md#subscription-attributes)."""
-    arn = found.get("SubscriptionArn", "")
+    arn = listed.get("SubscriptionArn", "")
     if arn in NO_ARN:
-        return _made(found, {"PendingConfirmation": "true"}, None)
+        return _made(listed, {"PendingConfirmation": "true"}, None)
     try:
         with translated("sns:GetSubscriptionAttributes"):
             attributes = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     except AwsError as exc:
-        return _made(found, {}, exc)
-    return _made(found, attributes, None)
+        return _made(listed, {}, exc)
+    return _made(listed, attributes, None)
 
 
 def _made(listed: SubscriptionTypeDef, attributes: Mapping[str, str], error: AwsError | None) -> Subscription:

@@ -118,8 +118,10 @@ def _dead_letters(environment: Environment, *, now: datetime) -> tuple[frozenset
     return found.look.messages if found.look else frozenset(), _unseen(found)
 
 
-def _unseen(found: DeadLetters) -> str | None:
-    look = found.look
+def _unseen(dead_letters: DeadLetters) -> str | None:
+    look = dead_letters.look
     if look is None:
-        return found.no_look
-    return None if look.is_complete else f"saw {look.saw:,} of about {many(found.depth, 'dead letter')}"
+        return dead_letters.no_look
+    return (
+        None if look.is_complete else f"saw {look.saw:,} of about {many(dead_letters.depth, 'dead letter')}"
+    )

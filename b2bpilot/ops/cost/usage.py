@@ -171,7 +171,7 @@ def _function(
     environment: Environment,
     part: str,
     name: str,
-    found: Mapping[str, float | None],
+    values: Mapping[str, float | None],
     timeouts: Timeouts,
 ) -> FunctionUsage:
     client: LambdaClient = environment.access.client("lambda", timeouts)
@@ -186,8 +186,8 @@ def _function(
         pass
     return FunctionUsage(
         name=name,
-        invocations=found[f"{part} Invocations"],
-        duration_ms=found[f"{part} Duration"],
+        invocations=values[f"{part} Invocations"],
+        duration_ms=values[f"{part} Duration"],
         memory_mb=memory_mb,
         architecture=architecture,
         is_assumed=is_assumed,

@@ -184,11 +184,11 @@ def _of_service(routes: Sequence[NumberRoute], sid: str) -> Chosen:
 
 
 def _with_all_that_follow(
-    routes: Sequence[NumberRoute], wanted: Sequence[NumberRoute], *, name: str
+    routes: Sequence[NumberRoute], asked: Sequence[NumberRoute], *, name: str
 ) -> Chosen:
     """Where two may decide both are written, and for each number that one of them decides for its other one, too."""
     targets: dict[str, Target] = {}
-    affected = list(wanted)
+    affected = list(asked)
     while True:
         targets |= {target.sid: target for route in affected for target in route.deciders}
         found = [route for route in routes if any(target.sid in targets for target in route.deciders)]

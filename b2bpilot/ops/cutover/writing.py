@@ -94,7 +94,7 @@ def name_of(change: Change) -> str:
 
 
 def _seen(
-    twilio: Twilio, change: Change, told: str, *, enough: int, hint: Words | None, is_answered: bool = False
+    twilio: Twilio, change: Change, reason: str, *, enough: int, hint: Words | None, is_answered: bool = False
 ) -> bool:
     """Return True when the change is shown, False when it is only answered for. Raises TwilioFailed."""
     looks = look_again(lambda: read(twilio, change) == change.after, enough=enough)
@@ -104,7 +104,7 @@ def _seen(
         return False
     seen = f"did not show it when it was looked at {many(looks.count, 'time')} afterwards"
     raise TwilioFailed(
-        f"{told}; {name_of(change)} {seen if looks.count else 'could not be read afterwards'}",
+        f"{reason}; {name_of(change)} {seen if looks.count else 'could not be read afterwards'}",
         hint=hint,
         is_unknown=True,
     )

@@ -74,7 +74,7 @@ class Cause(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SeenDeadLetter:
     """What is remembered of a dead letter after a look: no body, no number."""
 
     queue_message_id: str
@@ -170,8 +170,8 @@ def _without_details(text: str) -> str:
     return "".join([*parts, VARYING.sub(_placeholder, line[end:])])
 
 
-def _placeholder(found: re.Match[str]) -> str:
-    return found[0] if found.lastgroup == "kept" else f"<{found.lastgroup}>"
+def _placeholder(match: re.Match[str]) -> str:
+    return match[0] if match.lastgroup == "kept" else f"<{match.lastgroup}>"
 
 
 def numbered(counts: Mapping[Cause, int]) -> dict[Cause, str]:
@@ -181,7 +181,7 @@ def numbered(counts: Mapping[Cause, int]) -> dict[Cause, str]:
 
 
 def grouped(
-    found: Iterable[Found],
+    dead_letters: Iterable[SeenDeadLetter],
     names: Mapping[Cause, str],
     *,
     retention: timedelta,
@@ -189,8 +189,8 @@ def grouped(
     row_errors: Mapping[Asked, str] | None = None,
 ) -> list[Group]:
     """Return the groups of what was found, in the order of their names. `row_errors` is what failed rows say."""
-    by_cause: dict[Cause, list[Found]] = {}
-    for dead_letter in found:
+    by_cause: dict[Cause, list[SeenDeadLetter]] = {}
+    for dead_letter in dead_letters:
         by_cause.setdefault(dead_letter.cause, []).append(dead_letter)
     ordered = sorted(by_cause, key=list(names).index)
     return [_group(names[cause], by_cause[cause], retention, states, row_errors or {}) for cause in ordered]
@@ -198,7 +198,7 @@ def grouped(
 
 def _group(
     name: str,
-    dead_letters: list[Found],
+    dead_letters: list[SeenDeadLetter],
     retention: timedelta,
     states: Mapping[Asked, RowState] | None,
     row_errors: Mapping[Asked, str],
@@ -220,7 +220,7 @@ def _group(
     )
 
 
-def _other_errors(dead_letters: list[Found], row_errors: Mapping[Asked, str]) -> dict[str, int]:
+def _other_errors(dead_letters: list[SeenDeadLetter], row_errors: Mapping[Asked, str]) -> dict[str, int]:
     """Count what rows say that the dead letters do not, the most frequent first."""
     messages = {one.asked: one.cause.text for one in dead_letters if one.asked}
     texts = (
@@ -229,18 +229,18 @@ def _other_errors(dead_letters: list[Found], row_errors: Mapping[Asked, str]) ->
     return dict(Counter(text for text, own in texts if text != own).most_common())
 
 
-def _repeated(dead_letters: list[Found]) -> int:
+def _repeated(dead_letters: list[SeenDeadLetter]) -> int:
     named = [dead_letter.message_id for dead_letter in dead_letters if dead_letter.message_id]
     return len(named) - len(set(named))
 
 
-def owners_of(found: Iterable[Found]) -> dict[Owner, int]:
+def owners_of(dead_letters: Iterable[SeenDeadLetter]) -> dict[Owner, int]:
     """Count those that are not simply ours by whose they are, most first."""
-    counts = Counter(one.owner for one in found if not one.owner.rows_count)
+    counts = Counter(one.owner for one in dead_letters if not one.owner.rows_count)
     return dict(counts.most_common())
 
 
-def in_order(dead_letter: Found) -> tuple[bool, datetime | None, str]:
+def in_order(dead_letter: SeenDeadLetter) -> tuple[bool, datetime | None, str]:
     """Sort by time; a dead letter without one comes last."""
     return dead_letter.sent_at is None, dead_letter.sent_at, dead_letter.queue_message_id
 
@@ -262,7 +262,7 @@ def _expiry(times: list[datetime], retention: timedelta) -> Expiry | None:
     return Expiry(at=times[0] + retention, count=together)
 
 
-def _states(dead_letters: list[Found], states: Mapping[Asked, RowState]) -> dict[RowState, int]:
+def _states(dead_letters: list[SeenDeadLetter], states: Mapping[Asked, RowState]) -> dict[RowState, int]:
     """Count messages, in the order of RowState: one may have several dead letters, and has one row. Dead letters that cannot be
     read have no row to ask for, and of what is not ours no row says anything."""
     messages = {dead_letter.asked for dead_letter in dead_letters if dead_letter.asked}

@@ -23,7 +23,7 @@ from b2bpilot.ops.dead_letters.archive import (
     parsed,
     require_readable,
 )
-from b2bpilot.ops.dead_letters.causes import Cause, Found
+from b2bpilot.ops.dead_letters.causes import Cause, SeenDeadLetter
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.peek import Matches, Peek, ours_to_process, peek, within
 from b2bpilot.ops.dead_letters.sweep import THE_OTHERS
@@ -79,41 +79,41 @@ class ExportRequest:
     observe: Callable[[int, int], None] = lambda _saw, _about: None
 
 
-def export_to_file(queue: VisibilityQueue, path: Path, wanted: ExportRequest) -> Peek:
+def export_to_file(queue: VisibilityQueue, path: Path, request: ExportRequest) -> Peek:
     """Write a new file (0600) that is there at once and whole. Raises UsageError when it exists or cannot be made."""
     try:
         if path.exists():
             raise UsageError(f"{path} exists already", hint="name a new file; nothing was written")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:
-            found = export(queue, file, wanted)
+            look = export(queue, file, request)
             file.flush()
             os.fsync(file.fileno())
             os.link(file.name, path)
     except OSError as exc:
         raise UsageError(f"{path} cannot be written: {exc.strerror}") from exc
-    return found
+    return look
 
 
-def export(queue: VisibilityQueue, target: IO[bytes], wanted: ExportRequest) -> Peek:
+def export(queue: VisibilityQueue, target: IO[bytes], request: ExportRequest) -> Peek:
     """Write a line for each selected dead letter that could be seen, oldest first. Memory holds none of them."""
     with Spool() as spool:
-        found = peek(
+        look = peek(
             queue,
-            now=wanted.now,
-            selection=wanted.selection,
-            visit=lambda dead_letter: spool.put(archived(dead_letter, wanted.origin), dead_letter),
-            observe=wanted.observe,
+            now=request.now,
+            selection=request.selection,
+            visit=lambda dead_letter: spool.put(archived(dead_letter, request.origin), dead_letter),
+            observe=request.observe,
         )
-        target.writelines(spool.lines(dead_letter.queue_message_id for dead_letter in found.found))
-    return found
+        target.writelines(spool.lines(dead_letter.queue_message_id for dead_letter in look.found))
+    return look
 
 
-def require_all_seen(found: Peek, selection: Selection) -> None:
+def require_all_seen(look: Peek, selection: Selection) -> None:
     """Raises PartlyFailed when a dead letter that was meant may be missing in what was written."""
-    if found.is_complete or len(found.found) == selection.limit:
+    if look.is_complete or len(look.found) == selection.limit:
         return
     raise PartlyFailed(
-        f"perhaps not all of them: {found.saw:,} of about {many(found.about, 'dead letter')} could be seen, and what was seen "
+        f"perhaps not all of them: {look.saw:,} of about {many(look.about, 'dead letter')} could be seen, and what was seen "
         "is written",
         hint=f"{THE_OTHERS}: export again, to another file",
     )
@@ -129,7 +129,7 @@ class Copies:
     """What was chosen, oldest first: what can be processed within the limit, and what is left out beside it. `matching`
     counts what the filters match, `processable` what of it can be processed, `saw` and `about` what was looked at."""
 
-    chosen: Sequence[Found]
+    chosen: Sequence[SeenDeadLetter]
     matching: int
     processable: int
     names: dict[Cause, str]
@@ -142,16 +142,16 @@ class Copies:
     """Which line of a file ends before its dead letter does."""
 
     @property
-    def unreadable(self) -> list[Found]:
+    def unreadable(self) -> list[SeenDeadLetter]:
         return [found for found in self.chosen if found.owner.is_ours and found.message_id is None]
 
     @property
-    def readable(self) -> list[Found]:
+    def readable(self) -> list[SeenDeadLetter]:
         """What can be processed: ours, and with a message in it."""
         return [found for found in self.chosen if found.owner.is_ours and found.message_id is not None]
 
     @property
-    def others(self) -> list[Found]:
+    def others(self) -> list[SeenDeadLetter]:
         """What is not ours: it is left out."""
         return [found for found in self.chosen if not found.owner.is_ours]
 
@@ -161,27 +161,27 @@ class Copies:
 
 
 def copies_from_queue(
-    queue: VisibilityQueue, spool: Spool, wanted: ExportRequest, *, most: int = MOST
+    queue: VisibilityQueue, spool: Spool, request: ExportRequest, *, most: int = MOST
 ) -> Copies:
     """Copy what the selection matches; all is given back before. Raises UsageError for a group or a field that is not
     there, AwsError."""
-    found = peek(
+    look = peek(
         queue,
-        now=wanted.now,
-        selection=wanted.selection,
+        now=request.now,
+        selection=request.selection,
         counts=ours_to_process,
-        visit=lambda dead_letter: spool.put(archived(dead_letter, wanted.origin), dead_letter),
-        observe=wanted.observe,
+        visit=lambda dead_letter: spool.put(archived(dead_letter, request.origin), dead_letter),
+        observe=request.observe,
     )
-    limit = wanted.selection.limit
+    limit = request.selection.limit
     return Copies(
-        chosen=within(found.found, limit or most, ours_to_process),
-        matching=len(found.found),
-        processable=found.counted,
-        names=dict(found.names),
-        saw=found.saw,
-        about=found.about,
-        unseen=found.unseen_of(wanted.selection),
+        chosen=within(look.found, limit or most, ours_to_process),
+        matching=len(look.found),
+        processable=look.counted,
+        names=dict(look.names),
+        saw=look.saw,
+        about=look.about,
+        unseen=look.unseen_of(request.selection),
         spool=spool,
     )
 
@@ -199,11 +199,11 @@ def copies_from_file(
             spool.put(entry, dead_letter)
     require_readable(cut[0] if cut else None, read=matches.saw)
     names = matches.names()
-    found = matches.found(names)
+    matching = matches.found(names)
     return Copies(
-        chosen=within(found, selection.limit or most, ours_to_process),
-        matching=len(found),
-        processable=sum(map(ours_to_process, found)),
+        chosen=within(matching, selection.limit or most, ours_to_process),
+        matching=len(matching),
+        processable=sum(map(ours_to_process, matching)),
         names=names,
         saw=matches.saw,
         about=matches.saw,

@@ -208,8 +208,8 @@ class Discard:
 
     def _mark_deleted(self) -> dict[str, Marking]:
         """Mark what an earlier attempt could not; of its last dead letters nobody knows yet whether it deleted them."""
-        left = (state for state in self.known.values() if state.mark == Mark.NOT_MARKED)
-        doomed = [doomed_by(state) for state in left if state.message_id]
+        unmarked = (state for state in self.known.values() if state.mark == Mark.NOT_MARKED)
+        doomed = [doomed_by(state) for state in unmarked if state.message_id]
         marks: dict[str, Marking] = {}
         for start in range(0, len(doomed), PAGE):
             marks |= self._mark(doomed[start : start + PAGE])
@@ -300,8 +300,8 @@ def _problem(dead_letter: DeadLetter, reason: str, *, is_in_queue: bool = False)
 
 
 def _pages(items: Iterable[tuple[str, str | None]]) -> Iterator[list[tuple[str, str | None]]]:
-    left = iter(items)
-    while page := list(islice(left, PAGE)):
+    unpaged = iter(items)
+    while page := list(islice(unpaged, PAGE)):
         yield page
 
 

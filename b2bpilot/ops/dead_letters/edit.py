@@ -67,16 +67,16 @@ def find_dead_letter(queue: VisibilityQueue, dead_letter_id: str, *, now: dateti
     Raises NotFound, UsageError when there are several, MessageUnreadable when there is no message in it, AwsError.
     """
     dead_letters: list[DeadLetter] = []
-    wanted = Selection(message_ids=frozenset({dead_letter_id}))
-    seen = peek(queue, now=now, selection=wanted, visit=dead_letters.append)
+    selection = Selection(message_ids=frozenset({dead_letter_id}))
+    seen = peek(queue, now=now, selection=selection, visit=dead_letters.append)
     if not dead_letters:
-        told = f"no dead letter has the id {dead_letter_id}"
+        missing = f"no dead letter has the id {dead_letter_id}"
         if not seen.is_complete:
-            told = (
+            missing = (
                 f"none of {many(seen.saw, 'dead letter')}, of about {seen.about:,}, has the id {dead_letter_id}: "
                 f"{THE_OTHERS}"
             )
-        raise NotFound(told, hint="see " + our_command("dlq", "list"))
+        raise NotFound(missing, hint="see " + our_command("dlq", "list"))
     if len(dead_letters) > 1:
         ids = ", ".join(dead_letter.queue_message_id for dead_letter in dead_letters)
         raise UsageError(
@@ -160,8 +160,8 @@ def _pretty(document: object) -> str:
     return "".join(f"{MODELINE.sub(_unmade, one_line(line))}\n" for line in text.split("\n"))
 
 
-def _unmade(found: re.Match[str]) -> str:
-    return found[0][:-1] + escaped(found[0][-1])
+def _unmade(match: re.Match[str]) -> str:
+    return match[0][:-1] + escaped(match[0][-1])
 
 
 def _inner(dead_letter: DeadLetter) -> str:
@@ -178,9 +178,9 @@ def _with_inner(dead_letter: DeadLetter, text: str) -> str:
     notification = _notification(dead_letter.shape, document)
     notification["Message"] = text
     values = encode(decode(text)).attributes
-    for name, found in (notification.get("MessageAttributes") or {}).items():
-        if name in values and name != "priority" and isinstance(found, dict):
-            found["Value"] = values[name]["StringValue"]
+    for name, attribute in (notification.get("MessageAttributes") or {}).items():
+        if name in values and name != "priority" and isinstance(attribute, dict):
+            attribute["Value"] = values[name]["StringValue"]
     return json.dumps(document)
 
 

@@ -177,8 +177,8 @@ class Hiding:
     def receive(self, *, wait_seconds: int) -> list[DeadLetter]:
         """Take up to ten more dead letters; one that is held already (its time ran out once) is only refreshed."""
         extend_at = self._extend_at()
-        found = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
-        return self._receipts.add(found, extend_at=extend_at) if found else []
+        dead_letters = self._queue.receive(hidden_seconds=self._hidden_seconds, wait_seconds=wait_seconds)
+        return self._receipts.add(dead_letters, extend_at=extend_at) if dead_letters else []
 
     def others(self) -> int:
         """Return about how many dead letters the queue has that are not held here."""

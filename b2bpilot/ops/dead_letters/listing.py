@@ -54,8 +54,8 @@ def list_dead_letters(
 ) -> DeadLetterListing:
     """Peek at the queue and ask the database about what was found. Raises what `look` raises."""
     seen = peek(queue, now=now, selection=selection, counts=counts, observe=observe)
-    found, row_errors, proof, error, discarded = _states(seen, table)
-    groups = grouped(seen.found, seen.names, retention=retention, states=found, row_errors=row_errors)
+    states, row_errors, proof, error, discarded = _states(seen, table)
+    groups = grouped(seen.found, seen.names, retention=retention, states=states, row_errors=row_errors)
     return DeadLetterListing(
         look=seen, groups=groups, database=proof, database_error=error, discarded=discarded
     )
@@ -129,7 +129,7 @@ class Shown:
 
 def show_dead_letter(
     queue: VisibilityQueue,
-    wanted: str,
+    dead_letter_id: str,
     *,
     retention: timedelta,
     table: Callable[[], AbstractContextManager[WholeTable]],
@@ -146,12 +146,12 @@ def show_dead_letter(
     seen = peek(
         queue,
         now=now,
-        selection=Selection(message_ids=frozenset({wanted})),
+        selection=Selection(message_ids=frozenset({dead_letter_id})),
         visit=found.append,
         observe=observe,
     )
     if not found:
-        raise _not_found(wanted, seen)
+        raise _not_found(dead_letter_id, seen)
     dead_letter = max(found, key=lambda each: (each.sent_at or now, each.queue_message_id))
     row = _row(dead_letter, table)
     failures = max(dead_letter.redrives, failed_before.get(dead_letter.queue_message_id, 0))
@@ -169,11 +169,11 @@ def show_dead_letter(
     )
 
 
-def _not_found(wanted: str, seen: Peek) -> NotFound:
+def _not_found(dead_letter_id: str, seen: Peek) -> NotFound:
     return NotFound(
-        f"no dead letter of {wanted} was found (saw {seen.saw:,} of about {seen.about:,})"
+        f"no dead letter of {dead_letter_id} was found (saw {seen.saw:,} of about {seen.about:,})"
         f"{'' if seen.is_complete else f': {THE_OTHERS}'}",
-        hint=our_command("inspect", wanted) + " shows the message's row",
+        hint=our_command("inspect", dead_letter_id) + " shows the message's row",
     )
 
 
@@ -207,7 +207,7 @@ def _log(dead_letter: DeadLetter, log: Callable[[], RequestLog]) -> ShownLog:
     return ShownLog(lines=lines) if lines else ShownLog(missing=f"no line names request {request_id}")
 
 
-def _explained(decision: Decision, dead_letter: DeadLetter, found: ShownRow, *, failures: int) -> str:
+def _explained(decision: Decision, dead_letter: DeadLetter, row: ShownRow, *, failures: int) -> str:
     match decision:
         case Decision.SEND:
             return f"send it again, for the {_ordinal(failures + 1)} time"
@@ -216,7 +216,7 @@ def _explained(decision: Decision, dead_letter: DeadLetter, found: ShownRow, *, 
         case Decision.POISON:
             return f"set it aside: it was sent {failures} times and failed (--include-poison sends it)"
         case _:
-            return f"leave it: {_why_left(decision, dead_letter, found)}"
+            return f"leave it: {_why_left(decision, dead_letter, row)}"
 
 
 def _why_left(
@@ -229,13 +229,13 @@ def _why_left(
         Decision.UNOWNED,
     ],
     dead_letter: DeadLetter,
-    found: ShownRow,
+    row: ShownRow,
 ) -> str:
     match decision:
         case Decision.BUSY:
             return "a run is working on the message"
         case Decision.DISCARDED:
-            run_id = found.row.discarded_by if found.row else None
+            run_id = row.row.discarded_by if row.row else None
             return (
                 f"a person discarded its message in run {run_id} (`dlq discard` takes it out, too; "
                 "a `dlq restore` of that run takes that back)"

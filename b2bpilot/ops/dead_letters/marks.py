@@ -117,14 +117,14 @@ class Marker:
             return dict.fromkeys(wanted, self._outage.marking)
 
     def _marks_of_rows(
-        self, journal: JournalWriter, doomed: Sequence[Doomed], wanted: Sequence[Asked]
+        self, journal: JournalWriter, doomed: Sequence[Doomed], asked: Sequence[Asked]
     ) -> dict[Asked, Marking]:
         marks: dict[Asked, Marking] = {}
         for _ in range(TRIES):
-            rows = rows_of(self.table, [one for one in wanted if one not in marks])
+            rows = rows_of(self.table, [one for one in asked if one not in marks])
             marks |= {
                 one: decided
-                for one in wanted
+                for one in asked
                 if one not in marks and (decided := self._decided(rows.get(one))) is not None
             }
             seen = {one: row for one, row in rows.items() if one not in marks}
@@ -134,7 +134,7 @@ class Marker:
             done = self._change([seen_row(row) for row in seen.values()])
             marks |= {one: Marking(mark=Mark.MARKED) for one in seen if one.message_id in done}
         busy = Marking(mark=Mark.BUSY, why=f"{BUSY}; it is still in the queue")
-        return {one: marks.get(one, busy) for one in wanted}
+        return {one: marks.get(one, busy) for one in asked}
 
     def _change(self, rows: Sequence[SeenRow]) -> set[str]:
         if self.replacement is not None:
@@ -276,17 +276,17 @@ NEWEST = 500
 def discards_of(home: Path, *, environment: str, account_id: str) -> dict[Asked, str]:
     """Return the messages of which a dead letter was discarded, each with the run that did it last. A journal that cannot
     be read says nothing."""
-    found: dict[str, tuple[Asked, str]] = {}
+    by_dead_letter: dict[str, tuple[Asked, str]] = {}
     for path in journals(home)[:NEWEST][::-1]:
         lines = _lines(path, environment, account_id)
         started = next(lines, {})
         if started.get("command") == DISCARD:
-            found |= {id_: (message, str(started["run_id"])) for id_, message in _deleted(lines)}
+            by_dead_letter |= {id_: (message, str(started["run_id"])) for id_, message in _deleted(lines)}
         elif started.get("command") == RESTORE:
             for entry in lines:
                 if entry.get("event") == "accepted":
-                    found.pop(str(entry.get("queue_message_id")), None)
-    return dict(found.values())
+                    by_dead_letter.pop(str(entry.get("queue_message_id")), None)
+    return dict(by_dead_letter.values())
 
 
 def _lines(path: Path, environment: str, account_id: str) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from b2bpilot.advice import Words
 from b2bpilot.aws.queue_attributes import Counters
-from b2bpilot.ops.dead_letters.causes import Cause, Found, cause_of, in_order, numbered
+from b2bpilot.ops.dead_letters.causes import Cause, SeenDeadLetter, cause_of, in_order, numbered
 from b2bpilot.ops.dead_letters.filters import LIST_HINT, Selection, cause_named
 from b2bpilot.ops.dead_letters.holding import BATCH, Hiding
 from b2bpilot.ops.dead_letters.sweep import EMPTY_POLLS, LOOK_HIDDEN_SECONDS, MOST_HELD, Sweep
@@ -22,26 +22,26 @@ WORKERS = 8
 """At most; fewer where the counters promise less than those would receive at once."""
 TELL_EVERY_SECONDS = 1.0
 
-Counts = Callable[[Found], bool]
+Counts = Callable[[SeenDeadLetter], bool]
 """Whether a limit counts it: only what the command can act on."""
 
 
-def every(_: Found) -> bool:
+def every(_: SeenDeadLetter) -> bool:
     return True
 
 
-def ours(found: Found) -> bool:
-    return found.owner.is_ours
+def ours(dead_letter: SeenDeadLetter) -> bool:
+    return dead_letter.owner.is_ours
 
 
-def ours_to_process(found: Found) -> bool:
-    return found.owner.is_ours and found.message_id is not None
+def ours_to_process(dead_letter: SeenDeadLetter) -> bool:
+    return dead_letter.owner.is_ours and dead_letter.message_id is not None
 
 
-def within(found: Sequence[Found], limit: int | None, counts: Counts) -> list[Found]:
+def within(dead_letters: Sequence[SeenDeadLetter], limit: int | None, counts: Counts) -> list[SeenDeadLetter]:
     """Return the first that count, as many as the limit says, and beside them all that do not."""
-    counted = {id(one) for one in [one for one in found if counts(one)][:limit]}
-    return [one for one in found if id(one) in counted or not counts(one)]
+    counted = {id(one) for one in [one for one in dead_letters if counts(one)][:limit]}
+    return [one for one in dead_letters if id(one) in counted or not counts(one)]
 
 
 class Matches:
@@ -66,7 +66,7 @@ class Matches:
         self.saw = 0
         self._counts: Counter[Cause] = Counter()
         self._causes: dict[Cause, Cause] = {}
-        self._found: list[Found] = []
+        self._found: list[SeenDeadLetter] = []
         self._by_message: Counter[str] = Counter()
 
     def see(self, dead_letter: DeadLetter) -> bool:
@@ -92,14 +92,14 @@ class Matches:
         """Return `G1` ... of everything that was seen, whatever the selection."""
         return numbered(self._counts)
 
-    def found(self, names: Mapping[Cause, str]) -> list[Found]:
+    def found(self, names: Mapping[Cause, str]) -> list[SeenDeadLetter]:
         """Return all that match, oldest first; the limit is left to the caller. Raises UsageError for a group or a field
         that is not there."""
         if self._selection.where is not None:
             self._selection.where.require_fields()
         return sorted(self._of_group(names), key=in_order)
 
-    def _of_group(self, names: Mapping[Cause, str]) -> list[Found]:
+    def _of_group(self, names: Mapping[Cause, str]) -> list[SeenDeadLetter]:
         group = self._selection.group
         if group is None:
             return self._found
@@ -107,8 +107,8 @@ class Matches:
         return [found for found in self._found if found.cause == cause]
 
 
-def _found(dead_letter: DeadLetter, cause: Cause) -> Found:
-    return Found(
+def _found(dead_letter: DeadLetter, cause: Cause) -> SeenDeadLetter:
+    return SeenDeadLetter(
         test=dead_letter.message is not None and dead_letter.message.test,
         queue_message_id=dead_letter.queue_message_id,
         message_id=dead_letter.message_id,
@@ -124,7 +124,7 @@ def _found(dead_letter: DeadLetter, cause: Cause) -> Found:
 class Peek:
     """What was seen. `found` is what the selection matches, oldest first."""
 
-    found: Sequence[Found]
+    found: Sequence[SeenDeadLetter]
     names: Mapping[Cause, str]
     """`G1` ... of everything that was seen, whatever the selection."""
     saw: int
@@ -186,10 +186,10 @@ def peek(
 
     Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
     """
-    wanted = selection or Selection()
-    matches = Matches(wanted, now=now, counts=counts)
+    chosen = selection or Selection()
+    matches = Matches(chosen, now=now, counts=counts)
     watch = _Watch(observe=observe, monotonic=monotonic)
-    limit = wanted.limit if wanted.group is None else None
+    limit = chosen.limit if chosen.group is None else None
     lock = threading.Lock()
     was_stopped = False
 
@@ -212,7 +212,7 @@ def peek(
         sweep.run(workers=min(WORKERS, EMPTY_POLLS + begin.total // BATCH))
         counters = queue.counters()
     names = matches.names()
-    found = within(matches.found(names), wanted.limit, counts)
+    found = within(matches.found(names), chosen.limit, counts)
     return Peek(
         found=found,
         counted=sum(map(counts, found)),

@@ -68,21 +68,21 @@ class Replace:
         Raises NotFound when the original is gone, Refused and AwsError when nothing was sent, and PartlyFailed when both
         are in the queue now or nobody can tell.
         """
-        wanted = {original.queue_message_id}
+        missing = {original.queue_message_id}
         with Holding(self.queue) as held:
-            found: list[DeadLetter] = []
+            received: list[DeadLetter] = []
             take_named(
-                held, wanted, found.extend, patience_seconds=self.patience_seconds, clock=self.monotonic
+                held, missing, received.extend, patience_seconds=self.patience_seconds, clock=self.monotonic
             )
-            if not found:
+            if not received:
                 self._gone(original, is_sent=is_sent, others=held.others())
                 return None
             if not is_sent:
-                self._archive(found[0], original, new)
-            not_replaced = self._replace_row(found[0], is_sent=is_sent)
+                self._archive(received[0], original, new)
+            not_replaced = self._replace_row(received[0], is_sent=is_sent)
             if not is_sent:
-                self._send(found[0], new)
-            self._delete(held, found[0])
+                self._send(received[0], new)
+            self._delete(held, received[0])
             return not_replaced
 
     def _archive(self, dead_letter: DeadLetter, original: Archived, new: Archived) -> None:

@@ -51,13 +51,13 @@ class Last:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Raises ValueError, KeyError, TypeError, MessageUnreadable."""
-        found: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = json.loads(text)
 
         def time(name: str) -> datetime | None:
-            return parse_time(found[name]) if found[name] else None
+            return parse_time(document[name]) if document[name] else None
 
         return cls(
-            at=parse_time(found["at"]),
+            at=parse_time(document["at"]),
             complete_at=time("complete_at"),
             oldest_sent_at=time("oldest_sent_at"),
         )
@@ -127,11 +127,11 @@ def export_new(queue: ArchivedQueue, folder: Path, *, origin: Origin, now: datet
                     new.add(dead_letter.queue_message_id)
                     spool.put(archived(dead_letter, origin), dead_letter)
 
-            found = peek(queue, now=now, visit=visit)
-            ids = [one.queue_message_id for one in found.found if one.queue_message_id in new]
+            look = peek(queue, now=now, visit=visit)
+            ids = [one.queue_message_id for one in look.found if one.queue_message_id in new]
             path = _write(folder, at, spool.lines(ids)) if ids else None
-            _note(folder, found, at)
-    return Scheduled(path=path, new=len(ids), look=found, unreadable=unreadable)
+            _note(folder, look, at)
+    return Scheduled(path=path, new=len(ids), look=look, unreadable=unreadable)
 
 
 def require_all_seen(done: Scheduled) -> None:
@@ -156,10 +156,10 @@ def _known(folder: Path) -> tuple[set[str], tuple[str, ...]]:
     return known, tuple(unreadable)
 
 
-def _note(folder: Path, found: Peek, at: datetime) -> None:
+def _note(folder: Path, look: Peek, at: datetime) -> None:
     before = read_last(folder)
-    complete_at = at if found.is_complete else before.complete_at if before else None
-    oldest = min((one.sent_at for one in found.found if one.sent_at), default=None)
+    complete_at = at if look.is_complete else before.complete_at if before else None
+    oldest = min((one.sent_at for one in look.found if one.sent_at), default=None)
     last = Last(at=at, complete_at=complete_at, oldest_sent_at=oldest)
     _put(folder / LAST, [last.to_json().encode() + b"\n"])
 

@@ -86,12 +86,12 @@ class Sweep:
         was_empty = False
         try:
             while not self._is_over(wait=was_empty):
-                found = self._receive(is_long_poll=was_empty)
-                if found:
-                    self._see(found)
+                dead_letters = self._receive(is_long_poll=was_empty)
+                if dead_letters:
+                    self._see(dead_letters)
                     if was_empty and self._source.others() == 0:
                         self._late_polls += 1
-                was_empty = not found
+                was_empty = not dead_letters
                 if was_empty:
                     self._wait_for_the_others()
         except BaseException:
@@ -101,17 +101,17 @@ class Sweep:
     def _receive(self, *, is_long_poll: bool) -> list[DeadLetter]:
         with self._changed:
             self._receiving += 1
-        found: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         try:
             self._source.extend_due()
-            found = self._source.receive(wait_seconds=LONG_POLL_SECONDS if is_long_poll else 0)
+            dead_letters = self._source.receive(wait_seconds=LONG_POLL_SECONDS if is_long_poll else 0)
         finally:
             with self._changed:
-                self.saw += len(found)
-                self._empty_polls = 0 if found else self._empty_polls + is_long_poll
+                self.saw += len(dead_letters)
+                self._empty_polls = 0 if dead_letters else self._empty_polls + is_long_poll
                 self._receiving -= 1
                 self._changed.notify_all()
-        return found
+        return dead_letters
 
     def _wait_for_the_others(self) -> None:
         """What is missing may be on its way to another worker: no reason for a long poll yet."""
@@ -230,7 +230,7 @@ class Taker:
 
 def take_named(
     held: DeadLetterReceiver,
-    wanted: set[str],
+    missing: set[str],
     receive: Callable[[Sequence[DeadLetter]], None],
     *,
     patience_seconds: float = 0,
@@ -245,15 +245,15 @@ def take_named(
 
     def see(dead_letters: Sequence[DeadLetter]) -> None:
         with lock:
-            named = [one for one in dead_letters if one.queue_message_id in wanted]
-            wanted.difference_update(one.queue_message_id for one in named)
+            named = [one for one in dead_letters if one.queue_message_id in missing]
+            missing.difference_update(one.queue_message_id for one in named)
         if named:
             receive(named)
 
     Sweep(
         held,
         see=see,
-        is_enough=lambda: not wanted,
+        is_enough=lambda: not missing,
         is_missing=lambda: True,
         patience_seconds=patience_seconds,
         clock=clock,
@@ -262,8 +262,8 @@ def take_named(
 
 def patience_after(last_at: datetime, *, now: datetime) -> float:
     """Return how long to wait for what a run may hide that was killed some time after the last line of its journal."""
-    left = (last_at - now).total_seconds() + LONGEST_SILENCE_SECONDS + PATIENCE_SECONDS
-    return min(max(left, 0.0), PATIENCE_SECONDS)
+    seconds = (last_at - now).total_seconds() + LONGEST_SILENCE_SECONDS + PATIENCE_SECONDS
+    return min(max(seconds, 0.0), PATIENCE_SECONDS)
 
 
 APPROXIMATE = "SQS's counters are approximate and may lag by a minute"
@@ -272,24 +272,24 @@ THE_OTHERS = f"the others are {UNSEEN_BECAUSE}"
 UNSEEN_HINT = "try again in a minute; dead letters in flight are visible again when their receiver returns them, after 12 hours at the latest"
 
 
-def unseen_fields(found: Counters) -> dict[str, int]:
-    return {"unseen": found.total, "unseen_in_flight": found.hidden, "unseen_delayed": found.delayed}
+def unseen_fields(unseen: Counters) -> dict[str, int]:
+    return {"unseen": unseen.total, "unseen_in_flight": unseen.hidden, "unseen_delayed": unseen.delayed}
 
 
-def unseen_in_words(found: Counters) -> str:
+def unseen_in_words(unseen: Counters) -> str:
     """Return where they are, as far as SQS says."""
-    parts = [f"{found.hidden:,} in flight: another process has received them, SQS does not say which"] * bool(
-        found.hidden
-    )
-    parts += [f"{found.delayed:,} delayed"] * bool(found.delayed)
-    parts += [f"{found.visible:,} visible, and no receive brought them"] * bool(found.visible)
+    parts = [
+        f"{unseen.hidden:,} in flight: another process has received them, SQS does not say which"
+    ] * bool(unseen.hidden)
+    parts += [f"{unseen.delayed:,} delayed"] * bool(unseen.delayed)
+    parts += [f"{unseen.visible:,} visible, and no receive brought them"] * bool(unseen.visible)
     return "; ".join(parts)
 
 
-def unseen_sentence(found: Counters) -> str:
+def unseen_sentence(unseen: Counters) -> str:
     """Return the sentence of a plan."""
-    about = many(found.total, "more dead letter was", "more dead letters were")
-    return f"About {about} not looked at ({unseen_in_words(found)}). {APPROXIMATE}."
+    about = many(unseen.total, "more dead letter was", "more dead letters were")
+    return f"About {about} not looked at ({unseen_in_words(unseen)}). {APPROXIMATE}."
 
 
 def unseen_in_short(count: int) -> str:

@@ -84,10 +84,10 @@ def left_queue(
     )
 
 
-def take_in(access: AwsAccess, found: LeftQueue) -> None:
+def take_in(access: AwsAccess, queue: LeftQueue) -> None:
     """Raises AwsError."""
     client: CloudFormationClient = access.client("cloudformation")
-    change_sets.import_queue(client, found.taking_in)
+    change_sets.import_queue(client, queue.taking_in)
 
 
 def _url(client: SQSClient, name: str) -> str | None:

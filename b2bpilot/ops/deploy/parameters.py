@@ -35,15 +35,15 @@ def parameters(template: Mapping[str, Any]) -> dict[str, Parameter]:
     return {name: _parameter(name, each) for name, each in template["Parameters"].items()}
 
 
-def _parameter(name: str, found: Mapping[str, Any]) -> Parameter:
+def _parameter(name: str, answer: Mapping[str, Any]) -> Parameter:
     return Parameter(
         name=name,
-        default=str(found["Default"]) if "Default" in found else None,
-        is_secret=bool(found.get("NoEcho")),
-        description=found.get("Description", ""),
-        pattern=found.get("AllowedPattern"),
-        allowed=tuple(map(str, found.get("AllowedValues", ()))),
-        constraint=found.get("ConstraintDescription", ""),
+        default=str(answer["Default"]) if "Default" in answer else None,
+        is_secret=bool(answer.get("NoEcho")),
+        description=answer.get("Description", ""),
+        pattern=answer.get("AllowedPattern"),
+        allowed=tuple(map(str, answer.get("AllowedValues", ()))),
+        constraint=answer.get("ConstraintDescription", ""),
     )
 
 

@@ -119,11 +119,11 @@ def _missing(
 
 
 def _architecture(
-    wanted: str | None, values: Mapping[str, str], before: Deployed | None, known: Mapping[str, Parameter]
+    asked: str | None, values: Mapping[str, str], before: Deployed | None, known: Mapping[str, Parameter]
 ) -> str:
     """What somebody said, else what the stack has: a deploy changes no function's processor by itself."""
     kept = before.parameters.get(ARCHITECTURE) if before else None
-    chosen = wanted or values.get(ARCHITECTURE) or kept or known[ARCHITECTURE].default or ARM64
+    chosen = asked or values.get(ARCHITECTURE) or kept or known[ARCHITECTURE].default or ARM64
     if chosen not in known[ARCHITECTURE].allowed:
         raise UsageError(
             f"{chosen!r} is not an architecture of Lambda",

@@ -71,10 +71,10 @@ def _reasons(
             yield Rejection(reason=reason, code=codes.FILTERED, is_filter=is_certain)
 
 
-def _explained(found: Evaluation) -> str:
+def _explained(evaluation: Evaluation) -> str:
     keys = [
         f"{key.key} is {key.found if key.found is not None else 'missing'}, wanted {key.wanted}"
-        for key in found.keys
+        for key in evaluation.keys
         if key.accepts is False
     ]
-    return "; ".join(keys) or found.problem or "it does not say why"
+    return "; ".join(keys) or evaluation.problem or "it does not say why"

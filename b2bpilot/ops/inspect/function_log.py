@@ -39,11 +39,11 @@ class FunctionLog:
                     found[line.event_id] = line
         return SourceAnswer(moments=tuple(_moments(found.values())), entries=tuple(found.values()), note=note)
 
-    def _until_late(self, question: MessageQuestion, wanted: str) -> Iterator[LogEntry | str]:
+    def _until_late(self, question: MessageQuestion, identifier: str) -> Iterator[LogEntry | str]:
         late = self.monotonic() + SECONDS
-        events = self.group.events(since=question.since, until=question.until, pattern=f'"{wanted}"')
+        events = self.group.events(since=question.since, until=question.until, pattern=f'"{identifier}"')
         for count, found in enumerate(events, 1):
-            if wanted in found.text:
+            if identifier in found.text:
                 yield entry(found, self.function)
             if count >= MOST_LINES or self.monotonic() > late:
                 yield f"read up to {found.at:%Y-%m-%d %H:%M:%S} only"

@@ -245,14 +245,14 @@ def _attempts(message_id: str, asked: Sequence[AskedSource]) -> list[runs.Proces
     return runs.attempts(list(lines.values()), message_id)
 
 
-def _nobody_knows(question: MessageQuestion, asked: Sequence[AskedSource], found: MessageRow) -> PilotError:
+def _nobody_knows(question: MessageQuestion, asked: Sequence[AskedSource], row: MessageRow) -> PilotError:
     """Return what is to be raised where nobody who answered knows the message: who did not answer might."""
-    everybody = _once_each([_database(found.problem), *asked])
+    everybody = _once_each([_database(row.problem), *asked])
     answered = ", ".join(one.name for one in everybody if not one.problem)
     silent = "; ".join(f"{one.name}: {one.problem}" for one in everybody if one.problem)
     id_ = question.message_sid or question.message_id
     if not answered:
-        return NobodyAnswered(f"nobody could be asked about {id_}. Not asked: {silent}", hint=found.hint)
+        return NobodyAnswered(f"nobody could be asked about {id_}. Not asked: {silent}", hint=row.hint)
     looked = f"{question.since:%Y-%m-%d %H:%M} to {question.until:%Y-%m-%d %H:%M} UTC"
     unasked = f". Not asked: {silent}" if silent else ""
     return NotFound(

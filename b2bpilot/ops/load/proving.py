@@ -40,21 +40,21 @@ class Evidence:
         return row is not None and row.is_completed
 
 
-def checks(found: Evidence, *, now: datetime) -> list[PromiseCheck]:
+def checks(evidence: Evidence, *, now: datetime) -> list[PromiseCheck]:
     return [
-        _stored_once(found),
-        _none_lost(found, now=now),
-        _all_accepted(found),
-        _duplicates(found),
-        _poison(found),
-        _within_reserve(found),
+        _stored_once(evidence),
+        _none_lost(evidence, now=now),
+        _all_accepted(evidence),
+        _duplicates(evidence),
+        _poison(evidence),
+        _within_reserve(evidence),
     ]
 
 
-def _stored_once(found: Evidence) -> PromiseCheck:
-    healthy = found.healthy()
-    stored = [one for one in healthy if found.is_stored(one)]
-    twice = [one for one in healthy if (row := found.rows.get(one.message_id)) and row.rows > 1]
+def _stored_once(evidence: Evidence) -> PromiseCheck:
+    healthy = evidence.healthy()
+    stored = [one for one in healthy if evidence.is_stored(one)]
+    twice = [one for one in healthy if (row := evidence.rows.get(one.message_id)) and row.rows > 1]
     detail = f"{len(stored):,} of {many(len(healthy), 'accepted message has', 'accepted messages have')} one completed row each"
     if twice:
         detail = f"{many(len(twice), 'message has', 'messages have')} more than one row: {_examples(twice)}"
@@ -68,12 +68,12 @@ def _stored_once(found: Evidence) -> PromiseCheck:
     )
 
 
-def _none_lost(found: Evidence, *, now: datetime) -> PromiseCheck:
-    missing = [one for one in found.healthy() if one.message_id not in found.rows]
+def _none_lost(evidence: Evidence, *, now: datetime) -> PromiseCheck:
+    missing = [one for one in evidence.healthy() if one.message_id not in evidence.rows]
     unfinished = [
         one
-        for one in found.healthy()
-        if (row := found.rows.get(one.message_id)) is not None and not row.is_completed
+        for one in evidence.healthy()
+        if (row := evidence.rows.get(one.message_id)) is not None and not row.is_completed
     ]
     if missing:
         what = many(len(missing), "accepted message has", "accepted messages have")
@@ -83,22 +83,22 @@ def _none_lost(found: Evidence, *, now: datetime) -> PromiseCheck:
         return PromiseCheck(
             promise="none is lost",
             verdict=PromiseOutcome.UNKNOWN,
-            detail=f"{many(len(unfinished), 'row is', 'rows are')} not completed: {_unfinished(found, unfinished, now=now)}",
+            detail=f"{many(len(unfinished), 'row is', 'rows are')} not completed: {_unfinished(evidence, unfinished, now=now)}",
         )
-    if not found.healthy():
+    if not evidence.healthy():
         return PromiseCheck(
             promise="none is lost", verdict=PromiseOutcome.NOTHING, detail="no message was accepted"
         )
     return PromiseCheck(
         promise="none is lost",
         verdict=PromiseOutcome.PROVED,
-        detail=f"{many(len(found.healthy()), 'accepted message has its row', 'accepted messages have their rows')}",
+        detail=f"{many(len(evidence.healthy()), 'accepted message has its row', 'accepted messages have their rows')}",
     )
 
 
-def _unfinished(found: Evidence, unfinished: Sequence[LoadMessage], *, now: datetime) -> str:
+def _unfinished(evidence: Evidence, unfinished: Sequence[LoadMessage], *, now: datetime) -> str:
     """A row that a dead run holds is taken up by the stale processor, long after its lease has ended."""
-    rows = [found.rows[one.message_id] for one in unfinished]
+    rows = [evidence.rows[one.message_id] for one in unfinished]
     leases = [row.lease_expires_at for row in rows if row.lease_expires_at and row.lease_expires_at > now]
     if leases:
         held = many(len(leases), "is leased by a run", "are leased by runs")
@@ -110,33 +110,33 @@ def _unfinished(found: Evidence, unfinished: Sequence[LoadMessage], *, now: date
     return "; ".join([*errors[:EXAMPLES], _examples(unfinished)])
 
 
-def _all_accepted(found: Evidence) -> PromiseCheck:
+def _all_accepted(evidence: Evidence) -> PromiseCheck:
     promise = "each message is accepted"
-    detail = (
-        f"{len(found.accepted):,} of {many(len(found.messages), 'message was', 'messages were')} accepted"
-    )
-    refused = [one for one in found.messages.values() if one.number not in found.accepted]
-    given_up = [one for one in refused if one.number not in found.stopped]
+    detail = f"{len(evidence.accepted):,} of {many(len(evidence.messages), 'message was', 'messages were')} accepted"
+    refused = [one for one in evidence.messages.values() if one.number not in evidence.accepted]
+    given_up = [one for one in refused if one.number not in evidence.stopped]
     if given_up:
         text = f"{detail}; given up: {_examples(given_up)}"
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
     if refused:
-        stored = sum(found.is_stored(one) for one in refused)
+        stored = sum(evidence.is_stored(one) for one in refused)
         text = f"{detail}; the run ended before the answer of {len(refused):,}, of which {many(stored, 'is', 'are')} stored"
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=text)
     return PromiseCheck(promise=promise, verdict=PromiseOutcome.PROVED, detail=detail)
 
 
-def _duplicates(found: Evidence) -> PromiseCheck:
+def _duplicates(evidence: Evidence) -> PromiseCheck:
     """A second delivery that had claimed the row would stand in its attempts."""
     promise = "duplicates are skipped"
-    doubled = [one for one in found.healthy() if found.accepted[one.number] > 1 and found.is_stored(one)]
+    doubled = [
+        one for one in evidence.healthy() if evidence.accepted[one.number] > 1 and evidence.is_stored(one)
+    ]
     if not doubled:
         return PromiseCheck(
             promise=promise, verdict=PromiseOutcome.NOTHING, detail="no stored message was sent twice"
         )
-    once = [one for one in doubled if found.rows[one.message_id].attempts == 1]
-    twice = [one for one in doubled if found.rows[one.message_id].rows > 1]
+    once = [one for one in doubled if evidence.rows[one.message_id].attempts == 1]
+    twice = [one for one in doubled if evidence.rows[one.message_id].rows > 1]
     if twice:
         text = f"{len(twice):,} of {many(len(doubled), 'has', 'have')} a second row: {_examples(twice)}"
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.BROKEN, detail=text)
@@ -146,17 +146,17 @@ def _duplicates(found: Evidence) -> PromiseCheck:
     return PromiseCheck(promise=promise, verdict=PromiseOutcome.PROVED, detail=detail)
 
 
-def _poison(found: Evidence) -> PromiseCheck:
+def _poison(evidence: Evidence) -> PromiseCheck:
     promise = "poison becomes dead letters"
-    poison = found.poison()
+    poison = evidence.poison()
     if not poison:
         return PromiseCheck(promise=promise, verdict=PromiseOutcome.NOTHING, detail="no poison was sent")
-    if found.dead_letters is None:
+    if evidence.dead_letters is None:
         return PromiseCheck(
-            promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=found.why or "the queue was not asked"
+            promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=evidence.why or "the queue was not asked"
         )
-    there = [one for one in poison if one.message_id in found.dead_letters]
-    stored = [one for one in poison if found.is_stored(one)]
+    there = [one for one in poison if one.message_id in evidence.dead_letters]
+    stored = [one for one in poison if evidence.is_stored(one)]
     detail = f"{len(there):,} of {many(len(poison), 'is', 'are')} in the dead-letter queue"
     if stored:
         detail += f"; {many(len(stored), 'was', 'were')} stored: {_examples(stored)}"
@@ -166,9 +166,9 @@ def _poison(found: Evidence) -> PromiseCheck:
     )
 
 
-def _within_reserve(found: Evidence) -> PromiseCheck:
+def _within_reserve(evidence: Evidence) -> PromiseCheck:
     promise = "the processor stays within its reserve"
-    seen = found.concurrency
+    seen = evidence.concurrency
     if seen.most is None:
         return PromiseCheck(
             promise=promise, verdict=PromiseOutcome.UNKNOWN, detail=seen.why or "CloudWatch has no figure"

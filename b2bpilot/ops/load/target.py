@@ -57,8 +57,8 @@ class LoadTarget:
         deleted: list[int] = []
         with Holding(self._queue()) as held:
 
-            def delete(found: Sequence[DeadLetter]) -> None:
-                deleted.append(len(found) - len(held.delete(found)))
+            def delete(dead_letters: Sequence[DeadLetter]) -> None:
+                deleted.append(len(dead_letters) - len(held.delete(dead_letters)))
 
             take_named(held, wanted, delete)
         return sum(deleted)

@@ -144,13 +144,13 @@ class _Cursor:
     def start(self) -> datetime:
         return max(self.begin, self.newest - OVERLAP)
 
-    def is_new(self, found: LogEntry) -> bool:
-        return found.event_id not in self._seen
+    def is_new(self, log_entry: LogEntry) -> bool:
+        return log_entry.event_id not in self._seen
 
-    def take(self, found: LogEntry) -> None:
-        self._seen.add(found.event_id)
-        self._order.append((found.at, found.event_id))
-        self.advance(found.at)
+    def take(self, log_entry: LogEntry) -> None:
+        self._seen.add(log_entry.event_id)
+        self._order.append((log_entry.at, log_entry.event_id))
+        self.advance(log_entry.at)
 
     def advance(self, to: datetime) -> None:
         """Move on, and forget what lies before the next start: it is not read again."""

@@ -32,49 +32,49 @@ def _of_others(column: Column) -> Iterator[FitnessFinding]:
         )
 
 
-def _type(column: Column, wanted: ExpectedColumn) -> Iterator[FitnessFinding]:
-    if column.type not in wanted.types:
+def _type(column: Column, expected: ExpectedColumn) -> Iterator[FitnessFinding]:
+    if column.type not in expected.types:
         using = IN_UTC.format(name=column.name) if column.type == "timestamp" else ""
         yield obstacle(
             FitnessTopic.TABLE,
-            f"column {column.name} is {column.declared}, not {wanted.make}{_why(column)}",
-            _alter(column, f"TYPE {wanted.make}{using}") + _zone(column),
+            f"column {column.name} is {column.declared}, not {expected.make}{_why(column)}",
+            _alter(column, f"TYPE {expected.make}{using}") + _zone(column),
         )
-    elif column.length is not None and wanted.at_least is not None and column.length < wanted.at_least:
+    elif column.length is not None and expected.at_least is not None and column.length < expected.at_least:
         yield obstacle(
             FitnessTopic.TABLE,
-            f"column {column.name} is {column.declared}: a message may have {wanted.at_least:,} characters there",
-            _alter(column, f"TYPE {wanted.make}"),
+            f"column {column.name} is {column.declared}: a message may have {expected.at_least:,} characters there",
+            _alter(column, f"TYPE {expected.make}"),
         )
     if column.is_domain:
         yield doubt(
             FitnessTopic.TABLE,
             f"column {column.name} is of domain {column.declared}, whose constraints were not judged",
-            _alter(column, f"TYPE {wanted.make}"),
+            _alter(column, f"TYPE {expected.make}"),
         )
 
 
-def _values(column: Column, wanted: ExpectedColumn) -> Iterator[FitnessFinding]:
-    if column.is_generated or (column.is_identity_always and wanted.is_updated):
+def _values(column: Column, expected: ExpectedColumn) -> Iterator[FitnessFinding]:
+    if column.is_generated or (column.is_identity_always and expected.is_updated):
         yield obstacle(
             FitnessTopic.TABLE,
             f"column {column.name} is generated: what a message says cannot be written there",
             _alter(column, "DROP EXPRESSION" if column.is_generated else "DROP IDENTITY"),
         )
         return
-    if column.required and wanted.may_be_null:
+    if column.required and expected.may_be_null:
         yield obstacle(
             FitnessTopic.TABLE,
             f"column {column.name} must not be NULL, and a message may have nothing for it",
             _alter(column, "DROP NOT NULL"),
         )
-    elif column.required and not (column.has_default or wanted.is_inserted):
+    elif column.required and not (column.has_default or expected.is_inserted):
         yield obstacle(
             FitnessTopic.TABLE,
             f"column {column.name} must not be NULL and has no default: every INSERT is refused",
             _alter(column, _default(column)),
         )
-    elif wanted.needs_default and not column.has_default:
+    elif expected.needs_default and not column.has_default:
         yield obstacle(
             FitnessTopic.TABLE,
             f"column {column.name} has no default: rows are written without a value for it",

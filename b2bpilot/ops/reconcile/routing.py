@@ -113,8 +113,8 @@ def ask_routing(environment: Environment, twilio: Twilio) -> Routing:
         return Routing(urls=verified.urls, failure=str(exc))
 
 
-def routing_of(found: Iterable[NumberRoute], verified: VerifiedUrls) -> Routing:
-    by_number = {each.number.phone_number: _destination(each, verified) for each in found}
+def routing_of(numbers: Iterable[NumberRoute], verified: VerifiedUrls) -> Routing:
+    by_number = {each.number.phone_number: _destination(each, verified) for each in numbers}
     return Routing(by_number=by_number, urls=verified.urls)
 
 
@@ -157,20 +157,20 @@ def _destination_by(route: NumberRoute, target: Target, verified: VerifiedUrls) 
     return _elsewhere(webhook, told, verified)
 
 
-def _elsewhere(webhook: WebhookSetting, told: str, verified: VerifiedUrls) -> Destination:
+def _elsewhere(webhook: WebhookSetting, text: str, verified: VerifiedUrls) -> Destination:
     if _is_any(webhook.fallback_url, verified.urls):
         return Destination(
-            place=DeliveredTo.AFTER_ANOTHER, told=f"{told}, and only what fails there comes here"
+            place=DeliveredTo.AFTER_ANOTHER, told=f"{text}, and only what fails there comes here"
         )
     if _is_near(webhook.url, verified.urls):
-        return _unknown(f"{told}, as this environment's webhook is, but to another path")
+        return _unknown(f"{text}, as this environment's webhook is, but to another path")
     if verified.doubt:
-        return _unknown(f"{told}, and {verified.doubt}")
-    return Destination(place=DeliveredTo.ELSEWHERE, told=told)
+        return _unknown(f"{text}, and {verified.doubt}")
+    return Destination(place=DeliveredTo.ELSEWHERE, told=text)
 
 
-def _unknown(told: str) -> Destination:
-    return Destination(place=DeliveredTo.UNKNOWN, told=told)
+def _unknown(text: str) -> Destination:
+    return Destination(place=DeliveredTo.UNKNOWN, told=text)
 
 
 def _is_any(url: str, ours: Iterable[str]) -> bool:

@@ -47,7 +47,7 @@ def set_apart_what_is_lost(notes: Notes) -> None:
 
 def _by_owner(
     chunk: list[MessageFinding],
-    found: Mapping[str, Destination],
+    destinations: Mapping[str, Destination],
     periods: Mapping[str, tuple[datetime, datetime]],
 ) -> dict[tuple[Whose, str], list[str]]:
     """Group messages by whose they are, and why."""
@@ -55,24 +55,24 @@ def _by_owner(
     for each in chunk:
         number = each.to or ""
         owner = whose(
-            found[number],
+            destinations[number],
             sent_at=each.sent_at,
             has_alert=each.alert_sid is not None,
             newest_row=periods[number][1] if number in periods else None,
         )
-        groups[owner, found[number].told].append(each.sid)
+        groups[owner, destinations[number].told].append(each.sid)
     return groups
 
 
 def _is_before_a_change(
     finding: MessageFinding,
-    found: Mapping[str, Destination],
+    destinations: Mapping[str, Destination],
     periods: Mapping[str, tuple[datetime, datetime]],
 ) -> bool:
     """Tell whether its number delivers here since a change that came after the message, with nothing to show that it did
     so before."""
     number = finding.to or ""
-    changed_at = found[number].changed_at
+    changed_at = destinations[number].changed_at
     if changed_at is None or changed_at <= finding.sent_at:
         return False
     return number not in periods or periods[number][0] > finding.sent_at

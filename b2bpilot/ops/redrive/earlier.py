@@ -55,6 +55,6 @@ def _is_of(path: Path, *, environment: str, account_id: str) -> bool:
 def _failed(path: Path) -> set[str]:
     """Journals are long and failures few: only their lines are parsed."""
     with path.open("rb") as file:
-        found = [json.loads(line) for line in file if FAILED in line and line.endswith(b"\n")]
-    failed = [entry for entry in found if entry.get("event") == Stage.FAILED]
+        parsed = [json.loads(line) for line in file if FAILED in line and line.endswith(b"\n")]
+    failed = [entry for entry in parsed if entry.get("event") == Stage.FAILED]
     return {entry["queue_message_id"] for entry in failed if entry.get("verdict") == SendOutcome.FAILED}

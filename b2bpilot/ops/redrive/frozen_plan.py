@@ -30,9 +30,9 @@ class FrozenPlan:
     tests: frozenset[str] = frozenset()
     """The dead letters of test messages; a plan of a version that did not write them names none."""
 
-    def gone(self, found: Iterable[str]) -> list[Asked]:
+    def gone(self, queue_message_ids: Iterable[str]) -> list[Asked]:
         """Return the messages of dead letters that are not in the queue any more."""
-        there = set(found)
+        there = set(queue_message_ids)
         return [
             Asked(message_id, dead_letter in self.tests)
             for dead_letter, message_id in self.dead_letters.items()

@@ -10,7 +10,7 @@ from itertools import islice
 
 from b2bpilot.advice import our_command
 from b2bpilot.errors import MessageUnreadable, PartlyFailed
-from b2bpilot.ops.dead_letters.causes import Found, all_others, owners_of
+from b2bpilot.ops.dead_letters.causes import SeenDeadLetter, all_others, owners_of
 from b2bpilot.ops.dead_letters.copies import Copies
 from b2bpilot.ops.dead_letters.decision import NOT_OURS as NOT_OURS_DECISIONS
 from b2bpilot.ops.dead_letters.decision import Decision, decision_about_owner
@@ -48,7 +48,7 @@ class ReplayOutcome:
         return self.verdict == PROCESSED
 
 
-def write_plan(journal: JournalWriter, chosen: Iterable[Found]) -> None:
+def write_plan(journal: JournalWriter, chosen: Iterable[SeenDeadLetter]) -> None:
     """Journal which dead letters a run is about: what it does not come to, a resumed one does."""
     left = iter(chosen)
     while page := list(islice(left, PAGE)):
@@ -86,9 +86,9 @@ def replay(
     yield from _map(run, dead_letters, workers)
 
 
-def unreadable(found: Iterable[Found]) -> Iterator[ReplayOutcome]:
+def unreadable(dead_letters: Iterable[SeenDeadLetter]) -> Iterator[ReplayOutcome]:
     """Return what becomes of dead letters that cannot be read: they are left out."""
-    for one in found:
+    for one in dead_letters:
         yield ReplayOutcome(
             queue_message_id=one.queue_message_id,
             message_id=None,
@@ -97,9 +97,9 @@ def unreadable(found: Iterable[Found]) -> Iterator[ReplayOutcome]:
         )
 
 
-def not_ours(found: Iterable[Found]) -> Iterator[ReplayOutcome]:
+def not_ours(dead_letters: Iterable[SeenDeadLetter]) -> Iterator[ReplayOutcome]:
     """Return what becomes of dead letters that are not this environment's: the processor gets none of them."""
-    for one in found:
+    for one in dead_letters:
         yield ReplayOutcome(
             queue_message_id=one.queue_message_id,
             message_id=one.message_id,
@@ -154,7 +154,9 @@ def earlier(record: RunRecord) -> Counter[str]:
     return counts
 
 
-def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: str) -> list[ReplayOutcome]:
+def gone(
+    unprocessed: Mapping[str, MessageState], chosen: Iterable[SeenDeadLetter], *, reason: str
+) -> list[ReplayOutcome]:
     """Return what is to be replayed and is not there any more."""
     here = {found.queue_message_id for found in chosen}
     return [
@@ -164,20 +166,20 @@ def gone(left: Mapping[str, MessageState], chosen: Iterable[Found], *, reason: s
             verdict=GONE,
             error=reason,
         )
-        for id_, state in left.items()
+        for id_, state in unprocessed.items()
         if id_ not in here
     ]
 
 
 def note_gone(
-    journal: JournalWriter, missing: Sequence[ReplayOutcome], left: Mapping[str, MessageState]
+    journal: JournalWriter, missing: Sequence[ReplayOutcome], unprocessed: Mapping[str, MessageState]
 ) -> None:
     """Journal why they have no result; another resume looks for them again."""
     for start in range(0, len(missing), PAGE):
         journal.write(
             *(
                 {
-                    "event": left[one.queue_message_id].stage.value,
+                    "event": unprocessed[one.queue_message_id].stage.value,
                     "queue_message_id": one.queue_message_id,
                     "message_id": one.message_id,
                     "error": one.error,
@@ -187,15 +189,15 @@ def note_gone(
         )
 
 
-def _planned(found: Found) -> Mapping[str, object]:
-    decision = Decision.SEND if found.message_id is not None else Decision.UNREADABLE
-    decision = decision if found.owner.is_ours else decision_about_owner(found.owner)
+def _planned(dead_letter: SeenDeadLetter) -> Mapping[str, object]:
+    decision = Decision.SEND if dead_letter.message_id is not None else Decision.UNREADABLE
+    decision = decision if dead_letter.owner.is_ours else decision_about_owner(dead_letter.owner)
     return {
         "event": "planned",
-        "queue_message_id": found.queue_message_id,
-        "message_id": found.message_id,
+        "queue_message_id": dead_letter.queue_message_id,
+        "message_id": dead_letter.message_id,
         "decision": decision.value,
-        "error": None if found.message_id is not None else found.cause.text,
+        "error": None if dead_letter.message_id is not None else dead_letter.cause.text,
     }
 
 

@@ -68,14 +68,14 @@ def switched(environment: Environment) -> Switched:
     )
 
 
-def concurrency_for(processor: Reserved, wanted: int | None) -> int:
+def concurrency_for(processor: Reserved, asked: int | None) -> int:
     """Return how many batches may be in work at once: each has one run of the processor, and live messages need some, too.
 
     Raises Refused when the processor is paused, UsageError when what is wanted does not fit, and AwsError.
     """
     reserve = reserve_of(processor)
     most = None if reserve is None else reserve - 1
-    fitting = wanted or (CONCURRENCY if most is None else min(CONCURRENCY, most))
+    fitting = asked or (CONCURRENCY if most is None else min(CONCURRENCY, most))
     if fitting < LEAST_CONCURRENCY or (most is not None and fitting > most):
         left = (
             ""

@@ -100,9 +100,9 @@ class Finding:
     hint: Words | None = None
 
 
-def in_order(found: Iterable[Finding]) -> list[Finding]:
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Return what is wrong now before what is over; of each the database first, then the worst, a cause before its symptoms."""
-    listed = list(found)
+    listed = list(findings)
     gravities = {is_over: _worst(listed, is_over=is_over) for is_over in (False, True)}
     return sorted(
         listed,
@@ -115,9 +115,9 @@ def in_order(found: Iterable[Finding]) -> list[Finding]:
     )
 
 
-def _worst(found: Iterable[Finding], *, is_over: bool) -> dict[Kind, Gravity]:
+def _worst(findings: Iterable[Finding], *, is_over: bool) -> dict[Kind, Gravity]:
     worst: dict[Kind, Gravity] = {}
-    for one in found:
+    for one in findings:
         if one.is_over is is_over:
             worst[one.kind] = min(one.gravity, worst.get(one.kind, one.gravity))
     return worst

@@ -126,25 +126,25 @@ def _dead_letters(dead_letters: DeadLetters, reading: Reading) -> Iterator[Findi
         )
 
 
-def _unpublished(found: Unpublished, reading: Reading) -> Iterator[Finding]:
-    if not found.messages or found.last is None:
+def _unpublished(unpublished: Unpublished, reading: Reading) -> Iterator[Finding]:
+    if not unpublished.messages or unpublished.last is None:
         return
     traffic = reading.traffic.value
-    is_over = found.last < reading.at - (2 * traffic.period if traffic else timedelta(minutes=10))
-    least = "" if found.is_complete else "at least "
+    is_over = unpublished.last < reading.at - (2 * traffic.period if traffic else timedelta(minutes=10))
+    least = "" if unpublished.is_complete else "at least "
     yield Finding(
         kind=Kind.NOT_PUBLISHED,
         gravity=Gravity.STOPPED,
-        text=f"{least}{many(found.messages, 'message')} that the webhook could not publish, answered with a 503: {found.error}"
-        + (_published_since(traffic, found) if is_over and traffic else ""),
+        text=f"{least}{many(unpublished.messages, 'message')} that the webhook could not publish, answered with a 503: {unpublished.error}"
+        + (_published_since(traffic, unpublished) if is_over and traffic else ""),
         command=our_command("verify", "--only", "webhook", "--only", "topic"),
-        last=Seen.at(found.last),
+        last=Seen.at(unpublished.last),
         is_over=is_over,
     )
 
 
-def _published_since(traffic: Traffic, found: Unpublished) -> str:
-    number = traffic.after(Count.PUBLISHED, found.last) if found.last else 0
+def _published_since(traffic: Traffic, unpublished: Unpublished) -> str:
+    number = traffic.after(Count.PUBLISHED, unpublished.last) if unpublished.last else 0
     return f"; {number:,} published since" if number else "; none was published since"
 
 

@@ -18,7 +18,7 @@ COUNT_EVERY = timedelta(minutes=1)
 Read = Callable[[StatusRequest], Reading]
 
 
-def readings(read: Read, wanted: StatusRequest, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
+def readings(read: Read, request: StatusRequest, *, clock: Callable[[], datetime]) -> Iterator[Reading]:
     """Yield readings for ever. Dead letters are looked at, and metrics read, once a minute; what was seen then is shown in between.
 
     Metrics that could not be read are asked for again each time.
@@ -33,8 +33,8 @@ def readings(read: Read, wanted: StatusRequest, *, clock: Callable[[], datetime]
         is_due = looked_at is None or now - looked_at >= LOOK_EVERY
         if counted_at is None or now - counted_at >= COUNT_EVERY:
             counted, counted_at = None, now
-        looks = wanted.looks_at_dead_letters and is_due
-        reading = read(replace(wanted, looks_at_dead_letters=looks, counted=counted))
+        looks = request.looks_at_dead_letters and is_due
+        reading = read(replace(request, looks_at_dead_letters=looks, counted=counted))
         counted = reading.traffic.value
         dead_letters = reading.dead_letters.value
         if is_due:

@@ -66,7 +66,7 @@ def _covers(actions: object, action: str) -> bool:
     return any(fnmatchcase(action.lower(), str(one).lower()) for one in _list(actions))
 
 
-def _holds(operator: str, key: str, wanted: object, source_arn: str) -> bool | None:
+def _holds(operator: str, key: str, expected: object, source_arn: str) -> bool | None:
     """What the service brings along: the topic or route, its account, and TLS."""
     known = {
         "aws:sourcearn": source_arn,
@@ -79,8 +79,8 @@ def _holds(operator: str, key: str, wanted: object, source_arn: str) -> bool | N
     if value is None or name not in EXACT | LIKE:
         return None
     if name in EXACT:
-        return value in map(str, _list(wanted))
-    return any(fnmatchcase(value, str(one)) for one in _list(wanted))
+        return value in map(str, _list(expected))
+    return any(fnmatchcase(value, str(one)) for one in _list(expected))
 
 
 def _list(value: object) -> Sequence[Any]:

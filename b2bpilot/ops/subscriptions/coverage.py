@@ -96,8 +96,8 @@ def coverage(policy: str | None, scope: str) -> Coverage:
     )
 
 
-def _varying(wanted: Mapping[str, Any], scope: str) -> list[str]:
+def _varying(policy: Mapping[str, Any], scope: str) -> list[str]:
     """An empty policy looks at nothing, in the body's scope neither: SNS's way to take a policy away."""
     if scope == BODY_SCOPE:
-        return [BODY] if wanted else []
-    return sorted(VARYING.intersection(keys_of(wanted)))
+        return [BODY] if policy else []
+    return sorted(VARYING.intersection(keys_of(policy)))

@@ -42,12 +42,12 @@ class SubscriptionEvaluation:
         return self.evaluation.accepts
 
 
-def evaluate_all(found: Sequence[Subscription], message: Encoded) -> list[SubscriptionEvaluation]:
+def evaluate_all(subscriptions: Sequence[Subscription], message: Encoded) -> list[SubscriptionEvaluation]:
     return [
         SubscriptionEvaluation(
             subscription=one, evaluation=evaluate(one.filter_policy, one.filter_policy_scope, message)
         )
-        for one in found
+        for one in subscriptions
     ]
 
 

@@ -112,13 +112,13 @@ def _keys(policy: Mapping[str, Any], leaves: Leaves, *, prefix: str, is_nested: 
             yield _key(key, wanted, leaves)
 
 
-def is_or(name: str, wanted: object) -> bool:
+def is_or(name: str, rule: object) -> bool:
     """SNS reads `$or` as an operator only before two objects or more, none of which has an operator for a key."""
     return (
         name == "$or"
-        and isinstance(wanted, list)
-        and len(wanted) > 1
-        and all(isinstance(part, dict) and not OPERATORS & part.keys() for part in wanted)
+        and isinstance(rule, list)
+        and len(rule) > 1
+        and all(isinstance(part, dict) and not OPERATORS & part.keys() for part in rule)
     )
 
 
@@ -134,11 +134,11 @@ def _or(key: str, parts: Sequence[Sequence[KeyVerdict]]) -> KeyVerdict:
     )
 
 
-def _key(key: str, wanted: object, leaves: Leaves) -> KeyVerdict:
+def _key(key: str, rule: object, leaves: Leaves) -> KeyVerdict:
     values = _values(leaves, key)
-    conditions = wanted if isinstance(wanted, list) else None
+    conditions = rule if isinstance(rule, list) else None
     answers = [None] if conditions is None else [_matches(one, values, leaves) for one in conditions]
-    return KeyVerdict(key=key, accepts=either(answers), found=_found(values), wanted=_text(wanted))
+    return KeyVerdict(key=key, accepts=either(answers), found=_found(values), wanted=_text(rule))
 
 
 def _values(leaves: Leaves, key: str) -> Values:

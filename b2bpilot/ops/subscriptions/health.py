@@ -151,13 +151,13 @@ def _unknown_permissions(endpoint: PermissionReading, redrive: PermissionReading
             yield Reason(text=f"whether its {name} lets SNS in is unknown: {reading.error}")
 
 
-def _losing(subscription: Subscription, found: Coverage) -> Iterator[Reason]:
-    if loss := found.loss():
+def _losing(subscription: Subscription, coverage: Coverage) -> Iterator[Reason]:
+    if loss := coverage.loss():
         yield Reason(text=f"its filter policy {loss}", command=_unfiltered(subscription))
 
 
-def _doubtful(subscription: Subscription, found: Coverage) -> Iterator[Reason]:
-    for doubt in found.doubts():
+def _doubtful(subscription: Subscription, coverage: Coverage) -> Iterator[Reason]:
+    for doubt in coverage.doubts():
         yield Reason(text=f"its filter policy {doubt}", command=_unfiltered(subscription))
 
 

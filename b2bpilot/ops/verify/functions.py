@@ -115,18 +115,20 @@ def has_timeout(settings: FunctionSettings, seconds: int) -> Answer:
     return fails(f"{settings.name} has a timeout of {settings.timeout_seconds} s instead of {seconds} s")
 
 
-def is_told(settings: FunctionSettings, wanted: Mapping[str, str]) -> Answer:
+def is_told(settings: FunctionSettings, expected: Mapping[str, str]) -> Answer:
     """Whether the environment has these variables with these values, which are no secrets."""
     told = settings.environment
-    wrong = [f"{name} is {told.get(name) or 'not set'}" for name in wanted if told.get(name) != wanted[name]]
+    wrong = [
+        f"{name} is {told.get(name) or 'not set'}" for name in expected if told.get(name) != expected[name]
+    ]
     if not wrong:
-        return holds(f"{', '.join(wanted)} as deployed")
-    return fails(f"in {settings.name}, {'; '.join(wrong)}", fix=environment_command(settings, wanted))
+        return holds(f"{', '.join(expected)} as deployed")
+    return fails(f"in {settings.name}, {'; '.join(wrong)}", fix=environment_command(settings, expected))
 
 
-def environment_command(settings: FunctionSettings, wanted: Mapping[str, str]) -> str:
+def environment_command(settings: FunctionSettings, expected: Mapping[str, str]) -> str:
     """Return the command that sets variables and keeps the others; none when an other one could be a secret."""
-    variables = {**settings.environment, **wanted}
+    variables = {**settings.environment, **expected}
     if not variables.keys() <= OURS:
         return ""
     return aws(

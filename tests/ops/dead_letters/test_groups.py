@@ -17,7 +17,7 @@ from b2bpilot.cli.dlq import group_view
 from b2bpilot.ops.dead_letters.causes import (
     Cause,
     Expiry,
-    Found,
+    SeenDeadLetter,
     cause_of,
     group_key,
     grouped,
@@ -166,8 +166,8 @@ def test_groups_are_numbered_by_count_then_text_however_they_were_met() -> None:
 CAUSE = Cause(FailureKind.EXCEPTION, "boom")
 
 
-def found(number: int, *, days_ago: float = 0, message_id: str | None = "") -> Found:
-    return Found(
+def found(number: int, *, days_ago: float = 0, message_id: str | None = "") -> SeenDeadLetter:
+    return SeenDeadLetter(
         queue_message_id=f"queue-{number}",
         message_id=f"message-{number}" if message_id == "" else message_id,
         cause=CAUSE,

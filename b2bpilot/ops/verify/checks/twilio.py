@@ -84,13 +84,13 @@ def _leading_here(deployment: Deployment) -> list[Target]:
     return [each for each in _deciders(_routes(deployment)) if _is_here(deployment, each)]
 
 
-def _deciders(found: Sequence[NumberRoute]) -> list[Target]:
+def _deciders(numbers: Sequence[NumberRoute]) -> list[Target]:
     """Each one that decides, or may, once."""
-    return list({target.sid: target for one in found for target in one.deciders}.values())
+    return list({target.sid: target for one in numbers for target in one.deciders}.values())
 
 
-def _names(found: Sequence[Target]) -> str:
-    return ", ".join(f"{target.level} {target.sid}" for target in found)
+def _names(targets: Sequence[Target]) -> str:
+    return ", ".join(f"{target.level} {target.sid}" for target in targets)
 
 
 def _token_accepted(deployment: Deployment) -> Answer:
@@ -138,9 +138,9 @@ def _of_all_here(
     return probe
 
 
-def _of(found: Sequence[NumberRoute], targets: Sequence[Target]) -> list[NumberRoute]:
+def _of(numbers: Sequence[NumberRoute], targets: Sequence[Target]) -> list[NumberRoute]:
     sids = {target.sid for target in targets}
-    return [one for one in found if any(target.sid in sids for target in one.deciders)]
+    return [one for one in numbers if any(target.sid in sids for target in one.deciders)]
 
 
 def _command(bad: Sequence[NumberRoute], *more: str) -> Command:
@@ -202,18 +202,18 @@ def _none_is_lost(deployment: Deployment) -> Answer:
     return fails("; ".join([*told, *_blank_in_words(blank)]), fix=_command(blank) if blank else "")
 
 
-def _blank_in_words(found: Sequence[NumberRoute]) -> Iterator[str]:
+def _blank_in_words(numbers: Sequence[NumberRoute]) -> Iterator[str]:
     """Twilio documents of a service alone that without a URL it does not keep what is sent to its numbers."""
     from b2bpilot.ops.cutover.route import RouteLevel
 
-    if not found:
+    if not numbers:
         return
-    blank = [each for each in _deciders(found) if not each.webhook.url]
+    blank = [each for each in _deciders(numbers) if not each.webhook.url]
     kept = (
         "; a service's is not kept either" if any(each.level is RouteLevel.SERVICE for each in blank) else ""
     )
-    decides = ", if it decides" if any(one.is_unclear for one in found) else ""
-    yield f"{many(len(found), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
+    decides = ", if it decides" if any(one.is_unclear for one in numbers) else ""
+    yield f"{many(len(numbers), 'number')} without one, by {_names(blank)}{decides}: what is sent there is not delivered{kept}"
 
 
 check = partial(Check, category=Category.TWILIO, actions=HERE, needs=("B2B091",))

@@ -32,14 +32,14 @@ def _nothing_against(topic: str, seen: str) -> Probe:
     return probe
 
 
-def _whose(found: Fitness, topic: FitnessTopic) -> str:
+def _whose(fitness: Fitness, topic: FitnessTopic) -> str:
     is_of_the_role = topic.value in ("privileges", "row security")
-    return UNKNOWN_ROLE if is_of_the_role and not found.is_the_functions else ""
+    return UNKNOWN_ROLE if is_of_the_role and not fitness.is_the_functions else ""
 
 
-def _doubts(found: Fitness, topic: FitnessTopic) -> str:
+def _doubts(fitness: Fitness, topic: FitnessTopic) -> str:
     """What is not proven is not fine: B2B154 is about that."""
-    return ", as far as B2B154 can tell" if any(one.topic is topic for one in found.doubts) else ""
+    return ", as far as B2B154 can tell" if any(one.topic is topic for one in fitness.doubts) else ""
 
 
 def _nothing_unproven(deployment: Deployment) -> Answer:

@@ -35,11 +35,11 @@ def _tests(count: int) -> str:
     return "none, but for 1 test message" if count == 1 else f"none, but for {count} test messages"
 
 
-def _described(found: ProblemCount, one: str, several: str) -> str:
-    messages = many(found.messages, one, several)
-    named = found.message_id or "without a message_id"
-    since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
-    error = f" ({found.last_error[:LONGEST_ERROR]})" if found.last_error else ""
+def _described(problem: ProblemCount, one: str, several: str) -> str:
+    messages = many(problem.messages, one, several)
+    named = problem.message_id or "without a message_id"
+    since = f" since {problem.since:%Y-%m-%d %H:%M} UTC" if problem.since else ""
+    error = f" ({problem.last_error[:LONGEST_ERROR]})" if problem.last_error else ""
     return f"{messages}, the oldest {named}{since}{error}"
 
 

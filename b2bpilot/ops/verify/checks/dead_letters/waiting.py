@@ -68,8 +68,8 @@ def _nothing_expires(deployment: Deployment) -> Answer:
     return holds(told) if seen.is_complete else warns(f"{told}; the others were not seen", fix="")
 
 
-def _of_some(seen: Look, found: DeadLetters) -> str:
-    return f"{seen.saw:,} that were seen of about {many(max(found.depth, seen.saw), 'dead letter')}"
+def _of_some(seen: Look, dead_letters: DeadLetters) -> str:
+    return f"{seen.saw:,} that were seen of about {many(max(dead_letters.depth, seen.saw), 'dead letter')}"
 
 
 def _by_cloudwatch(deployment: Deployment, waiting: int, *, because: str) -> Answer:
