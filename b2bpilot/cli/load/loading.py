@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot
@@ -14,18 +13,22 @@ from b2bpilot.cli.load import display as load_display
 from b2bpilot.cli.publish.progress import ProofDisplay
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import DatabaseError
+from b2bpilot.ops.load import run
+from b2bpilot.ops.load.cleaning import clean
+from b2bpilot.ops.load.clients import LoadClients, LoadRequests
+from b2bpilot.ops.load.loaded import Loaded
+from b2bpilot.ops.load.page import page
+from b2bpilot.ops.load.plan import LoadPlan
+from b2bpilot.ops.load.report import Cleaning, Report
+from b2bpilot.ops.load.target import LoadTarget
+from b2bpilot.ops.publish.run import route_of
+from b2bpilot.ops.runs.journal import Journal
+from b2bpilot.ops.runs.record import RunRecord
+from b2bpilot.ops.table.asked import AskedTable
+from b2bpilot.ops.table.database_proof import require_proven
+from b2bpilot.paths import open_private
+from b2bpilot.pipeline.clock import Machine
 from b2bpilot.plural import many
-
-if TYPE_CHECKING:
-    from b2bpilot.ops.load.clients import LoadClients, LoadRequests
-    from b2bpilot.ops.load.loaded import Loaded
-    from b2bpilot.ops.load.plan import LoadPlan
-    from b2bpilot.ops.load.report import Report
-    from b2bpilot.ops.load.target import LoadTarget
-    from b2bpilot.ops.runs.journal import Journal
-    from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.ops.table.asked import AskedTable
-    from b2bpilot.pipeline.clock import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +42,6 @@ class Ending:
 
 def load(pilot: Pilot, plan: LoadPlan, ending: Ending, *, reason: str | None) -> None:
     """Raises what `require_proved` raises, after everything was shown. Nothing is sent when the database does not answer."""
-    from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.clients import LoadClients
-    from b2bpilot.ops.publish.run import route_of
-
     with (
         closing(route_of(pilot.environment, plan.via, clock=pilot.now)) as route,
         pilot.table() as table,
@@ -59,10 +58,6 @@ def load(pilot: Pilot, plan: LoadPlan, ending: Ending, *, reason: str | None) ->
 
 
 def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
-    from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.plan import LoadPlan
-    from b2bpilot.ops.table.database_proof import require_proven
-
     loaded = _loaded(record.run_id, LoadPlan.of_parameters(record.parameters), run.requests_before(record))
     with pilot.table() as table:
         require_proven(table.proof, "nothing is proved or removed")
@@ -74,8 +69,6 @@ def resume(pilot: Pilot, record: RunRecord, ending: Ending) -> None:
 
 def _require_answer(table: AskedTable) -> None:
     """A load that could not be proved is not sent. Raises DatabaseError, Refused."""
-    from b2bpilot.ops.table.database_proof import require_proven
-
     try:
         require_proven(table.proof, "nothing was sent, as it could not be proved")
     except DatabaseError as exc:
@@ -84,8 +77,6 @@ def _require_answer(table: AskedTable) -> None:
 
 
 def _loaded(run_id: str, plan: LoadPlan, requests: LoadRequests) -> Loaded:
-    from b2bpilot.ops.load.loaded import Loaded
-
     return Loaded(run_id=run_id, plan=plan, requests=requests)
 
 
@@ -98,9 +89,6 @@ def _fire(pilot: Pilot, plan: LoadPlan, clients: LoadClients) -> LoadRequests:
 def _prove(  # noqa: PLR0917  # what a proof takes
     pilot: Pilot, table: AskedTable, loaded: Loaded, ending: Ending, journal: Journal, clock: Machine
 ) -> Report:
-    from b2bpilot.ops.load import run
-    from b2bpilot.ops.load.target import LoadTarget
-
     target = LoadTarget(environment=pilot.environment, clock=pilot.now)
     with pilot.output.progress(f"Waiting for {many(len(loaded.accepted_ids()), 'row')}") as tell:
         display = ProofDisplay(tell, live=pilot.output.stderr.isatty())
@@ -123,9 +111,6 @@ def _prove(  # noqa: PLR0917  # what a proof takes
 
 def _clean(table: AskedTable, target: LoadTarget, loaded: Loaded, report: Report) -> Report:
     """Only what was proved is removed: what is not is needed to find out why."""
-    from b2bpilot.ops.load.cleaning import clean
-    from b2bpilot.ops.load.report import Cleaning
-
     if not report.is_proved:
         left: Words = "everything, to find out why; afterwards: " + our_command(
             "runs", "resume", loaded.run_id
@@ -139,9 +124,6 @@ def _show(pilot: Pilot, report: Report, ending: Ending) -> None:
     lines = load_display.told(report, ascii_only=not encoding.startswith("utf"))
     pilot.output.record({"load": report.fields()}, text=lines)
     if ending.page is not None:
-        from b2bpilot.ops.load.page import page
-        from b2bpilot.paths import open_private
-
         with open_private(ending.page, "w") as file:
             file.write(page(report, pilot.output.place))
         pilot.output.notice(f"Wrote {ending.page}")
