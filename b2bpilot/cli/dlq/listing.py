@@ -70,7 +70,7 @@ def _show(pilot: Pilot, found: DeadLetterListing, *, now: datetime) -> None:
     output = pilot.output
     if output.format is Format.TABLE:
         for group in found.groups:
-            output.record({}, text=group_view.lines(group, now=now))
+            output.lines(group_view.lines(group, now=now))
         return
     rows: Iterator[Row] = (Row(fields=group_view.fields(group), columns={}) for group in found.groups)
     output.rows("groups", rows)

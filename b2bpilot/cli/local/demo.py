@@ -53,10 +53,10 @@ def _show(pilot: Pilot, number: int, scene: Scene, *, now: datetime) -> None:
     if pilot.output.format is not Format.TABLE:
         return
     if scene.dead_letters:
-        pilot.output.record({}, text=[""])
+        pilot.output.lines([""])
         pilot.output.rows("dead_letters", [_dead_letter(dead_letter) for dead_letter in scene.dead_letters])
     elif scene.submissions:
-        pilot.output.record({}, text=[""])
+        pilot.output.lines([""])
         pilot.output.rows("submissions", [_submission(row, now=now) for row in scene.submissions])
 
 

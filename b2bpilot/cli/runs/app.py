@@ -100,7 +100,7 @@ def show(
         if everything or output.format is not Format.TABLE or not run_record.is_well(message, record)
     ]
     if shown and output.format is Format.TABLE:
-        output.record({}, text=[""])
+        output.lines([""])
     output.rows("messages", (run_record.message_row(message, record) for message in shown))
     if len(shown) < len(record.messages):
         output.notice(f"{len(record.messages) - len(shown):,} more without problems: --all")

@@ -96,7 +96,7 @@ def _show_plan(
     levels_table(pilot, "before", chosen.affected[:SHOWN], reveal=reveal)
     if numbers > SHOWN:
         pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: " + our_command("twilio", "route"))
-    pilot.output.record({}, text=[""])
+    pilot.output.lines([""])
     show_changes(pilot, planned)
     pilot.output.notice(f"Not read, and not switched: {NOT_READ}.")
     for warning in _warnings(planned, url, fallback_url):
@@ -180,7 +180,7 @@ def _show_routes(pilot: Pilot, found: Sequence[NumberRoute], *, url: str, reveal
     from b2bpilot.ops.cutover.route import dangers
 
     output = pilot.output
-    output.record({}, text=["It is now:", ""])
+    output.lines(["It is now:", ""])
     levels_table(pilot, "after", found[:SHOWN], reveal=reveal)
     unsafe = [
         (each.number, danger)

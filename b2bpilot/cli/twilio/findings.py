@@ -131,7 +131,7 @@ def show_findings(pilot: Pilot, notes: Notes, *, now: datetime) -> None:
     first = next(rows, None)
     if first is None:
         return
-    pilot.output.record({}, text=[""])
+    pilot.output.lines([""])
     count = pilot.output.rows("messages", chain([first], rows))
     hidden = sum(notes.counts()[result] for result in SHOWN_VERDICTS) - count
     if notes.alerts_failure:

@@ -99,7 +99,7 @@ def _tell_urls(pilot: Pilot, found: Sequence[NumberRoute]) -> None:
             f"  {without_secrets(target.webhook.url) or 'none'}",
         )
     ]
-    pilot.output.record({}, text=text)
+    pilot.output.lines(text)
     pilot.output.notice(f"Not read: {NOT_READ}.")
 
 
