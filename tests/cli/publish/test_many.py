@@ -229,7 +229,7 @@ def test_many_messages_are_asked_about_first(run: Run, aws: FakeAws) -> None:
         (["--file", "missing.jsonl"], "--file: missing.jsonl cannot be read"),
         (["--save", "text"], "is a fixture of b2bpilot's own"),
         (["--from", ""], "--from: no number"),
-        (["--rate", "nan"], "--rate: nan is not a number"),
+        (["--rate", "nan"], "--rate: 'nan' must be a number of at least 0.01"),
     ],
 )
 def test_what_would_be_ignored_or_cannot_be_is_refused(
