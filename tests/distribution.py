@@ -21,6 +21,7 @@ LONG = (
     "tests/deployment/test_artifacts.py",
     "tests/faults/test_slice.py",
     "tests/local/test_lifecycle.py",
+    "tests/local/test_drill.py",
     "tests/local/test_verify_aws.py",
     "tests/local/test_another_database.py",
     "tests/local/test_pipeline.py",

@@ -62,6 +62,7 @@ def _finding(finding: Finding, reading: Reading) -> dict[str, object]:
         "text": finding.text,
         "command": runnable(finding.command, reading.environment.access),
         "hint": finding.hint,
+        "then": finding.then,
         "last_seen": format_time(finding.last.since),
         "last_seen_until": format_time(finding.last.until),
     }

@@ -80,6 +80,8 @@ def _numbered(found: Sequence[Finding], reading: Reading, *, first: int, tone: T
         if finding.hint:
             yield Line("   " + finding.hint, Tone.QUIET)
         yield pasted(runnable(finding.command, reading.environment.access), indent=3)
+        if finding.then:
+            yield Line("   " + finding.then)
 
 
 def _when(last: Seen, *, now: datetime) -> str:

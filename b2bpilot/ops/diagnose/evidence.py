@@ -81,8 +81,13 @@ def _no_dead_letters(deployment: Deployment) -> Answer:
     found: DeadLetterListing = deployment.ask("letters", lambda: _survey(deployment))
     if not found.groups:
         return holds("the queue is empty")
-    told = _listed([f"{group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups])
-    return fails(f"dead letters in the queue: {told}")
+    told = _listed(
+        [f"{group.id} {group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups]
+    )
+    return fails(
+        f"dead letters in the queue: {told}; redrive those whose cause is fixed",
+        fix=our_command("dlq", "redrive", "--group", found.groups[0].id),
+    )
 
 
 def _survey(deployment: Deployment) -> DeadLetterListing:

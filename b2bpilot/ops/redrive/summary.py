@@ -129,6 +129,8 @@ def require_everything_completed(summary: Summary) -> None:
     done = summary.completed + summary.removed
     others = len(summary.unfinished) + summary.not_sent + summary.set_aside
     hint: Words = our_command("dlq", "list") + " shows what is in the queue now"
+    if summary.not_sent:
+        hint = "to send the others all the same: " + our_command("dlq", "redrive", "--max-failures", "100%")
     if not summary.is_certain:
         hint = "dead letters of this run are in flight elsewhere: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""

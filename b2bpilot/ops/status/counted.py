@@ -28,6 +28,7 @@ class _Counted:
     command: Words
     passed: Count | None
     unit: str = "message"
+    then: Words | None = None
 
 
 COUNTED = (
@@ -78,6 +79,7 @@ COUNTED = (
         text="{} that a filter policy kept from a subscription, be it the processor's or another",
         command=our_command("subscribers"),
         passed=None,
+        then="what was dropped, Twilio still has: " + our_command("twilio", "reconcile", "--publish-missing"),
     ),
     _Counted(
         count=Count.STATUS_CALLBACKS,
@@ -103,6 +105,7 @@ def counted(traffic: Traffic, reading: Reading) -> Iterator[Finding]:
                 text=one.text.format(many(number, one.unit)),
                 command=one.command,
                 passed=one.passed,
+                then=one.then,
             )
     yield from _client_errors(traffic)
     yield from _throttles(traffic, reading)
@@ -118,12 +121,21 @@ def _finding(
     text: str,
     command: Words,
     passed: Count | None,
+    then: Words | None = None,
 ) -> Finding:
     last = traffic.last(count)
     assert last  # noqa: S101  # nosec B101  # there is a total, so there is a period
     is_over = not traffic.lately(count)
     since = f"; {_since(traffic, last, passed)}" if is_over and passed else ""
-    return Finding(kind=kind, gravity=gravity, text=text + since, command=command, last=last, is_over=is_over)
+    return Finding(
+        kind=kind,
+        gravity=gravity,
+        text=text + since,
+        command=command,
+        last=last,
+        is_over=is_over,
+        then=then,
+    )
 
 
 def _since(traffic: Traffic, last: Seen, passed: Count) -> str:

@@ -88,7 +88,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `command` is what to run next. `is_over`: it was seen in the time that is looked at, and not
+    """One thing that is wrong. `command` is what to run next, `then` what after it. `is_over`: it was seen in the time that is looked at, and not
     lately; what came since is in the text."""
 
     kind: Kind
@@ -98,6 +98,7 @@ class Finding:
     last: Seen
     is_over: bool = False
     hint: Words | None = None
+    then: Words | None = None
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -51,7 +51,21 @@ def findings(reading: Reading) -> list[Finding]:
         *_redriver(reading),
         *_runs(reading),
     ]
-    return in_order(replace(one, last=one.last.not_after(reading.at)) for one in found)
+    return in_order(_with_redrive(replace(one, last=one.last.not_after(reading.at)) for one in found))
+
+
+MAKES_DEAD_LETTERS = frozenset(
+    {Kind.DATABASE_UNREADABLE, Kind.NO_RESERVE, Kind.NOT_DELIVERED, Kind.RUNS_FAIL}
+)
+
+
+def _with_redrive(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Where what made them is wrong now, it is to be fixed before dead letters are sent back."""
+    listed = list(found)
+    is_made = any(one.kind in MAKES_DEAD_LETTERS and not one.is_over for one in listed)
+    for one in listed:
+        is_theirs = is_made and one.kind is Kind.DEAD_LETTERS
+        yield replace(one, then="when that is fixed: " + our_command("dlq", "redrive")) if is_theirs else one
 
 
 def _of(answer: InquiryAnswer[T], ask: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
@@ -117,12 +131,30 @@ def _dead_letters(dead_letters: DeadLetters, reading: Reading) -> Iterator[Findi
             )
     others = sum(owners.values())
     if dead_letters.depth > others:
+        yield from _failing(last, reading)
         yield Finding(
             kind=Kind.DEAD_LETTERS,
             gravity=Gravity.WAITING,
             text=f"{many(dead_letters.depth, 'dead letter')} in the queue",
             command=our_command("dlq", "list"),
             last=last,
+        )
+
+
+def _failing(newest: Seen, reading: Reading) -> Iterator[Finding]:
+    """Runs fail, if not all: where dead letters came meanwhile, Lambda's own tries did not help."""
+    traffic, reserved = reading.traffic.value, reading.reserved.value
+    if traffic is None or (reserved is not None and reserved.runs == 0):
+        return
+    failed, span = traffic.lately(Count.FAILED), 2 * traffic.period
+    if failed and traffic.passed_lately and newest.until >= traffic.until - span:
+        yield Finding(
+            kind=Kind.RUNS_FAIL,
+            gravity=Gravity.WAITING,
+            text=f"{many(failed, 'run')} of the processor failed in {minutes(span)}; "
+            f"{many(traffic.passed_lately, 'message')} came through",
+            command=our_command("diagnose", "errors"),
+            last=traffic.last(Count.FAILED) or newest,
         )
 
 

@@ -110,13 +110,14 @@ def _starred(node: ast.expr) -> list[str]:
 def _likely(text: str) -> str:
     if "run_id" in text or "discarded_by" in text:
         return RUN
-    if "message_id" in text or text in ("wanted", "some", "open_[0]"):
+    if "message_id" in text or text in ("wanted", "some", "open_[0]", "dead_letter_id"):
         return ID
     likely = {
         "record.environment": "staging",
         "status": "failed",
         "SubmissionStatus.ABANDONED": "abandoned",
         "name": "text",
+        "found.groups[0].id": "G1",
         "chosen": "bash",
     }
     return likely[text]

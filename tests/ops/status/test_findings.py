@@ -238,6 +238,43 @@ def test_a_processor_that_gets_messages_through_is_not_stopped(count: Count) -> 
     assert findings(reading(traffic=value(traffic({Count.FAILED: 3, count: 1})))) == []
 
 
+def test_runs_that_fail_are_heard_of_where_dead_letters_came_meanwhile() -> None:
+    """Others came through: what one kind of message fails of is looked for, too."""
+    counts = value(traffic({Count.FAILED: 3, Count.STORED: 2}))
+    found = findings(reading(traffic=counts, dead_letters=value(dead_letters(1))))
+    assert [one.text for one in found] == [
+        "3 runs of the processor failed in the last 10 minutes; 2 messages came through",
+        "1 dead letter in the queue",
+    ]
+    assert said(found[0]) == "b2bpilot diagnose errors -e prod"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "then"),
+    [
+        ({"reserved": value(ReservedConcurrency(runs=0))}, "when that is fixed: b2bpilot dlq redrive -e prod"),
+        ({"traffic": value(traffic({Count.NOT_DELIVERED: 1}))}, "when that is fixed: b2bpilot dlq redrive -e prod"),
+        ({"rows": InquiryAnswer(error="no connection")}, "when that is fixed: b2bpilot dlq redrive -e prod"),
+        ({"traffic": value(traffic({Count.FILTERED_OUT: 1}))}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_where_a_cause_is_known_dead_letters_are_sent_back_once_it_is_fixed(
+    wrong: dict[str, Any], then: str | None
+) -> None:
+    found = findings(reading(dead_letters=value(dead_letters(1)), **wrong))
+    (told,) = [one.then for one in found if one.kind is Kind.DEAD_LETTERS]
+    assert (written(told, Place(environment="prod")) if told else None) == then
+
+
+def test_what_a_filter_policy_dropped_comes_back_from_twilio() -> None:
+    found = only(reading(traffic=value(traffic({Count.FILTERED_OUT: 1}))))
+    assert found.then is not None
+    assert written(found.then, Place(environment="prod")) == (
+        "what was dropped, Twilio still has: b2bpilot twilio reconcile -e prod --publish-missing"
+    )
+
+
 def test_a_refused_message_is_not_told_a_second_time_as_a_refused_request() -> None:
     seen = Rejections(others=3, probes=1, is_complete=True)
     counts = {Count.REJECTED: 4, Count.MESSAGES_REFUSED: 2, Count.WEBHOOK_4XX: 2}
