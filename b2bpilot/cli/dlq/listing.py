@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,37 +17,43 @@ from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 
 if TYPE_CHECKING:
-    from b2bpilot.aws.queue_attributes import RedrivePolicy
+    from b2bpilot.aws.queue import DeadLetterQueue
+    from b2bpilot.aws.queue_attributes import QueueAttributes, RedrivePolicy
+    from b2bpilot.ops.dead_letters.filters import Selection
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
 
 
 def list_(
     ctx: typer.Context,
     *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again until Ctrl-C; with -o jsonl, one line per look.")
+    ] = False,
+    interval: Annotated[
+        str, typer.Option(help="Time between looks, with --watch.", show_default=True, metavar="DURATION")
+    ] = "60s",
     exit_code: Annotated[bool, exit_code_if("there are any, or some could not be seen")] = False,
 ) -> None:
     """List dead letters by cause, with what the database says about them. They stay visible to others.
 
+    --watch ends at Ctrl-C with exit code 0; between two looks nothing is kept from a redrive.
+
     Example: b2bpilot dlq list -e prod --since 2h --where "failure.kind == 'timeout'"
     """
-    from b2bpilot.ops.dead_letters.listing import list_dead_letters
+    from b2bpilot.cli.dlq import watching
 
     pilot = pilot_of(ctx)
+    every = watching.interval_of(pilot, interval, exit_code=exit_code) if watch else None
     selection = selection_of(ctx, pilot)
-    now = pilot.now()
     queue = pilot.environment.queue()
     attributes = queue.attributes()
+    if every:
+        watching.require_harmless(attributes.redrive_policy)
+        watching.watch(pilot, lambda: _look(pilot, queue, attributes, selection), selection, interval=every)
+        return
     _warn(pilot, attributes.redrive_policy)
-
     with pilot.output.progress("Reading the dead-letter queue") as tell:
-        found = list_dead_letters(
-            queue,
-            selection=selection,
-            retention=attributes.retention,
-            table=pilot.table,
-            now=now,
-            observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
-        )
+        found = _look(pilot, queue, attributes, selection, tell)
     if selection.is_everything:
         pilot.remember_groups({group.id: f"{group.count:,} {group.cause}" for group in found.groups})
     _show(pilot, found, now=pilot.now())
@@ -55,6 +61,25 @@ def list_(
         pilot.output.notice(line)
     if exit_code and (found.look.found or not found.look.is_complete):
         raise typer.Exit(FOUND_SOMETHING)
+
+
+def _look(
+    pilot: Pilot,
+    queue: DeadLetterQueue,
+    attributes: QueueAttributes,
+    selection: Selection,
+    tell: Callable[[str], None] = lambda _: None,
+) -> DeadLetterListing:
+    from b2bpilot.ops.dead_letters.listing import list_dead_letters
+
+    return list_dead_letters(
+        queue,
+        selection=selection,
+        retention=attributes.retention,
+        table=pilot.table,
+        now=pilot.now(),
+        observe=lambda saw, about: tell(f"Saw {saw:,} of about {dead_letters(about)}"),
+    )
 
 
 def _warn(pilot: Pilot, policy: RedrivePolicy | None) -> None:
