@@ -23,8 +23,8 @@ help: ## List the targets
 demo: $(STAMP) ## Run the whole pipeline on this machine and watch messages travel through it
 	@$(BIN)/b2bpilot demo $(ARGS)
 
-test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some)
-	$(BIN)/python -E -m pytest -n $(WORKERS) $(ARGS)
+test: $(STAMP) ## Run all tests, with real PostgreSQL and the deployed template (ARGS="-k name" for some, SEED=7 for the same examples)
+	$(BIN)/python -E -m pytest -n $(WORKERS) --hypothesis-seed $(SEED) $(ARGS)
 
 test-quick: $(STAMP) ## Run most of what needs no local environment, no build, no command line: for the inner loop
 	$(BIN)/python -E -m pytest -n $(WORKERS) $(QUICK) $(ARGS)

@@ -12,7 +12,7 @@ BY_DEFAULT = 100
 
 
 SLICE = 0.4
-"""Of what hypothesis would draw, in `make test`: other examples each time."""
+"""Of what hypothesis would draw, in `make test`, by a seed that it prints."""
 
 
 def examples(count: int) -> int:
