@@ -70,7 +70,9 @@ def a_process_at_a_terminal(command: Sequence[str], *, environment: Mapping[str,
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
         ) as process:
             os.close(theirs)
-            yield Session(process, ours)
-            process.kill()
+            try:
+                yield Session(process, ours)
+            finally:
+                process.kill()
     finally:
         os.close(ours)

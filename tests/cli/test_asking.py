@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import Session, at_a_terminal
+from tests.cli.terminal import Session, a_process_at_a_terminal, at_a_terminal
 
 
 @pytest.fixture
@@ -47,3 +48,12 @@ def test_an_answer_at_the_question_is_taken(migrating: Session) -> None:
     migrating.type("y\n")
     assert migrating.exit_code() == 0
     assert "Applied " in migrating.screen
+
+
+def test_a_process_at_a_terminal_ends_with_a_test_that_fails() -> None:
+    with (
+        pytest.raises(AssertionError, match="as a test does"),
+        a_process_at_a_terminal(["cat"], environment={"PATH": os.defpath}) as session,
+    ):
+        raise AssertionError("as a test does")
+    assert session.process.returncode == -signal.SIGKILL
