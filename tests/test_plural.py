@@ -11,7 +11,7 @@ from b2bpilot.plural import many
 
 SOURCES = sorted((Path(__file__).parent.parent / "b2bpilot").rglob("*.py"))
 COUNTED = re.compile(
-    r"\{(?:len\([^{}]*\)|[^{}]*):,\} (?:messages|rows|runs|requests|dead letters|calls|times)\b"
+    r"\{(?:len\([^{}]*\)|[^{}]*):,\} (?:messages|rows|runs|requests|dead letters|calls|times|notifications|numbers|are|were|have)\b"
 )
 """A formatted count with a plural that nothing fits to it."""
 

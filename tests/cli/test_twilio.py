@@ -685,7 +685,7 @@ def test_a_cut_over_that_something_else_overrules_by_now_is_not_done(
     found = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
 
     assert found.exit_code == 4
-    assert "1 of 1 numbers do not deliver to the new URL" in found.document["error"]["message"]
+    assert "1 of 1 number does not deliver to the new URL" in found.document["error"]["message"]
     assert (
         f"b2bpilot twilio rollback -e staging {found.document['run_id']}" in found.document["error"]["hint"]
     )

@@ -103,7 +103,7 @@ def _left_out(copies: Copies) -> Iterator[str]:
     from b2bpilot.ops.dead_letters.causes import owners_of
 
     if copies.unreadable:
-        yield f"{len(copies.unreadable):,} cannot be read and are left out."
+        yield f"{len(copies.unreadable):,} left out: unreadable."
     yield from owner_view.lines(owners_of(copies.chosen))
 
 

@@ -12,6 +12,7 @@ from b2bpilot.cli.output import Line, Output, Row, of_state, pairs
 from b2bpilot.cli.submissions import submission
 from b2bpilot.cli.text.privacy import cut, mask_number
 from b2bpilot.pipeline.message import format_time
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.inspect.attempts import ProcessorRun
@@ -46,7 +47,7 @@ def show_several(output: Output, found: Several, *, reveal: bool, now: datetime)
         rows = [Row(fields=row.fields, columns={"message id": str(row.fields["message_id"])}) for row in rows]
     output.rows("messages", rows)
     output.notice(
-        f"This {found.found_as} leads to {'these and older messages' if found.has_older else f'{len(rows)} messages'}: "
+        f"This {found.found_as} leads to {'these and older messages' if found.has_older else many(len(rows), 'message')}: "
         + our_command("inspect", "MESSAGE_ID")
         + " tells of one"
     )

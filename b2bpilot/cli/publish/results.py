@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.publish.sending import Dispatch, SentItem
     from b2bpilot.pipeline.message import PilotMessage
 
+PERHAPS_PUBLISHED = ": no answer came, or none that says so; perhaps published"
 FEW = 50
 """So many sendings are listed also when all went well, if some were sent again on purpose."""
 OUTCOMES = {
@@ -105,14 +106,11 @@ def _told(dispatch: Dispatch, rate: float, *, limit: float | None) -> list[str]:
             f"{known} {counts['accepted']:,} of {many(dispatch.total, 'message')} in {dispatch.seconds:.1f} s"
         ]
         lines += [
-            f"  {counts[name]:,} {text}"
-            for name, text in (
-                ("failed", "were certainly not published"),
-                (
-                    "unknown",
-                    "are unknown: no answer came, or none that says so; they may have been published",
-                ),
-                ("never_sent", "were not sent"),
+            f"  {many(counts[name], one, several)}{rest}"
+            for name, one, several, rest in (
+                ("failed", "was", "were", " certainly not published"),
+                ("unknown", "is unknown", "are unknown", PERHAPS_PUBLISHED),
+                ("never_sent", "was", "were", " not sent"),
             )
             if counts[name]
         ]

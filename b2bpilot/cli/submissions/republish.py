@@ -160,7 +160,7 @@ def _told(pilot: Pilot, found: RepublishPlan, table: AskedTable) -> Iterator[str
     for one in found.left[:SHOWN]:
         yield f"Left alone: {one.message_id or f'row {one.row.id}'}: {one.why}"
     if len(found.left) > SHOWN:
-        yield f"Left alone: {len(found.left) - SHOWN:,} more rows"
+        yield f"Left alone: {many(len(found.left) - SHOWN, 'more row')}"
     yield table.proof.told()
     if not found.to_send:
         yield "There is nothing to publish."
@@ -177,7 +177,7 @@ def _told(pilot: Pilot, found: RepublishPlan, table: AskedTable) -> Iterator[str
     if found.unmarked:
         yield f"  {many(found.unmarked, 'message was', 'messages were')} discarded by a person: the mark is taken back."
     for priority, count in found.unknown_priorities.items():
-        yield f"  {count:,} have the priority {priority!r}, which this version does not know: they are published as normal."
+        yield f"  {many(count, 'has', 'have')} the priority {priority!r}, which this version does not know: published as normal."
     yield (
         "  Whether Lambda still holds one of them, or a dead letter of it lies in the queue, the table does not know: a copy "
         "that comes later is skipped, and a dead letter stays until it is redriven or discarded."

@@ -17,6 +17,7 @@ from b2bpilot.cli.twilio.confirm import ask_for
 from b2bpilot.cli.twilio.cutover_options import ConfirmTarget, Fallback, Number, Probe, Service, To
 from b2bpilot.cli.twilio.route import NOT_READ, levels_table, require_not_empty, shown_number
 from b2bpilot.cli.twilio.switch import show_changes, the_only_switch
+from b2bpilot.plural import many
 from b2bpilot.twilio.webhook_setting import ProbeKind
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def _show_plan(
     pilot.output.record({"affected_numbers": numbers}, text=text)
     levels_table(pilot, "before", chosen.affected[:SHOWN], reveal=reveal)
     if numbers > SHOWN:
-        pilot.output.notice(f"{numbers - SHOWN:,} more numbers follow: " + our_command("twilio", "route"))
+        pilot.output.notice(
+            f"{many(numbers - SHOWN, 'more number')} not shown: " + our_command("twilio", "route")
+        )
     pilot.output.lines([""])
     show_changes(pilot, planned)
     pilot.output.notice(f"Not read, and not switched: {NOT_READ}.")
@@ -198,4 +201,7 @@ def _show_routes(pilot: Pilot, found: Sequence[NumberRoute], *, url: str, reveal
     lines = [f"{each['number']}: {each['danger']}" for each in fields[:SHOWN]]
     output.record({"unsafe": fields}, text=["", *lines] if lines else [])
     if len(lines) < len(fields):
-        output.notice(f"{len(fields) - len(lines):,} more are unsafe: " + our_command("twilio", "route"))
+        output.notice(
+            f"{many(len(fields) - len(lines), 'more is', 'more are')} unsafe: "
+            + our_command("twilio", "route")
+        )

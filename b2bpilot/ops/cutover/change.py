@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from b2bpilot.advice import our_command
 from b2bpilot.errors import NotFound, PartlyFailed, Refused, UsageError
 from b2bpilot.ops.cutover.route import NumberRoute, RouteLevel, Target, gone, in_words
+from b2bpilot.plural import many
 from b2bpilot.twilio.overrides import faults_of
 from b2bpilot.twilio.rest import LOOPBACK
 from b2bpilot.twilio.webhook_setting import RECOMMENDED_OVERRIDES, WebhookSetting
@@ -133,7 +134,7 @@ def require_delivery(routes: Sequence[NumberRoute], url: str, run_id: str) -> No
     if wrong:
         names = ", ".join(route.number.sid for route in wrong)
         raise PartlyFailed(
-            f"it is written, but as Twilio shows it {len(wrong):,} of {len(routes):,} numbers do not deliver to the new URL: {names}",
+            f"it is written, but as Twilio shows it {len(wrong):,} of {many(len(routes), 'number')} {'does' if len(wrong) == 1 else 'do'} not deliver to the new URL: {names}",
             hint="see "
             + our_command("twilio", "route")
             + "; back to what was: "

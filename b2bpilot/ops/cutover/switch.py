@@ -196,7 +196,7 @@ def _stopped(
     state = "may be changed, now or in a moment" if is_unknown else "was not changed"
     rest = f", {total - done - 1} not tried" if done + 1 < total else ""
     return PartlyFailed(
-        f"{error.why}; {done} of {total} were changed before, {name_of(each)} {state}{rest}",
+        f"{error.why}; {done} of {total} changed before, {name_of(each)} {state}{rest}",
         hint="see "
         + our_command("twilio", "route")
         + "; back to what was: "

@@ -18,6 +18,7 @@ from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
 from b2bpilot.ops.verify.table import APPLICATION_NAME
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
@@ -148,7 +149,8 @@ def _skipped(deployment: Deployment) -> Answer:
     duplicates, stored = _count(deployment, "MessagesDuplicate"), _count(deployment, "MessagesStored")
     if not duplicates:
         return holds(f"none came again in the last day; {stored:,} stored")
-    return holds(f"{duplicates:,} came again in the last day and were skipped; {stored:,} stored")
+    again = many(duplicates, "message came again and was skipped", "messages came again and were skipped")
+    return holds(f"{again} in the last day; {stored:,} stored")
 
 
 def _counted(count: int, noun: str) -> str:

@@ -63,7 +63,7 @@ def dead_letters(queue: VisibilityQueue, *, now: datetime) -> Queues:
     except AwsError as exc:
         return Queues(doubts=(f"the dead-letter queue was not asked: {exc}",))
     partly = (
-        [f"of about {many(seen.about, 'dead letter')}, {seen.saw:,} were seen"]
+        [f"of about {many(seen.about, 'dead letter')}, {many(seen.saw, 'was', 'were')} seen"]
         if not seen.is_complete
         else []
     )

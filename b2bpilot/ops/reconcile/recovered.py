@@ -122,6 +122,6 @@ def summary(recovered: Recovered) -> Iterator[str]:
             yield f"  {recovered.refused:,} certainly not published"
     if recovered.stored_meanwhile:
         yield (
-            f"{recovered.stored_meanwhile:,} had a row by then and were not published; "
+            f"{recovered.stored_meanwhile:,} not published, because there was a row by then; "
             f"{recovered.proven_meanwhile:,} proven to be stored"
         )

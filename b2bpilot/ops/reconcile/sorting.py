@@ -11,6 +11,7 @@ from b2bpilot.ops.reconcile.notes import Notes, chunks
 from b2bpilot.ops.reconcile.routing import DeliveredTo, Destination, Routing, Whose, whose
 from b2bpilot.pipeline.arrivals import periods_by_number
 from b2bpilot.pipeline.database import DatabaseManager
+from b2bpilot.plural import many
 from b2bpilot.twilio.redaction import Content
 
 RESULTS = {Whose.OTHERS: ComparisonResult.NOT_ROUTED_HERE, Whose.UNKNOWN: ComparisonResult.ROUTE_UNKNOWN}
@@ -82,8 +83,8 @@ def _warnings(ours: list[Destination], before_a_change: int) -> Iterator[str]:
     """Say what is believed of the numbers whose messages are published."""
     if by_rows := sum(each.place not in (DeliveredTo.HERE, DeliveredTo.AFTER_ANOTHER) for each in ours):
         yield (
-            f"{by_rows:,} of {len(ours):,} numbers count as this environment's only because the table has messages to them: "
-            "they deliver elsewhere now, or nobody can tell where"
+            f"{by_rows:,} of {many(len(ours), 'number')} this environment's only because the table has messages to it: Twilio delivers "
+            "elsewhere now, or nobody can tell where"
         )
     if before_a_change:
         yield (
@@ -92,7 +93,7 @@ def _warnings(ours: list[Destination], before_a_change: int) -> Iterator[str]:
         )
     if with_fallback := sum(each.has_other_fallback for each in ours):
         yield (
-            f"{with_fallback:,} of {len(ours):,} numbers have a fallback URL elsewhere: what failed here may have been taken "
+            f"{with_fallback:,} of {many(len(ours), 'number')} with a fallback URL elsewhere: what failed here may have been taken "
             "there"
         )
 

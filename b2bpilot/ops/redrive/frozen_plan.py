@@ -45,7 +45,7 @@ class FrozenPlan:
         open_ = [message.message_id for message, state in states.items() if state is not RowState.COMPLETED]
         if open_:
             raise PartlyFailed(
-                f"of the plan, {len(open_):,} were not seen in the queue and are not completed, such as {open_[0]}",
+                f"{len(open_):,} of the plan neither seen in the queue nor completed, such as {open_[0]}",
                 hint="another process may have received them: apply the plan again, or see "
                 + our_command("inspect", open_[0]),
             )

@@ -17,6 +17,7 @@ from b2bpilot.ops.table.row_proof import Proven, RowOutcome, RowProof, failed_si
 from b2bpilot.ops.table.row_state import Asked
 from b2bpilot.ops.unproven import UnprovenMessage
 from b2bpilot.pipeline.message import Encoded, encode
+from b2bpilot.plural import many
 
 COMMAND = "republish"
 FIRST_WINDOW, WINDOW = 10, 100
@@ -224,7 +225,7 @@ def require_all_completed(done: Republished, run_id: str, *, left: int = 0) -> N
     """Raise PartlyFailed unless all that was asked for is completed; `left` are rows that the plan left out."""
     if done.left:
         raise PartlyFailed(
-            f"none of the messages published last was completed, so {done.left:,} more were not published",
+            f"none of the messages published last was completed, so {many(done.left, 'more was', 'more were')} not published",
             hint="fix the cause, then: " + our_command("runs", "resume", run_id),
         )
     if done.problems:

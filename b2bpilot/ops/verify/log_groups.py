@@ -34,7 +34,7 @@ def are_kept(deployment: Deployment, settings: FunctionSettings) -> Answer:
         return fails(f"log group {settings.log_group} does not exist", fix=fix)
     if group.retention_days is None:
         return fails(f"{group.name} keeps its lines for ever", fix=_retention_command(settings))
-    kept = f"{group.name} keeps lines {group.retention_days} days"
+    kept = f"{group.name} keeps lines {many(group.retention_days, 'day')}"
     runs = _runs(deployment, settings)
     if not runs:
         return holds(f"{kept}; no run in the last hour that had to write")

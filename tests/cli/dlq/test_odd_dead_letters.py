@@ -136,7 +136,7 @@ def test_an_export_holds_every_dead_letter_and_a_replay_of_it_says_what_was_left
     result = run("dlq", "replay", "--file", file, "--local", "--yes")
     assert result.exit_code == 4
     assert "Process copies of 16 dead letters" in result.stderr
-    assert "2 cannot be read and are left out" in result.stderr
+    assert "2 left out: unreadable" in result.stderr
     assert "error: 16 processed, 0 failed, 2 cannot be read" in result.stderr
 
 

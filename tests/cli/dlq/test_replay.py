@@ -136,7 +136,7 @@ def test_what_cannot_be_read_is_named_and_makes_the_exit_code_4(
     assert result.document["error"]["message"] == "1 processed, 0 failed, 1 cannot be read"
     assert result.document["summary"]["counts"] == {"processed": 1, "unreadable": 1}
     assert "Process copies of 1 dead letter" in result.stderr
-    assert "1 cannot be read and are left out." in result.stderr
+    assert "1 left out: unreadable." in result.stderr
 
     shown = run("runs", "show", the_journal(home).stem)
     assert [line.split()[1] for line in shown.stdout.splitlines() if "left: unreadable" in line] == [

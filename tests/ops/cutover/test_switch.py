@@ -97,9 +97,7 @@ def test_what_failed_after_the_first_write_is_restored(
     for fault in faults:
         double.faults.plan(replace(fault))
 
-    with pytest.raises(
-        PartlyFailed, match=f"1 of 3 were changed before, number PN[0-9a-f]* {state}"
-    ) as raised:
+    with pytest.raises(PartlyFailed, match=f"1 of 3 changed before, number PN[0-9a-f]* {state}") as raised:
         made(twilio, journal, wanted)
 
     assert f"twilio rollback {journal.run_id}" in str(raised.value.hint)

@@ -52,7 +52,7 @@ def test_dead_letters_are_known_by_their_messages_and_stay_where_they_are() -> N
 def test_dead_letters_that_others_hold_are_a_doubt() -> None:
     queue = FakeQueue([dead()], counters_say=lambda _: Counters(visible=0, hidden=3, delayed=0))
 
-    assert dead_letters(queue, now=datetime.now(UTC)).doubts == ("of about 3 dead letters, 1 were seen",)
+    assert dead_letters(queue, now=datetime.now(UTC)).doubts == ("of about 3 dead letters, 1 was seen",)
 
 
 def test_a_queue_that_may_not_be_asked_is_not_an_empty_one() -> None:

@@ -124,7 +124,7 @@ def test_a_number_that_was_here_when_the_message_came_counts_by_its_rows(deploym
     with deployment.compared() as notes:
         assert sids_of(notes.findings(ComparisonResult.MISSING)) == {early}
         assert sids_of(notes.findings(ComparisonResult.NOT_ROUTED_HERE)) == set(late)
-        assert "1 of 1 numbers count as this environment's only because" in notes.warnings[0]
+        assert "1 of 1 number this environment's only because" in notes.warnings[0]
 
 
 @pytest.mark.parametrize("url", ["", None])
@@ -168,7 +168,7 @@ def test_a_fallback_elsewhere_may_have_taken_what_is_missing_and_that_is_said(de
     with deployment.compared() as notes:
         assert notes.counts()[ComparisonResult.MISSING] == 1
         assert (
-            "1 of 1 numbers have a fallback URL elsewhere: what failed here may have been taken there"
+            "1 of 1 number with a fallback URL elsewhere: what failed here may have been taken there"
             in notes.warnings
         )
 

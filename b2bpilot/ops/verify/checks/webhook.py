@@ -184,7 +184,7 @@ def _no_status_callbacks(deployment: Deployment) -> Answer:
     reports = count(deployment, of_stack(deployment, "StatusCallbacks"))
     if reports:
         return fails(
-            f"{reports:,} status callbacks in the last day: a number, a service or a sent message names this URL for them"
+            f"{many(reports, 'status callback')} in the last day: a number, a service or a sent message names this URL for them"
         )
     return holds("none in the last day")
 

@@ -12,6 +12,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import told
 from b2bpilot.ops.verify.table import plan, table
 from b2bpilot.pipeline.dsn import role_of
+from b2bpilot.plural import many
 
 NAME = "b2b_pilot_user_submissions"
 COLUMN = "message_id"
@@ -113,7 +114,7 @@ def _ledger_sound(deployment: Deployment) -> Answer:
         require_sound(found)
     except PilotError as exc:
         return fails(told(exc, deployment, "; "))
-    return holds(f"{len(found.migrations)} migrations, all of them this version's")
+    return holds(f"{many(len(found.migrations), 'migration')}, all of them this version's")
 
 
 def _all_applied(deployment: Deployment) -> Answer:

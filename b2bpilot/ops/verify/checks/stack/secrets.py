@@ -12,6 +12,7 @@ from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, una
 from b2bpilot.ops.verify.commands import aws, one_after_another
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.pipeline import database_secret
+from b2bpilot.plural import many
 from b2bpilot.twilio.rest import API_KEY, API_SECRET, EDGE, REGION, access_of, problems
 
 ONLY_IN_SECRET = (API_KEY, API_SECRET, REGION, EDGE)
@@ -48,7 +49,7 @@ def _exist(deployment: Deployment) -> Answer:
 
 
 def _are_readable(deployment: Deployment) -> Answer:
-    return holds(" and ".join(f"{len(deployment.secret(arn))} fields" for arn in _secrets(deployment)))
+    return holds(" and ".join(many(len(deployment.secret(arn)), "field") for arn in _secrets(deployment)))
 
 
 def _are_complete(deployment: Deployment) -> Answer:

@@ -10,12 +10,13 @@ from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of, coverag
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import count, of_topic
+from b2bpilot.plural import many
 
 
 def _delivered(deployment: Deployment) -> Answer:
     failed = count(deployment, of_topic(deployment, "NumberOfNotificationsFailed"))
     filtered = count(deployment, of_topic(deployment, "NumberOfNotificationsFilteredOut"))
-    told = f"{failed:,} notifications failed and {filtered:,} were filtered out in the last day"
+    told = f"{many(failed, 'notification')} failed and {many(filtered, 'was', 'were')} filtered out in the last day"
     if not filtered:
         return fails(told) if failed else holds(told)
     told += "; SNS counts per topic, not per subscription"
@@ -29,7 +30,9 @@ def _delivered(deployment: Deployment) -> Answer:
 def _nothing_lost(deployment: Deployment) -> Answer:
     lost = count(deployment, of_topic(deployment, "NumberOfNotificationsFailedToRedriveToDlq"))
     if lost:
-        return fails(f"{lost:,} notifications of the last day reached neither the processor nor the queue")
+        return fails(
+            f"{many(lost, 'notification')} of the last day reached neither the processor nor the queue"
+        )
     return holds("none in the last day")
 
 
