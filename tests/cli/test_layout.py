@@ -158,12 +158,14 @@ def test_values_go_on_below_themselves() -> None:
     ]
 
 
-def test_what_can_be_missed_follows_as_far_as_there_is_room() -> None:
+def test_what_follows_stands_below_where_there_is_no_room_for_all_of_it() -> None:
     at = output(40)
-    at.lines(Line("a statement", rest="what was seen there, " * n) for n in (1, 2))
+    at.lines(Line("a statement", indent=4, rest="what was seen there, " * n) for n in (1, 2))
     assert text_of(at.stdout).splitlines() == [
         "a statement  what was seen there,",
-        "a statement  what was seen there, ...",
+        "a statement",
+        "    what was seen there, what was seen",
+        "    there,",
     ]
 
 

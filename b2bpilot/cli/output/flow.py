@@ -12,7 +12,7 @@ from b2bpilot.cli.text import plain
 
 WORDS = re.compile(r" +|`[^`]*`[^ `]*|[^ `]+|`")
 """A command in backticks is one word."""
-MORE = " ..."
+MORE, APART = " ...", "  "
 NARROWEST = 24
 """So much is left beside an indent; where the terminal has less, the indent gives way."""
 
@@ -52,17 +52,22 @@ def flowed(spans: Iterable[Span], *, width: int | None, indent: int = 0) -> Iter
     yield line
 
 
-def clipped(spans: Iterable[Span], *, beside: Spans, width: int | None) -> list[Span]:
-    """Return as much of a text as there is room for beside a line: whole words, and whether there are more."""
-    gap = [Span("  ")] if beside else []
-    whole = [span for span in spans if span.text]
-    if width is None or not whole:
-        return [*gap, *whole] if whole else []
-    room = width - _size(beside) - _size(gap)
-    if _size(whole) <= room:
-        return [*gap, *whole]
-    first = next(flowed(whole, width=room - len(MORE)))
-    return [*gap, *first, Span(MORE)] if _size(first) <= room - len(MORE) else []
+def followed(line: Spans, rest: Spans, *, width: int | None, indent: int) -> Iterator[list[Span]]:
+    """Yield a line with what follows it: beside it where that has room, else below."""
+    whole = [*line, *([Span(APART), *rest] if _size(rest) else [])]
+    if width is None or not _size(rest) or _size(whole) <= width:
+        yield whole
+        return
+    yield list(line)
+    yield from flowed([Span(" " * indent), *rest], width=width, indent=indent)
+
+
+def clipped(text: Span, *, width: int) -> list[Span]:
+    """Return as much of what moves as one line has room for: whole words, and whether there are more."""
+    if _size([text]) <= width:
+        return [text]
+    first = next(flowed([text], width=width - len(MORE)))
+    return [*first, Span(MORE)] if _size(first) <= width - len(MORE) else []
 
 
 def shown(line: Spans, *, is_painted: bool) -> str:

@@ -13,7 +13,7 @@ from typing import TextIO, assert_never
 from b2bpilot.advice import NOWHERE, Command, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import columns, terminal
-from b2bpilot.cli.output.flow import Span, clipped, flowed, shown
+from b2bpilot.cli.output.flow import Span, clipped, flowed, followed, shown
 from b2bpilot.cli.output.query import OutputQuery
 from b2bpilot.cli.output.strays import Strays
 from b2bpilot.cli.output.tone import WHOLE, Tone, Toned
@@ -205,7 +205,8 @@ class Output:
             indent = len(begin) - len(begin.lstrip(" ")) + HANGING
         width = self._width(stream)
         *before, last = flowed(spans, width=width, indent=indent)
-        for part in (*before, [*last, *clipped(self._spans(line.rest), beside=last, width=width)]):
+        rest = list(self._spans(line.rest))
+        for part in (*before, *followed(last, rest, width=width, indent=indent)):
             yield shown(part, is_painted=self._is_styled(stream))
 
     def _spans(self, words: Words, tone: Tone = Tone.PLAIN) -> Iterator[Span]:
@@ -223,7 +224,7 @@ class Output:
         """Return what makes a text one line that stays within the terminal."""
 
         def fit(text: str) -> str:
-            spans = clipped([Span(self._safe(text))], beside=[], width=self._size(stream)[0] - 1)
+            spans = clipped(Span(self._safe(text)), width=self._size(stream)[0] - 1)
             return shown(spans, is_painted=False)
 
         return fit

@@ -51,7 +51,7 @@ class Line:
     tone: Tone = Tone.PLAIN
     indent: int | None = None
     rest: Words = ""
-    """Follows as far as the last line has room: what can be missed."""
+    """Follows two columns on, or below where there is no room for all of it."""
 
 
 def pasted(command: Words, *, indent: int = 0) -> Line:

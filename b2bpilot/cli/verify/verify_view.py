@@ -30,22 +30,13 @@ class Page:
             self._category = category
         match result.status:
             case Status.OK:
-                yield from _right(result)
+                seen = Toned(result.seen, Tone.QUIET) if result.seen else ""
+                yield _headed(result, result.check.statement, rest=seen)
             case Status.SKIPPED:
                 yield _headed(result, Toned(said(result), Tone.QUIET))
             case Status.WARNING | Status.FAILED:
                 yield _headed(result, Toned(result.seen, Tone.HEADING))
                 yield from _explained(result)
-
-
-def _right(result: CheckResult) -> Iterator[Line]:
-    """What was seen follows the statement as far as the line goes; at the end to end it is what one came for."""
-    statement, seen = result.check.statement, Toned(result.seen, Tone.QUIET) if result.seen else ""
-    if result.check.category is Category.END_TO_END and seen:
-        yield _headed(result, statement)
-        yield Line(" " * HEAD + seen)
-    else:
-        yield _headed(result, statement, rest=seen)
 
 
 def _headed(result: CheckResult, text: Words, *, rest: Words = "") -> Line:
