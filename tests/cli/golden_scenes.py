@@ -99,9 +99,9 @@ REFUSED = (
 )
 URL = f"https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/prod/webhook#{RECOMMENDED_OVERRIDES}"
 TEXTS = [
-    "Two pallets of A4 paper, please",
+    "מתי תגיע הזמנה 4711 שלי?",
     "注文した商品はいつ届きますか",
-    "מתי תגיע המשלוח שלי",
+    "Two pallets of A4 paper, please",
     "Delivered 🚚, danke schön!",
 ]
 MINUTE = timedelta(minutes=1)

@@ -248,3 +248,42 @@ def test_an_error_has_the_colour_that_was_asked_for(
     for color, is_painted in (("always", True), ("never", False), ("auto", False)):
         assert main([*arguments, "--color", color]) != 0
         assert ("\x1b[1;31merror:\x1b[0m" in capsys.readouterr().err) == is_painted
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("cafe\u0301", 4),
+        ("注文", 4),
+        ("ｱｲ", 2),
+        ("\uff21\uff22", 4),
+        ("한국", 4),
+        ("\u1112\u1161\u11ab\u1100\u116e\u11a8", 4),
+        ("שלום", 4),
+        ("שָׁלוֹם", 4),
+        ("مَرْحَبًا", 5),
+        ("नमस्ते", 4),
+        ("สวัสดี", 4),
+        ("🚚", 2),
+        ("⚠", 1),
+        ("⚠️", 2),
+        ("🚚️", 2),
+        ("1️⃣", 2),
+        ("\u2139\ufe0f", 2),
+        ("🇩🇪🇫🇷", 4),
+        ("\U0001fae8\U0001fadf\U0001f6d8", 6),
+    ],
+)
+def test_a_text_is_as_wide_as_terminals_show_it(text: str, columns: int) -> None:
+    """The library wcwidth 0.9.4 says the same."""
+    assert plain.one_line(text) == text
+    assert plain.width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("emoji", "most"), [("👍🏽", 4), ("👨‍👩‍👧‍👦", 8), ("👩🏽‍🚀", 6), ("🏳️‍🌈", 4), ("👩‍❤️‍👨", 6)]
+)
+def test_of_joined_emoji_the_most_that_a_terminal_shows_is_counted(emoji: str, most: int) -> None:
+    """xterm, tmux and VTE show the parts; kitty, iTerm2 and Windows Terminal one of two columns."""
+    assert plain.one_line(emoji) == emoji
+    assert plain.width(emoji) == most
