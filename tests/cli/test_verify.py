@@ -76,7 +76,7 @@ def test_what_failed_is_explained_with_the_command_alone_on_its_line(
         "  FAILED   B2B079  b2b_pilot_user_submissions has no index idx_user_submissions_message_id\n"
         "           check  that the column message_id has its index\n"
         "           why    Without it the processor's ON CONFLICT is refused, and every message becomes a dead letter.\n"
-        "           docs   docs/checks.md#b2b079\n"
+        "           more   b2bpilot explain B2B079\n"
         "           run\n"
         "             b2bpilot migrate -e staging --region eu-west-1 --yes\n"
         "\n"

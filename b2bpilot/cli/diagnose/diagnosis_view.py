@@ -9,7 +9,7 @@ from b2bpilot.cli.output import Line, Tone, Toned, pasted
 from b2bpilot.ops.diagnose.diagnosis import Branch, Diagnosis, HypothesisState
 from b2bpilot.ops.diagnose.symptom import MEANING, Symptom
 from b2bpilot.ops.verify.check import CheckResult, Status
-from b2bpilot.ops.verify.report import anchor, said
+from b2bpilot.ops.verify.report import said
 
 MARKS = {
     HypothesisState.FOUND: "FOUND",
@@ -90,9 +90,10 @@ def _of_result(result: CheckResult, *, is_told: bool) -> Iterator[Line]:
     if is_told:
         yield Line(f"{before}not known until this is so: {result.check.statement}")
         return
-    named = f" ({anchor(result.check)})" if result.check.code.startswith("B2B") else ""
+    is_check = result.check.code.startswith("B2B")
+    named = " (" + our_command("explain", result.check.code) + ")" if is_check else ""
     is_seen = result.is_known and result.status is not Status.SKIPPED
     doubt = "" if is_seen else "not known: "
-    yield Line(f"{before}{doubt}{said(result)}{named}")
+    yield Line(f"{before}{doubt}{said(result)}" + named)
     if result.fix:
         yield pasted(result.fix, indent=INDENT + 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from b2bpilot.advice import Words
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.output import Line, Tone, Toned, of_state, pasted
 from b2bpilot.ops.verify.check import Category, CheckResult, Status
 from b2bpilot.ops.verify.report import anchor, said
@@ -49,9 +49,14 @@ def _mark(status: Status) -> Words:
 
 
 def _explained(result: CheckResult) -> Iterator[Line]:
-    """The command stands alone on its line, unbroken: it is there to be copied."""
+    """The command that fixes it stands alone on its line, unbroken: it is there to be copied."""
     check = result.check
-    told = (("check", f"that {check.statement}"), ("why", check.why), ("docs", anchor(check)))
+    more = our_command("explain", check.code)
+    told: tuple[tuple[str, Words], ...] = (
+        ("check", f"that {check.statement}"),
+        ("why", check.why),
+        ("more", more),
+    )
     for name, text in told:
         label = Toned(f"{name:<{LABEL}}", Tone.QUIET)
         yield Line(" " * INDENT + label + text, indent=INDENT + LABEL)

@@ -119,5 +119,7 @@ def _likely(text: str) -> str:
         "name": "text",
         "found.groups[0].id": "G1",
         "chosen": "bash",
+        "check.code": "B2B079",
+        "result.check.code": "B2B079",
     }
     return likely[text]
