@@ -17,9 +17,11 @@ from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.output import Output
 from b2bpilot.cli.output.tone import ID
 from b2bpilot.cli.text import plain
-from tests.cli.golden_scenes import MACHINE, SCENES
+from tests.cli import golden_changes, golden_scenes
+from tests.cli.golden_scenes import MACHINE
 from tests.ops.status.readings import reading
 
+SCENES = golden_scenes.SCENES | golden_changes.SCENES
 GOLDEN = Path(__file__).parent / "golden"
 FORMS: dict[str, dict[str, str]] = {
     "80 columns": {"COLUMNS": "80"},
@@ -47,7 +49,7 @@ def shown(scene: Callable[[Pilot], None], environ: dict[str, str]) -> str:
     """Return what a person sees: stdout and stderr are the same terminal, or the same file."""
     stream = Stream(is_terminal=bool(environ))
     output = Output(stdout=stream, stderr=stream, environ=environ, place=Place(environment="prod"))
-    pilot = Pilot(environ=environ, output=output, machine=lambda: MACHINE)
+    pilot = Pilot(environ=environ, output=output, given={"env": "prod"}, machine=lambda: MACHINE)
     pilot.__dict__["environment"] = reading().environment
     scene(pilot)
     return stream.getvalue()
@@ -83,8 +85,8 @@ def test_a_command_looks_as_it_is_written_down(name: str) -> None:
 
 
 def is_one_token(line: str) -> bool:
-    """A URL, or a command to be pasted."""
-    return " " not in line.strip() or bool(re.match(r"\s*`?(aws|b2bpilot) ", line))
+    """A URL, a command or an option to be pasted, or a line of a diff."""
+    return " " not in line.strip() or bool(re.match(r"\s*`?(aws|b2bpilot|--adopt) |[-+]  \"", line))
 
 
 def test_no_golden_text_is_left_of_a_command_that_is_gone() -> None:

@@ -138,7 +138,9 @@ def _show(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:
     for owner, count in owners_of(found.found).items():
         pilot.output.notice(f"{count:,} of them: {owner}")
     if found.not_released:
-        pilot.output.notice(f"{found.not_released:,} could not be returned; visible again within a minute.")
+        pilot.output.notice(
+            f"{dead_letters(found.not_released)} could not be returned; visible again within a minute."
+        )
 
 
 def _require_all_seen(pilot: Pilot, file: str, found: Peek, selection: Selection) -> None:

@@ -146,8 +146,8 @@ def _show_plan(pilot: Pilot, found: DeadLetterListing, selection: Selection, *, 
         pilot.output.notice(line)
     if copies := found.look.copies_left:
         pilot.output.notice(
-            f"{dead_letters(copies)} more of the same messages in the queue, not discarded: no delivery of their messages "
-            "will be stored. Discard them, too."
+            f"{dead_letters(copies)} more of the same messages in the queue, not discarded: no delivery of these messages "
+            "will be stored. Discard what is left, too."
         )
 
 

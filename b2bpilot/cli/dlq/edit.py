@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,8 +53,7 @@ def edit(
             text=["The message is as it was. Nothing was changed"],
         )
         return
-    diff = change.diff()
-    pilot.output.record({"diff": diff}, text=(Line(line, Tone.DATA) for line in diff))
+    _show_diff(pilot, change.diff())
     if dry_run:
         return
     confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
@@ -103,6 +103,10 @@ def _edited(pilot: Pilot, dead_letter: DeadLetter) -> Edit:
     from b2bpilot.ops.dead_letters.edit import edited, text_for_editor
 
     return edited(dead_letter, ask_editor(text_for_editor(dead_letter), environ=pilot.environ))
+
+
+def _show_diff(pilot: Pilot, diff: Sequence[str]) -> None:
+    pilot.output.record({"diff": diff}, text=(Line(line, Tone.DATA) for line in diff))
 
 
 def _end(pilot: Pilot, run_id: str) -> None:

@@ -44,7 +44,7 @@ def fields(group: Group) -> dict[str, object]:
     }
 
 
-def lines(group: Group, *, now: datetime) -> Iterator[str | Line]:
+def lines(group: Group, *, now: datetime) -> Iterator[Words | Line]:
     """Return a group for people: what it is, its times and rows, and a dead letter to look at."""
     cause = f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {group.cause.text}"
     yield Line(cause, indent=len(INDENT) + 2)
@@ -53,7 +53,7 @@ def lines(group: Group, *, now: datetime) -> Iterator[str | Line]:
     for text, count in group.row_errors.items():
         yield f"{INDENT}last error of {many(count, 'row')}: {one_line(text)}"
     for line in owner_view.lines(group.owners):
-        yield f"{INDENT}{line}"
+        yield INDENT + line
     yield f"{INDENT}for example {group.sample}"
 
 
@@ -94,7 +94,7 @@ def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
         yield f"{THE_OTHERS[:1].upper()}{THE_OTHERS[1:]}. List again to see all of them."
     if look.not_released:
         yield (
-            f"{look.not_released:,} could not be returned; they are visible again within a minute: "
+            f"{many(look.not_released, 'dead letter')} could not be returned, visible again within a minute: "
             f"{look.release_error}"
         )
     if found.database_error:
@@ -106,7 +106,7 @@ def summary(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
 
 def _matching(found: DeadLetterListing, selection: Selection) -> str:
     look = found.look
-    of_about = "" if look.saw == look.about else f"{look.saw:,} of about "
+    of_about = "" if look.saw == look.about else f"{look.saw:,} seen of about "
     seen = f"{of_about}{dead_letters(look.about)}"
     return seen if selection.is_everything else f"{len(look.found):,} of {seen} match,"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from b2bpilot.advice import Words
 from b2bpilot.cli.dlq.options import dead_letters
+from b2bpilot.cli.output import Tone, Toned
 
 if TYPE_CHECKING:
     from b2bpilot.pipeline.owner import Owner
@@ -25,20 +27,22 @@ def owner_fields(owner: Owner) -> dict[str, object]:
     }
 
 
-def lines(owners: Mapping[Owner, int]) -> Iterator[str]:
+def lines(owners: Mapping[Owner, int]) -> Iterator[Words]:
     """Return for people a line each; what may be adopted with the option that does it."""
     for owner, count in owners.items():
         yield line(owner, count)
 
 
-def line(owner: Owner, count: int) -> str:
+def line(owner: Owner, count: int) -> Words:
     from b2bpilot.pipeline.owner import Ownership
 
     match owner.ownership:
         case Ownership.OTHER:
             return f"{dead_letters(count)} for {owner}: left as they are"
         case Ownership.GONE:
-            return f"{dead_letters(count)} of {owner}. --adopt {owner.name} takes them for the processor's"
+            adopt = Toned(f"--adopt {owner.name}", Tone.COMMAND)
+            taken = "it" if count == 1 else "them"
+            return f"{dead_letters(count)} of {owner}; " + adopt + f" takes {taken} for the processor's"
         case Ownership.OURS:
             return f"{dead_letters(count)} {owner}"
         case Ownership.UNKNOWN:

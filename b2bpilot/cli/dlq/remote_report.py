@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
@@ -34,7 +34,7 @@ def show_plan(
         "unseen": backlog.unseen,
         "database": database.fields(),
     }
-    text = [*_planned(pilot, backlog, concurrency, max_failures), f"  {database.told()}"]
+    text = [*_planned(pilot, backlog, concurrency, max_failures), database.told()]
     pilot.output.record({"plan": fields}, text=[])
     pilot.output.lines(text)
 
@@ -61,7 +61,7 @@ def show_outcome(pilot: Pilot, run_id: str, ended: str, outcome: RedriveInAwsOut
         pilot.output.notice("Each dead letter: " + our_command("runs", "show", run_id))
 
 
-def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: float) -> Iterator[str]:
+def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: float) -> Iterator[Words]:
     if not backlog.messages and not backlog.set_aside:
         yield "No dead letter was seen." if backlog.unseen else "There is no dead letter."
     elif not backlog.messages:
@@ -69,8 +69,10 @@ def _planned(pilot: Pilot, backlog: Backlog, concurrency: int, max_failures: flo
     else:
         yield f"Let AWS redrive {dead_letters(len(backlog.messages))} of {pilot.environment}, {concurrency} at once"
         yield "  each is tried once: deleted is only what the processor completed, what fails stays in the queue"
-        yield f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed,"
-        yield "  when the processor takes nothing for two minutes, and after six hours at the latest"
+        yield (
+            f"  it ends when nothing is left to try or more than {max_failures:.0%} of ten or more tries failed, when the "
+            "processor takes nothing for two minutes, and after six hours at the latest"
+        )
     yield from owner_view.lines(backlog.owners)
     if (own := backlog.set_aside - backlog.others) > 0:
         yield f"{dead_letters(own)} left alone: {SET_ASIDE}"
@@ -91,14 +93,14 @@ def _told(outcome: RedriveInAwsOutcome) -> Iterator[str]:
     lines = {
         "failed_again": "{} failed again, still in the queue",
         "not_tried": "{} not tried, or without an answer; still in the queue",
-        "discarded": "{} left in the queue: a person discarded their messages, which `dlq list` tells of",
+        "discarded": "{} left in the queue: discarded by a person, as `dlq list` tells",
         "set_aside": "{} left in the queue: " + SET_ASIDE,
         "not_ours": "{} left in the queue: of other subscribers",
         "subscription_gone": "{} left in the queue: of subscriptions that no longer exist; --adopt takes them",
-        "owner_unknown": "{} left in the queue: whose they are is unknown",
+        "owner_unknown": "{} left in the queue: of an unknown owner",
         "missing": "{} neither completed nor seen in the queue",
-        "hidden": "about {} in flight or delayed: they could not be looked at",
-        "later": "{} came during the run, and were not tried",
+        "hidden": "about {} in flight or delayed: not looked at",
+        "later": "{} came during the run: not tried",
     }
     for name, text in lines.items():
         if counts[name]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq import group_view, owner_view
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.frame.context import Pilot
@@ -41,7 +41,9 @@ def show_plan(pilot: Pilot, copies: Copies, selection: Selection, *, dry_run: bo
     pilot.output.record({"plan": plan}, text=())
 
 
-def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | None, local: bool) -> list[str]:
+def plan(
+    pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | None, local: bool
+) -> list[Words]:
     """Return for people what is meant, and what is left out."""
     if not copies.chosen:
         is_all = not copies.unseen
@@ -49,7 +51,10 @@ def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | Non
         return [none, *_unseen(copies)]
     what = f"{_chosen(copies)}{group_view.of_group(copies.names, selection)}"
     source = f" from {file}" if file else ""
-    lines = [f"Process copies of {what}{source} {_place(pilot, local=local)}:", f"  {pilot.environment}"]
+    lines: list[Words] = [
+        f"Process copies of {what}{source} {_place(pilot, local=local)}:",
+        f"  {pilot.environment}",
+    ]
     if len(copies.readable) < copies.processable and selection.limit is None:
         lines.append("The oldest are taken; --limit takes more of them.")
     if len(copies.readable) == copies.processable == selection.limit:
@@ -59,9 +64,9 @@ def plan(pilot: Pilot, copies: Copies, selection: Selection, *, file: Path | Non
 
 def rest(
     pilot: Pilot, record: RunRecord, copies: Copies, gone: Sequence[ReplayOutcome], *, local: bool
-) -> list[str]:
+) -> list[Words]:
     """Return for people what an interrupted run has left to do."""
-    lines = [
+    lines: list[Words] = [
         f"Process copies of {dead_letters(len(copies.chosen))} that run {record.run_id} left {_place(pilot, local=local)}:",
         f"  {pilot.environment}",
     ]
@@ -99,7 +104,7 @@ def _place(pilot: Pilot, *, local: bool) -> str:
     return "in this process" if local else f"with {pilot.environment.stack.processor_function_name}"
 
 
-def _left_out(copies: Copies) -> Iterator[str]:
+def _left_out(copies: Copies) -> Iterator[Words]:
     from b2bpilot.ops.dead_letters.causes import owners_of
 
     if copies.unreadable:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.restore import Restored, RestorePlan
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
-    from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.ops.table.asked import AskedTable, Named
 
 RUN = RunKind(
     typed="dlq restore",
@@ -141,7 +141,11 @@ def _plan(pilot: Pilot, found: ArchiveSource, table: AskedTable, *, force: bool)
         )
     require_readable(plan.cut, read=len(plan.decisions))
     require_same_origin(plan, origin, force=force)
-    database = name_of(table) if plan.asked else None
+    _show_plan(pilot, plan, name_of(table) if plan.asked else None)
+    return plan
+
+
+def _show_plan(pilot: Pilot, plan: RestorePlan, database: Named | None) -> None:
     counts = {decision.value: count for decision, count in plan.counts().items()}
     text = [f"{dead_letters(count)}: {decision}" for decision, count in counts.items()]
     pilot.output.record(
@@ -151,7 +155,7 @@ def _plan(pilot: Pilot, found: ArchiveSource, table: AskedTable, *, force: bool)
             "cut_line": plan.cut,
             "database": database.fields() if database else None,
         },
-        text=text or [f"{found.path} holds no dead letter."],
+        text=text or [f"{plan.path} holds no dead letter."],
     )
     if database and database.proof and database.proof.is_proven:
         pilot.output.notice(database.told())
@@ -159,7 +163,6 @@ def _plan(pilot: Pilot, found: ArchiveSource, table: AskedTable, *, force: bool)
         pilot.output.notice(f"{count:,} of them: {owner}")
     if plan.cut:
         pilot.output.notice(f"{plan.cut} is cut: the dead letter in it cannot be read, and is not put back.")
-    return plan
 
 
 def _marks(pilot: Pilot, plan: RestorePlan, found: ArchiveSource, table: AskedTable) -> MarksOfRun:
@@ -167,6 +170,11 @@ def _marks(pilot: Pilot, plan: RestorePlan, found: ArchiveSource, table: AskedTa
     from b2bpilot.ops.dead_letters.marks import marks_of
 
     marks = marks_of(plan.asked, found.record, table)
+    _show_marks(pilot, marks)
+    return marks
+
+
+def _show_marks(pilot: Pilot, marks: MarksOfRun) -> None:
     if marked := {row.message_id for row in marks.own.values()}:
         pilot.output.notice(
             f"{rows(len(marked))} that run {marks.run_id} marked as discarded: the former status comes back."
@@ -178,7 +186,6 @@ def _marks(pilot: Pilot, plan: RestorePlan, found: ArchiveSource, table: AskedTa
         )
     if marks.error:
         pilot.output.notice(f"Whether messages are marked as discarded is unknown: {marks.error}")
-    return marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

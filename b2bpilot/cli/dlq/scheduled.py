@@ -41,5 +41,5 @@ def _show(pilot: Pilot, done: Scheduled) -> None:
         pilot.output.notice(f"What an earlier archive holds is unknown, and copied again: {broken}")
     if done.look.not_released:
         pilot.output.notice(
-            f"{done.look.not_released:,} could not be returned; visible again within a minute."
+            f"{dead_letters(done.look.not_released)} could not be returned; visible again within a minute."
         )

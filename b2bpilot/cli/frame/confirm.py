@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from b2bpilot.advice import Words
 from b2bpilot.cli.output import Line, Output
 from b2bpilot.errors import NotConfirmed
 
@@ -41,7 +42,7 @@ class Confirmation:
     output: Output
     yes: bool
 
-    def ask(self, plan: Sequence[str | Line], question: str) -> None:
+    def ask(self, plan: Sequence[Words | Line], question: str) -> None:
         """Show the plan and return when it is confirmed. Raises Refused."""
         for line in plan:
             self.output.notice(line)

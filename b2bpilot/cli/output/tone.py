@@ -78,5 +78,7 @@ def of_state(word: str) -> Words:
     return Toned(word, tone) if tone else word
 
 
-ID = re.compile(r"\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Z]{2}[0-9a-f]{32})\b")
-"""A message's, a dead letter's, a request's, or one of Twilio's: quiet wherever it stands."""
+ID = re.compile(
+    r"(?<![\w:/-])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Z]{2}[0-9a-f]{32})\b"
+)
+"""A message's, a dead letter's, a request's, or one of Twilio's: quiet wherever it stands, but not as the end of an ARN or a URL."""

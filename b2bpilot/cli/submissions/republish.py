@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import RunRecord
     from b2bpilot.ops.table.asked import AskedTable
+    from b2bpilot.ops.table.database_proof import DatabaseProof
     from b2bpilot.pipeline.models import UserSubmission
 
 SHOWN = 20
@@ -66,7 +67,7 @@ def republish(
         require_proven(table.proof)
         rows = list(_rows(table, message_ids or (), discarded=discarded))
         found = plan(rows, now=table.now(), discarded=discarded)
-        _show_plan(pilot, found, table, dry_run=dry_run)
+        _show_plan(pilot, found, table.proof, dry_run=dry_run)
         if not abandoned:
             require_something(found)
         if dry_run or not found.to_send:
@@ -136,11 +137,11 @@ def _rows(
     yield from (row for row in every if discarded or row.discarded_by is None)
 
 
-def _show_plan(pilot: Pilot, found: RepublishPlan, table: AskedTable, *, dry_run: bool) -> None:
+def _show_plan(pilot: Pilot, found: RepublishPlan, proof: DatabaseProof, *, dry_run: bool) -> None:
     document = {
         "environment": pilot.environment.name,
         "account_id": pilot.environment.stack.account_id,
-        "database": table.proof.fields(),
+        "database": proof.fields(),
         "messages": len(found.to_send),
         "tests": found.tests,
         "replies_begun": found.replies_begun,
@@ -152,20 +153,21 @@ def _show_plan(pilot: Pilot, found: RepublishPlan, table: AskedTable, *, dry_run
         "dry_run": dry_run,
     }
     pilot.output.record({"plan": document}, text=())
-    for line in _told(pilot, found, table):
+    for line in _told(pilot, found, proof):
         pilot.output.notice(line)
 
 
-def _told(pilot: Pilot, found: RepublishPlan, table: AskedTable) -> Iterator[str]:
+def _told(pilot: Pilot, found: RepublishPlan, proof: DatabaseProof) -> Iterator[str]:
     for one in found.left[:SHOWN]:
         yield f"Left alone: {one.message_id or f'row {one.row.id}'}: {one.why}"
     if len(found.left) > SHOWN:
         yield f"Left alone: {many(len(found.left) - SHOWN, 'more row')}"
-    yield table.proof.told()
+    yield proof.told()
     if not found.to_send:
         yield "There is nothing to publish."
         return
-    yield f"Publish {_messages(len(found.to_send))} again, and prove by the rows that they are completed:"
+    proven = "that it is completed" if len(found.to_send) == 1 else "that they are completed"
+    yield f"Publish {_messages(len(found.to_send))} again, and prove by the rows {proven}:"
     yield f"  {pilot.environment}"
     real = len(found.to_send) - found.tests - found.replies_begun
     if found.tests:

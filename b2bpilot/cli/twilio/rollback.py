@@ -60,9 +60,7 @@ def rollback(
         if left and dry_run:
             pilot.output.notice("Dry run: nothing was changed.")
         elif left:
-            pilot.confirmation(yes=yes).ask(
-                ["", f"Take run {record.run_id} back:", f"  {pilot.environment}"], "Continue?"
-            )
+            pilot.confirmation(yes=yes).ask(_question(pilot, record.run_id), "Continue?")
             _restore(pilot, record, twilio, left, reason=reason)
     _require_all_restored(blank, gone, is_some_restored=bool(left) and not dry_run)
 
@@ -81,14 +79,24 @@ def _restore(
         switch.write_plan(journal, left)
         unread = switch.switch(twilio, left, journal)
         journal.finish({"changed": len(left)})
-    text = ["", f"Restored {len(left)}; {switch.in_words(left, unread)}"]
-    pilot.output.record({"restored": len(left), "run_id": journal.run_id}, text=text)
-    tell_to_look(pilot)
+    _show_end(pilot, journal.run_id, left, unread)
     if any(each.is_contested for each in left):
         pilot.output.notice(
             f"What run {record.run_id} sent without an answer may still be carried out: look again with "
             + our_command("twilio", "route")
         )
+
+
+def _question(pilot: Pilot, run_id: str) -> Sequence[str]:
+    return ["", f"Take run {run_id} back:", f"  {pilot.environment}"]
+
+
+def _show_end(pilot: Pilot, run_id: str, left: Sequence[Change], unread: Sequence[Change]) -> None:
+    from b2bpilot.ops.cutover import switch
+
+    text = ["", f"Restored {len(left)}; {switch.in_words(left, unread)}"]
+    pilot.output.record({"restored": len(left), "run_id": run_id}, text=text)
+    tell_to_look(pilot)
 
 
 def _require_same_account(record: RunRecord, twilio: Twilio) -> None:

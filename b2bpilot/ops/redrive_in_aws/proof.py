@@ -101,6 +101,10 @@ class Left:
     """About so many could not be looked at: somebody else holds them, or they rest."""
 
 
+LEFT_AS = {"subscription_gone": "of a subscription that is gone", "owner_unknown": "of an unknown owner"}
+"""How an error says what is counted under a name that reads otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedriveInAwsOutcome:
     """What became of the backlog. `states` are the rows', None when no database could tell, and `database_error` why."""
@@ -161,7 +165,7 @@ class RedriveInAwsOutcome:
                 hint=our_command("dlq", "list") + " shows what is left",
             )
         left = [
-            f"{many(count, 'message' if name == 'missing' else 'dead letter')} {name.replace('_', ' ')}"
+            f"{many(count, 'message' if name == 'missing' else 'dead letter')} {LEFT_AS.get(name, name.replace('_', ' '))}"
             for name, count in self.counts().items()
             if count and name not in ("completed", RemainingKind.LATER.name.lower())
         ]
