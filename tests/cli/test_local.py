@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.output import Output
 from b2bpilot.local import packages
 from b2bpilot.local.lock import HomeLock
+from b2bpilot.local.shell import only_what_is_kept
 from b2bpilot.local.state import EnvironmentState, make_home, write_state
 from tests.cli.conftest import Run
 
@@ -92,6 +96,19 @@ def test_another_endpoint_is_asked_as_the_local_environment_is(run: Run, home: P
     result = run("publish", "-e", "local", "--endpoint-url", "http://127.0.0.1:9")
     assert result.exit_code == 1
     assert 'AWS was not reached: Could not connect to the endpoint URL: "http://127.0.0.1:9' in result.stderr
+
+
+@pytest.mark.parametrize("variable", ["B2BPILOT_HOME", "XDG_STATE_HOME"])
+def test_a_local_environment_in_this_process_leaves_the_command_its_home(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the foreground `local up` looked for it in the user's usual folder, and said that none was running."""
+    monkeypatch.setenv(variable, str(tmp_path / "chosen"))
+    pilot = Pilot(environ=os.environ, output=Output(stdout=io.StringIO(), stderr=io.StringIO()))
+    with only_what_is_kept():
+        assert variable not in os.environ
+        assert pilot.local_home.is_relative_to(tmp_path / "chosen")
+        assert pilot.runs_home.is_relative_to(tmp_path / "chosen")
 
 
 @pytest.mark.parametrize("option", ["--region", "--profile"])

@@ -47,6 +47,10 @@ class Pilot:
     machine: Machine = machine_time
     """This machine's time: for its own files. What another host dates is compared with `now` and `rows_now`."""
 
+    def __post_init__(self) -> None:
+        """What the shell said stays said: a local environment in this process takes its variables away."""
+        self.environ = dict(self.environ)
+
     def give(self, name: str, value: str | bool) -> None:
         """Take an option. A query is read at once: some commands open a journal before they ask for settings.
 
