@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.progress import RedriveDisplay
+from b2bpilot.cli.dlq.redrive_again import resumed_again, sent_again
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
@@ -37,6 +39,7 @@ def redrive_from_here(
     yes: bool,
 ) -> None:
     """Raises PartlyFailed unless it is proven that all of it is completed."""
+    at_once = asked.concurrency
     asked = resolve(asked, pilot.environment, selection=selection, plan_file=plan_file, now=pilot.now())
     with pilot.table() as table:
         run = prepare(pilot.environment, table, asked, failed_before=failed_before(pilot))
@@ -57,7 +60,9 @@ def redrive_from_here(
                 summary = _run(pilot, run, plan, journal)
                 journal.finish(summary.counts())
         show_summary(pilot, journal.run_id, summary)
-        require_everything_completed(summary)
+        same = replace(asked, concurrency=at_once)
+        again = sent_again(same, group=selection.group, plan_file=plan_file)
+        require_everything_completed(summary, again=again)
         _require_the_rest(run, plan)
 
 
@@ -77,7 +82,7 @@ def resume(pilot: Pilot, record: RunRecord, *, yes: bool) -> None:
                 if summary.is_certain:
                     journal.finish(summary.counts())
     show_summary(pilot, journal.run_id, summary)
-    require_everything_completed(summary)
+    require_everything_completed(summary, again=resumed_again(journal.run_id))
     remaining.require_known()
 
 

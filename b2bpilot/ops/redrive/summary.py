@@ -122,15 +122,18 @@ def summarize_removal(dead_letters: Sequence[DeadLetter], *, deleted: Collection
     )
 
 
-def require_everything_completed(summary: Summary) -> None:
-    """Raises PartlyFailed, with where the rest is, unless every dead letter's message is completed."""
+def require_everything_completed(summary: Summary, *, again: Words) -> None:
+    """Raises PartlyFailed, with where the rest is, unless every dead letter's message is completed.
+
+    `again` says how to send what was not sent: the same dead letters, and no others.
+    """
     if summary.everything_completed:
         return
     done = summary.completed + summary.removed
     others = len(summary.unfinished) + summary.not_sent + summary.set_aside
     hint: Words = our_command("dlq", "list") + " shows what is in the queue now"
     if summary.not_sent:
-        hint = "to send the others all the same: " + our_command("dlq", "redrive", "--max-failures", "100%")
+        hint = again
     if not summary.is_certain:
         hint = "dead letters of this run are in flight elsewhere: resume it again when they are visible"
     more = "; it stopped before it came to the others in the queue" if summary.has_more else ""

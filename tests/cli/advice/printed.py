@@ -99,6 +99,7 @@ def _starred(node: ast.expr) -> list[str]:
     text = ast.unparse(node)
     known = {
         "command.split()": ["dlq", "list"],
+        "options": ["--group", "G1", "--since", "2026-11-23T19:45:01Z"],
         "since": ["--since", "2026-11-23T19:45:01Z"],
         "CUTOVER.words": ["twilio", "cutover", "--to", "stack"],
         "service": ["--service", SID],

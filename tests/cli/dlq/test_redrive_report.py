@@ -24,7 +24,7 @@ def test_where_no_row_was_asked_the_summary_calls_nothing_stored_as_a_row_says()
     done = Summary(processed=1, rows_asked=False)
     assert told(done) == ["1 dead letter processed, as the function said; no row was asked"]
     with pytest.raises(PartlyFailed, match="1 processed, as the function said; no row was asked"):
-        require_everything_completed(done)
+        require_everything_completed(done, again="")
 
 
 def test_each_count_names_its_unit() -> None:
@@ -32,4 +32,4 @@ def test_each_count_names_its_unit() -> None:
     assert told(done)[0] == "2 dead letters whose messages are completed, as their rows say"
     assert all(" dead letter" in line for line in told(done))
     with pytest.raises(PartlyFailed, match="2 dead letters completed, 4 not"):
-        require_everything_completed(done)
+        require_everything_completed(done, again="")

@@ -119,7 +119,7 @@ def test_a_run_that_stopped_and_left_dead_letters_has_not_completed_everything_t
     assert (summary.completed, summary.unfinished, len(deployment.waiting)) == (WINDOW, (), 200)
     assert not summary.everything_completed
     with pytest.raises(PartlyFailed, match="before it came to the others"):
-        require_everything_completed(summary)
+        require_everything_completed(summary, again="")
 
 
 def test_a_row_that_is_given_up_meanwhile_does_not_show_that_its_message_arrived() -> None:
