@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -144,13 +145,15 @@ def program() -> PilotGroup:
 
 
 def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) -> int:
-    """Run one command line and return its exit code. A SIGTERM is a Ctrl-C: what was taken is given back first.
+    """Run one command line and return its exit code. A SIGTERM or SIGHUP is a Ctrl-C: what was taken is given back first.
 
     `machine` is this machine's clock.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _escape_what_the_terminal_cannot_show()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it is
+        signal.signal(signal.SIGHUP, _interrupt_once)
     pilot = Pilot(environ=os.environ, output=Output(stdout=sys.stdout, stderr=sys.stderr), machine=machine)
     try:
         if instruction := os.environ.get(VARIABLE):
@@ -167,6 +170,12 @@ def main(argv: Sequence[str] | None = None, *, machine: Machine = machine_time) 
         _forget_stdout()
         return _unwritten(exc, pilot)
     return exit_code
+
+
+def _interrupt_once(number: int, _: FrameType | None) -> None:
+    """The kernel and the shell both tell of a closed terminal: the second time must not stop what is being given back."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _unwritten(exc: OutputFailed, pilot: Pilot) -> int:

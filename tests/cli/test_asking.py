@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from b2bpilot.cli.app import main
 from tests.cli.terminal import Session, a_process_at_a_terminal, at_a_terminal
 
 
@@ -27,6 +28,36 @@ def test_ctrl_c_ends_the_questions_line_before_anything_else_is_said(migrating: 
     migrating.interrupt()
     assert migrating.exit_code() == 130
     assert migrating.screen.endswith("[y/N] \r\nerror: interrupted\r\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_and_a_closed_terminal_are_a_ctrl_c(migrating: Session, number: signal.Signals) -> None:
+    migrating.wait_for("[y/N] ")
+    migrating.process.send_signal(number)
+    assert migrating.exit_code() == 130
+    assert migrating.screen.endswith("[y/N] \r\nerror: interrupted\r\n")
+
+
+@pytest.fixture
+def hang_up() -> Iterator[signal.Signals]:
+    """The signal of a closed terminal; what it does to the tests is put back."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield signal.SIGHUP
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_the_second_word_of_a_closed_terminal_does_not_stop_the_cleaning_up(hang_up: signal.Signals) -> None:
+    signal.signal(hang_up, signal.SIG_DFL)
+    main(["--version"])
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(hang_up)
+    signal.raise_signal(hang_up)
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(hang_up: signal.Signals) -> None:
+    signal.signal(hang_up, signal.SIG_IGN)
+    main(["--version"])
+    signal.raise_signal(hang_up)
 
 
 def test_ctrl_d_is_no_and_ends_the_questions_line(migrating: Session) -> None:

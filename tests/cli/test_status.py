@@ -84,6 +84,13 @@ def test_the_numbers_are_those_of_cloudwatch_the_queue_and_the_table(run: Run, q
     assert command == "   b2bpilot dlq list -e staging"
 
 
+def test_of_dead_letters_that_somebody_else_holds_nothing_is_counted_as_seen(run: Run, queue: str) -> None:
+    client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    client("sqs").receive_message(QueueUrl=queue, VisibilityTimeout=600)
+    line = line_of(run("status", *ENV).stdout, "dead letters")
+    assert line == "dead letters  about 1, 1 of them in flight; none was seen, so their age is unknown"
+
+
 def test_a_topic_without_the_processor_is_the_first_thing_that_is_wrong(run: Run, staging: Staging) -> None:
     url = client("sqs").create_queue(QueueName="b2b-pilot-dead-letters-staging")["QueueUrl"]
     client("sqs").send_message(QueueUrl=url, MessageBody="x")

@@ -119,7 +119,7 @@ class Output:
 
     def notice(self, text: Words | Line) -> None:
         """Say something that is not the result. Who reads stderr may have gone: no reason to stop what is under way."""
-        with contextlib.suppress(BrokenPipeError), self._above_progress():
+        with contextlib.suppress(OSError), self._above_progress():
             self._say(text)
 
     def ask(self, question: str) -> None:

@@ -180,6 +180,8 @@ def _dead_letters(dead_letters: DeadLetters, *, now: datetime) -> str:
         return f"about {dead_letters.depth:,}{held}; their age is unknown: {dead_letters.no_look}"
     if not dead_letters.depth:
         return "none"
+    if not look.saw:
+        return f"about {dead_letters.depth:,}{held}; none was seen, so their age is unknown"
     least = "" if look.is_complete else f"at least, of the {look.saw:,} that were seen: "
     oldest = f"the oldest {relative(look.oldest, now=now)}" if look.oldest else "the oldest unknown"
     others = "".join(f"; {count:,} {owner.whose}" for owner, count in look.others.items())

@@ -11,15 +11,23 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from b2bpilot.advice import Words, our_command
-from b2bpilot.errors import UsageError
+from b2bpilot.aws.queue_attributes import Counters
+from b2bpilot.errors import PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.causes import Cause, cause_of, numbered
 from b2bpilot.ops.dead_letters.expression import Expression
 from b2bpilot.ops.dead_letters.holding import Hiding
-from b2bpilot.ops.dead_letters.sweep import LOOK_HIDDEN_SECONDS, MOST_HELD, Sweep
+from b2bpilot.ops.dead_letters.sweep import (
+    LOOK_HIDDEN_SECONDS,
+    MOST_HELD,
+    UNSEEN_HINT,
+    Sweep,
+    unseen_in_words,
+)
 from b2bpilot.ops.ports import VisibilityQueue
 from b2bpilot.pipeline.dead_letter import DeadLetter, FailureKind
 from b2bpilot.pipeline.message import format_time, parse_time
 
+NONE_UNSEEN = Counters(visible=0, hidden=0, delayed=0)
 LIST_HINT = "see " + our_command("dlq", "list") + " without --group"
 MASKED = re.compile(r"\+\d{4}\*{3}\d{4}")
 """What a journal makes of a phone number: a filter that held one cannot be read back."""
@@ -152,27 +160,41 @@ class ResolvedFilter:
 def resolve(selection: Selection, queue: VisibilityQueue, *, now: datetime) -> ResolvedFilter:
     """Return what the selection means for the dead letters that are in the queue; a group is looked for among all of them.
 
-    Raises UsageError when the group is not there, and AwsError.
+    Raises what `cause_named` raises, and AwsError.
     """
     if selection.group is None:
         return ResolvedFilter(selection=selection, cause=None, now=now)
-    cause = cause_named(_causes_in(queue), selection.group)
+    names, unseen = _causes_in(queue)
+    cause = cause_named(names, selection.group, unseen=unseen)
     return ResolvedFilter(selection=replace(selection, group=None), cause=cause, now=now)
 
 
 def cause_named(
-    names: Mapping[Cause, str], group: str, *, place: str = "the queue", hint: Words = LIST_HINT
+    names: Mapping[Cause, str],
+    group: str,
+    *,
+    place: str = "the queue",
+    hint: Words = LIST_HINT,
+    unseen: Counters = NONE_UNSEEN,
 ) -> Cause:
     """Return what a group's dead letters have in common. Its number holds for these dead letters only: with others in the queue
-    the same cause may have another one. Raises UsageError."""
+    the same cause may have another one. Raises UsageError, and PartlyFailed where it may be among those that were not seen."""
     for cause, name in names.items():
         if name == group.upper():
             return cause
+    if unseen.total:
+        seen = (
+            f"there is no group {group} among the causes that were seen"
+            if names
+            else "no dead letter was seen"
+        )
+        raise PartlyFailed(f"{seen}: {unseen_in_words(unseen)}", hint=UNSEEN_HINT)
     known = f"{place} has G1 to G{len(names)}" if len(names) > 1 else f"{place} has only G1"
     raise UsageError(f"there is no group {group}; {known if names else 'no dead letter was seen'}", hint=hint)
 
 
-def _causes_in(queue: VisibilityQueue) -> Mapping[Cause, str]:
+def _causes_in(queue: VisibilityQueue) -> tuple[Mapping[Cause, str], Counters]:
+    """Return the groups by their causes, and what SQS counts beside what was seen."""
     counts: Counter[Cause] = Counter()
     lock = threading.Lock()
 
@@ -183,7 +205,7 @@ def _causes_in(queue: VisibilityQueue) -> Mapping[Cause, str]:
     with Hiding(queue, hidden_seconds=LOOK_HIDDEN_SECONDS) as held:
         sweep = Sweep(held, see=see, is_enough=lambda: sweep.saw >= MOST_HELD)
         sweep.run()
-    return numbered(counts)
+        return numbered(counts), held.beside()
 
 
 def for_journal(selection: Selection, names: Mapping[Cause, str]) -> dict[str, object]:

@@ -185,9 +185,9 @@ class Hiding:
         counters = self._queue.counters()
         return counters.visible + counters.delayed + max(0, counters.hidden - len(self._receipts))
 
-    def beside(self) -> Counters:
+    def beside(self, counters: Counters | None = None) -> Counters:
         """Return about what SQS counts beside what is held here, which it may still count as visible: its counters lag."""
-        counters, held = self._queue.counters(), len(self._receipts)
+        counters, held = counters or self._queue.counters(), len(self._receipts)
         still_visible = max(0, held - counters.hidden)
         return Counters(
             visible=max(0, counters.visible - still_visible),

@@ -12,7 +12,7 @@ from datetime import datetime
 from b2bpilot.advice import Words
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.ops.dead_letters.causes import Cause, SeenDeadLetter, cause_of, in_order, numbered
-from b2bpilot.ops.dead_letters.filters import LIST_HINT, Selection, cause_named
+from b2bpilot.ops.dead_letters.filters import LIST_HINT, NONE_UNSEEN, Selection, cause_named
 from b2bpilot.ops.dead_letters.holding import BATCH, Hiding
 from b2bpilot.ops.dead_letters.sweep import EMPTY_POLLS, LOOK_HIDDEN_SECONDS, MOST_HELD, Sweep
 from b2bpilot.ops.ports import VisibilityQueue
@@ -92,18 +92,18 @@ class Matches:
         """Return `G1` ... of everything that was seen, whatever the selection."""
         return numbered(self._counts)
 
-    def found(self, names: Mapping[Cause, str]) -> list[SeenDeadLetter]:
-        """Return all that match, oldest first; the limit is left to the caller. Raises UsageError for a group or a field
-        that is not there."""
+    def found(self, names: Mapping[Cause, str], *, unseen: Counters = NONE_UNSEEN) -> list[SeenDeadLetter]:
+        """Return all that match, oldest first; the limit is left to the caller. Raises UsageError for a field that is not
+        there, and what `cause_named` raises for a group."""
         if self._selection.where is not None:
             self._selection.where.require_fields()
-        return sorted(self._of_group(names), key=in_order)
+        return sorted(self._of_group(names, unseen), key=in_order)
 
-    def _of_group(self, names: Mapping[Cause, str]) -> list[SeenDeadLetter]:
+    def _of_group(self, names: Mapping[Cause, str], unseen: Counters) -> list[SeenDeadLetter]:
         group = self._selection.group
         if group is None:
             return self._found
-        cause = cause_named(names, group, place=self._place, hint=self._hint)
+        cause = cause_named(names, group, place=self._place, hint=self._hint, unseen=unseen)
         return [found for found in self._found if found.cause == cause]
 
 
@@ -184,7 +184,7 @@ def peek(
     applied; `counts` tells what the limit counts: what the command leaves alone is found beside it. `observe` gets how many
     were seen of about how many, once a second. `is_enough` ends the look early.
 
-    Raises AwsError, what `visit` raises, and UsageError for a group or a field that is not there.
+    Raises AwsError, what `visit` raises, UsageError for a field that is not there, and what `cause_named` raises for a group.
     """
     chosen = selection or Selection()
     matches = Matches(chosen, now=now, counts=counts)
@@ -211,8 +211,9 @@ def peek(
         sweep = Sweep(held, see=see, is_enough=is_all, clock=monotonic)
         sweep.run(workers=min(WORKERS, EMPTY_POLLS + begin.total // BATCH))
         counters = queue.counters()
+        unseen = held.beside(counters)
     names = matches.names()
-    found = within(matches.found(names), chosen.limit, counts)
+    found = within(matches.found(names, unseen=unseen), chosen.limit, counts)
     return Peek(
         found=found,
         counted=sum(map(counts, found)),

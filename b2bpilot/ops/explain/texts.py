@@ -22,7 +22,7 @@ EXIT_CODES: Mapping[int, tuple[str, str]] = {
     5: ("refused, or not confirmed", "Nothing was changed. The error says what would be needed."),
     130: (
         "interrupted",
-        "By Ctrl-C or SIGTERM. What was taken from a queue was returned; a run can be resumed.",
+        "By Ctrl-C, SIGTERM or SIGHUP (a closed terminal). What was taken from a queue was returned; a run can be resumed.",
     ),
     141: ("the reader of the output has gone", "As after `| head`: no failure of the command."),
 }
@@ -62,6 +62,6 @@ FAILURES: Mapping[FailureKind, tuple[str, Words]] = {
 OTHER_ERRORS: Mapping[str, tuple[str, int]] = {
     "failed": ("It failed; the message says of what.", 1),
     "unexpected": ("A fault of this program, or of a library. --verbose shows where.", 1),
-    "interrupted": ("It was ended by Ctrl-C or SIGTERM.", 130),
+    "interrupted": ("It was ended by Ctrl-C, SIGTERM or SIGHUP.", 130),
 }
 """Codes in JSON that no class of errors explains, and what the command ends with."""

@@ -15,9 +15,9 @@ from moto import mock_aws
 from b2bpilot.aws.queue import DeadLetterQueue, Receipt
 from b2bpilot.aws.queue_attributes import Counters
 from b2bpilot.aws.session import AwsAccess
-from b2bpilot.errors import AwsError, UsageError
+from b2bpilot.errors import AwsError, PartlyFailed, UsageError
 from b2bpilot.ops.dead_letters.expression import Expression
-from b2bpilot.ops.dead_letters.filters import Selection
+from b2bpilot.ops.dead_letters.filters import Selection, resolve
 from b2bpilot.ops.dead_letters.peek import Peek, peek
 from b2bpilot.ops.dead_letters.sweep import MOST_HELD
 from b2bpilot.pipeline.dead_letter import DeadLetter
@@ -209,6 +209,24 @@ def test_a_group_that_is_not_there_is_said(count: int, known: str) -> None:
     with pytest.raises(UsageError, match=f"there is no group G9; {known}"):
         look_at(queue, Selection(group="G9"))
     assert queue.sqs.hidden() == set()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        (6, "no dead letter was seen: 6 in flight: another process has received them"),
+        (4, "there is no group G9 among the causes that were seen: 4 in flight"),
+    ],
+)
+def test_a_group_that_may_be_among_those_in_flight_is_not_called_absent(hidden: int, said: str) -> None:
+    queue = queue_of(6)
+    for one in list(queue.sqs.messages)[:hidden]:
+        queue.sqs.hide(one, until=600)
+
+    for ask in (look_at, lambda queue, selection: resolve(selection, queue, now=NOW)):
+        with pytest.raises(PartlyFailed, match=said) as told:
+            ask(queue, Selection(group="G9"))
+        assert "try again" in str(told.value.hint)
 
 
 def test_a_field_that_no_dead_letter_has_is_said_and_everything_is_given_back() -> None:
