@@ -25,12 +25,14 @@ BY_THE_JOURNAL = frozenset({("runs", "list"), ("runs", "show")})
 OF_THE_RUN = frozenset({("runs", "resume")})
 """What a run's journal tells the environment and the region of."""
 OF_THE_TABLE = frozenset(
-    {("inspect",), ("migrate",), ("status",), ("verify",)}
+    {(name,) for name in ("diagnose", "inspect", "load", "migrate", "publish", "status", "verify")}
     | {("submissions", name) for name in ("list", "republish", "show", "stuck")}
+    | {("dlq", name) for name in ("discard", "edit", "list", "redrive", "replay", "restore", "show")}
+    | {("runs", "resume"), ("twilio", "reconcile")}
 )
 """They ask the table, and the answer is that table's."""
-DATABASE = '--database-url "${B2BPILOT_DATABASE_URL:?}"'
-"""The URL may hold a password: the next shell has it in a variable, or stops there."""
+NAMED_DATABASE = "${B2BPILOT_DATABASE_URL:?export it first}"
+"""The URL may hold a password: the next shell has it in a variable, or stops there with these words."""
 LOCAL = "local"
 """The environment that says by itself where it is."""
 ENVIRONMENT = frozenset({"-e", "--env"})
@@ -115,7 +117,9 @@ class Command(Said):
             "--endpoint-url": place.endpoint_url,
         }
         options = [f"{flag} {shlex.quote(value)}" for flag, value in given.items() if value]
-        return [*options, DATABASE] if place.names_a_database and name in OF_THE_TABLE else options
+        asks_the_table = not OF_THE_TABLE.isdisjoint((name, name[:1]))
+        database = [f'--database-url "{NAMED_DATABASE}"'] if place.names_a_database and asks_the_table else []
+        return [*options, *database]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def test_an_unreachable_database_is_a_numbered_finding_in_every_form(run: Run, q
     (wrong,) = run("status", *away, "-o", "json").document["status"]["wrong"]
     assert (wrong["kind"], wrong["command"]) == (
         "database_unreadable",
-        'b2bpilot verify -e staging --database-url "${B2BPILOT_DATABASE_URL:?}" --only database',
+        'b2bpilot verify -e staging --database-url "${B2BPILOT_DATABASE_URL:?export it first}" --only database',
     )
     assert wrong["last_seen"] == wrong["last_seen_until"]
 

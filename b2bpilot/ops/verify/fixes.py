@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
-from b2bpilot.advice import Place, Words, written
+from b2bpilot.advice import NAMED_DATABASE, Place, Words, written
 from b2bpilot.aws import pasted
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.verify.deployment import Deployment
@@ -14,7 +14,6 @@ from b2bpilot.pipeline.database_secret import has_url
 PROGRAM = re.compile(r"(?P<before>^|&& |; |\$\()aws ")
 SECRET_DATABASE = re.compile(r"\$\((?:\w+=\S+ )*aws [^|]* get-secret-value [^|]*\| python3 -c '[^']*'\)")
 """The shell's way to the database of the secret, as the checks of the database write it."""
-GIVEN_DATABASE = "${B2BPILOT_DATABASE_URL:?}"
 UNFILLED = re.compile(r"\{\w+\}")
 
 
@@ -59,7 +58,7 @@ def _filled(template: str, deployment: Deployment) -> str | None:
     whole = PROGRAM.sub(lambda found: f"{found['before']}{program}", filled)
     names_the_secret = SECRET_DATABASE.search(whole) is not None
     return (
-        SECRET_DATABASE.sub(GIVEN_DATABASE, whole)
+        SECRET_DATABASE.sub(NAMED_DATABASE, whole)
         if names_the_secret and _is_named_by_the_shell(deployment)
         else whole
     )

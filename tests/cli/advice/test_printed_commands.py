@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.advice import OF_THE_MACHINE, Command, Place, Words, our_command, written
+from b2bpilot.advice import OF_THE_MACHINE, OF_THE_TABLE, Command, Place, Words, our_command, written
 from b2bpilot.ops.dead_letters.archive import archive_path
 from b2bpilot.ops.runs.journal import Journal
 from tests.cli.advice.printed import ID, RUN, Printed, commands, texts
+from tests.cli.advice.reached import asking_the_table
 from tests.cli.conftest import ACCOUNT, REGION, Run, Staging
 
 PRINTED = list({one.words: one for one in commands()}.values())
@@ -100,9 +101,19 @@ def test_a_database_s_password_is_never_in_a_command() -> None:
     place = Place(environment="staging", names_a_database=True)
 
     assert our_command("migrate").written(place) == (
-        'b2bpilot migrate -e staging --database-url "${B2BPILOT_DATABASE_URL:?}"'
+        'b2bpilot migrate -e staging --database-url "${B2BPILOT_DATABASE_URL:?export it first}"'
     )
-    assert our_command("dlq", "list").written(place) == "b2bpilot dlq list -e staging"
+    assert our_command("dlq", "export").written(place) == "b2bpilot dlq export -e staging"
+
+
+def test_each_command_that_asks_the_table_is_printed_with_the_database_that_this_one_asked() -> None:
+    """`runs resume` goes on with commands that do."""
+    found = asking_the_table()
+
+    assert found | {("runs", "resume")} == OF_THE_TABLE
+    place = Place(environment="staging", names_a_database=True)
+    for name in [*found, ("diagnose", "errors")]:
+        assert " --database-url " in our_command(*name).written(place)
 
 
 def test_the_local_environment_says_by_itself_where_it_is() -> None:

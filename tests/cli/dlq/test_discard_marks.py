@@ -211,7 +211,8 @@ def test_what_an_edit_without_the_database_left_its_resume_writes(  # noqa: PLR0
     result = run("dlq", "edit", failed.message_id, "--yes", "--database-url", another)
     assert result.exit_code == 4
     run_id = the_run(tmp_path, "edit")
-    assert f"b2bpilot runs resume {run_id}` writes the row" in result.stderr
+    database_too = '--database-url "${B2BPILOT_DATABASE_URL:?export it first}"'
+    assert f"b2bpilot runs resume {database_too} {run_id}` writes the row" in result.stderr
     assert row(database, failed).status is SubmissionStatus.FAILED
 
     assert run("runs", "resume", run_id, "--yes", "--database-url", another).exit_code == 4

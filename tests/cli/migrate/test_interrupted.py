@@ -115,7 +115,7 @@ def test_interrupted_it_says_what_stays_and_the_next_run_ends_well(
     with migrating(old) as migrator:
         exit_code, said = migrator.end(number)
     assert exit_code == 130
-    again = 'b2bpilot migrate --database-url "${B2BPILOT_DATABASE_URL:?}"'
+    again = 'b2bpilot migrate --database-url "${B2BPILOT_DATABASE_URL:?export it first}"'
     assert f"What was done is kept; run `{again}` again to continue from there.\n" in said
     assert said.endswith("error: interrupted\n")
     assert "Traceback" not in said

@@ -106,7 +106,7 @@ def test_a_missing_table_is_found(empty_database_url: str) -> None:
     assert list(found) == ["B2B077"]
     assert (
         found["B2B077"].fix
-        == 'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
+        == 'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?export it first}" --yes'
     )
 
 

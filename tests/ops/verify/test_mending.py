@@ -90,11 +90,11 @@ def test_a_given_database_is_what_is_fixed_without_its_password() -> None:
     made = deployment(given_database_url="postgresql://me:secretpassword@other/b2b")
 
     assert command(our_command("migrate", "--yes"), made) == (
-        'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
+        'b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?export it first}" --yes'
     )
     assert command(REPLACE_INDEX, made) == (
-        'psql "${B2BPILOT_DATABASE_URL:?}" -c "DROP INDEX CONCURRENTLY idx_user_submissions_message_id"'
-        ' && b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?}" --yes'
+        'psql "${B2BPILOT_DATABASE_URL:?export it first}" -c "DROP INDEX CONCURRENTLY idx_user_submissions_message_id"'
+        ' && b2bpilot migrate -e staging --region eu-west-1 --database-url "${B2BPILOT_DATABASE_URL:?export it first}" --yes'
     )
     assert command(our_command("logs"), made) == "b2bpilot logs -e staging --region eu-west-1"
 
@@ -105,5 +105,5 @@ def test_a_given_database_beside_the_local_environment_is_named_too() -> None:
     made.ask("stack", lambda: STACK)
 
     assert command(our_command("migrate"), made) == (
-        'b2bpilot migrate -e local --database-url "${B2BPILOT_DATABASE_URL:?}"'
+        'b2bpilot migrate -e local --database-url "${B2BPILOT_DATABASE_URL:?export it first}"'
     )
