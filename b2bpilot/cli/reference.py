@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from b2bpilot.cli.app import program
-from b2bpilot.cli.frame.commands import is_global
+from b2bpilot.cli.frame.commands import EXAMPLE, is_global
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -22,7 +22,6 @@ else:
     AnyCommand = Parameter = Any
 
 COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
-EXAMPLE = "Example: "
 HEAD = """\
 # Commands
 

@@ -15,6 +15,7 @@ from b2bpilot import __version__
 from b2bpilot.advice import GROUPS
 from b2bpilot.cli.app import program
 from b2bpilot.cli.frame.settings import SETTINGS
+from b2bpilot.cli.reference import COMMANDS
 from tests.aws_clients import client
 from tests.cli.conftest import ACCOUNT, OUTPUTS, REGION, Run, Staging, create_stack
 
@@ -389,6 +390,24 @@ def test_a_list_of_commands_has_whole_summaries_on_one_line_each(
     assert listed
     assert all(line.startswith("  ") and line[2] != " " for line in listed.splitlines())
     assert all(line.endswith(".") and not line.endswith("...") for line in listed.splitlines())
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_the_example_of_a_help_is_one_line_that_can_be_pasted(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    document = COMMANDS.read_text(encoding="utf-8")
+    examples = set(re.findall(r"^    (b2bpilot .+)$", document, re.MULTILINE))
+    heads = re.findall(r"^## b2bpilot (.+)$", document, re.MULTILINE)
+
+    assert len(heads) > 30
+    for words in heads:
+        lines = run(*words.split(), "-h").stdout.splitlines()
+        if "  Example:" in lines:
+            assert lines[lines.index("  Example:") + 1].strip() in examples
+        else:
+            assert not any("Example" in line for line in lines)
 
 
 @pytest.mark.parametrize("words", [("dlq",), ("runs", "list"), ("twilio", "route"), ("publish",)])

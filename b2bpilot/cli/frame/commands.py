@@ -24,6 +24,8 @@ LOOKS_LIKE_DURATION = re.compile(r"\d")
 LEFT_OUT = {"--wait": "30s"}
 """Options whose value may be left out, and what it is then."""
 HELP = ("-h", "--help")
+EXAMPLE = "Example: "
+"""What the paragraph of a help begins with that has a command to be pasted."""
 GLOBAL = "global_"
 """What the parameters of the global options begin with."""
 
@@ -49,6 +51,9 @@ class PilotCommand(TyperCommand):
             raise UsageError(f"unexpected {what}: {' '.join(left)}", hint=f"see `{ctx.command_path} --help`")
         return left
 
+    def format_help_text(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002  # as above
+        _write_help_text(self.help or "", formatter)
+
     def format_epilog(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
         super().format_epilog(ctx, formatter)
         _write_global_options_line(formatter)
@@ -72,6 +77,9 @@ class PilotGroup(TyperGroup):
             typer.echo(ctx.get_help(), err=True)
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
+
+    def format_help_text(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # noqa: ARG002  # as above
+        _write_help_text(self.help or "", formatter)
 
     def format_options(self, ctx: typer.Context, formatter: HelpFormatter) -> None:  # type: ignore[override]  # as above
         """At the root the commands come first: they are what is looked for."""
@@ -153,6 +161,17 @@ def _option(setting: Setting, *, hidden: bool) -> TyperOption:
         callback=collect,
         autocompletion=values.directly(known) if known else None,
     )
+
+
+def _write_help_text(text: str, formatter: HelpFormatter) -> None:
+    """The example stands on a line of its own, however narrow the terminal is: broken, it could not be pasted."""
+    told, example, command = text.partition(f"\n\n{EXAMPLE}")
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(told)
+        if example:
+            indent = " " * (formatter.current_indent + formatter.indent_increment)
+            formatter.write(f"\n  {EXAMPLE.strip()}\n{indent}{' '.join(command.split())}\n")
 
 
 def _write_global_options_line(formatter: HelpFormatter) -> None:
