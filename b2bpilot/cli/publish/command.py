@@ -89,7 +89,8 @@ def publish(
     """Publish test messages, one or thousands, to the environment's topic. They get no reply; --real publishes real ones.
 
     "Published" means that SNS accepted the message; with --wait, its row in the database is the proof. Exit code 4: some
-    are not known to be published or stored. They are listed, and `runs resume` sends those not known to be sent.
+    are not known to be published or stored. They are listed, and `runs resume` sends those not known to be sent. Exit
+    code 1: none of those published was stored in time.
 
     Example: b2bpilot publish media --set Body="see photo" --count 5000 --wait
     """

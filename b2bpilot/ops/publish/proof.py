@@ -25,6 +25,7 @@ WORDS = {
     RowOutcome.UNPROVEN: "unknown",
 }
 """The documents' words for what the row says when the waiting ends."""
+DECIDED = frozenset({RowOutcome.FAILED, RowOutcome.ABANDONED, RowOutcome.DISCARDED})
 STORED_BEFORE = "stored_before"
 ORDER = ("stored", STORED_BEFORE, "failed", "abandoned", "discarded", "not_stored", "unknown")
 
@@ -76,6 +77,11 @@ class PublishedRow:
             case RowOutcome.UNPROVEN:
                 return "the database is not proven to be the processor's"
         return "its row is not completed" if row else "it has no row"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the row said the end before the time was over."""
+        return self.proven.outcome in DECIDED
 
     @property
     def _has_failed_attempt(self) -> bool:
@@ -195,8 +201,9 @@ def require_one_stored(waited: Waited, *, timeout: timedelta) -> None:
             f"message {message_id} was published and failed {many(row.attempts, 'time')}: {row.last_error}",
             hint="Lambda makes it a dead letter: " + our_command("dlq", "show", message_id),
         )
+    how = "is not stored" if published.is_decided else f"not stored within {timeout.total_seconds():g} s"
     raise TimedOut(
-        f"message {message_id} was published, but not stored within {timeout.total_seconds():g} s: {published.why}",
+        f"message {message_id} was published, but {how}: {published.why}",
         hint="look again with " + our_command("inspect", message_id),
     )
 
@@ -209,10 +216,25 @@ def require_all_stored(stored: PublishedRows, *, timeout: timedelta) -> None:
     if all(one.outcome is RowOutcome.UNPROVEN for one in left):
         raise _unknown(f"whether {many(len(left), 'message is', 'messages are')} stored is unknown")
     kind = PartlyFailed if stored.stored else TimedOut
+    count = f"{len(left):,} of {many(len(stored.messages), 'message is', 'messages are')} not stored"
     raise kind(
-        f"{len(left):,} of {many(len(stored.messages), 'message is', 'messages are')} not stored after {timeout.total_seconds():g} s",
+        f"{count}: {_why_not(left, timeout)}",
         hint="look at one with " + our_command("inspect", left[0].message_id),
     )
+
+
+def _why_not(left: Sequence[PublishedRow], timeout: timedelta) -> str:
+    """What the rows said the end of did not take the whole time, and will not change by waiting."""
+    ends = Counter(one.proven.outcome for one in left)
+    within = f"not decided within {timeout.total_seconds():g} s"
+    told = {
+        RowOutcome.FAILED: f"failed {ATTEMPTS} times",
+        RowOutcome.ABANDONED: "abandoned",
+        RowOutcome.DISCARDED: "discarded by a person",
+        RowOutcome.OPEN: within,
+        RowOutcome.UNPROVEN: "unknown",
+    }
+    return ", ".join(f"{ends[outcome]:,} {what}" for outcome, what in told.items() if ends[outcome])
 
 
 def _unknown(what: str) -> PartlyFailed:

@@ -80,22 +80,46 @@ def test_an_id_that_a_test_has_is_refused_for_a_real_message_and_the_reverse() -
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "said", "of_many"),
     [
-        (None, "it has no row"),
-        (progress("a", SubmissionStatus.PROCESSING), "its row is not completed"),
-        (progress("a", SubmissionStatus.FAILED, attempts=2, error="no CRM"), "attempt 2 failed: no CRM"),
-        (progress("a", SubmissionStatus.ABANDONED, error="no CRM"), "it was abandoned: no CRM"),
+        (None, "not stored within 30 s: it has no row", "1 not decided within 30 s"),
+        (
+            progress("a", SubmissionStatus.PROCESSING),
+            "not stored within 30 s: its row is not completed",
+            "1 not decided within 30 s",
+        ),
+        (
+            progress("a", SubmissionStatus.FAILED, attempts=2, error="no CRM"),
+            "not stored within 30 s: attempt 2 failed: no CRM",
+            "1 not decided within 30 s",
+        ),
+        (
+            progress("a", SubmissionStatus.FAILED, attempts=3, error="no CRM"),
+            "was published and failed 3 times: no CRM",
+            "1 failed 3 times",
+        ),
+        (
+            progress("a", SubmissionStatus.ABANDONED, error="no CRM"),
+            "is not stored: it was abandoned: no CRM",
+            "1 abandoned",
+        ),
+        (
+            progress("a", SubmissionStatus.FAILED, discarded_by="R"),
+            "is not stored: a person discarded the message in run R",
+            "1 discarded by a person",
+        ),
     ],
 )
-def test_what_is_not_stored_is_an_error_that_says_what_the_row_says(row: Progress | None, said: str) -> None:
+def test_what_is_not_stored_is_an_error_that_says_what_the_row_says(
+    row: Progress | None, said: str, of_many: str
+) -> None:
     table = ChangingTable([(0, row)] if row else [])
     found = stored(table, A, seconds=30)
 
     assert table.time == pytest.approx(30) or row is not None
-    with pytest.raises(TimedOut, match=f"not stored within 30 s: {said}"):
+    with pytest.raises(TimedOut, match=said):
         require_one_stored(Waited(published=found.messages[0]), timeout=HALF_MINUTE)
-    with pytest.raises(TimedOut, match="1 of 1 message is not stored after 30 s"):
+    with pytest.raises(TimedOut, match=f"1 of 1 message is not stored: {of_many}$"):
         require_all_stored(found, timeout=HALF_MINUTE)
 
 

@@ -54,6 +54,7 @@ def progress(
     error: str | None = None,
     test: bool = False,
     updated_at: datetime = NOW,
+    discarded_by: str | None = None,
 ) -> Progress:
     return Progress(
         message_id=message_id,
@@ -64,6 +65,7 @@ def progress(
         last_error=error,
         completed_at=None,
         updated_at=updated_at,
+        discarded_by=discarded_by,
     )
 
 
