@@ -246,7 +246,19 @@ def inspect(pilot: Pilot) -> None:
             AskedSource(name="Twilio", problem="a test message: it never was there"),
         ],
         moments=[
+            MessageEvent(
+                at=NOW - 17 * MINUTE,
+                source="twilio",
+                what="received it (status received)",
+                not_before=NOW - 17 * MINUTE,
+            ),
             MessageEvent(at=NOW - 17 * MINUTE, source="table", what="received, says the row (twilio)"),
+            MessageEvent(
+                at=NOW - 15 * MINUTE,
+                source="run",
+                what="publish 20261123T114300Z-publish-3f9a by ada@laptop: accepted",
+                not_after=NOW - 16 * MINUTE,
+            ),
             MessageEvent(
                 at=NOW - 16 * MINUTE,
                 source="processor",

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from b2bpilot.ops.inspect.attempts import ProcessorRun
     from b2bpilot.ops.inspect.identity import Identifier
     from b2bpilot.ops.inspect.inspection import Inspection, Several
-    from b2bpilot.ops.inspect.source import AskedSource
+    from b2bpilot.ops.inspect.source import AskedSource, MessageEvent
 
 SOURCE_WIDTH = 9
+DATED_LATE = " (noted late, or by another clock)"
 
 
 def show(output: Output, found: Inspection, *, reveal: bool) -> None:
@@ -86,11 +87,18 @@ def story(found: Inspection, *, reveal: bool) -> Iterator[Line]:
     yield from pairs(list(_head(found, reveal=reveal)))
     yield Line()
     for moment in found.moments:
-        text = _text(moment.what, reveal=reveal)
-        begun = f"{moment.at:%Y-%m-%d %H:%M:%S}.{moment.at.microsecond // 1000:03}  {moment.source:<{SOURCE_WIDTH}}  "
+        text = _text(moment.what, reveal=reveal) + (DATED_LATE if moment.is_dated_late else "")
+        begun = f"{_shown_time(moment)}  {moment.source:<{SOURCE_WIDTH}}  "
         yield Line(begun + text, indent=len(begun))
     yield Line()
     yield from pairs(list(_foot(found)))
+
+
+def _shown_time(moment: MessageEvent) -> str:
+    """To the millisecond, or to the second where that is all that was told."""
+    second = f"{moment.at:%Y-%m-%d %H:%M:%S}"
+    thousandths = "    " if moment.not_before else f".{moment.at.microsecond // 1000:03}"
+    return second + thousandths
 
 
 def _head(found: Inspection, *, reveal: bool) -> Iterator[tuple[str, Words]]:

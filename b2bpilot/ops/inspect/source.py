@@ -70,7 +70,16 @@ class MessageEvent:
     def order(self) -> tuple[datetime, EventOrder]:
         at = min(self.at, self.not_after) if self.not_after else self.at
         at = max(at, self.not_before) if self.not_before else at
-        return at.replace(microsecond=at.microsecond // 1000 * 1000), self.step
+        return _to_the_millisecond(at), self.step
+
+    @property
+    def is_dated_late(self) -> bool:
+        """It stands before what its own time would let it follow."""
+        return self.order[0] < _to_the_millisecond(self.at)
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,9 +135,8 @@ class _Told:
 
 def _received(kept: KeptMessage, at: datetime) -> MessageEvent:
     """To the second: what our own clocks know to the millisecond came after it."""
-    return MessageEvent(
-        at=at, source="twilio", what=f"received it (status {kept.status})", step=EventOrder.RECEIVED
-    )
+    what = f"received it (status {kept.status})"
+    return MessageEvent(at=at, source="twilio", what=what, step=EventOrder.RECEIVED, not_before=at)
 
 
 def _sent(kept: KeptMessage, at: datetime, *, name: str) -> MessageEvent:
@@ -153,7 +152,8 @@ def _sent(kept: KeptMessage, at: datetime, *, name: str) -> MessageEvent:
 
 def _failed(failure: WebhookFailure, report: AlertReport) -> MessageEvent:
     what = "".join(_failed_in_words(failure, report))
-    return MessageEvent(at=failure.at, source="twilio", what=what, step=EventOrder.CHANGED)
+    at = failure.at
+    return MessageEvent(at=at, source="twilio", what=what, step=EventOrder.CHANGED, not_before=at)
 
 
 def _failed_in_words(failure: WebhookFailure, report: AlertReport) -> Iterator[str]:

@@ -315,6 +315,7 @@ def test_what_sns_accepted_comes_before_the_run_although_its_line_is_written_aft
     late = MessageEvent(at=NOW, source="webhook", what="published", not_after=NOW - MINUTE)
     began = MessageEvent(at=NOW - MINUTE / 2, source="processor", what="run 1")
     assert sorted([began, late], key=lambda moment: moment.order) == [late, began]
+    assert (late.is_dated_late, began.is_dated_late) == (True, False)
 
 
 def test_a_reply_that_twilio_dates_to_the_second_comes_after_what_it_answers() -> None:
