@@ -27,6 +27,7 @@ class Hypothesis:
 
 INDEX = ("B2B078", "B2B079", "B2B080", "B2B081")
 MIGRATIONS = ("B2B082", "B2B083")
+TABLE = ("B2B150", "B2B151", "B2B152", "B2B153")
 
 MEANING: Mapping[Symptom, str] = {
     Symptom.NOT_PROCESSED: "messages come in, or should, and no rows appear",
@@ -61,6 +62,7 @@ HYPOTHESES: Mapping[Symptom, tuple[Hypothesis, ...]] = {
                 *("B2B044", "B2B045", "B2B051", "B2B016", "B2B017", "B2B018", "B2B075", "B2B077"),
                 *INDEX,
                 *MIGRATIONS,
+                *TABLE,
                 "B2B057",
             ),
         ),
@@ -91,12 +93,12 @@ HYPOTHESES: Mapping[Symptom, tuple[Hypothesis, ...]] = {
         ),
         Hypothesis(text="the webhook cannot publish", codes=("B2B020", "B2B025", "B2B026", "B2B029")),
         Hypothesis(
-            text="messages fail in the processor",
-            codes=("B2B057", evidence.DEAD_LETTERS.code, evidence.ROWS.code),
+            text="the database refuses or lacks something",
+            codes=("B2B016", "B2B017", "B2B018", "B2B075", "B2B077", *INDEX, *MIGRATIONS, *TABLE),
         ),
         Hypothesis(
-            text="the database refuses or lacks something",
-            codes=("B2B016", "B2B017", "B2B018", "B2B075", "B2B077", *INDEX, *MIGRATIONS),
+            text="messages fail in the processor",
+            codes=("B2B057", evidence.DEAD_LETTERS.code, evidence.ROWS.code),
         ),
         Hypothesis(
             text="AWS stops the processor: time, memory, concurrency, permissions",

@@ -11,6 +11,7 @@ from b2bpilot.advice import our_command
 from b2bpilot.errors import MigrationDrift, MigrationFailed
 from b2bpilot.ops.migrations.files import MigrationFile
 from b2bpilot.ops.migrations.ledger import How, LedgerEntry
+from b2bpilot.ops.migrations.lost_columns import adding
 from b2bpilot.ops.migrations.schema import Presence, Schema
 from b2bpilot.ops.migrations.statements import MigrationStatement, NewColumns, NewIndex, NewTable
 
@@ -176,7 +177,9 @@ def _require_ours(step: MigrationStep) -> None:
         case NewTable():
             raise MigrationFailed(
                 f"table {makes.table} exists, but lacks {', '.join(step.lacking)}. Nothing was run",
-                hint="is it another program's table? If it is yours, add what migrations/create_user_submissions.sql has",
+                hint=f"if the table is this pipeline's, run {adding(makes, step.lacking)}; then "
+                + our_command("migrate")
+                + " again",
             )
         case NewColumns():
             raise MigrationFailed(

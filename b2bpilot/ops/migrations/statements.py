@@ -10,9 +10,9 @@ from b2bpilot.errors import MigrationFailed
 
 SETTING = re.compile(r"SET (?P<name>lock_timeout|statement_timeout) = (?P<value>'[^']+'|0)")
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (?P<table>\w+) \((?P<body>.*)\)", re.DOTALL)
-TABLE_COLUMN = re.compile(r"^ {4}(?P<column>\w+) ", re.MULTILINE)
+TABLE_COLUMN = re.compile(r"^ {4}(\w+) (.+?),?$", re.MULTILINE)
 COLUMNS = re.compile(r"ALTER TABLE (?P<table>\w+)(?P<actions>(?:\s+ADD COLUMN IF NOT EXISTS [^,]+,?)+)")
-COLUMN = re.compile(r"ADD COLUMN IF NOT EXISTS (\w+)")
+COLUMN = re.compile(r"ADD COLUMN IF NOT EXISTS (\w+) ([^,]+)")
 INDEX = re.compile(
     r"CREATE (?P<unique>UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (?P<name>\w+)\s+"
     r"ON (?P<table>\w+) \((?P<columns>[\w, ]+)\)(?P<predicate>\s+WHERE .+)?",
@@ -22,10 +22,11 @@ INDEX = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTable:
-    """A table. Nobody knows it yet, so nobody waits."""
+    """A table. Nobody knows it yet, so nobody waits. `definitions` are the columns' types and rules, in the same order."""
 
     table: str
     columns: tuple[str, ...]
+    definitions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class NewColumns:
 
     table: str
     columns: tuple[str, ...]
+    definitions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,11 @@ def _statements(parts: tuple[str, ...]) -> Iterator[MigrationStatement]:
 
 def _makes(sql: str) -> Makes:
     if table := TABLE.fullmatch(sql):
-        return NewTable(table=table["table"], columns=tuple(TABLE_COLUMN.findall(table["body"])))
+        names, definitions = zip(*TABLE_COLUMN.findall(table["body"]), strict=True)
+        return NewTable(table=table["table"], columns=names, definitions=definitions)
     if columns := COLUMNS.fullmatch(sql):
-        return NewColumns(table=columns["table"], columns=tuple(COLUMN.findall(columns["actions"])))
+        names, definitions = zip(*COLUMN.findall(columns["actions"]), strict=True)
+        return NewColumns(table=columns["table"], columns=names, definitions=definitions)
     if index := INDEX.fullmatch(sql):
         return NewIndex(
             table=index["table"],

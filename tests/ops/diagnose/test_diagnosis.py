@@ -60,6 +60,13 @@ def test_all_evidence_is_used() -> None:
     assert {one.code for one in evidence.EVIDENCE} <= used
 
 
+def test_the_table_comes_before_the_messages_that_it_refuses() -> None:
+    """Their dead letters are a consequence: redriven first, they fail again."""
+    for symptom in (Symptom.NOT_PROCESSED, Symptom.ERRORS):
+        order = [code for one in HYPOTHESES[symptom] for code in one.codes]
+        assert order.index("B2B150") < order.index(evidence.DEAD_LETTERS.code)
+
+
 def test_what_holds_rules_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(monkeypatch, holds("so"), holds("so")) == (HypothesisState.RULED_OUT, ["C0", "C1"])
 

@@ -117,6 +117,19 @@ def test_a_missing_column_is_found(database_url: str) -> None:
     assert found.check.code == "B2B078"
 
 
+@breaks("B2B083")
+def test_a_column_of_the_first_migration_is_brought_back_by_the_printed_statement(database_url: str) -> None:
+    found = broken(database_url, f"ALTER TABLE {TABLE} DROP COLUMN num_media")
+
+    statement = "ADD COLUMN num_media integer NOT NULL DEFAULT 0"
+    assert found.check.code == "B2B083"
+    assert (
+        f"but lacks num_media. Nothing was run; if the table is this pipeline's, run ALTER TABLE {TABLE} {statement};"
+        in found.seen
+    )
+    assert f'{statement}" && b2bpilot migrate' in str(found.fix)
+
+
 @breaks("B2B078")
 def test_a_column_that_holds_no_text_is_found_and_no_command_is_offered(database_url: str) -> None:
     found = broken(

@@ -67,6 +67,33 @@ def test_a_column_that_refuses_messages_is_found(database_url: str, role: str) -
     assert f"ALTER TABLE {TABLE} ALTER COLUMN body TYPE text" in found["B2B150"].seen
 
 
+@breaks("B2B150")
+def test_a_column_that_is_gone_is_found_with_the_statement_that_brings_it_back(
+    database_url: str, role: str
+) -> None:
+    run(database_url, f"ALTER TABLE {TABLE} DROP COLUMN num_media, ALTER body TYPE varchar(20)")
+
+    found = looked_at(database_url, role=role)["B2B150"]
+
+    statement = f"ALTER TABLE {TABLE} ADD COLUMN num_media integer NOT NULL DEFAULT 0"
+    assert found.status is Status.FAILED
+    assert found.seen.startswith(
+        f"{TABLE} has no column num_media: messages are refused for it ({statement};"
+    )
+    assert "ALTER COLUMN body TYPE text" in found.seen
+    assert f'psql "${{B2BPILOT_DATABASE_URL:?}}" -c "{statement}" && b2bpilot migrate' in str(found.fix)
+
+
+@breaks("B2B150")
+def test_a_column_that_migrate_makes_again_leads_there(database_url: str, role: str) -> None:
+    run(database_url, f"ALTER TABLE {TABLE} DROP COLUMN params, DROP COLUMN source")
+
+    found = looked_at(database_url, role=role)["B2B150"]
+
+    assert found.seen == f"{TABLE} has no columns source, params: messages are refused for it"
+    assert str(found.fix).startswith("b2bpilot migrate ")
+
+
 @breaks("B2B151")
 def test_a_privilege_that_the_functions_lack_is_found_though_the_operator_has_it(
     database_url: str, role: str

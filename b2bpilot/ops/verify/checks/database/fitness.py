@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
+from b2bpilot.ops.verify.checks.database.schema import MIGRATE, NAME, by_hand
 from b2bpilot.ops.verify.deployment import Deployment
-from b2bpilot.ops.verify.table import fitness
+from b2bpilot.ops.verify.table import fitness, table
 
 if TYPE_CHECKING:
     from b2bpilot.ops.migrations import Fitness, FitnessTopic
@@ -30,6 +31,26 @@ def _nothing_against(topic: str, seen: str) -> Probe:
         return holds(f"{seen.format(role=found.role)}{_whose(found, of_topic)}{_doubts(found, of_topic)}")
 
     return probe
+
+
+TABLE_IS_RIGHT = _nothing_against("table", "its kind, columns and constraints are as they have to be")
+
+
+def _takes_every_message(deployment: Deployment) -> Answer:
+    """A column that is gone comes first: messages fail until it is back."""
+    from b2bpilot.ops.migrations.lost_columns import lost_columns
+
+    answer, lost = TABLE_IS_RIGHT(deployment), lost_columns(table(deployment).schema)
+    if not lost.names:
+        return answer
+    what = "column" if len(lost.names) == 1 else "columns"
+    told = f"{NAME} has no {what} {', '.join(lost.names)}: messages are refused for it"
+    if lost.statement:
+        told += f" ({lost.statement}; what was in there is in a backup alone)"
+    return fails(
+        told if answer.is_true else f"{told}; {answer.seen}",
+        fix=by_hand(lost.statement) if lost.statement else MIGRATE,
+    )
 
 
 def _whose(fitness: Fitness, topic: FitnessTopic) -> str:
@@ -55,8 +76,9 @@ CHECKS = (
     check(
         code="B2B150",
         statement="the table takes every message",
-        why="A column of another type, too short, or without a default, or a constraint, refuses messages: they become dead letters.",
-        probe=_nothing_against("table", "its kind, columns and constraints are as they have to be"),
+        why="A column that is gone, of another type, too short, or without a default, or a constraint, refuses messages: "
+        "they become dead letters.",
+        probe=_takes_every_message,
     ),
     check(
         code="B2B151",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from b2bpilot.advice import our_command
-from b2bpilot.errors import PilotError
+from b2bpilot.advice import Words, our_command
+from b2bpilot.errors import MigrationFailed, PilotError
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.fixes import told
@@ -23,7 +23,14 @@ DATABASE_URL = (
     "$(aws secretsmanager get-secret-value --secret-id {database_secret_arn} --query SecretString --output text"
     " | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"DATABASE_URL\"])')"
 )
-REPLACE_INDEX = f'psql "{DATABASE_URL}" -c "DROP INDEX CONCURRENTLY {INDEX}" && ' + MIGRATE
+
+
+def by_hand(statement: str) -> Words:
+    """Return the command that runs a statement which no migration has, and then migrates."""
+    return f'psql "{DATABASE_URL}" -c "{statement}" && ' + MIGRATE
+
+
+REPLACE_INDEX = by_hand(f"DROP INDEX CONCURRENTLY {INDEX}")
 SECRET = ("secretsmanager:GetSecretValue",)
 
 
@@ -108,12 +115,16 @@ def _index_unique(deployment: Deployment) -> Answer:
 
 def _ledger_sound(deployment: Deployment) -> Answer:
     from b2bpilot.ops.migrations import require_sound
+    from b2bpilot.ops.migrations.lost_columns import lost_columns
 
     found = plan(deployment)
     try:
         require_sound(found)
+    except MigrationFailed as exc:
+        lost = lost_columns(table(deployment).schema).statement
+        return fails(told(exc, deployment, "; "), fix=by_hand(lost) if lost else "")
     except PilotError as exc:
-        return fails(told(exc, deployment, "; "))
+        return fails(told(exc, deployment, "; "), fix="")
     return holds(f"{many(len(found.migrations), 'migration')}, all of them this version's")
 
 
@@ -201,7 +212,8 @@ CHECKS = (
     check(
         code="B2B083",
         statement="the recorded migrations are this version's",
-        why="If a file was changed after it ran, or is a newer version's, the state of the table is unknown.",
+        why="If a file was changed after it ran, is a newer version's, or what it made is gone, the state of the table is unknown.",
+        fix=our_command("migrate", "--dry-run"),
         probe=_ledger_sound,
         needs=("B2B080", "B2B081"),
     ),
