@@ -12,6 +12,7 @@ from b2bpilot.errors import PilotError
 from b2bpilot.ops.explain.texts import EXIT_CODES, FAILURES
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
 from b2bpilot.ops.verify.catalogue import CHECKS
+from b2bpilot.ops.verify.check import Check
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.cli.conftest import Run
 
@@ -51,6 +52,23 @@ B2B079  check, database, failure
     )
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
+def test_each_check_has_a_first_command_and_a_word_on_what_is_to_be_filled_in(check: Check, run: Run) -> None:
+    told = run("explain", check.code, "-e", "prod").stdout
+    commands = re.findall(r"^    ((?:b2bpilot|aws|psql) .*)$", told, re.MULTILINE)
+    filling_in = f"b2bpilot verify -e prod --only {check.code}"
+
+    assert commands
+    assert bool(re.search(r"\{\w+\}", commands[0])) == (commands[1:] == [filling_in])
+
+
+def test_who_finds_the_database_down_reads_what_the_functions_see(run: Run) -> None:
+    assert (
+        "    b2bpilot logs processor -e prod --since 1h --level error\n"
+        in run("explain", "B2B075", "-e", "prod").stdout
+    )
+
+
 @pytest.mark.parametrize("alarm", ALARMS, ids=lambda alarm: alarm.name)
 def test_an_alarm_is_known_by_the_name_that_a_page_has(alarm: AlarmDefinition, run: Run) -> None:
     name = alarm.name
@@ -60,6 +78,7 @@ def test_an_alarm_is_known_by_the_name_that_a_page_has(alarm: AlarmDefinition, r
     (only,) = short.document["explanations"]
     assert (only["name"], only["subject"]) == (name, "alarm")
     assert only["run"].startswith("b2bpilot ")
+    assert only["docs"] == f"docs/troubleshooting.md#{name}"
 
 
 def test_exit_codes_are_those_of_the_document(run: Run) -> None:

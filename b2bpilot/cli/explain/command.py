@@ -85,6 +85,12 @@ def _lines(one: Explanation, place: Place) -> Iterator[Line]:
     if run := shell_line(one.run, place):
         yield Line(f"{'':{INDENT}}run", Tone.QUIET)
         yield pasted(run, indent=INDENT * 2)
+    if one.fills_in:
+        yield Line(
+            f"{'':{INDENT}}{{...}} stands for the stack's names; where the check fails, this prints it filled in",
+            Tone.QUIET,
+        )
+        yield pasted(one.fills_in.written(place), indent=INDENT * 2)
     more = {"needs": ", ".join(one.needs), "asks": ", ".join(one.actions), "docs": one.docs}
     for name, text in more.items():
         if text:

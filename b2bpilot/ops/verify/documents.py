@@ -35,7 +35,7 @@ CHECKS_HEAD = """\
 
 Made by `make docs` from `b2bpilot/ops/verify/`; do not edit. A code never changes its meaning. A check that failed makes `verify` end
 with 1, a warning only with `--strict`. Skipped is what could not be looked at: the line says why. In the commands, `{name}` stands for
-an output of the stack; `verify` prints them filled in. Where there is none, the line that `verify` prints says what to do.
+an output of the stack; `verify` prints them filled in. Where the command is `verify` itself, what to do depends on what it sees: its line says it.
 """
 IAM_HEAD = """\
 # What each command needs from AWS

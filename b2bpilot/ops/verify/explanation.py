@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from b2bpilot.advice import Place, Words, written
+from b2bpilot.advice import Command, Place, Words, our_command, written
 from b2bpilot.ops.verify.alarm_table import AlarmDefinition
-from b2bpilot.ops.verify.check import Check, Severity
+from b2bpilot.ops.verify.check import Category, Check, Severity
+from b2bpilot.ops.verify.fixes import UNFILLED
 from b2bpilot.ops.verify.report import anchor
 
 
@@ -23,7 +24,8 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """`run` is what fixes a check or what to run first; `{name}` in it stands for an output of the stack."""
+    """`run` is what fixes a check or what to run first; `{name}` in it stands for an output of the stack. `fills_in` is the
+    command that prints it with the names, None where it has none to fill in."""
 
     name: str
     subject: Subject
@@ -32,13 +34,18 @@ class Explanation:
     category: str | None = None
     severity: str | None = None
     run: Words = ""
+    fills_in: Command | None = None
     needs: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     docs: str | None = None
 
 
 def of_check(check: Check) -> Explanation:
-    """Return what docs/checks.md says of a check, which is made of this."""
+    """Return what docs/checks.md says of a check, which is made of this. Where what to do depends on what is seen, asking the
+    check comes first: its line says it."""
+    asking = our_command("verify", "--only", check.code)
+    if check.category is Category.TWILIO:
+        asking = our_command("verify", "--only", check.code, "--with-twilio")
     return Explanation(
         name=check.code,
         subject=Subject.CHECK,
@@ -46,7 +53,8 @@ def of_check(check: Check) -> Explanation:
         why=check.why,
         category=check.category.value,
         severity="warning" if check.severity is Severity.WARNING else "failure",
-        run=check.fix,
+        run=check.fix or asking,
+        fills_in=asking if UNFILLED.search(str(check.fix)) else None,
         needs=check.needs,
         actions=check.actions,
         docs=anchor(check),
@@ -60,6 +68,7 @@ def of_alarm(alarm: AlarmDefinition) -> Explanation:
         statement=f"{alarm.description}.",
         why=f"It watches {alarm.metric} of {alarm.namespace}.",
         run=alarm.first,
+        docs=f"docs/troubleshooting.md#{alarm.name}",
     )
 
 

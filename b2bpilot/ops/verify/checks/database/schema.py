@@ -19,6 +19,7 @@ COLUMN = "message_id"
 INDEX = "idx_user_submissions_message_id"
 TOLERATED_SKEW = timedelta(seconds=5)
 MIGRATE = our_command("migrate", "--yes")
+LOGS = our_command("logs", "processor", "--since", "1h", "--level", "error")
 DATABASE_URL = (
     "$(aws secretsmanager get-secret-value --secret-id {database_secret_arn} --query SecretString --output text"
     " | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"DATABASE_URL\"])')"
@@ -143,7 +144,8 @@ CHECKS = (
     check(
         code="B2B075",
         statement="the database answers",
-        why="Every message becomes a row in it.",
+        why="Every message becomes a row in it. The functions' own errors tell whether they do not reach it either.",
+        fix=LOGS,
         probe=_answers,
         unless_failed=("B2B010", "B2B016", "B2B017", "B2B018"),
         needs=(),
