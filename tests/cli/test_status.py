@@ -51,7 +51,7 @@ def test_a_source_that_cannot_be_asked_is_named_in_its_place(run: Run, queue: st
     assert result.exit_code == 0
     assert "No answer: the redriver's mapping: lambda:GetEventSourceMapping failed" in result.stdout
     assert line_of(result.stdout, "redriver").startswith("redriver      unknown: lambda:GetEventSource")
-    assert line_of(result.stdout, "in flight") == "in flight     none lately of (unknown)"
+    assert line_of(result.stdout, "in flight") == "in flight     none lately, limit unknown"
     assert "No problems in the sources that answered." in result.stdout
 
 
@@ -127,7 +127,7 @@ def test_what_is_over_stands_under_earlier_and_does_not_count_for_the_exit_code(
     lines = shown.splitlines()
     place = lines.index("Earlier: seen in this period, but not recently")
     assert lines[place + 1].startswith(
-        "1. 2 messages that SNS could not deliver; 5 delivered since (last between "
+        "1. 2 messages that SNS could not deliver; 5 delivered since (last seen between "
     )
     assert lines[place + 2] == "   b2bpilot subscribers -e staging"
     document = run("status", *ENV, "-o", "json").document["status"]

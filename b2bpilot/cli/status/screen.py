@@ -89,8 +89,8 @@ def _when(last: Seen, *, now: datetime) -> str:
         return "now" if last.until == now else f"last {relative(last.until, now=now)}"
     day = "" if last.since.date() == now.date() else f"{last.since:%Y-%m-%d} "
     if last.until == now:
-        return f"last after {day}{last.since:%H:%M} UTC"
-    return f"last between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
+        return f"last seen after {day}{last.since:%H:%M} UTC"
+    return f"last seen between {day}{last.since:%H:%M} and {last.until:%H:%M} UTC"
 
 
 def _traffic(reading: Reading, blocks: str) -> Iterator[Line]:
@@ -119,14 +119,15 @@ def _count(traffic: Traffic, count: Count, blocks: str) -> Line:
 
 
 def _in_flight(reading: Reading) -> str:
+    """The most at a time in the newest period, which may be more than what is reserved now."""
     from b2bpilot.ops.status.traffic import Level
 
     newest = reading.traffic.map(lambda traffic: traffic.newest(Level.IN_FLIGHT))
-    now = "none lately" if newest is None else f"{newest:.0f}"
+    peak = "none lately" if newest is None else f"peak {newest:.0f}"
     reserved = reading.reserved.value
     if reserved is None:
-        return f"{now} of (unknown)"
-    return f"{now} of {reserved.runs}" if reserved.runs is not None else f"{now}, no reserve"
+        return f"{peak}, limit unknown"
+    return f"{peak}, limit {reserved.runs}" if reserved.runs is not None else f"{peak}, no reserve"
 
 
 def _latency(reading: Reading) -> str:
