@@ -170,7 +170,7 @@ def test_stuck_lists_what_may_need_a_person_and_says_what_to_do(run: Run, three_
 
     found = {row["message_sid"]: row["problem"] for row in result.document["submissions"]}
     assert (result.exit_code, found) == (3, {sid(0): "failed", sid(1): "stuck"})
-    assert "1 failed: fix the cause, then redrive its dead letter" in result.stderr
+    assert "failed (1 row): fix the cause, then redrive its dead letter" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from b2bpilot.advice import Words
+from b2bpilot.advice import Words, joined, our_command
 from b2bpilot.cli.dlq import owner_view
 from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
-from b2bpilot.cli.output import Line
+from b2bpilot.cli.output import Line, Tone, Toned, of_state
 from b2bpilot.cli.text.durations import relative
 from b2bpilot.cli.text.plain import one_line
 from b2bpilot.pipeline.message import format_time
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
 
 INDENT = "    "
+SOON = timedelta(days=2)
 
 
 def fields(group: Group) -> dict[str, object]:
@@ -46,15 +47,27 @@ def fields(group: Group) -> dict[str, object]:
 
 def lines(group: Group, *, now: datetime) -> Iterator[Words | Line]:
     """Return a group for people: what it is, its times and rows, and a dead letter to look at."""
-    cause = f"{group.id:<{len(INDENT)}}{group.count:,} {group.cause.kind}: {group.cause.text}"
+    kind = Toned(group.cause.kind.value, Tone.FAILED)
+    cause = f"{group.id:<{len(INDENT)}}{group.count:,} " + kind + f": {group.cause.text}"
     yield Line(cause, indent=len(INDENT) + 2)
-    facts = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
-    yield f"{INDENT}{'; '.join(fact for fact in facts if fact)}"
+    facts: list[Words] = [_repeated(group), _ages(group, now=now), _expiry(group, now=now), _rows(group)]
+    yield INDENT + joined("; ", [fact for fact in facts if fact])
     for text, count in group.row_errors.items():
         yield f"{INDENT}last error of {many(count, 'row')}: {one_line(text)}"
     for line in owner_view.lines(group.owners):
         yield INDENT + line
     yield f"{INDENT}for example {group.sample}"
+
+
+def next_steps(found: DeadLetterListing, selection: Selection) -> Iterator[Words]:
+    """Return what to do with the biggest group. A filter may leave some of it out, which a redrive of the group would take."""
+    if not found.groups:
+        return
+    group = found.groups[0]
+    yield "Next: " + our_command("dlq", "show", group.sample)
+    others = sum(count for owner, count in group.owners.items() if not owner.is_ours)
+    if selection.is_everything and others < group.count:
+        yield "When the cause is fixed: " + our_command("dlq", "redrive", "--group", group.id)
 
 
 def of_group(names: Mapping[Cause, str], selection: Selection) -> str:
@@ -132,11 +145,12 @@ def _ages(group: Group, *, now: datetime) -> str:
     return oldest if oldest == newest else f"{oldest} to {newest}"
 
 
-def _expiry(group: Group, *, now: datetime) -> str:
+def _expiry(group: Group, *, now: datetime) -> Words:
     if group.expiry is None:
         return ""
+    tone = Tone.WARNING if group.expiry.at - now <= SOON else Tone.PLAIN
     verb = "expired" if group.expiry.at <= now else "expires" if group.expiry.count == 1 else "expire"
-    return f"{group.expiry.count:,} {verb} {relative(group.expiry.at, now=now)}"
+    return Toned(f"{group.expiry.count:,} {verb} {relative(group.expiry.at, now=now)}", tone)
 
 
 def _repeated(group: Group) -> str:
@@ -147,10 +161,12 @@ def _repeated(group: Group) -> str:
     return f"{dead_letters(group.count)} of {many(messages, 'message')}"
 
 
-def _rows(group: Group) -> str:
+def _rows(group: Group) -> Words:
     if not group.states:
         return ""
-    return "rows: " + ", ".join(f"{count:,} {state}" for state, count in group.states.items())
+    return "rows: " + joined(
+        ", ", [f"{count:,} " + of_state(state.value) for state, count in group.states.items()]
+    )
 
 
 def _time(moment: datetime | None) -> str | None:

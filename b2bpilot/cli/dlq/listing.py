@@ -59,6 +59,8 @@ def list_(
     _show(pilot, found, now=pilot.now())
     for line in group_view.summary(found, selection):
         pilot.output.notice(line)
+    for step in group_view.next_steps(found, selection):
+        pilot.output.notice(step)
     if exit_code and (found.look.found or not found.look.is_complete):
         raise typer.Exit(FOUND_SOMETHING)
 

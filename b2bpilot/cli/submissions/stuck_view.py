@@ -14,6 +14,7 @@ from b2bpilot.cli.submissions import submission
 from b2bpilot.ops.submissions import ADVICE, AttentionReason, possible_run, problem_of
 from b2bpilot.pipeline.message import format_time
 from b2bpilot.pipeline.models import UserSubmission
+from b2bpilot.plural import many
 
 if TYPE_CHECKING:
     from b2bpilot.ops.retries import RetryFacts
@@ -48,7 +49,7 @@ class StuckView:
     def tell(self, output: Output) -> None:
         """Say what each problem means, and of what nobody could be asked."""
         for problem, number in self.problems.items():
-            output.notice(f"{number} {problem}: " + ADVICE[problem])
+            output.notice(f"{problem} ({many(number, 'row')}): " + ADVICE[problem])
         if not self.problems:
             output.notice("No rows need attention.")
             return

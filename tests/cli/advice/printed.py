@@ -119,6 +119,8 @@ def _likely(text: str) -> str:
         "SubmissionStatus.ABANDONED": "abandoned",
         "name": "text",
         "found.groups[0].id": "G1",
+        "group.sample": ID,
+        "group.id": "G1",
         "chosen": "bash",
         "check.code": "B2B079",
         "result.check.code": "B2B079",

@@ -108,7 +108,19 @@ def test_the_groups_say_what_failed_what_the_database_knows_and_where_to_look(
     assert lines[4].endswith("; 1 expires in 3 d; rows: 1 not stored")
     assert lines[6] == "G3  1 unreadable: the body is not JSON"
     assert "rows" not in lines[7]
-    assert result.stderr.splitlines()[-1] == "5 dead letters in 3 groups."
+    assert result.stderr.splitlines()[-3:] == [
+        "5 dead letters in 3 groups.",
+        f"Next: b2bpilot dlq show -e staging {three_causes[0].message_id}",
+        "When the cause is fixed: b2bpilot dlq redrive -e staging --group G1",
+    ]
+
+
+def test_of_a_part_of_a_group_no_redrive_of_the_whole_is_printed(
+    run: Run, three_causes: list[PilotMessage]
+) -> None:
+    said = run("dlq", "list", "--message-id", three_causes[1].message_id).stderr
+    assert said.endswith(f"Next: b2bpilot dlq show -e staging {three_causes[1].message_id}\n")
+    assert "dlq redrive" not in said
 
 
 def test_two_lists_are_the_same_and_everything_can_be_received_at_once(
