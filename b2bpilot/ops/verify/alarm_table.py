@@ -197,7 +197,7 @@ ALARMS = (
     AlarmDefinition(
         name="stale-backlog",
         description="Stale messages have been waiting for 15 minutes on end; the topic or the processor does not take them",
-        first=our_command("status"),
+        first=our_command("diagnose", "not-processed"),
         namespace=OURS,
         metric="StaleBacklog",
         statistic="Minimum",

@@ -8,8 +8,11 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from b2bpilot import resources
+from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
-from tests.ops.verify.deployments import STACK
+from b2bpilot.ops.verify.check import Status
+from tests.breaking import breaks
+from tests.ops.verify.deployments import STACK, deployment, seen
 
 SUBJECTS = {
     "MessageTopic.TopicName": "topic_arn",
@@ -64,3 +67,29 @@ def test_an_alarm_on_what_does_not_run_is_made_again_as_it_was() -> None:
     (found,) = (one for one in ALARMS if one.name == "stale-not-running")
     command = found.command(STACK, [])
     assert "--comparison-operator LessThanThreshold --threshold 1 --treat-missing-data breaching" in command
+
+
+def ringing(definition: AlarmDefinition) -> Alarm:
+    return Alarm(
+        name=definition.full_name(STACK), state=AlarmState.ALARM, reason="1 of 1", since=None, actions_enabled=True, actions=(),
+        description="", namespace="", metric=definition.metric, dimensions={}, threshold=1,
+    )  # fmt: skip
+
+
+@breaks("B2B089")
+def test_alarms_that_are_on_lead_to_what_each_says_to_run_first() -> None:
+    """`status` sends its reader here, so that it must not send him back."""
+    on = [one for one in ALARMS if one.name in ("dlq", "oldest-dead-letter", "processor-errors")]
+
+    found = seen("B2B089", deployment(known={"alarms": [ringing(one) for one in on]}))
+
+    assert found.status is Status.WARNING
+    assert found.fix == (
+        "b2bpilot dlq list -e staging --region eu-west-1; "
+        "b2bpilot logs processor -e staging --region eu-west-1 --since 1h --level error"
+    )
+
+
+@pytest.mark.parametrize("alarm", ALARMS, ids=lambda one: one.name)
+def test_no_alarm_leads_in_a_circle(alarm: AlarmDefinition) -> None:
+    assert str(alarm.first) not in ("b2bpilot status", "b2bpilot verify --only alarms", "b2bpilot verify")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, joined, our_command
 from b2bpilot.aws.alarms import Alarm, AlarmState
 from b2bpilot.aws.alarms import alarms as read_alarms
 from b2bpilot.errors import AwsError
@@ -116,10 +116,17 @@ def _quiet(deployment: Deployment) -> Answer:
     over = _over(deployment, ringing)
     if on := [alarm for alarm in ringing if alarm not in over]:
         told = "; ".join(f"{alarm.name}: {_cut(alarm.reason)}" for alarm in on)
-        return fails(f"on: {told}", may_change=True)
+        return fails(f"on: {told}", fix=_first(on, deployment), may_change=True)
     names = ", ".join(alarm.name for alarm in over)
     ends = f"; {names}: the queue is empty by its counters, so this ends by itself" if over else ""
     return holds(f"none of {len(there)}{ends}")
+
+
+def _first(on: list[Alarm], deployment: Deployment) -> Words:
+    """Return what each of them says to run first. They only look: one that finds something keeps no other from looking."""
+    names = {alarm.name for alarm in on}
+    wanted = [one.first for one in ALARMS if one.full_name(deployment.stack) in names]
+    return joined("; ", list(dict.fromkeys(wanted)))
 
 
 def _over(deployment: Deployment, ringing: list[Alarm]) -> list[Alarm]:
@@ -163,7 +170,7 @@ CHECKS = (
         code="B2B089",
         statement="no alarm is on",
         why="Something is wrong now.",
-        fix=our_command("status"),
+        fix=our_command("explain", "alarms"),
         probe=_quiet,
         severity=Severity.WARNING,
         actions=(*READ, *READ_QUEUE),
