@@ -461,6 +461,19 @@ def test_a_route_is_shown_with_what_is_unsafe(run: Run, double: TwilioDouble) ->
     assert "its messages go elsewhere" in " ".join(route["unsafe"])
     assert NUMBER not in table.stdout + json.dumps(route)
     assert NUMBER in run("twilio", "route", "--reveal").stdout
+    (told,) = [line for line in table.stdout.splitlines() if "b2bpilot twilio cutover" in line]
+    assert told.endswith(f" --to stack --service {route['sid']} --fallback URL")
+
+
+def test_of_an_unsafe_number_the_command_that_changes_it_is_told(run: Run, double: TwilioDouble) -> None:
+    """It ended in what is unsafe, and with no next step."""
+    add_number(double, NUMBER, sms_url="http://n")
+
+    told = run("twilio", "route").stdout.splitlines()
+
+    assert told[0].split()[-1] == "issues"
+    assert told[-1].startswith("Change it (--dry-run shows what would be written): b2bpilot twilio cutover ")
+    assert told[-1].endswith(" --to stack --number NUMBER --fallback URL")
 
 
 def test_a_number_at_the_url_that_the_webhook_had_before_comes_here(run: Run, double: TwilioDouble) -> None:
@@ -623,12 +636,15 @@ def test_a_cut_over_and_its_rollback_from_the_command_line(
     before = settings(double)
 
     done = run("twilio", "cutover", "--to", "stack", "--confirm", NUMBER, "-o", "json")
+    same = run("twilio", "cutover", "--to", "stack", "--dry-run")
     (journal,) = (tmp_path / "state").rglob("*.jsonl")
     (route,) = run("twilio", "route", "-o", "json").document["routes"]
     back = run("twilio", "rollback", done.document["run_id"], "--yes")
     again = run("twilio", "rollback", done.document["run_id"], "--yes")
 
     assert done.exit_code == 0
+    assert same.stdout.startswith("1 number, environment staging ")
+    assert "Nothing to change: it is already set like this." in same.stdout
     assert route["url"] == "https://hooks.example.com/webhook#rc=3&rp=5xx,ct,rt&ct=2000&rt=4000"
     assert NUMBER[1:] not in journal.read_text()
     assert (journal.stat().st_mode & 0o777) == 0o600

@@ -92,7 +92,8 @@ def _show_plan(
     reveal: bool,
 ) -> None:
     numbers = len(chosen.affected)
-    text = [f"Switch {numbers:,} number{'s'[: numbers != 1]} over, {pilot.environment}:", ""]
+    switched = f"{'Switch over ' if planned else ''}{many(numbers, 'number')}"
+    text = [f"{switched}, {pilot.environment}:", ""]
     pilot.output.record({"affected_numbers": numbers}, text=text)
     levels_table(pilot, "before", chosen.affected[:SHOWN], reveal=reveal)
     if numbers > SHOWN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from b2bpilot.advice import our_command
+from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import FOUND_SOMETHING, Reveal, exit_code_if
 from b2bpilot.cli.output import Line, Row, Tone, Toned, of_state
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from b2bpilot.ops.reconcile.routing import VerifiedUrls
 
 NOT_READ = "webhook rules, which override # overrides and signatures; WhatsApp senders; short codes"
+NAMED = 3
+"""For so many Messaging Services a command is printed."""
 
 
 def route(
@@ -108,6 +110,21 @@ def _tell_dangers(
 ) -> None:
     lines = list(_dangers_in_words(found, unsafe, reveal=reveal))
     pilot.output.lines(["", *lines] if lines else [])
+    for command in _cut_overs([each for each in found if unsafe[each.number.sid]]):
+        pilot.output.lines(["Change it (--dry-run shows what would be written): " + command])
+
+
+def _cut_overs(unsafe: Sequence[NumberRoute]) -> Iterator[Words]:
+    """What writes the settings that decide. A number is masked, so its owner puts it in."""
+    from b2bpilot.ops.cutover.route import RouteLevel
+
+    targets = [target for each in unsafe for target in each.deciders]
+    more = () if all(target.webhook.fallback_url for target in targets) else ("--fallback", "URL")
+    services = dict.fromkeys(target.sid for target in targets if target.level is RouteLevel.SERVICE)
+    for service in list(services)[:NAMED]:
+        yield our_command("twilio", "cutover", "--to", "stack", "--service", service, *more)
+    if any(each.effective.level is not RouteLevel.SERVICE for each in unsafe):
+        yield our_command("twilio", "cutover", "--to", "stack", "--number", "NUMBER", *more)
 
 
 def _dangers_in_words(
@@ -143,7 +160,7 @@ def _row(route: NumberRoute, unsafe: list[str], *, reveal: bool) -> Row:
             "decided by": decided_by,
             "sid": " or ".join(each.sid for each in route.deciders) if route.is_unclear else target.sid,
             "fallback": of_state("yes" if all(has_fallback) else "unclear" if any(has_fallback) else "none"),
-            "unsafe": Toned(str(len(unsafe)), Tone.FAILED) if unsafe else "-",
+            "issues": Toned(str(len(unsafe)), Tone.FAILED) if unsafe else "-",
         },
     )
 

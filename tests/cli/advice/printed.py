@@ -34,6 +34,7 @@ PLACEHOLDERS = {
     "ID": ID,
     "MESSAGE_ID": ID,
     "MESSAGE_SID": SID.replace("MG", "SM"),
+    "NUMBER": "+15005550006",
     "RUN": RUN,
     "URL": "https://example.com/webhook",
 }
@@ -122,6 +123,7 @@ def _likely(text: str) -> str:
         "group.sample": ID,
         "group.id": "G1",
         "chosen": "bash",
+        "service": SID,
         "check.code": "B2B079",
         "result.check.code": "B2B079",
     }
