@@ -119,13 +119,13 @@ def stored(pipeline: Machine, sids: Sequence[str]) -> int:
 
 
 def test_a_column_was_dropped_and_poison_lies_beside(pipeline: Machine, operator: Operator) -> None:
-    publish(operator.capsys, "poison")
-    wait_for_dead_letters(pipeline, 1)
+    publish(operator.capsys, "poison", "--count", "4")
+    wait_for_dead_letters(pipeline, 4)
     publish(operator.capsys, "text", "--wait")
     with psycopg.connect(pipeline.state.database_url, autocommit=True) as connection:
         connection.execute(f"ALTER TABLE {TABLE} DROP COLUMN params")
     sids = receive(pipeline, 3)
-    wait_for_dead_letters(pipeline, 4)
+    wait_for_dead_letters(pipeline, 7)
 
     operator.begin("runs of the processor failed")
     operator.paste("diagnose errors")

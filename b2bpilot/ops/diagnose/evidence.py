@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from b2bpilot.advice import our_command
 from b2bpilot.aws.logs import LogGroup
 from b2bpilot.aws.metrics import Metric, read, total
-from b2bpilot.errors import AwsError
+from b2bpilot.errors import AwsError, PilotError
 from b2bpilot.ops.rejections import PAUSES, rejections
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.checks.dead_letters.waiting import dead_letters_of
@@ -17,10 +17,11 @@ from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.measured import ACTIONS as METRIC_ACTIONS
 from b2bpilot.ops.verify.measured import DAY, PERIOD_SECONDS
 from b2bpilot.ops.verify.shared import shared
-from b2bpilot.ops.verify.table import APPLICATION_NAME
+from b2bpilot.ops.verify.table import APPLICATION_NAME, table
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.dead_letters.causes import Group
     from b2bpilot.ops.dead_letters.listing import DeadLetterListing
     from b2bpilot.pipeline.database import DatabaseManager
 
@@ -85,10 +86,26 @@ def _no_dead_letters(deployment: Deployment) -> Answer:
     told = _listed(
         [f"{group.id} {group.count} {group.cause.kind}: {group.cause.text}" for group in found.groups]
     )
+    first = first_to_redrive(found.groups, _lost(deployment))
     return fails(
         f"dead letters in the queue: {told}; redrive those whose cause is fixed",
-        fix=our_command("dlq", "redrive", "--group", found.groups[0].id),
+        fix=our_command("dlq", "redrive", "--group", first.id),
     )
+
+
+def first_to_redrive(groups: Sequence[Group], lost: Sequence[str]) -> Group:
+    """Return the biggest group that failed for a column which the table lacks, as PostgreSQL quotes it: poison that lies
+    beside fails again when the column is back. Else the biggest of all."""
+    return next((one for one in groups if any(f'"{name}"' in one.cause.text for name in lost)), groups[0])
+
+
+def _lost(deployment: Deployment) -> Sequence[str]:
+    from b2bpilot.ops.migrations.lost_columns import lost_columns
+
+    try:
+        return lost_columns(table(deployment).schema).names
+    except PilotError:
+        return ()
 
 
 def _survey(deployment: Deployment) -> DeadLetterListing:

@@ -119,7 +119,7 @@ def _likely(text: str) -> str:
         "status": "failed",
         "SubmissionStatus.ABANDONED": "abandoned",
         "name": "text",
-        "found.groups[0].id": "G1",
+        "first.id": "G1",
         "group.sample": ID,
         "group.id": "G1",
         "chosen": "bash",

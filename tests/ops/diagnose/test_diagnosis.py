@@ -16,12 +16,14 @@ from b2bpilot.errors import (
     DatabaseUnreachable,
     SchemaOutdated,
 )
+from b2bpilot.ops.dead_letters.causes import Cause, Group
 from b2bpilot.ops.diagnose import evidence
 from b2bpilot.ops.diagnose.diagnosis import ALL, HypothesisState, diagnose
 from b2bpilot.ops.diagnose.symptom import HYPOTHESES, MEANING, Hypothesis, Symptom
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Status, fails, holds, unanswered
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.runner import Runner
+from b2bpilot.pipeline.dead_letter import FailureKind
 from b2bpilot.twilio.failures import TwilioUnreachable
 from tests.ops.verify.deployments import check, deployment
 
@@ -65,6 +67,23 @@ def test_the_table_comes_before_the_messages_that_it_refuses() -> None:
     for symptom in (Symptom.NOT_PROCESSED, Symptom.ERRORS):
         order = [code for one in HYPOTHESES[symptom] for code in one.codes]
         assert order.index("B2B150") < order.index(evidence.DEAD_LETTERS.code)
+
+
+def test_the_group_that_a_lost_column_made_is_redriven_before_poison() -> None:
+    """At e136ba1 the biggest group came first, poison that cannot succeed."""
+    texts = [
+        "no customer for body",
+        'column "num_media" of relation "b2b_pilot_user_submissions" does not exist',
+    ]
+    poison, refused = (
+        Group(
+            id=f"G{place}", cause=Cause(FailureKind.EXCEPTION, text), count=1, oldest=None, newest=None, expiry=None, sample="",
+        )
+        for place, text in enumerate(texts, start=1)
+    )  # fmt: skip
+
+    assert evidence.first_to_redrive([poison, refused], ["body", "num_media"]) is refused
+    assert evidence.first_to_redrive([poison, refused], []) is poison
 
 
 def test_what_holds_rules_out(monkeypatch: pytest.MonkeyPatch) -> None:
