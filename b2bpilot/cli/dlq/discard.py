@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import group_view, owner_view
-from b2bpilot.cli.dlq.options import Adopt, confirm, confirm_by_name, dead_letters, rows
+from b2bpilot.cli.dlq.options import Adopt, confirm, confirm_by_name, dead_letters, rows, show_dry_run
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import ConfirmEnvironment, DryRun, Reason, Yes
@@ -59,16 +59,17 @@ def discard(
     adopted = pilot.environment.subscribers.adopt(adopt or ())
     found = _survey(pilot, selection)
     _show_plan(pilot, found, selection, dry_run=dry_run)
+    planned = {one.queue_message_id: one.message_id for one in found.look.found if one.owner.is_ours}
+    what = f"{dead_letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
     if dry_run:
+        show_dry_run(pilot, f"Archive and delete {what}" if planned else None)
         return
     if not found.look.found:
         require_none_unseen(found.look.unseen_of(selection), what="nothing was discarded")
         return
-    planned = {one.queue_message_id: one.message_id for one in found.look.found if one.owner.is_ours}
     if not planned:
         raise all_others(owners_of(found.look.found))
     by_name = needs_name(pilot.environment.name, is_everything=not selection.has_filter)
-    what = f"{dead_letters(len(planned))}{group_view.of_group(found.look.names, selection)}"
     _confirm(pilot, f"Archive and delete {what}", by_name=by_name, typed=confirm_name, yes=yes)
     parameters = dict(
         parameters_of(selection, dead_letters=len(planned), names=found.look.names, by_name=by_name)

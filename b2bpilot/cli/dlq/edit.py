@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.advice import Words, our_command
 from b2bpilot.cli.dlq.editor import ask_editor
-from b2bpilot.cli.dlq.options import Adopt, DeadLetterId, confirm
+from b2bpilot.cli.dlq.options import Adopt, DeadLetterId, confirm, show_dry_run
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import Reason, Yes
 from b2bpilot.cli.output import Line, Tone
@@ -27,6 +27,9 @@ RUN = RunKind(
     archives=True,
     resume="b2bpilot.cli.dlq.edit:resume",
 )
+
+
+REPLACE = "Replace the dead letter by the edited one"
 
 
 def edit(
@@ -55,8 +58,9 @@ def edit(
         return
     _show_diff(pilot, change.diff())
     if dry_run:
+        show_dry_run(pilot, REPLACE)
         return
-    confirm(pilot, "Replace the dead letter by the edited one", yes=yes)
+    confirm(pilot, REPLACE, yes=yes)
     parameters = {"queue_message_id": change.dead_letter.queue_message_id, "adopt": sorted(adopted)}
     with new_run(pilot, "edit", reason=reason, parameters=parameters) as journal:
         from b2bpilot.ops.dead_letters.replace import replace_dead_letter

@@ -8,6 +8,7 @@ import typer
 
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.plural import many
 
 DeadLetterId = Annotated[
@@ -26,6 +27,13 @@ Adopt = Annotated[
 def confirm(pilot: Pilot, action: str, *, yes: bool) -> None:
     """Name the environment and ask. Raises Refused."""
     pilot.confirmation(yes=yes).ask(_plan(pilot, action), "Continue?")
+
+
+def show_dry_run(pilot: Pilot, action: str | None) -> None:
+    """Say what would be done, if anything, as the question does that is not asked."""
+    for line in _plan(pilot, action) if action else ():
+        pilot.output.notice(line)
+    pilot.output.notice(DRY_RUN)
 
 
 def confirm_by_name(pilot: Pilot, action: str, *, typed: str | None) -> None:

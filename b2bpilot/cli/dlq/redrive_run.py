@@ -13,6 +13,7 @@ from b2bpilot.cli.dlq.progress import RedriveDisplay
 from b2bpilot.cli.dlq.redrive_again import resumed_again, sent_again
 from b2bpilot.cli.dlq.redrive_report import show_plan, show_summary
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.cli.runs.running import failed_before, new_run, resumed_run
 from b2bpilot.ops.dead_letters.filters import Selection
 from b2bpilot.ops.dead_letters.holding import HIDDEN_SECONDS
@@ -47,7 +48,10 @@ def redrive_from_here(
             plan = _plan(pilot, run)
             asked.require_within(plan)
             show_plan(pilot, plan, run)
-            if _froze(pilot, plan, plan_file) or dry_run:
+            has_frozen = _froze(pilot, plan, plan_file)
+            if dry_run:
+                pilot.output.notice(DRY_RUN)
+            if has_frozen or dry_run:
                 return
             if not plan.acts:
                 require_something_to_do(plan)

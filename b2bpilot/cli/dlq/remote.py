@@ -11,6 +11,7 @@ from b2bpilot.cli.dlq.discarded_view import discarded_lines
 from b2bpilot.cli.dlq.options import dead_letters
 from b2bpilot.cli.dlq.remote_report import INTERRUPTED, line, show_outcome, show_plan
 from b2bpilot.cli.frame.context import Pilot
+from b2bpilot.cli.frame.options import DRY_RUN
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.errors import UsageError
 from b2bpilot.ops.dead_letters.filters import Selection
@@ -66,6 +67,7 @@ def redrive_inside_aws(
         for text in discarded_lines(_discarded(pilot, backlog)):
             pilot.output.notice(text)
     if dry_run:
+        pilot.output.notice(DRY_RUN)
         return
     if not backlog.messages:
         require_not_only_others(backlog)

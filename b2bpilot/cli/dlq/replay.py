@@ -15,7 +15,7 @@ from b2bpilot.cli.dlq import replay_view as view
 from b2bpilot.cli.dlq.options import Adopt, dead_letters
 from b2bpilot.cli.dlq.selection import selection_of
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import DryRun, Reason, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Yes
 from b2bpilot.cli.runs.kind import RunKind
 from b2bpilot.cli.runs.running import new_run, resumed_run
 from b2bpilot.paths import absolute
@@ -79,9 +79,11 @@ def replay(
         if dry_run or not copies.chosen:
             for line in plan:
                 pilot.output.notice(line)
-            if not dry_run:
-                require_whole(copies.cut)
-                require_none_unseen(copies.unseen, what="nothing was processed")
+            if dry_run:
+                pilot.output.notice(DRY_RUN)
+                return
+            require_whole(copies.cut)
+            require_none_unseen(copies.unseen, what="nothing was processed")
             return
         require_readable(copies)
         pilot.confirmation(yes=yes).ask(plan, "Continue?")

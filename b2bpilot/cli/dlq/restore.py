@@ -11,7 +11,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.dlq import owner_view
-from b2bpilot.cli.dlq.options import confirm, dead_letters, rows
+from b2bpilot.cli.dlq.options import confirm, dead_letters, rows, show_dry_run
 from b2bpilot.cli.frame import values
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import DryRun, Reason, Yes
@@ -71,12 +71,14 @@ def restore(
     with _the_only_restore(pilot), pilot.table() as table:
         plan = _plan(pilot, found, table, force=force)
         marks = _marks(pilot, plan, found, table)
+        action = f"Put {dead_letters(plan.to_send)} back into the dead-letter queue"
         if dry_run:
+            show_dry_run(pilot, action if plan.acts or marks.acts else None)
             return
         if not (plan.acts or marks.acts):
             require_whole(plan.cut)
             return
-        confirm(pilot, f"Put {dead_letters(plan.to_send)} back into the dead-letter queue", yes=yes)
+        confirm(pilot, action, yes=yes)
         parameters = {"source": str(found.path), "letters": plan.to_send, "force": force}
         with new_run(pilot, "restore", reason=reason, parameters=parameters) as journal:
             done = _restore(pilot, journal, plan, marks, table)

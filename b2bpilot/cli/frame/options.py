@@ -15,6 +15,8 @@ WHEN = "30m, 2h, 1d, or ISO 8601 (UTC)"
 """How a time is typed, for the help of every option that takes one."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")]
+DRY_RUN = "Dry run: nothing was changed."
+"""What every one ends with."""
 Reason = Annotated[
     str | None,
     typer.Option("--reason", help="Why you do this; recorded in the run's journal.", metavar="TEXT"),

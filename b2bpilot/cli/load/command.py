@@ -10,7 +10,7 @@ import typer
 
 from b2bpilot.cli.frame.confirm_name import ask_for_name
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import ConfirmEnvironment, DryRun, PublishVia, Reason, Via, Wait, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, ConfirmEnvironment, DryRun, PublishVia, Reason, Via, Wait, Yes
 from b2bpilot.cli.frame.settings import LOCAL
 from b2bpilot.cli.load.options import (
     Clients,
@@ -90,7 +90,8 @@ def load(
     lines = _lines(pilot, plan, keep=keep)
     if dry_run:
         fields = {"environment": pilot.environment.name, **plan.parameters()}
-        pilot.output.record({"plan": fields}, text=[*lines, "Nothing was sent."])
+        pilot.output.record({"plan": fields}, text=lines)
+        pilot.output.notice(DRY_RUN)
         return
     _confirm(pilot, lines, typed=confirm, yes=yes)
     loading.load(pilot, plan, ending, reason=reason)

@@ -11,7 +11,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import FOUND_SOMETHING, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, FOUND_SOMETHING, Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.migrate import migration
 from b2bpilot.cli.output import Line, Tone
@@ -106,6 +106,7 @@ def _dry_run(pilot: Pilot, *, exit_code: bool) -> None:
         pilot.output.notice(line)
     script = (Line(line, Tone.DATA) for line in migrations.script(survey.plan))
     pilot.output.record(migration.fields(survey), text=script)
+    pilot.output.notice(DRY_RUN)
     if exit_code and survey.plan.pending:
         raise typer.Exit(FOUND_SOMETHING)
 

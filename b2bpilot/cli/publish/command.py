@@ -12,6 +12,7 @@ import typer
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
 from b2bpilot.cli.frame.options import (
+    DRY_RUN,
     Concurrency,
     DryRun,
     PublishVia,
@@ -236,7 +237,8 @@ def _confirmed(
             "items": order.items,
             **({"database": database.fields()} if database else {}),
         }
-        pilot.output.record({"plan": {**fields, "test": not order.real}}, text=[*plan, "Nothing was sent."])
+        pilot.output.record({"plan": {**fields, "test": not order.real}}, text=plan)
+        pilot.output.notice(DRY_RUN)
         return False
     if must_ask:
         pilot.confirmation(yes=yes).ask(plan, "Publish it?" if order.items == 1 else "Publish them?")

@@ -10,7 +10,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import DryRun, Reason, Wait, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Wait, Yes
 from b2bpilot.cli.frame.settings import Format
 from b2bpilot.cli.output import Row
 from b2bpilot.cli.runs.kind import RunKind
@@ -70,6 +70,8 @@ def republish(
         _show_plan(pilot, found, table.proof, dry_run=dry_run)
         if not abandoned:
             require_something(found)
+        if dry_run:
+            pilot.output.notice(DRY_RUN)
         if dry_run or not found.to_send:
             return
         pilot.confirmation(yes=yes).ask([], "Publish them?")

@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot, pilot_of
-from b2bpilot.cli.frame.options import DryRun, Reason, Reveal
+from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Reveal
 from b2bpilot.cli.output import Line, Tone
 from b2bpilot.cli.runs.running import new_run
 from b2bpilot.cli.twilio.account import twilio_access_of
@@ -62,10 +62,12 @@ def cutover(
     with pilot.output.progress("Reading numbers, services and applications"):
         chosen, planned = plan(twilio, number=number, service=service, url=url, fallback_url=fallback_url)
     _show_plan(pilot, chosen, planned, url=url, fallback_url=fallback_url, reveal=reveal)
-    if not planned:
-        return
     if dry_run:
-        pilot.output.notice("Dry run: the new URL was not asked, and nothing was changed.")
+        if planned:
+            pilot.output.notice("The new URL was not asked.")
+        pilot.output.notice(DRY_RUN)
+        return
+    if not planned:
         return
     _probe(pilot, access, [url, *([fallback_url] if fallback_url else [])], probe)
     ask_for(pilot, chosen.name, typed=confirm)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from b2bpilot.cli.frame.context import pilot_of
-from b2bpilot.cli.frame.options import FOUND_SOMETHING, DryRun, Reason, Wait, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, FOUND_SOMETHING, DryRun, Reason, Wait, Yes
 from b2bpilot.cli.text.durations import parse_duration, parse_since
 from b2bpilot.cli.twilio.account import twilio_access_of
 from b2bpilot.cli.twilio.findings import show_counts, show_findings
@@ -85,6 +85,8 @@ def reconcile(
         left = _not_stored(notes)
         if publish_missing:
             left -= recover(work, notes, period, order)
+    if dry_run:
+        pilot.output.notice(DRY_RUN)
     if exit_code and left:
         raise typer.Exit(FOUND_SOMETHING)
 

@@ -67,7 +67,6 @@ def recover(work: Work, notes: Notes, period: ComparisonPeriod, order: RecoveryO
     elif notes.doubts:
         output.notice("  Some may be in a queue of ours: what it has of them besides will be skipped.")
     if order.dry_run:
-        output.notice("Dry run: nothing was published.")
         return 0
     with _the_only_one(work.pilot):
         _publish(work, notes, period, order)

@@ -9,7 +9,7 @@ import typer
 
 from b2bpilot.advice import our_command
 from b2bpilot.cli.frame.context import Pilot
-from b2bpilot.cli.frame.options import DryRun, Reason, Yes
+from b2bpilot.cli.frame.options import DRY_RUN, DryRun, Reason, Yes
 from b2bpilot.cli.runs import run_record
 from b2bpilot.cli.runs.app import RunId, early, in_environment_of
 from b2bpilot.cli.runs.running import new_run
@@ -57,8 +57,8 @@ def rollback(
         blank = switch.without_url(twilio, undone)
         if left or not (blank or gone):
             show_changes(pilot, left)
-        if left and dry_run:
-            pilot.output.notice("Dry run: nothing was changed.")
+        if dry_run:
+            pilot.output.notice(DRY_RUN)
         elif left:
             pilot.confirmation(yes=yes).ask(_question(pilot, record.run_id), "Continue?")
             _restore(pilot, record, twilio, left, reason=reason)
