@@ -481,11 +481,24 @@ def test_what_no_command_takes_is_refused_in_a_line_and_a_hint(run: Run) -> None
         ("diagnose weather", "SYMPTOM: 'weather' must be one of not-processed, duplicates, errors, cost"),
         ("status now please", "unexpected arguments: now please"),
         ("publish --dryrun", "no such option: --dryrun. Did you mean --dry-run?"),
+        ("twilio cutover --to stack --yes", "no such option: --yes. Did you mean --confirm?"),
+        ("logs webhook --watch", "no such option: --watch. Did you mean --follow?"),
+        ("submissions list -n 3", "no such option: -n. Did you mean --limit?"),
+        ("status --json", "no such option: --json. Did you mean --output?"),
+        ("dlq list --yes", "no such option: --yes"),
+        ("status --zzz", "no such option: --zzz"),
     ],
 )
 def test_a_mistake_is_said_in_plain_words(run: Run, line: str, said: str) -> None:
     result = run(*line.split())
     assert (result.exit_code, result.stderr.splitlines()[0]) == (2, f"error: {said}")
+
+
+@pytest.mark.parametrize(("line", "needless"), [("dlq list --yes", True), ("dlq --yes", False)])
+def test_an_option_that_confirms_is_needless_where_nothing_is_asked(
+    run: Run, line: str, needless: bool
+) -> None:
+    assert ("leave it out: this command asks nothing" in run(*line.split()).stderr) is needless
 
 
 def test_help_says_limits_in_plain_words(run: Run) -> None:

@@ -77,7 +77,18 @@ def _usage(exc: TyperException) -> ShownError:
     context = getattr(exc, "ctx", None)
     hint = f"see `{context.command_path if context else 'b2bpilot'} --help`"
     meant: Sequence[str] = getattr(exc, "possibilities", None) or ()
-    said = f"{exc.message}. Did you mean {', '.join(meant)}?" if meant else exc.format_message()
+    said = exc.format_message()
+    if option := _unknown_option(exc):
+        from b2bpilot.cli.frame.instead import instead_of, is_needless
+
+        said, meant = exc.message, instead_of(option, context)
+        hint = "leave it out: this command asks nothing" if is_needless(option, context) else hint
+    said = f"{exc.message}. Did you mean {', '.join(meant)}?" if meant else said
     message = " ".join(said.split()).rstrip(".")
     message = message[:1].lower() + message[1:]
     return ShownError(code="usage", message=message, hint=hint, exit_code=USAGE)
+
+
+def _unknown_option(exc: TyperException) -> str | None:
+    """Typer keeps the class to itself: it alone has both."""
+    return getattr(exc, "option_name", None) if hasattr(exc, "possibilities") else None
