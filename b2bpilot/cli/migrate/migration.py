@@ -70,7 +70,7 @@ def remarks(plan: MigrationPlan) -> Iterator[Words]:
                     + " goes on with it."
                 )
             case MigrationState.DAMAGED:
-                steps = "; ".join(_title(step) for step in migration.steps)
+                steps = "; ".join(_gone(step) for step in migration.steps)
                 yield f"{migration.name} is recorded, but part of it is gone or invalid: {steps}."
             case MigrationState.DRIFT:
                 yield f"{migration.name} has changed since it was recorded."
@@ -231,6 +231,18 @@ def _title(step: MigrationStep) -> str:
     from b2bpilot.ops.migrations import title
 
     return title(step.statement)
+
+
+def _gone(step: MigrationStep) -> str:
+    """A table that is there is not made again: its columns are added by hand."""
+    from b2bpilot.ops.migrations.lost_columns import adding
+    from b2bpilot.ops.migrations.schema import Presence
+    from b2bpilot.ops.migrations.statements import NewTable
+
+    makes = step.statement.makes
+    if step.presence is not Presence.DIFFERENT or not isinstance(makes, NewTable):
+        return _title(step)
+    return f"{', '.join(step.lacking)} of {makes.table}. To change that: {adding(makes, step.lacking)}"
 
 
 def _is_unique(step: MigrationStep) -> bool:

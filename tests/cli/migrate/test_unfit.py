@@ -38,6 +38,22 @@ def test_status_names_each_thing_and_how_to_change_it(run: Run, legacy: str) -> 
     ) in result.stderr
 
 
+def test_status_names_a_column_that_is_gone_with_the_statement_that_brings_it_back(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("B2BPILOT_DATABASE_URL", database_url)
+    table = "b2b_pilot_user_submissions"
+    with connect(database_url) as connection:
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN num_media, DROP COLUMN body".encode())
+    statement = f"ALTER TABLE {table} ADD COLUMN body text, ADD COLUMN num_media integer NOT NULL DEFAULT 0"
+
+    told, refused = run("migrate", "--status"), run("migrate", "--yes")
+
+    assert f"gone or invalid: body, num_media of {table}. To change that: {statement}.\n" in told.stderr
+    assert "but lacks body, num_media. Nothing was run\n" in refused.stderr
+    assert f"run {statement}; then `b2bpilot migrate" in refused.stderr
+
+
 def test_what_cannot_be_judged_is_in_the_plan_and_in_the_outcome(run: Run, legacy: str) -> None:
     with connect(legacy) as connection:
         connection.execute("DROP TABLE b2b_pilot_user_submissions")
