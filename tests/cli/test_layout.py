@@ -116,6 +116,13 @@ def test_an_id_is_whole_and_the_least_needed_column_goes_below() -> None:
     ]
 
 
+def test_an_indent_of_half_the_terminal_gives_way_to_an_id() -> None:
+    at = output(60)
+    begun = "2026-11-30 17:23:34.876  processor  "
+    at.lines([Line(f"{begun}run 1 (request {ID}) failed of it", indent=len(begun))])
+    assert text_of(at.stdout).splitlines() == [f"{begun}run 1 (request", f"    {ID}) failed of it"]
+
+
 def test_a_last_column_with_room_is_broken_in_its_place() -> None:
     at = output(40)
     rows = [{"id": "1", "why": "one two three four five six seven eight nine"}, {"id": "second", "why": "-"}]

@@ -15,6 +15,8 @@ WORDS = re.compile(r" +|`[^`]*`[^ `]*|[^ `]+|`")
 MORE, APART = " ...", "  "
 NARROWEST = 24
 """So much is left beside an indent; where the terminal has less, the indent gives way."""
+LESS = 4
+"""The indent instead of one that takes half the terminal, where a word has no room beside that."""
 
 
 class Span(NamedTuple):
@@ -50,6 +52,13 @@ def flowed(spans: Iterable[Span], *, width: int | None, indent: int = 0) -> Iter
         line += [*([Span(" " * gap)] if gap else []), *word]
         taken, gap, has_word = taken + gap + size, 0, True
     yield line
+
+
+def hung(spans: Spans, *, width: int | None, indent: int) -> int:
+    """Return how far in a text goes on that is not a table's: as far as `indent`, unless that is too far for it."""
+    if width is None or indent <= width // 2:
+        return indent
+    return LESS if longest(spans) > width - indent else indent
 
 
 def followed(line: Spans, rest: Spans, *, width: int | None, indent: int) -> Iterator[list[Span]]:

@@ -13,7 +13,7 @@ from typing import TextIO, assert_never
 from b2bpilot.advice import NOWHERE, Command, Place, Said, Words, written
 from b2bpilot.cli.frame.settings import Color, Format
 from b2bpilot.cli.output import columns, terminal
-from b2bpilot.cli.output.flow import Span, clipped, flowed, followed, shown
+from b2bpilot.cli.output.flow import Span, clipped, flowed, followed, hung, shown
 from b2bpilot.cli.output.query import OutputQuery
 from b2bpilot.cli.output.strays import Strays
 from b2bpilot.cli.output.tone import WHOLE, Tone, Toned
@@ -204,6 +204,7 @@ class Output:
             begin = spans[0].text if spans else ""
             indent = len(begin) - len(begin.lstrip(" ")) + HANGING
         width = self._width(stream)
+        indent = hung(spans, width=width, indent=indent)
         *before, last = flowed(spans, width=width, indent=indent)
         rest = list(self._spans(line.rest))
         for part in (*before, *followed(last, rest, width=width, indent=indent)):
