@@ -126,7 +126,7 @@ def test_each_row_is_asked_by_itself(run: Run, staging: Staging) -> None:
     ("query", "why"),
     [
         ("", "Invalid JMESPath expression: cannot be empty."),
-        ("a b", 'Unexpected token: b: Parse error at column 2, token "b" (UNQUOTED_IDENTIFIER), for expression'),
+        ("a b", 'Unexpected token: b: Parse error at column 2, token "b" (UNQUOTED_IDENTIFIER)'),
         ("lenght(a)", "there is no function lenght()"),
         ("a[].[join(',', b), sort()]", "sort() takes 1 argument, not 0"),
         ("merge()", "merge() takes at least 1 argument, not 0"),
@@ -140,7 +140,7 @@ def test_what_is_no_query_is_one_line(run: Run, query: str, why: str) -> None:
     error, hint = result.stderr.splitlines()
     assert (result.exit_code, result.stdout) == (2, "")
     assert error == f"error: --query: {query!r} cannot be used: {why}"
-    assert hint.startswith("hint: such as ")
+    assert hint.startswith("hint: write it as in ")
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])

@@ -9,7 +9,7 @@ from typing import Any, Self
 from b2bpilot.cli.output.values import QueryFailed
 from b2bpilot.errors import UsageError
 
-HINT = 'such as "groups[].{cause: error, count: count}" or "length(checks[?status==\'failed\'])"; see jmespath.org'
+HINT = 'write it as in "groups[].{cause: error, count: count}" or "length(checks[?status==\'failed\'])"; see jmespath.org'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class OutputQuery:
         except RecursionError as exc:
             raise _wrong(text, "it is nested too deeply") from exc
         except jmespath.exceptions.JMESPathError as exc:
-            raise _wrong(text, " ".join(str(exc).partition("\n")[0].rstrip(":").split())) from exc
+            raise _wrong(text, _reason(str(exc))) from exc
         if mistake:
             raise _wrong(text, mistake)
         return cls(text, compiled)
@@ -48,6 +48,11 @@ class OutputQuery:
 
 def _wrong(text: str, reason: str) -> UsageError:
     return UsageError(f"--query: {text!r} cannot be used: {reason}", hint=HINT)
+
+
+def _reason(text: str) -> str:
+    """JMESPath's own first line, without what leads to the expression below it."""
+    return " ".join(text.partition("\n")[0].rstrip(":").removesuffix(", for expression").split())
 
 
 def _mistakes(node: Mapping[str, Any]) -> Iterator[str]:
