@@ -65,9 +65,7 @@ def uninstall(ctx: typer.Context, shell: Named = None) -> None:
     chosen = _shell(pilot, shell)
     place = place_of(chosen, pilot.environ)
     changed = place.remove()
-    undid = [
-        f"Removed {path}" if path == place.script else f"Removed its line from {path}" for path in changed
-    ]
+    undid = [f"Removed its line from {path}" if path.exists() else f"Removed {path}" for path in changed]
     nothing = [f"It is not installed: there is no {place.script}"]
     pilot.output.record(_fields(chosen, changed), text=undid or nothing)
 

@@ -13,6 +13,8 @@ from b2bpilot.errors import SettingsInvalid, UsageError
 from b2bpilot.paths import absolute, why
 
 MARK = "# completion of b2bpilot"
+MADE = f"# Made for it, and removed with it when nothing else stands here.  {MARK}"
+"""Stands above the line in a file that was not there: an empty one may mean something to a shell, as .zshrc does to zsh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,10 @@ class Installed:
         changed = [self.script] if _removed(self.script) else []
         before = _read(self.startup) if self.startup else ""
         if self.startup is not None and (after := _without_line(before)) != before:
-            _written(self.startup, after)
+            if not after and MADE in before.split("\n"):
+                _removed(self.startup)
+            else:
+                _written(self.startup, after)
             changed.append(self.startup)
         return changed
 
@@ -48,6 +53,8 @@ class Installed:
         if self.line in text.split("\n"):
             return text
         rest = _without_line(text)
+        if self.startup is not None and (MADE in text.split("\n") or not self.startup.exists()):
+            rest = f"{rest}{MADE}\n"
         gap = "" if not rest or rest.endswith("\n") else "\n"
         return f"{rest}{gap}{self.line}\n"
 

@@ -48,6 +48,25 @@ def test_what_was_installed_is_undone(run: Run, shell: Shell) -> None:
     assert not [path for path in Path.home().rglob("*b2bpilot*") if path.is_file()]
 
 
+@pytest.mark.parametrize("shell", STARTUP)
+@pytest.mark.parametrize("added", [None, "", "alias ll=ls\n"])
+def test_a_file_that_was_made_for_the_line_goes_with_it(run: Run, shell: str, added: str | None) -> None:
+    """One that was there stays, empty as it was; so does one to which somebody added something."""
+    Path.home().mkdir()
+    startup = Path.home() / STARTUP[shell]
+    if added == "":
+        startup.touch()
+    run("completion", "install", shell)
+    run("completion", "install", shell)
+    if added:
+        startup.write_text(startup.read_text() + added)
+
+    undone = run("completion", "uninstall", shell)
+
+    assert (startup.read_text() if startup.exists() else None) == added
+    assert (f"Removed {startup}" in undone.stdout) is (added is None)
+
+
 def test_an_older_script_is_replaced_and_a_link_stays_a_link(run: Run, tmp_path: Path) -> None:
     Path.home().mkdir()
     (tmp_path / "dotfiles").write_text("")
