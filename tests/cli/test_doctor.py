@@ -55,6 +55,24 @@ def test_for_an_environment_they_are_needed(run: Run) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("region", "status"),
+    [
+        ("eu-central-1", "ok"),
+        ("cn-north-1", "ok"),
+        ("us-gov-west-1", "ok"),
+        ("mars", "warning"),
+        ("eu-centrl-1", "warning"),
+        ("eu-central-9", "warning"),
+    ],
+)
+def test_a_region_that_nobody_knows_is_a_warning(run: Run, region: str, status: str) -> None:
+    said = found(run, *NOBODY, "--region", region)["region"]
+
+    assert said["status"] == status
+    assert said["seen"].startswith(region)
+
+
 def test_of_the_local_environment_aws_is_not_asked(run: Run) -> None:
     assert not {"region", "credentials", "network", "clock"} & found(run, "-e", "local").keys()
 

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from botocore import __version__ as botocore_version
+
 from b2bpilot.advice import our_command
-from b2bpilot.aws.profile import region_of
+from b2bpilot.aws.profile import is_known_region, region_of
 from b2bpilot.aws.session import AwsAccess
 from b2bpilot.cli.frame.context import Pilot
 from b2bpilot.cli.frame.settings import LOCAL, config_files
@@ -39,7 +41,7 @@ def sources(pilot: Pilot, settings_refused: SettingsInvalid | None) -> Mapping[s
         )
         region, why_not = _region(access)
         found |= {
-            "region": partial(_told_region, region, why_not, is_needed=is_needed),
+            "region": partial(_told_region, access, region, why_not, is_needed=is_needed),
             "credentials": lambda: aws_found.who(access, region=region, is_needed=is_needed),
             "network": lambda: aws_found.reached(
                 access, region=region, is_needed=is_needed, spelled=ahead_in_words
@@ -83,9 +85,17 @@ def _region(access: AwsAccess) -> tuple[str | None, PilotError | None]:
         return access.region, exc
 
 
-def _told_region(region: str | None, problem: PilotError | None, *, is_needed: bool) -> Findings:
+def _told_region(
+    access: AwsAccess, region: str | None, problem: PilotError | None, *, is_needed: bool
+) -> Findings:
     missing = SettingsInvalid("no AWS region is set", hint="name one with --region or AWS_REGION")
     if problem or region is None:
         yield refused("region", problem or missing, is_needed=is_needed)
+    elif not is_known_region(access, region):
+        yield warned(
+            "region",
+            f"{region}, of which botocore {botocore_version} does not know",
+            "correct --region, AWS_REGION or the profile, unless the region is newer than botocore",
+        )
     else:
         yield fine("region", region)
