@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from b2bpilot import errors
+from b2bpilot.cli.explain.command import HEADINGS
 from b2bpilot.errors import PilotError
 from b2bpilot.ops.explain.texts import EXIT_CODES, FAILURES
 from b2bpilot.ops.verify.alarm_table import ALARMS, AlarmDefinition
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import Check
+from b2bpilot.ops.verify.explanation import Subject
 from b2bpilot.pipeline.dead_letter import FailureKind
 from tests.cli.conftest import Run
 
@@ -131,18 +133,56 @@ def test_several_names_come_in_their_order_and_each_once(run: Run) -> None:
 
 
 def test_without_a_name_everything_is_listed(run: Run) -> None:
-    assert {line.split()[0] for line in run("explain").stdout.splitlines()} > {
-        "B2B079",
-        "dlq",
-        "130",
-        "timeout",
-    }
+    shown = run("explain").stdout
+    sections = [section.splitlines() for section in shown.split("\n\n")]
+
+    assert [heading for heading, *_ in sections] == list(HEADINGS.values())
+    listed = {line.split()[0] for _, *lines in sections for line in lines}
+    assert listed > {"B2B079", "dlq", "130", "timeout"}
+    assert sum(len(lines) for _, *lines in sections) == len(run("explain", "-o", "jsonl").lines)
+    assert HEADINGS.keys() == set(Subject)
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        (["b2b79"], "B2B079"),
+        (["B2B-079"], "B2B079"),
+        (["b2b1"], "B2B001"),
+        (["exit 4"], "4"),
+        (["exit", "4"], "4"),
+        (["exit", "code", "130"], "130"),
+        (["Exit-Code-4"], "4"),
+        (["rc 4"], "4"),
+        (["zero", "concurrency"], "zero concurrency"),
+        (["zero_concurrency"], "zero concurrency"),
+        (["database refused"], "database_refused"),
+        (["exit codes"], "exit-codes"),
+        (["exit"], "exit-codes"),
+        (["alarm"], "alarms"),
+        (["Dead Letters"], "dead-letters"),
+    ],
+)
+def test_a_name_is_taken_as_people_spell_it(typed: list[str], named: str, run: Run) -> None:
+    assert run("explain", *typed).stdout == run("explain", named).stdout != ""
+
+
+def test_a_group_is_said_to_be_one(run: Run) -> None:
+    result = run("explain", "G1", "-e", "prod")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "error: 'G1' is a group of dead letters, as one look at the queue numbered them\n"
+        "hint: `b2bpilot dlq list -e prod` shows its cause\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("B2B79", "did you mean B2B079, B2B177, B2B175?"),
+        ("B2B979", "did you mean B2B099, B2B097, B2B079?"),
+        ("DeadLetterAlarm", "did you mean dlq, oldest-dead-letter, dead-letter-errors?"),
+        ("DLQAlarm", "did you mean dlq?"),
         ("79", "did you mean B2B079?"),
         ("webhook-5x", "did you mean webhook-5xx, webhook-4xx, webhook?"),
         ("b2b-pilot-nothing-prod", "`b2bpilot explain` lists them all"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.verify.explanation import Explanation
 
 INDENT = 2
+HEADINGS = {
+    "check": "Checks of `verify`",
+    "alarm": "Alarms",
+    "exit code": "Exit codes",
+    "cause of dead letters": "Causes of dead letters",
+    "error": "Codes of errors in JSON",
+}
 
 
 def explain(
@@ -42,8 +50,11 @@ def explain(
 
     pilot = pilot_of(ctx)
     found, place = explained(names or ()), _place(pilot)
-    if not names or pilot.output.format is not Format.TABLE:
+    if pilot.output.format is not Format.TABLE:
         pilot.output.rows("explanations", (_row(one, place) for one in found))
+        return
+    if not names:
+        pilot.output.lines(_listed(found))
         return
     for number, one in enumerate(found):
         gap = [Line()] if number else []
@@ -71,7 +82,20 @@ def _row(one: Explanation, place: Place) -> Row:
         "actions": list(one.actions),
         "docs": one.docs,
     }
-    return Row(fields=fields, columns={"name": one.name, "is a": one.subject.value, "meaning": one.statement})
+    return Row(fields=fields, columns={})
+
+
+def _listed(found: Sequence[Explanation]) -> Iterator[Line]:
+    """Each kind under its heading, each name with its meaning."""
+    for number, (subject, of_a_kind) in enumerate(groupby(found, key=lambda one: one.subject)):
+        ones = list(of_a_kind)
+        size = max(len(one.name) for one in ones) + INDENT
+        if number:
+            yield Line()
+        yield Line(HEADINGS[subject.value], Tone.HEADING)
+        for one in ones:
+            begun = f"{'':{INDENT}}{one.name:<{size}}"
+            yield Line(begun + one.statement, indent=len(begun))
 
 
 def _lines(one: Explanation, place: Place) -> Iterator[Line]:
