@@ -54,6 +54,12 @@ class EnvironmentUnknown(UsageError):
     code = "environment_unknown"
 
 
+class RunUnknown(UsageError):
+    """No run of this machine has an id that is, begins or ends so."""
+
+    code = "run_unknown"
+
+
 class MessageUnreadable(PilotError):
     """A body is not one of our messages; the text says why."""
 

@@ -256,9 +256,12 @@ def test_json_holds_all_messages(run: Run, begin: Begin) -> None:
     ]
 
 
-def test_a_run_that_is_not_there_is_said(run: Run, begin: Begin) -> None:
-    result = run("runs", "show", "nothing")
-    assert result.exit_code == 1
+@pytest.mark.parametrize(
+    "typed", ["runs show nothing", "runs resume nothing", "twilio rollback nothing", "dlq restore nothing"]
+)
+def test_a_run_that_is_not_there_is_a_wrong_word_as_a_fixture_is(run: Run, begin: Begin, typed: str) -> None:
+    result = run(*typed.split())
+    assert result.exit_code == run("publish", "nothing", "-e", "staging").exit_code == 2
     assert "b2bpilot runs list" in result.stderr
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.queue import Outgoing
-from b2bpilot.errors import NotFound, PartlyFailed, PilotError, UsageError
+from b2bpilot.errors import PartlyFailed, PilotError, RunUnknown, UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.runs.durable import DurableFile
 from b2bpilot.ops.runs.journal import FOLDER as RUNS
@@ -297,7 +297,7 @@ def source_of(home: Path, text: str) -> ArchiveSource:
 def _run(home: Path, text: str) -> RunRecord:
     try:
         return find(home, text)
-    except NotFound as exc:
+    except RunUnknown as exc:
         raise UsageError(
             f"{text!r} is neither a file nor a run in {home / RUNS}",
             hint="name a file of `dlq export`, or a run of " + our_command("runs", "list"),

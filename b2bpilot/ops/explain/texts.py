@@ -11,7 +11,7 @@ EXIT_CODES: Mapping[int, tuple[str, str]] = {
     0: ("done", "Nothing is left to do."),
     1: ("it failed, or a check failed", "The line that begins with `error:` says what, and what to do."),
     2: (
-        "wrong usage, settings or credentials; nothing was changed",
+        "wrong usage, settings or credentials, or no such environment, run, group or fixture; nothing was changed",
         "Correct the command line or the setting that the error names, and run it again.",
     ),
     3: ("found something (with `--exit-code`)", "The output lists it. It is a result, not a failure."),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from b2bpilot.advice import our_command
-from b2bpilot.errors import NotFound, Refused, UsageError
+from b2bpilot.errors import Refused, RunUnknown, UsageError
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.journal import FOLDER, SUFFIX
 from b2bpilot.ops.runs.record import RunRecord, RunState, glance, read
@@ -39,13 +39,13 @@ def records(home: Path, command: str, *, unreadable: Callable[[str], None]) -> I
 
 
 def find(home: Path, text: str) -> RunRecord:
-    """Return the run whose id is or begins with `text`, or ends with it. Raises NotFound, UsageError, JournalFailed."""
+    """Return the run whose id is or begins with `text`, or ends with it. Raises RunUnknown, UsageError, JournalFailed."""
     found = {path.name.removesuffix(SUFFIX): path for path in journals(home)}
     if text in found:
         return read(found[text])
     matching = [run_id for run_id in found if text and (run_id.startswith(text) or run_id.endswith(text))]
     if not matching:
-        raise NotFound(f"there is no run {text!r} in {home / FOLDER}", hint=HINT)
+        raise RunUnknown(f"there is no run {text!r} in {home / FOLDER}", hint=HINT)
     if len(matching) > 1:
         raise UsageError(
             f"{len(matching)} runs begin or end with {text!r}: {', '.join(matching[:5])}", hint=HINT

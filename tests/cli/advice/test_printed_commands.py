@@ -16,7 +16,7 @@ from tests.cli.conftest import ACCOUNT, REGION, Run, Staging
 
 PRINTED = list({one.words: one for one in commands()}.values())
 PLACE = Place(environment="staging", region=REGION, profile="on call", endpoint_url="http://127.0.0.1:9")
-ENDS = ("credentials_missing", "settings_invalid", "not_found", "aws_unreachable")
+ENDS = ("credentials_missing", "settings_invalid", "not_found", "run_unknown", "aws_unreachable")
 """What comes after the command line was understood: no profile, no run, nobody who answers."""
 
 

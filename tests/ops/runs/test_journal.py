@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from b2bpilot.errors import NotFound, Refused, UsageError
+from b2bpilot.errors import Refused, RunUnknown, UsageError
 from b2bpilot.ops.runs.durable import JournalFailed
 from b2bpilot.ops.runs.journal import Journal
 from b2bpilot.ops.runs.record import RunState, Stage, glance, read
@@ -164,7 +164,7 @@ def test_a_run_is_found_by_the_beginning_or_the_end_of_its_id(tmp_path: Path) ->
     assert find(tmp_path, two.run_id[-4:]).run_id == two.run_id
     with pytest.raises(UsageError, match="2 runs begin or end with '2026'"):
         find(tmp_path, "2026")
-    with pytest.raises(NotFound, match="no run 'x'"):
+    with pytest.raises(RunUnknown, match="no run 'x'"):
         find(tmp_path, "x")
 
 
