@@ -70,7 +70,7 @@ def find(text: str, table: SubmissionLookup) -> UserSubmission:
         raise NotFound(
             f"message {message_id} has no row",
             hint="it may be on its way, or a dead letter; "
-            + our_command("inspect", "MESSAGE_ID")
+            + our_command("inspect", text)
             + " asks everything that could know it",
         )
     return row

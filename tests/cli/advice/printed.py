@@ -112,7 +112,7 @@ def _starred(node: ast.expr) -> list[str]:
 def _likely(text: str) -> str:
     if "run_id" in text or "discarded_by" in text:
         return RUN
-    if "message_id" in text or text in ("wanted", "some", "open_[0]", "dead_letter_id"):
+    if "message_id" in text or text in ("wanted", "some", "text", "open_[0]", "dead_letter_id"):
         return ID
     likely = {
         "record.environment": "staging",

@@ -145,8 +145,8 @@ def test_a_hint_can_be_pasted(run: Run, staging: Staging) -> None:
     failed = run("submissions", "show", "-e", "staging", "--region", REGION, ID)
     command = shlex.split(failed.stderr.partition("hint: ")[2].split("`")[1])
 
-    assert command == ["b2bpilot", "inspect", "-e", "staging", "--region", REGION, "MESSAGE_ID"]
-    assert run(*command[1:-1], ID).exit_code != 2
+    assert command == ["b2bpilot", "inspect", "-e", "staging", "--region", REGION, ID]
+    assert run(*command[1:]).exit_code != 2
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
@@ -154,7 +154,7 @@ def test_a_hint_in_a_document_can_be_pasted(form: str, run: Run, staging: Stagin
     failed = run("submissions", "show", "-e", "staging", "-o", form, ID)
     document = failed.document if form == "json" else failed.lines[-1]
 
-    assert "`b2bpilot inspect -e staging MESSAGE_ID`" in document["error"]["hint"]
+    assert f"`b2bpilot inspect -e staging {ID}`" in document["error"]["hint"]
 
 
 def test_a_hint_holds_what_only_this_shell_or_folder_knows(
@@ -164,5 +164,5 @@ def test_a_hint_holds_what_only_this_shell_or_folder_knows(
     monkeypatch.setenv("B2BPILOT_REGION", REGION)
 
     assert (
-        f"`b2bpilot inspect -e staging --region {REGION} MESSAGE_ID`" in run("submissions", "show", ID).stderr
+        f"`b2bpilot inspect -e staging --region {REGION} {ID}`" in run("submissions", "show", ID).stderr
     )
