@@ -12,7 +12,11 @@ from dataclasses import dataclass
 GROUPS = frozenset({"completion", "config", "diagnose", "dlq", "local", "runs", "submissions", "twilio"})
 """Commands whose second word is part of their name, as it is of those in TWO_WORDS."""
 TWO_WORDS = frozenset(
-    {("subscribers", "test"), *(("logs", name) for name in ("processor", "redriver", "stale", "webhook"))}
+    {
+        ("subscribers", "list"),
+        ("subscribers", "test"),
+        *(("logs", name) for name in ("processor", "redriver", "stale", "webhook")),
+    }
 )
 OF_THE_MACHINE = frozenset(
     {("demo",), ("explain",)}

@@ -113,6 +113,7 @@ def test_the_former_name_works_the_same_and_stands_in_no_help(
     subscribe(staging, "lambda", PROCESSOR, RedrivePolicy={"deadLetterTargetArn": queue})
 
     assert run("subscriptions", *ENV).stdout == run("subscribers", *ENV).stdout
+    assert run("subscribers", "list", *ENV) == run("subscribers", *ENV)
     assert run("subscriptions", "test", *ENV).stdout == run("subscribers", "test", *ENV).stdout
     assert "subscriptions" not in [
         line.split()[0] for line in run("--help").stdout.splitlines() if line.strip()

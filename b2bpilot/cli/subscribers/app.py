@@ -38,15 +38,24 @@ _listing = typer.Typer(cls=ListingGroup, rich_markup_mode=None, invoke_without_c
 
 
 @_listing.callback()
-def list_(ctx: typer.Context) -> None:
+def without_a_word(ctx: typer.Context) -> None:
     """List the topic's subscribers, and whether each can receive what is published.
 
     Exit code 1: one is unhealthy, or none delivers to the processor.
 
     Example: b2bpilot subscribers -e prod
     """
-    if ctx.invoked_subcommand is not None:
-        return
+    if ctx.invoked_subcommand is None:
+        list_(ctx)
+
+
+def list_(ctx: typer.Context) -> None:
+    """List the topic's subscribers, as `b2bpilot subscribers` does.
+
+    Exit code 1: one is unhealthy, or none delivers to the processor.
+
+    Example: b2bpilot subscribers list -e prod
+    """
     from b2bpilot.ops.subscriptions.topic_report import report_on_topic
 
     pilot = pilot_of(ctx)
@@ -163,5 +172,8 @@ def _read(path: str) -> str:
 
 app = group(
     _listing,
-    {"test": CommandPath(f"{__name__}:try_message", "Show which subscribers a message would reach.")},
+    {
+        "list": CommandPath(f"{__name__}:list_", "List the topic's subscribers; the default."),
+        "test": CommandPath(f"{__name__}:try_message", "Show which subscribers a message would reach."),
+    },
 )

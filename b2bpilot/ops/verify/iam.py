@@ -146,6 +146,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "submissions show": ROWS,
     "submissions republish": (*ROWS, "sns:Publish", "logs:FilterLogEvents"),
     "subscribers": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
+    "subscribers list": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
     "subscribers test": SUBSCRIPTIONS_OF_TOPIC,
     "dlq list": LOOK,
     "dlq show": STORY,

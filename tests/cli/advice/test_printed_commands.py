@@ -163,6 +163,4 @@ def test_a_hint_holds_what_only_this_shell_or_folder_knows(
     monkeypatch.setenv("B2BPILOT_ENV", "staging")
     monkeypatch.setenv("B2BPILOT_REGION", REGION)
 
-    assert (
-        f"`b2bpilot inspect -e staging --region {REGION} {ID}`" in run("submissions", "show", ID).stderr
-    )
+    assert f"`b2bpilot inspect -e staging --region {REGION} {ID}`" in run("submissions", "show", ID).stderr
