@@ -27,7 +27,7 @@ ZSH = f"""\
 (( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 _b2bpilot_completion() {{
     local program=${{${{(Q)words[1]}}/#\\~\\//$HOME/}}
-    eval "$(_TYPER_COMPLETE_ARGS="${{words[1,$CURRENT]}}" {VARIABLE}=complete_zsh $program 2>/dev/null)"
+    eval "$(COLUMNS=$COLUMNS _TYPER_COMPLETE_ARGS="${{words[1,$CURRENT]}}" {VARIABLE}=complete_zsh $program 2>/dev/null)"
 }}
 compdef _b2bpilot_completion b2bpilot
 """

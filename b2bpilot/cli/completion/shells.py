@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from b2bpilot.cli.completion.offer import Candidate, Offer
+from b2bpilot.cli.output.flow import Span, clipped, shown
 from b2bpilot.cli.text import plain
 
 FILES = 64
 """The exit code that tells a script of ours to offer files."""
+
+
+AROUND = 9
+"""Columns that zsh keeps for itself beside a value and its help, which it cuts without a mark."""
 
 
 class Shell(StrEnum):
@@ -78,7 +83,7 @@ def told(shell: Shell, offer: Offer, asked: ShellRequest, environ: Mapping[str, 
         case Shell.BASH:
             text = "\n".join(shlex.quote(one.value) for one in found)
         case Shell.ZSH:
-            text = _for_zsh(found, offer)
+            text = _for_zsh(found, offer, environ)
         case Shell.FISH:
             if "_TYPER_COMPLETE_FISH_ACTION" in environ:
                 return _for_an_older_fish(found, environ)
@@ -86,14 +91,22 @@ def told(shell: Shell, offer: Offer, asked: ShellRequest, environ: Mapping[str, 
     return text, FILES if offer.are_files and shell is not Shell.ZSH else 0
 
 
-def _for_zsh(found: Sequence[Candidate], offer: Offer) -> str:
+def _for_zsh(found: Sequence[Candidate], offer: Offer, environ: Mapping[str, str]) -> str:
     """Code for zsh: its script runs what it is given."""
     if offer.are_files:
         return "_files"
     if not found:
         return ""
+    columns = environ.get("COLUMNS", "")
+    if columns.isdecimal():
+        room = int(columns) - max(plain.width(one.value) for one in found) - AROUND
+        found = [Candidate(one.value, _clipped(one.help, room)) for one in found]
     described = " ".join(shlex.quote(_described(one)) for one in found)
     return f"local -a b2bpilot_words; b2bpilot_words=({described}); _describe -V b2bpilot b2bpilot_words"
+
+
+def _clipped(text: str, room: int) -> str:
+    return shown(clipped(Span(text), width=room), is_painted=False)
 
 
 def _described(one: Candidate) -> str:

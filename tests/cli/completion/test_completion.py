@@ -199,3 +199,18 @@ def _commands(group: TyperGroup, *words: str) -> list[tuple[tuple[str, ...], Typ
         if isinstance(command, TyperGroup):
             found += _commands(command, *words, word)
     return found
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [("60", "Retry failing checks for up to ..."), ("80", "Retry failing checks for up to DURATION")],
+)
+def test_zsh_gets_a_help_that_has_room_and_a_mark_where_it_was_cut(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: str, told: str
+) -> None:
+    """zsh itself cuts without a mark what is wider."""
+    monkeypatch.setenv("_B2BPILOT_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "b2bpilot verify --")
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert f"'--wait:{told}'" in run().stdout
