@@ -60,7 +60,9 @@ def require_plan(record: RunRecord) -> int:
     if not any(entry.get("event") == PLAN_COMPLETE for entry in entries(record.path)):
         raise UsageError(
             f"run {record.run_id} ended before its plan was complete; nothing was published",
-            hint="run " + our_command("twilio", "reconcile", "--publish-missing") + " again",
+            hint="reconcile again with the options that it had: "
+            + our_command("runs", "show", record.run_id)
+            + " has its period",
         )
     return sum(state.fate != STORED for state in record.messages.values())
 
