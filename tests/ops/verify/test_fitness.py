@@ -95,6 +95,12 @@ def test_a_column_that_migrate_makes_again_leads_there(database_url: str, role: 
     assert str(found.fix).startswith("b2bpilot migrate ")
 
 
+def test_one_fault_has_one_code(database_url: str, role: str) -> None:
+    run(database_url, f"ALTER TABLE {TABLE} DROP COLUMN message_id")
+
+    assert red(looked_at(database_url, role=role)) == {}
+
+
 @breaks("B2B151")
 def test_a_privilege_that_the_functions_lack_is_found_though_the_operator_has_it(
     database_url: str, role: str

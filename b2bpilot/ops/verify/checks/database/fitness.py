@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from b2bpilot.ops.verify.check import Answer, Category, Check, Probe, Severity, fails, holds
-from b2bpilot.ops.verify.checks.database.schema import MIGRATE, NAME, by_hand
+from b2bpilot.ops.verify.checks.database.schema import COLUMN, MIGRATE, NAME, by_hand
 from b2bpilot.ops.verify.deployment import Deployment
 from b2bpilot.ops.verify.table import fitness, table
 
@@ -37,14 +37,15 @@ TABLE_IS_RIGHT = _nothing_against("table", "its kind, columns and constraints ar
 
 
 def _takes_every_message(deployment: Deployment) -> Answer:
-    """A column that is gone comes first: messages fail until it is back."""
+    """A column that is gone comes first: messages fail until it is back. Of message_id B2B078 tells."""
     from b2bpilot.ops.migrations.lost_columns import lost_columns
 
     answer, lost = TABLE_IS_RIGHT(deployment), lost_columns(table(deployment).schema)
-    if not lost.names:
+    names = [name for name in lost.names if name != COLUMN]
+    if not names:
         return answer
-    what = "column" if len(lost.names) == 1 else "columns"
-    told = f"{NAME} has no {what} {', '.join(lost.names)}: messages are refused for it"
+    what = "column" if len(names) == 1 else "columns"
+    told = f"{NAME} has no {what} {', '.join(names)}: messages are refused for it"
     if lost.statement:
         told += f" ({lost.statement}; what was in there is in a backup alone)"
     return fails(
