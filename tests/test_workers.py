@@ -9,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONFTEST = """
+import atexit
+from pathlib import Path
+
 import pytest
 from tests.workers import Workers
 from tests import distribution
@@ -17,6 +20,16 @@ distribution.EACH_ALONE = ("test_alone.py",)
 
 def pytest_configure(config):
     config.pluginmanager.register(Workers(3))
+
+def note(text):
+    with Path(__file__).with_name("ended").open("a") as file:
+        file.write(text + " ")
+
+atexit.register(note, "parent")
+
+@pytest.fixture
+def ending():
+    atexit.register(note, "worker")
 
 @pytest.fixture(scope="session")
 def broken_at_its_end():
@@ -47,7 +60,7 @@ def test_warn(): warnings.warn("look here")
     "test_session.py": """
 import pytest
 
-def test_session(broken_at_its_end): pass
+def test_session(broken_at_its_end, ending): pass
 
 @pytest.mark.skip(reason="not now")
 def test_skip(): pass
@@ -77,6 +90,11 @@ def test_the_parent_says_what_its_workers_saw(tmp_path: Path) -> None:
     assert "the session's fixture broke" in done.stdout
     assert "not now" in done.stdout
     assert "look here" in done.stdout
+
+
+def test_a_process_cleans_up_what_is_its_own(tmp_path: Path) -> None:
+    run(tmp_path, "test_session.py")
+    assert (tmp_path / "ended").read_text() == "worker parent "
 
 
 def test_the_first_failure_can_end_a_run(tmp_path: Path) -> None:

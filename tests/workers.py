@@ -6,6 +6,7 @@ where each of them rewrites and compiles every module. Of forked ones some may w
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -184,11 +185,13 @@ class _Reports:
 def _work(session: pytest.Session, connection: Connection, name: str) -> None:
     """Be a worker until there is nothing more to do. Does not return."""
     status = 1
+    atexit._clear()  # of what was registered before the fork the other process takes care
     try:
         _become(session, connection, name)
         _run(session, connection)
         status = 0
     finally:
+        atexit._run_exitfuncs()
         os._exit(status)
 
 
