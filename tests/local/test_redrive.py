@@ -389,7 +389,10 @@ def test_dead_letters_of_a_plan_that_are_not_there_and_not_completed_are_not_cal
 
     assert cli("dlq", "redrive", "--plan", plan, "--yes") == 4
 
-    assert f"not completed, such as {one.message_id}" in capsys.readouterr().err
+    assert (
+        f"1 of the plan neither seen in the queue nor completed, such as {one.message_id}"
+        in capsys.readouterr().err
+    )
 
 
 def test_nothing_is_changed_without_a_confirmation(

@@ -18,6 +18,7 @@ IDS = (
     (re.compile(r"\b(SM|MM)[0-9a-f]{32}\b"), lambda found, n: f"{found[1]}{n:032x}"),
 )
 TIMES = re.compile(r"\b\d{4}-\d\d-\d\d([T ])\d\d:\d\d(:\d\d)?(\.\d{3})?")
+MINUTES = re.compile(r"\b\d\d:\d\d(?= UTC\b)")
 A_TIME = "2026-01-05T09:00:00.000"
 
 
@@ -33,6 +34,7 @@ class Renaming:
             text = pattern.sub(self._by(name), text)
         for found, stable in self._texts.items():
             text = text.replace(found, stable)
+        text = MINUTES.sub(A_TIME[11:16], text)
         return TIMES.sub(lambda found: A_TIME[: len(found[0])].replace("T", found[1]), text)
 
     def _by(self, name: Callable[[re.Match[str], int], str]) -> Callable[[re.Match[str]], str]:
