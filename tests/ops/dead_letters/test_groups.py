@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from b2bpilot.advice import NOWHERE, written
 from b2bpilot.cli.dlq import group_view
+from b2bpilot.cli.output import Line
 from b2bpilot.ops.dead_letters.causes import (
     Cause,
     Expiry,
@@ -215,7 +217,10 @@ def test_states_are_counted_in_messages_and_not_in_dead_letters() -> None:
     (group,) = grouped(dead_letters, {CAUSE: "G1"}, retention=DAY, states=states)
 
     assert group.states == {RowState.FAILED: 5}
-    shown = list(group_view.lines(group, now=NOW))
+    shown = [
+        written(line.text if isinstance(line, Line) else line, NOWHERE)
+        for line in group_view.lines(group, now=NOW)
+    ]
     assert "7 dead letters of 5 messages" in shown[1]
     assert "rows: 5 failed" in shown[1]
     assert group_view.fields(group)["messages"] == 5
