@@ -14,6 +14,7 @@ import pytest
 from b2bpilot.ops.cost.estimate import ALARMS, METRICS, READS_A_RUN, Assumptions
 from b2bpilot.ops.cost.prices import PRICES
 from tests.cli.conftest import Run
+from tests.clock import StillClock
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "deploy.md").read_text()
@@ -97,7 +98,7 @@ def test_the_guide_has_commands() -> None:
 
 
 @pytest.mark.parametrize("command", list(dict.fromkeys(COMMANDS)))
-def test_each_command_is_taken_as_it_stands(run: Run, aws: None, command: str) -> None:
+def test_each_command_is_taken_as_it_stands(run: Run, aws: None, clock: StillClock, command: str) -> None:
     """An account without the stack: a command whose words are right gets as far as asking for it, or for the run."""
     name, *arguments = shlex.split(command)
     found = run(*arguments)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import REGION, Run
+from tests.clock import StillClock
 
 PROOF = Path(__file__).parents[2] / "docs" / "proof.md"
 SECTION = PROOF.read_text().partition("## What nobody could check here")[2]
@@ -28,7 +29,7 @@ def test_the_list_is_about_twilio_and_about_aws_and_each_line_has_its_command() 
     "command", list(dict.fromkeys([*COMMANDS, *(f"b2bpilot {each}" for each in BESIDE)]))
 )
 def test_each_command_is_taken_as_it_stands(
-    run: Run, aws: None, command: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, aws: None, clock: StillClock, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An account without the stack: a command whose words are right gets as far as asking for it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
