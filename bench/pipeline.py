@@ -80,9 +80,9 @@ def idle(state: EnvironmentState) -> None:
     found = processes(state)
     resident = sum(process.memory_info().rss for process in found)
     proportional = sum(process.memory_full_info().pss for process in found)
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)  # what the load before left to do is no part of idling
     before = _cpu_seconds(state)
-    time.sleep(IDLE_SECONDS)
+    time.sleep(IDLE_SECONDS)  # the time that is measured: nobody asks for anything in it
     used = (_cpu_seconds(state) - before) / IDLE_SECONDS
     print(
         f"idle: {len(found)} processes, {resident / 1e6:.0f} MB RSS ({proportional / 1e6:.0f} MB when shared pages "

@@ -14,6 +14,7 @@ from typer.core import TyperGroup, TyperOption
 
 from b2bpilot.cli.app import program
 from b2bpilot.cli.frame.commands import EXAMPLE, is_global
+from b2bpilot.ops.verify.documents import prose
 
 if TYPE_CHECKING:
     from typer._click import Command as AnyCommand
@@ -67,7 +68,7 @@ def _command(context: typer.Context) -> Iterator[str]:
     yield f"\n    {' '.join([context.command_path, *context.command.collect_usage_pieces(context)])}"
     for paragraph in _paragraphs(context.command):
         example = paragraph.removeprefix(EXAMPLE)
-        yield f"\n{paragraph}" if example == paragraph else f"\n    {example}"
+        yield f"\n{prose(paragraph)}" if example == paragraph else f"\n    {example}"
     if options := _options(context):
         yield from ("", *options)
 

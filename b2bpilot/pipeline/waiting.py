@@ -25,7 +25,7 @@ class Clock:
         if woken_by:
             woken_by.wait(seconds)
         else:
-            time.sleep(seconds)  # the only one: whoever else lets time pass comes here
+            time.sleep(seconds)  # the only one in the product, as a test holds: here a test can stop it
 
 
 _clock = Clock()

@@ -8,19 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import site
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import pytest
-
+from b2bpilot.local.emulator_process import free_port
 from tests.deployment.test_artifacts import LAMBDA_HAS
+from tests.local.polling import eventually, is_healthy
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 START = """
@@ -36,7 +32,6 @@ runpy.run_module("ministack", run_name="__main__")
 """
 """The emulator starts functions with the interpreter that `sys.executable` names."""
 START_SECONDS = 60
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +57,7 @@ class PlainEmulator:
 @contextlib.contextmanager
 def plain_emulator(folder: Path, python: str) -> Iterator[PlainEmulator]:
     """Run it until the block ends; `python` runs the functions."""
-    emulator = PlainEmulator(port=_free_port())
+    emulator = PlainEmulator(port=free_port(0))
     variables = os.environ | {
         "GATEWAY_PORT": str(emulator.port),
         "BIND_HOST": "127.0.0.1",
@@ -81,19 +76,14 @@ def plain_emulator(folder: Path, python: str) -> Iterator[PlainEmulator]:
     ):  # fmt: skip
         assert process.stdin is not None
         try:
-            _wait_until_it_answers(emulator, process, folder / "emulator.log")
+            log_file = folder / "emulator.log"
+            eventually(
+                lambda: _is_up(emulator, process, log_file), f"an answer ({log_file})", within=START_SECONDS
+            )
             yield emulator
         finally:
             process.stdin.close()
             process.wait(START_SECONDS)
-
-
-def _free_port() -> int:
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            return int(server.getsockname()[1])
-    except OSError as exc:
-        pytest.skip(f"no port on this machine for the emulator: {exc}")
 
 
 def _what_lambda_has(folder: Path) -> Path:
@@ -106,14 +96,6 @@ def _what_lambda_has(folder: Path) -> Path:
     return folder
 
 
-def _wait_until_it_answers(emulator: PlainEmulator, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        with (
-            contextlib.suppress(URLError, OSError),
-            urlopen(f"http://127.0.0.1:{emulator.port}/_ministack/health"),
-        ):
-            return
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(POLL_SECONDS)
+def _is_up(emulator: PlainEmulator, process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    return is_healthy(f"http://127.0.0.1:{emulator.port}")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cli.terminal import a_process_at_a_terminal
+from tests.programs import needs
 from tests.wheel import installed_wheel
 
 ROOT = Path(__file__).parents[2]
@@ -94,13 +93,11 @@ def test_the_commands_that_need_nothing_answer(environment: Path, empty: Path) -
     assert {"program", "extra `local`", "database client"} <= {one["subject"] for one in examined["findings"]}
 
 
-@pytest.mark.parametrize("shell", [["bash", "-i"], ["zsh", "-i"]], ids=["bash", "zsh"])
-def test_completion_is_installed_and_tab_completes(
-    environment: Path, empty: Path, shell: Sequence[str]
-) -> None:
-    if shutil.which(shell[0], path=os.defpath) is None:
-        pytest.skip(f"there is no {shell[0]} on this machine")
-    typed(environment, empty, "completion", "install", shell[0])
-    with a_process_at_a_terminal(shell, environment=settings(environment, empty)) as session:
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=needs(name, path=os.defpath)) for name in ("bash", "zsh")]
+)
+def test_completion_is_installed_and_tab_completes(environment: Path, empty: Path, shell: str) -> None:
+    typed(environment, empty, "completion", "install", shell)
+    with a_process_at_a_terminal([shell, "-i"], environment=settings(environment, empty)) as session:
         session.type("b2bpilot expl\t")
         session.wait_for("explain")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.error import URLError
+from urllib.request import urlopen
 
 T = TypeVar("T")
 
@@ -18,3 +20,12 @@ def eventually(look: Callable[[], T], what: str, *, within: float = 60) -> T:
             raise AssertionError(f"within {within} s: {what} did not happen; last seen: {found!r}")
         time.sleep(0.02)
     return found
+
+
+def is_healthy(endpoint_url: str) -> bool:
+    """Whether an emulator answers there."""
+    try:
+        with urlopen(f"{endpoint_url}/_ministack/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False

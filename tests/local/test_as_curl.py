@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ from b2bpilot.cli.app import main
 from b2bpilot.pipeline.database import DatabaseManager
 from tests.local.conftest import Machine
 from tests.local.polling import eventually
+from tests.programs import needs
 
-SHELL, CURL = shutil.which("bash"), shutil.which("curl")
 DEAD_PROXY = {"http_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
 BODIES = (
     'It\'s "$HOME" `id` $(id) !! \\ # ; | & > * ? ~ %s \\n',
@@ -52,9 +51,8 @@ def database(environment: Machine) -> Iterator[DatabaseManager]:
 
 def paste(commands: str) -> list[str]:
     """Give the lines to a shell, as a person does; the status lines that came."""
-    assert SHELL
     done = subprocess.run(
-        [SHELL, "-e"],
+        ["bash", "-e"],
         input=commands,
         capture_output=True,
         text=True,
@@ -65,7 +63,7 @@ def paste(commands: str) -> list[str]:
     return re.findall(r"HTTP/1.1 (\d+)", done.stdout)
 
 
-@pytest.mark.skipif(not (SHELL and CURL), reason="needs bash and curl")
+@needs("bash", "curl")
 @pytest.mark.parametrize("kind", [(), ("--real",)], ids=["test", "real"])
 def test_a_pasted_command_stores_each_message_once_to_the_letter(
     cli: Any, environment: Machine, database: DatabaseManager, tmp_path: Path, kind: tuple[str, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +14,10 @@ import yaml
 
 from b2bpilot.twilio.signature import SigningSecrets, is_signed_body
 from tests.local.conftest import ROOT, Machine
+from tests.programs import needs
 
 TOKEN = "f" * 32
 NOWHERE = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/nowhere")
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [name for name in programs if shutil.which(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 def commands(document: str, heading: str) -> list[str]:

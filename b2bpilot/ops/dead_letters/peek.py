@@ -188,27 +188,18 @@ def peek(
     """
     chosen = selection or Selection()
     matches = Matches(chosen, now=now, counts=counts)
-    watch = _Watch(observe=observe, monotonic=monotonic)
+    # With a group the limit counts its dead letters only, and which they are is known at the end.
     limit = chosen.limit if chosen.group is None else None
-    lock = threading.Lock()
-    was_stopped = False
-
-    def see(dead_letters: Sequence[DeadLetter]) -> None:
-        with lock:
-            for dead_letter in dead_letters:
-                if matches.see(dead_letter):
-                    visit(dead_letter)
-            watch.tell(matches.saw, begin.total)
-
-    def is_all() -> bool:
-        """With a group the limit counts its dead letters only, and which they are is known at the end."""
-        nonlocal was_stopped
-        was_stopped = was_stopped or is_enough()
-        return was_stopped or matches.saw >= MOST_HELD or (limit is not None and matches.counted >= limit)
-
     with Hiding(queue, hidden_seconds=hidden_seconds, monotonic=monotonic) as held:
         begin = queue.counters()
-        sweep = Sweep(held, see=see, is_enough=is_all, clock=monotonic)
+        look = _Look(
+            matches,
+            visit=visit,
+            limit=limit,
+            is_enough=is_enough,
+            watch=_Watch(begin.total, observe, monotonic),
+        )
+        sweep = Sweep(held, see=look.see, is_enough=look.is_over, clock=monotonic)
         sweep.run(workers=min(WORKERS, EMPTY_POLLS + begin.total // BATCH))
         counters = queue.counters()
         unseen = held.beside(counters)
@@ -223,19 +214,55 @@ def peek(
         not_released=held.not_released,
         release_error=held.release_error,
         copies=matches.copies(),
-        was_stopped=was_stopped,
+        was_stopped=look.was_stopped,
     )
 
 
-class _Watch:
-    """Tells how far a look is, once a second."""
+class _Look:
+    """What each batch is shown to, and whether they are enough. Several threads ask it."""
 
-    def __init__(self, *, observe: Callable[[int, int], None], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        matches: Matches,
+        *,
+        visit: Callable[[DeadLetter], None],
+        limit: int | None,
+        is_enough: Callable[[], bool],
+        watch: _Watch,
+    ) -> None:
+        self._matches = matches
+        self._visit = visit
+        self._limit = limit
+        self._is_enough = is_enough
+        self._watch = watch
+        self._lock = threading.Lock()
+        self.was_stopped = False
+
+    def see(self, dead_letters: Sequence[DeadLetter]) -> None:
+        with self._lock:
+            for dead_letter in dead_letters:
+                if self._matches.see(dead_letter):
+                    self._visit(dead_letter)
+            self._watch.tell(self._matches.saw)
+
+    def is_over(self) -> bool:
+        self.was_stopped = self.was_stopped or self._is_enough()
+        has_found = self._limit is not None and self._matches.counted >= self._limit
+        return self.was_stopped or has_found or self._matches.saw >= MOST_HELD
+
+
+class _Watch:
+    """Tells how far a look at about so many is, once a second."""
+
+    def __init__(
+        self, about: int, observe: Callable[[int, int], None], monotonic: Callable[[], float]
+    ) -> None:
+        self._about = about
         self._observe = observe
         self._monotonic = monotonic
         self._told_at = monotonic()
 
-    def tell(self, saw: int, about: int) -> None:
+    def tell(self, saw: int) -> None:
         if self._monotonic() - self._told_at >= TELL_EVERY_SECONDS:
-            self._observe(saw, max(saw, about))
+            self._observe(saw, max(saw, self._about))
             self._told_at = self._monotonic()

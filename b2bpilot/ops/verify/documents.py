@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,7 @@ from b2bpilot.ops.verify.iam import (
     secrets_of,
 )
 
+WIDTH = 120
 DOCS = Path(__file__).parents[3] / "docs"
 NAMED = Place(environment="NAME")
 NAMED_SECRETS = {DATABASE_SECRET: "database", TWILIO_SECRET: "twilio", OLD_SECRET: "old"}
@@ -33,19 +35,23 @@ NAMED_SECRETS = {DATABASE_SECRET: "database", TWILIO_SECRET: "twilio", OLD_SECRE
 CHECKS_HEAD = """\
 # The checks of `b2bpilot verify`
 
-Made by `make docs` from `b2bpilot/ops/verify/`; do not edit. A code never changes its meaning. A check that failed makes `verify` end
-with 1, a warning only with `--strict`. Skipped is what could not be looked at: the line says why. In the commands, `{name}` stands for
-an output of the stack; `verify` prints them filled in. Where the command is `verify` itself, what to do depends on what it sees: its line says it.
+Made by `make docs` from `b2bpilot/ops/verify/`; do not edit. A code never changes its meaning. A check that failed
+makes `verify` end with 1, a warning only with `--strict`. Skipped is what could not be looked at: the line says why. In
+the commands, `{name}` stands for an output of the stack; `verify` prints them filled in. Where the command is `verify`
+itself, what to do depends on what it sees: its line says it.
 """
 IAM_HEAD = """\
 # What each command needs from AWS
 
-Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot verify --print-iam -e NAME` prints a policy for each command,
-with the names of that environment in it. A command needs this with any of its options; where a permission is missing it says which one,
-and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with the secrets that a command reads: `database`, `twilio`, and, for
-`verify` until the next release, `old`, the one of the release before. Where the database's secret has a KMS key of its own, add
-`kms:Decrypt` for that key. `--env local`, `local`, `demo`, `explain`, `completion`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs what the
-command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs `sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with `--database-url` and no `--env` need nothing.
+Made by `make docs` from `b2bpilot/ops/verify/iam.py`; do not edit. `b2bpilot verify --print-iam -e NAME` prints a
+policy for each command, with the names of that environment in it. A command needs this with any of its options; where a
+permission is missing it says which one, and `verify` skips what needs it. `secretsmanager:GetSecretValue` stands with
+the secrets that a command reads: `database`, `twilio`, and, for `verify` until the next release, `old`, the one of the
+release before. Where the database's secret has a KMS key of its own, add `kms:Decrypt` for that key. `--env local`,
+`local`, `demo`, `explain`, `completion`, `config show`, `runs list` and `runs show` need nothing; `runs resume` needs
+what the command does that it resumes; PARTITION is `aws`, in China `aws-cn` and in GovCloud `aws-us-gov`; `deploy` runs
+`sam`, which needs more: what CloudFormation does is done as the caller; `migrate` and `submissions` with
+`--database-url` and no `--env` need nothing.
 """
 
 
@@ -56,6 +62,11 @@ def documents() -> Mapping[str, str]:
         "iam.md": "\n".join([IAM_HEAD, *_permissions()]) + "\n",
         f"../b2bpilot/ops/verify/{LIST.name}": "".join(map(_listed_check, CHECKS)),
     }
+
+
+def prose(text: str, *, below: str = "") -> str:
+    """Return a paragraph in lines that can be read as they stand; `below` begins each after the first."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
 
 
 def write(folder: Path = DOCS) -> None:
@@ -78,13 +89,13 @@ def _check(check: Check) -> Iterator[str]:
     """The heading is the code alone: it is the anchor that `verify` prints."""
     told = of_check(check)
     yield f"\n### {told.name}\n"
-    yield f"**{told.statement}** {told.why} ({told.severity})\n"
+    yield prose(f"**{told.statement}** {told.why} ({told.severity})") + "\n"
     if told.run:
         yield f"    {shell_line(told.run, NAMED)}\n"
     if told.needs:
-        yield f"- needs: {', '.join(told.needs)}"
+        yield prose(f"- needs: {', '.join(told.needs)}", below="  ")
     if told.actions:
-        yield f"- asks: {_listed(told.actions)}"
+        yield prose(f"- asks: {_listed(told.actions)}", below="  ")
 
 
 def _permissions() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from b2bpilot.cli.completion.scripts import SCRIPTS
 from b2bpilot.cli.completion.shells import Shell
 from tests.cli.conftest import Run
+from tests.programs import needs
 
 STARTUP = {"bash": ".bashrc", "zsh": ".zshrc"}
 
@@ -115,10 +115,8 @@ def test_the_former_options_still_work(run: Run, monkeypatch: pytest.MonkeyPatch
     assert "Wrote" in result.stdout or "complete -F" in result.stdout
 
 
-@pytest.mark.parametrize("shell", list(Shell))
+@pytest.mark.parametrize("shell", [pytest.param(shell, marks=needs(shell)) for shell in Shell])
 def test_a_script_is_one_that_its_shell_can_read(run: Run, shell: Shell) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell} on this machine")
     script = run("completion", "show", shell).stdout
 
     assert (

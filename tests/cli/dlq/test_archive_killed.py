@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from b2bpilot.local.emulator_process import free_port
 from b2bpilot.ops.runs.record import Stage, read
@@ -23,6 +21,7 @@ from tests.cli.conftest import OUTPUTS, REGION, create_stack
 from tests.cli.dlq.dead_letters import DeadLetters
 from tests.events import message
 from tests.faults.forked import Ended, Forked, forked
+from tests.local.polling import eventually, is_healthy
 
 ACCOUNT = "123456789012"
 READY_SECONDS = 30
@@ -46,7 +45,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         command, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as emulator:
         endpoint = f"http://127.0.0.1:{port}"
-        _wait_until_ready(f"{endpoint}/_ministack/health")
+        eventually(lambda: is_healthy(endpoint), "an answer of the emulator", within=READY_SECONDS)
         for name, value in aws_settings(endpoint).items():
             monkeypatch.setenv(name, value)
         yield endpoint
@@ -60,18 +59,6 @@ def aws_settings(endpoint: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "testing",
     }
-
-
-def _wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    with urllib3.PoolManager(retries=False) as http:
-        while time.monotonic() < deadline:
-            try:
-                if http.request("GET", url, timeout=1).status == 200:
-                    return
-            except urllib3.exceptions.HTTPError:
-                time.sleep(0.02)
-    pytest.fail("the emulator did not start")
 
 
 def the_journal(home: Path, command: str) -> Path:

@@ -28,7 +28,7 @@ from tests.ops.migrations.tables import (
 def system_server() -> Iterator[str]:
     binaries = find_binaries()
     if binaries is None:
-        pytest.skip("the system has no PostgreSQL packages of version 13 to 17")
+        pytest.skip("not installed: PostgreSQL 13 to 17, as the system packages it; what Python brings is 18")
     with running(binaries) as dsn:
         yield dsn
 

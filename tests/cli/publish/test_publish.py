@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -43,16 +42,18 @@ def stored(
             database.complete(claim, submission_fields(message))
 
 
+POLL_SECONDS = 0.005
+
+
 @contextmanager
 def a_processor(staging: Staging, database_url: str) -> Iterator[None]:
     """Store whatever arrives, until the block ends."""
     done = threading.Event()
 
     def work() -> None:
-        while not done.is_set():
+        while not done.wait(POLL_SECONDS):
             for message in staging.messages():
                 stored(database_url, message["attributes"]["message_id"])
-            time.sleep(0.005)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from b2bpilot.ops.migrations.effects import effect_of
 from b2bpilot.ops.migrations.files import read_migrations
 from b2bpilot.ops.migrations.statements import NewColumns, NewIndex, NewTable, read_statements
 from tests.ops.migrations.tables import FILES
+from tests.programs import needs
 
 COLUMN = "ALTER TABLE b2b_pilot_user_submissions ADD COLUMN IF NOT EXISTS {} text;\n"
 
@@ -98,7 +98,7 @@ def test_line_ends_do_not_change_the_checksum(tmp_path: Path) -> None:
     assert windows.checksum == unix.checksum
 
 
-@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+@needs("psql")
 def test_psql_runs_the_files_and_runs_them_again(empty_database_url: str) -> None:
     for name in FILES * 2:
         file = resources.migrations() / name
