@@ -29,7 +29,7 @@ FUNCTIONS = {
 NO_VALUE = {"Ref": "AWS::NoValue"}
 NO_RESOURCE_LEVEL = {"cloudwatch:GetMetricData", "lambda:ListEventSourceMappings"}
 OUTPUTS = {
-    "Environment", "TopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
+    "Environment", "TopicArn", "AlarmTopicArn", "DeadLetterQueueUrl", "DeadLetterQueueArn", "WebhookFunctionName",
     "ProcessorFunctionName", "StaleFunctionName", "RedriverFunctionName", "RedriverMappingId", "WebhookUrl", "ApiId",
     "SecretArn", "OldSecret", "TwilioSecretArn", "DatabaseSecretArn", "DatabaseHost", "DatabasePort", "DatabaseName",
     "SubscriptionArn", "ScheduleName", "DashboardName", "ProcessorReservedConcurrency", "StaleAfterMinutes",
@@ -289,9 +289,24 @@ def test_the_queue_admits_the_topic_only_and_tls_only(of_type: OfType) -> None:
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-def test_the_topic_is_tls_only_and_opens_to_nobody_else(of_type: OfType) -> None:
-    (deny,) = of_type("AWS::SNS::TopicPolicy")["MessageTopicPolicy"]["PolicyDocument"]["Statement"]
+def test_the_topic_is_tls_only_and_opens_to_nobody_who_was_not_named(of_type: OfType) -> None:
+    """What CloudFormation's provider calls on the topic to make a subscription: GetTopicAttributes, Subscribe."""
+    deny, *rest = of_type("AWS::SNS::TopicPolicy")["MessageTopicPolicy"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert [each["Fn::If"][0] for each in rest] == ["HasSubscriberAccounts"] * 2
+    assert [each["Fn::If"][2] for each in rest] == [NO_VALUE] * 2
+    subscribe, look = (each["Fn::If"][1] for each in rest)
+    assert (subscribe["Action"], look["Action"]) == ("sns:Subscribe", "sns:GetTopicAttributes")
+    for each in (subscribe, look):
+        assert each["Principal"] == {"AWS": {"Ref": "SubscriberAccounts"}}
+        assert each["Resource"] == {"Ref": "MessageTopic"}
+
+
+def test_another_accounts_subscription_is_a_function_or_a_queue(of_type: OfType) -> None:
+    """An e-mail address or a web server of theirs would get customers' messages."""
+    statements = of_type("AWS::SNS::TopicPolicy")["MessageTopicPolicy"]["PolicyDocument"]["Statement"]
+    (subscribe,) = (chosen(each) for each in statements if chosen(each)["Action"] == "sns:Subscribe")
+    assert subscribe["Condition"] == {"StringEquals": {"sns:Protocol": ["lambda", "sqs"]}}
 
 
 def test_what_may_be_the_only_copy_of_a_message_outlives_the_stack(
@@ -451,6 +466,20 @@ def test_every_name_carries_the_environment(resources: dict[str, Any]) -> None:
 
 def test_outputs_are_what_the_command_line_discovers(template: dict[str, Any]) -> None:
     assert set(template["Outputs"]) == OUTPUTS
+
+
+def test_subscribers_stacks_import_the_topic_and_the_alarm_topic(template: dict[str, Any]) -> None:
+    """An export in use is neither deleted nor replaced by CloudFormation (decision 38)."""
+    exported = {
+        name: each["Export"]["Name"] for name, each in template["Outputs"].items() if "Export" in each
+    }
+    assert exported == {
+        name: {"Fn::Sub": f"b2b-pilot-${{Environment}}-{name}"} for name in ("TopicArn", "AlarmTopicArn")
+    }
+    assert template["Outputs"]["TopicArn"]["Value"] == {"Ref": "MessageTopic"}
+    assert "Condition" not in template["Outputs"]["TopicArn"]
+    alarms = template["Outputs"]["AlarmTopicArn"]
+    assert (alarms["Condition"], alarms["Value"]) == ("HasAlarmTopic", {"Ref": "AlarmTopicArn"})
 
 
 # ---- alarms, metrics, dashboard ----
@@ -618,6 +647,8 @@ def accepts(template: dict[str, Any], parameter: str, value: str) -> bool:
         ("PublicWebhookUrl", "http://abc123.execute-api.localhost:4566/webhook"),
         ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
         ("SubnetIds", "subnet-0123456789abcdef0"),
+        ("SubscriberAccounts", ""),
+        ("SubscriberAccounts", "123456789012"),
     ],
 )
 def test_a_parameter_accepts_what_is_right(template: dict[str, Any], parameter: str, value: str) -> None:
@@ -647,6 +678,9 @@ def test_a_parameter_accepts_what_is_right(template: dict[str, Any], parameter: 
         ("PreviousWebhookUrl", "http://old.example.com/webhook"),
         ("AlarmTopicArn", "on-call"),
         ("SubnetIds", "vpc-0123456789abcdef0"),
+        ("SubscriberAccounts", "12345678901"),
+        ("SubscriberAccounts", "*"),
+        ("SubscriberAccounts", "arn:aws:iam::123456789012:root"),
     ],
 )
 def test_a_parameter_refuses_what_would_fail_later(
