@@ -9,13 +9,12 @@ from botocore.exceptions import ClientError
 
 from b2bpilot.aws.attempts import error_code
 from b2bpilot.aws.failures import translated
+from b2bpilot.aws.queue_attributes import url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
     from types_boto3_sqs import SQSClient
-
-NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = 
 
     AWS answers the same code for a function without a policy and for one that is gone.
     """
-    client: LambdaClient = _there(access, arn).client("lambda", timeouts)
+    client: LambdaClient = where(access, arn).client("lambda", timeouts)
     with translated("lambda:GetPolicy"):
         try:
             return ResourcePolicy(text=client.get_policy(FunctionName=arn)["Policy"])
@@ -50,21 +49,15 @@ def function_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = 
 
 def queue_policy(access: AwsAccess, arn: str, *, timeouts: Timeouts | None = None) -> ResourcePolicy:
     """Return the policy of a queue. Raises AwsError."""
-    _, _, _, _, account, name = arn.split(":", 5)
-    client: SQSClient = _there(access, arn).client("sqs", timeouts)
-    with translated("sqs:GetQueueUrl"):
-        try:
-            url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-        except ClientError as exc:
-            if error_code(exc) not in NO_QUEUE:
-                raise
-            return ResourcePolicy(exists=False)
+    client: SQSClient = where(access, arn).client("sqs", timeouts)
+    if (url := url_of(client, arn)) is None:
+        return ResourcePolicy(exists=False)
     with translated("sqs:GetQueueAttributes"):
         answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
     return ResourcePolicy(text=answer.get("Attributes", {}).get("Policy") or None)
 
 
-def _there(access: AwsAccess, arn: str) -> AwsAccess:
-    """SNS delivers to other regions, too."""
+def where(access: AwsAccess, arn: str) -> AwsAccess:
+    """Return the access to a resource's own region: SNS delivers to other regions, too."""
     region = arn.split(":")[3]
     return replace(access, region=region) if region else access

@@ -110,6 +110,18 @@ def existing_queue(client: SQSClient, url: str) -> QueueAttributes | None:
     return _attributes(answer["Attributes"], read_at=answered_at(answer))
 
 
+def url_of(client: SQSClient, arn: str) -> str | None:
+    """Return the URL of a queue by its ARN; None when there is none. Raises AwsError."""
+    _, _, _, _, account, name = arn.split(":", 5)
+    with translated("sqs:GetQueueUrl"):
+        try:
+            return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+        except ClientError as exc:
+            if error_code(exc) not in NO_QUEUE:
+                raise
+            return None
+
+
 def _attributes(values: Mapping[Any, str], *, read_at: datetime | None) -> QueueAttributes:
     return QueueAttributes(
         arn=values["QueueArn"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from b2bpilot.aws import stack
 from b2bpilot.aws.functions import Function
@@ -12,6 +12,7 @@ from b2bpilot.aws.secrets import read_secret
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.topic import Topic
 from b2bpilot.ops.owner import LiveSubscribers
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.pipeline import database_secret
 
 SEND_ONCE = Timeouts(attempts=1)
@@ -25,17 +26,28 @@ class Environment:
     name: str
     access: AwsAccess
     stack: stack.StackOutputs
+    other: Recipient | None = field(default=None, repr=False)
+    """The subscriber that `of` named in the processor's place."""
     subscribers: LiveSubscribers = field(init=False, repr=False, compare=False)
     """Who is subscribed to the topic: asked once, when the first command needs it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "subscribers", LiveSubscribers(self.access, self.stack))
+        object.__setattr__(self, "subscribers", LiveSubscribers(self.access, self.recipient))
+
+    @property
+    def recipient(self) -> Recipient:
+        """Whose dead letters, queue and function the commands are about."""
+        return self.other or Recipient.of_stack(self.stack)
+
+    def of(self, recipient: Recipient) -> Environment:
+        """Return the same environment for another of its subscribers: its queue, its function, its dead letters."""
+        return replace(self, other=recipient)
 
     def queue(self, timeouts: Timeouts | None = None) -> DeadLetterQueue:
         """The dead-letter queue, which tells of each dead letter whose it is."""
         self.subscribers.begin()
         return DeadLetterQueue.connect(
-            self.stack.dead_letter_queue_url,
+            self.recipient.dead_letter_queue_url,
             access=self.access,
             timeouts=timeouts,
             judge=self.subscribers.judge,
@@ -43,6 +55,10 @@ class Environment:
 
     def processor(self) -> Function:
         return Function.connect(self.stack.processor_function_name, access=self.access)
+
+    def function(self) -> Function:
+        """The function that the dead letters were for."""
+        return Function.connect(self.recipient.function, access=self.access)
 
     def topic(self, timeouts: Timeouts | None = None) -> Topic:
         return Topic.connect(self.stack.topic_arn, access=self.access, timeouts=timeouts)

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 from b2bpilot.advice import our_command
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Listed, Subscription, listed, subscription_of
 from b2bpilot.errors import AwsError, Refused, UsageError
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.pipeline.addressee import is_subscription
 from b2bpilot.pipeline.dead_letter import DeadLetter, with_owner
-from b2bpilot.pipeline.owner import OURS, Owner, Ownership, function_name
+from b2bpilot.pipeline.owner import OURS, Owner, Ownership
 
 TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 
@@ -21,11 +21,11 @@ TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
 class LiveSubscribers:
     """Asks SNS when it is told to `begin`, or by the first dead letter that needs it. Threads may use it side by side.
 
-    The stack's own subscription is known from the stack, whatever SNS answers. Satisfies pipeline.owner.Subscribers.
+    `recipient` is whose dead letters count as ours: its own subscription is known, whatever SNS answers. Satisfies pipeline.owner.Subscribers.
     """
 
-    def __init__(self, access: AwsAccess, stack: StackOutputs) -> None:
-        self._access, self._stack = access, stack
+    def __init__(self, access: AwsAccess, recipient: Recipient) -> None:
+        self._access, self._recipient = access, recipient
         self._adopted: frozenset[str] = frozenset()
         self._listing: Future[list[Listed]] | None = None
         self._known: dict[str, Owner] = {}
@@ -36,7 +36,9 @@ class LiveSubscribers:
         """Ask who is subscribed, beside whatever else the command does meanwhile."""
         with self._lock:
             if self._listing is None:
-                self._listing = _later(lambda: listed(self._access, self._stack.topic_arn, timeouts=TIMEOUTS))
+                self._listing = _later(
+                    lambda: listed(self._access, self._recipient.topic_arn, timeouts=TIMEOUTS)
+                )
 
     def judge(self, dead_letter: DeadLetter) -> DeadLetter:
         """Return the dead letter with whose it is."""
@@ -70,7 +72,7 @@ class LiveSubscribers:
             return self._known[arn]
 
     def is_own_function(self, arn: str) -> bool:
-        return is_own_endpoint(self._stack, arn)
+        return self._recipient.owns(arn)
 
     def owner_of_nameless(self) -> Owner:
         """A live subscriber that sends its dead letters here may do so raw: then nothing tells them from ours."""
@@ -88,7 +90,7 @@ class LiveSubscribers:
         for one in self._listed():
             if one.arn and self._owner(one.arn, one.protocol, one.endpoint).ownership is Ownership.OTHER:
                 subscription = subscription_of(self._access, one.arn, timeouts=TIMEOUTS)
-                if subscription and subscription.redrive_target_arn == self._stack.dead_letter_queue_arn:
+                if subscription and subscription.redrive_target_arn == self._recipient.dead_letter_queue_arn:
                     found.append(subscription)
         return found
 
@@ -98,13 +100,13 @@ class LiveSubscribers:
         return self._listing.result()
 
     def _asked(self, arn: str) -> Owner:
-        if arn == self._stack.subscription_arn:
+        if arn == self._recipient.subscription_arn:
             return OURS
         try:
             for one in self._listed():
                 if one.arn == arn:
                     return self._owner(arn, one.protocol, one.endpoint)
-            is_known_absent = arn.rpartition(":")[0] == self._stack.topic_arn
+            is_known_absent = arn.rpartition(":")[0] == self._recipient.topic_arn
         except AwsError:
             is_known_absent = False
         try:
@@ -114,7 +116,7 @@ class LiveSubscribers:
         return _gone(arn) if found is None else self._owner(arn, found.protocol, found.endpoint)
 
     def _owner(self, arn: str, protocol: str, endpoint: str) -> Owner:
-        if is_own_endpoint(self._stack, endpoint):
+        if self._recipient.owns(endpoint):
             return OURS
         return Owner(ownership=Ownership.OTHER, name=endpoint_name(protocol, endpoint), subscription_arn=arn)
 
@@ -160,20 +162,6 @@ def endpoint_name(protocol: str, endpoint: str) -> str:
     if endpoint.startswith("arn:"):
         return endpoint
     return f"a subscriber by {protocol}"
-
-
-def is_own_endpoint(stack: StackOutputs, arn: str) -> bool:
-    """Whether it is a function of the stack, through an alias or a version, too, or its queue."""
-    names = (
-        stack.webhook_function_name,
-        stack.processor_function_name,
-        stack.stale_function_name,
-        stack.redriver_function_name,
-    )
-    functions = {
-        f"arn:{stack.partition}:lambda:{stack.region}:{stack.account_id}:function:{name}" for name in names
-    }
-    return function_name(arn) in functions or arn == stack.dead_letter_queue_arn
 
 
 def _gone(arn: str) -> Owner:

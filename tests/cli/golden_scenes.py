@@ -70,9 +70,9 @@ from b2bpilot.ops.runs.record import MessageState, RunRecord, RunState, Stage
 from b2bpilot.ops.sending.result import SendOutcome
 from b2bpilot.ops.status.findings import findings
 from b2bpilot.ops.status.traffic import Count, Level
-from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
-from b2bpilot.ops.subscriptions.filter_policy import Evaluation, KeyVerdict
-from b2bpilot.ops.subscriptions.health import Permission, Reason, SubscriptionReport
+from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
+from b2bpilot.ops.subscribers.filter_policy import Evaluation, KeyVerdict
+from b2bpilot.ops.subscribers.health import Permission, Reason, SubscriptionReport
 from b2bpilot.ops.table.row_state import Asked, RowState
 from b2bpilot.ops.verify.catalogue import CHECKS
 from b2bpilot.ops.verify.check import CheckResult, Status

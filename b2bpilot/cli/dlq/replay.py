@@ -177,7 +177,7 @@ def _function(pilot: Pilot, *, local: bool) -> AbstractContextManager[Invokable]
 
     if local:
         return local_function(pilot.database_url)
-    return nullcontext(pilot.environment.processor())
+    return nullcontext(pilot.environment.function())
 
 
 def _outcomes(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def document(reading: Reading, found: Sequence[Finding]) -> dict[str, object]:
-    from b2bpilot.ops.subscriptions.health import is_processor_s
+    from b2bpilot.ops.subscribers.health import is_processor_s
 
     stack = reading.environment.stack
     return {

@@ -20,8 +20,8 @@ from b2bpilot.pipeline.message import Priority, Source
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
-    from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
-    from b2bpilot.ops.subscriptions.topic_report import TopicReport
+    from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
+    from b2bpilot.ops.subscribers.topic_report import TopicReport
     from b2bpilot.pipeline.message import PilotMessage
 
 UNHEALTHY = 1
@@ -56,7 +56,7 @@ def list_(ctx: typer.Context) -> None:
 
     Example: b2bpilot subscribers list -e prod
     """
-    from b2bpilot.ops.subscriptions.topic_report import report_on_topic
+    from b2bpilot.ops.subscribers.topic_report import report_on_topic
 
     pilot = pilot_of(ctx)
     found = report_on_topic(pilot.environment, now=pilot.now())
@@ -113,8 +113,8 @@ def try_message(
     """
     from b2bpilot.aws.subscriptions import subscriptions
     from b2bpilot.ops.parameters import parse_parameter
-    from b2bpilot.ops.subscriptions import evaluation
-    from b2bpilot.ops.subscriptions.topic_report import TIMEOUTS
+    from b2bpilot.ops.subscribers import evaluation
+    from b2bpilot.ops.subscribers.topic_report import TIMEOUTS
 
     pilot = pilot_of(ctx)
     if file is not None and (

@@ -13,9 +13,9 @@ from b2bpilot.cli.text.privacy import mask_number, mask_numbers
 if TYPE_CHECKING:
     from b2bpilot.aws.session import AwsAccess
     from b2bpilot.aws.subscriptions import Subscription
-    from b2bpilot.ops.subscriptions.evaluation import SubscriptionEvaluation
-    from b2bpilot.ops.subscriptions.health import Reason, SubscriptionReport
-    from b2bpilot.ops.subscriptions.topic_report import TopicReport
+    from b2bpilot.ops.subscribers.evaluation import SubscriptionEvaluation
+    from b2bpilot.ops.subscribers.health import Reason, SubscriptionReport
+    from b2bpilot.ops.subscribers.topic_report import TopicReport
 
 NONE, UNKNOWN = "none", "unknown"
 PEOPLE = frozenset({"sms", "email", "email-json"})
@@ -149,7 +149,7 @@ def _policy(found: Subscription, policy: str | None) -> str:
 
 
 def _confirmed(found: Subscription) -> str:
-    from b2bpilot.ops.subscriptions.health import confirms_itself
+    from b2bpilot.ops.subscribers.health import confirms_itself
 
     return "not needed" if found.confirmed is None and confirms_itself(found) else _word(found.confirmed)
 

@@ -9,8 +9,8 @@ from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.inspect import codes
 from b2bpilot.ops.inspect.source import MessageQuestion, Rejection, SourceAnswer
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluated, parsed
-from b2bpilot.ops.subscriptions.kinds import MessageKind, kinds
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, Evaluation, evaluated, parsed
+from b2bpilot.ops.subscribers.kinds import MessageKind, kinds
 from b2bpilot.pipeline.message import Priority, Source
 
 

@@ -143,7 +143,7 @@ def resolve(
         raise Refused(
             f"a run takes at most {many(WINDOW, 'dead letter')}", hint="add --force, or a smaller --limit"
         )
-    concurrency = concurrency_for(ROUTES[asked.via], environment.processor(), asked=asked.concurrency)
+    concurrency = concurrency_for(ROUTES[asked.via], environment.function(), asked=asked.concurrency)
     return replace(
         asked,
         filters=None if frozen else filters.resolve(selection, environment.queue(), now=now),

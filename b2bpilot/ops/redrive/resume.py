@@ -146,7 +146,7 @@ def prepare(environment: Environment, table: Table, record: RunRecord) -> tuple[
 def _options(environment: Environment, record: RunRecord, began_at: datetime) -> RedriveOptions:
     """The function's reserve may have changed, and who is subscribed."""
     kept = RedriveOptions.from_journal(record.parameters, began_at=began_at)
-    concurrency = concurrency_for(ROUTES[kept.via], environment.processor(), asked=kept.concurrency)
+    concurrency = concurrency_for(ROUTES[kept.via], environment.function(), asked=kept.concurrency)
     adopted = environment.subscribers.adopt(sorted(kept.adopted))
     return replace(kept, concurrency=concurrency, adopted=adopted)
 

@@ -85,7 +85,7 @@ class InvokeRoute(Route):
 
     @classmethod
     def connect(cls, environment: Environment, *, is_proved: bool) -> InvokeRoute:  # noqa: ARG003  # Lambda keeps it
-        return cls(environment.processor())
+        return cls(environment.function())
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))
@@ -106,7 +106,7 @@ class AsyncRoute(Route):
 
     @classmethod
     def connect(cls, environment: Environment, *, is_proved: bool) -> AsyncRoute:  # noqa: ARG003  # Lambda keeps it
-        return cls(environment.processor())
+        return cls(environment.function())
 
     def send(self, dead_letters: Sequence[DeadLetter], *, run_id: str) -> list[SendResult]:
         return _one_by_one(dead_letters, lambda dead_letter: self._send(dead_letter, run_id))

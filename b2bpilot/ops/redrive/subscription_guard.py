@@ -8,10 +8,10 @@ from b2bpilot.advice import our_command
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsDenied, AwsError, Refused
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscriptions.conditions import either
-from b2bpilot.ops.subscriptions.evaluation import evaluate_all
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE
-from b2bpilot.ops.subscriptions.health import is_processor_s
+from b2bpilot.ops.subscribers.conditions import either
+from b2bpilot.ops.subscribers.evaluation import evaluate_all
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE
+from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.dead_letter import DeadLetter, encoded_for_topic
 from b2bpilot.pipeline.message import Encoded
 

@@ -19,7 +19,7 @@ from b2bpilot.ops.status.reading import Reading
 from b2bpilot.ops.status.rows import rows
 from b2bpilot.ops.status.traffic import Count, Traffic
 from b2bpilot.ops.status.unpublished import Unpublished
-from b2bpilot.ops.subscriptions.health import is_processor_s
+from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.owner import Ownership
 from b2bpilot.plural import many
 

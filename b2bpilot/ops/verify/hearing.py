@@ -11,7 +11,7 @@ from b2bpilot.aws.session import AwsAccess
 from b2bpilot.aws.subscriptions import listed
 from b2bpilot.aws.topic_attributes import TopicAttributes, topic_attributes
 from b2bpilot.errors import AwsError
-from b2bpilot.ops.subscriptions.admission import admits_service
+from b2bpilot.ops.subscribers.admission import admits_service
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.exposure import with_statements
 from b2bpilot.plural import many

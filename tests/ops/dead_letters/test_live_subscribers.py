@@ -12,6 +12,7 @@ from moto import mock_aws
 from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.errors import Refused, UsageError
 from b2bpilot.ops.owner import LiveSubscribers
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.pipeline.addressee import Addressee
 from b2bpilot.pipeline.owner import Ownership, owner_of
 from tests.ops.status.readings import STACK
@@ -43,7 +44,7 @@ class Sns:
         return str(found["SubscriptionArn"])
 
     def subscribers(self) -> LiveSubscribers:
-        return LiveSubscribers(self.access, replace(STACK, topic_arn=self.topic_arn))
+        return LiveSubscribers(self.access, Recipient.of_stack(replace(STACK, topic_arn=self.topic_arn)))
 
     def ownership(self, arn: str) -> Ownership:
         return self.subscribers().owner_of_subscription(arn).ownership
@@ -62,7 +63,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> LiveSubscribers:
     access = AwsAccess(
         region=REGION, access_key_id="x", secret_access_key="y", endpoint_url="http://127.0.0.1:9"
     )
-    return LiveSubscribers(access, STACK)
+    return LiveSubscribers(access, Recipient.of_stack(STACK))
 
 
 @pytest.mark.parametrize("endpoint", [PROCESSOR, f"{PROCESSOR}:live", f"{PROCESSOR}:7"])

@@ -13,7 +13,7 @@ from b2bpilot.aws.api import Api
 from b2bpilot.aws.function_settings import FunctionSettings
 from b2bpilot.aws.policies import function_policy
 from b2bpilot.ops.rejections import PROBE_SID
-from b2bpilot.ops.subscriptions.admission import admits_service
+from b2bpilot.ops.subscribers.admission import admits_service
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws
 from b2bpilot.ops.verify.deployment import Deployment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue
 from b2bpilot.errors import NotFound
-from b2bpilot.ops.subscriptions.admission import admits
+from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds, unanswered
 from b2bpilot.ops.verify.commands import aws, document, one_after_another
 from b2bpilot.ops.verify.deployment import Deployment

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from b2bpilot.ops.owner import endpoint_name, is_own_endpoint
+from b2bpilot.ops.owner import endpoint_name
+from b2bpilot.ops.recipient import Recipient
 from b2bpilot.ops.verify.check import Answer, Category, Check, Severity, fails, holds
 from b2bpilot.ops.verify.checks.topic.subscriptions import READ, all_of
 from b2bpilot.ops.verify.deployment import Deployment
@@ -10,7 +11,7 @@ from b2bpilot.ops.verify.deployment import Deployment
 
 def _unshared(deployment: Deployment) -> Answer:
     stack = deployment.stack
-    others = [one for one in all_of(deployment) if not is_own_endpoint(stack, one.endpoint)]
+    others = [one for one in all_of(deployment) if not Recipient.of_stack(stack).owns(one.endpoint)]
     for one in others:
         if one.attributes_error is not None:
             raise one.attributes_error

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
-from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
-from b2bpilot.ops.subscriptions.health import confirms_itself, is_processor_s
+from b2bpilot.ops.subscribers.coverage import Coverage, coverage
+from b2bpilot.ops.subscribers.health import confirms_itself, is_processor_s
 from b2bpilot.ops.verify.check import Answer, Category, Check, fails, holds, unanswered, warns
 from b2bpilot.ops.verify.commands import aws, document
 from b2bpilot.ops.verify.deployment import Deployment

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, evaluate
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, evaluate
 from b2bpilot.pipeline.message import Encoded
-from tests.ops.subscriptions.test_filter_policy import attributes
+from tests.ops.subscribers.test_filter_policy import attributes
 
 ACCEPTING = {
     "store": ["example_corp"],

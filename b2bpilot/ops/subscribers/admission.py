@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from b2bpilot.ops.subscriptions.conditions import either
+from b2bpilot.ops.subscribers.conditions import either
 
 SNS = "sns.amazonaws.com"
 EXACT, LIKE = frozenset({"bool", "stringequals"}), frozenset({"arnequals", "arnlike", "stringlike"})

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ministack.services import sns
 
-from b2bpilot.ops.subscriptions.conditions import Varying
-from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, evaluate
-from b2bpilot.ops.subscriptions.kinds import MessageKind, kinds
+from b2bpilot.ops.subscribers.conditions import Varying
+from b2bpilot.ops.subscribers.coverage import Coverage, coverage
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, evaluate
+from b2bpilot.ops.subscribers.kinds import MessageKind, kinds
 from b2bpilot.pipeline.message import Encoded, MessageType, PilotMessage, Priority, Source, encode
 from tests.fuzz import drawn
 

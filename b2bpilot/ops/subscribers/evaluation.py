@@ -10,7 +10,7 @@ from datetime import datetime
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.errors import MessageUnreadable, UsageError
 from b2bpilot.ops.parameters import with_media_count
-from b2bpilot.ops.subscriptions.filter_policy import Evaluation, evaluate
+from b2bpilot.ops.subscribers.filter_policy import Evaluation, evaluate
 from b2bpilot.pipeline.message import (
     Encoded,
     PilotMessage,

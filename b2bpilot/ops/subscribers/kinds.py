@@ -8,8 +8,8 @@ from decimal import Decimal
 from functools import cache
 from itertools import product
 
-from b2bpilot.ops.subscriptions.conditions import Varying
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Leaves
+from b2bpilot.ops.subscribers.conditions import Varying
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, Leaves
 from b2bpilot.pipeline.dead_letter import TOPIC_MARKS
 from b2bpilot.pipeline.message import SCHEMA, MessageType, Priority, Source
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from b2bpilot.ops.subscriptions.admission import admits
+from b2bpilot.ops.subscribers.admission import admits
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:messages"
 SNS = {"Service": "sns.amazonaws.com"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from b2bpilot.ops.subscriptions.filter_policy import BODY_SCOPE, Evaluation, evaluate
+from b2bpilot.ops.subscribers.filter_policy import BODY_SCOPE, Evaluation, evaluate
 from b2bpilot.pipeline.message import Encoded, PilotMessage, Source, encode
 from tests.fuzz import drawn
 

@@ -13,8 +13,8 @@ from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError
 from b2bpilot.ops.environment import Environment
-from b2bpilot.ops.subscriptions.admission import admits
-from b2bpilot.ops.subscriptions.health import (
+from b2bpilot.ops.subscribers.admission import admits
+from b2bpilot.ops.subscribers.health import (
     Health,
     Permission,
     PermissionReading,

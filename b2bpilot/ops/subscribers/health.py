@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
-from b2bpilot.ops.owner import is_own_endpoint
-from b2bpilot.ops.subscriptions.coverage import Coverage, coverage
+from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 
 
 class Health(StrEnum):
@@ -171,7 +171,7 @@ def _unfiltered(subscription: Subscription) -> str:
 def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
     """This environment's queue is for what ends in this environment: another's dead letters would lie there for good."""
     text = "it has no redrive policy: what SNS cannot deliver is lost"
-    if not is_own_endpoint(stack, subscription.endpoint):
+    if not Recipient.of_stack(stack).owns(subscription.endpoint):
         return Reason(text=f"{text}. Its owner can name a queue of its own")
     return Reason(
         text=text,
@@ -183,7 +183,7 @@ def _no_redrive(subscription: Subscription, stack: StackOutputs) -> Reason:
 
 def _remarks(subscription: Subscription, stack: StackOutputs) -> Iterator[Reason]:
     target = subscription.redrive_target_arn
-    is_ours = is_own_endpoint(stack, subscription.endpoint)
+    is_ours = Recipient.of_stack(stack).owns(subscription.endpoint)
     if target == stack.dead_letter_queue_arn and not is_ours:
         yield Reason(
             text="what SNS cannot deliver goes to this environment's queue, where nobody redrives it: "

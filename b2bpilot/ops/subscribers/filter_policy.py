@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from b2bpilot.ops.subscriptions.conditions import (
+from b2bpilot.ops.subscribers.conditions import (
     Value,
     Values,
     Varying,

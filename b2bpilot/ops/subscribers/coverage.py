@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from b2bpilot.ops.subscriptions.filter_policy import (
+from b2bpilot.ops.subscribers.filter_policy import (
     BODY_SCOPE,
     NO_OBJECT,
     Evaluation,
@@ -15,7 +15,7 @@ from b2bpilot.ops.subscriptions.filter_policy import (
     keys_of,
     parsed,
 )
-from b2bpilot.ops.subscriptions.kinds import VARYING, MessageKind, kinds
+from b2bpilot.ops.subscribers.kinds import VARYING, MessageKind, kinds
 from b2bpilot.plural import many
 
 BODY = "the message's body"

@@ -1,0 +1,61 @@
+"""Who a command about dead letters is for: the processor of the stack, or another subscriber of its topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from b2bpilot.aws.stack import StackOutputs
+from b2bpilot.pipeline.owner import function_name
+
+PROCESSOR = "processor"
+"""What the stack's own subscriber is called; no other may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One subscriber, as far as its dead letters need it: what is its own, and where they lie.
+
+    ARNs of functions are without version and alias. `function` is what its dead letters are sent to again, by name or ARN;
+    `source_queue_arn` is the queue that feeds it, where it has one. Only the processor's messages have rows of ours.
+    """
+
+    name: str
+    topic_arn: str
+    subscription_arn: str
+    function: str
+    function_arns: frozenset[str]
+    dead_letter_queue_url: str
+    dead_letter_queue_arn: str
+    source_queue_arn: str | None = None
+
+    @classmethod
+    def of_stack(cls, stack: StackOutputs) -> Self:
+        """Return the processor, and with it whatever else the stack consists of."""
+        names = (
+            stack.webhook_function_name,
+            stack.processor_function_name,
+            stack.stale_function_name,
+            stack.redriver_function_name,
+        )
+        prefix = f"arn:{stack.partition}:lambda:{stack.region}:{stack.account_id}:function:"
+        return cls(
+            name=PROCESSOR,
+            topic_arn=stack.topic_arn,
+            subscription_arn=stack.subscription_arn,
+            function=stack.processor_function_name,
+            function_arns=frozenset(prefix + name for name in names),
+            dead_letter_queue_url=stack.dead_letter_queue_url,
+            dead_letter_queue_arn=stack.dead_letter_queue_arn,
+        )
+
+    @property
+    def is_processor(self) -> bool:
+        return self.name == PROCESSOR
+
+    def owns(self, arn: str) -> bool:
+        """Whether it is one of its functions, through an alias or a version, too, or one of its queues."""
+        return function_name(arn) in self.function_arns or arn in (
+            self.dead_letter_queue_arn,
+            self.source_queue_arn,
+        )

@@ -1,0 +1,196 @@
+"""Who is subscribed to the topic, found from the topic alone: subscriptions, their endpoints, and where each's dead letters
+go (docs/decisions/0038-subscribers.md)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from b2bpilot.advice import our_command
+from b2bpilot.aws.consumers import consumers_of
+from b2bpilot.aws.function_settings import function_settings
+from b2bpilot.aws.policies import where
+from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
+from b2bpilot.aws.session import AwsAccess, Timeouts
+from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.errors import AwsError, Refused, UsageError
+from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.recipient import PROCESSOR, Recipient
+from b2bpilot.ops.subscribers.health import is_processor_s
+from b2bpilot.pipeline.owner import function_name
+
+AT_ONCE = 8
+TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5, attempts=3)
+
+
+class SubscriberKind(StrEnum):
+    FUNCTION = "function"
+    QUEUE = "queue"
+    OTHER = "other"
+    """An address, a URL, a delivery stream: nothing of it is known but that SNS delivers there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """One subscriber, as AWS shows it. `errors` say what could not be looked at: then what is None is unknown.
+
+    `sender_dead_letter_queue_arn` is where its function, or its queue, sends what it gave up; where SNS sends what it cannot
+    deliver, the subscription says. Functions are ARNs without version and alias.
+    """
+
+    name: str
+    kind: SubscriberKind
+    subscription: Subscription
+    function_arn: str | None = None
+    queue_arn: str | None = None
+    sender_dead_letter_queue_arn: str | None = None
+    other_function_arns: tuple[str, ...] = ()
+    """More functions behind its queue: nobody knows which of them gets a message."""
+    exists: bool | None = None
+    errors: tuple[str, ...] = ()
+
+    @property
+    def is_processor(self) -> bool:
+        return self.name == PROCESSOR
+
+    @property
+    def dead_letter_queue_arns(self) -> tuple[str, ...]:
+        """Both senders' queues, each once: one when it is as it should be."""
+        both = (self.subscription.redrive_target_arn, self.sender_dead_letter_queue_arn)
+        return tuple(dict.fromkeys(arn for arn in both if arn))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """By which it may be asked for."""
+        endpoint = self.subscription.endpoint
+        return frozenset({self.name, resource_name(endpoint), endpoint, self.subscription.arn})
+
+
+def subscribers_of(environment: Environment) -> list[Subscriber]:
+    """Return all subscribers, in SNS's order, each looked at beside the others. Raises AwsError when they cannot be listed."""
+    found = subscriptions(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda one: _subscriber(one, environment), found))
+
+
+def named(environment: Environment, text: str) -> Subscriber:
+    """Return the subscriber of this short name, resource name, endpoint or subscription ARN. Raises UsageError, AwsError."""
+    found = subscribers_of(environment)
+    matching = [one for one in found if text in one.names]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        arns = " and ".join(one.subscription.arn for one in matching)
+        raise UsageError(f"--subscriber: {text!r} is ambiguous: {arns}", hint="give the subscription's ARN")
+    known = ", ".join(sorted(one.name for one in found)) or "none"
+    raise UsageError(
+        f"--subscriber: nobody called {text!r} is subscribed to the topic",
+        hint=f"subscribed: {known}; " + our_command("subscribers") + " shows them",
+    )
+
+
+def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:
+    """Return what commands about its dead letters need. Raises Refused where it has no single queue or function of its own."""
+    if subscriber.is_processor:
+        return Recipient.of_stack(environment.stack)
+    queues = subscriber.dead_letter_queue_arns
+    if len(queues) != 1:
+        has = (
+            f"{len(queues)} dead-letter queues: {' and '.join(queues)}" if queues else "no dead-letter queue"
+        )
+        raise Refused(
+            f"subscriber {subscriber.name} has {has}",
+            hint="; ".join(subscriber.errors) or "one queue for both senders is what can be redriven",
+        )
+    if subscriber.function_arn is None or subscriber.other_function_arns:
+        raise Refused(
+            f"subscriber {subscriber.name} has {'several functions' if subscriber.function_arn else 'no function'}"
+            " that its dead letters could be sent to",
+            hint="; ".join(subscriber.errors) or None,
+        )
+    (queue_arn,) = queues
+    url = url_of(environment.access.client("sqs", TIMEOUTS), queue_arn)
+    if url is None:
+        raise Refused(f"the dead-letter queue of subscriber {subscriber.name} does not exist: {queue_arn}")
+    return Recipient(
+        name=subscriber.name,
+        topic_arn=environment.stack.topic_arn,
+        subscription_arn=subscriber.subscription.arn,
+        function=subscriber.function_arn,
+        function_arns=frozenset({subscriber.function_arn}),
+        dead_letter_queue_url=url,
+        dead_letter_queue_arn=queue_arn,
+        source_queue_arn=subscriber.queue_arn,
+    )
+
+
+def short_name(endpoint: str, environment: str) -> str:
+    """Return the name that `subscribers new` gave, or the resource's own (docs/decisions/0038-subscribers.md)."""
+    return resource_name(endpoint).removesuffix(f"-b2b-pilot-{environment}")
+
+
+def resource_name(endpoint: str) -> str:
+    """Return a function's or queue's name from its ARN; what is no ARN stays as it is."""
+    return function_name(endpoint).rpartition(":")[2] if endpoint.startswith("arn:") else endpoint
+
+
+def _subscriber(subscription: Subscription, environment: Environment) -> Subscriber:
+    if is_processor_s(subscription, environment.stack):
+        return _of_function(subscription, PROCESSOR, environment.access)
+    name = short_name(subscription.endpoint, environment.name)
+    match subscription.protocol:
+        case "lambda":
+            return _of_function(subscription, name, environment.access)
+        case "sqs":
+            return _of_queue(subscription, name, environment.access)
+        case _:
+            return Subscriber(name=name, kind=SubscriberKind.OTHER, subscription=subscription)
+
+
+def _of_function(subscription: Subscription, name: str, access: AwsAccess) -> Subscriber:
+    arn = function_name(subscription.endpoint)
+    settings, errors = None, []
+    try:
+        settings = function_settings(where(access, arn).client("lambda", TIMEOUTS), arn)
+    except AwsError as exc:
+        errors.append(str(exc))
+    return Subscriber(
+        name=name,
+        kind=SubscriberKind.FUNCTION,
+        subscription=subscription,
+        function_arn=arn,
+        sender_dead_letter_queue_arn=settings.dead_letter_arn if settings else None,
+        exists=None if errors else settings is not None,
+        errors=tuple(errors),
+    )
+
+
+def _of_queue(subscription: Subscription, name: str, access: AwsAccess) -> Subscriber:
+    arn, errors = subscription.endpoint, []
+    found: QueueAttributes | None = None
+    functions: list[str] = []
+    there = where(access, arn)
+    try:
+        client = there.client("sqs", TIMEOUTS)
+        url = url_of(client, arn)
+        found = existing_queue(client, url) if url else None
+    except AwsError as exc:
+        errors.append(str(exc))
+    try:
+        functions = [function_name(one.function_arn) for one in consumers_of(there, arn, timeouts=TIMEOUTS)]
+    except AwsError as exc:
+        errors.append(str(exc))
+    return Subscriber(
+        name=name,
+        kind=SubscriberKind.QUEUE,
+        subscription=subscription,
+        function_arn=next(iter(functions), None),
+        queue_arn=arn,
+        sender_dead_letter_queue_arn=found.redrive_policy.target_arn
+        if found and found.redrive_policy
+        else None,
+        other_function_arns=tuple(functions[1:]),
+        exists=None if errors else found is not None,
+        errors=tuple(errors),
+    )
