@@ -46,7 +46,7 @@ check: $(STAMP) $(SCANNERS)/installed ## Format, lint, types, import rules, migr
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/squawk migrations/*.sql
+	$(BIN)/squawk migrations/*.sql migrations/*/*.sql
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/sam validate --lint --template template.yaml
 	$(SCANNERS)/bin/bandit --quiet --recursive --configfile pyproject.toml acceptance b2bpilot lambdas

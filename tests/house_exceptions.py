@@ -18,6 +18,7 @@ PROTOCOLS = {
     "b2bpilot.ops.inspect.source InspectSource": "the shape of this room's own sources, which nobody else has",
     "b2bpilot.ops.table.asked Table": "beside its proof, which it gives: in ports it would close a circle of rooms",
     "b2bpilot.ops.table.asked WholeTable": "beside its proof, which it gives: in ports it would close a circle of rooms",
+    "b2bpilot.subscriber.once RemainingTime": "the part of Lambda's context that is used there; the file stands alone",
     "b2bpilot.twilio.transport Sender": "the part of requests' Session that is used",
     "lambdas.background_processor.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",
     "lambdas.dead_letter_redriver.handler Context": "the part of Lambda's context that is used here; functions know nothing of each other",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from b2bpilot.cli.runs.kind import PLACES, kind_named
+from b2bpilot.resources import PACKAGE
 
 HEAVY = {"typer", "rich", "twilio.rest", "b2bpilot.cli", "b2bpilot.ops", "b2bpilot.local", "pydantic"}
 UNUSED = {
@@ -30,6 +33,21 @@ def test_a_handler_loads_only_what_it_needs(function: str) -> None:
     loaded = loaded_by(f"import lambdas.{function}.handler")
 
     assert not UNUSED[function] & loaded
+
+
+ALONE = HEAVY | {"twilio", "boto3", "b2bpilot", "lambdas"}
+"""What a subscriber's function does not have, or reads only where a secret says its database."""
+
+
+def test_a_subscriber_s_file_loads_nothing_of_ours_and_psycopg_for_a_handler_only(tmp_path: Path) -> None:
+    shutil.copy(PACKAGE / "subscriber" / "once.py", tmp_path)
+    copied = f"sys.path.insert(0, {str(tmp_path)!r})\nimport once"
+
+    assert not (ALONE | {"psycopg"}) & loaded_by(copied)
+
+    loaded = loaded_by(f"{copied}\nonce.once('analytics')(print)")
+    assert not ALONE & loaded
+    assert "psycopg" in loaded
 
 
 def test_help_loads_no_client_library() -> None:

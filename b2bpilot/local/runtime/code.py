@@ -80,9 +80,10 @@ def _origin(module_name: str) -> str:
 
 
 def unload_handler(handler: Handler) -> None:
-    """Let what a container loaded end what it holds, where it has an `end` for that: the handler itself, or the module
-    instance that `load_handler` made, which is forgotten."""
+    """Let what a container loaded end what it holds, where it has an `end` for that: the module instance that `load_handler`
+    made, which is forgotten, or the handler itself."""
     name = getattr(handler, "__module__", "")
-    end = getattr(sys.modules.pop(name) if INSTANCE in name else handler, "end", None)
+    module = sys.modules.pop(name) if INSTANCE in name else None
+    end = getattr(module, "end", None) or getattr(handler, "end", None)
     if end is not None:
         end()

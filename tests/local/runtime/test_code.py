@@ -60,6 +60,24 @@ def test_unloading_ends_what_the_module_holds(module: str) -> None:
     assert handler.__globals__["ended"] == [1]
 
 
+def test_unloading_ends_a_handler_that_holds_something_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a subscriber's does (b2bpilot/subscriber/once.py): it is an object with its code's module for a name."""
+    (tmp_path / "decorated_handler.py").write_text(
+        "from b2bpilot.subscriber.once import once\nhandler = once('analytics')(lambda message, connection: None)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    handler = load_handler("decorated_handler.handler", {})
+    ended: list[str] = []
+    handler.end = lambda: ended.append("ended")
+
+    unload_handler(handler)
+
+    assert ended == ["ended"]
+    assert handler.__module__ not in sys.modules
+
+
 def test_only_what_was_loaded_is_unloaded() -> None:
     unload_handler(test_only_what_was_loaded_is_unloaded)
     assert __name__ in sys.modules
