@@ -17,7 +17,6 @@ import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +34,7 @@ from b2bpilot.local.emulator_alarms import AlarmSeam
 from b2bpilot.local.emulator_door import Door
 from b2bpilot.local.notification import dead_letter, lambda_event
 from b2bpilot.local.parent_watch import end_when_input_closes
+from b2bpilot.ops.subscribers.admission import admits
 from b2bpilot.pipeline.waiting import pause
 
 ACCESS_KEY_ID = "B2BPILOT_LOCAL_ACCESS_KEY_ID"
@@ -273,22 +273,9 @@ class TopicSeams:
 
 
 def _admits_sns(func: Record, topic_arn: str) -> bool:
-    """Whether the function's policy lets this topic invoke it."""
-    return any(_statement_admits(statement, topic_arn) for statement in func["policy"]["Statement"])
-
-
-def _statement_admits(statement: Record, topic_arn: str) -> bool:
-    principal = statement.get("Principal")
-    service = principal.get("Service") if isinstance(principal, dict) else principal
-    if statement.get("Effect") != "Allow" or service not in ("sns.amazonaws.com", "*"):
-        return False
-    sources = [
-        pattern
-        for condition in statement.get("Condition", {}).values()
-        for key, pattern in condition.items()
-        if key.lower() == "aws:sourcearn"
-    ]
-    return all(fnmatchcase(topic_arn, pattern) for pattern in sources)
+    """Whether the function's policy lets this topic invoke it, or may."""
+    policy, arn = json.dumps(func["policy"]), func["config"]["FunctionArn"]
+    return admits(policy, action="lambda:InvokeFunction", topic_arn=topic_arn, endpoint_arn=arn) is not False
 
 
 if __name__ == "__main__":

@@ -40,13 +40,15 @@ class Rejected:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """`lost` are kinds of ours that the policy rejects; `bare` those without attributes of ours that it rejects, which nothing
-    of b2bpilot publishes; of `open` it cannot be told. `varying` is what the policy looks at that differs in each message."""
+    of b2bpilot publishes; of `open` it cannot be told. `varying` is what the policy looks at that differs in each message.
+    `rejects_all`: no kind of ours passes, whatever its messages hold."""
 
     tried: int
     lost: Sequence[Rejected] = ()
     bare: Sequence[Rejected] = ()
     open: Sequence[Rejected] = ()
     varying: Sequence[str] = ()
+    rejects_all: bool = False
 
     @property
     def is_proven(self) -> bool:
@@ -93,6 +95,7 @@ def coverage(policy: str | None, scope: str) -> Coverage:
         bare=[one for one in certain if not one.kind.source],
         open=[one for one in found if one.evaluation.accepts is None],
         varying=_varying(wanted, scope),
+        rejects_all=all(one.evaluation.accepts is False for one in found if one.kind.source),
     )
 
 

@@ -75,7 +75,7 @@ def parsed(text: str) -> dict[str, Any] | None:
     """Return a policy, or a body, with its numbers as Decimal; None when it is no JSON object."""
     try:
         document = _parsed(text)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 
@@ -138,7 +138,7 @@ def _key(key: str, rule: object, leaves: Leaves) -> KeyVerdict:
     values = _values(leaves, key)
     conditions = rule if isinstance(rule, list) else None
     answers = [None] if conditions is None else [_matches(one, values, leaves) for one in conditions]
-    return KeyVerdict(key=key, accepts=either(answers), found=_found(values), wanted=_text(rule))
+    return KeyVerdict(key=key, accepts=either(answers), found=_found(values), wanted=json_text(rule))
 
 
 def _values(leaves: Leaves, key: str) -> Values:
@@ -150,7 +150,7 @@ def _values(leaves: Leaves, key: str) -> Values:
 def _found(values: Values) -> str | None:
     if isinstance(values, Varying):
         return values.value
-    return None if values is None else ", ".join(map(_text, values))
+    return None if values is None else ", ".join(map(json_text, values))
 
 
 def _matches(condition: object, values: Values, leaves: Leaves) -> bool | None:
@@ -178,7 +178,7 @@ def _attributes(message: Encoded) -> Leaves:
 def _array(text: str) -> list[Value]:
     try:
         values = _parsed(text)
-    except ValueError:
+    except (ValueError, ArithmeticError, RecursionError):
         return []
     return (
         [value for value in values if not isinstance(value, dict | list)] if isinstance(values, list) else []
@@ -207,7 +207,8 @@ def _parsed(text: str) -> Any:
     return json.loads(text, parse_int=Decimal, parse_float=Decimal)
 
 
-def _text(value: object) -> str:
+def json_text(value: object) -> str:
+    """Return a value as JSON has it, a Decimal among it as a number."""
     return json.dumps(value, ensure_ascii=False, default=_number_text)
 
 

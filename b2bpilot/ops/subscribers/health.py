@@ -9,6 +9,7 @@ from enum import StrEnum
 from b2bpilot.aws.stack import StackOutputs
 from b2bpilot.aws.subscriptions import Subscription
 from b2bpilot.ops.recipient import Recipient
+from b2bpilot.ops.subscribers.admission import principal_for
 from b2bpilot.ops.subscribers.coverage import Coverage, coverage
 
 
@@ -124,7 +125,8 @@ def _no_permission(subscription: Subscription, endpoint: PermissionReading) -> I
     yield Reason(
         text="the function's policy does not let SNS invoke it from this topic",
         command=f"aws lambda add-permission --function-name {subscription.endpoint} --statement-id b2bpilot-sns "
-        f"--action lambda:InvokeFunction --principal sns.amazonaws.com --source-arn {subscription.topic_arn}",
+        f"--action lambda:InvokeFunction --principal {principal_for(subscription.topic_arn, subscription.endpoint)} "
+        f"--source-arn {subscription.topic_arn}",
     )
 
 

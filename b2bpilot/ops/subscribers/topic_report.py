@@ -91,7 +91,7 @@ def _read_permission(protocol: str, arn: str, access: AwsAccess, topic_arn: str)
         return PermissionReading(permission=Permission.UNKNOWN, error=str(exc))
     if not policy.exists:
         return PermissionReading(permission=Permission.ENDPOINT_GONE)
-    match admits(policy.text, action=action, topic_arn=topic_arn):
+    match admits(policy.text, action=action, topic_arn=topic_arn, endpoint_arn=arn):
         case True:
             return PermissionReading(permission=Permission.GRANTED)
         case False:
