@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from b2bpilot.errors import NOTHING_PUBLISHED, DatabaseError, Refused
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.asking import Inquiry
     from b2bpilot.ops.publish.order import PublishOrder
     from b2bpilot.ops.publish.proof import Timing
     from b2bpilot.ops.publish.routes import PublishRoute
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from b2bpilot.ops.runs.journal import Journal
     from b2bpilot.ops.runs.record import MessageState, RunRecord
     from b2bpilot.ops.sending.pace import Pace
+    from b2bpilot.ops.subscribers.reach import Reach
     from b2bpilot.ops.table.asked import AskedTable
     from b2bpilot.ops.table.row_state import Asked
+    from b2bpilot.pipeline.message import PilotMessage
 
 
+REACH_SECONDS = 2.0
 NOTHING_MORE = "Nothing more was published"
 
 
@@ -68,6 +72,7 @@ def publish(pilot: Pilot, order: PublishOrder, request: PublishOptions) -> None:
                 with _ended_when_refused(journal, planned):
                     before = _completed_before(table, planned, is_test=not order.real)
             timing = _timing(pilot)
+            others = None if order.real else asked_beside(pilot, order.samples(now=began))
             dispatch = _send(pilot, request, planned, route, journal)
             journal.finish(dispatch.counts())
         if is_one:
@@ -76,6 +81,8 @@ def publish(pilot: Pilot, order: PublishOrder, request: PublishOptions) -> None:
             results.show_many(
                 pilot, journal.run_id, dispatch, via=request.via, limit=request.rate, is_test=not order.real
             )
+        if others is not None:
+            results.show_reach(pilot, others.answer())
         is_proven = _prove(
             pilot, request, dispatch, table, before, since=began, is_test=not order.real, timing=timing
         )
@@ -83,6 +90,18 @@ def publish(pilot: Pilot, order: PublishOrder, request: PublishOptions) -> None:
         run.require_all_accepted(dispatch, journal.run_id)
     elif not is_proven and (reason := run.reason_of_one(dispatch.results[0])):
         raise reason
+
+
+def asked_beside(pilot: Pilot, messages: Iterable[PilotMessage]) -> Inquiry[Reach]:
+    """Begin to ask who else gets these, while they are sent: it is a remark, and must neither fail nor delay them."""
+    from b2bpilot.ops.asking import Inquiry
+
+    def ask() -> Reach:
+        from b2bpilot.ops.subscribers.reach import asked_reach
+
+        return asked_reach(pilot.environment, messages)
+
+    return Inquiry(ask, seconds=REACH_SECONDS)
 
 
 def show_curl(pilot: Pilot, order: PublishOrder) -> None:

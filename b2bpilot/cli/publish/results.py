@@ -14,8 +14,10 @@ from b2bpilot.cli.output import Row, of_state
 from b2bpilot.plural import many
 
 if TYPE_CHECKING:
+    from b2bpilot.ops.asking import InquiryAnswer
     from b2bpilot.ops.publish.proof import PublishedRow, PublishedRows, Waited
     from b2bpilot.ops.publish.sending import Dispatch, SentItem
+    from b2bpilot.ops.subscribers.reach import Reach
     from b2bpilot.pipeline.message import PilotMessage
 
 PERHAPS_PUBLISHED = ": no answer came, or none that says so; perhaps published"
@@ -53,6 +55,16 @@ def show_one(pilot: Pilot, run_id: str, result: SentItem, *, is_test: bool) -> N
     how = f"SNS {result.sns_message_id}" if result.sns_message_id else "through the webhook"
     kind = f"test, {how}" if is_test else how
     pilot.output.record({"published": published}, text=[f"Published {result.message_id} ({kind})"])
+
+
+def show_reach(pilot: Pilot, answer: InquiryAnswer[Reach]) -> None:
+    """Say which other subscribers get what was published, where there are some."""
+    from b2bpilot.ops.subscribers.reach import Reach
+
+    found = answer.value or Reach(error=answer.error)
+    pilot.output.record({"reach": found.fields()}, text=[])
+    if line := found.told():
+        pilot.output.notice(line)
 
 
 def show_curl(pilot: Pilot, messages: Sequence[PilotMessage], commands: Sequence[str]) -> None:

@@ -73,6 +73,10 @@ class PublishOrder:
             _check_size(one, message)
         return composed[0]
 
+    def samples(self, *, now: datetime) -> Iterator[PilotMessage]:
+        """Yield each that was asked for once, with what is drawn anew for each copy."""
+        return (self._compose(one, now=now) for one in self.wanted)
+
     def of_twilio(self, *, now: datetime) -> list[str]:
         """Return the ids that look like those of Twilio's messages, and that were named by hand or come of a test's SID: under
         one of them the message of Twilio can not be stored any more. What a fixture draws anew each time is nobody's."""

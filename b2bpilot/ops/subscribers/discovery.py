@@ -16,6 +16,7 @@ from b2bpilot.aws.session import AwsAccess, Timeouts
 from b2bpilot.aws.subscriptions import Subscription, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
+from b2bpilot.ops.owner import endpoint_name
 from b2bpilot.ops.recipient import PROCESSOR, Recipient
 from b2bpilot.ops.subscribers.health import is_processor_s
 from b2bpilot.pipeline.owner import function_name
@@ -130,15 +131,22 @@ def short_name(endpoint: str, environment: str) -> str:
     return resource_name(endpoint).removesuffix(f"-b2b-pilot-{environment}")
 
 
+def name_of(subscription: Subscription, environment: Environment) -> str:
+    """Return the subscriber's name, without what an address or a number says of a person."""
+    if is_processor_s(subscription, environment.stack):
+        return PROCESSOR
+    if not subscription.endpoint.startswith("arn:"):
+        return endpoint_name(subscription.protocol, subscription.endpoint)
+    return short_name(subscription.endpoint, environment.name)
+
+
 def resource_name(endpoint: str) -> str:
     """Return a function's or queue's name from its ARN; what is no ARN stays as it is."""
     return function_name(endpoint).rpartition(":")[2] if endpoint.startswith("arn:") else endpoint
 
 
 def _subscriber(subscription: Subscription, environment: Environment) -> Subscriber:
-    if is_processor_s(subscription, environment.stack):
-        return _of_function(subscription, PROCESSOR, environment.access)
-    name = short_name(subscription.endpoint, environment.name)
+    name = name_of(subscription, environment)
     match subscription.protocol:
         case "lambda":
             return _of_function(subscription, name, environment.access)

@@ -42,10 +42,14 @@ class SubscriptionEvaluation:
         return self.evaluation.accepts
 
 
-def evaluate_all(subscriptions: Sequence[Subscription], message: Encoded) -> list[SubscriptionEvaluation]:
+def evaluate_all(
+    subscriptions: Sequence[Subscription], message: Encoded, *, varying: frozenset[str] = frozenset()
+) -> list[SubscriptionEvaluation]:
+    """Judge the message by each. It stands for others that differ in the keys that are `varying`."""
     return [
         SubscriptionEvaluation(
-            subscription=one, evaluation=evaluate(one.filter_policy, one.filter_policy_scope, message)
+            subscription=one,
+            evaluation=evaluate(one.filter_policy, one.filter_policy_scope, message, varying=varying),
         )
         for one in subscriptions
     ]

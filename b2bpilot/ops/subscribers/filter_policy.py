@@ -56,19 +56,26 @@ class Evaluation:
     """Why nothing could be compared: no JSON in the policy, or in the body that it filters on."""
 
 
-def evaluate(policy: str | None, scope: str, message: Encoded) -> Evaluation:
-    """Tell whether a subscription with this policy (JSON; None lets all through) gets the message as it is published."""
+def evaluate(
+    policy: str | None, scope: str, message: Encoded, *, varying: frozenset[str] = frozenset()
+) -> Evaluation:
+    """Tell whether a subscription with this policy (JSON; None lets all through) gets the message as it is published, whatever
+    text its `varying` keys have."""
     if policy is None:
         return Evaluation(accepts=True)
     wanted = parsed(policy)
     if wanted is None:
         return Evaluation(accepts=None, problem=NO_OBJECT)
     if scope != BODY_SCOPE:
-        return evaluated(wanted, scope, _attributes(message))
+        return evaluated(wanted, scope, _without(varying, _attributes(message)))
     body = parsed(message.body)
     if body is None:
         return Evaluation(accepts=False, problem="the policy filters on the body, which is not a JSON object")
-    return evaluated(wanted, scope, _leaves(body))
+    return evaluated(wanted, scope, _without(varying, _leaves(body)))
+
+
+def _without(varying: frozenset[str], leaves: Leaves) -> Leaves:
+    return {name: Varying.TEXT if name in varying else values for name, values in leaves.items()}
 
 
 def parsed(text: str) -> dict[str, Any] | None:

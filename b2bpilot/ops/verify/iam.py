@@ -115,7 +115,7 @@ CAPACITY = ("lambda:GetFunctionConcurrency", "cloudwatch:GetMetricData")
 CHECKED = tuple(sorted({action for check in CHECKS for action in check.actions}))
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "publish": (*PROVEN_ROWS, "sns:Publish"),
+    "publish": (*PROVEN_ROWS, *OWNERS, "sns:Publish"),
     "load": (*TAKE, *CAPACITY, "sns:Publish"),
     "inspect": STORY,
     "logs": (*FIND, "logs:FilterLogEvents"),

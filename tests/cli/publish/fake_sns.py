@@ -18,6 +18,10 @@ ARNS = {
     "TopicArn": "arn:aws:sns:eu-west-1:123456789012:b2b-pilot-messages-staging",
     "SecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:b2b-pilot-staging",
 }
+NOBODY = (
+    "<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions/>"
+    "</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
+)
 ENTRY = re.compile(r"PublishBatchRequestEntries\.member\.(\d+)\.(Id|Message)")
 
 
@@ -56,6 +60,9 @@ class Handler(BaseHTTPRequestHandler):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         if form["Action"][0] == "DescribeStacks":
             self.answer(200, stack())
+            return
+        if form["Action"][0] == "ListSubscriptionsByTopic":
+            self.answer(200, NOBODY)
             return
         entries = batch(form)
         with self.server.lock:

@@ -69,7 +69,7 @@ def test_a_published_message_is_a_test_message_from_the_cli(run: Run, staging: S
     (sent,) = staging.messages()
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Published {MESSAGE_ID} (test, SNS ")
-    assert result.stderr == ""
+    assert result.stderr == "Also reaches: witness\n"
     assert sent["body"]["test"] is True
     assert sent["body"]["params"] == {
         "NumMedia": "0",
