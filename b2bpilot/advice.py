@@ -14,6 +14,7 @@ GROUPS = frozenset({"completion", "config", "diagnose", "dlq", "local", "runs", 
 TWO_WORDS = frozenset(
     {
         ("subscribers", "list"),
+        ("subscribers", "new"),
         ("subscribers", "test"),
         *(("logs", name) for name in ("processor", "redriver", "stale", "webhook")),
     }

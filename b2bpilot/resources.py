@@ -22,6 +22,11 @@ def lambdas() -> Path:
     return PACKAGE.parent / "lambdas"
 
 
+def code(path: str) -> Path:
+    """Return a file that lies beside our code."""
+    return PACKAGE / path
+
+
 def _resource(name: str) -> Path:
     """A wheel carries them beside the code (pyproject.toml, force-include); a checkout has them at its root."""
     packaged = PACKAGE / "_deploy" / name

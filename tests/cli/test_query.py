@@ -29,6 +29,7 @@ ARGUMENTS = {
     "runs show": [RUN],
     "runs resume": [RUN],
     "subscribers test": ["--param", "Body=hello"],
+    "subscribers new": ["analytics"],
     "twilio cutover": ["--to", "stack", "--dry-run"],
     "twilio rollback": [RUN],
     "verify": ["--only", "stack", "--no-e2e"],
@@ -37,7 +38,7 @@ ARGUMENTS = {
     "logs": ["webhook"],
 }
 """What a command needs, and what keeps it from changing anything."""
-BUILDS = {"demo", "deploy", "load", "local up", "local down", "completion install"}
+BUILDS = {"demo", "deploy", "load", "local up", "local down", "completion install", "subscribers new"}
 """They start or build something; their JSON goes through the same door."""
 
 

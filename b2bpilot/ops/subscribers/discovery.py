@@ -13,7 +13,7 @@ from b2bpilot.aws.function_settings import function_settings
 from b2bpilot.aws.policies import where
 from b2bpilot.aws.queue_attributes import QueueAttributes, existing_queue, url_of
 from b2bpilot.aws.session import AwsAccess, Timeouts
-from b2bpilot.aws.subscriptions import Subscription, subscriptions
+from b2bpilot.aws.subscriptions import Subscription, listed, subscriptions
 from b2bpilot.errors import AwsError, Refused, UsageError
 from b2bpilot.ops.environment import Environment
 from b2bpilot.ops.owner import endpoint_name
@@ -89,6 +89,12 @@ def named(environment: Environment, text: str) -> Subscriber:
         f"--subscriber: nobody called {text!r} is subscribed to the topic",
         hint=f"subscribed: {known}; " + our_command("subscribers") + " shows them",
     )
+
+
+def is_taken(environment: Environment, name: str) -> bool:
+    """Tell whether the topic has a subscriber of this short name. Raises AwsError."""
+    found = listed(environment.access, environment.stack.topic_arn, timeouts=TIMEOUTS)
+    return name in {short_name(one.endpoint, environment.name) for one in found}
 
 
 def recipient_of(environment: Environment, subscriber: Subscriber) -> Recipient:

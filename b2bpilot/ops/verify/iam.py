@@ -148,6 +148,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "subscribers": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
     "subscribers list": (*SUBSCRIPTIONS_OF_TOPIC, *ADMISSION, "cloudwatch:GetMetricData"),
     "subscribers test": SUBSCRIPTIONS_OF_TOPIC,
+    "subscribers new": (*FIND, "sns:ListSubscriptionsByTopic"),
     "dlq list": LOOK,
     "dlq show": STORY,
     "dlq export": DEAD_LETTERS,

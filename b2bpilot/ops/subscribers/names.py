@@ -1,0 +1,26 @@
+"""What a subscriber may be called, so that nothing of its stack is taken for the core's (docs/decisions/0038-subscribers.md)."""
+
+from __future__ import annotations
+
+import re
+
+from b2bpilot.errors import UsageError
+from b2bpilot.ops.recipient import PROCESSOR
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+CORE = "b2b-pilot"
+
+
+def require_name(name: str) -> None:
+    """Raises UsageError."""
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} cannot be a subscriber's name",
+            hint="it begins with a-z, and is up to 31 lower-case letters, digits and hyphens",
+        )
+    if name == PROCESSOR:
+        raise UsageError(f"{name!r} is b2bpilot's own subscriber", hint="choose another name")
+    if name.startswith(CORE):
+        raise UsageError(
+            f"{name!r} begins with {CORE}, as the core's own names do", hint="choose another name"
+        )
